@@ -1,0 +1,41 @@
+# Two commands for a fresh machine: `make demo` and `make test`. Both create .venv with the pinned versions of constraints.txt.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types unit generated clean
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+.venv/.runtime: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP_INSTALL) torch==2.13.0
+	$(PIP_INSTALL) --editable .
+	@touch $@
+
+.venv/.dev: .venv/.runtime
+	$(PIP_INSTALL) --editable '.[dev]'
+	@touch $@
+
+demo: .venv/.runtime  ## from nothing to a trained, evolved and diffed spec
+	@PATH="$(CURDIR)/$(BIN):$$PATH" ./demo.sh
+
+test: lint types unit  ## lint, types and tests
+
+lint: .venv/.dev  ## ruff over everything, generated code included
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/.dev  ## mypy --strict over the package
+	$(BIN)/mypy
+
+unit: .venv/.dev  ## the tests, in parallel
+	$(BIN)/pytest -n auto --quiet
+
+generated: .venv/.dev  ## recompile every spec of specs/ into generated/
+	@for spec in specs/*.mtl; do $(BIN)/mtsldsl compile $$spec || exit 1; done
+
+clean:  ## remove what the targets above made
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

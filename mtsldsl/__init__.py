@@ -1,0 +1,49 @@
+"""A declarative language and compiler for multi-task networks whose sharing is learned.
+
+>>> import mtsldsl
+>>> mtsldsl.load("specs/nyuv2.mtl").cost().parameters
+107104624
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from mtsldsl.codegen import compile_spec
+    from mtsldsl.diagnostics import Diagnostic, MtlError
+    from mtsldsl.spec import Spec, dumps, load, loads
+
+__version__ = "0.1.0"
+__all__ = ["Diagnostic", "MtlError", "Spec", "build_model", "compile_spec", "dumps", "load", "loads"]
+
+_HOMES = {
+    "Diagnostic": "mtsldsl.diagnostics",
+    "MtlError": "mtsldsl.diagnostics",
+    "Spec": "mtsldsl.spec",
+    "compile_spec": "mtsldsl.codegen",
+    "dumps": "mtsldsl.spec",
+    "load": "mtsldsl.spec",
+    "loads": "mtsldsl.spec",
+}
+
+
+def build_model(spec: Spec) -> nn.Module:
+    """The network of `spec` with its initial weights; its forward takes an image `(n, c, h, w)` and gives `{task: output}`.
+
+    Imports torch.
+    """
+    from mtsldsl.runtime.build import build_model
+
+    return build_model(spec)
+
+
+def __getattr__(name: str) -> Any:
+    # Each name is imported when it is first asked for, so that `import mtsldsl` stays quick.
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,5 @@
+"""`python -m mtsldsl` is `mtsldsl`."""
+
+from mtsldsl.cli import main
+
+main()

@@ -1,0 +1,42 @@
+"""The command line: one small module per command, imported when the command runs.
+
+Exit status: 0 clean, 1 problems (or a difference, where the command looks for one), 2 usage.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from mtsldsl import __version__
+
+_COMMANDS = ("check", "compile", "train", "eval", "show", "diff")
+
+
+class _Commands(click.Group):
+    """Imports a command's module only when the command is asked for, and shows a user's errors without a traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = import_module(f"mtsldsl.cli.{cmd_name}").command
+        return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        from mtsldsl.diagnostics import MtlError
+
+        try:
+            return super().invoke(ctx)
+        except MtlError as error:
+            click.echo(str(error), err=True)
+            ctx.exit(1)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="mtsldsl")
+def main() -> None:
+    """Multi-task networks whose sharing is learned: check, compile, train and compare .mtl specs."""

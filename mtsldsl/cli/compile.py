@@ -1,0 +1,37 @@
+"""`mtsldsl compile`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mtsldsl.cli.options import overrides, spec_argument
+
+
+@click.command()
+@spec_argument
+@overrides
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="The folder to write to (default: generated/<spec>)."
+)
+@click.option("--check", is_flag=True, help="Write nothing; print the difference and exit 1 where there is one.")
+def command(spec: Path, overrides: dict[str, str], output: Path | None, check: bool) -> None:
+    """Write readable PyTorch for SPEC: model.py, train.py."""
+    from mtsldsl.codegen import compile_spec
+    from mtsldsl.codegen.files import compare, write_files
+    from mtsldsl.spec import load
+
+    folder = output or Path("generated") / spec.stem
+    files = compile_spec(load(spec, overrides))
+    if not check:
+        changed = write_files(files, folder)
+        click.echo(f"{folder}: {', '.join(changed) if changed else 'nothing to change'}")
+        return
+    difference = compare(files, folder)
+    if difference:
+        click.echo(difference, err=True, nl=False)
+        target = f" -o {output}" if output else ""
+        click.echo(f"{folder} is not up to date; repair it with: mtsldsl compile {spec}{target}", err=True)
+        raise SystemExit(1)
+    click.echo(f"{folder}: up to date")

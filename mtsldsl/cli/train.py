@@ -1,0 +1,71 @@
+"""`mtsldsl train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mtsldsl.cli.options import device, overrides
+
+
+@click.command()
+@click.argument("spec", required=False, type=click.Path(path_type=Path))
+@overrides
+@device
+@click.option(
+    "--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where run folders go."
+)
+@click.option("--resume", metavar="RUN", type=click.Path(path_type=Path), help="Go on with this run folder.")
+@click.option("--structure", type=click.Choice(["spec", "none"]), default="spec", help="none: train a static network.")
+@click.option("--sharing", metavar="each|all|FILE", help="Start from this sharing; FILE is any spec with one.")
+@click.option("--json", "as_json", is_flag=True, help="Print every event as a line of JSON.")
+@click.option("--quiet", is_flag=True, help="Print nothing.")
+def command(
+    spec: Path | None,
+    overrides: dict[str, str],
+    device: str,
+    runs: Path,
+    resume: Path | None,
+    structure: str,
+    sharing: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Train SPEC (by default the one last compiled) and let its sharing evolve; writes runs/<spec>/<n>/."""
+    if resume and (spec or overrides or sharing or structure != "spec"):
+        raise click.UsageError("--resume goes on with the run's own spec: give neither a spec nor changes to it")
+    if as_json and quiet:
+        raise click.UsageError("--json prints and --quiet does not: give one of them")
+    display = "json" if as_json else "quiet" if quiet else "auto"
+    if resume:
+        from mtsldsl.runtime.launch import launch
+        from mtsldsl.runtime.session import Session
+
+        launch(Session.resume(resume, device, display))
+        return
+    if spec is None:
+        spec = _last_compiled()
+        if display == "auto":
+            click.echo(f"training {spec}, the spec last compiled")
+    from mtsldsl.spec import load
+    from mtsldsl.spec.baseline import static, with_sharing_of
+
+    chosen = load(spec, overrides)
+    if structure == "none":
+        chosen = static(chosen)
+    if sharing:
+        chosen = with_sharing_of(chosen, sharing)
+    from mtsldsl.runtime.launch import launch
+    from mtsldsl.runtime.session import Session
+
+    launch(Session.create(chosen, spec.stem, runs, device, display))
+
+
+def _last_compiled() -> Path:
+    from mtsldsl.codegen.files import last_compiled
+
+    path = last_compiled(Path("generated"))
+    if path is None:
+        raise click.UsageError("no spec is given, and generated/ holds none that was compiled: name a .mtl file")
+    return path

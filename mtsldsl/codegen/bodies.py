@@ -1,0 +1,260 @@
+"""A lowered pipeline as the class that a person would write for it: modules in `__init__`, a straight line in `forward`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+
+from mtsldsl.codegen.names import Scope
+from mtsldsl.spec.model import Body, Reference, Shape
+from mtsldsl.spec.operators import OPERATORS
+
+MAXIMAL_LINE = 88
+"""A chain of calls goes on in one line up to this column."""
+
+MAXIMAL_CHAIN = 4
+
+TYPED = frozenset(
+    """F.adaptive_avg_pool2d F.avg_pool2d F.gelu F.interpolate F.leaky_relu F.relu F.silu F.softplus torch.cat
+    torch.flatten torch.mean torch.sigmoid torch.tanh torch.transpose torch.unflatten""".split()
+)
+"""Functions that torch annotates with the result `Tensor`; what others return needs an annotation of its own."""
+
+
+@attrs.frozen
+class Attribute:
+    """A module that a class keeps: `self.name = constructor`."""
+
+    name: str
+    constructor: str
+
+
+@attrs.frozen
+class Statement:
+    """`target = expression  # comment`; the target may carry an annotation, and is `return` for a result."""
+
+    target: str
+    expression: str
+    comment: str = ""
+
+    @property
+    def line(self) -> str:
+        """The statement as one line."""
+        start = "return " if self.target == "return" else f"{self.target} = "
+        return start + self.expression + (f"  # {self.comment}" if self.comment else "")
+
+
+@attrs.frozen
+class BodyPlan:
+    """What a class for a pipeline holds."""
+
+    parameters: tuple[str, ...]
+    """Names of the tensors that forward takes."""
+    attributes: tuple[Attribute, ...]
+    statements: tuple[Statement, ...]
+    definitions: tuple[str, ...]
+    """Sources of classes that torch does not have."""
+    learned: int
+    """Number of learned parameters."""
+
+
+@attrs.frozen
+class _Chain:
+    """Steps that make one statement: each but the first applies to the one before."""
+
+    steps: tuple[int, ...]
+
+    @property
+    def first(self) -> int:
+        return self.steps[0]
+
+    @property
+    def result(self) -> int:
+        return self.steps[-1]
+
+
+def signature(body: Body) -> tuple[object, ...]:
+    """Equal for bodies that do the same to inputs of the same shapes, whatever these are called."""
+    place: dict[Reference, Reference] = {name: f"input {index}" for index, name in enumerate(body.inputs)}
+    steps = tuple(
+        (
+            step.operator,
+            tuple((name, repr(value)) for name, value in sorted(step.arguments.items())),
+            tuple(place.get(source, source) for source in step.inputs),
+        )
+        for step in body.steps
+    )
+    return body.input_shapes, steps, place.get(body.output, body.output)
+
+
+def plan_body(body: Body, parameters: Sequence[str]) -> BodyPlan:
+    """The class of a body whose outside values are called `parameters` in forward."""
+    return _Planner(body, tuple(parameters)).plan()
+
+
+class _Planner:
+    def __init__(self, body: Body, parameters: tuple[str, ...]) -> None:
+        self.body = body
+        self.parameters = parameters
+        self.shapes: dict[Reference, Shape] = dict(zip(body.inputs, body.input_shapes, strict=True))
+        self.shapes |= {index: step.shape for index, step in enumerate(body.steps)}
+        self.alias: dict[Reference, Reference] = {}
+        self.readers: dict[Reference, list[int]] = {}
+        self.modules: dict[int, str] = {}
+
+    def plan(self) -> BodyPlan:
+        attributes, definitions, learned = [], [], 0
+        numbers: dict[str, int] = {}
+        for index, step in enumerate(self.body.steps):
+            operator = OPERATORS[step.operator]
+            shapes = tuple(self.shapes[source] for source in step.inputs)
+            learned += operator.parameters(step.arguments, shapes, step.shape)
+            if operator.module is not None:
+                numbers[operator.stem] = numbers.get(operator.stem, 0) + 1
+                self.modules[index] = f"{operator.stem}{numbers[operator.stem]}"
+                attributes.append(Attribute(self.modules[index], operator.module(step.arguments, shapes)))
+            if operator.definition:
+                definitions.append(operator.definition)
+        self._resolve()
+        statements = self._statements(self._chains())
+        return BodyPlan(self.parameters, tuple(attributes), statements, tuple(dict.fromkeys(definitions)), learned)
+
+    def _resolve(self) -> None:
+        """Find out who reads what; a step that only passes its input on is read through."""
+        for index, step in enumerate(self.body.steps):
+            if len(step.inputs) == 1 and self._expression(index, ("\0",)) == "\0":
+                self.alias[index] = self._value(step.inputs[0])
+        for index in range(len(self.body.steps)):
+            if index not in self.alias:
+                for source in self._inputs(index):
+                    self.readers.setdefault(source, []).append(index)
+        self.output = self._value(self.body.output)
+
+    def _value(self, source: Reference) -> Reference:
+        return self.alias.get(source, source)
+
+    def _inputs(self, index: int) -> tuple[Reference, ...]:
+        return tuple(self._value(source) for source in self.body.steps[index].inputs)
+
+    def _expression(self, index: int, values: tuple[str, ...]) -> str:
+        step = self.body.steps[index]
+        module = f"self.{self.modules[index]}" if index in self.modules else ""
+        return OPERATORS[step.operator].expression(step.arguments, module, values)
+
+    def _chains(self) -> list[_Chain]:
+        """The statements: a step with weights or several inputs, or one that changes the shape, starts a new one."""
+        chains: dict[int, tuple[int, ...]] = {}
+        for index in range(len(self.body.steps)):
+            if index in self.alias or not (index in self.readers or index == self.output):
+                continue
+            source = self._inputs(index)[0]
+            before = chains.get(source) if isinstance(source, int) else None
+            if before is not None and isinstance(source, int) and self._continues(index, source, before):
+                del chains[source]
+                chains[index] = (*before, index)
+            else:
+                chains[index] = (index,)
+        return [_Chain(steps) for steps in chains.values()]
+
+    def _continues(self, index: int, source: int, before: tuple[int, ...]) -> bool:
+        step = self.body.steps[index]
+        operator = OPERATORS[step.operator]
+        shapes = (self.shapes[source],)
+        if len(step.inputs) != 1 or shapes[0] != step.shape or operator.flops(step.arguments, shapes, step.shape):
+            return False
+        if self.readers[source] != [index] or source == self.output or len(before) == MAXIMAL_CHAIN:
+            return False
+        here = self._expression(index, ("\0",))
+        if here.count("\0") != 1 or "(\0)" not in here.replace("\0,", "\0)"):
+            return False
+        names = tuple("x" if isinstance(value, int) else value for value in self._inputs(before[0]))
+        return len(f"        x = {self._chain_text((*before, index), names)}") <= MAXIMAL_LINE
+
+    def _chain_text(self, steps: tuple[int, ...], names: tuple[str, ...]) -> str:
+        text = self._expression(steps[0], names)
+        for index in steps[1:]:
+            text = self._expression(index, (text,))
+        return text
+
+    def _statements(self, chains: list[_Chain]) -> tuple[Statement, ...]:
+        owner = {chain.result: chain for chain in chains}
+        last_use: dict[Reference, int] = {self.output: len(chains)}
+        for place, chain in enumerate(chains):
+            for source in self._inputs(chain.first):
+                last_use[source] = max(place, last_use.get(source, 0))
+        names: dict[Reference, str] = dict(zip(self.body.inputs, self.parameters, strict=True))
+        statements: list[Statement] = []
+        for place, chain in enumerate(chains):
+            sources = self._inputs(chain.first)
+            text = self._chain_text(chain.steps, tuple(names[source] for source in sources))
+            shape = self.shapes[chain.result]
+            comment = "" if shape == self.shapes[sources[0]] else shape_text(shape)
+            live = {names[value] for value in names if last_use.get(value, -1) > place}
+            if chain.result == self.output and place == len(chains) - 1:
+                return (*statements, *_result(text, comment, live | set(names.values())))
+            dying = [names[source] for source in sources if names[source] not in live]
+            names = {value: name for value, name in names.items() if name in live}
+            names[chain.result] = self._name(chain, owner, dying, live)
+            statements.append(Statement(names[chain.result], text, comment))
+        return (*statements, Statement("return", names[self.output]))
+
+    def _name(self, chain: _Chain, owner: dict[int, _Chain], dying: list[str], live: set[str]) -> str:
+        """The variable of a result: `x` for the main path, `shortcut` and `branch2` for what joins it."""
+        role = self._role(chain, owner, dying)
+        if role not in live and role:
+            return role
+        if "x" not in live:
+            return "x"
+        if dying:
+            return dying[0]
+        pool = Scope(frozenset(live))
+        return next((name for name in ("y", "z") if name not in live), None) or pool.variable(role or "y")
+
+    def _role(self, chain: _Chain, owner: dict[int, _Chain], dying: list[str]) -> str:
+        """The name that the place in a join asks for, "" where none does."""
+        join = self._join(chain, owner)
+        if join is None:
+            return ""
+        index, position = join
+        operands = self._inputs(index)
+        computed = [operand for operand in operands if isinstance(operand, int)]
+        if self.body.steps[index].operator == "add" and len(operands) == 2:
+            return "shortcut" if position == 1 and self._computed(operands[1], index) else ""
+        if len(computed) < 2 and len(operands) == 2:
+            return ""
+        if dying and dying[0] in self.parameters and dying[0] != "x":
+            return dying[0]
+        if dying and len(dying) == 1 and dying[0] != "x":
+            return dying[0]
+        return f"branch{position + 1}"
+
+    def _computed(self, operand: Reference, join: int) -> bool:
+        """Whether the operand is made for this join alone."""
+        return isinstance(operand, int) and self.readers[operand] == [join]
+
+    def _join(self, chain: _Chain, owner: dict[int, _Chain]) -> tuple[int, int] | None:
+        """The join that a result is made for, and its place there, following readers as long as there is one."""
+        value: int = chain.result
+        starts = {other.first: other for other in owner.values()}
+        while value != self.output and len(self.readers.get(value, ())) == 1:
+            reader = self.readers[value][0]
+            if OPERATORS[self.body.steps[reader].operator].arity is None:
+                return reader, self._inputs(reader).index(value)
+            if self._inputs(reader)[0] != value or reader not in starts:
+                return None
+            value = starts[reader].result
+        return None
+
+
+def _result(text: str, comment: str, taken: set[str]) -> tuple[Statement, ...]:
+    """The last statements: what torch does not annotate gets a name of its own with a type."""
+    if text.partition("(")[0] in TYPED:
+        return (Statement("return", text, comment),)
+    name = Scope(frozenset(taken)).variable("out")
+    return Statement(f"{name}: Tensor", text, comment), Statement("return", name)
+
+
+def shape_text(shape: Shape) -> str:
+    """A shape in a comment or docstring: `(64, 72, 96)`."""
+    return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"

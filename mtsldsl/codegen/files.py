@@ -1,0 +1,125 @@
+"""Generated files on the disk: never over a person's own file, and only where something changed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path, PurePath
+
+from mtsldsl.codegen.render import HEADER, MANIFEST
+from mtsldsl.diagnostics import Diagnostic, MtlError
+from mtsldsl.syntax import write_text_atomically
+
+
+def write_files(files: Mapping[str, str], folder: Path) -> tuple[str, ...]:
+    """Bring `folder` to hold `files`, and return the names of those that were written or removed, sorted.
+
+    A file is replaced in one step, and left alone where it is up to date. What an earlier compilation wrote and this
+    one does not is removed. The manifest's time is that of the last compilation, changed or not.
+
+    Raises:
+        MtlError: MTL701 for every file in the way that mtsldsl did not write, and then nothing is written; MTL703
+            where a file cannot be read or written.
+    """
+    present = {name: _read(folder / name) for name in files}
+    foreign = [name for name, text in present.items() if text is not None and not is_generated(name, text)]
+    if foreign:
+        raise MtlError(_foreign(folder / name) for name in foreign)
+    changed = [name for name, text in files.items() if text != present[name]]
+    stale = _stale(files, folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in changed:
+            write_text_atomically(folder / name, files[name])
+        for name in stale:
+            (folder / name).unlink()
+        if MANIFEST in files:
+            os.utime(folder / MANIFEST)
+    except OSError as error:
+        raise _failure(folder, "written", error) from None
+    return tuple(sorted((*changed, *stale)))
+
+
+def compare(files: Mapping[str, str], folder: Path) -> str:
+    """The unified difference from what `folder` holds to `files`; empty where it is up to date.
+
+    Raises:
+        MtlError: MTL703 where a file cannot be read.
+    """
+    from difflib import unified_diff
+
+    wanted: dict[str, str] = {**dict.fromkeys(_stale(files, folder), ""), **files}
+    parts = []
+    for name, text in sorted(wanted.items()):
+        present = _read(folder / name) or ""
+        shown = (folder / name).as_posix()
+        lines = unified_diff(
+            present.splitlines(keepends=True), text.splitlines(keepends=True), f"{shown} (now)", f"{shown} (compiled)"
+        )
+        parts += [line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines]
+    return "".join(parts)
+
+
+def is_generated(name: str, text: str) -> bool:
+    """Whether the text of a file of that name is one that mtsldsl wrote."""
+    if name.endswith(".json"):
+        return _manifest(text) is not None
+    return text.split("\n", 1)[0].rstrip("\r") == HEADER
+
+
+def last_compiled(root: Path) -> Path | None:
+    """The spec that was compiled last into a folder of `root`, beside which it is looked for; None without one."""
+    found = [(path.stat().st_mtime_ns, path) for path in root.glob(f"*/{MANIFEST}")]
+    for _, path in sorted(found, reverse=True):
+        manifest = _manifest(_read(path) or "") or {}
+        source = root.parent / str(manifest.get("source", ""))
+        if source.is_file():
+            return source
+    return None
+
+
+def _stale(files: Mapping[str, str], folder: Path) -> tuple[str, ...]:
+    """What the manifest in `folder` lists, is there, is generated, and not among `files`."""
+    listed = (_manifest(_read(folder / MANIFEST) or "") or {}).get("files")
+    stale = []
+    for name in listed if isinstance(listed, dict) else ():
+        if name not in files and PurePath(name).name == name:  # never outside the folder
+            text = _read(folder / name)
+            if text is not None and is_generated(name, text):
+                stale.append(name)
+    return tuple(stale)
+
+
+def _manifest(text: str) -> dict[str, object] | None:
+    """The content of a manifest, None where the text is no such thing."""
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return None
+    if isinstance(content, dict) and content.get("header") == HEADER.removeprefix("# "):
+        return content
+    return None
+
+
+def _read(path: Path) -> str | None:
+    """The text of a file, every line ending as it is; None where there is none."""
+    try:
+        return path.read_bytes().decode("utf-8", errors="replace")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _failure(path, "read", error) from None
+
+
+def _foreign(path: Path) -> Diagnostic:
+    return Diagnostic(
+        "MTL701",
+        f"{path} was not written by mtsldsl, so it is not overwritten",
+        "move it away, or compile into another folder with -o",
+    )
+
+
+def _failure(path: Path, verb: str, error: OSError) -> MtlError:
+    shown = error.filename or path
+    return MtlError.of("MTL703", f"{shown} cannot be {verb}: {error.strerror}", "check the folder and its permissions")

@@ -1,0 +1,100 @@
+"""Long statements over several lines, where `ruff format` would break them: one helper, so that no formatter is needed."""
+
+from __future__ import annotations
+
+import ast
+
+WIDTH = 120
+_INDENT = "    "
+
+
+def lay_out(text: str) -> str:
+    """The text with every assignment and `return` of more than 120 columns broken at its brackets."""
+    return "\n".join(_statement(line) if len(line) > WIDTH else line for line in text.split("\n"))
+
+
+def _statement(line: str) -> str:
+    code = line.lstrip()
+    indent = line[: len(line) - len(code)]
+    returns = code.startswith("return ")
+    try:
+        node = ast.parse(code.removeprefix("return ")).body[0]
+    except (SyntaxError, IndexError):  # no statement of its own: a line of a docstring, or inside brackets
+        return line
+    match node:
+        case ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value):
+            if returns:
+                return line
+        case ast.Expr(value=value):
+            if not returns:
+                return line
+        case _:
+            return line
+    text = _Text(code.removeprefix("return "))
+    before = "return " if returns else text.before(value)
+    comment = text.after(value).strip()
+    above = f"{indent}{comment}\n" if comment else ""
+    return above + _broken(text, value, indent, indent + before, "", statement=True)
+
+
+class _Text:
+    """A line, cut at the places that its syntax tree tells in bytes."""
+
+    def __init__(self, line: str) -> None:
+        self._bytes = line.encode()
+
+    def of(self, node: ast.expr) -> str:
+        return self._bytes[node.col_offset : node.end_col_offset].decode()
+
+    def before(self, node: ast.expr) -> str:
+        return self._bytes[: node.col_offset].decode()
+
+    def after(self, node: ast.expr) -> str:
+        return self._bytes[node.end_col_offset :].decode()
+
+
+def _broken(text: _Text, node: ast.expr, indent: str, before: str, after: str, *, statement: bool = False) -> str:
+    """The expression after `before` (which holds the indent), broken where it does not fit."""
+    flat = text.of(node)
+    if len(before) + len(flat) + len(after) <= WIDTH:
+        return before + flat + after
+    match node:
+        case ast.Call(func=ast.Subscript() as head) if len(before) + len(text.of(head)) + 1 > WIDTH:
+            start = text.of(head.value)
+            end = flat[len(text.of(head)) :]
+            return f"{before}{start}[\n{indent}{_INDENT}{text.of(head.slice)}\n{indent}]{end}{after}"
+        case ast.Call(func=function, args=arguments, keywords=keywords) if arguments or keywords:
+            parts: list[tuple[str, ast.expr]] = [("", argument) for argument in arguments]
+            parts += [(f"{keyword.arg}=", keyword.value) for keyword in keywords]
+            return _bracketed(text, parts, indent, f"{before}{text.of(function)}(", f"){after}", comma=len(parts) > 1)
+        case ast.List(elts=items) if items:
+            return _bracketed(text, [("", item) for item in items], indent, f"{before}[", f"]{after}")
+        case ast.Tuple(elts=items) if items:
+            return _bracketed(text, [("", item) for item in items], indent, f"{before}(", f"){after}")
+        case ast.Dict(keys=keys, values=values) if keys:
+            entries = [(f"{text.of(key)}: ", value) for key, value in zip(keys, values, strict=True) if key]
+            return _bracketed(text, entries, indent, f"{before}{{", f"}}{after}")
+        case ast.BinOp():
+            inner = indent + _INDENT if statement else indent
+            terms = f"\n{inner}+ ".join(_terms(text, node))
+            return f"{before}(\n{inner}{terms}\n{indent}){after}" if statement else f"{before}{terms}{after}"
+    return before + flat + after
+
+
+def _bracketed(
+    text: _Text, parts: list[tuple[str, ast.expr]], indent: str, opening: str, closing: str, *, comma: bool = True
+) -> str:
+    inner = indent + _INDENT
+    joined = ", ".join(label + text.of(node) for label, node in parts)
+    call = opening.endswith("(") and closing.startswith(")")
+    if call and len(inner) + len(joined) <= WIDTH:
+        return f"{opening}\n{inner}{joined}\n{indent}{closing}"
+    ending = "," if comma else ""
+    lines = [_broken(text, node, inner, inner + label, ending) for label, node in parts]
+    return "\n".join([opening, *lines, indent + closing])
+
+
+def _terms(text: _Text, node: ast.expr) -> list[str]:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return [*_terms(text, node.left), *_terms(text, node.right)]
+    return [text.of(node)]

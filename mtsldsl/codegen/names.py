@@ -1,0 +1,47 @@
+"""Names of a spec as Python identifiers that hide nothing and never meet."""
+
+from __future__ import annotations
+
+import builtins
+from keyword import iskeyword
+
+TAKEN = frozenset(("self", "torch", "nn", "l"))
+"""Local names that mean something else in the generated code, and the one that linters take for a digit."""
+
+CLASSES_TAKEN = frozenset(("F", "Model", "Tensor"))
+
+
+def variable(name: str) -> str:
+    """A local name for a name of the spec: lower case, with `_` after it where Python has that name already."""
+    lower = name.lower()
+    return f"{lower}_" if iskeyword(lower) or lower in TAKEN or hasattr(builtins, lower) else lower
+
+
+def class_name(name: str, suffix: str = "") -> str:
+    """The name of a class: `dec_1` becomes `Dec1`, with a suffix of `Head`: `Dec1Head`."""
+    camel = "".join(part[:1].upper() + part[1:] for part in name.split("_")) + suffix
+    return camel if camel[:1].isalpha() else f"Layer{camel}"
+
+
+class Scope:
+    """The names of one scope, each given once."""
+
+    def __init__(self, taken: frozenset[str] = frozenset()) -> None:
+        self._taken = set(taken)
+
+    def variable(self, name: str) -> str:
+        """A local name that is still free, and now is not."""
+        return self._free(variable(name), "_")
+
+    def class_name(self, name: str, suffix: str = "") -> str:
+        """A class name that is still free, and now is not."""
+        chosen = class_name(name, suffix)
+        return self._free(f"{chosen}Layer" if hasattr(builtins, chosen) or chosen in CLASSES_TAKEN else chosen, "Layer")
+
+    def _free(self, name: str, joint: str) -> str:
+        chosen, number = name, 1
+        while chosen in self._taken:
+            number += 1
+            chosen = f"{name}{joint}{number}"
+        self._taken.add(chosen)
+        return chosen

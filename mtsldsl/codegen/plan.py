@@ -1,0 +1,280 @@
+"""Spec to Plan: every decision about the generated code, so that the templates hold layout only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import PurePath
+from textwrap import wrap
+
+import attrs
+
+from mtsldsl.codegen.bodies import BodyPlan, Statement, plan_body, shape_text, signature
+from mtsldsl.codegen.layout import WIDTH
+from mtsldsl.codegen.names import Scope, variable
+from mtsldsl.codegen.training import optimizer_call, scheduler_call
+from mtsldsl.diagnostics import Diagnostic, MtlError
+from mtsldsl.sharing import component_name
+from mtsldsl.spec.model import Body, Spec
+from mtsldsl.spec.normal import digest
+
+GENERATOR = 1
+"""Raised whenever the same spec gives other code."""
+
+
+@attrs.frozen
+class ClassPlan:
+    """One class of the generated module, for a layer or head and all that have the same structure."""
+
+    name: str
+    docstring: str
+    body: BodyPlan
+
+
+@attrs.frozen
+class Container:
+    """The copies of a layer, or all heads: `self.name = nn.ModuleDict({key: class(), ...})`."""
+
+    name: str
+    entries: tuple[tuple[str, str], ...]
+
+    @property
+    def expression(self) -> str:
+        """The constructor of the dictionary."""
+        entries = ", ".join(f'"{key}": {made}()' for key, made in self.entries)
+        return f"nn.ModuleDict({{{entries}}})"
+
+
+@attrs.frozen
+class Plan:
+    """All that the templates print.
+
+    `calls` are the statements of the model's forward, one group a layer; `outputs` the expression of each task's
+    output. `optimizer` and `scheduler` are expressions over `parameters` and `optimizer`.
+    """
+
+    name: str
+    source: str
+    digest: str
+    input: str
+    definitions: tuple[str, ...]
+    classes: tuple[ClassPlan, ...]
+    docstring: tuple[str, ...]
+    containers: tuple[Container, ...]
+    heads: Container
+    calls: tuple[tuple[Statement, ...], ...]
+    outputs: tuple[tuple[str, str], ...]
+    uses_torch: bool
+    uses_functional: bool
+    optimizer: str
+    scheduler: str
+    generator: int = GENERATOR
+
+
+def plan_spec(spec: Spec) -> Plan:
+    """Decide how the code for `spec` reads.
+
+    Raises:
+        MtlError: MTL109 where a name of the spec cannot be one of Python's.
+    """
+    found = problems(spec)
+    if found:
+        raise MtlError(found)
+    classes = _Classes(spec)
+    containers = tuple(
+        Container(
+            layer.name,
+            tuple((component_name(tasks), classes.of_layer[layer.name].name) for tasks in spec.sharing[layer.name]),
+        )
+        for layer in spec.layers
+    )
+    heads = Container("heads", tuple((task.name, classes.of_head[task.name].name) for task in spec.tasks))
+    image, calls, outputs = _forward(spec)
+    plans = classes.plans
+    definitions = tuple(dict.fromkeys(text for plan in plans for text in plan.body.definitions))
+    code = [*definitions, *(statement.expression for plan in plans for statement in plan.body.statements)]
+    source = source_name(spec.source.name)
+    return Plan(
+        name=PurePath(source).stem,
+        source=source,
+        digest=digest(spec),
+        input=image,
+        definitions=definitions,
+        classes=plans,
+        docstring=_describe(spec, classes),
+        containers=containers,
+        heads=heads,
+        calls=calls,
+        outputs=outputs,
+        uses_torch=any("torch." in text for text in code),
+        uses_functional=any("F." in text for text in code),
+        optimizer=optimizer_call(spec.train.optimizer),
+        scheduler=scheduler_call(spec.train.scheduler),
+    )
+
+
+def problems(spec: Spec) -> tuple[Diagnostic, ...]:
+    """What keeps `plan_spec` from planning: names that are no identifiers, which a spec made in Python may have."""
+    names = [spec.data.input, *(layer.name for layer in spec.layers), *(task.name for task in spec.tasks)]
+    return tuple(
+        Diagnostic("MTL109", f"`{name}` cannot be a name in the generated code", "choose an identifier")
+        for name in names
+        if not (name.isidentifier() and name.isascii()) or name.startswith("_")
+    )
+
+
+def source_name(name: str) -> str:
+    """What the header calls the spec: the file's name, after `specs/` where it lies in a folder of that name.
+
+    So the code is the same from any working folder, and on any machine.
+    """
+    path = PurePath(name)
+    shown = f"specs/{path.name}" if path.parent.name == "specs" else path.name
+    return "".join(character if character.isprintable() and character not in '"\\' else "_" for character in shown)
+
+
+class _Classes:
+    """One class for each structure, layers first; the first layer or task that has it gives the name."""
+
+    def __init__(self, spec: Spec) -> None:
+        self._scope = Scope()
+        self._groups: dict[object, list[tuple[str, Body]]] = {}
+        self._names: dict[object, str] = {}
+        bodies = [(layer.name, layer.body, "") for layer in spec.layers]
+        bodies += [(task.name, task.head, "Head") for task in spec.tasks]
+        keys = []
+        for name, body, suffix in bodies:
+            key = (suffix, signature(body))
+            keys.append(key)
+            self._groups.setdefault(key, []).append((name, body))
+        definitions = self._reserved(spec)
+        self._scope = Scope(definitions)
+        made: dict[object, ClassPlan] = {}
+        for key, (name, _, suffix) in zip(keys, bodies, strict=True):
+            if key not in made:
+                made[key] = self._class(self._scope.class_name(name, suffix), self._groups[key])
+        self.plans = tuple(made.values())
+        chosen = [made[key] for key in keys]
+        self.of_layer = {layer.name: plan for layer, plan in zip(spec.layers, chosen, strict=False)}
+        self.of_head = {task.name: plan for task, plan in zip(spec.tasks, chosen[len(spec.layers) :], strict=True)}
+
+    @staticmethod
+    def _reserved(spec: Spec) -> frozenset[str]:
+        from mtsldsl.spec.operators import OPERATORS
+
+        sources = [operator.definition for operator in OPERATORS.values() if operator.definition]
+        return frozenset(text.split("(")[0].removeprefix("class ").strip() for text in sources)
+
+    @staticmethod
+    def _class(name: str, members: Sequence[tuple[str, Body]]) -> ClassPlan:
+        body = members[0][1]
+        plan = plan_body(body, _parameters([member.inputs for _, member in members]))
+        shapes = list(zip(plan.parameters, body.input_shapes, strict=True))
+        given = ", ".join(
+            shape_text(shape) if len(shapes) == 1 else f"{parameter} {shape_text(shape)}" for parameter, shape in shapes
+        )
+        names = [member for member, _ in members]
+        shown = ", ".join(names) if len(names) <= 4 else f"{', '.join(names[:2])} and {len(names) - 2} more"
+        text = f"{shown}: {given} -> {shape_text(body.shape)}, {_count(plan.learned)}."
+        return ClassPlan(name, text, plan)
+
+
+def _parameters(inputs: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """Names of forward's parameters: the layers' own where all members read the same ones, else `x` and `skip`."""
+    number = len(inputs[0])
+    if number == 1:
+        return ("x",)
+    scope = Scope()
+    if len(set(inputs)) == 1:
+        return tuple(scope.variable(name) for name in inputs[0])
+    return ("x", "skip") if number == 2 else ("x", *(f"skip{place}" for place in range(1, number)))
+
+
+def _forward(spec: Spec) -> tuple[str, tuple[tuple[Statement, ...], ...], tuple[tuple[str, str], ...]]:
+    """The input's name, the calls of all copies that a head needs, and the outputs."""
+    needed = _needed(spec)
+    scope = Scope()
+    image = scope.variable(spec.data.input)
+    values: dict[tuple[str, str], str] = {}  # by layer and task
+    values.update({(spec.data.input, task.name): image for task in spec.tasks})
+    calls = []
+    for layer in spec.layers:
+        group = []
+        components = spec.sharing[layer.name]
+        for component in components:
+            members = [task for task in spec.sharing.tasks if task in component]
+            if (layer.name, members[0]) not in needed:
+                continue
+            wanted = layer.name if len(components) == 1 else _copy_name(layer.name, members)
+            chosen = scope.variable(wanted)
+            values.update({(layer.name, task): chosen for task in members})
+            arguments = ", ".join(values[source, members[0]] for source in layer.body.inputs)
+            comment = "" if group else shape_text(layer.body.shape)
+            group.append(Statement(chosen, f'self.{layer.name}["{component_name(members)}"]({arguments})', comment))
+        if group:
+            calls.append(tuple(group))
+    outputs = []
+    for task in spec.tasks:
+        arguments = ", ".join(values[source, task.name] for source in task.head.inputs)
+        outputs.append((task.name, f'self.heads["{task.name}"]({arguments})'))
+    return image, tuple(calls), tuple(outputs)
+
+
+def _needed(spec: Spec) -> set[tuple[str, str]]:
+    """Layers and tasks whose copy has a reader; each copy that any of its tasks needs is needed for all of them."""
+    layers = {layer.name: layer for layer in spec.layers}
+    needed = {(source, task.name) for task in spec.tasks for source in task.head.inputs if source in layers}
+    for layer in reversed(spec.layers):
+        for component in spec.sharing[layer.name]:
+            if any((layer.name, task) in needed for task in component):
+                needed.update((layer.name, task) for task in component)
+                needed.update((source, task) for source in layer.body.inputs if source in layers for task in component)
+    return needed
+
+
+def _copy_name(layer: str, tasks: Sequence[str]) -> str:
+    """The variable of one copy among several: `enc1_segment_edge`."""
+    joined = "_".join([layer, *tasks])
+    return joined if len(joined) <= 48 else f"{layer}_{tasks[0]}_and_{len(tasks) - 1}_more"
+
+
+def _describe(spec: Spec, classes: _Classes) -> tuple[str, ...]:
+    """The model's docstring: what it maps to what, then layers with their copies, and heads."""
+    layers = [
+        (layer.name, classes.of_layer[layer.name].body.learned, spec.sharing[layer.name]) for layer in spec.layers
+    ]
+    heads = [(task.name, classes.of_head[task.name].body.learned, shape_text(task.head.shape)) for task in spec.tasks]
+    total = sum(learned * len(copies) for _, learned, copies in layers) + sum(learned for _, learned, _ in heads)
+    tasks = "1 task" if len(heads) == 1 else f"{len(heads)} tasks"
+    rows = [("layer", "parameters", "copies and the tasks they serve")]
+    for name, learned, copies in layers:
+        size = f"{len(copies)} x {learned:,}" if len(copies) > 1 else f"{learned:,}"
+        rows.append((name, size, " | ".join(" + ".join(_ordered(copy, spec.sharing.tasks)) for copy in copies)))
+    bottom = [("task", "parameters", "output of its head")]
+    bottom += [(name, f"{learned:,}", shape) for name, learned, shape in heads]
+    first = max(len(row[0]) for row in (*rows, *bottom))
+    second = max(len(row[1]) for row in (*rows, *bottom))
+    lines = [f"{spec.data.input} {shape_text(spec.data.shape)} -> the outputs of {tasks}; {_count(total)}.", ""]
+    for table in (rows, bottom):
+        lines += [line for row in table for line in _row(row, first, second)]
+        lines.append("")
+    return tuple(lines[:-1])
+
+
+def _ordered(component: Iterable[str], tasks: Sequence[str]) -> list[str]:
+    members = frozenset(component)
+    return [task for task in tasks if task in members]
+
+
+def _row(row: tuple[str, str, str], first: int, second: int) -> list[str]:
+    """A row of the table, its last column wrapped."""
+    start = f"{row[0]:<{first}}  {row[1]:>{second}}  "
+    room = max(WIDTH - 4 - len(start), 20)
+    head, *rest = wrap(row[2], room, break_long_words=False, break_on_hyphens=False)
+    return [start + head, *(" " * len(start) + line for line in rest)]
+
+
+def _count(parameters: int) -> str:
+    return "1 parameter" if parameters == 1 else f"{parameters:,} parameters" if parameters else "no parameters"
+
+
+__all__ = ["GENERATOR", "ClassPlan", "Container", "Plan", "plan_spec", "problems", "source_name", "variable"]

@@ -1,0 +1,57 @@
+"""One report of something wrong, and the one exception that carries reports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+import attrs
+
+from mtsldsl.diagnostics.codes import CODES
+from mtsldsl.diagnostics.source import Span
+
+
+class Severity(StrEnum):
+    """How much a diagnostic matters: an error stops the command, a warning does not."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+def _registered(_: Diagnostic, __: attrs.Attribute[str], code: str) -> None:
+    if code not in CODES:
+        raise ValueError(f"{code} is not in the registry of diagnostic codes")
+
+
+@attrs.frozen
+class Diagnostic:
+    """What is wrong (`cause`, one sentence), where, and what to do about it (`remedy`, one sentence)."""
+
+    code: str = attrs.field(validator=_registered)
+    cause: str
+    remedy: str
+    span: Span | None = None
+    severity: Severity = Severity.ERROR
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Line and column, (0, 0) where there is none."""
+        return (self.span.line, self.span.column) if self.span else (0, 0)
+
+
+class MtlError(Exception):
+    """Something a user can cause and mend. Every other exception is a defect of mtsldsl and keeps its traceback."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics = tuple(diagnostics)
+        super().__init__(self.diagnostics)
+
+    @classmethod
+    def of(cls, code: str, cause: str, remedy: str, span: Span | None = None) -> MtlError:
+        """An error with a single diagnostic."""
+        return cls([Diagnostic(code, cause, remedy, span)])
+
+    def __str__(self) -> str:
+        from mtsldsl.diagnostics.render import render_all
+
+        return render_all(self.diagnostics)

@@ -1,0 +1,83 @@
+"""Generated code as a live network, with initial weights that depend on the seed and the layers' names alone."""
+
+from __future__ import annotations
+
+import linecache
+import sys
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import PurePath
+from types import ModuleType
+
+import torch
+from torch import nn
+
+from mtsldsl.codegen import model_source
+from mtsldsl.codegen.plan import source_name
+from mtsldsl.sharing import component_name
+from mtsldsl.spec.model import Spec
+
+
+def build_model(spec: Spec) -> nn.Module:
+    """The network that `mtsldsl compile` writes for `spec`, on the CPU, initialised from `spec.train.seed`.
+
+    forward: image `(n, c, h, w)` -> `{task: output}`. torch's random state is left as it was.
+
+    Raises:
+        MtlError: MTL109 where a name of the spec cannot be one of Python's.
+    """
+    made = load_model_class(model_source(spec), PurePath(source_name(spec.source.name)).stem)
+    with torch.random.fork_rng(devices=[]):
+        model = made()
+    initialise(model, spec, spec.train.seed)
+    return model
+
+
+def load_model_class(text: str, name: str) -> type[nn.Module]:
+    """The class `Model` of a generated model.py; equal texts of one name give the same class.
+
+    The text is kept for tracebacks under `<mtsldsl:name>`, and the module in `sys.modules`, where torch.compile looks
+    for it.
+    """
+    key = sha256(f"{name}\n{text}".encode()).hexdigest()[:16]
+    module_name = f"mtsldsl_generated_{key}"
+    if module_name not in sys.modules:
+        file = f"<mtsldsl:{name}>"
+        if file in linecache.cache and "".join(linecache.getlines(file)) != text:
+            file = f"<mtsldsl:{name}:{key}>"  # an earlier structure of the same spec is still alive
+        linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+        module = ModuleType(module_name)
+        module.__file__ = file
+        exec(compile(text, file, "exec"), module.__dict__)
+        sys.modules[module_name] = module
+    made: type[nn.Module] = sys.modules[module_name].__dict__["Model"]
+    return made
+
+
+@torch.no_grad()
+def initialise(model: nn.Module, spec: Spec, seed: int) -> None:
+    """Give every layer and head torch's default initial weights, drawn from `seed` and its name.
+
+    The order of tasks and layers, the sharing and the device do not matter; all copies of a layer start equal. torch's
+    random state is left as it was.
+    """
+    for name, copies in _parts(model, spec):
+        with torch.random.fork_rng(devices=[]):
+            torch.random.default_generator.manual_seed(_seed(seed, name))
+            fresh = type(copies[0])()
+        state = fresh.state_dict()
+        for copy in copies:
+            copy.load_state_dict(state)
+
+
+def _parts(model: nn.Module, spec: Spec) -> Iterator[tuple[str, list[nn.Module]]]:
+    """Every layer and head by name, with its copies."""
+    for layer in spec.layers:
+        components = spec.sharing[layer.name]
+        yield layer.name, [model.get_submodule(f"{layer.name}.{component_name(tasks)}") for tasks in components]
+    for task in spec.tasks:
+        yield f"heads.{task.name}", [model.get_submodule(f"heads.{task.name}")]
+
+
+def _seed(seed: int, name: str) -> int:
+    return int.from_bytes(sha256(f"{seed} {name}".encode()).digest()[:8], "big") >> 1

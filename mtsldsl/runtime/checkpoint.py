@@ -1,0 +1,98 @@
+"""Checkpoints: spec text, weights and optimizer state by name, position, random states; loading one runs no code."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from mtsldsl.diagnostics import MtlError
+from mtsldsl.runtime.optimizer_state import load_named_state, named_optimizer_state
+from mtsldsl.runtime.run_folder import RunFolder
+from mtsldsl.runtime.training import Training, named_parameters
+from mtsldsl.syntax import write_text_atomically
+
+WEIGHTS = "weights.safetensors"
+
+
+def save_weights(path: Path, model: nn.Module, names: set[str] | None = None) -> None:
+    """The network's parameters and buffers, all or those named, as contiguous tensors in safetensors."""
+    state = {
+        name: value.detach().to("cpu").contiguous()
+        for name, value in model.state_dict().items()
+        if names is None or name in names
+    }
+    temporary = path.with_name(f".{path.name}.partial")
+    save_file(state, str(temporary))
+    temporary.replace(path)
+
+
+def load_weights(path: Path, model: nn.Module) -> None:
+    """Fill `model` from a file of `save_weights`. Raises MtlError MTL805 where names or shapes do not fit."""
+    try:
+        state = load_file(str(path))
+    except (OSError, SafetensorError) as problem:
+        raise MtlError.of("MTL805", f"`{path}` cannot be read: {problem}", "name a weights file of a run") from problem
+    expected = model.state_dict()
+    missing = sorted(expected.keys() - state.keys())
+    unknown = sorted(state.keys() - expected.keys())
+    wrong = sorted(name for name in expected.keys() & state.keys() if expected[name].shape != state[name].shape)
+    if missing or unknown or wrong:
+        first = (missing + unknown + wrong)[0]
+        raise MtlError.of(
+            "MTL805",
+            f"the weights of `{path}` are of another network: {len(missing)} tensors are missing, "
+            f"{len(unknown)} unknown, {len(wrong)} of another shape, the first is `{first}`",
+            "use the spec that stands beside the weights",
+        )
+    model.load_state_dict(state)
+
+
+def save_checkpoint(folder: RunFolder, training: Training) -> None:
+    """Write `checkpoints/epoch-<n>` and then drop the older ones."""
+    final = folder.checkpoints / f"epoch-{training.epoch:03d}"
+    temporary = folder.checkpoints / f".partial-{final.name}"
+    if temporary.exists():
+        shutil.rmtree(temporary)
+    temporary.mkdir()
+    write_text_atomically(temporary / "spec.mtl", training.spec.source.text)
+    save_weights(temporary / WEIGHTS, training.model)
+    state: dict[str, Any] = {
+        "optimizer": named_optimizer_state(
+            training.optimizer, dict(named_parameters(training.model, training.balance))
+        ),
+        "scheduler": training.scheduler.state_dict() if training.scheduler else None,
+        "balance": training.balance.state_dict(),
+        "random": torch.get_rng_state(),
+    }
+    if training.device.type == "cuda":
+        state["random_cuda"] = torch.cuda.get_rng_state(training.device)
+    torch.save(state, temporary / "state.pt")
+    (temporary / "position.json").write_text(json.dumps({"epoch": training.epoch}) + "\n", encoding="utf-8")
+    folder.replace_folder(temporary, final)
+    for child in folder.checkpoints.iterdir():
+        if child != final:
+            shutil.rmtree(child)
+
+
+def restore_checkpoint(checkpoint: Path, training: Training) -> None:
+    """Bring a fresh `training` of the checkpoint's own spec to where the checkpoint was taken."""
+    load_weights(checkpoint / WEIGHTS, training.model)
+    state = torch.load(checkpoint / "state.pt", map_location="cpu", weights_only=True)
+    parameters = dict(named_parameters(training.model, training.balance))
+    training.balance.load_state_dict(state["balance"])
+    load_named_state(training.optimizer, parameters, state["optimizer"])
+    if training.scheduler is not None:
+        training.scheduler.load_state_dict(state["scheduler"])
+    random: Tensor = state["random"]
+    torch.set_rng_state(random)
+    if training.device.type == "cuda" and "random_cuda" in state:
+        torch.cuda.set_rng_state(state["random_cuda"], training.device)
+    position = json.loads((checkpoint / "position.json").read_text(encoding="utf-8"))
+    training.epoch = int(position["epoch"])

@@ -1,0 +1,79 @@
+"""Batches of samples on a device, in the types that networks and losses expect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mtsldsl.runtime.data.augment import augment_batch
+from mtsldsl.runtime.data.fields import FieldKind
+from mtsldsl.runtime.data.samples import Samples
+from mtsldsl.runtime.data.transfer import send
+from mtsldsl.spec.model import Named
+
+
+def batches(
+    samples: Samples,
+    batch_size: int,
+    *,
+    seed: int = 0,
+    epoch: int = 0,
+    shuffle: bool = False,
+    augment: Sequence[Named] = (),
+    device: torch.device | str = "cpu",
+    drop_last: bool = False,
+    start_batch: int = 0,
+) -> Iterator[dict[str, Tensor]]:
+    """The batches of one epoch: each a field's name to a tensor on `device`, in the types that `FieldKind` gives.
+
+    Order and augmentation are functions of `seed`, `epoch` and the batch's number alone, so that an epoch may be taken
+    up at `start_batch` and goes on with the very same batches. Random numbers are drawn on the host, and copies to a
+    CUDA device come from pinned memory without waiting for it. Images come in channels_last.
+    """
+    device = torch.device(device)
+    count = len(samples)
+    order = torch.randperm(count, generator=_generator(seed, epoch, 0)) if shuffle else torch.arange(count)
+    for number in range(start_batch, steps_per_epoch(samples, batch_size, drop_last=drop_last)):
+        indices = order[number * batch_size : (number + 1) * batch_size]
+        batch = {
+            name: widen(_gather(tensor, indices, device), samples.layout[name].kind)
+            for name, tensor in samples.fields.items()
+        }
+        batch = augment_batch(batch, samples.layout, augment, _generator(seed, epoch, number + 1))
+        yield {name: _laid_out(tensor, samples.layout[name].kind) for name, tensor in batch.items()}
+
+
+def steps_per_epoch(samples: Samples, batch_size: int, *, drop_last: bool = True) -> int:
+    """How many batches an epoch has; by default a last, smaller one is left out, as training does."""
+    return len(samples) // batch_size if drop_last else -(-len(samples) // batch_size)
+
+
+def widen(tensor: Tensor, kind: FieldKind) -> Tensor:
+    """A compact tensor in the type of a batch: uint8 images divided by 255, labels int64, normals of unit length."""
+    if kind is FieldKind.LABEL:
+        return tensor.long()
+    if kind is FieldKind.IMAGE and tensor.dtype == torch.uint8:
+        return tensor.float().div_(255.0)
+    return F.normalize(tensor.float(), dim=1) if kind is FieldKind.NORMAL else tensor.float()
+
+
+def _generator(*key: int) -> torch.Generator:
+    words = [part & 0xFFFF_FFFF_FFFF_FFFF for part in key]
+    return torch.Generator().manual_seed(int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1))
+
+
+def _gather(tensor: Tensor, indices: Tensor, device: torch.device) -> Tensor:
+    if tensor.device.type == "cpu" and device.type == "cuda":
+        pinned = torch.empty((len(indices), *tensor.shape[1:]), dtype=tensor.dtype, pin_memory=True)
+        return torch.index_select(tensor, 0, indices, out=pinned).to(device, non_blocking=True)
+    return tensor[send(indices, tensor.device)].to(device)
+
+
+def _laid_out(tensor: Tensor, kind: FieldKind) -> Tensor:
+    if kind is FieldKind.IMAGE and tensor.dim() == 4:
+        return tensor.contiguous(memory_format=torch.channels_last)
+    return tensor.contiguous()

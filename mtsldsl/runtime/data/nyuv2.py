@@ -1,0 +1,146 @@
+"""NYUv2 (Silberman et al., 2012): 1449 indoor images with labels and depth; normals and edges are derived from these.
+
+The official test set is the test set. The validation set is a seeded part of the training images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mtsldsl.diagnostics import MtlError
+from mtsldsl.runtime.data.boundaries import boundaries
+from mtsldsl.runtime.data.geometry import normals_from_depth
+from mtsldsl.runtime.data.labeled_mat import FILE, SOURCE, open_labeled_mat
+from mtsldsl.runtime.data.recordings import CAMERA, CROP, CROPPED_SIZE, IGNORED, Recording, open_files, recording_of
+
+HOW_TO_GET = (
+    f"get {FILE} from {SOURCE}, or the preprocessed copy that https://github.com/lorenmt/mtan links to, and set `root` "
+    "to where it is"
+)
+
+_COARSEST_FOCAL_LENGTH = 100.0
+
+
+def nyuv2(
+    place: Path, size: tuple[int, int], fields: Mapping[str, int], *, validation: float = 0.1, seed: int = 0
+) -> dict[str, dict[str, Tensor]]:
+    """Split (`train`, `validation`, `test`) to field to tensor, resized to `size` (height, width).
+
+    `fields` are those to load, of image, label, depth, normal and edge, with the number of channels or classes wanted:
+    image uint8 `(n, 3, h, w)`, label uint8 `(n, h, w)`, 255 for none, depth float16 `(n, 1, h, w)` metres, normal
+    float16 `(n, 3, h, w)`, edge bool `(n, 1, h, w)`: where the finest labels there are change. Images are interpolated
+    (averaged where they shrink), all else takes the nearest pixel. Raises MTL602 for a layout that is not known, MTL603
+    for classes it does not have.
+    """
+    with open_recording(place) as recording:
+        if "label" in fields and fields["label"] not in recording.classes:
+            known = " or ".join(map(str, recording.classes))
+            cause = f"`{place}` has {known} classes, not {fields['label']}"
+            raise MtlError.of("MTL603", cause, f"write target = classes({recording.classes[0]}, ignore={IGNORED})")
+        train, kept = _kept_apart(recording.train, validation, seed)
+        splits = {"train": train, "validation": kept, "test": recording.test}
+        return {name: _load(recording, keys, size, fields) for name, keys in splits.items()}
+
+
+@contextmanager
+def open_recording(place: Path) -> Iterator[Recording]:
+    """The copy of the data set that is at `place` or in it: `train` and `val`, a zip archive or the official file."""
+    if place.suffix == ".mat":
+        with open_labeled_mat(place) as recording:
+            yield recording
+    elif place.is_file() or (place / "train").is_dir():
+        with open_files(place) as files:
+            yield recording_of(files)
+    elif (place / FILE).is_file():
+        with open_labeled_mat(place / FILE) as recording:
+            yield recording
+    else:
+        archives = sorted(place.glob("*.zip"))
+        if len(archives) != 1:
+            found = f"{len(archives)} zip archives" if archives else "nothing of the data set"
+            cause = f"`{place}` holds {found}: it should hold `train` and `val`, {FILE} or one zip archive"
+            raise MtlError.of("MTL602", cause, "name the archive itself in `root`" if archives else HOW_TO_GET)
+        with open_files(archives[0]) as files:
+            yield recording_of(files)
+
+
+def _kept_apart(keys: tuple[str, ...], part: float, seed: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    order = np.random.default_rng(seed).permutation(len(keys))
+    kept = set(order[: max(1, round(len(keys) * part))].tolist())
+    return (
+        tuple(key for index, key in enumerate(keys) if index not in kept),
+        tuple(key for index, key in enumerate(keys) if index in kept),
+    )
+
+
+def _load(
+    recording: Recording, keys: tuple[str, ...], size: tuple[int, int], fields: Mapping[str, int]
+) -> dict[str, Tensor]:
+    count = len(keys)
+    shapes = {
+        "image": ((count, 3, *size), torch.uint8),
+        "label": ((count, *size), torch.uint8),
+        "depth": ((count, 1, *size), torch.float16),
+        "normal": ((count, 3, *size), torch.float16),
+        "edge": ((count, 1, *size), torch.bool),
+    }
+    loaded = {name: torch.empty(shapes[name][0], dtype=shapes[name][1]) for name in fields}
+    for index, key in enumerate(keys):
+        for name, tensor in loaded.items():
+            tensor[index] = _field(recording, key, name, size, fields[name])
+    return loaded
+
+
+def _field(recording: Recording, key: str, name: str, size: tuple[int, int], channels: int) -> Tensor:
+    if name == "image":
+        return resized_image(torch.from_numpy(recording.read(key, name, channels).transpose(2, 0, 1).copy()), size)
+    if name == "edge":
+        regions = nearest(torch.from_numpy(recording.read(key, "regions", channels).astype(np.int32)), size)
+        return torch.from_numpy(boundaries(regions.numpy()))[None]
+    if name == "normal" and recording.has_normals:
+        return nearest(torch.from_numpy(recording.read(key, name, channels).transpose(2, 0, 1).copy()), size)
+    if name == "normal":
+        return derived_normals(torch.from_numpy(recording.read(key, "depth", channels)), size, recording.depth_step)
+    values = nearest(torch.from_numpy(recording.read(key, name, channels).copy()), size)
+    return values[None] if name == "depth" else values
+
+
+def derived_normals(depth: Tensor, size: tuple[int, int], depth_step: float = 0.0) -> Tensor:
+    """Normals `(3, *size)` of a depth image `(h, w)` in metres that shows what `CROP` does.
+
+    They are fitted at the resolution of the depth, or at a whole fraction of it that is still at least `size`.
+    """
+    height, width = depth.shape
+    camera = CAMERA.cropped(CROP[0].start, CROP[1].start)
+    camera = camera.resized(height / CROPPED_SIZE[0], width / CROPPED_SIZE[1])
+    step = min(height // size[0], width // size[1], int(camera.fx / _COARSEST_FOCAL_LENGTH))
+    if step > 1:
+        smaller = (height // step, width // step)
+        depth = nearest(depth, smaller)
+        camera = camera.resized(smaller[0] / height, smaller[1] / width)
+    return nearest(normals_from_depth(depth, camera, quantum=depth_step), size)
+
+
+def nearest(values: Tensor, size: tuple[int, int]) -> Tensor:
+    """`(..., h, w)` at another size, each pixel the nearest one of `values`."""
+    rows, columns = (_sources(old, new) for old, new in zip(values.shape[-2:], size, strict=True))
+    return values[..., rows[:, None], columns]
+
+
+def _sources(old: int, new: int) -> Tensor:
+    return ((torch.arange(new) + 0.5) * (old / new)).floor().long()
+
+
+def resized_image(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """A uint8 image `(3, h, w)` at another size: bilinear, and averaged where it shrinks."""
+    if tuple(image.shape[-2:]) == size:
+        return image
+    smooth = F.interpolate(image[None].float(), size, mode="bilinear", antialias=True, align_corners=False)[0]
+    return smooth.round().clamp(0, 255).to(torch.uint8)

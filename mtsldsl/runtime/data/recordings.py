@@ -1,0 +1,176 @@
+"""The layouts in which NYUv2 is kept on disk, each opened as a `Recording` that is read image by image."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from mtsldsl.diagnostics import MtlError
+from mtsldsl.runtime.data.geometry import Camera
+
+Array = NDArray[np.generic]
+
+IGNORED = 255
+"""The label of a pixel that has no class."""
+
+CAMERA = Camera(fx=518.858, fy=519.470, cx=325.582, cy=253.736)
+"""Of the 480 x 640 images (Silberman et al., 2012, toolbox)."""
+
+CROP = (slice(45, 471), slice(41, 601))
+"""Rows and columns of the full image without the white frame that the alignment of colour and depth leaves."""
+
+CROPPED_SIZE = (CROP[0].stop - CROP[0].start, CROP[1].stop - CROP[1].start)
+
+Read = Callable[[str, str, int], Array]
+
+
+@attrs.frozen
+class Recording:
+    """One copy of the data set. `train` and `test` are the keys of the official splits.
+
+    `read(key, part, classes)` gives a part of one image as it is kept: `image` uint8 `(h, w, 3)`; `label` uint8
+    `(h, w)` of the 13- or 40-class mapping, 255 for none; `regions` integers `(h, w)`, the finest labels there are;
+    `depth` float32 `(h, w)` in metres, 0 for none; `normal` float32 `(h, w, 3)`, if `has_normals`.
+    """
+
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+    classes: tuple[int, ...]
+    read: Read
+    has_normals: bool = False
+    depth_step: float = 0.0
+    """Metres between two values of the depth, 0 for a continuous one."""
+
+
+@attrs.frozen
+class Files:
+    """The files of a folder or of an archive, by path."""
+
+    place: Path
+    names: frozenset[str]
+    content: Callable[[str], bytes]
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one file. Raises MTL602 where it is missing."""
+        if name not in self.names:
+            raise MtlError.of("MTL602", f"`{self.place}` lacks {name}", "get a complete copy of the data set")
+        return self.content(name)
+
+
+@contextmanager
+def open_files(place: Path) -> Iterator[Files]:
+    """The files below a folder, or in a zip archive, where `train` may lie in a folder of its own."""
+    if place.is_dir():
+        names = frozenset(path.relative_to(place).as_posix() for path in place.glob("*/*/*.*"))
+        yield Files(place, names, lambda name: (place / name).read_bytes())
+        return
+    try:
+        archive = zipfile.ZipFile(place)
+    except zipfile.BadZipFile as error:
+        raise MtlError.of("MTL602", f"`{place}` is not a whole zip archive", "download it again") from error
+    with archive:
+        members = archive.namelist()
+        prefix = next((name.split("train/image/")[0] for name in members if "train/image/" in name), "")
+        names = frozenset(name.removeprefix(prefix) for name in members if name.startswith(prefix))
+        yield Files(place, names, lambda name: archive.read(prefix + name))
+
+
+def recording_of(files: Files) -> Recording:
+    """The recording that some files are: images, or the preprocessed arrays of Liu et al. (2019). Raises MTL602."""
+    kinds = {name.rsplit(".", 1)[-1] for name in files.names if name.startswith("train/image/")}
+    for kind, recording in (("npy", _arrays), ("jpg", _images)):
+        if kind in kinds:
+            return recording(files)
+    raise MtlError.of(
+        "MTL602",
+        f"`{files.place}` holds neither train/image/*.jpg nor train/image/*.npy",
+        "give the folder or archive in which `train` and `val` lie",
+    )
+
+
+def _images(files: Files) -> Recording:
+    def read(key: str, part: str, classes: int) -> Array:
+        if part == "image":
+            return _picture(files, f"{key.replace('/', '/image/')}.jpg", "RGB")
+        if part == "depth":
+            steps = _picture(files, f"{key.replace('/', '/depth/')}.png", "L")
+            return ((steps.astype(np.float32) + 0.5) / _STEPS_PER_METRE).astype(np.float32)
+        folder = "label" if part == "label" and classes == 13 else "label40"
+        return _picture(files, f"{key.replace('/', f'/{folder}/')}.png", "L")
+
+    return Recording(
+        train=_keys(files, "train", "jpg"),
+        test=_keys(files, "val", "jpg"),
+        classes=(13, 40),
+        read=read,
+        depth_step=1 / _STEPS_PER_METRE,
+    )
+
+
+_STEPS_PER_METRE = 25.5
+
+
+def _arrays(files: Files) -> Recording:
+    def read(key: str, part: str, _: int) -> Array:
+        values = _array(files, f"{key.replace('/', f'/{_ARRAY_FOLDERS[part]}/')}.npy")
+        if part == "image":
+            return np.asarray((np.clip(values, 0, 1) * 255).round(), dtype=np.uint8)
+        if part in ("label", "regions"):
+            labels = values.reshape(values.shape[:2])
+            return np.where(labels < 0, IGNORED, labels).astype(np.uint8)
+        if part == "depth":
+            return values.reshape(values.shape[:2]).astype(np.float32)
+        return values.astype(np.float32)
+
+    return Recording(
+        train=_keys(files, "train", "npy"),
+        test=_keys(files, "val", "npy"),
+        classes=(13,),
+        read=read,
+        has_normals=True,
+    )
+
+
+_ARRAY_FOLDERS: Mapping[str, str] = {
+    "image": "image",
+    "label": "label",
+    "regions": "label",
+    "depth": "depth",
+    "normal": "normal",
+}
+
+
+def _keys(files: Files, split: str, ending: str) -> tuple[str, ...]:
+    folder = f"{split}/image/"
+    stems = (
+        name.removeprefix(folder).removesuffix(f".{ending}")
+        for name in files.names
+        if name.startswith(folder) and name.endswith(f".{ending}")
+    )
+    return tuple(f"{split}/{stem}" for stem in sorted(stems, key=lambda stem: (len(stem), stem)))
+
+
+def _picture(files: Files, name: str, mode: str) -> NDArray[np.uint8]:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(io.BytesIO(files.read(name))) as picture:
+            return np.asarray(picture.convert(mode), dtype=np.uint8)
+    except UnidentifiedImageError as error:
+        raise MtlError.of("MTL602", f"{name} of `{files.place}` is no image", "get the data set again") from error
+
+
+def _array(files: Files, name: str) -> NDArray[np.float64]:
+    content = io.BytesIO(files.read(name))
+    try:
+        return np.asarray(np.load(content, allow_pickle=False), dtype=np.float64)
+    except (ValueError, EOFError) as error:
+        cause = f"{name} of `{files.place}` is no array of numbers"
+        raise MtlError.of("MTL602", cause, "get the data set again") from error

@@ -1,0 +1,217 @@
+"""What a person sees while a run goes on: a live display in a terminal, plain lines elsewhere, JSON, or nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any, Protocol
+
+import attrs
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from mtsldsl.runtime.events import Event
+
+DISPLAYS = ("auto", "live", "plain", "json", "quiet")
+
+
+class Display(Protocol):
+    """Shows events and the progress inside an epoch."""
+
+    def event(self, event: Event) -> None:
+        """Show one event, or leave it out."""
+
+    def begin_epoch(self, epoch: int, epochs: int, steps: int) -> None:
+        """An epoch of `steps` steps begins."""
+
+    def begin_stage(self, title: str, steps: int) -> None:
+        """Work inside a structural phase begins."""
+
+    def advance(self) -> None:
+        """One step is done."""
+
+    def close(self) -> None:
+        """Nothing more will be shown."""
+
+
+def choose_display(name: str) -> Display:
+    """The display of that name; `auto` is live in a terminal and plain elsewhere."""
+    if name == "auto":
+        name = "live" if sys.stdout.isatty() else "plain"
+    kinds: dict[str, type[Display]] = {
+        "live": LiveDisplay,
+        "plain": PlainDisplay,
+        "json": JsonDisplay,
+        "quiet": QuietDisplay,
+    }
+    return kinds[name]()
+
+
+class QuietDisplay:
+    """Shows nothing."""
+
+    def event(self, event: Event) -> None:
+        """Leave the event out."""
+
+    def begin_epoch(self, epoch: int, epochs: int, steps: int) -> None:
+        """Show nothing."""
+
+    def begin_stage(self, title: str, steps: int) -> None:
+        """Show nothing."""
+
+    def advance(self) -> None:
+        """Show nothing."""
+
+    def close(self) -> None:
+        """Show nothing."""
+
+
+class JsonDisplay(QuietDisplay):
+    """Prints every event as one line of JSON."""
+
+    def event(self, event: Event) -> None:
+        """Print the event."""
+        print(json.dumps(event), flush=True)
+
+
+class PlainDisplay(QuietDisplay):
+    """Prints one line for what matters; nothing moves."""
+
+    def event(self, event: Event) -> None:
+        """Print the lines of the event, where it has any."""
+        for line in describe_event(event):
+            print(line, flush=True)
+
+
+@attrs.define
+class LiveDisplay:
+    """The plain lines, with a progress bar of the epoch or phase below them."""
+
+    _progress: Progress = attrs.field(
+        factory=lambda: Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TextColumn("left in all"),
+            TimeRemainingColumn(),
+            console=Console(highlight=False),
+        )
+    )
+    _total: TaskID | None = None
+    _inner: TaskID | None = None
+
+    def event(self, event: Event) -> None:
+        """Print the lines of the event above the bar."""
+        for line in describe_event(event):
+            self._progress.console.print(line, markup=False)
+
+    def begin_epoch(self, epoch: int, epochs: int, steps: int) -> None:
+        """Move the bar of the run to this epoch."""
+        if self._total is None:
+            self._total = self._progress.add_task("run", total=epochs * steps, completed=(epoch - 1) * steps)
+            self._progress.start()
+        self._progress.update(self._total, completed=(epoch - 1) * steps, description=f"epoch {epoch}/{epochs}")
+        self._drop_inner()
+
+    def begin_stage(self, title: str, steps: int) -> None:
+        """Show a second bar for the work inside a structural phase."""
+        self._drop_inner()
+        self._inner = self._progress.add_task(title, total=steps)
+
+    def advance(self) -> None:
+        """Move the innermost bar by one."""
+        task = self._inner if self._inner is not None else self._total
+        if task is not None:
+            self._progress.advance(task)
+
+    def close(self) -> None:
+        """Take the bars away."""
+        self._drop_inner()
+        self._progress.stop()
+
+    def _drop_inner(self) -> None:
+        if self._inner is not None:
+            self._progress.remove_task(self._inner)
+            self._inner = None
+
+
+def describe_event(event: Event) -> list[str]:
+    """The lines that tell a person of an event; none for an event that only the record needs."""
+    describe = _DESCRIPTIONS.get(str(event["event"]))
+    return describe(event) if describe else []
+
+
+def _start(event: Event) -> list[str]:
+    size = f"{event['parameters']:,} parameters, {event['flops'] / 1e6:,.1f} MFLOP an image"
+    return [
+        f"{event['spec']}: {len(event['tasks'])} tasks, {len(event['layers'])} layers, {size}",
+        f"structure {event['method']}, balance {event['balance']}, seed {event['seed']}, on {event['device']}",
+        f"run folder: {event['folder']}",
+    ]
+
+
+def _numbers(values: Any) -> str:
+    return "  ".join(f"{name} {_short(value)}" for name, value in values.items())
+
+
+def _short(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
+
+
+def _epoch(event: Event) -> list[str]:
+    return [f"epoch {event['epoch']:>3}  loss: {_numbers(event['losses'])}"]
+
+
+def _validation(event: Event) -> list[str]:
+    first = {task: next(iter(metrics.values()), None) for task, metrics in event["metrics"].items()}
+    names = {task: next(iter(metrics), "") for task, metrics in event["metrics"].items()}
+    shown = "  ".join(f"{task} {names[task]} {_short(first[task])}" for task in first)
+    return [f"           validation: {shown}"]
+
+
+def _similarity(event: Event) -> list[str]:
+    tasks = event["tasks"]
+    pairs = [
+        f"{tasks[i]}~{tasks[j]} {event['similarity'][i][j]:.3f}"
+        for i in range(len(tasks))
+        for j in range(i + 1, len(tasks))
+    ]
+    return [f"  {event['layer']}: similarity {', '.join(pairs)}"]
+
+
+def _phase(event: Event) -> list[str]:
+    if not event["merges"]:
+        return [f"structural phase after epoch {event['epoch']}: nothing is similar enough to merge"]
+    return [
+        f"structural phase after epoch {event['epoch']}: now {event['parameters']:,} parameters",
+        *(
+            f"  {merge['layer']}: {' + '.join(merge['tasks'])} share it (similarity {merge['similarity']:.3f})"
+            for merge in event["merges"]
+        ),
+    ]
+
+
+def _test(event: Event) -> list[str]:
+    lines = ["test set, best epoch on validation:"]
+    lines += [f"  {task:<12} {_numbers(metrics)}" for task, metrics in event["metrics"].items()]
+    return lines
+
+
+def _end(event: Event) -> list[str]:
+    return [f"done in {event['seconds']:.0f} s: {event['folder']}"]
+
+
+def _resume(event: Event) -> list[str]:
+    return [f"going on after epoch {event['epoch']}"]
+
+
+_DESCRIPTIONS = {
+    "start": _start,
+    "epoch": _epoch,
+    "validation": _validation,
+    "similarity": _similarity,
+    "phase": _phase,
+    "resume": _resume,
+    "test": _test,
+    "end": _end,
+}

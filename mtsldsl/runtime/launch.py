@@ -1,0 +1,20 @@
+"""Runs the `train.py` of a run folder: what `mtsldsl train` does once the session stands."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+
+from mtsldsl.runtime.session import Session
+
+
+def launch(session: Session) -> None:
+    """Execute `code/train.py` of the session's folder, the very file that `mtsldsl compile` writes for its spec."""
+    path = session.folder.code / "train.py"
+    specification = importlib.util.spec_from_file_location("mtsldsl_run_train", path)
+    if specification is None or specification.loader is None:
+        raise ImportError(f"cannot import {path}")
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[specification.name] = module
+    specification.loader.exec_module(module)
+    module.main(session)

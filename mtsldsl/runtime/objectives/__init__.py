@@ -1,0 +1,8 @@
+"""Losses and metrics: every name of `mtsldsl.spec.targets.TARGETS`, on dense and on plain predictions."""
+
+from __future__ import annotations
+
+from mtsldsl.runtime.objectives.losses import Loss, make_loss
+from mtsldsl.runtime.objectives.metrics import MetricSet, higher_is_better, make_metrics, metric_key
+
+__all__ = ["Loss", "MetricSet", "higher_is_better", "make_loss", "make_metrics", "metric_key"]

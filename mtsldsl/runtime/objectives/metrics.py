@@ -1,0 +1,296 @@
+"""The metrics of every kind of target, accumulated over a whole set and read once at its end.
+
+Metrics count the entries that the task's loss learns from: where a loss on `values` takes positive targets only, so do
+they. torchmetrics is imported when the first batch arrives, because importing it takes over a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mtsldsl.diagnostics import MtlError
+from mtsldsl.runtime.objectives.masks import aligned, given, has_direction, labels_of, only, positive
+from mtsldsl.spec.model import Named, Task
+from mtsldsl.spec.targets import TARGETS
+
+if TYPE_CHECKING:
+    from torchmetrics import Metric
+
+DELTA = 1.25
+"""Bound of `delta1` on the ratio of prediction and target (Eigen et al. 2014)."""
+
+
+class Pairs(NamedTuple):
+    """A batch made ready for every metric of its kind.
+
+    `classes`: predicted class and label, int64. `unit_vectors`: the angle between the two in degrees as prediction,
+    with no target. `binary`: logits and truth. Else the values. `valid` has the same shape."""
+
+    prediction: Tensor
+    target: Tensor
+    valid: Tensor
+
+
+class Measurement(NamedTuple):
+    """One metric: its state, how a batch is added, and how the state becomes the value."""
+
+    state: Metric
+    add: Callable[[Pairs], None]
+    read: Callable[[], Tensor]
+
+
+Builder: TypeAlias = Callable[[Task, Named, torch.device], Measurement]
+
+
+def metric_key(metric: Named) -> str:
+    """The name under which a metric is reported: its own, with the argument where it is not the default.
+
+    `within` always carries its angle: `within(11.25)` is `within_11.25`."""
+    rule = next(rule for kind in TARGETS.values() for rule in kind.metrics if rule.name == metric.name)
+    resolved = [(metric.arguments.get(name, default), default) for name, default in rule.arguments]
+    shown = [cast(float, value) for value, default in resolved if metric.name == "within" or value != default]
+    return "_".join([metric.name, *(f"{value:g}" for value in shown)])
+
+
+def higher_is_better(key: str) -> bool:
+    """Whether larger values of the metric reported under that key are better.
+
+    Raises MtlError MTL107 where no metric has that name.
+    """
+    directions = {rule.name: rule.higher_is_better for kind in TARGETS.values() for rule in kind.metrics}
+    name = key if key in directions else key.rpartition("_")[0]
+    if name not in directions:
+        raise MtlError.of("MTL107", f"no metric is called `{key}`", f"use one of {', '.join(sorted(directions))}")
+    return directions[name]
+
+
+class MetricSet:
+    """The metrics of one task over one set. Its state lives on the device of the first batch."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self._measurements: dict[str, Measurement] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The keys of `compute`, in the order of the spec."""
+        return tuple(metric_key(metric) for metric in self.task.metrics)
+
+    def update(self, prediction: Tensor, target: Tensor) -> None:
+        """Add a batch: the head's output `(n, c[, h, w])` and the target of the task's field. Does not synchronise."""
+        if not self._measurements:
+            self._measurements = _build(self.task, prediction.device)
+        with torch.no_grad():
+            pairs = _PAIRS[self.task.target.kind](self.task, prediction.detach(), target)
+            for measurement in self._measurements.values():
+                measurement.add(pairs)
+
+    def compute(self) -> dict[str, float]:
+        """Every metric over all batches since the last reset, read from the device at once.
+
+        A metric that nothing valid went into is NaN. Raises MtlError MTL804 where there was no batch.
+        """
+        if not any(measurement.state.update_called for measurement in self._measurements.values()):
+            raise MtlError.of(
+                "MTL804",
+                f"there was no batch to measure task `{self.task.name}` on",
+                "give a set with at least one image",
+                self.task.span,
+            )
+        values = torch.stack([m.read().to(torch.float32) for m in self._measurements.values()])
+        return dict(zip(self._measurements, values.tolist(), strict=True))
+
+    def reset(self) -> None:
+        """Forget every batch."""
+        for measurement in self._measurements.values():
+            measurement.state.reset()
+
+    def higher_is_better(self, name: str) -> bool:
+        """Whether larger values of the metric of that key are better."""
+        return higher_is_better(name)
+
+
+def make_metrics(task: Task) -> MetricSet:
+    """The metrics of a task, ready for the first batch. Raises MtlError MTL306 where one does not fit its target."""
+    for metric in task.metrics:
+        if metric.name not in METRICS[task.target.kind]:
+            raise MtlError.of(
+                "MTL306",
+                f"the metric `{metric.name}` does not fit a target of {task.target.kind}",
+                f"use one of {', '.join(METRICS[task.target.kind])}",
+                metric.span,
+            )
+    return MetricSet(task)
+
+
+def _build(task: Task, device: torch.device) -> dict[str, Measurement]:
+    builders = METRICS[task.target.kind]
+    return {metric_key(metric): builders[metric.name](task, metric, device) for metric in task.metrics}
+
+
+def _class_pairs(task: Task, prediction: Tensor, target: Tensor) -> Pairs:
+    return Pairs(prediction.argmax(dim=1), *labels_of(target, task.target.ignore))
+
+
+def _value_pairs(task: Task, prediction: Tensor, target: Tensor) -> Pairs:
+    prediction, target = aligned(prediction, target)
+    mask = positive if task.loss.arguments.get("positive_only", True) else given
+    return Pairs(prediction, target, mask(target))
+
+
+def _angle_pairs(_: Task, prediction: Tensor, target: Tensor) -> Pairs:
+    prediction, target = aligned(prediction, target)
+    valid = has_direction(target)
+    return Pairs(angles(prediction, only(valid, target)), target, valid)
+
+
+def _binary_pairs(task: Task, prediction: Tensor, target: Tensor) -> Pairs:
+    prediction, target = aligned(prediction, target)
+    valid = given(target, task.target.ignore)
+    return Pairs(prediction, only(valid, target), valid)
+
+
+def _plain_pairs(_: Task, prediction: Tensor, target: Tensor) -> Pairs:
+    prediction, target = aligned(prediction, target)
+    return Pairs(prediction, target, given(target))
+
+
+_PAIRS: Mapping[str, Callable[[Task, Tensor, Tensor], Pairs]] = {
+    "classes": _class_pairs,
+    "values": _value_pairs,
+    "unit_vectors": _angle_pairs,
+    "binary": _binary_pairs,
+    "reconstruct": _plain_pairs,
+}
+
+
+def angles(prediction: Tensor, target: Tensor) -> Tensor:
+    """The angle in degrees between vectors `(n, 3[, h, w])` of any length, `(n, 1[, h, w])`.
+
+    Two-argument arc tangent, because the arc cosine loses half the digits at small angles. A zero vector has no
+    direction: 90 degrees, as far from right as from wrong.
+    """
+    across = torch.linalg.vector_norm(torch.linalg.cross(prediction, target, dim=1), dim=1, keepdim=True)
+    along = (prediction * target).sum(dim=1, keepdim=True)
+    directed = (across != 0) | (along != 0)
+    return torch.where(directed, torch.rad2deg(torch.atan2(across, along)), 90.0)
+
+
+def _mean(
+    values: Callable[[Pairs], Tensor],
+    *,
+    valid: Callable[[Pairs], Tensor] = lambda pairs: pairs.valid,
+    finish: Callable[[Tensor], Tensor] = lambda mean: mean,
+) -> Builder:
+    """A metric that is a function of the mean of some value over the valid entries."""
+
+    def build(_: Task, __: Named, device: torch.device) -> Measurement:
+        from mtsldsl.runtime.objectives.accumulators import MaskedMean
+
+        state = MaskedMean(device)
+        return Measurement(
+            state, lambda pairs: state.update(values(pairs), valid(pairs)), lambda: finish(state.compute())
+        )
+
+    return build
+
+
+def _difference(pairs: Pairs) -> Tensor:
+    return pairs.prediction - pairs.target
+
+
+def _positive_targets(pairs: Pairs) -> Tensor:
+    return pairs.valid & (pairs.target > 0)
+
+
+def _near(pairs: Pairs) -> Tensor:
+    prediction, target = pairs.prediction, pairs.target
+    return ((prediction > 0) & (prediction < DELTA * target) & (target < DELTA * prediction)).float()
+
+
+def _right_side(pairs: Pairs) -> Tensor:
+    return ((pairs.prediction > 0) == (pairs.target > 0.5)).float()
+
+
+def _hits(pairs: Pairs) -> Tensor:
+    return (pairs.prediction == pairs.target).float()
+
+
+def _binary_entropy(pairs: Pairs) -> Tensor:
+    return F.binary_cross_entropy_with_logits(pairs.prediction, pairs.target, reduction="none")
+
+
+def _miou(task: Task, _: Named, device: torch.device) -> Measurement:
+    from mtsldsl.runtime.objectives.accumulators import Confusion, mean_iou
+
+    state = Confusion(task.target.channels, device)
+
+    def add(pairs: Pairs) -> None:
+        state.update(pairs.prediction, torch.where(pairs.valid, pairs.target, -1))
+
+    return Measurement(state, add, lambda: mean_iou(state.compute()))
+
+
+def _r2(_: Task, __: Named, device: torch.device) -> Measurement:
+    from mtsldsl.runtime.objectives.accumulators import R2
+
+    state = R2(device)
+    return Measurement(state, lambda pairs: state.update(*pairs), state.compute)
+
+
+def _median_angle(_: Task, __: Named, device: torch.device) -> Measurement:
+    from mtsldsl.runtime.objectives.accumulators import AngleHistogram
+
+    state = AngleHistogram(device)
+    return Measurement(state, lambda pairs: state.update(pairs.prediction, pairs.valid), state.compute)
+
+
+def _within(task: Task, metric: Named, device: torch.device) -> Measurement:
+    degrees = cast(float, metric.arguments.get("degrees", 11.25))
+    return _mean(lambda pairs: (pairs.prediction < degrees).float())(task, metric, device)
+
+
+def _f1(_: Task, metric: Named, device: torch.device) -> Measurement:
+    from torchmetrics.classification import BinaryF1Score
+
+    threshold = cast(float, metric.arguments.get("threshold", 0.5))
+    state = BinaryF1Score(threshold=float(threshold), validate_args=False).to(device)
+
+    def add(pairs: Pairs) -> None:
+        # an entry that does not count becomes a true negative, which F1 does not look at
+        state.update(only(pairs.valid, pairs.prediction.sigmoid()), (pairs.target > 0.5).long())
+
+    return Measurement(state, add, state.compute)
+
+
+METRICS: Mapping[str, Mapping[str, Builder]] = {
+    "classes": {
+        "miou": _miou,
+        "pixel_accuracy": _mean(_hits),
+        "accuracy": _mean(_hits),
+        "error": _mean(_hits, finish=lambda accuracy: 1 - accuracy),
+    },
+    "values": {
+        "rmse": _mean(lambda pairs: _difference(pairs).square(), finish=torch.sqrt),
+        "abs_rel": _mean(lambda pairs: _difference(pairs).abs() / pairs.target, valid=_positive_targets),
+        "delta1": _mean(_near, valid=_positive_targets),
+        "mae": _mean(lambda pairs: _difference(pairs).abs()),
+        "r2": _r2,
+    },
+    "unit_vectors": {
+        "mean_angle": _mean(lambda pairs: pairs.prediction),
+        "median_angle": _median_angle,
+        "within": _within,
+    },
+    "binary": {"f1": _f1, "bce": _mean(_binary_entropy), "accuracy": _mean(_right_side)},
+    "reconstruct": {
+        "mse": _mean(lambda pairs: _difference(pairs).square()),
+        "mae": _mean(lambda pairs: _difference(pairs).abs()),
+    },
+}
+"""For each kind of target its metrics, each made from the task, the metric with its arguments and a device."""

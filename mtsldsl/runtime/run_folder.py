@@ -1,0 +1,117 @@
+"""The folder of one run: the evolving spec, the code that ran, events, checkpoints and the best weights."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import attrs
+
+from mtsldsl.diagnostics import MtlError
+from mtsldsl.syntax import write_text_atomically
+
+
+@attrs.frozen
+class RunFolder:
+    """`runs/<spec>/<n>/`. Each property is a place in it; nothing else knows the layout."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, root: Path, name: str) -> RunFolder:
+        """A new folder `root/name/<n>` with the next free number; two processes never get the same one."""
+        parent = root / name
+        parent.mkdir(parents=True, exist_ok=True)
+        taken = [int(child.name) for child in parent.iterdir() if child.name.isdigit()]
+        number = max(taken, default=0) + 1
+        while True:
+            try:
+                (parent / str(number)).mkdir()
+            except FileExistsError:
+                number += 1
+            else:
+                break
+        folder = cls(parent / str(number))
+        for place in (folder.evolution, folder.checkpoints, folder.best, folder.code):
+            place.mkdir()
+        return folder
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """An existing run. Raises MtlError MTL801 where the folder is not one."""
+        if not (path / "spec.mtl").is_file():
+            raise MtlError.of(
+                "MTL801", f"`{path}` is not a run folder: it has no spec.mtl", "name a folder such as runs/nyuv2/1"
+            )
+        return cls(path)
+
+    @property
+    def spec(self) -> Path:
+        """The evolving spec."""
+        return self.path / "spec.mtl"
+
+    @property
+    def evolution(self) -> Path:
+        """`start.mtl`, then `epoch-003.mtl`, …: the spec after each structural phase."""
+        return self.path / "evolution"
+
+    @property
+    def code(self) -> Path:
+        """The generated package that this run executes."""
+        return self.path / "code"
+
+    @property
+    def events(self) -> Path:
+        """Every decision and metric."""
+        return self.path / "events.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        """`epoch-012/`: all that is needed to go on after that epoch."""
+        return self.path / "checkpoints"
+
+    @property
+    def best(self) -> Path:
+        """Weights and spec of the best epoch, of the mean and of each task."""
+        return self.path / "best"
+
+    @property
+    def report(self) -> Path:
+        """The report for people."""
+        return self.path / "report.html"
+
+    def write_spec(self, text: str, stage: str) -> None:
+        """Replace the evolving spec and keep it under `evolution/<stage>.mtl`."""
+        write_text_atomically(self.evolution / f"{stage}.mtl", text)
+        write_text_atomically(self.spec, text)
+
+    def write_code(self, files: Mapping[str, str]) -> None:
+        """Replace the generated package."""
+        for name, text in files.items():
+            write_text_atomically(self.code / name, text)
+
+    def latest_checkpoint(self) -> Path | None:
+        """The newest complete checkpoint; one that a kill left half written has another name."""
+        complete = [child for child in self.checkpoints.iterdir() if child.name.startswith("epoch-")]
+        return max(complete, default=None)
+
+    def replace_folder(self, temporary: Path, final: Path) -> None:
+        """Move a finished folder into its place, in a way that a kill leaves either the old or the new one whole."""
+        if final.exists():
+            outdated = final.with_name(f".outdated-{final.name}")
+            final.rename(outdated)
+            temporary.rename(final)
+            shutil.rmtree(outdated)
+        else:
+            temporary.rename(final)
+        _sync(final.parent)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

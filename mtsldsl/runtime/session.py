@@ -1,0 +1,244 @@
+"""One run of one spec: where it computes, where it writes, and what a person sees. A generated `train.py` drives it."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor
+
+from mtsldsl.codegen import compile_spec
+from mtsldsl.diagnostics import MtlError
+from mtsldsl.runtime.best import load_best
+from mtsldsl.runtime.checkpoint import WEIGHTS, restore_checkpoint, save_checkpoint, save_weights
+from mtsldsl.runtime.data import Splits, describe, load_data
+from mtsldsl.runtime.device import DEVICES, choose_device
+from mtsldsl.runtime.display import DISPLAYS, Display, choose_display
+from mtsldsl.runtime.evaluation import Evaluation, evaluate
+from mtsldsl.runtime.events import EventLog, read_events
+from mtsldsl.runtime.run_folder import RunFolder
+from mtsldsl.runtime.training import OptimizerFactory, SchedulerFactory, Training
+from mtsldsl.sharing import component_name
+from mtsldsl.spec import Spec, load, normal
+from mtsldsl.syntax import write_text_atomically
+
+
+@attrs.define
+class Session:
+    """A run that goes on. `spec` is the one it started from, or goes on from."""
+
+    spec: Spec
+    folder: RunFolder
+    device: torch.device
+    display: Display
+    log: EventLog
+    checkpoint: Path | None = None
+    _started: float = attrs.field(factory=time.monotonic)
+    _best: dict[str, float] = attrs.field(factory=dict)
+
+    @classmethod
+    def create(cls, spec: Spec, name: str, root: Path, device: str, display: str) -> Session:
+        """A new run of `spec` in the next free folder of `root/name`."""
+        chosen = choose_device(device)
+        folder = RunFolder.create(root, name)
+        view = choose_display(display)
+        session = cls(spec, folder, chosen, view, EventLog(folder.events, view.event))
+        folder.write_spec(spec.source.text, "start")
+        session.write_code(spec)
+        return session
+
+    @classmethod
+    def resume(cls, path: Path, device: str, display: str) -> Session:
+        """A run that goes on from its newest checkpoint; events written after it are dropped."""
+        folder = RunFolder.open(path)
+        checkpoint = folder.latest_checkpoint()
+        if checkpoint is None:
+            raise MtlError.of(
+                "MTL801", f"`{path}` has no checkpoint yet", f"start anew with `mtsldsl train {folder.spec}`"
+            )
+        spec = load(checkpoint / "spec.mtl")
+        view = choose_display(display)
+        session = cls(spec, folder, choose_device(device), view, EventLog(folder.events, view.event), checkpoint)
+        epoch = int(checkpoint.name.removeprefix("epoch-"))
+        session.log.truncate_after(epoch)
+        session._best = _best_so_far(folder, epoch)
+        write_text_atomically(folder.spec, spec.source.text)
+        session.write_code(spec)
+        return session
+
+    def load_data(self) -> Splits:
+        """The spec's data set, each split apart."""
+        data = load_data(self.spec)
+        self._describe_start(data)
+        return data
+
+    def start(self, make_optimizer: OptimizerFactory, make_scheduler: SchedulerFactory) -> Training:
+        """A new training, or the one that the checkpoint holds."""
+        training = Training.start(self.spec, make_optimizer, make_scheduler, self.device)
+        if self.checkpoint is not None:
+            restore_checkpoint(self.checkpoint, training)
+            self.log.write("resume", epoch=training.epoch)
+        return training
+
+    def write_code(self, spec: Spec) -> None:
+        """Put what `mtsldsl compile` writes for `spec` into the run folder."""
+        self.folder.write_code(compile_spec(spec))
+
+    @contextmanager
+    def epoch(self, training: Training, steps: int) -> Iterator[EpochLosses]:
+        """One pass over the training set: collects the losses without waiting for the device, and logs their means."""
+        training.model.train()
+        losses = EpochLosses(self.display)
+        self.display.begin_epoch(training.epoch + 1, training.spec.train.epochs, steps)
+        yield losses
+        means = losses.means()
+        diverged = sorted(name for name, value in means.items() if value != value or abs(value) == float("inf"))
+        if diverged:
+            raise MtlError.of(
+                "MTL803",
+                f"the loss of {', '.join(diverged)} is not a finite number in epoch {training.epoch + 1}",
+                f"lower the learning rate, or look at that task's targets; the run so far is in {self.folder.path}",
+            )
+        training.end_epoch({name: value for name, value in means.items() if name != "align"})
+        self.log.write("epoch", epoch=training.epoch, losses=means, seconds=round(time.monotonic() - self._started, 1))
+
+    def end_epoch(self, training: Training, validation: Evaluation) -> None:
+        """Log the validation, keep the best weights of the present structure, write the checkpoint."""
+        self.log.write("validation", epoch=training.epoch, losses=validation.losses, metrics=validation.metrics)
+        self._keep_best(training, validation)
+        save_checkpoint(self.folder, training)
+
+    def structure_changed(self, spec: Spec, epoch: int) -> None:
+        """Write the evolved spec and its code. The best epoch is chosen anew: earlier ones are of another network."""
+        self.folder.write_spec(spec.source.text, f"epoch-{epoch:03d}")
+        self.write_code(spec)
+        self._best.clear()
+
+    def finish(self, training: Training, data: Splits) -> None:
+        """Report the test set once, for the epoch that validation chose, and write the report."""
+        from mtsldsl.runtime.report import write_report
+
+        spec, model = load_best(self.folder, self.device)
+        test = evaluate(model, spec, data.test, self.device)
+        cost = spec.cost()
+        self.log.write("test", losses=test.losses, metrics=test.metrics, parameters=cost.parameters, flops=cost.flops)
+        self.log.write("end", folder=str(self.folder.path), seconds=round(time.monotonic() - self._started, 1))
+        write_report(self.folder)
+        self.display.close()
+
+    def _keep_best(self, training: Training, validation: Evaluation) -> None:
+        spec = training.spec
+        scores = {"mean": validation.weighted_loss(spec), **validation.losses}
+        for name, score in scores.items():
+            if score < self._best.get(name, float("inf")):
+                self._best[name] = score
+                names = None if name == "mean" else _tensors_of(training, name)
+                save_weights(self.folder.best / f"{name}.{WEIGHTS}", training.model, names)
+                write_text_atomically(self.folder.best / f"{name}.mtl", spec.source.text)
+                self.log.write("best", epoch=training.epoch, of=name, loss=score)
+
+    def _describe_start(self, data: Splits) -> None:
+        spec, cost = self.spec, self.spec.cost()
+        self.log.write(
+            "start",
+            spec=spec.source.name,
+            spec_sha256=normal.digest(spec),
+            folder=str(self.folder.path),
+            tasks=[task.name for task in spec.tasks],
+            layers=[layer.name for layer in spec.layers],
+            method=spec.structure.method if spec.structure else "none",
+            balance=spec.train.balance.name,
+            epochs=spec.train.epochs,
+            seed=spec.train.seed,
+            device=str(self.device),
+            threads=torch.get_num_threads(),
+            python=platform.python_version(),
+            torch=torch.__version__,
+            parameters=cost.parameters,
+            flops=cost.flops,
+            data=describe(data),
+        )
+
+
+@attrs.define
+class EpochLosses:
+    """Sums of the losses of an epoch, kept on the device so that no step waits for it."""
+
+    display: Display
+    _sums: dict[str, Tensor] = attrs.field(factory=dict)
+    _steps: int = 0
+
+    def add(self, losses: Mapping[str, Tensor], alignment: Tensor | None) -> None:
+        """Count one step."""
+        terms = dict(losses) if alignment is None else {**losses, "align": alignment}
+        for name, value in terms.items():
+            detached = value.detach()
+            self._sums[name] = self._sums[name] + detached if name in self._sums else detached
+        self._steps += 1
+        self.display.advance()
+
+    def means(self) -> dict[str, float]:
+        """The mean of each loss; waits for the device."""
+        return {name: float(total) / self._steps for name, total in self._sums.items()}
+
+
+def _tensors_of(training: Training, task: str) -> set[str]:
+    """The names of the tensors that one task's prediction depends on."""
+    sharing = training.spec.sharing
+    prefixes = [f"heads.{task}."]
+    prefixes += [f"{layer}.{component_name(sharing.component(layer, task))}." for layer in sharing.backbone.layers]
+    return {name for name in training.model.state_dict() if name.startswith(tuple(prefixes))}
+
+
+def _best_so_far(folder: RunFolder, epoch: int) -> dict[str, float]:
+    """The best losses up to `epoch` since the structure last changed."""
+    best: dict[str, float] = {}
+    for event in read_events(folder.events):
+        if event.get("epoch", 0) > epoch:
+            break
+        if event["event"] == "phase" and event["merges"]:
+            best.clear()
+        elif event["event"] == "best":
+            best[event["of"]] = event["loss"]
+    return best
+
+
+def session_from_arguments(source: str, script: str, arguments: Sequence[str] | None = None) -> Session:
+    """The session of a generated `train.py` that runs by itself; `source` is the spec it was compiled from."""
+    parser = argparse.ArgumentParser(description=f"Train {source}.")
+    parser.add_argument("--spec", type=Path, help=f"where {source} is (default: found from here or above this file)")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="the folder for run folders (default: runs)")
+    parser.add_argument("--device", default="auto", help=f"{', '.join(DEVICES)} (default: auto)")
+    parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with this run folder")
+    parser.add_argument("--display", choices=DISPLAYS, default="auto", help="what to show (default: auto)")
+    options = parser.parse_args(arguments)
+    try:
+        if options.resume:
+            return Session.resume(options.resume, options.device, options.display)
+        path = options.spec or _find(source, Path(script))
+        spec = load(path)
+        _require_fresh(spec, Path(script), path)
+        return Session.create(spec, path.stem, options.runs, options.device, options.display)
+    except MtlError as error:
+        sys.exit(str(error))
+
+
+def _find(source: str, script: Path) -> Path:
+    for folder in [Path(), *script.resolve().parents]:
+        if (folder / source).is_file():
+            return folder / source
+    raise MtlError.of("MTL703", f"`{source}` is neither here nor above {script}", "say where it is with --spec")
+
+
+def _require_fresh(spec: Spec, script: Path, path: Path) -> None:
+    expected: dict[str, Any] = dict(compile_spec(spec))
+    if script.read_text(encoding="utf-8") != expected["train.py"]:
+        raise MtlError.of("MTL702", f"{script} is older than {path}", f"run `mtsldsl compile {path}`")

@@ -1,0 +1,208 @@
+"""Multi-task structural learning: one structural phase.
+
+Gurulingan, Arani, Zonooz: Multi-Task Structural Learning using Local Task Similarity induced Neuron Creation and
+Removal, ICML 2023, arXiv 2305.00441. Nothing here edits a live network: a phase decides, asks the algebra for the new
+sharing, rewrites the spec, compiles it, and carries weights and optimizer state over by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from mtsldsl.runtime.build import build_model
+from mtsldsl.runtime.data import Samples, Splits, batches, steps_per_epoch
+from mtsldsl.runtime.evaluation import evaluate
+from mtsldsl.runtime.optimizer_state import ParameterState, carry_optimizer_state, set_parameter_state
+from mtsldsl.runtime.session import Session
+from mtsldsl.runtime.similarity import cka_matrix
+from mtsldsl.runtime.structure.amalgamation import AmalgamationJob, AmalgamationReport, amalgamate
+from mtsldsl.runtime.structure.execution import component, evaluating, features, layer_inputs
+from mtsldsl.runtime.structure.transfer import carry_state, merged_parameters, origins
+from mtsldsl.runtime.training import Training, named_parameters, place
+from mtsldsl.sharing import component_name, unmerged
+from mtsldsl.sharing.grouping import GroupingDecision, decide_grouping
+from mtsldsl.spec import Decision, Spec, Structure, rewritten
+from mtsldsl.spec.model import Shape
+
+
+@attrs.frozen
+class Merge:
+    """Tasks that are going to share a layer, and how similar their copies of it are on average."""
+
+    layer: str
+    tasks: frozenset[str]
+    similarity: float
+
+
+@attrs.frozen
+class Comparison:
+    """What was found at one place where tasks may merge: the tasks by name, their similarities, the decision."""
+
+    layer: str
+    tasks: tuple[str, ...]
+    similarity: tuple[tuple[float, ...], ...]
+    grouping: GroupingDecision
+
+    @property
+    def merges(self) -> list[Merge]:
+        """The accepted groups."""
+        found = []
+        for group in self.grouping.accepted:
+            pairs = [self.similarity[i][j] for i in group for j in group if i < j]
+            tasks = frozenset(self.tasks[index] for index in group)
+            found.append(Merge(self.layer, tasks, sum(pairs) / len(pairs)))
+        return found
+
+
+def compare(training: Training, samples: Samples, structure: Structure) -> list[Comparison]:
+    """Similarity and grouping at every place where tasks may merge next, from one pass over training images."""
+    spec = training.spec
+    places = [(layer, tuple(sorted(tasks))) for layer, tasks in unmerged(spec.sharing)]
+    wanted = [(layer, frozenset([task])) for layer, tasks in places for task in tasks]
+    count = min(int(str(structure.similarity.arguments["samples"])), len(samples))
+    chosen = torch.randperm(len(samples), generator=torch.Generator().manual_seed(spec.train.seed))[:count]
+    images = (
+        batch[spec.data.input]
+        for batch in batches(samples.take(chosen), spec.data.batch, shuffle=False, device=training.device)
+    )
+    found = features(training.model, spec, images, wanted, count)
+    comparisons = []
+    for layer, tasks in places:
+        matrix = cka_matrix([found[layer, frozenset([task])] for task in tasks])
+        rows = tuple(tuple(row) for row in matrix.tolist())
+        comparisons.append(Comparison(layer, tasks, rows, decide_grouping(rows, structure.threshold)))
+    return comparisons
+
+
+def structural_phase(training: Training, data: Splits, session: Session) -> None:
+    """Compare, group, create, transfer, remove; `training` then holds the new spec, network and optimizer.
+
+    Structure is decided on training images alone. What the merges cost each task is measured on the validation set,
+    just before and just after, and only reported.
+    """
+    structure = training.spec.structure
+    if structure is None or training.epoch not in structure.phases:
+        return
+    epoch = training.epoch
+    comparisons = compare(training, data.train, structure)
+    for comparison in comparisons:
+        session.log.write(
+            "similarity",
+            epoch=epoch,
+            layer=comparison.layer,
+            tasks=comparison.tasks,
+            similarity=comparison.similarity,
+            threshold=structure.threshold,
+            grouping=attrs.asdict(comparison.grouping),
+        )
+    merges = [merge for comparison in comparisons for merge in comparison.merges]
+    if not merges:
+        session.log.write("phase", epoch=epoch, merges=[], places=len(comparisons))
+        return
+    before = evaluate(training.model, training.spec, data.validation, session.device)
+    old_spec, old_model = training.spec, training.model
+    new_spec = evolved(old_spec, epoch, merges)
+    new_model = place(build_model(new_spec), new_spec, session.device)
+    carry_state(old_spec, new_spec, old_model, new_model)
+    transferred = _amalgamated(training, new_model, merges, structure, data.train, session)
+    replace_network(training, new_spec, new_model, transferred.optimizer_state)
+    session.structure_changed(new_spec, epoch)
+    after = evaluate(training.model, training.spec, data.validation, session.device)
+    cost = new_spec.cost()
+    session.log.write(
+        "phase",
+        epoch=epoch,
+        places=len(comparisons),
+        merges=[
+            {"layer": merge.layer, "tasks": sorted(merge.tasks), "similarity": merge.similarity} for merge in merges
+        ],
+        amalgamation=transferred.losses,
+        before={"losses": before.losses, "metrics": before.metrics},
+        after={"losses": after.losses, "metrics": after.metrics},
+        parameters=cost.parameters,
+        flops=cost.flops,
+    )
+
+
+def evolved(spec: Spec, epoch: int, merges: Sequence[Merge]) -> Spec:
+    """The spec after the merges: its text with the `sharing` lines changed and a `history` line for each merge."""
+    sharing = spec.sharing
+    for merge in merges:
+        sharing = sharing.merge(merge.layer, merge.tasks)
+    order = {task.name: index for index, task in enumerate(spec.tasks)}
+    decisions = [
+        Decision("merge", epoch, merge.layer, tuple(sorted(merge.tasks, key=order.__getitem__)), merge.similarity)
+        for merge in merges
+    ]
+    return rewritten(spec, sharing, decisions)
+
+
+def replace_network(
+    training: Training, new_spec: Spec, new_model: nn.Module, trained: Mapping[str, ParameterState]
+) -> None:
+    """Put the evolved network in the place of the old one: survivors keep their optimizer state bit for bit, a merged
+    component gets the mean of its members', or its own of `trained`; the schedule goes on where it was."""
+    new_model.train(training.model.training)
+    old_parameters = named_parameters(training.model, training.balance)
+    new_parameters = named_parameters(new_model, training.balance)
+    optimizer = training.make_optimizer(new_parameters)
+    scheduler = training.make_scheduler(optimizer)
+    if scheduler is not None and training.scheduler is not None:
+        scheduler.load_state_dict(training.scheduler.state_dict())
+    merged = merged_parameters(new_model, origins(training.spec.sharing, new_spec.sharing))
+    carry_optimizer_state(training.optimizer, old_parameters, optimizer, new_parameters, merged)
+    set_parameter_state(optimizer, new_parameters, trained)
+    training.spec, training.model = new_spec, new_model
+    training.optimizer, training.scheduler = optimizer, scheduler
+
+
+def _amalgamated(
+    training: Training,
+    new_model: nn.Module,
+    merges: Sequence[Merge],
+    structure: Structure,
+    samples: Samples,
+    session: Session,
+) -> AmalgamationReport:
+    """Train the new components to stand for their members, where the spec asks for it; so far they are the average."""
+    epochs = _transfer_epochs(structure, training.epoch)
+    spec, old_model = training.spec, training.model
+    places = [(merge.layer, merge.tasks) for merge in merges]
+    jobs = []
+    for layer, tasks in places:
+        members: list[nn.Module] = [component(old_model, (layer, frozenset([task]))) for task in sorted(tasks)]
+        name, channels = f"{layer}.{component_name(tasks)}", _channels(spec.layer(layer).body.shape)
+        jobs.append(AmalgamationJob(name, component(new_model, (layer, tasks)), tuple(members), channels))
+
+    def inputs(epoch: int) -> Iterator[list[tuple[Tensor, ...]]]:
+        session.display.begin_stage("amalgamation", steps_per_epoch(samples, spec.data.batch))
+        for batch in batches(
+            samples,
+            spec.data.batch,
+            seed=spec.train.seed,
+            epoch=spec.train.epochs * training.epoch + epoch,  # other batches than those of task learning
+            shuffle=True,
+            augment=spec.data.augment,
+            device=session.device,
+            drop_last=True,
+        ):
+            with evaluating(old_model):
+                found = layer_inputs(old_model, spec, batch[spec.data.input], places)
+            yield [found[place] for place in places]
+
+    return amalgamate(jobs, inputs, epochs, training.make_optimizer, lambda _, __, ___: session.display.advance())
+
+
+def _transfer_epochs(structure: Structure, epoch: int) -> int:
+    """How long this phase amalgamates; 0 for `average`."""
+    epochs = structure.transfer.arguments.get("epochs", ())
+    return int(str(epochs[structure.phases.index(epoch)])) if isinstance(epochs, tuple) and epochs else 0
+
+
+def _channels(shape: Shape) -> int:
+    """The size of the channel dimension: first of an image, last of tokens and features."""
+    return shape[0] if len(shape) == 3 else shape[-1]

@@ -1,0 +1,119 @@
+"""Weights and buffers of an evolved network from those of the network it came from, found by name.
+
+What survives is copied bit for bit. A new copy of a layer gets the mean of its members: of their weights, and of the
+statistics of their batch normalisations as if their samples had been seen by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from mtsldsl.diagnostics import MtlError
+from mtsldsl.runtime.averaging import mean, widened
+from mtsldsl.runtime.structure.execution import Place
+from mtsldsl.sharing import Component, Sharing, component_name
+from mtsldsl.spec import Spec
+
+State: TypeAlias = Mapping[str, Tensor]
+Transfer: TypeAlias = Callable[[Sequence[State], Sequence[int] | None], State]
+"""Makes a new component's state from its members' and the number of tasks that each of them served."""
+
+Members: TypeAlias = Mapping[Place, Sequence[Component]]
+"""For each new copy of a layer the components of the former network that it comes from."""
+
+
+def average_state(members: Sequence[State], counts: Sequence[int] | None = None) -> dict[str, Tensor]:
+    """The mean of the members' states, tensor by tensor, weighted by `counts` (equally where None).
+
+    Batch normalisations, known by the names of their buffers: `running_mean` is the mean of the means, `running_var`
+    the mean of the variances plus the variance of the means (law of total variance), `num_batches_tracked` the largest.
+    Members that are equal give themselves bit for bit; their order does not matter; and, with the number of members
+    that each stands for as counts, neither does how they are nested. Raises ValueError where the members have other
+    names or shapes, or there is none, or a count is not positive.
+    """
+    if not members:
+        raise ValueError("there are no members to average")
+    if counts is not None and (len(counts) != len(members) or min(counts) < 1):
+        raise ValueError(f"{list(counts)} are no counts for {len(members)} members")
+    for member in members[1:]:
+        if {name: value.shape for name, value in member.items()} != {n: v.shape for n, v in members[0].items()}:
+            raise ValueError("the members are not copies of the same layer: their tensors differ in name or shape")
+    state = {}
+    for name in members[0]:
+        values = [member[name] for member in members]
+        means_name = name.removesuffix("running_var") + "running_mean"
+        if name.endswith("running_var") and means_name in members[0]:
+            means = [widened(member[means_name]) for member in members]
+            middle = mean(means, counts)
+            total = [widened(value) + (own - middle).square() for value, own in zip(values, means, strict=True)]
+            state[name] = mean(total, counts).to(values[0])
+        else:
+            state[name] = mean(values, counts)
+    return state
+
+
+def origins(old: Sharing, new: Sharing) -> dict[Place, tuple[Component, ...]]:
+    """The copies of layers that `new` has and `old` has not, each with the components of `old` that it comes from.
+
+    Those are the members of a merge; of a split, the one component that was split.
+    """
+    return {
+        (layer, component): tuple(former for former in old[layer] if former & component)
+        for layer in new.backbone.layers
+        for component in new[layer]
+        if component not in old[layer]
+    }
+
+
+def carry_state(
+    old_spec: Spec,
+    new_spec: Spec,
+    old_model: nn.Module,
+    new_model: nn.Module,
+    merged: Members | None = None,
+    transfer: Transfer = average_state,
+) -> None:
+    """Fill `new_model` from `old_model`: what has the same name bit for bit, new components by `transfer`.
+
+    `merged` says what each new component comes from; by default that follows from the two specs' sharings. Members
+    count by their tasks. Raises MtlError MTL805 where a tensor of the new network comes from nowhere, or has another
+    shape.
+    """
+    members = origins(old_spec.sharing, new_spec.sharing) if merged is None else merged
+    old_state, new_state = old_model.state_dict(), new_model.state_dict()
+    carried: dict[str, Tensor] = {name: value for name, value in old_state.items() if name in new_state}
+    for (layer, component), components in members.items():
+        states = [_below(old_state, layer, former) for former in components]
+        made = transfer(states, [len(former) for former in components])
+        carried |= {f"{layer}.{component_name(component)}.{name}": value for name, value in made.items()}
+    for name, target in new_state.items():
+        if name not in carried or carried[name].shape != target.shape:
+            problem = "is not in the network before" if name not in carried else "has another shape than before"
+            raise MtlError.of(
+                "MTL805",
+                f"the evolved network's `{name}` {problem}",
+                "the two specs must differ in their sharing alone",
+            )
+    with torch.no_grad():
+        for name, target in new_state.items():
+            target.copy_(carried[name])
+
+
+def merged_parameters(new_model: nn.Module, merged: Members) -> dict[str, list[str]]:
+    """For each parameter of the new components, by name, the names of its members' in the network before."""
+    names = {}
+    for (layer, component), components in merged.items():
+        prefix = f"{layer}.{component_name(component)}"
+        for rest, _ in new_model.get_submodule(prefix).named_parameters():
+            names[f"{prefix}.{rest}"] = [f"{layer}.{component_name(former)}.{rest}" for former in components]
+    return names
+
+
+def _below(state: State, layer: str, component: Component) -> dict[str, Tensor]:
+    """The tensors of one copy of a layer, named as its module names them."""
+    prefix = f"{layer}.{component_name(component)}."
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

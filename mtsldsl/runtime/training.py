@@ -1,0 +1,129 @@
+"""The state of a run while it goes on: what a checkpoint saves and a structural phase changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TypeAlias
+
+import attrs
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from mtsldsl.runtime.balance import Balance, make_balance
+from mtsldsl.runtime.build import build_model
+from mtsldsl.runtime.objectives import make_loss
+from mtsldsl.runtime.similarity import alignment_loss
+from mtsldsl.sharing import component_name, unmerged
+from mtsldsl.spec import Spec
+
+NamedParameters: TypeAlias = Iterable[tuple[str, nn.Parameter]]
+OptimizerFactory: TypeAlias = Callable[[NamedParameters], Optimizer]
+
+
+SchedulerFactory: TypeAlias = Callable[[Optimizer], LRScheduler | None]
+"""Makes the schedule of an optimizer, None for a constant rate."""
+
+
+@attrs.define
+class Training:
+    """Spec, network, optimizer and schedule that belong together, and how many epochs are done."""
+
+    spec: Spec
+    model: nn.Module
+    balance: Balance
+    optimizer: Optimizer
+    scheduler: LRScheduler | None
+    make_optimizer: OptimizerFactory
+    make_scheduler: SchedulerFactory
+    device: torch.device
+    epoch: int = 0
+
+    @classmethod
+    def start(
+        cls, spec: Spec, make_optimizer: OptimizerFactory, make_scheduler: SchedulerFactory, device: torch.device
+    ) -> Training:
+        """A run's beginning: initial weights depend on the seed and the layer alone, so all tasks start equal."""
+        torch.manual_seed(spec.train.seed)
+        model = place(build_model(spec), spec, device)
+        balance = make_balance(
+            spec.train.balance,
+            tuple(task.name for task in spec.tasks),
+            {task.name: task.weight for task in spec.tasks},
+        ).to(device)
+        optimizer = make_optimizer(named_parameters(model, balance))
+        return cls(
+            spec=spec,
+            model=model,
+            balance=balance,
+            optimizer=optimizer,
+            scheduler=make_scheduler(optimizer),
+            make_optimizer=make_optimizer,
+            make_scheduler=make_scheduler,
+            device=device,
+        )
+
+    def losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The loss of every task, each a scalar."""
+        return {
+            task.name: make_loss(task.target, task.loss)(outputs[task.name], batch[str(task.field)])
+            for task in self.spec.tasks
+        }
+
+    @contextmanager
+    def watched(self, aligning: bool) -> Iterator[list[list[Tensor]]]:
+        """While open, the forward pass leaves here, for each set of tasks that may merge next, the output of each
+        member's copy of the layer: what the alignment loss pulls together. Nothing where `aligning` is false."""
+        watched: list[list[Tensor]] = []
+        handles = []
+        for layer, tasks in unmerged(self.spec.sharing) if aligning else ():
+            activations: list[Tensor] = []
+            watched.append(activations)
+            for task in sorted(tasks):
+                module = self.model.get_submodule(f"{layer}.{component_name([task])}")
+                handles.append(module.register_forward_hook(_appender(activations)))
+        try:
+            yield watched
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def alignment(self, watched: list[list[Tensor]], weight: float) -> Tensor | None:
+        """`weight * (1 - mean pairwise CKA)` summed over the sets of tasks that may merge next; None without any."""
+        terms = [alignment_loss(activations, weight) for activations in watched]
+        return torch.stack(terms).sum() if terms else None
+
+    def step(self, losses: Mapping[str, Tensor], alignment: Tensor | None) -> None:
+        """One update of all parameters."""
+        self.optimizer.zero_grad(set_to_none=True)
+        self.balance.backward(dict(losses), alignment, [parameter for _, parameter in self.model.named_parameters()])
+        self.optimizer.step()
+
+    def end_epoch(self, mean_losses: Mapping[str, float]) -> None:
+        """Count the epoch, advance the schedule and the balance."""
+        self.epoch += 1
+        self.balance.end_epoch(dict(mean_losses))
+        if self.scheduler is not None:
+            self.scheduler.step()
+
+
+def _appender(activations: list[Tensor]) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+    def append(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> None:
+        activations.append(output)
+
+    return append
+
+
+def named_parameters(model: nn.Module, balance: Balance) -> list[tuple[str, nn.Parameter]]:
+    """Everything that is learned, by name: the network's parameters, then the balance's own."""
+    return [*model.named_parameters(), *((f"balance.{name}", value) for name, value in balance.named_parameters())]
+
+
+def place(model: nn.Module, spec: Spec, device: torch.device) -> nn.Module:
+    """The network on the device; image networks in channels_last, which convolutions are quicker in."""
+    model = model.to(device)
+    if len(spec.data.shape) == 3:
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack the keyword
+    return model

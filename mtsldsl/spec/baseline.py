@@ -1,0 +1,41 @@
+"""Static baselines of a spec: the same tasks, network and training with a structure that does not evolve."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mtsldsl.diagnostics import MtlError
+from mtsldsl.sharing import Sharing, SharingError
+from mtsldsl.spec.load import load, loads
+from mtsldsl.spec.model import Spec
+from mtsldsl.syntax import parse
+from mtsldsl.syntax.tree import Section
+
+
+def static(spec: Spec) -> Spec:
+    """`spec` with its `structure` block relabelled `none`: the keys stay, and have no effect."""
+    text = spec.source.text
+    for statement in parse(spec.source).statements:
+        if isinstance(statement, Section) and statement.kind.text == "structure":
+            label = statement.labels[0].span
+            text = text[: label.start] + "none" + text[label.end :]
+    return loads(text, spec.source.name)
+
+
+def with_sharing_of(spec: Spec, choice: str) -> Spec:
+    """`spec` with every task alone (`each`), everything shared (`all`), or the sharing of another spec file, which must
+    have the same tasks and layers. Raises MtlError MTL407 where it does not fit."""
+    tasks = tuple(task.name for task in spec.tasks)
+    if choice == "each":
+        return spec.with_sharing(Sharing.each(spec.backbone, tasks))
+    if choice == "all":
+        return spec.with_sharing(Sharing.all(spec.backbone, tasks))
+    other = load(Path(choice)).sharing
+    try:
+        return spec.with_sharing(Sharing(spec.backbone, tasks, other.components))
+    except SharingError as problem:
+        raise MtlError.of(
+            "MTL407",
+            f"the sharing of {choice} does not fit {spec.source.name}: {problem}",
+            "name a spec with the same tasks and layers, or `each`, or `all`",
+        ) from problem

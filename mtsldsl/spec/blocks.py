@@ -1,0 +1,101 @@
+"""Reading one block against its schema: unknown, repeated and missing keys, and the value of every key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from mtsldsl.diagnostics import Span, suggestion
+from mtsldsl.spec.kinds import Key, Required, describe
+from mtsldsl.spec.problems import BROKEN, Problems
+from mtsldsl.spec.schema import BlockSchema
+from mtsldsl.spec.scope import Bound, Scope
+from mtsldsl.spec.values import convert, default_of
+from mtsldsl.syntax import tree
+
+
+@attrs.frozen
+class BlockValues:
+    """The value of every key of a block: given, default, or BROKEN. `entries` are the lines that give them."""
+
+    values: Mapping[str, Any]
+    entries: Mapping[str, tree.Entry]
+    span: Span
+
+    def __getitem__(self, key: str) -> Any:
+        return self.values[key]
+
+    @property
+    def broken(self) -> bool:
+        """Whether a value is missing or broken."""
+        return BROKEN in self.values.values()
+
+    def place(self, key: str) -> Span:
+        """The span of the key's value; of the block's name where the key is not given."""
+        return self.entries[key].value.span if key in self.entries else self.span
+
+
+def title(section: tree.Section) -> str:
+    """The block's kind and labels: `task depth`."""
+    return " ".join(name.text for name in (section.kind, *section.labels))
+
+
+def entries_of(section: tree.Section, problems: Problems) -> list[tree.Entry]:
+    """The `key = value` lines of a block that has no other."""
+    entries = []
+    for item in section.items:
+        if isinstance(item, tree.Call):
+            problems.add(
+                "MTL104",
+                f"`{item.function.text}(...)` in `{title(section)}` has no key",
+                "write `key = value`",
+                item.span,
+            )
+        elif item.last is not None:
+            problems.add(
+                "MTL104",
+                f"a range of layers in `{title(section)}`",
+                "write one line for each; only `sharing` has ranges",
+                item.key.span.to(item.last.span),
+            )
+        else:
+            entries.append(item)
+    return entries
+
+
+def read_block(section: tree.Section, schema: BlockSchema, scope: Scope, problems: Problems) -> BlockValues:
+    """The values of a block whose keys the schema lists."""
+    keys = {key.name: key for key in schema.keys or ()}
+    entries: dict[str, tree.Entry] = {}
+    for entry in entries_of(section, problems):
+        name = entry.key.text
+        if name not in keys:
+            remedy = suggestion(name, keys, "keys")
+            problems.add("MTL104", f"`{title(section)}` has no key `{name}`", remedy, entry.key.span)
+        elif name in entries:
+            line = entries[name].span.line
+            problems.add(
+                "MTL105",
+                f"`{name}` is given twice in `{title(section)}`: first on line {line}",
+                "leave one of them out",
+                entry.key.span,
+            )
+        else:
+            entries[name] = entry
+    values = {key.name: _value(key, entries.get(key.name), section, scope, problems) for key in keys.values()}
+    return BlockValues(values, entries, section.kind.span)
+
+
+def _value(key: Key, entry: tree.Entry | None, section: tree.Section, scope: Scope, problems: Problems) -> Any:
+    if entry is not None:
+        return convert(key.kind, Bound(entry.value, scope, entry.value.span), f"`{key.name}`", problems)
+    if isinstance(key.default, Required):
+        return problems.add(
+            "MTL106",
+            f"`{title(section)}` has no `{key.name}`",
+            f"add a line `{key.name} = ...`, {key.summary}: {describe(key.kind)}",
+            section.kind.span.to(section.labels[-1].span) if section.labels else section.kind.span,
+        )
+    return default_of(key)

@@ -1,0 +1,103 @@
+"""What a network costs: parameters and floating-point operations, from the table of operators alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import attrs
+
+from mtsldsl.spec.model import Body, Spec
+from mtsldsl.spec.operators import OPERATORS
+
+if TYPE_CHECKING:
+    from mtsldsl.spec.model import Shape
+
+
+@attrs.frozen
+class Amount:
+    """Learned parameters, and floating-point operations of one sample's forward pass."""
+
+    parameters: int = 0
+    flops: int = 0
+
+    def __add__(self, other: Amount) -> Amount:
+        return Amount(self.parameters + other.parameters, self.flops + other.flops)
+
+    def __mul__(self, copies: int) -> Amount:
+        return Amount(self.parameters * copies, self.flops * copies)
+
+
+@attrs.frozen
+class LayerCost:
+    """A layer: parameters and operations of one copy, and how many copies the sharing has."""
+
+    layer: str
+    parameters: int
+    flops: int
+    copies: int
+
+    @property
+    def total(self) -> Amount:
+        """Of all copies."""
+        return Amount(self.parameters, self.flops) * self.copies
+
+
+@attrs.frozen
+class Cost:
+    """The cost of a network: per layer, per head, per task alone, and in all."""
+
+    layers: Mapping[str, LayerCost]
+    heads: Mapping[str, Amount]
+    tasks: Mapping[str, Amount]
+    """What a network for one task alone needs: its head and the layers that it reads, one copy of each."""
+    total: Amount
+
+    @property
+    def parameters(self) -> int:
+        """Learned parameters of the whole network."""
+        return self.total.parameters
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of one sample's forward pass through the whole network."""
+        return self.total.flops
+
+
+def body_cost(body: Body) -> Amount:
+    """The cost of one lowered pipeline."""
+    outside: dict[int | str, Shape] = dict(zip(body.inputs, body.input_shapes, strict=True))
+    total = Amount()
+    for step in body.steps:
+        operator = OPERATORS[step.operator]
+        shapes = tuple(
+            body.steps[source].shape if isinstance(source, int) else outside[source] for source in step.inputs
+        )
+        total += Amount(
+            operator.parameters(step.arguments, shapes, step.shape), operator.flops(step.arguments, shapes, step.shape)
+        )
+    return total
+
+
+def cost_of(spec: Spec) -> Cost:
+    """The cost of the network that a spec describes, with its sharing."""
+    ones = {layer.name: body_cost(layer.body) for layer in spec.layers}
+    layers = {name: LayerCost(name, one.parameters, one.flops, len(spec.sharing[name])) for name, one in ones.items()}
+    heads = {task.name: body_cost(task.head) for task in spec.tasks}
+    total = Amount()
+    for part in (*(layer.total for layer in layers.values()), *heads.values()):
+        total += part
+    alone = {task.name: _alone(spec, task.head, ones, heads[task.name]) for task in spec.tasks}
+    return Cost(MappingProxyType(layers), MappingProxyType(heads), MappingProxyType(alone), total)
+
+
+def _alone(spec: Spec, head: Body, ones: Mapping[str, Amount], own: Amount) -> Amount:
+    """The cost of a head and of one copy of every layer that it needs."""
+    needed = set(head.inputs) & ones.keys()
+    total = own
+    for layer in reversed(spec.backbone.layers):
+        if layer in needed:
+            needed.update(spec.backbone.inputs(layer))
+            total += ones[layer]
+    return total

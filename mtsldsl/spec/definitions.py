@@ -1,0 +1,252 @@
+"""The definitions of a text: constants of `let`, macros of `block`, and the names that both may have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
+from keyword import iskeyword
+
+import attrs
+
+from mtsldsl.diagnostics import Span, suggestion
+from mtsldsl.spec.operators import OPERATORS
+from mtsldsl.spec.problems import BROKEN, Broken, Problems
+from mtsldsl.spec.scope import Bound, Scope
+from mtsldsl.syntax import tree
+
+RESIDUAL = "residual"
+"""The operator that is made of others: it has no entry in the table."""
+
+STAGES = (*OPERATORS, RESIDUAL)
+"""Every name that may be a stage of a pipeline wherever it stands."""
+
+WORDS = frozenset(("all", "each", "none", "true", "false", "let", "block", "mtl"))
+"""Words with a meaning of their own."""
+
+# fmt: off
+MODULE_NAMES = frozenset((
+    "T_destination", "add_module", "append", "apply", "bfloat16", "buffers", "call_super_init", "children",
+    "clear", "compile", "copy", "cpu", "cuda", "double", "dump_patches", "eval", "extra_repr", "float",
+    "forward", "fromkeys", "get", "get_buffer", "get_extra_state", "get_parameter", "get_submodule", "half",
+    "heads", "ipu", "items", "keys", "load_state_dict", "modules", "mtia", "named_buffers", "named_children",
+    "named_modules", "named_parameters", "parameters", "pop", "popitem", "register_backward_hook",
+    "register_buffer", "register_forward_hook", "register_forward_pre_hook", "register_full_backward_hook",
+    "register_full_backward_pre_hook", "register_load_state_dict_post_hook",
+    "register_load_state_dict_pre_hook", "register_module", "register_parameter",
+    "register_state_dict_post_hook", "register_state_dict_pre_hook", "requires_grad_", "self",
+    "set_extra_state", "set_submodule", "setdefault", "share_memory", "state_dict", "to", "to_empty", "train",
+    "training", "type", "update", "values", "xpu", "zero_grad",
+))
+# fmt: on
+"""Attributes of torch.nn.Module and torch.nn.ModuleDict, which a layer or task of that name would hide."""
+
+GENERATED_NAMES = frozenset(("F", "Model", "Tensor", "annotations", "functional", "nn", "self", "torch"))
+"""Names that the generated code gives itself."""
+
+
+@attrs.frozen
+class Block:
+    """`block name(parameters) = value`, to be expanded where it is used."""
+
+    name: str
+    parameters: tuple[tree.Parameter, ...]
+    value: tree.Value
+    span: Span
+
+
+@attrs.frozen
+class Definitions:
+    """All definitions of a text. A broken one (None as a block) is reported already."""
+
+    scope: Scope
+    blocks: Mapping[str, Block | None]
+    places: Mapping[str, Span]
+    """Where each name is defined."""
+
+
+def reserved(name: str) -> str | None:
+    """Why nothing can have the name; None where it is free."""
+    if name in STAGES:
+        return "is an operator"
+    if name in WORDS:
+        return "is a word of the language"
+    return None
+
+
+def reserved_in_python(name: str) -> str | None:
+    """Why the generated code cannot have the name; None where it can."""
+    if iskeyword(name):
+        return "is a word of Python, in which the network is written"
+    if name in GENERATED_NAMES:
+        return "is a name that the generated code uses itself"
+    if name.startswith("_"):
+        return "starts with an underscore, as names do that the generated code keeps for itself"
+    if name in MODULE_NAMES:
+        return "is a name that every PyTorch module has"
+    return None
+
+
+def check_name(name: tree.Name, noun: str, problems: Problems, *, generated: bool = False) -> bool:
+    """Whether the name may be given to `noun`; where not, it is reported. `generated`: the generated code has it too."""
+    reason = reserved(name.text)
+    if reason is None and generated:
+        reason = reserved_in_python(name.text)
+    if reason is None:
+        return True
+    problems.add("MTL109", f"{noun} cannot be named `{name.text}`, which {reason}", "choose another name", name.span)
+    return False
+
+
+def claim(name: tree.Name, noun: str, places: dict[str, Span], problems: Problems) -> bool:
+    """Whether the name is still free; where not, that is reported. A free one is taken."""
+    taken = places.get(name.text)
+    if taken is not None:
+        problems.add(
+            "MTL108",
+            f"`{name.text}` names {noun} here, and something else on line {taken.line}",
+            "give each a name of its own",
+            name.span,
+        )
+        return False
+    places[name.text] = name.span
+    return True
+
+
+def read_definitions(statements: Sequence[tree.Statement], problems: Problems) -> Definitions:
+    """All `let` and `block` of a text, in whatever order they stand; those that need themselves are reported."""
+    found: dict[str, tree.Definition] = {}
+    places: dict[str, Span] = {}
+    for statement in statements:
+        if isinstance(statement, tree.Definition) and _well_formed(statement, problems):
+            noun = "a constant" if statement.kind.text == "let" else "a block"
+            check_name(statement.name, noun, problems)
+            if claim(statement.name, noun, places, problems):
+                found[statement.name.text] = statement
+                _check_parameters(statement, problems)
+    broken = _circular(found, problems)
+    names: dict[str, Bound | Broken] = {}
+    scope = Scope(names)
+    blocks: dict[str, Block | None] = {}
+    for name, statement in found.items():
+        if statement.kind.text == "let":
+            names[name] = BROKEN if name in broken else Bound(statement.value, scope, statement.value.span)
+        else:
+            parameters = statement.parameters or ()
+            blocks[name] = None if name in broken else Block(name, parameters, statement.value, statement.span)
+    return Definitions(scope, blocks, places)
+
+
+def _well_formed(statement: tree.Definition, problems: Problems) -> bool:
+    kind = statement.kind
+    if kind.text not in ("let", "block"):
+        problems.add(
+            "MTL101",
+            f"there is no definition `{kind.text}`",
+            suggestion(kind.text, ("let", "block"), "ones"),
+            kind.span,
+        )
+        return False
+    if kind.text == "let" and statement.parameters is not None:
+        problems.add(
+            "MTL110",
+            f"the constant `{statement.name.text}` has parameters",
+            f"write `block {statement.name.text}(...) = ...`, or leave the parameters out",
+            kind.span,
+        )
+        return False
+    return True
+
+
+def _check_parameters(statement: tree.Definition, problems: Problems) -> None:
+    own: dict[str, Span] = {}
+    for parameter in statement.parameters or ():
+        check_name(parameter.name, "a parameter", problems)
+        claim(parameter.name, "a parameter", own, problems)
+
+
+def walk(value: tree.Value) -> Iterator[tree.Value]:
+    """The value and all values inside it."""
+    waiting: list[tree.Value] = [value]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        match node:
+            case tree.List(items) | tree.Pipeline(items) | tree.Sum(items):
+                waiting += items
+            case tree.Call(_, arguments):
+                waiting += [argument.value for argument in arguments]
+            case tree.Product(left, right):
+                waiting += [left, right]
+            case tree.Group(inner):
+                waiting.append(inner)
+            case tree.Components(items):
+                waiting += [item.value for item in items]
+
+
+def _references(statement: tree.Definition) -> set[str]:
+    """The names that a definition needs, its own parameters left out."""
+    parameters = statement.parameters or ()
+    own = {parameter.name.text for parameter in parameters}
+    needed: set[str] = set()
+    for value in (statement.value, *(parameter.default for parameter in parameters if parameter.default)):
+        for node in walk(value):
+            if isinstance(node, tree.Name):
+                needed.add(node.text)
+            elif isinstance(node, tree.Call):
+                needed.add(node.function.text)
+    return needed - own
+
+
+def _circular(found: Mapping[str, tree.Definition], problems: Problems) -> set[str]:
+    """The definitions that need themselves, each circle reported once."""
+    needs = {name: _references(statement) & found.keys() for name, statement in found.items()}
+    broken: set[str] = set()
+    while True:
+        try:
+            TopologicalSorter(needs).prepare()
+        except CycleError as error:
+            circle: list[str] = error.args[1][::-1]
+            first = min(circle, key=lambda name: found[name].span.start)
+            circle = circle[:-1]
+            circle = circle[circle.index(first) :] + circle[: circle.index(first)] + [first]
+            path = " -> ".join(f"`{name}`" for name in circle)
+            noun = "constant" if found[first].kind.text == "let" else "block"
+            problems.add(
+                "MTL111",
+                f"the {noun} `{first}` needs itself: {path}",
+                "leave out one of these uses; to repeat a pipeline write `pipeline * 3`",
+                found[first].name.span,
+            )
+            broken.update(circle)
+            for name, needed in pairwise(circle):
+                needs[name] = needs[name] - {needed}
+        else:
+            return broken
+
+
+def check_unused(definitions: Definitions, layers: Sequence[str], problems: Problems) -> None:
+    """Report stages that no operator, block or layer is called, in blocks that are used and in those that are not."""
+    for block in definitions.blocks.values():
+        if block is None:
+            continue
+        own = {parameter.name.text for parameter in block.parameters}
+        known = {*STAGES, *definitions.blocks, *own, *layers, *definitions.scope.names}
+        for node in walk(block.value):
+            stages = node.stages if isinstance(node, tree.Pipeline) else (block.value,) if node is block.value else ()
+            names = [stage for stage in stages if isinstance(stage, tree.Name)]
+            if isinstance(node, tree.Call):
+                names.append(node.function)
+            for name in names:
+                if name.text not in known:
+                    unknown_stage(name, known, problems)
+
+
+def unknown_stage(name: tree.Name, known: Sequence[str] | set[str], problems: Problems) -> Broken:
+    """Report a stage of a pipeline that is nothing known."""
+    return problems.add(
+        "MTL107",
+        f"`{name.text}` is no operator, block or layer",
+        suggestion(name.text, sorted(known), "ones"),
+        name.span,
+    )

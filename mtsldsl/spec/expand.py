@@ -1,0 +1,307 @@
+"""Pipelines as flat lists of stages: blocks put in place, repetitions written out, arguments read, no shapes yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+import attrs
+
+from mtsldsl.diagnostics import Span
+from mtsldsl.spec import kinds
+from mtsldsl.spec.definitions import RESIDUAL, STAGES, Block, Definitions, unknown_stage
+from mtsldsl.spec.kinds import Kind
+from mtsldsl.spec.model import Constant
+from mtsldsl.spec.operator import Default, Operator, Rule
+from mtsldsl.spec.operators import OPERATORS
+from mtsldsl.spec.problems import BROKEN, Broken, Problems
+from mtsldsl.spec.scope import DEEPEST, Bound, Scope
+from mtsldsl.spec.values import convert, match_arguments
+from mtsldsl.syntax import tree
+
+LARGEST_EXPANSION = 100_000
+"""Operators in one text once its blocks and repetitions are written out."""
+
+
+@attrs.frozen
+class Use:
+    """Where the outermost block of an expansion is used, and the innermost block that the stage stands in."""
+
+    span: Span
+    block: str
+
+
+@attrs.frozen
+class Start:
+    """A pipeline that starts from a named layer, or from the input."""
+
+    name: str
+    span: Span
+    use: Use | None
+    size: int = 0
+
+
+@attrs.frozen
+class Apply:
+    """An operator with its arguments. `values` are the further pipelines that it takes, each with the piped value as
+    its start unless it names another. `size` counts the operators in it."""
+
+    operator: str
+    arguments: Mapping[str, Constant | Default]
+    values: tuple[tuple[Stage, ...], ...]
+    span: Span
+    use: Use | None
+    size: int
+
+
+Stage = Start | Apply
+
+
+@attrs.define
+class Expander:
+    """Expands the pipelines of one text. `layers` are all that it defines, `ready` those that may be read by now."""
+
+    definitions: Definitions
+    layers: Mapping[str, Span]
+    input: str | None
+    problems: Problems
+    ready: set[str] = attrs.field(factory=set)
+    current: str | None = None
+    """The layer that is being defined."""
+    size: int = 0
+    steps: int = 0
+    exhausted: bool = False
+
+    def pipeline(self, value: tree.Value) -> tuple[Stage, ...] | Broken:
+        """The stages of a layer's or head's pipeline."""
+        stages = self._expand(Bound(value, self.definitions.scope, value.span), None, 0)
+        if isinstance(stages, Broken):
+            return BROKEN
+        self.size += sum(stage.size for stage in stages)
+        return self._too_large(value.span) if self.size > LARGEST_EXPANSION else stages
+
+    def _too_large(self, span: Span) -> Broken:
+        if not self.exhausted:
+            self.exhausted = True
+            self.problems.add(
+                "MTL111",
+                f"the network has more than {LARGEST_EXPANSION:,} operators, blocks and repetitions written out",
+                "repeat less",
+                span,
+            )
+        return BROKEN
+
+    def _expand(self, bound: Bound, use: Use | None, depth: int) -> tuple[Stage, ...] | Broken:
+        self.steps += 1
+        if self.exhausted or self.steps > LARGEST_EXPANSION:
+            return self._too_large(use.span if use else bound.span)
+        if depth > DEEPEST:
+            return self.problems.add(
+                "MTL111",
+                f"blocks nest deeper than {DEEPEST}",
+                "use fewer blocks inside blocks",
+                use.span if use else bound.span,
+            )
+        match bound.value:
+            case tree.Group(value):
+                return self._expand(attrs.evolve(bound, value=value), use, depth + 1)
+            case tree.Pipeline(stages):
+                return self._several(stages, bound.scope, use, depth)
+            case tree.Product(left, right):
+                return self._repeat(bound, left, right, use, depth)
+            case tree.Name() as name:
+                return self._name(name, bound.scope, use, depth)
+            case tree.Call() as call:
+                return self._call(call.function, call.arguments, call.span, bound.scope, use, depth)
+        return self.problems.add(
+            "MTL201",
+            f"a pipeline cannot hold `{bound.shown()}`",
+            "give operators, blocks and layers, joined by `|`",
+            bound.span,
+        )
+
+    def _several(
+        self, values: Sequence[tree.Value], scope: Scope, use: Use | None, depth: int
+    ) -> tuple[Stage, ...] | Broken:
+        """The stages of all values in a row; every one is looked at, also after a broken one."""
+        stages: list[Stage] = []
+        broken = False
+        for value in values:
+            expanded = self._expand(Bound(value, scope, value.span), use, depth + 1)
+            if isinstance(expanded, Broken):
+                broken = True
+            else:
+                stages += expanded
+        return BROKEN if broken else tuple(stages)
+
+    def _repeat(
+        self, bound: Bound, left: tree.Value, right: tree.Value, use: Use | None, depth: int
+    ) -> tuple[Stage, ...] | Broken:
+        stages = self._expand(Bound(left, bound.scope, left.span), use, depth + 1)
+        times: int | Broken = convert(
+            kinds.Integer(1), Bound(right, bound.scope, right.span), "the repetition", self.problems
+        )
+        if isinstance(stages, Broken) or isinstance(times, Broken):
+            return BROKEN
+        if times * max(len(stages), sum(stage.size for stage in stages)) > LARGEST_EXPANSION:
+            return self._too_large(bound.span)
+        return stages * times
+
+    def _name(self, name: tree.Name, scope: Scope, use: Use | None, depth: int) -> tuple[Stage, ...] | Broken:
+        found = scope.find(name.text)
+        if found is not None:
+            target, parameter = found
+            if isinstance(target, Broken):
+                return BROKEN
+            return self._expand(target if parameter else attrs.evolve(target, span=name.span), use, depth + 1)
+        if name.text in STAGES or name.text in self.definitions.blocks:
+            return self._call(name, (), name.span, scope, use, depth)
+        if name.text == self.input or name.text in self.ready:
+            return (Start(name.text, name.span, use),)
+        if name.text in self.layers:
+            if name.text == self.current:
+                cause, remedy = f"`{name.text}` reads itself", "read the layers above it"
+            else:
+                cause = f"`{name.text}` is read before it is defined"
+                remedy = f"move line {self.layers[name.text].line}, which defines it, further up"
+            return self.problems.add("MTL304", cause, remedy, use.span if use else name.span)
+        if self.input is None:
+            return BROKEN  # the data block is broken, and the name may be that of its input
+        return unknown_stage(name, self._known(scope), self.problems)
+
+    def _known(self, scope: Scope) -> set[str]:
+        own = {self.input} if self.input else set()
+        return {*STAGES, *self.definitions.blocks, *scope.known(), *self.ready, *own}
+
+    def _call(
+        self,
+        name: tree.Name,
+        arguments: Sequence[tree.Argument],
+        span: Span,
+        scope: Scope,
+        use: Use | None,
+        depth: int,
+    ) -> tuple[Stage, ...] | Broken:
+        if name.text == RESIDUAL:
+            return self._residual(name, arguments, span, scope, use, depth)
+        if name.text in OPERATORS:
+            return self._operator(OPERATORS[name.text], arguments, span, scope, use, depth)
+        if name.text in self.definitions.blocks:
+            block = self.definitions.blocks[name.text]
+            return BROKEN if block is None else self._block(block, arguments, span, scope, use, depth)
+        known = self._known(scope)
+        if name.text in known:
+            return self.problems.add("MTL205", f"`{name.text}` takes no arguments", f"write `{name.text}` alone", span)
+        return unknown_stage(name, known, self.problems)
+
+    def _block(
+        self,
+        block: Block,
+        arguments: Sequence[tree.Argument],
+        span: Span,
+        scope: Scope,
+        use: Use | None,
+        depth: int,
+    ) -> tuple[Stage, ...] | Broken:
+        names = [parameter.name.text for parameter in block.parameters]
+        required = [parameter.name.text for parameter in block.parameters if parameter.default is None]
+        given = match_arguments(arguments, names, required, f"block `{block.name}`", span, self.problems)
+        if isinstance(given, Broken):
+            return BROKEN
+        bindings: dict[str, Bound | Broken] = {
+            name: Bound(argument.value, scope, argument.value.span) for name, argument in given.items()
+        }
+        outside = self.definitions.scope
+        for parameter in block.parameters:
+            if parameter.default is not None and parameter.name.text not in given:
+                bindings[parameter.name.text] = Bound(parameter.default, outside, parameter.default.span)
+        inside = Scope(bindings, outside, call=True)
+        place = Use(use.span if use else span, block.name)
+        return self._expand(Bound(block.value, inside, block.value.span), place, depth + 1)
+
+    def _operator(
+        self,
+        operator: Operator,
+        arguments: Sequence[tree.Argument],
+        span: Span,
+        scope: Scope,
+        use: Use | None,
+        depth: int,
+    ) -> tuple[Stage, ...] | Broken:
+        subject = f"`{operator.name}`"
+        wanted = len(arguments) if operator.arity is None else operator.arity - 1
+        joined = [argument for argument in arguments[:wanted] if argument.name is None]
+        rest = arguments[len(joined) :]
+        if len(joined) < max(wanted, operator.arity is None):
+            remedy = f"name it: `{operator.name}(layer)`"
+            return self.problems.add("MTL204", f"{subject} needs a further value", remedy, span)
+        values = [
+            self._expand(Bound(argument.value, scope, argument.value.span), use, depth + 1) for argument in joined
+        ]
+        names = [rule.name for rule in operator.rules]
+        required = [rule.name for rule in operator.rules if rule.default is Default.REQUIRED]
+        given = match_arguments(rest, names, required, subject, span, self.problems)
+        if isinstance(given, Broken):
+            return BROKEN
+        settings: dict[str, Constant | Default | Broken] = {}
+        for rule in operator.rules:
+            if rule.name in given:
+                value = given[rule.name].value
+                bound = Bound(value, scope, value.span)
+                settings[rule.name] = convert(kind_of(rule), bound, f"`{rule.name}` of {subject}", self.problems)
+            else:
+                settings[rule.name] = rule.default
+        return self._apply(operator.name, settings, values, span, use)
+
+    def _residual(
+        self,
+        name: tree.Name,
+        arguments: Sequence[tree.Argument],
+        span: Span,
+        scope: Scope,
+        use: Use | None,
+        depth: int,
+    ) -> tuple[Stage, ...] | Broken:
+        given = match_arguments(arguments, ("main", "shortcut"), ("main",), f"`{RESIDUAL}`", span, self.problems)
+        if isinstance(given, Broken):
+            return BROKEN
+        values = [
+            self._expand(Bound(given[key].value, scope, given[key].value.span), use, depth + 1)
+            for key in ("main", "shortcut")
+            if key in given
+        ]
+        return self._apply(RESIDUAL, {}, values, span, use)
+
+    def _apply(
+        self,
+        operator: str,
+        settings: Mapping[str, Constant | Default | Broken],
+        values: Sequence[tuple[Stage, ...] | Broken],
+        span: Span,
+        use: Use | None,
+    ) -> tuple[Stage, ...] | Broken:
+        sound = [value for value in values if not isinstance(value, Broken)]
+        known = {name: value for name, value in settings.items() if not isinstance(value, Broken)}
+        if len(sound) < len(values) or len(known) < len(settings):
+            return BROKEN
+        size = 1 + sum(stage.size for value in sound for stage in value)
+        return (Apply(operator, known, tuple(sound), span, use, size),)
+
+
+@cache
+def kind_of(rule: Rule) -> Kind:
+    """The kind of value that an operator's argument takes."""
+    low = None if rule.minimum is None else int(rule.minimum)
+    high = None if rule.maximum is None else int(rule.maximum)
+    match rule.kind:
+        case "int":
+            return kinds.Integer(low, high)
+        case "float":
+            return kinds.Real(rule.minimum, rule.maximum)
+        case "bool":
+            return kinds.Flag()
+        case "size":
+            return kinds.OneOrMany(kinds.Integer(low, high), length=2)
+        case "name":
+            return kinds.Choice(rule.choices)
+    raise ValueError(f"an operator's argument has the unknown kind {rule.kind}")

@@ -1,0 +1,23 @@
+"""The table of operators: all that the checks, the costs and the compiler know of a layer's arithmetic.
+
+Names, arguments and defaults are PyTorch's but where an operator's summary says otherwise: `padding` keeps the size of
+the image, `bias` looks at what follows, and interpolation is bilinear.
+"""
+
+from __future__ import annotations
+
+from mtsldsl.spec.operator import Operator
+from mtsldsl.spec.operators.elementwise import ELEMENTWISE
+from mtsldsl.spec.operators.image import IMAGE
+from mtsldsl.spec.operators.joining import JOINING
+from mtsldsl.spec.operators.normalisation import NORMALISATION
+from mtsldsl.spec.operators.resizing import RESIZING
+from mtsldsl.spec.operators.tokens import TOKENS
+
+__all__ = ["OPERATORS"]
+
+OPERATORS: dict[str, Operator] = {
+    operator.name: operator
+    for family in (IMAGE, NORMALISATION, ELEMENTWISE, RESIZING, JOINING, TOKENS)
+    for operator in family
+}

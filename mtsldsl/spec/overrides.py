@@ -1,0 +1,136 @@
+"""Settings from outside, such as `--set train.epochs=2`, put into the text before it is read.
+
+So the text that a run keeps is the text that it ran, and every check sees the setting as if it were written there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
+
+import attrs
+
+from mtsldsl.diagnostics import Diagnostic, MtlError, Source, suggestion
+from mtsldsl.spec import kinds
+from mtsldsl.spec.kinds import Key
+from mtsldsl.spec.layout import aligned, quoted
+from mtsldsl.spec.schema import BLOCKS, BlockSchema
+from mtsldsl.syntax import parse, tree
+from mtsldsl.syntax.edit import TextEdit, apply_edits, insert_items
+
+Setting: TypeAlias = str | int | float | bool | Sequence["Setting"]
+"""A value: a string holds it in the language's own words, anything else is written in them."""
+
+
+@attrs.frozen
+class Place:
+    """Where a setting goes: an existing value, or a new key of a block."""
+
+    value: tree.Value | None
+    section: tree.Section | None = None
+    key: Key | None = None
+
+
+def overridden(source: Source, overrides: Mapping[str, Setting]) -> Source:
+    """The source with every setting in its text.
+
+    A key is the name of a `let`, or a path: `train.epochs`, `data.root`, `structure.threshold`, `task.depth.weight`,
+    `backbone.stem`. A value that is there is replaced; a key that its block may have is added at the block's end. Where
+    the key takes a string, quotes may be left out.
+
+    Raises MtlError: MTL112 for each key that names nothing, MTL201 for each value that is none, and what is wrong with
+    the text where it cannot be parsed.
+    """
+    problems: list[Diagnostic] = []
+    for path, setting in overrides.items():
+        file = parse(source)
+        places = dict(_places(file))
+        place = places.get(path)
+        if place is None:
+            remedy = suggestion(path, sorted(places), "settings")
+            problems.append(Diagnostic("MTL112", f"`{path}` names nothing in {source.name}", remedy))
+            continue
+        text = _value_text(path, setting, place)
+        if text is None:
+            cause = f"`{path}` cannot be set to `{setting}`"
+            wanted = kinds.describe(place.key.kind) if place.key else "a value of the language"
+            problems.append(Diagnostic("MTL201", cause, f"give {wanted}, in quotes for the shell where it needs them"))
+            continue
+        source = attrs.evolve(source, text=apply_edits(source.text, [_edit(file, place, text)]))
+    if problems:
+        raise MtlError(problems)
+    return source
+
+
+def _edit(file: tree.File, place: Place, text: str) -> TextEdit:
+    if place.value is not None:
+        return TextEdit(place.value.span.start, place.value.span.end, text)
+    assert place.section is not None
+    assert place.key is not None
+    sibling = place.section.items[-1] if place.section.items else None
+    return insert_items(file, place.section, [aligned(place.key.name, text, sibling)])
+
+
+def _places(file: tree.File) -> Iterator[tuple[str, Place]]:
+    """Every path that may be set, the first of equal ones last so that it wins."""
+    for statement in reversed(file.statements):
+        if isinstance(statement, tree.Definition) and statement.kind.text == "let":
+            yield statement.name.text, Place(statement.value)
+        elif isinstance(statement, tree.Section):
+            yield from _section_places(statement)
+
+
+def _section_places(section: tree.Section) -> Iterator[tuple[str, Place]]:
+    kind, labels = section.kind.text, [label.text for label in section.labels]
+    schema = _schema(section)
+    prefix = ".".join([kind, *labels]) if kind == "task" else kind
+    if schema is not None:
+        for key in schema.keys or ():
+            yield f"{prefix}.{key.name}", Place(None, section, key)
+    for item in reversed(section.items):
+        if isinstance(item, tree.Entry) and item.last is None:
+            name = item.key.text
+            yield f"{prefix}.{name}", Place(item.value, section, schema.key(name) if schema else None)
+
+
+def _schema(section: tree.Section) -> BlockSchema | None:
+    """The schema of a block; for a block of several kinds, that of its label."""
+    schemas = BLOCKS.get(section.kind.text, ())
+    if len(schemas) < 2:
+        return schemas[0] if schemas else None
+    labels = [label.text for label in section.labels]
+    return next((schema for schema in schemas if [schema.label] == labels), None)
+
+
+def _value_text(path: str, setting: Setting, place: Place) -> str | None:
+    """The setting in the language's words; None where it is not one value."""
+    if isinstance(setting, str) and place.key is not None and isinstance(place.key.kind, kinds.Text):
+        is_string = isinstance(_parsed(path, setting), tree.String)
+        return setting.strip() if is_string else quoted(setting)
+    text = setting.strip() if isinstance(setting, str) else written(setting)
+    return None if _parsed(path, text) is None else text
+
+
+def written(setting: Setting) -> str:
+    """A Python value in the language's words."""
+    match setting:
+        case bool():
+            return "true" if setting else "false"
+        case str():
+            return setting
+        case int() | float():
+            return repr(setting)
+    return f"[{', '.join(map(written, setting))}]"
+
+
+def _parsed(path: str, text: str) -> tree.Value | None:
+    """The value that the text is, None where it is none, or more than one."""
+    try:
+        file = parse(Source(f"--set {path}", f"mtl 1\nset {{\nvalue = {text}\n}}\n"))
+    except MtlError:
+        return None
+    match file.statements:
+        case (tree.Header(), tree.Section(items=(tree.Entry(value=value),))):
+            whole = value.span.text == text.strip() and not file.comments
+            return value if whole else None
+    return None

@@ -1,0 +1,199 @@
+"""The blocks that the runtime keeps: `sharing`, which layers have which components, and `history`, how they came."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mtsldsl.diagnostics import Span, suggestion
+from mtsldsl.sharing import Backbone, Sharing
+from mtsldsl.sharing.validity import refinement_problems
+from mtsldsl.spec.model import Decision
+from mtsldsl.spec.problems import BROKEN, Broken, Problems
+from mtsldsl.spec.schema import MERGE
+from mtsldsl.spec.scope import EMPTY
+from mtsldsl.spec.values import call_arguments
+from mtsldsl.syntax import tree
+
+Partition = tuple[frozenset[str], ...]
+
+
+def read_sharing(
+    section: tree.Section | None, backbone: Backbone, tasks: Sequence[str], problems: Problems
+) -> Sharing | Broken:
+    """The sharing that the block says; a layer without a line is each task's own."""
+    components: dict[str, Partition] = {layer: tuple(frozenset((task,)) for task in tasks) for layer in backbone.layers}
+    lines: dict[str, tree.Entry] = {}
+    broken: set[str] = set()
+    for item in section.items if section else ():
+        if isinstance(item, tree.Call):
+            problems.add(
+                "MTL104", f"`{item.function.text}(...)` in `sharing` has no layer", "write `layer = tasks`", item.span
+            )
+            continue
+        partition = line_components(item, tasks, problems)
+        for layer in _layers(item, backbone, lines, problems):
+            lines[layer] = item
+            if isinstance(partition, Broken):
+                broken.add(layer)
+            else:
+                components[layer] = partition
+    sound = {layer: partition for layer, partition in components.items() if layer not in broken}
+    refined = _check_refinement(backbone, tasks, sound, lines, problems)
+    return Sharing(backbone, tasks, components) if refined and not broken and tasks else BROKEN
+
+
+def covered(entry: tree.Entry, backbone: Backbone) -> tuple[str, ...]:
+    """The layers that a line is about; none where it names an unknown one, or a range that runs backwards."""
+    last = entry.last or entry.key
+    if entry.key.text not in backbone or last.text not in backbone:
+        return ()
+    return backbone.layers[backbone.position(entry.key.text) : backbone.position(last.text) + 1]
+
+
+def _layers(
+    entry: tree.Entry, backbone: Backbone, lines: Mapping[str, tree.Entry], problems: Problems
+) -> Sequence[str]:
+    """The layers that a line is about; unknown and repeated ones are reported."""
+    names = [entry.key, *([entry.last] if entry.last else [])]
+    for name in names:
+        if name.text not in backbone:
+            remedy = suggestion(name.text, backbone.layers, "layers")
+            problems.add("MTL401", f"there is no layer `{name.text}`", remedy, name.span)
+    layers = covered(entry, backbone)
+    if not layers and all(name.text in backbone for name in names):
+        problems.add(
+            "MTL401",
+            f"`{names[0].text}` comes after `{names[1].text}`, so the range holds no layer",
+            f"write `{names[1].text}..{names[0].text}`",
+            names[0].span.to(names[1].span),
+        )
+    for layer in layers:
+        if layer in lines:
+            line = lines[layer].span.line
+            problems.add(
+                "MTL406",
+                f"`{layer}` has a line already, line {line}",
+                "leave one of them out",
+                names[0].span.to(names[-1].span),
+            )
+    return [layer for layer in layers if layer not in lines]
+
+
+def line_components(entry: tree.Entry, tasks: Sequence[str], problems: Problems) -> Partition | Broken:
+    """The components of one line, which must hold each task once; in the order of the tasks."""
+    value = entry.value
+    if isinstance(value, tree.Name) and value.text in ("all", "each"):
+        return (frozenset(tasks),) if value.text == "all" else tuple(frozenset((task,)) for task in tasks)
+    items = value.items if isinstance(value, tree.Components) else (tree.Component(None, value, value.span),)
+    owners: dict[str, int] = {}
+    broken = False
+    for number, item in enumerate(items):
+        for term in _terms(item, problems):
+            if isinstance(term, Broken) or term.text not in tasks:
+                if not isinstance(term, Broken):
+                    remedy = suggestion(term.text, tasks, "tasks")
+                    problems.add("MTL402", f"there is no task `{term.text}`", remedy, term.span)
+                broken = True
+            elif term.text in owners:
+                layer = entry.key.text
+                problems.add("MTL404", f"`{term.text}` is listed twice at `{layer}`", "list each task once", term.span)
+                broken = True
+            else:
+                owners[term.text] = number
+    missing = [task for task in tasks if task not in owners]
+    if missing and not broken:
+        names = ", ".join(f"`{task}`" for task in missing)
+        problems.add(
+            "MTL403",
+            f"`{entry.key.text}` leaves out {names}",
+            f"add it: `, {missing[0]}` for a copy of its own, or `+ {missing[0]}` to share one",
+            value.span,
+        )
+    if missing or broken:
+        return BROKEN
+    order = dict.fromkeys(owners[task] for task in tasks)
+    return tuple(frozenset(task for task in tasks if owners[task] == number) for number in order)
+
+
+def _terms(component: tree.Component, problems: Problems) -> list[tree.Name | Broken]:
+    """The tasks of a component, forms that belong to other methods reported."""
+    terms: list[tree.Name | Broken] = []
+    if component.label is not None:
+        terms.append(
+            problems.add(
+                "MTL408",
+                f"the component has the label `{component.label.text}`, which names an alternative of a layer",
+                "leave the label out: parameter allocation is not part of this version",
+                component.label.span,
+            )
+        )
+    for term in component.value.terms if isinstance(component.value, tree.Sum) else (component.value,):
+        if isinstance(term, tree.Name):
+            terms.append(term)
+        elif isinstance(term, tree.Group):
+            terms.append(
+                problems.add(
+                    "MTL408",
+                    f"`{term.span.text}` is in parentheses, which mark a task that is helped but not served",
+                    "leave the parentheses out: task grouping by transference is not part of this version",
+                    term.span,
+                )
+            )
+        else:
+            remedy = "name tasks: `+` joins those that share a copy, `,` parts the copies"
+            terms.append(problems.add("MTL201", f"`{term.span.text}` is no task", remedy, term.span))
+    return terms
+
+
+def _check_refinement(
+    backbone: Backbone,
+    tasks: Sequence[str],
+    components: Mapping[str, Partition],
+    lines: Mapping[str, tree.Entry],
+    problems: Problems,
+) -> bool:
+    """Whether tasks that share a layer share all that it reads."""
+    found = refinement_problems(backbone, tasks, components)
+    for error in found:
+        # A layer without a line refines everything, so the layer of a problem always has one.
+        unlisted = error.keeper not in lines
+        remedy = f"let them share `{error.keeper}` too, or part them at `{error.layer}`"
+        if unlisted:
+            remedy += f"; `{error.keeper}` has no line, so each task has its own"
+        problems.add(error.code, f"layer `{error.layer}`: {error.reason}", remedy, lines[error.layer].value.span)
+    return not found
+
+
+def read_history(
+    section: tree.Section | None, layers: Sequence[str], tasks: Sequence[str], problems: Problems
+) -> tuple[Decision, ...]:
+    """The decisions so far, oldest first. They have no effect on the network."""
+    decisions = []
+    for item in section.items if section else ():
+        if not isinstance(item, tree.Call) or item.function.text != MERGE.name:
+            span: Span = item.key.span if isinstance(item, tree.Entry) else item.function.span
+            problems.add(
+                "MTL504",
+                f"`{span.text}` is no decision",
+                "write `merge(epoch=3, layer=..., tasks=a + b, similarity=0.9)`",
+                span,
+            )
+            continue
+        values = call_arguments(MERGE, item.arguments, EMPTY, item.function.span, problems)
+        if isinstance(values, Broken):
+            continue
+        epoch, layer, merged, similarity = (values[key.name] for key in MERGE.keys)
+        assert isinstance(epoch, int)
+        assert isinstance(layer, str)
+        assert isinstance(merged, tuple)
+        assert isinstance(similarity, float)
+        names = tuple(str(task) for task in merged)
+        if layer not in layers:
+            remedy = suggestion(layer, layers, "layers")
+            problems.add("MTL504", f"the decision is about `{layer}`, which is no layer", remedy, item.span)
+        for task in names:
+            if task not in tasks:
+                remedy = suggestion(task, tasks, "tasks")
+                problems.add("MTL504", f"the decision is about `{task}`, which is no task", remedy, item.span)
+        decisions.append(Decision(item.function.text, epoch, layer, names, similarity, span=item.span))
+    return tuple(decisions)

@@ -1,0 +1,188 @@
+"""The tasks: targets, heads, losses and metrics, and whether they fit each other and the data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from mtsldsl.diagnostics import Span, suggestion
+from mtsldsl.spec.blocks import BlockValues, entries_of, read_block
+from mtsldsl.spec.definitions import Definitions
+from mtsldsl.spec.kinds import Call, Many
+from mtsldsl.spec.model import Body, Data, Named, Shape, Target, Task
+from mtsldsl.spec.network import Network
+from mtsldsl.spec.problems import BROKEN, Broken, Problems
+from mtsldsl.spec.schema import AUTO, LOSSES, METRICS, TARGET, TASK, BlockSchema
+from mtsldsl.spec.scope import Bound
+from mtsldsl.spec.targets import DEFAULT_IGNORE, FIELD_CHANNELS, FIELDS, TARGETS, TargetRule
+from mtsldsl.spec.values import convert, named_default
+from mtsldsl.syntax import tree
+
+
+def read_task(
+    section: tree.Section, data: Data | Broken, network: Network, definitions: Definitions, problems: Problems
+) -> Task | Broken:
+    """One task block. Its head is lowered, also where something else of the task is broken."""
+    named = _target(section, definitions, problems)
+    block = read_block(section, _schema(named), definitions.scope, problems)
+    head = BROKEN if isinstance(block["head"], Broken) else network.head(block["head"])
+    if isinstance(named, Broken) or isinstance(data, Broken):
+        return BROKEN
+    name, rule = section.labels[0].text, TARGETS[named.name]
+    target = _resolved(named, rule, data)
+    field = _field(name, target, data, block, problems)
+    if isinstance(head, Broken):
+        return BROKEN
+    if isinstance(block["target"], Broken) or not _check_head(name, target, head, data, block.place("head"), problems):
+        return BROKEN
+    metrics = _metrics(rule, head.shape, block, problems)
+    if block.broken:
+        return BROKEN
+    loss = block["loss"] or named_default(LOSSES[rule.kind], rule.losses[0].name)
+    return Task(name, target, head, loss, metrics, block["weight"], field, span=section.span)
+
+
+def _target(section: tree.Section, definitions: Definitions, problems: Problems) -> Named | Broken:
+    """The target alone, on which the losses and metrics depend that the other keys may have."""
+    unheard = Problems()
+    for entry in entries_of(section, unheard):
+        if entry.key.text == "target":
+            value = convert(TARGET, Bound(entry.value, definitions.scope, entry.value.span), "`target`", unheard)
+            return value if isinstance(value, Named) else BROKEN
+    return BROKEN
+
+
+def _fitting(calls: dict[str, Call], kind: str, code: str) -> Call:
+    """The losses or metrics of a target, and which other targets have those that it has not."""
+    own = {rule.name for rule in calls[kind].rules}
+    elsewhere: dict[str, list[str]] = {}
+    for other, call in calls.items():
+        for rule in call.rules:
+            if rule.name not in own:
+                elsewhere.setdefault(rule.name, []).append(f"`{other}`")
+    reasons = {name: f"is for {' and '.join(kinds)} targets" for name, kinds in elsewhere.items()}
+    return attrs.evolve(calls[kind], elsewhere=reasons, misfit=code)
+
+
+def _schema(target: Named | Broken) -> BlockSchema:
+    """The schema of a task with that target; without one any loss and metric will do."""
+    if isinstance(target, Broken):
+        loss = Call(tuple(rule for call in LOSSES.values() for rule in call.rules), "losses")
+        metric = Call(tuple(rule for call in METRICS.values() for rule in call.rules), "metrics")
+    else:
+        loss, metric = _fitting(LOSSES, target.name, "MTL305"), _fitting(METRICS, target.name, "MTL306")
+    own: dict[str, Any] = {"loss": loss, "metrics": Many(metric, 1)}
+    keys = tuple(attrs.evolve(key, kind=own.get(key.name, key.kind)) for key in TASK.keys or ())
+    return attrs.evolve(TASK, keys=keys)
+
+
+def _resolved(named: Named, rule: TargetRule, data: Data) -> Target:
+    channels = named.arguments.get("channels", rule.channels)
+    ignore = named.arguments.get("ignore")
+    if ignore == AUTO:
+        ignore = DEFAULT_IGNORE.get(data.kind)
+    assert ignore is None or isinstance(ignore, int)
+    return Target(rule.kind, channels if isinstance(channels, int) else data.shape[0], ignore)
+
+
+def _field(name: str, target: Target, data: Data, block: BlockValues, problems: Problems) -> str:
+    """The field of the data set that holds the target."""
+    given = block["field"]
+    if target.kind == "reconstruct":
+        if given is not None and given is not BROKEN:
+            problems.add(
+                "MTL307",
+                "`reconstruct` reads the input itself, and no field",
+                "leave `field` out",
+                block.place("field"),
+            )
+        return data.input
+    if data.kind not in FIELDS:
+        return name if given is None or given is BROKEN else str(given)
+    fields = FIELDS[data.kind]
+    field = fields[target.kind] if given is None or given is BROKEN else str(given)
+    span = block.place("field") if given is not None else block.place("target")
+    if field not in fields.values():
+        problems.add(
+            "MTL307", f"`{data.kind}` has no field `{field}`", suggestion(field, fields.values(), "fields"), span
+        )
+    elif (field == "label") != (target.kind == "classes"):
+        problems.add(
+            "MTL307",
+            f"the field `{field}` of `{data.kind}` holds {'classes' if field == 'label' else 'no classes'}",
+            f"leave `field` out to read `{fields[target.kind]}`, or take another target",
+            span,
+        )
+    elif field in FIELD_CHANNELS and FIELD_CHANNELS[field] != target.channels:
+        channels = FIELD_CHANNELS[field]
+        problems.add(
+            "MTL307",
+            f"the field `{field}` of `{data.kind}` has {channels} {'channel' if channels == 1 else 'channels'}, "
+            f"the target {target.channels}",
+            f"write `{target.kind}({channels})`",
+            block.place("target"),
+        )
+    return field
+
+
+def _times(shape: Shape) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _check_head(name: str, target: Target, head: Body, data: Data, span: Span, problems: Problems) -> bool:
+    """Whether the head's output is what the target needs."""
+    shape = head.shape
+    if target.kind == "reconstruct":
+        wanted: Shape | None = data.shape
+    elif data.kind in FIELDS:
+        wanted = (target.channels, *data.shape[1:])
+    else:
+        wanted = (target.channels, *shape[1:]) if len(shape) in (1, 3) else None
+    if shape == wanted:
+        return True
+    if wanted is None:
+        needs, remedy = "features or an image", "put `mean_tokens | linear(...)` or `to_image(...)` at its end"
+    else:
+        needs, remedy = _times(wanted), _head_remedy(shape, wanted, data.input)
+    problems.add("MTL303", f"the head of `{name}` gives {_times(shape)}, where its target needs {needs}", remedy, span)
+    return False
+
+
+def _head_remedy(shape: Shape, wanted: Shape, image: str) -> str:
+    if len(shape) != len(wanted):
+        return f"end it with {'an image' if len(wanted) == 3 else 'features'} of {_times(wanted)}"
+    parts = []
+    if shape[0] != wanted[0]:
+        parts.append(f"give its last layer {wanted[0]} {'channel' if wanted[0] == 1 else 'channels'}")
+    if shape[1:] != wanted[1:]:
+        parts.append(f"end it with `resize_as({image})`")
+    return " and ".join(parts)
+
+
+def _metrics(rule: TargetRule, shape: Shape, block: BlockValues, problems: Problems) -> tuple[Named, ...]:
+    """The metrics as given or by default, each once, none that needs pixels where there are none."""
+    dense = len(shape) == 3
+    given = block["metrics"]
+    if isinstance(given, Broken):
+        return ()
+    if given is None:
+        fitting = [name for name in rule.default_metrics if dense or not _needs_pixels(rule, name)]
+        names = fitting or [metric.name for metric in rule.metrics if not metric.dense_only]
+        return tuple(named_default(METRICS[rule.kind], name) for name in names)
+    seen: list[Named] = []
+    for metric in given:
+        if metric in seen:
+            problems.add("MTL108", f"the metric `{metric.name}` is given twice", "leave one of them out", metric.span)
+        if not dense and _needs_pixels(rule, metric.name):
+            others = ", ".join(f"`{other.name}`" for other in rule.metrics if not other.dense_only)
+            problems.add(
+                "MTL306", f"`{metric.name}` needs an output for each pixel", f"use one of {others}", metric.span
+            )
+        seen.append(metric)
+    return tuple(seen)
+
+
+def _needs_pixels(rule: TargetRule, name: str) -> bool:
+    metric = rule.metric(name)
+    return metric is not None and metric.dense_only

@@ -1,0 +1,249 @@
+"""A text that does not parse, cut into pieces that can be judged one by one.
+
+The cut follows what a person sees: lines, blocks and brackets. A bracket or block that was left open ends where the
+next entry, definition or block evidently begins, so that one mistake does not spoil what follows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import Enum
+from typing import TYPE_CHECKING
+
+import attrs
+
+from mtsldsl.syntax.layout import CLOSING, CONTINUED, OPENING
+
+if TYPE_CHECKING:
+    from lark import Token
+
+
+class Role(Enum):
+    """What a piece should be."""
+
+    STATEMENT = "statement"
+    OPENING = "the first line of a block, its `{` included"
+    ITEM = "item"
+
+
+class Flaw(Enum):
+    """What is wrong with the blocks and brackets themselves."""
+
+    UNCLOSED = "an opening bracket or brace without its closing one"
+    UNOPENED = "a `}` without its `{`"
+    NESTED = "the `{` of a block inside a block"
+    NO_BRACE = "the first line of a block that lacks its `{`"
+    BRACE_BELOW = "a `{` on the line below the one it belongs to"
+    AFTER_BRACE = "something on the line of a closing `}`"
+
+
+@attrs.frozen
+class Chunk:
+    """Tokens that should make up a statement, an item or a block's first line. `unclosed` is a bracket left open."""
+
+    role: Role
+    tokens: tuple[Token, ...]
+    at_end_of_file: bool
+    unclosed: Token | None = None
+
+
+@attrs.frozen
+class Structural:
+    """A flaw at a token; `about` is the token that made it evident, or the first of the line that it is about."""
+
+    flaw: Flaw
+    token: Token
+    about: Token | None = None
+
+
+Piece = Chunk | Structural
+
+_STARTS_NOTHING = CONTINUED | {"NUMBER", "_RANGE", *OPENING, *CLOSING}
+"""No item starts with one of these, so the line before was meant to go on."""
+
+
+def cut(tokens: list[Token]) -> Iterator[Piece]:
+    """The pieces of a text, in order; `tokens` has every line end."""
+    return iter(_Cutter(tokens).cut())
+
+
+class _Cutter:
+    def __init__(self, tokens: list[Token]) -> None:
+        self.tokens = tokens
+        self.kinds = [token.type for token in tokens]
+        self.matched = _matched(self.kinds)
+        self.pieces: list[Piece] = []
+        self.chunk: list[Token] = []
+        self.brackets: list[int] = []  # open ones of this chunk
+        self.block: int | None = None  # the `{` of the block we are in, or its first line's last token
+        self.margin = 0  # the column at which that block's first line starts
+        self.indented = True  # whether all of that block's items start further in
+
+    def cut(self) -> list[Piece]:
+        index = 0
+        while index < len(self.tokens):
+            index = self._step(index)
+        self._end_chunk(at_end_of_file=True)
+        if self.block is not None:
+            self.pieces.append(Structural(Flaw.UNCLOSED, self.tokens[self.block]))
+        return self.pieces
+
+    def _step(self, index: int) -> int:
+        """Take the token at `index`; the index of the next to take."""
+        token, kind = self.tokens[index], self.kinds[index]
+        if kind == "_NEWLINE":
+            self._line_end(index)
+            return index + 1
+        if self._starts_line(index) and not self.chunk:
+            self._leave_block_before(index)
+        if kind == "LBRACE":
+            return self._open(index)
+        if kind == "RBRACE":
+            return self._close(index)
+        self.chunk.append(token)
+        if kind in OPENING:
+            self.brackets.append(index)
+        elif kind in CLOSING and self.brackets:
+            self.brackets.pop()
+        return index + 1
+
+    def _starts_line(self, index: int) -> bool:
+        return index == 0 or self.kinds[index - 1] == "_NEWLINE"
+
+    def _line_end(self, index: int) -> None:
+        if not self.chunk:
+            return
+        if not self._goes_on(index + 1):
+            self._end_chunk(at_end_of_file=index + 1 >= len(self.tokens))
+            self._brace_below(index + 1)
+
+    def _goes_on(self, index: int) -> bool:
+        """Whether the line that starts at `index` still belongs to the piece."""
+        if index >= len(self.tokens):
+            return False
+        last, looks = self.chunk[-1].type, self._looks(index)
+        further_in = (self.tokens[index].column or 1) > (self.chunk[0].column or 1)
+        if not self.brackets:
+            starts_nothing = self.block is None or self.kinds[index] in _STARTS_NOTHING
+            return looks is None and (last in CONTINUED or (further_in and starts_nothing))
+        if self.brackets[-1] in self.matched:
+            return looks not in ("close", "block")
+        return further_in and (looks is None or (looks == "entry" and last in ("COMMA", *OPENING)))
+
+    def _brace_below(self, index: int) -> None:
+        """A block's first line without its `{`, which is below or nowhere."""
+        last = self.pieces[-1] if self.pieces else None
+        if self.block is not None or not isinstance(last, Chunk) or last.role is not Role.STATEMENT:
+            return
+        if any(token.type != "NAME" for token in last.tokens):
+            return
+        head = last.tokens[0]
+        if index < len(self.tokens) and self.kinds[index] == "LBRACE":
+            self.pieces[-1] = Structural(Flaw.BRACE_BELOW, self.tokens[index], head)
+            self.kinds[index] = "_NEWLINE"
+            self.block = index
+        elif self._looks(index) == "entry":
+            self.pieces[-1] = Structural(Flaw.NO_BRACE, last.tokens[-1], head)
+            self.block = index - 2  # the line's last token stands in for the brace
+        self.margin, self.indented = head.column or 1, True
+
+    def _looks(self, index: int) -> str | None:
+        """What the line at `index` starts, judged by its first tokens: an entry, a block and so on, or None."""
+        kinds = self.kinds[index : index + 3]
+        if kinds[:1] == ["RBRACE"]:
+            return "close"
+        if kinds[:1] != ["NAME"]:
+            return None
+        if kinds[1:2] == ["EQUAL"] or kinds[1:2] == ["_RANGE"]:
+            return "entry"
+        if kinds[1:2] == ["NUMBER"]:
+            return "header"
+        if kinds[1:] in (["NAME", "EQUAL"], ["NAME", "LPAR"]):
+            return "definition"
+        while index < len(self.kinds) and self.kinds[index] == "NAME":
+            index += 1
+        return "block" if self.kinds[index : index + 1] == ["LBRACE"] else None
+
+    def _leave_block_before(self, index: int) -> None:
+        """At a line that can only stand outside a block, the open block was left open."""
+        if self.block is None:
+            return
+        looks = self._looks(index)
+        outside = (self.tokens[index].column or 1) <= self.margin
+        brace = self._next_brace(index)
+        nested = brace in self.matched and self.block in self.matched
+        evident = looks in ("definition", "block") and outside and self.indented
+        if evident or (looks == "block" and not nested):
+            self.pieces.append(Structural(Flaw.UNCLOSED, self.tokens[self.block], self.tokens[index]))
+            self.block = None
+        elif outside and looks != "close":
+            self.indented = False
+
+    def _next_brace(self, index: int) -> int:
+        while index < len(self.kinds) and self.kinds[index] == "NAME":
+            index += 1
+        return index
+
+    def _open(self, index: int) -> int:
+        if self.block is not None:
+            self.pieces.append(Structural(Flaw.NESTED, self.tokens[index], self.tokens[self.block]))
+            self.chunk, self.brackets = [], []
+            if self.block == index - 1:  # `{{`: what closes the block matches the second one
+                self.block = index
+                return index + 1
+            return self._beyond(index)
+        self.margin = (self.chunk[0] if self.chunk else self.tokens[index]).column or 1
+        self.indented = True
+        self.chunk.append(self.tokens[index])
+        self._end_chunk(role=Role.OPENING)
+        self.block = index
+        return index + 1
+
+    def _beyond(self, index: int) -> int:
+        """The index after the `}` that matches the `{` at `index`, or of the next line where there is none."""
+        if index in self.matched:
+            return self.matched[index] + 1
+        while index < len(self.kinds) and self.kinds[index] != "_NEWLINE":
+            index += 1
+        return index
+
+    def _close(self, index: int) -> int:
+        self._end_chunk()
+        if self.block is None:
+            self.pieces.append(Structural(Flaw.UNOPENED, self.tokens[index]))
+        self.block = None
+        following = self.kinds[index + 1 : index + 2]
+        if following and following[0] not in ("_NEWLINE", "RBRACE"):
+            self.pieces.append(Structural(Flaw.AFTER_BRACE, self.tokens[index + 1]))
+        return index + 1
+
+    def _end_chunk(self, role: Role | None = None, at_end_of_file: bool = False) -> None:
+        if self.chunk:
+            inside = Role.STATEMENT if self.block is None else Role.ITEM
+            unclosed = self.tokens[self.brackets[-1]] if self.brackets else None
+            self.pieces.append(Chunk(role or inside, tuple(self.chunk), at_end_of_file, unclosed))
+        self.chunk, self.brackets = [], []
+
+
+def _matched(kinds: list[str]) -> dict[int, int]:
+    """For each opening bracket or brace that is closed, the index of what closes it. A brace ends its brackets."""
+    pairs = {**OPENING, "LBRACE": "RBRACE"}
+    matched: dict[int, int] = {}
+    braces: list[int] = []
+    brackets: list[int] = []
+    for index, kind in enumerate(kinds):
+        if kind == "LBRACE":
+            braces.append(index)
+            brackets = []
+        elif kind == "RBRACE":
+            brackets = []
+            if braces:
+                matched[braces.pop()] = index
+        elif kind in pairs:
+            brackets.append(index)
+        elif kind in CLOSING:
+            while brackets and kinds[brackets[-1]] != CLOSING[kind]:
+                brackets.pop()
+            if brackets:
+                matched[brackets.pop()] = index
+    return matched

@@ -1,0 +1,335 @@
+"""What a mistake in the writing is called, and how it is mended, in the words of this language."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from mtsldsl.diagnostics import Diagnostic, Source, Span
+from mtsldsl.syntax.chunks import Chunk, Flaw, Role, Structural
+from mtsldsl.syntax.layout import CLOSING, DEEPEST, OPENING
+
+if TYPE_CHECKING:
+    from lark import Token
+
+_VALUE = frozenset({"NAME", "NUMBER", "STRING", "TRUE", "FALSE", "LSQB", "LPAR"})
+_OPERATORS = {"VBAR": "`|`", "STAR": "`*`", "PLUS": "`+`"}
+_SHOWN = {
+    "NAME": "a name",
+    "NUMBER": "a number",
+    "STRING": "a string",
+    "TRUE": "`true`",
+    "FALSE": "`false`",
+    "EQUAL": "`=`",
+    "LPAR": "`(`",
+    "RPAR": "`)`",
+    "LSQB": "`[`",
+    "RSQB": "`]`",
+    "LBRACE": "`{`",
+    "RBRACE": "`}`",
+    "_RANGE": "`..`",
+    "COMMA": "`,`",
+    "COLON": "`:`",
+    **_OPERATORS,
+}
+_BRACKETS = {"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}"}
+
+_LOOK_ALIKES = {
+    "\u00a0": " ", "\u2007": " ", "\u202f": " ", "\u3000": " ", "\u200b": "", "\u200c": "", "\u200d": "", "\ufeff": "",
+    "\u201c": '"', "\u201d": '"', "\u201e": '"', "\u00ab": '"', "\u00bb": '"', "\u2018": '"', "\u2019": '"',
+    "\u2013": "-", "\u2014": "-", "\u2212": "-", "\u00d7": "*", "\u2217": "*", "\u00b7": "*", "\uff5c": "|",
+    "\u2223": "|", "\u00a6": "|", "\uff08": "(", "\uff09": ")", "\uff3b": "[", "\uff3d": "]", "\uff5b": "{",
+    "\uff5d": "}", "\uff0c": ",", "\u201a": ",", "\uff1a": ":", "\uff1d": "=", "\uff0b": "+", "\u2026": "..",
+}  # fmt: skip
+_ASCII_REMEDIES = {
+    ";": "remove it: the line's end ends an entry",
+    "'": 'write strings in double quotes: "…"',
+    "`": 'write names bare and strings in double quotes: "…"',
+    "-": "write names with `_` instead, numbers with the `-` directly before the first digit",
+    "/": "start comments with `#`, and write paths as strings in double quotes",
+    ".": "write a range of layers with two dots, `a..b`, and numbers with a digit on each side of the point",
+    "\\": "remove it: a line goes on by itself inside brackets, and before or after `|`",
+    "%": "write names and numbers without it",
+    "!": "write `false` to turn something off",
+    "\x00": "save the file as UTF-8 text",
+}
+
+
+def span_of(source: Source, token: Token) -> Span:
+    """The place of a token."""
+    return Span(source, token.start_pos or 0, token.end_pos or 0)
+
+
+# Characters, numbers and strings
+
+
+def lexical(source: Source, token: Token) -> Diagnostic:
+    """The report for a token that no text may have."""
+    span = span_of(source, token)
+    if token.type == "BAD_NUMBER":
+        return _bad_number(str(token), span)
+    if token.type == "BAD_STRING":
+        return _bad_string(str(token), span)
+    character = str(token)
+    known = _LOOK_ALIKES.get(character)
+    if known is not None:
+        remedy = f"write `{known}` instead" if known.strip() else f"put {'a plain space' if known else 'nothing'} there"
+    elif character == "." and source.text[span.end : span.end + 1].isdigit():
+        remedy = "write a digit before the point: `0.5`"
+    elif character in _ASCII_REMEDIES:
+        remedy = _ASCII_REMEDIES[character]
+    elif unicodedata.category(character)[0] == "L":
+        remedy = "spell names with the letters a to z, digits and `_`"
+    else:
+        remedy = "remove it, or put it into a string or a comment"
+    return Diagnostic("MTL003", f"{_character(character)} is no part of the language", remedy, span)
+
+
+def _character(character: str) -> str:
+    if character.isascii() and character.isprintable():
+        return f"the character `{character}`"
+    name = unicodedata.name(character, "").lower()
+    shown = f"`{character}` " if character.isprintable() and not character.isspace() else ""
+    return f"the character {shown}U+{ord(character):04X}{f' ({name})' if name else ''}"
+
+
+def _bad_number(text: str, span: Span) -> Diagnostic:
+    if text.endswith(".") and text[:-1].lstrip("-").isdigit():
+        remedy = f"write `{text}0`"
+    elif text.replace("_", "").lstrip("-").isdigit():
+        remedy = f"write `{text.replace('_', '')}`"
+    else:
+        remedy = "write numbers like `3`, `0.5` or `1e-4`, and start names with a letter"
+    return Diagnostic("MTL009", f"`{_shortened(text)}` is neither a number nor a name", remedy, span)
+
+
+def _bad_string(text: str, span: Span) -> Diagnostic:
+    index = 1
+    while index < len(text) and text[index] != '"':
+        index += 2 if text[index] == "\\" else 1
+    if index >= len(text):
+        end = span.start + len(text.rstrip("\r"))
+        return Diagnostic(
+            "MTL004",
+            "a string that starts here is not closed on its line",
+            'close it with `"`; write a quote inside a string as `\\"` and a line break as `\\n`',
+            Span(span.source, span.start, end),
+        )
+    for index in range(1, len(text) - 1):
+        if text[index] < " " and text[index] != "\t":
+            place = Span(span.source, span.start + index, span.start + index + 1)
+            return Diagnostic(
+                "MTL009", f"{_character(text[index])} in a string", "remove it, or write an escape", place
+            )
+    return Diagnostic(
+        "MTL009",
+        "a string with an escape that the language does not have",
+        'the escapes are `\\\\`, `\\"`, `\\n`, `\\r`, `\\t` and `\\u` with four hexadecimal digits of a character; '
+        "write a backslash as `\\\\`",
+        _escape_in(text, span),
+    )
+
+
+def _escape_in(text: str, span: Span) -> Span:
+    index = 1
+    while index < len(text) - 1:
+        if text[index] == "\\":
+            if text[index + 1] not in '"\\nrt':
+                code = text[index + 2 : index + 6]
+                hexadecimal = len(code) == 4 and all(digit in "0123456789abcdefABCDEF" for digit in code)
+                if text[index + 1] != "u" or not hexadecimal or 0xD800 <= int(code, 16) < 0xE000:
+                    return Span(span.source, span.start + index, span.start + index + 2)
+            index += 1
+        index += 1
+    return span
+
+
+def too_deep(source: Source, token: Token) -> Diagnostic:
+    """The report for brackets nested without end."""
+    return Diagnostic(
+        "MTL008",
+        f"brackets inside brackets, more than {DEEPEST} deep",
+        "name the inner parts with `let` or `block`",
+        span_of(source, token),
+    )
+
+
+# Blocks and brackets
+
+
+def structural(source: Source, piece: Structural) -> Diagnostic:
+    """The report for blocks or brackets that do not fit together."""
+    token, span = piece.token, span_of(source, piece.token)
+    match piece.flaw:
+        case Flaw.UNCLOSED:
+            return _unclosed_block(source, piece)
+        case Flaw.UNOPENED:
+            return Diagnostic("MTL001", "this `}` closes no block", "remove it, or open a block above: `name {`", span)
+        case Flaw.NESTED:
+            return Diagnostic(
+                "MTL001",
+                "a `{` inside a block: blocks do not stand inside blocks",
+                "close the outer block first with `}`; arguments go in parentheses: `adam(lr=1e-4)`",
+                span,
+            )
+        case Flaw.NO_BRACE:
+            line = " ".join(source.text[(piece.about or token).start_pos : span.end].split())
+            return Diagnostic(
+                "MTL001",
+                f"the block `{piece.about}` has no `{{` at the end of its first line",
+                f"write `{line} {{`",
+                Span(source, span.end, span.end),
+            )
+        case Flaw.BRACE_BELOW:
+            return Diagnostic(
+                "MTL001",
+                f"the `{{` of the block `{piece.about}` stands on a line of its own",
+                f"put it at the end of the line of `{piece.about}`",
+                span,
+            )
+        case Flaw.AFTER_BRACE:
+            return Diagnostic(
+                "MTL001",
+                f"found {found(token)} on the line of a closing `}}`",
+                "start a new line after `}`",
+                span,
+            )
+
+
+def unclosed_bracket(source: Source, opening: Token) -> Diagnostic:
+    """The report for a `(` or `[` left open."""
+    closing = _BRACKETS[OPENING[opening.type]]
+    return Diagnostic(
+        "MTL002", f"this `{opening}` is never closed", f"close it with `{closing}`", span_of(source, opening)
+    )
+
+
+def _unclosed_block(source: Source, piece: Structural) -> Diagnostic:
+    before = f" before line {piece.about.line}, where `{piece.about}` starts" if piece.about else ""
+    where = f"before `{piece.about}`" if piece.about else "on a line of its own"
+    span = span_of(source, piece.token)
+    return Diagnostic("MTL002", f"this block is not closed{before}", f"close it with `}}` {where}", span)
+
+
+# Tokens that do not fit
+
+
+def found(token: Token) -> str:
+    """A token as it is named in a message."""
+    if token.type == "STRING":
+        return f"the string `{_shortened(token)}`"
+    return f"`{_shortened(token)}`"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def expected(accepts: Collection[str]) -> str:
+    """Kinds of tokens as they are named in a message."""
+    kinds = set(accepts)
+    shown = []
+    if kinds >= {"NAME", "NUMBER", "STRING"}:
+        shown.append("a value")
+        kinds -= _VALUE
+    if kinds >= set(_OPERATORS):  # after a value: what may follow one, the rarer things left out
+        shown.append("an operator")
+        kinds -= {*_OPERATORS, "LPAR", "COLON"}
+    if "$END" in kinds:
+        shown.append("the end of the line")
+    last = [_SHOWN[kind] for kind in ("COMMA", "RPAR", "RSQB", "RBRACE") if kind in kinds]
+    kinds -= {"COMMA", "RPAR", "RSQB", "RBRACE", "$END", "_NEWLINE"}
+    first = [_SHOWN[kind] for kind in _SHOWN if kind in kinds]
+    return _either([*first, *shown, *last])
+
+
+def _either(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def misfit(source: Source, chunk: Chunk, index: int, accepts: Collection[str]) -> Diagnostic:
+    """The report for the token at `index` of a piece, or for its end, where only `accepts` could stand."""
+    tokens = chunk.tokens
+    if (
+        chunk.role is not Role.ITEM
+        and [token.type for token in tokens[:2]] == ["NAME", "NUMBER"]
+        and tokens[0] != "mtl"
+    ):
+        index, accepts = 1, {"NAME", "LBRACE"}
+    elif index == 1 and tokens[0] != "mtl":
+        accepts = set(accepts) - {"NUMBER"}
+    end = "the end of the file" if chunk.at_end_of_file else "the end of the line"
+    if index == len(tokens):
+        last = tokens[-1].end_pos or 0
+        what, span = end, Span(source, last, last)
+    else:
+        what, span = found(tokens[index]), span_of(source, tokens[index])
+    cause, remedy = _special(chunk, index, accepts) or (None, None)
+    if cause is None or remedy is None:
+        wanted = expected(accepts)
+        cause = f"found {what} where {wanted} is expected"
+        remedy = remedy or _remedy(chunk, index, accepts, wanted)
+    return Diagnostic("MTL001", cause, remedy, span)
+
+
+def _special(chunk: Chunk, index: int, accepts: Collection[str]) -> tuple[str, str] | None:
+    """The mistakes that people make most, each with its own words."""
+    tokens, kinds = chunk.tokens, [token.type for token in chunk.tokens]
+    kind = kinds[index] if index < len(kinds) else "$END"
+    following = kinds[index + 1] if index + 1 < len(kinds) else "$END"
+    previous = kinds[index - 1] if index else ""
+    first = tokens[0]
+    if kind == "NAME" and following in ("EQUAL", "_RANGE") and "$END" in accepts and tokens[index].line == first.line:
+        key = tokens[index]
+        return f"a second entry, `{key}`, on the same line", f"put `{key} = …` on a line of its own"
+    if kind in CLOSING and not {"RPAR", "RSQB"} & set(accepts) and "$END" in accepts:
+        return f"this `{tokens[index]}` closes nothing", "remove it, or add the opening bracket that it belongs to"
+    if kind in CLOSING and {"RPAR", "RSQB"} & set(accepts):
+        right = ")" if "RPAR" in accepts else "]"
+        return f"found `{tokens[index]}` where `{right}` is needed", f"write `{right}`"
+    if kind == "EQUAL" and index == 1 and chunk.role is not Role.ITEM:
+        return (
+            f"`{first} = …` stands outside every block",
+            f"put it inside a block, or write `let {first} = …` for a constant",
+        )
+    if kind == "EQUAL" and previous == "EQUAL":
+        return "two `=` in a row", "write a single `=`"
+    if kind == "EQUAL" and previous == "NAME" and "COMMA" in kinds[:index] and "$END" in accepts:
+        key = tokens[index - 1]
+        return f"a second entry, `{key}`, after a comma", f"put `{key} = …` on a line of its own, without the comma"
+    if kind == "LPAR" and index == 1 and chunk.role is not Role.ITEM:
+        return f"`{first}(…)` stands outside every block", "put it inside a block"
+    return None
+
+
+def _remedy(chunk: Chunk, index: int, accepts: Collection[str], wanted: str) -> str:
+    """The general remedies, where the mistake has none of its own."""
+    kinds = [token.type for token in chunk.tokens]
+    kind = kinds[index] if index < len(kinds) else "$END"
+    previous = chunk.tokens[index - 1] if index else None
+    first = chunk.tokens[0]
+    if kind == "COLON" and "EQUAL" in accepts and previous is not None:
+        return f"write `{previous} = …`"
+    if kind == "LBRACE":
+        return "arguments go in parentheses: `adam(lr=1e-4)`"
+    if "COMMA" in accepts and {"RPAR", "RSQB"} & set(accepts) and kind in _VALUE:
+        return "put a comma between the two"
+    if previous is not None and {"NAME", "NUMBER", "STRING"} <= set(accepts):
+        return f"write a value after `{_shortened(previous)}`"
+    if chunk.role is Role.ITEM and index == 1 and previous is not None:
+        return f"write `{first} = …`"
+    if first == "mtl" and index == 1:
+        return "write `mtl 1`"
+    if index == len(kinds):
+        return f"add {wanted}"
+    if kind == "STRING" and "NAME" in accepts:
+        return "write the name without quotes"
+    if kind in ("TRUE", "FALSE") and "NAME" in accepts:
+        return "choose another name: this one is a value"
+    if "$END" in accepts and kind in _VALUE:
+        between = "put an operator between the two, or " if "STAR" in accepts else ""
+        return f"{between}start a new line before {found(chunk.tokens[index])}"
+    if "$END" in accepts:
+        return f"remove {found(chunk.tokens[index])}"
+    return f"put {wanted} before {found(chunk.tokens[index])}"

@@ -1,0 +1,193 @@
+"""The tree that a `.mtl` text is read into. It knows blocks, keys and values; nothing of tasks or layers.
+
+Spans never take part in comparisons: two texts that say the same give equal trees.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import attrs
+
+from mtsldsl.diagnostics import Source, Span
+
+
+@attrs.frozen
+class Number:
+    """An integer or a float, its sign included."""
+
+    value: int | float
+    span: Span = attrs.field(eq=False, repr=False)
+
+
+@attrs.frozen
+class String:
+    """A quoted string, escapes resolved."""
+
+    value: str
+    span: Span = attrs.field(eq=False, repr=False)
+
+
+@attrs.frozen
+class Boolean:
+    """`true` or `false`."""
+
+    value: bool
+    span: Span = attrs.field(eq=False, repr=False)
+
+
+@attrs.frozen
+class Name:
+    """An identifier."""
+
+    text: str
+    span: Span = attrs.field(eq=False, repr=False)
+
+
+@attrs.frozen
+class List:
+    """`[a, b]`."""
+
+    items: tuple[Value, ...]
+    span: Span = attrs.field(eq=False, repr=False)
+
+
+@attrs.frozen
+class Argument:
+    """`value` or `name=value` inside a call."""
+
+    name: Name | None
+    value: Value
+    span: Span = attrs.field(eq=False, repr=False)
+
+
+@attrs.frozen
+class Call:
+    """`function(arguments)`."""
+
+    function: Name
+    arguments: tuple[Argument, ...]
+    span: Span = attrs.field(eq=False, repr=False)
+
+
+@attrs.frozen
+class Pipeline:
+    """`a | b | c`: function composition from left to right; two stages at least."""
+
+    stages: tuple[Value, ...]
+    span: Span = attrs.field(eq=False, repr=False)
+
+
+@attrs.frozen
+class Product:
+    """`a * b`: a pipeline repeated, or two numbers multiplied."""
+
+    left: Value
+    right: Value
+    span: Span = attrs.field(eq=False, repr=False)
+
+
+@attrs.frozen
+class Sum:
+    """`a + b`: a set of tasks; two terms at least."""
+
+    terms: tuple[Value, ...]
+    span: Span = attrs.field(eq=False, repr=False)
+
+
+@attrs.frozen
+class Group:
+    """`( value )`."""
+
+    value: Value
+    span: Span = attrs.field(eq=False, repr=False)
+
+
+@attrs.frozen
+class Component:
+    """One component of a sharing line: `a + b`, or with a label `conv3: a + b`."""
+
+    label: Name | None
+    value: Value
+    span: Span = attrs.field(eq=False, repr=False)
+
+
+@attrs.frozen
+class Components:
+    """`a + b, c`: the components of a sharing line. Written only where there is a comma or a label."""
+
+    items: tuple[Component, ...]
+    span: Span = attrs.field(eq=False, repr=False)
+
+
+Value: TypeAlias = Number | String | Boolean | Name | List | Call | Pipeline | Product | Sum | Group | Components
+
+
+@attrs.frozen
+class Entry:
+    """`key = value`, or over a range of layers `first..last = value` (then `last` is set)."""
+
+    key: Name
+    last: Name | None
+    value: Value
+    span: Span = attrs.field(eq=False, repr=False)
+
+
+@attrs.frozen
+class Section:
+    """`kind label { items }`; `body` is the span between the braces, both left out."""
+
+    kind: Name
+    labels: tuple[Name, ...]
+    items: tuple[Entry | Call, ...]
+    body: Span = attrs.field(eq=False, repr=False)
+    span: Span = attrs.field(eq=False, repr=False)
+
+
+@attrs.frozen
+class Parameter:
+    """`name` or `name=default` of a definition."""
+
+    name: Name
+    default: Value | None
+    span: Span = attrs.field(eq=False, repr=False)
+
+
+@attrs.frozen
+class Definition:
+    """`let name = value` (parameters None) or `block name(parameters) = value`."""
+
+    kind: Name
+    name: Name
+    parameters: tuple[Parameter, ...] | None
+    value: Value
+    span: Span = attrs.field(eq=False, repr=False)
+
+
+@attrs.frozen
+class Header:
+    """`mtl 1`."""
+
+    keyword: Name
+    version: Number
+    span: Span = attrs.field(eq=False, repr=False)
+
+
+Statement: TypeAlias = Header | Section | Definition
+
+
+@attrs.frozen
+class Comment:
+    """`# …` to the end of the line, the line ending left out."""
+
+    text: str
+    span: Span = attrs.field(eq=False, repr=False)
+
+
+@attrs.frozen
+class File:
+    """A whole text."""
+
+    statements: tuple[Statement, ...]
+    comments: tuple[Comment, ...] = attrs.field(eq=False)
+    source: Source = attrs.field(eq=False, repr=False)

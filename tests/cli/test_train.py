@@ -1,0 +1,270 @@
+"""The whole path in real processes: train rendered scenes, let layers merge, recompile what came out."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import torch
+from mtsldsl.runtime.build import build_model
+from safetensors.torch import load_file
+
+from mtsldsl.runtime.checkpoint import restore_checkpoint
+from mtsldsl.runtime.optimizer_state import parameter_state
+from mtsldsl.runtime.structure.mtsl import Merge, evolved, replace_network
+from mtsldsl.runtime.structure.transfer import carry_state
+from mtsldsl.runtime.training import Training, named_parameters
+from mtsldsl.sharing import Sharing, unmerged
+from mtsldsl.spec import load
+from mtsldsl.syntax import read_source
+
+ROOT = Path(__file__).parents[2]
+SHORT = {
+    "train.epochs": "4",
+    "data.images": "96",
+    "structure.phases": "[1, 2, 3]",
+    "structure.threshold": "0.2",
+    "structure.similarity": "cka(samples=48)",
+    "train.scheduler": "multistep([3], gamma=0.1)",
+}
+
+
+def mtsldsl(*arguments: str, cwd: Path = ROOT, status: int = 0) -> str:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "mtsldsl", *arguments],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout
+
+
+def settings(values: dict[str, str]) -> list[str]:
+    return [part for key, value in values.items() for part in ("--set", f"{key}={value}")]
+
+
+@attrs.frozen
+class Finished:
+    folder: Path
+    events: list[dict[str, Any]]
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [event for event in self.events if event["event"] == kind]
+
+    @property
+    def checkpoint(self) -> Path:
+        return next((self.folder / "checkpoints").iterdir())
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    runs = tmp_path_factory.mktemp("runs")
+    printed = mtsldsl("train", "specs/scenes.mtl", "--json", "--device", "cpu", "--runs", str(runs), *settings(SHORT))
+    return Finished(runs / "scenes" / "1", [json.loads(line) for line in printed.splitlines()])
+
+
+def test_the_run_merges_layers_and_reports_test_metrics(run: Finished) -> None:
+    merges = [merge for phase in run.of("phase") for merge in phase["merges"]]
+    assert merges
+    assert all(0.2 < merge["similarity"] <= 1 for merge in merges)
+    (test,) = run.of("test")
+    assert set(test["metrics"]) == {"segment", "depth", "normal", "edge"}
+    assert test["parameters"] < run.of("start")[0]["parameters"]
+
+
+def test_the_events_on_the_output_are_the_events_in_the_folder(run: Finished) -> None:
+    written = [json.loads(line) for line in (run.folder / "events.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert written == run.events
+
+
+def test_every_merge_is_logged_with_its_evidence_and_its_cost(run: Finished) -> None:
+    for phase in run.of("phase"):
+        matrices = [event for event in run.of("similarity") if event["epoch"] == phase["epoch"]]
+        assert {merge["layer"] for merge in phase["merges"]} <= {event["layer"] for event in matrices}
+        assert all({"partition", "value", "runner_up"} <= set(event["grouping"]) for event in matrices)
+        if phase["merges"]:
+            assert (
+                set(phase["before"]["losses"])
+                == set(phase["after"]["losses"])
+                == {"segment", "depth", "normal", "edge"}
+            )
+
+
+def test_the_evolved_spec_says_what_happened(run: Finished) -> None:
+    spec = load(run.folder / "spec.mtl")
+    merges = [
+        (phase["epoch"], merge["layer"], set(merge["tasks"])) for phase in run.of("phase") for merge in phase["merges"]
+    ]
+    assert [(line.epoch, line.layer, set(line.tasks)) for line in spec.history] == merges
+    sharing = Sharing.each(spec.backbone, spec.sharing.tasks)
+    for _, layer, tasks in merges:
+        sharing = sharing.merge(layer, tasks)
+    assert spec.sharing == sharing
+
+
+def test_law_12_the_rewrite_changed_nothing_but_sharing_and_history(run: Finished) -> None:
+    start = (run.folder / "evolution" / "start.mtl").read_text(encoding="utf-8")
+    end = (run.folder / "spec.mtl").read_text(encoding="utf-8")
+    assert end.startswith(start.rstrip("\n"))
+    added = end[len(start.rstrip("\n")) :].split()
+    assert added[:2] == ["sharing", "{"]
+    assert "history" in added
+
+
+def test_law_11_the_evolved_spec_recompiled_elsewhere_computes_the_same_bits(run: Finished, tmp_path: Path) -> None:
+    mtsldsl("compile", str(run.folder / "spec.mtl"), "-o", str(tmp_path / "again"))
+    weights = run.checkpoint / "weights.safetensors"
+    program = (
+        "import sys, torch\n"
+        "from safetensors.torch import load_file, save_file\n"
+        "sys.path.insert(0, sys.argv[1])\n"
+        "from model import Model\n"
+        "model = Model().eval()\n"
+        "model.load_state_dict(load_file(sys.argv[2]))\n"
+        "assert not any(name.startswith('mtsldsl') for name in sys.modules)\n"
+        "image = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))\n"
+        "save_file({name: value.contiguous() for name, value in model(image).items()}, sys.argv[3])\n"
+    )
+    outputs = []
+    for index, folder in enumerate((run.folder / "code", tmp_path / "again")):
+        target = tmp_path / f"{index}.safetensors"
+        subprocess.run(
+            [sys.executable, "-W", "error", "-c", program, str(folder), str(weights), str(target)], check=True
+        )
+        outputs.append(load_file(target))
+    assert outputs[0].keys() == outputs[1].keys() == {"segment", "depth", "normal", "edge"}
+    assert all(torch.equal(outputs[0][task], outputs[1][task]) for task in outputs[0])
+
+
+def test_law_11_evaluating_the_saved_weights_gives_the_running_networks_losses_to_the_bit(run: Finished) -> None:
+    best = next(event for event in reversed(run.events) if event["event"] == "best" and event["of"] == "mean")
+    logged = next(event for event in run.of("validation") if event["epoch"] == best["epoch"])
+    printed = json.loads(mtsldsl("eval", str(run.folder), "--split", "validation", "--device", "cpu", "--json"))
+    assert printed["losses"] == logged["losses"]
+    assert printed["metrics"] == logged["metrics"]
+
+
+def test_the_same_spec_seed_and_machine_give_the_same_bytes(run: Finished, tmp_path: Path) -> None:
+    mtsldsl("train", "specs/scenes.mtl", "--quiet", "--device", "cpu", "--runs", str(tmp_path), *settings(SHORT))
+    again = tmp_path / "scenes" / "1"
+    assert (again / "spec.mtl").read_bytes() == (run.folder / "spec.mtl").read_bytes()
+    for name in ("best/mean.safetensors", "best/mean.mtl", "code/model.py", "code/train.py"):
+        path = name if not name.startswith("best/mean.s") else "best/mean.weights.safetensors"
+        assert (again / path).read_bytes() == (run.folder / path).read_bytes(), path
+
+
+def test_a_resumed_run_ends_where_an_uninterrupted_one_does(run: Finished, tmp_path: Path) -> None:
+    program = (
+        "import os, sys\n"
+        "from mtsldsl.runtime import session\n"
+        "written = session.save_checkpoint\n"
+        "def killed(folder, training):\n"
+        "    written(folder, training)\n"
+        "    if training.epoch == 2:\n"
+        "        os.kill(os.getpid(), 9)\n"
+        "session.save_checkpoint = killed\n"
+        "from mtsldsl.cli import main\n"
+        "main(sys.argv[1:])\n"
+    )
+    arguments = ["train", "specs/scenes.mtl", "--quiet", "--device", "cpu", "--runs", str(tmp_path), *settings(SHORT)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", program, *arguments], cwd=ROOT, env=environment, check=False)
+    assert done.returncode == -9
+    folder = tmp_path / "scenes" / "1"
+    mtsldsl("train", "--resume", str(folder), "--quiet", "--device", "cpu")
+    assert (folder / "spec.mtl").read_bytes() == (run.folder / "spec.mtl").read_bytes()
+    checkpoint = next((folder / "checkpoints").iterdir())
+    resumed, straight = (load_file(path / "weights.safetensors") for path in (checkpoint, run.checkpoint))
+    assert all(torch.equal(resumed[name], straight[name]) for name in straight)
+    events = [json.loads(line) for line in (folder / "events.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [event for event in events if event["event"] == "validation"] == run.of("validation")
+
+
+def restored(run: Finished) -> Training:
+    spec = load(run.checkpoint / "spec.mtl")
+    training = Training.start(
+        spec, lambda parameters: torch.optim.Adam(parameters, lr=1e-3, fused=True), lambda _: None, torch.device("cpu")
+    )
+    training.make_scheduler = lambda optimizer: torch.optim.lr_scheduler.MultiStepLR(optimizer, [3])
+    training.scheduler = training.make_scheduler(training.optimizer)
+    restore_checkpoint(run.checkpoint, training)
+    return training
+
+
+def next_merges(training: Training) -> list[Merge]:
+    merges = [Merge(layer, tasks, 1.0) for layer, tasks in unmerged(training.spec.sharing)]
+    assert merges, "the run left nothing to merge: shorten it"
+    return merges
+
+
+def test_law_10_what_survives_a_merge_keeps_value_and_optimizer_state_bit_for_bit(run: Finished) -> None:
+    training = restored(run)
+    values = {name: value.clone() for name, value in training.model.state_dict().items()}
+    states = parameter_state(training.optimizer, named_parameters(training.model, training.balance))
+    rate = training.optimizer.param_groups[0]["lr"]
+    spec = evolved(training.spec, training.epoch, next_merges(training))
+    model = build_model(spec)
+    carry_state(training.spec, spec, training.model, model)
+    replace_network(training, spec, model, {})
+    after = parameter_state(training.optimizer, named_parameters(training.model, training.balance))
+    survivors = values.keys() & training.model.state_dict().keys()
+    assert survivors
+    assert all(torch.equal(values[name], training.model.state_dict()[name]) for name in survivors)
+    with_state = states.keys() & after.keys()
+    assert with_state
+    for name in with_state:
+        assert states[name].keys() == after[name].keys()
+        assert all(torch.equal(states[name][key], after[name][key]) for key in states[name])
+    assert training.optimizer.param_groups[0]["lr"] == rate
+
+
+def test_law_9_merging_components_with_equal_weights_changes_no_output(run: Finished) -> None:
+    shared = load(run.folder / "spec.mtl")
+    alone = shared.with_sharing(Sharing.each(shared.backbone, shared.sharing.tasks))
+    one, many, again = (build_model(spec) for spec in (shared, alone, shared))
+    one.load_state_dict(load_file(run.checkpoint / "weights.safetensors"))
+    carry_state(shared, alone, one, many)
+    carry_state(alone, shared, many, again)
+    image = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        outputs = [model.eval()(image) for model in (one, many, again)]
+    for task in outputs[0]:
+        torch.testing.assert_close(outputs[0][task], outputs[1][task], rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(outputs[0][task], outputs[2][task], rtol=1e-5, atol=1e-6)
+
+
+def test_static_baselines_of_the_same_spec_train_without_phases(tmp_path: Path) -> None:
+    short = {**SHORT, "train.epochs": "1"}
+    del short["structure.phases"]
+    for sharing, copies in (("each", 4), ("all", 1)):
+        options = ["--structure", "none", "--sharing", sharing, "--quiet", "--runs", str(tmp_path / sharing)]
+        mtsldsl("train", "specs/scenes.mtl", "--device", "cpu", *options, *settings(short))
+        spec = load(tmp_path / sharing / "scenes" / "1" / "spec.mtl")
+        assert spec.structure is None
+        assert {len(spec.sharing[layer]) for layer in spec.backbone.layers} == {copies}
+
+
+def test_a_folder_that_is_no_run_is_refused_with_a_remedy(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mtsldsl", "train", "--resume", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "MTL801" in done.stderr
+    assert "remedy" in done.stderr
+
+
+def test_the_spec_source_is_read_back_as_it_was_written(run: Finished) -> None:
+    assert read_source(run.folder / "spec.mtl").text == load(run.folder / "spec.mtl").source.text

@@ -1,0 +1,270 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from importlib.util import find_spec
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from mtsldsl.diagnostics import MtlError
+from mtsldsl.runtime.balance import BALANCES, Balance, linked, make_balance
+from mtsldsl.spec.model import Named
+
+TASKS = ("segment", "depth", "normal")
+ONES = dict.fromkeys(TASKS, 1.0)
+AGREEING = {task: [1.0, 2.0] for task in TASKS}
+SOLVERS = {"cagrad": ("cvxpy", "clarabel"), "upgrad": ("qpsolvers", "quadprog")}
+
+
+def installed(name: str) -> bool:
+    return all(find_spec(package) for package in SOLVERS.get(name, ()))
+
+
+AVAILABLE = [name for name in BALANCES if installed(name)]
+GRADIENT = [name for name in AVAILABLE if name in ("pcgrad", "mgda", "cagrad", "upgrad")]
+
+
+def balance_of(
+    name: str, tasks: tuple[str, ...] = TASKS, weights: Mapping[str, float] = ONES, **arguments: float
+) -> Balance:
+    return make_balance(Named(name, arguments), tasks, weights)
+
+
+def scalars(**values: float) -> dict[str, Tensor]:
+    return {task: torch.tensor(value) for task, value in values.items()}
+
+
+def linear(rows: Mapping[str, list[float]], shared: nn.Parameter) -> dict[str, Tensor]:
+    """Losses whose gradients on the shared parameter are the rows."""
+    return {task: (torch.tensor(row) * shared).sum() for task, row in rows.items()}
+
+
+def step(balance: Balance, rows: Mapping[str, list[float]]) -> Tensor:
+    """The gradient of a parameter on which the tasks' gradients are the rows."""
+    torch.manual_seed(0)
+    shared = nn.Parameter(torch.zeros(len(next(iter(rows.values())))))
+    balance.backward(linear(rows, shared), None, [shared])
+    assert shared.grad is not None
+    return shared.grad
+
+
+def test_equal_is_the_weighted_sum() -> None:
+    weights = {"segment": 1.0, "depth": 0.5, "normal": 2.0}
+    total = balance_of("equal", weights=weights).combine(scalars(segment=1.0, depth=2.0, normal=3.0))
+    assert total.item() == 8.0
+
+
+def test_equal_has_no_parameters_and_no_state() -> None:
+    assert list(balance_of("equal").parameters()) == []
+    assert balance_of("equal").state_dict() == {}
+
+
+def test_uncertainty_learns_one_log_variance_per_task() -> None:
+    balance = balance_of("uncertainty")
+    assert [name.rpartition(".")[2] for name, _ in balance.named_parameters()] == sorted(TASKS)
+    total = balance.combine(scalars(segment=1.0, depth=2.0, normal=3.0))
+    assert total.item() == pytest.approx(3.0)
+    total.backward()
+    assert [p.grad.item() for p in balance.parameters() if p.grad is not None] == pytest.approx([-0.5, -1.0, 0.0])
+
+
+def test_uncertainty_settles_at_the_logarithm_of_the_loss() -> None:
+    balance = balance_of("uncertainty", ("depth",), {"depth": 1.0})
+    optimizer = torch.optim.SGD(balance.parameters(), lr=0.5)
+    for _ in range(200):
+        optimizer.zero_grad()
+        balance.combine(scalars(depth=4.0)).backward()
+        optimizer.step()
+    assert next(balance.parameters()).item() == pytest.approx(math.log(4.0), abs=1e-4)
+
+
+def test_dwa_starts_equal_and_then_follows_the_ratio_of_epoch_means() -> None:
+    balance = balance_of("dwa", ("a", "b"), {"a": 1.0, "b": 1.0}, temperature=2.0)
+    losses = scalars(a=1.0, b=10.0)
+    assert balance.combine(losses).item() == 11
+    balance.end_epoch({"a": 4.0, "b": 1.0})
+    assert balance.combine(losses).item() == 11
+    balance.end_epoch({"a": 2.0, "b": 1.0})
+    exponentials = math.exp(0.5 / 2), math.exp(1.0 / 2)
+    factors = [2 * value / sum(exponentials) for value in exponentials]
+    assert balance.combine(losses).item() == pytest.approx(factors[0] + 10 * factors[1])
+
+
+def test_dwa_gives_more_weight_to_the_loss_that_falls_slower_and_keeps_the_sum() -> None:
+    balance = balance_of("dwa", ("a", "b"), {"a": 1.0, "b": 1.0})
+    for means in ({"a": 4.0, "b": 1.0}, {"a": 1.0, "b": 0.9}):
+        balance.end_epoch(means)
+    of_a, of_b = (balance.combine(scalars(a=a, b=1.0 - a)).item() for a in (1.0, 0.0))
+    assert of_a < 1 < of_b
+    assert of_a + of_b == pytest.approx(2)
+
+
+@pytest.mark.parametrize("name", AVAILABLE)
+def test_a_balance_goes_on_from_its_state(name: str) -> None:
+    first, second = balance_of(name), balance_of(name, tuple(reversed(TASKS)))
+    for means in (dict(zip(TASKS, values, strict=True)) for values in ((4.0, 1.0, 1.0), (1.0, 0.9, 0.1))):
+        first.end_epoch(means)
+    with torch.no_grad():
+        for place, parameter in enumerate(first.parameters()):
+            parameter.fill_(place)
+    second.load_state_dict(first.state_dict())
+    losses = scalars(segment=1.0, depth=20.0, normal=300.0)
+    assert torch.equal(first.combine(losses), second.combine(losses))
+    first.end_epoch(ONES)
+    second.end_epoch(ONES)
+    assert torch.equal(first.combine(losses), second.combine(losses))
+
+
+def test_pcgrad_without_conflict_is_the_sum() -> None:
+    rows = {"a": [1.0, 0.0], "b": [1.0, 1.0], "c": [0.0, 2.0]}
+    assert step(balance_of("pcgrad", tuple(rows), dict.fromkeys(rows, 1.0)), rows).tolist() == pytest.approx([2.0, 3.0])
+
+
+def test_pcgrad_projects_each_of_two_conflicting_gradients_on_the_normal_plane_of_the_other() -> None:
+    a, b = torch.tensor([1.0, 0.2]), torch.tensor([-1.0, 1.0])
+    found = step(balance_of("pcgrad", ("a", "b"), {"a": 1.0, "b": 1.0}), {"a": a.tolist(), "b": b.tolist()})
+    torch.testing.assert_close(found, (a - (a @ b) / (b @ b) * b) + (b - (a @ b) / (a @ a) * a))
+
+
+def test_mgda_is_the_least_norm_combination_scaled_by_the_number_of_tasks() -> None:
+    found = step(balance_of("mgda", ("a", "b"), {"a": 1.0, "b": 1.0}), {"a": [1.0, 0.0], "b": [0.0, 2.0]})
+    assert found.tolist() == pytest.approx([2 * 0.8, 2 * 0.4])
+
+
+@pytest.mark.parametrize("name", GRADIENT)
+def test_gradients_that_agree_add_up(name: str) -> None:
+    rows = {"a": [1.0, 2.0], "b": [1.0, 2.0]}
+    arguments = {"c": 0.0} if name == "cagrad" else {}
+    found = step(balance_of(name, ("a", "b"), {"a": 1.0, "b": 1.0}, **arguments), rows)
+    assert found.tolist() == pytest.approx([2.0, 4.0], rel=1e-3)
+
+
+@pytest.mark.parametrize("name", sorted(SOLVERS))
+def test_a_method_without_its_solver_says_what_to_install(name: str) -> None:
+    if installed(name):
+        assert isinstance(balance_of(name), Balance)
+        return
+    with pytest.raises(MtlError, match="pip install") as caught:
+        balance_of(name)
+    assert "pcgrad" in caught.value.diagnostics[0].remedy
+
+
+def test_an_unknown_balance_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(MtlError, match="pcgrad"):
+        balance_of("pcgard")
+
+
+@pytest.mark.parametrize("name", GRADIENT)
+def test_a_parameter_of_one_task_gets_its_plain_gradient(name: str) -> None:
+    shared, own = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(2))
+    losses = linear({"a": [1.0, 0.2], "b": [-1.0, 1.0]}, shared)
+    losses["a"] = losses["a"] + 3 * own.sum()
+    balance_of(name, ("a", "b"), {"a": 2.0, "b": 1.0}).backward(losses, None, [shared, own])
+    assert own.grad is not None
+    assert own.grad.tolist() == [6.0, 6.0]
+
+
+@pytest.mark.parametrize("name", GRADIENT)
+def test_without_shared_parameters_a_gradient_method_is_the_plain_gradient(name: str) -> None:
+    owned = {task: nn.Parameter(torch.ones(2)) for task in TASKS}
+    losses = {task: (place + 1) * owned[task].square().sum() for place, task in enumerate(TASKS)}
+    balance_of(name).backward(losses, None, owned.values())
+    assert [owned[task].grad.tolist() for task in TASKS] == [[2.0, 2.0], [4.0, 4.0], [6.0, 6.0]]
+
+
+@pytest.mark.parametrize("name", GRADIENT)
+def test_tasks_that_share_nothing_with_each_other_are_balanced_apart(name: str) -> None:
+    rows = {"a": [1.0, 0.2], "b": [-1.0, 1.0]}
+    alone = step(balance_of(name, ("a", "b"), {"a": 1.0, "b": 1.0}), rows)
+    torch.manual_seed(0)
+    first, second = nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(1))
+    losses = linear(rows, first) | linear({"c": [5.0], "d": [7.0]}, second)
+    balance_of(name, tuple("abcd"), dict.fromkeys("abcd", 1.0)).backward(losses, None, [first, second])
+    assert first.grad is not None
+    torch.testing.assert_close(first.grad, alone)
+
+
+@pytest.mark.parametrize("name", AVAILABLE)
+def test_the_extra_loss_adds_its_plain_gradient(name: str) -> None:
+    rows = {"segment": [1.0, 0.2], "depth": [-1.0, 1.0], "normal": [0.5, 0.5]}
+    without = step(balance_of(name), rows)
+    torch.manual_seed(0)
+    shared = nn.Parameter(torch.zeros(2))
+    hidden = shared * 2  # part of the graph of the losses and of the extra loss
+    losses = {task: (torch.tensor(row) * hidden).sum() / 2 for task, row in rows.items()}
+    balance_of(name).backward(losses, 10 * hidden.sum(), [shared])
+    assert shared.grad is not None
+    torch.testing.assert_close(shared.grad, without + 20)
+
+
+@pytest.mark.parametrize("name", AVAILABLE)
+def test_gradients_are_added_to_those_already_there(name: str) -> None:
+    shared = nn.Parameter(torch.zeros(2))
+    shared.grad = torch.full((2,), 5.0)
+    balance_of(name).backward(linear(AGREEING, shared), None, [shared])
+    fresh = step(balance_of(name), AGREEING)
+    torch.testing.assert_close(shared.grad, fresh + 5)
+
+
+def test_a_frozen_parameter_and_one_that_no_loss_reads_get_no_gradient() -> None:
+    shared, frozen, idle = (
+        nn.Parameter(torch.ones(2)),
+        nn.Parameter(torch.ones(2), requires_grad=False),
+        nn.Parameter(torch.ones(1)),
+    )
+    losses = {task: loss + frozen.sum() for task, loss in linear(AGREEING, shared).items()}
+    balance_of("pcgrad").backward(losses, None, [shared, frozen, idle])
+    assert (frozen.grad, idle.grad) == (None, None)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    name=st.sampled_from(AVAILABLE),
+    order=st.permutations(TASKS),
+    rows=st.lists(st.lists(st.floats(-2, 2, width=16), min_size=4, max_size=4), min_size=3, max_size=3),
+)
+def test_the_order_of_the_tasks_does_not_matter(name: str, order: list[str], rows: list[list[float]]) -> None:
+    named = dict(zip(TASKS, rows, strict=True))
+    weights = {"segment": 1.0, "depth": 0.5, "normal": 2.0}
+    shuffled = {task: named[task] for task in order}
+    one = step(balance_of(name, weights=weights), named)
+    other = step(balance_of(name, tuple(order), {task: weights[task] for task in order}), shuffled)
+    assert torch.equal(one, other)
+    assert one.isfinite().all()
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    name=st.sampled_from(GRADIENT),
+    rows=st.lists(st.lists(st.integers(-3, 3), min_size=5, max_size=5), min_size=2, max_size=4),
+)
+def test_a_gradient_method_is_torchjd_on_the_whole_jacobian(name: str, rows: list[list[int]]) -> None:
+    from torchjd import aggregation
+
+    aggregator = {
+        "pcgrad": lambda: aggregation.PCGrad(),
+        "mgda": lambda: aggregation.MGDA(),
+        "cagrad": lambda: aggregation.CAGrad(0.5),
+        "upgrad": lambda: aggregation.UPGrad(),
+    }[name]()
+    tasks = tuple("abcd"[: len(rows)])
+    jacobian = torch.tensor(rows, dtype=torch.float32)
+    torch.manual_seed(0)
+    wanted = aggregator(jacobian) * (1 if name == "pcgrad" else len(rows))
+    first, second = nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(3))
+    losses = {task: row[:2] @ first + row[2:] @ second for task, row in zip(tasks, jacobian, strict=True)}
+    torch.manual_seed(0)
+    balance_of(name, tasks, dict.fromkeys(tasks, 1.0)).backward(losses, None, [first, second])
+    assert first.grad is not None
+    assert second.grad is not None
+    torch.testing.assert_close(torch.cat([first.grad, second.grad]), wanted, atol=1e-4, rtol=1e-4)
+
+
+def test_sets_that_overlap_through_others_are_linked() -> None:
+    sets = [frozenset("ab"), frozenset("cd"), frozenset("bc"), frozenset("ef")]
+    assert set(linked(sets)) == {frozenset("abcd"), frozenset("ef")}
+    assert linked([]) == []

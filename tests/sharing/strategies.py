@@ -1,0 +1,65 @@
+"""Generated backbones (chains, skips, branches, several roots), tasks and valid sharings over them."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from mtsldsl.sharing import Backbone, Sharing
+
+TASKS = ("segment", "depth", "normal", "edge", "autoencode", "keypoint", "reshade", "albedo")
+
+
+@st.composite
+def backbones(draw, most=6):
+    layers = tuple(f"layer{place}" for place in range(draw(st.integers(1, most))))
+    reads = {}
+    for place, layer in enumerate(layers):
+        kind = draw(st.sampled_from(["chain", "any"]))
+        if place and kind == "chain":
+            reads[layer] = (layers[place - 1],)
+        elif place:
+            reads[layer] = tuple(draw(st.lists(st.sampled_from(layers[:place]), unique=True, max_size=3)))
+    return Backbone(layers, reads)
+
+
+def task_lists(most=8):
+    return st.integers(1, most).flatmap(lambda count: st.permutations(TASKS).map(lambda names: tuple(names[:count])))
+
+
+@st.composite
+def valid_sharings(draw, backbone, tasks):
+    """Any valid sharing: a layer's components are any partition of each set that shares all that the layer reads."""
+    labels = {}
+    for layer in backbone.layers:
+        own = draw(st.lists(st.integers(0, 2), min_size=len(tasks), max_size=len(tasks)))
+        labels[layer] = {
+            task: (tuple(labels[source][task] for source in backbone.inputs(layer)), mark)
+            for task, mark in zip(tasks, own, strict=True)
+        }
+    components = {}
+    for layer in backbone.layers:
+        blocks = {}
+        for task in tasks:
+            blocks.setdefault(labels[layer][task], []).append(task)
+        components[layer] = list(blocks.values())
+    return Sharing(backbone, tasks, components)
+
+
+@st.composite
+def sharings(draw, count=1, most=8):
+    """A tuple of `count` valid sharings over one backbone and the same tasks."""
+    backbone, tasks = draw(backbones()), draw(task_lists(most))
+    return tuple(draw(valid_sharings(backbone, tasks)) for _ in range(count))
+
+
+def groups(sharing):
+    """A layer and a non-empty set of its tasks, whether or not they can be merged there."""
+    return st.tuples(
+        st.sampled_from(sharing.backbone.layers),
+        st.lists(st.sampled_from(sharing.tasks), min_size=1, unique=True).map(frozenset),
+    )
+
+
+def rebuilt(sharing):
+    """The same sharing through the constructor, which looks at all of it."""
+    return Sharing(sharing.backbone, sharing.tasks, sharing.components)

@@ -1,0 +1,123 @@
+"""Where the parser's tables are kept, and when they are trusted."""
+
+from __future__ import annotations
+
+import os
+import stat
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from mtsldsl.diagnostics import Source
+from mtsldsl.syntax.builder import Builder
+from mtsldsl.syntax.grammar import build_lark, cache_folder, grammar_text
+from mtsldsl.syntax.layout import Layout
+
+posix = pytest.mark.skipif(os.name != "posix", reason="owners and modes are POSIX")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("MTSLDSL_NO_CACHE", raising=False)
+    return tmp_path / "mtsldsl"
+
+
+def parses() -> bool:
+    builder = Builder()
+    lark = build_lark(transformer=builder, postlex=Layout())
+    builder.begin(Source("t", "mtl 1\n"))
+    return len(lark.parse("mtl 1\n", start="file")) == 1  # type: ignore[arg-type]
+
+
+def kept(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def test_the_tables_are_kept_and_read_back(home: Path) -> None:
+    assert parses()
+    (file,) = kept(home)
+    before = file.stat().st_mtime_ns
+    assert parses()
+    assert kept(home) == [file]
+    assert file.stat().st_mtime_ns == before
+
+
+@posix
+def test_the_folder_and_the_file_are_private(home: Path) -> None:
+    assert parses()
+    (file,) = kept(home)
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    assert not stat.S_IMODE(file.stat().st_mode) & 0o077
+
+
+def test_nothing_is_kept_when_told_so(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MTSLDSL_NO_CACHE", "1")
+    assert parses()
+    assert kept(home) == []
+
+
+@posix
+def test_a_folder_that_others_may_write_to_is_not_used(home: Path) -> None:
+    home.mkdir()
+    home.chmod(0o777)
+    assert parses()
+    assert kept(home) == []
+
+
+@posix
+def test_a_folder_that_is_a_link_is_not_used(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    home.symlink_to(tmp_path / "elsewhere")
+    assert parses()
+    assert kept(tmp_path / "elsewhere") == []
+
+
+@posix
+def test_a_file_that_others_may_write_to_is_replaced_and_not_read(home: Path) -> None:
+    assert parses()
+    (file,) = kept(home)
+    planted = b"not a pickle"
+    file.write_bytes(sha256(planted).digest() + planted)
+    file.chmod(0o666)
+    assert parses()
+    assert not stat.S_IMODE(file.stat().st_mode) & 0o022
+    assert planted not in file.read_bytes()
+
+
+@posix
+def test_a_file_that_is_a_link_is_replaced_and_not_read(home: Path, tmp_path: Path) -> None:
+    assert parses()
+    (file,) = kept(home)
+    (tmp_path / "planted").write_bytes(b"planted")
+    file.unlink()
+    file.symlink_to(tmp_path / "planted")
+    assert parses()
+    assert not file.is_symlink()
+    assert (tmp_path / "planted").read_bytes() == b"planted"
+
+
+def test_a_damaged_file_is_built_anew(home: Path) -> None:
+    assert parses()
+    (file,) = kept(home)
+    good = file.read_bytes()
+    file.write_bytes(good[: len(good) // 2])
+    assert parses()
+    assert file.read_bytes()[:32] == sha256(file.read_bytes()[32:]).digest()
+
+
+def test_a_place_that_cannot_be_made_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert parses()
+
+
+def test_a_relative_cache_home_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    folder = cache_folder()
+    assert folder is None or folder.is_absolute()
+
+
+def test_the_grammar_is_found() -> None:
+    assert "file:" in grammar_text()
