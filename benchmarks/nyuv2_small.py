@@ -14,10 +14,12 @@ import json
 import os
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import fmean, pstdev
+from threading import Lock
 from typing import Any
 
 import attrs
@@ -85,8 +87,16 @@ class Result:
         return cls(network, seed, test, phases, events[-1]["seconds"], folder / "spec.mtl")
 
 
+_LOCKS: defaultdict[tuple[str, int], Lock] = defaultdict(Lock)
+
+
 def train(network: Network, seed: int, options: argparse.Namespace) -> Result:
-    """Train one network, unless its finished run is there already."""
+    """Train one network, unless its finished run is there already, or another thread is at it."""
+    with _LOCKS[network.name, seed]:
+        return _train(network, seed, options)
+
+
+def _train(network: Network, seed: int, options: argparse.Namespace) -> Result:
     home = options.output / network.name.replace(" ", "-").replace(",", "") / str(seed)
     finished = next(
         (result for run in sorted(home.glob("*/*")) if (result := Result.read(network.name, seed, run))), None

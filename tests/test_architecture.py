@@ -66,12 +66,15 @@ def test_nothing_but_the_runtime_names_torch() -> None:
     [
         ["--help"],
         ["check", "specs/scenes.mtl"],
-        ["compile", "--check", "specs/scenes.mtl"],
+        ["compile", "specs/scenes.mtl"],
         ["show", "specs/scenes.mtl"],
+        ["diff", "specs/scenes.mtl", "specs/scenes.mtl"],
     ],
     ids=lambda arguments: arguments[0],
 )
-def test_a_command_that_does_not_compute_never_loads_torch(arguments: list[str]) -> None:
+def test_a_command_that_does_not_compute_never_loads_torch(arguments: list[str], tmp_path: Path) -> None:
+    if arguments[0] == "compile":
+        arguments = [*arguments, "-o", str(tmp_path)]
     program = (
         "import sys\n"
         "from mtsldsl.cli import main\n"

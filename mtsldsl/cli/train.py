@@ -49,11 +49,9 @@ def command(
         if display == "auto":
             click.echo(f"training {spec}, the spec last compiled")
     from mtsldsl.spec import load
-    from mtsldsl.spec.baseline import static, with_sharing_of
+    from mtsldsl.spec.baseline import load_static, with_sharing_of
 
-    chosen = load(spec, overrides)
-    if structure == "none":
-        chosen = static(chosen)
+    chosen = load_static(spec, overrides) if structure == "none" else load(spec, overrides)
     if sharing:
         chosen = with_sharing_of(chosen, sharing)
     from mtsldsl.runtime.launch import launch

@@ -1,4 +1,4 @@
-"""A lowered pipeline as the class that a person would write for it: modules in `__init__`, a straight line in `forward`."""
+"""A lowered pipeline as the class a person would write: modules in `__init__`, a straight line in `forward`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ MAXIMAL_LINE = 88
 MAXIMAL_CHAIN = 4
 
 TYPED = frozenset(
-    """F.adaptive_avg_pool2d F.avg_pool2d F.gelu F.interpolate F.leaky_relu F.relu F.silu F.softplus torch.cat
-    torch.flatten torch.mean torch.sigmoid torch.tanh torch.transpose torch.unflatten""".split()
+    (
+        *(f"F.{name}" for name in ("adaptive_avg_pool2d", "avg_pool2d", "interpolate")),
+        *(f"F.{name}" for name in ("gelu", "leaky_relu", "relu", "silu", "softplus")),
+        *(f"torch.{name}" for name in ("cat", "flatten", "mean", "sigmoid", "tanh", "transpose", "unflatten")),
+    )
 )
 """Functions that torch annotates with the result `Tensor`; what others return needs an annotation of its own."""
 
@@ -200,16 +203,13 @@ class _Planner:
         return (*statements, Statement("return", names[self.output]))
 
     def _name(self, chain: _Chain, owner: dict[int, _Chain], dying: list[str], live: set[str]) -> str:
-        """The variable of a result: `x` for the main path, `shortcut` and `branch2` for what joins it."""
+        """The variable of a result: `x` on the main path, `y` beside it, `shortcut` or `branch2` for what joins it."""
         role = self._role(chain, owner, dying)
-        if role not in live and role:
-            return role
-        if "x" not in live:
-            return "x"
-        if dying:
-            return dying[0]
-        pool = Scope(frozenset(live))
-        return next((name for name in ("y", "z") if name not in live), None) or pool.variable(role or "y")
+        own = [name for name in dying if name not in self.parameters]
+        for name in (role, "x", *own[:1], "y", "z"):
+            if name and name not in live:
+                return name
+        return Scope(frozenset(live)).variable("y")
 
     def _role(self, chain: _Chain, owner: dict[int, _Chain], dying: list[str]) -> str:
         """The name that the place in a join asks for, "" where none does."""
@@ -218,14 +218,11 @@ class _Planner:
             return ""
         index, position = join
         operands = self._inputs(index)
-        computed = [operand for operand in operands if isinstance(operand, int)]
         if self.body.steps[index].operator == "add" and len(operands) == 2:
             return "shortcut" if position == 1 and self._computed(operands[1], index) else ""
-        if len(computed) < 2 and len(operands) == 2:
+        if len(operands) == 2 and not all(isinstance(operand, int) for operand in operands):
             return ""
-        if dying and dying[0] in self.parameters and dying[0] != "x":
-            return dying[0]
-        if dying and len(dying) == 1 and dying[0] != "x":
+        if len(dying) == 1 and dying[0] != "x":  # a branch from a value of its own keeps that value's name
             return dying[0]
         return f"branch{position + 1}"
 

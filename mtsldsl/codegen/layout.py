@@ -1,4 +1,4 @@
-"""Long statements over several lines, where `ruff format` would break them: one helper, so that no formatter is needed."""
+"""Long statements over several lines, broken where `ruff format` would break them, so that no formatter is needed."""
 
 from __future__ import annotations
 
@@ -61,12 +61,16 @@ def _broken(text: _Text, node: ast.expr, indent: str, before: str, after: str, *
     match node:
         case ast.Call(func=ast.Subscript() as head) if len(before) + len(text.of(head)) + 1 > WIDTH:
             start = text.of(head.value)
-            end = flat[len(text.of(head)) :]
-            return f"{before}{start}[\n{indent}{_INDENT}{text.of(head.slice)}\n{indent}]{end}{after}"
-        case ast.Call(func=function, args=arguments, keywords=keywords) if arguments or keywords:
-            parts: list[tuple[str, ast.expr]] = [("", argument) for argument in arguments]
-            parts += [(f"{keyword.arg}=", keyword.value) for keyword in keywords]
-            return _bracketed(text, parts, indent, f"{before}{text.of(function)}(", f"){after}", comma=len(parts) > 1)
+            if statement and len(before) + len(start) + 1 > WIDTH:
+                inner = indent + _INDENT
+                return f"{before}(\n{_broken(text, node, inner, inner, '')}\n{indent}){after}"
+            arguments = f"{indent}]{flat[len(text.of(head)) :]}{after}"
+            if len(arguments) > WIDTH:
+                arguments = _bracketed(text, _parts(node), indent, f"{indent}](", f"){after}")
+            return f"{before}{start}[\n{indent}{_INDENT}{text.of(head.slice)}\n{arguments}"
+        case ast.Call() if node.args or node.keywords:
+            parts = _parts(node)
+            return _bracketed(text, parts, indent, f"{before}{text.of(node.func)}(", f"){after}", comma=len(parts) > 1)
         case ast.List(elts=items) if items:
             return _bracketed(text, [("", item) for item in items], indent, f"{before}[", f"]{after}")
         case ast.Tuple(elts=items) if items:
@@ -79,6 +83,11 @@ def _broken(text: _Text, node: ast.expr, indent: str, before: str, after: str, *
             terms = f"\n{inner}+ ".join(_terms(text, node))
             return f"{before}(\n{inner}{terms}\n{indent}){after}" if statement else f"{before}{terms}{after}"
     return before + flat + after
+
+
+def _parts(call: ast.Call) -> list[tuple[str, ast.expr]]:
+    """The arguments of a call, each with its keyword."""
+    return [("", each) for each in call.args] + [(f"{each.arg}=", each.value) for each in call.keywords]
 
 
 def _bracketed(

@@ -10,15 +10,23 @@ import attrs
 
 from mtsldsl.codegen.bodies import BodyPlan, Statement, plan_body, shape_text, signature
 from mtsldsl.codegen.layout import WIDTH
-from mtsldsl.codegen.names import Scope, variable
+from mtsldsl.codegen.names import Scope
 from mtsldsl.codegen.training import optimizer_call, scheduler_call
 from mtsldsl.diagnostics import Diagnostic, MtlError
 from mtsldsl.sharing import component_name
 from mtsldsl.spec.model import Body, Spec
 from mtsldsl.spec.normal import digest
+from mtsldsl.spec.operators import OPERATORS
 
 GENERATOR = 1
 """Raised whenever the same spec gives other code."""
+
+_DEFINED = frozenset(
+    operator.definition.split("(")[0].removeprefix("class ").strip()
+    for operator in OPERATORS.values()
+    if operator.definition
+)
+"""Classes that operators bring with them."""
 
 
 @attrs.frozen
@@ -26,7 +34,7 @@ class ClassPlan:
     """One class of the generated module, for a layer or head and all that have the same structure."""
 
     name: str
-    docstring: str
+    docstring: tuple[str, ...]
     body: BodyPlan
 
 
@@ -136,46 +144,34 @@ class _Classes:
     """One class for each structure, layers first; the first layer or task that has it gives the name."""
 
     def __init__(self, spec: Spec) -> None:
-        self._scope = Scope()
-        self._groups: dict[object, list[tuple[str, Body]]] = {}
-        self._names: dict[object, str] = {}
-        bodies = [(layer.name, layer.body, "") for layer in spec.layers]
-        bodies += [(task.name, task.head, "Head") for task in spec.tasks]
-        keys = []
-        for name, body, suffix in bodies:
-            key = (suffix, signature(body))
-            keys.append(key)
-            self._groups.setdefault(key, []).append((name, body))
-        definitions = self._reserved(spec)
-        self._scope = Scope(definitions)
-        made: dict[object, ClassPlan] = {}
-        for key, (name, _, suffix) in zip(keys, bodies, strict=True):
-            if key not in made:
-                made[key] = self._class(self._scope.class_name(name, suffix), self._groups[key])
+        parts = [(layer.name, layer.body, "") for layer in spec.layers]
+        parts += [(task.name, task.head, "Head") for task in spec.tasks]
+        keys = [(suffix, signature(body)) for _, body, suffix in parts]
+        members: dict[tuple[str, object], list[tuple[str, Body]]] = {}
+        for key, (name, body, _) in zip(keys, parts, strict=True):
+            members.setdefault(key, []).append((name, body))
+        scope = Scope(_DEFINED)
+        made = {
+            (suffix, body): _class(scope.class_name(group[0][0], suffix), group)
+            for (suffix, body), group in members.items()
+        }
         self.plans = tuple(made.values())
-        chosen = [made[key] for key in keys]
-        self.of_layer = {layer.name: plan for layer, plan in zip(spec.layers, chosen, strict=False)}
-        self.of_head = {task.name: plan for task, plan in zip(spec.tasks, chosen[len(spec.layers) :], strict=True)}
+        self.of_layer = {layer.name: made[key] for layer, key in zip(spec.layers, keys, strict=False)}
+        self.of_head = {task.name: made[key] for task, key in zip(spec.tasks, keys[len(spec.layers) :], strict=True)}
 
-    @staticmethod
-    def _reserved(spec: Spec) -> frozenset[str]:
-        from mtsldsl.spec.operators import OPERATORS
 
-        sources = [operator.definition for operator in OPERATORS.values() if operator.definition]
-        return frozenset(text.split("(")[0].removeprefix("class ").strip() for text in sources)
-
-    @staticmethod
-    def _class(name: str, members: Sequence[tuple[str, Body]]) -> ClassPlan:
-        body = members[0][1]
-        plan = plan_body(body, _parameters([member.inputs for _, member in members]))
-        shapes = list(zip(plan.parameters, body.input_shapes, strict=True))
-        given = ", ".join(
-            shape_text(shape) if len(shapes) == 1 else f"{parameter} {shape_text(shape)}" for parameter, shape in shapes
-        )
-        names = [member for member, _ in members]
-        shown = ", ".join(names) if len(names) <= 4 else f"{', '.join(names[:2])} and {len(names) - 2} more"
-        text = f"{shown}: {given} -> {shape_text(body.shape)}, {_count(plan.learned)}."
-        return ClassPlan(name, text, plan)
+def _class(name: str, members: Sequence[tuple[str, Body]]) -> ClassPlan:
+    body = members[0][1]
+    plan = plan_body(body, _parameters([member.inputs for _, member in members]))
+    shapes = [shape_text(shape) for shape in body.input_shapes]
+    given = [f"{name} {shape}" for name, shape in zip(plan.parameters, shapes, strict=True)]
+    mapping = f"{shapes[0] if len(shapes) == 1 else ', '.join(given)} -> {shape_text(body.shape)}"
+    names = [member for member, _ in members]
+    shown = ", ".join(names) if len(names) <= 4 else f"{', '.join(names[:2])} and {len(names) - 2} more"
+    docstring: tuple[str, ...] = (f"{shown}: {mapping}, {_count(plan.learned)}.",)
+    if len(docstring[0]) > WIDTH - 10:  # the indent and the quotes
+        docstring = (f"{shown}: {_count(plan.learned)}.", "", *_wrapped(mapping, WIDTH - 4), "")
+    return ClassPlan(name, docstring, plan)
 
 
 def _parameters(inputs: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
@@ -198,7 +194,7 @@ def _forward(spec: Spec) -> tuple[str, tuple[tuple[Statement, ...], ...], tuple[
     values.update({(spec.data.input, task.name): image for task in spec.tasks})
     calls = []
     for layer in spec.layers:
-        group = []
+        group: list[Statement] = []
         components = spec.sharing[layer.name]
         for component in components:
             members = [task for task in spec.sharing.tasks if task in component]
@@ -269,7 +265,7 @@ def _row(row: tuple[str, str, str], first: int, second: int) -> list[str]:
     """A row of the table, its last column wrapped."""
     start = f"{row[0]:<{first}}  {row[1]:>{second}}  "
     room = max(WIDTH - 4 - len(start), 20)
-    head, *rest = wrap(row[2], room, break_long_words=False, break_on_hyphens=False)
+    head, *rest = _wrapped(row[2], room)
     return [start + head, *(" " * len(start) + line for line in rest)]
 
 
@@ -277,4 +273,5 @@ def _count(parameters: int) -> str:
     return "1 parameter" if parameters == 1 else f"{parameters:,} parameters" if parameters else "no parameters"
 
 
-__all__ = ["GENERATOR", "ClassPlan", "Container", "Plan", "plan_spec", "problems", "source_name", "variable"]
+def _wrapped(text: str, width: int) -> list[str]:
+    return wrap(text, width, break_long_words=False, break_on_hyphens=False)

@@ -63,7 +63,7 @@ def initialise(model: nn.Module, spec: Spec, seed: int) -> None:
     """
     for name, copies in _parts(model, spec):
         with torch.random.fork_rng(devices=[]):
-            torch.random.default_generator.manual_seed(_seed(seed, name))
+            torch.default_generator.manual_seed(_seed(seed, name))
             fresh = type(copies[0])()
         state = fresh.state_dict()
         for copy in copies:

@@ -84,7 +84,7 @@ def cka_matrix(features: Any, kernel: Kernel = "linear", debiased: bool = True) 
     own = hsic.diagonal()
     alive = own > _DEAD * found.products.diagonal()
     scale = torch.where(alive, own, 1.0).rsqrt() * alive
-    matrix = (hsic * scale * scale[:, None]).clamp(-1.0, 1.0)
+    matrix = ((hsic + hsic.T) / 2 * torch.outer(scale, scale)).clamp(-1.0, 1.0)
     return matrix.diagonal_scatter(alive.to(matrix.dtype))
 
 

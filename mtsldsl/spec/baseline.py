@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.sharing import Sharing, SharingError
 from mtsldsl.spec.load import load, loads
 from mtsldsl.spec.model import Spec
-from mtsldsl.syntax import parse
+from mtsldsl.syntax import parse, read_source
 from mtsldsl.syntax.tree import Section
 
 
-def static(spec: Spec) -> Spec:
-    """`spec` with its `structure` block relabelled `none`: the keys stay, and have no effect."""
-    text = spec.source.text
-    for statement in parse(spec.source).statements:
-        if isinstance(statement, Section) and statement.kind.text == "structure":
+def load_static(path: Path, overrides: Mapping[str, str]) -> Spec:
+    """The spec of a file with its `structure` block relabelled `none`: the keys stay, and have no effect."""
+    source = read_source(path)
+    text = source.text
+    for statement in parse(source).statements:
+        if isinstance(statement, Section) and statement.kind.text == "structure" and statement.labels:
             label = statement.labels[0].span
             text = text[: label.start] + "none" + text[label.end :]
-    return loads(text, spec.source.name)
+    return loads(text, source.name, overrides)
 
 
 def with_sharing_of(spec: Spec, choice: str) -> Spec:

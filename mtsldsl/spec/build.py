@@ -13,7 +13,7 @@ from mtsldsl.spec.network import Network, read_data, read_network
 from mtsldsl.spec.problems import BROKEN, Broken, Problems
 from mtsldsl.spec.schema import BLOCKS, DATA, STRUCTURE
 from mtsldsl.spec.sharing_block import read_history, read_sharing
-from mtsldsl.spec.tasks import read_task
+from mtsldsl.spec.tasks import check_fields, read_task
 from mtsldsl.spec.training import NO_STRUCTURE, read_structure, read_train
 from mtsldsl.syntax import tree
 
@@ -32,6 +32,9 @@ def build(file: tree.File) -> Spec:
     network = read_network(single.get("backbone"), data, definitions, places, problems)
     named = _named_tasks(tasks, places, problems)
     read = [read_task(section, data, network, definitions, problems) for section in named.values()]
+    sound = tuple(task for task in read if not isinstance(task, Broken))
+    if not isinstance(data, Broken):
+        check_fields(sound, data, problems)
     train: Train | Broken = read_train(single["train"], definitions, problems) if "train" in single else BROKEN
     structure = read_structure(single["structure"], train, definitions, problems) if "structure" in single else None
     sharing = _sharing(single, network, named, problems)
@@ -41,7 +44,6 @@ def build(file: tree.File) -> Spec:
     assert not isinstance(train, Broken)
     assert not isinstance(structure, Broken)
     assert not isinstance(sharing, Broken)
-    sound = tuple(task for task in read if not isinstance(task, Broken))
     assert len(sound) == len(read)
     return Spec(data, sound, network.layers(), train, structure, sharing, history, file.source)
 

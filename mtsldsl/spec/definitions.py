@@ -88,7 +88,7 @@ def reserved_in_python(name: str) -> str | None:
 
 
 def check_name(name: tree.Name, noun: str, problems: Problems, *, generated: bool = False) -> bool:
-    """Whether the name may be given to `noun`; where not, it is reported. `generated`: the generated code has it too."""
+    """Whether `noun` may have the name; where not, that is reported. `generated`: the generated code has it too."""
     reason = reserved(name.text)
     if reason is None and generated:
         reason = reserved_in_python(name.text)

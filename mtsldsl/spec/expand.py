@@ -19,7 +19,7 @@ from mtsldsl.spec.scope import DEEPEST, Bound, Scope
 from mtsldsl.spec.values import convert, match_arguments
 from mtsldsl.syntax import tree
 
-LARGEST_EXPANSION = 100_000
+LARGEST_EXPANSION = 50_000
 """Operators in one text once its blocks and repetitions are written out."""
 
 

@@ -10,7 +10,7 @@ from mtsldsl.diagnostics import Span
 from mtsldsl.spec.definitions import RESIDUAL
 from mtsldsl.spec.expand import Apply, Stage, Start
 from mtsldsl.spec.model import Body, Constant, Reference, Shape, Step
-from mtsldsl.spec.operator import Context, Misfit
+from mtsldsl.spec.operator import Arguments, Context, Misfit, Operator
 from mtsldsl.spec.operators import OPERATORS
 from mtsldsl.spec.problems import BROKEN, Broken, Problems
 
@@ -102,7 +102,7 @@ class _Body:
             raise Unfit(code, misfit.cause, misfit.remedy, stage) from misfit
         self.use(inputs)
         references = tuple(value.reference for value in inputs)
-        self.steps.append(Step(stage.operator, arguments, references, shape, stage.span))
+        self.steps.append(Step(stage.operator, _canonical(operator, arguments), references, shape, stage.span))
         return Value(len(self.steps) - 1, shape)
 
     def residual(self, stage: Apply, piped: Value) -> Value:
@@ -136,6 +136,17 @@ class _Body:
         projected = self.step(attrs.evolve(stage, operator="conv2d", arguments=settings), (piped,), "batch_norm")
         norm = {rule.name: rule.default for rule in OPERATORS["batch_norm"].rules}
         return self.step(attrs.evolve(stage, operator="batch_norm", arguments=norm), (projected,), None)
+
+
+def _canonical(operator: Operator, arguments: Arguments) -> dict[str, Constant]:
+    """The arguments in the operator's order, a size with two equal entries as one number."""
+    canonical: dict[str, Constant] = {}
+    for rule in operator.rules:
+        value = arguments[rule.name]
+        if rule.kind == "size" and isinstance(value, tuple) and value[0] == value[1]:
+            value = value[0]
+        canonical[rule.name] = value
+    return canonical
 
 
 def _times(shape: Shape) -> str:

@@ -276,6 +276,7 @@ DATA: dict[str, BlockSchema] = {
                 _input(("image", 3, 288, 384)),
                 Key("root", Text(), "folder or file of the data set"),
                 _VALIDATION,
+                Key("seed", Integer(0), "seed of the split", 0),
                 _BATCH,
                 _AUGMENT,
             ),

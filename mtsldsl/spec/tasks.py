@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -37,7 +38,7 @@ def read_task(
     if isinstance(block["target"], Broken) or not _check_head(name, target, head, data, block.place("head"), problems):
         return BROKEN
     metrics = _metrics(rule, head.shape, block, problems)
-    if block.broken:
+    if block.broken or isinstance(field, Broken):
         return BROKEN
     loss = block["loss"] or named_default(LOSSES[rule.kind], rule.losses[0].name)
     return Task(name, target, head, loss, metrics, block["weight"], field, span=section.span)
@@ -86,12 +87,12 @@ def _resolved(named: Named, rule: TargetRule, data: Data) -> Target:
     return Target(rule.kind, channels if isinstance(channels, int) else data.shape[0], ignore)
 
 
-def _field(name: str, target: Target, data: Data, block: BlockValues, problems: Problems) -> str:
+def _field(name: str, target: Target, data: Data, block: BlockValues, problems: Problems) -> str | Broken:
     """The field of the data set that holds the target."""
     given = block["field"]
     if target.kind == "reconstruct":
         if given is not None and given is not BROKEN:
-            problems.add(
+            return problems.add(
                 "MTL307",
                 "`reconstruct` reads the input itself, and no field",
                 "leave `field` out",
@@ -102,21 +103,21 @@ def _field(name: str, target: Target, data: Data, block: BlockValues, problems: 
         return name if given is None or given is BROKEN else str(given)
     fields = FIELDS[data.kind]
     field = fields[target.kind] if given is None or given is BROKEN else str(given)
-    span = block.place("field") if given is not None else block.place("target")
-    if field not in fields.values():
-        problems.add(
-            "MTL307", f"`{data.kind}` has no field `{field}`", suggestion(field, fields.values(), "fields"), span
+    kinds = {each: kind for kind, each in fields.items()}
+    if field not in kinds:
+        return problems.add(
+            "MTL307", f"`{data.kind}` has no field `{field}`", suggestion(field, kinds, "fields"), block.place("field")
         )
-    elif (field == "label") != (target.kind == "classes"):
-        problems.add(
+    if kinds[field] != target.kind:
+        return problems.add(
             "MTL307",
-            f"the field `{field}` of `{data.kind}` holds {'classes' if field == 'label' else 'no classes'}",
+            f"the field `{field}` of `{data.kind}` holds `{kinds[field]}`, not `{target.kind}`",
             f"leave `field` out to read `{fields[target.kind]}`, or take another target",
-            span,
+            block.place("field"),
         )
-    elif field in FIELD_CHANNELS and FIELD_CHANNELS[field] != target.channels:
+    if FIELD_CHANNELS.get(field, target.channels) != target.channels:
         channels = FIELD_CHANNELS[field]
-        problems.add(
+        return problems.add(
             "MTL307",
             f"the field `{field}` of `{data.kind}` has {channels} {'channel' if channels == 1 else 'channels'}, "
             f"the target {target.channels}",
@@ -124,6 +125,30 @@ def _field(name: str, target: Target, data: Data, block: BlockValues, problems: 
             block.place("target"),
         )
     return field
+
+
+def check_fields(tasks: Sequence[Task], data: Data, problems: Problems) -> None:
+    """Report fields that two tasks read differently, and one that has the name of the input."""
+    readers: dict[str, Task] = {}
+    for task in tasks:
+        if task.target.kind == "reconstruct":
+            continue
+        field = str(task.field)
+        first = readers.setdefault(field, task)
+        if first.target != task.target:
+            problems.add(
+                "MTL307",
+                f"`{task.name}` reads the field `{field}` otherwise than `{first.name}` does",
+                "give both the same target, or a field each",
+                task.span,
+            )
+        if field == data.input:
+            problems.add(
+                "MTL307",
+                f"`{task.name}` reads the field `{field}`, which is the input's name too",
+                "give the input another name",
+                task.span,
+            )
 
 
 def _times(shape: Shape) -> str:

@@ -215,7 +215,9 @@ def match_arguments(
     missing = [name for name in required if name not in given]
     if missing and not broken:
         listed = ", ".join(f"`{name}`" for name in missing)
-        problems.add("MTL204", f"{subject} needs {listed}", f"add {', '.join(f'`{name}=...`' for name in missing)}", span)
+        problems.add(
+            "MTL204", f"{subject} needs {listed}", f"add {', '.join(f'`{name}=...`' for name in missing)}", span
+        )
     return BROKEN if broken or missing else given
 
 

@@ -6,7 +6,6 @@ next entry, definition or block evidently begins, so that one mistake does not s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -62,9 +61,9 @@ _STARTS_NOTHING = CONTINUED | {"NUMBER", "_RANGE", *OPENING, *CLOSING}
 """No item starts with one of these, so the line before was meant to go on."""
 
 
-def cut(tokens: list[Token]) -> Iterator[Piece]:
+def cut(tokens: list[Token]) -> list[Piece]:
     """The pieces of a text, in order; `tokens` has every line end."""
-    return iter(_Cutter(tokens).cut())
+    return _Cutter(tokens).cut()
 
 
 class _Cutter:

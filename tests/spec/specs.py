@@ -119,7 +119,9 @@ def laid_out_texts(draw: st.DrawFn) -> tuple[str, object]:
     blocks = [draw(sharing_blocks(sharing))]
     if draw(st.booleans()):
         merge = "merge(epoch=1, layer=stem, tasks=depth + edge, similarity=0.5)"
-        history = draw(st.sampled_from(["history {}\n", "history { # so far\n}\n", f"history {{\n\t{merge}  # first\n\n}}\n"]))
+        history = draw(
+            st.sampled_from(["history {}\n", "history { # so far\n}\n", f"history {{\n\t{merge}  # first\n\n}}\n"])
+        )
         blocks.insert(draw(st.integers(0, 1)), history)
     whole = text(*blocks, draw(st.sampled_from(["", "# the last words", "\n\n"])))
     if draw(st.booleans()):

@@ -56,7 +56,7 @@ decisions = st.builds(
 )
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(laid_out_texts(), valid_sharings(BACKBONE, TASKS), st.lists(decisions, max_size=2))
 def test_a_rewrite_says_the_new_sharing_and_touches_nothing_else(
     laid_out: tuple[str, Sharing], new: Sharing, added: list[Decision]
@@ -78,14 +78,14 @@ def test_a_rewrite_says_the_new_sharing_and_touches_nothing_else(
     assert "\r\n" not in after or "\n" not in after.replace("\r\n", "")
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(laid_out_texts())
 def test_a_rewrite_without_a_change_leaves_the_text_as_it_is(laid_out: tuple[str, Sharing]) -> None:
     before, old = laid_out
     assert dumps(rewritten(loads(before), old)) == before
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(laid_out_texts(), st.lists(valid_sharings(BACKBONE, TASKS), min_size=1, max_size=3))
 def test_rewriting_step_by_step_loses_no_comment(laid_out: tuple[str, Sharing], steps: list[Sharing]) -> None:
     before, _ = laid_out

@@ -59,7 +59,7 @@ def arrays(
 def _opened(path: Path) -> np.lib.npyio.NpzFile:
     try:
         file = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise _no_archive(path) from error
     if not isinstance(file, np.lib.npyio.NpzFile):
         raise _no_archive(path)

@@ -102,4 +102,5 @@ def _fit(counts: Tensor, sums: Tensor, centre: Tensor) -> Tensor:
     along_x = (cx * vyy - cy * vxy) / determinant.clamp_min(1e-6)
     along_y = (cy * vxx - cx * vxy) / determinant.clamp_min(1e-6)
     value = centre + q / n - along_x * x / n - along_y * y / n
-    return torch.stack([value, along_x, along_y]) * (determinant > 0.5)
+    planes: Tensor = torch.stack([value, along_x, along_y]) * (determinant > 0.5)
+    return planes

@@ -74,8 +74,9 @@ def open_labeled_mat(path: Path) -> Iterator[Recording]:
                 return upright
             if not mapping:
                 mapping.append(_class_mapping(path))
-            forty = mapping[0][upright]
-            return forty if classes == 40 else np.append(FORTY_TO_THIRTEEN, _UNNAMED)[np.minimum(forty, 40)]
+            forty: Array = mapping[0][upright]
+            thirteen: Array = np.append(FORTY_TO_THIRTEEN, _UNNAMED)[np.minimum(forty, len(FORTY_TO_THIRTEEN))]
+            return forty if classes == 40 else thirteen
 
         yield Recording(train=tuple(map(str, train)), test=tuple(map(str, test)), classes=(13, 40), read=read)
 

@@ -51,7 +51,7 @@ def nyuv2(
 
 @contextmanager
 def open_recording(place: Path) -> Iterator[Recording]:
-    """The copy of the data set that is at `place` or in it: `train` and `val`, a zip archive or the official file."""
+    """The copy of the data set at `place` or in it: `train` and `val`, a zip archive or the official file."""
     if place.suffix == ".mat":
         with open_labeled_mat(place) as recording:
             yield recording

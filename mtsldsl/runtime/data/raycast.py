@@ -1,18 +1,18 @@
 """Rays against rooms, boxes and spheres, for many images at once, in numpy.
 
 Rays start at the origin and are scaled so that the parameter of a hit is its depth. `rays` are `(n, p, 3)` for `n`
-images of `p` pixels, parameters of a shape `(n,)` or `(n, 3)`; a result is `(n, p)`, infinite where the shape is missed.
-The frame is x right, y down, z forward.
+images of `p` pixels, parameters of a shape `(n,)` or `(n, 3)`. A result is `(n, p)`, infinite where the shape is
+missed. The frame is x right, y down, z forward.
 """
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.int64]
 
 _Number = TypeVar("_Number", bound=np.generic)

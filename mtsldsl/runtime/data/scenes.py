@@ -216,7 +216,8 @@ def _orientation(shape: Floats) -> Floats:
 def _lamp(low: Floats, high: Floats, shape: Floats) -> Floats:
     """Where the lamp hangs, `(n, 3)`: below the ceiling, somewhere over the middle of the room."""
     part = np.stack([_between(shape[:, 0], 0.25, 0.75), np.full(len(shape), 0.08), _between(shape[:, 2], 0.3, 0.7)], -1)
-    return (low + (high - low) * part).astype(np.float32)
+    lamp: Floats = (low + (high - low) * part).astype(np.float32)
+    return lamp
 
 
 def _light(hits: _Hits, rays: Floats, lamp: Floats, strength: Floats, albedo: Floats) -> Floats:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 TEXTURE_PARAMETERS = 10
 """Numbers in [0, 1) that make one texture: two colours, the pattern, its size, its angle and its place."""
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 
 
 @attrs.frozen(eq=False)
@@ -51,20 +53,26 @@ def texture_of(texture: Texture, surface: NDArray[np.int64], place: Floats) -> F
         [((column + row) % 2).astype(np.float32), (column % 2).astype(np.float32), _noise(across, down, column, row)],
         default=np.float32(0),
     )[..., None]
-    return (1 - mix) * texture.first[image, surface] + mix * texture.second[image, surface]
+    colours: Floats = (1 - mix) * texture.first[image, surface] + mix * texture.second[image, surface]
+    return colours
 
 
 def _noise(across: Floats, down: Floats, column: NDArray[np.int64], row: NDArray[np.int64]) -> Floats:
     """Value noise: random numbers on a grid, interpolated smoothly."""
-    x, y = across - column, down - row
-    x, y = x * x * (3 - 2 * x), y * y * (3 - 2 * y)
+    x, y = _smooth(across - column), _smooth(down - row)
     upper = (1 - x) * _lattice(column, row) + x * _lattice(column + 1, row)
     lower = (1 - x) * _lattice(column, row + 1) + x * _lattice(column + 1, row + 1)
-    return (1 - y) * upper + y * lower
+    noise: Floats = (1 - y) * upper + y * lower
+    return noise
+
+
+def _smooth(part: Floats) -> Floats:
+    eased: Floats = (part * part * (3 - 2 * part)).astype(np.float32)
+    return eased
 
 
 def _lattice(column: NDArray[np.int64], row: NDArray[np.int64]) -> Floats:
     """A number in [0, 1) for each point of the grid, always the same."""
-    mixed = (column * 73856093) ^ (row * 19349663)
+    mixed: NDArray[np.int64] = (column * 73856093) ^ (row * 19349663)
     mixed = (mixed ^ (mixed >> 13)) * 1274126177 & 0xFFFFFFFF
     return ((mixed ^ (mixed >> 16)) & 0xFFFF).astype(np.float32) / np.float32(65536)

@@ -1,0 +1,257 @@
+"""The tables of the pages that are made from the code: between `<!-- generated: name -->` and `<!-- end -->`.
+
+A table may have a last column of a person's words; it is kept, row by row, when the table is made anew.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from keyword import kwlist
+from types import MappingProxyType
+
+from mtsldsl.diagnostics import CODES
+from mtsldsl.spec import kinds, schema
+from mtsldsl.spec.definitions import GENERATED_NAMES, MODULE_NAMES, STAGES, WORDS
+from mtsldsl.spec.expand import kind_of
+from mtsldsl.spec.kinds import REQUIRED, CallRule, Key, describe
+from mtsldsl.spec.model import Constant
+from mtsldsl.spec.operator import Default, Operator, Rule
+from mtsldsl.spec.operators import OPERATORS
+from mtsldsl.spec.operators.elementwise import ELEMENTWISE
+from mtsldsl.spec.operators.image import IMAGE
+from mtsldsl.spec.operators.joining import JOINING
+from mtsldsl.spec.operators.normalisation import NORMALISATION
+from mtsldsl.spec.operators.resizing import RESIZING
+from mtsldsl.spec.operators.tokens import TOKENS
+from mtsldsl.spec.targets import FIELDS, TARGETS, ObjectiveRule, TargetRule
+
+MARKED = re.compile(r"<!-- generated: (?P<name>[^>]+?) -->\n(?P<text>.*?)<!-- end -->", re.S)
+CHOSEN = "…"
+"""Stands for a default that depends on something."""
+
+Words = Mapping[tuple[str, ...], str]
+"""The words of the last column by the names in the columns before it."""
+
+
+def refreshed(page: str) -> str:
+    """The page with every table made anew."""
+    return MARKED.sub(lambda match: f"<!-- generated: {match['name']} -->\n{made(match)}<!-- end -->", page)
+
+
+def made(match: re.Match[str]) -> str:
+    """The text that belongs between the markers. KeyError where there is no such table."""
+    return f"\n{TABLES[match['name']](_words(match['text']))}\n\n"
+
+
+def without_words(page: str) -> list[str]:
+    """The rows of generated tables that lack the words of a person."""
+    rows = [row for match in MARKED.finditer(page) for row in match["text"].splitlines()]
+    return [row for row in rows if re.search(r"\|\s*\|$", row)]
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+def _key(cells: Sequence[str]) -> tuple[str, ...]:
+    return tuple(match[0] if (match := re.search(r"\w+", cell)) else "" for cell in cells[:2])
+
+
+def _words(table: str) -> Words:
+    rows = [re.split(r"\s*(?<!\\)\|\s*", line.strip())[1:-1] for line in table.splitlines() if line.startswith("|")]
+    return {key: cells[-1] for cells in rows for key in (_key(cells), _key(cells[:1]))}
+
+
+def literal(value: Constant) -> str:
+    """A constant in the words of the language."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case tuple((str(name), *sizes)):
+            return f"{name}({', '.join(map(str, sizes))})"
+        case tuple(items):
+            return f"[{', '.join(map(literal, items))}]"
+        case None:
+            return CHOSEN
+    return str(value)
+
+
+# Operators ------------------------------------------------------------------------------------------------------------
+
+
+def _argument(rule: Rule) -> str:
+    if rule.default is Default.REQUIRED:
+        return rule.name
+    return f"{rule.name}={CHOSEN if isinstance(rule.default, Default) else literal(rule.default)}"
+
+
+def _signature(operator: Operator) -> str:
+    inputs = ["value", "..."] if operator.arity is None else ["other"] * (operator.arity - 1)
+    arguments = ", ".join([*inputs, *map(_argument, operator.rules)])
+    return f"`{operator.name}({arguments})`" if arguments else f"`{operator.name}`"
+
+
+def _operators(family: Sequence[Operator]) -> Callable[[Words], str]:
+    def table(words: Words) -> str:
+        rows = [[_signature(each), each.summary, words.get((each.name,), "")] for each in family]
+        return _table(["operator", "what it gives", "shape"], rows)
+
+    return table
+
+
+def _operator_arguments(_: Words) -> str:
+    users: dict[tuple[str, str], list[str]] = {}
+    for operator in OPERATORS.values():
+        for rule in operator.rules:
+            users.setdefault((rule.name, describe(kind_of(rule))), []).append(f"`{operator.name}`")
+    rows = [[f"`{name}`", value, ", ".join(names)] for (name, value), names in sorted(users.items())]
+    return _table(["argument", "value", "operators"], rows)
+
+
+# Blocks ---------------------------------------------------------------------------------------------------------------
+
+
+def _value(kind: kinds.Kind) -> str:
+    match kind:
+        case kinds.Call(()):
+            return "one that fits the target"
+        case kinds.Many(kinds.Call(())):
+            return "a list of such as fit the target"
+    return describe(kind)
+
+
+def _default(key: Key) -> str:
+    if key.otherwise:
+        return key.otherwise
+    return "**required**" if key.default is REQUIRED else f"`{literal(key.default)}`"
+
+
+def _keys(keys: Iterable[Key]) -> str:
+    rows = [[f"`{key.name}`", key.summary, _value(key.kind), _default(key)] for key in keys]
+    return _table(["key", "what it says", "value", "default"], rows)
+
+
+def _block(block: schema.BlockSchema) -> Callable[[Words], str]:
+    return lambda _: _keys(block.keys or ())
+
+
+def _call(rule: CallRule) -> str:
+    parts = [_parameter(key) for key in rule.keys] + ([f"{rule.rest.name}..."] if rule.rest else [])
+    return f"`{rule.name}({', '.join(parts)})`" if parts else f"`{rule.name}`"
+
+
+def _parameter(key: Key) -> str:
+    if key.default is REQUIRED:
+        return key.name
+    return f"{key.name}={CHOSEN if key.otherwise else literal(key.default)}"
+
+
+def _calls(call: kinds.Call) -> Callable[[Words], str]:
+    def explained(key: Key) -> str:
+        otherwise = f" (default: {key.otherwise})" if key.otherwise else ""
+        return f"`{key.name}`: {key.summary}, {describe(key.kind)}{otherwise}"
+
+    def table(_: Words) -> str:
+        rows = [
+            [_call(rule), rule.summary, "; ".join(map(explained, [*rule.keys, *([rule.rest] if rule.rest else [])]))]
+            for rule in call.rules
+        ]
+        return _table(["written", "meaning", "arguments"], [[*row[:2], row[2] or "none"] for row in rows])
+
+    return table
+
+
+# Targets --------------------------------------------------------------------------------------------------------------
+
+
+def _objective(rule: ObjectiveRule) -> str:
+    arguments = ", ".join(f"{name}={literal(default)}" for name, default in rule.arguments)
+    return f"`{rule.name}({arguments})`" if arguments else f"`{rule.name}`"
+
+
+def _targets(words: Words) -> str:
+    fields = next(iter(FIELDS.values()))
+    rows = [
+        [_call(rule), rule.summary, f"`{fields[rule.name]}`" if rule.name in fields else "the input", words.get((rule.name,), "")]
+        for rule in schema.TARGET.rules
+    ]
+    return _table(["target", "meaning", "field of `scenes` and `nyuv2`", "what the head gives"], rows)
+
+
+def _losses(words: Words) -> str:
+    def row(target: TargetRule, rule: ObjectiveRule) -> list[str]:
+        default = ", the default" if rule is target.losses[0] else ""
+        return [f"`{target.kind}`", f"{_objective(rule)}{default}", words.get((target.kind, rule.name), "")]
+
+    rows = [row(target, rule) for target in TARGETS.values() for rule in target.losses]
+    return _table(["target", "loss", "what it is"], rows)
+
+
+def _metrics(words: Words) -> str:
+    def row(target: TargetRule, rule: ObjectiveRule) -> list[str]:
+        default = ", a default" if rule.name in target.default_metrics else ""
+        better = "higher" if rule.higher_is_better else "lower"
+        written = words.get((target.kind, rule.name), "")
+        return [f"`{target.kind}`", f"{_objective(rule)}{default}", better, written]
+
+    rows = [row(target, rule) for target in TARGETS.values() for rule in target.metrics]
+    return _table(["target", "metric", "better", "what it is"], rows)
+
+
+# Lists ----------------------------------------------------------------------------------------------------------------
+
+
+def _reserved(_: Words) -> str:
+    def names(group: Iterable[str]) -> str:
+        return ", ".join(f"`{name}`" for name in sorted(group, key=lambda name: (name.lower(), name)))
+
+    rows = [
+        ["nothing", "words of the language", names(WORDS)],
+        ["nothing", "operators", names(STAGES)],
+        ["a layer or a task", "words of Python", names(kwlist)],
+        ["a layer or a task", "names that the generated code uses", names(GENERATED_NAMES)],
+        ["a layer or a task", "names that every PyTorch module has", names(MODULE_NAMES - GENERATED_NAMES)],
+    ]
+    return _table(["what may not have it", "kind", "names"], rows)
+
+
+def _codes(numbers: str) -> Callable[[Words], str]:
+    def table(words: Words) -> str:
+        rows = [
+            [f"`{code}`", meaning, words.get((code,), "")] for code, meaning in CODES.items() if code.startswith(f"MTL{numbers}")
+        ]
+        return _table(["code", "what is wrong", "what to do"], rows)
+
+    return table
+
+
+TABLES: Mapping[str, Callable[[Words], str]] = MappingProxyType(
+    {
+        "operators image": _operators(IMAGE),
+        "operators normalisation": _operators(NORMALISATION),
+        "operators elementwise": _operators(ELEMENTWISE),
+        "operators resizing": _operators(RESIZING),
+        "operators joining": _operators(JOINING),
+        "operators tokens": _operators(TOKENS),
+        "operator arguments": _operator_arguments,
+        **{f"block data {name}": _block(block) for name, block in schema.DATA.items()},
+        "block task": _block(schema.TASK),
+        "block train": _block(schema.TRAIN),
+        "block structure": _block(schema.STRUCTURE),
+        "decision merge": lambda _: _keys(schema.MERGE.keys),
+        "optimizers": _calls(schema.OPTIMIZERS),
+        "schedulers": _calls(schema.SCHEDULERS),
+        "balances": _calls(schema.BALANCES),
+        "augmentations": _calls(schema.AUGMENTATIONS),
+        "similarities": _calls(schema.SIMILARITIES),
+        "transfers": _calls(schema.TRANSFERS),
+        "targets": _targets,
+        "losses": _losses,
+        "metrics": _metrics,
+        "reserved": _reserved,
+        **{f"codes {number}": _codes(str(number)) for number in sorted({code[3] for code in CODES})},
+    }
+)
+"""Every table by name, as a function of the words that its last column had."""

@@ -1,0 +1,180 @@
+"""The pages for people: every example does what the page says, and every table says what the code does.
+
+A part of a `.mtl` file (an example without the line `mtl 1`) takes the place of the blocks of its kinds in a frame, the
+first complete example of its page or of the language reference. One marked `mtl error CODE ...` must be reported with
+exactly these codes. `UPDATE_EXPECTED=1 pytest tests/docs` makes the generated tables anew.
+"""
+
+from __future__ import annotations
+
+import doctest
+import os
+import re
+import shlex
+import shutil
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from mtsldsl.cli import main
+from mtsldsl.diagnostics import CODES, MtlError
+from mtsldsl.spec import loads
+from tests.docs.pages import DOCS, LANGUAGE, PAGES, README, ROOT, Example, completed, every_example, examples, frame_of
+from tests.docs.tables import MARKED, TABLES, refreshed, without_words
+
+SPECS = sorted((ROOT / "specs").glob("*.mtl"))
+MTL = every_example("mtl")
+TABLED = [page for page in PAGES if MARKED.search(page.read_text(encoding="utf-8"))]
+PYTHON = [page for page in PAGES if examples(page, "python", "pycon")]
+
+
+def problems(text: str, name: str) -> tuple[str, ...]:
+    try:
+        loads(text, name)
+    except MtlError as error:
+        return tuple(diagnostic.code for diagnostic in error.diagnostics)
+    return ()
+
+
+def frames(example: Example) -> list[str]:
+    """What a part may be a part of; in the README, which shows parts of the specs, any of these as well."""
+    own = [frame_of(example.page)]
+    return own + [path.read_text(encoding="utf-8") for path in SPECS] if example.page == README else own
+
+
+@pytest.mark.parametrize("example", [each for each in MTL if each.complete], ids=str)
+def test_a_complete_example_reads_as_the_page_says(example: Example) -> None:
+    assert problems(example.text, str(example)) == example.expected
+
+
+@pytest.mark.parametrize("example", [each for each in MTL if not each.complete], ids=str)
+def test_a_part_reads_in_its_frame_as_the_page_says(example: Example) -> None:
+    found = [problems(completed(example.text, frame), str(example)) for frame in frames(example)]
+    assert example.expected in found, found[0]
+
+
+@pytest.mark.parametrize("page", PYTHON, ids=lambda page: page.name)
+def test_the_python_of_a_page_runs_from_top_to_bottom(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(ROOT / "specs", "specs")
+    names: dict[str, Any] = {"__name__": "__main__"}
+    for example in examples(page, "python", "pycon"):
+        if example.text.lstrip().startswith(">>>"):
+            said: list[str] = []
+            test = doctest.DocTestParser().get_doctest(example.text, names, str(example), str(page), example.line)
+            runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE, verbose=False)
+            runner.run(test, out=said.append, clear_globs=False)
+            assert not said, "".join(said)
+            names.update(test.globs)
+        else:
+            exec(compile("\n" * example.line + example.text, page, "exec"), names)
+
+
+def words_of(example: Example) -> list[list[str]]:
+    """The commands of a transcript, each as words; continued lines are joined."""
+    lines = example.text.replace("\\\n", " ").splitlines()
+    if example.kind == "console":
+        lines = [line.lstrip()[2:] for line in lines if line.lstrip().startswith("$ ")]
+    return [words for line in lines if (words := shlex.split(line, comments=True))]
+
+
+def check_mtsldsl(words: list[str]) -> None:
+    """Assert that the command and its options exist, and the specs that come with the project."""
+    with click.Context(main, info_name="mtsldsl") as context:
+        if not words or words[0].startswith("-"):
+            command: click.Command | None = main
+        else:
+            command = main.get_command(context, words[0])
+            assert command is not None, f"mtsldsl has no command {words[0]}"
+        options = {name for parameter in command.params for name in parameter.opts} | {"--help", "-h"}
+    for word in words[1:]:
+        if word.startswith("-"):
+            assert word.partition("=")[0] in options, f"mtsldsl {words[0]} has no option {word}"
+        if word.startswith("specs/"):
+            assert (ROOT / word).is_file(), f"there is no {word}"
+
+
+@pytest.mark.parametrize("example", every_example("console", "sh", "bash", "shell"), ids=str)
+def test_the_commands_of_a_transcript_exist(example: Example) -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
+    commands = words_of(example)
+    assert commands, "a transcript without a command"
+    for words in commands:
+        program = Path(words[0]).name
+        if program == "mtsldsl":
+            check_mtsldsl(words[1:])
+        elif program.startswith("python") and words[1:3] == ["-m", "mtsldsl"]:
+            check_mtsldsl(words[3:])
+        elif program == "make":
+            assert set(words[1:]) <= targets
+
+
+@pytest.mark.parametrize("page", TABLED, ids=lambda page: page.name)
+def test_the_generated_tables_of_a_page_are_fresh(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    if os.environ.get("UPDATE_EXPECTED") == "1":
+        page.write_text(refreshed(text), encoding="utf-8")
+        text = page.read_text(encoding="utf-8")
+    assert text == refreshed(text)
+    assert without_words(text) == []
+
+
+def test_every_generated_table_has_its_place_and_only_one() -> None:
+    named = [match["name"] for page in PAGES for match in MARKED.finditer(page.read_text(encoding="utf-8"))]
+    assert sorted(named) == sorted(TABLES)
+
+
+def test_every_code_is_listed() -> None:
+    listed = re.findall(r"^\| `(MTL\d+)` \|", (DOCS / "diagnostics.md").read_text(encoding="utf-8"), re.M)
+    assert listed == sorted(CODES)
+
+
+def test_codes_that_a_page_names_exist() -> None:
+    named = {code for page in PAGES for code in re.findall(r"\bMTL\d{3}\b", page.read_text(encoding="utf-8"))}
+    assert named <= set(CODES)
+
+
+def anchor(heading: str) -> str:
+    """The name under which a heading can be linked to, as GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_inside_the_project_leads_somewhere(page: Path) -> None:
+    prose = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, section = target.partition("#")
+        place = (page.parent / path).resolve() if path else page
+        assert place.exists(), target
+        if section:
+            headings = re.findall(r"^#+ (.+)$", place.read_text(encoding="utf-8"), re.M)
+            assert section in map(anchor, headings), target
+
+
+def test_a_part_takes_the_place_of_the_blocks_of_its_kind() -> None:
+    frame = "mtl 1\n\nlet width = 8\n\ntrain {\n  epochs = 3\n}\n\ntask depth {\n}\n\ntask edge {\n}\n"
+    assert completed("task normal {\n}\n", frame).count("task") == 1
+    assert "epochs = 3" in completed("task normal {\n}\n", frame)
+    assert completed("let width = 16\n", frame).count("width") == 1
+
+
+def test_an_example_that_is_wrong_is_noticed() -> None:
+    frame = frame_of(LANGUAGE)
+    assert problems(completed("train {\n  epoch = 3\n}\n", frame), "wrong") == ("MTL106", "MTL104")
+
+
+def test_a_stale_table_is_noticed() -> None:
+    page = "<!-- generated: codes 1 -->\n\n| code | what is wrong | what to do |\n| --- | --- | --- |\n\n<!-- end -->\n"
+    assert refreshed(page) != page
+    assert len(without_words(refreshed(page))) == sum(code.startswith("MTL1") for code in CODES)
+
+
+def test_the_words_of_a_person_are_kept_when_a_table_is_made_anew() -> None:
+    page = "<!-- generated: codes 1 -->\n\n| `MTL101` | something old | look at the name |\n\n<!-- end -->\n"
+    assert f"| `MTL101` | {CODES['MTL101']} | look at the name |" in refreshed(page)

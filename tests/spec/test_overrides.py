@@ -1,0 +1,136 @@
+"""Settings from outside are edits of the text: what runs is what the text says."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mtsldsl.diagnostics import MtlError, Source
+from mtsldsl.spec import dumps, loads, overridden
+from mtsldsl.syntax import parse
+from tests.spec.specs import text
+
+STRUCTURE = """\
+structure mtsl {
+  phases    = [1, 2]   # early
+  threshold = 0.5
+}
+"""
+SPEC = "let width = 8  # of the first layer\n\n" + STRUCTURE
+WHOLE = text(SPEC)
+
+
+def codes(error: MtlError) -> list[str]:
+    return [diagnostic.code for diagnostic in error.diagnostics]
+
+
+def test_a_value_that_is_there_is_replaced_in_place() -> None:
+    spec = loads(WHOLE, overrides={"structure.threshold": "0.75"})
+    assert spec.structure is not None
+    assert spec.structure.threshold == 0.75
+    assert dumps(spec) == WHOLE.replace("threshold = 0.5", "threshold = 0.75")
+
+
+def test_a_key_that_is_not_there_is_added_in_line_with_the_others() -> None:
+    spec = loads(WHOLE, overrides={"structure.align": "0.3"})
+    assert "  threshold = 0.5\n  align     = 0.3\n}" in dumps(spec)
+
+
+def test_a_key_of_an_empty_block_is_added() -> None:
+    whole = WHOLE.replace("data scenes {\n  input = image(3, 32, 32)\n}", "data scenes {}")
+    spec = loads(whole, overrides={"data.input": "image(3, 32, 64)"})
+    assert spec.data.shape == (3, 32, 64)
+
+
+def test_a_task_is_reached_by_its_name() -> None:
+    spec = loads(WHOLE, overrides={"task.depth.weight": 2, "task.edge.target": "binary"})
+    assert [task.weight for task in spec.tasks] == [1.0, 2.0, 1.0, 1.0]
+
+
+def test_a_constant_and_a_layer_are_reached_by_their_names() -> None:
+    spec = loads(WHOLE, overrides={"width": "24", "backbone.stem": "conv2d(width, 3, stride=2) | batch_norm | relu"})
+    assert spec.layer("stem").body.shape == (24, 16, 16)
+
+
+def test_python_values_are_written_in_the_words_of_the_language() -> None:
+    overrides = {"structure.phases": [2, 3], "train.epochs": 7, "data.augment": ["hflip(p=1.0)"]}
+    spec = loads(WHOLE, overrides=overrides)
+    assert spec.structure is not None
+    assert (spec.structure.phases, spec.train.epochs, spec.data.augment[0].arguments["p"]) == ((2, 3), 7, 1.0)
+
+
+ARRAYS = WHOLE.replace("data scenes {", 'data arrays {\n  path = "here.npz"')
+
+
+@pytest.mark.parametrize("path", ["../data", "C:\\data", "x", "a b", 'say "so"', "", "1", "[a]", "# no"])
+def test_a_string_needs_no_quotes_where_the_key_takes_one(path: str) -> None:
+    assert loads(ARRAYS, overrides={"data.path": path}).data.options["path"] == path
+
+
+def test_a_string_in_quotes_is_taken_as_it_is() -> None:
+    spec = loads(ARRAYS, overrides={"data.path": '"../data"'})
+    assert spec.data.options["path"] == "../data"
+
+
+@pytest.mark.parametrize(
+    ("path", "nearest"),
+    [
+        ("train.epoch", "train.epochs"),
+        ("widht", "width"),
+        ("epochs", "train.epochs"),
+        ("task.dept.weight", "task.depth.weight"),
+        ("structure.alig", "structure.align"),
+    ],
+)
+def test_a_path_that_names_nothing_is_reported_with_the_nearest(path: str, nearest: str) -> None:
+    with pytest.raises(MtlError) as caught:
+        loads(WHOLE, overrides={path: "1"})
+    assert codes(caught.value) == ["MTL112"]
+    assert nearest in caught.value.diagnostics[0].remedy
+
+
+@pytest.mark.parametrize("value", ["", "1\n}\nlet x = 2", "1  # why", "1 2", "} {", "(", "a = 3", "1\nseed = 2"])
+def test_what_is_not_one_value_is_refused(value: str) -> None:
+    with pytest.raises(MtlError) as caught:
+        loads(WHOLE, overrides={"train.epochs": value})
+    assert codes(caught.value) == ["MTL201"]
+
+
+def test_every_wrong_setting_is_reported() -> None:
+    with pytest.raises(MtlError) as caught:
+        loads(WHOLE, overrides={"no": "1", "train.epochs": "(", "nor.this": "2"})
+    assert codes(caught.value) == ["MTL112", "MTL201", "MTL112"]
+
+
+def test_a_setting_is_checked_as_if_it_were_written_in_the_text() -> None:
+    with pytest.raises(MtlError) as caught:
+        loads(WHOLE, overrides={"train.epochs": "0", "structure.threshold": "2"})
+    assert codes(caught.value) == ["MTL202", "MTL202"]
+
+
+numbers = st.one_of(st.integers(1, 10**6), st.floats(1e-6, 1e6).map(lambda value: round(value, 9)))
+paths = st.dictionaries(
+    st.sampled_from(
+        ["width", "train.epochs", "train.seed", "structure.align", "structure.threshold", "task.edge.weight"]
+    ),
+    numbers,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(paths)
+def test_overriding_twice_is_overriding_once(overrides: dict[str, float]) -> None:
+    once = overridden(Source("text", WHOLE), overrides)
+    assert overridden(once, overrides).text == once.text
+    assert [comment.text for comment in parse(once).comments] == ["# of the first layer", "# early"]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(3, 50), st.floats(-1, 1), st.floats(0, 10))
+def test_a_spec_with_overrides_is_the_spec_of_its_text(epochs: int, threshold: float, weight: float) -> None:
+    overrides = {"train.epochs": epochs, "structure.threshold": threshold, "task.normal.weight": weight}
+    spec = loads(WHOLE, overrides=overrides)
+    assert loads(dumps(spec)) == spec
+    assert spec.structure is not None
+    assert (spec.train.epochs, spec.structure.threshold, spec.task("normal").weight) == (epochs, threshold, weight)
