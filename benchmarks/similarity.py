@@ -1,9 +1,9 @@
 """Similarity of tasks: all pairs at once against a straightforward pair-by-pair implementation.
 
-Prints a table of time ratios and exits with 1 where a target is missed. One thread, the process's own CPU time, both ways
-in turn, the median of the rounds' ratios. Pair by pair: both n x n Gram matrices of every ordered pair are made, their
-diagonals zeroed, and HSIC1 is taken three times, by its formula: tr(K~L~) from the product of the matrices. Where that
-takes seconds it is timed on some pairs and multiplied. The rows without a target compare with a pair-by-pair
+Prints a table of time ratios and exits with 1 where a target is missed. One thread, the process's own CPU time, both
+ways in turn, the median of the rounds' ratios. Pair by pair: both n x n Gram matrices of every ordered pair are made,
+their diagonals zeroed, and HSIC1 is taken three times, by its formula: tr(K~L~) from the product of the matrices. Where
+that takes seconds it is timed on some pairs and multiplied. The rows without a target compare with a pair-by-pair
 implementation by somebody who takes the trace without the product.
 
     python benchmarks/similarity.py [rounds]

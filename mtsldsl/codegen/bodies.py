@@ -195,7 +195,7 @@ class _Planner:
             comment = "" if shape == self.shapes[sources[0]] else shape_text(shape)
             live = {names[value] for value in names if last_use.get(value, -1) > place}
             if chain.result == self.output and place == len(chains) - 1:
-                return (*statements, *_result(text, comment, live | set(names.values())))
+                return (*statements, *_result(text, comment, {*names.values(), *self.parameters}))
             dying = [names[source] for source in sources if names[source] not in live]
             names = {value: name for value, name in names.items() if name in live}
             names[chain.result] = self._name(chain, owner, dying, live)

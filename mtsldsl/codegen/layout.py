@@ -61,7 +61,7 @@ def _broken(text: _Text, node: ast.expr, indent: str, before: str, after: str, *
     match node:
         case ast.Call(func=ast.Subscript() as head) if len(before) + len(text.of(head)) + 1 > WIDTH:
             start = text.of(head.value)
-            if statement and len(before) + len(start) + 1 > WIDTH:
+            if statement and len(before) < WIDTH < len(before) + len(start) + 1:
                 inner = indent + _INDENT
                 return f"{before}(\n{_broken(text, node, inner, inner, '')}\n{indent}){after}"
             arguments = f"{indent}]{flat[len(text.of(head)) :]}{after}"

@@ -230,7 +230,7 @@ def _needed(spec: Spec) -> set[tuple[str, str]]:
 def _copy_name(layer: str, tasks: Sequence[str]) -> str:
     """The variable of one copy among several: `enc1_segment_edge`."""
     joined = "_".join([layer, *tasks])
-    return joined if len(joined) <= 48 else f"{layer}_{tasks[0]}_and_{len(tasks) - 1}_more"
+    return joined if len(joined) <= 48 or len(tasks) == 1 else f"{layer}_{tasks[0]}_and_{len(tasks) - 1}_more"
 
 
 def _describe(spec: Spec, classes: _Classes) -> tuple[str, ...]:

@@ -244,9 +244,7 @@ def check_unused(definitions: Definitions, layers: Sequence[str], problems: Prob
 
 def unknown_stage(name: tree.Name, known: Sequence[str] | set[str], problems: Problems) -> Broken:
     """Report a stage of a pipeline that is nothing known."""
-    return problems.add(
-        "MTL107",
-        f"`{name.text}` is no operator, block or layer",
-        suggestion(name.text, sorted(known), "ones"),
-        name.span,
-    )
+    cause = f"`{name.text}` is no operator, block or layer"
+    if problems.has("MTL107", cause, name.span):
+        return BROKEN  # once is enough for a block that is used a thousand times
+    return problems.add("MTL107", cause, suggestion(name.text, sorted(known), "ones"), name.span)

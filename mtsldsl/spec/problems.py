@@ -27,17 +27,18 @@ class Problems:
 
     def add(self, code: str, cause: str, remedy: str, span: Span | None) -> Broken:
         """Report a problem; the answer stands for the value that could not be read."""
-        key = (code, cause, span.start if span else -1, span.end if span else -1)
-        self.found.setdefault(key, Diagnostic(code, cause, remedy, span))
+        self.found.setdefault(_key(code, cause, span), Diagnostic(code, cause, remedy, span))
         return BROKEN
 
-    def extend(self, error: MtlError) -> Broken:
-        """Report every problem of an error that was raised elsewhere."""
-        for diagnostic in error.diagnostics:
-            self.add(diagnostic.code, diagnostic.cause, diagnostic.remedy, diagnostic.span)
-        return BROKEN
+    def has(self, code: str, cause: str, span: Span) -> bool:
+        """Whether that is reported already, so that no remedy need be looked for."""
+        return _key(code, cause, span) in self.found
 
     def check(self) -> None:
         """Raise MtlError with every problem, in the order of their places, where there is one."""
         if self.found:
             raise MtlError(sorted(self.found.values(), key=lambda found: (found.place, found.code)))
+
+
+def _key(code: str, cause: str, span: Span | None) -> tuple[str, str, int, int]:
+    return (code, cause, span.start, span.end) if span else (code, cause, -1, -1)

@@ -12,9 +12,9 @@ from typing import Any
 import attrs
 import pytest
 import torch
-from mtsldsl.runtime.build import build_model
 from safetensors.torch import load_file
 
+from mtsldsl.runtime.build import build_model
 from mtsldsl.runtime.checkpoint import restore_checkpoint
 from mtsldsl.runtime.optimizer_state import parameter_state
 from mtsldsl.runtime.structure.mtsl import Merge, evolved, replace_network

@@ -46,6 +46,11 @@ class Example:
         """The codes that ```mtl error CODE ...``` says are reported, in order; empty for a text without a problem."""
         return self.words[1:] if self.words[:1] == ("error",) else ()
 
+    @property
+    def file(self) -> str | None:
+        """The name of the file that ```mtl name.mtl``` says the example is in, for the Python of its page."""
+        return next((word for word in self.words if word.endswith(".mtl")), None)
+
 
 def examples(page: Path, *kinds: str) -> list[Example]:
     """The fenced texts of a page of the given kinds."""

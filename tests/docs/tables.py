@@ -149,16 +149,18 @@ def _parameter(key: Key) -> str:
 
 
 def _calls(call: kinds.Call) -> Callable[[Words], str]:
-    def explained(key: Key) -> str:
-        otherwise = f" (default: {key.otherwise})" if key.otherwise else ""
-        return f"`{key.name}`: {key.summary}, {describe(key.kind)}{otherwise}"
+    """A table of the calls, and one of their arguments where they have any."""
 
     def table(_: Words) -> str:
-        rows = [
-            [_call(rule), rule.summary, "; ".join(map(explained, [*rule.keys, *([rule.rest] if rule.rest else [])]))]
-            for rule in call.rules
-        ]
-        return _table(["written", "meaning", "arguments"], [[*row[:2], row[2] or "none"] for row in rows])
+        users: dict[tuple[str, str, str, str], list[str]] = {}
+        for rule in call.rules:
+            for key in (*rule.keys, *([rule.rest] if rule.rest else [])):
+                row = (f"`{key.name}`", key.summary, describe(key.kind), key.otherwise or _default(key))
+                users.setdefault(row, []).append(f"`{rule.name}`")
+        calls = _table(["written", "meaning"], [[_call(rule), rule.summary] for rule in call.rules])
+        rows = [[row[0], ", ".join(names), *row[1:]] for row, names in users.items()]
+        arguments = _table(["argument", "of", "meaning", "value", "default"], rows)
+        return f"{calls}\n\n{arguments}" if rows else calls
 
     return table
 
@@ -208,13 +210,13 @@ def _reserved(_: Words) -> str:
         return ", ".join(f"`{name}`" for name in sorted(group, key=lambda name: (name.lower(), name)))
 
     rows = [
-        ["nothing", "words of the language", names(WORDS)],
-        ["nothing", "operators", names(STAGES)],
-        ["a layer or a task", "words of Python", names(kwlist)],
-        ["a layer or a task", "names that the generated code uses", names(GENERATED_NAMES)],
-        ["a layer or a task", "names that every PyTorch module has", names(MODULE_NAMES - GENERATED_NAMES)],
+        ["words of the language", "everything", names(WORDS)],
+        ["operators", "everything", names(STAGES)],
+        ["words of Python", "layers, tasks and the input", names(kwlist)],
+        ["names that the generated code uses", "layers, tasks and the input", names(GENERATED_NAMES)],
+        ["names of every PyTorch module", "layers, tasks and the input", names(MODULE_NAMES - GENERATED_NAMES)],
     ]
-    return _table(["what may not have it", "kind", "names"], rows)
+    return _table(["kind", "closed to", "names"], rows)
 
 
 def _codes(numbers: str) -> Callable[[Words], str]:

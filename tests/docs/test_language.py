@@ -12,6 +12,7 @@ import os
 import re
 import shlex
 import shutil
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import pytest
 
 from mtsldsl.cli import main
 from mtsldsl.diagnostics import CODES, MtlError
-from mtsldsl.spec import loads
+from mtsldsl.spec import load, loads
 from tests.docs.pages import DOCS, LANGUAGE, PAGES, README, ROOT, Example, completed, every_example, examples, frame_of
 from tests.docs.tables import MARKED, TABLES, refreshed, without_words
 
@@ -61,6 +62,9 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.copytree(ROOT / "specs", "specs")
+    for example in examples(page, "mtl"):
+        if example.file:
+            Path(example.file).write_text(example.text, encoding="utf-8")
     names: dict[str, Any] = {"__name__": "__main__"}
     for example in examples(page, "python", "pycon"):
         if example.text.lstrip().startswith(">>>"):
@@ -74,6 +78,21 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(
             exec(compile("\n" * example.line + example.text, page, "exec"), names)
 
 
+def plain(report: str) -> str:
+    """A report without what depends on the place of an example: the file's name and numbers of lines."""
+    report = re.sub(r"^\S+?:\d+:(\d+:)", r"<file>:<line>:\1", report.strip(), flags=re.M)
+    return re.sub(r"^ *\d* \|", " |", report, flags=re.M)
+
+
+@pytest.mark.parametrize("example", [each for each in every_example("text") if " error MTL" in each.text], ids=str)
+def test_a_report_that_a_page_shows_is_that_of_the_example_before_it(example: Example) -> None:
+    before = [each for each in examples(example.page, "mtl") if each.expected and each.line < example.line]
+    text = before[-1].text if before[-1].complete else completed(before[-1].text, frame_of(example.page))
+    with pytest.raises(MtlError) as caught:
+        loads(text, "x.mtl")
+    assert plain(example.text) == plain(str(caught.value))
+
+
 def words_of(example: Example) -> list[list[str]]:
     """The commands of a transcript, each as words; continued lines are joined."""
     lines = example.text.replace("\\\n", " ").splitlines()
@@ -83,7 +102,7 @@ def words_of(example: Example) -> list[list[str]]:
 
 
 def check_mtsldsl(words: list[str]) -> None:
-    """Assert that the command and its options exist, and the specs that come with the project."""
+    """Assert that the command and its options exist, and that its specs read without a problem as it sets them."""
     with click.Context(main, info_name="mtsldsl") as context:
         if not words or words[0].startswith("-"):
             command: click.Command | None = main
@@ -95,7 +114,7 @@ def check_mtsldsl(words: list[str]) -> None:
         if word.startswith("-"):
             assert word.partition("=")[0] in options, f"mtsldsl {words[0]} has no option {word}"
         if word.startswith("specs/"):
-            assert (ROOT / word).is_file(), f"there is no {word}"
+            load(ROOT / word, dict(pair.split("=", 1) for option, pair in pairwise(words) if option == "--set"))
 
 
 @pytest.mark.parametrize("example", every_example("console", "sh", "bash", "shell"), ids=str)

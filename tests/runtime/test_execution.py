@@ -70,9 +70,10 @@ def test_evaluating_restores_every_mode_also_after_an_error() -> None:
     model = make_model(SPEC)
     frozen = model.get_submodule("a.x+y+z")
     frozen.eval()
-    with pytest.raises(RuntimeError), evaluating(model):
+    with evaluating(model):
         assert not any(part.training for part in model.modules())
         assert not torch.is_grad_enabled()
+    with pytest.raises(RuntimeError), evaluating(model):
         raise RuntimeError
     assert torch.is_grad_enabled()
     assert model.training

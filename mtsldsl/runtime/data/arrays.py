@@ -57,17 +57,13 @@ def arrays(
 
 
 def _opened(path: Path) -> np.lib.npyio.NpzFile:
-    try:
-        file = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise _no_archive(path) from error
-    if not isinstance(file, np.lib.npyio.NpzFile):
-        raise _no_archive(path)
+    # numpy leaves the file open where it finds it to be no archive
+    if not zipfile.is_zipfile(path):
+        raise MtlError.of(
+            "MTL602", f"`{path}` is no whole .npz file", "write it with numpy.savez(path, image=..., ...)"
+        )
+    file: np.lib.npyio.NpzFile = np.load(path, allow_pickle=False)
     return file
-
-
-def _no_archive(path: Path) -> MtlError:
-    return MtlError.of("MTL602", f"`{path}` is no .npz file", "write it with numpy.savez(path, image=..., ...)")
 
 
 def _read(path: Path, file: np.lib.npyio.NpzFile, prefix: str, expected: Mapping[str, Expected]) -> dict[str, Tensor]:
@@ -79,8 +75,8 @@ def _read(path: Path, file: np.lib.npyio.NpzFile, prefix: str, expected: Mapping
     found = {}
     for name in expected:
         try:
-            found[name] = file[prefix + name]
-        except ValueError as error:
+            found[name] = np.asarray(file[prefix + name])
+        except (ValueError, zipfile.BadZipFile) as error:
             cause = f"`{prefix}{name}` of `{path}` is no array of numbers"
             raise MtlError.of("MTL602", cause, "save arrays of numbers, not of objects") from error
     lengths = {name: len(array) if array.ndim else 0 for name, array in found.items()}

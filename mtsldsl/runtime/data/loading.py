@@ -39,7 +39,7 @@ def load_data(spec: Spec) -> Splits:
     except MtlError as error:
         # what reads files knows nothing of specs: the place is added here, once
         raise MtlError(attrs.evolve(found, span=found.span or spec.data.span) for found in error.diagnostics) from error
-    for name, samples in splits.items():
+    for name, samples in splits.named():
         least = spec.data.batch if name == "train" else 1
         if len(samples) < least:
             cause = f"there are {len(samples)} {name} samples, fewer than {'a batch' if least > 1 else 'one'}"

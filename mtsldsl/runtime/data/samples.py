@@ -41,7 +41,7 @@ class Splits:
     validation: Samples
     test: Samples
 
-    def items(self) -> tuple[tuple[str, Samples], ...]:
+    def named(self) -> tuple[tuple[str, Samples], ...]:
         """The three with their names."""
         return ("train", self.train), ("validation", self.validation), ("test", self.test)
 
@@ -56,7 +56,7 @@ def describe(splits: Splits) -> dict[str, dict[str, object]]:
             "samples": len(samples),
             "valid": {field: round(valid_share(samples, field), 4) for field in samples.fields},
         }
-        for name, samples in splits.items()
+        for name, samples in splits.named()
     }
 
 

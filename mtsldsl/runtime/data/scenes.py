@@ -162,7 +162,8 @@ def _sphere(rays: Floats, low: Floats, high: Floats, shape: Floats, index: int) 
     lifted = np.where(shape[:, 1] < 0.3, shape[:, 2], 0).astype(np.float32)
     centre = _standing(low, high, shape[:, 3:5], radius, radius + lifted)
     depth = upon_sphere(rays, centre, radius)
-    normal = (rays * np.where(np.isfinite(depth), depth, 1)[..., None] - centre[:, None, :]) / radius[:, None, None]
+    normal = rays * np.where(np.isfinite(depth), depth, 1)[..., None] - centre[:, None, :]
+    normal = normal / np.linalg.norm(normal, axis=-1, keepdims=True)
     place = np.stack([np.arctan2(normal[..., 2], normal[..., 0]), normal[..., 1] * 1.5], axis=-1)
     place = place * radius[:, None, None]
     number = np.zeros(depth.shape, dtype=np.int64)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 
 from mtsldsl.diagnostics import Source
@@ -97,9 +95,3 @@ def compact_samples(count: int, height: int = 6, width: int = 8) -> Samples:
         },
         {name: LAYOUT[name] for name in ("image", "label", "depth", "normal", "edge", "kind")},
     )
-
-
-def written(path: Path, text: str = "") -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    return path

@@ -1,0 +1,411 @@
+"""Time of a training step: ours against PyTorch written by hand, and against a plain loop over single-task networks.
+
+    python benchmarks/step.py [--rounds N]
+
+Five tasks on rendered-room-sized images (64x64, batch 8), an encoder-decoder of 16 channels. One thread, the process's
+own CPU time, all ways in turn, the median of the rounds' ratios. Three comparisons, all from the same weights, their
+first losses equal to 1e-5:
+
+- separate: the generated model in the loop of a generated train.py, against an equal model and step written by hand
+  (channels_last, fused Adam, masked losses); at most 1.05 of its time.
+- shared: the same after merges, where the copies of a layer serve different sets of tasks; at most 1.05.
+- plain: the generated model against what is written first: a loop over five networks in PyTorch's default layout, the
+  sum of their losses, one backward, default Adam; at most 0.85.
+
+Prints a table and exits with 1 where a target is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar, TypeAlias
+
+import attrs
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import mtsldsl
+from mtsldsl.runtime.display import QuietDisplay
+from mtsldsl.runtime.evaluation import autocast
+from mtsldsl.runtime.session import EpochLosses
+from mtsldsl.runtime.training import NamedParameters, Training
+from mtsldsl.spec import Spec
+
+Batch: TypeAlias = Mapping[str, Tensor]
+Step: TypeAlias = Callable[[], dict[str, Tensor]]
+"""Makes one training step and gives the loss of every task before it."""
+
+TASKS = {"segment": 5, "depth": 1, "normal": 3, "edge": 1, "repeat": 3}
+"""The channels of every task's output."""
+
+LAYERS = ("stem", "enc1", "enc2", "enc3", "dec2", "dec1", "heads")
+
+CPU = torch.device("cpu")
+
+SPEC = """\
+mtl 1
+
+let width = 16
+
+data scenes {
+  input = image(3, 64, 64)
+  batch = 8
+}
+
+task segment {
+  target = classes(5, ignore=255)
+  head   = conv2d(5, 1) | resize_as(image)
+}
+
+task depth {
+  target = values(1)
+  head   = conv2d(1, 1) | resize_as(image)
+  loss   = l1
+}
+
+task normal {
+  target = unit_vectors(3)
+  head   = conv2d(3, 1) | resize_as(image)
+  loss   = cosine
+}
+
+task edge {
+  target = binary(1)
+  head   = conv2d(1, 1) | resize_as(image)
+  loss   = balanced_bce
+}
+
+task repeat {
+  target = reconstruct
+  head   = conv2d(3, 1) | resize_as(image)
+  loss   = mse
+}
+
+block basic(channels, stride=1) =
+    residual(conv2d(channels, 3, stride=stride) | batch_norm | relu | conv2d(channels, 3) | batch_norm) | relu
+
+block up(channels, skip) =
+    resize_as(skip) | concat(skip) | conv2d(channels, 3) | batch_norm | relu
+
+backbone {
+  stem = conv2d(width, 3, stride=2) | batch_norm | relu
+  enc1 = basic(width)
+  enc2 = basic(width * 2, stride=2)
+  enc3 = basic(width * 4, stride=2)
+  dec2 = up(width * 2, skip=enc2)
+  dec1 = up(width, skip=enc1)
+}
+
+train {
+  epochs    = 1
+  optimizer = adam(lr=1e-3)
+}
+"""
+
+SHARING = """
+sharing {
+  stem..enc1 = all
+  enc2..enc3 = segment + edge, depth + normal, repeat
+  dec2       = segment, depth + normal, edge, repeat
+  dec1       = each
+}
+"""
+
+
+class Basic(nn.Module):
+    """A residual block."""
+
+    def __init__(self, inputs: int, channels: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, channels, 3, stride, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(channels)
+        self.shortcut = nn.Sequential()
+        if stride != 1 or inputs != channels:
+            self.shortcut = nn.Sequential(nn.Conv2d(inputs, channels, 1, stride, bias=False), nn.BatchNorm2d(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.norm1(self.conv1(x)))
+        return F.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
+
+
+class Up(nn.Module):
+    """Takes the size of a skip, joins it, and convolves."""
+
+    def __init__(self, inputs: int, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, channels, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        x = F.interpolate(x, size=skip.shape[-2:], mode="bilinear", align_corners=False)
+        return F.relu(self.norm(self.conv(torch.cat([x, skip], dim=1))))
+
+
+def make_stem(width: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(3, width, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
+
+
+class Network(nn.Module):
+    """One task's network."""
+
+    def __init__(self, width: int, channels: int) -> None:
+        super().__init__()
+        self.stem = make_stem(width)
+        self.enc1 = Basic(width, width)
+        self.enc2 = Basic(width, 2 * width, stride=2)
+        self.enc3 = Basic(2 * width, 4 * width, stride=2)
+        self.dec2 = Up(6 * width, 2 * width)
+        self.dec1 = Up(3 * width, width)
+        self.heads = nn.Conv2d(width, channels, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        enc1 = self.enc1(self.stem(image))
+        enc2 = self.enc2(enc1)
+        x = self.dec1(self.dec2(self.enc3(enc2), enc2), enc1)
+        return F.interpolate(self.heads(x), size=image.shape[-2:], mode="bilinear", align_corners=False)
+
+
+class Separate(nn.Module):
+    """A network for each task."""
+
+    places: ClassVar = {layer: f"networks.{{}}.{layer}" for layer in LAYERS}
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.networks = nn.ModuleDict({task: Network(width, channels) for task, channels in TASKS.items()})
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        return {task: network(image) for task, network in self.networks.items()}
+
+
+class Encoder(nn.Module):
+    """The deeper half of the encoder."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.enc2 = Basic(width, 2 * width, stride=2)
+        self.enc3 = Basic(2 * width, 4 * width, stride=2)
+
+    def forward(self, enc1: Tensor) -> tuple[Tensor, Tensor]:
+        enc2 = self.enc2(enc1)
+        return enc2, self.enc3(enc2)
+
+
+class Shared(nn.Module):
+    """The network of SHARING."""
+
+    places: ClassVar = {
+        "stem": "stem",
+        "enc1": "enc1",
+        "enc2": "encoders.{}.enc2",
+        "enc3": "encoders.{}.enc3",
+        "dec2": "dec2.{}",
+        "dec1": "dec1.{}",
+        "heads": "heads.{}",
+    }
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.stem = make_stem(width)
+        self.enc1 = Basic(width, width)
+        self.encoders = nn.ModuleDict({name: Encoder(width) for name in ("edge+segment", "depth+normal", "repeat")})
+        self.dec2 = nn.ModuleDict(
+            {name: Up(6 * width, 2 * width) for name in ("segment", "depth+normal", "edge", "repeat")}
+        )
+        self.dec1 = nn.ModuleDict({task: Up(3 * width, width) for task in TASKS})
+        self.heads = nn.ModuleDict({task: nn.Conv2d(width, channels, 1) for task, channels in TASKS.items()})
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        enc1 = self.enc1(self.stem(image))
+        lines2, lines3 = self.encoders["edge+segment"](enc1)
+        solid2, solid3 = self.encoders["depth+normal"](enc1)
+        plain2, plain3 = self.encoders["repeat"](enc1)
+        solid = self.dec2["depth+normal"](solid3, solid2)
+        decoded = {
+            "segment": self.dec2["segment"](lines3, lines2),
+            "depth": solid,
+            "normal": solid,
+            "edge": self.dec2["edge"](lines3, lines2),
+            "repeat": self.dec2["repeat"](plain3, plain2),
+        }
+        outputs = {}
+        for task, x in decoded.items():
+            x = self.heads[task](self.dec1[task](x, enc1))
+            outputs[task] = F.interpolate(x, size=image.shape[-2:], mode="bilinear", align_corners=False)
+        return outputs
+
+
+def losses_by_hand(outputs: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+    """The losses of SPEC: pixels without a label, a depth or a normal do not count."""
+    measured = batch["depth"] > 0
+    depth = ((outputs["depth"] - batch["depth"]).abs() * measured).sum() / measured.sum().clamp(min=1)
+    known = batch["normal"].any(dim=1)
+    cosine = F.cosine_similarity(outputs["normal"], batch["normal"], dim=1)
+    normal = ((1 - cosine) * known).sum() / known.sum().clamp(min=1)
+    weight = 0.05 + 0.9 * batch["edge"]
+    return {
+        "segment": F.cross_entropy(outputs["segment"], batch["label"], ignore_index=255),
+        "depth": depth,
+        "normal": normal,
+        "edge": F.binary_cross_entropy_with_logits(outputs["edge"], batch["edge"], weight),
+        "repeat": F.mse_loss(outputs["repeat"], batch["image"]),
+    }
+
+
+def step_by_hand(model: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch) -> Step:
+    """The step that an engineer writes, who wants to see the mean losses of the epoch."""
+    model.train()
+    sums = torch.zeros(len(TASKS))
+
+    def step() -> dict[str, Tensor]:
+        losses = losses_by_hand(model(batch["image"]), batch)
+        terms = torch.stack(list(losses.values()))
+        optimizer.zero_grad()
+        terms.sum().backward()
+        optimizer.step()
+        sums.add_(terms.detach())
+        return losses
+
+    return step
+
+
+def step_of_ours(spec: Spec, batch: Batch) -> tuple[Training, Step]:
+    """What the loop of a generated train.py does, line by line."""
+
+    def make_optimizer(parameters: NamedParameters) -> torch.optim.Optimizer:
+        return torch.optim.Adam(parameters, lr=0.001, fused=True)
+
+    training = Training.start(spec, make_optimizer, lambda _: None, CPU)
+    training.model.train()
+    epoch = EpochLosses(QuietDisplay())
+
+    def step() -> dict[str, Tensor]:
+        with autocast(training.spec, CPU):
+            outputs = training.model(batch["image"])
+        losses = training.losses(outputs, batch)
+        training.step(losses, None)
+        epoch.add(losses, None)
+        return losses
+
+    return training, step
+
+
+def load_weights(by_hand: Separate | Shared, ours: nn.Module) -> None:
+    """Give the model written by hand the weights and buffers of ours; every copy of a layer has its own place."""
+    assert sum(map(torch.numel, by_hand.parameters())) == sum(map(torch.numel, ours.parameters()))
+    for layer, place in by_hand.places.items():
+        for name, component in ours.get_submodule(layer).named_children():
+            target = by_hand.get_submodule(place.format(name))
+            target.load_state_dict(dict(zip(target.state_dict(), component.state_dict().values(), strict=True)))
+
+
+def make_batch(size: int, images: int) -> dict[str, Tensor]:
+    """Random images and targets as `mtsldsl.runtime.data.batches` gives them, some pixels without a target."""
+    torch.manual_seed(0)
+    known = torch.rand(images, 1, size, size) > 0.1
+    return {
+        "image": torch.rand(images, 3, size, size).contiguous(memory_format=torch.channels_last),
+        "label": torch.where(known[:, 0], torch.randint(5, (images, size, size)), 255),
+        "depth": torch.rand(images, 1, size, size).add(1.0) * known,
+        "normal": F.normalize(torch.randn(images, 3, size, size), dim=1) * known,
+        "edge": (torch.rand(images, 1, size, size) < 0.1).float(),
+    }
+
+
+def make_steps(width: int = 16, size: int = 64, images: int = 8) -> dict[str, Step]:
+    """The five ways to make a step, by name, all from the same weights and on the same batch."""
+    batch = make_batch(size, images)
+    in_default_layout = {name: tensor.contiguous() for name, tensor in batch.items()}
+    steps = {}
+    for name, sharing, model in (("separate", "", Separate(width)), ("shared", SHARING, Shared(width))):
+        overrides = {"width": width, "data.input": f"image(3, {size}, {size})", "data.batch": images}
+        training, steps[f"{name}, ours"] = step_of_ours(mtsldsl.loads(SPEC + sharing, overrides=overrides), batch)
+        load_weights(model, training.model)
+        if name == "separate":
+            plain = copy.deepcopy(model)
+            steps["plain loop"] = step_by_hand(plain, torch.optim.Adam(plain.parameters(), lr=1e-3), in_default_layout)
+        model = model.to(memory_format=torch.channels_last)
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
+        steps[f"{name}, by hand"] = step_by_hand(model, optimizer, batch)
+    return steps
+
+
+@attrs.frozen
+class Comparison:
+    """Two ways to make a step, and at most what part of the other's time ours may take."""
+
+    name: str
+    ours: str
+    other: str
+    target: float
+
+
+COMPARISONS = (
+    Comparison("before merges, against an equal one by hand", "separate, ours", "separate, by hand", 1.05),
+    Comparison("after merges, against an equal one by hand", "shared, ours", "shared, by hand", 1.05),
+    Comparison("against a plain loop", "separate, ours", "plain loop", 0.85),
+)
+
+
+def require_equal_losses(steps: Mapping[str, Step], tolerance: float = 1e-5) -> None:
+    """Make one step of every way; AssertionError where two that are compared had other losses."""
+    losses = {
+        way: torch.stack([found[task] for task in TASKS]).detach() for way, step in steps.items() for found in [step()]
+    }
+    for comparison in COMPARISONS:
+        torch.testing.assert_close(losses[comparison.ours], losses[comparison.other], rtol=0, atol=tolerance)
+
+
+def measure(steps: Mapping[str, Step], rounds: int, repeats: int = 3) -> dict[str, list[float]]:
+    """The CPU time of a step in seconds, of every way in every round; each round begins with another way."""
+    times: dict[str, list[float]] = {way: [] for way in steps}
+    order = list(steps)
+    for number in range(rounds):
+        first = number % len(order)
+        for way in order[first:] + order[:first]:
+            start = time.process_time()
+            for _ in range(repeats):
+                steps[way]()
+            times[way].append((time.process_time() - start) / repeats)
+    return times
+
+
+def report(times: Mapping[str, Sequence[float]]) -> int:
+    """Print the table; 1 where a target is missed, else 0."""
+    print(f"{'training step':<44} {'ours ms':>8} {'other ms':>9} {'ratio':>6} {'quartiles':>12} {'target':>7}")
+    missed = 0
+    for comparison in COMPARISONS:
+        ours, other = times[comparison.ours], times[comparison.other]
+        ratios = [a / b for a, b in zip(ours, other, strict=True)]
+        ratio = statistics.median(ratios)
+        low, _, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
+        late = ratio > comparison.target
+        missed += late
+        print(
+            f"{comparison.name:<44} {1e3 * statistics.median(ours):8.1f} {1e3 * statistics.median(other):9.1f} "
+            f"{ratio:6.3f}  {low:.3f}-{high:.3f} {comparison.target:7.2f}{'  missed' if late else ''}"
+        )
+    return 1 if missed else 0
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(description="Time of a training step, ours against others.")
+    parser.add_argument("--rounds", type=int, default=21, help="how often every way has its turn (default: 21)")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    steps = make_steps()
+    require_equal_losses(steps)
+    measure(steps, 1)  # first steps pay for the optimizer's state and for memory
+    return report(measure(steps, options.rounds))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,115 @@
+"""Generated files on the disk: a person's own file is never lost, and what is up to date is left alone."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mtsldsl.codegen import compile_spec
+from mtsldsl.codegen.files import compare, last_compiled, write_files
+from mtsldsl.diagnostics import MtlError
+from tests.codegen.examples import example
+
+
+@pytest.fixture(scope="module")
+def files() -> dict[str, str]:
+    return compile_spec(example("tokens"))
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_bytes().decode() for path in folder.iterdir()}
+
+
+def test_what_is_written_is_what_was_compiled(files: dict[str, str], tmp_path: Path) -> None:
+    assert write_files(files, tmp_path / "a" / "b") == tuple(sorted(files))
+    assert contents(tmp_path / "a" / "b") == files
+
+
+def test_a_second_time_nothing_is_written(files: dict[str, str], tmp_path: Path) -> None:
+    write_files(files, tmp_path)
+    os.utime(tmp_path / "model.py", (1, 1))
+    assert write_files(files, tmp_path) == ()
+    assert (tmp_path / "model.py").stat().st_mtime == 1
+
+
+def test_only_what_changed_is_written(files: dict[str, str], tmp_path: Path) -> None:
+    write_files(files, tmp_path)
+    (tmp_path / "train.py").write_text(files["train.py"] + "# more\n", encoding="utf-8")
+    assert write_files(files, tmp_path) == ("train.py",)
+
+
+def test_a_file_without_the_header_is_kept_and_nothing_is_written(files: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("# my own\n", encoding="utf-8")
+    (tmp_path / "manifest.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(MtlError) as raised:
+        write_files(files, tmp_path)
+    assert [found.code for found in raised.value.diagnostics] == ["MTL701", "MTL701"]
+    assert all(str(tmp_path) in found.cause for found in raised.value.diagnostics)
+    assert contents(tmp_path) == {"train.py": "# my own\n", "manifest.json": "{}"}
+
+
+def test_what_an_older_generator_wrote_is_removed(files: dict[str, str], tmp_path: Path) -> None:
+    old = {**files, "old.py": files["model.py"]}
+    old["manifest.json"] = files["manifest.json"].replace('"model.py"', '"old.py": "", "../outside.py": "", "model.py"')
+    folder = tmp_path / "net"
+    write_files(old, folder)
+    (tmp_path / "outside.py").write_text(files["model.py"], encoding="utf-8")
+    assert "old.py" in compare(files, folder)
+    assert write_files(files, folder) == ("manifest.json", "old.py")
+    assert contents(folder) == files
+    assert (tmp_path / "outside.py").exists()
+
+
+def test_a_listed_file_that_a_person_replaced_is_kept(files: dict[str, str], tmp_path: Path) -> None:
+    old = {**files, "old.py": files["model.py"]}
+    old["manifest.json"] = files["manifest.json"].replace('"model.py"', '"old.py": "", "model.py"')
+    write_files(old, tmp_path)
+    (tmp_path / "old.py").write_text("# my own now\n", encoding="utf-8")
+    write_files(files, tmp_path)
+    assert (tmp_path / "old.py").read_text(encoding="utf-8") == "# my own now\n"
+
+
+def test_the_comparison_is_empty_where_all_is_up_to_date(files: dict[str, str], tmp_path: Path) -> None:
+    write_files(files, tmp_path)
+    assert compare(files, tmp_path) == ""
+
+
+def test_the_comparison_shows_what_compiling_would_change(files: dict[str, str], tmp_path: Path) -> None:
+    write_files(files, tmp_path)
+    (tmp_path / "train.py").write_text(files["train.py"].replace("EPOCHS = 2", "EPOCHS = 3"), encoding="utf-8")
+    lines = compare(files, tmp_path).splitlines()
+    assert lines[0] == f"--- {(tmp_path / 'train.py').as_posix()} (now)"
+    assert "-EPOCHS = 3" in lines
+    assert "+EPOCHS = 2" in lines
+
+
+def test_a_folder_in_place_of_a_file_is_said(files: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "model.py").mkdir()
+    with pytest.raises(MtlError) as raised:
+        write_files(files, tmp_path)
+    assert raised.value.diagnostics[0].code == "MTL703"
+
+
+def test_a_file_in_place_of_the_folder_is_said(files: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "net").write_text("", encoding="utf-8")
+    with pytest.raises(MtlError) as raised:
+        write_files(files, tmp_path / "net")
+    assert raised.value.diagnostics[0].code == "MTL703"
+
+
+def test_the_spec_last_compiled_is_found_even_where_nothing_changed(tmp_path: Path) -> None:
+    (tmp_path / "specs").mkdir()
+    for name in ("tokens", "skips"):
+        (tmp_path / "specs" / f"{name}.mtl").write_text("mtl 1\n", encoding="utf-8")
+        write_files(compile_spec(example(name)), tmp_path / "generated" / name)
+    for name, other in (("tokens", "skips"), ("skips", "tokens")):
+        write_files(compile_spec(example(name)), tmp_path / "generated" / name)
+        os.utime(tmp_path / "generated" / other / "manifest.json", (1, 1))
+        assert last_compiled(tmp_path / "generated") == tmp_path / "specs" / f"{name}.mtl"
+
+
+def test_without_a_spec_none_was_compiled_last(files: dict[str, str], tmp_path: Path) -> None:
+    write_files(files, tmp_path / "generated" / "tokens")
+    assert last_compiled(tmp_path / "generated") is None
