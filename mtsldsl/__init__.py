@@ -31,7 +31,7 @@ _HOMES = {
 
 
 def build_model(spec: Spec) -> nn.Module:
-    """The network of `spec` with its initial weights; its forward takes an image `(n, c, h, w)` and gives `{task: output}`.
+    """The network of `spec` with its initial weights; its forward maps an image `(n, c, h, w)` to `{task: output}`.
 
     Imports torch.
     """

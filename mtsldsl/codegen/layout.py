@@ -9,13 +9,15 @@ _INDENT = "    "
 
 
 def lay_out(text: str) -> str:
-    """The text with every assignment and `return` of more than 120 columns broken at its brackets."""
+    """The text with every assignment, `return` and `def` of more than 120 columns broken at its brackets."""
     return "\n".join(_statement(line) if len(line) > WIDTH else line for line in text.split("\n"))
 
 
 def _statement(line: str) -> str:
     code = line.lstrip()
     indent = line[: len(line) - len(code)]
+    if code.startswith("def ") and code.endswith(":"):
+        return _definition(code, indent)
     returns = code.startswith("return ")
     try:
         node = ast.parse(code.removeprefix("return ")).body[0]
@@ -35,6 +37,16 @@ def _statement(line: str) -> str:
     comment = text.after(value).strip()
     above = f"{indent}{comment}\n" if comment else ""
     return above + _broken(text, value, indent, indent + before, "", statement=True)
+
+
+def _definition(code: str, indent: str) -> str:
+    """The first line of a function, its parameters in a line of their own, or each in one."""
+    opening, _, rest = code.partition("(")
+    parameters, _, result = rest.rpartition(")")
+    inner = indent + _INDENT
+    if len(inner + parameters) > WIDTH:
+        parameters = f",\n{inner}".join(parameters.split(", ")) + ","
+    return f"{indent}{opening}(\n{inner}{parameters}\n{indent}){result}"
 
 
 class _Text:

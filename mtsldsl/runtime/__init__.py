@@ -1,1 +1,1 @@
-"""What computes: data, losses and metrics, the training loop, structural phases, checkpoints. The only room with torch."""
+"""What computes: data, losses, metrics, the training loop, structural phases, checkpoints. The only room with torch."""

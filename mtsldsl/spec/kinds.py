@@ -39,14 +39,6 @@ class Real:
 
 
 @attrs.frozen
-class Scale:
-    """A whole number, or a fraction: the number keeps the type it is written with."""
-
-    minimum: float | None = None
-    maximum: float | None = None
-
-
-@attrs.frozen
 class Flag:
     """`true` or `false`."""
 
@@ -125,7 +117,7 @@ class Tasks:
 
 
 Kind: TypeAlias = (
-    Integer | Real | Scale | Flag | Text | Identifier | Choice | Many | OneOrMany | Maybe | Input | Call | Pipe | Tasks
+    Integer | Real | Flag | Text | Identifier | Choice | Many | OneOrMany | Maybe | Input | Call | Pipe | Tasks
 )
 
 
@@ -150,7 +142,7 @@ class CallRule:
     rest: Key | None = None
 
 
-def _bounds(kind: Integer | Real | Scale) -> str:
+def _bounds(kind: Integer | Real) -> str:
     open_minimum = isinstance(kind, Real) and kind.open_minimum
     open_maximum = isinstance(kind, Real) and kind.open_maximum
     parts = []
@@ -166,7 +158,7 @@ def describe(kind: Kind) -> str:
     match kind:
         case Integer():
             return f"a whole number{_bounds(kind)}"
-        case Real() | Scale():
+        case Real():
             return f"a number{_bounds(kind)}"
         case Flag():
             return "`true` or `false`"

@@ -26,7 +26,7 @@ def convert(kind: Kind, bound: Bound, subject: str, problems: Problems) -> Any:
     if isinstance(found, Broken):
         return BROKEN
     match kind, found.value:
-        case kinds.Integer() | kinds.Real() | kinds.Scale(), tree.Number(value):
+        case kinds.Integer() | kinds.Real(), tree.Number(value):
             return _number(kind, value, found, subject, problems)
         case kinds.Flag(), tree.Boolean(value):
             return value
@@ -68,7 +68,7 @@ def _wrong_type(kind: Kind, found: Bound, subject: str, problems: Problems) -> B
 
 
 def _number(
-    kind: kinds.Integer | kinds.Real | kinds.Scale, value: int | float, found: Bound, subject: str, problems: Problems
+    kind: kinds.Integer | kinds.Real, value: int | float, found: Bound, subject: str, problems: Problems
 ) -> Any:
     if isinstance(kind, kinds.Integer) and not isinstance(value, int):
         return _wrong_type(kind, found, subject, problems)

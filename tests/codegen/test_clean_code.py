@@ -67,10 +67,15 @@ statements = st.builds("    {} = {}".format, words, values)
 results = st.builds("    return {{{}}}".format, joined(st.builds('"{}": {}'.format, words, copies), 4))
 
 
-@given(st.lists(statements, min_size=20, max_size=20), results)
-@settings(max_examples=20, deadline=None)
-def test_long_statements_are_broken_where_the_formatter_breaks_them(lines: list[str], last: str) -> None:
-    laid_out = lay_out("\n".join(["def forward():", *lines, last, ""]))
+functions = st.builds("    def forward(self, {}) -> Tensor:".format, joined(words.map("{}: Tensor".format), 6))
+
+
+@given(st.lists(statements, min_size=20, max_size=20), results, functions)
+@settings(max_examples=300, deadline=None)
+def test_long_statements_are_broken_where_the_formatter_breaks_them(lines: list[str], last: str, function: str) -> None:
+    laid_out = lay_out(
+        "\n".join(["def forward():", *lines, last, "", "", "class Layer:", function, "        return x", ""])
+    )
     formatted = ruff(["format", "--no-cache"], laid_out, "x/model.py")
     assert formatted.stdout == laid_out, formatted.stderr
 

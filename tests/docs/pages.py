@@ -17,7 +17,9 @@ README = ROOT / "README.md"
 LANGUAGE = DOCS / "language.md"
 PAGES = tuple(path for path in (README, *sorted(DOCS.glob("*.md"))) if path.is_file())
 
-_FENCE = re.compile(r"^(?P<indent> *)(?P<fence>`{3,})(?P<info>[^`\n]*)\n(?P<text>.*?)^(?P=indent)(?P=fence) *$", re.M | re.S)
+_FENCE = re.compile(
+    r"^(?P<indent> *)(?P<fence>`{3,})(?P<info>[^`\n]*)\n(?P<text>.*?)^(?P=indent)(?P=fence) *$", re.M | re.S
+)
 _COMPLETE = re.compile(r"(\s*#[^\n]*\n|\s*\n)*mtl 1\b")
 _SECTION = re.compile(r"^([a-z]\w*)(?:[ \t]+\w+)*[ \t]*\{", re.M)
 _DEFINITION = re.compile(r"^(?:let|block)[ \t]+(\w+)", re.M)

@@ -176,7 +176,12 @@ def _objective(rule: ObjectiveRule) -> str:
 def _targets(words: Words) -> str:
     fields = next(iter(FIELDS.values()))
     rows = [
-        [_call(rule), rule.summary, f"`{fields[rule.name]}`" if rule.name in fields else "the input", words.get((rule.name,), "")]
+        [
+            _call(rule),
+            rule.summary,
+            f"`{fields[rule.name]}`" if rule.name in fields else "the input",
+            words.get((rule.name,), ""),
+        ]
         for rule in schema.TARGET.rules
     ]
     return _table(["target", "meaning", "field of `scenes` and `nyuv2`", "what the head gives"], rows)
@@ -222,7 +227,9 @@ def _reserved(_: Words) -> str:
 def _codes(numbers: str) -> Callable[[Words], str]:
     def table(words: Words) -> str:
         rows = [
-            [f"`{code}`", meaning, words.get((code,), "")] for code, meaning in CODES.items() if code.startswith(f"MTL{numbers}")
+            [f"`{code}`", meaning, words.get((code,), "")]
+            for code, meaning in CODES.items()
+            if code.startswith(f"MTL{numbers}")
         ]
         return _table(["code", "what is wrong", "what to do"], rows)
 

@@ -7,7 +7,6 @@ exactly these codes. `UPDATE_EXPECTED=1 pytest tests/docs` makes the generated t
 
 from __future__ import annotations
 
-import doctest
 import os
 import re
 import shlex
@@ -28,7 +27,7 @@ from tests.docs.tables import MARKED, TABLES, refreshed, without_words
 SPECS = sorted((ROOT / "specs").glob("*.mtl"))
 MTL = every_example("mtl")
 TABLED = [page for page in PAGES if MARKED.search(page.read_text(encoding="utf-8"))]
-PYTHON = [page for page in PAGES if examples(page, "python", "pycon")]
+PYTHON = [page for page in PAGES if examples(page, "python")]
 
 
 def problems(text: str, name: str) -> tuple[str, ...]:
@@ -66,16 +65,8 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(
         if example.file:
             Path(example.file).write_text(example.text, encoding="utf-8")
     names: dict[str, Any] = {"__name__": "__main__"}
-    for example in examples(page, "python", "pycon"):
-        if example.text.lstrip().startswith(">>>"):
-            said: list[str] = []
-            test = doctest.DocTestParser().get_doctest(example.text, names, str(example), str(page), example.line)
-            runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE, verbose=False)
-            runner.run(test, out=said.append, clear_globs=False)
-            assert not said, "".join(said)
-            names.update(test.globs)
-        else:
-            exec(compile("\n" * example.line + example.text, page, "exec"), names)
+    for example in examples(page, "python"):
+        exec(compile("\n" * example.line + example.text, page, "exec"), names)
 
 
 def plain(report: str) -> str:
@@ -103,13 +94,12 @@ def words_of(example: Example) -> list[list[str]]:
 
 def check_mtsldsl(words: list[str]) -> None:
     """Assert that the command and its options exist, and that its specs read without a problem as it sets them."""
-    with click.Context(main, info_name="mtsldsl") as context:
-        if not words or words[0].startswith("-"):
-            command: click.Command | None = main
-        else:
-            command = main.get_command(context, words[0])
-            assert command is not None, f"mtsldsl has no command {words[0]}"
-        options = {name for parameter in command.params for name in parameter.opts} | {"--help", "-h"}
+    command: click.Command = main
+    if words and not words[0].startswith("-"):
+        found = main.get_command(click.Context(main), words[0])
+        assert found is not None, f"mtsldsl has no command {words[0]}"
+        command = found
+    options = {name for parameter in command.params for name in parameter.opts} | {"--help", "-h"}
     for word in words[1:]:
         if word.startswith("-"):
             assert word.partition("=")[0] in options, f"mtsldsl {words[0]} has no option {word}"

@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mtsldsl.diagnostics import MtlError
+from mtsldsl.diagnostics import Diagnostic, MtlError, render
 from mtsldsl.spec import dumps, loads
 
 FOLDER = Path(__file__).parent
@@ -37,10 +37,12 @@ def misspelled_texts(draw: st.DrawFn) -> str:
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(misspelled_texts())
 def test_a_text_is_read_or_its_problems_are_reported(text: str) -> None:
+    problems: tuple[Diagnostic, ...] = ()
     try:
         spec = loads(text)
     except MtlError as error:
-        assert all(diagnostic.span is not None and diagnostic.remedy for diagnostic in error.diagnostics)
-        assert str(error)
+        problems = error.diagnostics
+    if problems:
+        assert all(problem.span is not None and problem.remedy and render(problem) for problem in problems)
     else:
         assert loads(dumps(spec)) == spec
