@@ -49,7 +49,7 @@ def _grow(tree: Tree, spec: Spec, layers: list[str], tasks: frozenset[str], orde
     for position, layer in enumerate(layers):
         groups = [component for component in spec.sharing[layer] if component <= tasks]
         if len(groups) == 1 and groups[0] == tasks:
-            each = cost.layers[layer]
+            each = cost.layers[layer].one
             tree.add(f"{layer}  [dim]{each.parameters:,} parameters, {each.flops / 1e6:,.1f} MFLOP[/dim]")
             continue
         for part in _parts(spec, layers[position:], tasks):
@@ -84,7 +84,7 @@ def _task_table(spec: Spec) -> object:
     for task in spec.tasks:
         own = cost.tasks[task.name]
         shared = sum(
-            cost.layers[layer].parameters
+            cost.layers[layer].one.parameters
             for layer in spec.backbone.layers
             if len(spec.sharing.component(layer, task.name)) > 1
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import platform
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -75,8 +76,13 @@ class Session:
         return session
 
     def load_data(self) -> Splits:
-        """The spec's data set, each split apart."""
-        data = load_data(self.spec)
+        """The spec's data set, each split apart. Without its data a new run leaves no folder behind."""
+        try:
+            data = load_data(self.spec)
+        except MtlError:
+            if self.checkpoint is None:
+                shutil.rmtree(self.folder.path)
+            raise
         self._describe_start(data)
         return data
 

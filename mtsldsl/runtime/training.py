@@ -92,13 +92,14 @@ class Training:
 
     def alignment(self, watched: list[list[Tensor]], weight: float) -> Tensor | None:
         """`weight * (1 - mean pairwise CKA)` summed over the sets of tasks that may merge next; None without any."""
-        terms = [alignment_loss(activations, weight) for activations in watched]
+        # A copy that no head depends on is not run, so a set may have left too little to compare.
+        terms = [alignment_loss(activations, weight) for activations in watched if len(activations) > 1]
         return torch.stack(terms).sum() if terms else None
 
     def step(self, losses: Mapping[str, Tensor], alignment: Tensor | None) -> None:
         """One update of all parameters."""
         self.optimizer.zero_grad(set_to_none=True)
-        self.balance.backward(dict(losses), alignment, [parameter for _, parameter in self.model.named_parameters()])
+        self.balance.backward(losses, alignment, self.model.parameters())
         self.optimizer.step()
 
     def end_epoch(self, mean_losses: Mapping[str, float]) -> None:

@@ -120,7 +120,7 @@ class _Scores:
 
 
 def _checked(similarity: ArrayLike) -> Matrix:
-    matrix = np.array(similarity, dtype=np.float64)
+    matrix = np.asarray(similarity).astype(np.float64)  # a copy; a torch tensor comes in by its own protocol
     if matrix.size == 0 and matrix.ndim <= 2 and (matrix.ndim < 2 or matrix.shape == (0, 0)):
         return np.zeros((0, 0))
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:

@@ -31,17 +31,21 @@ class Amount:
 
 @attrs.frozen
 class LayerCost:
-    """A layer: parameters and operations of one copy, and how many copies the sharing has."""
+    """A layer: the cost of one copy, and how many copies the sharing has."""
 
     layer: str
-    parameters: int
-    flops: int
+    one: Amount
     copies: int
 
     @property
-    def total(self) -> Amount:
-        """Of all copies."""
-        return Amount(self.parameters, self.flops) * self.copies
+    def parameters(self) -> int:
+        """Learned parameters of all copies."""
+        return self.one.parameters * self.copies
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of one sample's forward pass through all copies."""
+        return self.one.flops * self.copies
 
 
 @attrs.frozen
@@ -83,10 +87,10 @@ def body_cost(body: Body) -> Amount:
 def cost_of(spec: Spec) -> Cost:
     """The cost of the network that a spec describes, with its sharing."""
     ones = {layer.name: body_cost(layer.body) for layer in spec.layers}
-    layers = {name: LayerCost(name, one.parameters, one.flops, len(spec.sharing[name])) for name, one in ones.items()}
+    layers = {name: LayerCost(name, one, len(spec.sharing[name])) for name, one in ones.items()}
     heads = {task.name: body_cost(task.head) for task in spec.tasks}
     total = Amount()
-    for part in (*(layer.total for layer in layers.values()), *heads.values()):
+    for part in (*(layer.one * layer.copies for layer in layers.values()), *heads.values()):
         total += part
     alone = {task.name: _alone(spec, task.head, ones, heads[task.name]) for task in spec.tasks}
     return Cost(MappingProxyType(layers), MappingProxyType(heads), MappingProxyType(alone), total)

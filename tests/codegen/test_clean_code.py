@@ -71,7 +71,7 @@ functions = st.builds("    def forward(self, {}) -> Tensor:".format, joined(word
 
 
 @given(st.lists(statements, min_size=20, max_size=20), results, functions)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_long_statements_are_broken_where_the_formatter_breaks_them(lines: list[str], last: str, function: str) -> None:
     laid_out = lay_out(
         "\n".join(["def forward():", *lines, last, "", "", "class Layer:", function, "        return x", ""])

@@ -32,13 +32,13 @@ def test_a_published_architecture_has_its_parameters(name: str) -> None:
     spec = load(SPEC, {"labels": 19} if name.startswith("cityscapes") else {})
     tasks = spec.sharing.tasks
     cost = spec.with_sharing(Sharing(spec.backbone, tasks, expected["sharing"])).cost()  # type: ignore[arg-type]
-    assert {layer: each.total.parameters for layer, each in cost.layers.items()} == expected["parameters_per_layer"]
+    assert {layer: each.parameters for layer, each in cost.layers.items()} == expected["parameters_per_layer"]
     assert {task: head.parameters for task, head in cost.heads.items()} == expected["parameters_heads"]
     assert cost.parameters == expected["parameters_total"]
 
 
 def test_its_parameters_are_those_of_the_paper(nyuv2: Spec) -> None:
-    one = {layer: each.parameters for layer, each in nyuv2.cost().layers.items()}
+    one = {layer: each.one.parameters for layer, each in nyuv2.cost().layers.items()}
     assert one == {
         "stem": 9_536,
         "enc1": 147_968,
@@ -88,7 +88,7 @@ def test_every_decoder_layer_reads_the_one_before_and_its_skip(nyuv2: Spec) -> N
 
 def test_one_task_alone_costs_its_head_and_one_copy_of_each_layer(nyuv2: Spec) -> None:
     cost = nyuv2.cost()
-    layers = sum(each.parameters for each in cost.layers.values())
+    layers = sum(each.one.parameters for each in cost.layers.values())
     assert {
         task: alone.parameters - cost.heads[task].parameters for task, alone in cost.tasks.items()
     } == dict.fromkeys(cost.tasks, layers)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import attrs
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from mtsldsl.runtime.build import build_model
 from mtsldsl.runtime.data import Samples, Splits, batches, steps_per_epoch
@@ -22,7 +23,7 @@ from mtsldsl.runtime.similarity import cka_matrix
 from mtsldsl.runtime.structure.amalgamation import AmalgamationJob, AmalgamationReport, amalgamate
 from mtsldsl.runtime.structure.execution import component, evaluating, features, layer_inputs
 from mtsldsl.runtime.structure.transfer import carry_state, merged_parameters, origins
-from mtsldsl.runtime.training import Training, named_parameters, place
+from mtsldsl.runtime.training import NamedParameters, Training, named_parameters, place
 from mtsldsl.sharing import component_name, unmerged
 from mtsldsl.sharing.grouping import GroupingDecision, decide_grouping
 from mtsldsl.spec import Decision, Spec, Structure, rewritten
@@ -72,7 +73,11 @@ def compare(training: Training, samples: Samples, structure: Structure) -> list[
     found = features(training.model, spec, images, wanted, count)
     comparisons = []
     for layer, tasks in places:
-        matrix = cka_matrix([found[layer, frozenset([task])] for task in tasks])
+        matrix = cka_matrix(
+            [found[layer, frozenset([task])] for task in tasks],
+            kernel=str(structure.similarity.arguments["kernel"]),
+            debiased=bool(structure.similarity.arguments["debiased"]),
+        )
         rows = tuple(tuple(row) for row in matrix.tolist())
         comparisons.append(Comparison(layer, tasks, rows, decide_grouping(rows, structure.threshold)))
     return comparisons
@@ -135,7 +140,9 @@ def evolved(spec: Spec, epoch: int, merges: Sequence[Merge]) -> Spec:
         sharing = sharing.merge(merge.layer, merge.tasks)
     order = {task.name: index for index, task in enumerate(spec.tasks)}
     decisions = [
-        Decision("merge", epoch, merge.layer, tuple(sorted(merge.tasks, key=order.__getitem__)), merge.similarity)
+        Decision(
+            "merge", epoch, merge.layer, tuple(sorted(merge.tasks, key=order.__getitem__)), round(merge.similarity, 4)
+        )
         for merge in merges
     ]
     return rewritten(spec, sharing, decisions)
@@ -170,6 +177,8 @@ def _amalgamated(
 ) -> AmalgamationReport:
     """Train the new components to stand for their members, where the spec asks for it; so far they are the average."""
     epochs = _transfer_epochs(structure, training.epoch)
+    if epochs == 0:
+        return AmalgamationReport({}, 0, {})
     spec, old_model = training.spec, training.model
     places = [(merge.layer, merge.tasks) for merge in merges]
     jobs = []
@@ -194,7 +203,13 @@ def _amalgamated(
                 found = layer_inputs(old_model, spec, batch[spec.data.input], places)
             yield [found[place] for place in places]
 
-    return amalgamate(jobs, inputs, epochs, training.make_optimizer, lambda _, __, ___: session.display.advance())
+    def make_optimizer(parameters: NamedParameters) -> Optimizer:
+        optimizer = training.make_optimizer(parameters)
+        for group in optimizer.param_groups:
+            group["lr"] = structure.transfer.arguments["lr"]
+        return optimizer
+
+    return amalgamate(jobs, inputs, epochs, make_optimizer, lambda _, __, ___: session.display.advance())
 
 
 def _transfer_epochs(structure: Structure, epoch: int) -> int:
