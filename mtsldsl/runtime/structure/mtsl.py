@@ -75,7 +75,7 @@ def compare(training: Training, samples: Samples, structure: Structure) -> list[
     for layer, tasks in places:
         matrix = cka_matrix(
             [found[layer, frozenset([task])] for task in tasks],
-            kernel=str(structure.similarity.arguments["kernel"]),
+            kernel="rbf" if structure.similarity.arguments["kernel"] == "rbf" else "linear",
             debiased=bool(structure.similarity.arguments["debiased"]),
         )
         rows = tuple(tuple(row) for row in matrix.tolist())
