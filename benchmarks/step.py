@@ -2,15 +2,15 @@
 
     python benchmarks/step.py [--rounds N]
 
-Five tasks on rendered-room-sized images (64x64, batch 8), an encoder-decoder of 16 channels. One thread, the process's
-own CPU time, all ways in turn, the median of the rounds' ratios. Three comparisons, all from the same weights, their
-first losses equal to 1e-5:
+Five tasks, images of 64x64, a batch of 8, an encoder-decoder of 16 channels. One thread, the process's own CPU time,
+all ways in turn, the median of the rounds' ratios. All ways start from the same weights, and their first losses are
+equal to 1e-5.
 
-- separate: the generated model in the loop of a generated train.py, against an equal model and step written by hand
-  (channels_last, fused Adam, masked losses); at most 1.05 of its time.
-- shared: the same after merges, where the copies of a layer serve different sets of tasks; at most 1.05.
-- plain: the generated model against what is written first: a loop over five networks in PyTorch's default layout, the
-  sum of their losses, one backward, default Adam; at most 0.85.
+- Before merges: the generated model in the loop of a generated train.py, against an equal model and step written by
+  hand with care (channels_last, fused Adam, ReLU in place, masked losses); at most 1.05 of its time.
+- After merges: the same, where the copies of each layer serve other sets of tasks; at most 1.05.
+- The generated model before merges against what one writes first: a loop over five networks in PyTorch's default
+  layout, the sum of the same losses, one backward, Adam as it is by default; at most 0.85.
 
 Prints a table and exits with 1 where a target is missed.
 """
@@ -132,6 +132,7 @@ class Basic(nn.Module):
             self.shortcut = nn.Sequential(nn.Conv2d(inputs, channels, 1, stride, bias=False), nn.BatchNorm2d(channels))
 
     def forward(self, x: Tensor) -> Tensor:
+        """(n, inputs, h, w) -> (n, channels, h / stride, w / stride)."""
         y = F.relu(self.norm1(self.conv1(x)), inplace=True)
         return F.relu(self.norm2(self.conv2(y)) + self.shortcut(x), inplace=True)
 
@@ -145,6 +146,7 @@ class Up(nn.Module):
         self.norm = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        """The result has the height and width of `skip`."""
         x = F.interpolate(x, size=skip.shape[-2:], mode="bilinear", align_corners=False)
         return F.relu(self.norm(self.conv(torch.cat([x, skip], dim=1))), inplace=True)
 
@@ -169,6 +171,7 @@ class Network(nn.Module):
         self.heads = nn.Conv2d(width, channels, 1)
 
     def forward(self, image: Tensor) -> Tensor:
+        """(n, 3, h, w) -> (n, channels, h, w)."""
         enc1 = self.enc1(self.stem(image))
         enc2 = self.enc2(enc1)
         x = self.dec1(self.dec2(self.enc3(enc2), enc2), enc1)
@@ -185,62 +188,43 @@ class Separate(nn.Module):
         self.networks = nn.ModuleDict({task: Network(width, channels) for task, channels in TASKS.items()})
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """(n, 3, h, w) -> the outputs of the tasks."""
         return {task: network(image) for task, network in self.networks.items()}
-
-
-class Encoder(nn.Module):
-    """The deeper half of the encoder."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.enc2 = Basic(width, 2 * width, stride=2)
-        self.enc3 = Basic(2 * width, 4 * width, stride=2)
-
-    def forward(self, enc1: Tensor) -> tuple[Tensor, Tensor]:
-        enc2 = self.enc2(enc1)
-        return enc2, self.enc3(enc2)
 
 
 class Shared(nn.Module):
     """The network of SHARING."""
 
-    places: ClassVar = {
-        "stem": "stem",
-        "enc1": "enc1",
-        "enc2": "encoders.{}.enc2",
-        "enc3": "encoders.{}.enc3",
-        "dec2": "dec2.{}",
-        "dec1": "dec1.{}",
-        "heads": "heads.{}",
-    }
+    places: ClassVar = {layer: layer if layer in ("stem", "enc1") else f"{layer}.{{}}" for layer in LAYERS}
 
     def __init__(self, width: int) -> None:
         super().__init__()
+        encoders = ("edge+segment", "depth+normal", "repeat")
+        decoders = ("segment", "depth+normal", "edge", "repeat")
         self.stem = make_stem(width)
         self.enc1 = Basic(width, width)
-        self.encoders = nn.ModuleDict({name: Encoder(width) for name in ("edge+segment", "depth+normal", "repeat")})
-        self.dec2 = nn.ModuleDict(
-            {name: Up(6 * width, 2 * width) for name in ("segment", "depth+normal", "edge", "repeat")}
-        )
+        self.enc2 = nn.ModuleDict({name: Basic(width, 2 * width, stride=2) for name in encoders})
+        self.enc3 = nn.ModuleDict({name: Basic(2 * width, 4 * width, stride=2) for name in encoders})
+        self.dec2 = nn.ModuleDict({name: Up(6 * width, 2 * width) for name in decoders})
         self.dec1 = nn.ModuleDict({task: Up(3 * width, width) for task in TASKS})
         self.heads = nn.ModuleDict({task: nn.Conv2d(width, channels, 1) for task, channels in TASKS.items()})
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """(n, 3, h, w) -> the outputs of the tasks."""
         enc1 = self.enc1(self.stem(image))
-        lines2, lines3 = self.encoders["edge+segment"](enc1)
-        solid2, solid3 = self.encoders["depth+normal"](enc1)
-        plain2, plain3 = self.encoders["repeat"](enc1)
-        solid = self.dec2["depth+normal"](solid3, solid2)
-        decoded = {
-            "segment": self.dec2["segment"](lines3, lines2),
+        enc2 = {name: layer(enc1) for name, layer in self.enc2.items()}
+        enc3 = {name: layer(enc2[name]) for name, layer in self.enc3.items()}
+        solid = self.dec2["depth+normal"](enc3["depth+normal"], enc2["depth+normal"])
+        dec2 = {
+            "segment": self.dec2["segment"](enc3["edge+segment"], enc2["edge+segment"]),
             "depth": solid,
             "normal": solid,
-            "edge": self.dec2["edge"](lines3, lines2),
-            "repeat": self.dec2["repeat"](plain3, plain2),
+            "edge": self.dec2["edge"](enc3["edge+segment"], enc2["edge+segment"]),
+            "repeat": self.dec2["repeat"](enc3["repeat"], enc2["repeat"]),
         }
         outputs = {}
-        for task, x in decoded.items():
-            x = self.heads[task](self.dec1[task](x, enc1))
+        for task in TASKS:
+            x = self.heads[task](self.dec1[task](dec2[task], enc1))
             outputs[task] = F.interpolate(x, size=image.shape[-2:], mode="bilinear", align_corners=False)
         return outputs
 
@@ -273,7 +257,7 @@ def step_by_hand(model: nn.Module, optimizer: torch.optim.Optimizer, batch: Batc
         losses = losses_by_hand(model(batch["image"]), batch)
         terms = torch.stack(list(losses.values()))
         optimizer.zero_grad()
-        terms.sum().backward()
+        terms.sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         sums.add_(terms.detach())
         return losses
@@ -328,7 +312,7 @@ def make_steps(width: int = 16, size: int = 64, images: int = 8) -> dict[str, St
     """The five ways to make a step, by name, all from the same weights and on the same batch."""
     batch = make_batch(size, images)
     in_default_layout = {name: tensor.contiguous() for name, tensor in batch.items()}
-    steps = {}
+    steps: dict[str, Step] = {}
     for name, sharing, model in (("separate", "", Separate(width)), ("shared", SHARING, Shared(width))):
         overrides = {"width": width, "data.input": f"image(3, {size}, {size})", "data.batch": images}
         training, steps[f"{name}, ours"] = step_of_ours(mtsldsl.loads(SPEC + sharing, overrides=overrides), batch)
@@ -336,7 +320,7 @@ def make_steps(width: int = 16, size: int = 64, images: int = 8) -> dict[str, St
         if name == "separate":
             plain = copy.deepcopy(model)
             steps["plain loop"] = step_by_hand(plain, torch.optim.Adam(plain.parameters(), lr=1e-3), in_default_layout)
-        model = model.to(memory_format=torch.channels_last)
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # the stubs lack the keyword
         optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
         steps[f"{name}, by hand"] = step_by_hand(model, optimizer, batch)
     return steps

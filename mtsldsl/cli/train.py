@@ -19,6 +19,7 @@ from mtsldsl.cli.options import device, overrides
 @click.option("--resume", metavar="RUN", type=click.Path(path_type=Path), help="Go on with this run folder.")
 @click.option("--structure", type=click.Choice(["spec", "none"]), default="spec", help="none: train a static network.")
 @click.option("--sharing", metavar="each|all|FILE", help="Start from this sharing; FILE is any spec with one.")
+@click.option("--in-place", is_flag=True, help="Also write the evolving sharing into SPEC itself.")
 @click.option("--json", "as_json", is_flag=True, help="Print every event as a line of JSON.")
 @click.option("--quiet", is_flag=True, help="Print nothing.")
 def command(
@@ -29,12 +30,15 @@ def command(
     resume: Path | None,
     structure: str,
     sharing: str | None,
+    in_place: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
     """Train SPEC (by default the one last compiled) and let its sharing evolve; writes runs/<spec>/<n>/."""
-    if resume and (spec or overrides or sharing or structure != "spec"):
+    if resume and (spec or overrides or sharing or structure != "spec" or in_place):
         raise click.UsageError("--resume goes on with the run's own spec: give neither a spec nor changes to it")
+    if in_place and sharing:
+        raise click.UsageError("--in-place follows the sharing that the file has: leave --sharing out")
     if as_json and quiet:
         raise click.UsageError("--json prints and --quiet does not: give one of them")
     display = "json" if as_json else "quiet" if quiet else "auto"
@@ -54,10 +58,14 @@ def command(
     chosen = load_static(spec, overrides) if structure == "none" else load(spec, overrides)
     if sharing:
         chosen = with_sharing_of(chosen, sharing)
+    from mtsldsl.runtime.in_place import InPlace
     from mtsldsl.runtime.launch import launch
     from mtsldsl.runtime.session import Session
 
-    launch(Session.create(chosen, spec.stem, runs, device, display))
+    session = Session.create(chosen, spec.stem, runs, device, display)
+    if in_place:
+        session.in_place = InPlace(spec, chosen.sharing)
+    launch(session)
 
 
 def _last_compiled() -> Path:

@@ -201,6 +201,10 @@ def _end(event: Event) -> list[str]:
     return [f"done in {event['seconds']:.0f} s: {event['folder']}"]
 
 
+def _left_alone(event: Event) -> list[str]:
+    return [f"  {event['file']} is left alone: {event['reason']}; the evolved spec is {event['evolved']}"]
+
+
 def _resume(event: Event) -> list[str]:
     return [f"going on after epoch {event['epoch']}"]
 
@@ -212,6 +216,7 @@ _DESCRIPTIONS = {
     "similarity": _similarity,
     "phase": _phase,
     "resume": _resume,
+    "left_alone": _left_alone,
     "test": _test,
     "end": _end,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import platform
 import shutil
 import sys
@@ -25,7 +26,10 @@ from mtsldsl.runtime.device import DEVICES, choose_device
 from mtsldsl.runtime.display import DISPLAYS, Display, choose_display
 from mtsldsl.runtime.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.events import EventLog, read_events
+from mtsldsl.runtime.in_place import InPlace
+from mtsldsl.runtime.locate import first_not_finite, located
 from mtsldsl.runtime.run_folder import RunFolder
+from mtsldsl.runtime.structure.execution import evaluating
 from mtsldsl.runtime.training import OptimizerFactory, SchedulerFactory, Training
 from mtsldsl.sharing import component_name
 from mtsldsl.spec import Spec, load, normal
@@ -42,6 +46,7 @@ class Session:
     display: Display
     log: EventLog
     checkpoint: Path | None = None
+    in_place: InPlace | None = None
     _started: float = attrs.field(factory=time.monotonic)
     _best: dict[str, float] = attrs.field(factory=dict)
 
@@ -73,6 +78,9 @@ class Session:
         session._best = _best_so_far(folder, epoch)
         write_text_atomically(folder.spec, spec.source.text)
         session.write_code(spec)
+        in_place = next((event["in_place"] for event in read_events(folder.events) if event["event"] == "start"), None)
+        if in_place is not None:
+            session.in_place = InPlace(Path(in_place), spec.sharing)
         return session
 
     def load_data(self) -> Splits:
@@ -83,7 +91,8 @@ class Session:
             if self.checkpoint is None:
                 shutil.rmtree(self.folder.path)
             raise
-        self._describe_start(data)
+        if self.checkpoint is None:
+            self._describe_start(data)
         return data
 
     def start(self, make_optimizer: OptimizerFactory, make_scheduler: SchedulerFactory) -> Training:
@@ -104,15 +113,12 @@ class Session:
         training.model.train()
         losses = EpochLosses(self.display)
         self.display.begin_epoch(training.epoch + 1, training.spec.train.epochs, steps)
-        yield losses
+        with located(training.model, training.spec):
+            yield losses
         means = losses.means()
-        diverged = sorted(name for name, value in means.items() if value != value or abs(value) == float("inf"))
+        diverged = sorted(name for name, value in means.items() if not math.isfinite(value))
         if diverged:
-            raise MtlError.of(
-                "MTL803",
-                f"the loss of {', '.join(diverged)} is not a finite number in epoch {training.epoch + 1}",
-                f"lower the learning rate, or look at that task's targets; the run so far is in {self.folder.path}",
-            )
+            raise self._divergence(training, diverged)
         training.end_epoch({name: value for name, value in means.items() if name != "align"})
         self.log.write("epoch", epoch=training.epoch, losses=means, seconds=round(time.monotonic() - self._started, 1))
 
@@ -127,6 +133,17 @@ class Session:
         self.folder.write_spec(spec.source.text, f"epoch-{epoch:03d}")
         self.write_code(spec)
         self._best.clear()
+        if self.in_place is not None:
+            decisions = [decision for decision in spec.history if decision.epoch == epoch]
+            reason = self.in_place.update(spec, decisions)
+            if reason is not None:
+                self.log.write(
+                    "left_alone",
+                    epoch=epoch,
+                    file=str(self.in_place.path),
+                    reason=reason,
+                    evolved=str(self.folder.spec),
+                )
 
     def finish(self, training: Training, data: Splits) -> None:
         """Report the test set once, for the epoch that validation chose, and write the report."""
@@ -139,6 +156,21 @@ class Session:
         self.log.write("end", folder=str(self.folder.path), seconds=round(time.monotonic() - self._started, 1))
         write_report(self.folder)
         self.display.close()
+
+    def _divergence(self, training: Training, losses: list[str]) -> MtlError:
+        """The error of a loss that is not finite, with the first layer that computes such values."""
+        spec = training.spec
+        image = torch.zeros((2, *spec.data.shape), device=self.device)
+        with evaluating(training.model):
+            culprit = first_not_finite(training.model, spec, image)
+        where = f"; the first to compute such numbers is {culprit}" if culprit else ""
+        named = [spec.task(name).span for name in losses if name != "align"]
+        return MtlError.of(
+            "MTL803",
+            f"the loss of {', '.join(losses)} is not a finite number in epoch {training.epoch + 1}{where}",
+            f"lower the learning rate, or look at that task's targets; the run so far is in {self.folder.path}",
+            named[0] if named else None,
+        )
 
     def _keep_best(self, training: Training, validation: Evaluation) -> None:
         spec = training.spec
@@ -158,6 +190,7 @@ class Session:
             spec=spec.source.name,
             spec_sha256=normal.digest(spec),
             folder=str(self.folder.path),
+            in_place=str(self.in_place.path) if self.in_place else None,
             tasks=[task.name for task in spec.tasks],
             layers=[layer.name for layer in spec.layers],
             method=spec.structure.method if spec.structure else "none",

@@ -1,32 +1,47 @@
-"""What differs between two specs: the sharing, the tasks, the layers, the cost."""
+"""What differs between two specs: layers, tasks, the sharing, every setting, the cost."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
 
-from mtsldsl.spec.model import Spec
+from mtsldsl.sharing import Component, Partition
+from mtsldsl.sharing.partition import parted
+from mtsldsl.spec.correspondence import renamed_layers, signature
+from mtsldsl.spec.model import Decision, Spec
+from mtsldsl.spec.wording import Wording, shown
 
 FORMAT_VERSION = 1
 
 
 @attrs.frozen
 class LayerChange:
-    """The components of one layer in both specs, each a tuple of task names in the order of the first spec."""
+    """The components of one layer in both specs, each a tuple of task names in the order of its spec.
+
+    `layer` is the layer's name in the first spec, `renamed` that in the second where it is another one.
+    `kind` is `merge`, `split`, or `regroup` where it is both; `join` and `leave` where all that changed is that a task
+    which only one of the specs has is in a component with others.
+    """
 
     layer: str
     before: tuple[tuple[str, ...], ...]
     after: tuple[tuple[str, ...], ...]
+    kind: str
+    renamed: str | None = None
 
-    @property
-    def kind(self) -> str:
-        """`merge`, `split`, or `regroup` where it is both."""
-        if all(any(set(old) <= set(new) for new in self.after) for old in self.before):
-            return "merge"
-        if all(any(set(new) <= set(old) for old in self.before) for new in self.after):
-            return "split"
-        return "regroup"
+
+@attrs.frozen
+class KeyChange:
+    """One key, such as `train.epochs`, `task.depth.loss` or `backbone.enc2`, with its value in both specs.
+
+    Values are plain: numbers, truth values, lists, None, and strings in the language's own words.
+    """
+
+    key: str
+    before: Any
+    after: Any
 
 
 @attrs.frozen
@@ -40,17 +55,24 @@ class SpecDifference:
     layers_added: tuple[str, ...]
     layers_removed: tuple[str, ...]
     layers_changed: tuple[str, ...]
+    layers_renamed: tuple[tuple[str, str], ...]
+    reordered: tuple[str, ...]
+    """`tasks` or `layers`, where those that both specs have stand in another order."""
     settings: tuple[str, ...]
     """Blocks other than tasks, layers and sharing whose meaning differs: data, train, structure."""
+    keys: tuple[KeyChange, ...]
+    """Every key of blocks, tasks and layers that both specs have and that says something else."""
     parameters: tuple[int, int]
     flops: tuple[int, int]
+    decisions: tuple[tuple[Decision, ...], tuple[Decision, ...]]
+    """The history that only the first spec has, and that only the second has. It makes no difference of the network."""
 
     def __bool__(self) -> bool:
         return any(getattr(self, field) for field in _LISTS)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self, *, history: bool = False) -> dict[str, Any]:
         """The difference in the format that other programs read; `format_version` changes when it does."""
-        return {
+        printed: dict[str, Any] = {
             "format_version": FORMAT_VERSION,
             "sharing": [
                 {
@@ -58,6 +80,7 @@ class SpecDifference:
                     "kind": change.kind,
                     "from": [list(component) for component in change.before],
                     "to": [list(component) for component in change.after],
+                    **({"renamed": change.renamed} if change.renamed else {}),
                 }
                 for change in self.sharing
             ],
@@ -70,10 +93,30 @@ class SpecDifference:
                 "added": list(self.layers_added),
                 "removed": list(self.layers_removed),
                 "changed": list(self.layers_changed),
+                "renamed": [list(pair) for pair in self.layers_renamed],
             },
+            "reordered": list(self.reordered),
             "settings": list(self.settings),
+            "keys": [{"key": change.key, "from": change.before, "to": change.after} for change in self.keys],
             "cost": {"parameters": list(self.parameters), "flops": list(self.flops)},
         }
+        if history:
+            only_before, only_after = self.decisions
+            printed["history"] = {
+                "removed": [_decision_json(decision) for decision in only_before],
+                "added": [_decision_json(decision) for decision in only_after],
+            }
+        return printed
+
+
+def _decision_json(decision: Decision) -> dict[str, Any]:
+    return {
+        "kind": decision.kind,
+        "epoch": decision.epoch,
+        "layer": decision.layer,
+        "tasks": list(decision.tasks),
+        "similarity": decision.similarity,
+    }
 
 
 _LISTS = (
@@ -84,41 +127,164 @@ _LISTS = (
     "layers_added",
     "layers_removed",
     "layers_changed",
+    "layers_renamed",
+    "reordered",
     "settings",
 )
 
 
 def compare(before: Spec, after: Spec) -> SpecDifference:
-    """What turns `before` into `after`. History, comments and layout do not count."""
-    old_tasks, new_tasks = ({task.name: task for task in spec.tasks} for spec in (before, after))
-    old_layers, new_layers = ({layer.name: layer for layer in spec.layers} for spec in (before, after))
+    """What turns `before` into `after`. History, comments and layout do not count.
+
+    Layers that differ in nothing but their name and place are one layer, renamed (`renamed_layers`); they and those of
+    one name have their components compared. The difference is empty exactly where the two specs mean the same.
+    """
+    renamed = renamed_layers(before, after)
+    old_tasks, new_tasks = (tuple(task.name for task in spec.tasks) for spec in (before, after))
+    old_layers, new_layers = before.backbone.layers, after.backbone.layers
+    pairs = {name: renamed.get(name, name) for name in old_layers if name in new_layers or name in renamed}
+    layers = tuple(_layer_changes(before, after, pairs))
+    tasks = tuple(_task_changes(before, after, pairs))
+    blocks = tuple(_block_changes(before, after))
+    common = [task for task in old_tasks if task in new_tasks]
+    orders = {
+        "tasks": (common, [task for task in new_tasks if task in old_tasks]),
+        "layers": (list(pairs.values()), [name for name in new_layers if name in pairs.values()]),
+    }
     old_cost, new_cost = before.cost(), after.cost()
-    settings = [name for name in ("data", "train", "structure") if getattr(before, name) != getattr(after, name)]
     return SpecDifference(
-        sharing=_sharing_changes(before, after),
+        sharing=tuple(_sharing_changes(before, after, pairs)),
         tasks_added=tuple(name for name in new_tasks if name not in old_tasks),
         tasks_removed=tuple(name for name in old_tasks if name not in new_tasks),
-        tasks_changed=tuple(name for name in old_tasks if name in new_tasks and old_tasks[name] != new_tasks[name]),
-        layers_added=tuple(name for name in new_layers if name not in old_layers),
-        layers_removed=tuple(name for name in old_layers if name not in new_layers),
-        layers_changed=tuple(
-            name for name in old_layers if name in new_layers and old_layers[name] != new_layers[name]
-        ),
-        settings=tuple(settings),
+        tasks_changed=tuple(dict.fromkeys(change.key.split(".")[1] for change in tasks)),
+        layers_added=tuple(name for name in new_layers if name not in pairs.values()),
+        layers_removed=tuple(name for name in old_layers if name not in pairs),
+        layers_changed=tuple(change.key.split(".")[1] for change in layers),
+        layers_renamed=tuple(renamed.items()),
+        reordered=tuple(noun for noun, (first, second) in orders.items() if first != second),
+        settings=tuple(dict.fromkeys(change.key.split(".")[0] for change in blocks)),
+        keys=(*blocks, *tasks, *layers),
         parameters=(old_cost.parameters, new_cost.parameters),
         flops=(old_cost.flops, new_cost.flops),
+        decisions=(_without(before.history, after.history), _without(after.history, before.history)),
     )
 
 
-def _sharing_changes(before: Spec, after: Spec) -> tuple[LayerChange, ...]:
-    common = [layer for layer in before.backbone.layers if layer in after.backbone.layers]
-    return tuple(
-        LayerChange(layer, _components(before, layer), _components(after, layer))
-        for layer in common
-        if set(before.sharing[layer]) != set(after.sharing[layer])
-    )
+def _without(decisions: Sequence[Decision], others: Sequence[Decision]) -> tuple[Decision, ...]:
+    return tuple(decision for decision in decisions if decision not in others)
+
+
+def _block_changes(before: Spec, after: Spec) -> Iterator[KeyChange]:
+    """The keys of data, train and structure."""
+    for block in ("data", "train", "structure"):
+        yield from _changes(block, _keys_of(before, block), _keys_of(after, block))
+
+
+def _keys_of(spec: Spec, block: str) -> dict[str, Any] | None:
+    """The block's keys; under the empty key its label, where it has one. None for a block that is not there."""
+    match block:
+        case "data":
+            data = spec.data
+            return {
+                "": data.kind,
+                "input": f"{data.input}({', '.join(map(str, data.shape))})",
+                "batch": data.batch,
+                "augment": data.augment,
+                **data.options,
+            }
+        case "train":
+            return {key: getattr(spec.train, key) for key in _TRAIN}
+        case _ if spec.structure is None:
+            return None
+        case _:
+            return {"": spec.structure.method, **{key: getattr(spec.structure, key) for key in _STRUCTURE}}
+
+
+_TRAIN = ("epochs", "optimizer", "scheduler", "balance", "precision", "seed")
+_STRUCTURE = ("phases", "similarity", "threshold", "align", "transfer")
+_TASK = ("target", "loss", "metrics", "weight", "field")
+
+
+def _changes(path: str, before: Any, after: Any) -> Iterator[KeyChange]:
+    """The keys that differ; of two calls of one name, the arguments that differ."""
+    if before == after:
+        return
+    old, new = _inner(before), _inner(after)
+    if old is None or new is None or old.get("") != new.get(""):
+        yield KeyChange(path, shown(before), shown(after))
+        if not isinstance(before, Mapping) or not isinstance(after, Mapping):
+            return
+        old, new = ({key: each for key, each in keys.items() if key} for keys in (before, after))
+    for key in (*old, *(key for key in new if key not in old)):
+        yield from _changes(f"{path}.{key}", old.get(key), new.get(key))
+
+
+def _inner(value: Any) -> Mapping[str, Any] | None:
+    """The keys of a block, or of a call with its name under the empty key; None for any other value."""
+    if isinstance(value, Mapping):
+        return value
+    if hasattr(value, "arguments"):
+        return {"": value.name, **value.arguments}
+    return None
+
+
+def _task_changes(before: Spec, after: Spec, pairs: Mapping[str, str]) -> Iterator[KeyChange]:
+    old, new = ({task.name: task for task in spec.tasks} for spec in (before, after))
+    names = {before.data.input: after.data.input, **pairs}
+    for name, task in old.items():
+        if name not in new:
+            continue
+        for key in _TASK:
+            yield from _changes(f"task.{name}.{key}", getattr(task, key), getattr(new[name], key))
+        if signature(task.head, names) != signature(new[name].head, {}):
+            texts = Wording(before).head(name), Wording(after).head(name)
+            yield KeyChange(f"task.{name}.head", *_first_that_differs(*texts))
+
+
+def _layer_changes(before: Spec, after: Spec, pairs: Mapping[str, str]) -> Iterator[KeyChange]:
+    names = {before.data.input: after.data.input, **pairs}
+    for old, new in pairs.items():
+        if signature(before.layer(old).body, names) != signature(after.layer(new).body, {}):
+            texts = Wording(before).layer(old), Wording(after).layer(new)
+            yield KeyChange(f"backbone.{old}", *_first_that_differs(*texts))
+
+
+def _first_that_differs(before: Sequence[str], after: Sequence[str]) -> tuple[str, str]:
+    """The first way of saying both that tells them apart."""
+    return next((pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]), (before[0], after[0]))
+
+
+def _sharing_changes(before: Spec, after: Spec, pairs: Mapping[str, str]) -> Iterator[LayerChange]:
+    old_tasks, new_tasks = set(before.sharing.tasks), set(after.sharing.tasks)
+    common = [task for task in before.sharing.tasks if task in new_tasks]
+    for old, new in pairs.items():
+        kind = kind_of(parted(common, before.sharing[old]), parted(common, after.sharing[new]))
+        if kind is None and _shares(after.sharing[new], new_tasks - old_tasks):
+            kind = "join"
+        if kind is None and _shares(before.sharing[old], old_tasks - new_tasks):
+            kind = "leave"
+        if kind is not None:
+            renamed = new if new != old else None
+            yield LayerChange(old, _components(before, old), _components(after, new), kind, renamed)
+
+
+def kind_of(before: Partition, after: Partition) -> str | None:
+    """`merge`, `split`, or `regroup` where it is both; None where the two partitions are the same."""
+    if set(before) == set(after):
+        return None
+    if all(any(old <= new for new in after) for old in before):
+        return "merge"
+    return "split" if all(any(new <= old for old in before) for new in after) else "regroup"
+
+
+def _shares(partition: Partition, tasks: set[str]) -> bool:
+    return any(len(component) > 1 and component & tasks for component in partition)
 
 
 def _components(spec: Spec, layer: str) -> tuple[tuple[str, ...], ...]:
     order = {task.name: index for index, task in enumerate(spec.tasks)}
-    return tuple(tuple(sorted(component, key=order.__getitem__)) for component in spec.sharing[layer])
+
+    def ordered(component: Component) -> tuple[str, ...]:
+        return tuple(sorted(component, key=order.__getitem__))
+
+    return tuple(map(ordered, spec.sharing[layer]))

@@ -267,3 +267,39 @@ def test_a_folder_that_is_no_run_is_refused_with_a_remedy(tmp_path: Path) -> Non
 
 def test_the_spec_source_is_read_back_as_it_was_written(run: Finished) -> None:
     assert read_source(run.folder / "spec.mtl").text == load(run.folder / "spec.mtl").source.text
+
+
+def test_training_that_diverges_names_the_task_and_the_layer(tmp_path: Path) -> None:
+    changes = settings({"train.optimizer": "sgd(lr=1e30)", "data.images": "48", "train.epochs": "1"})
+    command = [sys.executable, "-m", "mtsldsl", "train", "specs/scenes.mtl", "--quiet", "--device", "cpu"]
+    done = subprocess.run(
+        [*command, "--structure", "none", "--runs", str(tmp_path), *changes],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "MTL803" in done.stderr
+    assert "specs/scenes.mtl:" in done.stderr
+    assert "layer " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_in_place_training_writes_the_persons_file_and_keeps_its_comments(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.mtl"
+    start = (ROOT / "specs" / "scenes.mtl").read_text(encoding="utf-8")
+    mine.write_text(start, encoding="utf-8")
+    short = {**SHORT, "train.epochs": "1", "structure.phases": "[1]"}
+    mtsldsl(
+        "train",
+        str(mine),
+        "--in-place",
+        "--quiet",
+        "--device",
+        "cpu",
+        "--runs",
+        str(tmp_path / "runs"),
+        *settings(short),
+    )
+    end = mine.read_text(encoding="utf-8")
+    assert end.startswith(start.rstrip("\n"))
+    assert load(mine).sharing == load(tmp_path / "runs" / "mine" / "1" / "spec.mtl").sharing
+    assert load(mine).history

@@ -1,0 +1,56 @@
+"""A failure inside the network names the line of the spec that it belongs to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from mtsldsl.runtime.build import build_model
+from mtsldsl.runtime.locate import first_not_finite, located
+from mtsldsl.spec import Spec, load
+
+SCENES = Path(__file__).parents[2] / "specs" / "scenes.mtl"
+
+
+def line_of(text: str) -> int:
+    return next(
+        number for number, line in enumerate(SCENES.read_text().splitlines(), 1) if line.strip().startswith(text)
+    )
+
+
+@pytest.fixture(scope="module")
+def scenes() -> Spec:
+    return load(SCENES)
+
+
+def test_a_shape_error_in_a_layer_names_its_line(scenes: Spec) -> None:
+    model = build_model(scenes)
+    model.get_submodule("enc2.depth").conv1 = torch.nn.Conv2d(7, 24, 3)  # not what the spec says
+    with pytest.raises(RuntimeError) as caught, located(model, scenes):
+        model(torch.zeros(1, 3, 64, 64))
+    assert caught.value.__notes__ == [f"{SCENES}:{line_of('enc2 =')}, layer enc2 of depth"]
+
+
+def test_an_error_in_a_head_names_its_task(scenes: Spec) -> None:
+    model = build_model(scenes)
+    model.get_submodule("heads.normal").conv1 = torch.nn.Conv2d(7, 3, 1)
+    with pytest.raises(RuntimeError) as caught, located(model, scenes):
+        model(torch.zeros(1, 3, 64, 64))
+    assert caught.value.__notes__ == [f"{SCENES}:{line_of('task normal')}, head of task normal"]
+
+
+def test_an_error_outside_the_network_is_left_as_it_is(scenes: Spec) -> None:
+    with pytest.raises(ValueError, match="elsewhere") as caught, located(build_model(scenes), scenes):
+        raise ValueError("elsewhere")
+    assert not hasattr(caught.value, "__notes__")
+
+
+def test_the_first_layer_that_computes_no_finite_number_is_found(scenes: Spec) -> None:
+    model = build_model(scenes).eval()
+    image = torch.zeros(2, 3, 64, 64)
+    with torch.no_grad():
+        assert first_not_finite(model, scenes, image) is None
+        model.get_submodule("enc3.edge.norm1").weight.fill_(float("nan"))
+        assert first_not_finite(model, scenes, image) == f"{SCENES}:{line_of('enc3 =')}, layer enc3 of edge"
