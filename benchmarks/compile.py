@@ -5,14 +5,13 @@ Run as `python benchmarks/compile.py`; exits with 1 where a target is missed.
 
 from __future__ import annotations
 
-import resource
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from statistics import median
 
-ROOT = Path(__file__).parents[1]
+from processes import ROOT, cpu_seconds
+
 ROUNDS = 7
 
 FRAME = """\
@@ -51,15 +50,6 @@ def long_spec(layers: int) -> str:
     return FRAME.format(layers="\n".join(lines))
 
 
-def cpu_seconds(spec: Path, folder: Path) -> float:
-    """CPU time, user and system, of one process that compiles into a new folder."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    run = [sys.executable, "-m", "mtsldsl", "compile", str(spec), "-o", str(folder)]
-    subprocess.run(run, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
 def main() -> int:
     missed = False
     with tempfile.TemporaryDirectory() as name:
@@ -71,8 +61,8 @@ def main() -> int:
             cases.append((f"{layers:,} layers", spec, target, rounds))
         print(f"{'spec':<18} {'CPU s':>7} {'target':>7}")
         for label, spec, target, rounds in cases:
-            cpu_seconds(spec, place / "warm-up")  # fills the cache of the grammar and Python's own
-            taken = median(cpu_seconds(spec, place / f"{spec.stem}-{turn}") for turn in range(rounds))
+            cpu_seconds("compile", spec, "-o", place / "warm-up")  # fills the cache of the grammar and Python's own
+            taken = median(cpu_seconds("compile", spec, "-o", place / f"{spec.stem}-{turn}") for turn in range(rounds))
             verdict = "" if target is None else "ok" if taken <= target else "MISSED"
             missed |= verdict == "MISSED"
             print(f"{label:<18} {taken:>7.3f} {target or '':>7} {verdict}")

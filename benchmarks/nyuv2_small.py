@@ -43,9 +43,10 @@ class Network:
     """`each`, `all`, the text of a sharing block, or `found:<row>` for what that row found with the same seed."""
 
 
-def mtsl(threshold: float, *extra: str, note: str = "") -> Network:
-    """Structural learning at one threshold."""
-    return Network(f"MTSL {threshold}{note}", ("--set", f"structure.threshold={threshold}", *extra))
+def mtsl(threshold: float, align: float = 0.2) -> Network:
+    """Structural learning at one threshold and weight of the alignment loss (the paper's: 0.8 and 0.2)."""
+    settings = ("--set", f"structure.threshold={threshold}", "--set", f"structure.align={align}")
+    return Network(f"MTSL {threshold}" + ("" if align else " without alignment"), settings)
 
 
 NETWORKS = (
@@ -56,8 +57,8 @@ NETWORKS = (
     mtsl(0.8),
     mtsl(0.97),
     mtsl(0.985),
-    mtsl(0.985, "--set", "structure.phases=[8, 9, 10, 11, 12, 13, 14, 15]", note=" with late phases"),
-    mtsl(0.9, "--set", "structure.align=0", note=" without alignment"),
+    mtsl(0.9, align=0),
+    mtsl(0.8, align=0),
     Network("structure of MTSL 0.985, from scratch", sharing="found:MTSL 0.985"),
 )
 

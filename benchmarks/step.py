@@ -314,7 +314,11 @@ def make_steps(width: int = 16, size: int = 64, images: int = 8) -> dict[str, St
     in_default_layout = {name: tensor.contiguous() for name, tensor in batch.items()}
     steps: dict[str, Step] = {}
     for name, sharing, model in (("separate", "", Separate(width)), ("shared", SHARING, Shared(width))):
-        overrides = {"width": width, "data.input": f"image(3, {size}, {size})", "data.batch": images}
+        overrides: dict[str, int | str] = {
+            "width": width,
+            "data.input": f"image(3, {size}, {size})",
+            "data.batch": images,
+        }
         training, steps[f"{name}, ours"] = step_of_ours(mtsldsl.loads(SPEC + sharing, overrides=overrides), batch)
         load_weights(model, training.model)
         if name == "separate":

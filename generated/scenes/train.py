@@ -6,8 +6,8 @@
 
     mtsldsl train specs/scenes.mtl
 
-runs this very file; so does `python -m generated.scenes.train`, by itself. A knob is changed in the spec, then
-compiled again.
+runs this very file; so does `python -m generated.scenes.train`, by itself.
+A knob is changed in the spec, then compiled again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from mtsldsl.runtime.data import batches, steps_per_epoch
 from mtsldsl.runtime.evaluation import autocast, evaluate
-from mtsldsl.runtime.session import Session, session_from_arguments
+from mtsldsl.runtime.session import Session, run_alone
 from mtsldsl.runtime.structure.mtsl import structural_phase
 from mtsldsl.runtime.training import NamedParameters
 
@@ -74,4 +74,4 @@ def main(session: Session) -> None:
 
 
 if __name__ == "__main__":
-    main(session_from_arguments(SOURCE, __file__))
+    run_alone(main, SOURCE, __file__)

@@ -2,34 +2,118 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mtsldsl.cli.options import overrides
 
+if TYPE_CHECKING:
+    from mtsldsl.diagnostics import Diagnostic, Source
+    from mtsldsl.spec.fixes import Mended
+
+FORMATS = ("text", "json", "github", "sarif")
+
 
 @click.command()
-@click.argument("specs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("specs", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True))
 @overrides
-def command(specs: tuple[Path, ...], overrides: dict[str, str]) -> None:
-    """Report every problem of SPECS, without running anything."""
-    from mtsldsl.diagnostics import MtlError
-    from mtsldsl.spec import load
+@click.option(
+    "--output-format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="How to report."
+)
+@click.option("--fix", is_flag=True, help="Correct misspelt names that can mean only one known name, in the file.")
+@click.option("--pedantic", is_flag=True, help="Warn of what is allowed, and hardly ever meant.")
+@click.option("--strict", is_flag=True, help="As --pedantic, and exit 1 where there is a warning.")
+def command(
+    specs: tuple[Path, ...], overrides: dict[str, str], form: str, fix: bool, pedantic: bool, strict: bool
+) -> None:
+    """Report every problem of SPECS, without running anything; `-` reads from the standard input.
 
-    problems = 0
-    for path in specs:
-        try:
-            spec = load(path, overrides)
-        except MtlError as error:
-            problems += len(error.diagnostics)
-            click.echo(str(error), err=True)
-        else:
-            cost = spec.cost()
-            click.echo(
-                f"{path}: {len(spec.tasks)} tasks, {len(spec.layers)} layers, {cost.parameters:,} parameters, "
-                f"{cost.flops / 1e6:,.1f} MFLOP an image"
-            )
-    if problems:
-        click.echo(f"{problems} problem{'s' if problems > 1 else ''}", err=True)
+    Exits 0 where there is no error, 1 where there is one. Warnings count with --strict alone.
+    """
+    if fix and overrides:
+        raise click.UsageError("--fix corrects the file, where --set has no effect: leave one of them out")
+    if fix and Path("-") in specs:
+        raise click.UsageError("--fix corrects files: name one")
+    checked = [_checked(path, overrides, fix=fix, pedantic=pedantic or strict) for path in specs]
+    found = [(name, each) for name, mended in checked for each in mended.report.diagnostics]
+    fixed = [(name, each) for name, mended in checked for each in mended.fixed]
+    if form == "text":
+        for name, mended in checked:
+            _print(name, mended)
+        _print_count([each for _, each in found], fix)
+    elif content := _formatted(form, found, fixed):
+        click.echo(content)
+    if any(strict or each.severity == "error" for _, each in found):
         raise SystemExit(1)
+
+
+def _checked(path: Path, overrides: dict[str, str], *, fix: bool, pedantic: bool) -> tuple[str, Mended]:
+    """The file by its name, and what was found in it; a file that cannot be read is a problem like any other."""
+    from mtsldsl.diagnostics import MtlError, Source
+    from mtsldsl.spec.checking import Report, check
+    from mtsldsl.spec.fixes import Mended, mend, save
+
+    name = "<stdin>" if path == Path("-") else str(path)
+    try:
+        source = _read(path)
+        if not fix:
+            return name, Mended((), check(source, overrides, pedantic=pedantic))
+        mended = mend(source, pedantic=pedantic)
+        if mended.fixed:
+            save(source, mended.report.source, name)
+        return name, mended
+    except MtlError as error:
+        return name, Mended((), Report(Source(name, ""), None, error.diagnostics))
+
+
+def _read(path: Path) -> Source:
+    from mtsldsl.syntax.files import decode_source, read_source
+
+    if path != Path("-"):
+        return read_source(path)
+    import sys
+
+    import attrs
+
+    source = decode_source("<stdin>", sys.stdin.buffer.read())
+    return attrs.evolve(source, path=str(Path.cwd() / "stdin.mtl"))
+
+
+def _print(name: str, mended: Mended) -> None:
+    """The report for a person: what is wrong on stderr, what was done and what a sound spec costs on stdout."""
+    from mtsldsl.diagnostics import render_all
+
+    for each in mended.fixed:
+        if each.fix:
+            click.echo(f"{each.span}: fixed {each.code}: `{each.fix.span.text}` is now `{each.fix.text}`")
+    if mended.report.diagnostics:
+        click.echo(render_all(mended.report.diagnostics), err=True)
+    spec = mended.report.spec
+    if spec is not None:
+        cost = spec.cost()
+        click.echo(
+            f"{name}: {len(spec.tasks)} tasks, {len(spec.layers)} layers, {cost.parameters:,} parameters, "
+            f"{cost.flops / 1e6:,.1f} MFLOP an image"
+        )
+
+
+def _print_count(found: Sequence[Diagnostic], fix: bool) -> None:
+    errors = sum(each.severity == "error" for each in found)
+    fixable = sum(each.fix is not None for each in found)
+    counts = [(errors, "problem"), (len(found) - errors, "warning")]
+    said = ", ".join(f"{count} {noun}{'s' if count > 1 else ''}" for count, noun in counts if count)
+    if said:
+        hint = f"; --fix corrects {'it' if fixable == 1 == len(found) else fixable}" if fixable and not fix else ""
+        click.echo(f"{said}{hint}", err=True)
+
+
+def _formatted(form: str, found: Iterable[tuple[str, Diagnostic]], fixed: Iterable[tuple[str, Diagnostic]]) -> str:
+    from mtsldsl.diagnostics.formats import as_github, as_json
+    from mtsldsl.diagnostics.sarif import as_sarif
+
+    if form == "json":
+        return as_json(found, fixed)
+    return as_github(found) if form == "github" else as_sarif(found)

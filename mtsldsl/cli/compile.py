@@ -19,19 +19,27 @@ from mtsldsl.cli.options import overrides, spec_argument
 def command(spec: Path, overrides: dict[str, str], output: Path | None, check: bool) -> None:
     """Write readable PyTorch for SPEC: model.py, train.py."""
     from mtsldsl.codegen import compile_spec
-    from mtsldsl.codegen.files import compare, write_files
+    from mtsldsl.codegen.files import compare, remember_compiled, write_files
     from mtsldsl.spec import load
 
     folder = output or Path("generated") / spec.stem
     files = compile_spec(load(spec, overrides))
     if not check:
         changed = write_files(files, folder)
+        remember_compiled(spec, folder.parent)
         click.echo(f"{folder}: {', '.join(changed) if changed else 'nothing to change'}")
         return
     difference = compare(files, folder)
     if difference:
         click.echo(difference, err=True, nl=False)
-        target = f" -o {output}" if output else ""
-        click.echo(f"{folder} is not up to date; repair it with: mtsldsl compile {spec}{target}", err=True)
+        click.echo(f"{folder} is not up to date; repair it with: {_command(spec, overrides, output)}", err=True)
         raise SystemExit(1)
     click.echo(f"{folder}: up to date")
+
+
+def _command(spec: Path, overrides: dict[str, str], output: Path | None) -> str:
+    """The command that compiles what was checked, as a shell reads it."""
+    import shlex
+
+    settings = [part for key, value in overrides.items() for part in ("--set", f"{key}={value}")]
+    return shlex.join(["mtsldsl", "compile", str(spec), *settings, *(["-o", str(output)] if output else [])])

@@ -37,10 +37,7 @@ def command(specs: tuple[str, ...], as_json: bool, html: Path | None, history: b
     from mtsldsl.cli.places import spec_at
 
     read = [spec_at(place) for place in specs]
-    if len(specs) > 2:
-        differ = _consensus(read, as_json)
-    else:
-        differ = _pair(read[0], read[1], as_json, html, history)
+    differ = _consensus(read, as_json) if len(specs) > 2 else _pair(read[0], read[1], as_json, html, history)
     raise SystemExit(1 if differ and exit_code else 0)
 
 
@@ -85,7 +82,9 @@ def lines(difference: SpecDifference, before: Spec, after: Spec, *, history: boo
         kind = click.style(f"{each.kind:<7}", fg=_STYLES[each.kind])
         yield f"{kind} {each.layer:<{width}}  {_text(each.before)}  ->  {_text(each.after)}"
     if history:
-        for sign, color, decisions, spec in zip("-+", ("red", "green"), difference.decisions, (before, after)):
+        for sign, color, decisions, spec in zip(
+            "-+", ("red", "green"), difference.decisions, (before, after), strict=True
+        ):
             for decision in decisions:
                 yield click.style(f"{sign} {_decision(decision, spec)}", fg=color)
     if difference:
@@ -134,9 +133,9 @@ def _consensus(specs: list[Spec], as_json: bool) -> bool:
         table.add_row(f"{one} + {other}", *cells)
     console = Console(highlight=False)
     console.print(table)
-    console.print()
+    click.echo()
     width = max(map(len, found.names))
     for name, distance in zip(found.names, found.distances, strict=True):
         near = "  the nearest to the consensus" if name == found.nearest else ""
-        console.print(f"{name:<{width}}  {distance:>3} of {len(found.pairs)} answers differ{near}", markup=False)
+        click.echo(f"{name:<{width}}  {distance:>3} of {len(found.pairs)} answers differ{near}")
     return bool(found)

@@ -4,37 +4,53 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+import attrs
 
 from mtsldsl.diagnostics import MtlError, Source
-from mtsldsl.spec import Spec, load
+
+if TYPE_CHECKING:
+    from mtsldsl.spec import Spec
 
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
 
 def spec_at(place: str | Path, overrides: Mapping[str, str] | None = None) -> Spec:
-    """The spec of a file, of a run folder, or of a file or run folder in a revision of git such as `HEAD~2:specs/a.mtl`.
+    """The spec of a file, of a run folder, or of either in a revision of git, such as `HEAD~2:specs/a.mtl`.
 
-    What is on the disk comes first. Raises MtlError: MTL703 where there is no such file, folder or revision, and
-    whatever is wrong with the spec.
+    What is on the disk comes first; a spec of a revision imports the files of that revision. Raises MtlError: MTL703
+    where there is no such file, folder or revision, and whatever is wrong with the spec.
     """
     from mtsldsl.spec.load import loads_source
 
+    revision = _revision(place)
+    if revision is None:
+        return loads_source(source_at(place), overrides or {})
+    return loads_source(source_at(place), overrides or {}, _reader(revision))
+
+
+def source_at(place: str | Path) -> Source:
+    """The text of such a place. Raises MtlError: MTL703 where there is none, MTL005 where it is not UTF-8."""
+    from mtsldsl.syntax import read_source
+
+    if _revision(place) is not None:
+        return _committed(str(place))
     path = Path(place)
-    if not _is_revision(str(place), path):
-        return load(path / "spec.mtl" if path.is_dir() else path, overrides or {})
-    return loads_source(_committed(str(place)), overrides or {})
+    return read_source(path / "spec.mtl" if path.is_dir() else path)
 
 
-def _is_revision(place: str, path: Path) -> bool:
-    """Whether the place is `REV:path`: it has a colon, is no path with a drive's letter, and not on the disk."""
-    if ":" not in place or _DRIVE.match(place):
-        return False
+def _revision(place: str | Path) -> str | None:
+    """REV of `REV:path`; None where the place is on the disk, has no colon, or only that of a drive's letter."""
+    text = str(place)
+    if ":" not in text or _DRIVE.match(text):
+        return None
     try:
-        return not path.exists()
+        return None if Path(text).exists() else text.rpartition(":")[0]
     except (OSError, ValueError):
-        return False
+        return None
 
 
 def _committed(place: str) -> Source:
@@ -45,7 +61,26 @@ def _committed(place: str) -> Source:
         raise MtlError.of("MTL703", f"`{place}` is no revision of git", "write REV:path, such as HEAD:specs/nyuv2.mtl")
     if _git("cat-file", "-t", place).strip() == b"tree":
         place = f"{place.rstrip('/')}/spec.mtl"
-    return decode_source(place, _git("cat-file", "blob", place))
+    path = PurePosixPath(place.rpartition(":")[2])
+    folder = Path() if path.parts[:1] in ((".",), ("..",)) or place.rpartition(":")[2].startswith("./") else _top()
+    return attrs.evolve(decode_source(place, _git("cat-file", "blob", place)), path=str(folder / path))
+
+
+def _reader(revision: str) -> Callable[[Path], Source]:
+    """Reads the files that a spec imports as they are in the revision."""
+
+    def read(path: Path) -> Source:
+        top = _top().resolve()
+        if not path.is_relative_to(top):
+            raise MtlError.of("MTL703", f"{path} lies outside the repository", "import files of the repository")
+        return _committed(f"{revision}:{path.relative_to(top).as_posix()}")
+
+    return read
+
+
+def _top() -> Path:
+    """The folder of the repository."""
+    return Path(_git("rev-parse", "--show-toplevel").decode().strip())
 
 
 def _git(*arguments: str) -> bytes:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.tree import Tree
 
     from mtsldsl.spec import Spec
+    from mtsldsl.spec.cost import Amount
 
 
 @click.command()
@@ -50,7 +51,7 @@ def _grow(tree: Tree, spec: Spec, layers: list[str], tasks: frozenset[str], orde
         groups = [component for component in spec.sharing[layer] if component <= tasks]
         if len(groups) == 1 and groups[0] == tasks:
             each = cost.layers[layer].one
-            tree.add(f"{layer}  [dim]{each.parameters:,} parameters, {each.flops / 1e6:,.1f} MFLOP[/dim]")
+            tree.add(f"{layer}  [dim]{_amount(each)}[/dim]")
             continue
         for part in _parts(spec, layers[position:], tasks):
             names = " + ".join(sorted(part, key=order.__getitem__))
@@ -58,9 +59,13 @@ def _grow(tree: Tree, spec: Spec, layers: list[str], tasks: frozenset[str], orde
         return
     for task in sorted(tasks, key=order.__getitem__):
         head = cost.heads[task]
-        tree.add(
-            f"[green]{task}[/green] head  [dim]{head.parameters:,} parameters, {head.flops / 1e6:,.1f} MFLOP[/dim]"
-        )
+        tree.add(f"[green]{task}[/green] head  [dim]{_amount(head)}[/dim]")
+
+
+def _amount(amount: Amount) -> str:
+    """Parameters and FLOPs; of a module of the person's own they are those that the spec declares."""
+    declared = ", as far as declared" if amount.declared else ""
+    return f"{amount.parameters:,} parameters, {amount.flops / 1e6:,.1f} MFLOP{declared}"
 
 
 def _parts(spec: Spec, layers: list[str], tasks: frozenset[str]) -> list[frozenset[str]]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import attrs
 
 from mtsldsl.codegen.names import Scope
+from mtsldsl.codegen.own_modules import OwnClass, own_call
 from mtsldsl.spec.model import Body, Reference, Shape
 from mtsldsl.spec.operators import OPERATORS
 
@@ -60,6 +61,8 @@ class BodyPlan:
     """Sources of classes that torch does not have."""
     learned: int
     """Number of learned parameters."""
+    declared: bool = False
+    """Whether that number holds what a spec declares of a module of the person's own."""
 
 
 @attrs.frozen
@@ -91,14 +94,15 @@ def signature(body: Body) -> tuple[object, ...]:
     return body.input_shapes, steps, place.get(body.output, body.output)
 
 
-def plan_body(body: Body, parameters: Sequence[str]) -> BodyPlan:
-    """The class of a body whose outside values are called `parameters` in forward."""
-    return _Planner(body, tuple(parameters)).plan()
+def plan_body(body: Body, parameters: Sequence[str], own: Mapping[str, OwnClass] = {}) -> BodyPlan:
+    """The class of a body whose outside values are called `parameters` in forward; `own` are imported classes."""
+    return _Planner(body, tuple(parameters), own).plan()
 
 
 class _Planner:
-    def __init__(self, body: Body, parameters: tuple[str, ...]) -> None:
+    def __init__(self, body: Body, parameters: tuple[str, ...], own: Mapping[str, OwnClass]) -> None:
         self.body = body
+        self.own = own
         self.parameters = parameters
         self.shapes: dict[Reference, Shape] = dict(zip(body.inputs, body.input_shapes, strict=True))
         self.shapes |= {index: step.shape for index, step in enumerate(body.steps)}
@@ -107,7 +111,7 @@ class _Planner:
         self.modules: dict[int, str] = {}
 
     def plan(self) -> BodyPlan:
-        attributes, definitions, learned = [], [], 0
+        attributes, definitions, learned, declared = [], [], 0, False
         numbers: dict[str, int] = {}
         for index, step in enumerate(self.body.steps):
             operator = OPERATORS[step.operator]
@@ -116,12 +120,15 @@ class _Planner:
             if operator.module is not None:
                 numbers[operator.stem] = numbers.get(operator.stem, 0) + 1
                 self.modules[index] = f"{operator.stem}{numbers[operator.stem]}"
-                attributes.append(Attribute(self.modules[index], operator.module(step.arguments, shapes)))
+                made = own_call(step.arguments, self.own) if operator.own else operator.module(step.arguments, shapes)
+                attributes.append(Attribute(self.modules[index], made))
+                declared = declared or operator.own
             if operator.definition:
                 definitions.append(operator.definition)
         self._resolve()
         statements = self._statements(self._chains())
-        return BodyPlan(self.parameters, tuple(attributes), statements, tuple(dict.fromkeys(definitions)), learned)
+        sources = tuple(dict.fromkeys(definitions))
+        return BodyPlan(self.parameters, tuple(attributes), statements, sources, learned, declared)
 
     def _resolve(self) -> None:
         """Find out who reads what; a step that only passes its input on is read through."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 
@@ -11,12 +10,15 @@ from mtsldsl.codegen.render import HEADER, MANIFEST
 from mtsldsl.diagnostics import Diagnostic, MtlError
 from mtsldsl.syntax import write_text_atomically
 
+LAST = ".last-compiled"
+"""Beside the generated folders: the path of the spec that was compiled last. It belongs to one checkout alone."""
+
 
 def write_files(files: Mapping[str, str], folder: Path) -> tuple[str, ...]:
     """Bring `folder` to hold `files`, and return the names of those that were written or removed, sorted.
 
     A file is replaced in one step, and left alone where it is up to date. What an earlier compilation wrote and this
-    one does not is removed. The manifest's time is that of the last compilation, changed or not.
+    one does not is removed.
 
     Raises:
         MtlError: MTL701 for every file in the way that mtsldsl did not write, and then nothing is written; MTL703
@@ -34,8 +36,6 @@ def write_files(files: Mapping[str, str], folder: Path) -> tuple[str, ...]:
             write_text_atomically(folder / name, files[name])
         for name in stale:
             (folder / name).unlink()
-        if MANIFEST in files:
-            os.utime(folder / MANIFEST)
     except OSError as error:
         raise _failure(folder, "written", error) from None
     return tuple(sorted((*changed, *stale)))
@@ -68,15 +68,28 @@ def is_generated(name: str, text: str) -> bool:
     return text.split("\n", 1)[0].rstrip("\r") == HEADER
 
 
+def remember_compiled(spec: Path, root: Path) -> None:
+    """Note in `root`, the folder of generated folders, which spec was compiled last; its path is kept from there."""
+    from os.path import relpath
+
+    write_text_atomically(root / LAST, f"{Path(relpath(spec.absolute(), root.absolute())).as_posix()}\n")
+
+
 def last_compiled(root: Path) -> Path | None:
-    """The spec that was compiled last into a folder of `root`, beside which it is looked for; None without one."""
-    found = [(path.stat().st_mtime_ns, path) for path in root.glob(f"*/{MANIFEST}")]
-    for _, path in sorted(found, reverse=True):
-        manifest = _manifest(_read(path) or "") or {}
-        source = root.parent / str(manifest.get("source", ""))
-        if source.is_file():
-            return source
-    return None
+    """The spec that was compiled last into a folder of `root`; None where none was.
+
+    Raises:
+        MtlError: MTL703 where that spec is gone.
+    """
+    from os.path import normpath
+
+    noted = _read(root / LAST)
+    if noted is None:
+        return None
+    spec = Path(normpath(root / noted.strip()))
+    if not spec.is_file():
+        raise MtlError.of("MTL703", f"{spec}, the spec that was compiled last, is gone", "name the spec to train")
+    return spec
 
 
 def _stale(files: Mapping[str, str], folder: Path) -> tuple[str, ...]:

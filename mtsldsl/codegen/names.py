@@ -24,10 +24,11 @@ def class_name(name: str, suffix: str = "") -> str:
 
 
 class Scope:
-    """The names of one scope, each given once."""
+    """The names of one scope, each given once, none of those `taken` or `imported` before."""
 
-    def __init__(self, taken: frozenset[str] = frozenset()) -> None:
-        self._taken = set(taken)
+    def __init__(self, taken: frozenset[str] = frozenset(), imported: frozenset[str] = frozenset()) -> None:
+        self._imported = imported
+        self._taken = set(taken | imported)
 
     def variable(self, name: str) -> str:
         """A local name that is still free, and now is not."""
@@ -36,7 +37,8 @@ class Scope:
     def class_name(self, name: str, suffix: str = "") -> str:
         """A class name that is still free, and now is not."""
         chosen = class_name(name, suffix)
-        return self._free(f"{chosen}Layer" if hasattr(builtins, chosen) or chosen in CLASSES_TAKEN else chosen, "Layer")
+        hidden = hasattr(builtins, chosen) or chosen in CLASSES_TAKEN or chosen in self._imported
+        return self._free(f"{chosen}Layer" if hidden else chosen, "Layer")
 
     def _free(self, name: str, joint: str) -> str:
         chosen, number = name, 1

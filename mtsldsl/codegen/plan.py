@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from pathlib import PurePath
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from textwrap import wrap
 
 import attrs
@@ -11,6 +11,7 @@ import attrs
 from mtsldsl.codegen.bodies import BodyPlan, Statement, plan_body, shape_text, signature
 from mtsldsl.codegen.layout import WIDTH
 from mtsldsl.codegen.names import Scope
+from mtsldsl.codegen.own_modules import OwnClass, import_lines, own_classes, own_problems
 from mtsldsl.codegen.training import optimizer_call, scheduler_call
 from mtsldsl.diagnostics import Diagnostic, MtlError
 from mtsldsl.sharing import component_name
@@ -64,6 +65,8 @@ class Plan:
     source: str
     digest: str
     input: str
+    imports: tuple[str, ...]
+    """Of the person's own modules."""
     definitions: tuple[str, ...]
     classes: tuple[ClassPlan, ...]
     docstring: tuple[str, ...]
@@ -87,7 +90,8 @@ def plan_spec(spec: Spec) -> Plan:
     found = problems(spec)
     if found:
         raise MtlError(found)
-    classes = _Classes(spec)
+    own = own_classes(spec, _DEFINED)
+    classes = _Classes(spec, own)
     containers = tuple(
         Container(
             layer.name,
@@ -102,10 +106,11 @@ def plan_spec(spec: Spec) -> Plan:
     code = [*definitions, *(statement.expression for plan in plans for statement in plan.body.statements)]
     source = source_name(spec.source.name)
     return Plan(
-        name=PurePath(source).stem,
+        name=Path(source).stem,
         source=source,
         digest=digest(spec),
         input=image,
+        imports=import_lines(own),
         definitions=definitions,
         classes=plans,
         docstring=_describe(spec, classes),
@@ -123,11 +128,12 @@ def plan_spec(spec: Spec) -> Plan:
 def problems(spec: Spec) -> tuple[Diagnostic, ...]:
     """What keeps `plan_spec` from planning: names that are no identifiers, which a spec made in Python may have."""
     names = [spec.data.input, *(layer.name for layer in spec.layers), *(task.name for task in spec.tasks)]
-    return tuple(
+    wrong = (
         Diagnostic("MTL109", f"`{name}` cannot be a name in the generated code", "choose an identifier")
         for name in names
         if not (name.isidentifier() and name.isascii()) or name.startswith("_")
     )
+    return (*wrong, *own_problems(spec))
 
 
 def source_name(name: str) -> str:
@@ -135,24 +141,24 @@ def source_name(name: str) -> str:
 
     So the code is the same from any working folder, and on any machine.
     """
-    path = PurePath(name)
-    shown = f"specs/{path.name}" if path.parent.name == "specs" else path.name
+    path = Path(name).absolute()
+    shown = f"specs/{path.name}" if path.parent.name == "specs" and not name.startswith("<") else path.name
     return "".join(character if character.isprintable() and character not in '"\\' else "_" for character in shown)
 
 
 class _Classes:
     """One class for each structure, layers first; the first layer or task that has it gives the name."""
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Spec, own: Mapping[str, OwnClass]) -> None:
         parts = [(layer.name, layer.body, "") for layer in spec.layers]
         parts += [(task.name, task.head, "Head") for task in spec.tasks]
         keys = [(suffix, signature(body)) for _, body, suffix in parts]
         members: dict[tuple[str, object], list[tuple[str, Body]]] = {}
         for key, (name, body, _) in zip(keys, parts, strict=True):
             members.setdefault(key, []).append((name, body))
-        scope = Scope(_DEFINED)
+        scope = Scope(_DEFINED, frozenset(each.alias for each in own.values()))
         made = {
-            (suffix, body): _class(scope.class_name(group[0][0], suffix), group)
+            (suffix, body): _class(scope.class_name(group[0][0], suffix), group, own)
             for (suffix, body), group in members.items()
         }
         self.plans = tuple(made.values())
@@ -160,17 +166,18 @@ class _Classes:
         self.of_head = {task.name: made[key] for task, key in zip(spec.tasks, keys[len(spec.layers) :], strict=True)}
 
 
-def _class(name: str, members: Sequence[tuple[str, Body]]) -> ClassPlan:
+def _class(name: str, members: Sequence[tuple[str, Body]], own: Mapping[str, OwnClass]) -> ClassPlan:
     body = members[0][1]
-    plan = plan_body(body, _parameters([member.inputs for _, member in members]))
+    plan = plan_body(body, _parameters([member.inputs for _, member in members]), own)
+    learned = _count(plan.learned) + (" as far as declared" if plan.declared else "")
     shapes = [shape_text(shape) for shape in body.input_shapes]
     given = [f"{name} {shape}" for name, shape in zip(plan.parameters, shapes, strict=True)]
     mapping = f"{shapes[0] if len(shapes) == 1 else ', '.join(given)} -> {shape_text(body.shape)}"
     names = [member for member, _ in members]
     shown = ", ".join(names) if len(names) <= 4 else f"{', '.join(names[:2])} and {len(names) - 2} more"
-    docstring: tuple[str, ...] = (f"{shown}: {mapping}, {_count(plan.learned)}.",)
+    docstring: tuple[str, ...] = (f"{shown}: {mapping}, {learned}.",)
     if len(docstring[0]) > WIDTH - 10:  # the indent and the quotes
-        docstring = (f"{shown}: {_count(plan.learned)}.", "", *_wrapped(mapping, WIDTH - 4), "")
+        docstring = (f"{shown}: {learned}.", "", *_wrapped(mapping, WIDTH - 4), "")
     return ClassPlan(name, docstring, plan)
 
 

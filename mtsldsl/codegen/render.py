@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mtsldsl.codegen.layout import lay_out
 from mtsldsl.codegen.literals import literal
 from mtsldsl.codegen.plan import Plan
+from mtsldsl.syntax.kept import kept_file, read_private, write_private
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -25,11 +26,27 @@ MANIFEST = "manifest.json"
 
 @cache
 def environment() -> Environment:
-    """The templates of this package. jinja2 is imported when it is first asked for."""
-    from jinja2 import Environment, FunctionLoader, StrictUndefined
+    """The templates of this package, compiled once and then kept. jinja2 is imported when it is first asked for."""
+    from jinja2 import BytecodeCache, Environment, FunctionLoader, StrictUndefined
+    from jinja2.bccache import Bucket
+
+    class Kept(BytecodeCache):
+        """jinja2 sees to it that the code is that of the template and of this version of it."""
+
+        def load_bytecode(self, bucket: Bucket) -> None:
+            kept = kept_file("template", bucket.key)
+            content = read_private(kept) if kept else None
+            if content is not None:
+                bucket.bytecode_from_string(content)
+
+        def dump_bytecode(self, bucket: Bucket) -> None:
+            kept = kept_file("template", bucket.key)
+            if kept:
+                write_private(kept, bucket.bytecode_to_string())
 
     made = Environment(
         loader=FunctionLoader(_template),
+        bytecode_cache=Kept(),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -1,69 +1,8 @@
-"""The registry of diagnostic codes: a code keeps its meaning for ever.
-
-MTL0xx text, MTL1xx names and blocks, MTL2xx values, MTL3xx layers and shapes, MTL4xx sharing, MTL5xx training and
-structure, MTL6xx data, MTL7xx files and generated code, MTL8xx runs.
-"""
+"""The diagnostic codes, each with what it means in a phrase; the registry says all the rest of them."""
 
 from __future__ import annotations
 
-CODES: dict[str, str] = {
-    "MTL001": "the text cannot be read at this place",
-    "MTL002": "a block is not closed",
-    "MTL003": "a character that the language does not have",
-    "MTL004": "a string is not closed",
-    "MTL005": "the file is not UTF-8 text",
-    "MTL006": "the first line is not `mtl 1`",
-    "MTL007": "a version of the language that is not known",
-    "MTL008": "a value too large or nested too deeply",
-    "MTL009": "a number or a string that is not written as the language writes it",
-    "MTL101": "an unknown block",
-    "MTL102": "a block given twice",
-    "MTL103": "a required block is missing",
-    "MTL104": "an unknown key",
-    "MTL105": "a key given twice",
-    "MTL106": "a required key is missing",
-    "MTL107": "an unknown name",
-    "MTL108": "a name used twice",
-    "MTL109": "a name that is reserved",
-    "MTL110": "a block with the wrong labels",
-    "MTL111": "a block that uses itself, or expands too far",
-    "MTL112": "an override that names nothing in the spec",
-    "MTL201": "a value of the wrong type",
-    "MTL202": "a value out of range",
-    "MTL203": "an unknown argument",
-    "MTL204": "a required argument is missing",
-    "MTL205": "an argument given twice, or too many arguments",
-    "MTL206": "a value that is not one of the choices",
-    "MTL301": "an operator that does not fit the shape it is given",
-    "MTL302": "shapes that cannot be combined",
-    "MTL303": "a head whose output does not fit its target",
-    "MTL304": "a layer read before it is defined",
-    "MTL305": "a loss that does not fit the target",
-    "MTL306": "a metric that does not fit the target",
-    "MTL307": "data that has no field for the target",
-    "MTL308": "a layer named in the middle of a pipeline",
-    "MTL401": "sharing names an unknown layer",
-    "MTL402": "sharing names an unknown task",
-    "MTL403": "sharing leaves a task out",
-    "MTL404": "sharing lists a task twice",
-    "MTL405": "sharing breaks the refinement rule",
-    "MTL406": "sharing lists a layer twice",
-    "MTL407": "sharing cannot be merged so",
-    "MTL408": "a form of sharing that this method does not use",
-    "MTL501": "structural phases after the last epoch",
-    "MTL502": "amalgamation epochs that do not cover the phases",
-    "MTL503": "structural phases out of order",
-    "MTL504": "a history line that does not fit the spec",
-    "MTL601": "a data set that is not there",
-    "MTL602": "a data set whose files are not as expected",
-    "MTL603": "a data set that lacks a task's target",
-    "MTL701": "a file that mtsldsl did not write",
-    "MTL702": "generated code that is not up to date",
-    "MTL703": "a file that cannot be read or written",
-    "MTL704": "a rewrite that would lose text",
-    "MTL801": "a run that cannot be resumed",
-    "MTL802": "a device that is not there",
-    "MTL803": "training that diverged",
-    "MTL804": "too little data for the computation",
-    "MTL805": "weights that do not fit the spec",
-}
+from mtsldsl.diagnostics.registry import REGISTRY
+
+CODES: dict[str, str] = {code: entry.title for code, entry in REGISTRY.items()}
+"""Every code with its title, in order. A new one is written down in `registry`."""

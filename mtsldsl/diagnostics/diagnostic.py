@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import attrs
 
-from mtsldsl.diagnostics.codes import CODES
+from mtsldsl.diagnostics.names import Suggestion
 from mtsldsl.diagnostics.source import Span
 
 
@@ -19,8 +19,18 @@ class Severity(StrEnum):
 
 
 def _registered(_: Diagnostic, __: attrs.Attribute[str], code: str) -> None:
+    from mtsldsl.diagnostics.codes import CODES  # the registry is long, and a sound spec needs none of it
+
     if code not in CODES:
         raise ValueError(f"{code} is not in the registry of diagnostic codes")
+
+
+@attrs.frozen
+class Fix:
+    """An edit that mends a problem and can mean nothing else: `text` in the place of `span`."""
+
+    span: Span
+    text: str
 
 
 @attrs.frozen
@@ -37,6 +47,13 @@ class Diagnostic:
     def place(self) -> tuple[int, int]:
         """Line and column, (0, 0) where there is none."""
         return (self.span.line, self.span.column) if self.span else (0, 0)
+
+    @property
+    def fix(self) -> Fix | None:
+        """The safe edit: the only known name near a misspelt one in its place."""
+        if self.span is None or not isinstance(self.remedy, Suggestion) or self.remedy.right is None:
+            return None
+        return Fix(self.span, self.remedy.right) if self.span.text == self.remedy.wrong else None
 
 
 class MtlError(Exception):

@@ -12,12 +12,14 @@ import attrs
 class Source:
     """A text and the name a person knows it by (a path as typed, or `<string>`).
 
-    `bom` says that the file began with a byte order mark, which is no part of the text but is written back.
+    `bom` says that the file began with a byte order mark, which is no part of the text but is written back. `path` is
+    the file that the text lies in, None where it lies in none; what the text names is looked for beside it.
     """
 
     name: str
     text: str = attrs.field(repr=False)
     bom: bool = attrs.field(default=False, eq=False, repr=False)
+    path: str | None = attrs.field(default=None, eq=False, repr=False)
 
     @cached_property
     def _line_starts(self) -> list[int]:

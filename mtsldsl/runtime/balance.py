@@ -121,17 +121,22 @@ class GradientBalance(Balance):
     def backward(self, losses: Losses, extra: Tensor | None, parameters: Iterable[nn.Parameter]) -> None:
         """Add the balanced gradient of the losses, and the plain one of `extra`, to `.grad`."""
         trained = [parameter for parameter in parameters if parameter.requires_grad]
-        last = self.tasks[-1]
+        # A constant, such as the alignment of a batch too small to compare, has no gradient to add.
+        extra = extra if extra is not None and extra.requires_grad else None
+        counted = {
+            task: weight for task, weight in self.weights.items() if weight
+        }  # a zero gradient stops some methods
+        last = next(reversed(counted), None)
         gradients = {
             task: torch.autograd.grad(
                 weight * losses[task], trained, retain_graph=task != last or extra is not None, allow_unused=True
             )
-            for task, weight in self.weights.items()
+            for task, weight in counted.items()
         }
         if extra is not None:
             extra.backward()  # type: ignore[no-untyped-call]
         rows = [
-            {task: gradient for task in self.tasks if (gradient := gradients[task][place]) is not None}
+            {task: gradient for task in counted if (gradient := gradients[task][place]) is not None}
             for place in range(len(trained))
         ]
         factors = self._factors([row for row in rows if len(row) > 1])

@@ -10,7 +10,7 @@ from mtsldsl.runtime.build import build_model
 from mtsldsl.runtime.checkpoint import WEIGHTS, load_weights
 from mtsldsl.runtime.run_folder import RunFolder
 from mtsldsl.runtime.training import place
-from mtsldsl.spec import Spec, load
+from mtsldsl.spec import Spec
 
 
 def load_best(folder: RunFolder, device: torch.device) -> tuple[Spec, nn.Module]:
@@ -18,7 +18,7 @@ def load_best(folder: RunFolder, device: torch.device) -> tuple[Spec, nn.Module]
     path = folder.best / "mean.mtl"
     if not path.is_file():
         raise MtlError.of("MTL801", f"`{folder.path}` has no finished epoch yet", "let the run end its first epoch")
-    spec = load(path)
+    spec = folder.read_spec(path)
     model = place(build_model(spec), spec, device)
     load_weights(folder.best / f"mean.{WEIGHTS}", model)
     return spec, model

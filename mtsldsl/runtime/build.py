@@ -14,6 +14,7 @@ from torch import nn
 
 from mtsldsl.codegen import model_source
 from mtsldsl.codegen.plan import source_name
+from mtsldsl.runtime.own_modules import check_own_modules, watch_own_modules
 from mtsldsl.sharing import component_name
 from mtsldsl.spec.model import Spec
 
@@ -24,12 +25,15 @@ def build_model(spec: Spec) -> nn.Module:
     forward: image `(n, c, h, w)` -> `{task: output}`. torch's random state is left as it was.
 
     Raises:
-        MtlError: MTL109 where a name of the spec cannot be one of Python's.
+        MtlError: MTL109 where a name of the spec cannot be one of Python's; MTL806 and MTL807 where a module of the
+            person's own cannot be made or is not as declared, its output at its first forward pass.
     """
+    check_own_modules(spec)
     made = load_model_class(model_source(spec), PurePath(source_name(spec.source.name)).stem)
     with torch.random.fork_rng(devices=[]):
         model = made()
     initialise(model, spec, spec.train.seed)
+    watch_own_modules(model, spec)
     return model
 
 

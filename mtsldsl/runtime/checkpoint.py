@@ -14,9 +14,8 @@ from torch import Tensor, nn
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.runtime.optimizer_state import load_named_state, named_optimizer_state
-from mtsldsl.runtime.run_folder import RunFolder
+from mtsldsl.runtime.run_folder import RunFolder, write_source
 from mtsldsl.runtime.training import Training, named_parameters
-from mtsldsl.syntax import write_text_atomically
 
 WEIGHTS = "weights.safetensors"
 
@@ -61,7 +60,7 @@ def save_checkpoint(folder: RunFolder, training: Training) -> None:
     if temporary.exists():
         shutil.rmtree(temporary)
     temporary.mkdir()
-    write_text_atomically(temporary / "spec.mtl", training.spec.source.text)
+    write_source(temporary / "spec.mtl", training.spec.source)
     save_weights(temporary / WEIGHTS, training.model)
     state: dict[str, Any] = {
         "optimizer": named_optimizer_state(

@@ -13,6 +13,8 @@ from typing import Any, TypeAlias
 
 import attrs
 
+from mtsldsl.syntax import write_text_atomically
+
 Event: TypeAlias = Mapping[str, Any]
 Listener: TypeAlias = Callable[[Event], None]
 
@@ -45,9 +47,13 @@ class EventLog:
         self.listener(event)
 
     def truncate_after(self, epoch: int) -> None:
-        """Drop the events of epochs later than `epoch`, which a resumed run is going to write anew."""
-        kept = [event for event in read_events(self.path) if event.get("epoch", 0) <= epoch and event["event"] != "end"]
-        self.path.write_text("".join(json.dumps(event) + "\n" for event in kept), encoding="utf-8")
+        """Drop what comes after `epoch`, the final report included: a resumed run writes it anew."""
+        kept = [
+            event
+            for event in read_events(self.path)
+            if event.get("epoch", 0) <= epoch and event["event"] not in ("test", "end")
+        ]
+        write_text_atomically(self.path, "".join(json.dumps(event) + "\n" for event in kept))
 
 
 def read_events(path: Path) -> Iterator[dict[str, Any]]:
@@ -58,3 +64,8 @@ def read_events(path: Path) -> Iterator[dict[str, Any]]:
         for line in stream:
             if line.endswith("\n"):
                 yield json.loads(line)
+
+
+def origin(path: Path) -> str | None:
+    """The name of the spec that a run started from, as it was given; None before the start is written."""
+    return next((str(event["spec"]) for event in read_events(path) if event["event"] == "start"), None)

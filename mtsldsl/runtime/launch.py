@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from contextlib import closing
 
 from mtsldsl.runtime.session import Session
 
@@ -17,4 +18,5 @@ def launch(session: Session) -> None:
     module = importlib.util.module_from_spec(specification)
     sys.modules[specification.name] = module
     specification.loader.exec_module(module)
-    module.main(session)
+    with closing(session.display):  # whatever happens, the terminal gets its cursor back
+        module.main(session)

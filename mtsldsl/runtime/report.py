@@ -11,7 +11,6 @@ import attrs
 from mtsldsl.runtime.events import read_events
 from mtsldsl.runtime.run_folder import RunFolder
 from mtsldsl.sharing import format_components
-from mtsldsl.spec import load
 from mtsldsl.syntax import write_text_atomically
 
 
@@ -35,7 +34,7 @@ def write_report(folder: RunFolder) -> Path:
         lstrip_blocks=True,
     )
     events = list(read_events(folder.events))
-    spec = load(folder.spec)
+    spec = folder.read_spec(folder.spec)
     text = environment.get_template("report.html.jinja").render(
         start=_last(events, "start"),
         test=_last(events, "test"),

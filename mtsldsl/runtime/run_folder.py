@@ -9,8 +9,10 @@ from pathlib import Path
 
 import attrs
 
-from mtsldsl.diagnostics import MtlError
-from mtsldsl.syntax import write_text_atomically
+from mtsldsl.diagnostics import MtlError, Source
+from mtsldsl.runtime.events import origin
+from mtsldsl.spec import Spec, loads_source
+from mtsldsl.syntax import read_source, write_text_atomically
 
 
 @attrs.frozen
@@ -82,10 +84,15 @@ class RunFolder:
         """The report for people."""
         return self.path / "report.html"
 
-    def write_spec(self, text: str, stage: str) -> None:
+    def write_spec(self, source: Source, stage: str) -> None:
         """Replace the evolving spec and keep it under `evolution/<stage>.mtl`."""
-        write_text_atomically(self.evolution / f"{stage}.mtl", text)
-        write_text_atomically(self.spec, text)
+        for path in (self.evolution / f"{stage}.mtl", self.spec):
+            write_source(path, source)
+
+    def read_spec(self, path: Path) -> Spec:
+        """The spec of a file of this run, called what the person called it: data beside it is found from there."""
+        source = read_source(path)
+        return loads_source(attrs.evolve(source, name=origin(self.events) or source.name))
 
     def write_code(self, files: Mapping[str, str]) -> None:
         """Replace the generated package."""
@@ -94,7 +101,7 @@ class RunFolder:
 
     def latest_checkpoint(self) -> Path | None:
         """The newest complete checkpoint; one that a kill left half written has another name."""
-        complete = [child for child in self.checkpoints.iterdir() if child.name.startswith("epoch-")]
+        complete = list(self.checkpoints.glob("epoch-*"))
         return max(complete, default=None)
 
     def replace_folder(self, temporary: Path, final: Path) -> None:
@@ -107,6 +114,11 @@ class RunFolder:
         else:
             temporary.rename(final)
         _sync(final.parent)
+
+
+def write_source(path: Path, source: Source) -> None:
+    """Write a spec's text as it was read, its byte-order mark included."""
+    write_text_atomically(path, source.text, source.bom)
 
 
 def _sync(folder: Path) -> None:

@@ -8,8 +8,8 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +28,12 @@ from mtsldsl.runtime.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.events import EventLog, read_events
 from mtsldsl.runtime.in_place import InPlace
 from mtsldsl.runtime.locate import first_not_finite, located
-from mtsldsl.runtime.run_folder import RunFolder
+from mtsldsl.runtime.run_folder import RunFolder, write_source
 from mtsldsl.runtime.structure.execution import evaluating
 from mtsldsl.runtime.training import OptimizerFactory, SchedulerFactory, Training
 from mtsldsl.sharing import component_name
-from mtsldsl.spec import Spec, load, normal
-from mtsldsl.syntax import write_text_atomically
+from mtsldsl.spec import Decision, Spec, load, normal
+from mtsldsl.spec.bundle import self_contained
 
 
 @attrs.define
@@ -52,12 +52,13 @@ class Session:
 
     @classmethod
     def create(cls, spec: Spec, name: str, root: Path, device: str, display: str) -> Session:
-        """A new run of `spec` in the next free folder of `root/name`."""
+        """A new run of `spec` in the next free folder of `root/name`. What it imports is written into its copy."""
+        spec = self_contained(spec)
         chosen = choose_device(device)
         folder = RunFolder.create(root, name)
         view = choose_display(display)
         session = cls(spec, folder, chosen, view, EventLog(folder.events, view.event))
-        folder.write_spec(spec.source.text, "start")
+        folder.write_spec(spec.source, "start")
         session.write_code(spec)
         return session
 
@@ -70,13 +71,13 @@ class Session:
             raise MtlError.of(
                 "MTL801", f"`{path}` has no checkpoint yet", f"start anew with `mtsldsl train {folder.spec}`"
             )
-        spec = load(checkpoint / "spec.mtl")
+        spec = folder.read_spec(checkpoint / "spec.mtl")
         view = choose_display(display)
         session = cls(spec, folder, choose_device(device), view, EventLog(folder.events, view.event), checkpoint)
         epoch = int(checkpoint.name.removeprefix("epoch-"))
         session.log.truncate_after(epoch)
         session._best = _best_so_far(folder, epoch)
-        write_text_atomically(folder.spec, spec.source.text)
+        write_source(folder.spec, spec.source)
         session.write_code(spec)
         in_place = next((event["in_place"] for event in read_events(folder.events) if event["event"] == "start"), None)
         if in_place is not None:
@@ -128,13 +129,12 @@ class Session:
         self._keep_best(training, validation)
         save_checkpoint(self.folder, training)
 
-    def structure_changed(self, spec: Spec, epoch: int) -> None:
+    def structure_changed(self, spec: Spec, epoch: int, decisions: Sequence[Decision]) -> None:
         """Write the evolved spec and its code. The best epoch is chosen anew: earlier ones are of another network."""
-        self.folder.write_spec(spec.source.text, f"epoch-{epoch:03d}")
+        self.folder.write_spec(spec.source, f"epoch-{epoch:03d}")
         self.write_code(spec)
         self._best.clear()
         if self.in_place is not None:
-            decisions = [decision for decision in spec.history if decision.epoch == epoch]
             reason = self.in_place.update(spec, decisions)
             if reason is not None:
                 self.log.write(
@@ -155,7 +155,6 @@ class Session:
         self.log.write("test", losses=test.losses, metrics=test.metrics, parameters=cost.parameters, flops=cost.flops)
         self.log.write("end", folder=str(self.folder.path), seconds=round(time.monotonic() - self._started, 1))
         write_report(self.folder)
-        self.display.close()
 
     def _divergence(self, training: Training, losses: list[str]) -> MtlError:
         """The error of a loss that is not finite, with the first layer that computes such values."""
@@ -176,11 +175,12 @@ class Session:
         spec = training.spec
         scores = {"mean": validation.weighted_loss(spec), **validation.losses}
         for name, score in scores.items():
-            if score < self._best.get(name, float("inf")):
+            score = math.inf if math.isnan(score) else score  # a first epoch is the best so far, whatever it is
+            if name not in self._best or score < self._best[name]:
                 self._best[name] = score
                 names = None if name == "mean" else _tensors_of(training, name)
                 save_weights(self.folder.best / f"{name}.{WEIGHTS}", training.model, names)
-                write_text_atomically(self.folder.best / f"{name}.mtl", spec.source.text)
+                write_source(self.folder.best / f"{name}.mtl", spec.source)
                 self.log.write("best", epoch=training.epoch, of=name, loss=score)
 
     def _describe_start(self, data: Splits) -> None:
@@ -250,24 +250,37 @@ def _best_so_far(folder: RunFolder, epoch: int) -> dict[str, float]:
     return best
 
 
-def session_from_arguments(source: str, script: str, arguments: Sequence[str] | None = None) -> Session:
-    """The session of a generated `train.py` that runs by itself; `source` is the spec it was compiled from."""
+def run_alone(main: Callable[[Session], None], source: str, script: str) -> None:
+    """Run the `main` of a generated `train.py` by itself: `script` is its path, `source` the spec it is compiled from.
+
+    A user's error ends the process with status 1 and its report, as on the command line.
+    """
+    options = _arguments(source)
+    try:
+        session = _session(options, source, Path(script))
+        with closing(session.display):
+            main(session)
+    except MtlError as error:
+        sys.exit(str(error))
+
+
+def _arguments(source: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=f"Train {source}.")
     parser.add_argument("--spec", type=Path, help=f"where {source} is (default: found from here or above this file)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="the folder for run folders (default: runs)")
     parser.add_argument("--device", default="auto", help=f"{', '.join(DEVICES)} (default: auto)")
     parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with this run folder")
     parser.add_argument("--display", choices=DISPLAYS, default="auto", help="what to show (default: auto)")
-    options = parser.parse_args(arguments)
-    try:
-        if options.resume:
-            return Session.resume(options.resume, options.device, options.display)
-        path = options.spec or _find(source, Path(script))
-        spec = load(path)
-        _require_fresh(spec, Path(script), path)
-        return Session.create(spec, path.stem, options.runs, options.device, options.display)
-    except MtlError as error:
-        sys.exit(str(error))
+    return parser.parse_args()
+
+
+def _session(options: argparse.Namespace, source: str, script: Path) -> Session:
+    if options.resume:
+        return Session.resume(options.resume, options.device, options.display)
+    path = options.spec or _find(source, script)
+    spec = load(path)
+    _require_fresh(spec, script, path)
+    return Session.create(spec, path.stem, options.runs, options.device, options.display)
 
 
 def _find(source: str, script: Path) -> Path:

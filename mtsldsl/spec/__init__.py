@@ -1,6 +1,6 @@
 """The specification: what a `.mtl` text means, checked, with every name, default and shape resolved."""
 
-from mtsldsl.spec.load import dumps, load, loads
+from mtsldsl.spec.load import dumps, load, loads, loads_source
 from mtsldsl.spec.model import (
     Body,
     Constant,
@@ -40,6 +40,7 @@ __all__ = [
     "dumps",
     "load",
     "loads",
+    "loads_source",
     "normal_form",
     "overridden",
     "rewritten",

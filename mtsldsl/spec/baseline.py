@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import attrs
+
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.sharing import Sharing, SharingError
-from mtsldsl.spec.load import load, loads
+from mtsldsl.spec.load import load, loads_source
 from mtsldsl.spec.model import Spec
 from mtsldsl.syntax import parse, read_source
 from mtsldsl.syntax.tree import Section
@@ -21,18 +23,19 @@ def load_static(path: Path, overrides: Mapping[str, str]) -> Spec:
         if isinstance(statement, Section) and statement.kind.text == "structure" and statement.labels:
             label = statement.labels[0].span
             text = text[: label.start] + "none" + text[label.end :]
-    return loads(text, source.name, overrides)
+    return loads_source(attrs.evolve(source, text=text), overrides)
 
 
 def with_sharing_of(spec: Spec, choice: str) -> Spec:
-    """`spec` with every task alone (`each`), everything shared (`all`), or the sharing of another spec file, which must
-    have the same tasks and layers. Raises MtlError MTL407 where it does not fit."""
+    """`spec` with every task alone (`each`), everything shared (`all`), or the sharing of another spec file or run
+    folder, which must have the same tasks and layers. Raises MtlError MTL407 where it does not fit."""
     tasks = tuple(task.name for task in spec.tasks)
     if choice == "each":
         return spec.with_sharing(Sharing.each(spec.backbone, tasks))
     if choice == "all":
         return spec.with_sharing(Sharing.all(spec.backbone, tasks))
-    other = load(Path(choice)).sharing
+    path = Path(choice)
+    other = load(path / "spec.mtl" if path.is_dir() else path).sharing
     try:
         return spec.with_sharing(Sharing(spec.backbone, tasks, other.components))
     except SharingError as problem:

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from mtsldsl.diagnostics import Span, suggestion
+from mtsldsl.diagnostics import Span, nearest, suggestion
 from mtsldsl.spec.kinds import Key, Required, describe
 from mtsldsl.spec.problems import BROKEN, Problems
 from mtsldsl.spec.schema import BlockSchema
@@ -23,6 +23,7 @@ class BlockValues:
     values: Mapping[str, Any]
     entries: Mapping[str, tree.Entry]
     span: Span
+    keys: Mapping[str, Key]
 
     def __getitem__(self, key: str) -> Any:
         return self.values[key]
@@ -32,13 +33,24 @@ class BlockValues:
         """Whether a value is missing or broken."""
         return BROKEN in self.values.values()
 
+    def standing(self) -> dict[str, Any]:
+        """The values, defaults in the place of broken ones: so that one problem does not keep others from being found.
+
+        A key without a default stays BROKEN."""
+        defaults = {
+            name: BROKEN if isinstance(key.default, Required) else default_of(key) for name, key in self.keys.items()
+        }
+        return {name: defaults[name] if value is BROKEN else value for name, value in self.values.items()}
+
     def place(self, key: str) -> Span:
         """The span of the key's value; of the block's name where the key is not given."""
         return self.entries[key].value.span if key in self.entries else self.span
 
 
 def title(section: tree.Section) -> str:
-    """The block's kind and labels: `task depth`."""
+    """The block's kind and labels: `task depth`, `task [depth, normal]`."""
+    if section.listed:
+        return f"{section.kind.text} [{', '.join(name.text for name in section.labels)}]"
     return " ".join(name.text for name in (section.kind, *section.labels))
 
 
@@ -69,10 +81,12 @@ def read_block(section: tree.Section, schema: BlockSchema, scope: Scope, problem
     """The values of a block whose keys the schema lists."""
     keys = {key.name: key for key in schema.keys or ()}
     entries: dict[str, tree.Entry] = {}
+    meant: set[str] = set()  # keys that may stand in the block, misspelt
     for entry in entries_of(section, problems):
         name = entry.key.text
         if name not in keys:
             remedy = suggestion(name, keys, "keys")
+            meant.add(nearest(name, keys) or "")
             problems.add("MTL104", f"`{title(section)}` has no key `{name}`", remedy, entry.key.span)
         elif name in entries:
             line = entries[name].span.line
@@ -84,14 +98,23 @@ def read_block(section: tree.Section, schema: BlockSchema, scope: Scope, problem
             )
         else:
             entries[name] = entry
-    values = {key.name: _value(key, entries.get(key.name), section, scope, problems) for key in keys.values()}
-    return BlockValues(values, entries, section.kind.span)
+    if not section.whole:
+        meant.update(keys)
+    values = {
+        key.name: _value(key, entries.get(key.name), key.name in meant, section, scope, problems)
+        for key in keys.values()
+    }
+    return BlockValues(values, entries, section.kind.span, keys)
 
 
-def _value(key: Key, entry: tree.Entry | None, section: tree.Section, scope: Scope, problems: Problems) -> Any:
+def _value(
+    key: Key, entry: tree.Entry | None, meant: bool, section: tree.Section, scope: Scope, problems: Problems
+) -> Any:
     if entry is not None:
         return convert(key.kind, Bound(entry.value, scope, entry.value.span), f"`{key.name}`", problems)
     if isinstance(key.default, Required):
+        if meant:
+            return BROKEN
         return problems.add(
             "MTL106",
             f"`{title(section)}` has no `{key.name}`",

@@ -65,8 +65,7 @@ class Consensus:
                 for pair in self.pairs
             ],
             "runs": [
-                {"name": name, "distance": distance}
-                for name, distance in zip(self.names, self.distances, strict=True)
+                {"name": name, "distance": distance} for name, distance in zip(self.names, self.distances, strict=True)
             ],
             "nearest": self.nearest,
         }

@@ -1,4 +1,4 @@
-"""Which layers of two specs are the same one: those of one name, and those that only the name and the place tell apart."""
+"""Which layers of two specs are the same one: those of one name, and those that differ in name and place alone."""
 
 from __future__ import annotations
 

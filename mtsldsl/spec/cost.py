@@ -17,16 +17,20 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class Amount:
-    """Learned parameters, and floating-point operations of one sample's forward pass."""
+    """Learned parameters, and floating-point operations of one sample's forward pass.
+
+    `declared` says that a module of the person's own is among what they count, with what the spec declares of it.
+    """
 
     parameters: int = 0
     flops: int = 0
+    declared: bool = False
 
     def __add__(self, other: Amount) -> Amount:
-        return Amount(self.parameters + other.parameters, self.flops + other.flops)
+        return Amount(self.parameters + other.parameters, self.flops + other.flops, self.declared or other.declared)
 
     def __mul__(self, copies: int) -> Amount:
-        return Amount(self.parameters * copies, self.flops * copies)
+        return Amount(self.parameters * copies, self.flops * copies, self.declared)
 
 
 @attrs.frozen
@@ -79,7 +83,9 @@ def body_cost(body: Body) -> Amount:
             body.steps[source].shape if isinstance(source, int) else outside[source] for source in step.inputs
         )
         total += Amount(
-            operator.parameters(step.arguments, shapes, step.shape), operator.flops(step.arguments, shapes, step.shape)
+            operator.parameters(step.arguments, shapes, step.shape),
+            operator.flops(step.arguments, shapes, step.shape),
+            operator.own,
         )
     return total
 

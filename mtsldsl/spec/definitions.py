@@ -10,8 +10,9 @@ from keyword import iskeyword
 import attrs
 
 from mtsldsl.diagnostics import Span, suggestion
+from mtsldsl.spec.library import Library
 from mtsldsl.spec.operators import OPERATORS
-from mtsldsl.spec.problems import BROKEN, Broken, Problems
+from mtsldsl.spec.problems import BROKEN, Broken, Problems, line_of
 from mtsldsl.spec.scope import Bound, Scope
 from mtsldsl.syntax import tree
 
@@ -21,7 +22,7 @@ RESIDUAL = "residual"
 STAGES = (*OPERATORS, RESIDUAL)
 """Every name that may be a stage of a pipeline wherever it stands."""
 
-WORDS = frozenset(("all", "each", "none", "true", "false", "let", "block", "mtl"))
+WORDS = frozenset(("all", "each", "none", "true", "false", "let", "block", "import", "mtl"))
 """Words with a meaning of their own."""
 
 # fmt: off
@@ -43,6 +44,10 @@ MODULE_NAMES = frozenset((
 
 GENERATED_NAMES = frozenset(("F", "Model", "Tensor", "annotations", "functional", "nn", "self", "torch"))
 """Names that the generated code gives itself."""
+
+
+RUN_NAMES = frozenset(("align", "mean"))
+"""What a run's record calls things beside the tasks: the alignment loss, and all tasks together."""
 
 
 @attrs.frozen
@@ -87,11 +92,16 @@ def reserved_in_python(name: str) -> str | None:
     return None
 
 
-def check_name(name: tree.Name, noun: str, problems: Problems, *, generated: bool = False) -> bool:
-    """Whether `noun` may have the name; where not, that is reported. `generated`: the generated code has it too."""
+def check_name(
+    name: tree.Name, noun: str, problems: Problems, *, generated: bool = False, recorded: bool = False
+) -> bool:
+    """Whether `noun` may have the name; where not, that is reported. `generated`: the generated code has it too;
+    `recorded`: so have the records of a run."""
     reason = reserved(name.text)
     if reason is None and generated:
         reason = reserved_in_python(name.text)
+    if reason is None and recorded and name.text in RUN_NAMES:
+        reason = "is what the record of a run calls something else"
     if reason is None:
         return True
     problems.add("MTL109", f"{noun} cannot be named `{name.text}`, which {reason}", "choose another name", name.span)
@@ -104,7 +114,7 @@ def claim(name: tree.Name, noun: str, places: dict[str, Span], problems: Problem
     if taken is not None:
         problems.add(
             "MTL108",
-            f"`{name.text}` names {noun} here, and something else on line {taken.line}",
+            f"`{name.text}` names {noun} here, and something else on {line_of(taken, name.span)}",
             "give each a name of its own",
             name.span,
         )
@@ -116,9 +126,14 @@ def claim(name: tree.Name, noun: str, places: dict[str, Span], problems: Problem
 def read_definitions(statements: Sequence[tree.Statement], problems: Problems) -> Definitions:
     """All `let` and `block` of a text, in whatever order they stand; those that need themselves are reported."""
     found: dict[str, tree.Definition] = {}
+    misspelt: list[tree.Definition] = []
     places: dict[str, Span] = {}
     for statement in statements:
-        if isinstance(statement, tree.Definition) and _well_formed(statement, problems):
+        if isinstance(statement, tree.Definition) and not _well_formed(statement, problems):
+            misspelt.append(statement)
+        elif isinstance(statement, tree.Definition):
+            if _repeats(statement, found.get(statement.name.text)):
+                continue
             noun = "a constant" if statement.kind.text == "let" else "a block"
             check_name(statement.name, noun, problems)
             if claim(statement.name, noun, places, problems):
@@ -131,10 +146,21 @@ def read_definitions(statements: Sequence[tree.Statement], problems: Problems) -
     for name, statement in found.items():
         if statement.kind.text == "let":
             names[name] = BROKEN if name in broken else Bound(statement.value, scope, statement.value.span)
+        elif name in broken or isinstance(statement.value, tree.Unreadable):
+            blocks[name] = None
         else:
-            parameters = statement.parameters or ()
-            blocks[name] = None if name in broken else Block(name, parameters, statement.value, statement.span)
+            blocks[name] = Block(name, statement.parameters or (), statement.value, statement.span)
+    for statement in misspelt:
+        if statement.parameters is None:
+            names.setdefault(statement.name.text, BROKEN)
+        else:
+            blocks.setdefault(statement.name.text, None)
     return Definitions(scope, blocks, places)
+
+
+def _repeats(statement: tree.Definition, earlier: tree.Definition | None) -> bool:
+    """Whether another file has the very same definition, such as a macro that two files of a library share."""
+    return earlier == statement and earlier.span.source.name != statement.span.source.name
 
 
 def _well_formed(statement: tree.Definition, problems: Problems) -> bool:
@@ -201,13 +227,14 @@ def _references(statement: tree.Definition) -> set[str]:
 def _circular(found: Mapping[str, tree.Definition], problems: Problems) -> set[str]:
     """The definitions that need themselves, each circle reported once."""
     needs = {name: _references(statement) & found.keys() for name, statement in found.items()}
+    order = {name: place for place, name in enumerate(found)}
     broken: set[str] = set()
     while True:
         try:
             TopologicalSorter(needs).prepare()
         except CycleError as error:
             circle: list[str] = error.args[1][::-1]
-            first = min(circle, key=lambda name: found[name].span.start)
+            first = min(circle, key=order.__getitem__)
             circle = circle[:-1]
             circle = circle[circle.index(first) :] + circle[: circle.index(first)] + [first]
             path = " -> ".join(f"`{name}`" for name in circle)
@@ -225,16 +252,23 @@ def _circular(found: Mapping[str, tree.Definition], problems: Problems) -> set[s
             return broken
 
 
-def check_unused(definitions: Definitions, layers: Sequence[str], problems: Problems) -> None:
-    """Report stages that no operator, block or layer is called, in blocks that are used and in those that are not."""
+def check_unused(
+    definitions: Definitions, layers: Sequence[str], library: Library, problems: Problems, *, calls_only: bool = False
+) -> None:
+    """Report stages that no operator, block or layer is called, in blocks that are used and in those that are not.
+
+    An imported block may name the layers and the input of its own file. `calls_only` leaves bare names alone, for the
+    input's name is not known.
+    """
     for block in definitions.blocks.values():
         if block is None:
             continue
         own = {parameter.name.text for parameter in block.parameters}
         known = {*STAGES, *definitions.blocks, *own, *layers, *definitions.scope.names}
+        known |= library.own_names(block.span.source.name)
         for node in walk(block.value):
             stages = node.stages if isinstance(node, tree.Pipeline) else (block.value,) if node is block.value else ()
-            names = [stage for stage in stages if isinstance(stage, tree.Name)]
+            names = [stage for stage in stages if isinstance(stage, tree.Name) and not calls_only]
             if isinstance(node, tree.Call):
                 names.append(node.function)
             for name in names:
@@ -245,6 +279,6 @@ def check_unused(definitions: Definitions, layers: Sequence[str], problems: Prob
 def unknown_stage(name: tree.Name, known: Sequence[str] | set[str], problems: Problems) -> Broken:
     """Report a stage of a pipeline that is nothing known."""
     cause = f"`{name.text}` is no operator, block or layer"
-    if problems.has("MTL107", cause, name.span):
+    if problems.names_lost or problems.has("MTL107", cause, name.span):
         return BROKEN  # once is enough for a block that is used a thousand times
     return problems.add("MTL107", cause, suggestion(name.text, sorted(known), "ones"), name.span)

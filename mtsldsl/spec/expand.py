@@ -14,13 +14,18 @@ from mtsldsl.spec.kinds import Kind
 from mtsldsl.spec.model import Constant
 from mtsldsl.spec.operator import Default, Operator, Rule
 from mtsldsl.spec.operators import OPERATORS
-from mtsldsl.spec.problems import BROKEN, Broken, Problems
+from mtsldsl.spec.operators.own import OWN
+from mtsldsl.spec.own_modules import read_own
+from mtsldsl.spec.problems import BROKEN, Broken, Problems, line_of
 from mtsldsl.spec.scope import DEEPEST, Bound, Scope
 from mtsldsl.spec.values import convert, match_arguments
 from mtsldsl.syntax import tree
 
 LARGEST_EXPANSION = 50_000
 """Operators in one text once its blocks and repetitions are written out."""
+
+MOST_REPEATED = 200
+"""Times that the same report may come again, from a macro used again and again, before no more is expanded."""
 
 
 @attrs.frozen
@@ -70,19 +75,19 @@ class Expander:
     """The layer that is being defined."""
     size: int = 0
     steps: int = 0
-    exhausted: bool = False
+    """Values looked at, the arguments of operators included."""
 
-    def pipeline(self, value: tree.Value) -> tuple[Stage, ...] | Broken:
-        """The stages of a layer's or head's pipeline."""
+    def pipeline(self, value: tree.Value, copies: int = 1) -> tuple[Stage, ...] | Broken:
+        """The stages of a layer's or head's pipeline, of which the network has so many."""
         stages = self._expand(Bound(value, self.definitions.scope, value.span), None, 0)
         if isinstance(stages, Broken):
             return BROKEN
-        self.size += sum(stage.size for stage in stages)
+        self.size += sum(stage.size for stage in stages) * copies
         return self._too_large(value.span) if self.size > LARGEST_EXPANSION else stages
 
     def _too_large(self, span: Span) -> Broken:
-        if not self.exhausted:
-            self.exhausted = True
+        if not self.problems.exhausted:
+            self.problems.exhausted = True
             self.problems.add(
                 "MTL111",
                 f"the network has more than {LARGEST_EXPANSION:,} operators, blocks and repetitions written out",
@@ -93,7 +98,9 @@ class Expander:
 
     def _expand(self, bound: Bound, use: Use | None, depth: int) -> tuple[Stage, ...] | Broken:
         self.steps += 1
-        if self.exhausted or self.steps > LARGEST_EXPANSION:
+        if self.problems.repeated > MOST_REPEATED:
+            return BROKEN
+        if self.problems.exhausted or self.steps > LARGEST_EXPANSION:
             return self._too_large(use.span if use else bound.span)
         if depth > DEEPEST:
             return self.problems.add(
@@ -103,8 +110,10 @@ class Expander:
                 use.span if use else bound.span,
             )
         match bound.value:
+            case tree.Unreadable():
+                return BROKEN
             case tree.Group(value):
-                return self._expand(attrs.evolve(bound, value=value), use, depth + 1)
+                return self._expand(Bound(value, bound.scope, bound.span), use, depth + 1)
             case tree.Pipeline(stages):
                 return self._several(stages, bound.scope, use, depth)
             case tree.Product(left, right):
@@ -153,7 +162,8 @@ class Expander:
             target, parameter = found
             if isinstance(target, Broken):
                 return BROKEN
-            return self._expand(target if parameter else attrs.evolve(target, span=name.span), use, depth + 1)
+            inner = target if parameter else Bound(target.value, target.scope, name.span)
+            return self._expand(inner, use, depth + 1)
         if name.text in STAGES or name.text in self.definitions.blocks:
             return self._call(name, (), name.span, scope, use, depth)
         if name.text == self.input or name.text in self.ready:
@@ -163,7 +173,8 @@ class Expander:
                 cause, remedy = f"`{name.text}` reads itself", "read the layers above it"
             else:
                 cause = f"`{name.text}` is read before it is defined"
-                remedy = f"move line {self.layers[name.text].line}, which defines it, further up"
+                above = line_of(self.layers[name.text], use.span if use else name.span)
+                remedy = f"move {above}, which defines it, further up"
             return self.problems.add("MTL304", cause, remedy, use.span if use else name.span)
         if self.input is None:
             return BROKEN  # the data block is broken, and the name may be that of its input
@@ -184,6 +195,8 @@ class Expander:
     ) -> tuple[Stage, ...] | Broken:
         if name.text == RESIDUAL:
             return self._residual(name, arguments, span, scope, use, depth)
+        if name.text == OWN:
+            return self._own(arguments, span, scope, use, depth)
         if name.text in OPERATORS:
             return self._operator(OPERATORS[name.text], arguments, span, scope, use, depth)
         if name.text in self.definitions.blocks:
@@ -228,6 +241,7 @@ class Expander:
         use: Use | None,
         depth: int,
     ) -> tuple[Stage, ...] | Broken:
+        self.steps += len(arguments)
         subject = f"`{operator.name}`"
         wanted = len(arguments) if operator.arity is None else operator.arity - 1
         joined = [argument for argument in arguments[:wanted] if argument.name is None]
@@ -252,6 +266,17 @@ class Expander:
             else:
                 settings[rule.name] = rule.default
         return self._apply(operator.name, settings, values, span, use)
+
+    def _own(
+        self, arguments: Sequence[tree.Argument], span: Span, scope: Scope, use: Use | None, depth: int
+    ) -> tuple[Stage, ...] | Broken:
+        self.steps += 4 * len(arguments)
+        settings, further = read_own(arguments, span, scope, self.problems)
+        values = [self._expand(Bound(each.value, scope, each.value.span), use, depth + 1) for each in further]
+        if isinstance(settings, Broken):
+            return BROKEN
+        self.steps += sum(map(_count, settings.values()))
+        return self._apply(OWN, settings, values, span, use)
 
     def _residual(
         self,
@@ -288,6 +313,11 @@ class Expander:
         return (Apply(operator, known, tuple(sound), span, use, size),)
 
 
+def _count(value: Constant | Default) -> int:
+    """Values inside a value."""
+    return sum(map(_count, value)) if isinstance(value, tuple) else 1
+
+
 @cache
 def kind_of(rule: Rule) -> Kind:
     """The kind of value that an operator's argument takes."""
@@ -302,6 +332,10 @@ def kind_of(rule: Rule) -> Kind:
             return kinds.Flag()
         case "size":
             return kinds.OneOrMany(kinds.Integer(low, high), length=2)
+        case "sizes":
+            return kinds.OneOrMany(kinds.Integer(low, high))
         case "name":
             return kinds.Choice(rule.choices)
+        case "text":
+            return kinds.Text()
     raise ValueError(f"an operator's argument has the unknown kind {rule.kind}")

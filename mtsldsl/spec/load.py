@@ -7,30 +7,49 @@ from pathlib import Path
 
 from mtsldsl.diagnostics import Source
 from mtsldsl.spec.build import build
+from mtsldsl.spec.imports import Reader, read_imports, read_regular
 from mtsldsl.spec.model import Spec
-from mtsldsl.spec.overrides import Setting, overridden
-from mtsldsl.syntax import parse
+from mtsldsl.spec.overrides import Setting, library_overridden, overridden
+from mtsldsl.syntax import read
 from mtsldsl.syntax.files import read_source
 
 
 def load(path: str | Path, overrides: Mapping[str, Setting] = {}) -> Spec:
     """The specification in a file, with settings such as `{"train.epochs": 2, "width": "32"}` put into its text.
 
-    Raises MtlError with every problem of the file.
+    Raises MtlError with every problem of the file and of those that it imports.
     """
     return loads_source(read_source(path), overrides)
 
 
-def loads(text: str, name: str = "<string>", overrides: Mapping[str, Setting] = {}) -> Spec:
-    """The specification in a text; `name` is what diagnostics call it. Raises MtlError with every problem."""
-    return loads_source(Source(name, text), overrides)
+def loads(
+    text: str, name: str = "<string>", overrides: Mapping[str, Setting] = {}, path: str | Path | None = None
+) -> Spec:
+    """The specification in a text; `name` is what diagnostics call it. Raises MtlError with every problem.
+
+    `path` is where the text would lie as a file, for its imports are relative to that folder. Without it a text cannot
+    import.
+    """
+    return loads_source(Source(name, text, path=None if path is None else str(path)), overrides)
 
 
-def loads_source(source: Source, overrides: Mapping[str, Setting] = {}) -> Spec:
-    """The specification in a source. Raises MtlError with every problem."""
-    return build(parse(overridden(source, overrides)))
+def loads_source(source: Source, overrides: Mapping[str, Setting] = {}, reader: Reader = read_regular) -> Spec:
+    """The specification in a source, with `reader` to get the texts of imported files by their absolute paths.
+
+    Raises MtlError with every problem.
+    """
+    file, mistakes = read(source)
+    library = read_imports(file, reader)
+    if overrides:
+        file, mistakes = read(overridden(source, overrides, library))
+        library = library_overridden(library, overrides)
+    return build(file, mistakes, library)
 
 
 def dumps(spec: Spec) -> str:
-    """The text of a specification: `loads(dumps(spec)) == spec`, comments and layout as they were."""
+    """The text of a specification: `loads(dumps(spec)) == spec`, comments and layout as they were.
+
+    It is the text of its own file. What it imports, and what was set in an imported file, is not in it:
+    `mtsldsl.spec.bundle.self_contained` gives a text that needs no other.
+    """
     return spec.source.text

@@ -12,7 +12,8 @@ from mtsldsl.spec.expand import Apply, Stage, Start
 from mtsldsl.spec.model import Body, Constant, Reference, Shape, Step
 from mtsldsl.spec.operator import Arguments, Context, Misfit, Operator
 from mtsldsl.spec.operators import OPERATORS
-from mtsldsl.spec.problems import BROKEN, Broken, Problems
+from mtsldsl.spec.operators.own import options_of
+from mtsldsl.spec.problems import BROKEN, Broken, Problems, line_of
 
 
 @attrs.frozen
@@ -146,7 +147,7 @@ def _canonical(operator: Operator, arguments: Arguments) -> dict[str, Constant]:
         if rule.kind == "size" and isinstance(value, tuple) and value[0] == value[1]:
             value = value[0]
         canonical[rule.name] = value
-    return canonical
+    return {**canonical, **options_of(arguments)} if operator.own else canonical
 
 
 def _times(shape: Shape) -> str:
@@ -196,6 +197,6 @@ def lower(
 def _placed(unfit: Unfit) -> tuple[str, Span]:
     """Cause and place: inside a block the place is where the block is used, for other uses of it may well fit."""
     use, span = unfit.stage.use, unfit.stage.span
-    if use is None or use.span.source is not span.source:
+    if use is None:
         return unfit.cause, span
-    return f"{unfit.cause} (line {span.line}, in block `{use.block}`)", use.span
+    return f"{unfit.cause} ({line_of(span, use.span)}, in block `{use.block}`)", use.span

@@ -18,6 +18,7 @@ from mtsldsl.sharing import Backbone, Sharing
 
 if TYPE_CHECKING:
     from mtsldsl.spec.cost import Cost
+    from mtsldsl.spec.library import Library
 
 Shape: TypeAlias = tuple[int, ...]
 """Of one sample, the batch dimension left out: image `(channels, height, width)`, tokens `(length, channels)`,
@@ -166,6 +167,8 @@ class Spec:
     sharing: Sharing
     history: tuple[Decision, ...]
     source: Source = attrs.field(eq=False, repr=False)
+    library: Library | None = attrs.field(default=None, eq=False, repr=False)
+    """What its imports brought."""
 
     @property
     def backbone(self) -> Backbone:

@@ -11,6 +11,7 @@ from mtsldsl.sharing import Backbone
 from mtsldsl.spec.blocks import BlockValues, entries_of, read_block
 from mtsldsl.spec.definitions import Definitions, check_name, check_unused, claim
 from mtsldsl.spec.expand import Expander
+from mtsldsl.spec.library import Library
 from mtsldsl.spec.lower import lower
 from mtsldsl.spec.model import Body, Data, Layer, Shape
 from mtsldsl.spec.problems import BROKEN, Broken, Problems
@@ -25,7 +26,7 @@ _SHARED_KEYS = ("input", "batch", "augment")
 def read_data(
     section: tree.Section, definitions: Definitions, places: dict[str, Span], problems: Problems
 ) -> Data | Broken:
-    """The data block. The input's name is taken note of in `places`."""
+    """The data block, with defaults for values that are reported. The input's name is taken note of in `places`."""
     schema = DATA[section.labels[0].text]
     block = read_block(section, schema, definitions.scope, problems)
     given = block["input"]
@@ -33,10 +34,9 @@ def read_data(
         return BROKEN
     name, *shape = given
     _check_input(section, name, tuple(shape), block, places, problems)
-    if block.broken:
-        return BROKEN
-    options = {key: value for key, value in block.values.items() if key not in _SHARED_KEYS}
-    return Data(schema.label or "", name, tuple(shape), block["batch"], block["augment"], options, span=section.span)
+    values = block.standing()
+    options = {key: value for key, value in values.items() if key not in _SHARED_KEYS}
+    return Data(schema.label or "", name, tuple(shape), values["batch"], values["augment"], options, span=section.span)
 
 
 def _check_input(
@@ -98,16 +98,16 @@ class Network:
             Layer(name, body, self.places[name]) for name, body in self.bodies.items() if not isinstance(body, Broken)
         )
 
-    def body(self, value: tree.Value, start: str) -> Body | Broken:
-        """The body of a pipeline that starts from `start` unless it names another layer."""
-        stages = self.expander.pipeline(value)
+    def body(self, value: tree.Value, start: str, copies: int = 1) -> Body | Broken:
+        """The body of a pipeline that starts from `start` unless it names another layer; for so many tasks."""
+        stages = self.expander.pipeline(value, copies)
         if isinstance(stages, Broken) or isinstance(self.image, Broken):
             return BROKEN
         return lower(stages, start, self.shapes, self.image, self.problems)
 
-    def head(self, bound: Bound) -> Body | Broken:
-        """The body of a head."""
-        return self.body(bound.value, self.last)
+    def head(self, bound: Bound, copies: int = 1) -> Body | Broken:
+        """The body of a head that so many tasks have."""
+        return self.body(bound.value, self.last, copies)
 
 
 def graph(bodies: Mapping[str, Body | Broken]) -> Backbone:
@@ -123,6 +123,7 @@ def read_network(
     section: tree.Section | None,
     data: Data | Broken,
     definitions: Definitions,
+    library: Library,
     places: dict[str, Span],
     problems: Problems,
 ) -> Network:
@@ -139,7 +140,7 @@ def read_network(
         network.shapes[layer] = BROKEN if isinstance(body, Broken) else body.shape
         expander.ready.add(layer)
     expander.current = None
-    check_unused(definitions, [*spans, name], problems)
+    check_unused(definitions, [*spans, name], library, problems, calls_only=not name)
     return network
 
 
@@ -151,7 +152,7 @@ def _layers(section: tree.Section | None, places: dict[str, Span], problems: Pro
         check_name(entry.key, "a layer", problems, generated=True)
         if claim(entry.key, "a layer", places, problems):
             layers.append(entry)
-    if not section.items:
+    if not section.items and section.whole:
         problems.add(
             "MTL106", "`backbone` has no layer", "add lines such as `stem = conv2d(64, 3) | relu`", section.kind.span
         )

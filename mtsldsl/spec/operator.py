@@ -36,7 +36,8 @@ class Misfit(Exception):  # noqa: N818 - it never reaches a user: who calls make
 
 @attrs.frozen
 class Rule:
-    """One argument. `kind`: int, float, bool, size (an integer or a list of two), name (one of `choices`).
+    """One argument. `kind`: int, float, bool, size (an integer or a list of two), sizes (an integer or a list of any
+    length), name (one of `choices`), text (a string).
 
     `minimum` and `maximum` are inclusive and hold for both entries of a size; None as a default is a legal value. An
     integer is a legal float, a bool is neither. Who reads the arguments checks all this; a Misfit tells the rest.
@@ -86,6 +87,8 @@ class Operator:
                 names, of which each is a plain name because an expression may use it more than once
     definition  source of the class that `module` constructs where torch has none, to be put once into a file that
                 uses it; like the other texts it needs `torch`, `nn`, `F` (torch.nn.functional) and `Tensor`
+    own         whether it is a class of the writer's: `module` then names it as `package.file:Class`, to be imported
+                by the file that uses it and made with those arguments that are not the table's
     """
 
     name: str
@@ -100,3 +103,4 @@ class Operator:
     module: Callable[[Arguments, tuple[Shape, ...]], str] | None = None
     stem: str = ""
     definition: str = ""
+    own: bool = False

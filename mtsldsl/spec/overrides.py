@@ -14,6 +14,7 @@ from mtsldsl.diagnostics import Diagnostic, MtlError, Source, suggestion
 from mtsldsl.spec import kinds
 from mtsldsl.spec.kinds import Key
 from mtsldsl.spec.layout import aligned, quoted
+from mtsldsl.spec.library import Library, sections_of
 from mtsldsl.spec.schema import BLOCKS, BlockSchema
 from mtsldsl.syntax import parse, tree
 from mtsldsl.syntax.edit import TextEdit, apply_edits, insert_items
@@ -29,10 +30,12 @@ class Place:
     value: tree.Value | None
     section: tree.Section | None = None
     key: Key | None = None
+    shared_by: tuple[str, ...] = ()
+    """Names of the tasks that are written together, where the place is in such a block."""
 
 
-def overridden(source: Source, overrides: Mapping[str, Setting]) -> Source:
-    """The source with every setting in its text.
+def overridden(source: Source, overrides: Mapping[str, Setting], library: Library | None = None) -> Source:
+    """The source with every setting in its text, those left out that are for an imported file alone.
 
     A key is the name of a `let`, or a path: `train.epochs`, `data.root`, `structure.threshold`, `task.depth.weight`,
     `backbone.stem`. A value that is there is replaced; a key that its block may have is added at the block's end. Where
@@ -42,13 +45,19 @@ def overridden(source: Source, overrides: Mapping[str, Setting]) -> Source:
     the text where it cannot be parsed.
     """
     problems: list[Diagnostic] = []
+    imported = library_settings(library) if library else frozenset()
     for path, setting in overrides.items():
         file = parse(source)
         places = dict(_places(file))
         place = places.get(path)
+        if place is None and path in imported:
+            continue
         if place is None:
-            remedy = suggestion(path, sorted(places), "settings")
+            remedy = suggestion(path, sorted({*places, *imported}), "settings")
             problems.append(Diagnostic("MTL112", f"`{path}` names nothing in {source.name}", remedy))
+            continue
+        if place.shared_by:
+            problems.append(_shared(path, place.shared_by))
             continue
         text = _value_text(path, setting, place)
         if text is None:
@@ -60,6 +69,42 @@ def overridden(source: Source, overrides: Mapping[str, Setting]) -> Source:
     if problems:
         raise MtlError(problems)
     return source
+
+
+def library_settings(library: Library) -> frozenset[str]:
+    """The settings that imported files have: their constants, and the layers of the backbone that they bring."""
+    return frozenset(path for file in library.files for path in _settable(file, library))
+
+
+def _settable(file: tree.File, library: Library) -> set[str]:
+    brings_layers = library.backbone is not None and library.backbone.span.source.name == file.source.name
+    return {path for path, _ in _places(file) if "." not in path or (brings_layers and path.startswith("backbone."))}
+
+
+def library_overridden(library: Library, overrides: Mapping[str, Setting]) -> Library:
+    """What is imported with the settings in the texts of its files, as they are in memory: no file is written.
+
+    Raises MtlError: MTL201 for each value that is none.
+    """
+    files = []
+    backbone = library.backbone
+    for file in library.files:
+        own = {path: overrides[path] for path in overrides if path in _settable(file, library)}
+        files.append(parse(overridden(file.source, own)) if own else file)
+        if backbone is not None and backbone.span.source.name == file.source.name:
+            backbone = next(sections_of(files[-1], "backbone"))
+    return attrs.evolve(library, files=tuple(files), backbone=backbone)
+
+
+def _shared(path: str, names: Sequence[str]) -> Diagnostic:
+    """The report for a setting of one task among several that are written together."""
+    name, key = path.split(".")[1:]
+    listed = ", ".join(names)
+    return Diagnostic(
+        "MTL112",
+        f"`{path}` is for one task, and `task [{listed}]` says `{key}` for all of them",
+        f"write `task {name} {{ ... }}` apart from the others",
+    )
 
 
 def _edit(file: tree.File, place: Place, text: str) -> TextEdit:
@@ -83,6 +128,12 @@ def _places(file: tree.File) -> Iterator[tuple[str, Place]]:
 def _section_places(section: tree.Section) -> Iterator[tuple[str, Place]]:
     kind, labels = section.kind.text, [label.text for label in section.labels]
     schema = _schema(section)
+    if section.listed and len(labels) > 1:
+        for name in labels:
+            single = attrs.evolve(section, labels=(tree.Name(name, section.span),), listed=False)
+            for path, place in _section_places(single):
+                yield path, attrs.evolve(place, shared_by=tuple(labels))
+        return
     prefix = ".".join([kind, *labels]) if kind == "task" else kind
     if schema is not None:
         for key in schema.keys or ():

@@ -46,7 +46,7 @@ def _read_back(source: Source, intended: Spec) -> Spec:
     from mtsldsl.spec.build import build
 
     try:
-        found = build(parse(source))
+        found = build(parse(source), library=intended.library)
     except MtlError as error:
         raise _refusal(source) from error
     if found != intended:

@@ -8,7 +8,7 @@ import attrs
 
 from mtsldsl.diagnostics import Span
 from mtsldsl.spec.problems import BROKEN, Broken, Problems
-from mtsldsl.syntax.tree import Group, Name, Number, Product, Value
+from mtsldsl.syntax.tree import Group, Name, Number, Product, Unreadable, Value
 
 LARGEST = 2**53
 """Products stay below this: beyond it a float is no longer exact."""
@@ -33,20 +33,27 @@ class Bound:
 
 @attrs.frozen
 class Scope:
-    """Names and what they are bound to, looked up from the inside out. `call` marks the parameters of a block."""
+    """Names and what they are bound to, looked up from the inside out. `call` marks the parameters of a block.
+
+    `resolved` keeps what `resolve` found, so that constants that use others many times are worked out once.
+    """
 
     names: Mapping[str, Bound | Broken]
     parent: Scope | None = None
     call: bool = False
+    resolved: dict[str, Bound | Broken] = attrs.field(factory=dict, init=False, eq=False, repr=False)
 
     def find(self, name: str) -> tuple[Bound | Broken, bool] | None:
         """What the name is bound to and whether as a parameter; None where it is not bound."""
+        scope = self.home(name)
+        return None if scope is None else (scope.names[name], scope.call)
+
+    def home(self, name: str) -> Scope | None:
+        """The scope that binds the name."""
         scope: Scope | None = self
-        while scope is not None:
-            if name in scope.names:
-                return scope.names[name], scope.call
+        while scope is not None and name not in scope.names:
             scope = scope.parent
-        return None
+        return scope
 
     def known(self) -> list[str]:
         """All names that are bound here."""
@@ -61,22 +68,26 @@ def resolve(bound: Bound, problems: Problems, depth: int = 0) -> Bound | Broken:
 
     A value that came in through a parameter is reported where the block is used, one of a `let` where it is named.
     """
-    while True:
-        match bound.value:
+    trail: list[tuple[Scope, str]] = []
+    found: Bound | Broken = bound
+    while isinstance(found, Bound):
+        match found.value:
             case Group(value):
-                bound = attrs.evolve(bound, value=value)
-            case Name(name):
-                found = bound.scope.find(name)
-                if found is None:
-                    return bound
-                target, parameter = found
-                if isinstance(target, Broken):
-                    return BROKEN
-                bound = target if parameter else attrs.evolve(target, span=bound.span)
+                found = Bound(value, found.scope, found.span)
+                continue
+            case Name(name) if (scope := found.scope.home(name)) is not None:
+                known = scope.resolved.get(name)
+                target = scope.names[name] if known is None else known
+                found = target if scope.call or isinstance(target, Broken) else attrs.evolve(target, span=found.span)
+                if known is None:
+                    trail.append((scope, name))
+                    continue
             case Product(left, right):
-                return _product(bound, left, right, problems, depth)
-            case _:
-                return bound
+                found = _product(found, left, right, problems, depth)
+        break
+    for scope, name in trail:
+        scope.resolved[name] = found
+    return found
 
 
 def _product(bound: Bound, left: Value, right: Value, problems: Problems, depth: int) -> Bound | Broken:
@@ -88,7 +99,7 @@ def _product(bound: Bound, left: Value, right: Value, problems: Problems, depth:
     sides = [resolve(attrs.evolve(bound, value=side), problems, depth + 1) for side in (left, right)]
     numbers = []
     for side in sides:
-        if isinstance(side, Broken):
+        if isinstance(side, Broken) or isinstance(side.value, Unreadable):
             return BROKEN
         if not isinstance(side.value, Number):
             return bound

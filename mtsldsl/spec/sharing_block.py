@@ -130,6 +130,8 @@ def _terms(component: tree.Component, problems: Problems) -> list[tree.Name | Br
     for term in component.value.terms if isinstance(component.value, tree.Sum) else (component.value,):
         if isinstance(term, tree.Name):
             terms.append(term)
+        elif isinstance(term, tree.Unreadable):
+            terms.append(BROKEN)
         elif isinstance(term, tree.Group):
             terms.append(
                 problems.add(
@@ -170,6 +172,8 @@ def read_history(
     """The decisions so far, oldest first. They have no effect on the network."""
     decisions = []
     for item in section.items if section else ():
+        if isinstance(item, tree.Entry) and isinstance(item.value, tree.Unreadable):
+            continue
         if not isinstance(item, tree.Call) or item.function.text != MERGE.name:
             span: Span = item.key.span if isinstance(item, tree.Entry) else item.function.span
             problems.add(

@@ -21,19 +21,42 @@ from mtsldsl.spec.values import convert, named_default
 from mtsldsl.syntax import tree
 
 
-def read_task(
-    section: tree.Section, data: Data | Broken, network: Network, definitions: Definitions, problems: Problems
+def read_tasks(
+    section: tree.Section,
+    names: Sequence[str],
+    data: Data | Broken,
+    network: Network,
+    definitions: Definitions,
+    problems: Problems,
+) -> tuple[Task, ...] | Broken:
+    """The tasks of those names that one block describes: it is read once, for they differ in name and field alone."""
+    first = _read_task(section, names, data, network, definitions, problems)
+    if isinstance(first, Broken) or isinstance(data, Broken):
+        return BROKEN
+    given = any(entry.key.text == "field" for entry in section.items if isinstance(entry, tree.Entry))
+    by_name = not given and first.field == first.name
+    return tuple(attrs.evolve(first, name=name, field=name if by_name else first.field) for name in names)
+
+
+def _read_task(
+    section: tree.Section,
+    names: Sequence[str],
+    data: Data | Broken,
+    network: Network,
+    definitions: Definitions,
+    problems: Problems,
 ) -> Task | Broken:
-    """One task block. Its head is lowered, also where something else of the task is broken."""
+    """The first task of a block. Its head is lowered, also where something else of the task is broken."""
     named = _target(section, definitions, problems)
     block = read_block(section, _schema(named), definitions.scope, problems)
-    head = BROKEN if isinstance(block["head"], Broken) else network.head(block["head"])
+    head = BROKEN if isinstance(block["head"], Broken) else network.head(block["head"], len(names))
     if isinstance(named, Broken) or isinstance(data, Broken):
         return BROKEN
-    name, rule = section.labels[0].text, TARGETS[named.name]
+    name, rule = names[0], TARGETS[named.name]
     target = _resolved(named, rule, data)
     field = _field(name, target, data, block, problems)
     if isinstance(head, Broken):
+        _metrics(rule, data.shape, block, problems)
         return BROKEN
     if isinstance(block["target"], Broken) or not _check_head(name, target, head, data, block.place("head"), problems):
         return BROKEN

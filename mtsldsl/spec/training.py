@@ -20,22 +20,35 @@ NO_STRUCTURE = "none"
 
 
 def read_train(section: tree.Section, definitions: Definitions, problems: Problems) -> Train | Broken:
-    """The train block."""
-    block = read_block(section, TRAIN, definitions.scope, problems)
-    if block.broken:
+    """The train block, with defaults for values that are reported."""
+    values = read_block(section, TRAIN, definitions.scope, problems).standing()
+    epochs: int | Broken = values["epochs"]
+    if isinstance(epochs, Broken):
         return BROKEN
-    scheduler: Named = block["scheduler"]
+    _check_nesterov(values["optimizer"], problems)
+    scheduler: Named = values["scheduler"]
     if scheduler.name == "cosine" and scheduler.arguments["T_max"] is None:
-        scheduler = attrs.evolve(scheduler, arguments={**scheduler.arguments, "T_max": block["epochs"]})
+        scheduler = attrs.evolve(scheduler, arguments={**scheduler.arguments, "T_max": epochs})
     return Train(
-        block["epochs"],
-        block["optimizer"],
+        epochs,
+        values["optimizer"],
         None if scheduler.name == "none" else scheduler,
-        block["balance"],
-        block["precision"],
-        block["seed"],
+        values["balance"],
+        values["precision"],
+        values["seed"],
         span=section.span,
     )
+
+
+def _check_nesterov(optimizer: Named, problems: Problems) -> None:
+    given = optimizer.arguments
+    if given.get("nesterov") and (given["momentum"] == 0 or given["dampening"] != 0):
+        problems.add(
+            "MTL202",
+            "Nesterov momentum needs a momentum above 0 and no dampening",
+            "write `momentum=0.9` beside `nesterov=true`, and leave `dampening` out",
+            optimizer.span,
+        )
 
 
 def read_structure(

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mtsldsl.diagnostics import Span, nearest, suggestion
+from mtsldsl.diagnostics import Span, proposal, suggestion
 from mtsldsl.spec import kinds
 from mtsldsl.spec.kinds import CallRule, Kind, Required, describe
 from mtsldsl.spec.model import Constant, Named
@@ -23,7 +23,7 @@ def convert(kind: Kind, bound: Bound, subject: str, problems: Problems) -> Any:
     if isinstance(kind, kinds.Pipe):
         return bound
     found = resolve(bound, problems)
-    if isinstance(found, Broken):
+    if isinstance(found, Broken) or isinstance(found.value, tree.Unreadable):
         return BROKEN
     match kind, found.value:
         case kinds.Integer() | kinds.Real(), tree.Number(value):
@@ -60,9 +60,9 @@ def _wrong_type(kind: Kind, found: Bound, subject: str, problems: Problems) -> B
         remedy = f"put it in brackets: `[{found.shown()}]`"
         return problems.add("MTL201", f"{subject} is a list, and cannot be `{found.shown()}`", remedy, found.span)
     if isinstance(found.value, tree.Name) and not isinstance(kind, kinds.Call | kinds.Choice):
-        known = found.scope.known()
-        match = nearest(found.value.text, known)
-        remedy = f"did you mean `{match}`?" if match else f"give {describe(kind)}"
+        if problems.names_lost:
+            return BROKEN
+        remedy = proposal(found.value.text, found.scope.known()) or f"give {describe(kind)}"
         return problems.add("MTL107", f"{subject} names `{found.shown()}`, which is not defined", remedy, found.span)
     return problems.add("MTL201", f"{subject} cannot be `{found.shown()}`", f"give {describe(kind)}", found.span)
 
@@ -245,6 +245,8 @@ def task_names(value: tree.Value, subject: str, problems: Problems) -> tuple[str
     for term in terms:
         if isinstance(term, tree.Name):
             names.append(term.text)
+        elif isinstance(term, tree.Unreadable):
+            return BROKEN
         elif isinstance(term, tree.Group):
             return problems.add(
                 "MTL408",

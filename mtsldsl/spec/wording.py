@@ -7,7 +7,6 @@ from typing import Any
 
 import attrs
 
-from mtsldsl.diagnostics import MtlError
 from mtsldsl.spec.cost import body_cost
 from mtsldsl.spec.model import Body, Named, Spec, Target
 from mtsldsl.spec.operators import OPERATORS
@@ -42,11 +41,11 @@ def worded(value: Any) -> str:
 
 
 def _named(named: Named) -> str:
-    """As it was written, where that is known; otherwise with all its arguments."""
-    written = " ".join(named.span.text.split()) if named.span else ""
-    if written.startswith(named.name) and "#" not in written:
-        return written
-    return _call(named.name, named.arguments)
+    """As it was written; a default by its name, which stands for its arguments too."""
+    if named.span is None:
+        return named.name
+    written = " ".join(named.span.text.split())
+    return written if written.startswith(named.name) and "#" not in written else _call(named.name, named.arguments)
 
 
 def _call(name: str, arguments: Mapping[str, Any]) -> str:
@@ -63,25 +62,28 @@ class Wording:
 
     def layer(self, name: str) -> tuple[str, ...]:
         """The ways of saying a layer."""
-        return self._ways(self._written("backbone", (), name), self.spec.layer(name).body)
+        return self._ways(self._written("backbone", None, name), self.spec.layer(name).body)
 
     def head(self, task: str) -> tuple[str, ...]:
         """The ways of saying a task's head."""
-        return self._ways(self._written("task", (task,), "head"), self.spec.task(task).head)
+        return self._ways(self._written("task", task, "head"), self.spec.task(task).head)
 
-    def _written(self, kind: str, labels: tuple[str, ...], key: str) -> str | None:
-        try:
-            statements = parse(self.spec.source).statements
-        except MtlError:  # a spec that was made from several texts
-            return None
-        for statement in statements:
-            if isinstance(statement, tree.Section) and statement.kind.text == kind:
-                if tuple(label.text for label in statement.labels) != labels:
-                    continue
-                for item in statement.items:
-                    if isinstance(item, tree.Entry) and item.key.text == key and "#" not in item.value.span.text:
-                        return " ".join(item.value.span.text.split())
+    def _written(self, kind: str, label: str | None, key: str) -> str | None:
+        for statement in self._statements():
+            if not isinstance(statement, tree.Section) or statement.kind.text != kind:
+                continue
+            if label is not None and label not in [each.text for each in statement.labels]:
+                continue
+            for item in statement.items:
+                if isinstance(item, tree.Entry) and item.key.text == key and "#" not in item.value.span.text:
+                    return " ".join(item.value.span.text.split())
         return None
+
+    def _statements(self) -> list[tree.Statement]:
+        """Those of the text, and the backbone that it imports."""
+        library = self.spec.library
+        imported = [library.backbone] if library and library.backbone else []
+        return [*parse(self.spec.source).statements, *imported]
 
     def _ways(self, written: str | None, body: Body) -> tuple[str, ...]:
         steps = " | ".join(_call(step.operator, _unusual(step.operator, step.arguments)) for step in body.steps)

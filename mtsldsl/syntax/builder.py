@@ -51,22 +51,38 @@ class Builder:
         """The statements of a text."""
         return tuple(parts)
 
-    def header(self, parts: Parts) -> tree.Header:
-        """`mtl 1`."""
+    def header(self, parts: Parts) -> tree.Header | tree.Definition:
+        """`mtl 1`; anything else of that form is read as a constant that cannot be read."""
         keyword, version = parts
+        span = self._over(keyword, version)
         if keyword != "mtl":
             cause = f"`{keyword} {version}` is neither a block nor a definition"
             remedy = f"write `let {keyword} = {version}` for a constant"
-            self._refuse("MTL001", cause, remedy, self._over(keyword, version))
-        return tree.Header(self._name(keyword), self.number([version]), self._over(keyword, version))
+            unreadable = self._refuse("MTL001", cause, remedy, span)
+            return tree.Definition(tree.Name("let", span), self._name(keyword), None, unreadable, span)
+        number = self.number([version])
+        return tree.Header(
+            self._name(keyword), tree.Number(1, span) if isinstance(number, tree.Unreadable) else number, span
+        )
 
     def section(self, parts: Parts) -> tree.Section:
-        """`kind label { items }`."""
+        """`kind label { items }`, or with labels in brackets."""
         brace = next(index for index, part in enumerate(parts) if getattr(part, "type", None) == "LBRACE")
-        kind, *labels = (self._name(token) for token in parts[:brace])
+        kind, *labels = (self._name(token) for token in parts[:brace] if token.type == "NAME")
         body = Span(self._source, parts[brace].end_pos, parts[-1].start_pos)
-        items = tuple(parts[brace + 1 : -1])
-        return tree.Section(kind, tuple(labels), items, body, self._over(parts[0], parts[-1]))
+        items, listed = tuple(parts[brace + 1 : -1]), parts[1].type == "LSQB"
+        return tree.Section(kind, tuple(labels), items, body, self._over(parts[0], parts[-1]), listed=listed)
+
+    def import_(self, parts: Parts) -> tree.Import | tree.Definition:
+        """`import "path"`; anything else of that form is read as a constant that cannot be read."""
+        keyword, path = parts
+        span = self._over(keyword, path)
+        if keyword != "import":
+            cause = f"`{keyword}` before a string is neither a block nor a definition"
+            remedy = f"write `import {path}` for another file, or `let {keyword} = {path}` for a constant"
+            unreadable = self._refuse("MTL001", cause, remedy, span)
+            return tree.Definition(tree.Name("let", span), self._name(keyword), None, unreadable, span)
+        return tree.Import(self._name(keyword), self.string([path]), span)
 
     def constant(self, parts: Parts) -> tree.Definition:
         """`let name = value`."""
@@ -115,16 +131,16 @@ class Builder:
         """`a + b`."""
         return tree.Sum(tuple(parts), self._over(parts[0], parts[-1]))
 
-    def product(self, parts: Parts) -> tree.Product:
+    def product(self, parts: Parts) -> tree.Product | tree.Unreadable:
         """`a * b`, and `a * b * c` as `(a * b) * c`."""
         if len(parts) > LONGEST_PRODUCT:
-            self._refuse(
+            return self._refuse(
                 "MTL008",
                 f"a product of {len(parts)} factors",
                 f"use {LONGEST_PRODUCT} factors at most",
                 self._over(parts[0], parts[-1]),
             )
-        left, *rest = parts[:LONGEST_PRODUCT]
+        left, *rest = parts
         for right in rest:
             left = tree.Product(left, right, self._over(left, right))
         product: tree.Product = left
@@ -162,7 +178,7 @@ class Builder:
         """`false`."""
         return tree.Boolean(False, self._over(parts[0], parts[0]))
 
-    def number(self, parts: Parts) -> tree.Number:
+    def number(self, parts: Parts) -> tree.Number | tree.Unreadable:
         """An integer where it has neither a point nor an exponent, otherwise a float."""
         text, span = str(parts[0]), self._over(parts[0], parts[0])
         if text.lstrip("-").isdigit():
@@ -170,16 +186,16 @@ class Builder:
                 return tree.Number(int(text), span)
         elif math.isfinite(value := float(text)):
             return tree.Number(value, span)
-        self._refuse("MTL008", "a number too large to compute with", "write a smaller number", span)
-        return tree.Number(0, span)
+        return self._refuse("MTL008", "a number too large to compute with", "write a smaller number", span)
 
     def string(self, parts: Parts) -> tree.String:
         """A string without its quotes, escapes resolved."""
         text = _ESCAPE.sub(_unescape, str(parts[0])[1:-1])
         return tree.String(text, self._over(parts[0], parts[0]))
 
-    def _refuse(self, code: str, cause: str, remedy: str, span: Span) -> None:
+    def _refuse(self, code: str, cause: str, remedy: str, span: Span) -> tree.Unreadable:
         self.problems.append(Diagnostic(code, cause, remedy, span))
+        return tree.Unreadable(span)
 
 
 def _unescape(match: re.Match[str]) -> str:

@@ -6,6 +6,7 @@ next entry, definition or block evidently begins, so that one mistake does not s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -57,8 +58,14 @@ class Structural:
 
 Piece = Chunk | Structural
 
+DEFINITIONS = ("let", "block")
+"""The words that start a definition, where the rest of it does not show that it is one."""
+
 _STARTS_NOTHING = CONTINUED | {"NUMBER", "_RANGE", *OPENING, *CLOSING}
 """No item starts with one of these, so the line before was meant to go on."""
+
+_HEAD = frozenset({"NAME", "LSQB", "COMMA", "RSQB"})
+"""What the first line of a block is made of, its `{` left out."""
 
 
 def cut(tokens: list[Token]) -> list[Piece]:
@@ -122,6 +129,9 @@ class _Cutter:
             return False
         last, looks = self.chunk[-1].type, self._looks(index)
         further_in = (self.tokens[index].column or 1) > (self.chunk[0].column or 1)
+        braced = self.kinds[index] == "LBRACE"
+        if self._lacks_brace() and (braced or self._calls(index) or (self.brackets and looks == "entry")):
+            return False
         if not self.brackets:
             starts_nothing = self.block is None or self.kinds[index] in _STARTS_NOTHING
             return looks is None and (last in CONTINUED or (further_in and starts_nothing))
@@ -134,17 +144,26 @@ class _Cutter:
         last = self.pieces[-1] if self.pieces else None
         if self.block is not None or not isinstance(last, Chunk) or last.role is not Role.STATEMENT:
             return
-        if any(token.type != "NAME" for token in last.tokens):
+        if not _is_head(last.tokens):
             return
         head = last.tokens[0]
+        names = last.tokens[:-1] if last.tokens[-1].type in OPENING else last.tokens
         if index < len(self.tokens) and self.kinds[index] == "LBRACE":
             self.pieces[-1] = Structural(Flaw.BRACE_BELOW, self.tokens[index], head)
             self.kinds[index] = "_NEWLINE"
             self.block = index
-        elif self._looks(index) == "entry":
-            self.pieces[-1] = Structural(Flaw.NO_BRACE, last.tokens[-1], head)
+        elif self._looks(index) == "entry" or self._calls(index):
+            self.pieces[-1] = Structural(Flaw.NO_BRACE, names[-1], head)
             self.block = index - 2  # the line's last token stands in for the brace
         self.margin, self.indented = head.column or 1, True
+
+    def _lacks_brace(self) -> bool:
+        """Whether the chunk so far may be a block's first line without its `{`."""
+        return self.block is None and _is_head(self.chunk)
+
+    def _calls(self, index: int) -> bool:
+        """Whether the line at `index` starts with a call, such as a decision of `history`."""
+        return self.kinds[index : index + 2] == ["NAME", "LPAR"]
 
     def _looks(self, index: int) -> str | None:
         """What the line at `index` starts, judged by its first tokens: an entry, a block and so on, or None."""
@@ -157,11 +176,12 @@ class _Cutter:
             return "entry"
         if kinds[1:2] == ["NUMBER"]:
             return "header"
+        if kinds[1:2] == ["STRING"]:
+            return "import"
         if kinds[1:] in (["NAME", "EQUAL"], ["NAME", "LPAR"]):
             return "definition"
-        while index < len(self.kinds) and self.kinds[index] == "NAME":
-            index += 1
-        return "block" if self.kinds[index : index + 1] == ["LBRACE"] else None
+        brace = self._next_brace(index)
+        return "block" if self.kinds[brace : brace + 1] == ["LBRACE"] else None
 
     def _leave_block_before(self, index: int) -> None:
         """At a line that can only stand outside a block, the open block was left open."""
@@ -171,7 +191,7 @@ class _Cutter:
         outside = (self.tokens[index].column or 1) <= self.margin
         brace = self._next_brace(index)
         nested = brace in self.matched and self.block in self.matched
-        evident = looks in ("definition", "block") and outside and self.indented
+        evident = looks in ("definition", "block", "import") and outside and self.indented
         if evident or (looks == "block" and not nested):
             self.pieces.append(Structural(Flaw.UNCLOSED, self.tokens[self.block], self.tokens[index]))
             self.block = None
@@ -179,6 +199,12 @@ class _Cutter:
             self.indented = False
 
     def _next_brace(self, index: int) -> int:
+        """The index behind the words, or the word and the list of words, at `index`: that of the `{` of a block."""
+        if self.kinds[index + 1 : index + 2] == ["LSQB"]:
+            index += 2
+            while index < len(self.kinds) and self.kinds[index] in ("NAME", "COMMA", "_NEWLINE"):
+                index += 1
+            return index + (self.kinds[index : index + 1] == ["RSQB"])
         while index < len(self.kinds) and self.kinds[index] == "NAME":
             index += 1
         return index
@@ -191,12 +217,22 @@ class _Cutter:
                 self.block = index
                 return index + 1
             return self._beyond(index)
+        if self.chunk and self.chunk[0] in DEFINITIONS:
+            return self._braced_definition(index)
         self.margin = (self.chunk[0] if self.chunk else self.tokens[index]).column or 1
         self.indented = True
         self.chunk.append(self.tokens[index])
         self._end_chunk(role=Role.OPENING)
         self.block = index
         return index + 1
+
+    def _braced_definition(self, index: int) -> int:
+        """A definition with a `{`, which belongs to it with all that stands up to its `}`."""
+        self.chunk.append(self.tokens[index])
+        if index not in self.matched:
+            return index + 1
+        self._end_chunk()
+        return self._beyond(index)
 
     def _beyond(self, index: int) -> int:
         """The index after the `}` that matches the `{` at `index`, or of the next line where there is none."""
@@ -222,6 +258,14 @@ class _Cutter:
             unclosed = self.tokens[self.brackets[-1]] if self.brackets else None
             self.pieces.append(Chunk(role or inside, tuple(self.chunk), at_end_of_file, unclosed))
         self.chunk, self.brackets = [], []
+
+
+def _is_head(tokens: Sequence[Token]) -> bool:
+    """Whether the tokens are the first line of a block without its `{`, perhaps with a `(` or `[` in its place."""
+    kinds = [token.type for token in tokens]
+    if kinds and kinds[-1] in OPENING:
+        kinds.pop()
+    return kinds[:1] == ["NAME"] and set(kinds) <= _HEAD and tokens[0] not in DEFINITIONS
 
 
 def _matched(kinds: list[str]) -> dict[int, int]:

@@ -7,6 +7,8 @@ import os
 import stat
 from pathlib import Path
 
+import attrs
+
 from mtsldsl.diagnostics import MtlError, Source, Span
 
 
@@ -26,7 +28,7 @@ def read_source(path: str | os.PathLike[str]) -> Source:
     except (OSError, ValueError) as error:  # ValueError: a path with a NUL character
         reason = error.strerror or error if isinstance(error, OSError) else error
         raise MtlError.of("MTL703", f"{name} cannot be read: {reason}", "check the path and its permissions") from None
-    return decode_source(name, data)
+    return attrs.evolve(decode_source(name, data), path=name)
 
 
 def decode_source(name: str, data: bytes) -> Source:
@@ -58,9 +60,9 @@ def write_text_atomically(path: str | os.PathLike[str], text: str, bom: bool = F
     Raises:
         MtlError: MTL703 where the file cannot be written; it is then as it was.
     """
-    data = (codecs.BOM_UTF8 if bom else b"") + text.encode("utf-8")
     given = Path(path)
     try:
+        data = (codecs.BOM_UTF8 if bom else b"") + text.encode("utf-8")
         target = given.resolve() if given.is_symlink() else given
         if target is not given and target.parent != given.parent.resolve():
             raise MtlError.of(

@@ -33,6 +33,16 @@ _SHOWN = {
     "COLON": "`:`",
     **_OPERATORS,
 }
+_AFTER = {
+    "mtl": {"NUMBER", "NAME", "LBRACE"},
+    "import": {"STRING"},
+    "task": {"NAME", "LSQB", "LBRACE"},
+}
+"""What may follow a word at the start of a statement, where that is more or less than a name or `{`."""
+
+_AFTER_A_WORD = frozenset({"NUMBER", "STRING", "LSQB"})
+"""What the grammar takes after any word there, and only some words have."""
+
 _BRACKETS = {"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}"}
 
 _LOOK_ALIKES = {
@@ -251,14 +261,13 @@ def _either(words: list[str]) -> str:
 def misfit(source: Source, chunk: Chunk, index: int, accepts: Collection[str]) -> Diagnostic:
     """The report for the token at `index` of a piece, or for its end, where only `accepts` could stand."""
     tokens = chunk.tokens
-    if (
-        chunk.role is not Role.ITEM
-        and [token.type for token in tokens[:2]] == ["NAME", "NUMBER"]
-        and tokens[0] != "mtl"
-    ):
-        index, accepts = 1, {"NAME", "LBRACE"}
-    elif index == 1 and tokens[0] != "mtl":
-        accepts = set(accepts) - {"NUMBER"}
+    if chunk.role is not Role.ITEM and tokens[0].type == "NAME":
+        own = _AFTER.get(str(tokens[0]), {"NAME", "LBRACE"})
+        second = tokens[1].type if len(tokens) > 1 else "$END"
+        if second not in own and (second in _AFTER_A_WORD or "NAME" not in own):
+            index = 1
+        if index == 1:
+            accepts = (own & set(accepts) or own) - {"LSQB"}
     end = "the end of the file" if chunk.at_end_of_file else "the end of the line"
     if index == len(tokens):
         last = tokens[-1].end_pos or 0
@@ -321,6 +330,8 @@ def _remedy(chunk: Chunk, index: int, accepts: Collection[str], wanted: str) -> 
         return f"write `{first} = …`"
     if first == "mtl" and index == 1:
         return "write `mtl 1`"
+    if first == "import" and index == 1:
+        return 'write the path of the file in quotes: `import "blocks.mtl"`'
     if index == len(kinds):
         return f"add {wanted}"
     if kind == "STRING" and "NAME" in accepts:

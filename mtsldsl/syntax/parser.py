@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from mtsldsl.diagnostics import MtlError, Source
+from mtsldsl.diagnostics import Diagnostic, MtlError, Source
 from mtsldsl.syntax.builder import Builder
 from mtsldsl.syntax.comments import find_comments
 from mtsldsl.syntax.grammar import build_lark
@@ -19,7 +19,7 @@ from mtsldsl.syntax.layout import Layout
 from mtsldsl.syntax.tree import File
 
 if TYPE_CHECKING:
-    from lark import Lark
+    from lark import Lark, Token
 
 
 @attrs.frozen
@@ -47,21 +47,42 @@ def parse(source: Source) -> File:
     Raises:
         MtlError: every mistake of the text, in order; mistakes of one entry do not hide those of another.
     """
+    file, mistakes = read(source)
+    if mistakes:
+        raise MtlError(mistakes)
+    return file
+
+
+def read(source: Source) -> tuple[File, tuple[Diagnostic, ...]]:
+    """The tree of all that can be read, and every mistake in order of place.
+
+    Where there are mistakes, a name whose value is misspelt has an `Unreadable` one, and what has lost parts is not
+    `whole`; so the meaning of all the rest can be checked without reporting a mistake twice.
+    """
     from lark.exceptions import UnexpectedInput
 
+    comments = find_comments(source)
     with _LOCK, _no_collection():
         tools = machine()
         tools.builder.begin(source)
         try:
             statements: Any = tools.lark.parse(source.text, start="file")  # what `Builder.file` returns
         except UnexpectedInput:
-            from mtsldsl.syntax.recovery import find_mistakes
+            from mtsldsl.syntax.recovery import recover
 
-            raise MtlError(find_mistakes(source, tools)) from None
-        problems = tools.builder.problems
-    if problems:
-        raise MtlError(problems)
-    return File(statements, find_comments(source), source)
+            found = recover(source, tools)
+            return File(found.statements, comments, source, found.whole), found.mistakes
+        if tools.builder.problems:
+            from mtsldsl.syntax.salvage import headed
+
+            statements = headed(statements)
+        return File(statements, comments, source), tuple(tools.builder.problems)
+
+
+def tokens(source: Source) -> list[Token]:
+    """The tokens of a text, without comments, blank space and the line ends that end nothing."""
+    with _LOCK, _no_collection():
+        return list(machine().lark.lex(source.text))
 
 
 @contextmanager

@@ -1,13 +1,17 @@
-"""Every mistake in the writing of a text, each reported once."""
+"""Every mistake in the writing of a text, each reported once, and the tree of all that is sound around them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from mtsldsl.diagnostics import Diagnostic, Source
 from mtsldsl.syntax import messages
 from mtsldsl.syntax.chunks import Chunk, Role, Structural, cut
 from mtsldsl.syntax.layout import CLOSING, DEEPEST, OPENING, TOO_DEEP
+from mtsldsl.syntax.salvage import Salvage, headed
+from mtsldsl.syntax.tree import Statement
 
 if TYPE_CHECKING:
     from lark import Token
@@ -17,8 +21,20 @@ if TYPE_CHECKING:
 _LEXICAL = ("BAD_NUMBER", "BAD_STRING", "UNKNOWN")
 
 
-def find_mistakes(source: Source, tools: Machine) -> list[Diagnostic]:
-    """The mistakes of a text that does not parse, in order of place; never an empty list."""
+@attrs.frozen
+class Recovered:
+    """What could be read of a text that does not parse, and its mistakes in order of place; there is at least one.
+
+    `whole` is false where a statement was lost of which not even the name can be read.
+    """
+
+    statements: tuple[Statement, ...]
+    whole: bool
+    mistakes: tuple[Diagnostic, ...]
+
+
+def recover(source: Source, tools: Machine) -> Recovered:
+    """The sound statements and the mistakes of a text that does not parse."""
     tools.layout.every_line = True
     try:
         tokens = list(tools.lark.lex(source.text))
@@ -26,37 +42,48 @@ def find_mistakes(source: Source, tools: Machine) -> list[Diagnostic]:
         tools.layout.every_line = False
     tools.builder.begin(source)
     found: list[Diagnostic] = []
+    salvage = Salvage(source, tokens)
     for piece in cut(tokens):
         if isinstance(piece, Structural):
             found.append(messages.structural(source, piece))
+            salvage.flaw(piece)
+            continue
+        mistakes, node = _judge(source, tools, piece)
+        found += mistakes
+        if node is None:
+            salvage.broken(piece)
         else:
-            found += _judge(source, tools, piece)
+            salvage.sound(piece, node)
     found += tools.builder.problems
     if not found:
         raise AssertionError(f"{source.name} does not parse, but no piece of it is wrong")
-    return sorted(found, key=lambda diagnostic: diagnostic.place)
+    statements = headed(tuple(salvage.statements()))
+    return Recovered(statements, salvage.whole, tuple(sorted(found, key=lambda diagnostic: diagnostic.place)))
 
 
-def _judge(source: Source, tools: Machine, chunk: Chunk) -> list[Diagnostic]:
-    """The mistakes of one piece: what is misspelt on each of its lines, otherwise the first place that does not fit."""
+def _judge(source: Source, tools: Machine, chunk: Chunk) -> tuple[list[Diagnostic], Any]:
+    """The mistakes of one piece, or its node where there is none.
+
+    They are what is misspelt on each of its lines, otherwise the first place that does not fit.
+    """
     lexical: dict[int | None, Diagnostic] = {}
     for token in chunk.tokens:
         if token.type in _LEXICAL and token.line not in lexical:
             lexical[token.line] = messages.lexical(source, token)
     if chunk.unclosed and not any(token.type == "BAD_STRING" for token in chunk.tokens):
-        return [*lexical.values(), messages.unclosed_bracket(source, chunk.unclosed)]
+        return [*lexical.values(), messages.unclosed_bracket(source, chunk.unclosed)], None
     if lexical:
-        return list(lexical.values())
+        return list(lexical.values()), None
     depth = 0
     for token in chunk.tokens:
         depth += (token.type in OPENING) - (token.type in CLOSING)
         if depth > DEEPEST or token.type == TOO_DEEP:
-            return [messages.too_deep(source, token)]
-    problem = _first_misfit(source, tools, chunk)
-    return [problem] if problem else []
+            return [messages.too_deep(source, token)], None
+    return _parsed(source, tools, chunk)
 
 
-def _first_misfit(source: Source, tools: Machine, chunk: Chunk) -> Diagnostic | None:
+def _parsed(source: Source, tools: Machine, chunk: Chunk) -> tuple[list[Diagnostic], Any]:
+    """The node of a piece, a block's first line as a block without items; or the first token that does not fit."""
     from lark.exceptions import UnexpectedToken
 
     parser: Any = tools.lark.parse_interactive(start="item" if chunk.role is Role.ITEM else "statement")
@@ -65,14 +92,13 @@ def _first_misfit(source: Source, tools: Machine, chunk: Chunk) -> Diagnostic | 
         try:
             parser.feed_token(token)
         except UnexpectedToken:
-            return messages.misfit(source, chunk, index, parser.accepts())
+            return [messages.misfit(source, chunk, index, parser.accepts())], None
     try:
         if chunk.role is Role.OPENING:
             parser.feed_token(_like(tokens[-1], "RBRACE"))
-        parser.feed_eof(tokens[-1])
+        return [], parser.feed_eof(tokens[-1])
     except UnexpectedToken:
-        return messages.misfit(source, chunk, len(tokens), parser.accepts())
-    return None
+        return [messages.misfit(source, chunk, len(tokens), parser.accepts())], None
 
 
 def _like(token: Token, kind: str) -> Token:

@@ -120,7 +120,17 @@ class Components:
     span: Span = attrs.field(eq=False, repr=False)
 
 
-Value: TypeAlias = Number | String | Boolean | Name | List | Call | Pipeline | Product | Sum | Group | Components
+@attrs.frozen
+class Unreadable:
+    """Stands where a value is not written as the language has it. Its mistake is reported by whoever read the text, so
+    all others pass over it."""
+
+    span: Span = attrs.field(eq=False, repr=False)
+
+
+Value: TypeAlias = (
+    Number | String | Boolean | Name | List | Call | Pipeline | Product | Sum | Group | Components | Unreadable
+)
 
 
 @attrs.frozen
@@ -135,13 +145,19 @@ class Entry:
 
 @attrs.frozen
 class Section:
-    """`kind label { items }`; `body` is the span between the braces, both left out."""
+    """`kind label { items }`; `body` is the span between the braces, both left out.
+
+    `listed` is true where the labels stand in brackets, `task [a, b] { items }`: one block for each of them.
+    `whole` is false where labels or items were left out, because nothing is known of them but that they are misspelt.
+    """
 
     kind: Name
     labels: tuple[Name, ...]
     items: tuple[Entry | Call, ...]
     body: Span = attrs.field(eq=False, repr=False)
     span: Span = attrs.field(eq=False, repr=False)
+    whole: bool = attrs.field(default=True, eq=False, repr=False)
+    listed: bool = False
 
 
 @attrs.frozen
@@ -173,7 +189,16 @@ class Header:
     span: Span = attrs.field(eq=False, repr=False)
 
 
-Statement: TypeAlias = Header | Section | Definition
+@attrs.frozen
+class Import:
+    """`import "path"`."""
+
+    keyword: Name
+    path: String
+    span: Span = attrs.field(eq=False, repr=False)
+
+
+Statement: TypeAlias = Header | Import | Section | Definition
 
 
 @attrs.frozen
@@ -186,8 +211,9 @@ class Comment:
 
 @attrs.frozen
 class File:
-    """A whole text."""
+    """A whole text. `whole` is false where a statement was left out of which not even the name can be read."""
 
     statements: tuple[Statement, ...]
     comments: tuple[Comment, ...] = attrs.field(eq=False)
     source: Source = attrs.field(eq=False, repr=False)
+    whole: bool = attrs.field(default=True, eq=False, repr=False)

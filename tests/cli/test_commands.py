@@ -124,15 +124,14 @@ def test_show_draws_shared_layers_once_and_every_head(evolved: Path) -> None:
 
 
 def test_train_without_a_spec_takes_the_one_last_compiled_and_says_so(tmp_path: Path) -> None:
-    (tmp_path / "specs").mkdir()
-    for name in ("first", "second"):
-        (tmp_path / "specs" / f"{name}.mtl").write_text(SCENES.read_text(encoding="utf-8"), encoding="utf-8")
-        run("compile", f"specs/{name}.mtl", cwd=tmp_path)
-    run("compile", "specs/first.mtl", cwd=tmp_path)
+    for path in ("specs/second.mtl", "elsewhere/first.mtl"):
+        (tmp_path / path).parent.mkdir()
+        (tmp_path / path).write_text(SCENES.read_text(encoding="utf-8"), encoding="utf-8")
+        run("compile", path, cwd=tmp_path)
     short = ["--set", "train.epochs=1", "--set", "data.images=32", "--structure", "none", "--sharing", "all"]
     done = run("train", "--device", "cpu", *short, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "training specs/first.mtl, the spec last compiled" in done.stdout
+    assert "training elsewhere/first.mtl, the spec last compiled" in done.stdout
     assert (tmp_path / "runs" / "first" / "1" / "spec.mtl").is_file()
 
 
@@ -163,3 +162,29 @@ def test_a_generated_training_script_runs_by_itself(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "runs" / "tiny" / "1" / "report.html").is_file()
+
+
+def test_the_compiled_bytes_do_not_depend_on_the_working_folder(tmp_path: Path) -> None:
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs" / "one.mtl").write_text(SCENES.read_text(encoding="utf-8"), encoding="utf-8")
+    run("compile", "specs/one.mtl", cwd=tmp_path)
+    assert run("compile", "one.mtl", "-o", "../generated/one", "--check", cwd=tmp_path / "specs").returncode == 0
+
+
+def test_a_training_script_alone_reports_a_users_error_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "specs").mkdir()
+    text = (ROOT / "specs" / "nyuv2_small.mtl").read_text(encoding="utf-8").replace("data/nyuv2", "data/nowhere")
+    (tmp_path / "specs" / "lost.mtl").write_text(text, encoding="utf-8")
+    assert run("compile", "specs/lost.mtl", cwd=tmp_path).returncode == 0
+    command = [sys.executable, "generated/lost/train.py", "--device", "cpu"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "MTL601" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_run_folder_without_a_checkpoint_cannot_be_resumed(tmp_path: Path) -> None:
+    (tmp_path / "spec.mtl").write_text(SCENES.read_text(encoding="utf-8"), encoding="utf-8")
+    done = run("train", "--resume", tmp_path)
+    assert done.returncode == 1
+    assert "MTL801" in done.stderr

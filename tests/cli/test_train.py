@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import attrs
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -187,6 +189,35 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(run: Finished, tmp_p
     assert all(torch.equal(resumed[name], straight[name]) for name in straight)
     events = [json.loads(line) for line in (folder / "events.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [event for event in events if event["event"] == "validation"] == run.of("validation")
+    for name in ("model.py", "train.py", "manifest.json"):
+        assert (folder / "code" / name).read_bytes() == (run.folder / "code" / name).read_bytes(), name
+
+
+def test_the_test_set_is_reported_once_however_often_a_finished_run_is_resumed(run: Finished, tmp_path: Path) -> None:
+    folder = tmp_path / "again"
+    shutil.copytree(run.folder, folder)
+    mtsldsl("train", "--resume", str(folder), "--quiet", "--device", "cpu")
+    events = [json.loads(line) for line in (folder / "events.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [event for event in events if event["event"] == "test"] == run.of("test")
+
+
+def test_data_beside_the_spec_is_found_by_eval_and_resume_too(tmp_path: Path) -> None:
+    job = tmp_path / "job"
+    job.mkdir()
+    random = np.random.default_rng(0)
+    image = random.random((32, 3, 8, 8), dtype=np.float32)
+    np.savez(job / "mine.npz", image=image, bright=(image.mean(1, keepdims=True) > 0.5).astype(np.uint8))
+    (job / "mine.mtl").write_text(
+        "mtl 1\n"
+        'data arrays {\n  path = "mine.npz"\n  input = image(3, 8, 8)\n  batch = 8\n}\n'
+        "task bright {\n  target = binary(1)\n  head = conv2d(1, 1)\n}\n"
+        "backbone {\n  stem = conv2d(4, 3) | batch_norm | relu\n}\n"
+        "train {\n  epochs = 1\n  optimizer = sgd(lr=0.1, momentum=0.9)\n  balance = pcgrad\n}\n",
+        encoding="utf-8",
+    )
+    mtsldsl("train", "job/mine.mtl", "--quiet", "--device", "cpu", cwd=tmp_path)
+    mtsldsl("eval", "runs/mine/1", "--device", "cpu", cwd=tmp_path)
+    mtsldsl("train", "--resume", "runs/mine/1", "--quiet", "--device", "cpu", cwd=tmp_path)
 
 
 def restored(run: Finished) -> Training:

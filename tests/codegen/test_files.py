@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mtsldsl.codegen import compile_spec
-from mtsldsl.codegen.files import compare, last_compiled, write_files
+from mtsldsl.codegen.files import compare, last_compiled, remember_compiled, write_files
 from mtsldsl.diagnostics import MtlError
 from tests.codegen.examples import example
 
@@ -99,17 +99,21 @@ def test_a_file_in_place_of_the_folder_is_said(files: dict[str, str], tmp_path: 
     assert raised.value.diagnostics[0].code == "MTL703"
 
 
-def test_the_spec_last_compiled_is_found_even_where_nothing_changed(tmp_path: Path) -> None:
-    (tmp_path / "specs").mkdir()
-    for name in ("tokens", "skips"):
-        (tmp_path / "specs" / f"{name}.mtl").write_text("mtl 1\n", encoding="utf-8")
-        write_files(compile_spec(example(name)), tmp_path / "generated" / name)
-    for name, other in (("tokens", "skips"), ("skips", "tokens")):
-        write_files(compile_spec(example(name)), tmp_path / "generated" / name)
-        os.utime(tmp_path / "generated" / other / "manifest.json", (1, 1))
-        assert last_compiled(tmp_path / "generated") == tmp_path / "specs" / f"{name}.mtl"
+def test_the_spec_last_compiled_is_found_wherever_it_lies(tmp_path: Path) -> None:
+    (tmp_path / "generated").mkdir()
+    for folder in ("specs", "deep/er"):
+        spec = tmp_path / folder / "net.mtl"
+        spec.parent.mkdir(parents=True)
+        spec.write_text("mtl 1\n", encoding="utf-8")
+        remember_compiled(spec, tmp_path / "generated")
+        assert last_compiled(tmp_path / "generated") == spec
 
 
-def test_without_a_spec_none_was_compiled_last(files: dict[str, str], tmp_path: Path) -> None:
-    write_files(files, tmp_path / "generated" / "tokens")
+def test_a_spec_last_compiled_that_is_gone_is_said(tmp_path: Path) -> None:
+    remember_compiled(tmp_path / "gone.mtl", tmp_path)
+    with pytest.raises(MtlError, match=r"gone\.mtl"):
+        last_compiled(tmp_path)
+
+
+def test_without_a_spec_none_was_compiled_last(tmp_path: Path) -> None:
     assert last_compiled(tmp_path / "generated") is None

@@ -8,6 +8,7 @@ import os
 import pytest
 
 from mtsldsl.codegen import compile_spec
+from mtsldsl.codegen.own_modules import own_steps
 from tests.codegen.examples import GOLDEN, NAMES, example
 
 
@@ -21,14 +22,15 @@ def test_the_model_is_the_kept_text(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_model_imports_torch_alone(name: str) -> None:
+def test_the_model_imports_torch_and_what_a_person_named_alone(name: str) -> None:
+    own = {str(step.arguments["target"]).partition(".")[0] for step in own_steps(example(name))}
     imported = set()
     for node in ast.walk(ast.parse(compile_spec(example(name))["model.py"])):
         if isinstance(node, ast.Import):
             imported.update(alias.name.partition(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             imported.add(str(node.module).partition(".")[0])
-    assert imported == {"torch"}
+    assert imported - own == {"torch"}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -69,7 +69,7 @@ def test_shapes_and_parameters_are_those_of_the_spec(spec: Spec) -> None:
 def test_sharing_removes_exactly_the_copies_it_merges(spec: Spec) -> None:
     alone = attrs.evolve(spec, sharing=Sharing.each(spec.backbone, spec.sharing.tasks))
     removed = sum(
-        cost.parameters * (len(spec.tasks) - len(spec.sharing[layer])) for layer, cost in spec.cost().layers.items()
+        cost.one.parameters * (len(spec.tasks) - len(spec.sharing[layer])) for layer, cost in spec.cost().layers.items()
     )
     assert parameters(build_model(alone)) - parameters(build_model(spec)) == removed
 

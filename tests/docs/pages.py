@@ -20,8 +20,8 @@ PAGES = tuple(path for path in (README, *sorted(DOCS.glob("*.md"))) if path.is_f
 _FENCE = re.compile(
     r"^(?P<indent> *)(?P<fence>`{3,})(?P<info>[^`\n]*)\n(?P<text>.*?)^(?P=indent)(?P=fence) *$", re.M | re.S
 )
-_COMPLETE = re.compile(r"(\s*#[^\n]*\n|\s*\n)*mtl 1\b")
-_SECTION = re.compile(r"^([a-z]\w*)(?:[ \t]+\w+)*[ \t]*\{", re.M)
+_COMPLETE = re.compile(r"(\s*#[^\n]*\n|\s*\n)*mtl [0-9]\b")
+_SECTION = re.compile(r"^([a-z]\w*)(?:[ \t]+\w+)*[ \t]*(?:\[[\w,\s]*\][ \t]*)?\{", re.M)
 _DEFINITION = re.compile(r"^(?:let|block)[ \t]+(\w+)", re.M)
 
 

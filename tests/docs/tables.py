@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from keyword import kwlist
 from types import MappingProxyType
 
-from mtsldsl.diagnostics import CODES
 from mtsldsl.spec import kinds, schema
 from mtsldsl.spec.definitions import GENERATED_NAMES, MODULE_NAMES, STAGES, WORDS
 from mtsldsl.spec.expand import kind_of
@@ -22,9 +21,11 @@ from mtsldsl.spec.operators.elementwise import ELEMENTWISE
 from mtsldsl.spec.operators.image import IMAGE
 from mtsldsl.spec.operators.joining import JOINING
 from mtsldsl.spec.operators.normalisation import NORMALISATION
+from mtsldsl.spec.operators.own import OWN_MODULE
 from mtsldsl.spec.operators.resizing import RESIZING
 from mtsldsl.spec.operators.tokens import TOKENS
 from mtsldsl.spec.targets import FIELDS, TARGETS, ObjectiveRule, TargetRule
+from tests.docs import codes
 
 MARKED = re.compile(r"<!-- generated: (?P<name>[^>]+?) -->\n(?P<text>.*?)<!-- end -->", re.S)
 CHOSEN = "…"
@@ -89,7 +90,8 @@ def _argument(rule: Rule) -> str:
 
 def _signature(operator: Operator) -> str:
     inputs = ["value", "..."] if operator.arity is None else ["other"] * (operator.arity - 1)
-    arguments = ", ".join([*inputs, *map(_argument, operator.rules)])
+    rest = ["..."] if operator.own else []
+    arguments = ", ".join([*inputs, *map(_argument, operator.rules), *rest])
     return f"`{operator.name}({arguments})`" if arguments else f"`{operator.name}`"
 
 
@@ -224,18 +226,6 @@ def _reserved(_: Words) -> str:
     return _table(["kind", "closed to", "names"], rows)
 
 
-def _codes(numbers: str) -> Callable[[Words], str]:
-    def table(words: Words) -> str:
-        rows = [
-            [f"`{code}`", meaning, words.get((code,), "")]
-            for code, meaning in CODES.items()
-            if code.startswith(f"MTL{numbers}")
-        ]
-        return _table(["code", "what is wrong", "what to do"], rows)
-
-    return table
-
-
 TABLES: Mapping[str, Callable[[Words], str]] = MappingProxyType(
     {
         "operators image": _operators(IMAGE),
@@ -244,6 +234,7 @@ TABLES: Mapping[str, Callable[[Words], str]] = MappingProxyType(
         "operators resizing": _operators(RESIZING),
         "operators joining": _operators(JOINING),
         "operators tokens": _operators(TOKENS),
+        "operators own": _operators([OWN_MODULE]),
         "operator arguments": _operator_arguments,
         **{f"block data {name}": _block(block) for name, block in schema.DATA.items()},
         "block task": _block(schema.TASK),
@@ -260,7 +251,8 @@ TABLES: Mapping[str, Callable[[Words], str]] = MappingProxyType(
         "losses": _losses,
         "metrics": _metrics,
         "reserved": _reserved,
-        **{f"codes {number}": _codes(str(number)) for number in sorted({code[3] for code in CODES})},
+        "frame": codes.frame,
+        "codes": codes.codes,
     }
 )
 """Every table by name, as a function of the words that its last column had."""

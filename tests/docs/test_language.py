@@ -21,6 +21,7 @@ import pytest
 from mtsldsl.cli import main
 from mtsldsl.diagnostics import CODES, MtlError
 from mtsldsl.spec import load, loads
+from mtsldsl.spec.targets import TARGETS
 from tests.docs.pages import DOCS, LANGUAGE, PAGES, README, ROOT, Example, completed, every_example, examples, frame_of
 from tests.docs.tables import MARKED, TABLES, refreshed, without_words
 
@@ -32,7 +33,7 @@ PYTHON = [page for page in PAGES if examples(page, "python")]
 
 def problems(text: str, name: str) -> tuple[str, ...]:
     try:
-        loads(text, name)
+        loads(text, name, path=ROOT / "specs" / "example.mtl")
     except MtlError as error:
         return tuple(diagnostic.code for diagnostic in error.diagnostics)
     return ()
@@ -138,7 +139,7 @@ def test_every_generated_table_has_its_place_and_only_one() -> None:
 
 
 def test_every_code_is_listed() -> None:
-    listed = re.findall(r"^\| `(MTL\d+)` \|", (DOCS / "diagnostics.md").read_text(encoding="utf-8"), re.M)
+    listed = re.findall(r"^### (MTL\d+): ", (DOCS / "diagnostics.md").read_text(encoding="utf-8"), re.M)
     assert listed == sorted(CODES)
 
 
@@ -175,15 +176,15 @@ def test_a_part_takes_the_place_of_the_blocks_of_its_kind() -> None:
 
 def test_an_example_that_is_wrong_is_noticed() -> None:
     frame = frame_of(LANGUAGE)
-    assert problems(completed("train {\n  epoch = 3\n}\n", frame), "wrong") == ("MTL106", "MTL104")
+    assert problems(completed("train {\n  epoch = 3\n}\n", frame), "wrong") == ("MTL104",)
 
 
 def test_a_stale_table_is_noticed() -> None:
-    page = "<!-- generated: codes 1 -->\n\n| code | what is wrong | what to do |\n| --- | --- | --- |\n\n<!-- end -->\n"
+    page = "<!-- generated: losses -->\n\n| target | loss | what it is |\n| --- | --- | --- |\n\n<!-- end -->\n"
     assert refreshed(page) != page
-    assert len(without_words(refreshed(page))) == sum(code.startswith("MTL1") for code in CODES)
+    assert len(without_words(refreshed(page))) == sum(len(target.losses) for target in TARGETS.values())
 
 
 def test_the_words_of_a_person_are_kept_when_a_table_is_made_anew() -> None:
-    page = "<!-- generated: codes 1 -->\n\n| `MTL101` | something old | look at the name |\n\n<!-- end -->\n"
-    assert f"| `MTL101` | {CODES['MTL101']} | look at the name |" in refreshed(page)
+    page = "<!-- generated: losses -->\n\n| `values` | `l1(old=1)` | the absolute error |\n\n<!-- end -->\n"
+    assert "| `values` | `l1(positive_only=true)`, the default | the absolute error |" in refreshed(page)

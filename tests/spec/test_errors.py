@@ -23,7 +23,7 @@ RAISED_ELSEWHERE = {
 
 def report(path: Path) -> tuple[str, MtlError]:
     with pytest.raises(MtlError) as caught:
-        loads(path.read_text(encoding="utf-8"), path.name)
+        loads(path.read_text(encoding="utf-8"), path.name, path=path)
     return f"{caught.value}\n", caught.value
 
 
@@ -39,7 +39,8 @@ def test_a_mistake_is_reported_as_expected(path: Path) -> None:
 @pytest.mark.parametrize("path", ERRORS, ids=lambda path: path.stem)
 def test_a_report_is_in_the_order_of_places_and_names_the_code_of_its_file(path: Path) -> None:
     _, error = report(path)
-    places = [diagnostic.place for diagnostic in error.diagnostics]
+    sources = list(dict.fromkeys(diagnostic.span.source.name for diagnostic in error.diagnostics if diagnostic.span))
+    places = [(sources.index(found.span.source.name), found.place) for found in error.diagnostics if found.span]
     assert places == sorted(places)
     if path.stem.startswith("mtl"):
         assert path.stem[:6].upper() in {diagnostic.code for diagnostic in error.diagnostics}

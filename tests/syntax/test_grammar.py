@@ -11,7 +11,8 @@ import pytest
 
 from mtsldsl.diagnostics import Source
 from mtsldsl.syntax.builder import Builder
-from mtsldsl.syntax.grammar import build_lark, cache_folder, grammar_text
+from mtsldsl.syntax.grammar import build_lark, grammar_text
+from mtsldsl.syntax.kept import cache_folder
 from mtsldsl.syntax.layout import Layout
 
 posix = pytest.mark.skipif(os.name != "posix", reason="owners and modes are POSIX")

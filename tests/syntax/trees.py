@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import attrs
 from hypothesis import strategies as st
 
 from mtsldsl.diagnostics import Source, Span
@@ -54,12 +55,19 @@ call = st.builds(
     several(st.builds(lambda n, v: at(tree.Argument, n, v), st.none() | name, value)),
 )
 section = st.builds(lambda k, ls, items: at(tree.Section, k, ls, items), name, several(name), several(entry | call))
+listed = st.builds(
+    lambda k, ls, items: attrs.evolve(at(tree.Section, k, ls, items), listed=True),
+    name,
+    several(name, 1),
+    several(entry | call),
+)
+imported = string.map(lambda path: at(tree.Import, at(tree.Name, "import"), path))
 parameter = st.builds(lambda n, d: at(tree.Parameter, n, d), name, st.none() | value)
 definition = st.builds(
     lambda k, n, p, v: at(tree.Definition, k, n, p, v), name, name, st.none() | several(parameter), value
 )
 header = st.integers(0, 99).map(lambda v: at(tree.Header, at(tree.Name, "mtl"), at(tree.Number, v)))
-statements = st.lists(st.one_of(header, section, definition), max_size=4).map(tuple)
+statements = st.lists(st.one_of(header, imported, section, listed, definition), max_size=4).map(tuple)
 
 # Pieces of a text that the printer leaves open: blank space that may hold line ends, blank space that may not, and the
 # places where a line must end.
@@ -99,8 +107,11 @@ def draft(node: Any) -> str:
         case tree.Entry(key, last, v):
             keys = draft(key) if last is None else f"{draft(key)}{SPACE}..{SPACE}{draft(last)}"
             return f"{keys}{SPACE}={FREE}{draft(v)}"
-        case tree.Section(kind, labels, items):
+        case tree.Section(kind, labels, items, listed=listed):
             head = f" {SPACE}".join(map(draft, (kind, *labels)))
+            if listed:
+                names = f",{FREE}".join(f"{draft(label)}{FREE}" for label in labels)
+                head = f"{draft(kind)}{SPACE}[{FREE}{names}]"
             return head + f"{SPACE}{{{FREE}" + LINE.join(map(draft, items)) + f"{FREE}}}"
         case tree.Parameter(n, default):
             return draft(n) if default is None else f"{draft(n)}{FREE}={FREE}{draft(default)}"
@@ -109,6 +120,8 @@ def draft(node: Any) -> str:
                 "" if parameters is None else f"({FREE}" + f"{FREE},{FREE}".join(map(draft, parameters)) + f"{FREE})"
             )
             return f"{draft(kind)} {SPACE}{draft(n)}{SPACE}{given}{SPACE}={FREE}{draft(v)}"
+        case tree.Import(keyword, path):
+            return f"{draft(keyword)}{SPACE}{draft(path)}"
         case tree.Header(keyword, version):
             return f"{draft(keyword)} {SPACE}{draft(version)}"
     raise AssertionError(node)

@@ -98,6 +98,9 @@ def _fitted(subject: str, array: Array, expected: Expected) -> Tensor:
         raise MtlError.of("MTL602", cause, "put the channels first" if swapped else "change the spec or the array")
     if expected.field.kind is FieldKind.LABEL:
         return _labels(subject, array, expected)
+    if expected.field.kind is FieldKind.EDGE and not np.isin(array[np.isfinite(array)], (0, 1)).all():
+        cause = f"{subject} holds other values than 0 and 1, which a binary target needs"
+        raise MtlError.of("MTL602", cause, "save a mask of 0 and 1, such as `mask > 0`")
     if expected.field.kind is FieldKind.IMAGE and array.dtype == np.uint8:
         return torch.from_numpy(array)
     return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))

@@ -115,7 +115,7 @@ def structural_phase(training: Training, data: Splits, session: Session) -> None
     carry_state(old_spec, new_spec, old_model, new_model)
     transferred = _amalgamated(training, new_model, merges, structure, data.train, session)
     replace_network(training, new_spec, new_model, transferred.optimizer_state)
-    session.structure_changed(new_spec, epoch)
+    session.structure_changed(new_spec, epoch, new_spec.history[len(old_spec.history) :])
     after = evaluate(training.model, training.spec, data.validation, session.device)
     cost = new_spec.cost()
     session.log.write(

@@ -11,6 +11,7 @@ from mtsldsl.spec.operators.elementwise import ELEMENTWISE
 from mtsldsl.spec.operators.image import IMAGE
 from mtsldsl.spec.operators.joining import JOINING
 from mtsldsl.spec.operators.normalisation import NORMALISATION
+from mtsldsl.spec.operators.own import OWN_MODULE
 from mtsldsl.spec.operators.resizing import RESIZING
 from mtsldsl.spec.operators.tokens import TOKENS
 
@@ -18,6 +19,6 @@ __all__ = ["OPERATORS"]
 
 OPERATORS: dict[str, Operator] = {
     operator.name: operator
-    for family in (IMAGE, NORMALISATION, ELEMENTWISE, RESIZING, JOINING, TOKENS)
+    for family in (IMAGE, NORMALISATION, ELEMENTWISE, RESIZING, JOINING, TOKENS, (OWN_MODULE,))
     for operator in family
 }

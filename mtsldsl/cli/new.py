@@ -1,0 +1,126 @@
+"""`mtsldsl new`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+KINDS = ("scenes", "images", "table")
+"""What a new spec may start from; each has its text in `starters/`."""
+
+
+def _checked(_: click.Context, __: click.Parameter, given: str) -> Path:
+    """The path of the spec; the name of its file is one that Python can import the generated code by."""
+    from keyword import iskeyword
+
+    path = Path(given)
+    path = path.with_suffix("") if path.suffix == ".mtl" else path
+    if not given.isprintable() or any(character in given for character in '"\\'):
+        raise click.BadParameter(f"{given!r} holds a quote, a backslash or a character that cannot be printed")
+    if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", path.name) or iskeyword(path.name):
+        raise click.BadParameter(
+            f"{path.name!r} is no name for a spec: take letters, digits and `_`, a letter first, and no word of Python"
+        )
+    return path.with_name(f"{path.name}.mtl")
+
+
+@click.command()
+@click.argument("path", metavar="NAME", callback=_checked)
+@click.option("--from", "kind", type=click.Choice(KINDS), required=True, help="What the spec starts from.")
+def command(path: Path, kind: str) -> None:
+    """Write a commented spec that trains as it is.
+
+    It is NAME.mtl, for tasks on rendered scenes, on your own images or on the rows of a table. Beside a spec for images
+    or a table comes NAME.npz, a small example to be replaced. NAME may lie in a folder. No file is overwritten."""
+    files = {path: _text(path, kind).encode("utf-8")}
+    arrays = _images() if kind == "images" else _table() if kind == "table" else None
+    if arrays is not None:
+        files[path.with_suffix(".npz")] = _packed(arrays)
+    _write(files)
+    for written in files:
+        click.echo(f"wrote {written}")
+    click.echo(f"train it with: mtsldsl train {path}")
+
+
+def _text(path: Path, kind: str) -> str:
+    """The starter, with the name in the place of NAME and its last part in that of STEM."""
+    from importlib.resources import files
+
+    starter = (files("mtsldsl.cli") / "starters" / f"{kind}.mtl").read_text(encoding="utf-8")
+    names = {"NAME": path.with_suffix("").as_posix(), "STEM": path.stem}
+    return re.sub(r"\b(?:NAME|STEM)\b", lambda match: names[match[0]], starter)
+
+
+def _write(files: dict[Path, bytes]) -> None:
+    """Write all files, or none where one is there already or cannot be written."""
+    from mtsldsl.diagnostics import Diagnostic, MtlError
+
+    written = []
+    try:
+        taken = [path for path in files if path.exists() or path.is_symlink()]
+        if taken:
+            cause, remedy = "is there already, and is not overwritten", "choose another name, or move it away"
+            raise MtlError(Diagnostic("MTL703", f"{path} {cause}", remedy) for path in taken)
+        for path, content in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("xb") as file:
+                written.append(path)
+                file.write(content)
+    except OSError as error:
+        for path in written:
+            path.unlink(missing_ok=True)
+        cause = f"{error.filename or next(iter(files))} cannot be written: {error.strerror}"
+        raise MtlError.of("MTL703", cause, "check the folder, its permissions and the space on the disk") from None
+
+
+def _packed(arrays: dict[str, Any]) -> bytes:
+    from io import BytesIO
+
+    import numpy as np
+
+    stream = BytesIO()
+    np.savez_compressed(stream, **arrays)
+    return stream.getvalue()
+
+
+def _images(count: int = 96, side: int = 32) -> dict[str, Any]:
+    """Images (n, 3, side, side) with a square or a disc on noise: `mask` (n, side, side), `shape` (n),
+    and `area` (n, 1), the part of the pixels that it covers."""
+    import numpy as np
+
+    random = np.random.default_rng(0)
+    shape = random.integers(0, 2, count)
+    radius = random.uniform(4, 10, count)
+    row, column = random.uniform(10, side - 10, (2, count, 1, 1))
+    rows, columns = np.abs(np.arange(side)[:, None] - row), np.abs(np.arange(side) - column)
+    square, disc = np.maximum(rows, columns), np.hypot(rows, columns)
+    mask = np.where(shape[:, None, None] == 0, square, disc) <= radius[:, None, None]
+    colour = random.uniform(110, 250, (count, 3, 1, 1))
+    image = np.where(mask[:, None], colour, random.uniform(0, 100, (count, 3, 1, 1)))
+    image += random.integers(-5, 6, image.shape)
+    return {
+        "image": image.clip(0, 255).astype(np.uint8),
+        "mask": mask.astype(np.uint8),
+        "shape": shape,
+        "area": mask.mean((1, 2), dtype=np.float32)[:, None],
+    }
+
+
+def _table(count: int = 240, columns: int = 12) -> dict[str, Any]:
+    """Rows (n, columns) of random numbers, and what follows from two hidden sums of them, with a little noise:
+    `kind` (n), `amount` (n, 1) and `risk` (n, 1)."""
+    import numpy as np
+
+    random = np.random.default_rng(0)
+    row = random.standard_normal((count, columns)).astype(np.float32)
+    first, second = (row @ (random.standard_normal((columns, 2)) / np.sqrt(columns))).T
+    noise = 0.1 * random.standard_normal(count)
+    return {
+        "row": row,
+        "kind": np.digitize(first, [-0.4, 0.4]),
+        "amount": (first + np.abs(second) + noise)[:, None].astype(np.float32),
+        "risk": (second + noise > 0.5)[:, None].astype(np.uint8),
+    }

@@ -1,0 +1,79 @@
+"""Two specs side by side as one HTML page that needs nothing else: both sharings drawn, and all that differs."""
+
+from __future__ import annotations
+
+from difflib import SequenceMatcher
+from typing import Any
+
+from mtsldsl.cli.sharing_drawing import draw, order_of_tasks
+from mtsldsl.sharing import format_components
+from mtsldsl.spec import Spec
+from mtsldsl.spec.difference import SpecDifference
+from mtsldsl.spec.wording import worded
+
+
+def page(before: Spec, after: Spec, difference: SpecDifference) -> str:
+    """The page. It has no scripts and loads nothing; equal specs give equal pages."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("mtsldsl.cli", "templates"),
+        undefined=StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["worded"] = worded
+    rows = aligned_layers(before, after, dict(difference.layers_renamed))
+    last = order_of_tasks(after)
+    columns = (*last, *(task for task in order_of_tasks(before) if task not in last))
+    old_changes = {change.layer: change.kind for change in difference.sharing}
+    new_changes = {change.renamed or change.layer: change.kind for change in difference.sharing}
+    old_changes |= dict.fromkeys(difference.layers_removed, "removed")
+    new_changes |= dict.fromkeys(difference.layers_added, "added")
+    return environment.get_template("side_by_side.html.jinja").render(
+        difference=difference,
+        sides=[
+            _side(before, [old for old, _ in rows], columns, old_changes),
+            _side(after, [new for _, new in rows], columns, new_changes),
+        ],
+        rows=[
+            _row(before, old, after, new, new_changes.get(new or "") or old_changes.get(old or "")) for old, new in rows
+        ],
+    )
+
+
+def aligned_layers(before: Spec, after: Spec, renamed: dict[str, str]) -> list[tuple[str | None, str | None]]:
+    """The layers of both in rows, from top to bottom: equal and renamed ones beside each other, None for a gap."""
+    old, new = list(before.backbone.layers), list(after.backbone.layers)
+    matcher = SequenceMatcher(None, [renamed.get(layer, layer) for layer in old], new, autojunk=False)
+    rows: list[tuple[str | None, str | None]] = []
+    for kind, first, last, other_first, other_last in matcher.get_opcodes():
+        if kind == "equal":
+            rows += zip(old[first:last], new[other_first:other_last], strict=True)
+        else:
+            rows += [(layer, None) for layer in old[first:last]]
+            rows += [(None, layer) for layer in new[other_first:other_last]]
+    return rows
+
+
+def _side(spec: Spec, rows: list[str | None], columns: tuple[str, ...], changes: dict[str, str]) -> dict[str, Any]:
+    cost = spec.cost()
+    return {
+        "name": spec.source.name,
+        "drawing": draw(spec, rows, columns, changes),
+        "parameters": cost.parameters,
+        "flops": cost.flops,
+    }
+
+
+def _row(before: Spec, old: str | None, after: Spec, new: str | None, change: str | None) -> dict[str, Any]:
+    """One row of the table of layers."""
+    cells: list[dict[str, Any]] = []
+    for spec, cost, layer in ((before, before.cost(), old), (after, after.cost(), new)):
+        if layer is None:
+            cells.append({"layer": "", "sharing": "", "parameters": None})
+        else:
+            text = format_components(spec.sharing, layer)
+            cells.append({"layer": layer, "sharing": text, "parameters": cost.layers[layer].parameters})
+    return {"cells": cells, "change": change or ""}

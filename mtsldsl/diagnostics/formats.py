@@ -1,0 +1,92 @@
+"""Diagnostics for other programs: JSON, and GitHub's workflow commands. SARIF has a module of its own.
+
+Each takes pairs of the file that was checked, as it was named, and a diagnostic about it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
+from mtsldsl.diagnostics.codes import CODES
+from mtsldsl.diagnostics.diagnostic import Diagnostic, Fix, Severity
+from mtsldsl.diagnostics.location import Location, locate, location
+
+Found: TypeAlias = tuple[str, Diagnostic]
+"""The file that was checked, and what was found in it."""
+
+JSON_VERSION = 1
+"""Counts up when a field goes or changes its meaning; new fields may come without."""
+
+
+def as_json(found: Iterable[Found], fixed: Iterable[Found] = ()) -> str:
+    """A JSON object with every diagnostic, and those that were mended meanwhile."""
+    remaining = list(found)
+    counts = Counter(diagnostic.severity for _, diagnostic in remaining)
+    mended = [_record(*each) for each in fixed]
+    content = {
+        "format_version": JSON_VERSION,
+        "summary": {"errors": counts[Severity.ERROR], "warnings": counts[Severity.WARNING], "fixed": len(mended)},
+        "diagnostics": [_record(*each) for each in remaining],
+        "fixed": mended,
+    }
+    return json.dumps(content, indent=2, ensure_ascii=False)
+
+
+def _record(file: str, diagnostic: Diagnostic) -> dict[str, Any]:
+    return {
+        "code": diagnostic.code,
+        "severity": str(diagnostic.severity),
+        "title": CODES[diagnostic.code],
+        **_place(location(diagnostic, file)),
+        "cause": diagnostic.cause,
+        "remedy": str(diagnostic.remedy),
+        "fix": _fix(diagnostic.fix) if diagnostic.fix else None,
+    }
+
+
+def _place(place: Location) -> dict[str, Any]:
+    return {
+        "file": place.file,
+        "line": place.line,
+        "column": place.column,
+        "end_line": place.end_line,
+        "end_column": place.end_column,
+    }
+
+
+def _fix(fix: Fix) -> dict[str, Any]:
+    return {"edits": [{**_place(locate(fix.span)), "text": fix.text}]}
+
+
+def as_github(found: Iterable[Found]) -> str:
+    """A workflow command a line, which GitHub shows beside the line of the file.
+
+    https://docs.github.com/actions/reference/workflow-commands-for-github-actions
+    """
+    return "\n".join(_command(*each) for each in found)
+
+
+def _command(file: str, diagnostic: Diagnostic) -> str:
+    place = location(diagnostic, file)
+    properties: Mapping[str, str | int | None] = {
+        "file": place.file,
+        "line": place.line,
+        "endLine": place.end_line,
+        "col": place.column,
+        "endColumn": place.end_column,
+        "title": f"{diagnostic.code} {CODES[diagnostic.code]}",
+    }
+    written = ",".join(f"{name}={_escaped(value)}" for name, value in properties.items() if value is not None)
+    message = _one_line(f"{diagnostic.cause}; remedy: {diagnostic.remedy}")
+    return f"::{diagnostic.severity} {written}::{message}"
+
+
+def _one_line(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _escaped(value: str | int) -> str:
+    return _one_line(str(value)).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,225 @@
+"""`mtsldsl check` with its options, run in this process."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from mtsldsl.cli import main
+from tests.diagnostics.schema import violations
+from tests.spec.specs import BODY
+
+SCHEMA = Path(__file__).parents[1] / "diagnostics" / "sarif-2.1.0.json"
+MISSPELT = BODY.replace("epochs = 4", "epoch = 4   # how long").replace("batch_norm | relu", "batch_nrm | relu", 1)
+DOUBTFUL = BODY + "\nlet unused = 3\n"
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def check(*arguments: str, given: str | None = None) -> Result:
+    return CliRunner().invoke(main, ["check", *arguments], input=given)
+
+
+def write(text: str, name: str = "spec.mtl") -> str:
+    Path(name).write_bytes(text.encode("utf-8"))
+    return name
+
+
+def test_a_sound_spec_is_summed_up_and_exits_0() -> None:
+    done = check(write(BODY))
+    assert done.exit_code == 0
+    assert done.stdout.startswith("spec.mtl: 4 tasks, 5 layers, ")
+    assert done.stderr == ""
+
+
+def test_problems_go_to_stderr_with_a_count_and_exit_1() -> None:
+    done = check(write(MISSPELT))
+    assert done.exit_code == 1
+    assert done.stdout == ""
+    assert "spec.mtl:36:3: error MTL104" in done.stderr
+    assert done.stderr.endswith("2 problems; --fix corrects 2\n")
+
+
+def test_a_file_that_cannot_be_read_does_not_keep_others_from_being_checked() -> None:
+    done = check("nowhere.mtl", write(BODY))
+    assert done.exit_code == 1
+    assert "MTL703" in done.stderr
+    assert "spec.mtl: 4 tasks" in done.stdout
+
+
+def test_a_dash_reads_the_standard_input() -> None:
+    done = check("-", given=MISSPELT)
+    assert done.exit_code == 1
+    assert "<stdin>:36:3: error MTL104" in done.stderr
+    assert check("-", given=BODY).exit_code == 0
+
+
+# Formats
+
+
+def test_json_goes_to_stdout_alone_and_keeps_the_exit_status() -> None:
+    done = check("--output-format", "json", write(MISSPELT), "nowhere.mtl")
+    assert done.exit_code == 1
+    assert done.stderr == ""
+    content = json.loads(done.stdout)
+    assert content["format_version"] == 1
+    assert [(each["code"], each["file"], each["line"]) for each in content["diagnostics"]] == [
+        ("MTL107", "spec.mtl", 28),
+        ("MTL104", "spec.mtl", 36),
+        ("MTL703", "nowhere.mtl", None),
+    ]
+
+
+def test_a_sound_spec_gives_an_empty_list_in_every_format() -> None:
+    path = write(BODY)
+    done = {form: check("--output-format", form, path) for form in ("json", "github", "sarif")}
+    assert all(each.exit_code == 0 for each in done.values())
+    assert json.loads(done["json"].stdout)["diagnostics"] == []
+    assert done["github"].stdout == ""
+    assert json.loads(done["sarif"].stdout)["runs"][0]["results"] == []
+
+
+def test_github_gets_one_line_for_each_problem() -> None:
+    lines = check("--output-format", "github", write(MISSPELT)).stdout.splitlines()
+    assert [line.split(",")[0] for line in lines] == ["::error file=spec.mtl"] * 2
+
+
+def test_sarif_fits_the_schema() -> None:
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    log = json.loads(check("--output-format", "sarif", "--pedantic", write(MISSPELT), write(DOUBTFUL, "b.mtl")).stdout)
+    assert list(violations(log, schema, schema)) == []
+    assert [each["ruleId"] for each in log["runs"][0]["results"]] == ["MTL107", "MTL104", "MTL901"]
+
+
+def test_another_format_is_a_usage_error() -> None:
+    assert check("--output-format", "xml", write(BODY)).exit_code == 2
+
+
+# Warnings
+
+
+def test_warnings_are_silent_unless_asked_for_and_do_not_change_the_status() -> None:
+    path = write(DOUBTFUL)
+    assert check(path).stderr == ""
+    done = check("--pedantic", path)
+    assert done.exit_code == 0
+    assert "warning MTL901" in done.stderr
+    assert done.stderr.endswith("1 warning\n")
+    assert "4 tasks" in done.stdout
+
+
+def test_strict_warns_too_and_exits_1() -> None:
+    done = check("--strict", write(DOUBTFUL))
+    assert done.exit_code == 1
+    assert "warning MTL901" in done.stderr
+    assert check("--strict", write(BODY)).exit_code == 0
+
+
+def test_a_warning_ignored_on_its_line_is_none() -> None:
+    done = check("--strict", write(BODY + "\nlet unused = 3  # mtl: ignore MTL901\n"))
+    assert (done.exit_code, done.stderr) == (0, "")
+
+
+def test_a_setting_counts_for_warnings() -> None:
+    path = write(BODY)
+    assert check("--strict", "--set", "train.optimizer=adam(lr=3)", path).exit_code == 1
+
+
+# Fixes
+
+
+def test_fix_corrects_what_is_misspelt_and_says_so() -> None:
+    path = write(MISSPELT)
+    done = check("--fix", path)
+    assert done.exit_code == 0
+    assert "spec.mtl:36:3: fixed MTL104: `epoch` is now `epochs`" in done.stdout
+    assert "spec.mtl:28:35: fixed MTL107: `batch_nrm` is now `batch_norm`" in done.stdout
+    assert done.stderr == ""
+    assert Path(path).read_text(encoding="utf-8") == BODY.replace("epochs = 4", "epochs = 4   # how long")
+
+
+def test_fix_leaves_a_sound_file_as_it_is() -> None:
+    path = write(BODY)
+    before = Path(path).stat()
+    assert check("--fix", path).exit_code == 0
+    after = Path(path).stat()
+    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+
+
+def test_fix_keeps_line_endings_byte_order_mark_mode_and_comments() -> None:
+    text = "\ufeff" + MISSPELT.replace("\n", "\r\n") + "# the end, and no line end"
+    path = Path(write(text))
+    path.chmod(0o640)
+    assert check("--fix", str(path)).exit_code == 0
+    wanted = text.replace("epoch = 4", "epochs = 4").replace("batch_nrm", "batch_norm")
+    assert path.read_bytes() == wanted.encode("utf-8")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_fix_leaves_what_could_mean_several_things_and_exits_1() -> None:
+    text = BODY.replace("epochs = 4", "epochs = 4\n  optimizer = adamm\n  sed = 3")
+    path = write(text)
+    done = check("--fix", path)
+    assert done.exit_code == 1
+    assert Path(path).read_text(encoding="utf-8") == text.replace("sed = 3", "seed = 3")
+    assert "did you mean `adam` or `adamw`?" in done.stderr
+
+
+def test_fix_goes_on_to_what_a_fix_lets_it_see() -> None:
+    text = BODY.replace("epochs = 4", "epochs = 4\n  optimizer = sdg(momentm=0.9)")
+    path = write(text)
+    done = check("--fix", path)
+    assert done.exit_code == 0
+    assert "optimizer = sgd(momentum=0.9)" in Path(path).read_text(encoding="utf-8")
+
+
+def test_fix_is_not_made_where_it_does_not_leave_fewer_problems() -> None:
+    text = BODY.replace("epochs = 4", "epochs = 4\n  epoch = 5")  # as `epochs` it would be given twice
+    path = write(text)
+    done = check("--fix", path)
+    assert done.exit_code == 1
+    assert Path(path).read_text(encoding="utf-8") == text
+
+
+def test_fix_makes_the_good_fixes_where_another_is_not() -> None:
+    text = BODY.replace("epochs = 4", "epochs = 4\n  epoch = 5\n  sed = 3")
+    path = write(text)
+    assert check("--fix", path).exit_code == 1
+    assert Path(path).read_text(encoding="utf-8") == text.replace("sed = 3", "seed = 3")
+
+
+def test_fix_works_beside_mistakes_in_the_writing() -> None:
+    text = MISSPELT.replace("input = image", "input = = image")
+    path = write(text)
+    done = check("--fix", path)
+    assert done.exit_code == 1
+    assert "epochs = 4" in Path(path).read_text(encoding="utf-8")
+    assert done.stderr.count("error MTL") == 1
+
+
+def test_fix_tells_other_programs_what_it_did() -> None:
+    content = json.loads(check("--fix", "--output-format", "json", write(MISSPELT)).stdout)
+    assert content["summary"] == {"errors": 0, "warnings": 0, "fixed": 2}
+    assert {each["fix"]["edits"][0]["text"] for each in content["fixed"]} == {"epochs", "batch_norm"}
+
+
+def test_fix_never_edits_a_file_that_is_only_imported() -> None:
+    write("mtl 1\nblock b(c) = conv2d(c, 3) | rellu\n", "blocks.mtl")
+    path = write('mtl 1\nimport "blocks.mtl"\n' + BODY.removeprefix("mtl 1\n"))
+    before = Path("blocks.mtl").read_bytes()
+    done = check("--fix", path)
+    assert done.exit_code == 1
+    assert Path("blocks.mtl").read_bytes() == before
+
+
+@pytest.mark.parametrize("arguments", [["--fix", "-"], ["--fix", "--set", "train.epochs=2", "spec.mtl"]])
+def test_fix_needs_a_file_and_no_setting(arguments: list[str]) -> None:
+    write(BODY)
+    assert check(*arguments, given=BODY).exit_code == 2

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mtsldsl.diagnostics import Diagnostic, Fix, Source, Span, proposal, suggestion
+from mtsldsl.diagnostics.names import Suggestion, neighbours
+
+NAMES = st.text("abcd", min_size=1, max_size=10)
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "near"),
+    [
+        ("epoch", ["epochs", "seed"], ["epochs"]),
+        ("bacth", ["batch", "match"], ["batch"]),  # two letters in the wrong order
+        ("relu", ["gelu", "silu"], ["gelu"]),
+        ("ReLU", ["relu"], ["relu"]),
+        ("enc", ["enc1", "enc2"], ["enc1", "enc2"]),
+        ("adm", ["adam", "adamw", "radam"], ["adam"]),
+        ("x", ["y"], []),  # too short for a slip to be told from another name
+        ("batchnorm", ["batch_norm", "group_norm"], ["batch_norm"]),
+        ("cros_entrpy", ["cross_entropy"], ["cross_entropy"]),
+        ("cros_entr", ["cross_entropy"], []),
+        ("", ["a"], []),
+    ],
+)
+def test_a_neighbour_is_one_slip_away_or_two_in_a_long_name(name: str, known: list[str], near: list[str]) -> None:
+    assert neighbours(name, known) == near
+
+
+@given(NAMES.filter(lambda name: len(name) > 2), st.data())
+@settings(max_examples=80, deadline=None)
+def test_a_name_with_one_slip_is_a_neighbour_of_the_name_that_was_meant(meant: str, data: st.DataObject) -> None:
+    index = data.draw(st.integers(0, len(meant) - 1))
+    letter = data.draw(st.sampled_from("abcd"))
+    wrong = data.draw(
+        st.sampled_from(
+            [
+                meant[:index] + meant[index + 1 :],
+                meant[:index] + letter + meant[index:],
+                meant[:index] + letter + meant[index + 1 :],
+                meant[:index] + meant[index : index + 2][::-1] + meant[index + 2 :],
+            ]
+        )
+    )
+    assert neighbours(wrong, [meant]) == ([meant] if len(wrong) > 2 else [])
+
+
+@given(NAMES, NAMES)
+@settings(max_examples=80, deadline=None)
+def test_neighbours_of_equal_length_class_are_mutual(one: str, other: str) -> None:
+    if (len(one) >= 8) == (len(other) >= 8) and min(len(one), len(other)) > 2:
+        assert bool(neighbours(one, [other])) == bool(neighbours(other, [one]))
+
+
+def diagnostic(text: str, wrong: str, known: list[str]) -> Diagnostic:
+    source = Source("s.mtl", text)
+    start = text.index(wrong)
+    return Diagnostic("MTL104", "a cause", suggestion(wrong, known, "keys"), Span(source, start, start + len(wrong)))
+
+
+def test_a_misspelt_name_with_a_single_neighbour_has_a_fix() -> None:
+    found = diagnostic("epoch = 3", "epoch", ["epochs", "seed"])
+    assert found.remedy == "did you mean `epochs`?"
+    assert found.span
+    assert found.fix == Fix(found.span, "epochs")
+
+
+def test_a_name_near_to_several_has_no_fix_but_a_remedy() -> None:
+    found = diagnostic("enc = 3", "enc", ["enc1", "enc2"])
+    assert found.remedy == "did you mean `enc1` or `enc2`?"
+    assert found.fix is None
+
+
+def test_a_name_that_came_in_from_elsewhere_has_no_fix_where_it_is_reported() -> None:
+    source = Source("s.mtl", "optimizer = chosen")
+    found = Diagnostic("MTL206", "a cause", suggestion("adm", ["adam"], "optimizers"), Span(source, 12, 18))
+    assert found.remedy == "did you mean `adam`?"
+    assert found.fix is None
+
+
+def test_a_diagnostic_without_a_place_has_no_fix() -> None:
+    assert Diagnostic("MTL112", "a cause", suggestion("epoch", ["epochs"], "settings")).fix is None
+
+
+def test_what_is_like_no_known_name_is_no_proposal() -> None:
+    assert proposal("zebra", ["epochs"]) is None
+    assert not isinstance(suggestion("zebra", ["epochs"], "keys"), Suggestion)

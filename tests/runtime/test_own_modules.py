@@ -1,0 +1,185 @@
+"""Modules of a person's own: imported when a network is built and no sooner, and held to what the spec declares."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from mtsldsl.cli import main
+from mtsldsl.codegen import model_source
+from mtsldsl.diagnostics import MtlError
+from mtsldsl.runtime.build import build_model
+from mtsldsl.sharing import Sharing
+from mtsldsl.spec import Spec, loads
+from tests.codegen.examples import example
+
+SPEC = """\
+mtl 1
+
+data arrays {{
+  path  = "x.npz"
+  input = image(3, 8, 8)
+}}
+
+task depth {{
+  target = values(1)
+  head   = conv2d(1, 1)
+}}
+
+backbone {{
+  stem = conv2d(4, 3) | {module} | relu
+}}
+
+train {{
+  epochs = 1
+}}
+"""
+BLOCKS = """\
+import torch
+from torch import nn
+
+class Scale(nn.Module):
+    def __init__(self, factor=2.0, sizes=(), fail=False):
+        super().__init__()
+        assert isinstance(sizes, list | tuple)
+        if fail:
+            raise RuntimeError("so it was asked")
+        self.factor = nn.Parameter(torch.tensor([factor]))
+        self.drawn = torch.rand(1)
+
+    def forward(self, image):
+        return image * self.factor
+
+class Halves(nn.Module):
+    def forward(self, image):
+        return image[..., ::2]
+
+class Several(nn.Module):
+    def forward(self, image):
+        return image, image
+
+def scale():
+    return Scale()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A working folder with a package `person`, which Python finds in no other way."""
+    (tmp_path / "person").mkdir()
+    (tmp_path / "person" / "blocks.py").write_text(BLOCKS)
+    (tmp_path / "person" / "broken.py").write_text('raise OSError("no such camera")\n')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    yield tmp_path
+    for name in [name for name in sys.modules if name.partition(".")[0] == "person"]:
+        del sys.modules[name]
+
+
+def spec_with(module: str) -> Spec:
+    return loads(SPEC.format(module=module), name="specs/person.mtl")
+
+
+def refusal(module: str) -> tuple[str, str, int]:
+    """Code, cause and line of what building a network says."""
+    with pytest.raises(MtlError) as caught:
+        build_model(spec_with(module))(torch.zeros(2, 3, 8, 8))
+    (found,) = caught.value.diagnostics
+    assert found.span is not None
+    return found.code, found.cause, found.span.line
+
+
+def test_a_module_of_the_working_folder_is_found_and_runs(folder: Path) -> None:
+    model = build_model(
+        spec_with('module("person.blocks:Scale", out=[4, 8, 8], parameters=1, factor=3.0, sizes=[1, 2])')
+    )
+    assert model(torch.zeros(2, 3, 8, 8))["depth"].shape == (2, 1, 8, 8)
+    assert model.get_parameter("stem.depth.module1.factor").item() == 3
+
+
+def test_copies_of_a_module_start_equal_and_the_random_state_stays(folder: Path) -> None:
+    spec = example("own")
+    torch.manual_seed(3)
+    model = build_model(spec.with_sharing(Sharing.each(spec.backbone, spec.sharing.tasks)))
+    after = torch.rand(4)
+    torch.manual_seed(3)
+    assert torch.equal(after, torch.rand(4))
+    first, second = (model.get_submodule(f"fuse.{task}.module1.conv").state_dict() for task in ("kind", "depth"))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize(
+    ("module", "code", "said"),
+    [
+        ('module("person.block:Scale", out=4)', "MTL806", "No module named 'person.block'"),
+        ('module("person.blocks:Scales", out=4)', "MTL806", "`person.blocks` has no `Scales`"),
+        ('module("person.blocks:scale", out=4)', "MTL806", "is no torch.nn.Module"),
+        ('module("person.broken:Scale", out=4)', "MTL806", "OSError: no such camera"),
+        ('module("os:system", out=4, command="touch ran")', "MTL806", "is no torch.nn.Module"),
+        ('module("person.blocks:Scale", out=4, factr=1)', "MTL806", "unexpected keyword argument 'factr'"),
+        ('module("person.blocks:Scale", out=4, fail=true)', "MTL806", "RuntimeError: so it was asked"),
+        ('module("person.blocks:Scale", out=[4, 8, 8], parameters=7)', "MTL807", "learns 1 parameters"),
+    ],
+)
+def test_what_cannot_be_made_is_told_at_its_line(folder: Path, module: str, code: str, said: str) -> None:
+    found, cause, line = refusal(module.replace("out=4", "out=[4, 8, 8]"))
+    assert (found, line) == (code, 14)
+    assert said in cause
+    assert not (folder / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("Halves", "a tensor of the shape (2, 4, 8, 4)"), ("Several", "a value of the type tuple")]
+)
+def test_another_output_than_declared_is_told_at_the_first_forward_pass(folder: Path, name: str, said: str) -> None:
+    code, cause, line = refusal(f'module("person.blocks:{name}", out=[4, 8, 8])')
+    assert (code, line) == ("MTL807", 14)
+    assert said in cause
+    assert "(2, 4, 8, 8)" in cause
+
+
+def test_the_output_is_looked_at_once(folder: Path) -> None:
+    model = build_model(spec_with('module("person.blocks:Scale", out=[4, 8, 8])'))
+    module = model.get_submodule("stem.depth.module1")
+    assert len(module._forward_hooks) == 1
+    model(torch.zeros(2, 3, 8, 8))
+    assert len(module._forward_hooks) == 0
+
+
+@pytest.mark.parametrize("command", ["check", "compile", "fmt", "show", "diff"])
+def test_no_command_that_does_not_compute_imports_a_module(folder: Path, command: str) -> None:
+    (folder / "person.mtl").write_text(SPEC.format(module='module("person.broken:Scale", out=[4, 8, 8])'))
+    arguments = [command, "person.mtl", *(["person.mtl"] if command == "diff" else [])]
+    arguments += ["--check"] if command == "fmt" else []
+    done = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert not [name for name in sys.modules if name.partition(".")[0] == "person"]
+
+
+def test_show_marks_what_is_declared(folder: Path) -> None:
+    (folder / "person.mtl").write_text(SPEC.format(module='module("a:B", out=[4, 8, 8], parameters=1000)'))
+    lines = CliRunner().invoke(main, ["show", "person.mtl"], catch_exceptions=False).output.splitlines()
+    assert [("declared" in line) for line in lines if " stem" in line or "head" in line] == [True, False]
+    assert any("stem  1,112 parameters" in line for line in lines)
+
+
+def test_the_generated_model_runs_by_itself_where_python_finds_the_modules(tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text(model_source(example("own")))
+    program = (
+        "import sys, torch\n"
+        "from model import Model\n"
+        "assert 'mtsldsl' not in sys.modules\n"
+        "print({name: tuple(each.shape) for name, each in Model()(torch.zeros(2, 3, 16, 16)).items()})\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{Path(__file__).parents[2]}"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == "{'kind': (2, 4), 'depth': (2, 1, 16, 16)}", done.stderr

@@ -1,0 +1,154 @@
+"""A short text that would become a huge network is refused with a message, in less than a second."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mtsldsl.diagnostics import MtlError
+from mtsldsl.spec import Spec, load, loads
+
+REST = """\
+data scenes {
+  input = image(3, 32, 32)
+}
+
+task depth {
+  target = values(1)
+  head   = conv2d(1, 1) | resize_as(image)
+}
+
+train {
+  epochs = 1
+}
+"""
+HEADER = "mtl 1\n"
+LEVELS = 30
+
+
+def rows(start: str, form: str, levels: int = LEVELS) -> str:
+    """Definitions of which each uses the one before: `{n}` is its number, `{m}` that of the one before."""
+    return "\n".join([start, *(form.format(n=number, m=number - 1) for number in range(1, levels))])
+
+
+LAST = LEVELS - 1
+EXPLOSIONS = {
+    "blocks": (rows("block a0() = relu", "block a{n}() = a{m} | a{m}"), f"a{LAST}"),
+    "blocks with arguments": (rows("block a0(x) = conv2d(x, 3)", "block a{n}(x) = a{m}(x) | a{m}(x)"), f"a{LAST}(8)"),
+    "constants": (rows("let a0 = relu", "let a{n} = a{m} | a{m}"), f"a{LAST}"),
+    "repetitions": (rows("block a0() = relu * 1000", "block a{n}() = a{m} * 1000"), f"a{LAST}"),
+    "repeated constants": (rows("let a0 = relu * 9", "let a{n} = a{m} * 9"), f"a{LAST}"),
+    "joins": (rows("block a0() = relu", "block a{n}() = concat(a{m}, a{m})"), f"a{LAST}"),
+    "residuals": (rows("block a0() = relu", "block a{n}() = residual(a{m}, shortcut=a{m})"), f"a{LAST}"),
+    "pipelines as arguments": (rows("block a0(x) = x | x", "block a{n}(x) = a{m}(x | x)"), f"a{LAST}(relu)"),
+    "modules": (
+        rows('block a0() = module("a:B", relu, out=[3, 32, 32])', "block a{n}() = a{m} | a{m}"),
+        f"a{LAST}",
+    ),
+}
+
+
+def refused(read: Callable[[], Spec]) -> MtlError:
+    """The error, which came in less than a second of this process's time, on a machine that is busy otherwise too."""
+    seconds = []
+    while len(seconds) < 3 and min(seconds, default=1) >= 1:
+        start = time.process_time()
+        with pytest.raises(MtlError) as caught:
+            read()
+        seconds.append(time.process_time() - start)
+    assert min(seconds) < 1
+    return caught.value
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _parser() -> None:
+    """The tables of the parser, which are built once a process."""
+    loads(f"{HEADER}{REST}backbone {{\n  stem = relu\n}}\n")
+
+
+@pytest.mark.parametrize("name", EXPLOSIONS)
+def test_a_short_text_of_millions_of_layers_is_refused(name: str) -> None:
+    definitions, stem = EXPLOSIONS[name]
+    text = f"{HEADER}{REST}{definitions}\nbackbone {{\n  stem = {stem}\n}}\n"
+    assert len(text) < 10_000
+    error = refused(lambda: loads(text))
+    assert [found.code for found in error.diagnostics] == ["MTL111"]
+    assert "50,000" in error.diagnostics[0].cause
+
+
+@pytest.mark.parametrize("name", EXPLOSIONS)
+def test_it_is_refused_through_imports_as_well(name: str, tmp_path: Path) -> None:
+    definitions, stem = EXPLOSIONS[name]
+    lines = definitions.split("\n")
+    for number in range(3):
+        part = "\n".join(lines[number::3])
+        onwards = f'import "part{number + 1}.mtl"\n' if number < 2 else ""
+        (tmp_path / f"part{number}.mtl").write_text(f"{HEADER}{onwards}{part}\n")
+    (tmp_path / "part2.mtl").write_text(
+        (tmp_path / "part2.mtl").read_text() + f"backbone {{\n  stem = {stem}\n  enc1 = {stem}\n}}\n"
+    )
+    (tmp_path / "top.mtl").write_text(f'{HEADER}import "part0.mtl"\n{REST}')
+    error = refused(lambda: load(tmp_path / "top.mtl"))
+    assert [found.code for found in error.diagnostics] == ["MTL111"]
+
+
+def test_many_layers_of_a_large_one_are_refused() -> None:
+    layers = "\n".join(f"  l{number} = relu * 50000" for number in range(300))
+    assert refused(lambda: loads(f"{HEADER}{REST}backbone {{\n{layers}\n}}\n")).diagnostics[0].code == "MTL111"
+
+
+def with_tasks(count: int, head: str, layers: int) -> str:
+    names = ", ".join(f"t{number}" for number in range(count))
+    rest = REST.replace("task depth", f"task [{names}]").replace("conv2d(1, 1)", head)
+    lines = "\n".join(f"  l{number} = relu" for number in range(layers))
+    return f"{HEADER}{rest}backbone {{\n{lines}\n}}\n"
+
+
+def test_the_head_of_a_list_of_tasks_counts_for_each() -> None:
+    error = refused(lambda: loads(with_tasks(100, "relu * 1000 | conv2d(1, 1)", 1)))
+    assert [found.code for found in error.diagnostics] == ["MTL111"]
+
+
+def test_many_tasks_with_many_layers_are_refused() -> None:
+    text = with_tasks(700, "conv2d(1, 1)", 400)
+    assert len(text) < 10_000
+    error = refused(lambda: loads(text))
+    assert [found.code for found in error.diagnostics] == ["MTL111"]
+    assert "280,000 copies" in error.diagnostics[0].cause
+
+
+def test_products_of_constants_are_worked_out_once() -> None:
+    definitions = rows("let a0 = 1", "let a{n} = a{m} * a{m}", 60)
+    start = time.process_time()
+    spec = loads(f"{HEADER}{REST}{definitions}\nbackbone {{\n  stem = conv2d(a59, 3)\n}}\n")
+    assert spec.layer("stem").body.shape[0] == 1
+    assert time.process_time() - start < 1
+
+
+def test_products_of_arguments_are_worked_out_once() -> None:
+    definitions = rows("block a0(x) = conv2d(x, 3)", "block a{n}(x) = a{m}(x * x)", 45)
+    start = time.process_time()
+    assert isinstance(loads(f"{HEADER}{REST}{definitions}\nbackbone {{\n  stem = a44(1)\n}}\n"), Spec)
+    assert time.process_time() - start < 1
+
+
+def test_lists_inside_lists_are_refused() -> None:
+    definitions = rows("let a0 = [1, 1]", "let a{n} = [a{m}, a{m}]", 60)
+    text = f'{HEADER}{REST}{definitions}\nbackbone {{\n  stem = module("a:B", out=[3, 32, 32], k=a59)\n}}\n'
+    assert [found.code for found in refused(lambda: loads(text)).diagnostics] == ["MTL202"]
+
+
+def test_one_mistake_in_a_macro_that_is_used_thousands_of_times_is_told_once_and_soon() -> None:
+    constants = "\n".join(f"let width{number} = {number}" for number in range(100))
+    definitions = rows("block a0() = conv2d(widht, 3)", "block a{n}() = a{m} | a{m}", 14)
+    text = f"{HEADER}{REST}{constants}\n{definitions}\nbackbone {{\n  stem = a13\n}}\n"
+    assert [found.code for found in refused(lambda: loads(text)).diagnostics] == ["MTL107"]
+
+
+def test_what_is_just_small_enough_is_read() -> None:
+    definitions = rows("block a0() = conv2d(3, 3) | relu", "block a{n}() = a{m} | a{m}", 13)
+    spec = loads(f"{HEADER}{REST}{definitions}\nbackbone {{\n  stem = a12\n}}\n")
+    assert len(spec.layer("stem").body.steps) == 2**13

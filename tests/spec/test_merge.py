@@ -1,0 +1,430 @@
+"""The three-way merge of specs: its laws over generated versions, and its texts by example."""
+
+from __future__ import annotations
+
+import re
+
+import attrs
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mtsldsl.diagnostics import MtlError, Source
+from mtsldsl.sharing import ConflictError, merge3
+from mtsldsl.spec import Spec, loads
+from mtsldsl.spec.merge import Merged, merge_specs
+from mtsldsl.spec.threeway import counted, decided
+from mtsldsl.syntax import parse
+from tests.spec.specs import text
+from tests.spec.versions import Version, three_sides, versions
+
+quickly = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def merge(base: str, ours: str, theirs: str) -> Merged:
+    return merge_specs(Source("base", base), Source("ours", ours), Source("theirs", theirs))
+
+
+def texts(*sides: Version) -> list[str]:
+    return [side.text() for side in sides]
+
+
+def meaning(spec: Spec) -> Spec:
+    """The spec with the history in an order that does not depend on the side."""
+    return attrs.evolve(spec, history=tuple(sorted(spec.history, key=repr)))
+
+
+def comments(spec_text: str) -> list[str]:
+    return [comment.text for comment in parse(Source("text", spec_text)).comments]
+
+
+def expected(base: Version, ours: Version, theirs: Version) -> tuple[Version, set[str]]:
+    """What a merge is to say, and the keys in conflict; those as ours has them."""
+    conflicts, picked = set(), {}
+    old, mine, other = (side.entries() for side in (base, ours, theirs))
+    for key in mine:
+        pick = decided(*(without_layout(side[key]) for side in (old, mine, other)))
+        if pick is None:
+            conflicts.add(key)
+        picked[key] = other[key] if pick and pick[0] != without_layout(mine[key]) else mine[key]
+    sharing = ours.sharing
+    try:
+        sharing = merge3(base.sharing, ours.sharing, theirs.sharing)
+    except ConflictError as error:
+        conflicts |= {f"sharing.{conflict.layer}" for conflict in error.conflicts}
+    return (
+        attrs.evolve(
+            ours,
+            train={key: picked[f"train.{key}"] for key in ours.train},
+            bodies={key: picked[f"backbone.{key}"] for key in ours.bodies},
+            weights={key: picked[f"task.{key}.weight"] for key in ours.weights},
+            constant=picked["let width"],
+            history=tuple(counted(base.history, ours.history, theirs.history)),
+            sharing=sharing,
+        ),
+        conflicts,
+    )
+
+
+def without_layout(value: object) -> object:
+    return value and re.sub(r"#[^\n]*|\s", "", str(value))
+
+
+@quickly
+@given(three_sides())
+def test_a_merge_has_the_changes_of_both_sides_or_names_every_conflict(sides: tuple[Version, Version, Version]) -> None:
+    wanted, conflicts = expected(*sides)
+    merged = merge(*texts(*sides))
+    assert {conflict.key for conflict in merged.conflicts} == conflicts
+    if not conflicts:
+        assert meaning(loads(merged.source.text)) == meaning(loads(wanted.text()))
+
+
+@quickly
+@given(three_sides())
+def test_a_merge_means_the_same_from_both_sides(sides: tuple[Version, Version, Version]) -> None:
+    base, ours, theirs = texts(*sides)
+    one, other = merge(base, ours, theirs), merge(base, theirs, ours)
+    assert {conflict.key for conflict in one.conflicts} == {conflict.key for conflict in other.conflicts}
+    if not one.conflicts:
+        assert meaning(loads(one.source.text)) == meaning(loads(other.source.text))
+
+
+@quickly
+@given(three_sides())
+def test_no_comment_that_a_side_wrote_is_lost(sides: tuple[Version, Version, Version]) -> None:
+    base, ours, theirs = texts(*sides)
+    merged = merge(base, ours, theirs)
+    for slot in sides[0].comments:
+        before, *after = (side.comments[slot] for side in sides)
+        for comment in after:
+            if comment and comment != before and not (slot == "weight" and unused_weight(sides)):
+                assert comment in merged.source.text
+
+
+def unused_weight(sides: tuple[Version, ...]) -> bool:
+    """Whether the line that the comment of that slot stands on is not there on all sides."""
+    return any(side.weights["edge"] is None for side in sides)
+
+
+@quickly
+@given(three_sides())
+def test_a_side_that_changed_nothing_gives_the_other_byte_for_byte(sides: tuple[Version, Version, Version]) -> None:
+    base, other, _ = texts(*sides)
+    assert merge(base, other, base).source.text == other
+    assert merge(base, base, other).source.text == other
+    assert merge(base, other, other).source.text == other
+
+
+@quickly
+@given(three_sides(), st.sampled_from(["\n", "\r\n"]))
+def test_a_side_that_changed_only_its_layout_gives_what_the_other_says(
+    sides: tuple[Version, Version, Version], ending: str
+) -> None:
+    base, other, _ = sides
+    apart = base.text(ending).replace("train {", f"{ending}{ending}train {{").replace("epochs  ", "epochs")
+    merged = merge(base.text(), apart, other.text())
+    assert merged.conflicts == ()
+    assert meaning(loads(merged.source.text)) == meaning(loads(other.text()))
+    assert ("\r\n" in merged.source.text) == (ending == "\r\n")
+    assert "\r\n" not in apart or "\n" not in merged.source.text.replace("\r\n", "")
+
+
+@quickly
+@given(three_sides())
+def test_our_side_of_every_conflict_is_there_to_take(sides: tuple[Version, Version, Version]) -> None:
+    wanted, conflicts = expected(*sides)
+    merged = merge(*texts(*sides))
+    marked = merged.source.text
+    assert marked.count("<<<<<<< ours\n") == marked.count(">>>>>>> theirs\n") == len(conflicts)
+    ours = re.sub(r"<<<<<<< ours\n(.*?)=======\n.*?>>>>>>> theirs\n", r"\1", marked, flags=re.S)
+    if not any(key.startswith("sharing.") for key in conflicts):
+        assert meaning(loads(ours)) == meaning(loads(wanted.text()))
+
+
+@quickly
+@given(versions(), versions())
+def test_two_texts_with_nothing_in_common_are_merged_where_they_agree(ours: Version, theirs: Version) -> None:
+    agreed = attrs.evolve(theirs, train=ours.train, bodies=ours.bodies, weights=ours.weights, constant=ours.constant)
+    merged = merge("", ours.text(), agreed.text())
+    assert merged.conflicts == ()
+    assert loads(merged.source.text).sharing == ours.sharing.join(agreed.sharing)
+
+
+# By example
+
+BASE = text(
+    """\
+sharing {
+  stem = segment, depth, edge, normal
+  enc1 = segment, depth, edge, normal
+}
+"""
+)
+
+
+def edited(base: str, *changes: tuple[str, str]) -> str:
+    for old, new in changes:
+        assert old in base
+        base = base.replace(old, new, 1)
+    return base
+
+
+def block(merged: Merged, kind: str) -> str:
+    found = merged.source.text[merged.source.text.index(f"\n{kind} {{") + 1 :]
+    return found[: found.index("\n}\n") + 3]
+
+
+def test_merges_of_one_layer_are_joined() -> None:
+    ours = edited(BASE, ("stem = segment, depth", "stem = segment + depth"))
+    theirs = edited(BASE, ("stem = segment, depth, edge, normal", "stem = segment, depth + edge, normal  # alike"))
+    merged = merge(BASE, ours, theirs)
+    assert merged.conflicts == ()
+    assert block(merged, "sharing").splitlines()[1] == "  stem = segment + depth + edge, normal  # alike"
+
+
+def test_a_layer_that_one_side_split_and_the_other_merged_is_a_conflict_on_its_line() -> None:
+    base = edited(BASE, ("stem = segment, depth, edge", "stem = segment + depth, edge"))
+    ours = edited(base, ("stem = segment + depth", "stem = segment, depth"), ("epochs = 4", "epochs = 5"))
+    theirs = edited(base, ("stem = segment + depth, edge", "stem = segment + depth + edge"))
+    merged = merge(base, ours, theirs)
+    assert [str(conflict) for conflict in merged.conflicts] == ["sharing.stem: one side split what the other merged"]
+    assert block(merged, "sharing") == (
+        "sharing {\n"
+        "<<<<<<< ours\n"
+        "  stem = segment, depth, edge, normal\n"
+        "=======\n"
+        "  stem = segment + depth + edge, normal\n"
+        ">>>>>>> theirs\n"
+        "  enc1 = segment, depth, edge, normal\n"
+        "}\n"
+    )
+
+
+def test_a_conflict_inside_a_range_takes_the_range_apart() -> None:
+    base = text("sharing {\n  stem..enc1 = all  # the encoder\n}\n")
+    ours = edited(base, ("stem..enc1 = all", "stem = all\n  enc1 = segment + depth, edge + normal"))
+    theirs = edited(base, ("stem..enc1 = all", "stem..enc2 = all"))
+    merged = merge(base, theirs, ours)
+    assert [conflict.key for conflict in merged.conflicts] == ["sharing.enc2"]
+    assert block(merged, "sharing") == (
+        "sharing {\n"
+        "  stem       = segment + depth + edge + normal\n"
+        "  enc1       = segment + depth, edge + normal  # the encoder\n"
+        "<<<<<<< ours\n"
+        "  enc2       = segment + depth + edge + normal\n"
+        "=======\n"
+        "  enc2 = segment, depth, edge, normal\n"
+        ">>>>>>> theirs\n"
+        "}\n"
+    )
+
+
+def test_a_merge_that_would_share_what_an_earlier_layer_keeps_apart_is_a_conflict() -> None:
+    base = text("sharing {\n  stem = all\n}\n")
+    ours = edited(base, ("stem = all", "stem = segment, depth, edge + normal"))
+    theirs = edited(base, ("stem = all\n", "stem = all\n  enc1 = segment + depth, edge, normal\n"))
+    merged = merge(base, ours, theirs)
+    assert [conflict.key for conflict in merged.conflicts] == ["sharing.enc1"]
+    assert "reads `stem`, which keeps them apart" in merged.conflicts[0].reason
+    assert block(merged, "sharing") == (
+        "sharing {\n"
+        "  stem = segment, depth, edge + normal\n"
+        "<<<<<<< ours\n"
+        "  enc1 = segment, depth, edge, normal\n"
+        "=======\n"
+        "  enc1 = segment + depth, edge, normal\n"
+        ">>>>>>> theirs\n"
+        "}\n"
+    )
+
+
+def test_a_setting_that_both_changed_is_a_conflict_on_its_line_and_all_else_is_merged() -> None:
+    ours = edited(BASE, ("epochs = 4", "epochs = 5  # ours\n  seed = 1"))
+    theirs = edited(BASE, ("epochs = 4", "epochs = 6  # theirs\n  precision = bf16"))
+    merged = merge(BASE, ours, theirs)
+    assert [str(conflict) for conflict in merged.conflicts] == [
+        "train.epochs: `4` became `5` in ours and `6` in theirs"
+    ]
+    assert block(merged, "train") == (
+        "train {\n"
+        "<<<<<<< ours\n"
+        "  epochs = 5  # ours\n"
+        "=======\n"
+        "  epochs = 6  # theirs\n"
+        ">>>>>>> theirs\n"
+        "  seed = 1\n"
+        "  precision = bf16\n"
+        "}\n"
+    )
+
+
+def test_a_setting_that_one_side_removed_and_the_other_changed_is_a_conflict() -> None:
+    base = edited(BASE, ("epochs = 4", "epochs = 4\n  seed = 1"))
+    ours, theirs = edited(base, ("  seed = 1\n", "")), edited(base, ("seed = 1", "seed = 2"))
+    merged = merge(base, ours, theirs)
+    assert [str(conflict) for conflict in merged.conflicts] == ["train.seed: ours removes what theirs changes"]
+    assert "  epochs = 4\n<<<<<<< ours\n=======\n  seed = 2\n>>>>>>> theirs\n}" in merged.source.text
+    other = merge(base, theirs, ours)
+    assert "  epochs = 4\n<<<<<<< ours\n  seed = 2\n=======\n>>>>>>> theirs\n}" in other.source.text
+
+
+def test_a_task_that_one_side_added_shares_what_that_side_says() -> None:
+    task = "# autoencoder\ntask itself {\n  target = reconstruct  # the image\n  head   = conv2d(3, 1) | resize_as(image)\n}\n"
+    ours = edited(BASE, ("stem = segment, depth", "stem = segment + depth"))
+    theirs = edited(
+        BASE,
+        ("backbone {", f"{task}\nbackbone {{"),
+        ("stem = segment,", "stem = segment + itself,"),
+        ("enc1 = segment, depth, edge, normal", "enc1 = segment, depth, edge, normal, itself"),
+    )
+    merged = merge(BASE, ours, theirs)
+    assert f"\n\n{task}\n" in merged.source.text
+    assert block(merged, "sharing") == (
+        "sharing {\n  stem = segment + depth + itself, edge, normal\n  enc1 = segment, depth, edge, normal, itself\n}\n"
+    )
+
+
+def test_a_task_that_one_side_removed_is_gone_from_the_sharing_and_the_history_of_the_other() -> None:
+    theirs = edited(
+        BASE,
+        ("task edge {\n  target = binary(1)\n  head   = conv2d(1, 1) | resize_as(image)\n}\n\n", ""),
+        ("stem = segment, depth, edge,", "stem = segment, depth,"),
+        ("enc1 = segment, depth, edge,", "enc1 = segment, depth,"),
+    )
+    line = "merge(epoch=1, layer=stem, tasks=edge + normal, similarity=0.5)"
+    ours = edited(BASE, ("stem = segment, depth, edge, normal", "stem = segment, depth, edge + normal"))
+    merged = merge(BASE, f"{ours}\nhistory {{\n  {line}\n}}\n", theirs)
+    assert merged.conflicts == ()
+    assert merged.notes == (f"left out of the history, for it names a layer or task that is gone: {line}",)
+    spec = loads(merged.source.text)
+    assert "edge" not in spec.sharing.tasks
+    assert spec.history == ()
+
+
+def test_a_layer_that_one_side_added_is_read_by_the_next_and_shared_as_that_side_says() -> None:
+    ours = edited(BASE, ("stem = segment, depth", "stem = segment + depth"))
+    theirs = edited(
+        BASE,
+        ("  dec1 = concat", "  # deeper\n  enc3 = conv2d(16, 3) | relu  # new\n  dec1 = concat"),
+    )
+    merged = merge(BASE, ours, theirs)
+    assert "\n  # deeper\n  enc3 = conv2d(16, 3) | relu  # new\n  dec1 = concat" in merged.source.text
+    assert loads(merged.source.text).backbone.inputs("dec1") == ("enc3", "enc1")
+
+
+def test_layers_that_both_sides_added_in_one_place_are_a_conflict() -> None:
+    ours = edited(BASE, ("  dec1 = concat", "  enc3 = gelu\n  dec1 = concat"))
+    theirs = edited(BASE, ("  dec1 = concat", "  mid = relu  # between\n  dec1 = concat"))
+    merged = merge(BASE, ours, theirs)
+    assert [conflict.key for conflict in merged.conflicts] == ["backbone.enc3"]
+    assert (
+        "<<<<<<< ours\n  enc3 = gelu\n=======\n  mid = relu  # between\n>>>>>>> theirs\n  dec1 = " in merged.source.text
+    )
+
+
+def test_the_same_layer_added_by_both_is_there_once() -> None:
+    both = edited(BASE, ("  dec1 = concat", "  enc3 = gelu\n  dec1 = concat"))
+    merged = merge(BASE, f"# ours\n{both}", f"{both}# theirs\n")
+    assert merged.conflicts == ()
+    assert merged.source.text == f"# ours\n{both}# theirs\n"
+
+
+def test_a_layer_that_one_side_moved_keeps_what_the_other_says_of_it() -> None:
+    base = edited(BASE, ("  dec2 = ", "  side = enc1 | conv2d(8, 1)\n  last = enc2 | conv2d(8, 1)\n  dec2 = dec1 | "))
+    moved = edited(
+        base, ("  side = enc1 | conv2d(8, 1)\n", ""), ("  dec1 = ", "  side = enc1 | conv2d(8, 1)\n  dec1 = enc2 | ")
+    )
+    ours = edited(base, ("side = enc1 | conv2d(8, 1)", "side = enc1 | conv2d(8, 3)  # wider"))
+    merged = merge(base, ours, moved)
+    assert merged.conflicts == ()
+    spec = loads(merged.source.text)
+    assert spec.backbone.layers == loads(moved).backbone.layers
+    assert spec.layer("side").body == loads(ours).layer("side").body
+    assert "# wider" in merged.source.text
+
+
+def test_the_histories_of_both_sides_come_in_the_order_of_their_epochs_and_each_line_once() -> None:
+    def line(epoch: int, layer: str) -> str:
+        return f"merge(epoch={epoch}, layer={layer}, tasks=segment + depth, similarity=0.5)"
+
+    base = f"{BASE}\nhistory {{\n  {line(1, 'stem')}  # first\n}}\n"
+    ours = edited(base, ("# first\n", f"# first\n  {line(3, 'enc1')}\n"))
+    theirs = edited(base, ("# first\n", f"# first\n  # then\n  {line(2, 'enc2')}\n  {line(3, 'enc1')}\n"))
+    assert block(merge(base, ours, theirs), "history") == (
+        f"history {{\n  {line(1, 'stem')}  # first\n  # then\n  {line(2, 'enc2')}\n  {line(3, 'enc1')}\n}}\n"
+    )
+
+
+def test_a_comment_that_one_side_reworded_is_there_once() -> None:
+    base = edited(BASE, ("epochs = 4", "epochs = 4  # enough"))
+    ours = edited(base, ("enc1 = segment, depth", "enc1 = segment, depth"), ("mtl 1\n", "mtl 1\n\n# more\n"))
+    theirs = edited(base, ("# enough", "# plenty"))
+    merged = merge(base, ours, theirs)
+    assert comments(merged.source.text) == ["# more", "# plenty"]
+
+
+def test_comments_of_both_sides_above_one_line_are_kept_in_order() -> None:
+    base = edited(BASE, ("  epochs", "  # one\n  # two\n  epochs"))
+    ours = edited(base, ("# one", "# zero\n  # one"))
+    theirs = edited(base, ("# two", "# one and a half\n  # two\n  # three"))
+    assert comments(merge(base, ours, theirs).source.text) == [
+        "# zero",
+        "# one",
+        "# one and a half",
+        "# two",
+        "# three",
+    ]
+
+
+def test_a_comment_inside_a_value_that_the_other_side_changed_moves_above_its_line() -> None:
+    base = edited(BASE, ("epochs = 4", "epochs = 4\n  optimizer = adam(\n    lr=0.1)"))
+    ours = edited(base, ("lr=0.1)", "lr=0.1  # high\n  )"))
+    theirs = edited(base, ("lr=0.1)", "lr=0.2)  # higher"))
+    assert block(merge(base, ours, theirs), "train") == (
+        "train {\n  epochs = 4\n  # high\n  optimizer = adam(\n    lr=0.2)  # higher\n}\n"
+    )
+
+
+def test_blocks_on_one_line_get_lines_where_they_need_them() -> None:
+    base = BASE[: BASE.index("train {")] + "train { epochs = 4 }\n\nsharing { stem = segment, depth, edge, normal }\n"
+    ours = edited(base, ("stem = segment, depth", "stem = segment + depth"))
+    theirs = edited(
+        base, ("epochs = 4", "epochs = 5  # more\n"), ("stem = segment, depth, edge, normal", "enc1 = each")
+    )
+    merged = merge(base, ours, theirs)
+    assert merged.conflicts == ()
+    assert merged.source.text.endswith(
+        "train {\n  epochs = 5  # more\n}\n\nsharing {\n  stem = segment + depth, edge, normal\n}\n"
+    )
+
+
+def test_a_block_that_only_the_other_side_has_comes_with_its_comments() -> None:
+    structure = "# how it grows\nstructure mtsl {  # slowly\n  phases = [2]  # once\n  # the end\n}\n"
+    theirs = f"{BASE}\n{structure}"
+    merged = merge(BASE, edited(BASE, ("epochs = 4", "epochs = 5")), theirs)
+    assert merged.source.text == edited(theirs, ("epochs = 4", "epochs = 5"))
+
+
+def test_a_block_whose_label_changed_keeps_the_changes_of_its_keys() -> None:
+    base = f"{BASE}\nstructure mtsl {{\n  phases = [2]\n}}\n"
+    ours, theirs = edited(base, ("[2]", "[2, 3]")), edited(base, ("structure mtsl", "structure none"))
+    assert merge(base, ours, theirs).source.text == edited(ours, ("structure mtsl", "structure none"))
+
+
+def test_changes_that_make_no_sound_spec_together_are_refused_with_the_reason() -> None:
+    ours = edited(BASE, ("conv2d(5, 1) | resize_as(image)", "dec1 | conv2d(5, 1) | resize_as(image)"))
+    theirs = edited(
+        BASE,
+        ("  dec1 = concat(enc1) | conv2d(8, 3) | batch_norm | relu\n", ""),
+    )
+    with pytest.raises(MtlError) as caught:
+        merge(BASE, ours, theirs)
+    assert [diagnostic.code for diagnostic in caught.value.diagnostics] == ["MTL704", "MTL107"]
+    assert "dec1" in str(caught.value)
+
+
+def test_a_side_that_is_no_sound_spec_is_reported_as_its_own() -> None:
+    with pytest.raises(MtlError) as caught:
+        merge(BASE, BASE, edited(BASE, ("epochs", "epoch")))
+    assert {diagnostic.span.source.name for diagnostic in caught.value.diagnostics if diagnostic.span} == {"theirs"}

@@ -1,0 +1,105 @@
+"""Whatever bytes come in, the tools finish or report; they are quick, and take little memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mtsldsl.diagnostics import MtlError
+from mtsldsl.syntax import write_text_atomically
+from tests.syntax.endurance import OPENINGS, PIECES, examine
+from tests.syntax.trees import files
+
+ROOT = Path(__file__).parents[2]
+FINDINGS = sorted((ROOT / "tests" / "fuzz_cases").glob("*.mtl"))
+SPECS = [path.read_bytes() for path in sorted((ROOT / "specs").glob("*.mtl"))]
+
+SECONDS_PER_10_KB = 1.0
+
+
+@pytest.mark.parametrize("finding", FINDINGS, ids=lambda path: path.stem)
+def test_what_fuzzing_found_is_mended(finding: Path) -> None:
+    examine(finding.read_bytes())
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_reported(data: bytes) -> None:
+    examine(data)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=60).map("".join))
+def test_any_pieces_of_the_language_are_read_or_reported(text: str) -> None:
+    examine(text.encode())
+
+
+@settings(max_examples=40, deadline=None)
+@given(files())
+def test_any_tree_is_read_and_formatted(pair: tuple[tuple[Any, ...], str]) -> None:
+    assert examine(pair[1].encode()) != "bytes"
+
+
+@st.composite
+def damaged_specs(draw: st.DrawFn) -> bytes:
+    """A sound spec with a few stretches of bytes cut out, doubled, moved or overwritten."""
+    data = draw(st.sampled_from(SPECS))
+    for _ in range(draw(st.integers(1, 4))):
+        start = draw(st.integers(0, len(data)))
+        end = min(len(data), start + draw(st.sampled_from([0, 1, 2, 8, 40, 400])))
+        place = draw(st.integers(0, len(data)))
+        data = draw(
+            st.sampled_from(
+                [
+                    data[:start] + data[end:],
+                    data[:end] + data[start:],
+                    data[:place] + data[start:end] + data[place:],
+                    data[:start] + draw(st.sampled_from(PIECES)).encode() + data[end:],
+                    data[:start] + draw(st.binary(max_size=4)) + data[end:],
+                ]
+            )
+        )
+    return data
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(damaged_specs())
+def test_any_damage_to_a_spec_is_read_or_reported(data: bytes) -> None:
+    examine(data)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sampled_from(OPENINGS), st.lists(st.sampled_from(PIECES), min_size=1, max_size=3).map("".join), st.booleans())
+def test_time_grows_in_proportion_to_the_text(opening: str, piece: str, mirrored: bool) -> None:
+    text = opening + piece * (5_000 // len(piece.encode()))
+    data = (text + piece[::-1] * (5_000 // len(piece.encode())) if mirrored else text).encode()
+    examine(b"mtl 1")  # the parser is built once
+    start = time.process_time()
+    examine(data)
+    # `examine` goes over the text several times: this holds each of them below the limit together
+    assert time.process_time() - start < SECONDS_PER_10_KB * max(1, len(data) / 10_000)
+
+
+def test_hard_texts_of_100_kb_need_little_memory() -> None:
+    program = (
+        "import resource\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))\n"
+        "from tests.syntax.endurance import examine\n"
+        "for text in ('(' * 100_000, 'a {\\n' * 25_000, '\"' * 100_000, 'a=[1,\\n' * 15_000, 'let x = ' + 'a|' * 50_000 + 'a'):\n"
+        "    examine(text.encode())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_text_that_has_no_bytes_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    with pytest.raises(MtlError, match="MTL703"):
+        write_text_atomically(tmp_path / "a.mtl", "# \udcff\n")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,329 @@
+"""Specs that mean harm: they cannot run code, write elsewhere, or make generated code that does not parse."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import keyword
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mtsldsl.codegen import compile_spec
+from mtsldsl.diagnostics import MtlError
+from mtsldsl.spec import Spec, loads
+
+ROOT = Path(__file__).parents[1]
+
+TEXT = """mtl 1
+data arrays {{
+  path  = {path}
+  input = {image}(3, 8, 8)
+}}
+{defined}
+task {task} {{
+  target = values(1)
+  head   = conv2d(1, 1)
+}}
+task other {{
+  target = values(1)
+  head   = conv2d(1, 1)
+}}
+backbone {{
+  {layer} = conv2d(4, 3) | relu
+  last = {last}
+}}
+train {{
+  epochs    = {epochs}
+  optimizer = adam(lr={rate})
+}}
+"""
+PARTS = {
+    "path": '"x.npz"',
+    "image": "image",
+    "defined": "",
+    "task": "depth",
+    "layer": "enc1",
+    "last": "relu",
+    "epochs": "2",
+    "rate": "1e-3",
+}
+
+
+def text(**parts: str) -> str:
+    return TEXT.format(**PARTS | parts)
+
+
+def read(source: str, name: str = "t.mtl") -> Spec | None:
+    """The spec, or None where it is refused with a report."""
+    try:
+        return loads(source, name)
+    except MtlError:
+        return None
+
+
+def trees(spec: Spec) -> dict[str, ast.Module]:
+    """The generated Python, parsed."""
+    return {name: ast.parse(code) for name, code in compile_spec(spec).items() if name.endswith(".py")}
+
+
+def skeleton(module: ast.Module) -> str:
+    """What the code does, whatever its constants are."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.Constant):
+            node.value = type(node.value).__name__
+    return ast.dump(module)
+
+
+def test_the_text_that_these_tests_change_is_sound() -> None:
+    spec = read(text())
+    assert spec is not None
+    assert {"model.py", "train.py"} <= set(trees(spec))
+
+
+# Names
+
+NAMES = sorted(
+    {*keyword.kwlist, *keyword.softkwlist}
+    | {name for name in dir(builtins) if name.isascii()}
+    | {"__init__", "__class__", "__dict__", "__builtins__", "__file__", "__debug__", "__getattr__", "_", "__", "_x"}
+    | {
+        "self",
+        "torch",
+        "nn",
+        "F",
+        "Tensor",
+        "Model",
+        "forward",
+        "train",
+        "parameters",
+        "modules",
+        "heads",
+        "state_dict",
+    }
+    | {"keys", "values", "items", "l", "O", "I", "mtl", "all", "each", "let", "block", "task", "image", "last", "other"}
+)
+PLACES = {
+    "task": lambda name: text(task=name),
+    "layer": lambda name: text(layer=name),
+    "input": lambda name: text(image=name),
+    "let": lambda name: text(defined=f"let {name} = 4", last=f"conv2d({name}, 3)"),
+    "block": lambda name: text(defined=f"block {name}(a) = conv2d(a, 3)", last=f"{name}(3)"),
+    "parameter": lambda name: text(defined=f"block b({name}) = conv2d({name}, 3)", last=f"b({name}=3)"),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_any_name_is_refused_or_makes_code_that_parses(place: str) -> None:
+    for name in NAMES:
+        spec = read(PLACES[place](name))
+        if spec is not None:
+            assert "model.py" in trees(spec)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["p\u0430th", "\uff44epth", "de\u200bpth", "\u202edepth", "d\u00e9pth", "depth\u0301", "\U0001d41dpth", "1\u0661"],
+)
+def test_look_alikes_are_no_names(name: str) -> None:
+    with pytest.raises(MtlError) as caught:
+        loads(text(task=name))
+    assert "MTL003" in {diagnostic.code for diagnostic in caught.value.diagnostics}
+    assert "\u202e" not in str(caught.value)  # which would turn the terminal's line around
+
+
+# Strings and the names of files
+
+BREAKING_OUT = (
+    '"""',
+    "'''",
+    '"); import os; os.system("touch harmed")  #',
+    "\n\nimport os\nos.system('touch harmed')\n",
+    "\\",
+    '\\"',
+    "{{ 7 * 7 }}",
+    "{% raise %}",
+    "{plan.source}",
+    "%s%n",
+    "\r",
+    "\u2028import os",
+    "\x0cimport os",
+    "\x00",
+    "../../../harmed",
+    "# type: ignore",
+)
+strings = st.lists(st.sampled_from(BREAKING_OUT) | st.text(max_size=5), min_size=1, max_size=4).map("".join)
+
+
+def quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in escaped) + '"'
+
+
+@settings(max_examples=60, deadline=None)
+@given(strings.filter(lambda value: all(ord(each) < 0x10000 and not 0xD800 <= ord(each) < 0xE000 for each in value)))
+def test_a_string_stays_a_string_in_the_generated_code(value: str) -> None:
+    spec, plain = read(text(path=quoted(value))), read(text())
+    assert plain is not None
+    if spec is not None:
+        made, usual = trees(spec), trees(plain)
+        assert {name: skeleton(made[name]) for name in made} == {name: skeleton(usual[name]) for name in usual}
+
+
+@settings(max_examples=60, deadline=None)
+@given(strings)
+def test_the_name_of_a_spec_stays_a_name_in_the_generated_code(name: str) -> None:
+    spec, plain = read(text(), name), read(text())
+    assert spec is not None
+    assert plain is not None
+    made, usual = trees(spec), trees(plain)
+    assert {name: skeleton(made[name]) for name in made} == {name: skeleton(usual[name]) for name in usual}
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "os:system",
+        "os;import os:X",
+        "os\\nimport os:X",
+        "a.b:C()",
+        "a.b:C as d",
+        "a b:C",
+        "..:C",
+        "a:b:C",
+        "a:lambda",
+        "class:C",
+        "a:__import__('os')",
+        "\u0430:C",
+        ":",
+        "",
+    ],
+)
+def test_the_module_of_a_person_is_a_plain_import_or_refused(target: str) -> None:
+    spec = read(text(last=f'module("{target}", out=[4, 8, 8])'))
+    if spec is None:
+        return
+    imports = [node for node in ast.walk(trees(spec)["model.py"]) if isinstance(node, ast.Import | ast.ImportFrom)]
+    module, name = target.split(":")
+    assert [(module, [name])] == [
+        (node.module, [alias.name for alias in node.names])
+        for node in imports
+        if isinstance(node, ast.ImportFrom) and node.module not in ("torch", "__future__")
+    ]
+
+
+# Files
+
+PATHS = ["../harmed", "../../harmed.npz", "/tmp/harmed", "~/harmed", "a/../../harmed", "nul", ""]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_compiling_writes_into_its_folder_alone(tmp_path: Path, path: str) -> None:
+    work = tmp_path / "a" / "work"
+    work.mkdir(parents=True)
+    (work / "t.mtl").write_text(text(path=quoted(path)), encoding="utf-8")
+    for command in (["check", "t.mtl"], ["compile", "t.mtl", "-o", "out"], ["fmt", "t.mtl"]):
+        subprocess.run(
+            [sys.executable, "-m", "mtsldsl", *command], cwd=work, capture_output=True, timeout=60, check=False
+        )
+    made = {each.relative_to(tmp_path).as_posix() for each in tmp_path.rglob("*") if each.is_file()}
+    allowed = {f"a/work/out/{name}" for name in ("__init__.py", "model.py", "train.py", "manifest.json")}
+    beside = {name for name in made if name.rpartition("/")[2].startswith(".")}  # what was compiled last
+    assert made - allowed - beside == {"a/work/t.mtl"}
+    assert all(name.startswith("a/work/") for name in beside)
+
+
+# Numbers
+
+NUMBERS = [
+    "0",
+    "-1",
+    "1000000000000000000",
+    "9007199254740993",
+    "99999999999999999999",
+    "1e308",
+    "1e-308",
+    "1e999",
+    "-0.0",
+]
+SPOTS = {
+    "epochs": lambda number: text(epochs=number),
+    "rate": lambda number: text(rate=number),
+    "channels": lambda number: text(last=f"conv2d({number}, 3)"),
+    "kernel": lambda number: text(last=f"conv2d(4, {number})"),
+    "stride": lambda number: text(last=f"conv2d(4, 3, stride={number})"),
+    "padding": lambda number: text(last=f"conv2d(4, 3, padding={number})"),
+    "size": lambda number: text(last=f"resize({number}, {number})"),
+    "repeats": lambda number: text(last=f"relu * {number}"),
+    "image": lambda number: text().replace("(3, 8, 8)", f"({number}, {number}, {number})"),
+    "target": lambda number: text().replace("values(1)", f"values({number})"),
+}
+
+
+@pytest.mark.parametrize("spot", SPOTS)
+def test_any_number_is_refused_or_makes_code_that_parses_in_no_time(spot: str) -> None:
+    start = time.process_time()
+    for number in NUMBERS:
+        spec = read(SPOTS[spot](number))
+        if spec is not None:
+            assert "model.py" in trees(spec)
+    assert time.process_time() - start < len(NUMBERS)
+
+
+# Depth
+
+
+def chain(count: int, first: str, rule: str) -> str:
+    return "\n".join([first, *(rule.format(number, number - 1) for number in range(1, count))])
+
+
+DEEP = {
+    "brackets": text(last="(" * 5_000 + "relu" + ")" * 5_000),
+    "residuals": text(last="residual(" * 58 + "relu" + ")" * 58),
+    "joins": text(last=" | ".join(["concat(relu, relu)"] * 200)),
+    "stages": text(last=" | ".join(["relu"] * 5_000)),
+    "repeats": text(last="((((relu * 1000) * 1000) * 1000) * 1000)"),
+    "constants": text(defined=chain(1_000, "let a0 = 4", "let a{} = a{}"), last="conv2d(a999, 3)"),
+    "blocks": text(defined=chain(1_000, "block b0(x) = relu", "block b{}(x) = b{}(x)"), last="b999(1)"),
+    "doubled blocks": text(defined=chain(60, "block b0(x) = relu", "block b{0}(x) = b{1}(x) | b{1}(x)"), last="b59(1)"),
+    "doubled arguments": text(defined=chain(60, "block b0(x) = x", "block b{}(x) = b{}(x | x)"), last="b59(relu)"),
+    "doubled pipelines": text(defined=chain(60, "let a0 = relu", "let a{0} = a{1} | a{1}"), last="a59"),
+    "doubled products": text(defined=chain(60, "let a0 = 1", "let a{0} = a{1} * a{1}"), last="conv2d(a59, 3)"),
+    "doubled numbers": text(defined=chain(60, "block b0(x) = relu", "block b{}(x) = b{}(x * x)"), last="b59(1)"),
+    "used numbers": text(defined=chain(60, "block b0(x) = conv2d(x, 3)", "block b{}(x) = b{}(x * x)"), last="b59(1)"),
+    "doubled lists": text(defined=chain(60, "let a0 = 1", "let a{0} = [a{1}, a{1}]"), last="conv2d(a59, 3)"),
+}
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_depth_and_doubling_are_refused_or_compiled_in_no_time(name: str) -> None:
+    start = time.process_time()
+    spec = read(DEEP[name])
+    if spec is not None:
+        assert "model.py" in trees(spec)
+    assert time.process_time() - start < 3
+
+
+# Everything together
+
+
+def test_reading_and_compiling_import_nothing_that_a_spec_names(tmp_path: Path) -> None:
+    (tmp_path / "harm.py").write_text("raise SystemExit('imported')\n", encoding="utf-8")
+    spec = text(last='module("harm:Module", out=[4, 8, 8])', path='"harm.py"')
+    (tmp_path / "t.mtl").write_text(spec, encoding="utf-8")
+    for command in (
+        ["check", "t.mtl"],
+        ["compile", "t.mtl", "-o", "out"],
+        ["fmt", "t.mtl"],
+        ["diff", "t.mtl", "t.mtl"],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "mtsldsl", *command], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert "imported" not in done.stderr + done.stdout
+        assert "Traceback" not in done.stderr
