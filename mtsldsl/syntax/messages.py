@@ -282,6 +282,13 @@ def misfit(source: Source, chunk: Chunk, index: int, accepts: Collection[str]) -
     return Diagnostic("MTL001", cause, remedy, span)
 
 
+def early_end(source: Source, before: Token, after: Token) -> Diagnostic:
+    """The report for a line that ends between two tokens that belong together."""
+    end = before.end_pos or 0
+    what = found(after)
+    return Diagnostic("MTL001", f"the line ends before {what}", f"write {what} on this line", Span(source, end, end))
+
+
 def _special(chunk: Chunk, index: int, accepts: Collection[str]) -> tuple[str, str] | None:
     """The mistakes that people make most, each with its own words."""
     tokens, kinds = chunk.tokens, [token.type for token in chunk.tokens]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -9,7 +11,7 @@ import attrs
 from mtsldsl.diagnostics import Diagnostic, Source
 from mtsldsl.syntax import messages
 from mtsldsl.syntax.chunks import Chunk, Role, Structural, cut
-from mtsldsl.syntax.layout import CLOSING, DEEPEST, OPENING, TOO_DEEP
+from mtsldsl.syntax.layout import CLOSING, CONTINUED, DEEPEST, OPENING, TOO_DEEP
 from mtsldsl.syntax.salvage import Salvage, headed
 from mtsldsl.syntax.tree import Statement
 
@@ -83,7 +85,10 @@ def _judge(source: Source, tools: Machine, chunk: Chunk) -> tuple[list[Diagnosti
 
 
 def _parsed(source: Source, tools: Machine, chunk: Chunk) -> tuple[list[Diagnostic], Any]:
-    """The node of a piece, a block's first line as a block without items; or the first token that does not fit."""
+    """The node of a piece, a block's first line as a block without items; or the first token that does not fit.
+
+    A piece that would read well on one line has both: a node, and the line end in it as a mistake.
+    """
     from lark.exceptions import UnexpectedToken
 
     parser: Any = tools.lark.parse_interactive(start="item" if chunk.role is Role.ITEM else "statement")
@@ -96,9 +101,21 @@ def _parsed(source: Source, tools: Machine, chunk: Chunk) -> tuple[list[Diagnost
     try:
         if chunk.role is Role.OPENING:
             parser.feed_token(_like(tokens[-1], "RBRACE"))
-        return [], parser.feed_eof(tokens[-1])
+        node = parser.feed_eof(tokens[-1])
     except UnexpectedToken:
         return [messages.misfit(source, chunk, len(tokens), parser.accepts())], None
+    return [messages.early_end(source, *place) for place in _early_ends(tokens)[:1]], node
+
+
+def _early_ends(tokens: Sequence[Token]) -> list[tuple[Token, Token]]:
+    """The line ends in a piece that end it before its end, each as the tokens before and after it."""
+    found, depth = [], 0
+    for before, after in pairwise(tokens):
+        depth += (before.type in OPENING) - (before.type in CLOSING)
+        counts = depth == 0 and before.type not in CONTINUED and after.type != "VBAR"
+        if counts and (after.line or 0) > (before.end_line or 0):
+            found.append((before, after))
+    return found
 
 
 def _like(token: Token, kind: str) -> Token:
