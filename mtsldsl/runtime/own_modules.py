@@ -1,7 +1,7 @@
 """A person's own modules, `module("package.file:Class", …)` in a spec: imported here and nowhere before.
 
-Whatever such a module raises when it is imported or made is told as an error of the spec's line, with its own exception
-as the cause. What it raises in a forward pass is left as it is.
+A class that is not there, or does not take the arguments that it is given, is an error of the spec's line. Whatever
+else the person's code raises when it is imported or made keeps its traceback, with a note that names the line.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import torch
@@ -47,8 +48,9 @@ def _imported(step: Step) -> type[nn.Module]:
     target = str(step.arguments["target"])
     module, name = target_parts(target)
     try:
-        found = getattr(import_module(module), name, None)
-    except Exception as error:  # a file of the person's own may raise anything
+        with _Noted(step):
+            found = getattr(import_module(module), name, None)
+    except ImportError as error:
         remedy = f"see that `import {module}` works in Python, in this folder"
         cause = f"`{target}` cannot be imported: {_said(error)}"
         raise MtlError.of("MTL806", cause, remedy, step.span) from error
@@ -66,12 +68,26 @@ def _imported(step: Step) -> type[nn.Module]:
 def _made(step: Step, made: Callable[..., nn.Module]) -> nn.Module:
     options = {name: _plain(value) for name, value in options_of(step.arguments).items()}
     try:
-        with torch.random.fork_rng(devices=[]):
+        with _Noted(step), torch.random.fork_rng(devices=[]):
             return made(**options)
-    except Exception as error:  # a class of the person's own may raise anything
+    except (TypeError, ValueError) as error:
         target = step.arguments["target"]
         cause = f"`{target}` cannot be made: {_said(error)}"
         raise MtlError.of("MTL806", cause, "see that the class takes these arguments", step.span) from error
+
+
+class _Noted:
+    """An error that passes through gets a note of the step's place in the spec."""
+
+    def __init__(self, step: Step) -> None:
+        self._step = step
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if error is not None:
+            error.add_note(f"{self._step.span}, module {self._step.arguments['target']}")
 
 
 def _plain(value: Constant) -> Any:
