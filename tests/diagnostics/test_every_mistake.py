@@ -111,7 +111,6 @@ def test_each_line_left_out_but_one_never_hides_what_is_wrong_elsewhere() -> Non
         ("structure mtsl {", "structure mtsl ("),
         ("block up(channels, skip) =", "block up(channels, skip) = {"),
         ("block up(channels, skip) =", "block up(channels, skip)\n  ="),
-        ("structure mtsl {", "structure\n  mtsl {"),
         ("mtl 1", "mtl\n  1"),
         ("mtl 1", "mtl one"),
         ("mtl 1", "mlt 1"),
