@@ -95,7 +95,8 @@ def _print(name: str, mended: Mended) -> None:
     if spec is not None:
         cost = spec.cost()
         click.echo(
-            f"{name}: {len(spec.tasks)} tasks, {len(spec.layers)} layers, {cost.parameters:,} parameters, "
+            f"{name}: {_counted(len(spec.tasks), 'task')}, {_counted(len(spec.layers), 'layer')}, "
+            f"{_counted(cost.parameters, 'parameter')}, "
             f"{cost.flops / 1e6:,.1f} MFLOP an image"
         )
 
@@ -104,10 +105,14 @@ def _print_count(found: Sequence[Diagnostic], fix: bool) -> None:
     errors = sum(each.severity == "error" for each in found)
     fixable = sum(each.fix is not None for each in found)
     counts = [(errors, "problem"), (len(found) - errors, "warning")]
-    said = ", ".join(f"{count} {noun}{'s' if count > 1 else ''}" for count, noun in counts if count)
+    said = ", ".join(_counted(count, noun) for count, noun in counts if count)
     if said:
         hint = f"; --fix corrects {'it' if fixable == 1 == len(found) else fixable}" if fixable and not fix else ""
         click.echo(f"{said}{hint}", err=True)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _formatted(form: str, found: Iterable[tuple[str, Diagnostic]], fixed: Iterable[tuple[str, Diagnostic]]) -> str:
