@@ -18,6 +18,12 @@ _LONG = ("train", "eval")
 """The commands that compute."""
 
 
+def _collect_again() -> None:
+    """Look for garbage from here on, but not through what the command left behind: the process is about to end."""
+    gc.freeze()
+    gc.enable()
+
+
 class _Commands(click.Group):
     """Imports a command's module only when the command is asked for, and shows a user's errors without a traceback."""
 
@@ -48,4 +54,4 @@ def main(ctx: click.Context) -> None:
     if ctx.invoked_subcommand not in _LONG:
         # Looking for garbage while modules load takes a tenth of a short command's time and finds none.
         gc.disable()
-        ctx.call_on_close(gc.enable)
+        ctx.call_on_close(_collect_again)

@@ -22,6 +22,8 @@ def command(spec: Path, overrides: dict[str, str], output: Path | None, check: b
     from mtsldsl.codegen.files import compare, remember_compiled, write_files
     from mtsldsl.spec import load
 
+    if output is None and not spec.stem.strip("."):
+        raise click.UsageError(f"`{spec.name}` has no name to call a folder by: give one with -o")
     folder = output or Path("generated") / spec.stem
     files = compile_spec(load(spec, overrides))
     if not check:

@@ -55,7 +55,7 @@ class Session:
         """A new run of `spec` in the next free folder of `root/name`. What it imports is written into its copy."""
         spec = self_contained(spec)
         chosen = choose_device(device)
-        folder = RunFolder.create(root, name)
+        folder = RunFolder.create(root, name.strip(".") or "spec")  # a name of dots would lead out of `root`
         view = choose_display(display)
         session = cls(spec, folder, chosen, view, EventLog(folder.events, view.event))
         folder.write_spec(spec.source, "start")

@@ -188,3 +188,10 @@ def test_a_run_folder_without_a_checkpoint_cannot_be_resumed(tmp_path: Path) -> 
     done = run("train", "--resume", tmp_path)
     assert done.returncode == 1
     assert "MTL801" in done.stderr
+
+
+def test_a_spec_without_a_name_never_leaves_the_folder_of_generated_code(tmp_path: Path) -> None:
+    (tmp_path / "...mtl").write_text(SCENES.read_text(encoding="utf-8"), encoding="utf-8")
+    done = run("compile", "...mtl", cwd=tmp_path)
+    assert done.returncode == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["...mtl"]
