@@ -68,6 +68,8 @@ def test_nothing_but_the_runtime_names_torch() -> None:
         ["check", "specs/scenes.mtl"],
         ["compile", "specs/scenes.mtl"],
         ["show", "specs/scenes.mtl"],
+        ["fmt", "--check", "specs/scenes.mtl"],
+        ["explain", "MTL405"],
         ["diff", "specs/scenes.mtl", "specs/scenes.mtl"],
     ],
     ids=lambda arguments: arguments[0],

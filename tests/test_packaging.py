@@ -32,15 +32,25 @@ def test_an_installed_wheel_compiles_a_spec_from_another_folder(wheel: Path, tmp
     # A clean environment whose only own package is the wheel; what it needs is lent by this one.
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(site)], check=True)
     packages = next(site.glob("lib/python*/site-packages"))
-    zipfile.ZipFile(wheel).extractall(packages)
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        str(site / "bin" / "python"),
+        "install",
+        "--no-index",
+        "--no-deps",
+    ]
+    subprocess.run([*install, "--quiet", str(wheel)], check=True)
     lent = [path for path in sys.path if path.endswith("site-packages")]
     (packages / "lent.pth").write_text("\n".join(lent), encoding="utf-8")
     away = tmp_path / "away"
     away.mkdir()
     (away / "job.mtl").write_text((ROOT / "specs" / "scenes.mtl").read_text(encoding="utf-8"), encoding="utf-8")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    run = [str(site / "bin" / "python"), "-m", "mtsldsl"]
-    subprocess.run([*run, "compile", "job.mtl"], cwd=away, env=environment, check=True, capture_output=True)
+    command = str(site / "bin" / "mtsldsl")
+    subprocess.run([command, "compile", "job.mtl"], cwd=away, env=environment, check=True, capture_output=True)
     assert (away / "generated" / "job" / "model.py").is_file()
     where = subprocess.run(
         [str(site / "bin" / "python"), "-c", "import mtsldsl; print(mtsldsl.__file__)"],
