@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import click
 
@@ -13,6 +13,8 @@ from mtsldsl.cli.options import overrides
 if TYPE_CHECKING:
     from mtsldsl.diagnostics import Diagnostic, Source
     from mtsldsl.spec.fixes import Mended
+
+    _Found: TypeAlias = Iterable[tuple[str, Diagnostic]]
 
 FORMATS = ("text", "json", "github", "sarif")
 
@@ -31,7 +33,8 @@ def command(
 ) -> None:
     """Report every problem of SPECS, without running anything; `-` reads from the standard input.
 
-    Exits 0 where there is no error, 1 where there is one. Warnings count with --strict alone.
+    Exits 0 where there is no error, 1 where there is one. Warnings count with --strict alone, and what a comment
+    `# mtl: ignore MTL204` on its line ignores does not.
     """
     if fix and overrides:
         raise click.UsageError("--fix corrects the file, where --set has no effect: leave one of them out")
@@ -40,11 +43,12 @@ def command(
     checked = [_checked(path, overrides, fix=fix, pedantic=pedantic or strict) for path in specs]
     found = [(name, each) for name, mended in checked for each in mended.report.diagnostics]
     fixed = [(name, each) for name, mended in checked for each in mended.fixed]
+    ignored = [(name, each) for name, mended in checked for each in mended.report.ignored]
     if form == "text":
         for name, mended in checked:
             _print(name, mended)
         _print_count([each for _, each in found], fix)
-    elif content := _formatted(form, found, fixed):
+    elif content := _formatted(form, found, fixed, ignored):
         click.echo(content)
     if any(strict or each.severity == "error" for _, each in found):
         raise SystemExit(1)
@@ -92,6 +96,13 @@ def _print(name: str, mended: Mended) -> None:
     if mended.report.diagnostics:
         click.echo(render_all(mended.report.diagnostics), err=True)
     spec = mended.report.spec
+    errors = [each for each in mended.report.ignored if each.severity == "error"]
+    if errors and not mended.report.errors:
+        click.echo(
+            f"{name}: {_counted(len(errors), 'problem')} ignored; there is no specification to compile or train until "
+            f"{'it is' if len(errors) == 1 else 'they are'} mended",
+            err=True,
+        )
     if spec is not None:
         cost = spec.cost()
         click.echo(
@@ -115,10 +126,10 @@ def _counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def _formatted(form: str, found: Iterable[tuple[str, Diagnostic]], fixed: Iterable[tuple[str, Diagnostic]]) -> str:
+def _formatted(form: str, found: _Found, fixed: _Found, ignored: _Found) -> str:
     from mtsldsl.diagnostics.formats import as_github, as_json
     from mtsldsl.diagnostics.sarif import as_sarif
 
     if form == "json":
-        return as_json(found, fixed)
-    return as_github(found) if form == "github" else as_sarif(found)
+        return as_json(found, fixed, ignored)
+    return as_github(found) if form == "github" else as_sarif(found, ignored)

@@ -21,16 +21,23 @@ JSON_VERSION = 1
 """Counts up when a field goes or changes its meaning; new fields may come without."""
 
 
-def as_json(found: Iterable[Found], fixed: Iterable[Found] = ()) -> str:
-    """A JSON object with every diagnostic, and those that were mended meanwhile."""
+def as_json(found: Iterable[Found], fixed: Iterable[Found] = (), ignored: Iterable[Found] = ()) -> str:
+    """A JSON object with every diagnostic, those that were mended meanwhile, and those that a comment ignores."""
     remaining = list(found)
     counts = Counter(diagnostic.severity for _, diagnostic in remaining)
     mended = [_record(*each) for each in fixed]
+    left_out = [_record(*each) for each in ignored]
     content = {
         "format_version": JSON_VERSION,
-        "summary": {"errors": counts[Severity.ERROR], "warnings": counts[Severity.WARNING], "fixed": len(mended)},
+        "summary": {
+            "errors": counts[Severity.ERROR],
+            "warnings": counts[Severity.WARNING],
+            "fixed": len(mended),
+            "ignored": len(left_out),
+        },
         "diagnostics": [_record(*each) for each in remaining],
         "fixed": mended,
+        "ignored": left_out,
     }
     return json.dumps(content, indent=2, ensure_ascii=False)
 

@@ -17,12 +17,17 @@ from mtsldsl.diagnostics.formats import Found
 from mtsldsl.diagnostics.location import Location, locate, location
 from mtsldsl.diagnostics.registry import REGISTRY
 
+_SUPPRESSED = [{"kind": "inSource"}]
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
-def as_sarif(found: Iterable[Found]) -> str:
-    """A SARIF log with one run of mtsldsl: a rule for each code that was found, a result for each diagnostic."""
-    results = list(found)
+def as_sarif(found: Iterable[Found], ignored: Iterable[Found] = ()) -> str:
+    """A SARIF log with one run of mtsldsl: a rule for each code that was found, a result for each diagnostic.
+
+    Those that a comment ignores are results too, suppressed in the source (section 3.27.23 of the standard).
+    """
+    reported = list(found)
+    results = [*reported, *ignored]
     codes = sorted({diagnostic.code for _, diagnostic in results})
     files = list(dict.fromkeys(location(diagnostic, file).file for file, diagnostic in results))
     run = {
@@ -31,7 +36,10 @@ def as_sarif(found: Iterable[Found]) -> str:
         },
         "columnKind": "unicodeCodePoints",
         "artifacts": [{"location": {"uri": uri(file)}} for file in files],
-        "results": [_result(file, diagnostic, codes, files) for file, diagnostic in results],
+        "results": [
+            {**_result(*each, codes, files), "suppressions": _SUPPRESSED if index >= len(reported) else []}
+            for index, each in enumerate(results)
+        ],
     }
     return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2, ensure_ascii=False)
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import attrs
 
 from mtsldsl.diagnostics import Diagnostic, MtlError, Severity, Source
+from mtsldsl.spec.ignoring import in_vain, sift
 from mtsldsl.spec.load import loads_source
 from mtsldsl.spec.model import Spec
 from mtsldsl.spec.overrides import Setting
@@ -14,11 +15,16 @@ from mtsldsl.spec.overrides import Setting
 
 @attrs.frozen
 class Report:
-    """The specification, None where there are errors, and every diagnostic in order of place."""
+    """The specification, None where there are errors, and every diagnostic in order of place.
+
+    `ignored` are those that a comment on their line keeps out of `diagnostics`; errors among them leave no
+    specification all the same.
+    """
 
     source: Source
     spec: Spec | None
     diagnostics: tuple[Diagnostic, ...]
+    ignored: tuple[Diagnostic, ...] = ()
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:
@@ -31,9 +37,10 @@ def check(source: Source, overrides: Mapping[str, Setting] = {}, *, pedantic: bo
     try:
         spec = loads_source(source, overrides)
     except MtlError as error:
-        return Report(source, None, error.diagnostics)
+        return Report(source, None, *sift(error.diagnostics))
     if not pedantic:
         return Report(source, spec, ())
-    from mtsldsl.spec.pedantic import warnings
+    from mtsldsl.spec.pedantic import in_order, warnings
 
-    return Report(source, spec, warnings(spec))
+    kept, ignored = sift(warnings(spec))
+    return Report(source, spec, in_order((*kept, *in_vain(source, ignored)), source), ignored)

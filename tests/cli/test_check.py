@@ -10,10 +10,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mtsldsl.cli import main
-from tests.diagnostics.schema import violations
+from tests.diagnostics.sarif import SARIF
 from tests.spec.specs import BODY
 
-SCHEMA = Path(__file__).parents[1] / "diagnostics" / "sarif-2.1.0.json"
 MISSPELT = BODY.replace("epochs = 4", "epoch = 4   # how long").replace("batch_norm | relu", "batch_nrm | relu", 1)
 DOUBTFUL = BODY + "\nlet unused = 3\n"
 
@@ -92,9 +91,8 @@ def test_github_gets_one_line_for_each_problem() -> None:
 
 
 def test_sarif_fits_the_schema() -> None:
-    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     log = json.loads(check("--output-format", "sarif", "--pedantic", write(MISSPELT), write(DOUBTFUL, "b.mtl")).stdout)
-    assert list(violations(log, schema, schema)) == []
+    assert list(SARIF.iter_errors(log)) == []
     assert [each["ruleId"] for each in log["runs"][0]["results"]] == ["MTL107", "MTL104", "MTL901"]
 
 
@@ -125,6 +123,42 @@ def test_strict_warns_too_and_exits_1() -> None:
 def test_a_warning_ignored_on_its_line_is_none() -> None:
     done = check("--strict", write(BODY + "\nlet unused = 3  # mtl: ignore MTL901\n"))
     assert (done.exit_code, done.stderr) == (0, "")
+
+
+INCOMPLETE = BODY.replace("dec2 = resize_as(stem) | concat(stem) | conv2d(8, 3)", "dec2 = resize_as(stem) | conv2d(8)")
+"""Without the kernel of `dec2`."""
+
+
+def test_an_error_ignored_on_its_line_is_counted_and_not_reported() -> None:
+    assert "error MTL204" in check(write(INCOMPLETE)).stderr
+    path = write(INCOMPLETE.replace("conv2d(8) | relu", "conv2d(8) | relu  # mtl: ignore MTL204 not decided yet"))
+    done = check(path)
+    assert done.exit_code == 0
+    assert done.stdout == ""
+    assert done.stderr == (
+        "spec.mtl: 1 problem ignored; there is no specification to compile or train until it is mended\n"
+    )
+    (result,) = json.loads(check("--output-format", "sarif", path).stdout)["runs"][0]["results"]
+    assert (result["ruleId"], result["suppressions"]) == ("MTL204", [{"kind": "inSource"}])
+
+
+def test_an_ignored_error_stops_the_other_commands_all_the_same() -> None:
+    path = write(INCOMPLETE.replace("conv2d(8) | relu", "conv2d(8) | relu  # mtl: ignore MTL204"))
+    done = CliRunner().invoke(main, ["compile", path])
+    assert done.exit_code == 1
+    assert "error MTL204" in done.stderr
+
+
+def test_an_error_is_ignored_by_its_own_code_and_line_alone() -> None:
+    assert "error MTL204" in check(write(INCOMPLETE + "\n# mtl: ignore MTL204\n")).stderr
+    other = INCOMPLETE.replace("conv2d(8) | relu", "conv2d(8) | relu  # mtl: ignore MTL203")
+    assert "error MTL204" in check(write(other)).stderr
+
+
+def test_a_mistake_in_the_writing_cannot_be_ignored() -> None:
+    done = check(write(BODY.replace("epochs = 4", "epochs = ;  # mtl: ignore MTL003, MTL001")))
+    assert done.exit_code == 1
+    assert "error MTL00" in done.stderr
 
 
 def test_a_setting_counts_for_warnings() -> None:
@@ -206,7 +240,7 @@ def test_fix_works_beside_mistakes_in_the_writing() -> None:
 
 def test_fix_tells_other_programs_what_it_did() -> None:
     content = json.loads(check("--fix", "--output-format", "json", write(MISSPELT)).stdout)
-    assert content["summary"] == {"errors": 0, "warnings": 0, "fixed": 2}
+    assert content["summary"] == {"errors": 0, "warnings": 0, "fixed": 2, "ignored": 0}
     assert {each["fix"]["edits"][0]["text"] for each in content["fixed"]} == {"epochs", "batch_norm"}
 
 

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 
 from mtsldsl.diagnostics import CODES, Diagnostic, Severity, Source, Span, suggestion
@@ -14,10 +13,8 @@ from mtsldsl.diagnostics.formats import Found, as_github, as_json
 from mtsldsl.diagnostics.registry import REGISTRY, whole
 from mtsldsl.diagnostics.sarif import as_sarif, uri
 from mtsldsl.spec.checking import check
+from tests.diagnostics.sarif import SARIF
 
-# The whole schema as OASIS gives it, in the form of schemastore.org (sarif-2.1.0-rtm.5), unchanged.
-SCHEMA = json.loads((Path(__file__).parent / "sarif-2.1.0.json").read_text(encoding="utf-8"))
-SARIF = jsonschema.Draft4Validator(SCHEMA)
 SOURCE = Source("specs/a b.mtl", "mtl 1\ntrain {\n  epoch = 4  # é漢\n}\n")
 START = SOURCE.text.index("epoch")
 UNKNOWN = Diagnostic(
@@ -35,7 +32,7 @@ FOUND: list[Found] = [("specs/a b.mtl", each) for each in (UNKNOWN, AFTER, NOWHE
 def test_json_says_everything_of_a_diagnostic() -> None:
     content = json.loads(as_json(FOUND))
     assert content["format_version"] == 1
-    assert content["summary"] == {"errors": 3, "warnings": 1, "fixed": 0}
+    assert content["summary"] == {"errors": 3, "warnings": 1, "fixed": 0, "ignored": 0}
     assert content["diagnostics"][0] == {
         "code": "MTL104",
         "severity": "error",
@@ -120,6 +117,21 @@ def test_sarif_results_point_at_their_rules_artifacts_and_regions() -> None:
     assert run["columnKind"] == "unicodeCodePoints"
     assert "region" not in results[2]["locations"][0]["physicalLocation"]
     assert [each["level"] for each in results] == ["error", "error", "error", "warning"]
+
+
+def test_what_is_ignored_is_a_suppressed_result() -> None:
+    log: dict[str, Any] = json.loads(as_sarif([FOUND[0]], [FOUND[3]]))
+    assert list(SARIF.iter_errors(log)) == []
+    assert [(each["ruleId"], each["suppressions"]) for each in log["runs"][0]["results"]] == [
+        ("MTL104", []),
+        ("MTL911", [{"kind": "inSource"}]),
+    ]
+
+
+def test_json_has_what_is_ignored_apart() -> None:
+    content = json.loads(as_json([FOUND[0]], (), [FOUND[3]]))
+    assert content["summary"] == {"errors": 1, "warnings": 0, "fixed": 0, "ignored": 1}
+    assert [each["code"] for each in content["ignored"]] == ["MTL911"]
 
 
 def test_sarif_has_the_fix_as_a_replacement() -> None:

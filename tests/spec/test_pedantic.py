@@ -171,9 +171,10 @@ def test_an_ignored_warning_is_not_reported_and_only_on_its_line() -> None:
     assert codes(BODY + "\nlet a = 3\n# mtl: ignore MTL901\n") == ["MTL901", "MTL905"]
 
 
-def test_an_ignored_error_stays_an_error() -> None:
-    text = BODY.replace("epochs = 4", "epochs = 0  # mtl: ignore MTL202")
-    assert [each.code for each in check(Source("s.mtl", text), pedantic=True).diagnostics] == ["MTL202"]
+def test_an_ignored_error_is_not_reported_and_leaves_no_spec() -> None:
+    report = check(Source("s.mtl", BODY.replace("epochs = 4", "epochs = 0  # mtl: ignore MTL202")), pedantic=True)
+    assert (report.spec, report.diagnostics) == (None, ())
+    assert [each.code for each in report.ignored] == ["MTL202"]
 
 
 def test_the_ignored_code_of_an_error_is_warned_of_where_there_is_none() -> None:

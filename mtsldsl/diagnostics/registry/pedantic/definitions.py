@@ -95,9 +95,9 @@ backbone {
     Code(
         "MTL905",
         "an `ignore` that suppresses nothing",
-        "`# mtl: ignore MTL911` holds for warnings with that code on its own line. One without effect hides the "
-        "next real one, or was meant for another line. Errors cannot be ignored: without them there is no spec.",
-        "Leave the comment out, or put it on the line of the warning.",
+        "`# mtl: ignore MTL911` holds for what is reported with that code on its own line. One without effect hides "
+        "the next real one, or was meant for another line.",
+        "Leave the comment out, or put it on the line of the report.",
         """\
 backbone {
   stem = conv2d(8, 3) | relu  # mtl: ignore MTL911
