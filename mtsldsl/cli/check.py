@@ -25,7 +25,7 @@ FORMATS = ("text", "json", "github", "sarif")
 @click.option(
     "--output-format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="How to report."
 )
-@click.option("--fix", is_flag=True, help="Correct misspelt names that can mean only one known name, in the file.")
+@click.option("--fix", is_flag=True, help="Correct, in the file, names that can mean only one known name.")
 @click.option("--pedantic", is_flag=True, help="Warn of what is allowed, and hardly ever meant.")
 @click.option("--strict", is_flag=True, help="As --pedantic, and exit 1 where there is a warning.")
 def command(

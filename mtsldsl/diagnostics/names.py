@@ -40,14 +40,26 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def proposal(name: str, known: Iterable[str]) -> Suggestion | None:
-    """The remedy that proposes the nearest known names, None where none is alike."""
+    """The remedy that proposes the known name for the same thing or the nearest ones, None where none is alike."""
+    from mtsldsl.diagnostics.elsewhere import called_here  # a sound spec needs none of it
+
     candidates = list(known)
+    alike = [each for each in dict.fromkeys(candidates) if _letters(each) == _letters(name)]
+    if len(alike) == 1:
+        return Suggestion(f"did you mean `{alike[0]}`?", name, alike[0])
+    same = called_here(name, candidates)
+    if same is not None:
+        return Suggestion(f"write `{same}`, as it is called here", name, same)
     near = neighbours(name, candidates)
     meant = near or [match for match in [nearest(name, candidates)] if match]
     if not meant:
         return None
     shown = " or ".join(f"`{each}`" for each in meant[:_MOST_SHOWN])
     return Suggestion(f"did you mean {shown}?", name, near[0] if len(near) == 1 else None)
+
+
+def _letters(name: str) -> str:
+    return name.lower().replace("_", "")
 
 
 def suggestion(name: str, known: Iterable[str], noun: str) -> str:

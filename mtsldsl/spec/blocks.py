@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from mtsldsl.diagnostics import Span, nearest, suggestion
+from mtsldsl.diagnostics.names import Suggestion
 from mtsldsl.spec.kinds import Key, Required, describe
 from mtsldsl.spec.problems import BROKEN, Problems
 from mtsldsl.spec.schema import BlockSchema
@@ -86,7 +87,7 @@ def read_block(section: tree.Section, schema: BlockSchema, scope: Scope, problem
         name = entry.key.text
         if name not in keys:
             remedy = suggestion(name, keys, "keys")
-            meant.add(nearest(name, keys) or "")
+            meant.add((isinstance(remedy, Suggestion) and remedy.right) or nearest(name, keys) or "")
             problems.add("MTL104", f"`{title(section)}` has no key `{name}`", remedy, entry.key.span)
         elif name in entries:
             line = entries[name].span.line

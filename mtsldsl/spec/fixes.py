@@ -1,4 +1,4 @@
-"""Safe fixes of a text: misspelt names that can mean only one known name."""
+"""Safe fixes of a text: names that can mean only one known name, misspelt or from elsewhere."""
 
 from __future__ import annotations
 
@@ -23,20 +23,13 @@ class Mended:
 
 
 def mend(source: Source, *, pedantic: bool = False) -> Mended:
-    """The text with every fix that leaves fewer problems; outside the fixes not a character changes.
-
-    All fixes are tried together, and one by one where that does not leave a problem less for each.
-    """
-    before = check(source, pedantic=pedantic)
-    fixable = list(_fixable(before))
-    together = _rounds(before, pedantic)
-    if _count(before) - _count(together.report) >= len(fixable):
-        return together
-    mended = Mended((), before)
-    for found in fixable:
-        tried = _applied(mended.report, [_moved(found, mended.fixed)], pedantic)
-        if _count(tried) < _count(mended.report):
-            mended = Mended((*mended.fixed, found), tried)
+    """The text with every fix that helps; outside the fixes not a character changes."""
+    mended = Mended((), check(source, pedantic=pedantic))
+    for _ in range(_MOST_ROUNDS):
+        further = _round(mended.report, pedantic)
+        if not further.fixed:
+            break
+        mended = Mended((*mended.fixed, *further.fixed), further.report)
     return mended
 
 
@@ -65,16 +58,32 @@ def _fixable(report: Report) -> Iterator[Diagnostic]:
             yield found
 
 
-def _rounds(report: Report, pedantic: bool) -> Mended:
-    """All fixes, and those that can be seen once they are made."""
-    fixed: tuple[Diagnostic, ...] = ()
-    for _ in range(_MOST_ROUNDS):
-        found = list(_fixable(report))
-        if not found:
-            break
-        report = _applied(report, [each.fix for each in found if each.fix], pedantic)
-        fixed = (*fixed, *found)
-    return Mended(fixed, report)
+def _round(before: Report, pedantic: bool) -> Mended:
+    """All fixes that can be seen, together, and one by one where that does not leave a problem less for each."""
+    fixable = list(_fixable(before))
+    together = _applied(before, [each.fix for each in fixable if each.fix], pedantic) if fixable else before
+    if _count(before) - _count(together) >= len(fixable):
+        return Mended(tuple(fixable), together)
+    mended = Mended((), before)
+    for found in fixable:
+        fix = _moved(found, mended.fixed)
+        tried = _applied(mended.report, [fix], pedantic)
+        if _helps(fix, mended.report, tried):
+            mended = Mended((*mended.fixed, found), tried)
+    return mended
+
+
+def _helps(fix: Fix, before: Report, after: Report) -> bool:
+    """Whether a fix leaves fewer problems, or only lets those be seen that it hid: one more at another place, or any
+    number behind it on its line."""
+    if _count(after) < _count(before):
+        return True
+    known = {(each.code, each.cause) for each in before.diagnostics}
+    new = [each.span for each in after.diagnostics if (each.code, each.cause) not in known]
+    behind = [span for span in new if span and span.line == fix.span.line and span.start > fix.span.start]
+    return len(behind) == len(new) or (
+        _count(after) == _count(before) and all(span and span.start != fix.span.start for span in new)
+    )
 
 
 def _applied(report: Report, fixes: Iterable[Fix], pedantic: bool) -> Report:

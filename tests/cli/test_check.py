@@ -238,6 +238,57 @@ def test_fix_works_beside_mistakes_in_the_writing() -> None:
     assert done.stderr.count("error MTL") == 1
 
 
+FOREIGN = """\
+mtl 1
+
+data scenes {
+  input_shape = image(3, 32, 32)  # as in Keras
+  batch_size  = 8
+}
+
+task depth {
+  target    = values(1)
+  head      = Conv2d(filters=1, kernel=1) | resize_as(image)
+  criterion = mae  # as in LibMTL
+  metrics   = [absrel, mean_absolute_error]
+}
+
+backbone {
+  stem = conv(8, 3, stride=2) | bn | ReLU
+}
+
+train {
+  num_epochs   = 1
+  optim        = Adam(learning_rate=1e-3)
+  lr_scheduler = CosineAnnealingLR
+}
+"""
+
+
+def test_fix_translates_the_names_of_other_tools_and_keeps_every_other_character() -> None:
+    path = write(FOREIGN)
+    done = check("--fix", path)
+    assert done.stderr == ""
+    assert done.exit_code == 0
+    text = FOREIGN
+    for theirs, ours in (
+        ("input_shape", "input"), ("batch_size", "batch"), ("Conv2d(filters=1, kernel=1)", "conv2d(out_channels=1, kernel_size=1)"),
+        ("criterion = mae", "loss = l1"), ("absrel", "abs_rel"), ("mean_absolute_error", "mae"), ("conv(8", "conv2d(8"),
+        ("| bn | ReLU", "| batch_norm | relu"), ("num_epochs", "epochs"), ("optim ", "optimizer "),
+        ("Adam(learning_rate", "adam(lr"), ("lr_scheduler", "scheduler"), ("CosineAnnealingLR", "cosine"),
+    ):  # fmt: skip
+        assert theirs in text
+        text = text.replace(theirs, ours)
+    assert Path(path).read_text(encoding="utf-8") == text
+
+
+def test_fix_is_made_where_it_lets_a_mistake_be_seen_that_it_hid() -> None:
+    path = write(BODY.replace("epochs = 4", "num_epochs = 0"))
+    done = check("--fix", path)
+    assert "fixed MTL104: `num_epochs` is now `epochs`" in done.stdout
+    assert "error MTL202" in done.stderr
+
+
 def test_fix_tells_other_programs_what_it_did() -> None:
     content = json.loads(check("--fix", "--output-format", "json", write(MISSPELT)).stdout)
     assert content["summary"] == {"errors": 0, "warnings": 0, "fixed": 2, "ignored": 0}
