@@ -1,7 +1,7 @@
 """The algebra of sharing: which tasks share which layers, and what may change.
 
-Pure Python and light to import: `group_tasks`, `decide_grouping` and `GroupingDecision` bring numpy in when they are
-first asked for.
+Pure Python and light to import: what a specification is read without is imported when it is first asked for. Only
+`group_tasks`, `decide_grouping` and `GroupingDecision` bring numpy in.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from mtsldsl.sharing.backbone import Backbone
 from mtsldsl.sharing.costs import Cost, cost
-from mtsldsl.sharing.difference import Change, Diff, apply, diff
 from mtsldsl.sharing.errors import SharingError
 from mtsldsl.sharing.partition import Component, Partition
 from mtsldsl.sharing.sharing import Sharing, problems, unmerged
@@ -23,10 +22,11 @@ from mtsldsl.sharing.text import (
     parse_components,
     parse_sharing,
 )
-from mtsldsl.sharing.threeway import Conflict, ConflictError, merge3
 
 if TYPE_CHECKING:
+    from mtsldsl.sharing.difference import Change, Diff, apply, diff
     from mtsldsl.sharing.grouping import GroupingDecision, decide_grouping, group_tasks
+    from mtsldsl.sharing.threeway import Conflict, ConflictError, merge3
 
 __all__ = [
     "Backbone",
@@ -58,9 +58,16 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name in ("GroupingDecision", "decide_grouping", "group_tasks"):
-        from mtsldsl.sharing import grouping
+_HOMES = {
+    **dict.fromkeys(("Change", "Diff", "apply", "diff"), "mtsldsl.sharing.difference"),
+    **dict.fromkeys(("GroupingDecision", "decide_grouping", "group_tasks"), "mtsldsl.sharing.grouping"),
+    **dict.fromkeys(("Conflict", "ConflictError", "merge3"), "mtsldsl.sharing.threeway"),
+}
 
-        return getattr(grouping, name)
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import attrs
 
 from mtsldsl.diagnostics import Diagnostic, MtlError, Severity, Source
-from mtsldsl.spec.ignoring import in_vain, sift
 from mtsldsl.spec.load import loads_source
 from mtsldsl.spec.model import Spec
-from mtsldsl.spec.overrides import Setting
+
+if TYPE_CHECKING:
+    from mtsldsl.spec.overrides import Setting
 
 
 @attrs.frozen
@@ -37,9 +39,12 @@ def check(source: Source, overrides: Mapping[str, Setting] = {}, *, pedantic: bo
     try:
         spec = loads_source(source, overrides)
     except MtlError as error:
+        from mtsldsl.spec.ignoring import sift
+
         return Report(source, None, *sift(error.diagnostics))
     if not pedantic:
         return Report(source, spec, ())
+    from mtsldsl.spec.ignoring import in_vain, sift
     from mtsldsl.spec.pedantic import in_order, warnings
 
     kept, ignored = sift(warnings(spec))

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mtsldsl.diagnostics import Source
 from mtsldsl.spec.build import build
 from mtsldsl.spec.imports import Reader, read_imports, read_regular
 from mtsldsl.spec.model import Spec
-from mtsldsl.spec.overrides import Setting, library_overridden, overridden
 from mtsldsl.syntax import read
 from mtsldsl.syntax.files import read_source
+
+if TYPE_CHECKING:
+    from mtsldsl.spec.overrides import Setting
 
 
 def load(path: str | Path, overrides: Mapping[str, Setting] = {}) -> Spec:
@@ -41,6 +44,8 @@ def loads_source(source: Source, overrides: Mapping[str, Setting] = {}, reader: 
     file, mistakes = read(source)
     library = read_imports(file, reader)
     if overrides:
+        from mtsldsl.spec.overrides import library_overridden, overridden
+
         file, mistakes = read(overridden(source, overrides, library))
         library = library_overridden(library, overrides)
     return build(file, mistakes, library)

@@ -6,7 +6,6 @@ Building the tables takes about ten times as long as reading them back.
 from __future__ import annotations
 
 import sys
-from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,17 +13,14 @@ from typing import TYPE_CHECKING, Any
 from mtsldsl.syntax.kept import kept_file, read_private, write_private
 
 if TYPE_CHECKING:
-    from importlib.resources.abc import Traversable
-
     from lark import Lark
 
 
 def grammar_text() -> str:
     """The text of `mtl.lark`: from the installed package, or from the checkout that this module lies in."""
-    installed: Traversable = files("mtsldsl") / "grammars" / "mtl.lark"
-    if installed.is_file():
-        return installed.read_text(encoding="utf-8")
-    return (Path(__file__).parents[2] / "grammars" / "mtl.lark").read_text(encoding="utf-8")
+    package = Path(__file__).parents[1]
+    installed = package / "grammars" / "mtl.lark"
+    return (installed if installed.is_file() else package.parent / "grammars" / "mtl.lark").read_text(encoding="utf-8")
 
 
 def build_lark(**hooks: Any) -> Lark:

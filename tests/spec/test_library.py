@@ -104,7 +104,9 @@ def test_the_network_for_tables_has_the_parameters_of_its_torch_modules() -> Non
     with torch.device("meta"):
         sizes = (32, 256, 256, 256)
         layers = [
-            module for before, after in pairwise(sizes) for module in (nn.Linear(before, after), nn.BatchNorm1d(after))
+            module
+            for before, after in pairwise(sizes)
+            for module in (nn.Linear(before, after, bias=False), nn.BatchNorm1d(after))
         ]
         heads = {"kind": nn.Linear(256, 4), "amount": nn.Linear(256, 1), "risk": nn.Linear(256, 1)}
         wanted = {task: size([*layers, head]) for task, head in heads.items()}

@@ -61,6 +61,7 @@ TORCH: dict[str, Any] = {
 OWN_DEFAULTS = {
     ("conv2d", "padding"),
     ("conv2d", "bias"),
+    ("linear", "bias"),
     ("max_pool2d", "stride"),
     ("max_pool2d", "padding"),
     ("avg_pool2d", "stride"),

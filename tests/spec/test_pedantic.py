@@ -18,7 +18,8 @@ from mtsldsl.syntax import read_source
 from tests.spec.specs import BODY
 
 TEXTS = sorted((Path(__file__).parent / "pedantic").glob("*.mtl"))
-SPECS = sorted((Path(__file__).parents[2] / "specs").glob("*.mtl"))
+ROOT = Path(__file__).parents[2]
+SPECS = sorted([*(ROOT / "specs").rglob("*.mtl"), *(ROOT / "mtsldsl" / "cli" / "starters").glob("*.mtl")])
 
 
 def found(text: str) -> list[tuple[str, int]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import prod
 
 from mtsldsl.spec.model import Shape
-from mtsldsl.spec.operator import Arguments, Misfit, Operator, Rule
-from mtsldsl.spec.operators.arguments import call, flag, integer, pair
+from mtsldsl.spec.operator import Arguments, Context, Default, Given, Misfit, Operator, Rule
+from mtsldsl.spec.operators.arguments import call, completed, flag, integer, pair
 from mtsldsl.spec.operators.shapes import described, divides, divisors, image, times, tokens
 
 _PATCH_EMBEDDING = '''\
@@ -26,6 +26,10 @@ class PatchEmbedding(nn.Module):
         tokens: Tensor = self.projection(image).flatten(2).transpose(1, 2)
         return tokens if self.position is None else tokens + self.position
 '''
+
+
+def _complete_linear(given: Given, context: Context) -> Arguments:
+    return completed(given, bias=context.following != "batch_norm")  # which subtracts the mean, and any bias with it
 
 
 def _linear_shape(arguments: Arguments, inputs: tuple[Shape, ...]) -> Shape:
@@ -136,8 +140,10 @@ def _to_tokens_shape(arguments: Arguments, inputs: tuple[Shape, ...]) -> Shape:
 TOKENS: tuple[Operator, ...] = (
     Operator(
         "linear",
-        "A learned linear map of the features, or of each token's channels.",
-        (Rule("out_features", "int", minimum=1), Rule("bias", "bool", True)),
+        "A learned linear map of the features, or of each token's channels. `bias` is off where `batch_norm` follows, "
+        "else on.",
+        (Rule("out_features", "int", minimum=1), Rule("bias", "bool", Default.AUTO)),
+        complete=_complete_linear,
         shape=_linear_shape,
         parameters=_linear_parameters,
         flops=lambda arguments, inputs, output: 2 * prod(inputs[0]) * output[-1],
