@@ -23,6 +23,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import ClassVar, TypeAlias
 
 import attrs
@@ -47,6 +48,9 @@ TASKS = {"segment": 5, "depth": 1, "normal": 3, "edge": 1, "repeat": 3}
 LAYERS = ("stem", "enc1", "enc2", "enc3", "dec2", "dec1", "heads")
 
 CPU = torch.device("cpu")
+
+EPOCHS = ExitStack()
+"""Keeps open what a session opens for an epoch, for as many steps as are made."""
 
 SPEC = """\
 mtl 1
@@ -273,6 +277,7 @@ def step_of_ours(spec: Spec, batch: Batch) -> tuple[Training, Step]:
 
     training = Training.start(spec, make_optimizer, lambda _: None, CPU)
     training.model.train()
+    EPOCHS.enter_context(training.guarded())
     epoch = EpochLosses(QuietDisplay())
 
     def step() -> dict[str, Tensor]:

@@ -1,5 +1,5 @@
 """`python -m mtsldsl` is `mtsldsl`."""
 
-from mtsldsl.cli import main
+from mtsldsl.cli import run
 
-main()
+run()

@@ -1,10 +1,11 @@
 """The command line: one small module per command, imported when the command runs.
 
-Exit status: 0 clean, 1 problems (or a difference, where the command looks for one), 2 usage.
+Exit status: 0 clean, 1 problems, 2 usage. Where 1 means something else (`diff --exit-code`), problems are 2 too.
 """
 
 from __future__ import annotations
 
+import atexit
 import gc
 from importlib import import_module
 
@@ -14,14 +15,11 @@ from mtsldsl import __version__
 
 _COMMANDS = ("new", "check", "explain", "fmt", "compile", "train", "eval", "show", "diff", "merge", "git", "completion")
 
+_ERRORS_ARE_2 = ("diff", "merge")
+"""The commands that say with 1 what they found."""
+
 _LONG = ("train", "eval")
 """The commands that compute."""
-
-
-def _collect_again() -> None:
-    """Look for garbage from here on, but not through what the command left behind: the process is about to end."""
-    gc.freeze()
-    gc.enable()
 
 
 class _Commands(click.Group):
@@ -43,7 +41,7 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except MtlError as error:
             click.echo(str(error), err=True)
-            ctx.exit(1)
+            ctx.exit(2 if ctx.invoked_subcommand in _ERRORS_ARE_2 else 1)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -51,7 +49,17 @@ class _Commands(click.Group):
 @click.pass_context
 def main(ctx: click.Context) -> None:
     """Multi-task networks whose sharing is learned: check, compile, train and compare .mtl specs."""
-    if ctx.invoked_subcommand not in _LONG:
-        # Looking for garbage while modules load takes a tenth of a short command's time and finds none.
-        gc.disable()
-        ctx.call_on_close(_collect_again)
+    if ctx.invoked_subcommand in _LONG:
+        gc.enable()
+        atexit.unregister(gc.freeze)
+
+
+def run() -> None:
+    """The command line of a process of its own.
+
+    Looking for garbage while modules load, and once more at the end, takes a tenth of a short command's time and finds
+    none. The commands that compute look for it.
+    """
+    gc.disable()
+    atexit.register(gc.freeze)
+    main(prog_name="mtsldsl")

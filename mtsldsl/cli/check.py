@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, TypeAlias
 import click
 
 from mtsldsl.cli.options import overrides
+from mtsldsl.cli.spec_files import STANDARD_INPUT, spec_files
 
 if TYPE_CHECKING:
     from mtsldsl.diagnostics import Diagnostic, Source
     from mtsldsl.spec.fixes import Mended
+    from mtsldsl.spec.library_file import Contents
 
     _Found: TypeAlias = Iterable[tuple[str, Diagnostic]]
 
@@ -31,23 +33,24 @@ FORMATS = ("text", "json", "github", "sarif")
 def command(
     specs: tuple[Path, ...], overrides: dict[str, str], form: str, fix: bool, pedantic: bool, strict: bool
 ) -> None:
-    """Report every problem of SPECS, without running anything; `-` reads from the standard input.
+    """Report every problem of SPECS, without running anything: files, folders (every .mtl file in them), or - for
+    standard input. A file without `data`, `task` and `train` is checked as one that others import.
 
     Exits 0 where there is no error, 1 where there is one. Warnings count with --strict alone, and what a comment
     `# mtl: ignore MTL204` on its line ignores does not.
     """
     if fix and overrides:
         raise click.UsageError("--fix corrects the file, where --set has no effect: leave one of them out")
-    if fix and Path("-") in specs:
+    if fix and STANDARD_INPUT in specs:
         raise click.UsageError("--fix corrects files: name one")
-    checked = [_checked(path, overrides, fix=fix, pedantic=pedantic or strict) for path in specs]
+    checked = [_checked(path, overrides, fix=fix, pedantic=pedantic or strict) for path in spec_files(specs)]
     found = [(name, each) for name, mended in checked for each in mended.report.diagnostics]
     fixed = [(name, each) for name, mended in checked for each in mended.fixed]
     ignored = [(name, each) for name, mended in checked for each in mended.report.ignored]
     if form == "text":
         for name, mended in checked:
             _print(name, mended)
-        _print_count([each for _, each in found], fix)
+        _print_count(found, fix)
     elif content := _formatted(form, found, fixed, ignored):
         click.echo(content)
     if any(strict or each.severity == "error" for _, each in found):
@@ -60,7 +63,7 @@ def _checked(path: Path, overrides: dict[str, str], *, fix: bool, pedantic: bool
     from mtsldsl.spec.checking import Report, check
     from mtsldsl.spec.fixes import Mended, mend, save
 
-    name = "<stdin>" if path == Path("-") else str(path)
+    name = "<stdin>" if path == STANDARD_INPUT else str(path)
     try:
         source = _read(path)
         if not fix:
@@ -76,7 +79,7 @@ def _checked(path: Path, overrides: dict[str, str], *, fix: bool, pedantic: bool
 def _read(path: Path) -> Source:
     from mtsldsl.syntax.files import decode_source, read_source
 
-    if path != Path("-"):
+    if path != STANDARD_INPUT:
         return read_source(path)
     import sys
 
@@ -103,6 +106,8 @@ def _print(name: str, mended: Mended) -> None:
             f"{'it is' if len(errors) == 1 else 'they are'} mended",
             err=True,
         )
+    if mended.report.library is not None and not mended.report.diagnostics:
+        click.echo(f"{name}: a library to import: {_listed(mended.report.library)}")
     if spec is not None:
         cost = spec.cost()
         click.echo(
@@ -112,9 +117,20 @@ def _print(name: str, mended: Mended) -> None:
         )
 
 
-def _print_count(found: Sequence[Diagnostic], fix: bool) -> None:
-    errors = sum(each.severity == "error" for each in found)
-    fixable = sum(each.fix is not None for each in found)
+def _listed(contents: Contents) -> str:
+    parts = [
+        _counted(contents.blocks, "block") if contents.blocks else "",
+        _counted(contents.constants, "constant") if contents.constants else "",
+        f"a backbone of {_counted(contents.layers, 'layer')}" if contents.layers else "",
+        _counted(contents.imports, "import") if contents.imports else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _print_count(found: Sequence[tuple[str, Diagnostic]], fix: bool) -> None:
+    errors = sum(each.severity == "error" for _, each in found)
+    # What an imported file has is corrected where that file is named.
+    fixable = sum(each.fix is not None and each.fix.span.source.name == name for name, each in found)
     counts = [(errors, "problem"), (len(found) - errors, "warning")]
     said = ", ".join(_counted(count, noun) for count, noun in counts if count)
     if said:

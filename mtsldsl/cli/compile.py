@@ -19,13 +19,15 @@ from mtsldsl.cli.options import overrides, spec_argument
 def command(spec: Path, overrides: dict[str, str], output: Path | None, check: bool) -> None:
     """Write readable PyTorch for SPEC: model.py, train.py."""
     from mtsldsl.codegen import compile_spec
-    from mtsldsl.codegen.files import compare, remember_compiled, write_files
+    from mtsldsl.codegen.files import LAST, compare, remember_compiled, write_files
+    from mtsldsl.codegen.origin import refuse_package_of_another, with_origin
     from mtsldsl.spec import load
 
-    if output is None and not spec.stem.strip("."):
+    if output is None and (not spec.stem.strip(".") or spec.stem == LAST):
         raise click.UsageError(f"`{spec.name}` has no name to call a folder by: give one with -o")
     folder = output or Path("generated") / spec.stem
-    files = compile_spec(load(spec, overrides))
+    files = with_origin(compile_spec(load(spec, overrides)), spec, folder)
+    refuse_package_of_another(spec, folder)
     if not check:
         changed = write_files(files, folder)
         remember_compiled(spec, folder.parent)

@@ -21,11 +21,16 @@ def command(run: Path, split: str, device: str, as_json: bool) -> None:
     from mtsldsl.runtime.data import load_data
     from mtsldsl.runtime.device import choose_device
     from mtsldsl.runtime.evaluation import evaluate
+    from mtsldsl.runtime.own_file import told_of_own_file
+    from mtsldsl.runtime.own_module_files import warn_of_other_modules
     from mtsldsl.runtime.run_folder import RunFolder
 
     place = choose_device(device)
-    spec, model = load_best(RunFolder.open(run), place)
-    evaluation = evaluate(model, spec, getattr(load_data(spec), split), place)
+    folder = RunFolder.open(run)
+    spec, model = load_best(folder, place)
+    warn_of_other_modules(spec, folder.events)
+    with told_of_own_file(spec):
+        evaluation = evaluate(model, spec, getattr(load_data(spec), split), place)
     if as_json:
         click.echo(json.dumps({"split": split, "losses": evaluation.losses, "metrics": evaluation.metrics}))
         return

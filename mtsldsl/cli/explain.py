@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+
+def _complete(_: click.Context, __: click.Parameter, typed: str) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
+    from mtsldsl.diagnostics import CODES
+
+    return [CompletionItem(code, help=title) for code, title in CODES.items() if code.startswith(typed.upper())]
+
 
 @click.command()
-@click.argument("codes", nargs=-1)
+@click.argument("codes", nargs=-1, shell_complete=_complete)
 def command(codes: tuple[str, ...]) -> None:
     """Say what CODES mean, such as MTL107: why they are reported, an example, the remedy. Without any, list all."""
     lines: list[str] = []
@@ -49,7 +61,8 @@ def _explained(code: str) -> Iterator[str]:
     if entry.occurs:
         yield ""
         yield from wrap(f"Reported {entry.occurs}.", 100)
-    for heading, text in (("Example:", entry.example), ("Instead:", entry.instead)):
+    shown = f"{entry.example}\n{entry.console}" if entry.example and entry.console else entry.example or entry.console
+    for heading, text in (("Example:", shown), ("Instead:", entry.instead)):
         if text:
             yield from ("", heading, "", indent(text.rstrip("\n"), "    "))
     yield ""

@@ -10,29 +10,35 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mtsldsl.cli.spec_files import STANDARD_INPUT, spec_files
+
 if TYPE_CHECKING:
     from mtsldsl.diagnostics import Source
-
-_STANDARD_INPUT = Path("-")
 
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True))
-@click.option("--check", is_flag=True, help="Write nothing; name the files that would change, and exit 1 for any.")
+@click.option("--check", is_flag=True, help="Write nothing; name the files that would change.")
 @click.option("--diff", is_flag=True, help="Write nothing; print what would change.")
-def command(paths: tuple[Path, ...], check: bool, diff: bool) -> None:
+@click.option("--stdin-filename", metavar="NAME", help="What to call the standard input in reports.")
+def command(paths: tuple[Path, ...], check: bool, diff: bool, stdin_filename: str | None) -> None:
     """Lay out specs in the one style: PATHS are files, folders (every .mtl file in them), or - for standard input.
 
     Only white space changes; a file with mistakes is left as it is.
+
+    Exits 0 where all is well, 1 where --check or --diff found something to change, and 2 where a text could not be
+    read, has mistakes or could not be written.
     """
     from mtsldsl.diagnostics import MtlError
 
-    if _STANDARD_INPUT in paths and len(paths) > 1:
+    if STANDARD_INPUT in paths and len(paths) > 1:
         raise click.UsageError("`-` stands alone: standard input is formatted to standard output")
+    if stdin_filename is not None and STANDARD_INPUT not in paths:
+        raise click.UsageError("--stdin-filename names the standard input: give `-`")
     problems = changes = 0
-    for path in _files(paths):
+    for path in spec_files(paths):
         try:
-            changes += _format(path, check, diff)
+            changes += _format(path, stdin_filename or "<stdin>", check, diff)
         except MtlError as error:
             problems += len(error.diagnostics)
             click.echo(str(error), err=True)
@@ -40,58 +46,61 @@ def command(paths: tuple[Path, ...], check: bool, diff: bool) -> None:
         click.echo(f"{changes} file{'s' if changes > 1 else ''} would change; run mtsldsl fmt", err=True)
     if problems:
         click.echo(f"{problems} problem{'s' if problems > 1 else ''}", err=True)
-    if problems or (check and changes):
+        raise SystemExit(2)
+    if changes and (check or diff):
         raise SystemExit(1)
 
 
-def _files(paths: tuple[Path, ...]) -> Iterator[Path]:
-    """Every file once, folders searched without hidden ones and without links to folders."""
-    seen = set()
-    for given in paths:
-        for path in sorted(_specs_in(given)) if given.is_dir() and given != _STANDARD_INPUT else [given]:
-            if path not in seen:
-                seen.add(path)
-                yield path
-
-
-def _specs_in(folder: Path) -> Iterator[Path]:
-    for place, inner, files in os.walk(folder):
-        inner[:] = [name for name in inner if not name.startswith(".")]
-        yield from (Path(place) / name for name in files if name.endswith(".mtl"))
-
-
-def _format(path: Path, check: bool, diff: bool) -> bool:
+def _format(path: Path, input_name: str, check: bool, diff: bool) -> bool:
     """Whether a file was not in the one style; it is rewritten unless `check` or `diff` is set."""
-    from mtsldsl.syntax.files import decode_source, read_source, write_text_atomically
-    from mtsldsl.syntax.format import format_text
+    import attrs
 
-    from_input = path == _STANDARD_INPUT
-    source = decode_source("<stdin>", sys.stdin.buffer.read()) if from_input else read_source(path)
+    from mtsldsl.syntax.files import decode_source, encoded, read_source
+    from mtsldsl.syntax.format import format_text
+    from mtsldsl.syntax.writing import write_text_atomically
+
+    from_input = path == STANDARD_INPUT
+    source = decode_source(input_name, sys.stdin.buffer.read()) if from_input else read_source(path)
     after = format_text(source)
     changed = after != source.text
     if diff:
-        _print_difference(source, after)
+        _put("".join(_difference(source, after)).encode("utf-8"))
     elif check:
         if changed:
             click.echo(click.format_filename(source.name))
     elif from_input:
-        sys.stdout.buffer.write(_encoded(source, after))
+        _put(encoded(attrs.evolve(source, text=after)))
     elif changed:
-        write_text_atomically(path, after, source.bom)
+        write_text_atomically(path, after, source.bom, expected=source)
         click.echo(f"{click.format_filename(path)}: formatted")
     return changed
 
 
-def _encoded(source: Source, text: str) -> bytes:
-    return text.encode("utf-8-sig" if source.bom else "utf-8")
+def _put(data: bytes) -> None:
+    """Bytes on the standard output. Raises MtlError MTL703 where it does not take them."""
+    from errno import EPIPE
+
+    from mtsldsl.diagnostics import MtlError
+
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        if error.errno == EPIPE:  # whoever read it has seen enough
+            raise
+        with Path(os.devnull).open("wb") as nowhere:  # so that the end of the process does not try once more
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        cause = f"the standard output cannot be written: {error.strerror}"
+        raise MtlError.of("MTL703", cause, "check where it goes, and the space on the disk") from None
 
 
-def _print_difference(source: Source, after: str) -> None:
+def _difference(source: Source, after: str) -> Iterator[str]:
+    """The lines of a patch."""
     from difflib import unified_diff
 
     name = click.format_filename(source.name)
     for line in unified_diff(_lines(source.text), _lines(after), name, f"{name} (formatted)"):
-        click.echo(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n", nl=False)
+        yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
 
 
 def _lines(text: str) -> list[str]:

@@ -33,14 +33,17 @@ def install(everywhere: bool) -> None:
     git's configuration, which every clone needs of its own.
     """
     attributes = _attributes(everywhere)
+    text = _read(attributes)  # before anything is written, for it may not be readable
     for key, value in _configuration().items():
         _git("config", _scope(everywhere), key, value)
-    text = _read(attributes)
     if ATTRIBUTES not in text.splitlines():
         ending = "\r\n" if "\r\n" in text else "\n"
         joint = "" if not text or text.endswith("\n") else ending
         _write(attributes, f"{text}{joint}{ATTRIBUTES}{ending}")
     click.echo(f"{attributes}: {ATTRIBUTES}")
+    if overruled := _overruled(everywhere):
+        click.echo(f"warning: another line of the attributes wins, {overruled}; put that of mtsldsl after it", err=True)
+        return
     click.echo("git merge now merges specs by what they mean; `git difftool -y -t mtsldsl` compares them so")
     if not everywhere:
         click.echo("commit .gitattributes; each clone needs `mtsldsl git install` of its own")
@@ -61,16 +64,30 @@ def uninstall(everywhere: bool) -> None:
     click.echo(f"{attributes}: git treats *.mtl as any other text")
 
 
+def _overruled(everywhere: bool) -> str:
+    """The drivers that git takes for a spec in the place of those of mtsldsl; empty if there is none."""
+    if everywhere:
+        return ""
+    said = _git("-C", _git("rev-parse", "--show-toplevel"), "check-attr", "diff", "merge", "--", "spec.mtl")
+    found = [line.removeprefix("spec.mtl: ").replace(": ", "=") for line in said.splitlines()]
+    return ", ".join(each for each in found if not each.endswith("=mtsldsl"))
+
+
 def _configuration() -> dict[str, str]:
-    """The keys of the configuration. `%O %A %B` are base, ours and theirs, `%L` the markers' length, `%P` the path."""
+    """The keys of the configuration.
+
+    `%O %A %B` are base, ours and theirs, `%S %X %Y` what git calls them (from its version 2.44 on), `%L` is the length
+    of the markers and `%P` the path.
+    """
     program = _program()
     escaped = program.replace("%", "%%")
     return {
         "merge.mtsldsl.name": "mtsldsl: merge specs by what they mean",
-        "merge.mtsldsl.driver": f"{escaped} merge %O %A %B -o %A --marker-size %L --path %P --or-lines",
+        "merge.mtsldsl.driver": f"{escaped} merge %O %A %B -o %A --marker-size %L "
+        "-L %X -L %S -L %Y --path %P --or-lines",
         "diff.mtsldsl.xfuncname": f"^(({_BLOCKS})([^A-Za-z0-9_].*)?)$",
         "diff.mtsldsl.wordRegex": "[A-Za-z_][A-Za-z0-9_]*|[-0-9.]+(e[-+]?[0-9]+)?|[^[:space:]]",
-        "difftool.mtsldsl.cmd": f'{program} diff --no-exit-code "$LOCAL" "$REMOTE"',
+        "difftool.mtsldsl.cmd": f'{program} diff --path "$MERGED" "$LOCAL" "$REMOTE"',
     }
 
 

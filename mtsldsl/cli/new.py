@@ -17,6 +17,8 @@ def _checked(_: click.Context, __: click.Parameter, given: str) -> Path:
     from keyword import iskeyword
 
     path = Path(given)
+    if given.endswith("/") or path.is_dir():
+        raise click.BadParameter(f"{given!r} is a folder: name the spec too, such as {path / 'first'}")
     path = path.with_suffix("") if path.suffix == ".mtl" else path
     if not given.isprintable() or any(character in given for character in '"\\'):
         raise click.BadParameter(f"{given!r} holds a quote, a backslash or a character that cannot be printed")
@@ -35,6 +37,8 @@ def command(path: Path, kind: str) -> None:
 
     It is NAME.mtl, for tasks on rendered scenes, on your own images or on the rows of a table. Beside a spec for images
     or a table comes NAME.npz, a small example to be replaced. NAME may lie in a folder. No file is overwritten."""
+    import shlex
+
     files = {path: _text(path, kind).encode("utf-8")}
     arrays = _images() if kind == "images" else _table() if kind == "table" else None
     if arrays is not None:
@@ -42,7 +46,7 @@ def command(path: Path, kind: str) -> None:
     _write(files)
     for written in files:
         click.echo(f"wrote {written}")
-    click.echo(f"train it with: mtsldsl train {path}")
+    click.echo(f"train it with: {shlex.join(['mtsldsl', 'train', str(path)])}")
 
 
 def _text(path: Path, kind: str) -> str:

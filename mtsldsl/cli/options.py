@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -38,6 +42,46 @@ def spec_argument(function: F) -> F:
     return click.argument("spec", type=click.Path(path_type=Path))(function)
 
 
+def complete_files(_: click.Context, __: click.Parameter, typed: str) -> list[CompletionItem]:
+    """Files and folders, for a value that may be the name of one."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(typed, type="file")]
+
+
+def _complete_devices(_: click.Context, __: click.Parameter, typed: str) -> list[str]:
+    return [name for name in ("auto", "cpu", "cuda", "mps") if name.startswith(typed)]
+
+
 def device(function: F) -> F:
     """`--device`."""
-    return click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")(function)
+    return click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        shell_complete=_complete_devices,
+        help="auto, cpu, cuda or mps.",
+    )(function)
+
+
+def _set_color(ctx: click.Context, _: click.Parameter, value: str) -> None:
+    """Tell click: True, False, or None where the terminal decides."""
+    if value != "auto":
+        ctx.color = value == "always"
+    elif os.environ.get("NO_COLOR"):
+        ctx.color = False
+    elif os.environ.get("FORCE_COLOR"):
+        ctx.color = True
+
+
+def color(function: F) -> F:
+    """`--color`, and the variables NO_COLOR and FORCE_COLOR, for what is printed with `click.style`."""
+    return click.option(
+        "--color",
+        type=click.Choice(["auto", "always", "never"]),
+        default="auto",
+        show_default=True,
+        expose_value=False,
+        callback=_set_color,
+        help="Colours: auto is for terminals, and heeds NO_COLOR and FORCE_COLOR.",
+    )(function)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Callable, Mapping
@@ -17,29 +18,54 @@ if TYPE_CHECKING:
 
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
+_STAGE = re.compile(r":[123]")
+"""One side of a merge that stopped, as git's index has it."""
 
-def spec_at(place: str | Path, overrides: Mapping[str, str] | None = None) -> Spec:
+
+def spec_at(
+    place: str | Path,
+    overrides: Mapping[str, str] | None = None,
+    *,
+    path: Path | None = None,
+    name: str | None = None,
+) -> Spec:
     """The spec of a file, of a run folder, or of either in a revision of git, such as `HEAD~2:specs/a.mtl`.
 
-    What is on the disk comes first; a spec of a revision imports the files of that revision. Raises MtlError: MTL703
-    where there is no such file, folder or revision, and whatever is wrong with the spec.
+    What is on the disk comes first; a spec of a revision imports the files of that revision. With `path` the text is
+    read as if it lay there, with `name` it is called so. Raises MtlError: MTL703 where there is no such file, folder or
+    revision, and whatever is wrong with the spec.
     """
     from mtsldsl.spec.load import loads_source
 
+    source = source_at(place)
+    if path is not None:
+        source = attrs.evolve(source, path=str(path))
+    if name is not None:
+        source = attrs.evolve(source, name=name)
     revision = _revision(place)
     if revision is None:
-        return loads_source(source_at(place), overrides or {})
-    return loads_source(source_at(place), overrides or {}, _reader(revision))
+        return loads_source(source, overrides or {})
+    return loads_source(source, overrides or {}, _reader(revision))
+
+
+def printable(name: str) -> str:
+    """A file's name for a terminal: what would turn its lines around, or is no text, is shown as `?`."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name)
+
+
+def is_nothing(place: str) -> bool:
+    """Whether a place is the empty file that git names for a side that does not have the file."""
+    return place in ("/dev/null", os.devnull)
 
 
 def source_at(place: str | Path) -> Source:
     """The text of such a place. Raises MtlError: MTL703 where there is none, MTL005 where it is not UTF-8."""
-    from mtsldsl.syntax import read_source
+    from mtsldsl.syntax.files import is_folder, read_source
 
     if _revision(place) is not None:
         return _committed(str(place))
     path = Path(place)
-    return read_source(path / "spec.mtl" if path.is_dir() else path)
+    return read_source(path / "spec.mtl" if is_folder(path) else path)
 
 
 def _revision(place: str | Path) -> str | None:
@@ -60,7 +86,7 @@ def _committed(place: str) -> Source:
     if place.startswith("-"):
         raise MtlError.of("MTL703", f"`{place}` is no revision of git", "write REV:path, such as HEAD:specs/nyuv2.mtl")
     if _git("cat-file", "-t", place).strip() == b"tree":
-        place = f"{place.rstrip('/')}/spec.mtl"
+        place = f"{place}{'' if place.endswith((':', '/')) else '/'}spec.mtl"
     path = PurePosixPath(place.rpartition(":")[2])
     folder = Path() if path.parts[:1] in ((".",), ("..",)) or place.rpartition(":")[2].startswith("./") else _top()
     return attrs.evolve(decode_source(place, _git("cat-file", "blob", place)), path=str(folder / path))
@@ -73,9 +99,19 @@ def _reader(revision: str) -> Callable[[Path], Source]:
         top = _top().resolve()
         if not path.is_relative_to(top):
             raise MtlError.of("MTL703", f"{path} lies outside the repository", "import files of the repository")
-        return _committed(f"{revision}:{path.relative_to(top).as_posix()}")
+        return _imported(revision, path.relative_to(top).as_posix())
 
     return read
+
+
+def _imported(revision: str, path: str) -> Source:
+    """The file in the revision. Where that is a side of a merge, a file which is in no conflict is staged once."""
+    try:
+        return _committed(f"{revision}:{path}")
+    except MtlError:
+        if not _STAGE.fullmatch(revision):
+            raise
+    return _committed(f":{path}")
 
 
 def _top() -> Path:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 import attrs
@@ -10,8 +11,14 @@ import attrs
 from mtsldsl.sharing import Component, format_tasks
 from mtsldsl.spec import Spec
 
-COLUMN, ROW, LABELS, TOP = 96, 44, 96, 16
-"""Pixels: the width of a column, the height of a row, the space for the layers' names, that above the first row."""
+ROW, TOP = 44, 16
+"""Pixels: the height of a row, the space above the first one."""
+
+_NARROWEST, _CHARACTER = 96, 7.5
+"""Pixels: the width of a column or of the layers' names where they are short; what a character needs at 12 pixels."""
+
+_LONGEST = 28
+"""Characters of a name that are drawn; a longer one is cut, and told in full where the pointer rests on it."""
 
 _HALF = 12
 """Half the height of a box."""
@@ -34,6 +41,15 @@ class Box:
 
 
 @attrs.frozen
+class Label:
+    """The name of a layer, beside its row. `title` is the whole name."""
+
+    y: float
+    text: str
+    title: str
+
+
+@attrs.frozen
 class Line:
     """What a component reads, as the path of an SVG. `kind` is `read`, or `skip` where rows lie between."""
 
@@ -43,13 +59,56 @@ class Line:
 
 @attrs.frozen
 class Drawing:
-    """A sharing as boxes and lines, in pixels. `layers` are the names with their places and what changed there."""
+    """A sharing as boxes and lines, in pixels."""
 
-    width: int
-    height: int
-    layers: tuple[tuple[str, float, str], ...]
+    width: float
+    height: float
+    labels: tuple[Label, ...]
     boxes: tuple[Box, ...]
     lines: tuple[Line, ...]
+
+
+@attrs.frozen
+class _Grid:
+    """Where the columns are: `labels` is the space for the layers' names, `column` the width of a column."""
+
+    labels: float
+    column: float
+    place: Mapping[str, int]
+    """The column of each task."""
+
+    @classmethod
+    def of(cls, layers: Iterable[str], columns: Sequence[str]) -> _Grid:
+        place = {task: index for index, task in enumerate(columns)}
+        return cls(_width_for(layers, 2 * _GAP), _width_for(columns, 4 * _GAP), place)
+
+    def x(self, column: float) -> float:
+        return self.labels + self.column * column
+
+    def pieces(self, component: Component) -> list[tuple[int, int]]:
+        """First and last column of every run of neighbouring columns of a component."""
+        pieces: list[tuple[int, int]] = []
+        for column in sorted(self.place[task] for task in component):
+            if pieces and pieces[-1][1] == column - 1:
+                pieces[-1] = (pieces[-1][0], column)
+            else:
+                pieces.append((column, column))
+        return pieces
+
+    def middle(self, component: Component) -> float:
+        """The middle of the component's first piece."""
+        first, last = self.pieces(component)[0]
+        return self.x((first + last + 1) / 2)
+
+
+def _width_for(names: Iterable[str], space: float) -> float:
+    return max(_NARROWEST, space + _CHARACTER * max((len(_cut(name)) for name in names), default=0))
+
+
+def _cut(name: str) -> str:
+    """The name, without its middle where it is too long to draw: names that are alike differ at either end."""
+    half = (_LONGEST - 1) // 2
+    return name if len(name) <= _LONGEST else f"{name[:half]}…{name[-half:]}"
 
 
 def order_of_tasks(spec: Spec) -> tuple[str, ...]:
@@ -69,93 +128,67 @@ def draw(spec: Spec, rows: Sequence[str | None], columns: Sequence[str], changes
     column, those of other specs among them; `changes` says for a layer what happened to it, as a word.
     """
     row = {layer: index for index, layer in enumerate(rows) if layer is not None}
-    place = {task: index for index, task in enumerate(columns)}
-    boxes = [*_component_boxes(spec, row, place, changes), *_head_boxes(spec, len(rows), place)]
+    grid = _Grid.of(row, columns)
     return Drawing(
-        width=LABELS + COLUMN * len(columns) + _GAP,
+        width=grid.x(len(columns)) + _GAP,
         height=TOP + ROW * (len(rows) + 1),
-        layers=tuple((layer, _y(index), changes.get(layer, "")) for layer, index in row.items()),
-        boxes=tuple(boxes),
-        lines=tuple(_lines(spec, row, len(rows), place)),
+        labels=tuple(Label(_y(index), _cut(layer), layer) for layer, index in row.items()),
+        boxes=(*_component_boxes(spec, row, grid, changes), *_head_boxes(spec, len(rows), grid)),
+        lines=tuple(_lines(spec, row, len(rows), grid)),
     )
-
-
-def _x(column: float) -> float:
-    return LABELS + COLUMN * column
 
 
 def _y(row: int) -> float:
     return TOP + ROW * row + ROW / 2
 
 
-def _component_boxes(
-    spec: Spec, row: Mapping[str, int], place: Mapping[str, int], changes: Mapping[str, str]
-) -> Iterator[Box]:
+def _component_boxes(spec: Spec, row: Mapping[str, int], grid: _Grid, changes: Mapping[str, str]) -> Iterator[Box]:
     cost = spec.cost()
     for layer, index in row.items():
         one = cost.layers[layer].one
         for component in spec.sharing[layer]:
             tasks = format_tasks(component, spec.sharing.tasks)
             title = f"{layer}: {tasks}; {one.parameters:,} parameters, {one.flops / 1e6:,.2f} MFLOP an image"
-            pieces = _pieces(component, place)
+            pieces = grid.pieces(component)
             kind = changes.get(layer) or ("shared" if len(component) > 1 else "own")
             for one_piece, next_piece in pairwise(pieces):  # a bar between the pieces of one component
-                left, right = _x(one_piece[1] + 1) - _GAP, _x(next_piece[0]) + _GAP
+                left, right = grid.x(one_piece[1] + 1) - _GAP, grid.x(next_piece[0]) + _GAP
                 yield Box(left, _y(index) - 2, right - left, 4, f"{kind} bar", "", title)
             for first, last in pieces:
-                width = COLUMN * (last - first + 1) - 2 * _GAP
+                width = grid.column * (last - first + 1) - 2 * _GAP
                 text = str(len(component)) if len(component) > 1 and len(pieces) == 1 else ""
-                yield Box(_x(first) + _GAP, _y(index) - _HALF, width, 2 * _HALF, kind, text, title)
+                yield Box(grid.x(first) + _GAP, _y(index) - _HALF, width, 2 * _HALF, kind, text, title)
 
 
-def _head_boxes(spec: Spec, row: int, place: Mapping[str, int]) -> Iterator[Box]:
+def _head_boxes(spec: Spec, row: int, grid: _Grid) -> Iterator[Box]:
     cost = spec.cost()
     for task in spec.tasks:
         one = cost.heads[task.name]
         title = f"head of {task.name}; {one.parameters:,} parameters, {one.flops / 1e6:,.2f} MFLOP an image"
-        left = _x(place[task.name]) + _GAP
-        yield Box(left, _y(row) - _HALF, COLUMN - 2 * _GAP, 2 * _HALF, "head", task.name, title)
+        left = grid.x(grid.place[task.name]) + _GAP
+        yield Box(left, _y(row) - _HALF, grid.column - 2 * _GAP, 2 * _HALF, "head", _cut(task.name), title)
 
 
-def _pieces(component: Component, place: Mapping[str, int]) -> list[tuple[int, int]]:
-    """First and last column of every run of neighbouring columns of a component."""
-    pieces: list[tuple[int, int]] = []
-    for column in sorted(place[task] for task in component):
-        if pieces and pieces[-1][1] == column - 1:
-            pieces[-1] = (pieces[-1][0], column)
-        else:
-            pieces.append((column, column))
-    return pieces
-
-
-def _middle(component: Component, place: Mapping[str, int]) -> float:
-    """The middle of the component's first piece."""
-    first, last = _pieces(component, place)[0]
-    return _x((first + last + 1) / 2)
-
-
-def _lines(spec: Spec, row: Mapping[str, int], heads: int, place: Mapping[str, int]) -> Iterator[Line]:
+def _lines(spec: Spec, row: Mapping[str, int], heads: int, grid: _Grid) -> Iterator[Line]:
     """From everything that is read to what reads it."""
+    used = sorted(row.values())
     for layer, index in row.items():
         for source in spec.backbone.inputs(layer):
             for component in spec.sharing[layer]:
                 above = spec.sharing.component(source, min(component))
-                yield _line(_middle(above, place), row[source], _middle(component, place), index, _rows(row))
+                yield _line(grid, above, row[source], component, index, used)
     for task in spec.tasks:
         for source in task.head.inputs:
             if source in row:
                 above, own = spec.sharing.component(source, task.name), frozenset((task.name,))
-                yield _line(_middle(above, place), row[source], _middle(own, place), heads, _rows(row))
+                yield _line(grid, above, row[source], own, heads, used)
 
 
-def _rows(row: Mapping[str, int]) -> list[int]:
-    return sorted(row.values())
-
-
-def _line(x: float, row: int, to_x: float, to_row: int, used: Sequence[int]) -> Line:
+def _line(grid: _Grid, above: Component, row: int, below: Component, to_row: int, used: Sequence[int]) -> Line:
+    x, to_x = grid.middle(above), grid.middle(below)
     top, bottom = _y(row) + _HALF, _y(to_row) - _HALF
-    if any(row < other < to_row for other in used):  # round the boxes in between
-        side = max(x, to_x) + COLUMN / 2
+    if bisect_right(used, row) < bisect_left(used, to_row):  # round the boxes in between
+        side = max(x, to_x) + grid.column * 2 / 3  # the curve comes three quarters near, into the gap of two columns
         return Line(
             f"M{x:g} {top:g} C{side:g} {top + ROW / 2:g} {side:g} {bottom - ROW / 2:g} {to_x:g} {bottom:g}", "skip"
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import click
 
@@ -12,8 +13,12 @@ from mtsldsl.cli.options import overrides
 if TYPE_CHECKING:
     from rich.tree import Tree
 
+    from mtsldsl.sharing import Component
     from mtsldsl.spec import Spec
-    from mtsldsl.spec.cost import Amount
+    from mtsldsl.spec.cost import Amount, Cost
+
+    _Copies: TypeAlias = Mapping[str, Mapping[str, Component]]
+    """For every layer and task the tasks that share its copy."""
 
 
 @click.command()
@@ -27,35 +32,50 @@ def command(spec: Path, overrides: dict[str, str]) -> None:
 
     chosen = spec_at(spec, overrides)
     console = Console(highlight=False)
-    console.print(_sharing_tree(chosen))
-    console.print(_task_table(chosen))
+    cost, copies = chosen.cost(), _copies(chosen)
+    console.print(_sharing_tree(chosen, cost, copies))
+    console.print(_task_table(chosen, cost, copies))
 
 
-def _sharing_tree(spec: Spec) -> Tree:
+def _copies(spec: Spec) -> _Copies:
+    return {
+        layer: {task: component for component in components for task in component}
+        for layer, components in spec.sharing.components.items()
+    }
+
+
+def _sharing_tree(spec: Spec, cost: Cost, copies: _Copies) -> Tree:
     """One branch per group of tasks, split where they part; every layer with its components' parameters and FLOPs."""
+    from rich.markup import escape
     from rich.tree import Tree
 
-    cost = spec.cost()
+    from mtsldsl.cli.places import printable
+
+    name = escape(printable(spec.source.name))
     tree = Tree(
-        f"[bold]{spec.source.name}[/bold]  {cost.parameters:,} parameters, {cost.flops / 1e6:,.1f} MFLOP an image",
+        f"[bold]{name}[/bold]  {cost.parameters:,} parameters, {cost.flops / 1e6:,.1f} MFLOP an image",
         guide_style="dim",
     )
     order = {task.name: index for index, task in enumerate(spec.tasks)}
-    _grow(tree, spec, list(spec.backbone.layers), frozenset(order), order)
+    _grow(tree, cost, copies, spec.backbone.layers, frozenset(order), order)
     return tree
 
 
-def _grow(tree: Tree, spec: Spec, layers: list[str], tasks: frozenset[str], order: dict[str, int]) -> None:
-    cost = spec.cost()
+def _grow(
+    tree: Tree, cost: Cost, copies: _Copies, layers: Sequence[str], tasks: Component, order: Mapping[str, int]
+) -> None:
+    """Add the layers that the tasks share, and a branch for each part of the tasks where they part."""
+    one = next(iter(tasks))
     for position, layer in enumerate(layers):
-        groups = [component for component in spec.sharing[layer] if component <= tasks]
-        if len(groups) == 1 and groups[0] == tasks:
+        if copies[layer][one] == tasks:
             each = cost.layers[layer].one
             tree.add(f"{layer}  [dim]{_amount(each)}[/dim]")
             continue
-        for part in _parts(spec, layers[position:], tasks):
+        for part in sorted(
+            _parts(copies, layers[position:], tasks), key=lambda part: min(map(order.__getitem__, part))
+        ):
             names = " + ".join(sorted(part, key=order.__getitem__))
-            _grow(tree.add(f"[bold cyan]{names}[/bold cyan]"), spec, layers[position:], part, order)
+            _grow(tree.add(f"[bold cyan]{names}[/bold cyan]"), cost, copies, layers[position:], part, order)
         return
     for task in sorted(tasks, key=order.__getitem__):
         head = cost.heads[task]
@@ -68,30 +88,26 @@ def _amount(amount: Amount) -> str:
     return f"{amount.parameters:,} parameters, {amount.flops / 1e6:,.1f} MFLOP{declared}"
 
 
-def _parts(spec: Spec, layers: list[str], tasks: frozenset[str]) -> list[frozenset[str]]:
+def _parts(copies: _Copies, layers: Sequence[str], tasks: Component) -> Iterator[Component]:
     """The finest split of `tasks` in which no later layer is shared across two parts."""
-    parts: list[frozenset[str]] = []
+    parts = {task: {task} for task in tasks}
     for layer in layers:
-        for component in spec.sharing[layer]:
-            if component <= tasks:
-                touching = [part for part in parts if part & component]
-                parts = [part for part in parts if not part & component]
-                parts.append(component.union(*touching))
-    first = {task.name: index for index, task in enumerate(spec.tasks)}
-    return sorted(parts, key=lambda part: min(first[task] for task in part))
+        for component in {copies[layer][task] for task in tasks}:
+            touching = {id(parts[task]): parts[task] for task in component}
+            if len(touching) > 1:
+                joined: set[str] = set().union(*touching.values())
+                parts |= dict.fromkeys(joined, joined)
+    return map(frozenset, {id(part): part for part in parts.values()}.values())
 
 
-def _task_table(spec: Spec) -> object:
+def _task_table(spec: Spec, cost: Cost, copies: _Copies) -> object:
     from rich.table import Table
 
-    cost = spec.cost()
     table = Table("task", "target", "loss", "parameters it uses", "MFLOP", "shared with others", box=None)
     for task in spec.tasks:
         own = cost.tasks[task.name]
         shared = sum(
-            cost.layers[layer].one.parameters
-            for layer in spec.backbone.layers
-            if len(spec.sharing.component(layer, task.name)) > 1
+            cost.layers[layer].one.parameters for layer in spec.backbone.layers if len(copies[layer][task.name]) > 1
         )
         table.add_row(
             task.name,

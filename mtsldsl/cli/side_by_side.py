@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from difflib import SequenceMatcher
 from typing import Any
 
 from mtsldsl.cli.sharing_drawing import draw, order_of_tasks
 from mtsldsl.sharing import format_components
 from mtsldsl.spec import Spec
+from mtsldsl.spec.cost import Cost
 from mtsldsl.spec.difference import SpecDifference
 from mtsldsl.spec.wording import worded
 
@@ -24,29 +26,35 @@ def page(before: Spec, after: Spec, difference: SpecDifference) -> str:
         lstrip_blocks=True,
     )
     environment.globals["worded"] = worded
-    rows = aligned_layers(before, after, dict(difference.layers_renamed))
+    rows = aligned_layers(before, after, difference)
     last = order_of_tasks(after)
     columns = (*last, *(task for task in order_of_tasks(before) if task not in last))
     old_changes = {change.layer: change.kind for change in difference.sharing}
     new_changes = {change.renamed or change.layer: change.kind for change in difference.sharing}
     old_changes |= dict.fromkeys(difference.layers_removed, "removed")
     new_changes |= dict.fromkeys(difference.layers_added, "added")
+    old_cost, new_cost = before.cost(), after.cost()
     return environment.get_template("side_by_side.html.jinja").render(
         difference=difference,
         sides=[
-            _side(before, [old for old, _ in rows], columns, old_changes),
-            _side(after, [new for _, new in rows], columns, new_changes),
+            _side(before, old_cost, [old for old, _ in rows], columns, old_changes),
+            _side(after, new_cost, [new for _, new in rows], columns, new_changes),
         ],
         rows=[
-            _row(before, old, after, new, new_changes.get(new or "") or old_changes.get(old or "")) for old, new in rows
+            _row(
+                ((before, old_cost, old), (after, new_cost, new)),
+                new_changes.get(new or "") or old_changes.get(old or ""),
+            )
+            for old, new in rows
         ],
     )
 
 
-def aligned_layers(before: Spec, after: Spec, renamed: dict[str, str]) -> list[tuple[str | None, str | None]]:
+def aligned_layers(before: Spec, after: Spec, difference: SpecDifference) -> list[tuple[str | None, str | None]]:
     """The layers of both in rows, from top to bottom: equal and renamed ones beside each other, None for a gap."""
     old, new = list(before.backbone.layers), list(after.backbone.layers)
-    matcher = SequenceMatcher(None, [renamed.get(layer, layer) for layer in old], new, autojunk=False)
+    names = {**dict.fromkeys(difference.layers_removed, ""), **dict(difference.layers_renamed)}
+    matcher = SequenceMatcher(None, [names.get(layer, layer) for layer in old], new, autojunk=False)
     rows: list[tuple[str | None, str | None]] = []
     for kind, first, last, other_first, other_last in matcher.get_opcodes():
         if kind == "equal":
@@ -57,20 +65,21 @@ def aligned_layers(before: Spec, after: Spec, renamed: dict[str, str]) -> list[t
     return rows
 
 
-def _side(spec: Spec, rows: list[str | None], columns: tuple[str, ...], changes: dict[str, str]) -> dict[str, Any]:
-    cost = spec.cost()
+def _side(
+    spec: Spec, cost: Cost, rows: list[str | None], columns: tuple[str, ...], changes: dict[str, str]
+) -> dict[str, Any]:
     return {
-        "name": spec.source.name,
+        "name": spec.source.name.encode("utf-8", "replace").decode("utf-8"),  # a file's name may be no text
         "drawing": draw(spec, rows, columns, changes),
         "parameters": cost.parameters,
         "flops": cost.flops,
     }
 
 
-def _row(before: Spec, old: str | None, after: Spec, new: str | None, change: str | None) -> dict[str, Any]:
+def _row(sides: Iterable[tuple[Spec, Cost, str | None]], change: str | None) -> dict[str, Any]:
     """One row of the table of layers."""
     cells: list[dict[str, Any]] = []
-    for spec, cost, layer in ((before, before.cost(), old), (after, after.cost(), new)):
+    for spec, cost, layer in sides:
         if layer is None:
             cells.append({"layer": "", "sharing": "", "parameters": None})
         else:

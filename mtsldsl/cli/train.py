@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mtsldsl.cli.options import device, overrides
+
+if TYPE_CHECKING:
+    from mtsldsl.runtime.in_place import InPlace
+    from mtsldsl.spec import Spec
 
 
 @click.command()
@@ -21,7 +26,7 @@ from mtsldsl.cli.options import device, overrides
 @click.option("--sharing", metavar="each|all|FILE", help="Start from this sharing; FILE is any spec with one.")
 @click.option("--in-place", is_flag=True, help="Also write the evolving sharing into SPEC itself.")
 @click.option("--json", "as_json", is_flag=True, help="Print every event as a line of JSON.")
-@click.option("--quiet", is_flag=True, help="Print nothing.")
+@click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
 def command(
     spec: Path | None,
     overrides: dict[str, str],
@@ -58,14 +63,31 @@ def command(
     chosen = load_static(spec, overrides) if structure == "none" else load(spec, overrides)
     if sharing:
         chosen = with_sharing_of(chosen, sharing)
-    from mtsldsl.runtime.in_place import InPlace
+    own = _in_place(spec, chosen) if in_place else None
     from mtsldsl.runtime.launch import launch
     from mtsldsl.runtime.session import Session
 
     session = Session.create(chosen, spec.stem, runs, device, display)
-    if in_place:
-        session.in_place = InPlace(spec, chosen.sharing)
+    session.in_place = own
     launch(session)
+
+
+def _in_place(path: Path, chosen: Spec) -> InPlace:
+    """The file to keep up to date with a run of `chosen`, which must begin as the file says."""
+    from mtsldsl.runtime.in_place import InPlace
+    from mtsldsl.spec import load
+
+    if chosen.structure is None:
+        raise click.UsageError(
+            "--in-place writes down how the sharing evolves, and without a `structure` it does not: leave it out"
+        )
+    here = load(path)
+    changed = "backbone" if here.layers != chosen.layers else "sharing" if here.sharing != chosen.sharing else None
+    if changed:
+        raise click.UsageError(
+            f"--in-place follows the {changed} that the file has, and --set changes it: set it in {path} itself"
+        )
+    return InPlace(path, chosen.sharing)
 
 
 def _last_compiled() -> Path:

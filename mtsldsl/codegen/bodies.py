@@ -107,8 +107,12 @@ class _Planner:
         self.shapes: dict[Reference, Shape] = dict(zip(body.inputs, body.input_shapes, strict=True))
         self.shapes |= {index: step.shape for index, step in enumerate(body.steps)}
         self.alias: dict[Reference, Reference] = {}
+        self.inputs: tuple[tuple[Reference, ...], ...] = ()
         self.readers: dict[Reference, list[int]] = {}
+        self.places: dict[Reference, int] = {}
+        """Which input of its last reader a value is."""
         self.modules: dict[int, str] = {}
+        self.joins: dict[int, tuple[int, int] | None] = {}
 
     def plan(self) -> BodyPlan:
         attributes, definitions, learned, declared = [], [], 0, False
@@ -135,17 +139,16 @@ class _Planner:
         for index, step in enumerate(self.body.steps):
             if len(step.inputs) == 1 and self._expression(index, ("\0",)) == "\0":
                 self.alias[index] = self._value(step.inputs[0])
-        for index in range(len(self.body.steps)):
+        self.inputs = tuple(tuple(self._value(source) for source in step.inputs) for step in self.body.steps)
+        for index, inputs in enumerate(self.inputs):
             if index not in self.alias:
-                for source in self._inputs(index):
+                for place, source in enumerate(inputs):
                     self.readers.setdefault(source, []).append(index)
+                    self.places[source] = place
         self.output = self._value(self.body.output)
 
     def _value(self, source: Reference) -> Reference:
         return self.alias.get(source, source)
-
-    def _inputs(self, index: int) -> tuple[Reference, ...]:
-        return tuple(self._value(source) for source in self.body.steps[index].inputs)
 
     def _expression(self, index: int, values: tuple[str, ...]) -> str:
         step = self.body.steps[index]
@@ -158,7 +161,7 @@ class _Planner:
         for index in range(len(self.body.steps)):
             if index in self.alias or not (index in self.readers or index == self.output):
                 continue
-            source = self._inputs(index)[0]
+            source = self.inputs[index][0]
             before = chains.get(source) if isinstance(source, int) else None
             if before is not None and isinstance(source, int) and self._continues(index, source, before):
                 del chains[source]
@@ -178,7 +181,7 @@ class _Planner:
         here = self._expression(index, ("\0",))
         if here.count("\0") != 1 or "(\0)" not in here.replace("\0,", "\0)"):
             return False
-        names = tuple("x" if isinstance(value, int) else value for value in self._inputs(before[0]))
+        names = tuple("x" if isinstance(value, int) else value for value in self.inputs[before[0]])
         return len(f"        x = {self._chain_text((*before, index), names)}") <= MAXIMAL_LINE
 
     def _chain_text(self, steps: tuple[int, ...], names: tuple[str, ...]) -> str:
@@ -188,43 +191,48 @@ class _Planner:
         return text
 
     def _statements(self, chains: list[_Chain]) -> tuple[Statement, ...]:
-        owner = {chain.result: chain for chain in chains}
-        last_use: dict[Reference, int] = {self.output: len(chains)}
+        self._find_joins(chains)
+        last_use: dict[Reference, int] = {}
         for place, chain in enumerate(chains):
-            for source in self._inputs(chain.first):
-                last_use[source] = max(place, last_use.get(source, 0))
+            last_use |= dict.fromkeys(self.inputs[chain.first], place)
+        last_use[self.output] = len(chains)
+        ending: dict[int, list[Reference]] = {}
+        for value, place in last_use.items():
+            ending.setdefault(place, []).append(value)
         names: dict[Reference, str] = dict(zip(self.body.inputs, self.parameters, strict=True))
+        live = {name for value, name in names.items() if value in last_use}
         statements: list[Statement] = []
         for place, chain in enumerate(chains):
-            sources = self._inputs(chain.first)
+            sources = self.inputs[chain.first]
             text = self._chain_text(chain.steps, tuple(names[source] for source in sources))
             shape = self.shapes[chain.result]
             comment = "" if shape == self.shapes[sources[0]] else shape_text(shape)
-            live = {names[value] for value in names if last_use.get(value, -1) > place}
             if chain.result == self.output and place == len(chains) - 1:
-                return (*statements, *_result(text, comment, {*names.values(), *self.parameters}))
+                return (*statements, *_result(text, comment, {*live, *self.parameters}))
+            live.difference_update(names[value] for value in ending.get(place, ()))
             dying = [names[source] for source in sources if names[source] not in live]
-            names = {value: name for value, name in names.items() if name in live}
-            names[chain.result] = self._name(chain, owner, dying, live)
+            names[chain.result] = self._name(chain, dying, live)
+            if chain.result in last_use:  # only what nobody reads in the end is read by nobody here
+                live.add(names[chain.result])
             statements.append(Statement(names[chain.result], text, comment))
         return (*statements, Statement("return", names[self.output]))
 
-    def _name(self, chain: _Chain, owner: dict[int, _Chain], dying: list[str], live: set[str]) -> str:
+    def _name(self, chain: _Chain, dying: list[str], live: set[str]) -> str:
         """The variable of a result: `x` on the main path, `y` beside it, `shortcut` or `branch2` for what joins it."""
-        role = self._role(chain, owner, dying)
+        role = self._role(chain, dying)
         own = [name for name in dying if name not in self.parameters]
         for name in (role, "x", *own[:1], "y", "z"):
             if name and name not in live:
                 return name
         return Scope(frozenset(live)).variable("y")
 
-    def _role(self, chain: _Chain, owner: dict[int, _Chain], dying: list[str]) -> str:
+    def _role(self, chain: _Chain, dying: list[str]) -> str:
         """The name that the place in a join asks for, "" where none does."""
-        join = self._join(chain, owner)
+        join = self.joins[chain.result]
         if join is None:
             return ""
         index, position = join
-        operands = self._inputs(index)
+        operands = self.inputs[index]
         if self.body.steps[index].operator == "add" and len(operands) == 2:
             return "shortcut" if position == 1 and self._computed(operands[1], index) else ""
         if len(operands) == 2 and not all(isinstance(operand, int) for operand in operands):
@@ -237,18 +245,19 @@ class _Planner:
         """Whether the operand is made for this join alone."""
         return isinstance(operand, int) and self.readers[operand] == [join]
 
-    def _join(self, chain: _Chain, owner: dict[int, _Chain]) -> tuple[int, int] | None:
-        """The join that a result is made for, and its place there, following readers as long as there is one."""
-        value: int = chain.result
-        starts = {other.first: other for other in owner.values()}
-        while value != self.output and len(self.readers.get(value, ())) == 1:
-            reader = self.readers[value][0]
-            if OPERATORS[self.body.steps[reader].operator].arity is None:
-                return reader, self._inputs(reader).index(value)
-            if self._inputs(reader)[0] != value or reader not in starts:
-                return None
-            value = starts[reader].result
-        return None
+    def _find_joins(self, chains: list[_Chain]) -> None:
+        """For every result the join that it is made for, and its place there: that of its reader where it has one."""
+        results = {chain.first: chain.result for chain in chains}
+        for chain in reversed(chains):  # readers come later
+            self.joins[chain.result] = self._join(chain.result, results)
+
+    def _join(self, value: int, results: Mapping[int, int]) -> tuple[int, int] | None:
+        if value == self.output or len(self.readers.get(value, ())) != 1:
+            return None
+        reader = self.readers[value][0]
+        if OPERATORS[self.body.steps[reader].operator].arity is None:
+            return reader, self.places[value]
+        return self.joins[results[reader]] if self.places[value] == 0 and reader in results else None
 
 
 def _result(text: str, comment: str, taken: set[str]) -> tuple[Statement, ...]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from mtsldsl.codegen.render import HEADER, MANIFEST
 from mtsldsl.diagnostics import Diagnostic, MtlError
@@ -12,6 +13,9 @@ from mtsldsl.syntax import write_text_atomically
 
 LAST = ".last-compiled"
 """Beside the generated folders: the path of the spec that was compiled last. It belongs to one checkout alone."""
+
+_LISTED = re.compile(r"[A-Za-z_]\w*\.(py|json)", re.ASCII)
+"""What a manifest may name: a file of the package, never one outside of the folder."""
 
 
 def write_files(files: Mapping[str, str], folder: Path) -> tuple[str, ...]:
@@ -72,7 +76,8 @@ def remember_compiled(spec: Path, root: Path) -> None:
     """Note in `root`, the folder of generated folders, which spec was compiled last; its path is kept from there."""
     from os.path import relpath
 
-    write_text_atomically(root / LAST, f"{Path(relpath(spec.absolute(), root.absolute())).as_posix()}\n")
+    path = Path(relpath(spec.absolute(), root.absolute())).as_posix()
+    write_text_atomically(root / LAST, f"{json.dumps(path)}\n")  # quoted, for a file's name may be no text
 
 
 def last_compiled(root: Path) -> Path | None:
@@ -86,18 +91,36 @@ def last_compiled(root: Path) -> Path | None:
     noted = _read(root / LAST)
     if noted is None:
         return None
-    spec = Path(normpath(root / noted.strip()))
+    spec = Path(normpath(root / _unquoted(noted.strip())))
     if not spec.is_file():
         raise MtlError.of("MTL703", f"{spec}, the spec that was compiled last, is gone", "name the spec to train")
     return spec
 
 
+def _unquoted(noted: str) -> str:
+    """The path that was noted; older versions noted it without quotes."""
+    try:
+        path = json.loads(noted)
+    except ValueError:
+        return noted
+    return path if isinstance(path, str) else noted
+
+
+def read_manifest(folder: Path) -> dict[str, object] | None:
+    """The manifest of the package in `folder`, None where there is none that mtsldsl wrote.
+
+    Raises:
+        MtlError: MTL703 where it cannot be read.
+    """
+    return _manifest(_read(folder / MANIFEST) or "")
+
+
 def _stale(files: Mapping[str, str], folder: Path) -> tuple[str, ...]:
     """What the manifest in `folder` lists, is there, is generated, and not among `files`."""
-    listed = (_manifest(_read(folder / MANIFEST) or "") or {}).get("files")
+    listed = (read_manifest(folder) or {}).get("files")
     stale = []
     for name in listed if isinstance(listed, dict) else ():
-        if name not in files and PurePath(name).name == name:  # never outside the folder
+        if name not in files and _LISTED.fullmatch(name) and (folder / name).is_file():
             text = _read(folder / name)
             if text is not None and is_generated(name, text):
                 stale.append(name)

@@ -116,6 +116,8 @@ def _bracketed(
 
 
 def _terms(text: _Text, node: ast.expr) -> list[str]:
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        return [*_terms(text, node.left), *_terms(text, node.right)]
-    return [text.of(node)]
+    terms = []
+    while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        terms.append(text.of(node.right))
+        node = node.left
+    return [text.of(node), *reversed(terms)]

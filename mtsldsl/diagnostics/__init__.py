@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from mtsldsl.diagnostics.diagnostic import Diagnostic, Fix, MtlError, Severity
-from mtsldsl.diagnostics.names import nearest, proposal, suggestion
+from mtsldsl.diagnostics.names import misspelt, nearest, proposal, suggestion
 from mtsldsl.diagnostics.render import render, render_all
 from mtsldsl.diagnostics.source import Source, Span
 
@@ -18,6 +18,7 @@ __all__ = [
     "Severity",
     "Source",
     "Span",
+    "misspelt",
     "nearest",
     "proposal",
     "render",

@@ -9,6 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 _OTHER_NAMES = {
+    # blocks
+    "backbone": "layers network model encoder trunk",
+    "data": "dataset datasets",
+    "train": "training trainer",
     # keys
     "augment": "augmentation augmentations transform transforms",
     "batch": "batch_size",

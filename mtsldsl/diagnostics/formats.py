@@ -17,6 +17,9 @@ from mtsldsl.diagnostics.location import Location, locate, location
 Found: TypeAlias = tuple[str, Diagnostic]
 """The file that was checked, and what was found in it."""
 
+STANDARD_INPUT = "<stdin>"
+"""What a text from the standard input is called."""
+
 JSON_VERSION = 1
 """Counts up when a field goes or changes its meaning; new fields may come without."""
 
@@ -71,6 +74,8 @@ def _fix(fix: Fix) -> dict[str, Any]:
 def as_github(found: Iterable[Found]) -> str:
     """A workflow command a line, which GitHub shows beside the line of the file.
 
+    Columns are for a range within one line alone, and the standard input is no file of the repository.
+
     https://docs.github.com/actions/reference/workflow-commands-for-github-actions
     """
     return "\n".join(_command(*each) for each in found)
@@ -78,12 +83,13 @@ def as_github(found: Iterable[Found]) -> str:
 
 def _command(file: str, diagnostic: Diagnostic) -> str:
     place = location(diagnostic, file)
+    in_file, on_a_line = place.file != STANDARD_INPUT, place.line == place.end_line
     properties: Mapping[str, str | int | None] = {
-        "file": place.file,
-        "line": place.line,
-        "endLine": place.end_line,
-        "col": place.column,
-        "endColumn": place.end_column,
+        "file": place.file if in_file else None,
+        "line": place.line if in_file else None,
+        "endLine": place.end_line if in_file else None,
+        "col": place.column if in_file and on_a_line else None,
+        "endColumn": place.end_column if in_file and on_a_line else None,
         "title": f"{diagnostic.code} {CODES[diagnostic.code]}",
     }
     written = ",".join(f"{name}={_escaped(value)}" for name, value in properties.items() if value is not None)

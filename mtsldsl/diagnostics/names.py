@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import lru_cache
+from heapq import nlargest
 
 _SHORT, _LONG = 3, 8
 """Letters from which a name may differ from the one that was meant in one place, and in two."""
 
+_NO_DIGITS = re.compile(r"\d")
+
 _MOST_SHOWN = 3
 """Names that are proposed at once."""
+
+_MOST_LISTED = 60
+"""Names that are listed where none is alike."""
+
+_MOST_COMPARED = 20
+"""Names that are compared letter by letter, of those with the most letters in common."""
 
 
 class Suggestion(str):
@@ -35,8 +46,16 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     folded = {candidate.lower(): candidate for candidate in reversed(candidates)}
     if name.lower() in folded:
         return folded[name.lower()]
-    matches = get_close_matches(name, candidates, n=1, cutoff=0.6)
+    compared = nlargest(_MOST_COMPARED, candidates, key=lambda candidate: _most_alike(name, candidate))
+    matches = get_close_matches(name, compared, n=1, cutoff=0.6)
     return matches[0] if matches else None
+
+
+def _most_alike(name: str, other: str) -> float:
+    """The ratio of letters that two names can have in common at most."""
+    ours, theirs = _used(name), _used(other)
+    common = min(len(name) - (ours & ~theirs).bit_count(), len(other) - (theirs & ~ours).bit_count())
+    return 2 * common / (len(name) + len(other) or 1)
 
 
 def proposal(name: str, known: Iterable[str]) -> Suggestion | None:
@@ -44,18 +63,35 @@ def proposal(name: str, known: Iterable[str]) -> Suggestion | None:
     from mtsldsl.diagnostics.elsewhere import called_here  # a sound spec needs none of it
 
     candidates = list(known)
-    alike = [each for each in dict.fromkeys(candidates) if _letters(each) == _letters(name)]
+    letters = _letters(name)
+    alike = [each for each in dict.fromkeys(candidates) if _letters(each) == letters]
     if len(alike) == 1:
         return Suggestion(f"did you mean `{alike[0]}`?", name, alike[0])
     same = called_here(name, candidates)
     if same is not None:
         return Suggestion(f"write `{same}`, as it is called here", name, same)
     near = neighbours(name, candidates)
+    near = [each for each in near if _digits(each) == _digits(name)] or near  # another digit is another thing
     meant = near or [match for match in [nearest(name, candidates)] if match]
     if not meant:
         return None
     shown = " or ".join(f"`{each}`" for each in meant[:_MOST_SHOWN])
-    return Suggestion(f"did you mean {shown}?", name, near[0] if len(near) == 1 else None)
+    sure = len(near) == 1 and _digits(near[0]) == _digits(name)
+    return Suggestion(f"did you mean {shown}?", name, near[0] if sure else None)
+
+
+def misspelt(name: str, known: Iterable[str]) -> bool:
+    """Whether a slip turns a known name into this one. Another digit is no slip: `enc3` is not `enc2` misspelt."""
+    return any(_NO_DIGITS.sub("", each) != _NO_DIGITS.sub("", name) for each in neighbours(name, known))
+
+
+def meant_by(remedy: str) -> str | None:
+    """The known name that a remedy has for an unknown one, where it can be no other."""
+    return remedy.right if isinstance(remedy, Suggestion) else None
+
+
+def _digits(name: str) -> str:
+    return "".join(filter(str.isdigit, name))
 
 
 def _letters(name: str) -> str:
@@ -68,14 +104,32 @@ def suggestion(name: str, known: Iterable[str], noun: str) -> str:
     proposed = proposal(name, candidates)
     if proposed is not None:
         return proposed
-    return f"the known {noun} are: {', '.join(candidates)}" if candidates else f"there are no {noun} here"
+    if not candidates:
+        return f"there are no {noun} here"
+    more = len(candidates) - _MOST_LISTED
+    listed = ", ".join(candidates[:_MOST_LISTED])
+    return f"the known {noun} are: {listed}" + (f" and {more:,} more" if more > 0 else "")
 
 
 def neighbours(name: str, known: Iterable[str]) -> list[str]:
     """The known names that one slip turns into `name`, two in a long name and none in a short one: a letter wrong,
     missing, too many, or two letters in the wrong order. Capitals do not count."""
     most = (len(name) >= _SHORT) + (len(name) >= _LONG)
-    return [each for each in dict.fromkeys(known) if _slips(name.lower(), each.lower(), most) <= most]
+    lower, used = name.lower(), _used(name)
+    return [
+        each
+        for each in dict.fromkeys(known)
+        if (used ^ _used(each)).bit_count() <= 2 * most and _slips(lower, each.lower(), most) <= most
+    ]
+
+
+@lru_cache(maxsize=10_000)
+def _used(name: str) -> int:
+    """Which letters are in a name, a bit for each; a slip changes two at most. Some letters have a bit in common."""
+    used = 0
+    for letter in name.lower():
+        used |= 1 << (ord(letter) & 63)
+    return used
 
 
 def _slips(name: str, other: str, most: int) -> int:
@@ -85,10 +139,13 @@ def _slips(name: str, other: str, most: int) -> int:
     before: list[int] = []
     row = list(range(len(other) + 1))
     for i, letter in enumerate(name, start=1):
-        two_before, before, row = before, row, [i]
-        for j, wanted in enumerate(other, start=1):
+        two_before, before, row = before, row, [i] + [most + 1] * len(other)
+        for j in range(max(1, i - most), min(len(other), i + most) + 1):  # further off are more slips than `most`
+            wanted = other[j - 1]
             slips = min(row[j - 1] + 1, before[j] + 1, before[j - 1] + (letter != wanted))
             if i > 1 and j > 1 and letter == other[j - 2] and name[i - 2] == wanted:
                 slips = min(slips, two_before[j - 2] + 1)
-            row.append(slips)
+            row[j] = slips
+        if min(row) > most and min(before) >= most:  # a swap goes on from the row before
+            return most + 1
     return row[-1]

@@ -8,6 +8,7 @@ from torch import nn
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.runtime.build import build_model
 from mtsldsl.runtime.checkpoint import WEIGHTS, load_weights
+from mtsldsl.runtime.own_file import told_of_own_file
 from mtsldsl.runtime.run_folder import RunFolder
 from mtsldsl.runtime.training import place
 from mtsldsl.spec import Spec
@@ -19,6 +20,7 @@ def load_best(folder: RunFolder, device: torch.device) -> tuple[Spec, nn.Module]
     if not path.is_file():
         raise MtlError.of("MTL801", f"`{folder.path}` has no finished epoch yet", "let the run end its first epoch")
     spec = folder.read_spec(path)
-    model = place(build_model(spec), spec, device)
+    with told_of_own_file(spec):
+        model = place(build_model(spec), spec, device)
     load_weights(folder.best / f"mean.{WEIGHTS}", model)
     return spec, model

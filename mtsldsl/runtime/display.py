@@ -95,6 +95,7 @@ class LiveDisplay:
             TextColumn("left in all"),
             TimeRemainingColumn(),
             console=Console(highlight=False),
+            redirect_stderr=sys.stderr.isatty(),
         )
     )
     _total: TaskID | None = None
@@ -133,6 +134,11 @@ class LiveDisplay:
         if self._inner is not None:
             self._progress.remove_task(self._inner)
             self._inner = None
+
+
+def warn(line: str) -> None:
+    """Tell a person what must not be missed, whatever the display shows."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def describe_event(event: Event) -> list[str]:
@@ -201,10 +207,6 @@ def _end(event: Event) -> list[str]:
     return [f"done in {event['seconds']:.0f} s: {event['folder']}"]
 
 
-def _left_alone(event: Event) -> list[str]:
-    return [f"  {event['file']} is left alone: {event['reason']}; the evolved spec is {event['evolved']}"]
-
-
 def _resume(event: Event) -> list[str]:
     return [f"going on after epoch {event['epoch']}"]
 
@@ -216,7 +218,6 @@ _DESCRIPTIONS = {
     "similarity": _similarity,
     "phase": _phase,
     "resume": _resume,
-    "left_alone": _left_alone,
     "test": _test,
     "end": _end,
 }

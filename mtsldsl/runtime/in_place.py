@@ -10,7 +10,14 @@ import attrs
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.sharing import Sharing
 from mtsldsl.spec import Decision, Spec, load, rewritten
-from mtsldsl.syntax import write_text_atomically
+from mtsldsl.syntax import ChangedMeanwhileError, write_text_atomically
+
+_MOST_TRIES = 3
+"""How often an update is begun anew because the file was saved while it was made."""
+
+
+def _absolute(path: Path) -> Path:
+    return path.absolute()
 
 
 @attrs.define
@@ -18,28 +25,41 @@ class InPlace:
     """A person's spec file that a run keeps up to date. `known` is the sharing that the run last left, or found, there.
 
     Whoever saves the file meanwhile keeps that edit: each time, the text is read anew and only its `sharing` and
-    `history` are edited. Where the file no longer fits the run it is left alone, from then on.
+    `history` are edited. Where the file no longer fits the run it is left alone, from then on; `reason` is why.
     """
 
-    path: Path
+    path: Path = attrs.field(converter=_absolute)
+    """Absolute, for a run may go on in another folder."""
     known: Sharing
-    given_up: bool = False
+    reason: str | None = None
 
-    def update(self, evolved: Spec, decisions: Sequence[Decision]) -> str | None:
-        """Bring the file to the sharing of `evolved`; the reason where it was left alone, None where it was written."""
-        if self.given_up:
-            return None
-        try:
+    def update(self, evolved: Spec, decisions: Sequence[Decision]) -> bool:
+        """Bring the file to the sharing of `evolved`; false where it is left alone."""
+        if self.reason is None:
+            try:
+                self.reason = self._write(evolved, decisions)
+            except MtlError as error:
+                self.reason = error.diagnostics[0].cause
+        return self.reason is None
+
+    def _write(self, evolved: Spec, decisions: Sequence[Decision]) -> str | None:
+        """None, or why the file does not fit."""
+        for left in reversed(range(_MOST_TRIES)):
             current = load(self.path)
             reason = self._misfit(current, evolved)
-            if reason is None and current.sharing != evolved.sharing:  # equal where a resumed run repeats a phase
-                after = rewritten(current, evolved.sharing, decisions)
-                write_text_atomically(self.path, after.source.text, after.source.bom)
-            self.known = evolved.sharing
-        except MtlError as error:
-            reason = error.diagnostics[0].cause
-        self.given_up = reason is not None
-        return reason
+            if reason is not None:
+                return reason
+            if current.sharing != evolved.sharing:  # equal where a resumed run repeats a phase
+                after = rewritten(current, evolved.sharing, decisions).source
+                try:
+                    write_text_atomically(self.path, after.text, after.bom, expected=current.source)
+                except ChangedMeanwhileError:
+                    if not left:
+                        raise
+                    continue
+            break
+        self.known = evolved.sharing
+        return None
 
     def _misfit(self, current: Spec, evolved: Spec) -> str | None:
         if set(current.sharing.tasks) != set(evolved.sharing.tasks):

@@ -6,28 +6,38 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from mtsldsl.runtime.structure.execution import evaluating, run_layers
-from mtsldsl.sharing import format_tasks
+from mtsldsl.diagnostics import Span
+from mtsldsl.runtime.own_file import in_own_file, told_of_own_file
+from mtsldsl.sharing import component_name, format_tasks
 from mtsldsl.spec import Layer, Spec, Task
+
+HEADS = "heads"
+
+
+FAILURES = (RuntimeError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, AssertionError)
+"""What torch and a person's own modules raise."""
 
 
 @contextmanager
 def located(model: nn.Module, spec: Spec) -> Iterator[None]:
-    """An error inside a layer or head of `model` gets a note such as `specs/nyuv2.mtl:31, layer enc3`."""
+    """An error inside a layer or head of `model` gets a note such as `specs/nyuv2.mtl:31, layer enc3`.
+
+    One that is a user's already, an MtlError, gets the places of its diagnostics in the person's own file.
+    """
     try:
-        yield
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        note = _note(error.__traceback__, model, spec)
-        if note:
-            error.add_note(note)
+        with told_of_own_file(spec):
+            yield
+    except FAILURES as error:
+        name = _innermost(error.__traceback__, model)
+        if name is not None:
+            error.add_note(describe(spec, name))
         raise
 
 
-def _note(traceback: TracebackType | None, model: nn.Module, spec: Spec) -> str | None:
-    """The layer or head whose module is the innermost one of the network in the traceback."""
+def _innermost(traceback: TracebackType | None, model: nn.Module) -> str | None:
+    """The name of the innermost module of the network in the traceback."""
     names = {module: name for name, module in model.named_modules() if name}
     found = None
     while traceback is not None:
@@ -35,32 +45,36 @@ def _note(traceback: TracebackType | None, model: nn.Module, spec: Spec) -> str 
         if isinstance(module, nn.Module) and module in names:
             found = names[module]
         traceback = traceback.tb_next
-    if found is None:
-        return None
-    layer, _, rest = found.partition(".")
-    component = rest.partition(".")[0]
-    part = spec.task(component) if layer == "heads" else spec.layer(layer)
-    return describe(spec, part, f" of {component}" if layer != "heads" else "")
+    return found
 
 
-def describe(spec: Spec, part: Layer | Task, detail: str = "") -> str:
-    """`specs/nyuv2.mtl:31, layer enc3`, or `…, head of task depth`."""
-    name = f"layer {part.name}" if isinstance(part, Layer) else f"head of task {part.name}"
-    place = f"{part.span.source.name}:{part.span.line}" if part.span else spec.source.name
-    return f"{place}, {name}{detail}"
+def parts(model: nn.Module, spec: Spec) -> Iterator[tuple[str, nn.Module]]:
+    """Every copy of a layer and every head of the network, by its name in it."""
+    names = [f"{layer}.{component_name(tasks)}" for layer in spec.backbone.layers for tasks in spec.sharing[layer]]
+    for name in (*names, *(f"{HEADS}.{task.name}" for task in spec.tasks)):
+        yield name, model.get_submodule(name)
 
 
-def first_not_finite(model: nn.Module, spec: Spec, image: Tensor) -> str | None:
-    """The first copy of a layer, or else head, whose output for `image` `(n, c, h, w)` is not finite, as `describe`."""
-    places = [(layer, component) for layer in spec.backbone.layers for component in spec.sharing[layer]]
-    outputs = run_layers(model, spec, image, places) if places else {}
-    for (layer, component), output in outputs.items():
-        if not torch.isfinite(output).all():
-            tasks = format_tasks(component, spec.sharing.tasks)
-            return describe(spec, spec.layer(layer), f" of {tasks}")
-    with evaluating(model):
-        heads = model(image)
-    for task in spec.tasks:
-        if not torch.isfinite(heads[task.name]).all():
-            return describe(spec, task)
-    return None
+def part_of(spec: Spec, name: str) -> Layer | Task:
+    """The layer, or the task whose head it is, that a name in the network belongs to: `enc1.depth+edge.conv1`."""
+    layer, _, rest = name.partition(".")
+    return spec.task(rest.partition(".")[0]) if layer == HEADS else spec.layer(layer)
+
+
+def describe(spec: Spec, name: str) -> str:
+    """`specs/nyuv2.mtl:31, layer enc3 of depth + edge`, or `…, head of task depth`, of a name in the network."""
+    return described(spec, part_of(spec, name).span, title(spec, name))
+
+
+def title(spec: Spec, name: str) -> str:
+    """`layer enc3 of depth + edge` or `head of task depth`, of a name in the network."""
+    part = part_of(spec, name)
+    if isinstance(part, Task):
+        return f"head of task {part.name}"
+    return f"layer {part.name} of {format_tasks(name.split('.')[1].split('+'), spec.sharing.tasks)}"
+
+
+def described(spec: Spec, span: Span | None, what: str) -> str:
+    """`specs/nyuv2.mtl:31, …`: the line in the person's own file, then what is there."""
+    own = in_own_file(spec, span) if span else None
+    return f"{own.source.name}:{own.line}, {what}" if own else f"{spec.source.name}, {what}"

@@ -9,12 +9,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from mtsldsl.codegen.own_modules import own_steps
 from mtsldsl.diagnostics import MtlError, nearest
@@ -27,20 +29,38 @@ from mtsldsl.spec.operators.own import OWN, options_of, target_parts
 def check_own_modules(spec: Spec) -> None:
     """Import every module of the person's own, and make it once.
 
-    The working folder is searched last, as `python -m` searches it first. torch's random state is left as it was.
+    The working folder and the folder of the spec are searched last, in this order. torch's random state is left as it
+    was.
 
     Raises:
         MtlError: MTL806 where one cannot be imported, is no `torch.nn.Module` or cannot be made; MTL807 where it learns
-            another number of parameters than the spec declares.
+            another number of parameters than the spec declares, or takes another number of values.
     """
     seen = []
     for step in own_steps(spec):
-        if str(Path.cwd()) not in sys.path and "" not in sys.path:
-            sys.path.append(str(Path.cwd()))
-        known = (step.arguments["target"], options_of(step.arguments), step.arguments["parameters"])
+        _search(Path.cwd(), Path(spec.source.name).parent.resolve())
+        known = (step.arguments["target"], options_of(step.arguments), step.arguments["parameters"], len(step.inputs))
         if known not in seen:
             seen.append(known)
-            _check_parameters(step, _made(step, _imported(step)))
+            module = _made(step, _imported(step))
+            _check_parameters(step, module)
+            _check_call(step, module)
+
+
+def files_of_own_modules(spec: Spec) -> dict[str, str | None]:
+    """For every target the file that holds its class; None where it has none. They are imported already."""
+    files = {}
+    for step in own_steps(spec):
+        module = _imported(step).__module__
+        files[str(step.arguments["target"])] = getattr(sys.modules.get(module), "__file__", None)
+    return files
+
+
+def _search(*folders: Path) -> None:
+    """Let Python look into these folders too."""
+    for folder in folders:
+        if str(folder) not in sys.path and not (folder == Path.cwd() and "" in sys.path):
+            sys.path.append(str(folder))
 
 
 def _imported(step: Step) -> type[nn.Module]:
@@ -51,13 +71,15 @@ def _imported(step: Step) -> type[nn.Module]:
         with _Noted(step):
             found = getattr(import_module(module), name, None)
     except ImportError as error:
-        remedy = f"see that `import {module}` works in Python, in this folder"
+        remedy = f"see that `import {module}` works in Python, in this folder or in that of the spec"
         cause = f"`{target}` cannot be imported: {_said(error)}"
         raise MtlError.of("MTL806", cause, remedy, step.span) from error
     if found is None:
         match = nearest(name, vars(sys.modules[module]))
-        remedy = f"did you mean `{match}`?" if match else f"define the class `{name}` in `{module}`"
-        raise MtlError.of("MTL806", f"`{module}` has no `{name}`", remedy, step.span)
+        place = getattr(sys.modules[module], "__file__", None) or "a part of Python itself"
+        remedy = f"define the class `{name}` there; if that is not your file, give yours a name that no other has"
+        remedy = f"did you mean `{match}`?" if match else remedy
+        raise MtlError.of("MTL806", f"`{module}` has no `{name}`; the module is {place}", remedy, step.span)
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
         raise MtlError.of(
             "MTL806", f"`{target}` is no torch.nn.Module", "name a class that inherits from it", step.span
@@ -100,23 +122,44 @@ def _said(error: Exception) -> str:
 
 
 def _check_parameters(step: Step, module: nn.Module) -> None:
-    """Hold that a module learns as many parameters as declared, where that is declared."""
-    declared = step.arguments["parameters"]
+    """Hold that all parameters have shapes, and that there are as many as declared, where that is declared."""
+    target, declared = step.arguments["target"], step.arguments["parameters"]
+    late = [name for name, tensor in (*module.named_parameters(), *module.named_buffers()) if is_lazy(tensor)]
+    if late:
+        cause = f"`{late[0]}` of `{target}` has no shape before the first forward pass, and cannot be trained so"
+        remedy = "use modules that are told their sizes, such as `Conv2d` in place of `LazyConv2d`"
+        raise MtlError.of("MTL806", cause, remedy, step.span)
     learned = sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
     if declared is not None and declared != learned:
         raise MtlError.of(
             "MTL807",
-            f"`{step.arguments['target']}` learns {learned:,} parameters, where the spec declares {declared:,}",
+            f"`{target}` learns {learned:,} parameters, where the spec declares {declared:,}",
             f"write `parameters={learned}`",
             step.span,
         )
+
+
+def _check_call(step: Step, module: nn.Module) -> None:
+    """Hold that `forward` takes as many values as the spec gives it."""
+    count = len(step.inputs)
+    try:
+        taken = signature(module.forward)
+    except ValueError:  # it is not written in Python
+        return
+    try:
+        taken.bind(*step.inputs)
+    except TypeError as error:
+        values = f"{count} value{'' if count == 1 else 's'}"
+        cause = f"`{step.arguments['target']}` cannot be called with {values}: {error}"
+        remedy = f"`forward{taken}` takes the piped value first, then those that `module` is given: give as many"
+        raise MtlError.of("MTL807", cause, remedy, step.span) from error
 
 
 def watch_own_modules(model: nn.Module, spec: Spec) -> None:
     """Hold at the first forward pass of every module of the person's own that it gives the shape declared.
 
     Raises:
-        MtlError: MTL807, in that forward pass, where it gives anything else.
+        MtlError: MTL807, in that forward pass, where it gives anything else, or numbers of another type than it took.
     """
     for place, body in _places(spec):
         steps = [step for step in body.steps if OPERATORS[step.operator].own]
@@ -134,8 +177,9 @@ def _places(spec: Spec) -> Iterator[tuple[str, Body]]:
 
 
 def _watch(module: nn.Module, step: Step) -> None:
-    def look(module: nn.Module, inputs: tuple[Tensor, ...], output: object) -> None:
+    def look(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         _check_output(output, (len(inputs[0]), *step.shape), step)
+        _check_type(output, inputs[0], step)
         handle.remove()
 
     handle = module.register_forward_hook(look)
@@ -150,3 +194,15 @@ def _check_output(output: object, wanted: Shape, step: Step) -> None:
     batch = f"{wanted} with the batch"
     remedy = "return one tensor" if given is None else f"declare `out={list(given[1:])}`, or mend the class"
     raise MtlError.of("MTL807", f"`{target}` gives {said}, where the spec declares {batch}", remedy, step.span)
+
+
+def _check_type(output: Tensor, source: Tensor, step: Step) -> None:
+    """Hold that the next layer gets numbers of the type that it computes with."""
+    device = source.device.type
+    fitting = [source.dtype]
+    if torch.is_autocast_enabled(device):
+        fitting += [torch.float32, torch.get_autocast_dtype(device)]
+    if output.dtype not in fitting:
+        given, wanted = (str(each).removeprefix("torch.") for each in (output.dtype, source.dtype))
+        cause = f"`{step.arguments['target']}` gives numbers of the type {given}, where {wanted} is wanted"
+        raise MtlError.of("MTL807", cause, f"return the type that comes in: `.to({wanted})`", step.span)

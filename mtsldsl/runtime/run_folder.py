@@ -13,6 +13,7 @@ from mtsldsl.diagnostics import MtlError, Source
 from mtsldsl.runtime.events import origin
 from mtsldsl.spec import Spec, loads_source
 from mtsldsl.syntax import read_source, write_text_atomically
+from mtsldsl.syntax.files import is_file
 
 
 @attrs.frozen
@@ -43,7 +44,7 @@ class RunFolder:
     @classmethod
     def open(cls, path: Path) -> RunFolder:
         """An existing run. Raises MtlError MTL801 where the folder is not one."""
-        if not (path / "spec.mtl").is_file():
+        if not is_file(path / "spec.mtl"):
             raise MtlError.of(
                 "MTL801", f"`{path}` is not a run folder: it has no spec.mtl", "name a folder such as runs/nyuv2/1"
             )
@@ -93,6 +94,10 @@ class RunFolder:
         """The spec of a file of this run, called what the person called it: data beside it is found from there."""
         source = read_source(path)
         return loads_source(attrs.evolve(source, name=origin(self.events) or source.name))
+
+    def keeping(self, spec: Spec) -> Spec:
+        """The same spec, found in this run: where its text is, once the person's own file says something else."""
+        return attrs.evolve(spec, source=attrs.evolve(spec.source, path=str(self.spec)))
 
     def write_code(self, files: Mapping[str, str]) -> None:
         """Replace the generated package."""

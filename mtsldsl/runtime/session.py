@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import platform
 import shutil
 import sys
@@ -19,17 +18,21 @@ from torch import Tensor
 
 from mtsldsl.codegen import compile_spec
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.runtime.batch_norm import require_values_to_normalise
 from mtsldsl.runtime.best import load_best
 from mtsldsl.runtime.checkpoint import WEIGHTS, restore_checkpoint, save_checkpoint, save_weights
 from mtsldsl.runtime.data import Splits, describe, load_data
 from mtsldsl.runtime.device import DEVICES, choose_device
-from mtsldsl.runtime.display import DISPLAYS, Display, choose_display
+from mtsldsl.runtime.display import DISPLAYS, Display, choose_display, warn
 from mtsldsl.runtime.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.events import EventLog, read_events
+from mtsldsl.runtime.finite import ALIGNMENT
 from mtsldsl.runtime.in_place import InPlace
-from mtsldsl.runtime.locate import first_not_finite, located
+from mtsldsl.runtime.locate import located
+from mtsldsl.runtime.own_file import told_of_own_file
+from mtsldsl.runtime.own_module_files import record_of_own_modules, warn_of_other_modules
+from mtsldsl.runtime.own_modules import check_own_modules
 from mtsldsl.runtime.run_folder import RunFolder, write_source
-from mtsldsl.runtime.structure.execution import evaluating
 from mtsldsl.runtime.training import OptimizerFactory, SchedulerFactory, Training
 from mtsldsl.sharing import component_name
 from mtsldsl.spec import Decision, Spec, load, normal
@@ -53,9 +56,12 @@ class Session:
     @classmethod
     def create(cls, spec: Spec, name: str, root: Path, device: str, display: str) -> Session:
         """A new run of `spec` in the next free folder of `root/name`. What it imports is written into its copy."""
+        require_values_to_normalise(spec)
+        check_own_modules(spec)
         spec = self_contained(spec)
         chosen = choose_device(device)
         folder = RunFolder.create(root, name.strip(".") or "spec")  # a name of dots would lead out of `root`
+        spec = folder.keeping(spec)
         view = choose_display(display)
         session = cls(spec, folder, chosen, view, EventLog(folder.events, view.event))
         folder.write_spec(spec.source, "start")
@@ -71,7 +77,9 @@ class Session:
             raise MtlError.of(
                 "MTL801", f"`{path}` has no checkpoint yet", f"start anew with `mtsldsl train {folder.spec}`"
             )
-        spec = folder.read_spec(checkpoint / "spec.mtl")
+        spec = folder.keeping(folder.read_spec(checkpoint / "spec.mtl"))
+        with told_of_own_file(spec):
+            warn_of_other_modules(spec, folder.events)
         view = choose_display(display)
         session = cls(spec, folder, choose_device(device), view, EventLog(folder.events, view.event), checkpoint)
         epoch = int(checkpoint.name.removeprefix("epoch-"))
@@ -79,15 +87,14 @@ class Session:
         session._best = _best_so_far(folder, epoch)
         write_source(folder.spec, spec.source)
         session.write_code(spec)
-        in_place = next((event["in_place"] for event in read_events(folder.events) if event["event"] == "start"), None)
-        if in_place is not None:
-            session.in_place = InPlace(Path(in_place), spec.sharing)
+        session.in_place = _in_place(folder, spec)
         return session
 
     def load_data(self) -> Splits:
         """The spec's data set, each split apart. Without its data a new run leaves no folder behind."""
         try:
-            data = load_data(self.spec)
+            with told_of_own_file(self.spec):
+                data = load_data(self.spec)
         except MtlError:
             if self.checkpoint is None:
                 shutil.rmtree(self.folder.path)
@@ -114,13 +121,10 @@ class Session:
         training.model.train()
         losses = EpochLosses(self.display)
         self.display.begin_epoch(training.epoch + 1, training.spec.train.epochs, steps)
-        with located(training.model, training.spec):
+        with located(training.model, training.spec), training.guarded(f"the run so far is in {self.folder.path}"):
             yield losses
         means = losses.means()
-        diverged = sorted(name for name, value in means.items() if not math.isfinite(value))
-        if diverged:
-            raise self._divergence(training, diverged)
-        training.end_epoch({name: value for name, value in means.items() if name != "align"})
+        training.end_epoch({name: value for name, value in means.items() if name != ALIGNMENT})
         self.log.write("epoch", epoch=training.epoch, losses=means, seconds=round(time.monotonic() - self._started, 1))
 
     def end_epoch(self, training: Training, validation: Evaluation) -> None:
@@ -134,16 +138,12 @@ class Session:
         self.folder.write_spec(spec.source, f"epoch-{epoch:03d}")
         self.write_code(spec)
         self._best.clear()
-        if self.in_place is not None:
-            reason = self.in_place.update(spec, decisions)
-            if reason is not None:
-                self.log.write(
-                    "left_alone",
-                    epoch=epoch,
-                    file=str(self.in_place.path),
-                    reason=reason,
-                    evolved=str(self.folder.spec),
-                )
+        own = self.in_place
+        if own is not None and own.reason is None and not own.update(spec, decisions):
+            self.log.write(
+                "left_alone", epoch=epoch, file=str(own.path), reason=own.reason, evolved=str(self.folder.spec)
+            )
+            self._warn_of_file_left_alone()
 
     def finish(self, training: Training, data: Splits) -> None:
         """Report the test set once, for the epoch that validation chose, and write the report."""
@@ -155,27 +155,17 @@ class Session:
         self.log.write("test", losses=test.losses, metrics=test.metrics, parameters=cost.parameters, flops=cost.flops)
         self.log.write("end", folder=str(self.folder.path), seconds=round(time.monotonic() - self._started, 1))
         write_report(self.folder)
+        self._warn_of_file_left_alone()
 
-    def _divergence(self, training: Training, losses: list[str]) -> MtlError:
-        """The error of a loss that is not finite, with the first layer that computes such values."""
-        spec = training.spec
-        image = torch.zeros((2, *spec.data.shape), device=self.device)
-        with evaluating(training.model):
-            culprit = first_not_finite(training.model, spec, image)
-        where = f"; the first to compute such numbers is {culprit}" if culprit else ""
-        named = [spec.task(name).span for name in losses if name != "align"]
-        return MtlError.of(
-            "MTL803",
-            f"the loss of {', '.join(losses)} is not a finite number in epoch {training.epoch + 1}{where}",
-            f"lower the learning rate, or look at that task's targets; the run so far is in {self.folder.path}",
-            named[0] if named else None,
-        )
+    def _warn_of_file_left_alone(self) -> None:
+        own = self.in_place
+        if own is not None and own.reason is not None:
+            warn(f"{own.path} is left alone: {own.reason}; the evolved spec is {self.folder.spec}")
 
     def _keep_best(self, training: Training, validation: Evaluation) -> None:
         spec = training.spec
         scores = {"mean": validation.weighted_loss(spec), **validation.losses}
         for name, score in scores.items():
-            score = math.inf if math.isnan(score) else score  # a first epoch is the best so far, whatever it is
             if name not in self._best or score < self._best[name]:
                 self._best[name] = score
                 names = None if name == "mean" else _tensors_of(training, name)
@@ -203,6 +193,7 @@ class Session:
             torch=torch.__version__,
             parameters=cost.parameters,
             flops=cost.flops,
+            modules=record_of_own_modules(spec),
             data=describe(data),
         )
 
@@ -217,7 +208,7 @@ class EpochLosses:
 
     def add(self, losses: Mapping[str, Tensor], alignment: Tensor | None) -> None:
         """Count one step."""
-        terms = dict(losses) if alignment is None else {**losses, "align": alignment}
+        terms = dict(losses) if alignment is None else {**losses, ALIGNMENT: alignment}
         for name, value in terms.items():
             detached = value.detach()
             self._sums[name] = self._sums[name] + detached if name in self._sums else detached
@@ -248,6 +239,17 @@ def _best_so_far(folder: RunFolder, epoch: int) -> dict[str, float]:
         elif event["event"] == "best":
             best[event["of"]] = event["loss"]
     return best
+
+
+def _in_place(folder: RunFolder, spec: Spec) -> InPlace | None:
+    """The person's file that a run keeps up to date, by its record; `spec` is the one that it goes on from."""
+    path, reason = None, None
+    for event in read_events(folder.events):
+        if event["event"] == "start":
+            path = event["in_place"]
+        elif event["event"] == "left_alone":
+            reason = event["reason"]
+    return InPlace(Path(path), spec.sharing, reason) if path else None
 
 
 def run_alone(main: Callable[[Session], None], source: str, script: str) -> None:

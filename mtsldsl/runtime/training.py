@@ -12,8 +12,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from mtsldsl.runtime.balance import Balance, make_balance
+from mtsldsl.runtime.balance import Balance, GradientBalance, make_balance
 from mtsldsl.runtime.build import build_model
+from mtsldsl.runtime.finite import ALIGNMENT
+from mtsldsl.runtime.guard import SELDOM, Guard
 from mtsldsl.runtime.objectives import make_loss
 from mtsldsl.runtime.similarity import alignment_loss
 from mtsldsl.sharing import component_name, unmerged
@@ -40,6 +42,7 @@ class Training:
     make_scheduler: SchedulerFactory
     device: torch.device
     epoch: int = 0
+    guard: Guard | None = None
 
     @classmethod
     def start(
@@ -97,10 +100,33 @@ class Training:
         return torch.stack(terms).sum() if terms else None
 
     def step(self, losses: Mapping[str, Tensor], alignment: Tensor | None) -> None:
-        """One update of all parameters."""
+        """One update of all parameters. Raises MtlError MTL803 where `guarded` finds losses that are not finite."""
+        if self.guard is not None:
+            self.guard.check(losses if alignment is None else {**losses, ALIGNMENT: alignment})
         self.optimizer.zero_grad(set_to_none=True)
         self.balance.backward(losses, alignment, self.model.parameters())
         self.optimizer.step()
+
+    @contextmanager
+    def guarded(self, hint: str = "", every: int | None = None) -> Iterator[None]:
+        """While open, a step whose losses are not finite is not made: it raises MtlError MTL803, which says where they
+        come from, and ends its remedy with `hint`. `every` is after how many steps the device is asked, by default
+        as the guard needs it there."""
+        every = every or self._every()
+        stop = torch.zeros((), device=self.device)
+        self.guard = Guard(self.model, self.spec, self.epoch + 1, every, stop, hint)
+        try:
+            with self.guard.over(self.optimizer):
+                yield
+        finally:
+            self.guard = None
+
+    def _every(self) -> int:
+        """How often a guard asks: seldom on CUDA, where that alone would wait for the device, and where a fused
+        optimizer can be told there to stop; else at every step."""
+        fused = all(group.get("fused") for group in self.optimizer.param_groups)
+        waits = isinstance(self.balance, GradientBalance)
+        return SELDOM if self.device.type == "cuda" and fused and not waits else 1
 
     def end_epoch(self, mean_losses: Mapping[str, float]) -> None:
         """Count the epoch, advance the schedule and the balance."""

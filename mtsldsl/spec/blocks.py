@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import attrs
 
 from mtsldsl.diagnostics import Span, nearest, suggestion
-from mtsldsl.diagnostics.names import Suggestion
+from mtsldsl.diagnostics.names import meant_by
 from mtsldsl.spec.kinds import Key, Required, describe
 from mtsldsl.spec.problems import BROKEN, Problems
 from mtsldsl.spec.schema import BlockSchema
 from mtsldsl.spec.scope import Bound, Scope
 from mtsldsl.spec.values import convert, default_of
 from mtsldsl.syntax import tree
+
+
+def is_plain(key: str) -> bool:
+    """Whether the language has such keys; another one is reported where the text is read."""
+    return re.fullmatch(r"[A-Za-z_]\w*", key, re.ASCII) is not None
 
 
 @attrs.frozen
@@ -82,13 +88,14 @@ def read_block(section: tree.Section, schema: BlockSchema, scope: Scope, problem
     """The values of a block whose keys the schema lists."""
     keys = {key.name: key for key in schema.keys or ()}
     entries: dict[str, tree.Entry] = {}
-    meant: set[str] = set()  # keys that may stand in the block, misspelt
+    meant: dict[str, tree.Entry] = {}  # keys that may stand in the block, misspelt
     for entry in entries_of(section, problems):
         name = entry.key.text
         if name not in keys:
             remedy = suggestion(name, keys, "keys")
-            meant.add((isinstance(remedy, Suggestion) and remedy.right) or nearest(name, keys) or "")
-            problems.add("MTL104", f"`{title(section)}` has no key `{name}`", remedy, entry.key.span)
+            meant.setdefault(meant_by(remedy) or nearest(name, keys) or "", entry)
+            if is_plain(name):
+                problems.add("MTL104", f"`{title(section)}` has no key `{name}`", remedy, entry.key.span)
         elif name in entries:
             line = entries[name].span.line
             problems.add(
@@ -99,22 +106,22 @@ def read_block(section: tree.Section, schema: BlockSchema, scope: Scope, problem
             )
         else:
             entries[name] = entry
-    if not section.whole:
-        meant.update(keys)
+    missing = set(keys) if section.whole else set()
+    entries = {**meant, **entries}  # so a misspelt key does not hide what is wrong with its value
     values = {
-        key.name: _value(key, entries.get(key.name), key.name in meant, section, scope, problems)
+        key.name: _value(key, entries.get(key.name), key.name in missing, section, scope, problems)
         for key in keys.values()
     }
     return BlockValues(values, entries, section.kind.span, keys)
 
 
 def _value(
-    key: Key, entry: tree.Entry | None, meant: bool, section: tree.Section, scope: Scope, problems: Problems
+    key: Key, entry: tree.Entry | None, missing: bool, section: tree.Section, scope: Scope, problems: Problems
 ) -> Any:
     if entry is not None:
         return convert(key.kind, Bound(entry.value, scope, entry.value.span), f"`{key.name}`", problems)
     if isinstance(key.default, Required):
-        if meant:
+        if not missing:
             return BROKEN
         return problems.add(
             "MTL106",

@@ -6,24 +6,35 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
-from mtsldsl.diagnostics import Diagnostic, Span, nearest, suggestion
+from mtsldsl.diagnostics import Diagnostic, Span
 from mtsldsl.sharing import Sharing
-from mtsldsl.spec.blocks import title
-from mtsldsl.spec.definitions import check_name, claim, read_definitions
+from mtsldsl.spec.definitions import Definitions, check_name, claim, read_definitions
 from mtsldsl.spec.header import check_header
 from mtsldsl.spec.imports import read_imports
 from mtsldsl.spec.library import Library
-from mtsldsl.spec.model import Data, Decision, Spec, Train
-from mtsldsl.spec.network import read_data, read_network
-from mtsldsl.spec.problems import BROKEN, Broken, Problems
-from mtsldsl.spec.schema import BLOCKS, DATA, STRUCTURE
+from mtsldsl.spec.model import Data, Decision, Spec, Task, Train
+from mtsldsl.spec.network import Network, read_data, read_input, read_network
+from mtsldsl.spec.problems import BROKEN, Broken, Problems, Sort
+from mtsldsl.spec.sections import check_count, read_sections
 from mtsldsl.spec.sharing_block import read_history, read_sharing
 from mtsldsl.spec.tasks import check_fields, read_tasks
-from mtsldsl.spec.training import NO_STRUCTURE, read_structure, read_train
+from mtsldsl.spec.training import read_structure, read_train
 from mtsldsl.syntax import tree
 
-MOST_COPIES = 100_000
+MOST_TASKS = 200
+"""Tasks of one network."""
+
+MOST_COPIES = 20_000
 """Layers times tasks of one network."""
+
+
+@attrs.frozen
+class _Described:
+    """A task block with the names of the tasks that it describes. They are not `sure` where they cannot be read."""
+
+    section: tree.Section
+    names: Sequence[str]
+    sure: bool
 
 
 def build(file: tree.File, mistakes: Iterable[Diagnostic] = (), library: Library | None = None) -> Spec:
@@ -34,148 +45,95 @@ def build(file: tree.File, mistakes: Iterable[Diagnostic] = (), library: Library
     """
     library = read_imports(file) if library is None else library
     sources = (file.source.name, *(imported.source.name for imported in library.files))
-    problems = Problems(names_lost=not (file.whole and library.whole), sources=sources)
+    problems = Problems(sources=sources)
     problems.take(mistakes)
     problems.take(library.mistakes)
     check_header(file, problems)
-    single, tasks = _sections(file, library, problems)
+    sections = read_sections(file, library, problems)
+    single = sections.single
     definitions = read_definitions([*library.definitions(), *file.statements], problems)
-    places = dict(definitions.places)
+    places = problems.places = dict(definitions.places)
     data: Data | Broken = read_data(single["data"], definitions, places, problems) if "data" in single else BROKEN
-    network = read_network(single.get("backbone"), data, definitions, library, places, problems)
-    named = _named_tasks(tasks, places, problems)
-    read = [read_tasks(section, names, data, network, definitions, problems) for section, names in named]
-    sound = tuple(task for several in read if not isinstance(several, Broken) for task in several)
+    name = read_input(single["data"]) if "data" in single else None
+    network = read_network(single.get("backbone"), data, name, definitions, library, places, problems)
+    tasks = _named_tasks(sections.tasks, places, problems)
+    sound: list[Task] = []
+    for described in tasks:
+        read = read_tasks(described.section, described.names, data, network, definitions, problems)
+        sound += () if isinstance(read, Broken) or not described.sure else read
     if not isinstance(data, Broken):
         check_fields(sound, data, problems)
     train: Train | Broken = read_train(single["train"], definitions, problems) if "train" in single else BROKEN
-    structure = read_structure(single["structure"], train, definitions, problems) if "structure" in single else None
+    further = [section.kind.text for section in sections.further]
+    lasting = BROKEN if "train" in further else train
+    structure = read_structure(single["structure"], lasting, definitions, problems) if "structure" in single else None
     sharing: Sharing | Broken = BROKEN
     history: tuple[Decision, ...] = ()
-    all_names = tuple(name for _, names in named for name in names)
-    _check_size(network.names, all_names, named, problems)
-    if network.names and named and not problems.names_lost and not problems.exhausted:
-        sharing = read_sharing(single.get("sharing"), network.backbone(), all_names, problems)
-        history = read_history(single.get("history"), network.names, all_names, problems)
+    names = tuple(name for described in tasks if described.sure for name in described.names)
+    _check_size(network.names, tasks, problems)
+    if not problems.exhausted:
+        sharing = read_sharing(single.get("sharing"), network.backbone(), names, problems, partial="sharing" in further)
+        history = read_history(single.get("history"), network.names, names, problems)
+    for section in sections.further:
+        _check_further(section, network, names, definitions, problems)
     problems.check()
     assert not isinstance(data, Broken)
     assert not isinstance(train, Broken)
     assert not isinstance(structure, Broken)
     assert not isinstance(sharing, Broken)
-    assert len(sound) == len(all_names)
-    return Spec(data, sound, network.layers(), train, structure, sharing, history, file.source, library)
+    assert len(sound) == len(names)
+    return Spec(data, tuple(sound), network.layers(), train, structure, sharing, history, file.source, library)
 
 
-def _check_size(
-    layers: Sequence[str], tasks: Sequence[str], named: Sequence[tuple[tree.Section, list[str]]], problems: Problems
+def _check_further(
+    section: tree.Section, network: Network, tasks: Sequence[str], definitions: Definitions, problems: Problems
 ) -> None:
-    """Report more copies of layers than any machine would train, before they are made."""
-    if len(layers) * len(tasks) > MOST_COPIES:
-        problems.exhausted = True
-        problems.add(
-            "MTL111",
-            f"{len(tasks):,} tasks with {len(layers):,} layers each are {len(layers) * len(tasks):,} copies of layers",
-            f"keep to {MOST_COPIES:,} copies: put more into a layer, or leave tasks out",
-            named[-1][0].kind.span,
-        )
+    """Report what is wrong inside a second block of a kind, which has no effect."""
+    section = attrs.evolve(section, whole=False)  # what it lacks may be in the first
+    match section.kind.text:
+        case "data":
+            read_data(section, definitions, {}, problems)
+        case "backbone":
+            network.further(section)
+        case "train":
+            read_train(section, definitions, problems)
+        case "structure":
+            read_structure(section, BROKEN, definitions, problems)
+        case "sharing":
+            read_sharing(section, network.backbone(), tasks, problems, partial=True)
+        case "history":
+            read_history(section, network.names, tasks, problems)
 
 
-def _sections(
-    file: tree.File, library: Library, problems: Problems
-) -> tuple[dict[str, tree.Section], list[tree.Section]]:
-    """The blocks of which there is one, by kind, and the tasks; wrong ones are reported and left out."""
-    single: dict[str, tree.Section] = {}
-    tasks: list[tree.Section] = []
-    seen: dict[str, tree.Section] = {}
-    for statement in file.statements:
-        if not isinstance(statement, tree.Section):
-            continue
-        kind = statement.kind.text
-        if kind not in BLOCKS:
-            remedy = suggestion(kind, (*BLOCKS, "let", "block"), "blocks")
-            problems.add("MTL101", f"there is no block `{kind}`", remedy, statement.kind.span)
-            _lose(nearest(kind, BLOCKS), statement, seen, problems)
-            continue
-        sound = _check_labels(statement, problems)
-        if not (sound and statement.whole):
-            _lose(kind, statement, {}, problems)
-        if kind == "task":
-            seen.setdefault(kind, statement)
-            if sound:
-                tasks.append(statement)
-        elif kind in seen:
-            problems.add(
-                "MTL102",
-                f"there is a second block `{kind}`; the first is on line {seen[kind].span.line}",
-                "leave one of them out",
-                statement.kind.span,
-            )
-        else:
-            seen[kind] = statement
-            if sound:
-                single[kind] = statement
-    if library.backbone is not None:
-        single["backbone"] = seen["backbone"] = library.backbone
-    end = Span(file.source, len(file.source.text), len(file.source.text))
-    problems.names_lost |= "backbone" not in seen
-    for kind, wanted in _REQUIRED.items():
-        if kind not in seen and file.whole and (library.whole or kind != "backbone"):
-            problems.add("MTL103", f"there is no block `{kind}`", f"add one: `{wanted}`", end)
-    return single, tasks
+def _check_size(layers: Sequence[str], tasks: Sequence[_Described], problems: Problems) -> None:
+    """Report more tasks, and more copies of layers, than any machine would train, before they are made."""
+    count = sum(len(described.names) for described in tasks)
+    copies = len(layers) * count
+    if count > MOST_TASKS:
+        cause, remedy = f"the network has {count:,} tasks", f"keep to {MOST_TASKS}: leave tasks out"
+    elif copies > MOST_COPIES:
+        cause = f"{count:,} tasks with {len(layers):,} layers each are {copies:,} copies of layers"
+        remedy = f"keep to {MOST_COPIES:,} copies: put more into a layer, or leave tasks out"
+    else:
+        return
+    problems.exhausted = True
+    problems.add("MTL111", cause, remedy, tasks[-1].section.kind.span)
 
 
-def _lose(kind: str | None, statement: tree.Section, seen: dict[str, tree.Section], problems: Problems) -> None:
-    """Note that what a block of that kind says is not known, or not all of it: the block itself is there."""
-    if kind is not None:
-        seen.setdefault(kind, statement)
-    problems.names_lost |= kind in ("backbone", "task")
+def _named_tasks(sections: Sequence[tree.Section], places: dict[str, Span], problems: Problems) -> list[_Described]:
+    """The task blocks, each with the names that it describes; names that cannot be had are reported.
 
-
-_REQUIRED = {
-    "data": "data scenes { ... }",
-    "task": "task depth { ... }",
-    "backbone": "backbone { ... }",
-    "train": "train { ... }",
-}
-
-
-def _check_labels(section: tree.Section, problems: Problems) -> bool:
-    """Whether the block has the labels that its kind needs."""
-    kind, labels = section.kind.text, section.labels
-    wanted = {"data": tuple(DATA), "structure": (str(STRUCTURE.label), NO_STRUCTURE)}.get(kind)
-    count = 1 if wanted or kind == "task" else 0
-    span = labels[0].span.to(labels[-1].span) if labels else section.kind.span
-    if len(labels) != count and not section.whole:
-        return False  # they could not all be read
-    if section.listed:
-        if kind != "task":
-            remedy = f"write `{title(attrs.evolve(section, listed=False, labels=labels[:count]))} {{ ... }}`"
-            problems.add("MTL110", f"`{title(section)}` has a list; only `task` takes one", remedy, span)
-        return kind == "task"
-    if len(labels) != count:
-        form = f"{kind} {wanted[0] if wanted else 'name'} {{ ... }}" if count else f"{kind} {{ ... }}"
-        said = f"`{title(section)}` has {len(labels) or 'no'} {'label' if len(labels) == 1 else 'labels'}"
-        problems.add("MTL110", said, f"write `{form}`", span)
-        return False
-    if wanted and labels[0].text not in wanted:
-        noun = "data set" if kind == "data" else "method"
-        remedy = suggestion(labels[0].text, wanted, f"{noun}s")
-        problems.add("MTL110", f"there is no {noun} `{labels[0].text}`", remedy, labels[0].span)
-        return False
-    return True
-
-
-def _named_tasks(
-    sections: list[tree.Section], places: dict[str, Span], problems: Problems
-) -> list[tuple[tree.Section, list[str]]]:
-    """The task blocks, each with the names that it describes; names that cannot be had are reported and left out."""
-    named = []
+    A block none of whose names can be relied on is checked all the same, as that of one task.
+    """
+    described = []
     for section in sections:
         names = []
-        for label in section.labels:
+        certain = check_count(section, 1, problems) and section.headed
+        for label in section.labels if certain else ():
             check_name(label, "a task", problems, generated=True, recorded=True)
             if claim(label, "a task", places, problems):
                 names.append(label.text)
-        if names:
-            named.append((section, names))
-    return named
+        if len(names) < len(section.labels) or not names:
+            problems.lost.add(Sort.TASK)
+        described.append(_Described(section, names or ["task"], bool(names)))
+    return described

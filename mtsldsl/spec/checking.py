@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import attrs
 
 from mtsldsl.diagnostics import Diagnostic, MtlError, Severity, Source
-from mtsldsl.spec.load import loads_source
+from mtsldsl.spec.load import loads_source, read_with_imports
 from mtsldsl.spec.model import Spec
 
 if TYPE_CHECKING:
+    from mtsldsl.spec.library_file import Contents
     from mtsldsl.spec.overrides import Setting
 
 
@@ -20,13 +21,14 @@ class Report:
     """The specification, None where there are errors, and every diagnostic in order of place.
 
     `ignored` are those that a comment on their line keeps out of `diagnostics`; errors among them leave no
-    specification all the same.
+    specification all the same. `library` is what a sound file holds that is no specification, but there to be imported.
     """
 
     source: Source
     spec: Spec | None
     diagnostics: tuple[Diagnostic, ...]
     ignored: tuple[Diagnostic, ...] = ()
+    library: Contents | None = None
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:
@@ -39,9 +41,7 @@ def check(source: Source, overrides: Mapping[str, Setting] = {}, *, pedantic: bo
     try:
         spec = loads_source(source, overrides)
     except MtlError as error:
-        from mtsldsl.spec.ignoring import sift
-
-        return Report(source, None, *sift(error.diagnostics))
+        return _without_spec(source, overrides, error)
     if not pedantic:
         return Report(source, spec, ())
     from mtsldsl.spec.ignoring import in_vain, sift
@@ -49,3 +49,21 @@ def check(source: Source, overrides: Mapping[str, Setting] = {}, *, pedantic: bo
 
     kept, ignored = sift(warnings(spec))
     return Report(source, spec, in_order((*kept, *in_vain(source, ignored)), source), ignored)
+
+
+def _without_spec(source: Source, overrides: Mapping[str, Setting], error: MtlError) -> Report:
+    """The report on a text that is no specification: it may be one to import, and checked as such."""
+    from mtsldsl.spec.ignoring import sift
+
+    contents = None
+    if sum(found.code == "MTL103" for found in error.diagnostics) >= 3:  # no data, no task and no training
+        from mtsldsl.spec.library_file import check_library, is_library
+
+        try:
+            file, mistakes, library = read_with_imports(source, overrides)
+            if is_library(file):
+                contents = check_library(file, mistakes, library)
+                error = MtlError([])
+        except MtlError as found:
+            error = found
+    return Report(source, None, *sift(error.diagnostics), contents)

@@ -3,6 +3,7 @@
 A run is a set of answers, one for each layer and pair of tasks: do the two share the layer? The consensus answers as
 more than half of the runs do (a tie is a no), and a run's distance to it is the number of answers that differ. The
 consensus need be no sharing itself: that most runs share a with b and b with c does not make most share a with c.
+Whatever else the runs say otherwise than the first does is listed beside it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import attrs
 
 from mtsldsl.diagnostics import Diagnostic, MtlError
 from mtsldsl.sharing import Sharing
+from mtsldsl.spec.difference import KeyChange, keys_changed
 from mtsldsl.spec.model import Spec
 
 FORMAT_VERSION = 1
@@ -40,10 +42,14 @@ class Consensus:
     pairs: tuple[Pair, ...]
     """Every layer with every pair of tasks, in their order."""
     distances: tuple[int, ...]
+    keys: tuple[tuple[KeyChange, ...], ...]
+    """What each run says otherwise than the first does, the sharing left out."""
 
     def __bool__(self) -> bool:
-        """Whether the runs differ."""
-        return any(0 < pair.runs < len(self.names) for pair in self.pairs)
+        """Whether the runs differ, and not in the seed alone, in which runs of one job are meant to differ."""
+        return any(0 < pair.runs < len(self.names) for pair in self.pairs) or any(
+            change.key != "train.seed" for changes in self.keys for change in changes
+        )
 
     def shared(self, pair: Pair) -> bool:
         """Whether more than half of the runs share the pair."""
@@ -65,7 +71,8 @@ class Consensus:
                 for pair in self.pairs
             ],
             "runs": [
-                {"name": name, "distance": distance} for name, distance in zip(self.names, self.distances, strict=True)
+                {"name": name, "distance": distance, "keys": [change.as_json() for change in changes]}
+                for name, distance, changes in zip(self.names, self.distances, self.keys, strict=True)
             ],
             "nearest": self.nearest,
         }
@@ -93,6 +100,7 @@ def consensus(specs: Sequence[Spec]) -> Consensus:
         layers=layers,
         pairs=pairs,
         distances=tuple(len(each ^ majority) for each in answers),
+        keys=tuple(keys_changed(first, spec, {layer: layer for layer in layers}) for spec in specs),
     )
 
 

@@ -38,20 +38,19 @@ def renamed_layers(before: Spec, after: Spec) -> dict[str, str]:
     fresh = {name: layer for name, layer in new.items() if name not in old}
     pairs: dict[str, str] = {}
     names = {before.data.input: after.data.input}
+    equal = {name: signature(other.body, {}) for name, other in fresh.items()}
     for layer in gone:  # in topological order, so that what a layer reads is paired before it
-        wanted = signature(layer.body, {**names, **pairs})
-        _pair(layer, wanted, {name: signature(other.body, {}) for name, other in fresh.items()}, pairs)
-        fresh = {name: other for name, other in fresh.items() if name not in pairs.values()}
-    alike = {name: signature(other.body) for name, other in fresh.items()}
+        _pair(layer, signature(layer.body, {**names, **pairs}), equal, pairs)
+    alike = {name: signature(other.body) for name, other in fresh.items() if name in equal}
     for layer in gone:
         if layer.name not in pairs:
             _pair(layer, signature(layer.body), alike, pairs)
-            alike = {name: each for name, each in alike.items() if name not in pairs.values()}
     return {layer.name: pairs[layer.name] for layer in gone if layer.name in pairs}
 
 
-def _pair(layer: Layer, wanted: Signature, candidates: Mapping[str, Signature], pairs: dict[str, str]) -> None:
-    for name, candidate in candidates.items():
-        if candidate == wanted:
-            pairs[layer.name] = name
-            return
+def _pair(layer: Layer, wanted: Signature, candidates: dict[str, Signature], pairs: dict[str, str]) -> None:
+    """Take the first candidate that is as wanted."""
+    found = next((name for name, candidate in candidates.items() if candidate == wanted), None)
+    if found is not None:
+        pairs[layer.name] = found
+        del candidates[found]

@@ -98,16 +98,17 @@ def cost_of(spec: Spec) -> Cost:
     total = Amount()
     for part in (*(layer.one * layer.copies for layer in layers.values()), *heads.values()):
         total += part
-    alone = {task.name: _alone(spec, task.head, ones, heads[task.name]) for task in spec.tasks}
+    below = {inputs: _below(spec, inputs, ones) for inputs in {frozenset(task.head.inputs) for task in spec.tasks}}
+    alone = {task.name: heads[task.name] + below[frozenset(task.head.inputs)] for task in spec.tasks}
     return Cost(MappingProxyType(layers), MappingProxyType(heads), MappingProxyType(alone), total)
 
 
-def _alone(spec: Spec, head: Body, ones: Mapping[str, Amount], own: Amount) -> Amount:
-    """The cost of a head and of one copy of every layer that it needs."""
-    needed = set(head.inputs) & ones.keys()
-    total = own
+def _below(spec: Spec, inputs: frozenset[str], ones: Mapping[str, Amount]) -> Amount:
+    """The cost of one copy of every layer that a head with these inputs needs."""
+    needed = inputs & ones.keys()
+    total = Amount()
     for layer in reversed(spec.backbone.layers):
         if layer in needed:
-            needed.update(spec.backbone.inputs(layer))
+            needed |= set(spec.backbone.inputs(layer))
             total += ones[layer]
     return total

@@ -10,10 +10,11 @@ from keyword import iskeyword
 import attrs
 
 from mtsldsl.diagnostics import Span, suggestion
+from mtsldsl.diagnostics.names import meant_by, neighbours
 from mtsldsl.spec.library import Library
 from mtsldsl.spec.operators import OPERATORS
-from mtsldsl.spec.problems import BROKEN, Broken, Problems, line_of
-from mtsldsl.spec.scope import Bound, Scope
+from mtsldsl.spec.problems import BROKEN, Broken, Problems, Sort, line_of
+from mtsldsl.spec.scope import Bound, Scope, unknown_factor
 from mtsldsl.syntax import tree
 
 RESIDUAL = "residual"
@@ -114,7 +115,7 @@ def claim(name: tree.Name, noun: str, places: dict[str, Span], problems: Problem
     if taken is not None:
         problems.add(
             "MTL108",
-            f"`{name.text}` names {noun} here, and something else on {line_of(taken, name.span)}",
+            f"`{name.text}` names {noun} here, and {_taken(taken, name.span)}",
             "give each a name of its own",
             name.span,
         )
@@ -123,22 +124,34 @@ def claim(name: tree.Name, noun: str, places: dict[str, Span], problems: Problem
     return True
 
 
+def _taken(taken: Span, here: Span) -> str:
+    """Where else a name stands already."""
+    same = taken.source is here.source and taken.line == here.line
+    return f"is taken already, on {'this line' if same else line_of(taken, here)}"
+
+
 def read_definitions(statements: Sequence[tree.Statement], problems: Problems) -> Definitions:
     """All `let` and `block` of a text, in whatever order they stand; those that need themselves are reported."""
     found: dict[str, tree.Definition] = {}
-    misspelt: list[tree.Definition] = []
+    unclear: list[tree.Definition] = []
     places: dict[str, Span] = {}
     for statement in statements:
-        if isinstance(statement, tree.Definition) and not _well_formed(statement, problems):
-            misspelt.append(statement)
-        elif isinstance(statement, tree.Definition):
+        if not isinstance(statement, tree.Definition):
+            continue
+        statement, sound = _well_formed(statement, problems)
+        if not sound:
+            unclear.append(statement)
+        else:
             if _repeats(statement, found.get(statement.name.text)):
                 continue
             noun = "a constant" if statement.kind.text == "let" else "a block"
-            check_name(statement.name, noun, problems)
+            parameters = _parameters(statement, problems)
+            if not check_name(statement.name, noun, problems):
+                continue  # the operator or word stays what it is
             if claim(statement.name, noun, places, problems):
-                found[statement.name.text] = statement
-                _check_parameters(statement, problems)
+                found[statement.name.text] = attrs.evolve(statement, parameters=parameters)
+            else:
+                problems.lost.add(Sort.DEFINITION)  # one of the two was to have another name
     broken = _circular(found, problems)
     names: dict[str, Bound | Broken] = {}
     scope = Scope(names)
@@ -146,11 +159,12 @@ def read_definitions(statements: Sequence[tree.Statement], problems: Problems) -
     for name, statement in found.items():
         if statement.kind.text == "let":
             names[name] = BROKEN if name in broken else Bound(statement.value, scope, statement.value.span)
-        elif name in broken or isinstance(statement.value, tree.Unreadable):
+        elif isinstance(statement.value, tree.Unreadable):
             blocks[name] = None
         else:
-            blocks[name] = Block(name, statement.parameters or (), statement.value, statement.span)
-    for statement in misspelt:
+            value = tree.Unreadable(statement.value.span) if name in broken else statement.value
+            blocks[name] = Block(name, statement.parameters or (), value, statement.span)
+    for statement in unclear:
         if statement.parameters is None:
             names.setdefault(statement.name.text, BROKEN)
         else:
@@ -160,19 +174,21 @@ def read_definitions(statements: Sequence[tree.Statement], problems: Problems) -
 
 def _repeats(statement: tree.Definition, earlier: tree.Definition | None) -> bool:
     """Whether another file has the very same definition, such as a macro that two files of a library share."""
-    return earlier == statement and earlier.span.source.name != statement.span.source.name
+    if earlier != statement or earlier.span.source.name == statement.span.source.name:
+        return False
+    return repr(earlier) == repr(statement)  # for Python 8 equals 8.0
 
 
-def _well_formed(statement: tree.Definition, problems: Problems) -> bool:
+def _well_formed(statement: tree.Definition, problems: Problems) -> tuple[tree.Definition, bool]:
+    """The definition, by the word that is meant where that is misspelt, and whether it is of a form that there is."""
     kind = statement.kind
     if kind.text not in ("let", "block"):
-        problems.add(
-            "MTL101",
-            f"there is no definition `{kind.text}`",
-            suggestion(kind.text, ("let", "block"), "ones"),
-            kind.span,
-        )
-        return False
+        remedy = suggestion(kind.text, ("let", "block"), "ones")
+        problems.add("MTL101", f"there is no definition `{kind.text}`", remedy, kind.span)
+        meant = meant_by(remedy)
+        if meant is None or (meant == "let") == (statement.parameters is not None):
+            return statement, False
+        return attrs.evolve(statement, kind=attrs.evolve(kind, text=meant)), True
     if kind.text == "let" and statement.parameters is not None:
         problems.add(
             "MTL110",
@@ -180,15 +196,24 @@ def _well_formed(statement: tree.Definition, problems: Problems) -> bool:
             f"write `block {statement.name.text}(...) = ...`, or leave the parameters out",
             kind.span,
         )
-        return False
-    return True
+        return statement, False
+    return statement, True
 
 
-def _check_parameters(statement: tree.Definition, problems: Problems) -> None:
+def _parameters(statement: tree.Definition, problems: Problems) -> tuple[tree.Parameter, ...] | None:
+    """The parameters; one whose name cannot be had keeps its place, under a name that nothing can refer to."""
+    if statement.parameters is None:
+        return None
     own: dict[str, Span] = {}
-    for parameter in statement.parameters or ():
-        check_name(parameter.name, "a parameter", problems)
-        claim(parameter.name, "a parameter", own, problems)
+    parameters: list[tree.Parameter] = []
+    for parameter in statement.parameters:
+        name = parameter.name
+        sound = check_name(name, "a parameter", problems) and claim(name, "a parameter", own, problems)
+        if not sound:
+            default = parameter.default or tree.Unreadable(parameter.span)
+            parameter = tree.Parameter(tree.Name(f"{name.text} {len(parameters)}", name.span), default, parameter.span)
+        parameters.append(parameter)
+    return tuple(parameters)
 
 
 def walk(value: tree.Value) -> Iterator[tree.Value]:
@@ -255,16 +280,17 @@ def _circular(found: Mapping[str, tree.Definition], problems: Problems) -> set[s
 def check_unused(
     definitions: Definitions, layers: Sequence[str], library: Library, problems: Problems, *, calls_only: bool = False
 ) -> None:
-    """Report stages that no operator, block or layer is called, in blocks that are used and in those that are not.
+    """Report stages that no operator, block or layer is called, in definitions that are used and in those that are not,
+    and factors of constants that are not defined.
 
     An imported block may name the layers and the input of its own file. `calls_only` leaves bare names alone, for the
     input's name is not known.
     """
+    everywhere = {*STAGES, *definitions.blocks, *layers, *definitions.scope.names}
     for block in definitions.blocks.values():
         if block is None:
             continue
-        own = {parameter.name.text for parameter in block.parameters}
-        known = {*STAGES, *definitions.blocks, *own, *layers, *definitions.scope.names}
+        known = {*everywhere, *(parameter.name.text for parameter in block.parameters)}
         known |= library.own_names(block.span.source.name)
         for node in walk(block.value):
             stages = node.stages if isinstance(node, tree.Pipeline) else (block.value,) if node is block.value else ()
@@ -274,11 +300,41 @@ def check_unused(
             for name in names:
                 if name.text not in known:
                     unknown_stage(name, known, problems)
+    for own, bound in definitions.scope.names.items():
+        if not isinstance(bound, Broken) and not calls_only:
+            known = {*everywhere, *library.own_names(bound.span.source.name)} - {own}
+            _check_constant(bound, known, problems)
 
 
-def unknown_stage(name: tree.Name, known: Sequence[str] | set[str], problems: Problems) -> Broken:
-    """Report a stage of a pipeline that is nothing known."""
+def _check_constant(bound: Bound, known: set[str], problems: Problems) -> None:
+    """Report the stages and factors in a constant that are nothing known; other names may be somebody's choice."""
+    for node in walk(bound.value):
+        if isinstance(node, tree.Pipeline):
+            for stage in node.stages:
+                name = stage.function if isinstance(stage, tree.Call) else stage
+                if isinstance(name, tree.Name) and name.text not in known:
+                    unknown_stage(name, known, problems)
+        elif isinstance(node, tree.Product):
+            check_factors(attrs.evolve(bound, value=node), known, problems)
+
+
+def check_factors(product: Bound, known: set[str], problems: Problems) -> None:
+    """Report the factors of a product that are nothing known."""
+    value = product.value
+    for side in (value.left, value.right) if isinstance(value, tree.Product) else ():
+        if isinstance(side, tree.Name) and side.text not in known:
+            found = unknown_factor(side, product, known - set(STAGES), problems)
+            problems.take([found] if found else [])
+
+
+def unknown_stage(name: tree.Name, known: Sequence[str] | set[str], problems: Problems) -> str | None:
+    """Report a stage of a pipeline that is nothing known; the known name that it can only mean, if there is one."""
     cause = f"`{name.text}` is no operator, block or layer"
-    if problems.names_lost or problems.has("MTL107", cause, name.span):
-        return BROKEN  # once is enough for a block that is used a thousand times
-    return problems.add("MTL107", cause, suggestion(name.text, sorted(known), "ones"), name.span)
+    said = problems.get("MTL107", cause, name.span)
+    if said is not None:  # once is enough for a block that is used a thousand times
+        return meant_by(said.remedy)
+    if problems.may_be_lost(name.text, known, Sort.DEFINITION, Sort.LAYER) and not neighbours(name.text, STAGES):
+        return None
+    remedy = suggestion(name.text, sorted(known), "ones")
+    problems.add("MTL107", cause, remedy, name.span)
+    return meant_by(remedy)

@@ -9,9 +9,10 @@ import attrs
 
 from mtsldsl.sharing import Component, Partition
 from mtsldsl.sharing.partition import parted
-from mtsldsl.spec.correspondence import renamed_layers, signature
+from mtsldsl.spec.correspondence import signature
+from mtsldsl.spec.layer_matching import matched_layers, translation
 from mtsldsl.spec.model import Decision, Spec
-from mtsldsl.spec.wording import Wording, shown
+from mtsldsl.spec.wording import Wording, shown, with_names
 
 FORMAT_VERSION = 1
 
@@ -22,7 +23,8 @@ class LayerChange:
 
     `layer` is the layer's name in the first spec, `renamed` that in the second where it is another one.
     `kind` is `merge`, `split`, or `regroup` where it is both; `join` and `leave` where all that changed is that a task
-    which only one of the specs has is in a component with others.
+    which only one of the specs has is in a component with others; `added` and `removed` for a layer that only one of
+    the specs has, with no components in the other.
     """
 
     layer: str
@@ -43,12 +45,17 @@ class KeyChange:
     before: Any
     after: Any
 
+    def as_json(self) -> dict[str, Any]:
+        """The change in the format that other programs read."""
+        return {"key": self.key, "from": self.before, "to": self.after}
+
 
 @attrs.frozen
 class SpecDifference:
     """Two specs side by side. Names are listed in the order of the spec that has them."""
 
     sharing: tuple[LayerChange, ...]
+    """The layers that both specs have, where their components differ."""
     tasks_added: tuple[str, ...]
     tasks_removed: tuple[str, ...]
     tasks_changed: tuple[str, ...]
@@ -56,6 +63,8 @@ class SpecDifference:
     layers_removed: tuple[str, ...]
     layers_changed: tuple[str, ...]
     layers_renamed: tuple[tuple[str, str], ...]
+    sharing_of_one: tuple[LayerChange, ...]
+    """The components of the layers that only one of the specs has."""
     reordered: tuple[str, ...]
     """`tasks` or `layers`, where those that both specs have stand in another order."""
     settings: tuple[str, ...]
@@ -94,10 +103,18 @@ class SpecDifference:
                 "removed": list(self.layers_removed),
                 "changed": list(self.layers_changed),
                 "renamed": [list(pair) for pair in self.layers_renamed],
+                "components": {
+                    kind: {
+                        each.layer: [list(component) for component in each.before or each.after]
+                        for each in self.sharing_of_one
+                        if each.kind == kind
+                    }
+                    for kind in ("added", "removed")
+                },
             },
             "reordered": list(self.reordered),
             "settings": list(self.settings),
-            "keys": [{"key": change.key, "from": change.before, "to": change.after} for change in self.keys],
+            "keys": [change.as_json() for change in self.keys],
             "cost": {"parameters": list(self.parameters), "flops": list(self.flops)},
         }
         if history:
@@ -136,38 +153,85 @@ _LISTS = (
 def compare(before: Spec, after: Spec) -> SpecDifference:
     """What turns `before` into `after`. History, comments and layout do not count.
 
-    Layers that differ in nothing but their name and place are one layer, renamed (`renamed_layers`); they and those of
-    one name have their components compared. The difference is empty exactly where the two specs mean the same.
+    A layer may have another name in `after` (`matched_layers`); what it computes and its components are then compared
+    all the same. The difference is empty exactly where the two specs mean the same.
     """
-    renamed = renamed_layers(before, after)
+    pairs = matched_layers(before, after)
     old_tasks, new_tasks = (tuple(task.name for task in spec.tasks) for spec in (before, after))
     old_layers, new_layers = before.backbone.layers, after.backbone.layers
-    pairs = {name: renamed.get(name, name) for name in old_layers if name in new_layers or name in renamed}
-    layers = tuple(_layer_changes(before, after, pairs))
-    tasks = tuple(_task_changes(before, after, pairs))
-    blocks = tuple(_block_changes(before, after))
+    layers_removed = tuple(name for name in old_layers if name not in pairs)
+    layers_added = tuple(name for name in new_layers if name not in pairs.values())
     common = [task for task in old_tasks if task in new_tasks]
     orders = {
         "tasks": (common, [task for task in new_tasks if task in old_tasks]),
         "layers": (list(pairs.values()), [name for name in new_layers if name in pairs.values()]),
     }
+    keys = keys_changed(before, after, pairs)
     old_cost, new_cost = before.cost(), after.cost()
     return SpecDifference(
         sharing=tuple(_sharing_changes(before, after, pairs)),
         tasks_added=tuple(name for name in new_tasks if name not in old_tasks),
         tasks_removed=tuple(name for name in old_tasks if name not in new_tasks),
-        tasks_changed=tuple(dict.fromkeys(change.key.split(".")[1] for change in tasks)),
-        layers_added=tuple(name for name in new_layers if name not in pairs.values()),
-        layers_removed=tuple(name for name in old_layers if name not in pairs),
-        layers_changed=tuple(change.key.split(".")[1] for change in layers),
-        layers_renamed=tuple(renamed.items()),
+        tasks_changed=_named(keys, "task"),
+        layers_added=layers_added,
+        layers_removed=layers_removed,
+        layers_changed=_named(keys, "backbone"),
+        layers_renamed=tuple((old, new) for old, new in pairs.items() if old != new),
+        sharing_of_one=(
+            *(LayerChange(layer, _components(before, layer), (), "removed") for layer in layers_removed),
+            *(LayerChange(layer, (), _components(after, layer), "added") for layer in layers_added),
+        ),
         reordered=tuple(noun for noun, (first, second) in orders.items() if first != second),
-        settings=tuple(dict.fromkeys(change.key.split(".")[0] for change in blocks)),
-        keys=(*blocks, *tasks, *layers),
+        settings=tuple(block for block in _BLOCKS if any(change.key.split(".")[0] == block for change in keys)),
+        keys=keys,
         parameters=(old_cost.parameters, new_cost.parameters),
         flops=(old_cost.flops, new_cost.flops),
         decisions=(_without(before.history, after.history), _without(after.history, before.history)),
     )
+
+
+def one_sided(spec: Spec, *, added: bool) -> SpecDifference:
+    """The difference of a whole spec to none at all: everything is added, or removed."""
+    tasks, layers = tuple(task.name for task in spec.tasks), spec.backbone.layers
+    components = {layer: _components(spec, layer) for layer in layers}
+    cost = spec.cost()
+    return SpecDifference(
+        sharing=(),
+        tasks_added=tasks if added else (),
+        tasks_removed=() if added else tasks,
+        tasks_changed=(),
+        layers_added=layers if added else (),
+        layers_removed=() if added else layers,
+        layers_changed=(),
+        layers_renamed=(),
+        sharing_of_one=tuple(
+            LayerChange(layer, (), each, "added") if added else LayerChange(layer, each, (), "removed")
+            for layer, each in components.items()
+        ),
+        reordered=(),
+        settings=(),
+        keys=(),
+        parameters=(0, cost.parameters) if added else (cost.parameters, 0),
+        flops=(0, cost.flops) if added else (cost.flops, 0),
+        decisions=((), spec.history) if added else (spec.history, ()),
+    )
+
+
+def keys_changed(before: Spec, after: Spec, pairs: Mapping[str, str]) -> tuple[KeyChange, ...]:
+    """Every key that says something else, with the layers of both paired as `pairs` says."""
+    names = translation(before, after, pairs)
+    words = Wording(before), Wording(after)
+    return (
+        *_block_changes(before, after),
+        *_task_changes(words, names),
+        *_layer_changes(words, pairs, names),
+    )
+
+
+def _named(keys: Sequence[KeyChange], kind: str) -> tuple[str, ...]:
+    """The tasks or layers that the keys are about, each once."""
+    paths = (change.key.split(".") for change in keys)
+    return tuple(dict.fromkeys(path[1] for path in paths if path[0] == kind))
 
 
 def _without(decisions: Sequence[Decision], others: Sequence[Decision]) -> tuple[Decision, ...]:
@@ -176,7 +240,7 @@ def _without(decisions: Sequence[Decision], others: Sequence[Decision]) -> tuple
 
 def _block_changes(before: Spec, after: Spec) -> Iterator[KeyChange]:
     """The keys of data, train and structure."""
-    for block in ("data", "train", "structure"):
+    for block in _BLOCKS:
         yield from _changes(block, _keys_of(before, block), _keys_of(after, block))
 
 
@@ -200,6 +264,7 @@ def _keys_of(spec: Spec, block: str) -> dict[str, Any] | None:
             return {"": spec.structure.method, **{key: getattr(spec.structure, key) for key in _STRUCTURE}}
 
 
+_BLOCKS = ("data", "train", "structure")
 _TRAIN = ("epochs", "optimizer", "scheduler", "balance", "precision", "seed")
 _STRUCTURE = ("phases", "similarity", "threshold", "align", "transfer")
 _TASK = ("target", "loss", "metrics", "weight", "field")
@@ -212,9 +277,10 @@ def _changes(path: str, before: Any, after: Any) -> Iterator[KeyChange]:
     old, new = _inner(before), _inner(after)
     if old is None or new is None or old.get("") != new.get(""):
         yield KeyChange(path, shown(before), shown(after))
-        if not isinstance(before, Mapping) or not isinstance(after, Mapping):
+        if not isinstance(before, Mapping) and not isinstance(after, Mapping):
             return
-        old, new = ({key: each for key, each in keys.items() if key} for keys in (before, after))
+        # a block of another label, or one that is not there: its keys one by one
+        old, new = ({key: each for key, each in (keys or {}).items() if key} for keys in (before, after))
     for key in (*old, *(key for key in new if key not in old)):
         yield from _changes(f"{path}.{key}", old.get(key), new.get(key))
 
@@ -228,30 +294,32 @@ def _inner(value: Any) -> Mapping[str, Any] | None:
     return None
 
 
-def _task_changes(before: Spec, after: Spec, pairs: Mapping[str, str]) -> Iterator[KeyChange]:
-    old, new = ({task.name: task for task in spec.tasks} for spec in (before, after))
-    names = {before.data.input: after.data.input, **pairs}
+def _task_changes(words: tuple[Wording, Wording], names: Mapping[str, str]) -> Iterator[KeyChange]:
+    old, new = ({task.name: task for task in each.spec.tasks} for each in words)
     for name, task in old.items():
         if name not in new:
             continue
         for key in _TASK:
             yield from _changes(f"task.{name}.{key}", getattr(task, key), getattr(new[name], key))
         if signature(task.head, names) != signature(new[name].head, {}):
-            texts = Wording(before).head(name), Wording(after).head(name)
-            yield KeyChange(f"task.{name}.head", *_first_that_differs(*texts))
+            ways = words[0].head(name), words[1].head(name)
+            yield KeyChange(f"task.{name}.head", *_first_that_differs(*ways, names))
 
 
-def _layer_changes(before: Spec, after: Spec, pairs: Mapping[str, str]) -> Iterator[KeyChange]:
-    names = {before.data.input: after.data.input, **pairs}
+def _layer_changes(
+    words: tuple[Wording, Wording], pairs: Mapping[str, str], names: Mapping[str, str]
+) -> Iterator[KeyChange]:
+    before, after = ({layer.name: layer.body for layer in each.spec.layers} for each in words)
     for old, new in pairs.items():
-        if signature(before.layer(old).body, names) != signature(after.layer(new).body, {}):
-            texts = Wording(before).layer(old), Wording(after).layer(new)
-            yield KeyChange(f"backbone.{old}", *_first_that_differs(*texts))
+        if signature(before[old], names) != signature(after[new], {}):
+            ways = words[0].layer(old), words[1].layer(new)
+            yield KeyChange(f"backbone.{old}", *_first_that_differs(*ways, names))
 
 
-def _first_that_differs(before: Sequence[str], after: Sequence[str]) -> tuple[str, str]:
-    """The first way of saying both that tells them apart."""
-    return next((pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]), (before[0], after[0]))
+def _first_that_differs(before: Sequence[str], after: Sequence[str], names: Mapping[str, str]) -> tuple[str, str]:
+    """The first way of saying both that tells them apart by more than the names of layers that were renamed."""
+    ways = zip(before, after, strict=True)
+    return next((way for way in ways if with_names(way[0], names) != way[1]), (before[0], after[0]))
 
 
 def _sharing_changes(before: Spec, after: Spec, pairs: Mapping[str, str]) -> Iterator[LayerChange]:

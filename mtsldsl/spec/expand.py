@@ -7,22 +7,29 @@ from functools import cache
 
 import attrs
 
-from mtsldsl.diagnostics import Span
+from mtsldsl.diagnostics import Diagnostic, Span, misspelt
+from mtsldsl.diagnostics.names import Suggestion
 from mtsldsl.spec import kinds
-from mtsldsl.spec.definitions import RESIDUAL, STAGES, Block, Definitions, unknown_stage
+from mtsldsl.spec.definitions import RESIDUAL, STAGES, Block, Definitions, check_factors, unknown_stage
 from mtsldsl.spec.kinds import Kind
 from mtsldsl.spec.model import Constant
 from mtsldsl.spec.operator import Default, Operator, Rule
 from mtsldsl.spec.operators import OPERATORS
 from mtsldsl.spec.operators.own import OWN
 from mtsldsl.spec.own_modules import read_own
-from mtsldsl.spec.problems import BROKEN, Broken, Problems, line_of
+from mtsldsl.spec.problems import BROKEN, Broken, Problems, Through, is_inside, line_of
 from mtsldsl.spec.scope import DEEPEST, Bound, Scope
 from mtsldsl.spec.values import convert, match_arguments
 from mtsldsl.syntax import tree
 
-LARGEST_EXPANSION = 50_000
+USUAL_INPUT = "image"
+"""What the input is called by default."""
+
+LARGEST_EXPANSION = 10_000
 """Operators in one text once its blocks and repetitions are written out."""
+
+MOST_VALUES = 50_000
+"""Values that are looked at to write them out, the arguments of blocks and operators included."""
 
 MOST_REPEATED = 200
 """Times that the same report may come again, from a macro used again and again, before no more is expanded."""
@@ -74,6 +81,8 @@ class Expander:
     current: str | None = None
     """The layer that is being defined."""
     size: int = 0
+    operators: int = 0
+    """Operators made by now, those of broken pipelines included."""
     steps: int = 0
     """Values looked at, the arguments of operators included."""
 
@@ -85,22 +94,30 @@ class Expander:
         self.size += sum(stage.size for stage in stages) * copies
         return self._too_large(value.span) if self.size > LARGEST_EXPANSION else stages
 
+    def definition(self, block: Block) -> None:
+        """Report what is wrong with a block wherever it is used: parameters have their defaults, or are not known."""
+        outside = self.definitions.scope
+        bindings = {parameter.name.text: self._default(parameter) for parameter in block.parameters}
+        self._expand(Bound(block.value, Scope(bindings, outside, call=True), block.value.span), None, 0)
+
+    def _default(self, parameter: tree.Parameter) -> Bound | Broken:
+        default = parameter.default
+        return BROKEN if default is None else Bound(default, self.definitions.scope, default.span)
+
     def _too_large(self, span: Span) -> Broken:
         if not self.problems.exhausted:
             self.problems.exhausted = True
-            self.problems.add(
-                "MTL111",
-                f"the network has more than {LARGEST_EXPANSION:,} operators, blocks and repetitions written out",
-                "repeat less",
-                span,
-            )
+            many = f"more than {LARGEST_EXPANSION:,} operators, blocks and repetitions written out"
+            if self.steps > MOST_VALUES:
+                many = f"more than {MOST_VALUES:,} values to look at, blocks written out with their arguments"
+            self.problems.add("MTL111", f"the network has {many}", "repeat less", span)
         return BROKEN
 
     def _expand(self, bound: Bound, use: Use | None, depth: int) -> tuple[Stage, ...] | Broken:
         self.steps += 1
         if self.problems.repeated > MOST_REPEATED:
             return BROKEN
-        if self.problems.exhausted or self.steps > LARGEST_EXPANSION:
+        if self.problems.exhausted or self.operators > LARGEST_EXPANSION or self.steps > MOST_VALUES:
             return self._too_large(use.span if use else bound.span)
         if depth > DEEPEST:
             return self.problems.add(
@@ -113,21 +130,19 @@ class Expander:
             case tree.Unreadable():
                 return BROKEN
             case tree.Group(value):
-                return self._expand(Bound(value, bound.scope, bound.span), use, depth + 1)
+                return self._expand(attrs.evolve(bound, value=value), use, depth + 1)
             case tree.Pipeline(stages):
                 return self._several(stages, bound.scope, use, depth)
             case tree.Product(left, right):
                 return self._repeat(bound, left, right, use, depth)
             case tree.Name() as name:
-                return self._name(name, bound.scope, use, depth)
+                return self._name(name, bound, use, depth)
             case tree.Call() as call:
                 return self._call(call.function, call.arguments, call.span, bound.scope, use, depth)
-        return self.problems.add(
-            "MTL201",
-            f"a pipeline cannot hold `{bound.shown()}`",
-            "give operators, blocks and layers, joined by `|`",
-            bound.span,
-        )
+        cause, remedy = f"a pipeline cannot hold `{bound.shown()}`", "give operators, blocks and layers, joined by `|`"
+        if bound.through:
+            return self.problems.unfit(bound.through, bound.span, [Diagnostic("MTL201", cause, remedy, bound.span)])
+        return self.problems.add("MTL201", cause, remedy, bound.span)
 
     def _several(
         self, values: Sequence[tree.Value], scope: Scope, use: Use | None, depth: int
@@ -154,31 +169,47 @@ class Expander:
             return BROKEN
         if times * max(len(stages), sum(stage.size for stage in stages)) > LARGEST_EXPANSION:
             return self._too_large(bound.span)
+        self.operators += len(stages) * (times - 1)
         return stages * times
 
-    def _name(self, name: tree.Name, scope: Scope, use: Use | None, depth: int) -> tuple[Stage, ...] | Broken:
+    def _name(self, name: tree.Name, bound: Bound, use: Use | None, depth: int) -> tuple[Stage, ...] | Broken:
+        scope = bound.scope
         found = scope.find(name.text)
         if found is not None:
             target, parameter = found
-            if isinstance(target, Broken):
-                return BROKEN
-            inner = target if parameter else Bound(target.value, target.scope, name.span)
-            return self._expand(inner, use, depth + 1)
+            if isinstance(target, Broken) or (not parameter and name.text == self.input):
+                return BROKEN  # a constant that has the name of the input is reported
+            if parameter:
+                return self._expand(target, use, depth + 1)
+            through = (*bound.through, Through(name.text, target.span))
+            stages = self._expand(attrs.evolve(target, span=name.span, through=through), use, depth + 1)
+            if not isinstance(stages, Broken):
+                self.problems.fits(through)
+            return stages
         if name.text in STAGES or name.text in self.definitions.blocks:
             return self._call(name, (), name.span, scope, use, depth)
         if name.text == self.input or name.text in self.ready:
             return (Start(name.text, name.span, use),)
         if name.text in self.layers:
+            place = use.span if use and not is_inside(name.span, use.span) else name.span
             if name.text == self.current:
                 cause, remedy = f"`{name.text}` reads itself", "read the layers above it"
             else:
                 cause = f"`{name.text}` is read before it is defined"
-                above = line_of(self.layers[name.text], use.span if use else name.span)
+                above = line_of(self.layers[name.text], place)
                 remedy = f"move {above}, which defines it, further up"
-            return self.problems.add("MTL304", cause, remedy, use.span if use else name.span)
-        if self.input is None:
+            return self.problems.add("MTL304", cause, remedy, place)
+        if name.text == USUAL_INPUT and self.input is not None:
+            remedy = Suggestion(f"the input is called `{self.input}`", name.text, self.input)
+            self.problems.add("MTL107", f"`{name.text}` is no operator, block or layer", remedy, name.span)
+            return (Start(self.input, name.span, use),)
+        known = self._known(scope)
+        if self.input is None and not misspelt(name.text, known):
             return BROKEN  # the data block is broken, and the name may be that of its input
-        return unknown_stage(name, self._known(scope), self.problems)
+        right = unknown_stage(name, known, self.problems)
+        if right is None:
+            return BROKEN
+        return self._name(tree.Name(right, name.span), bound, use, depth)
 
     def _known(self, scope: Scope) -> set[str]:
         own = {self.input} if self.input else set()
@@ -201,11 +232,20 @@ class Expander:
             return self._operator(OPERATORS[name.text], arguments, span, scope, use, depth)
         if name.text in self.definitions.blocks:
             block = self.definitions.blocks[name.text]
-            return BROKEN if block is None else self._block(block, arguments, span, scope, use, depth)
+            if block is not None:
+                return self._block(block, arguments, span, scope, use, depth)
+            for argument in arguments:
+                check_factors(
+                    Bound(argument.value, scope, argument.span), {*self._known(scope), *self.layers}, self.problems
+                )
+            return BROKEN
         known = self._known(scope)
         if name.text in known:
             return self.problems.add("MTL205", f"`{name.text}` takes no arguments", f"write `{name.text}` alone", span)
-        return unknown_stage(name, known, self.problems)
+        right = unknown_stage(name, known, self.problems)
+        if right is None:
+            return BROKEN
+        return self._call(tree.Name(right, name.span), arguments, span, scope, use, depth)
 
     def _block(
         self,
@@ -218,19 +258,17 @@ class Expander:
     ) -> tuple[Stage, ...] | Broken:
         names = [parameter.name.text for parameter in block.parameters]
         required = [parameter.name.text for parameter in block.parameters if parameter.default is None]
-        given = match_arguments(arguments, names, required, f"block `{block.name}`", span, self.problems)
-        if isinstance(given, Broken):
-            return BROKEN
+        given, sound = match_arguments(arguments, names, required, f"block `{block.name}`", span, self.problems)
         bindings: dict[str, Bound | Broken] = {
             name: Bound(argument.value, scope, argument.value.span) for name, argument in given.items()
         }
-        outside = self.definitions.scope
         for parameter in block.parameters:
-            if parameter.default is not None and parameter.name.text not in given:
-                bindings[parameter.name.text] = Bound(parameter.default, outside, parameter.default.span)
-        inside = Scope(bindings, outside, call=True)
+            if parameter.name.text not in given:
+                bindings[parameter.name.text] = self._default(parameter)
+        inside = Scope(bindings, self.definitions.scope, call=True)
         place = Use(use.span if use else span, block.name)
-        return self._expand(Bound(block.value, inside, block.value.span), place, depth + 1)
+        stages = self._expand(Bound(block.value, inside, block.value.span), place, depth + 1)
+        return stages if sound else BROKEN
 
     def _operator(
         self,
@@ -254,9 +292,7 @@ class Expander:
         ]
         names = [rule.name for rule in operator.rules]
         required = [rule.name for rule in operator.rules if rule.default is Default.REQUIRED]
-        given = match_arguments(rest, names, required, subject, span, self.problems)
-        if isinstance(given, Broken):
-            return BROKEN
+        given, sound = match_arguments(rest, names, required, subject, span, self.problems)
         settings: dict[str, Constant | Default | Broken] = {}
         for rule in operator.rules:
             if rule.name in given:
@@ -265,7 +301,7 @@ class Expander:
                 settings[rule.name] = convert(kind_of(rule), bound, f"`{rule.name}` of {subject}", self.problems)
             else:
                 settings[rule.name] = rule.default
-        return self._apply(operator.name, settings, values, span, use)
+        return self._apply(operator.name, settings, values, span, use) if sound else BROKEN
 
     def _own(
         self, arguments: Sequence[tree.Argument], span: Span, scope: Scope, use: Use | None, depth: int
@@ -287,15 +323,13 @@ class Expander:
         use: Use | None,
         depth: int,
     ) -> tuple[Stage, ...] | Broken:
-        given = match_arguments(arguments, ("main", "shortcut"), ("main",), f"`{RESIDUAL}`", span, self.problems)
-        if isinstance(given, Broken):
-            return BROKEN
+        given, sound = match_arguments(arguments, ("main", "shortcut"), ("main",), f"`{RESIDUAL}`", span, self.problems)
         values = [
             self._expand(Bound(given[key].value, scope, given[key].value.span), use, depth + 1)
             for key in ("main", "shortcut")
             if key in given
         ]
-        return self._apply(RESIDUAL, {}, values, span, use)
+        return self._apply(RESIDUAL, {}, values, span, use) if sound else BROKEN
 
     def _apply(
         self,
@@ -309,6 +343,7 @@ class Expander:
         known = {name: value for name, value in settings.items() if not isinstance(value, Broken)}
         if len(sound) < len(values) or len(known) < len(settings):
             return BROKEN
+        self.operators += 1
         size = 1 + sum(stage.size for value in sound for stage in value)
         return (Apply(operator, known, tuple(sound), span, use, size),)
 

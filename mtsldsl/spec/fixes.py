@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
 
 import attrs
 
-from mtsldsl.diagnostics import Diagnostic, Fix, MtlError, Source
+from mtsldsl.diagnostics import Diagnostic, Fix, Source
 from mtsldsl.spec.checking import Report, check
-from mtsldsl.syntax import TextEdit, apply_edits, read_source, verify, write_text_atomically
+from mtsldsl.syntax import TextEdit, apply_edits, verify, write_text_atomically
 
 _MOST_ROUNDS = 10
 """A fix may let another problem be seen that can be fixed too; this often at most."""
 
+_MOST_TRIALS = 60
+"""Fixes are tried together and, where some do not help, in halves; this often at most."""
+
+_Wanted: TypeAlias = tuple[Diagnostic, Fix]
+"""A diagnostic, and its fix where that stands once those before it are made."""
+
 
 @attrs.frozen
 class Mended:
-    """The diagnostics that were fixed, with the places that they had, and the report on the text as it is then."""
+    """The diagnostics that were fixed, with their places in the text as it was, and the report on the text as it is
+    then."""
 
     fixed: tuple[Diagnostic, ...]
     report: Report
@@ -25,11 +33,13 @@ class Mended:
 def mend(source: Source, *, pedantic: bool = False) -> Mended:
     """The text with every fix that helps; outside the fixes not a character changes."""
     mended = Mended((), check(source, pedantic=pedantic))
+    trials = iter(range(_MOST_TRIALS))
     for _ in range(_MOST_ROUNDS):
-        further = _round(mended.report, pedantic)
+        further = _round(mended.report, pedantic, trials)
         if not further.fixed:
             break
-        mended = Mended((*mended.fixed, *further.fixed), further.report)
+        placed = [_placed_before(found, source, mended.fixed) for found in further.fixed]
+        mended = Mended((*mended.fixed, *placed), further.report)
     return mended
 
 
@@ -39,9 +49,7 @@ def save(before: Source, after: Source, path: str) -> None:
     Raises:
         MtlError: MTL704 where the file has changed meanwhile, MTL703 where it cannot be written.
     """
-    if read_source(path).text != before.text:
-        raise MtlError.of("MTL704", f"{path} was changed meanwhile", "run the command again")
-    write_text_atomically(path, after.text, after.bom)
+    write_text_atomically(path, after.text, after.bom, expected=before)
 
 
 def _count(report: Report) -> int:
@@ -58,19 +66,31 @@ def _fixable(report: Report) -> Iterator[Diagnostic]:
             yield found
 
 
-def _round(before: Report, pedantic: bool) -> Mended:
-    """All fixes that can be seen, together, and one by one where that does not leave a problem less for each."""
-    fixable = list(_fixable(before))
-    together = _applied(before, [each.fix for each in fixable if each.fix], pedantic) if fixable else before
-    if _count(before) - _count(together) >= len(fixable):
-        return Mended(tuple(fixable), together)
-    mended = Mended((), before)
-    for found in fixable:
-        fix = _moved(found, mended.fixed)
-        tried = _applied(mended.report, [fix], pedantic)
-        if _helps(fix, mended.report, tried):
-            mended = Mended((*mended.fixed, found), tried)
-    return mended
+def _round(before: Report, pedantic: bool, trials: Iterator[int]) -> Mended:
+    """All fixes that can be seen, as many together as leave a problem less for each."""
+    wanted = [(found, found.fix) for found in _fixable(before) if found.fix]
+    made, after = _made(before, wanted, pedantic, trials) if wanted else ([], before)
+    return Mended(tuple(found for found, _ in made), after)
+
+
+def _made(
+    before: Report, wanted: Sequence[_Wanted], pedantic: bool, trials: Iterator[int]
+) -> tuple[list[_Wanted], Report]:
+    """The fixes that are made, and the report then: all together, or each half by itself where some do not help."""
+    if next(trials, None) is None:
+        return [], before
+    after = _applied(before, [fix for _, fix in wanted], pedantic)
+    errors = len(before.errors) - len(after.errors)  # where none is left, warnings may come to light
+    if max(errors, _count(before) - _count(after)) >= len(wanted):
+        return list(wanted), after
+    if len(wanted) == 1:
+        return (list(wanted), after) if _helps(wanted[0][1], before, after) else ([], before)
+    half = len(wanted) // 2
+    first, between = _made(before, wanted[:half], pedantic, trials)
+    moved = [(found, _moved(fix, [other for _, other in first])) for found, fix in wanted[half:]]
+    second, after = _made(between, moved, pedantic, trials)
+    kept = set(map(id, second))
+    return [*first, *(each for each, now in zip(wanted[half:], moved, strict=True) if id(now) in kept)], after
 
 
 def _helps(fix: Fix, before: Report, after: Report) -> bool:
@@ -95,10 +115,23 @@ def _applied(report: Report, fixes: Iterable[Fix], pedantic: bool) -> Report:
     return check(attrs.evolve(source, text=text), pedantic=pedantic)
 
 
-def _moved(found: Diagnostic, fixed: Sequence[Diagnostic]) -> Fix:
-    """The fix of a diagnostic in the text in which others are fixed already."""
-    assert found.fix is not None
-    span, text = found.fix.span, found.fix.text
-    earlier = [each.fix for each in fixed if each.fix and each.fix.span.end <= span.start]
-    shift = sum(len(fix.text) - (fix.span.end - fix.span.start) for fix in earlier)
-    return Fix(attrs.evolve(span, start=span.start + shift, end=span.end + shift), text)
+def _placed_before(found: Diagnostic, source: Source, fixed: Sequence[Diagnostic]) -> Diagnostic:
+    """A diagnostic of the text in which others are fixed, with its place in the text as it was before."""
+    assert found.span is not None
+    fixes = sorted((each.fix for each in fixed if each.fix), key=lambda fix: fix.span.start)
+    start, end = found.span.start, found.span.end
+    for fix in reversed(fixes):
+        moved = sum(_growth(other) for other in fixes if other.span.end <= fix.span.start)
+        if fix.span.start + moved + len(fix.text) <= start:
+            start, end = start - _growth(fix), end - _growth(fix)
+    return attrs.evolve(found, span=attrs.evolve(found.span, source=source, start=start, end=end))
+
+
+def _growth(fix: Fix) -> int:
+    return len(fix.text) - (fix.span.end - fix.span.start)
+
+
+def _moved(fix: Fix, made: Iterable[Fix]) -> Fix:
+    """A fix in the text in which others are made already."""
+    shift = sum(_growth(other) for other in made if other.span.end <= fix.span.start)
+    return Fix(attrs.evolve(fix.span, start=fix.span.start + shift, end=fix.span.end + shift), fix.text)

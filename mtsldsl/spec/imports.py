@@ -15,16 +15,14 @@ from typing import TypeAlias
 
 import attrs
 
-from mtsldsl.diagnostics import MtlError, Source, nearest, suggestion
+from mtsldsl.diagnostics import MtlError, Source, Span, nearest, suggestion
+from mtsldsl.diagnostics.names import neighbours
 from mtsldsl.spec.header import check_header
-from mtsldsl.spec.library import Library, imports_of, sections_of
+from mtsldsl.spec.library import SUFFIX, Library, imports_of, sections_of
 from mtsldsl.spec.problems import Problems, line_of
 from mtsldsl.spec.schema import BLOCKS
 from mtsldsl.syntax import read, tree
 from mtsldsl.syntax.files import read_source
-
-SUFFIX = ".mtl"
-"""What the name of an imported file ends with."""
 
 MOST_FILES = 100
 """Files that one text may import, those that they import included."""
@@ -152,9 +150,9 @@ class _Following:
             source = self.reader(path)
         except MtlError as error:
             for found in error.diagnostics:
-                cause, remedy = found.cause.replace(str(path), shown), _similar(path) or found.remedy
+                cause, remedy = found.cause.replace(str(path), shown), _similar(path, node.path) or found.remedy
                 code = "MTL113" if found.span is None else found.code
-                self.problems.add(code, cause, remedy, found.span or statement.path.span)
+                self.problems.add(code, cause, remedy, _renamed(found.span, shown) or statement.path.span)
             return None
         source = attrs.evolve(source, name=shown, path=str(path))
         file, mistakes = read(source)
@@ -244,11 +242,18 @@ def _shown(statement: tree.Import, path: Path, node: _Node) -> str:
     return os.path.normpath(Path(node.file.source.name).parent / written) if straight else str(path)
 
 
-def _similar(path: Path) -> str | None:
-    """A remedy for a file that is not there: one in the same folder whose name is alike."""
+def _similar(path: Path, importing: Path) -> str | None:
+    """A remedy for a file that is not there: one in the same folder whose name is this one misspelt."""
     try:
         beside = [] if path.exists() else sorted(each.name for each in path.parent.glob(f"*{SUFFIX}") if each.is_file())
     except OSError:
         return None
-    match = nearest(path.name, beside)
-    return f"did you mean `{match}`?" if match else None
+    near = neighbours(path.name, (name for name in beside if path.with_name(name) != importing))
+    if not near:
+        return None
+    return f"did you mean `{Path(os.path.relpath(path.with_name(near[0]), importing.parent)).as_posix()}`?"
+
+
+def _renamed(span: Span | None, name: str) -> Span | None:
+    """The span in a source of another name."""
+    return span and attrs.evolve(span, source=attrs.evolve(span.source, name=name))

@@ -9,6 +9,9 @@ import attrs
 from mtsldsl.diagnostics import Diagnostic
 from mtsldsl.syntax import tree
 
+SUFFIX = ".mtl"
+"""What the name of an imported file ends with."""
+
 
 @attrs.frozen
 class Library:

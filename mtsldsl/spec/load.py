@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mtsldsl.diagnostics import Source
+from mtsldsl.diagnostics import Diagnostic, Source
 from mtsldsl.spec.build import build
 from mtsldsl.spec.imports import Reader, read_imports, read_regular
+from mtsldsl.spec.library import Library
 from mtsldsl.spec.model import Spec
-from mtsldsl.syntax import read
+from mtsldsl.syntax import read, tree
 from mtsldsl.syntax.files import read_source
 
 if TYPE_CHECKING:
@@ -41,6 +42,19 @@ def loads_source(source: Source, overrides: Mapping[str, Setting] = {}, reader: 
 
     Raises MtlError with every problem.
     """
+    file, mistakes, library = read_with_imports(source, overrides, reader)
+    if not overrides:
+        return build(file, mistakes, library)
+    from mtsldsl.spec.overrides import telling_of_settings
+
+    with telling_of_settings((file, *library.files), overrides):
+        return build(file, mistakes, library)
+
+
+def read_with_imports(
+    source: Source, overrides: Mapping[str, Setting] = {}, reader: Reader = read_regular
+) -> tuple[tree.File, tuple[Diagnostic, ...], Library]:
+    """The tree of a text with the settings in it, the mistakes of its writing, and what it imports."""
     file, mistakes = read(source)
     library = read_imports(file, reader)
     if overrides:
@@ -48,7 +62,7 @@ def loads_source(source: Source, overrides: Mapping[str, Setting] = {}, reader: 
 
         file, mistakes = read(overridden(source, overrides, library))
         library = library_overridden(library, overrides)
-    return build(file, mistakes, library)
+    return file, mistakes, library
 
 
 def dumps(spec: Spec) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 
 import attrs
 
@@ -14,6 +15,9 @@ from mtsldsl.spec.operator import Arguments, Context, Misfit, Operator
 from mtsldsl.spec.operators import OPERATORS
 from mtsldsl.spec.operators.own import options_of
 from mtsldsl.spec.problems import BROKEN, Broken, Problems, line_of
+
+MOST_NUMBERS = 2**36
+"""Numbers that an operator may give for one sample, and parameters that it may have: a quarter of a terabyte."""
 
 
 @attrs.frozen
@@ -101,6 +105,11 @@ class _Body:
         except Misfit as misfit:
             code = "MTL302" if operator.arity is None else "MTL301"
             raise Unfit(code, misfit.cause, misfit.remedy, stage) from misfit
+        count = max(prod(shape), 0 if operator.own else operator.parameters(arguments, shapes, shape))
+        if count > MOST_NUMBERS:
+            many = f"2^{count.bit_length() - 1} or more"
+            cause = f"`{stage.operator}` gives or learns more numbers than a machine holds, {many}"
+            raise Unfit("MTL111", cause, f"keep to {MOST_NUMBERS:,} for one operator and one sample", stage)
         self.use(inputs)
         references = tuple(value.reference for value in inputs)
         self.steps.append(Step(stage.operator, _canonical(operator, arguments), references, shape, stage.span))

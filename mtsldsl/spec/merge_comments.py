@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 import attrs
 
@@ -33,6 +33,16 @@ def wanted_comments(base: Outline, ours: Outline, theirs: Outline) -> dict[str, 
     sides = [{key: _texts(comments) for key, comments in each.comments().items()} for each in (base, ours, theirs)]
     keys = dict.fromkeys(key for side in sides for key in side)
     return {key: counted(*(side.get(key, ()) for side in sides)) for key in keys}
+
+
+def moved_comments(wanted: Wanted, keys: Collection[str]) -> Iterator[str]:
+    """What is said of comments whose piece none of the merged texts has: they go to the end of its block."""
+    for key, texts in wanted.items():
+        piece = key.removesuffix(TAIL)
+        if piece and piece not in keys and not piece.startswith(("sharing", "history")):
+            block = piece.rpartition(".")[0]
+            place = f"`{block}`" if block in keys else "the text"
+            yield from (f"`{piece}` is gone, and its comment `{text}` is at the end of {place}" for text in texts)
 
 
 def _texts(comments: Iterable[tree.Comment]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import attrs
 from mtsldsl.diagnostics import Source
 from mtsldsl.spec.model import Decision, Spec
 from mtsldsl.spec.outline import Outline, Piece, as_lines, first_line, indent_of, opened, outline, without
+from mtsldsl.spec.rewrite import decision_line
 from mtsldsl.spec.threeway import counted
 from mtsldsl.syntax.edit import TextEdit, append_section, apply_edits
 
@@ -24,6 +25,9 @@ class History:
     dropped: tuple[Decision, ...]
 
 
+NO_HISTORY = History((), ())
+
+
 def merge_history(base: Spec | None, ours: Spec, theirs: Spec, layers: Sequence[str], tasks: Sequence[str]) -> History:
     """The decisions of both sides; one that a side took away is gone, and what both have is there once."""
     sides = [[*map(repr, spec.history)] if spec else [] for spec in (base, ours, theirs)]
@@ -35,6 +39,15 @@ def merge_history(base: Spec | None, ours: Spec, theirs: Spec, layers: Sequence[
             picked.append(decision)
     fitting = [each for each in picked if each.layer in layers and set(each.tasks) <= set(tasks)]
     return History(tuple(fitting), tuple(each for each in picked if each not in fitting))
+
+
+def dropped_lines(histories: Sequence[History], tasks: Sequence[str]) -> Iterator[str]:
+    """What is said of decisions that none of the texts has."""
+    for decision in histories[0].dropped:
+        if all(decision in history.dropped for history in histories):
+            yield (
+                f"left out of the history, for it names a layer or task that is gone: {decision_line(decision, tasks)}"
+            )
 
 
 def with_history(source: Source, written: Mapping[str, Decision], history: History) -> Source:
@@ -66,6 +79,8 @@ def with_history(source: Source, written: Mapping[str, Decision], history: Histo
     roomy = opened(source, ["history"])
     if roomy.text != source.text:
         return with_history(roomy, written, history)
+    if not kept and not waiting and not block.all_comments:
+        return attrs.evolve(source, text=apply_edits(source.text, [without(outlined, block)]))
     edits = [without(outlined, piece) for piece in gone]
     edits += _insertions(outlined, block, kept, waiting)
     return attrs.evolve(source, text=apply_edits(source.text, edits))

@@ -1,17 +1,20 @@
 """The three-way merge of everything that has a key: blocks, tasks, constants, settings, layers.
 
-Edits are made to our text, so that it keeps its layout; where both sides changed a piece differently ours stays for now
-and a `Conflict` says so. The lines of `sharing` and `history` are left to those who know what they mean.
+Edits are made to our text, so that it keeps its layout. Where both sides changed a piece differently, a `Conflict` says
+so, and the text gets what the side says that is asked for. The lines of `sharing` and `history` are left to those who
+know what they mean.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 
 import attrs
 
-from mtsldsl.spec.outline import Node, Outline, Piece, as_lines, first_line, indent_at, indent_of, without
+from mtsldsl.diagnostics import Span
+from mtsldsl.spec.merge_order import merged_order
+from mtsldsl.spec.outline import Node, Outline, Piece, as_lines, first_line, indent_of, without
 from mtsldsl.spec.threeway import Conflict, decided
 from mtsldsl.syntax import tree
 from mtsldsl.syntax.edit import TextEdit, line_ending
@@ -20,11 +23,57 @@ RUNTIME = ("sharing", "history")
 """The blocks that the runtime keeps."""
 
 
-def merge_pieces(base: Outline, ours: Outline, theirs: Outline) -> tuple[list[TextEdit], list[Conflict]]:
-    """The edits of our text that bring in the other side's changes, and what could not be brought in."""
-    merging = _Merging(base, ours, theirs)
+def is_runtime(node: Node) -> bool:
+    """Whether it is one of the blocks that the runtime keeps."""
+    return isinstance(node, tree.Section) and node.kind.text in RUNTIME
+
+
+def merge_pieces(
+    base: Outline, ours: Outline, theirs: Outline, take: str = "ours", rivals: Mapping[str, str] | None = None
+) -> tuple[list[TextEdit], list[Conflict]]:
+    """The edits of our text that bring in the other side's changes, and what both sides changed differently.
+
+    There the text says what the side `take` says. `rivals` are pieces that are one, under our name and theirs.
+    """
+    merging = _Merging(base, ours, theirs, take, rivals or {})
     merging.container(base.pieces, ours.pieces, theirs.pieces, 0, "")
     return merging.edits, merging.conflicts
+
+
+def estranged(ours: Outline, theirs: Outline) -> Outline:
+    """A base since which both sides changed everything, so that all that differs is in conflict."""
+    span = Span(ours.file.source, 0, 0)
+    other_than_all = tree.Header(tree.Name("", span), tree.Number(0, span), span)
+
+    def former(pieces: Sequence[Piece], others: Sequence[Piece]) -> tuple[Piece, ...]:
+        found = {piece.key: piece for piece in (*others, *pieces)}
+        right = {piece.key: piece.children for piece in others}
+        return tuple(
+            attrs.evolve(piece, node=other_than_all, children=children(piece, right.get(piece.key, ())))
+            for piece in found.values()
+        )
+
+    def children(piece: Piece, others: Sequence[Piece]) -> tuple[Piece, ...]:
+        if piece.key == "backbone" and _keys(piece.children) != _keys(others):
+            return ()  # then the layers are in conflict as a whole
+        return former(piece.children, others)
+
+    return attrs.evolve(ours, pieces=former(ours.pieces, theirs.pieces))
+
+
+def merged_labels(
+    base: tree.Section | None, ours: tree.Section, theirs: tree.Section
+) -> tuple[tuple[tree.Name, ...]] | None:
+    """The labels that a block is to have, as `decided` gives them; a list of tasks has those that either side added."""
+    sides = [section and section.labels for section in (base, ours, theirs)]
+    pick = decided(*sides)
+    if pick or not (base and ours.listed and theirs.listed):
+        return pick and (pick[0] or (),)
+    before, mine, other = ([label.text for label in section.labels] for section in (base, ours, theirs))
+    kept = {name for name in (*mine, *other) if name not in before or (name in mine and name in other)}
+    order = merged_order(before, mine, other, kept)
+    nodes = {label.text: label for label in (*theirs.labels, *ours.labels)}
+    return None if order.undecided else (tuple(nodes[name] for name in order.names),)
 
 
 @attrs.define
@@ -34,26 +83,49 @@ class _Merging:
     base: Outline
     ours: Outline
     theirs: Outline
+    take: str
+    rivals: Mapping[str, str]
     edits: list[TextEdit] = attrs.field(factory=list)
     conflicts: list[Conflict] = attrs.field(factory=list)
 
     # What is done to our text
 
     def conflict(self, key: str, reason: str, ours: Sequence[Piece], theirs: Sequence[Piece]) -> None:
-        """Take note of what cannot be merged: pieces of ours against neighbouring pieces of the other side."""
-        section, before = _before(self.theirs, theirs[0].key) if theirs else (None, ())
-        keys = tuple(piece.key for piece in ours)
-        pieces = (*keys, *(piece.key for piece in theirs))
-        self.conflicts.append(Conflict(key, reason, keys, tuple(self.lines(theirs)), pieces, before, section))
+        """Take note of what cannot be merged: neighbouring pieces of ours against such of the other side."""
+        self.note(key, reason, *ours, *theirs)
+        if self.take == "ours":
+            return
+        text = self.ours.text
+        if ours and theirs:
+            start, end = _top(text, ours[0]), ours[-1].end
+            self.edits += [TextEdit(start, end, ""), as_lines(text, end, self.lines(theirs))]
+        elif theirs:
+            blank = (
+                [""]
+                if not _section_of(self.theirs, theirs[0].key) and _blank_above(self.theirs.text, theirs[0])
+                else []
+            )
+            self.edits.append(as_lines(text, self.place(theirs[0].key), [*blank, *self.lines(theirs)]))
+        else:
+            self.edits += [without(self.ours, piece) for piece in ours]
+
+    def note(self, key: str, reason: str, *pieces: Piece) -> None:
+        """Take note of a conflict."""
+        self.conflicts.append(Conflict(key, reason, tuple(dict.fromkeys(piece.key for piece in pieces))))
 
     def lines(self, theirs: Sequence[Piece]) -> Iterator[str]:
-        """The lines of neighbouring pieces of the other side, with the comments that it put above the first."""
-        if theirs:
-            known = {comment.text for comment in self.base.comments().get(theirs[0].key, ())}
-            indent = indent_at(self.theirs.text, theirs[0].node.span.start)
-            yield from (indent + each.text for each in theirs[0].leading if each.text not in known)
-            text = self.theirs.text[theirs[0].start : theirs[-1].end].removesuffix("\n")
-            yield from (line.removesuffix("\r") for line in text.split("\n"))
+        """The lines of neighbouring pieces of the other side, from the comments above the first on."""
+        text = self.theirs.text[_top(self.theirs.text, theirs[0]) : theirs[-1].end].removesuffix("\n")
+        yield from (line.removesuffix("\r") for line in text.split("\n"))
+
+    def place(self, key: str) -> int:
+        """Where a piece of the other side would stand in our text: after the last one before it that is there."""
+        mine, section = self.ours.everything(), _section_of(self.theirs, key)
+        siblings = [piece.key for piece in (section.children if section else self.theirs.pieces)]
+        for before in reversed(siblings[: siblings.index(key)]):
+            if before in mine:
+                return mine[before].end
+        return first_line(self.ours.text, mine[section.key]) if section else 0
 
     def insert(self, offset: int, piece: Piece, indent: str, text: str | None = None) -> None:
         """Put a piece of the other side, without the comments around it, at the start of a line of ours."""
@@ -82,13 +154,15 @@ class _Merging:
                 self.pair(old.get(piece.key), piece, new[piece.key])
             elif piece.key in old:
                 self.removed(old[piece.key], piece)
+            elif self.rivals.get(piece.key) in new:
+                self.conflict(piece.key, "each side gives it another name", [piece], [new[self.rivals[piece.key]]])
         place = start
         for piece in theirs:
             if piece.key in mine:
                 place = _end_of_run(ours, piece.key, {*old, *new})
             elif piece.key in old:
                 self.restored(old[piece.key], piece)
-            else:
+            elif piece.key not in self.rivals.values():
                 self.insert(place, piece, indent)
 
     def pair(self, old: Piece | None, piece: Piece, other: Piece) -> None:
@@ -104,7 +178,7 @@ class _Merging:
 
     def removed(self, old: Piece, piece: Piece) -> None:
         """A piece of ours that the other side took away."""
-        if _is_runtime(piece):
+        if is_runtime(piece.node):
             return
         if old.node == piece.node:
             self.edits.append(without(self.ours, piece))
@@ -113,24 +187,24 @@ class _Merging:
 
     def restored(self, old: Piece, other: Piece) -> None:
         """A piece of the other side that we took away."""
-        if not _is_runtime(other) and old.node != other.node:
+        if not is_runtime(other.node) and old.node != other.node:
             self.conflict(other.key, "ours removes what theirs changes", [], [other])
 
     def sections(self, old: Piece | None, piece: Piece, other: Piece) -> None:
         """Merge a block that both sides have."""
-        assert isinstance(piece.node, tree.Section)
-        assert isinstance(other.node, tree.Section)
-        labels = decided(_labels(old), _labels(piece), _labels(other))
-        if labels is None:
+        before = old.node if old and isinstance(old.node, tree.Section) else None
+        mine, theirs = piece.node, other.node
+        assert isinstance(mine, tree.Section)
+        assert isinstance(theirs, tree.Section)
+        labels = merged_labels(before, mine, theirs)
+        if labels is None or mine.listed != theirs.listed:
             self.conflict(piece.key, _differently(old, piece, other), [piece], [other])
             return
-        if labels[0] != _labels(piece):
-            mine, theirs = (
-                node.labels[0].span.to(node.labels[-1].span) if node.labels else node.kind.span
-                for node in (piece.node, other.node)
-            )
-            self.edits.append(TextEdit(mine.start, mine.end, theirs.text))
-        if _is_runtime(piece):
+        if labels[0] != mine.labels:
+            span = mine.labels[0].span.to(mine.labels[-1].span) if mine.labels else mine.kind.span
+            names = ", ".join(label.text for label in labels[0])
+            self.edits.append(TextEdit(span.start, span.end, names if mine.labels else f"{span.text} {names}"))
+        if is_runtime(mine):
             return
         start, indent = first_line(self.ours.text, piece), indent_of(self.ours.text, piece)
         children = (old.children if old else (), piece.children, other.children)
@@ -147,17 +221,14 @@ class _Merging:
         """Merge layers: where both sides changed which stand between two that all three have, that is a conflict."""
         old, mine, new = ({piece.key: piece for piece in pieces} for pieces in (base, ours, theirs))
         settled: set[str] = set()
-        for place, before, left, right in _chunks(base, ours, theirs):
-            orders = [[piece.key for piece in pieces] for pieces in (before, left, right)]
-            if orders[2] in (orders[0], orders[1]):
-                continue
-            if orders[1] != orders[0]:
-                where = f"backbone.{(left or right)[0].node.span.text.split()[0]}"
-                self.conflict(where, "both sides change which layers stand here", left, right)
-                settled.update(orders[1], orders[2])
-                continue
-            offset = ours[place - 1].end if place else start
-            settled |= self.taken(offset, left, right, (old, mine, new), indent)
+        for chunk in _chunks(base, ours, theirs):
+            _, left, right = chunk.sides()
+            if chunk.outcome() is None:
+                self.conflict((left or right)[0].key, "both sides change which layers stand here", left, right)
+                settled |= chunk.keys()
+            elif chunk.outcome() != _keys(left):
+                offset = ours[chunk.start[1] - 1].end if chunk.start[1] else start
+                settled |= self.taken(offset, left, right, (old, mine, new), indent)
         for key in (*mine, *(key for key in new if key not in mine)):
             if key in settled:
                 continue
@@ -187,36 +258,90 @@ class _Merging:
                 if piece.key in new:  # it moves, and its comments with it
                     self.edits.append(without(self.ours, piece))
             for piece in right[other_first:other_last]:
+                done.add(piece.key)
                 if piece.key not in mine:
                     self.insert(offset, piece, indent)
-                    done.add(piece.key)
                     continue
                 pick = decided(old[piece.key].node, mine[piece.key].node, piece.node) if piece.key in old else None
                 if pick is None:
-                    self.conflict(piece.key, "theirs moves what both sides change", [], [piece])
-                else:
-                    chosen = mine[piece.key] if pick[0] == mine[piece.key].node else piece
-                    self.insert(offset, piece, indent, chosen.node.span.text)
-                done.add(piece.key)
+                    self.note(piece.key, "theirs moves what both sides change", piece)
+                    pick = (mine[piece.key].node if self.take == "ours" else piece.node,)
+                chosen = mine[piece.key] if pick[0] == mine[piece.key].node else piece
+                self.insert(offset, piece, indent, chosen.node.span.text)
         return done
 
 
-def _is_runtime(piece: Piece) -> bool:
-    return isinstance(piece.node, tree.Section) and piece.node.kind.text in RUNTIME
+@attrs.frozen
+class _Chunk:
+    """Layers of the three sides from `start` to `end`, between two that all have in one order."""
+
+    whole: tuple[Sequence[Piece], Sequence[Piece], Sequence[Piece]]
+    start: tuple[int, int, int]
+    end: tuple[int, int, int]
+
+    def sides(self) -> tuple[Sequence[Piece], Sequence[Piece], Sequence[Piece]]:
+        """The layers of base, ours and theirs."""
+        before, left, right = (each[a:b] for each, a, b in zip(self.whole, self.start, self.end, strict=True))
+        return before, left, right
+
+    def outcome(self) -> list[str] | None:
+        """The layers that are to stand here; None where both sides changed which, each in its own way."""
+        before, left, right = map(_keys, self.sides())
+        pick = decided(before, left, right)
+        return pick and pick[0]
+
+    def keys(self) -> set[str]:
+        """The layers of any side."""
+        return {key for side in self.sides() for key in _keys(side)}
+
+    def entangled(self, other: _Chunk) -> bool:
+        """Whether a layer that moved would come to stand in both, or in neither on one of the sides."""
+        mine, theirs = self.outcome(), other.outcome()
+        if mine is None or theirs is None:
+            return not self.keys().isdisjoint(other.keys())
+        return not set(mine).isdisjoint(theirs)
 
 
-def _labels(piece: Piece | None) -> tuple[tree.Name, ...] | None:
-    return piece.node.labels if piece and isinstance(piece.node, tree.Section) else None
+def _chunks(base: Sequence[Piece], ours: Sequence[Piece], theirs: Sequence[Piece]) -> list[_Chunk]:
+    """All layers of the three sides, in chunks that can be decided one by one."""
+    matches = []
+    for other in (ours, theirs):
+        pairs: dict[int, int] = {}
+        for kind, first, last, other_first, _ in _opcodes(base, other):
+            if kind == "equal":
+                pairs |= {index: other_first + index - first for index in range(first, last)}
+        matches.append(pairs)
+    whole, start, chunks = (base, ours, theirs), (0, 0, 0), []
+    for index in [index for index in range(len(base)) if index in matches[0] and index in matches[1]]:
+        end = (index, matches[0][index], matches[1][index])
+        chunks.append(_Chunk(whole, start, end))
+        start = (end[0] + 1, end[1] + 1, end[2] + 1)
+    chunks.append(_Chunk(whole, start, (len(base), len(ours), len(theirs))))
+    return _untangled(chunks)
 
 
-def _before(outline: Outline, key: str) -> tuple[str | None, tuple[str, ...]]:
-    """The section of a piece, if it is an item, and the keys of the pieces before it, from the nearest on."""
-    for top in outline.pieces:
-        keys = [child.key for child in top.children]
-        if key in keys:
-            return top.key, tuple(reversed(keys[: keys.index(key)]))
-    tops = [piece.key for piece in outline.pieces]
-    return None, tuple(reversed(tops[: tops.index(key)]))
+def _untangled(chunks: list[_Chunk]) -> list[_Chunk]:
+    for first, chunk in enumerate(chunks):
+        for last in range(len(chunks) - 1, first, -1):
+            if chunk.entangled(chunks[last]):
+                joined = attrs.evolve(chunk, end=chunks[last].end)
+                return _untangled([*chunks[:first], joined, *chunks[last + 1 :]])
+    return chunks
+
+
+def _keys(pieces: Sequence[Piece]) -> list[str]:
+    return [piece.key for piece in pieces]
+
+
+def _section_of(outlined: Outline, key: str) -> Piece | None:
+    """The block that a piece is an item of."""
+    return next((top for top in outlined.pieces if key in _keys(top.children)), None)
+
+
+def _top(text: str, piece: Piece) -> int:
+    """The start of the line that a piece, or the first comment above it, begins on."""
+    first = piece.leading[0].span.start if piece.leading else piece.node.span.start
+    return text.rfind("\n", 0, first) + 1
 
 
 def _end_of_run(pieces: Sequence[Piece], key: str, known: set[str]) -> int:
@@ -228,8 +353,7 @@ def _end_of_run(pieces: Sequence[Piece], key: str, known: set[str]) -> int:
 
 
 def _blank_above(text: str, piece: Piece) -> bool:
-    first = piece.leading[0].span.start if piece.leading else piece.node.span.start
-    start = text.rfind("\n", 0, first) + 1
+    start = _top(text, piece)
     return start > 0 and not text[text.rfind("\n", 0, start - 1) + 1 : start].strip()
 
 
@@ -247,24 +371,5 @@ def _short(node: Node) -> str:
 
 
 def _opcodes(left: Sequence[Piece], right: Sequence[Piece]) -> list[tuple[str, int, int, int, int]]:
-    first, second = ([piece.key for piece in pieces] for pieces in (left, right))
-    return [(*each,) for each in SequenceMatcher(None, first, second, autojunk=False).get_opcodes()]
-
-
-def _chunks(
-    base: Sequence[Piece], ours: Sequence[Piece], theirs: Sequence[Piece]
-) -> Iterator[tuple[int, Sequence[Piece], Sequence[Piece], Sequence[Piece]]]:
-    """What stands between layers that all three have in one order: where it begins in ours, and the three sides."""
-    matches = []
-    for other in (ours, theirs):
-        pairs: dict[int, int] = {}
-        for kind, first, last, other_first, _ in _opcodes(base, other):
-            if kind == "equal":
-                pairs |= {index: other_first + index - first for index in range(first, last)}
-        matches.append(pairs)
-    start = (0, 0, 0)
-    for index in [index for index in range(len(base)) if index in matches[0] and index in matches[1]]:
-        end = (index, matches[0][index], matches[1][index])
-        yield start[1], base[start[0] : end[0]], ours[start[1] : end[1]], theirs[start[2] : end[2]]
-        start = (end[0] + 1, end[1] + 1, end[2] + 1)
-    yield start[1], base[start[0] :], ours[start[1] :], theirs[start[2] :]
+    matcher = SequenceMatcher(None, _keys(left), _keys(right), autojunk=False)
+    return [(*each,) for each in matcher.get_opcodes()]

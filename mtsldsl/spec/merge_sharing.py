@@ -8,7 +8,7 @@ import attrs
 
 from mtsldsl.diagnostics import Source
 from mtsldsl.sharing import Backbone, ConflictError, Partition, Sharing, format_partition, merge3
-from mtsldsl.sharing.partition import canonical, parted, singletons
+from mtsldsl.sharing.partition import canonical, meet, parted, single, singletons
 from mtsldsl.sharing.validity import refinement_problems
 from mtsldsl.spec.layout import aligned
 from mtsldsl.spec.model import Spec
@@ -22,69 +22,154 @@ from mtsldsl.syntax.edit import TextEdit, append_section, apply_edits
 
 @attrs.frozen
 class Settled:
-    """The components of every layer of the merged network; ours where there is a conflict. `theirs` are the other
-    side's at the layers with a conflict, `reasons` why there is one."""
+    """The components of every layer of a merged network.
+
+    Where the other side is taken at every conflict, layers of `apart` have other components and those of `lone`, which
+    have lines in the text of their side, are not there, so that each has a line of its own.
+    """
 
     backbone: Backbone
     tasks: tuple[str, ...]
     components: Mapping[str, Partition]
-    theirs: Mapping[str, Partition]
-    reasons: Mapping[str, str]
-
-    def conflicts(self) -> tuple[Conflict, ...]:
-        """One conflict for each layer that has one."""
-        return tuple(
-            Conflict(f"sharing.{layer}", reason, (f"sharing.{layer}",), (self.line(layer, self.theirs[layer]),))
-            for layer, reason in self.reasons.items()
-        )
-
-    def line(self, layer: str, partition: Partition) -> str:
-        """A layer's line."""
-        return f"  {layer} = {format_partition(partition, self.tasks)}"
+    apart: frozenset[str] = frozenset()
+    lone: frozenset[str] = frozenset()
 
     def alone(self, layer: str) -> bool:
         """Whether every task has the layer for itself."""
         return len(self.components[layer]) == len(self.tasks)
 
+    def ordered_as(self, other: Settled) -> Settled:
+        """The same, its tasks in the order of the other, so that what is the same is also written so."""
+        ranks = {task: place for place, task in enumerate(dict.fromkeys((*other.tasks, *self.tasks)))}
+        components = {layer: canonical(parts, ranks) for layer, parts in self.components.items()}
+        return attrs.evolve(self, tasks=tuple(sorted(self.tasks, key=ranks.__getitem__)), components=components)
 
-def settle(base: Spec | None, ours: Spec, theirs: Spec, backbone: Backbone, tasks: Sequence[str]) -> Settled:
-    """What each layer of the merged network has with both sides' changes: `merge3`, layer by layer.
+    def silent(self, layer: str) -> bool:
+        """Whether the layer needs no line of the block."""
+        return self.alone(layer) and layer not in self.apart and layer not in self.lone
 
-    A task that a side does not have shares nothing there, so that what the other side says of it counts as merges. A
-    layer that one side alone has is as that side has it; one that both added, and no base at all, start from nothing
-    shared.
+
+def settle(
+    base: Spec | None, ours: Spec, theirs: Spec, networks: tuple[Spec, Spec]
+) -> tuple[tuple[Settled, Settled], list[Conflict]]:
+    """What each layer has with both sides' changes: `merge3`, layer by layer; and where that has no answer.
+
+    `networks` are the merged networks with our side at every conflict and with the other, and so are the answers. A
+    task that is new shares nothing on the side that does not have it, so that what the other side says of it counts as
+    merges; one that a side removed is there as in the base. A layer that one side alone has is as that side has it; one
+    that both added, and no base at all, start from nothing shared. In a conflict about a layer that a side does not
+    have, that side has it shared as far as what it reads allows.
+
+    A layer in whose way another one is comes with it into the conflict, so that each side of it can be taken whole.
     """
-    names = tuple(tasks)
-    each = singletons(names)
-    components: dict[str, Partition] = {}
+    sides = (ours, theirs)
     reasons: dict[str, str] = {}
+    while True:
+        known = len(reasons)
+        settled = [_settled(base, sides, networks[taken], taken, reasons) for taken in (0, 1)]
+        for each in settled:
+            for problem in refinement_problems(each.backbone, each.tasks, each.components):
+                if _differ(base, sides, problem.layer, each.tasks):
+                    reasons.setdefault(problem.layer, f"with both sides' changes {problem.reason}")
+                if problem.keeper and _differ(base, sides, problem.keeper, each.tasks):
+                    reasons.setdefault(problem.keeper, f"goes with sharing.{problem.layer}, which reads it")
+        if len(reasons) == known:
+            break
+    one, other = settled[0], settled[1].ordered_as(settled[0])
+    common = [layer for layer in one.backbone.layers if layer in other.backbone]
+    apart = {layer for layer in common if set(one.components[layer]) != set(other.components[layer])}
+    apart = {layer for layer in apart if not (one.alone(layer) and other.alone(layer))} | reasons.keys()
+    lone = frozenset(one.backbone.layers) ^ frozenset(other.backbone.layers)
+    lone &= _with_lines(ours) | _with_lines(theirs)
+    first, second = (attrs.evolve(each, apart=frozenset(apart), lone=lone) for each in (one, other))
+    order = {layer: place for place, layer in enumerate((*one.backbone.layers, *other.backbone.layers))}
+    found = [(f"sharing.{layer}", reasons[layer]) for layer in sorted(reasons, key=lambda layer: order[layer])]
+    return (first, second), [Conflict(key, reason, (key,)) for key, reason in found]
+
+
+def _settled(
+    base: Spec | None, sides: tuple[Spec, Spec], network: Spec, taken: int, reasons: dict[str, str]
+) -> Settled:
+    """What each layer of one network has; what cannot be settled is added to `reasons`, and is as that side has it."""
+    backbone, tasks = network.backbone, network.sharing.tasks
+    each = singletons(tasks)
+    components: dict[str, Partition] = {}
     for layer in backbone.layers:
-        mine, other = _extended(ours, layer, names), _extended(theirs, layer, names)
+        mine, other = (_extended(side, layer, tasks, base) for side in sides)
         if mine is None or other is None:
-            components[layer] = mine or other or each
+            foreign = (mine, other)[taken] is None and layer in reasons
+            components[layer] = _as_read(backbone, layer, components, tasks) if foreign else mine or other or each
             continue
-        before = (base and _extended(base, layer, names)) or each
+        before = (base and _extended(base, layer, tasks)) or each
         alone = Backbone((layer,), {})
         try:
-            components[layer] = merge3(*(Sharing(alone, names, {layer: side}) for side in (before, mine, other)))[layer]
+            merged = merge3(*(Sharing(alone, tasks, {layer: side}) for side in (before, mine, other)))
+            components[layer] = merged[layer]
         except ConflictError as error:
-            reasons[layer] = error.conflicts[0].reason
-    for problem in refinement_problems(backbone, names, components):
-        reasons.setdefault(problem.layer, f"with both sides' changes {problem.reason}")
-    reasons = {layer: reasons[layer] for layer in backbone.layers if layer in reasons}
-    components |= {layer: _extended(ours, layer, names) or each for layer in reasons}
-    others = {layer: _extended(theirs, layer, names) or each for layer in reasons}
-    return Settled(backbone, names, components, others, reasons)
+            reasons.setdefault(layer, error.conflicts[0].reason)
+        if layer in reasons:
+            components[layer] = (mine, other)[taken]
+    return Settled(backbone, tasks, components)
 
 
-def _extended(spec: Spec, layer: str, tasks: Sequence[str]) -> Partition | None:
-    """The components of a layer over these tasks, those that the spec lacks alone; None where it lacks the layer."""
+def _with_lines(spec: Spec) -> frozenset[str]:
+    """The layers that the text of a spec has lines about."""
+    block = _block(outline(spec.source), "sharing")
+    entries = [piece.node for piece in block.children if isinstance(piece.node, tree.Entry)] if block else []
+    return frozenset(layer for entry in entries for layer in covered(entry, spec.backbone))
+
+
+def _as_read(backbone: Backbone, layer: str, components: Mapping[str, Partition], tasks: Sequence[str]) -> Partition:
+    """The largest components of a layer that what it reads allows."""
+    found = single(tasks)
+    for source in backbone.inputs(layer):
+        found = meet(found, components[source], tasks)
+    return found
+
+
+def _differ(base: Spec | None, sides: tuple[Spec, Spec], layer: str, tasks: Sequence[str]) -> bool:
+    mine, other = (_extended(side, layer, tasks, base) for side in sides)
+    return mine != other
+
+
+def left_out(base: Spec | None, ours: Spec, theirs: Spec, settled: Sequence[Settled]) -> Iterator[str]:
+    """What a side changed in the sharing of layers and tasks that no merged network has, one sentence a line."""
+    layers = {layer for each in settled for layer in each.backbone.layers}
+    tasks = {task for each in settled for task in each.tasks}
+    for name, side in (("ours", ours), ("theirs", theirs)):
+        for layer in side.backbone.layers:
+            now = side.sharing[layer]
+            before = (base and _extended(base, layer, side.sharing.tasks)) or singletons(side.sharing.tasks)
+            changed = {task for component in set(now) ^ set(before) for task in component}
+            if changed and (layer not in layers or changed - tasks):
+                said = format_partition(side.sharing[layer], side.sharing.tasks)
+                gone = f"layer `{layer}`" if layer not in layers else _named(sorted(changed - tasks))
+                yield f"left out of the sharing, for {gone} is gone: `{layer} = {said}` of {name}"
+
+
+def _named(tasks: Sequence[str]) -> str:
+    return f"task{'s' if len(tasks) > 1 else ''} {', '.join(f'`{task}`' for task in tasks)}"
+
+
+def _extended(spec: Spec, layer: str, tasks: Sequence[str], base: Spec | None = None) -> Partition | None:
+    """The components of a layer over these tasks; None where the spec lacks the layer.
+
+    A task that the spec lacks is with those that it is with in the base, and alone where that has it neither.
+    """
     if layer not in spec.backbone:
         return None
-    present = [task for task in tasks if task in spec.sharing.tasks]
-    absent = singletons([task for task in tasks if task not in present])
+    components = [set(each) for each in parted(tasks, spec.sharing[layer])]
+    former = parted(tasks, base.sharing[layer]) if base and layer in base.backbone else ()
+    for task in tasks:
+        if task not in spec.sharing.tasks:
+            mates = next((component for component in former if task in component), frozenset())
+            together = next((component for component in components if not component.isdisjoint(mates)), None)
+            if together is None:
+                components.append({task})
+            else:
+                together.add(task)
     rank = {task: place for place, task in enumerate(tasks)}
-    return canonical((*parted(present, spec.sharing[layer]), *absent), rank)
+    return canonical(map(frozenset, components), rank)
 
 
 # The lines of `sharing`
@@ -93,7 +178,7 @@ def _extended(spec: Spec, layer: str, tasks: Sequence[str]) -> Partition | None:
 def with_sharing(source: Source, settled: Settled, former: Sequence[Backbone]) -> Source:
     """The text with the settled sharing in its block, line by line; lines that say it already stay as they are.
 
-    A layer with a conflict gets a line of its own. `former` are the backbones that a line's range may be about.
+    A layer that is to stand `apart` gets a line of its own. `former` are backbones that a line's range may be about.
     """
     outlined = outline(source)
     block = _block(outlined, "sharing")
@@ -132,7 +217,7 @@ def _says(line: _Line, settled: Settled) -> bool:
     entry = line.piece.node
     if not isinstance(entry, tree.Entry) or not line.layers or covered(entry, settled.backbone) != line.layers:
         return False
-    if len(line.layers) > 1 and not settled.reasons.keys().isdisjoint(line.layers):
+    if len(line.layers) > 1 and not settled.apart.isdisjoint(line.layers):
         return False
     said = line_components(entry, settled.tasks, Problems())
     return isinstance(said, tuple) and all(set(said) == set(settled.components[layer]) for layer in line.layers)
@@ -141,11 +226,7 @@ def _says(line: _Line, settled: Settled) -> bool:
 def _unsaid(lines: Sequence[_Line], settled: Settled) -> list[str]:
     """The layers that need a line and have none."""
     owned = {layer for line in lines for layer in line.layers}
-    return [
-        layer
-        for layer in settled.backbone.layers
-        if layer not in owned and (layer in settled.reasons or not settled.alone(layer))
-    ]
+    return [layer for layer in settled.backbone.layers if layer not in owned and not settled.silent(layer)]
 
 
 def _edits(outlined: Outline, block: Piece, lines: list[_Line], settled: Settled) -> Iterator[TextEdit]:
@@ -187,7 +268,7 @@ def _replaced(text: str, line: _Line, settled: Settled) -> Iterator[TextEdit]:
 
 
 def _appended(source: Source, outlined: Outline, settled: Settled) -> Source:
-    if all(map(settled.alone, settled.backbone.layers)) and not settled.reasons:
+    if all(map(settled.alone, settled.backbone.layers)) and not settled.apart:
         return source
     width = max(map(len, settled.backbone.layers))
     lines = [

@@ -138,6 +138,8 @@ def _key(node: Node, section: str) -> str:
             return f'import "{node.path.value}"'
         case tree.Definition():
             return f"{node.kind.text} {node.name.text}"
+        case tree.Section() if node.listed:  # which names are listed is what it says, and not what it is called
+            return f"{node.kind.text} [...]"
         case tree.Section():
             labels = [] if node.kind.text in _UNLABELLED else [label.text for label in node.labels]
             return ".".join((node.kind.text, *labels))

@@ -5,12 +5,14 @@ So the text that a run keeps is the text that it ran, and every check sees the s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TypeAlias
 
 import attrs
 
-from mtsldsl.diagnostics import Diagnostic, MtlError, Source, suggestion
+from mtsldsl.diagnostics import Diagnostic, MtlError, Source, proposal
 from mtsldsl.spec import kinds
 from mtsldsl.spec.kinds import Key
 from mtsldsl.spec.layout import aligned, quoted
@@ -38,23 +40,24 @@ def overridden(source: Source, overrides: Mapping[str, Setting], library: Librar
     """The source with every setting in its text, those left out that are for an imported file alone.
 
     A key is the name of a `let`, or a path: `train.epochs`, `data.root`, `structure.threshold`, `task.depth.weight`,
-    `backbone.stem`. A value that is there is replaced; a key that its block may have is added at the block's end. Where
-    the key takes a string, quotes may be left out.
+    `task.[depth, normal].weight` for tasks that share one block, `backbone.stem`. A value that is there is replaced; a
+    key that its block may have is added at the block's end. Where the key takes a string, quotes may be left out.
 
     Raises MtlError: MTL112 for each key that names nothing, MTL201 for each value that is none, and what is wrong with
     the text where it cannot be parsed.
     """
     problems: list[Diagnostic] = []
     imported = library_settings(library) if library else frozenset()
-    for path, setting in overrides.items():
+    for given, setting in overrides.items():
+        path = _tidied(given)
         file = parse(source)
         places = dict(_places(file))
         place = places.get(path)
         if place is None and path in imported:
             continue
         if place is None:
-            remedy = suggestion(path, sorted({*places, *imported}), "settings")
-            problems.append(Diagnostic("MTL112", f"`{path}` names nothing in {source.name}", remedy))
+            free = sorted({*(each for each, place in places.items() if not place.shared_by), *imported})
+            problems.append(Diagnostic("MTL112", f"`{path}` names nothing in {source.name}", _known(path, free)))
             continue
         if place.shared_by:
             problems.append(_shared(path, place.shared_by))
@@ -69,6 +72,55 @@ def overridden(source: Source, overrides: Mapping[str, Setting], library: Librar
     if problems:
         raise MtlError(problems)
     return source
+
+
+@contextmanager
+def telling_of_settings(files: Iterable[tree.File], overrides: Mapping[str, Setting]) -> Iterator[None]:
+    """Add to each report about a value of these files that it was set: the file on the disk has another."""
+    try:
+        yield
+    except MtlError as error:
+        paths = {_tidied(path) for path in overrides}
+        values = {
+            (place.value.span.source.name, position): path
+            for file in files
+            for path, place in _places(file)
+            if path in paths and place.value is not None
+            for position in range(place.value.span.start, place.value.span.end)
+        }
+        raise MtlError(_told(found, values) for found in error.diagnostics) from None
+
+
+def _told(found: Diagnostic, values: Mapping[tuple[str, int], str]) -> Diagnostic:
+    path = values.get((found.span.source.name, found.span.start)) if found.span else None
+    return found if path is None else attrs.evolve(found, cause=f"{found.cause}; `{path}` was set to it")
+
+
+def _tidied(path: str) -> str:
+    """A path with the names of `task.[a, b]` spaced as they are here."""
+    return re.sub(r"(?<=\[)\s+|\s+(?=\])", "", re.sub(r"\s*,\s*", ", ", path))
+
+
+def _known(path: str, settings: Sequence[str]) -> str:
+    """A remedy for a path that names nothing: the one that was meant, the keys of its block, or the blocks."""
+    near = proposal(path, settings)
+    if near is not None:
+        return near
+    blocks: dict[str, list[str]] = {}
+    for each in settings:
+        block, _, key = each.rpartition(".")
+        blocks.setdefault(block, []).append(key)
+    constants = blocks.pop("", [])
+    block = path.rpartition(".")[0]
+    if block in blocks:
+        return f"`{block}` has: {', '.join(blocks[block])}"
+    said = [f"a key of a block: {_listed(blocks)}"] if blocks else []
+    said += [f"the constant {_listed(constants)}"] if constants else []
+    return f"name {'; or '.join(said)}" if said else "there is nothing to set"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def library_settings(library: Library) -> frozenset[str]:
@@ -103,7 +155,7 @@ def _shared(path: str, names: Sequence[str]) -> Diagnostic:
     return Diagnostic(
         "MTL112",
         f"`{path}` is for one task, and `task [{listed}]` says `{key}` for all of them",
-        f"write `task {name} {{ ... }}` apart from the others",
+        f"set it for all of them, `task.[{listed}].{key}`, or write `task {name} {{ ... }}` apart",
     )
 
 
@@ -133,7 +185,7 @@ def _section_places(section: tree.Section) -> Iterator[tuple[str, Place]]:
             single = attrs.evolve(section, labels=(tree.Name(name, section.span),), listed=False)
             for path, place in _section_places(single):
                 yield path, attrs.evolve(place, shared_by=tuple(labels))
-        return
+        labels = [f"[{', '.join(labels)}]"]
     prefix = ".".join([kind, *labels]) if kind == "task" else kind
     if schema is not None:
         for key in schema.keys or ():

@@ -43,18 +43,16 @@ def read_own(
             problems.add("MTL205", cause, "put it before those with a name", argument.span)
             return BROKEN, bare[1:]
     own = [*bare[:1], *(each for each in named if each.name and each.name.text in RESERVED)]
-    given = match_arguments(own, RESERVED, ("target", "out"), "`module`", span, problems)
+    given, sound = match_arguments(own, RESERVED, ("target", "out"), "`module`", span, problems)
     options = [each for each in named if each.name and each.name.text not in RESERVED]
     passed = _options(options, scope, problems)
-    if isinstance(given, Broken):
-        return BROKEN, bare[1:]
     settings: dict[str, Any] = {rule.name: rule.default for rule in OWN_MODULE.rules}
     for name, argument in given.items():
         bound = Bound(argument.value, scope, argument.value.span)
         settings[name] = convert(_KINDS[name], bound, f"`{name}` of `module`", problems)
-    if isinstance(settings["target"], str):
+    if "target" in given and isinstance(settings["target"], str):
         _check_target(settings["target"], given["target"].value.span, problems)
-    if isinstance(passed, Broken) or BROKEN in settings.values():
+    if not sound or isinstance(passed, Broken) or BROKEN in settings.values():
         return BROKEN, bare[1:]
     return {**settings, **passed}, bare[1:]
 

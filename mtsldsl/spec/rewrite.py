@@ -1,6 +1,7 @@
 """Rewriting the two blocks that the runtime keeps, `sharing` and `history`, inside a text that a person wrote.
 
-Only the lines whose meaning changes are edited; every other byte stays, and so does every comment (law 12).
+Only the lines whose meaning changes are edited; every other byte stays, and so does every comment (law 12). A text that
+was in the one layout of `mtsldsl fmt` is so again: there the columns of neighbouring lines may move too.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import attrs
 
 from mtsldsl.diagnostics import MtlError, Source
 from mtsldsl.sharing import Sharing, format_components, format_tasks
+from mtsldsl.spec.ignoring import ignores
 from mtsldsl.spec.layout import aligned
 from mtsldsl.spec.model import Decision, Spec
 from mtsldsl.spec.sharing_block import covered
@@ -37,8 +39,18 @@ def rewritten(spec: Spec, sharing: Sharing, decisions: Sequence[Decision] = ()) 
     after = apply_edits(before.text, edits)
     verify(before.text, after, edits, before.name)
     return _read_back(
-        attrs.evolve(before, text=after), attrs.evolve(spec, sharing=sharing, history=(*spec.history, *decisions))
+        _in_layout_of(before, after), attrs.evolve(spec, sharing=sharing, history=(*spec.history, *decisions))
     )
+
+
+def _in_layout_of(before: Source, text: str) -> Source:
+    """The new text, in the one layout if the old one was."""
+    from mtsldsl.syntax.format import format_text
+
+    after = attrs.evolve(before, text=text)
+    if text == before.text or format_text(before) != before.text:
+        return after
+    return attrs.evolve(after, text=format_text(after))
 
 
 def _read_back(source: Source, intended: Spec) -> Spec:
@@ -105,10 +117,10 @@ class _Line:
 def _sharing_edits(file: tree.File, section: tree.Section, old: Sharing, new: Sharing) -> list[TextEdit]:
     """Edits of the lines whose layers changed; lines for changed layers that have none."""
     lines = [_Line(item, covered(item, old.backbone)) for item in section.items if isinstance(item, tree.Entry)]
-    edits: list[TextEdit] = []
+    replaced: list[TextEdit] = []
     for line in lines:
         if any(old[layer] != new[layer] for layer in line.layers):
-            edits += _replace(file, line, new)
+            replaced += _replace(file, line, new)
     owner = {layer: line for line in lines for layer in line.layers}
     missing = [layer for layer in old.backbone.layers if layer not in owner and old[layer] != new[layer]]
     if missing and not lines:
@@ -121,10 +133,9 @@ def _sharing_edits(file: tree.File, section: tree.Section, old: Sharing, new: Sh
         anchor = next((owner[name] for name in reversed(before) if name in owner), None)
         sibling = anchor.entry if anchor else lines[0].entry
         (anchor.after if anchor else first).append(aligned(layer, format_components(new, layer), sibling))
-    if first:
-        edits.append(_insert_before(file, _topmost(lines).entry, first))
-    edits += [_insert_after(file, section, line) for line in lines if line.after]
-    return edits
+    # Of what is inserted at one place the first comes first: a line's comments stay next to it.
+    above = [_insert_before(file, _topmost(lines).entry, first)] if first else []
+    return [*above, *(_insert_after(file, section, line) for line in lines if line.after), *replaced]
 
 
 def _topmost(lines: Sequence[_Line]) -> _Line:
@@ -132,31 +143,31 @@ def _topmost(lines: Sequence[_Line]) -> _Line:
 
 
 def _replace(file: tree.File, line: _Line, new: Sharing) -> list[TextEdit]:
-    """The line with its new value. A range becomes a line for each layer; a comment behind it stays on the first."""
-    entry = line.entry
+    """The line with its new value. A range becomes a line for each layer; a comment behind it stays on the first.
+
+    Comments inside the value move to lines of their own above; from one that ignores a diagnostic on they stay inside,
+    where alone it holds for the line.
+    """
+    entry, text = line.entry, file.source.text
     first, *rest = line.layers
-    edits = [TextEdit(entry.value.span.start, entry.value.span.end, format_components(new, first))]
+    edits = []
     if entry.last is not None:
         start, end = entry.key.span.start, entry.last.span.end
-        spaced = file.source.text[end : end + 1] in (" ", "\t")
+        spaced = text[end : end + 1] in (" ", "\t")
         edits.append(TextEdit(start, end, first.ljust(end - start) if spaced else first))
         line.after += [aligned(layer, format_components(new, layer), entry) for layer in rest]
-    inside = [c for c in file.comments if entry.span.start <= c.span.start < entry.span.end]
-    if inside:
-        # A comment inside the value moves to a line of its own above.
-        edits = [_insert_before(file, entry, [comment.span.text.rstrip("\r") for comment in inside]), *edits]
-        edits += _without(file, entry)
-    return edits
-
-
-def _without(file: tree.File, entry: tree.Entry) -> list[TextEdit]:
-    """Edits that take away comments between the key and the value, which no other edit covers."""
-    gap = (entry.last or entry.key).span.end
-    return [
-        TextEdit(comment.span.start, comment.span.end, "")
-        for comment in file.comments
-        if gap <= comment.span.start < entry.value.span.start
-    ]
+    value, start, end = format_components(new, first), entry.value.span.start, entry.value.span.end
+    inside = [each for each in file.comments if entry.span.start <= each.span.start < end]
+    if not inside:
+        return [*edits, TextEdit(start, end, value)]
+    staying = next((place for place, each in enumerate(inside) if ignores(each)), len(inside))
+    above, kept = inside[:staying], inside[staying:]
+    if above:
+        edits.insert(0, _insert_before(file, entry, [each.text for each in above]))
+    joint = f"{line_ending(text)}{_indent(text, entry.span.start)}    "
+    lines = [f" {kept[0].text}", *(each.text for each in kept[1:]), value] if kept else [value]
+    equals = text.index("=", (entry.last or entry.key).span.end)
+    return [*edits, TextEdit(equals + 1, end, f" {joint.join(lines)}")]
 
 
 def _insert_before(file: tree.File, entry: tree.Entry, lines: Sequence[str]) -> TextEdit:
@@ -168,12 +179,12 @@ def _insert_before(file: tree.File, entry: tree.Entry, lines: Sequence[str]) -> 
 def _insert_after(file: tree.File, section: tree.Section, line: _Line) -> TextEdit:
     """Lines after an entry and the comment behind it; before the brace where that closes on the same line."""
     text, end = file.source.text, line.entry.span.end
+    ending, indent = line_ending(text), _indent(text, line.entry.span.start)
     newline = text.find("\n", end)
-    if not 0 <= newline < section.body.end:
-        newline = end
-    place = newline - 1 if newline > end and text[newline - 1] == "\r" else newline
-    joint = line_ending(text) + _indent(text, line.entry.span.start)
-    return TextEdit(place, place, "".join(joint + each for each in line.after))
+    if 0 <= newline < section.body.end:
+        place = newline + 1
+        return TextEdit(place, place, "".join(indent + each + ending for each in line.after))
+    return TextEdit(end, end, "".join(ending + indent + each for each in line.after))
 
 
 def _indent(text: str, offset: int) -> str:

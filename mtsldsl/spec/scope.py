@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import attrs
 
-from mtsldsl.diagnostics import Span
-from mtsldsl.spec.problems import BROKEN, Broken, Problems
+from mtsldsl.diagnostics import Diagnostic, Span, proposal
+from mtsldsl.spec.problems import BROKEN, Broken, Problems, Sort, Through
 from mtsldsl.syntax.tree import Group, Name, Number, Product, Unreadable, Value
 
 LARGEST = 2**53
@@ -19,11 +19,13 @@ DEEPEST = 100
 
 @attrs.frozen
 class Bound:
-    """A value with the scope that its names belong to; `span` is where to report what is wrong with it."""
+    """A value with the scope that its names belong to; `span` is where to report what is wrong with it, unless it is
+    one of the constants that it came `through`."""
 
     value: Value
     scope: Scope
     span: Span
+    through: tuple[Through, ...] = ()
 
     def shown(self) -> str:
         """The value as written, on one line and short."""
@@ -66,45 +68,83 @@ EMPTY = Scope({})
 def resolve(bound: Bound, problems: Problems, depth: int = 0) -> Bound | Broken:
     """The value behind parentheses and bound names, products of numbers multiplied.
 
-    A value that came in through a parameter is reported where the block is used, one of a `let` where it is named.
+    A value that came in through a parameter is reported where the block is used.
     """
-    trail: list[tuple[Scope, str]] = []
+    trail: list[tuple[Scope, str, int]] = []
     found: Bound | Broken = bound
     while isinstance(found, Bound):
         match found.value:
             case Group(value):
-                found = Bound(value, found.scope, found.span)
+                found = attrs.evolve(found, value=value)
                 continue
             case Name(name) if (scope := found.scope.home(name)) is not None:
                 known = scope.resolved.get(name)
                 target = scope.names[name] if known is None else known
-                found = target if scope.call or isinstance(target, Broken) else attrs.evolve(target, span=found.span)
                 if known is None:
-                    trail.append((scope, name))
+                    trail.append((scope, name, len(found.through)))
+                if isinstance(target, Broken):
+                    found = target
+                elif scope.call:
+                    found = attrs.evolve(target, through=(*found.through, *target.through))
+                else:
+                    through = target.through if known else (Through(name, target.span),)
+                    found = attrs.evolve(target, span=found.span, through=(*found.through, *through))
+                if known is None:
                     continue
             case Product(left, right):
                 found = _product(found, left, right, problems, depth)
         break
-    for scope, name in trail:
-        scope.resolved[name] = found
+    for scope, name, before in trail:
+        scope.resolved[name] = (
+            found if isinstance(found, Broken) else attrs.evolve(found, through=found.through[before:])
+        )
     return found
 
 
 def _product(bound: Bound, left: Value, right: Value, problems: Problems, depth: int) -> Bound | Broken:
-    """The product of two numbers as a number; any other product as it is."""
+    """The product of two numbers as a number; what is wrong with its factors is reported."""
     if depth > DEEPEST:
         return problems.add(
             "MTL111", f"constants nest deeper than {DEEPEST}", "write the number itself somewhere between", bound.span
         )
-    sides = [resolve(attrs.evolve(bound, value=side), problems, depth + 1) for side in (left, right)]
-    numbers = []
+    sides = [resolve(attrs.evolve(bound, value=side, through=()), problems, depth + 1) for side in (left, right)]
+    numbers: list[int | float] = []
+    through = bound.through
     for side in sides:
         if isinstance(side, Broken) or isinstance(side.value, Unreadable):
-            return BROKEN
-        if not isinstance(side.value, Number):
-            return bound
-        numbers.append(side.value.value)
+            continue
+        through = tuple(dict.fromkeys((*through, *side.through)))  # each once, or products of products double them
+        if isinstance(side.value, Number):
+            numbers.append(side.value.value)
+        else:
+            _no_factor(side, bound, problems)
+    if len(numbers) < len(sides):
+        return BROKEN
     value = numbers[0] * numbers[1]
     if abs(value) > LARGEST:
         return problems.add("MTL202", f"the product `{bound.shown()}` is too large", "use smaller factors", bound.span)
-    return attrs.evolve(bound, value=Number(value, bound.value.span))
+    return attrs.evolve(bound, value=Number(value, bound.value.span), through=through)
+
+
+def _no_factor(side: Bound, product: Bound, problems: Problems) -> None:
+    """Report a factor that is no number."""
+    if isinstance(side.value, Name):
+        own = {constant.name for constant in (*product.through, *side.through)}
+        found = unknown_factor(side.value, product, [each for each in side.scope.known() if each not in own], problems)
+    else:
+        cause = f"a factor of `{product.shown()}` cannot be `{side.shown()}`"
+        found = Diagnostic("MTL201", cause, "give two numbers", product.span)
+    through = (*product.through, *side.through)
+    if found is not None and through:
+        problems.unfit(through, product.span, [found])
+    elif found is not None:
+        problems.take([found])
+
+
+def unknown_factor(name: Name, product: Bound, known: Iterable[str], problems: Problems) -> Diagnostic | None:
+    """The report of a factor that is not defined; None where its definition may be lost."""
+    known = list(known)
+    if problems.may_be_lost(name.text, known, Sort.DEFINITION):
+        return None
+    cause = f"`{product.shown()}` names `{name.text}`, which is not defined"
+    return Diagnostic("MTL107", cause, proposal(name.text, known) or "give two numbers", name.span)

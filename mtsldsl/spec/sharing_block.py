@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mtsldsl.diagnostics import Span, suggestion
+from mtsldsl.diagnostics import proposal, suggestion
 from mtsldsl.sharing import Backbone, Sharing
 from mtsldsl.sharing.validity import refinement_problems
 from mtsldsl.spec.model import Decision
-from mtsldsl.spec.problems import BROKEN, Broken, Problems
+from mtsldsl.spec.problems import BROKEN, Broken, Problems, Sort
 from mtsldsl.spec.schema import MERGE
 from mtsldsl.spec.scope import EMPTY
 from mtsldsl.spec.values import call_arguments
@@ -18,12 +18,16 @@ Partition = tuple[frozenset[str], ...]
 
 
 def read_sharing(
-    section: tree.Section | None, backbone: Backbone, tasks: Sequence[str], problems: Problems
+    section: tree.Section | None, backbone: Backbone, tasks: Sequence[str], problems: Problems, *, partial: bool = False
 ) -> Sharing | Broken:
-    """The sharing that the block says; a layer without a line is each task's own."""
+    """The sharing that the block says; a layer without a line is each task's own.
+
+    In a `partial` block, or one of which lines are lost, nothing is known of a layer without a line.
+    """
     components: dict[str, Partition] = {layer: tuple(frozenset((task,)) for task in tasks) for layer in backbone.layers}
     lines: dict[str, tree.Entry] = {}
     broken: set[str] = set()
+    partial = partial or (section is not None and not section.whole)
     for item in section.items if section else ():
         if isinstance(item, tree.Call):
             problems.add(
@@ -31,12 +35,16 @@ def read_sharing(
             )
             continue
         partition = line_components(item, tasks, problems)
-        for layer in _layers(item, backbone, lines, problems):
+        layers = _layers(item, backbone, lines, problems)
+        partial = partial or not layers
+        for layer in layers:
             lines[layer] = item
             if isinstance(partition, Broken):
                 broken.add(layer)
             else:
                 components[layer] = partition
+    if partial:
+        broken |= components.keys() - lines.keys()
     sound = {layer: partition for layer, partition in components.items() if layer not in broken}
     refined = _check_refinement(backbone, tasks, sound, lines, problems)
     return Sharing(backbone, tasks, components) if refined and not broken and tasks else BROKEN
@@ -56,7 +64,7 @@ def _layers(
     """The layers that a line is about; unknown and repeated ones are reported."""
     names = [entry.key, *([entry.last] if entry.last else [])]
     for name in names:
-        if name.text not in backbone:
+        if name.text not in backbone and not problems.may_be_lost(name.text, backbone.layers, Sort.LAYER):
             remedy = suggestion(name.text, backbone.layers, "layers")
             problems.add("MTL401", f"there is no layer `{name.text}`", remedy, name.span)
     layers = covered(entry, backbone)
@@ -86,15 +94,20 @@ def line_components(entry: tree.Entry, tasks: Sequence[str], problems: Problems)
         return (frozenset(tasks),) if value.text == "all" else tuple(frozenset((task,)) for task in tasks)
     items = value.items if isinstance(value, tree.Components) else (tree.Component(None, value, value.span),)
     owners: dict[str, int] = {}
-    broken = False
+    broken = lost = False
     for number, item in enumerate(items):
         for term in _terms(item, problems):
-            if isinstance(term, Broken) or term.text not in tasks:
-                if not isinstance(term, Broken):
-                    remedy = suggestion(term.text, tasks, "tasks")
-                    problems.add("MTL402", f"there is no task `{term.text}`", remedy, term.span)
+            if isinstance(term, Broken):
                 broken = True
-            elif term.text in owners:
+                continue
+            if term.text not in tasks and problems.may_be_lost(term.text, tasks, Sort.TASK):
+                lost = True
+            elif term.text not in tasks:
+                remedy = suggestion(term.text, tasks, "tasks")
+                problems.add("MTL402", f"there is no task `{term.text}`", remedy, term.span)
+                broken = True
+                continue
+            if term.text in owners:
                 layer = entry.key.text
                 problems.add("MTL404", f"`{term.text}` is listed twice at `{layer}`", "list each task once", term.span)
                 broken = True
@@ -109,7 +122,7 @@ def line_components(entry: tree.Entry, tasks: Sequence[str], problems: Problems)
             f"add it: `, {missing[0]}` for a copy of its own, or `+ {missing[0]}` to share one",
             value.span,
         )
-    if missing or broken:
+    if missing or broken or lost:
         return BROKEN
     order = dict.fromkeys(owners[task] for task in tasks)
     return tuple(frozenset(task for task in tasks if owners[task] == number) for number in order)
@@ -154,15 +167,21 @@ def _check_refinement(
     lines: Mapping[str, tree.Entry],
     problems: Problems,
 ) -> bool:
-    """Whether tasks that share a layer share all that it reads."""
+    """Whether tasks that share a layer share all that it reads; one report for a line where they do not."""
     found = refinement_problems(backbone, tasks, components)
+    seen: set[int] = set()
     for error in found:
         # A layer without a line refines everything, so the layer of a problem always has one.
-        unlisted = error.keeper not in lines
-        remedy = f"let them share `{error.keeper}` too, or part them at `{error.layer}`"
-        if unlisted:
+        span = lines[error.layer].value.span
+        if span.start in seen:
+            continue
+        seen.add(span.start)
+        keepers = dict.fromkeys(each.keeper for each in found if each.layer == error.layer)
+        listed = " and ".join(f"`{keeper}`" for keeper in keepers)
+        remedy = f"let them share {listed} too, or part them at `{error.layer}`"
+        if error.keeper not in lines:
             remedy += f"; `{error.keeper}` has no line, so each task has its own"
-        problems.add(error.code, f"layer `{error.layer}`: {error.reason}", remedy, lines[error.layer].value.span)
+        problems.add(error.code, f"layer `{error.layer}`: {error.reason}", remedy, span)
     return not found
 
 
@@ -174,15 +193,13 @@ def read_history(
     for item in section.items if section else ():
         if isinstance(item, tree.Entry) and isinstance(item.value, tree.Unreadable):
             continue
-        if not isinstance(item, tree.Call) or item.function.text != MERGE.name:
-            span: Span = item.key.span if isinstance(item, tree.Entry) else item.function.span
-            problems.add(
-                "MTL504",
-                f"`{span.text}` is no decision",
-                "write `merge(epoch=3, layer=..., tasks=a + b, similarity=0.9)`",
-                span,
-            )
-            continue
+        name = item.key if isinstance(item, tree.Entry) else item.function
+        if not isinstance(item, tree.Call) or name.text != MERGE.name:
+            meant = proposal(name.text, [MERGE.name]) if isinstance(item, tree.Call) else None
+            remedy = meant or "write `merge(epoch=3, layer=..., tasks=a + b, similarity=0.9)`"
+            problems.add("MTL504", f"`{name.text}` is no decision", remedy, name.span)
+            if not isinstance(item, tree.Call) or meant is None:
+                continue
         values = call_arguments(MERGE, item.arguments, EMPTY, item.function.span, problems)
         if isinstance(values, Broken):
             continue
@@ -192,12 +209,12 @@ def read_history(
         assert isinstance(merged, tuple)
         assert isinstance(similarity, float)
         names = tuple(str(task) for task in merged)
-        if layer not in layers:
+        if layer not in layers and not problems.may_be_lost(layer, layers, Sort.LAYER):
             remedy = suggestion(layer, layers, "layers")
             problems.add("MTL504", f"the decision is about `{layer}`, which is no layer", remedy, item.span)
         for task in names:
-            if task not in tasks:
+            if task not in tasks and not problems.may_be_lost(task, tasks, Sort.TASK):
                 remedy = suggestion(task, tasks, "tasks")
                 problems.add("MTL504", f"the decision is about `{task}`, which is no task", remedy, item.span)
-        decisions.append(Decision(item.function.text, epoch, layer, names, similarity, span=item.span))
+        decisions.append(Decision(MERGE.name, epoch, layer, names, similarity, span=item.span))
     return tuple(decisions)

@@ -7,7 +7,8 @@ from typing import Any
 
 import attrs
 
-from mtsldsl.diagnostics import Span, suggestion
+from mtsldsl.diagnostics import Span, proposal, suggestion
+from mtsldsl.diagnostics.names import meant_by
 from mtsldsl.spec.blocks import BlockValues, entries_of, read_block
 from mtsldsl.spec.definitions import Definitions
 from mtsldsl.spec.kinds import Call, Many
@@ -15,7 +16,7 @@ from mtsldsl.spec.model import Body, Data, Named, Shape, Target, Task
 from mtsldsl.spec.network import Network
 from mtsldsl.spec.problems import BROKEN, Broken, Problems
 from mtsldsl.spec.schema import AUTO, LOSSES, METRICS, TARGET, TASK, BlockSchema
-from mtsldsl.spec.scope import Bound
+from mtsldsl.spec.scope import Bound, resolve
 from mtsldsl.spec.targets import DEFAULT_IGNORE, FIELD_CHANNELS, FIELDS, TARGETS, TargetRule
 from mtsldsl.spec.values import convert, named_default
 from mtsldsl.syntax import tree
@@ -46,35 +47,50 @@ def _read_task(
     definitions: Definitions,
     problems: Problems,
 ) -> Task | Broken:
-    """The first task of a block. Its head is lowered, also where something else of the task is broken."""
-    named = _target(section, definitions, problems)
-    block = read_block(section, _schema(named), definitions.scope, problems)
+    """The first task of a block. What can be checked is, also where something else of the task is broken."""
+    named, kind = _target(section, definitions, problems)
+    block = read_block(section, _schema(kind), definitions.scope, problems)
     head = BROKEN if isinstance(block["head"], Broken) else network.head(block["head"], len(names))
-    if isinstance(named, Broken) or isinstance(data, Broken):
+    if kind is None:
+        _check_metrics(block, problems)
         return BROKEN
-    name, rule = names[0], TARGETS[named.name]
-    target = _resolved(named, rule, data)
-    field = _field(name, target, data, block, problems)
-    if isinstance(head, Broken):
-        _metrics(rule, data.shape, block, problems)
-        return BROKEN
-    if isinstance(block["target"], Broken) or not _check_head(name, target, head, data, block.place("head"), problems):
-        return BROKEN
-    metrics = _metrics(rule, head.shape, block, problems)
-    if block.broken or isinstance(field, Broken):
+    name, rule = names[0], TARGETS[kind]
+    target = BROKEN if isinstance(named, Broken) or isinstance(data, Broken) else _resolved(named, rule, data)
+    field = BROKEN if isinstance(data, Broken) else _field(name, kind, target, data, block, problems)
+    fits = False
+    if not (isinstance(head, Broken) or isinstance(data, Broken) or isinstance(target, Broken)):
+        fits = _check_head(name, target, head, data, block.place("head"), problems)
+    shape = (
+        head.shape if fits and not isinstance(head, Broken) else _NOT_KNOWN if isinstance(data, Broken) else data.shape
+    )
+    metrics = _metrics(rule, shape, block, problems)
+    if not fits or block.broken or isinstance(field, Broken) or isinstance(head, Broken) or isinstance(target, Broken):
         return BROKEN
     loss = block["loss"] or named_default(LOSSES[rule.kind], rule.losses[0].name)
     return Task(name, target, head, loss, metrics, block["weight"], field, span=section.span)
 
 
-def _target(section: tree.Section, definitions: Definitions, problems: Problems) -> Named | Broken:
-    """The target alone, on which the losses and metrics depend that the other keys may have."""
-    unheard = Problems()
-    for entry in entries_of(section, unheard):
-        if entry.key.text == "target":
-            value = convert(TARGET, Bound(entry.value, definitions.scope, entry.value.span), "`target`", unheard)
-            return value if isinstance(value, Named) else BROKEN
-    return BROKEN
+_NOT_KNOWN: Shape = (1, 1, 1)
+"""Stands for the shape of an output where that cannot be told: that of an image, to which every metric applies."""
+
+
+def _target(section: tree.Section, definitions: Definitions, problems: Problems) -> tuple[Named | Broken, str | None]:
+    """The target alone, and its kind, on which the losses and metrics depend that the other keys may have.
+
+    The kind is known also where the arguments are wrong."""
+    unheard = Problems(lost=problems.lost)
+    values = {entry.key.text: entry.value for entry in entries_of(section, unheard)}
+    value = values.get("target")
+    if value is None:
+        return BROKEN, None
+    bound = resolve(Bound(value, definitions.scope, value.span), unheard)
+    named = BROKEN if isinstance(bound, Broken) else convert(TARGET, bound, "`target`", unheard)
+    written = None if isinstance(bound, Broken) else bound.value
+    name = written.function if isinstance(written, tree.Call) else written
+    kind = name.text if isinstance(name, tree.Name) else ""
+    if kind not in TARGETS:
+        kind = meant_by(proposal(kind, TARGETS) or "") or ""
+    return named if isinstance(named, Named) else BROKEN, kind or None
 
 
 def _fitting(calls: dict[str, Call], kind: str, code: str) -> Call:
@@ -89,13 +105,13 @@ def _fitting(calls: dict[str, Call], kind: str, code: str) -> Call:
     return attrs.evolve(calls[kind], elsewhere=reasons, misfit=code)
 
 
-def _schema(target: Named | Broken) -> BlockSchema:
-    """The schema of a task with that target; without one any loss and metric will do."""
-    if isinstance(target, Broken):
+def _schema(kind: str | None) -> BlockSchema:
+    """The schema of a task with a target of that kind; without one any loss and metric will do."""
+    if kind is None:
         loss = Call(tuple(rule for call in LOSSES.values() for rule in call.rules), "losses")
         metric = Call(tuple(rule for call in METRICS.values() for rule in call.rules), "metrics")
     else:
-        loss, metric = _fitting(LOSSES, target.name, "MTL305"), _fitting(METRICS, target.name, "MTL306")
+        loss, metric = _fitting(LOSSES, kind, "MTL305"), _fitting(METRICS, kind, "MTL306")
     own: dict[str, Any] = {"loss": loss, "metrics": Many(metric, 1)}
     keys = tuple(attrs.evolve(key, kind=own.get(key.name, key.kind)) for key in TASK.keys or ())
     return attrs.evolve(TASK, keys=keys)
@@ -110,10 +126,12 @@ def _resolved(named: Named, rule: TargetRule, data: Data) -> Target:
     return Target(rule.kind, channels if isinstance(channels, int) else data.shape[0], ignore)
 
 
-def _field(name: str, target: Target, data: Data, block: BlockValues, problems: Problems) -> str | Broken:
-    """The field of the data set that holds the target."""
+def _field(
+    name: str, kind: str, target: Target | Broken, data: Data, block: BlockValues, problems: Problems
+) -> str | Broken:
+    """The field of the data set that holds a target of that kind."""
     given = block["field"]
-    if target.kind == "reconstruct":
+    if kind == "reconstruct":
         if given is not None and given is not BROKEN:
             return problems.add(
                 "MTL307",
@@ -125,19 +143,21 @@ def _field(name: str, target: Target, data: Data, block: BlockValues, problems: 
     if data.kind not in FIELDS:
         return name if given is None or given is BROKEN else str(given)
     fields = FIELDS[data.kind]
-    field = fields[target.kind] if given is None or given is BROKEN else str(given)
-    kinds = {each: kind for kind, each in fields.items()}
+    field = fields[kind] if given is None or given is BROKEN else str(given)
+    kinds = {each: holds for holds, each in fields.items()}
     if field not in kinds:
         return problems.add(
             "MTL307", f"`{data.kind}` has no field `{field}`", suggestion(field, kinds, "fields"), block.place("field")
         )
-    if kinds[field] != target.kind:
+    if kinds[field] != kind:
         return problems.add(
             "MTL307",
-            f"the field `{field}` of `{data.kind}` holds `{kinds[field]}`, not `{target.kind}`",
-            f"leave `field` out to read `{fields[target.kind]}`, or take another target",
+            f"the field `{field}` of `{data.kind}` holds `{kinds[field]}`, not `{kind}`",
+            f"leave `field` out to read `{fields[kind]}`, or take another target",
             block.place("field"),
         )
+    if isinstance(target, Broken):
+        return field
     if FIELD_CHANNELS.get(field, target.channels) != target.channels:
         channels = FIELD_CHANNELS[field]
         return problems.add(
@@ -218,17 +238,24 @@ def _metrics(rule: TargetRule, shape: Shape, block: BlockValues, problems: Probl
         fitting = [name for name in rule.default_metrics if dense or not _needs_pixels(rule, name)]
         names = fitting or [metric.name for metric in rule.metrics if not metric.dense_only]
         return tuple(named_default(METRICS[rule.kind], name) for name in names)
-    seen: list[Named] = []
+    _check_metrics(block, problems)
     for metric in given:
-        if metric in seen:
-            problems.add("MTL108", f"the metric `{metric.name}` is given twice", "leave one of them out", metric.span)
         if not dense and _needs_pixels(rule, metric.name):
             others = ", ".join(f"`{other.name}`" for other in rule.metrics if not other.dense_only)
             problems.add(
                 "MTL306", f"`{metric.name}` needs an output for each pixel", f"use one of {others}", metric.span
             )
+    return tuple(given)
+
+
+def _check_metrics(block: BlockValues, problems: Problems) -> None:
+    """Report metrics that are given twice."""
+    given = block["metrics"]
+    seen: list[Named] = []
+    for metric in () if given is None or isinstance(given, Broken) else given:
+        if metric in seen:
+            problems.add("MTL108", f"the metric `{metric.name}` is given twice", "leave one of them out", metric.span)
         seen.append(metric)
-    return tuple(seen)
 
 
 def _needs_pixels(rule: TargetRule, name: str) -> bool:

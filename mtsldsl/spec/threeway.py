@@ -15,22 +15,20 @@ T = TypeVar("T")
 class Conflict:
     """Something that both sides changed, each in its own way.
 
-    `key` names it, such as `train.epochs` or `sharing.enc1`; `reason` is one sentence. `ours` are the keys of the
-    pieces that hold our side in the merged text (none where we removed it, or never had it), `theirs` the lines of the
-    other side, and `pieces` all keys of both. Where ours has none, its place is after the first of `after` that is
-    there, else at the beginning of `section`.
+    `key` names it, such as `train.epochs` or `sharing.enc1`; `reason` is one sentence; `pieces` are the keys of all
+    pieces, of either side, that it is about.
     """
 
     key: str
     reason: str
-    ours: tuple[str, ...]
-    theirs: tuple[str, ...]
-    pieces: tuple[str, ...] = ()
-    after: tuple[str, ...] = ()
-    section: str | None = None
+    pieces: tuple[str, ...]
 
     def __str__(self) -> str:
         return f"{self.key}: {self.reason}"
+
+    def about(self, key: str) -> bool:
+        """Whether a piece, or the end of a block, belongs to it."""
+        return any(key == piece or key.startswith((f"{piece}.", f"{piece} ", f"{piece}}}")) for piece in self.pieces)
 
 
 def decided(base: T, ours: T, theirs: T) -> tuple[T] | None:

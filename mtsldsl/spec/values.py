@@ -6,11 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mtsldsl.diagnostics import Span, proposal, suggestion
+from mtsldsl.diagnostics import Span, nearest, proposal, suggestion
+from mtsldsl.diagnostics.names import meant_by
 from mtsldsl.spec import kinds
 from mtsldsl.spec.kinds import CallRule, Kind, Required, describe
 from mtsldsl.spec.model import Constant, Named
-from mtsldsl.spec.problems import BROKEN, Broken, Problems
+from mtsldsl.spec.problems import BROKEN, Broken, Problems, Sort
 from mtsldsl.spec.scope import Bound, Scope, resolve
 from mtsldsl.syntax import tree
 
@@ -25,6 +26,18 @@ def convert(kind: Kind, bound: Bound, subject: str, problems: Problems) -> Any:
     found = resolve(bound, problems)
     if isinstance(found, Broken) or isinstance(found.value, tree.Unreadable):
         return BROKEN
+    if not found.through:
+        return _converted(kind, found, subject, problems)
+    heard = problems.aside()
+    value = _converted(kind, found, subject, heard)
+    if value is not BROKEN:
+        problems.fits(found.through)
+    elif heard.found:
+        problems.unfit(found.through, found.span, heard.found.values())
+    return value
+
+
+def _converted(kind: Kind, found: Bound, subject: str, problems: Problems) -> Any:
     match kind, found.value:
         case kinds.Integer() | kinds.Real(), tree.Number(value):
             return _number(kind, value, found, subject, problems)
@@ -60,9 +73,11 @@ def _wrong_type(kind: Kind, found: Bound, subject: str, problems: Problems) -> B
         remedy = f"put it in brackets: `[{found.shown()}]`"
         return problems.add("MTL201", f"{subject} is a list, and cannot be `{found.shown()}`", remedy, found.span)
     if isinstance(found.value, tree.Name) and not isinstance(kind, kinds.Call | kinds.Choice):
-        if problems.names_lost:
+        own = {constant.name for constant in found.through}
+        known = [name for name in found.scope.known() if name not in own]
+        if problems.may_be_lost(found.value.text, known, Sort.DEFINITION):
             return BROKEN
-        remedy = proposal(found.value.text, found.scope.known()) or f"give {describe(kind)}"
+        remedy = proposal(found.value.text, known) or f"give {describe(kind)}"
         return problems.add("MTL107", f"{subject} names `{found.shown()}`, which is not defined", remedy, found.span)
     return problems.add("MTL201", f"{subject} cannot be `{found.shown()}`", f"give {describe(kind)}", found.span)
 
@@ -82,8 +97,10 @@ def _number(
     return float(value) if isinstance(kind, kinds.Real) else value
 
 
-def _unknown_choice(name: str, names: Sequence[str], found: Bound, subject: str, problems: Problems) -> Broken:
-    return problems.add("MTL206", f"{subject} cannot be `{name}`", suggestion(name, names, "choices"), found.span)
+def _unknown_choice(name: str, names: Sequence[str], found: Bound, subject: str, problems: Problems) -> str | Broken:
+    remedy = suggestion(name, names, "choices")
+    broken = problems.add("MTL206", f"{subject} cannot be `{name}`", remedy, found.span)
+    return meant_by(remedy) or broken
 
 
 def _many(kind: kinds.Many, items: Sequence[tree.Value], found: Bound, subject: str, problems: Problems) -> Any:
@@ -97,8 +114,8 @@ def _many(kind: kinds.Many, items: Sequence[tree.Value], found: Bound, subject: 
             f"give {least}{wanted} {'value' if wanted == 1 else 'values'}, each {describe(kind.item)}",
             found.span,
         )
-    # One that came in whole through a name is reported at the name; one written here, item by item.
-    whole = found.span != found.value.span
+    # One that came in whole through a parameter is reported at the argument; one written here, item by item.
+    whole = found.span != found.value.span and not found.through
     values = [
         convert(
             kind.item, Bound(item, found.scope, found.span if whole else item.span), f"a value of {subject}", problems
@@ -112,7 +129,7 @@ def _call(kind: kinds.Call, found: Bound, subject: str, problems: Problems) -> N
     call = found.value
     name = call.function if isinstance(call, tree.Call) else call
     assert isinstance(name, tree.Name)
-    written = found.span == call.span
+    written = found.span == call.span or bool(found.through)
     span = name.span if written else found.span
     rule = kind.rule(name.text)
     if rule is None:
@@ -123,7 +140,10 @@ def _call(kind: kinds.Call, found: Bound, subject: str, problems: Problems) -> N
                 kind.misfit, f"{subject} cannot be `{name.text}`, which {foreign}", f"use {fitting}", span
             )
         remedy = suggestion(name.text, [known.name for known in kind.rules], kind.noun)
-        return problems.add("MTL206", f"{subject} cannot be `{name.text}`", remedy, span)
+        problems.add("MTL206", f"{subject} cannot be `{name.text}`", remedy, span)
+        rule = kind.rule(meant_by(remedy) or "")
+        if rule is None:
+            return BROKEN
     arguments = call.arguments if isinstance(call, tree.Call) else ()
     values = call_arguments(rule, arguments, found.scope, span, problems)
     return BROKEN if isinstance(values, Broken) else Named(rule.name, values, found.span)
@@ -138,9 +158,7 @@ def call_arguments(
         return _rest(rule, rule.rest, arguments, scope, span, problems)
     names = [key.name for key in rule.keys]
     required = [key.name for key in rule.keys if isinstance(key.default, Required)]
-    given = match_arguments(arguments, names, required, subject, span, problems)
-    if isinstance(given, Broken):
-        return BROKEN
+    given, sound = match_arguments(arguments, names, required, subject, span, problems)
     values: dict[str, Any] = {}
     for key in rule.keys:
         if key.name in given:
@@ -150,7 +168,7 @@ def call_arguments(
             )
         else:
             values[key.name] = key.default
-    return BROKEN if BROKEN in values.values() else values
+    return values if sound and BROKEN not in values.values() else BROKEN
 
 
 def _rest(
@@ -164,19 +182,16 @@ def _rest(
     subject = f"a value of `{rule.name}`"
     for argument in arguments:
         if argument.name is not None:
-            return problems.add(
-                "MTL203",
-                f"`{rule.name}` has no argument `{argument.name.text}`",
-                "give its values without names",
-                argument.name.span,
-            )
+            cause = f"`{rule.name}` has no argument `{argument.name.text}`"
+            problems.add("MTL203", cause, "give its values without names", argument.name.span)
     if not arguments:
         return problems.add("MTL204", f"`{rule.name}` has no values", f"give at least one: {describe(rest.kind)}", span)
     values = [
         convert(rest.kind, Bound(argument.value, scope, argument.value.span), subject, problems)
         for argument in arguments
     ]
-    return BROKEN if BROKEN in values else {rest.name: tuple(values)}
+    named = any(argument.name for argument in arguments)
+    return BROKEN if named or BROKEN in values else {rest.name: tuple(values)}
 
 
 def match_arguments(
@@ -186,10 +201,11 @@ def match_arguments(
     subject: str,
     span: Span,
     problems: Problems,
-) -> dict[str, tree.Argument] | Broken:
-    """Which argument goes to which name: those without a name in order, the others by theirs, as in Python."""
+) -> tuple[dict[str, tree.Argument], bool]:
+    """Which argument goes to which name, those without a name in order, the others by theirs, as in Python; and whether
+    all do. What is wrong with one is reported, and does not keep the others from being read."""
     given: dict[str, tree.Argument] = {}
-    broken = False
+    meant: set[str | None] = set()  # by arguments that are not right; None where that is not known
     for position, argument in enumerate(arguments):
         name = argument.name.text if argument.name else names[position] if position < len(names) else None
         place = argument.name.span if argument.name else argument.span
@@ -198,7 +214,13 @@ def match_arguments(
             remedy = f"its arguments are: {', '.join(names)}" if names else f"write {subject} alone"
             problems.add("MTL205", f"{subject} takes {count}", remedy, place)
         elif name not in names:
-            problems.add("MTL203", f"{subject} has no argument `{name}`", suggestion(name, names, "arguments"), place)
+            remedy = suggestion(name, names, "arguments")
+            problems.add("MTL203", f"{subject} has no argument `{name}`", remedy, place)
+            right = meant_by(remedy)
+            if right and right not in given:
+                given[right] = argument
+                continue
+            name = nearest(name, names)
         elif name in given:
             problems.add("MTL205", f"{subject} is given `{name}` twice", "leave one of them out", place)
         elif argument.name is None and any(earlier.name for earlier in arguments[:position]):
@@ -211,14 +233,14 @@ def match_arguments(
         else:
             given[name] = argument
             continue
-        broken = True
-    missing = [name for name in required if name not in given]
-    if missing and not broken:
+        meant.add(name)
+    missing = [name for name in required if name not in {*given, *meant}]
+    if missing and None not in meant:
         listed = ", ".join(f"`{name}`" for name in missing)
         problems.add(
             "MTL204", f"{subject} needs {listed}", f"add {', '.join(f'`{name}=...`' for name in missing)}", span
         )
-    return BROKEN if broken or missing else given
+    return given, not (meant or missing)
 
 
 def _input(found: Bound, subject: str, problems: Problems) -> tuple[str | int, ...] | Broken:

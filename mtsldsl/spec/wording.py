@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import attrs
@@ -11,6 +13,8 @@ from mtsldsl.spec.cost import body_cost
 from mtsldsl.spec.model import Body, Named, Spec, Target
 from mtsldsl.spec.operators import OPERATORS
 from mtsldsl.syntax import parse, tree
+
+_NAME = re.compile(r"[A-Za-z_]\w*")
 
 
 def shown(value: Any) -> Any:
@@ -40,6 +44,11 @@ def worded(value: Any) -> str:
     return str(value)
 
 
+def with_names(text: str, names: Mapping[str, str]) -> str:
+    """The text with each name replaced by another where `names` has one."""
+    return _NAME.sub(lambda found: names.get(found.group(), found.group()), text)
+
+
 def _named(named: Named) -> str:
     """As it was written; a default by its name, which stands for its arguments too."""
     if named.span is None:
@@ -62,22 +71,25 @@ class Wording:
 
     def layer(self, name: str) -> tuple[str, ...]:
         """The ways of saying a layer."""
-        return self._ways(self._written("backbone", None, name), self.spec.layer(name).body)
+        return self._ways(self._written.get(("backbone", "", name)), self.spec.layer(name).body)
 
     def head(self, task: str) -> tuple[str, ...]:
         """The ways of saying a task's head."""
-        return self._ways(self._written("task", task, "head"), self.spec.task(task).head)
+        return self._ways(self._written.get(("task", task, "head")), self.spec.task(task).head)
 
-    def _written(self, kind: str, label: str | None, key: str) -> str | None:
+    @cached_property
+    def _written(self) -> dict[tuple[str, str, str], str]:
+        """The value of each kind of block, label (empty for the backbone) and key, on one line."""
+        found: dict[tuple[str, str, str], str] = {}
         for statement in self._statements():
-            if not isinstance(statement, tree.Section) or statement.kind.text != kind:
-                continue
-            if label is not None and label not in [each.text for each in statement.labels]:
-                continue
-            for item in statement.items:
-                if isinstance(item, tree.Entry) and item.key.text == key and "#" not in item.value.span.text:
-                    return " ".join(item.value.span.text.split())
-        return None
+            if isinstance(statement, tree.Section) and statement.kind.text in ("backbone", "task"):
+                labels = [each.text for each in statement.labels] if statement.kind.text == "task" else [""]
+                for item in statement.items:
+                    if isinstance(item, tree.Entry) and "#" not in item.value.span.text:
+                        line = " ".join(item.value.span.text.split())
+                        for label in labels:
+                            found.setdefault((statement.kind.text, label, item.key.text), line)
+        return found
 
     def _statements(self) -> list[tree.Statement]:
         """Those of the text, and the backbone that it imports."""

@@ -9,7 +9,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from mtsldsl.diagnostics import Diagnostic, Source, Span
+from mtsldsl.diagnostics import Diagnostic, Source, Span, nearest
 from mtsldsl.syntax import tree
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ class Builder:
         span = self._over(keyword, version)
         if keyword != "mtl":
             cause = f"`{keyword} {version}` is neither a block nor a definition"
-            remedy = f"write `let {keyword} = {version}` for a constant"
+            meant = nearest(keyword, ["mtl"])
+            remedy = "write `mtl 1`" if meant else f"write `let {keyword} = {version}` for a constant"
             unreadable = self._refuse("MTL001", cause, remedy, span)
             return tree.Definition(tree.Name("let", span), self._name(keyword), None, unreadable, span)
         number = self.number([version])

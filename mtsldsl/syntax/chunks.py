@@ -24,6 +24,7 @@ class Role(Enum):
     STATEMENT = "statement"
     OPENING = "the first line of a block, its `{` included"
     ITEM = "item"
+    DEFINITION = "a definition or import inside a block"
 
 
 class Flaw(Enum):
@@ -33,8 +34,12 @@ class Flaw(Enum):
     UNOPENED = "a `}` without its `{`"
     NESTED = "the `{` of a block inside a block"
     NO_BRACE = "the first line of a block that lacks its `{`"
+    NO_BRACES = "the first line of a block that lacks its `{`, and the block lacks its `}` too"
     BRACE_BELOW = "a `{` on the line below the one it belongs to"
     AFTER_BRACE = "something on the line of a closing `}`"
+    EARLY = "a `}` where its block goes on"
+    END_WORD = "the word `end` in the place of a `}`"
+    INSIDE = "a definition or import inside a block"
 
 
 @attrs.frozen
@@ -49,11 +54,13 @@ class Chunk:
 
 @attrs.frozen
 class Structural:
-    """A flaw at a token; `about` is the token that made it evident, or the first of the line that it is about."""
+    """A flaw at a token; `about` is the token that made it evident, or the first of the line that it is about; `line`
+    are the tokens before a `{` inside a block, or those of a block's first line."""
 
     flaw: Flaw
     token: Token
     about: Token | None = None
+    line: tuple[Token, ...] = ()
 
 
 Piece = Chunk | Structural
@@ -66,6 +73,9 @@ _STARTS_NOTHING = CONTINUED | {"NUMBER", "_RANGE", *OPENING, *CLOSING}
 
 _HEAD = frozenset({"NAME", "LSQB", "COMMA", "RSQB"})
 """What the first line of a block is made of, its `{` left out."""
+
+_LINE_END: tuple[list[str], ...] = (["_NEWLINE"], [])
+"""What follows the last word of a line."""
 
 
 def cut(tokens: list[Token]) -> list[Piece]:
@@ -84,6 +94,7 @@ class _Cutter:
         self.block: int | None = None  # the `{` of the block we are in, or its first line's last token
         self.margin = 0  # the column at which that block's first line starts
         self.indented = True  # whether all of that block's items start further in
+        self.braceless: int | None = None  # the piece that says that the block's `{` is missing
 
     def cut(self) -> list[Piece]:
         index = 0
@@ -91,7 +102,7 @@ class _Cutter:
             index = self._step(index)
         self._end_chunk(at_end_of_file=True)
         if self.block is not None:
-            self.pieces.append(Structural(Flaw.UNCLOSED, self.tokens[self.block]))
+            self._unclosed(None)
         return self.pieces
 
     def _step(self, index: int) -> int:
@@ -102,6 +113,10 @@ class _Cutter:
             return index + 1
         if self._starts_line(index) and not self.chunk:
             self._leave_block_before(index)
+            if self._ends_in_a_word(index):
+                self.pieces.append(Structural(Flaw.END_WORD, token))
+                self.block = None
+                return index + 1
         if kind == "LBRACE":
             return self._open(index)
         if kind == "RBRACE":
@@ -130,7 +145,14 @@ class _Cutter:
         last, looks = self.chunk[-1].type, self._looks(index)
         further_in = (self.tokens[index].column or 1) > (self.chunk[0].column or 1)
         braced = self.kinds[index] == "LBRACE"
-        if self._lacks_brace() and (braced or self._calls(index) or (self.brackets and looks == "entry")):
+        colon = last == "COLON"
+        if self._lacks_brace() and (
+            colon
+            or braced
+            or self._calls(index)
+            or (self.brackets and looks == "entry")
+            or self._body(index, self.chunk[0])
+        ):
             return False
         if not self.brackets:
             starts_nothing = self.block is None or self.kinds[index] in _STARTS_NOTHING
@@ -146,20 +168,37 @@ class _Cutter:
             return
         if not _is_head(last.tokens):
             return
-        head = last.tokens[0]
-        names = last.tokens[:-1] if last.tokens[-1].type in OPENING else last.tokens
+        head = next(token for token in last.tokens if token.type == "NAME")
+        names = last.tokens[:-1] if last.tokens[-1].type in {*OPENING, "COLON"} else last.tokens
+        colon = last.tokens[-1].type == "COLON" and index < len(self.tokens) and self.kinds[index] != "RBRACE"
+        below = colon and (self.tokens[index].column or 1) > (head.column or 1)
+        below = below or self._body(index, last.tokens[0])
         if index < len(self.tokens) and self.kinds[index] == "LBRACE":
             self.pieces[-1] = Structural(Flaw.BRACE_BELOW, self.tokens[index], head)
             self.kinds[index] = "_NEWLINE"
             self.block = index
-        elif self._looks(index) == "entry" or self._calls(index):
-            self.pieces[-1] = Structural(Flaw.NO_BRACE, names[-1], head)
+        elif self._looks(index) == "entry" or self._calls(index) or below:
+            line = tuple(token for token in names if names[0] is head or token.type == "NAME")
+            self.pieces[-1] = Structural(Flaw.NO_BRACE, names[-1], head, line)
             self.block = index - 2  # the line's last token stands in for the brace
+            self.braceless = len(self.pieces) - 1
         self.margin, self.indented = head.column or 1, True
 
     def _lacks_brace(self) -> bool:
         """Whether the chunk so far may be a block's first line without its `{`."""
         return self.block is None and _is_head(self.chunk)
+
+    def _body(self, index: int, head: Token) -> bool:
+        """Whether the lines at `index` are those of a block: further in than its head, and one of them an entry."""
+        while index < len(self.tokens) and (self.tokens[index].column or 1) > (head.column or 1):
+            if self._looks(index) == "entry":
+                return True
+            while index < len(self.tokens) and self.kinds[index] != "_NEWLINE":
+                if self.kinds[index] in ("LBRACE", "RBRACE"):
+                    return False
+                index += 1
+            index += 1
+        return False
 
     def _calls(self, index: int) -> bool:
         """Whether the line at `index` starts with a call, such as a decision of `history`."""
@@ -181,7 +220,9 @@ class _Cutter:
         if kinds[1:] in (["NAME", "EQUAL"], ["NAME", "LPAR"]):
             return "definition"
         brace = self._next_brace(index)
-        return "block" if self.kinds[brace : brace + 1] == ["LBRACE"] else None
+        following = self.kinds[brace : brace + 2]
+        headed = following[:1] == ["LBRACE"] or (following[:1] == ["COLON"] and following[1:] in _LINE_END)
+        return "block" if headed else None
 
     def _leave_block_before(self, index: int) -> None:
         """At a line that can only stand outside a block, the open block was left open."""
@@ -192,11 +233,35 @@ class _Cutter:
         brace = self._next_brace(index)
         nested = brace in self.matched and self.block in self.matched
         evident = looks in ("definition", "block", "import") and outside and self.indented
-        if evident or (looks == "block" and not nested):
-            self.pieces.append(Structural(Flaw.UNCLOSED, self.tokens[self.block], self.tokens[index]))
-            self.block = None
+        bare = self.braceless is not None and outside and self.kinds[index] == "LSQB"
+        if looks in ("definition", "import") and self.block in self.matched and self._next_is_close(index):
+            evident = False  # the block goes on behind it
+        if evident or bare or (looks == "block" and not nested):
+            self._unclosed(self.tokens[index])
         elif outside and looks != "close":
             self.indented = False
+
+    def _unclosed(self, before: Token | None) -> None:
+        """The open block has no `}`; its missing `{`, if that is so, is reported already."""
+        assert self.block is not None
+        if self.braceless is None:
+            self.pieces.append(Structural(Flaw.UNCLOSED, self.tokens[self.block], before))
+        else:
+            piece = self.pieces[self.braceless]
+            assert isinstance(piece, Structural)
+            self.pieces[self.braceless] = attrs.evolve(piece, flaw=Flaw.NO_BRACES)
+        self.block = self.braceless = None
+
+    def _ends_in_a_word(self, index: int) -> bool:
+        """Whether the line is the word `end` alone, in a block that is not closed."""
+        alone = self.tokens[index] == "end" and self.kinds[index + 1 : index + 2] in _LINE_END
+        outside = (self.tokens[index].column or 1) <= self.margin
+        return alone and self.block is not None and (outside or self.block not in self.matched)
+
+    def _next_is_close(self, index: int) -> bool:
+        """Whether the next brace at or behind `index` is a closing one."""
+        braces = (kind for kind in self.kinds[index:] if kind in ("LBRACE", "RBRACE"))
+        return next(braces, None) == "RBRACE"
 
     def _next_brace(self, index: int) -> int:
         """The index behind the words, or the word and the list of words, at `index`: that of the `{` of a block."""
@@ -211,7 +276,7 @@ class _Cutter:
 
     def _open(self, index: int) -> int:
         if self.block is not None:
-            self.pieces.append(Structural(Flaw.NESTED, self.tokens[index], self.tokens[self.block]))
+            self.pieces.append(Structural(Flaw.NESTED, self.tokens[index], self.tokens[self.block], tuple(self.chunk)))
             self.chunk, self.brackets = [], []
             if self.block == index - 1:  # `{{`: what closes the block matches the second one
                 self.block = index
@@ -246,15 +311,25 @@ class _Cutter:
         self._end_chunk()
         if self.block is None:
             self.pieces.append(Structural(Flaw.UNOPENED, self.tokens[index]))
-        self.block = None
+        elif self.kinds[index + 1 : index + 2] == ["_NEWLINE"] and self._goes_on_behind(index + 2):
+            self.pieces.append(Structural(Flaw.EARLY, self.tokens[index], self.tokens[index + 2]))
+            return index + 1
+        self.block = self.braceless = None
         following = self.kinds[index + 1 : index + 2]
         if following and following[0] not in ("_NEWLINE", "RBRACE"):
             self.pieces.append(Structural(Flaw.AFTER_BRACE, self.tokens[index + 1]))
         return index + 1
 
+    def _goes_on_behind(self, index: int) -> bool:
+        """Whether a block goes on at `index`, with an item and then a `}`."""
+        return (self._looks(index) == "entry" or self._calls(index)) and self._next_is_close(index)
+
     def _end_chunk(self, role: Role | None = None, at_end_of_file: bool = False) -> None:
         if self.chunk:
             inside = Role.STATEMENT if self.block is None else Role.ITEM
+            if self.block is not None and role is None and _is_definition(self.chunk):
+                self.pieces.append(Structural(Flaw.INSIDE, self.chunk[0]))
+                inside = Role.DEFINITION
             unclosed = self.tokens[self.brackets[-1]] if self.brackets else None
             self.pieces.append(Chunk(role or inside, tuple(self.chunk), at_end_of_file, unclosed))
         self.chunk, self.brackets = [], []
@@ -263,9 +338,17 @@ class _Cutter:
 def _is_head(tokens: Sequence[Token]) -> bool:
     """Whether the tokens are the first line of a block without its `{`, perhaps with a `(` or `[` in its place."""
     kinds = [token.type for token in tokens]
-    if kinds and kinds[-1] in OPENING:
+    if kinds and kinds[-1] in {*OPENING, "COLON"}:
         kinds.pop()
-    return kinds[:1] == ["NAME"] and set(kinds) <= _HEAD and tokens[0] not in DEFINITIONS
+    bracketed = kinds[:1] == ["LSQB"] and kinds[-1:] == ["RSQB"] and set(kinds[1:-1]) == {"NAME"}
+    return bracketed or (kinds[:1] == ["NAME"] and set(kinds) <= _HEAD and tokens[0] not in DEFINITIONS)
+
+
+def _is_definition(tokens: Sequence[Token]) -> bool:
+    """Whether the tokens start a definition or an import."""
+    kinds = [token.type for token in tokens[:3]]
+    named = tokens[0] in DEFINITIONS and kinds[1:] in (["NAME", "EQUAL"], ["NAME", "LPAR"])
+    return named or (tokens[0] == "import" and kinds[1:2] == ["STRING"])
 
 
 def _matched(kinds: list[str]) -> dict[int, int]:

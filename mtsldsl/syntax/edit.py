@@ -118,12 +118,11 @@ def insert_items(file: File, section: Section, lines: Sequence[str]) -> TextEdit
             break
     indent = _indent_of_items(file, section)
     ending = line_ending(text)
-    addition = ending + indent + _joined(file, lines, indent)
+    addition = indent + _joined(file, lines, indent) + ending
     newline = text.find("\n", last, end)
     if newline >= 0:
-        place = newline - 1 if text[newline - 1] == "\r" and newline > last else newline
-        return TextEdit(place, place, addition)
-    return TextEdit(last, end, addition + ending + _indent_at(file, section.span.start))
+        return TextEdit(newline + 1, newline + 1, addition)
+    return TextEdit(last, end, ending + addition + _indent_at(file, section.span.start))
 
 
 def append_section(file: File, section: str) -> TextEdit:

@@ -1,10 +1,9 @@
-"""Texts in files: read as UTF-8 with every line ending as it is, written so that no reader sees half a file."""
+"""Texts of files: UTF-8, with every line ending as it is."""
 
 from __future__ import annotations
 
 import codecs
 import os
-import stat
 from pathlib import Path
 
 import attrs
@@ -51,58 +50,16 @@ def decode_source(name: str, data: bytes) -> Source:
         raise MtlError.of("MTL005", cause, "save the file as UTF-8", Span(shown, start, start + 1)) from None
 
 
-def write_text_atomically(path: str | os.PathLike[str], text: str, bom: bool = False) -> None:
-    """Replace a file's content, or make the file: after a crash it holds the old bytes or the new, never a mixture.
-
-    The text is written to a new file in the same folder, forced to the disk, and renamed. A file keeps its mode. A
-    symbolic link is followed inside its own folder and refused where it leads out of it.
-
-    Raises:
-        MtlError: MTL703 where the file cannot be written; it is then as it was.
-    """
-    given = Path(path)
-    try:
-        data = (codecs.BOM_UTF8 if bom else b"") + text.encode("utf-8")
-        target = given.resolve() if given.is_symlink() else given
-        if target is not given and target.parent != given.parent.resolve():
-            raise MtlError.of(
-                "MTL703",
-                f"{given} is a link to {target}, which lies in another folder",
-                f"write to {target} itself, or replace the link by a file",
-            )
-        _replace(target, data)
-    except (OSError, ValueError) as error:
-        reason = error.strerror or error if isinstance(error, OSError) else error
-        cause = f"{given} cannot be written: {reason}"
-        raise MtlError.of("MTL703", cause, "check the folder, its permissions and the space on the disk") from None
+def encoded(source: Source) -> bytes:
+    """The bytes that a text was read from, or has in a file."""
+    return (codecs.BOM_UTF8 if source.bom else b"") + source.text.encode("utf-8")
 
 
-def _replace(target: Path, data: bytes) -> None:
-    new = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        if target.exists():
-            new.chmod(stat.S_IMODE(target.stat().st_mode))
-        new.replace(target)
-    except BaseException:
-        new.unlink(missing_ok=True)
-        raise
-    _sync_folder(target.parent)
+def is_file(path: Path) -> bool:
+    """Whether a path is that of a file; no error where no file can have that name, which reading it reports."""
+    return os.path.isfile(path)  # noqa: PTH113
 
 
-def _sync_folder(folder: Path) -> None:
-    """Force the renaming to the disk too, where the system can open a folder."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        return
-    finally:
-        os.close(descriptor)
+def is_folder(path: Path) -> bool:
+    """Whether a path is that of a folder; no error where no folder can have that name."""
+    return os.path.isdir(path)  # noqa: PTH112

@@ -7,16 +7,18 @@ own, and blank lines between lines, one at most in a row.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 import attrs
 
 from mtsldsl.diagnostics import MtlError, Source
-from mtsldsl.syntax.comments import find_comments
+from mtsldsl.syntax.attachment import attached
 from mtsldsl.syntax.edit import line_ending
 from mtsldsl.syntax.logical_lines import BLANK, LogicalLine, Role, read_lines
 from mtsldsl.syntax.parser import parse, tokens
+from mtsldsl.syntax.tree import File
 from mtsldsl.syntax.typeset import BLOCK_INDENT, Item, Printed
 
 REMARK_COLUMN = 45
@@ -51,22 +53,30 @@ def hold_same(before: Source, after: str) -> None:
     """Hold that `after` differs from a text that parses in white space alone.
 
     Raises:
-        MtlError: MTL704 where words, comments, their order or what the text says would differ.
+        MtlError: MTL704 where words, comments, their order, what a comment belongs to or what the text says would
+            differ.
     """
     new = attrs.evolve(before, text=after)
     try:
-        same = parse(new).statements == parse(before).statements and _content(new) == _content(before)
+        one, other = parse(before), parse(new)
     except MtlError:
         same = False
+    else:
+        same = one.statements == other.statements and _content(one) == _content(other)
     if not same:
         raise _defect(before, "formatting would change more than white space")
 
 
-def _content(source: Source) -> list[str]:
-    """The words and comments of a text, in order."""
-    words = [(token.start_pos or 0, str(token)) for token in tokens(source) if token.type != "_NEWLINE"]
-    remarks = [(comment.span.start, comment.text.rstrip(BLANK)) for comment in find_comments(source)]
-    return [text for _, text in sorted(words + remarks)]
+def _content(file: File) -> tuple[list[str], list[tuple[int, int] | None]]:
+    """The words and comments of a text, in order, and for each comment the numbers of the words that it belongs to."""
+    words = [(token.start_pos or 0, str(token)) for token in tokens(file.source) if token.type != "_NEWLINE"]
+    remarks = [(comment.span.start, comment.text.rstrip(BLANK)) for comment in file.comments]
+    starts = [start for start, _ in words]
+    belongings = [
+        None if each is None else (bisect_left(starts, each.start), bisect_left(starts, each.end))
+        for each in attached(file)
+    ]
+    return [text for _, text in sorted(words + remarks)], belongings
 
 
 def _defect(source: Source, cause: str) -> MtlError:

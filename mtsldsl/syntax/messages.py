@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from mtsldsl.diagnostics import Diagnostic, Source, Span
-from mtsldsl.syntax.chunks import Chunk, Flaw, Role, Structural
+from mtsldsl.syntax.chunks import DEFINITIONS, Chunk, Flaw, Role, Structural
 from mtsldsl.syntax.layout import CLOSING, DEEPEST, OPENING
 
 if TYPE_CHECKING:
@@ -34,9 +34,11 @@ _SHOWN = {
     **_OPERATORS,
 }
 _AFTER = {
-    "mtl": {"NUMBER", "NAME", "LBRACE"},
+    "mtl": {"NUMBER"},
     "import": {"STRING"},
     "task": {"NAME", "LSQB", "LBRACE"},
+    **{word: {"NAME"} for word in ("let", "block")},
+    **{word: {"LBRACE"} for word in ("backbone", "train", "sharing", "history")},
 }
 """What may follow a word at the start of a statement, where that is more or less than a name or `{`."""
 
@@ -165,6 +167,13 @@ def too_deep(source: Source, token: Token) -> Diagnostic:
     )
 
 
+def carriage_returns(source: Source) -> Diagnostic:
+    """The report for a text whose lines end as no system ends them any more; `source` has line feeds in their place."""
+    end = source.text.index("\n")
+    cause = "the lines end with a carriage return alone, which is no line end here"
+    return Diagnostic("MTL003", cause, "save the file with line feeds (LF) as line ends", Span(source, end, end))
+
+
 # Blocks and brackets
 
 
@@ -183,13 +192,31 @@ def structural(source: Source, piece: Structural) -> Diagnostic:
                 "close the outer block first with `}`; arguments go in parentheses: `adam(lr=1e-4)`",
                 span,
             )
-        case Flaw.NO_BRACE:
-            line = " ".join(source.text[(piece.about or token).start_pos : span.end].split())
+        case Flaw.NO_BRACE | Flaw.NO_BRACES:
+            first, last = span_of(source, piece.line[0]), span_of(source, piece.line[-1])
+            closing = ", and `}` on a line of its own after its last" if piece.flaw is Flaw.NO_BRACES else ""
             return Diagnostic(
                 "MTL001",
                 f"the block `{piece.about}` has no `{{` at the end of its first line",
-                f"write `{line} {{`",
+                f"write `{' '.join(first.to(last).text.split())} {{`{closing}",
                 Span(source, span.end, span.end),
+            )
+        case Flaw.EARLY:
+            return Diagnostic(
+                "MTL001",
+                f"this `}}` closes the block, and `{piece.about}` below goes on with it",
+                "remove it: the block is closed further down",
+                span,
+            )
+        case Flaw.END_WORD:
+            return Diagnostic("MTL001", "the word `end` closes no block", "write `}` instead", span)
+        case Flaw.INSIDE:
+            return Diagnostic(
+                "MTL001",
+                f"`{token}` stands inside a block",
+                "put it above the block"
+                + ("" if token == "import" else "; an entry of the block has no word before its key"),
+                span,
             )
         case Flaw.BRACE_BELOW:
             return Diagnostic(
@@ -262,12 +289,15 @@ def misfit(source: Source, chunk: Chunk, index: int, accepts: Collection[str]) -
     """The report for the token at `index` of a piece, or for its end, where only `accepts` could stand."""
     tokens = chunk.tokens
     if chunk.role is not Role.ITEM and tokens[0].type == "NAME":
-        own = _AFTER.get(str(tokens[0]), {"NAME", "LBRACE"})
+        first_word = str(tokens[0])
+        own = _AFTER.get(first_word, {"NAME", "LBRACE"})
         second = tokens[1].type if len(tokens) > 1 else "$END"
         if second not in own and (second in _AFTER_A_WORD or "NAME" not in own):
             index = 1
         if index == 1:
             accepts = (own & set(accepts) or own) - {"LSQB"}
+        elif index == 2 and first_word in _AFTER and first_word not in DEFINITIONS:
+            accepts = set(accepts) - {"EQUAL", "LPAR"}
     end = "the end of the file" if chunk.at_end_of_file else "the end of the line"
     if index == len(tokens):
         last = tokens[-1].end_pos or 0
@@ -304,6 +334,19 @@ def _special(chunk: Chunk, index: int, accepts: Collection[str]) -> tuple[str, s
     if kind in CLOSING and {"RPAR", "RSQB"} & set(accepts):
         right = ")" if "RPAR" in accepts else "]"
         return f"found `{tokens[index]}` where `{right}` is needed", f"write `{right}`"
+    if kind == "EQUAL" and index == 1 and first in DEFINITIONS:
+        return f"`{first}` has no name before `=`", f"write `{first} name = …`"
+    if first in DEFINITIONS and index == 2 and kind in {*_VALUE, "COLON"}:
+        return f"found {found(tokens[2])} where `=` is expected", f"write `{first} {tokens[1]} = …`"
+    if kind == "LBRACE" and chunk.role is Role.OPENING and previous in ("EQUAL", "COLON"):
+        line = " ".join(str(token) for token in tokens[: index - 1])
+        return f"a block has no `{tokens[index - 1]}` before its `{{`", f"write `{line} {{`"
+    if kind == "LBRACE" and index == 0:
+        return "a block without its kind", "write it before the `{`, as in `train {`"
+    if previous == "COMMA" and kind in ("COMMA", "$END", *CLOSING):
+        return "a comma with nothing behind it", "remove it"
+    if kind == "LSQB" and previous == "NAME" and "LPAR" in accepts and chunk.role is Role.ITEM:
+        return f"found `[` behind `{tokens[index - 1]}`", f"arguments go in parentheses: `{tokens[index - 1]}(…)`"
     if kind == "EQUAL" and index == 1 and chunk.role is not Role.ITEM:
         return (
             f"`{first} = …` stands outside every block",
@@ -330,6 +373,9 @@ def _remedy(chunk: Chunk, index: int, accepts: Collection[str], wanted: str) -> 
     if kind == "LBRACE":
         return "arguments go in parentheses: `adam(lr=1e-4)`"
     if "COMMA" in accepts and {"RPAR", "RSQB"} & set(accepts) and kind in _VALUE:
+        first_there = kinds[index - 2 : index - 1] in (["LPAR"], ["COMMA"])
+        if first_there and previous is not None and previous.type == "NAME":
+            return f"put a comma between the two, or `=` where `{_shortened(previous)}` is the name of an argument"
         return "put a comma between the two"
     if previous is not None and {"NAME", "NUMBER", "STRING"} <= set(accepts):
         return f"write a value after `{_shortened(previous)}`"

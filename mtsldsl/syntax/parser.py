@@ -61,6 +61,19 @@ def read(source: Source) -> tuple[File, tuple[Diagnostic, ...]]:
     """
     from lark.exceptions import UnexpectedInput
 
+    if "\n" not in source.text and "\r" in source.text.rstrip("\r"):
+        from mtsldsl.syntax.messages import carriage_returns
+
+        # Read as it is meant, line by line, so that there is one report and not one for each line.
+        mended = attrs.evolve(source, text=source.text.replace("\r", "\n"))
+        file, mistakes = read(mended)
+        return file, (carriage_returns(mended), *mistakes)
+    if "<<<<<<<" in source.text:
+        from mtsldsl.syntax.conflict_markers import our_side, unresolved
+
+        if conflicts := unresolved(source):
+            file, mistakes = read(attrs.evolve(source, text=our_side(source.text, in_place=True)))
+            return file, (*conflicts, *mistakes)
     comments = find_comments(source)
     with _LOCK, _no_collection():
         tools = machine()
@@ -71,7 +84,7 @@ def read(source: Source) -> tuple[File, tuple[Diagnostic, ...]]:
             from mtsldsl.syntax.recovery import recover
 
             found = recover(source, tools)
-            return File(found.statements, comments, source, found.whole), found.mistakes
+            return File(found.statements, comments, source, found.whole, found.strays), found.mistakes
         if tools.builder.problems:
             from mtsldsl.syntax.salvage import headed
 

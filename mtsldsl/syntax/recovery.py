@@ -27,11 +27,12 @@ _LEXICAL = ("BAD_NUMBER", "BAD_STRING", "UNKNOWN")
 class Recovered:
     """What could be read of a text that does not parse, and its mistakes in order of place; there is at least one.
 
-    `whole` is false where a statement was lost of which not even the name can be read.
+    `whole` and `strays` are those of `tree.File`.
     """
 
     statements: tuple[Statement, ...]
     whole: bool
+    strays: tuple[str, ...]
     mistakes: tuple[Diagnostic, ...]
 
 
@@ -60,7 +61,9 @@ def recover(source: Source, tools: Machine) -> Recovered:
     if not found:
         raise AssertionError(f"{source.name} does not parse, but no piece of it is wrong")
     statements = headed(tuple(salvage.statements()))
-    return Recovered(statements, salvage.whole, tuple(sorted(found, key=lambda diagnostic: diagnostic.place)))
+    return Recovered(
+        statements, salvage.whole, tuple(salvage.strays), tuple(sorted(found, key=lambda diagnostic: diagnostic.place))
+    )
 
 
 def _judge(source: Source, tools: Machine, chunk: Chunk) -> tuple[list[Diagnostic], Any]:

@@ -1,12 +1,13 @@
 """What can still be read of a text whose pieces were judged one by one.
 
 A piece that is wrong keeps its name, so that whoever uses the name is not reported too: `epochs = = 4` is an entry
-`epochs` with an unreadable value. Where not even the name is known, what it stood in is marked as not whole.
+`epochs` with an unreadable value. Where not even the name is known, what it stood in is marked as not whole, or its
+first word is kept as a stray.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -23,14 +24,15 @@ if TYPE_CHECKING:
 
 @attrs.define
 class _Block:
-    """A block while its items come in. A block without a kind is one that cannot be used."""
+    """A block while its items come in."""
 
-    kind: tree.Name | None
+    kind: tree.Name
     labels: tuple[tree.Name, ...]
     start: int
     brace: int
     whole: bool
     listed: bool = False
+    headed: bool = True
     items: list[tree.Entry | tree.Call] = attrs.field(factory=list)
 
 
@@ -43,6 +45,7 @@ class Salvage:
         self._found: list[tree.Statement | _Block] = []
         self._block: _Block | None = None
         self.whole = True
+        self.strays: list[str] = []
 
     def statements(self) -> Iterator[tree.Statement]:
         """All statements, a header put first where the first line is wrong and could have been one."""
@@ -54,7 +57,7 @@ class Salvage:
         for statement in self._found:
             if not isinstance(statement, _Block):
                 yield statement
-            elif statement.kind is not None:
+            else:
                 end = max((item.span.end for item in statement.items), default=statement.brace)
                 body, span = Span(self._source, statement.brace, end), Span(self._source, statement.start, end)
                 yield tree.Section(
@@ -65,15 +68,18 @@ class Salvage:
                     span,
                     statement.whole,
                     statement.listed,
+                    statement.headed,
                 )
 
     def sound(self, chunk: Chunk, node: Any) -> None:
         """A piece that reads well."""
         match chunk.role:
             case Role.OPENING:
-                self._open(node.kind, node.labels, chunk.tokens[0], chunk.tokens[-1], whole=True, listed=node.listed)
+                self._open(_Block(node.kind, node.labels, *_ends(chunk.tokens), whole=True, listed=node.listed))
             case Role.STATEMENT:
                 self._block = None
+                self._found.append(node)
+            case Role.DEFINITION:
                 self._found.append(node)
             case Role.ITEM if self._block is not None:
                 self._block.items.append(node)
@@ -86,51 +92,44 @@ class Salvage:
             case Role.STATEMENT:
                 self._block = None
                 self._broken_statement(chunk.tokens)
+            case Role.DEFINITION:
+                self._broken_statement(chunk.tokens)
             case Role.ITEM if self._block is not None:
                 self._broken_entry(self._block, chunk.tokens)
 
     def flaw(self, piece: Structural) -> None:
         """Blocks or brackets that do not fit together."""
-        if piece.flaw in (Flaw.NO_BRACE, Flaw.BRACE_BELOW) and piece.about is not None:
+        if piece.flaw in (Flaw.NO_BRACE, Flaw.NO_BRACES, Flaw.BRACE_BELOW) and piece.about is not None:
             start, end = piece.about.start_pos or 0, piece.token.end_pos or 0
             line = [token for token in self._tokens if start <= (token.start_pos or 0) < end]
-            self._broken_opening(line, whole=True)
-        elif piece.flaw is Flaw.NESTED:
-            self.whole = False
-            if self._block is not None:
+            self._broken_opening(line)
+        elif piece.flaw is Flaw.NESTED and self._block is not None:
+            kinds = [token.type for token in piece.line]
+            if kinds[1:2] == ["EQUAL"]:
+                self._broken_entry(self._block, piece.line)
+            else:
                 self._block.whole = False
+                self.strays += [str(token) for token in piece.line[:1]]
 
     # Blocks
 
-    def _open(
-        self,
-        kind: tree.Name | None,
-        labels: tuple[tree.Name, ...],
-        first: Token,
-        last: Token,
-        *,
-        whole: bool,
-        listed: bool = False,
-    ) -> None:
-        self._block = _Block(kind, labels, first.start_pos or 0, last.end_pos or 0, whole, listed)
-        self._found.append(self._block)
+    def _open(self, block: _Block) -> None:
+        self._block = block
+        self._found.append(block)
 
-    def _broken_opening(self, tokens: Sequence[Token], *, whole: bool = False) -> None:
+    def _broken_opening(self, tokens: Sequence[Token]) -> None:
         """A block of the kind and the labels that its first line begins with."""
         names = []
         listed = [token.type for token in tokens[1:2]] == ["LSQB"]
-        for token in tokens:
-            if listed and token.type in ("LSQB", "COMMA", "RSQB", "_NEWLINE"):
-                continue
-            if token.type == "NAME" or (token.type == "STRING" and token[1:-1].isidentifier()):
+        rest = list(tokens)
+        while rest and (_names(rest[0]) or (listed and rest[0].type in ("LSQB", "COMMA", "RSQB", "_NEWLINE"))):
+            token = rest.pop(0)
+            if _names(token):
                 names.append(self._name(token))
-            else:
-                break
-        if not names or tokens[0].type != "NAME":
-            self.whole = False
-            self._open(None, (), tokens[0], tokens[-1], whole=False)
-        else:
-            self._open(names[0], tuple(names[1:]), tokens[0], tokens[-1], whole=whole, listed=listed)
+        headed = all(token.type in _SIGNS for token in rest)
+        start, brace = _ends(tokens)
+        kind = names[0] if names else tree.Name("", self._over(tokens))
+        self._open(_Block(kind, tuple(names[1:]), start, brace, whole=True, listed=listed, headed=headed))
 
     # Statements and items
 
@@ -138,43 +137,98 @@ class Salvage:
         kinds = [token.type for token in tokens]
         if tokens[0] == "mtl":
             self._found.append(_header(self._over(tokens[:1])))
-        elif kinds[:2] == ["NAME", "NAME"] and tokens[0] in DEFINITIONS:
-            parameters = () if tokens[0] == "block" else None
-            value = tree.Unreadable(self._over(tokens[2:] or tokens[1:]))
-            kind, name = self._name(tokens[0]), self._name(tokens[1])
-            self._found.append(tree.Definition(kind, name, parameters, value, self._over(tokens)))
-            if tokens[0] == "block" and kinds[2:3] != ["LPAR"]:
-                self.whole = False  # without its `(` the name may have run into a parameter's
-        else:
-            self.whole = False
-            if kinds[:2] == ["NAME", "EQUAL"] and isinstance(previous := self._found and self._found[-1], _Block):
-                previous.whole = False  # a `}` too early may have shut the entry out
+            return
+        named = kinds[:2] == ["NAME", "NAME"] and (tokens[0] in DEFINITIONS or kinds[2:3] in (["EQUAL"], ["LPAR"]))
+        if named:
+            self._broken_definition(tokens)
+        elif kinds[:2] == ["NAME", "EQUAL"] and tokens[0] not in DEFINITIONS:
+            self._broken_constant(tokens[0], tokens)
+        elif kinds[0] == "NAME":
+            self.strays.append(str(tokens[0]))
+            self.whole &= tokens[0] != "block"
+        for index in range(1, len(tokens)):
+            if tokens[index] in DEFINITIONS and kinds[index + 1 : index + 2] == ["NAME"] and "EQUAL" in kinds[index:]:
+                self._broken_definition(tokens[index:])
+
+    def _broken_definition(self, tokens: Sequence[Token]) -> None:
+        """A definition with a value that cannot be read, also by a misspelt `let` or `block`."""
+        macro = tokens[0] == "block" or (tokens[0] != "let" and tokens[2].type == "LPAR")
+        kind = tree.Name("block" if macro else "let", self._over(tokens[:1]))
+        value = tree.Unreadable(self._over(tokens[2:] or tokens[1:]))
+        parameters = () if macro else None
+        self._found.append(tree.Definition(kind, self._name(tokens[1]), parameters, value, self._over(tokens)))
+        if macro and [token.type for token in tokens[2:3]] != ["LPAR"]:
+            self.whole = False  # without its `(` the name may have run into a parameter's
+
+    def _broken_constant(self, name: Token, tokens: Sequence[Token]) -> None:
+        """`name = value` outside every block: whoever uses the name is not to be reported too."""
+        value, kind = tree.Unreadable(self._over(tokens)), tree.Name("let", self._over([name]))
+        self._found.append(tree.Definition(kind, self._name(name), None, value, self._over(tokens)))
 
     def _broken_entry(self, block: _Block, tokens: Sequence[Token]) -> None:
-        """An entry with a value that cannot be read, where the piece begins with a key. More keys may be lost in it."""
+        """An entry with a value that cannot be read, where the piece begins with a key; and those that follow in it."""
         kinds = [token.type for token in tokens]
         last = kinds.index("NAME", 2) if kinds[1:2] == ["_RANGE"] and "NAME" in kinds[2:] else 0
-        keyed = kinds[0] == "NAME" and kinds[1:2] != ["LPAR"]
+        keyed = (_names(tokens[0]) or "EQUAL" in kinds) and kinds[1:2] != ["LPAR"]
         if keyed:
+            equal = kinds.index("EQUAL") if "EQUAL" in kinds else last + 1
+            key = tokens[:1] if _names(tokens[0]) or equal == 0 else tokens[:equal]
             value = tree.Unreadable(self._over(tokens[last + 1 :] or tokens[last:]))
             second = self._name(tokens[last]) if last else None
-            block.items.append(tree.Entry(self._name(tokens[0]), second, value, self._over(tokens)))
-        block.whole &= keyed and not self._has_key(kinds[last + 2 :])
+            block.items.append(tree.Entry(self._key(key), second, value, self._over(tokens)))
+            for index in self._keys(kinds, equal + 1):
+                if kinds[index - 1] == "COMMA" or _closed_too_often(kinds[index:]):
+                    block.whole = False  # perhaps it is an argument that has lost its bracket
+                    break
+                if any(isinstance(each, tree.Entry) and each.key.text == tokens[index] for each in block.items):
+                    continue
+                value = tree.Unreadable(self._over(tokens[index + 1 :]))
+                block.items.append(tree.Entry(self._name(tokens[index]), None, value, self._over(tokens[index:])))
+        block.whole &= keyed
 
-    def _has_key(self, kinds: Sequence[str]) -> bool:
-        """Whether `name =` stands outside all brackets, as far as they can be told."""
+    def _key(self, tokens: Sequence[Token]) -> tree.Name:
+        """The key of an entry, which may be one that nothing can be called."""
+        if len(tokens) == 1:
+            return self._name(tokens[0])
+        span = self._over(tokens)
+        return tree.Name(span.text, span)
+
+    def _keys(self, kinds: Sequence[str], start: int) -> Iterator[int]:
+        """Where `name =` stands outside all brackets, as far as they can be told."""
         depth = 0
-        for kind, following in pairwise(kinds):
+        for index, (kind, following) in enumerate(pairwise(kinds)):
             depth += (kind in OPENING) - (kind in CLOSING)
-            if depth <= 0 and kind == "NAME" and following == "EQUAL":
-                return True
-        return False
+            if index >= start and depth <= 0 and kind == "NAME" and following == "EQUAL":
+                yield index
 
     def _name(self, token: Token) -> tree.Name:
         return tree.Name(token[1:-1] if token.type == "STRING" else str(token), self._over([token]))
 
     def _over(self, tokens: Sequence[Token]) -> Span:
         return Span(self._source, tokens[0].start_pos or 0, tokens[-1].end_pos or 0)
+
+
+_SIGNS = frozenset(("EQUAL", "COLON", "COMMA", "LBRACE", "LPAR", "RPAR", "LSQB", "RSQB", "_NEWLINE"))
+"""What may be too much in the first line of a block without putting its words in doubt."""
+
+
+def _names(token: Token) -> bool:
+    """Whether the token is a name, also one in quotes."""
+    return bool(token.type == "NAME" or (token.type == "STRING" and token[1:-1].isidentifier()))
+
+
+def _closed_too_often(kinds: Iterable[str]) -> bool:
+    depth = 0
+    for kind in kinds:
+        depth += (kind in OPENING) - (kind in CLOSING)
+        if depth < 0:
+            return True
+    return False
+
+
+def _ends(tokens: Sequence[Token]) -> tuple[int, int]:
+    """Where a line starts, and where it ends."""
+    return tokens[0].start_pos or 0, tokens[-1].end_pos or 0
 
 
 def _header(span: Span) -> tree.Header:

@@ -148,7 +148,8 @@ class Section:
     """`kind label { items }`; `body` is the span between the braces, both left out.
 
     `listed` is true where the labels stand in brackets, `task [a, b] { items }`: one block for each of them.
-    `whole` is false where labels or items were left out, because nothing is known of them but that they are misspelt.
+    `whole` is false where items were left out, because nothing is known of them but that they are misspelt; `headed` is
+    false where the first line could not be read to its end, so that labels may be missing, or others than these.
     """
 
     kind: Name
@@ -158,6 +159,7 @@ class Section:
     span: Span = attrs.field(eq=False, repr=False)
     whole: bool = attrs.field(default=True, eq=False, repr=False)
     listed: bool = False
+    headed: bool = attrs.field(default=True, eq=False, repr=False)
 
 
 @attrs.frozen
@@ -211,9 +213,11 @@ class Comment:
 
 @attrs.frozen
 class File:
-    """A whole text. `whole` is false where a statement was left out of which not even the name can be read."""
+    """A whole text. `whole` is false where a definition was left out of which not even the name can be read; `strays` are
+    the first words of other statements that could not be read."""
 
     statements: tuple[Statement, ...]
     comments: tuple[Comment, ...] = attrs.field(eq=False)
     source: Source = attrs.field(eq=False, repr=False)
     whole: bool = attrs.field(default=True, eq=False, repr=False)
+    strays: tuple[str, ...] = attrs.field(default=(), eq=False, repr=False)

@@ -308,3 +308,39 @@ def test_fix_never_edits_a_file_that_is_only_imported() -> None:
 def test_fix_needs_a_file_and_no_setting(arguments: list[str]) -> None:
     write(BODY)
     assert check(*arguments, given=BODY).exit_code == 2
+
+
+def test_a_fix_of_an_imported_file_is_not_promised() -> None:
+    write("mtl 1\nblock b(c) = conv2d(c, 3) | rellu\n", "blocks.mtl")
+    done = check(write('mtl 1\nimport "blocks.mtl"\n' + BODY.removeprefix("mtl 1\n")))
+    assert "did you mean `relu`?" in done.stderr
+    assert done.stderr.endswith("1 problem\n")
+    assert check("blocks.mtl").stderr.endswith("1 problem; --fix corrects it\n")
+
+
+def test_a_name_with_another_digit_is_never_fixed() -> None:
+    text = BODY.replace("concat(enc1)", "concat(enc3)").replace("stem = conv2d", "stem = conv1d")
+    path = write(text)
+    done = check("--fix", path)
+    assert Path(path).read_text(encoding="utf-8") == text
+    assert "did you mean `conv2d`?" in done.stderr
+    assert "--fix corrects" not in check(path).stderr
+
+
+def test_fix_says_the_places_that_were_before() -> None:
+    text = BODY.replace("epochs = 4", "epochs = 4\n  optmizer = adam(momentum=3, esp=1e-8)\n  schedulr = non")
+    content = json.loads(check("--fix", "--output-format", "json", write(text)).stdout)
+    lines = text.splitlines()
+    assert len(content["fixed"]) >= 3
+    for each in content["fixed"]:
+        (edit,) = each["fix"]["edits"]
+        wrong = lines[edit["line"] - 1][edit["column"] - 1 : edit["end_column"] - 1]
+        assert f"`{wrong}`" in each["cause"]
+
+
+def test_github_gets_no_file_for_the_standard_input() -> None:
+    lines = check("--output-format", "github", "-", given=MISSPELT).stdout.splitlines()
+    assert [line.split(",")[0].split("::")[1] for line in lines] == [
+        "error title=MTL107 an unknown name",
+        "error title=MTL104 an unknown key",
+    ]

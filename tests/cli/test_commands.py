@@ -95,10 +95,11 @@ def test_an_override_changes_what_is_compiled(tmp_path: Path) -> None:
     assert "did you mean `train.epochs`?" in done.stderr
 
 
-def test_diff_of_equal_specs_exits_0_and_of_different_ones_1(evolved: Path) -> None:
-    assert run("diff", SCENES, SCENES).returncode == 0
+def test_diff_exits_with_1_for_different_specs_where_it_is_asked_to(evolved: Path) -> None:
+    assert run("diff", SCENES, SCENES, "--exit-code").returncode == 0
+    assert run("diff", SCENES, evolved, "--exit-code").returncode == 1
     done = run("diff", SCENES, evolved)
-    assert done.returncode == 1
+    assert done.returncode == 0
     assert "merge   enc2  segment, depth, normal, edge  ->  segment + edge, depth, normal" in done.stdout
     assert "split   enc2" in run("diff", evolved, SCENES).stdout
 

@@ -28,6 +28,7 @@ def test_every_code_can_be_explained(code: str) -> None:
     done = run(code)
     assert done.exit_code == 0
     assert " ".join(REGISTRY[code].why.split()) in " ".join(done.output.split())
+    assert "\nExample:\n\n    " in done.output
 
 
 @pytest.mark.parametrize("written", ["MTL012", "MTL0011", "012", "MTL", "", "12", "é"])
@@ -54,6 +55,10 @@ def test_without_a_code_all_are_listed_by_family() -> None:
     lines = run().output.splitlines()
     assert [line.split()[0] for line in lines if line.startswith("  ")] == list(REGISTRY)
     assert sum(line.startswith("MTL") for line in lines) == len(FAMILIES)
+
+
+def test_a_code_of_the_command_line_shows_a_command_that_fails_so() -> None:
+    assert "\n    $ mtsldsl check --set train.epoch=2 spec.mtl\n" in run("MTL112").output
 
 
 def test_a_code_that_occurs_outside_a_text_says_when() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -76,16 +77,17 @@ def test_a_true_conflict_stops_with_markers_and_the_file_is_unmerged(run: Run, f
     assert done.returncode == 1
     assert "a.mtl: conflict at sharing.stem: one side split what the other merged" in done.stdout + done.stderr
     assert run("git", "status", "--porcelain").stdout == "UU a.mtl\n"
-    assert (
-        "sharing {\n"
-        "<<<<<<< ours\n"
-        "  stem = segment, depth, edge, normal\n"
-        "=======\n"
-        "  stem = segment + depth + edge, normal\n"
-        ">>>>>>> theirs\n"
-        "  enc1 = segment, depth, edge, normal\n"
-        "}\n"
-    ) in (folder / "a.mtl").read_text(encoding="utf-8")
+    assert re.search(
+        r"sharing \{\n"
+        r"<<<<<<< \S.*\n"  # what git calls the side, if its version says so
+        r"  stem = segment, depth, edge, normal\n"
+        r"=======\n"
+        r"  stem = segment \+ depth \+ edge, normal\n"
+        r">>>>>>> \S.*\n"
+        r"  enc1 = segment, depth, edge, normal\n"
+        r"\}\n",
+        (folder / "a.mtl").read_text(encoding="utf-8"),
+    )
 
 
 def test_a_spec_that_both_branches_added_is_merged_where_they_agree(run: Run, folder: Path) -> None:
@@ -104,14 +106,82 @@ def test_a_spec_that_both_branches_added_is_merged_where_they_agree(run: Run, fo
     assert "stem = segment + depth, edge + normal" in (folder / "a.mtl").read_text(encoding="utf-8")
 
 
-def test_a_file_that_is_no_spec_is_merged_as_git_would_and_left_to_look_at(run: Run, folder: Path) -> None:
-    done = evolve(
-        run, folder, BASE, BASE.replace("stem = segment,", "stem ="), BASE.replace("epochs = 4", "epochs = 8")
-    )
-    assert done.returncode == 1
+def test_a_file_that_is_no_spec_is_merged_as_git_would(run: Run, folder: Path) -> None:
+    ours = BASE.replace("stem = segment,", "stem =")
+    done = evolve(run, folder, BASE, ours, BASE.replace("epochs = 4", "epochs = 8"))
+    assert done.returncode == 0
     assert "MTL403" in done.stdout + done.stderr
-    assert run("git", "status", "--porcelain").stdout == "UU a.mtl\n"
-    assert "epochs = 8" in (folder / "a.mtl").read_text(encoding="utf-8")
+    assert "a.mtl: merged line by line instead" in done.stdout + done.stderr
+    assert (folder / "a.mtl").read_text(encoding="utf-8") == ours.replace("epochs = 4", "epochs = 8")
+
+
+def test_changes_that_do_not_fit_together_stop_with_markers(run: Run, folder: Path) -> None:
+    ours = BASE.replace("conv2d(5, 1) | resize_as(image)", "dec1 | conv2d(5, 1) | resize_as(image)")
+    theirs = BASE.replace("  dec1 = concat(enc1) | conv2d(8, 3) | batch_norm | relu\n", "")
+    assert evolve(run, folder, BASE, ours, theirs).returncode == 1
+    assert "<<<<<<< " in (folder / "a.mtl").read_text(encoding="utf-8")
+
+
+def test_a_spec_that_uses_what_its_branch_added_to_an_import_is_merged(run: Run, folder: Path) -> None:
+    base = BASE.replace("mtl 1\n", 'mtl 1\n\nimport "unit.mtl"\n')
+    (folder / "unit.mtl").write_text("mtl 1\n\nblock unit() = conv2d(16, 3)\n", encoding="utf-8")
+    run("mtsldsl", "git", "install")
+    (folder / "a.mtl").write_text(base, encoding="utf-8")
+    run("git", "add", ".")
+    run("git", "commit", "--quiet", "-m", "base")
+    run("git", "checkout", "--quiet", "-b", "theirs")
+    with (folder / "unit.mtl").open("a", encoding="utf-8") as stream:
+        stream.write("block other() = conv2d(16, 5)\n")
+    (folder / "a.mtl").write_text(base.replace("enc2 = conv2d(16, 3)", "enc2 = other"), encoding="utf-8")
+    run("git", "commit", "--quiet", "-am", "theirs")
+    run("git", "checkout", "--quiet", "main")
+    (folder / "a.mtl").write_text(base.replace("epochs = 4", "epochs = 8"), encoding="utf-8")
+    run("git", "commit", "--quiet", "-am", "ours")
+    done = run("git", "merge", "theirs")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "merged line by line instead" in done.stdout + done.stderr
+    merged = (folder / "a.mtl").read_text(encoding="utf-8")
+    assert "enc2 = other" in merged
+    assert "epochs = 8" in merged
+
+
+def test_branches_that_crossed_are_merged(run: Run, folder: Path) -> None:
+    def commit(branch: str, old: str, new: str) -> None:
+        run("git", "checkout", "--quiet", branch)
+        content = (folder / "a.mtl").read_text(encoding="utf-8")
+        assert old in content
+        (folder / "a.mtl").write_text(content.replace(old, new), encoding="utf-8")
+        run("git", "commit", "--quiet", "-am", "a change")
+
+    run("mtsldsl", "git", "install")
+    (folder / "a.mtl").write_text(BASE, encoding="utf-8")
+    run("git", "add", ".")
+    run("git", "commit", "--quiet", "-m", "base")
+    run("git", "branch", "theirs")
+    commit("main", "epochs = 4", "epochs = 5")
+    commit("theirs", "epochs = 4", "epochs = 6")
+    run("git", "branch", "crossed")
+    resolved = BASE.replace("epochs = 4", "epochs = 7")
+    for branch, other in (("theirs", "main"), ("main", "crossed")):
+        run("git", "checkout", "--quiet", branch)
+        assert run("git", "merge", other).returncode == 1
+        (folder / "a.mtl").write_text(resolved, encoding="utf-8")
+        run("git", "commit", "--quiet", "-am", "resolved")
+    commit("main", "stem = segment, depth", "stem = segment + depth")
+    commit("theirs", "stem = segment, depth, edge, normal", "stem = segment, depth, edge + normal")
+    run("git", "checkout", "--quiet", "main")
+    done = run("git", "merge", "theirs")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "stem = segment + depth, edge + normal" in (folder / "a.mtl").read_text(encoding="utf-8")
+
+
+def test_conflicts_are_in_the_style_that_git_is_set_to(run: Run, folder: Path) -> None:
+    run("git", "config", "merge.conflictStyle", "diff3")
+    epochs = [BASE.replace("epochs = 4", f"epochs = {number}") for number in (5, 6)]
+    assert evolve(run, folder, BASE, *epochs).returncode == 1
+    written = (folder / "a.mtl").read_text(encoding="utf-8")
+    assert "\n  epochs = 5\n||||||| " in written
+    assert "\n  epochs = 4\n=======\n  epochs = 6\n>>>>>>> " in written
 
 
 def test_the_head_of_a_hunk_is_its_block(run: Run, folder: Path) -> None:
@@ -130,6 +200,34 @@ def test_git_difftool_compares_what_specs_mean(run: Run, folder: Path) -> None:
     run("git", "commit", "--quiet", "-m", "base")
     (folder / "a.mtl").write_text(BASE.replace("epochs = 4", "epochs = 8"), encoding="utf-8")
     assert "train.epochs: 4 -> 8" in run("git", "difftool", "-y", "--tool=mtsldsl").stdout
+
+
+def test_git_difftool_reads_imports_from_where_the_spec_lies(run: Run, folder: Path) -> None:
+    base = BASE.replace("mtl 1\n", 'mtl 1\n\nimport "unit.mtl"\n').replace("enc2 = conv2d(16, 3)", "enc2 = unit")
+    (folder / "unit.mtl").write_text("mtl 1\n\nblock unit() = conv2d(16, 3)\n", encoding="utf-8")
+    run("mtsldsl", "git", "install")
+    (folder / "a.mtl").write_text(base, encoding="utf-8")
+    run("git", "add", ".")
+    run("git", "commit", "--quiet", "-m", "base")
+    (folder / "a.mtl").write_text(base.replace("epochs = 4", "epochs = 8"), encoding="utf-8")
+    (folder / "b.mtl").write_text(base, encoding="utf-8")
+    run("git", "add", ".")
+    done = run("git", "difftool", "-y", "--tool=mtsldsl", "HEAD")
+    assert "train.epochs: 4 -> 8" in done.stdout
+    assert "only in B: b.mtl" in done.stdout
+    assert "error" not in done.stderr
+
+
+def test_a_line_of_the_attributes_that_wins_is_named(run: Run, folder: Path) -> None:
+    (folder / ".gitattributes").write_text(f"{LINE}\n*.mtl merge=union\n", encoding="utf-8")
+    done = run("mtsldsl", "git", "install")
+    assert "another line of the attributes wins, merge=union" in done.stderr
+
+
+def test_attributes_that_cannot_be_read_leave_everything_as_it_is(run: Run, folder: Path) -> None:
+    (folder / ".gitattributes").write_bytes(b"\xff\n")
+    assert run("mtsldsl", "git", "install").returncode == 1
+    assert run("git", "config", "merge.mtsldsl.driver").returncode == 1
 
 
 def test_installing_twice_changes_nothing_and_uninstalling_takes_all_away(run: Run, folder: Path) -> None:

@@ -55,6 +55,20 @@ def test_what_it_writes_checks_and_trains_as_it_is(kind: str, tmp_path: Path) ->
         mtsldsl("eval", "runs/first/1", "--device", "cpu", cwd=tmp_path)
 
 
+def test_the_command_that_it_recommends_is_one_for_the_shell(tmp_path: Path) -> None:
+    *_, last = mtsldsl("new", "my jobs/first", "--from", "scenes", cwd=tmp_path).stdout.splitlines()
+    assert last == "train it with: mtsldsl train 'my jobs/first.mtl'"
+
+
+@pytest.mark.parametrize("name", ["jobs/", "jobs"])
+def test_a_folder_is_no_name(name: str, tmp_path: Path) -> None:
+    if name == "jobs":
+        (tmp_path / name).mkdir()
+    said = mtsldsl("new", name, "--from", "table", cwd=tmp_path, status=2).stderr
+    assert "is a folder: name the spec too, such as jobs/first" in " ".join(said.split())
+    assert content(tmp_path) == {}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_says_what_it_wrote_and_how_to_go_on(kind: str, tmp_path: Path) -> None:
     printed = mtsldsl("new", "first.mtl", "--from", kind, cwd=tmp_path).stdout.splitlines()

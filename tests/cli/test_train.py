@@ -55,6 +55,28 @@ def settings(values: dict[str, str]) -> list[str]:
     return [part for key, value in values.items() for part in ("--set", f"{key}={value}")]
 
 
+KILLED = "os.kill(os.getpid(), 9)"
+
+
+def disturbed(*arguments: str, action: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """A command in which the statement `action` runs whenever the checkpoint of `training.epoch` has been written."""
+    program = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from mtsldsl.runtime import session\n"
+        "written = session.save_checkpoint\n"
+        "def disturbed(folder, training):\n"
+        "    written(folder, training)\n"
+        f"    {action}\n"
+        "session.save_checkpoint = disturbed\n"
+        "from mtsldsl.cli import main\n"
+        "main(sys.argv[1:])\n"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", program, *arguments]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+
+
 @attrs.frozen
 class Finished:
     folder: Path
@@ -165,22 +187,8 @@ def test_the_same_spec_seed_and_machine_give_the_same_bytes(run: Finished, tmp_p
 
 
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(run: Finished, tmp_path: Path) -> None:
-    program = (
-        "import os, sys\n"
-        "from mtsldsl.runtime import session\n"
-        "written = session.save_checkpoint\n"
-        "def killed(folder, training):\n"
-        "    written(folder, training)\n"
-        "    if training.epoch == 2:\n"
-        "        os.kill(os.getpid(), 9)\n"
-        "session.save_checkpoint = killed\n"
-        "from mtsldsl.cli import main\n"
-        "main(sys.argv[1:])\n"
-    )
     arguments = ["train", "specs/scenes.mtl", "--quiet", "--device", "cpu", "--runs", str(tmp_path), *settings(SHORT)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-c", program, *arguments], cwd=ROOT, env=environment, check=False)
-    assert done.returncode == -9
+    assert disturbed(*arguments, action=f"if training.epoch == 2: {KILLED}", cwd=ROOT).returncode == -9
     folder = tmp_path / "scenes" / "1"
     mtsldsl("train", "--resume", str(folder), "--quiet", "--device", "cpu")
     assert (folder / "spec.mtl").read_bytes() == (run.folder / "spec.mtl").read_bytes()
@@ -312,25 +320,3 @@ def test_training_that_diverges_names_the_task_and_the_layer(tmp_path: Path) -> 
     assert "specs/scenes.mtl:" in done.stderr
     assert "layer " in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_in_place_training_writes_the_persons_file_and_keeps_its_comments(tmp_path: Path) -> None:
-    mine = tmp_path / "mine.mtl"
-    start = (ROOT / "specs" / "scenes.mtl").read_text(encoding="utf-8")
-    mine.write_text(start, encoding="utf-8")
-    short = {**SHORT, "train.epochs": "1", "structure.phases": "[1]"}
-    mtsldsl(
-        "train",
-        str(mine),
-        "--in-place",
-        "--quiet",
-        "--device",
-        "cpu",
-        "--runs",
-        str(tmp_path / "runs"),
-        *settings(short),
-    )
-    end = mine.read_text(encoding="utf-8")
-    assert end.startswith(start.rstrip("\n"))
-    assert load(mine).sharing == load(tmp_path / "runs" / "mine" / "1" / "spec.mtl").sharing
-    assert load(mine).history

@@ -185,3 +185,123 @@ def test_an_error_carries_the_reports_of_both_kinds() -> None:
     with pytest.raises(MtlError) as caught:
         loads(SOUND.replace("epochs    = 14", "epochs    = 0").replace("batch   = 16", "batch   = 1 6"))
     assert [each.code for each in caught.value.diagnostics] == ["MTL001", "MTL202"]
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        ("train {", "train:"),
+        ("task depth {", "task depth:"),
+        ("backbone {", "backbone:"),
+        ("structure mtsl {", "[structure]"),
+        ("train {", "[train]"),
+    ],
+)
+def test_a_block_without_braces_is_one_report(line: str, wrong: str) -> None:
+    """As YAML, TOML and INI files have them."""
+    start = SOUND.index(line)
+    end = SOUND.index("\n}", start)
+    found = reports(SOUND[:start] + wrong + SOUND[start + len(line) : end] + SOUND[end + 2 :])
+    label = 1 if wrong == "[structure]" else 0  # its own mistake: it says no method
+    assert len(found) == 1 + label, render_all(found)
+    assert all(each.place[0] == SOUND.count("\n", 0, start) + 1 for each in found)
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        ("  epochs    = 14", "  epochs    = 14\n  let depth_limit = 3"),
+        ("  epochs    = 14", '  epochs    = 14\n  let unused = "a"'),
+        ("  seed      = 0\n}", "  seed      = 0\nend"),
+        ("  enc2 = basic(24, stride=2)", "}\n  enc2 = basic(24, stride=2)"),
+        ("block up(channels, skip)", "block up(channels, skip, skip)"),
+        ("block up(channels, skip)", "block up(channels, skip, conv2d=1)"),
+        ("data scenes {", "let relu = 16\n\ndata scenes {"),
+        ("data scenes {", "let conv2d = 16\n\ndata scenes {"),
+        ("data scenes {", "block batch_norm(c) = relu\n\ndata scenes {"),
+        ("data scenes {", "let x = 1 let y = relu\n\ndata scenes {"),
+        ("backbone {", "layers {"),
+        ("backbone {", "net {"),
+        ("train {", "training {"),
+    ],
+)
+def test_a_habit_from_elsewhere_is_one_report(line: str, wrong: str) -> None:
+    assert SOUND.count(line) == 1
+    found = reports(SOUND.replace(line, wrong))
+    assert len(found) == 1, render_all(found)
+
+
+def test_a_text_with_carriage_returns_alone_has_one_report_beside_its_own() -> None:
+    found = reports(SOUND.replace("\n", "\r"))
+    assert [(each.code, each.place[0]) for each in found] == [("MTL003", 1)]
+    wrong = reports(SOUND.replace("epochs    = 14", "epochs    = 0").replace("\n", "\r"))
+    line = SOUND.count("\n", 0, SOUND.index("epochs    = 14")) + 1
+    assert [(each.code, each.place[0]) for each in wrong] == [("MTL003", 1), ("MTL202", line)]
+
+
+@pytest.mark.parametrize("value", ['"16"', "16.5", "0", "-16", "wdth", "[16]", "true"])
+def test_a_wrong_constant_is_reported_once_where_it_is_defined(value: str) -> None:
+    text = (SPEC.parent / "nyuv2_small.mtl").read_text(encoding="utf-8")
+    assert "let width = 16" in text
+    (found,) = reports(text.replace("let width = 16", f"let width = {value}"))
+    assert found.span is not None
+    assert found.span.text == value
+    assert "`width`" in found.cause
+    assert "did you mean `width`" not in found.remedy
+
+
+def test_a_constant_that_is_right_elsewhere_is_reported_where_it_is_wrong() -> None:
+    wrong = SOUND.replace("mtl 1\n", "mtl 1\n\nlet size = 16\n").replace("batch   = 16", "batch   = size")
+    found = reports(wrong.replace("optimizer = adam(lr=2e-3)", "optimizer = size"))
+    assert [(each.code, each.span and each.span.text) for each in found] == [("MTL201", "size")]
+
+
+def test_all_arguments_of_a_call_are_judged_beside_an_unknown_one() -> None:
+    text = SOUND.replace("adam(lr=2e-3)", "adam(lr=-1, eps=-2, q=3)")
+    assert [each.code for each in reports(text)] == ["MTL202", "MTL202", "MTL203"]
+    text = SOUND.replace("enc1 = basic(12)", 'enc1 = conv2d(widht, "3", stride="x", strid=4, groups=0)')
+    assert [each.code for each in reports(text)] == ["MTL107", "MTL201", "MTL201", "MTL203", "MTL202"]
+    text = SOUND.replace("similarity=0.95", 'similarity="0.95"').replace("merge(epoch=2", "merge(epch=2")
+    assert [each.code for each in reports(text)] == ["MTL203", "MTL201"]
+
+
+def test_a_constant_without_its_name_is_one_report_and_hides_no_other_name() -> None:
+    text = (SPEC.parent / "nyuv2_small.mtl").read_text(encoding="utf-8").replace("let width = 16", "let = 16")
+    assert [each.code for each in reports(text)] == ["MTL001"]
+    wrong = SOUND.replace("mtl 1\n", "mtl 1\n\nlet = 3\n").replace("enc1 = basic(12)", "enc1 = basic(width)")
+    assert [each.code for each in reports(wrong)] == ["MTL001", "MTL107"]
+
+
+def test_what_is_wrong_whatever_a_broken_layer_gives_is_reported() -> None:
+    broken = SOUND.replace("enc1 = basic(12)", "enc1 = basic()")
+    assert [each.code for each in reports(broken)] == ["MTL204"]
+    wide = broken.replace("head   = conv2d(1, 1) | resize_as(image)", "head   = conv2d(2, 1) | resize_as(image)", 1)
+    assert wide != broken
+    assert sorted(each.code for each in reports(wide)) == ["MTL204", "MTL303"]
+    unsized = broken.replace("head   = conv2d(1, 1) | resize_as(image)", "head   = conv2d(1, 1)", 1)
+    assert [each.code for each in reports(unsized)] == ["MTL204"]  # it may be of the right size
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong", "name"),
+    [
+        ("enc2 = basic(24", "ecn2 = basic(24", "ecn2"),
+        ("block basic", "block bsaic", "bsaic"),
+        ("task edge {", "task egde {", "egde"),
+        ("image(3, 64, 64)", "photo(3, 64, 64)", "photo"),
+    ],
+)
+def test_a_name_that_is_misspelt_where_it_is_given_is_one_report_there(line: str, wrong: str, name: str) -> None:
+    assert SOUND.count(line) == 1
+    (found,) = reports(SOUND.replace(line, wrong))
+    assert found.span is not None
+    assert (found.code, found.span.text) == ("MTL107", name)
+    assert found.fix is None
+
+
+def test_an_operator_that_is_misspelt_twice_is_two_reports() -> None:
+    text = SOUND.replace("task segment {", "let spare = gelu | tanh\n\ntask segment {")
+    text = text.replace("enc1 = basic(12)", "enc1 = basic(12) | gleu").replace(
+        "enc2 = basic(24, stride=2)", "enc2 = basic(24, stride=2) | gleu"
+    )
+    assert [each.cause for each in reports(text)] == ["`gleu` is no operator, block or layer"] * 2

@@ -99,7 +99,7 @@ def test_sarif_fits_the_schema(found: list[Found]) -> None:
     assert list(SARIF.iter_errors(log_of(found))) == []
 
 
-@pytest.mark.parametrize("entry", [each for each in REGISTRY.values() if each.example], ids=lambda each: each.code)
+@pytest.mark.parametrize("entry", [each for each in REGISTRY.values() if not each.console], ids=lambda each: each.code)
 def test_sarif_of_every_example_fits_the_schema(entry: Any) -> None:
     report = check(Source("spec.mtl", whole(entry.example)), pedantic=True)
     log = log_of([("spec.mtl", each) for each in report.diagnostics])
@@ -177,3 +177,9 @@ def _broken(change: str) -> dict[str, Any]:
 )
 def test_a_log_that_is_not_sarif_is_noticed(change: str) -> None:
     assert list(SARIF.iter_errors(_broken(change))) != []
+
+
+def test_github_gets_columns_for_a_range_on_one_line_alone() -> None:
+    source = Source("a.mtl", "one\ntwo\n")
+    (line,) = as_github([("a.mtl", Diagnostic("MTL104", "c", "r", Span(source, 1, 6)))]).splitlines()
+    assert line.startswith("::error file=a.mtl,line=1,endLine=2,title=")

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import time
+from functools import cache
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -114,5 +117,41 @@ def test_every_name_for_one_from_elsewhere_is_a_name_of_the_language() -> None:
     arguments = {key.name for rule in rules for key in rule.keys}
     operators = {rule.name for operator in OPERATORS.values() for rule in operator.rules}
     choices = {choice for key in TRAIN.keys or () if isinstance(key.kind, Choice) for choice in key.kind.names}
-    known = keys | {rule.name for rule in rules} | arguments | operators | set(OPERATORS) | choices
+    known = keys | {rule.name for rule in rules} | arguments | operators | set(OPERATORS) | choices | set(BLOCKS)
     assert {ours for meant in MEANT.values() for ours in meant} <= known
+
+
+def slips(one: str, other: str) -> int:
+    """The restricted Damerau-Levenshtein distance, by its definition."""
+
+    @cache
+    def between(i: int, j: int) -> int:
+        if not i or not j:
+            return i + j
+        ways = [between(i - 1, j) + 1, between(i, j - 1) + 1, between(i - 1, j - 1) + (one[i - 1] != other[j - 1])]
+        if i > 1 and j > 1 and one[i - 2 : i] == other[j - 2 : j][::-1]:
+            ways.append(between(i - 2, j - 2) + 1)
+        return min(ways)
+
+    return between(len(one), len(other))
+
+
+@given(st.text("ab1_", max_size=11), st.lists(st.text("ab1_", max_size=11), max_size=6, unique=True))
+@settings(max_examples=150, deadline=None)
+def test_neighbours_are_those_that_the_definition_of_the_distance_gives(name: str, known: list[str]) -> None:
+    most = (len(name) >= 3) + (len(name) >= 8)
+    assert neighbours(name, known) == [each for each in known if slips(name, each) <= most]
+
+
+@pytest.mark.parametrize("unknown", ["l{}x", "x{}", "{}"])
+def test_hundreds_of_unknown_names_among_hundreds_of_known_ones_take_no_second(unknown: str) -> None:
+    known = [f"l{number}" for number in range(500)]
+    start = time.process_time()
+    for number in range(500):
+        suggestion(unknown.format(number), known, "layers")
+    assert time.process_time() - start < 1
+
+
+def test_of_many_known_names_the_first_are_listed() -> None:
+    assert suggestion("?", [f"l{number}" for number in range(63)], "layers").endswith(", l58, l59 and 3 more")
+    assert suggestion("?", [f"l{number}" for number in range(60)], "layers").endswith(", l58, l59")

@@ -28,7 +28,9 @@ def codes(_: Mapping[tuple[str, ...], str]) -> str:
 def _section(entry: Code) -> Iterator[str]:
     yield f"### {entry.code}: {entry.title}"
     yield f"{entry.why} {f'Reported {entry.occurs}.' if entry.occurs else ''}".strip()
-    if entry.example and entry.code in NEEDS_FILES:
+    if entry.console:
+        yield _fence("text", "\n".join(filter(None, (entry.example, entry.console))))
+    elif entry.code in NEEDS_FILES:
         yield _fence("text", entry.example)
     elif entry.example:
         yield _fence("mtl" if entry.code.startswith("MTL9") else f"mtl error {entry.code}", entry.example)

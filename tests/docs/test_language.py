@@ -176,7 +176,7 @@ def test_a_part_takes_the_place_of_the_blocks_of_its_kind() -> None:
 
 def test_an_example_that_is_wrong_is_noticed() -> None:
     frame = frame_of(LANGUAGE)
-    assert problems(completed("train {\n  epoch = 3\n}\n", frame), "wrong") == ("MTL104",)
+    assert problems(completed("train {\n  epoch = 30\n}\n", frame), "wrong") == ("MTL104",)
 
 
 def test_a_stale_table_is_noticed() -> None:

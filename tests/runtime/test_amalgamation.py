@@ -213,6 +213,20 @@ def test_progress_is_told_after_each_step_and_epochs_ask_for_their_own_batches()
     assert told == [(0, 1), (1, 1), (1, 2)]
 
 
+def test_amalgamation_stops_at_the_step_whose_loss_is_not_finite() -> None:
+    told: list[int] = []
+    batches = [[tuple(noise(1, 6, 4, 4) + noise(1, 4, 8, 8))]] * 9
+    with pytest.raises(MtlError, match="MTL803"):
+        amalgamate(
+            [make_job("c", 5)],
+            lambda _: batches,
+            1,
+            lambda named: SGD(named, lr=1e30),
+            lambda _, step, __: told.append(step),
+        )
+    assert 1 <= len(told) < 4
+
+
 @pytest.mark.parametrize(
     ("batches", "make", "code"),
     [

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from mtsldsl.runtime.build import build_model
-from mtsldsl.runtime.locate import first_not_finite, located
+from mtsldsl.runtime.finite import ALIGNMENT, culprit, culprit_of_loss, recorded
+from mtsldsl.runtime.locate import located
 from mtsldsl.spec import Spec, load
 
 SCENES = Path(__file__).parents[2] / "specs" / "scenes.mtl"
@@ -47,10 +48,39 @@ def test_an_error_outside_the_network_is_left_as_it_is(scenes: Spec) -> None:
     assert not hasattr(caught.value, "__notes__")
 
 
+def found(model: torch.nn.Module, spec: Spec, image: torch.Tensor) -> str | None:
+    with torch.no_grad(), recorded(model, spec) as outputs:
+        model(image)
+        where = culprit(model, spec, image, outputs)
+    return where.cause if where else None
+
+
 def test_the_first_layer_that_computes_no_finite_number_is_found(scenes: Spec) -> None:
     model = build_model(scenes).eval()
     image = torch.zeros(2, 3, 64, 64)
-    with torch.no_grad():
-        assert first_not_finite(model, scenes, image) is None
-        model.get_submodule("enc3.edge.norm1").weight.fill_(float("nan"))
-        assert first_not_finite(model, scenes, image) == f"{SCENES}:{line_of('enc3 =')}, layer enc3 of edge"
+    assert found(model, scenes, image) is None
+    model.get_buffer("enc3.edge.norm1.running_mean").fill_(float("nan"))
+    expected = f"the first to compute such numbers is {SCENES}:{line_of('enc3 =')}, layer enc3 of edge"
+    assert found(model, scenes, image) == expected
+
+
+def test_of_weights_that_are_not_finite_the_last_are_told_for_gradients_go_from_the_losses_to_the_image(
+    scenes: Spec,
+) -> None:
+    model = build_model(scenes)
+    for name in ("stem", "enc1", "enc2"):
+        with torch.no_grad():
+            model.get_parameter(f"{name}.depth.norm1.weight").fill_(float("nan"))
+    cause = found(model, scenes, torch.zeros(2, 3, 64, 64))
+    assert cause is not None
+    assert f"{SCENES}:{line_of('enc2 =')}, layer enc2 of depth" in cause
+
+
+def test_images_that_are_not_finite_are_told_from_what_is_computed_of_them(scenes: Spec) -> None:
+    cause = found(build_model(scenes), scenes, torch.full((2, 3, 64, 64), float("inf")))
+    assert cause == "neither is the `image` that it is computed from"
+
+
+def test_an_alignment_loss_that_is_not_finite_is_that_of_the_structure(scenes: Spec) -> None:
+    where = culprit_of_loss(scenes, ALIGNMENT)
+    assert where.cause.endswith(f"so it is {SCENES}:{line_of('structure mtsl')}, the alignment loss")

@@ -6,8 +6,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
@@ -16,6 +18,8 @@ from mtsldsl.cli import main
 from mtsldsl.codegen import model_source
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.runtime.build import build_model
+from mtsldsl.runtime.events import read_events
+from mtsldsl.runtime.session import Session
 from mtsldsl.sharing import Sharing
 from mtsldsl.spec import Spec, loads
 from tests.codegen.examples import example
@@ -61,6 +65,30 @@ class Halves(nn.Module):
     def forward(self, image):
         return image[..., ::2]
 
+class Narrow(nn.Module):
+    def forward(self, image):
+        return image.half()
+
+class Fuse(nn.Module):
+    def forward(self, image, other):
+        return image + other
+
+class Late(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.LazyConv2d(4, 1)
+
+    def forward(self, image):
+        return self.conv(image)
+
+class Mixed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(4, 4, 1)
+
+    def forward(self, image):
+        return self.conv(image)
+
 class Several(nn.Module):
     def forward(self, image):
         return image, image
@@ -79,8 +107,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
     yield tmp_path
-    for name in [name for name in sys.modules if name.partition(".")[0] == "person"]:
-        del sys.modules[name]
+    forget_the_persons_modules()
 
 
 def spec_with(module: str) -> Spec:
@@ -124,6 +151,15 @@ def test_copies_of_a_module_start_equal_and_the_random_state_stays(folder: Path)
         ('module("os:system", out=4, command="touch ran")', "MTL806", "is no torch.nn.Module"),
         ('module("person.blocks:Scale", out=4, factr=1)', "MTL806", "unexpected keyword argument 'factr'"),
         ('module("person.blocks:Scale", out=[4, 8, 8], parameters=7)', "MTL807", "learns 1 parameters"),
+        ('module("person.blocks:Late", out=4)', "MTL806", "has no shape before the first forward pass"),
+        (
+            'module("torch.nn:LazyConv2d", out=4, out_channels=4, kernel_size=1, parameters=20)',
+            "MTL806",
+            "has no shape",
+        ),
+        ('module("person.blocks:Fuse", out=4)', "MTL807", "cannot be called with 1 value: missing a required argument"),
+        ('module("person.blocks:Scale", relu, out=4)', "MTL807", "cannot be called with 2 values: too many positional"),
+        ('module("person.blocks:Narrow", out=4)', "MTL807", "numbers of the type float16, where float32"),
     ],
 )
 def test_what_cannot_be_made_is_told_at_its_line(folder: Path, module: str, code: str, said: str) -> None:
@@ -156,6 +192,71 @@ def test_another_output_than_declared_is_told_at_the_first_forward_pass(folder: 
     assert (code, line) == ("MTL807", 14)
     assert said in cause
     assert "(2, 4, 8, 8)" in cause
+
+
+def test_a_module_may_give_the_narrow_numbers_that_bf16_makes(folder: Path) -> None:
+    model = build_model(spec_with('module("person.blocks:Mixed", out=[4, 8, 8])'))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert model(torch.zeros(2, 3, 8, 8))["depth"].dtype == torch.bfloat16
+
+
+def test_a_module_beside_the_spec_is_found_as_well(folder: Path) -> None:
+    (folder / "specs" / "beside").mkdir(parents=True)
+    (folder / "specs" / "beside" / "person_too.py").write_text(BLOCKS)
+    text = SPEC.format(module='module("person_too:Scale", out=[4, 8, 8])')
+    with pytest.raises(MtlError, match="No module named 'person_too'"):
+        build_model(loads(text, name="specs/person.mtl"))
+    assert build_model(loads(text, name="specs/beside/person.mtl"))(torch.zeros(2, 3, 8, 8))["depth"].shape[1] == 1
+
+
+def test_the_working_folder_comes_before_that_of_the_spec(folder: Path) -> None:
+    (folder / "specs" / "person").mkdir(parents=True)
+    (folder / "specs" / "person" / "blocks.py").write_text("from torch import nn\n")
+    assert build_model(spec_with('module("person.blocks:Scale", out=[4, 8, 8])')) is not None
+
+
+def test_the_file_that_was_imported_is_named_where_it_lacks_the_class(folder: Path) -> None:
+    (folder / "wave.py").write_text(BLOCKS)  # Python has a module of that name, which comes first
+    code, cause, line = refusal('module("wave:Scale", out=[4, 8, 8])')
+    assert (code, line) == ("MTL806", 14)
+    assert str(Path(sys.modules["wave"].__file__ or "")) in cause
+
+
+def test_a_run_that_cannot_start_leaves_no_folder(folder: Path) -> None:
+    with pytest.raises(MtlError, match="MTL806"):
+        Session.create(spec_with('module("person.blocks:Gone", out=[4, 8, 8])'), "person", Path("runs"), "cpu", "quiet")
+    assert not (folder / "runs").exists()
+
+
+def forget_the_persons_modules() -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "person"]:
+        del sys.modules[name]
+
+
+def test_a_run_records_the_files_of_its_modules_and_warns_when_they_are_others(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    random = np.random.default_rng(0)
+    image = random.standard_normal((40, 3, 8, 8)).astype(np.float32)
+    np.savez(folder / "x.npz", image=image, depth=image[:, :1])
+    path = folder / "person.mtl"
+    path.write_text(SPEC.format(module='module("person.blocks:Scale", out=[4, 8, 8])'))
+    run = CliRunner().invoke
+    done = run(main, ["train", "person.mtl", "--device", "cpu", "--quiet"], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    (start,) = [each for each in read_events(Path("runs/person/1/events.jsonl")) if each["event"] == "start"]
+    code = folder / "person" / "blocks.py"
+    digest = sha256(code.read_bytes()).hexdigest()
+    assert start["modules"] == [{"target": "person.blocks:Scale", "file": str(code), "sha256": digest}]
+    for change in ("", "\n# another\n"):
+        code.write_text(BLOCKS + change)
+        for arguments in (["eval", "runs/person/1"], ["train", "--resume", "runs/person/1", "--quiet"]):
+            forget_the_persons_modules()
+            capfd.readouterr()
+            done = run(main, [*arguments, "--device", "cpu"], catch_exceptions=False)
+            assert done.exit_code == 0, done.output
+            said = capfd.readouterr().err + done.output
+            assert ("`person.blocks:Scale` is not what it was" in said) == bool(change)
 
 
 def test_the_output_is_looked_at_once(folder: Path) -> None:

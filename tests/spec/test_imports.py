@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtsldsl.diagnostics import MtlError, Source
+from mtsldsl.diagnostics import Diagnostic, MtlError, Source
 from mtsldsl.sharing import Sharing
 from mtsldsl.spec import Decision, Spec, digest, dumps, load, loads, loads_source, rewritten
 from mtsldsl.spec.bundle import self_contained
@@ -398,3 +398,81 @@ def test_checking_a_spec_without_imports_looks_at_no_other_file(tmp_path: Path) 
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [str(path)]
+
+
+def report_of(text: str, folder: Path) -> Diagnostic:
+    """The one problem of a spec in a folder."""
+    with pytest.raises(MtlError) as caught:
+        loads(f"mtl 1\n{text}", "spec.mtl", path=folder / "spec.mtl")
+    (found,) = caught.value.diagnostics
+    return found
+
+
+@pytest.mark.parametrize("first", ["8", "8.0"])
+def test_the_same_number_in_other_words_is_another_definition(first: str, tmp_path: Path) -> None:
+    other = "8.0" if first == "8" else "8"
+    (tmp_path / "a.mtl").write_text(f"mtl 1\nlet w = {first}\nbackbone {{\n  stem = conv2d(8, 3)\n}}\n")
+    (tmp_path / "b.mtl").write_text(f"mtl 1\nlet w = {other}\n")
+    rest = REST.replace("cbr(4)", "relu")
+    assert report_of(f'import "a.mtl"\nimport "b.mtl"\n{rest}', tmp_path).code == "MTL108"
+
+
+def test_a_file_that_is_no_text_is_called_as_it_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "net.mtl").write_bytes(b"mtl 1\nlet a = \xff\n")
+    found = report_of(f'import "lib/net.mtl"\n{REST.replace("cbr(4)", "relu")}', tmp_path)
+    assert (found.code, str(found.span)) == ("MTL005", "lib/net.mtl:2:9")
+
+
+@pytest.mark.parametrize(
+    ("written", "remedy"),
+    [
+        ("lib/nte.mtl", "did you mean `lib/net.mtl`?"),
+        ("./lib/netz.mtl", "did you mean `lib/net.mtl`?"),
+        ("lib/none.mtl", "check the path"),
+        ("lost.mtl", "check the path"),
+    ],
+)
+def test_a_file_is_proposed_only_where_its_name_is_alike(written: str, remedy: str, tmp_path: Path) -> None:
+    (tmp_path / "lib").mkdir()
+    for name in ("lib/net.mtl", "t.mtl"):
+        (tmp_path / name).write_text("mtl 1\n")
+    found = report_of(f'import "{written}"\n{REST.replace("cbr(4)", "relu")}', tmp_path)
+    assert (found.code, found.remedy) == ("MTL113", remedy)
+
+
+def test_a_block_that_calls_the_input_otherwise_is_told_its_name(tmp_path: Path) -> None:
+    (tmp_path / "net.mtl").write_text("mtl 1\nblock up() = resize_as(image)\n")
+    rest = REST.replace("cbr(4)", "up").replace("image(3", "photo(3").replace("resize_as(image)", "relu")
+    layers = "backbone {\n  stem = conv2d(4, 3)\n}\n"
+    found = report_of(f'import "net.mtl"\n{rest}{layers}', tmp_path)
+    assert (found.code, found.remedy) == ("MTL107", "the input is called `photo`")
+
+
+@pytest.mark.parametrize("word", ["imports", "include", "imprt"])
+def test_a_misspelt_import_is_the_only_report(word: str, tmp_path: Path) -> None:
+    (tmp_path / "net.mtl").write_text("mtl 1\nlet width = 8\nbackbone {\n  stem = conv2d(width, 3)\n}\n")
+    text = f'mtl 1\n{word} "net.mtl"\n{REST}let wide = 2 * width\n'
+    with pytest.raises(MtlError) as caught:
+        loads(text, "spec.mtl", path=tmp_path / "spec.mtl")
+    assert [found.code for found in caught.value.diagnostics] == ["MTL001"]
+
+
+def test_a_constant_with_the_name_of_the_input_is_reported_once(tmp_path: Path) -> None:
+    (tmp_path / "net.mtl").write_text("mtl 1\nlet image = 3\n")
+    rest = REST.replace("cbr(4)", "relu")
+    layers = "backbone {\n  stem = conv2d(4, 3) | resize_as(image)\n}\n"
+    with pytest.raises(MtlError) as caught:
+        loads(f'mtl 1\nimport "net.mtl"\n{rest}{layers}', "spec.mtl", path=tmp_path / "spec.mtl")
+    assert [found.code for found in caught.value.diagnostics] == ["MTL108"]
+
+
+def test_a_file_that_is_not_there_is_likened_to_a_misspelt_one_alone(project: Path) -> None:
+    write(project / "library" / "network.mtl", NETWORK.replace("blocks.mtl", "blcks.mtl"))
+    with pytest.raises(MtlError) as caught:
+        load(project / "top.mtl")
+    assert "did you mean `blocks.mtl`?" in str(caught.value)
+    write(project / "library" / "network.mtl", NETWORK.replace("blocks.mtl", "networks.mtl"))
+    with pytest.raises(MtlError) as caught:
+        load(project / "top.mtl")
+    assert "did you mean `" not in str(caught.value.diagnostics[0].remedy)

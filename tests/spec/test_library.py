@@ -74,7 +74,7 @@ def test_the_u_net_has_the_parameters_of_the_usual_one() -> None:
 
 
 def test_deeplab_has_the_parameters_of_the_usual_one() -> None:
-    alone = load(LIBRARY / "deeplab.mtl", {"labels": 21}).cost().tasks["segment"]
+    alone = load(LIBRARY / "deeplab.mtl", {"segments": 21}).cost().tasks["segment"]
     with torch.device("meta"):
         auxiliary = size([nn.Conv2d(1024, 256, 3, bias=False), nn.BatchNorm2d(256), nn.Conv2d(256, 21, 1)])
     assert alone.parameters == 42_004_074 - auxiliary  # DeepLabV3_ResNet50_Weights: "num_params"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtsldsl.diagnostics import MtlError, Source
-from mtsldsl.spec import dumps, loads, overridden
+from mtsldsl.spec import dumps, load, loads, overridden
 from mtsldsl.syntax import parse
 from tests.spec.specs import text
 
@@ -134,3 +137,61 @@ def test_a_spec_with_overrides_is_the_spec_of_its_text(epochs: int, threshold: f
     assert loads(dumps(spec)) == spec
     assert spec.structure is not None
     assert (spec.train.epochs, spec.structure.threshold, spec.task("normal").weight) == (epochs, threshold, weight)
+
+
+TEMPLATE = WHOLE.replace("task edge {", "task [edge, rim] {")
+BOTH = "task.[edge, rim].weight"
+
+
+def remedy_for(path: str, whole: str = TEMPLATE) -> str:
+    with pytest.raises(MtlError) as caught:
+        loads(whole, overrides={path: "2"})
+    assert codes(caught.value) == ["MTL112"]
+    return caught.value.diagnostics[0].remedy
+
+
+@pytest.mark.parametrize("path", [BOTH, "task.[edge,rim].weight", "task.[ edge , rim ].weight"])
+def test_tasks_that_are_written_together_are_set_together(path: str) -> None:
+    spec = loads(TEMPLATE, overrides={path: "2"})
+    assert {task.name: task.weight for task in spec.tasks if task.weight != 1} == {"edge": 2, "rim": 2}
+
+
+def test_one_task_of_several_that_are_written_together_is_an_error_that_says_what_may_be_done() -> None:
+    assert remedy_for("task.rim.weight") == f"set it for all of them, `{BOTH}`, or write `task rim {{ ... }}` apart"
+
+
+@pytest.mark.parametrize("path", ["task.rin.weight", "task.edge.weigth", "task.[edge].weight", "task.rim.los"])
+def test_what_a_remedy_proposes_can_be_set(path: str) -> None:
+    remedy = remedy_for(path)
+    assert remedy.startswith("did you mean")
+    for proposed in re.findall(r"`([^`]+)`", remedy):
+        with pytest.raises(MtlError) as caught:
+            loads(TEMPLATE, overrides={proposed: "none"})
+        assert "MTL112" not in codes(caught.value)
+
+
+def test_the_settings_are_listed_briefly() -> None:
+    assert remedy_for("train.qqqqq") == ("`train` has: balance, epochs, optimizer, precision, scheduler, seed")
+    assert remedy_for("zzz") == (
+        "name a key of a block: `backbone`, `data`, `structure`, `task.[edge, rim]`, `task.depth`, `task.normal`, "
+        "`task.segment`, `train`; or the constant `width`"
+    )
+
+
+def test_a_report_about_a_value_that_was_set_says_so() -> None:
+    with pytest.raises(MtlError) as caught:
+        loads(WHOLE, overrides={"train.epochs": "0", "structure.threshold": "0.75"})
+    (found,) = caught.value.diagnostics
+    assert found.cause == "`epochs` is out of range: `0`; `train.epochs` was set to it"
+
+
+def test_so_does_one_about_a_constant_of_an_imported_file(tmp_path: Path) -> None:
+    (tmp_path / "lib.mtl").write_text("mtl 1\nlet width = 8\n")
+    path = tmp_path / "spec.mtl"
+    path.write_text(text().replace("mtl 1\n", 'mtl 1\nimport "lib.mtl"\n').replace("conv2d(8, 3)", "conv2d(width, 3)"))
+    with pytest.raises(MtlError) as caught:
+        load(path, {"width": "-4"})
+    (found,) = caught.value.diagnostics
+    assert found.span is not None
+    assert found.span.source.name.endswith("lib.mtl")
+    assert found.cause.endswith("; `width` was set to it")

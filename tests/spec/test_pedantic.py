@@ -180,3 +180,27 @@ def test_an_ignored_error_is_not_reported_and_leaves_no_spec() -> None:
 
 def test_the_ignored_code_of_an_error_is_warned_of_where_there_is_none() -> None:
     assert found(BODY.replace("epochs = 4", "epochs = 4  # mtl: ignore MTL202")) == [("MTL905", 36)]
+
+
+def test_a_batch_is_at_most_the_rendered_training_set() -> None:
+    few = BODY.replace("input = image(3, 32, 32)", "input = image(3, 32, 32)\n  images = 32\n  batch = 23")
+    assert codes(few) == []
+    assert codes(few.replace("batch = 23", "batch = 24")) == ["MTL944"]
+
+
+def test_a_second_mirroring_is_idle_and_a_second_scaling_is_not() -> None:
+    text = BODY.replace("input = image(3, 32, 32)", "input = image(3, 32, 32)\n  augment = [hflip, hflip(p=0.2)]")
+    assert codes(text) == ["MTL953"]
+    assert codes(text.replace("[hflip, hflip(p=0.2)]", "[random_scale(1, 2), hflip, random_scale(1, 3)]")) == []
+
+
+def test_batch_norm_in_a_batch_of_one_is_named_also_where_it_is_not_written() -> None:
+    alone = BODY.replace("input = image(3, 32, 32)", "input = image(3, 32, 32)\n  batch = 1").replace(
+        " | batch_norm", ""
+    )
+    assert codes(alone) == []
+    hidden = alone.replace("enc2 = conv2d(16, 3)", "enc2 = residual(conv2d(16, 3))")
+    (warning,) = check(Source("s.mtl", hidden), pedantic=True).diagnostics
+    assert warning.cause == (
+        "the layer `enc2` has `batch_norm` in the shortcut of its `residual`, and a batch is a single sample"
+    )

@@ -134,3 +134,33 @@ def test_one_slip_gives_one_report_at_most(index: int, slip: str) -> None:
     else:
         reports = 0
     assert reports <= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("let = 5", "write `let name = …`"),
+        ("mlt 1", "write `mtl 1`"),
+        ("mtl 1\nlet width 16", "write `let width = …`"),
+        ("mtl 1\nlet width : 16", "write `let width = …`"),
+        ("mtl 1\ntask depth = {\n}", "write `task depth {`"),
+        ("mtl 1\n{\n}", "write it before the `{`, as in `train {`"),
+        ("mtl 1\ntrain {\n  seed = 0,\n}", "remove it"),
+        ("mtl 1\ntrain {\n  optimizer = adam(lr=1e-3,, eps=1e-8)\n}", "remove it"),
+        ("mtl 1\ntrain {\n  optimizer = adam(lr 2e-3)\n}", "put a comma between the two, or `=` where `lr` is the name of an argument"),
+        ("mtl 1\nstructure mtsl {\n  similarity = cka[samples=32]\n}", "arguments go in parentheses: `cka(…)`"),
+        ("mtl 1\ntrain:\n  seed = 0\n", "write `train {`, and `}` on a line of its own after its last"),
+        ("mtl 1\ntrain:\n  seed = 0\n}", "write `train {`"),
+        ("mtl 1\n[train]\nseed = 0", "write `train {`, and `}` on a line of its own after its last"),
+        ("mtl 1\ntrain {\n  seed = 0\nend", "write `}` instead"),
+        ("mtl 1\ntrain {\n  let x = 0\n}", "put it above the block; an entry of the block has no word before its key"),
+        ("mtl 1\ntrain {\n  seed = 0\n}\n  epochs = 3\n}", "remove it: the block is closed further down"),
+        ("mtl 1\ntask", "add a name or `{`"),
+        ("mtl 1\ntask depth", "add a name or `{`"),
+        ("mtl 1\nlet", "add a name"),
+        ("mtl 1\ntrain", "add `{`"),
+    ],
+)  # fmt: skip
+def test_a_habit_has_its_own_remedy(text: str, remedy: str) -> None:
+    (found,) = mistakes(text)
+    assert str(found.remedy) == remedy

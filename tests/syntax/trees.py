@@ -127,8 +127,8 @@ def draft(node: Any) -> str:
     raise AssertionError(node)
 
 
-comment = st.text(st.sampled_from('ab#"{}|(= é\t'), max_size=6).map(lambda text: f"#{text}")
-space = st.sampled_from(["", "", " ", "\t", "  "])
+comment = st.text(st.sampled_from('ab#"{}|(= é\t\f'), max_size=6).map(lambda text: f"#{text}")
+space = st.sampled_from(["", "", " ", "\t", "  ", "\f"])
 line = st.builds(lambda s, c, e: f"{s}{c}{e}", space, st.just("") | comment, st.sampled_from(["\n", "\r\n", "\n\n"]))
 free = st.builds(
     lambda lines, s: f"{lines}{s}",
@@ -136,22 +136,16 @@ free = st.builds(
     space,
 )
 
+PIECES = {FREE: free, SPACE: space, LINE: st.builds(lambda one, indent: one + indent, line, space)}
+"""What may stand at each open piece."""
+
 
 @st.composite
 def texts(draw: st.DrawFn, parts: tuple[Any, ...]) -> str:
-    """A text that says the given statements."""
+    """A text that says the given statements, sometimes with a byte order mark that was not taken off."""
     open_text = FREE + LINE.join(map(draft, parts)) + (FREE if parts else "")
-    made = []
-    for character in open_text:
-        if character == FREE:
-            made.append(draw(free))
-        elif character == SPACE:
-            made.append(draw(space))
-        elif character == LINE:
-            made.append(draw(line) + draw(space))
-        else:
-            made.append(character)
-    return "".join(made)
+    mark = draw(st.sampled_from(["", "", "", "\ufeff"]))
+    return mark + "".join(draw(PIECES[each]) if each in PIECES else each for each in open_text)
 
 
 @st.composite

@@ -47,7 +47,9 @@ class Code:
 
     `title` is a phrase, `why` and `remedy` are sentences. `example` is what is reported with this code and no other:
     the blocks that differ from `FRAME`, or a whole text where it has a line `mtl 1`; `instead` is the same, mended.
-    Where no text alone can be wrong in this way, `occurs` says when it is reported.
+    Where no text alone can be wrong in this way, `occurs` says when it is reported and `console` shows a command that
+    fails so, in a folder with `spec.mtl`, whose text is that of the example; lines that begin with `#` say what else
+    there is.
     """
 
     code: str
@@ -57,6 +59,7 @@ class Code:
     example: str = ""
     instead: str = ""
     occurs: str = ""
+    console: str = ""
 
 
 @attrs.frozen

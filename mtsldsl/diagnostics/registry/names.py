@@ -212,9 +212,10 @@ data scenes {
         ),
         Code(
             "MTL111",
-            "a block that uses itself, or expands too far",
+            "a block that uses itself, or a network that is too large",
             "Blocks are written out where they are used. One that leads back to itself has no end, and one that "
-            "becomes tens of thousands of operators is refused before it takes all memory.",
+            "becomes tens of thousands of operators is refused before it takes all memory. So are hundreds of tasks, "
+            "and operators with more numbers than a machine holds.",
             "Leave out the use that leads back; to repeat a pipeline write `pipeline * 3`.",
             """\
 block deep(channels) =
@@ -236,6 +237,9 @@ backbone {
             "`task.depth.weight`. One that is misspelt would otherwise leave the spec as it was, unnoticed.",
             "Check the key; the remedy names the nearest one.",
             occurs="for `--set train.epoch=2`, where the key is `train.epochs`",
+            console="""\
+$ mtsldsl check --set train.epoch=2 spec.mtl
+""",
         ),
         Code(
             "MTL113",

@@ -116,6 +116,10 @@ sharing {
             "Merge whole components that lie in one component of every layer read; take a sharing of the same layers "
             "and tasks.",
             occurs="for `train --sharing OTHER.mtl` where the other spec has other layers, and for `Sharing.merge`",
+            console="""\
+# wide.mtl has other layers
+$ mtsldsl train --sharing wide.mtl spec.mtl
+""",
         ),
         Code(
             "MTL408",

@@ -83,6 +83,10 @@ data nyuv2 {
             "Texts are UTF-8, with or without a byte order mark, whatever the system's own encoding.",
             "Save the file as UTF-8.",
             occurs="when a file is read that holds other bytes, such as UTF-16 text or an archive",
+            console="""\
+# spec.mtl was saved as UTF-16
+$ mtsldsl check spec.mtl
+""",
         ),
         Code(
             "MTL006",
@@ -211,6 +215,27 @@ train {
 train {
   epochs = 4
   seed   = 1000
+}
+""",
+        ),
+        Code(
+            "MTL010",
+            "a merge conflict that is still marked",
+            "Git, or `mtsldsl merge`, put both sides between markers where they changed the same thing differently. "
+            "Until one is chosen there are two texts in the file and no spec.",
+            "Keep the lines that are to stay, and remove the others and the three marker lines.",
+            """\
+train {
+<<<<<<< ours
+  epochs = 4
+=======
+  epochs = 8
+>>>>>>> theirs
+}
+""",
+            """\
+train {
+  epochs = 8
 }
 """,
         ),

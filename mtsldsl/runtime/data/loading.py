@@ -17,6 +17,7 @@ from mtsldsl.runtime.data.recordings import IGNORED
 from mtsldsl.runtime.data.samples import Samples, Splits
 from mtsldsl.runtime.data.scenes import CLASSES, scenes
 from mtsldsl.spec.model import Spec, Target, Task
+from mtsldsl.spec.splits import rooms
 from mtsldsl.spec.targets import FIELDS
 
 _KINDS = {
@@ -54,10 +55,7 @@ def _scenes(spec: Spec) -> Splits:
         task = _task_of(spec, "label")
         cause = f"rendered rooms have {len(CLASSES)} classes, not {fields['label'].channels}"
         raise MtlError.of("MTL603", cause, f"write target = classes({len(CLASSES)}): {', '.join(CLASSES)}", task.span)
-    images = _whole(spec, "images", 512)
-    test = round(images * _part(spec, "test", 0.2))
-    validation = round((images - test) * _part(spec, "validation", 0.1))
-    counts = (images - test - validation, validation, test)
+    counts = rooms(_whole(spec, "images", 512), _part(spec, "validation", 0.1), _part(spec, "test", 0.2))
     if min(counts) < 1:
         raise MtlError.of(
             "MTL804", "too few rooms to train, validate and test on", "ask for at least 8", spec.data.span

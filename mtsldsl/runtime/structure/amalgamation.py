@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
-from mtsldsl.diagnostics import MtlError
+from mtsldsl.diagnostics import MtlError, Span
+from mtsldsl.runtime.guard import SELDOM
 from mtsldsl.runtime.optimizer_state import ParameterState, parameter_state
 from mtsldsl.runtime.similarity import pooled
 from mtsldsl.runtime.structure.execution import evaluating
@@ -72,13 +73,16 @@ def _gated(output: Tensor, gate: Tensor) -> Tensor:
 class AmalgamationJob:
     """One component to train: `fusion` starts from the average of the `teachers`, which are left as they are.
 
-    `name` is the component's name in the network, `enc1.depth+normal`; `channels` those of its output.
+    `name` is the component's name in the network, `enc1.depth+normal`; `channels` those of its output. `title` and
+    `span` are what an error calls it, and where that is in the spec.
     """
 
     name: str
     fusion: nn.Module
     teachers: tuple[nn.Module, ...]
     channels: int
+    title: str = attrs.field(default=attrs.Factory(lambda job: f"`{job.name}`", takes_self=True))
+    span: Span | None = None
 
 
 @attrs.frozen(eq=False)
@@ -125,6 +129,7 @@ def amalgamate(
     optimizer = make_optimizer([*components.items(), *_named(learning, gates, "gates.").items()])
     losses: list[list[float]] = []
     steps = 0
+    asked = 1 if next(iter(components.values())).device.type == "cpu" else SELDOM
     with _training(job.fusion for job in learning):
         for epoch in range(epochs):
             sums = torch.zeros(len(learning), device=next(iter(components.values())).device)
@@ -138,6 +143,8 @@ def amalgamate(
                 loss.sum().backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 sums += loss.detach()
+                if done % asked == 0:
+                    _require_finite(learning, sums)
                 if progress is not None:
                     progress(epoch, done, loss.detach().sum())
             steps += done
@@ -187,12 +194,16 @@ def _means(jobs: Sequence[AmalgamationJob], sums: Tensor, count: int) -> list[fl
     """The mean losses of an epoch; the one place that waits for the device."""
     if not count:
         raise MtlError.of("MTL804", "there is no data to amalgamate with", "give a training set that is not empty")
-    means = [float(value) / count for value in sums.tolist()]
-    for job, value in zip(jobs, means, strict=True):
+    _require_finite(jobs, sums)
+    return [value / count for value in sums.tolist()]
+
+
+def _require_finite(jobs: Sequence[AmalgamationJob], sums: Tensor) -> None:
+    for job, value in zip(jobs, sums.tolist(), strict=True):
         if not math.isfinite(value):
             raise MtlError.of(
                 "MTL803",
-                f"the amalgamation of `{job.name}` diverged: its loss is not a finite number",
+                f"the amalgamation of {job.title} diverged: its loss is not a finite number",
                 "lower the learning rate, or use `transfer = average`",
+                job.span,
             )
-    return means

@@ -7,7 +7,7 @@ sharing, rewrites the spec, compiles it, and carries weights and optimizer state
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import attrs
 import torch
@@ -17,11 +17,13 @@ from torch.optim import Optimizer
 from mtsldsl.runtime.build import build_model
 from mtsldsl.runtime.data import Samples, Splits, batches, steps_per_epoch
 from mtsldsl.runtime.evaluation import evaluate
+from mtsldsl.runtime.finite import UNREPEATED, Culprit, culprit, recorded
+from mtsldsl.runtime.locate import located, title
 from mtsldsl.runtime.optimizer_state import ParameterState, carry_optimizer_state, set_parameter_state
 from mtsldsl.runtime.session import Session
 from mtsldsl.runtime.similarity import cka_matrix
 from mtsldsl.runtime.structure.amalgamation import AmalgamationJob, AmalgamationReport, amalgamate
-from mtsldsl.runtime.structure.execution import component, evaluating, features, layer_inputs
+from mtsldsl.runtime.structure.execution import Place, component, evaluating, features, layer_inputs, run_layers
 from mtsldsl.runtime.structure.transfer import carry_state, merged_parameters, origins
 from mtsldsl.runtime.training import NamedParameters, Training, named_parameters, place
 from mtsldsl.sharing import component_name, unmerged
@@ -66,11 +68,15 @@ def compare(training: Training, samples: Samples, structure: Structure) -> list[
     wanted = [(layer, frozenset([task])) for layer, tasks in places for task in tasks]
     count = min(int(str(structure.similarity.arguments["samples"])), len(samples))
     chosen = torch.randperm(len(samples), generator=torch.Generator().manual_seed(spec.train.seed))[:count]
-    images = (
-        batch[spec.data.input]
-        for batch in batches(samples.take(chosen), spec.data.batch, shuffle=False, device=training.device)
-    )
-    found = features(training.model, spec, images, wanted, count)
+
+    def images() -> Iterator[Tensor]:
+        for batch in batches(samples.take(chosen), spec.data.batch, shuffle=False, device=training.device):
+            yield batch[spec.data.input]
+
+    with located(training.model, spec), evaluating(training.model):
+        found = features(training.model, spec, images(), wanted, count)
+        if not all(feature.isfinite().all() for feature in found.values()):
+            raise _culprit(training.model, spec, images(), wanted).error("an activation that is compared")
     comparisons = []
     for layer, tasks in places:
         matrix = cka_matrix(
@@ -81,6 +87,16 @@ def compare(training: Training, samples: Samples, structure: Structure) -> list[
         rows = tuple(tuple(row) for row in matrix.tolist())
         comparisons.append(Comparison(layer, tasks, rows, decide_grouping(rows, structure.threshold)))
     return comparisons
+
+
+def _culprit(model: nn.Module, spec: Spec, images: Iterable[Tensor], wanted: Sequence[Place]) -> Culprit:
+    """Where the first activation comes from that is not finite, by a second pass that looks at everything."""
+    with recorded(model, spec) as outputs:
+        for image in images:
+            run_layers(model, spec, image, wanted)
+            if found := culprit(model, spec, image, outputs):
+                return found
+    return UNREPEATED
 
 
 def structural_phase(training: Training, data: Splits, session: Session) -> None:
@@ -184,8 +200,9 @@ def _amalgamated(
     jobs = []
     for layer, tasks in places:
         members: list[nn.Module] = [component(old_model, (layer, frozenset([task]))) for task in sorted(tasks)]
-        name, channels = f"{layer}.{component_name(tasks)}", _channels(spec.layer(layer).body.shape)
-        jobs.append(AmalgamationJob(name, component(new_model, (layer, tasks)), tuple(members), channels))
+        name, part = f"{layer}.{component_name(tasks)}", spec.layer(layer)
+        fusion, channels = component(new_model, (layer, tasks)), _channels(part.body.shape)
+        jobs.append(AmalgamationJob(name, fusion, tuple(members), channels, title(spec, name), part.span))
 
     def inputs(epoch: int) -> Iterator[list[tuple[Tensor, ...]]]:
         session.display.begin_stage("amalgamation", steps_per_epoch(samples, spec.data.batch))
@@ -209,7 +226,8 @@ def _amalgamated(
             group["lr"] = structure.transfer.arguments["lr"]
         return optimizer
 
-    return amalgamate(jobs, inputs, epochs, make_optimizer, lambda _, __, ___: session.display.advance())
+    with located(old_model, spec), located(new_model, spec):
+        return amalgamate(jobs, inputs, epochs, make_optimizer, lambda _, __, ___: session.display.advance())
 
 
 def _transfer_epochs(structure: Structure, epoch: int) -> int:

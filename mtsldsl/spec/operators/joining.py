@@ -59,6 +59,16 @@ def _add_shape(arguments: Arguments, inputs: tuple[Shape, ...]) -> Shape:
     return inputs[0]
 
 
+MOST_TERMS = 100
+"""Terms of a written sum; Python reads one of a few thousand no more."""
+
+
+def _sum(values: tuple[str, ...]) -> str:
+    if len(values) > MOST_TERMS:
+        return f"torch.sum(torch.stack([{', '.join(values)}]), dim=0)"
+    return " + ".join(values)
+
+
 JOINING: tuple[Operator, ...] = (
     Operator(
         "concat",
@@ -74,6 +84,6 @@ JOINING: tuple[Operator, ...] = (
         (),
         arity=None,
         shape=_add_shape,
-        expression=lambda arguments, module, values: " + ".join(values),
+        expression=lambda arguments, module, values: _sum(values),
     ),
 )

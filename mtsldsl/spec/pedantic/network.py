@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mtsldsl.diagnostics import Diagnostic
+from mtsldsl.spec.definitions import RESIDUAL
 from mtsldsl.spec.model import Body, Step, Task
 from mtsldsl.spec.operators.arguments import number
 from mtsldsl.spec.operators.shapes import channels
@@ -134,9 +135,17 @@ def _dense(step: Step) -> bool:
 def single_batches(reading: Reading) -> Iterator[Diagnostic]:
     """MTL918: batch norm, and a batch of one sample."""
     spec = reading.spec
-    if spec.data.batch == 1 and any(step.operator == "batch_norm" for body in _bodies(reading) for step in body.steps):
-        cause = "the network has `batch_norm`, and a batch is a single sample"
+    named = [(f"the layer `{layer.name}`", layer.body) for layer in spec.layers]
+    named += [(f"the head of `{task.name}`", task.head) for task in spec.tasks]
+    having = [(name, step) for name, body in named for step in body.steps if step.operator == "batch_norm"]
+    if spec.data.batch == 1 and having:
+        name, step = having[0]
+        hidden = step.span is not None and step.span.text.startswith(RESIDUAL)
+        where = f"{name} has `batch_norm`{f' in the shortcut of its `{RESIDUAL}`' if hidden else ''}"
+        cause = f"{where}, and a batch is a single sample"
         remedy = "take a larger batch, or `group_norm` in the place of `batch_norm`"
+        if hidden:
+            remedy = "take a larger batch, or give `residual` a `shortcut` of your own"
         yield warn("MTL918", cause, remedy, reading.place("data", "batch"))
 
 

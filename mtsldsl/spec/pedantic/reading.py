@@ -9,6 +9,7 @@ import attrs
 
 from mtsldsl.diagnostics import Diagnostic, Severity, Span
 from mtsldsl.spec.model import Spec
+from mtsldsl.spec.splits import rooms
 from mtsldsl.syntax import parse, tree
 
 
@@ -40,6 +41,15 @@ class Reading:
                     if isinstance(item, tree.Entry) and item.key.text == key:
                         return item.value.span
         return found
+
+    @property
+    def training_images(self) -> int | None:
+        """The images that are trained on, None where that takes a look at the data."""
+        data = self.spec.data
+        if data.kind != "scenes":
+            return None
+        images, validation, test = (float(str(data.options[key])) for key in ("images", "validation", "test"))
+        return rooms(round(images), validation, test)[0]
 
     def item(self, kind: str, key: str, index: int) -> Span:
         """Where one item of a key's list stands; the whole value where that is not written as a list."""

@@ -68,13 +68,12 @@ def idle_thresholds(reading: Reading) -> Iterator[Diagnostic]:
 def missing_samples(reading: Reading) -> Iterator[Diagnostic]:
     """MTL934: a similarity from more training images than are rendered; other data sets are not looked at."""
     spec = reading.spec
-    if spec.structure is None or spec.data.kind != "scenes" or not _asks_for_samples(reading):
+    there = reading.training_images
+    if spec.structure is None or there is None or not _asks_for_samples(reading):
         return
-    images, test, validation = (float(str(spec.data.options[key])) for key in ("images", "test", "validation"))
-    there = round(images * (1 - test) * (1 - validation))
     wanted = int(str(spec.structure.similarity.arguments["samples"]))
-    if wanted > there + 1:  # splits are whole numbers
-        cause = f"the similarity asks for {wanted} training images, and there are about {there}"
+    if wanted > there:
+        cause = f"the similarity asks for {wanted} training images, and there are {there}"
         remedy = "ask for fewer `samples`, or render more `images`"
         yield warn("MTL934", cause, remedy, spec.structure.similarity.span or reading.place("structure", "similarity"))
 

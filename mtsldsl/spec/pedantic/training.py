@@ -64,6 +64,14 @@ def lone_balances(reading: Reading) -> Iterator[Diagnostic]:
         yield warn("MTL943", cause, "leave `balance` out", balance.span or reading.place("train", "balance"))
 
 
+def large_batches(reading: Reading) -> Iterator[Diagnostic]:
+    """MTL944: a batch of more images than are rendered for training; other data sets are not looked at."""
+    there, batch = reading.training_images, reading.spec.data.batch
+    if there is not None and batch > there:
+        cause = f"a batch is {batch} samples, and there are {there} to train on, so training will not begin"
+        yield warn("MTL944", cause, "take a smaller `batch`, or render more `images`", reading.place("data", "batch"))
+
+
 def equal_metrics(reading: Reading) -> Iterator[Diagnostic]:
     """MTL951: metrics of a task that are one number; those that it has by default are not looked at."""
     for task in reading.spec.tasks:
@@ -85,11 +93,14 @@ def zero_weights(reading: Reading) -> Iterator[Diagnostic]:
 
 
 def idle_augmentations(reading: Reading) -> Iterator[Diagnostic]:
-    """MTL953: augmentations that do the same to every sample, or nothing."""
+    """MTL953: augmentations that do the same to every sample, or nothing, or nothing more than one before."""
+    flipped = False
     for augmentation in reading.spec.data.augment:
-        cause = _idle(augmentation)
+        cause, remedy = _idle(augmentation), "leave it out, or give it something to choose from"
+        if cause is None and augmentation.name == "hflip" and flipped:
+            cause, remedy = "a second `hflip` gives no image that one alone does not give", "leave one of them out"
+        flipped |= augmentation.name == "hflip"
         if cause:
-            remedy = "leave it out, or give it something to choose from"
             yield warn("MTL953", cause, remedy, augmentation.span or reading.place("data", "augment"))
 
 
@@ -108,6 +119,7 @@ TRAINING: tuple[Check, ...] = (
     high_rates,
     misfit_schedules,
     lone_balances,
+    large_batches,
     equal_metrics,
     zero_weights,
     idle_augmentations,

@@ -95,8 +95,9 @@ backbone {
     Code(
         "MTL905",
         "an `ignore` that suppresses nothing",
-        "`# mtl: ignore MTL911` holds for what is reported with that code on its own line. One without effect hides "
-        "the next real one, or was meant for another line.",
+        "`# mtl: ignore MTL911` holds for what is reported with that code in the entry that it stands in or behind, "
+        "and behind a `}` for the whole block. One without effect hides the next real one, or was meant for another "
+        "line.",
         "Leave the comment out, or put it on the line of the report.",
         """\
 backbone {

@@ -203,6 +203,27 @@ train {
 """,
     ),
     Code(
+        "MTL944",
+        "a batch larger than the training set",
+        "Every batch is full, so training does not begin where there are fewer samples than `batch`. How many rooms "
+        "are rendered is known beforehand; of other data sets it is not.",
+        "Take a smaller `batch`, or render more `images`.",
+        """\
+data scenes {
+  input  = image(3, 32, 32)
+  images = 32
+  batch  = 24
+}
+""",
+        """\
+data scenes {
+  input  = image(3, 32, 32)
+  images = 32
+  batch  = 16
+}
+""",
+    ),
+    Code(
         "MTL951",
         "metrics that say the same",
         "`accuracy` and `pixel_accuracy` are one number, and `error` is 1 minus it. A task with both counts twice "

@@ -1,0 +1,36 @@
+"""Whether the batches of a run are large enough for its batch normalisation."""
+
+from __future__ import annotations
+
+from math import prod
+
+from mtsldsl.diagnostics import Diagnostic, MtlError, Span
+from mtsldsl.spec import Body, Spec
+
+
+def require_values_to_normalise(spec: Spec) -> None:
+    """Hold that each `batch_norm` in what the heads read has more than one value of a channel to normalise.
+
+    Raises MtlError MTL804 with each layer and head where it has not: torch refuses to train it.
+    """
+    if spec.data.batch > 1:
+        return
+    read = {name for task in spec.tasks for name in task.head.inputs}
+    for name in reversed(spec.backbone.layers):
+        if name in read:
+            read.update(spec.backbone.inputs(name))
+    problems = [
+        _problem(f"layer {each.name}", each.span) for each in spec.layers if each.name in read and _single(each.body)
+    ]
+    problems += [_problem(f"the head of task {each.name}", each.span) for each in spec.tasks if _single(each.head)]
+    if problems:
+        raise MtlError(problems)
+
+
+def _single(body: Body) -> bool:
+    return any(step.operator == "batch_norm" and prod(step.shape[1:]) == 1 for step in body.steps)
+
+
+def _problem(where: str, span: Span | None) -> Diagnostic:
+    cause = f"`batch_norm` in {where} has one value of each channel to normalise, as a batch is one sample of one pixel"
+    return Diagnostic("MTL804", cause, "take a larger `batch`, or leave this `batch_norm` out", span)

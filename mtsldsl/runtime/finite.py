@@ -1,0 +1,109 @@
+"""Numbers that are not finite: where in the spec they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import attrs
+from torch import Tensor, nn
+
+from mtsldsl.diagnostics import MtlError, Span
+from mtsldsl.runtime.locate import describe, described, part_of, parts
+from mtsldsl.spec import Spec, Task
+
+ALIGNMENT = "align"
+"""What the alignment loss is called among the losses of the tasks."""
+
+
+@attrs.frozen
+class Culprit:
+    """Where numbers that are not finite come from: a clause that says so, what may be done about it, the place."""
+
+    cause: str
+    remedy: str
+    span: Span | None = None
+
+    def error(self, what: str, more: str = "") -> MtlError:
+        """The error MTL803 that `what`, such as a loss, is not a finite number; `more` is added to the remedy."""
+        remedy = f"{self.remedy}; {more}" if more else self.remedy
+        return MtlError.of("MTL803", f"{what} is not a finite number; {self.cause}", remedy, self.span)
+
+
+UNREPEATED = Culprit(
+    "computed once more from the same data, all numbers were finite",
+    "look for a module that does not compute the same each time",
+)
+
+
+@contextmanager
+def recorded(model: nn.Module, spec: Spec) -> Iterator[dict[str, Tensor]]:
+    """While open, the output of each copy of a layer and of each head is left here by its name in the network, in the
+    order in which they are computed. What is not taken out stays until it is computed anew."""
+    outputs: dict[str, Tensor] = {}
+    handles = [module.register_forward_hook(_recorder(outputs, name)) for name, module in parts(model, spec)]
+    try:
+        yield outputs
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _recorder(outputs: dict[str, Tensor], name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+    def record(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> None:
+        outputs[name] = output
+
+    return record
+
+
+def culprit(model: nn.Module, spec: Spec, image: Tensor, outputs: Mapping[str, Tensor]) -> Culprit | None:
+    """Where the first numbers come from that are not finite, after `model` made `outputs` of `image` `(n, c, h, w)`;
+    None where all outputs are. The first output that is not was made of finite ones."""
+    if not image.isfinite().all():
+        cause = f"neither is the `{spec.data.input}` that it is computed from"
+        return Culprit(cause, "look at the data", spec.data.span)
+    name = next((name for name, output in outputs.items() if not output.isfinite().all()), None)
+    if name is None:
+        return None
+    return _of_weights(model, spec) or Culprit(
+        f"the first to compute such numbers is {describe(spec, name)}",
+        "lower the learning rate, or look at what that part of the network computes",
+        part_of(spec, name).span,
+    )
+
+
+def _of_weights(model: nn.Module, spec: Spec) -> Culprit | None:
+    """Weights that are not finite make everything so that is computed with them, whichever of them began it.
+
+    Gradients go from the losses to the image, so it is the last part of the network that has such weights.
+    """
+    found = [
+        (name, bad)
+        for name, part in parts(model, spec)
+        if (bad := [each for each in part.parameters() if each.requires_grad and not each.isfinite().all()])
+    ]
+    if not found:
+        return None
+    if all(each.grad is not None and each.grad.isfinite().all() for _, bad in found for each in bad):
+        name = found[0][0]
+        cause = f"neither are the weights of {describe(spec, name)}, since a step that was too large"
+        return Culprit(cause, "lower the learning rate", part_of(spec, name).span)
+    name = found[-1][0]
+    part = part_of(spec, name)
+    cause = f"neither are the weights of {describe(spec, name)}, since a step whose gradient was not"
+    remedy = "lower the learning rate, or look at the gradient of that part of the network"
+    return Culprit(cause, f"{remedy} and of its loss" if isinstance(part, Task) else remedy, part.span)
+
+
+def culprit_of_loss(spec: Spec, loss: str, repeated: bool = False) -> Culprit:
+    """A loss that is not finite though the outputs are, those of the same computation or of a repeated one."""
+    if loss == ALIGNMENT:
+        span, title = spec.structure.span if spec.structure else None, "the alignment loss"
+    else:
+        task = spec.task(loss)
+        span, title = task.loss.span or task.span, f"loss of task {loss}"
+    cause = f"the outputs of all layers and heads are, so it is {described(spec, span, title)}"
+    remedy = "lower the learning rate, or look at that task's targets"
+    if repeated:
+        cause = f"run once more, {cause}, or a module that does not compute the same each time"
+    return Culprit(cause, remedy, span)

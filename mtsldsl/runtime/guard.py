@@ -1,0 +1,125 @@
+"""Stops a run at the first step whose losses are not finite numbers, and says where they come from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import attrs
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from mtsldsl.diagnostics import MtlError
+from mtsldsl.runtime.evaluation import autocast
+from mtsldsl.runtime.finite import culprit, culprit_of_loss, recorded
+from mtsldsl.spec import Spec
+
+SELDOM = 8
+"""After how many steps a device is asked that would have to be waited for: the images of so many steps are kept."""
+
+
+@attrs.define
+class _Step:
+    """A step that is not known to be sound: what its losses were computed from."""
+
+    number: int
+    image: Tensor
+    random: Tensor | None
+    losses: Mapping[str, Tensor] = attrs.field(factory=dict)
+
+    def not_finite(self) -> list[str]:
+        """The losses that are not finite; waits for the device."""
+        return [name for name, value in self.losses.items() if not math.isfinite(value.item())]
+
+
+@attrs.define
+class Guard:
+    """Looks at the losses of every step before it is made.
+
+    On the CPU that costs nothing, and what the layers computed is still there to be looked at. A device that computes
+    while the host goes on is asked once in `every` steps alone. From the first losses that are not finite, `stop` is 1
+    there, and then the optimizer, if fused, changes nothing: the network stays the one that computed them, and the
+    images of that step, kept so long, are run through it once more.
+    """
+
+    model: nn.Module
+    spec: Spec
+    epoch: int
+    every: int
+    stop: Tensor
+    hint: str = ""
+    _outputs: dict[str, Tensor] = attrs.field(factory=dict)
+    _waiting: list[_Step] = attrs.field(factory=list)
+    _steps: int = 0
+
+    @contextmanager
+    def over(self, optimizer: Optimizer) -> Iterator[None]:
+        """While open, notice every forward pass in training mode. At the end no step is left that was not looked at."""
+        begin = self.model.register_forward_pre_hook(self._begin)
+        try:
+            if self.every == 1:
+                with recorded(self.model, self.spec) as self._outputs:
+                    yield
+            else:
+                optimizer.found_inf = self.stop  # type: ignore[attr-defined]  # what torch's GradScaler sets
+                yield
+                self.look()
+        finally:
+            begin.remove()
+            if self.every > 1:
+                del optimizer.found_inf  # type: ignore[attr-defined]
+
+    def _begin(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self._steps += 1
+        random = _random_state(self.stop.device) if self.every > 1 else None
+        self._waiting.append(_Step(self._steps, inputs[0], random))
+
+    def check(self, losses: Mapping[str, Tensor]) -> None:
+        """Take the losses of the step that is about to be made. Raises MtlError MTL803 where one, of this step or an
+        earlier one, is not finite."""
+        if not self._waiting:
+            return
+        self._waiting[-1].losses = {name: value.detach() for name, value in losses.items()}
+        if self.every > 1:
+            finite = torch.stack([value.detach().float() for value in losses.values()]).isfinite().all()
+            torch.maximum(self.stop, 1 - finite.float(), out=self.stop)
+        if len(self._waiting) >= self.every:
+            self.look()
+
+    def look(self) -> None:
+        """Look at the steps that wait. Raises MtlError MTL803 where losses of one are not finite."""
+        if self.every == 1 or self.stop.item():
+            for step in self._waiting:
+                if wrong := step.not_finite():
+                    raise self._error(step, wrong)
+        self._waiting.clear()
+        self._outputs.clear()  # the activations are not kept longer than the backward pass needs them
+
+    def _error(self, step: _Step, losses: list[str]) -> MtlError:
+        repeated = self.every > 1
+        outputs = self._repeat(step) if repeated else self._outputs
+        found = culprit(self.model, self.spec, step.image, outputs) or culprit_of_loss(self.spec, losses[0], repeated)
+        what = f"in step {step.number} of epoch {self.epoch} the loss of {', '.join(losses)}"
+        return found.error(what, self.hint)
+
+    def _repeat(self, step: _Step) -> dict[str, Tensor]:
+        """What the layers and heads compute, in training mode, from the images of a step and its random numbers."""
+        device = self.stop.device
+        if step.random is not None:
+            _set_random_state(step.random, device)
+        with recorded(self.model, self.spec) as outputs, torch.no_grad(), autocast(self.spec, device):
+            self.model(step.image)
+        return outputs
+
+
+def _random_state(device: torch.device) -> Tensor:
+    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
+
+
+def _set_random_state(state: Tensor, device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state, device)
+    else:
+        torch.set_rng_state(state)

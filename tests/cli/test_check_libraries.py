@@ -1,0 +1,127 @@
+"""`mtsldsl check` of files that hold blocks for others to import, and of folders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from mtsldsl.cli import main
+from tests.spec.specs import BODY
+
+BLOCKS = """\
+mtl 1
+
+let width = 8
+
+block cbr(channels, kernel=3, stride=1) =
+    conv2d(channels, kernel, stride=stride) | batch_norm | relu
+
+block pair(channels, norm=batch_norm) = residual(cbr(channels) | conv2d(channels, 3) | norm) | skip(enc1)
+
+block skip(layer) = concat(layer) | resize_as(photo)
+"""
+BACKBONE = """
+backbone {
+  stem = cbr(width)
+  enc1 = cbr(2 * width, stride=2) | resize_as(stem)
+}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def check(text: str, *arguments: str) -> Result:
+    Path("blocks.mtl").write_text(text)
+    return CliRunner().invoke(main, ["check", "blocks.mtl", *arguments], catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (BLOCKS, "3 blocks, 1 constant"),
+        (BLOCKS + BACKBONE, "3 blocks, 1 constant, a backbone of 2 layers"),
+        ("mtl 1\nbackbone {\n  stem = relu\n}\n", "a backbone of 1 layer"),
+        ("mtl 1\nlet width = 8\n", "1 constant"),
+        ('mtl 1\nimport "other.mtl"\n', "1 import"),
+    ],
+)
+def test_a_sound_file_of_blocks_is_a_library(folder: Path, text: str, said: str) -> None:
+    (folder / "other.mtl").write_text("mtl 1\nlet height = 8\n")
+    done = check(text, "--strict")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout == f"blocks.mtl: a library to import: {said}\n"
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "code"),
+    [
+        ("conv2d(channels, kernel, stride=stride)", "conv2d(channels, kernel, strid=stride)", "MTL203"),
+        ("conv2d(channels, kernel, stride=stride)", "conv2d(channels, kernel, stride=0)", "MTL202"),
+        ("conv2d(channels, kernel, stride=stride)", "conv2d(kernel_size=kernel)", "MTL204"),
+        ("conv2d(channels, kernel, stride=stride)", "convv2d(channels, kernel)", "MTL107"),
+        ("kernel=3, stride=1", 'kernel="3", stride=1', "MTL201"),
+        ("residual(cbr(channels)", "residual(cbr(chanels=channels)", "MTL203"),
+        ("| skip(enc1)", "| pair(4)", "MTL111"),
+        ("let width = 8", "let width = 8\nlet width = 9", "MTL108"),
+        ("mtl 1\n", 'mtl 1\nimport "none.mtl"\n', "MTL113"),
+        ("batch_norm | relu", "batch_norm relu", "MTL001"),
+    ],
+)
+def test_its_mistakes_are_found_without_a_use(folder: Path, right: str, wrong: str, code: str) -> None:
+    done = check((BLOCKS + BACKBONE).replace(right, wrong, 1), "--output-format", "json")
+    assert done.exit_code == 1
+    assert [found["code"] for found in json.loads(done.stdout)["diagnostics"]] == [code]
+
+
+def test_a_mistake_in_its_backbone_is_found(folder: Path) -> None:
+    done = check(BLOCKS + BACKBONE.replace("stride=2", "strid=2"))
+    assert done.exit_code == 1
+    assert done.stderr.count("error MTL203") == done.stderr.count("error") == 1
+
+
+def test_its_mistakes_are_fixed(folder: Path) -> None:
+    done = check(BLOCKS.replace("stride=stride", "strid=stride"), "--fix")
+    assert (done.exit_code, Path("blocks.mtl").read_text()) == (0, BLOCKS)
+
+
+def test_a_constant_may_be_set(folder: Path) -> None:
+    assert check(BLOCKS + BACKBONE, "--set", "width=16").exit_code == 0
+    done = check(BLOCKS + BACKBONE, "--set", "width=-4")
+    assert (done.exit_code, done.stderr.count("error MTL202")) == (1, 1)
+
+
+@pytest.mark.parametrize("kind", ["data", "task", "train"])
+def test_a_spec_that_lacks_something_is_no_library(folder: Path, kind: str) -> None:
+    blocks = BODY.split("\n\n")
+    done = check("\n\n".join(each for each in blocks if not each.startswith(kind)))
+    assert done.exit_code == 1
+    assert f"there is no block `{kind}`" in done.stderr
+
+
+def test_a_text_without_anything_is_no_library(folder: Path) -> None:
+    assert check("mtl 1\n").stderr.count("error MTL103") == 4
+
+
+def test_a_folder_is_checked_file_by_file(folder: Path) -> None:
+    Path("lib/.old").mkdir(parents=True)
+    Path("lib/spec.mtl").write_text(BODY)
+    Path("lib/blocks.mtl").write_text(BLOCKS)
+    Path("lib/wrong.mtl").write_text(BLOCKS.replace("relu", "rellu()"))
+    Path("lib/.old/broken.mtl").write_text("{")
+    done = CliRunner().invoke(main, ["check", ".", "lib/spec.mtl"], catch_exceptions=False)
+    assert done.exit_code == 1
+    assert [line.partition(":")[0] for line in done.stdout.splitlines()] == ["lib/blocks.mtl", "lib/spec.mtl"]
+    assert done.stderr.startswith("lib/wrong.mtl:6:")
+    assert "1 problem" in done.stderr
+
+
+def test_a_folder_without_specs_is_told(folder: Path) -> None:
+    done = CliRunner().invoke(main, ["check", "."], catch_exceptions=False)
+    assert (done.exit_code, done.stderr) == (0, ".: there is no .mtl file in this folder\n")

@@ -1,0 +1,138 @@
+"""For each code that no text alone can cause: what there is in the folder, and the command of its example run for real."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from mtsldsl.diagnostics import MtlError
+from mtsldsl.diagnostics.registry import Code, whole
+
+SPEC = Path("spec.mtl")
+
+OWN_LAYERS = """\
+import torch
+
+
+class Half(torch.nn.Module):
+    def forward(self, image):
+        return image[..., ::2, ::2]
+"""
+
+
+def report_of(entry: Code) -> str:
+    """What the example of a code prints on the standard error, run in this folder."""
+    SPEC.write_text(whole(entry.example), encoding="utf-8")
+    said = ""
+    prepare = PREPARED.get(entry.code, _nothing)
+    for number, line in enumerate(line for line in entry.console.splitlines() if line.startswith("$ ")):
+        prepare(number)
+        command = line.removeprefix("$ ").split()
+        said = MEANWHILE[entry.code]() if entry.code in MEANWHILE else _run(command)
+    return said.replace(str(Path.cwd()), "FOLDER")
+
+
+def _run(command: list[str]) -> str:
+    arguments = ["-m", *command] if command[0] == "mtsldsl" else command[1:]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())}
+    done = subprocess.run(
+        [sys.executable, *arguments], env=environment, capture_output=True, encoding="utf-8", check=False
+    )
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    return done.stderr
+
+
+def _nothing(_: int) -> None:
+    pass
+
+
+def _utf_16(_: int) -> None:
+    SPEC.write_bytes(SPEC.read_text(encoding="utf-8").encode("utf-16"))
+
+
+def _wide(_: int) -> None:
+    text = SPEC.read_text(encoding="utf-8").replace("enc1", "body")
+    Path("wide.mtl").write_text(f"{text}\nsharing {{\n  stem..body = all\n}}\n", encoding="utf-8")
+
+
+def _rooms(_: int) -> None:
+    np.savez("rooms.npz", image=np.zeros((20, 3, 32, 32), np.float32), depth=np.ones((20, 1, 32, 32), np.float32))
+
+
+def _rooms_cut_off(_: int) -> None:
+    _rooms(0)
+    Path("rooms.npz").write_bytes(Path("rooms.npz").read_bytes()[:4000])
+
+
+def _own_model(_: int) -> None:
+    Path("generated/spec").mkdir(parents=True)
+    Path("generated/spec/model.py").write_text("# my own model\n", encoding="utf-8")
+
+
+def _two_of_a_name(_: int) -> None:
+    for folder in (Path("small"), Path("large")):
+        folder.mkdir(exist_ok=True)
+        (folder / SPEC).write_bytes(SPEC.read_bytes())
+
+
+def _edited(number: int) -> None:
+    if number == 1:
+        text = SPEC.read_text(encoding="utf-8")
+        SPEC.write_text(text.replace("epochs = 4", "epochs = 5"), encoding="utf-8")
+
+
+def _stopped_run(_: int) -> None:
+    folder = Path("runs/spec/1")
+    folder.mkdir(parents=True)
+    (folder / "spec.mtl").write_bytes(SPEC.read_bytes())
+
+
+def _other_weights(number: int) -> None:
+    if number == 1:
+        from safetensors.numpy import save_file
+
+        for path in Path("runs/spec/1/best").rglob("*.safetensors"):
+            save_file({"head.weight": np.zeros((1, 1), np.float32)}, path)
+
+
+def _own_layers(_: int) -> None:
+    Path("own_layers.py").write_text(OWN_LAYERS, encoding="utf-8")
+
+
+def _saved_meanwhile() -> str:
+    """What `check --fix` does, with an editor that saves the file between the reading and the writing."""
+    from mtsldsl.spec.fixes import mend, save
+    from mtsldsl.syntax import read_source
+
+    before = read_source("spec.mtl")
+    after = mend(before).report.source
+    SPEC.write_text(before.text + "# more\n", encoding="utf-8")
+    try:
+        save(before, after, "spec.mtl")
+    except MtlError as error:
+        return f"{error}\n"
+    raise AssertionError("the file was written over")
+
+
+PREPARED: dict[str, Callable[[int], None]] = {
+    "MTL005": _utf_16,
+    "MTL407": _wide,
+    "MTL602": _rooms_cut_off,
+    "MTL603": _rooms,
+    "MTL701": _own_model,
+    "MTL702": _edited,
+    "MTL705": _two_of_a_name,
+    "MTL801": _stopped_run,
+    "MTL805": _other_weights,
+    "MTL806": _own_layers,
+    "MTL807": _own_layers,
+}
+"""What is done before each command of an example, which is given its number."""
+
+MEANWHILE: dict[str, Callable[[], str]] = {"MTL704": _saved_meanwhile}
+"""Codes of what happens while a command runs: its own functions, called in their order."""
