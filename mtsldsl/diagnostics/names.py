@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from difflib import get_close_matches
 from functools import lru_cache
 from heapq import nlargest
 
@@ -47,6 +46,8 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     if name.lower() in folded:
         return folded[name.lower()]
     compared = nlargest(_MOST_COMPARED, candidates, key=lambda candidate: _most_alike(name, candidate))
+    from difflib import get_close_matches  # a sound spec needs none of it
+
     matches = get_close_matches(name, compared, n=1, cutoff=0.6)
     return matches[0] if matches else None
 

@@ -97,7 +97,7 @@ def _merged(sides: Sides, base: Outline, reason: str | None, markers: Markers) -
     keys = [draft.keys() for draft in drafts]
     drafts = [draft.commented(conflicts, keys[-1 - place]) for place, draft in enumerate(drafts)]
     for draft in drafts:
-        draft.hold(conflicts)
+        draft.hold(base, conflicts)
     source, named = drafts[0].source, tuple(conflicts)
     if conflicts:
         source, named = marked(sides.base, source, drafts[1].source, conflicts, markers)

@@ -13,7 +13,7 @@ from mtsldsl.spec.load import loads_source
 from mtsldsl.spec.merge_comments import wanted_comments, with_comments
 from mtsldsl.spec.merge_history import NO_HISTORY, History, merge_history, with_history
 from mtsldsl.spec.merge_order import Order, order_conflict, task_order, with_task_order
-from mtsldsl.spec.merge_pieces import is_runtime, merged_labels
+from mtsldsl.spec.merge_pieces import is_runtime, merged_labels, merged_layers
 from mtsldsl.spec.merge_sharing import Settled, with_sharing
 from mtsldsl.spec.model import Decision, Spec
 from mtsldsl.spec.outline import TAIL, Outline, Piece, opened, outline
@@ -175,8 +175,11 @@ class Draft:
             for layer in covered(item, self.sharing.backbone)
         }
 
-    def hold(self, conflicts: Sequence[Conflict]) -> None:
-        """Hold that the text says what it should, and nothing else. Raises MisfitError where it does not."""
+    def hold(self, base: Outline, conflicts: Sequence[Conflict]) -> None:
+        """Hold that the text says what it should of the changes since that base, and nothing else.
+
+        Raises MisfitError where it does not.
+        """
         assert self.sharing is not None
         try:
             spec = loads_source(self.source)
@@ -188,6 +191,9 @@ class Draft:
         wanted = {layer: set(parts) for layer, parts in self.sharing.components.items()}
         tasks = tuple(key for key in said if key in self.order.names)
         if said != self._intended(conflicts) or found != wanted or tasks != self.order.names:
+            raise MisfitError
+        layers = merged_layers(base, self.sides.ours, self.sides.theirs, self.take)
+        if [key for key in said if key.startswith("backbone.")] != [key for key in layers if key in said]:
             raise MisfitError
         if sorted(map(repr, spec.history)) != sorted(map(repr, self.history.decisions)):
             raise MisfitError

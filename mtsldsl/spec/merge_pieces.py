@@ -40,6 +40,22 @@ def merge_pieces(
     return merging.edits, merging.conflicts
 
 
+def merged_layers(base: Outline, ours: Outline, theirs: Outline, take: str) -> list[str]:
+    """The keys of the layers in the order that `merge_pieces` gives them; `take` decides where that is in conflict."""
+    sides = [_backbone(each) for each in (base, ours, theirs)]
+    found: list[str] = []
+    for chunk in _chunks(*sides):
+        _, left, right = chunk.sides()
+        order = chunk.outcome()
+        found += _keys(left if take == "ours" else right) if order is None else order
+        found += _keys(sides[0][chunk.end[0] : chunk.end[0] + 1])  # which all three have
+    return found
+
+
+def _backbone(outlined: Outline) -> Sequence[Piece]:
+    return next((piece.children for piece in outlined.pieces if piece.key == "backbone"), ())
+
+
 def estranged(ours: Outline, theirs: Outline) -> Outline:
     """A base since which both sides changed everything, so that all that differs is in conflict."""
     span = Span(ours.file.source, 0, 0)
@@ -97,8 +113,7 @@ class _Merging:
             return
         text = self.ours.text
         if ours and theirs:
-            start, end = _top(text, ours[0]), ours[-1].end
-            self.edits += [TextEdit(start, end, ""), as_lines(text, end, self.lines(theirs))]
+            self.edits.append(as_lines(text, _top(text, ours[0]), self.lines(theirs), ours[-1].end))
         elif theirs:
             blank = (
                 [""]

@@ -198,13 +198,16 @@ def line_of(text: str, comment: tree.Comment) -> TextEdit:
     return TextEdit(start, newline + 1 if newline >= 0 else len(text), "")
 
 
-def as_lines(text: str, offset: int, lines: Iterable[str]) -> TextEdit:
-    """Whole lines inserted at the start of a line, or at the text's end, in the text's own line ending."""
-    ending = line_ending(text)
+def as_lines(text: str, offset: int, lines: Iterable[str], end: int | None = None) -> TextEdit:
+    """Whole lines at the start of a line, or at the text's end, in the text's own line ending.
+
+    They are inserted, or take the place of the lines up to `end`.
+    """
+    ending, end = line_ending(text), offset if end is None else end
     body = "".join(line.replace("\r\n", "\n").replace("\n", ending) + ending for line in lines)
-    if offset == len(text) and text and not text.endswith("\n"):
-        body = ending + body[: -len(ending)]
-    return TextEdit(offset, offset, body)
+    if end == len(text) and text and not text.endswith("\n"):
+        body = (ending if offset == end else "") + body[: -len(ending)]
+    return TextEdit(offset, end, body)
 
 
 def first_line(text: str, section: Piece) -> int:

@@ -213,8 +213,8 @@ class Comment:
 
 @attrs.frozen
 class File:
-    """A whole text. `whole` is false where a definition was left out of which not even the name can be read; `strays` are
-    the first words of other statements that could not be read."""
+    """A whole text. `whole` is false where a definition was left out of which not even the name can be read; `strays`
+    are the first words of other statements that could not be read."""
 
     statements: tuple[Statement, ...]
     comments: tuple[Comment, ...] = attrs.field(eq=False)

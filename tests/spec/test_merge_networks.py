@@ -233,3 +233,13 @@ def test_the_base_can_stand_in_the_markers_too() -> None:
         ">>>>>>>>> feature\n"
         "}\n"
     )
+
+
+def test_a_layer_that_one_side_added_stays_behind_the_one_in_conflict_before_it() -> None:
+    ours = BASE.replace("enc1", "first")
+    theirs = BASE.replace("enc1", "early")
+    dec1 = next(line for line in theirs.splitlines() if line.lstrip().startswith("dec1 = concat"))
+    theirs = theirs.replace(dec1, f"{dec1}\n  late = conv2d(8, 3) | relu")
+    for merged, side in ((merge(BASE, ours, theirs), 2), (merge(BASE, theirs, ours), 1)):
+        layers = list(taken(merged, side).backbone.layers)
+        assert layers.index("late") == layers.index("dec1") + 1
