@@ -8,40 +8,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from mtsldsl.cli import main
 from mtsldsl.spec import loads
+from tests.cli.differing import AFTER, BEFORE, diff
 from tests.spec.specs import text
-
-BEFORE = text("sharing {\n  stem = segment + depth, edge, normal\n}\n")
-AFTER = (
-    BEFORE.replace("epochs = 4", "epochs = 30")
-    .replace("enc2", "stage2")
-    .replace("segment + depth, edge, normal", "segment + depth, edge + normal")
-)
-
-
-def diff(*arguments: str | Path, color: bool = False) -> Result:
-    return CliRunner().invoke(main, ["diff", *map(str, arguments)], color=color)
 
 
 def same(*places: str | Path) -> bool:
     return diff(*places).output == "the two specs mean the same\n"
-
-
-@pytest.fixture
-def before(tmp_path: Path) -> Path:
-    path = tmp_path / "before.mtl"
-    path.write_text(BEFORE, encoding="utf-8")
-    return path
-
-
-@pytest.fixture
-def after(tmp_path: Path) -> Path:
-    path = tmp_path / "after.mtl"
-    path.write_text(AFTER, encoding="utf-8")
-    return path
 
 
 def test_a_difference_is_one_line_for_each_change(before: Path, after: Path) -> None:

@@ -10,21 +10,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.cli.test_diff import AFTER, BEFORE, diff
-
-
-@pytest.fixture
-def before(tmp_path: Path) -> Path:
-    path = tmp_path / "before.mtl"
-    path.write_text(BEFORE, encoding="utf-8")
-    return path
-
-
-@pytest.fixture
-def after(tmp_path: Path) -> Path:
-    path = tmp_path / "after.mtl"
-    path.write_text(AFTER, encoding="utf-8")
-    return path
+from tests.cli.differing import AFTER, BEFORE, diff
 
 
 def test_the_page_is_whole_in_itself_and_draws_both_sharings(before: Path, after: Path, tmp_path: Path) -> None:
