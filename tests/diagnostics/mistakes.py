@@ -61,13 +61,15 @@ NEEDS = {
 USED_BY = {
     "let width": ("  stem = ", "  low ", "  mid  = ", "  wide = ", "  fine = "),
     "let decay": ("  optimizer",),
+    "  input ": ("  head",),
     "  seed": ("train",),
     "  low ": ("block", "    re"),
     "  mid  = ": ("block", "    re"),
     "  wide = ": ("block", "    re"),
     "    re": ("block",),
 }
-"""The same for what stands on a line: a constant is judged by its uses, what a block is given by the block."""
+"""The same for what stands on a line: a constant and the input are judged by their uses, what a block is given by the
+block."""
 
 
 def _needs(mistake: Mistake, other: Mistake) -> bool:

