@@ -22,6 +22,9 @@ from mtsldsl.spec.model import Spec
 
 FORMAT_VERSION = 1
 
+MOST_ANSWERS = 100_000
+"""Layers times pairs of tasks: more than anybody reads, and as many as are counted in a fraction of a second."""
+
 
 @attrs.frozen
 class Pair:
@@ -81,7 +84,7 @@ class Consensus:
 def consensus(specs: Sequence[Spec]) -> Consensus:
     """The consensus of two specs or more, which must have the same tasks and layers, in whatever order.
 
-    Raises MtlError MTL407 for each that has others than the first.
+    Raises MtlError MTL407 for each that has others than the first, and for more answers than `MOST_ANSWERS`.
     """
     first = specs[0]
     _check_comparable(specs)
@@ -131,3 +134,11 @@ def _check_comparable(specs: Sequence[Spec]) -> None:
                 )
     if problems:
         raise MtlError(problems)
+    layers, tasks = len(first.backbone.layers), len(first.tasks)
+    answers = layers * tasks * (tasks - 1) // 2
+    if answers > MOST_ANSWERS:
+        raise MtlError.of(
+            "MTL407",
+            f"a consensus on {layers:,} layers of {tasks:,} tasks has {answers:,} answers, more than {MOST_ANSWERS:,}",
+            "compare two specs at a time",
+        )

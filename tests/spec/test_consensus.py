@@ -92,3 +92,14 @@ def test_specs_of_other_tasks_or_layers_are_refused_by_name() -> None:
         consensus([BASE, BASE, fewer])
     assert [diagnostic.code for diagnostic in caught.value.diagnostics] == ["MTL407"]
     assert "deep.mtl and <string> do not have the same layers: `enc2`, `deep`" in str(caught.value)
+
+
+def test_a_consensus_of_more_answers_than_anybody_reads_is_refused() -> None:
+    names = ", ".join(f"t{number}" for number in range(150))
+    layers = "".join(f"  l{number} = relu\n" for number in range(10))
+    large = loads(
+        f"mtl 1\ndata scenes {{\n  input = image(3, 8, 8)\n}}\ntask [{names}] {{\n  target = values(1)\n  head = conv2d(1, 1)\n}}\n"
+        f"backbone {{\n{layers}}}\ntrain {{\n  epochs = 1\n}}\n"
+    )
+    with pytest.raises(MtlError, match="10 layers of 150 tasks has 111,750 answers"):
+        consensus([large, large, large])
