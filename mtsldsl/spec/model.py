@@ -81,11 +81,13 @@ class Layer:
 class Target:
     """What a task predicts: `classes(13, ignore=255)`, `values(1)`, `unit_vectors(3)`, `binary(1)`, `reconstruct`.
 
-    `channels` is the size that the head's channel dimension must have."""
+    `channels` is the size that the head's channel dimension must have. `valid` says which values of a `values` target
+    count: every finite one (`finite`), or those above zero alone (`positive`), as measured depths need it."""
 
     kind: str
     channels: int
     ignore: int | None = None
+    valid: str = "finite"
 
 
 @attrs.frozen

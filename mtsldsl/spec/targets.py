@@ -58,6 +58,7 @@ TARGETS: dict[str, TargetRule] = {
                 _better_high("pixel_accuracy", dense_only=True),
                 _better_high("accuracy"),
                 _better_low("error"),
+                _better_high("macro_f1"),
             ),
             default_metrics=("miou", "pixel_accuracy"),
         ),

@@ -16,7 +16,7 @@ from mtsldsl.spec.targets import TARGETS
 IGNORE = 255
 TARGET_OF = {
     "classes": Target("classes", 4, IGNORE),
-    "values": Target("values", 1),
+    "values": Target("values", 1, valid="positive"),
     "unit_vectors": Target("unit_vectors", 3),
     "binary": Target("binary", 1),
     "reconstruct": Target("reconstruct", 3),
@@ -173,10 +173,10 @@ def test_what_stands_where_the_target_does_not_count_changes_nothing(kind: str, 
     assert not torch.where(hidden, other.grad, 0.0).any()
 
 
-def test_values_may_be_negative_where_the_loss_says_so() -> None:
+def test_values_may_be_negative_unless_the_target_says_otherwise() -> None:
     prediction, target = torch.tensor([[1.0], [1.0]]), torch.tensor([[-1.0], [2.0]])
-    assert loss_of("values", "l1", positive_only=False)(prediction, target).item() == 1.5
-    assert loss_of("values", "l1", positive_only=True)(prediction, target).item() == 1.0
+    assert make_loss(Target("values", 1), Named("l1"))(prediction, target).item() == 1.5
+    assert make_loss(Target("values", 1, valid="positive"), Named("l1"))(prediction, target).item() == 1.0
 
 
 def test_plain_values_may_come_without_a_channel_dimension() -> None:
@@ -199,9 +199,7 @@ def test_a_rare_class_weighs_more_and_an_absent_one_nothing() -> None:
 
 
 def test_the_weights_of_the_classes_in_a_batch_average_to_one_and_an_absent_class_has_none() -> None:
-    labels = torch.tensor([0] * 1000 + [1] * 10 + [3])
-    valid = torch.arange(len(labels)) < 1010
-    weights = effective_number_weights(labels, valid, 4, 0.999)
+    weights = effective_number_weights(torch.tensor([1000, 10, 0, 0]), 0.999)
     wanted = np.array([1 / (1 - 0.999**1000), 1 / (1 - 0.999**10), 0, 0])
     np.testing.assert_allclose(weights.numpy(), wanted / wanted.sum() * 2, rtol=1e-5)
 

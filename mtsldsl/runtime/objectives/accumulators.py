@@ -2,8 +2,11 @@
 batches does not matter, kept on the device and updated without waiting for it.
 
 torchmetrics' own classes select the valid entries by index, or count with `bincount`, which makes the host wait at
-every batch; its `MeanMetric` forgets the weights where it does not check for NaN, and its `R2Score` takes residuals
-below 1e-4 for none. So the masked mean and R2 are written here, and the confusion matrix counts in its own way.
+every batch; its `MeanMetric` forgets the weights where it does not check for NaN, its `R2Score` takes residuals below
+1e-4 for none, and none leaves entries out of single columns. So the masked mean, R2 and F1 are written here, and the
+confusion matrix counts in its own way.
+
+Where a target has several columns (channels), each is measured by itself: states of `(columns,)`.
 """
 
 from __future__ import annotations
@@ -22,60 +25,94 @@ def sum_dtype(device: torch.device) -> torch.dtype:
     return torch.float32 if device.type == "mps" else torch.float64
 
 
-class MaskedMean(Metric):
-    """The mean of the valid values of a set, NaN where there are none."""
+class _ColumnSums(Metric):
+    """Sums by column, each a state `(columns,)` of that name; what is counted is int64, the rest `sum_dtype`."""
 
     full_state_update = False
+    sums: tuple[str, ...] = ()
+    counts: tuple[str, ...] = ()
+
+    def __init__(self, columns: int, device: torch.device) -> None:
+        super().__init__()
+        self.columns = columns
+        for name in self.sums + self.counts:
+            dtype = torch.int64 if name in self.counts else sum_dtype(device)
+            self.add_state(name, torch.zeros(columns, dtype=dtype), dist_reduce_fx="sum")
+        self.to(device)
+
+    def by_column(self, values: Tensor) -> Tensor:
+        """The sum over all but the columns, dimension 1 of `(n, columns[, h, w])`; with one column, over everything."""
+        dtype = torch.int64 if values.dtype == torch.bool else sum_dtype(values.device)
+        if self.columns == 1:
+            return values.sum(dtype=dtype).reshape(1)
+        return values.sum([dimension for dimension in range(values.dim()) if dimension != 1], dtype=dtype)
+
+
+class MaskedMean(_ColumnSums):
+    """The mean of the valid values of a set by column, NaN where there are none."""
+
+    sums = ("total",)
+    counts = ("count",)
     total: Tensor
     count: Tensor
 
-    def __init__(self, device: torch.device) -> None:
-        super().__init__()
-        self.add_state("total", torch.zeros((), dtype=sum_dtype(device)), dist_reduce_fx="sum")
-        self.add_state("count", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
-        self.to(device)
-
     def update(self, values: Tensor, valid: Tensor) -> None:
         """Add the valid ones of some values; both of one shape."""
-        self.total += torch.where(valid, values, 0.0).sum(dtype=self.total.dtype)
-        self.count += valid.sum()
+        self.total += self.by_column(torch.where(valid, values, 0.0))
+        self.count += self.by_column(valid)
 
     def compute(self) -> Tensor:
-        """The mean."""
+        """The means `(columns,)`."""
         return self.total / self.count
 
 
-class R2(Metric):
-    """The coefficient of determination over the valid entries of a set, NaN where their targets do not vary."""
+class R2(_ColumnSums):
+    """The coefficient of determination by column over the valid entries of a set, NaN where targets do not vary."""
 
-    full_state_update = False
+    sums = ("residual", "total", "squares")
+    counts = ("count",)
     residual: Tensor
     total: Tensor
     squares: Tensor
     count: Tensor
 
-    def __init__(self, device: torch.device) -> None:
-        super().__init__()
-        for name in ("residual", "total", "squares"):
-            self.add_state(name, torch.zeros((), dtype=sum_dtype(device)), dist_reduce_fx="sum")
-        self.add_state("count", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
-        self.to(device)
-
     def update(self, prediction: Tensor, target: Tensor, valid: Tensor) -> None:
         """Add the valid entries; all of one shape."""
         dtype = self.residual.dtype
         target = torch.where(valid, target, 0.0).to(dtype)
-        self.residual += (torch.where(valid, prediction, 0.0).to(dtype) - target).square().sum()
-        self.total += target.sum()
-        self.squares += target.square().sum()
-        self.count += valid.sum()
+        self.residual += self.by_column((torch.where(valid, prediction, 0.0).to(dtype) - target).square())
+        self.total += self.by_column(target)
+        self.squares += self.by_column(target.square())
+        self.count += self.by_column(valid)
 
     def compute(self) -> Tensor:
-        """One minus the residual's share of the variation."""
+        """One minus the residual's share of the variation, `(columns,)`."""
         variation = self.squares - self.total.square() / self.count
         # what is left by rounding when all targets are equal is no variation
         varies = variation > torch.finfo(variation.dtype).eps * self.squares
         return torch.where(varies, 1 - self.residual / torch.where(varies, variation, 1.0), torch.nan)
+
+
+class F1(_ColumnSums):
+    """F1 of yes-or-no answers by column: 0 without any yes in answers and truth, NaN where nothing is valid."""
+
+    counts = ("hits", "answered", "true", "count")
+    hits: Tensor
+    answered: Tensor
+    true: Tensor
+    count: Tensor
+
+    def update(self, prediction: Tensor, target: Tensor, valid: Tensor) -> None:
+        """Add the valid answers; all booleans of one shape."""
+        self.hits += self.by_column(prediction & target & valid)
+        self.answered += self.by_column(prediction & valid)
+        self.true += self.by_column(target & valid)
+        self.count += self.by_column(valid)
+
+    def compute(self) -> Tensor:
+        """Twice the hits over the number of yes answered and true, `(columns,)`."""
+        f1 = 2 * self.hits / (self.answered + self.true).clamp(min=1)
+        return torch.where(self.count > 0, f1, torch.nan)
 
 
 class Confusion(MulticlassConfusionMatrix):
@@ -93,16 +130,6 @@ class Confusion(MulticlassConfusionMatrix):
         counts = torch.zeros(classes * classes + 1, dtype=self.confmat.dtype, device=pairs.device)
         counts = counts.scatter_add(0, pairs, torch.ones_like(pairs, dtype=counts.dtype))
         self.confmat += counts[:-1].view(classes, classes)
-
-
-def mean_iou(confusion: Tensor) -> Tensor:
-    """Mean over classes of intersection over union, from a confusion matrix `(classes, classes)`.
-
-    A class that is neither predicted nor in the truth is left out; with none left it is NaN.
-    """
-    hits = confusion.diagonal()
-    union = confusion.sum(0) + confusion.sum(1) - hits
-    return (hits / union.clamp(min=1)).sum() / (union > 0).sum()
 
 
 class AngleHistogram(Metric):

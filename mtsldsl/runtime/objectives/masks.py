@@ -1,13 +1,15 @@
-"""Which entries of a target count, and means over them, without looking at the data on the host.
+"""Which entries of a target count, without looking at the data on the host.
 
 Every function here and in `losses` is free of data-dependent branches and shapes, so that a training step never waits
-for the device. A target entry that is not a finite number never counts.
+for the device.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+
+from mtsldsl.spec.model import Target
 
 
 def as_float(values: Tensor) -> Tensor:
@@ -29,34 +31,30 @@ def aligned(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     return prediction, target
 
 
-def labels_of(target: Tensor, ignore: int | None) -> tuple[Tensor, Tensor]:
-    """Class labels, int64 with 0 where ignored, and the mask of those that count; both of the target's shape."""
-    labels = target.long()
-    valid = torch.ones_like(labels, dtype=torch.bool) if ignore is None else labels != ignore
-    return torch.where(valid, labels, 0), valid
+def valid_entries(target: Target, values: Tensor) -> Tensor:
+    """The mask of the entries of a target's field that count: the one rule for losses, metrics and counts of labels.
+
+    It has the shape of `values`, but for vectors `(n, 3[, h, w])`, which count as a whole: `(n, 1[, h, w])`. What is
+    not a finite number never counts. A class label below 0 is none, whatever the target ignores.
+    """
+    match target.kind:
+        case "classes":
+            labelled = values >= 0
+            return labelled if target.ignore is None else labelled & (values != target.ignore)
+        case "unit_vectors":
+            return torch.isfinite(values).all(dim=1, keepdim=True) & (values != 0).any(dim=1, keepdim=True)
+    valid = torch.isfinite(values)
+    if target.kind == "values" and target.valid == "positive":
+        return valid & (values > 0)
+    return valid if target.ignore is None else valid & (values != target.ignore)
 
 
-def given(target: Tensor, ignore: int | None = None) -> Tensor:
-    """The mask of entries that are finite and not the ignored value."""
-    valid = torch.isfinite(target)
-    return valid if ignore is None else valid & (target != ignore)
-
-
-def positive(target: Tensor) -> Tensor:
-    """The mask of finite entries above zero, such as measured depths."""
-    return torch.isfinite(target) & (target > 0)
-
-
-def has_direction(vectors: Tensor) -> Tensor:
-    """The mask `(n, 1[, h, w])` of vectors `(n, 3[, h, w])` that are finite and not all zero."""
-    return torch.isfinite(vectors).all(dim=1, keepdim=True) & (vectors != 0).any(dim=1, keepdim=True)
+def labels_of(target: Target, values: Tensor) -> tuple[Tensor, Tensor]:
+    """Class labels, int64 with 0 where they do not count, and the mask of those that do; both of the values' shape."""
+    valid = valid_entries(target, values)
+    return torch.where(valid, values.long(), 0), valid
 
 
 def only(valid: Tensor, values: Tensor) -> Tensor:
     """The values where valid, else 0, with a gradient of exactly 0 there."""
     return torch.where(valid, values, 0.0)
-
-
-def mean_over(valid: Tensor, values: Tensor) -> Tensor:
-    """The mean of the valid values, 0 where none is valid. Both of one shape."""
-    return only(valid, values).sum() / valid.sum().clamp(min=1)

@@ -1,12 +1,15 @@
 """The metrics of every kind of target, accumulated over a whole set and read once at its end.
 
-Metrics count the entries that the task's loss learns from: where a loss on `values` takes positive targets only, so do
-they. torchmetrics is imported when the first batch arrives, because importing it takes over a second.
+Metrics count the entries that the task's loss learns from (`masks.valid_entries`). Where a target of `values`, `binary`
+or `reconstruct` has several channels, each metric is taken by channel and then averaged over those that have entries.
+torchmetrics is imported when the first batch arrives, because importing it takes over a second.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
+from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 import torch
@@ -14,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.runtime.objectives.masks import aligned, given, has_direction, labels_of, only, positive
+from mtsldsl.runtime.objectives.masks import aligned, labels_of, only, valid_entries
 from mtsldsl.spec.model import Named, Task
 from mtsldsl.spec.targets import TARGETS
 
@@ -91,10 +94,16 @@ class MetricSet:
                 measurement.add(pairs)
 
     def compute(self) -> dict[str, float]:
-        """Every metric over all batches since the last reset, read from the device at once.
+        """Every metric over all batches since the last reset, the mean over its columns that have a value.
 
         A metric that nothing valid went into is NaN. Raises MtlError MTL804 where there was no batch.
         """
+        return {name: _mean_of(values) for name, values in self.columns().items()}
+
+    def columns(self) -> dict[str, list[float]]:
+        """Every metric by column of the target, read from the device at once; one column where it takes all together.
+
+        Raises MtlError MTL804 where there was no batch."""
         if not any(measurement.state.update_called for measurement in self._measurements.values()):
             raise MtlError.of(
                 "MTL804",
@@ -102,8 +111,11 @@ class MetricSet:
                 "give a set with at least one image",
                 self.task.span,
             )
-        values = torch.stack([m.read().to(torch.float32) for m in self._measurements.values()])
-        return dict(zip(self._measurements, values.tolist(), strict=True))
+        read = [measurement.read().reshape(-1) for measurement in self._measurements.values()]
+        values = iter(torch.cat([each.to(torch.promote_types(each.dtype, torch.float32)) for each in read]).tolist())
+        return {
+            name: [next(values) for _ in range(len(each))] for name, each in zip(self._measurements, read, strict=True)
+        }
 
     def reset(self) -> None:
         """Forget every batch."""
@@ -128,44 +140,43 @@ def make_metrics(task: Task) -> MetricSet:
     return MetricSet(task)
 
 
+def _mean_of(columns: list[float]) -> float:
+    valued = [value for value in columns if not math.isnan(value)]
+    return fmean(valued) if valued else math.nan
+
+
 def _build(task: Task, device: torch.device) -> dict[str, Measurement]:
     builders = METRICS[task.target.kind]
     return {metric_key(metric): builders[metric.name](task, metric, device) for metric in task.metrics}
 
 
+def _columns(task: Task) -> int:
+    """How many columns the metrics of a task are taken by: a class or a direction is one answer."""
+    return 1 if task.target.kind in ("classes", "unit_vectors") else task.target.channels
+
+
 def _class_pairs(task: Task, prediction: Tensor, target: Tensor) -> Pairs:
-    return Pairs(prediction.argmax(dim=1), *labels_of(target, task.target.ignore))
+    return Pairs(prediction.argmax(dim=1), *labels_of(task.target, target))
+
+
+def _angle_pairs(task: Task, prediction: Tensor, target: Tensor) -> Pairs:
+    prediction, target = aligned(prediction, target)
+    valid = valid_entries(task.target, target)
+    return Pairs(angles(prediction, only(valid, target)), target, valid)
 
 
 def _value_pairs(task: Task, prediction: Tensor, target: Tensor) -> Pairs:
     prediction, target = aligned(prediction, target)
-    mask = positive if task.loss.arguments.get("positive_only", True) else given
-    return Pairs(prediction, target, mask(target))
-
-
-def _angle_pairs(_: Task, prediction: Tensor, target: Tensor) -> Pairs:
-    prediction, target = aligned(prediction, target)
-    valid = has_direction(target)
-    return Pairs(angles(prediction, only(valid, target)), target, valid)
-
-
-def _binary_pairs(task: Task, prediction: Tensor, target: Tensor) -> Pairs:
-    prediction, target = aligned(prediction, target)
-    valid = given(target, task.target.ignore)
+    valid = valid_entries(task.target, target)
     return Pairs(prediction, only(valid, target), valid)
-
-
-def _plain_pairs(_: Task, prediction: Tensor, target: Tensor) -> Pairs:
-    prediction, target = aligned(prediction, target)
-    return Pairs(prediction, target, given(target))
 
 
 _PAIRS: Mapping[str, Callable[[Task, Tensor, Tensor], Pairs]] = {
     "classes": _class_pairs,
     "values": _value_pairs,
     "unit_vectors": _angle_pairs,
-    "binary": _binary_pairs,
-    "reconstruct": _plain_pairs,
+    "binary": _value_pairs,
+    "reconstruct": _value_pairs,
 }
 
 
@@ -189,10 +200,10 @@ def _mean(
 ) -> Builder:
     """A metric that is a function of the mean of some value over the valid entries."""
 
-    def build(_: Task, __: Named, device: torch.device) -> Measurement:
+    def build(task: Task, _: Named, device: torch.device) -> Measurement:
         from mtsldsl.runtime.objectives.accumulators import MaskedMean
 
-        state = MaskedMean(device)
+        state = MaskedMean(_columns(task), device)
         return Measurement(
             state, lambda pairs: state.update(values(pairs), valid(pairs)), lambda: finish(state.compute())
         )
@@ -204,13 +215,15 @@ def _difference(pairs: Pairs) -> Tensor:
     return pairs.prediction - pairs.target
 
 
-def _positive_targets(pairs: Pairs) -> Tensor:
-    return pairs.valid & (pairs.target > 0)
+def _other_than_zero(pairs: Pairs) -> Tensor:
+    return pairs.valid & (pairs.target != 0)
 
 
 def _near(pairs: Pairs) -> Tensor:
-    prediction, target = pairs.prediction, pairs.target
-    return ((prediction > 0) & (prediction < DELTA * target) & (target < DELTA * prediction)).float()
+    """Whether each is less than DELTA times the other, which numbers of different sign, or 0, never are."""
+    prediction, target = pairs.prediction.abs(), pairs.target.abs()
+    same_sign = pairs.prediction * pairs.target > 0
+    return (same_sign & (prediction < DELTA * target) & (target < DELTA * prediction)).float()
 
 
 def _right_side(pairs: Pairs) -> Tensor:
@@ -225,21 +238,43 @@ def _binary_entropy(pairs: Pairs) -> Tensor:
     return F.binary_cross_entropy_with_logits(pairs.prediction, pairs.target, reduction="none")
 
 
-def _miou(task: Task, _: Named, device: torch.device) -> Measurement:
-    from mtsldsl.runtime.objectives.accumulators import Confusion, mean_iou
+def mean_iou(confusion: Tensor) -> Tensor:
+    """Mean over classes of intersection over union, from a confusion matrix `(classes, classes)`.
 
-    state = Confusion(task.target.channels, device)
+    A class that is neither predicted nor in the truth is left out; with none left it is NaN.
+    """
+    hits = confusion.diagonal()
+    union = confusion.sum(0) + confusion.sum(1) - hits
+    return (hits / union.clamp(min=1)).sum() / (union > 0).sum()
 
-    def add(pairs: Pairs) -> None:
-        state.update(pairs.prediction, torch.where(pairs.valid, pairs.target, -1))
 
-    return Measurement(state, add, lambda: mean_iou(state.compute()))
+def macro_f1(confusion: Tensor) -> Tensor:
+    """Mean over classes of F1, from a confusion matrix `(classes, classes)`; those count that do in `mean_iou`."""
+    hits = confusion.diagonal()
+    both = confusion.sum(0) + confusion.sum(1)
+    return (2 * hits / both.clamp(min=1)).sum() / (both > 0).sum()
 
 
-def _r2(_: Task, __: Named, device: torch.device) -> Measurement:
+def _of_confusion(value: Callable[[Tensor], Tensor]) -> Builder:
+    """A metric that is a function of the confusion matrix."""
+
+    def build(task: Task, _: Named, device: torch.device) -> Measurement:
+        from mtsldsl.runtime.objectives.accumulators import Confusion
+
+        state = Confusion(task.target.channels, device)
+
+        def add(pairs: Pairs) -> None:
+            state.update(pairs.prediction, torch.where(pairs.valid, pairs.target, -1))
+
+        return Measurement(state, add, lambda: value(state.compute()))
+
+    return build
+
+
+def _r2(task: Task, _: Named, device: torch.device) -> Measurement:
     from mtsldsl.runtime.objectives.accumulators import R2
 
-    state = R2(device)
+    state = R2(_columns(task), device)
     return Measurement(state, lambda pairs: state.update(*pairs), state.compute)
 
 
@@ -255,30 +290,30 @@ def _within(task: Task, metric: Named, device: torch.device) -> Measurement:
     return _mean(lambda pairs: (pairs.prediction < degrees).float())(task, metric, device)
 
 
-def _f1(_: Task, metric: Named, device: torch.device) -> Measurement:
-    from torchmetrics.classification import BinaryF1Score
+def _f1(task: Task, metric: Named, device: torch.device) -> Measurement:
+    from mtsldsl.runtime.objectives.accumulators import F1
 
-    threshold = cast(float, metric.arguments.get("threshold", 0.5))
-    state = BinaryF1Score(threshold=float(threshold), validate_args=False).to(device)
+    threshold = float(cast(float, metric.arguments.get("threshold", 0.5)))
+    state = F1(_columns(task), device)
 
     def add(pairs: Pairs) -> None:
-        # an entry that does not count becomes a true negative, which F1 does not look at
-        state.update(only(pairs.valid, pairs.prediction.sigmoid()), (pairs.target > 0.5).long())
+        state.update(pairs.prediction.sigmoid() > threshold, pairs.target > 0.5, pairs.valid)
 
     return Measurement(state, add, state.compute)
 
 
 METRICS: Mapping[str, Mapping[str, Builder]] = {
     "classes": {
-        "miou": _miou,
+        "miou": _of_confusion(mean_iou),
         "pixel_accuracy": _mean(_hits),
         "accuracy": _mean(_hits),
         "error": _mean(_hits, finish=lambda accuracy: 1 - accuracy),
+        "macro_f1": _of_confusion(macro_f1),
     },
     "values": {
         "rmse": _mean(lambda pairs: _difference(pairs).square(), finish=torch.sqrt),
-        "abs_rel": _mean(lambda pairs: _difference(pairs).abs() / pairs.target, valid=_positive_targets),
-        "delta1": _mean(_near, valid=_positive_targets),
+        "abs_rel": _mean(lambda pairs: _difference(pairs).abs() / pairs.target.abs(), valid=_other_than_zero),
+        "delta1": _mean(_near),
         "mae": _mean(lambda pairs: _difference(pairs).abs()),
         "r2": _r2,
     },
