@@ -121,7 +121,9 @@ class Data:
 
 @attrs.frozen
 class Train:
-    """How the network is trained."""
+    """How the network is trained.
+
+    `keep` says which epoch's weights are kept: `best`, `last`, or that of one metric, `<task>.<metric key>`."""
 
     epochs: int
     optimizer: Named
@@ -129,6 +131,7 @@ class Train:
     balance: Named
     precision: str
     seed: int
+    keep: str = "best"
     span: Span | None = attrs.field(default=None, eq=False, repr=False)
 
 
