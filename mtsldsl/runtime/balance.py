@@ -1,18 +1,22 @@
 """Balancing the tasks: how their losses become one step.
 
 Scalar methods weigh the losses; gradient methods weigh each task's gradient on the parameters that serve several tasks
-(torchjd gives the weights). Tasks are kept sorted by name, so that their order in the spec changes nothing.
+(torchjd gives the weights). Tasks are kept sorted by name, so that their order in the spec changes nothing. A task that
+has no label in a batch has no part in that step.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
 
 from mtsldsl.diagnostics import MtlError, suggestion
+from mtsldsl.sharing import linked
 from mtsldsl.spec.model import Named
 
 if TYPE_CHECKING:
@@ -20,7 +24,13 @@ if TYPE_CHECKING:
     from torchjd.linalg import PSDMatrix
 
 Losses: TypeAlias = Mapping[str, Tensor]
-"""A scalar loss per task."""
+"""A scalar loss per task, 0 with a gradient of 0 where the batch has no label of it."""
+
+Labelled: TypeAlias = Mapping[str, Tensor]
+"""Whether the batch has a label of a task, a boolean on the device; a task that is missing has."""
+
+
+NO_TASK: Labelled = MappingProxyType({})
 
 
 class Balance(nn.Module):
@@ -39,21 +49,27 @@ class Balance(nn.Module):
         """The tasks, sorted by name."""
         return tuple(self.weights)
 
-    def combine(self, losses: Losses) -> Tensor:
+    def combine(self, losses: Losses, labelled: Labelled = NO_TASK) -> Tensor:
         """The scalar whose plain gradient a scalar method follows, and what a gradient method reports as total."""
         return torch.stack([weight * losses[task] for task, weight in self.weights.items()]).sum()
 
-    def backward(self, losses: Losses, extra: Tensor | None, parameters: Iterable[nn.Parameter]) -> None:
+    def backward(
+        self,
+        losses: Losses,
+        extra: Tensor | None,
+        parameters: Iterable[nn.Parameter],
+        labelled: Labelled = NO_TASK,
+    ) -> None:
         """Add this step's gradient to the `.grad` of every parameter that the losses depend on.
 
         `extra` is a loss that belongs to no task, such as the alignment loss; its plain gradient is added.
-        `parameters` are the network's; only the gradient methods read them.
+        `parameters` are the network's; only the gradient methods read them, and wait for `labelled`.
         """
-        total = self.combine(losses)
+        total = self.combine(losses, labelled)
         (total if extra is None else total + extra).backward()  # type: ignore[no-untyped-call]
 
     def end_epoch(self, mean_losses: Mapping[str, float]) -> None:
-        """Take note of an epoch's mean loss per task; only `dwa` uses it."""
+        """Take note of an epoch's mean loss per task, NaN without a label; only `dwa` uses it."""
 
 
 class Uncertainty(Balance):
@@ -65,43 +81,42 @@ class Uncertainty(Balance):
         super().__init__(weights)
         self.log_variance = nn.ParameterDict({task: nn.Parameter(torch.zeros(())) for task in self.tasks})
 
-    def combine(self, losses: Losses) -> Tensor:
-        """The weighted losses with the penalty on uncertainty."""
-        terms = [
-            weight * (torch.exp(-self.log_variance[task]) * losses[task] + self.log_variance[task]) / 2
-            for task, weight in self.weights.items()
-        ]
-        return torch.stack(terms).sum()
+    def combine(self, losses: Losses, labelled: Labelled = NO_TASK) -> Tensor:
+        """The weighted losses with the penalty on uncertainty, of the tasks that have a label."""
+        return torch.stack([self._term(task, losses, labelled) for task in self.tasks]).sum()
+
+    def _term(self, task: str, losses: Losses, labelled: Labelled) -> Tensor:
+        s = self.log_variance[task]
+        term = self.weights[task] * (torch.exp(-s) * losses[task] + s) / 2
+        return torch.where(labelled[task], term, 0.0) if task in labelled else term
 
 
 class DynamicWeightAverage(Balance):
     """DWA (Liu, Johns, Davison 2019, eq. 7): a task's factor is T softmax(r / temperature) over the T tasks, r the
-    ratio of its mean losses in the last two epochs; 1 during the first two epochs."""
+    ratio of its mean losses in the last two epochs in which it had labels; 1 until it had them in two. T counts the
+    tasks that have such a ratio."""
 
     factors: Tensor
     earlier: Tensor
-    epochs: Tensor
 
     def __init__(self, weights: Mapping[str, float], temperature: float) -> None:
         super().__init__(weights)
         self.temperature = temperature
         self.register_buffer("factors", torch.ones(len(weights)))
-        self.register_buffer("earlier", torch.ones(len(weights)))
-        self.register_buffer("epochs", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("earlier", torch.full((len(weights),), torch.nan))
 
-    def combine(self, losses: Losses) -> Tensor:
+    def combine(self, losses: Losses, labelled: Labelled = NO_TASK) -> Tensor:
         """The losses, weighted by this epoch's factors."""
         weighted = torch.stack([weight * losses[task] for task, weight in self.weights.items()])
         return (weighted * self.factors).sum()
 
     def end_epoch(self, mean_losses: Mapping[str, float]) -> None:
         """Set the factors for the next epoch from the unweighted mean losses of this one."""
-        latest = self.earlier.new_tensor([mean_losses[task] for task in self.tasks])
-        if int(self.epochs) > 0:
-            ratio = latest / self.earlier.clamp(min=torch.finfo(latest.dtype).tiny)
-            self.factors.copy_(len(self.tasks) * torch.softmax(ratio / self.temperature, dim=0))
-        self.earlier.copy_(latest)
-        self.epochs += 1
+        latest = self.earlier.new_tensor([mean_losses.get(task, math.nan) for task in self.tasks])
+        ratio = latest / self.earlier.clamp(min=torch.finfo(latest.dtype).tiny)
+        known = ratio.isfinite()
+        self.factors[known] = known.sum() * torch.softmax(ratio[known] / self.temperature, dim=0)
+        self.earlier.copy_(torch.where(latest.isfinite(), latest, self.earlier))
 
 
 class GradientBalance(Balance):
@@ -118,14 +133,22 @@ class GradientBalance(Balance):
         self._weigh: Callable[[Tensor], Tensor] = weighting
         self._averages = averages
 
-    def backward(self, losses: Losses, extra: Tensor | None, parameters: Iterable[nn.Parameter]) -> None:
+    def backward(
+        self,
+        losses: Losses,
+        extra: Tensor | None,
+        parameters: Iterable[nn.Parameter],
+        labelled: Labelled = NO_TASK,
+    ) -> None:
         """Add the balanced gradient of the losses, and the plain one of `extra`, to `.grad`."""
         trained = [parameter for parameter in parameters if parameter.requires_grad]
         # A constant, such as the alignment of a batch too small to compare, has no gradient to add.
         extra = extra if extra is not None and extra.requires_grad else None
-        counted = {
-            task: weight for task, weight in self.weights.items() if weight
-        }  # a zero gradient stops some methods
+        counted = {  # a zero gradient stops some methods
+            task: weight
+            for task, weight in self.weights.items()
+            if weight and (task not in labelled or bool(labelled[task]))
+        }
         last = next(reversed(counted), None)
         gradients = {
             task: torch.autograd.grad(
@@ -154,15 +177,6 @@ class GradientBalance(Balance):
             weights = self._weigh(_gramian(tasks, [row for row in shared if group.issuperset(row)]))
             factors.update(zip(tasks, weights * len(tasks) if self._averages else weights, strict=True))
         return factors
-
-
-def linked(sets: Iterable[frozenset[str]]) -> list[frozenset[str]]:
-    """The unions of sets that overlap, directly or through others."""
-    unions: list[frozenset[str]] = []
-    for members in sets:
-        touching = [union for union in unions if union & members]
-        unions = [union for union in unions if not union & members] + [members.union(*touching)]
-    return unions
 
 
 def _gramian(tasks: list[str], rows: list[dict[str, Tensor]]) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +17,51 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.runtime.optimizer_state import load_named_state, named_optimizer_state
 from mtsldsl.runtime.run_folder import RunFolder, write_source
 from mtsldsl.runtime.training import Training, named_parameters
+from mtsldsl.sharing import component_name
 
 WEIGHTS = "weights.safetensors"
 
+MEAN = "mean"
+"""What the best weights of the whole network are called; a task's own have the task's name."""
 
-def save_weights(path: Path, model: nn.Module, names: set[str] | None = None) -> None:
-    """The network's parameters and buffers, all or those named, as contiguous tensors in safetensors."""
-    state = {
-        name: value.detach().to("cpu").contiguous()
-        for name, value in model.state_dict().items()
-        if names is None or name in names
-    }
+
+def keep_weights(folder: RunFolder, of: str, training: Training, tasks: Collection[str]) -> None:
+    """Keep the present weights of all that the predictions of `tasks` depend on as the best ones.
+
+    In those of MEAN what other tasks depend on stays as it was: they share nothing with these, and have an epoch of
+    their own.
+    """
+    if not tasks:
+        return
+    spec, path = training.spec, folder.best / f"{of}.{WEIGHTS}"
+    prefixes = [f"heads.{task}." for task in tasks]
+    prefixes += [
+        f"{layer}.{component_name(spec.sharing.component(layer, task))}."
+        for layer in spec.backbone.layers
+        for task in tasks
+    ]
+    state = training.model.state_dict()
+    own = {name: value for name, value in state.items() if name.startswith(tuple(prefixes))}
+    if of == MEAN and len(tasks) < len(spec.tasks):
+        own = load_file(path) | {name: _stored(value) for name, value in own.items()}
+    save_tensors(path, own)
+    write_source(folder.best / f"{of}.mtl", spec.source)
+
+
+def save_weights(path: Path, model: nn.Module) -> None:
+    """The network's parameters and buffers."""
+    save_tensors(path, model.state_dict())
+
+
+def save_tensors(path: Path, state: Mapping[str, Tensor]) -> None:
+    """The tensors by name as a safetensors file, which is there whole or not at all."""
     temporary = path.with_name(f".{path.name}.partial")
-    save_file(state, str(temporary))
+    save_file({name: _stored(value) for name, value in state.items()}, str(temporary))
     temporary.replace(path)
+
+
+def _stored(value: Tensor) -> Tensor:
+    return value.detach().to("cpu").contiguous()
 
 
 def load_weights(path: Path, model: nn.Module) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import attrs
 import torch
@@ -12,59 +12,65 @@ from torch import Tensor, nn
 from mtsldsl.runtime.data import Samples, batches
 from mtsldsl.runtime.finite import UNREPEATED, Culprit, culprit, culprit_of_loss, recorded
 from mtsldsl.runtime.locate import located
-from mtsldsl.runtime.objectives import make_loss, make_metrics
+from mtsldsl.runtime.objectives import BatchLosses, LossTotals, make_metrics, task_losses
 from mtsldsl.runtime.structure.execution import evaluating
-from mtsldsl.spec import Spec
+from mtsldsl.spec import Spec, Task
 
 
 @attrs.frozen
 class Evaluation:
-    """Per task: the mean loss, and the metrics over the set (not the mean over batches)."""
+    """Per task, over the whole set and not as a mean over batches: the loss, the metrics, and the metrics by column of
+    the target where it has several. NaN where the set has no label."""
 
     losses: Mapping[str, float]
     metrics: Mapping[str, Mapping[str, float]]
-
-    def weighted_loss(self, spec: Spec) -> float:
-        """The sum of the losses with the tasks' weights: what validation chooses the epoch by."""
-        return sum(task.weight * self.losses[task.name] for task in spec.tasks)
+    columns: Mapping[str, Mapping[str, Sequence[float]]] = attrs.field(factory=dict)
 
 
-def evaluate(model: nn.Module, spec: Spec, samples: Samples, device: torch.device) -> Evaluation:
+def evaluate(
+    model: nn.Module, spec: Spec, samples: Samples, device: torch.device, tasks: Collection[str] | None = None
+) -> Evaluation:
     """Run `model` over `samples` once, in evaluation mode and without gradients; the mode is put back afterwards.
 
-    Raises MtlError MTL803 where a loss is not a finite number, with the place in the spec that it comes from.
+    `tasks` names those that are evaluated, by default all. Raises MtlError MTL803 where a loss is not a finite number,
+    with the place in the spec that it comes from, and MTL804 where there is no sample.
     """
-    metrics = {task.name: make_metrics(task) for task in spec.tasks}
-    sums = {task.name: torch.zeros((), device=device) for task in spec.tasks}
+    chosen = [task for task in spec.tasks if tasks is None or task.name in tasks]
+    metrics = {task.name: make_metrics(task) for task in chosen}
+    totals = LossTotals()
     with located(model, spec), evaluating(model):
-        for batch, outputs, losses in _passes(model, spec, samples, device):
-            for task in spec.tasks:
-                sums[task.name] += len(batch[spec.data.input]) * losses[task.name]
+        for batch, outputs, losses in _passes(model, spec, chosen, samples, device):
+            totals.add(losses)
+            for task in chosen:
                 metrics[task.name].update(outputs[task.name], batch[str(task.field)])
-        means = {name: float(total) / len(samples) if len(samples) else math.nan for name, total in sums.items()}
-        wrong = [name for name, mean in means.items() if len(samples) and not math.isfinite(mean)]
+        means = totals.values()
+        wrong = [name for name, mean in means.items() if not math.isfinite(mean) and totals.labelled(name)]
         if wrong:
-            raise _culprit(model, spec, samples, device).error(f"the loss of {', '.join(wrong)} in evaluation")
-    return Evaluation(means, {name: metric.compute() for name, metric in metrics.items()})
+            culprit = _culprit(model, spec, chosen, samples, device)
+            raise culprit.error(f"the loss of {', '.join(wrong)} in evaluation")
+    return Evaluation(
+        means,
+        {name: each.compute() for name, each in metrics.items()},
+        {task.name: metrics[task.name].columns() for task in chosen if metrics[task.name].has_columns},
+    )
 
 
 def _passes(
-    model: nn.Module, spec: Spec, samples: Samples, device: torch.device
-) -> Iterator[tuple[Mapping[str, Tensor], Mapping[str, Tensor], Mapping[str, Tensor]]]:
+    model: nn.Module, spec: Spec, tasks: Sequence[Task], samples: Samples, device: torch.device
+) -> Iterator[tuple[Mapping[str, Tensor], Mapping[str, Tensor], BatchLosses]]:
     """Every batch with the outputs and the losses of the tasks, none of them waited for."""
-    functions = {task.name: make_loss(task.target, task.loss) for task in spec.tasks}
+    functions = task_losses(tasks)
     for batch in batches(samples, spec.data.batch, shuffle=False, device=device):
         with autocast(spec, device):
             outputs = model(batch[spec.data.input])
-        losses = {task.name: functions[task.name](outputs[task.name], batch[str(task.field)]) for task in spec.tasks}
-        yield batch, outputs, losses
+        yield batch, outputs, BatchLosses.of(tasks, functions, outputs, batch)
 
 
-def _culprit(model: nn.Module, spec: Spec, samples: Samples, device: torch.device) -> Culprit:
+def _culprit(model: nn.Module, spec: Spec, tasks: Sequence[Task], samples: Samples, device: torch.device) -> Culprit:
     """Where the first loss that is not finite comes from, by a second pass that looks at everything."""
     with recorded(model, spec) as computed:
-        for batch, _, losses in _passes(model, spec, samples, device):
-            wrong = [name for name, loss in losses.items() if not loss.isfinite()]
+        for batch, _, losses in _passes(model, spec, tasks, samples, device):
+            wrong = [name for name, loss in losses.values.items() if not loss.isfinite()]
             if wrong:
                 return culprit(model, spec, batch[spec.data.input], computed) or culprit_of_loss(spec, wrong[0])
     return UNREPEATED

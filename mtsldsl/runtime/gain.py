@@ -44,14 +44,16 @@ def delta_m(metrics: Results, baseline: Results, higher_is_better: Callable[[str
         )
     tasks = {
         task: fmean(
-            _relative(metrics[task][key], value, better_high=higher_is_better(key)) for key, value in values.items()
+            relative_gain(metrics[task][key], value, better_high=higher_is_better(key)) for key, value in values.items()
         )
         for task, values in baseline.items()
     }
     return Gain(fmean(tasks.values()), tasks)
 
 
-def _relative(value: float, baseline: float, *, better_high: bool) -> float:
+def relative_gain(value: float, baseline: float, *, better_high: bool) -> float:
+    """(value - baseline) / |baseline| in percent, negated where lower is better; NaN over a baseline of 0, unless the
+    value is 0 as well."""
     if baseline == 0:
         return 0.0 if value == 0 else math.nan
     gain = 100 * (value - baseline) / abs(baseline)

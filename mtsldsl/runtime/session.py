@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import platform
 import shutil
 import sys
@@ -14,27 +15,29 @@ from typing import Any
 
 import attrs
 import torch
-from torch import Tensor
 
 from mtsldsl.codegen import compile_spec
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.runtime.batch_norm import require_values_to_normalise
 from mtsldsl.runtime.best import load_best
-from mtsldsl.runtime.checkpoint import WEIGHTS, restore_checkpoint, save_checkpoint, save_weights
+from mtsldsl.runtime.checkpoint import MEAN, keep_weights, restore_checkpoint, save_checkpoint
 from mtsldsl.runtime.data import Splits, describe, load_data
 from mtsldsl.runtime.device import DEVICES, choose_device
 from mtsldsl.runtime.display import DISPLAYS, Display, choose_display, warn
+from mtsldsl.runtime.epoch import EpochLosses
 from mtsldsl.runtime.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.events import EventLog, read_events
 from mtsldsl.runtime.finite import ALIGNMENT
+from mtsldsl.runtime.gain import Results
 from mtsldsl.runtime.in_place import InPlace
 from mtsldsl.runtime.locate import located
+from mtsldsl.runtime.objectives.constant import constant_metrics
 from mtsldsl.runtime.own_file import told_of_own_file
 from mtsldsl.runtime.own_module_files import record_of_own_modules, warn_of_other_modules
 from mtsldsl.runtime.own_modules import check_own_modules
 from mtsldsl.runtime.run_folder import RunFolder, write_source
+from mtsldsl.runtime.selection import OWN, Best, Selection, gains, mean_of
 from mtsldsl.runtime.training import OptimizerFactory, SchedulerFactory, Training
-from mtsldsl.sharing import component_name
 from mtsldsl.spec import Decision, Spec, load, normal
 from mtsldsl.spec.bundle import self_contained
 
@@ -51,7 +54,11 @@ class Session:
     checkpoint: Path | None = None
     in_place: InPlace | None = None
     _started: float = attrs.field(factory=time.monotonic)
-    _best: dict[str, float] = attrs.field(factory=dict)
+    _selection: Selection = attrs.field(init=False)
+    _constant: Results = attrs.field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        self._selection = Selection(self.spec.train.keep)
 
     @classmethod
     def create(cls, spec: Spec, name: str, root: Path, device: str, display: str) -> Session:
@@ -84,7 +91,7 @@ class Session:
         session = cls(spec, folder, choose_device(device), view, EventLog(folder.events, view.event), checkpoint)
         epoch = int(checkpoint.name.removeprefix("epoch-"))
         session.log.truncate_after(epoch)
-        session._best = _best_so_far(folder, epoch)
+        session._selection.best.update(_best_so_far(folder, epoch))
         write_source(folder.spec, spec.source)
         session.write_code(spec)
         session.in_place = _in_place(folder, spec)
@@ -99,8 +106,10 @@ class Session:
             if self.checkpoint is None:
                 shutil.rmtree(self.folder.path)
             raise
+        self._constant = constant_metrics(self.spec.tasks, data.validation)
         if self.checkpoint is None:
             self._describe_start(data)
+            self.log.write("constant", split="validation", metrics=self._constant)
         return data
 
     def start(self, make_optimizer: OptimizerFactory, make_scheduler: SchedulerFactory) -> Training:
@@ -119,25 +128,61 @@ class Session:
     def epoch(self, training: Training, steps: int) -> Iterator[EpochLosses]:
         """One pass over the training set: collects the losses without waiting for the device, and logs their means."""
         training.model.train()
-        losses = EpochLosses(self.display)
+        rate = training.optimizer.param_groups[0]["lr"]
         self.display.begin_epoch(training.epoch + 1, training.spec.train.epochs, steps)
+        losses = EpochLosses(self.display)
         with located(training.model, training.spec), training.guarded(f"the run so far is in {self.folder.path}"):
             yield losses
         means = losses.means()
         training.end_epoch({name: value for name, value in means.items() if name != ALIGNMENT})
-        self.log.write("epoch", epoch=training.epoch, losses=means, seconds=round(time.monotonic() - self._started, 1))
+        seconds = losses.seconds()
+        self.log.write(
+            "epoch",
+            epoch=training.epoch,
+            losses=means,
+            lr=rate,
+            epoch_seconds=round(seconds, 2),
+            samples_per_second=round(losses.steps * training.spec.data.batch / seconds, 1) if seconds else None,
+            seconds=round(time.monotonic() - self._started, 1),
+        )
 
     def end_epoch(self, training: Training, validation: Evaluation) -> None:
         """Log the validation, keep the best weights of the present structure, write the checkpoint."""
-        self.log.write("validation", epoch=training.epoch, losses=validation.losses, metrics=validation.metrics)
-        self._keep_best(training, validation)
+        gained = gains(validation.metrics, self._constant)
+        found = self._better(training, validation, gained)
+        chosen = [task for name, best in found.items() if not name.startswith(OWN) for task in best.tasks]
+        self.log.write(
+            "validation",
+            epoch=training.epoch,
+            losses=validation.losses,
+            metrics=validation.metrics,
+            gains=gained,
+            gain=mean_of(gained.values()),
+            best=chosen,
+        )
+        keep_weights(self.folder, MEAN, training, chosen)
+        for name, best in found.items():
+            of = name.removeprefix(OWN) if name.startswith(OWN) else MEAN
+            if of != MEAN:
+                keep_weights(self.folder, of, training, best.tasks)
+            self.log.write("best", epoch=best.epoch, of=of, tasks=best.tasks, score=best.score)
         save_checkpoint(self.folder, training)
+
+    def _better(self, training: Training, validation: Evaluation, gained: Mapping[str, float]) -> dict[str, Best]:
+        """What this epoch is the best of so far, by the names of `Selection.best`."""
+        selection, epoch = self._selection, training.epoch
+        for tasks in selection.sets(training.spec.sharing):
+            score = selection.score(tasks, gained, validation.metrics)
+            selection.note("+".join(tasks), tasks, epoch, score, latest=selection.keep == "last")
+        for task, gain in gained.items():
+            selection.note(f"{OWN}{task}", (task,), epoch, gain)
+        return {name: best for name, best in selection.best.items() if best.epoch == epoch}
 
     def structure_changed(self, spec: Spec, epoch: int, decisions: Sequence[Decision]) -> None:
         """Write the evolved spec and its code. The best epoch is chosen anew: earlier ones are of another network."""
         self.folder.write_spec(spec.source, f"epoch-{epoch:03d}")
         self.write_code(spec)
-        self._best.clear()
+        self._selection.best.clear()
         own = self.in_place
         if own is not None and own.reason is None and not own.update(spec, decisions):
             self.log.write(
@@ -152,7 +197,17 @@ class Session:
         spec, model = load_best(self.folder, self.device)
         test = evaluate(model, spec, data.test, self.device)
         cost = spec.cost()
-        self.log.write("test", losses=test.losses, metrics=test.metrics, parameters=cost.parameters, flops=cost.flops)
+        self.log.write(
+            "test",
+            losses=test.losses,
+            metrics=test.metrics,
+            columns=test.columns,
+            epochs=self._selection.epochs(),
+            keep=spec.train.keep,
+            chosen_by=self._selection.chosen_by(),
+            parameters=cost.parameters,
+            flops=cost.flops,
+        )
         self.log.write("end", folder=str(self.folder.path), seconds=round(time.monotonic() - self._started, 1))
         write_report(self.folder)
         self._warn_of_file_left_alone()
@@ -161,17 +216,6 @@ class Session:
         own = self.in_place
         if own is not None and own.reason is not None:
             warn(f"{own.path} is left alone: {own.reason}; the evolved spec is {self.folder.spec}")
-
-    def _keep_best(self, training: Training, validation: Evaluation) -> None:
-        spec = training.spec
-        scores = {"mean": validation.weighted_loss(spec), **validation.losses}
-        for name, score in scores.items():
-            if name not in self._best or score < self._best[name]:
-                self._best[name] = score
-                names = None if name == "mean" else _tensors_of(training, name)
-                save_weights(self.folder.best / f"{name}.{WEIGHTS}", training.model, names)
-                write_source(self.folder.best / f"{name}.mtl", spec.source)
-                self.log.write("best", epoch=training.epoch, of=name, loss=score)
 
     def _describe_start(self, data: Splits) -> None:
         spec, cost = self.spec, self.spec.cost()
@@ -198,46 +242,19 @@ class Session:
         )
 
 
-@attrs.define
-class EpochLosses:
-    """Sums of the losses of an epoch, kept on the device so that no step waits for it."""
-
-    display: Display
-    _sums: dict[str, Tensor] = attrs.field(factory=dict)
-    _steps: int = 0
-
-    def add(self, losses: Mapping[str, Tensor], alignment: Tensor | None) -> None:
-        """Count one step."""
-        terms = dict(losses) if alignment is None else {**losses, ALIGNMENT: alignment}
-        for name, value in terms.items():
-            detached = value.detach()
-            self._sums[name] = self._sums[name] + detached if name in self._sums else detached
-        self._steps += 1
-        self.display.advance()
-
-    def means(self) -> dict[str, float]:
-        """The mean of each loss; waits for the device."""
-        return {name: float(total) / self._steps for name, total in self._sums.items()}
-
-
-def _tensors_of(training: Training, task: str) -> set[str]:
-    """The names of the tensors that one task's prediction depends on."""
-    sharing = training.spec.sharing
-    prefixes = [f"heads.{task}."]
-    prefixes += [f"{layer}.{component_name(sharing.component(layer, task))}." for layer in sharing.backbone.layers]
-    return {name for name in training.model.state_dict() if name.startswith(tuple(prefixes))}
-
-
-def _best_so_far(folder: RunFolder, epoch: int) -> dict[str, float]:
-    """The best losses up to `epoch` since the structure last changed."""
-    best: dict[str, float] = {}
+def _best_so_far(folder: RunFolder, epoch: int) -> dict[str, Best]:
+    """The best epochs up to `epoch` since the structure last changed."""
+    best: dict[str, Best] = {}
     for event in read_events(folder.events):
         if event.get("epoch", 0) > epoch:
             break
         if event["event"] == "phase" and event["merges"]:
             best.clear()
         elif event["event"] == "best":
-            best[event["of"]] = event["loss"]
+            tasks = tuple(event["tasks"])
+            name = "+".join(tasks) if event["of"] == MEAN else f"{OWN}{event['of']}"
+            score = math.nan if event["score"] is None else event["score"]
+            best[name] = Best(tasks, event["epoch"], score)
     return best
 
 

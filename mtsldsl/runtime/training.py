@@ -16,7 +16,7 @@ from mtsldsl.runtime.balance import Balance, GradientBalance, make_balance
 from mtsldsl.runtime.build import build_model
 from mtsldsl.runtime.finite import ALIGNMENT
 from mtsldsl.runtime.guard import SELDOM, Guard
-from mtsldsl.runtime.objectives import make_loss
+from mtsldsl.runtime.objectives import BatchLosses, Loss, task_losses
 from mtsldsl.runtime.similarity import alignment_loss
 from mtsldsl.sharing import component_name, unmerged
 from mtsldsl.spec import Spec
@@ -41,6 +41,7 @@ class Training:
     make_optimizer: OptimizerFactory
     make_scheduler: SchedulerFactory
     device: torch.device
+    loss_functions: Mapping[str, Loss]
     epoch: int = 0
     guard: Guard | None = None
 
@@ -66,14 +67,12 @@ class Training:
             make_optimizer=make_optimizer,
             make_scheduler=make_scheduler,
             device=device,
+            loss_functions=task_losses(spec.tasks),
         )
 
-    def losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> BatchLosses:
         """The loss of every task, each a scalar."""
-        return {
-            task.name: make_loss(task.target, task.loss)(outputs[task.name], batch[str(task.field)])
-            for task in self.spec.tasks
-        }
+        return BatchLosses.of(self.spec.tasks, self.loss_functions, outputs, batch)
 
     @contextmanager
     def watched(self, aligning: bool) -> Iterator[list[list[Tensor]]]:
@@ -94,17 +93,20 @@ class Training:
                 handle.remove()
 
     def alignment(self, watched: list[list[Tensor]], weight: float) -> Tensor | None:
-        """`weight * (1 - mean pairwise CKA)` summed over the sets of tasks that may merge next; None without any."""
+        """`weight * (1 - mean pairwise CKA)` summed over the sets of tasks that may merge next; None without any.
+
+        It compares what the copies make of the same images, and needs no label: a batch without labels of a task
+        aligns that task's copy as any other does."""
         # A copy that no head depends on is not run, so a set may have left too little to compare.
         terms = [alignment_loss(activations, weight) for activations in watched if len(activations) > 1]
         return torch.stack(terms).sum() if terms else None
 
-    def step(self, losses: Mapping[str, Tensor], alignment: Tensor | None) -> None:
+    def step(self, losses: BatchLosses, alignment: Tensor | None) -> None:
         """One update of all parameters. Raises MtlError MTL803 where `guarded` finds losses that are not finite."""
         if self.guard is not None:
-            self.guard.check(losses if alignment is None else {**losses, ALIGNMENT: alignment})
+            self.guard.check(losses.values if alignment is None else {**losses.values, ALIGNMENT: alignment})
         self.optimizer.zero_grad(set_to_none=True)
-        self.balance.backward(losses, alignment, self.model.parameters())
+        self.balance.backward(losses.values, alignment, self.model.parameters(), losses.labelled())
         self.optimizer.step()
 
     @contextmanager

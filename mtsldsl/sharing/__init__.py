@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mtsldsl.sharing.backbone import Backbone
 from mtsldsl.sharing.costs import Cost, cost
 from mtsldsl.sharing.errors import SharingError
+from mtsldsl.sharing.linked import linked
 from mtsldsl.sharing.partition import Component, Partition
 from mtsldsl.sharing.sharing import Sharing, problems, unmerged
 from mtsldsl.sharing.text import (
@@ -50,6 +51,7 @@ __all__ = [
     "format_sharing",
     "format_tasks",
     "group_tasks",
+    "linked",
     "merge3",
     "parse_components",
     "parse_sharing",

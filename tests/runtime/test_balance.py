@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.runtime.balance import BALANCES, Balance, linked, make_balance
+from mtsldsl.runtime.balance import BALANCES, Balance, make_balance
+from mtsldsl.sharing import linked
 from mtsldsl.spec.model import Named
 
 TASKS = ("segment", "depth", "normal")

@@ -16,13 +16,10 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
+from mtsldsl.runtime.objectives.totals import sum_dtype
+
 BINS_PER_DEGREE = 100
 """Resolution of `AngleHistogram`: bins of 0.01 degree."""
-
-
-def sum_dtype(device: torch.device) -> torch.dtype:
-    """The type that sums over a set are kept in: float64, or float32 on Apple GPUs, which have nothing longer."""
-    return torch.float32 if device.type == "mps" else torch.float64
 
 
 class _ColumnSums(Metric):

@@ -117,6 +117,11 @@ class MetricSet:
             name: [next(values) for _ in range(len(each))] for name, each in zip(self._measurements, read, strict=True)
         }
 
+    @property
+    def has_columns(self) -> bool:
+        """Whether the target has several columns, which are measured each by itself."""
+        return _columns(self.task) > 1
+
     def reset(self) -> None:
         """Forget every batch."""
         for measurement in self._measurements.values():

@@ -24,6 +24,7 @@ from mtsldsl.runtime.session import Session
 from mtsldsl.runtime.similarity import cka_matrix
 from mtsldsl.runtime.structure.amalgamation import AmalgamationJob, AmalgamationReport, amalgamate
 from mtsldsl.runtime.structure.execution import Place, component, evaluating, features, layer_inputs, run_layers
+from mtsldsl.runtime.structure.reestimation import reestimate
 from mtsldsl.runtime.structure.transfer import carry_state, merged_parameters, origins
 from mtsldsl.runtime.training import NamedParameters, Training, named_parameters, place
 from mtsldsl.sharing import component_name, unmerged
@@ -103,7 +104,7 @@ def structural_phase(training: Training, data: Splits, session: Session) -> None
     """Compare, group, create, transfer, remove; `training` then holds the new spec, network and optimizer.
 
     Structure is decided on training images alone. What the merges cost each task is measured on the validation set,
-    just before and just after, and only reported.
+    just before and just after, each with the statistics of batch normalisations estimated anew, and only reported.
     """
     structure = training.spec.structure
     if structure is None or training.epoch not in structure.phases:
@@ -124,15 +125,18 @@ def structural_phase(training: Training, data: Splits, session: Session) -> None
     if not merges:
         session.log.write("phase", epoch=epoch, merges=[], places=len(comparisons))
         return
-    before = evaluate(training.model, training.spec, data.validation, session.device)
     old_spec, old_model = training.spec, training.model
     new_spec = evolved(old_spec, epoch, merges)
     new_model = place(build_model(new_spec), new_spec, session.device)
     carry_state(old_spec, new_spec, old_model, new_model)
     transferred = _amalgamated(training, new_model, merges, structure, data.train, session)
     replace_network(training, new_spec, new_model, transferred.optimizer_state)
+    # Only with the statistics of both estimated anew can the two networks be compared.
+    for spec, model in ((old_spec, old_model), (new_spec, new_model)):
+        reestimate(model, spec, data.train, session.device)
+    before = evaluate(old_model, old_spec, data.validation, session.device)
+    after = evaluate(new_model, new_spec, data.validation, session.device)
     session.structure_changed(new_spec, epoch, new_spec.history[len(old_spec.history) :])
-    after = evaluate(training.model, training.spec, data.validation, session.device)
     cost = new_spec.cost()
     session.log.write(
         "phase",

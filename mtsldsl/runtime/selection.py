@@ -1,0 +1,107 @@
+"""Which epoch's weights are kept.
+
+An epoch is judged by the metrics on validation, never by a sum of losses: the largest scale would decide that, and
+cross entropy over-fits while what it stands for still rises. A task's gain is the mean over its metrics of the relative
+gain over the best constant answer, in percent.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from statistics import fmean
+
+import attrs
+
+from mtsldsl.runtime.gain import Results, relative_gain
+from mtsldsl.runtime.objectives import higher_is_better
+from mtsldsl.sharing import Sharing, linked
+
+
+def gains(metrics: Results, constant: Results) -> dict[str, float]:
+    """Each task's gain over the best constant answer in percent; NaN where no metric of it has a value.
+
+    Where the constant's value is 0, as that of `r2` is, a metric counts by its own difference from it, in percent.
+    """
+    return {
+        task: mean_of(_gain(key, value, constant[task][key]) for key, value in values.items())
+        for task, values in metrics.items()
+    }
+
+
+def _gain(key: str, value: float, constant: float) -> float:
+    better_high = higher_is_better(key)
+    if constant == 0:
+        return 100 * (value if better_high else -value)
+    return relative_gain(value, constant, better_high=better_high)
+
+
+def mean_of(values: Iterable[float]) -> float:
+    """The mean of the numbers that are known, NaN of none."""
+    known = [value for value in values if not math.isnan(value)]
+    return fmean(known) if known else math.nan
+
+
+def groups(sharing: Sharing) -> list[tuple[str, ...]]:
+    """The sets of tasks that share a layer, directly or through others: each is a network of its own, and keeps its
+    own epoch. A task that shares nothing is a set alone. In the tasks' order."""
+    order = sharing.tasks
+    together = linked(tasks for layer in sharing.backbone.layers for tasks in sharing[layer])
+    return sorted((tuple(sorted(each, key=order.index)) for each in together), key=lambda each: order.index(each[0]))
+
+
+OWN = "own "
+"""Begins the name of what a single task keeps."""
+
+
+@attrs.frozen
+class Best:
+    """The best epoch of some tasks, and its score."""
+
+    tasks: tuple[str, ...]
+    epoch: int
+    score: float
+
+
+@attrs.define
+class Selection:
+    """The best epoch so far, of every set of tasks that hangs together and of every single task.
+
+    `keep` is the spec's: `best` by the mean gain of a set's tasks, `last`, or by one metric, such as `depth.rmse`,
+    which chooses for all. A single task's own best is always by its gain.
+    """
+
+    keep: str
+    best: dict[str, Best] = attrs.field(factory=dict)
+    """By the name of the weights that are kept: the tasks of a set joined by `+`, or OWN and a task's name."""
+
+    def sets(self, sharing: Sharing) -> list[tuple[str, ...]]:
+        """The sets of tasks that each keep an epoch."""
+        return groups(sharing) if self.keep in ("best", "last") else [sharing.tasks]
+
+    def chosen_by(self) -> str:
+        """What the epoch is chosen by, in words."""
+        match self.keep:
+            case "best":
+                return "the mean gain over the best constant answer on validation"
+            case "last":
+                return "being the last"
+        return f"{self.keep} on validation"
+
+    def note(self, name: str, tasks: tuple[str, ...], epoch: int, score: float, *, latest: bool = False) -> None:
+        """Note an epoch, where it is the best so far or `latest` is what is kept. One without a score gives way."""
+        known = self.best.get(name)
+        if known is None or latest or math.isnan(known.score) or score > known.score:
+            self.best[name] = Best(tasks, epoch, score)
+
+    def epochs(self) -> dict[str, int]:
+        """The epoch whose weights each task has in the network that is kept."""
+        return {task: best.epoch for name, best in self.best.items() if not name.startswith(OWN) for task in best.tasks}
+
+    def score(self, tasks: Iterable[str], gains: Mapping[str, float], metrics: Results) -> float:
+        """What the epoch of a set of tasks is chosen by, higher being better."""
+        task, _, key = self.keep.partition(".")
+        if not key:
+            return mean_of(gains[each] for each in tasks)
+        value = metrics[task][key]
+        return value if higher_is_better(key) else -value
