@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import attrs
@@ -164,15 +165,31 @@ def _short(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"
 
 
+def _constant(event: Event) -> list[str]:
+    return [f"best constant answer on {event['split']}: {_first_metrics(event['metrics'])}"]
+
+
 def _epoch(event: Event) -> list[str]:
-    return [f"epoch {event['epoch']:>3}  loss: {_numbers(event['losses'])}"]
+    pace = f"lr {_short(event['lr'])}  {event['epoch_seconds']:.1f} s  {_short(event['samples_per_second'])} samples/s"
+    return [f"epoch {event['epoch']:>3}  loss: {_numbers(event['losses'])}  {pace}"]
 
 
 def _validation(event: Event) -> list[str]:
-    first = {task: next(iter(metrics.values()), None) for task, metrics in event["metrics"].items()}
-    names = {task: next(iter(metrics), "") for task, metrics in event["metrics"].items()}
-    shown = "  ".join(f"{task} {names[task]} {_short(first[task])}" for task in first)
-    return [f"           validation: {shown}"]
+    best = event["best"]
+    mark = (
+        "" if not best else "  * best so far" + ("" if len(best) == len(event["metrics"]) else f": {', '.join(best)}")
+    )
+    return [f"           validation: {_first_metrics(event['metrics'])}  gain {_percent(event['gain'])}{mark}"]
+
+
+def _first_metrics(metrics: Mapping[str, Mapping[str, float | None]]) -> str:
+    """The first metric of every task, which stands for it."""
+    first = {task: next(iter(values.items()), ("", None)) for task, values in metrics.items()}
+    return "  ".join(f"{task} {name} {_short(value)}" for task, (name, value) in first.items())
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.1f} %"
 
 
 def _similarity(event: Event) -> list[str]:
@@ -198,8 +215,13 @@ def _phase(event: Event) -> list[str]:
 
 
 def _test(event: Event) -> list[str]:
-    lines = ["test set, best epoch on validation:"]
-    lines += [f"  {task:<12} {_numbers(metrics)}" for task, metrics in event["metrics"].items()]
+    epochs = event["epochs"]
+    one = set(epochs.values())
+    which = f"weights of epoch {one.pop()}" if len(one) == 1 else "each task's own epoch"
+    lines = [f"test set, {which}, chosen by {event['chosen_by']}:"]
+    for task, metrics in event["metrics"].items():
+        own = f"  (epoch {epochs[task]})" if one else ""
+        lines.append(f"  {task:<12} {_numbers(metrics)}{own}")
     return lines
 
 
@@ -213,6 +235,7 @@ def _resume(event: Event) -> list[str]:
 
 _DESCRIPTIONS = {
     "start": _start,
+    "constant": _constant,
     "epoch": _epoch,
     "validation": _validation,
     "similarity": _similarity,
