@@ -132,7 +132,7 @@ class Confusion(MulticlassConfusionMatrix):
 class AngleHistogram(Metric):
     """A histogram of angles in bins of 0.01 degree from 0 to 180, for a median over a set of any size.
 
-    The median is interpolated within its bin: off by less than a bin from the exact one."""
+    The median, of an even number the mean of the two in the middle, is off by less than a bin from the exact one."""
 
     full_state_update = False
     counts: Tensor
@@ -150,9 +150,12 @@ class AngleHistogram(Metric):
 
     def compute(self) -> Tensor:
         """The median in degrees, NaN where there are no angles."""
-        below = self.counts.cumsum(0)
-        half = below[-1] / 2
-        index = torch.searchsorted(below.to(half.dtype), half.reshape(1)).clamp(max=self.counts.numel() - 1)
+        upto = self.counts.cumsum(0)
+        ranks = torch.stack(
+            [(upto[-1] - 1).clamp(min=0) // 2, upto[-1] // 2]
+        )  # of the two in the middle, or the one twice
+        index = torch.searchsorted(upto, ranks, right=True).clamp(max=self.counts.numel() - 1)
         here = self.counts[index]
-        inside = (half - (below[index] - here)) / here
-        return ((index + inside) / BINS_PER_DEGREE).squeeze(0)
+        inside = (ranks - (upto[index] - here) + 0.5) / here
+        median = ((index + inside) / BINS_PER_DEGREE).mean()
+        return torch.where(upto[-1] > 0, median, torch.nan)
