@@ -1,0 +1,104 @@
+"""The best constant answer: no constant does better, and for the metrics that scikit-learn's dummies are made for, it is
+theirs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.dummy import DummyClassifier, DummyRegressor
+
+from mtsldsl.runtime.objectives import higher_is_better
+from mtsldsl.runtime.objectives.constant import constant_metrics
+from tests.numbers import independent
+from tests.numbers.cases import CASES, Case, counted, example, samples_of, task_of
+
+SEARCHED = [case for case in CASES if case.target.kind != "unit_vectors" and not case.space]
+
+
+def constants_of(case: Case, seed: int) -> tuple[dict[str, float], np.ndarray, np.ndarray]:
+    _, field = example(case, seed)
+    found = constant_metrics([task_of(case)], samples_of({"it": field}, {"it": case}))["it"]
+    _, t, valid = counted(case, torch.zeros(len(field), case.target.channels, *case.space), field)
+    return found, t, valid
+
+
+def candidates(case: Case, t: np.ndarray, valid: np.ndarray) -> list[np.ndarray]:
+    """Constant predictions that are tried, as rows: all classes, or for each column a fine grid and every value."""
+    channels = case.target.channels
+    if case.target.kind == "classes":
+        return [np.tile(np.eye(channels)[label], (len(t), 1)) for label in range(channels)]
+    known = np.nan_to_num(t[valid])
+    if case.target.kind == "binary":
+        grid = np.linspace(-4, 4, 81)
+    else:
+        grid = np.concatenate([np.linspace(known.min(), known.max(), 60), known, known * 1.2, known / 1.2])
+    return [np.full(t.shape, value) for value in grid]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("case", SEARCHED, ids=lambda case: case.name)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
+def test_no_constant_is_better_for_any_metric(case: Case, seed: int) -> None:
+    found, t, valid = constants_of(case, seed)
+    tried = [independent.metrics(case.target.kind, p, t, valid) for p in candidates(case, t, valid)]
+    for name, value in found.items():
+        # each column may have a constant of its own
+        by_column = np.array([each[name] for each in tried])
+        best = by_column.max(0) if higher_is_better(name) else by_column.min(0)
+        if higher_is_better(name):
+            assert value >= best.mean() - 1e-6, name
+        else:
+            assert value <= best.mean() + 1e-6, name
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.target.kind == "values"], ids=lambda case: case.name)
+def test_for_values_it_is_the_mean_or_the_median_of_what_counts(case: Case) -> None:
+    found, t, valid = constants_of(case, 0)
+    columns = [t[valid[:, k], k] for k in range(t.shape[1])]
+
+    def dummy(strategy: str, metric: str) -> float:
+        scores = []
+        for column in columns:
+            model = DummyRegressor(strategy=strategy).fit(column[:, None], column)
+            scores.append(independent._of_values[metric](model.predict(column[:, None]), column))
+        return float(np.mean(scores))
+
+    assert found["rmse"] == pytest.approx(dummy("mean", "rmse"), rel=1e-5)
+    assert found["mae"] == pytest.approx(dummy("median", "mae"), rel=1e-5)
+    assert found["r2"] == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.target.kind == "classes"], ids=lambda case: case.name)
+def test_for_classes_it_is_the_commonest_one_of_those_that_count(case: Case) -> None:
+    found, t, valid = constants_of(case, 0)
+    labels = t[valid[:, 0], 0].astype(int)
+    accuracy = DummyClassifier(strategy="most_frequent").fit(labels[:, None], labels).score(labels[:, None], labels)
+    assert found["accuracy"] == pytest.approx(accuracy)
+    assert found["error"] == pytest.approx(1 - accuracy)
+
+
+def test_for_answers_it_is_always_yes_for_f1_and_their_share_for_cross_entropy() -> None:
+    case = next(case for case in CASES if case.name == "binary")
+    found, t, valid = constants_of(case, 0)
+    share = t[valid].mean()
+    assert found["f1"] == pytest.approx(2 * share / (1 + share))
+    assert found["bce"] == pytest.approx(-(share * np.log(share) + (1 - share) * np.log(1 - share)), rel=1e-5)
+    assert found["accuracy"] == pytest.approx(max(share, 1 - share))
+
+
+def test_for_directions_it_is_their_mean() -> None:
+    case = next(case for case in CASES if case.name == "unit_vectors")
+    found, t, valid = constants_of(case, 0)
+    rows = t[valid[:, 0]]
+    mean = np.tile(rows.mean(0), (len(rows), 1))
+    wanted = independent.metrics("unit_vectors", mean, rows, np.ones(rows.shape, dtype=bool))
+    assert found["mean_angle"] == pytest.approx(wanted["mean_angle"][0], rel=1e-5)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_where_nothing_counts_it_has_no_value(case: Case) -> None:
+    _, field = example(case)
+    nothing = field[3:4].expand_as(field)
+    found = constant_metrics([task_of(case)], samples_of({"it": nothing}, {"it": case}))["it"]
+    assert np.isnan(list(found.values())).all()
