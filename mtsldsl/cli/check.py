@@ -95,7 +95,8 @@ def _print(name: str, mended: Mended) -> None:
 
     for each in mended.fixed:
         if each.fix:
-            click.echo(f"{each.span}: fixed {each.code}: `{each.fix.span.text}` is now `{each.fix.text}`")
+            made = ", ".join(f"`{edit.span.text}` is now `{edit.text}`" for edit in each.fix.edits)
+            click.echo(f"{each.span}: fixed {each.code}: {made}")
     if mended.report.diagnostics:
         click.echo(render_all(mended.report.diagnostics), err=True)
     spec = mended.report.spec

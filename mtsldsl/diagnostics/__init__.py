@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from mtsldsl.diagnostics.diagnostic import Diagnostic, Fix, MtlError, Severity
+from mtsldsl.diagnostics.diagnostic import Diagnostic, Fix, Mending, MtlError, Severity
 from mtsldsl.diagnostics.names import misspelt, nearest, proposal, suggestion
 from mtsldsl.diagnostics.render import render, render_all
 from mtsldsl.diagnostics.source import Source, Span
@@ -14,6 +14,7 @@ __all__ = [
     "CODES",
     "Diagnostic",
     "Fix",
+    "Mending",
     "MtlError",
     "Severity",
     "Source",

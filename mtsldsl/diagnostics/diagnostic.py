@@ -27,10 +27,30 @@ def _registered(_: Diagnostic, __: attrs.Attribute[str], code: str) -> None:
 
 @attrs.frozen
 class Fix:
-    """An edit that mends a problem and can mean nothing else: `text` in the place of `span`."""
+    """An edit that mends a problem and can mean nothing else: `text` in the place of `span`, and what must be edited
+    `also`, in the same text, so that the meaning is kept."""
 
     span: Span
     text: str
+    also: tuple[Fix, ...] = ()
+
+    @property
+    def edits(self) -> tuple[Fix, ...]:
+        """All its edits, each by itself, in the order of their places."""
+        alone = attrs.evolve(self, also=())
+        return tuple(sorted((alone, *self.also), key=lambda edit: edit.span.start))
+
+
+class Mending(str):
+    """A remedy whose `fix` is more than a known name in the place of a wrong one."""
+
+    fix: Fix
+
+    def __new__(cls, text: str, fix: Fix) -> Mending:
+        """The text of the remedy with its fix."""
+        made = super().__new__(cls, text)
+        made.fix = fix
+        return made
 
 
 @attrs.frozen
@@ -50,7 +70,9 @@ class Diagnostic:
 
     @property
     def fix(self) -> Fix | None:
-        """The safe edit: the only known name near a misspelt one in its place."""
+        """The safe edit: that of the remedy, or the only known name near a misspelt one in its place."""
+        if self.span is not None and isinstance(self.remedy, Mending):
+            return self.remedy.fix
         if self.span is None or not isinstance(self.remedy, Suggestion) or self.remedy.right is None:
             return None
         return Fix(self.span, self.remedy.right) if self.span.text == self.remedy.wrong else None

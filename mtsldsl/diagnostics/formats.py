@@ -68,7 +68,7 @@ def _place(place: Location) -> dict[str, Any]:
 
 
 def _fix(fix: Fix) -> dict[str, Any]:
-    return {"edits": [{**_place(locate(fix.span)), "text": fix.text}]}
+    return {"edits": [{**_place(locate(edit.span)), "text": edit.text} for edit in fix.edits]}
 
 
 def as_github(found: Iterable[Found]) -> str:

@@ -92,7 +92,8 @@ def _region(place: Location) -> dict[str, Any]:
 
 
 def _fix(fix: Fix, description: str) -> dict[str, Any]:
-    place = locate(fix.span)
-    replacement = {"deletedRegion": _region(place), "insertedContent": {"text": fix.text}}
-    change = {"artifactLocation": {"uri": uri(place.file)}, "replacements": [replacement]}
+    replacements = [
+        {"deletedRegion": _region(locate(edit.span)), "insertedContent": {"text": edit.text}} for edit in fix.edits
+    ]
+    change = {"artifactLocation": {"uri": uri(locate(fix.span).file)}, "replacements": replacements}
     return {"description": {"text": description}, "artifactChanges": [change]}

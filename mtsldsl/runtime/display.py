@@ -11,6 +11,7 @@ import attrs
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from mtsldsl.runtime.data.labels import label_lines
 from mtsldsl.runtime.events import Event
 
 DISPLAYS = ("auto", "live", "plain", "json", "quiet")
@@ -153,6 +154,7 @@ def _start(event: Event) -> list[str]:
     return [
         f"{event['spec']}: {len(event['tasks'])} tasks, {len(event['layers'])} layers, {size}",
         f"structure {event['method']}, balance {event['balance']}, seed {event['seed']}, on {event['device']}",
+        *label_lines(event["data"]),
         f"run folder: {event['folder']}",
     ]
 

@@ -1,4 +1,4 @@
-"""Safe fixes of a text: names that can mean only one known name, misspelt or from elsewhere."""
+"""Safe fixes of a text: names that can mean only one known name, misspelt or from elsewhere, and former ways of writing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import attrs
 
-from mtsldsl.diagnostics import Diagnostic, Fix, Source
+from mtsldsl.diagnostics import Diagnostic, Fix, Mending, Source, Span
 from mtsldsl.spec.checking import Report, check
 from mtsldsl.syntax import TextEdit, apply_edits, verify, write_text_atomically
 
@@ -58,12 +58,17 @@ def _count(report: Report) -> int:
 
 def _fixable(report: Report) -> Iterator[Diagnostic]:
     """What can be fixed in the text itself, one fix a place."""
-    places: set[tuple[int, int]] = set()
+    taken: list[Span] = []
     for found in report.diagnostics:
-        fix = found.fix
-        if fix and fix.span.source.name == report.source.name and (fix.span.start, fix.span.end) not in places:
-            places.add((fix.span.start, fix.span.end))
+        places = [edit.span for edit in found.fix.edits] if found.fix else []
+        here = all(place.source.name == report.source.name for place in places)
+        if places and here and not any(_overlap(place, other) for place in places for other in taken):
+            taken += places
             yield found
+
+
+def _overlap(one: Span, other: Span) -> bool:
+    return one.start < other.end and other.start < one.end
 
 
 def _round(before: Report, pedantic: bool, trials: Iterator[int]) -> Mended:
@@ -109,7 +114,7 @@ def _helps(fix: Fix, before: Report, after: Report) -> bool:
 def _applied(report: Report, fixes: Iterable[Fix], pedantic: bool) -> Report:
     """The report on the text with the fixes made."""
     source = report.source
-    edits = [TextEdit(fix.span.start, fix.span.end, fix.text) for fix in fixes]
+    edits = [TextEdit(edit.span.start, edit.span.end, edit.text) for fix in fixes for edit in fix.edits]
     text = apply_edits(source.text, edits)
     verify(source.text, text, edits, source.name)
     return check(attrs.evolve(source, text=text), pedantic=pedantic)
@@ -118,13 +123,24 @@ def _applied(report: Report, fixes: Iterable[Fix], pedantic: bool) -> Report:
 def _placed_before(found: Diagnostic, source: Source, fixed: Sequence[Diagnostic]) -> Diagnostic:
     """A diagnostic of the text in which others are fixed, with its place in the text as it was before."""
     assert found.span is not None
-    fixes = sorted((each.fix for each in fixed if each.fix), key=lambda fix: fix.span.start)
-    start, end = found.span.start, found.span.end
-    for fix in reversed(fixes):
-        moved = sum(_growth(other) for other in fixes if other.span.end <= fix.span.start)
-        if fix.span.start + moved + len(fix.text) <= start:
-            start, end = start - _growth(fix), end - _growth(fix)
-    return attrs.evolve(found, span=attrs.evolve(found.span, source=source, start=start, end=end))
+    made = [edit for each in fixed if each.fix for edit in each.fix.edits]
+    made.sort(key=lambda edit: edit.span.start)
+    remedy = found.remedy
+    if isinstance(remedy, Mending):
+        edits = [
+            attrs.evolve(edit, span=_span_before(edit.span, source, made)) for edit in (remedy.fix, *remedy.fix.also)
+        ]
+        remedy = Mending(remedy, attrs.evolve(edits[0], also=tuple(edits[1:])))
+    return attrs.evolve(found, remedy=remedy, span=_span_before(found.span, source, made))
+
+
+def _span_before(span: Span, source: Source, made: Sequence[Fix]) -> Span:
+    start, end = span.start, span.end
+    for edit in reversed(made):
+        moved = sum(_growth(other) for other in made if other.span.end <= edit.span.start)
+        if edit.span.start + moved + len(edit.text) <= start:
+            start, end = start - _growth(edit), end - _growth(edit)
+    return attrs.evolve(span, source=source, start=start, end=end)
 
 
 def _growth(fix: Fix) -> int:
@@ -133,5 +149,11 @@ def _growth(fix: Fix) -> int:
 
 def _moved(fix: Fix, made: Iterable[Fix]) -> Fix:
     """A fix in the text in which others are made already."""
-    shift = sum(_growth(other) for other in made if other.span.end <= fix.span.start)
-    return Fix(attrs.evolve(fix.span, start=fix.span.start + shift, end=fix.span.end + shift), fix.text)
+    before = [edit for other in made for edit in other.edits]
+    return _shifted(fix, before)
+
+
+def _shifted(fix: Fix, before: Sequence[Fix]) -> Fix:
+    shift = sum(_growth(edit) for edit in before if edit.span.end <= fix.span.start)
+    place = attrs.evolve(fix.span, start=fix.span.start + shift, end=fix.span.end + shift)
+    return Fix(place, fix.text, tuple(_shifted(edit, before) for edit in fix.also))

@@ -9,7 +9,7 @@ from typing import Any
 
 from mtsldsl.spec.model import Body, Named, Spec
 
-NORMAL_FORM = 1
+NORMAL_FORM = 2
 """Counts up whenever the form changes, so that old hashes are not mistaken for new ones."""
 
 
@@ -28,7 +28,7 @@ def normal_form(spec: Spec) -> dict[str, Any]:
         "tasks": [
             {
                 "name": task.name,
-                "target": [task.target.kind, task.target.channels, task.target.ignore],
+                "target": [task.target.kind, task.target.channels, task.target.ignore, task.target.valid],
                 "head": _body(task.head),
                 "loss": _named(task.loss),
                 "metrics": [_named(metric) for metric in task.metrics],

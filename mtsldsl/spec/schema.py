@@ -48,7 +48,7 @@ class BlockSchema:
 
 
 AUTO = "auto"
-"""The default of `ignore`: as the data set has it."""
+"""The default of `ignore` and `valid`: as the data set has it."""
 
 _positive = Real(0, open_minimum=True)
 _fraction = Real(0, 1, open_maximum=True)
@@ -233,9 +233,29 @@ TARGET = Call(
                 ),
             ),
         ),
-        CallRule("values", "real values", (Key("channels", Integer(1), "number of values", 1),)),
+        CallRule(
+            "values",
+            "real values",
+            (
+                Key("channels", Integer(1), "number of values", 1),
+                Key(
+                    "valid",
+                    Choice(("finite", "positive")),
+                    "which values count in loss and metrics: every finite number, or those above 0 alone",
+                    AUTO,
+                    "`positive` for the depth of `scenes` and `nyuv2`, else `finite`",
+                ),
+            ),
+        ),
         CallRule("unit_vectors", "directions in space", (Key("channels", Integer(3, 3), "always 3", 3),)),
-        CallRule("binary", "yes or no", (Key("channels", Integer(1), "number of answers", 1),)),
+        CallRule(
+            "binary",
+            "yes or no",
+            (
+                Key("channels", Integer(1), "number of answers", 1),
+                Key("ignore", Maybe(Integer()), "number that stands for no answer", None, "none"),
+            ),
+        ),
         CallRule("reconstruct", "the input itself"),
     ),
     "targets",

@@ -21,13 +21,18 @@ class ObjectiveRule:
 
 @attrs.frozen
 class TargetRule:
-    """A kind of target. The first loss and the first metrics are the defaults; `channels` is fixed where set."""
+    """A kind of target. Its first loss is the default one; `channels` is fixed where set.
+
+    `default_metrics` are those that a task has without a line of its own; `default_for_samples` takes their place where
+    there is one answer for a whole sample, `default_for_positive` where only values above 0 count."""
 
     kind: str
     channels: int | None
     losses: tuple[ObjectiveRule, ...]
     metrics: tuple[ObjectiveRule, ...]
     default_metrics: tuple[str, ...]
+    default_for_samples: tuple[str, ...] = ()
+    default_for_positive: tuple[str, ...] = ()
 
     def loss(self, name: str) -> ObjectiveRule | None:
         """The loss of that name, None where it does not fit this kind."""
@@ -36,6 +41,12 @@ class TargetRule:
     def metric(self, name: str) -> ObjectiveRule | None:
         """The metric of that name, None where it does not fit this kind."""
         return next((rule for rule in self.metrics if rule.name == name), None)
+
+    def defaults(self, valid: str, *, dense: bool) -> tuple[str, ...]:
+        """The metrics of a task that names none; `dense` where it has an answer for each pixel."""
+        if valid == "positive" and self.default_for_positive:
+            return self.default_for_positive
+        return self.default_metrics if dense or not self.default_for_samples else self.default_for_samples
 
 
 def _better_high(name: str, *, dense_only: bool = False, **arguments: Constant) -> ObjectiveRule:
@@ -61,15 +72,12 @@ TARGETS: dict[str, TargetRule] = {
                 _better_high("macro_f1"),
             ),
             default_metrics=("miou", "pixel_accuracy"),
+            default_for_samples=("accuracy", "macro_f1"),
         ),
         TargetRule(
             "values",
             None,
-            losses=(
-                _better_low("l1", positive_only=True),
-                _better_low("mse", positive_only=True),
-                _better_low("rmse", positive_only=True),
-            ),
+            losses=(_better_low("l1"), _better_low("mse"), _better_low("rmse")),
             metrics=(
                 _better_low("rmse"),
                 _better_low("abs_rel"),
@@ -77,7 +85,8 @@ TARGETS: dict[str, TargetRule] = {
                 _better_low("mae"),
                 _better_high("r2"),
             ),
-            default_metrics=("rmse", "abs_rel"),
+            default_metrics=("rmse", "mae", "r2"),
+            default_for_positive=("rmse", "abs_rel"),
         ),
         TargetRule(
             "unit_vectors",
@@ -93,7 +102,7 @@ TARGETS: dict[str, TargetRule] = {
         TargetRule(
             "binary",
             None,
-            losses=(_better_low("balanced_bce", positive_weight=0.95), _better_low("bce")),
+            losses=(_better_low("bce"), _better_low("balanced_bce", positive_weight=0.95)),
             metrics=(_better_high("f1", threshold=0.5), _better_low("bce"), _better_high("accuracy")),
             default_metrics=("f1", "bce"),
         ),
@@ -117,5 +126,28 @@ FIELDS: dict[str, dict[str, str]] = {
 FIELD_CHANNELS: dict[str, int] = {"depth": 1, "normal": 3, "edge": 1}
 """The channels of the fields of the data sets in FIELDS; labels are class numbers and have none."""
 
+FIELD_VALID: dict[str, str] = {"depth": "positive"}
+"""Which values of the fields of the data sets in FIELDS count, where it is not every finite one: a depth of 0 is a depth
+that was not measured."""
+
+FIELD_LOSS: dict[str, str] = {"edge": "balanced_bce"}
+"""The default loss of the fields of the data sets in FIELDS, where it is not that of the target: few pixels are edges.
+"""
+
 DEFAULT_IGNORE: dict[str, int] = {"scenes": 255, "nyuv2": 255}
 """The label of pixels without one, in data sets that have such."""
+
+
+def field_of(data: str, target: str) -> str:
+    """The field that a data set of that kind has for a target of that kind; empty where its fields are named by task."""
+    return FIELDS.get(data, {}).get(target, "")
+
+
+def default_valid(data: str, target: str) -> str:
+    """Which values of a target count where it does not say: `positive` or `finite`."""
+    return FIELD_VALID.get(field_of(data, target), "finite")
+
+
+def default_loss(data: str, target: str) -> str:
+    """The loss of a target where its task names none."""
+    return FIELD_LOSS.get(field_of(data, target), TARGETS[target].losses[0].name)

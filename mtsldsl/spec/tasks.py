@@ -11,13 +11,22 @@ from mtsldsl.diagnostics import Span, proposal, suggestion
 from mtsldsl.diagnostics.names import meant_by
 from mtsldsl.spec.blocks import BlockValues, entries_of, read_block
 from mtsldsl.spec.definitions import Definitions
+from mtsldsl.spec.former import without_positive_only
 from mtsldsl.spec.kinds import Call, Many
 from mtsldsl.spec.model import Body, Data, Named, Shape, Target, Task
 from mtsldsl.spec.network import Network
 from mtsldsl.spec.problems import BROKEN, Broken, Problems
 from mtsldsl.spec.schema import AUTO, LOSSES, METRICS, TARGET, TASK, BlockSchema
 from mtsldsl.spec.scope import Bound, resolve
-from mtsldsl.spec.targets import DEFAULT_IGNORE, FIELD_CHANNELS, FIELDS, TARGETS, TargetRule
+from mtsldsl.spec.targets import (
+    DEFAULT_IGNORE,
+    FIELD_CHANNELS,
+    FIELDS,
+    TARGETS,
+    TargetRule,
+    default_loss,
+    default_valid,
+)
 from mtsldsl.spec.values import convert, named_default
 from mtsldsl.syntax import tree
 
@@ -49,13 +58,14 @@ def _read_task(
 ) -> Task | Broken:
     """The first task of a block. What can be checked is, also where something else of the task is broken."""
     named, kind = _target(section, definitions, problems)
+    section = without_positive_only(section, kind, data, definitions.scope, problems)
     block = read_block(section, _schema(kind), definitions.scope, problems)
     head = BROKEN if isinstance(block["head"], Broken) else network.head(block["head"], len(names))
     if kind is None:
         _check_metrics(block, problems)
         return BROKEN
     name, rule = names[0], TARGETS[kind]
-    target = BROKEN if isinstance(named, Broken) or isinstance(data, Broken) else _resolved(named, rule, data)
+    target = BROKEN if isinstance(named, Broken) or isinstance(data, Broken) else _resolved(named, rule, data, problems)
     field = BROKEN if isinstance(data, Broken) else _field(name, kind, target, data, block, problems)
     fits = False
     if not (isinstance(head, Broken) or isinstance(data, Broken) or isinstance(target, Broken)):
@@ -63,10 +73,12 @@ def _read_task(
     shape = (
         head.shape if fits and not isinstance(head, Broken) else _NOT_KNOWN if isinstance(data, Broken) else data.shape
     )
-    metrics = _metrics(rule, shape, block, problems)
-    if not fits or block.broken or isinstance(field, Broken) or isinstance(head, Broken) or isinstance(target, Broken):
+    metrics = _metrics(rule, "finite" if isinstance(target, Broken) else target.valid, shape, block, problems)
+    if isinstance(data, Broken) or isinstance(head, Broken) or isinstance(target, Broken) or isinstance(field, Broken):
         return BROKEN
-    loss = block["loss"] or named_default(LOSSES[rule.kind], rule.losses[0].name)
+    if not fits or block.broken:
+        return BROKEN
+    loss = block["loss"] or named_default(LOSSES[kind], default_loss(data.kind, kind))
     return Task(name, target, head, loss, metrics, block["weight"], field, span=section.span)
 
 
@@ -117,13 +129,18 @@ def _schema(kind: str | None) -> BlockSchema:
     return attrs.evolve(TASK, keys=keys)
 
 
-def _resolved(named: Named, rule: TargetRule, data: Data) -> Target:
+def _resolved(named: Named, rule: TargetRule, data: Data, problems: Problems) -> Target | Broken:
     channels = named.arguments.get("channels", rule.channels)
     ignore = named.arguments.get("ignore")
     if ignore == AUTO:
         ignore = DEFAULT_IGNORE.get(data.kind)
     assert ignore is None or isinstance(ignore, int)
-    return Target(rule.kind, channels if isinstance(channels, int) else data.shape[0], ignore)
+    if rule.kind == "binary" and ignore in (0, 1):
+        cause = f"`ignore` of `binary` cannot be {ignore}, which is {'yes' if ignore else 'no'}"
+        return problems.add("MTL202", cause, "give a number that stands for neither, such as `ignore=-1`", named.span)
+    valid = named.arguments.get("valid", AUTO)
+    valid = default_valid(data.kind, rule.kind) if valid == AUTO else str(valid)
+    return Target(rule.kind, channels if isinstance(channels, int) else data.shape[0], ignore, valid)
 
 
 def _field(
@@ -228,16 +245,14 @@ def _head_remedy(shape: Shape, wanted: Shape, image: str) -> str:
     return " and ".join(parts)
 
 
-def _metrics(rule: TargetRule, shape: Shape, block: BlockValues, problems: Problems) -> tuple[Named, ...]:
+def _metrics(rule: TargetRule, valid: str, shape: Shape, block: BlockValues, problems: Problems) -> tuple[Named, ...]:
     """The metrics as given or by default, each once, none that needs pixels where there are none."""
     dense = len(shape) == 3
     given = block["metrics"]
     if isinstance(given, Broken):
         return ()
     if given is None:
-        fitting = [name for name in rule.default_metrics if dense or not _needs_pixels(rule, name)]
-        names = fitting or [metric.name for metric in rule.metrics if not metric.dense_only]
-        return tuple(named_default(METRICS[rule.kind], name) for name in names)
+        return tuple(named_default(METRICS[rule.kind], name) for name in rule.defaults(valid, dense=dense))
     _check_metrics(block, problems)
     for metric in given:
         if not dense and _needs_pixels(rule, metric.name):

@@ -24,7 +24,8 @@ def shown(value: Any) -> Any:
             return _named(value)
         case Target():
             ignore = "" if value.ignore is None else f", ignore={value.ignore}"
-            return value.kind if value.kind == "reconstruct" else f"{value.kind}({value.channels}{ignore})"
+            valid = "" if value.valid == "finite" else f", valid={value.valid}"
+            return value.kind if value.kind == "reconstruct" else f"{value.kind}({value.channels}{ignore}{valid})"
         case Mapping():
             return value.get("")
         case tuple() | list():

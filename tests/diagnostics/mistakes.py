@@ -193,11 +193,11 @@ MTL104 ~   target = values(1) ~   ^tagret = values(1)
 MTL303 ~   head   = conv2d(1, 1) | resize_as(image) ~   head   = ^conv2d(2, 1) | resize_as(image)
 MTL001 ~   head   = conv2d(1, 1) | resize_as(image) ~   head   = conv2d(1, 1)^) | resize_as(image)
 MTL301 ~   head   = conv2d(1, 1) | resize_as(image) ~   head   = ^linear(1) | resize_as(image)
-MTL305 ~   loss   = l1(positive_only=false) ~   loss   = ^cross_entropy
-MTL206 ~   loss   = l1(positive_only=false) ~   loss   = ^l7
-MTL203 ~   loss   = l1(positive_only=false) ~   loss   = l1(^positiv_only=false)
-MTL201 ~   loss   = l1(positive_only=false) ~   loss   = l1(positive_only=^1)
-MTL001 ~   loss   = l1(positive_only=false) ~   loss   = l1(positive_only=^)
+MTL305 ~   loss   = l1 ~   loss   = ^cross_entropy
+MTL206 ~   loss   = l1 ~   loss   = ^l7
+MTL203 ~   loss   = l1 ~   loss   = l1(^positive_only=false)
+MTL206 ~   target = values(1) ~   target = values(1, valid=^all)
+MTL001 ~   target = values(1) ~   target = values(1, valid=^)
 MTL202 ~   weight = 2.0 ~   weight = ^-2.0
 MTL009 ~   weight = 2.0 ~   weight = ^2.
 MTL104 ~   weight = 2.0 ~   ^wieght = 2.0

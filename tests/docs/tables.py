@@ -24,7 +24,7 @@ from mtsldsl.spec.operators.normalisation import NORMALISATION
 from mtsldsl.spec.operators.own import OWN_MODULE
 from mtsldsl.spec.operators.resizing import RESIZING
 from mtsldsl.spec.operators.tokens import TOKENS
-from mtsldsl.spec.targets import FIELDS, TARGETS, ObjectiveRule, TargetRule
+from mtsldsl.spec.targets import FIELD_LOSS, FIELDS, TARGETS, ObjectiveRule, TargetRule
 from tests.docs import codes
 
 MARKED = re.compile(r"<!-- generated: (?P<name>[^>]+?) -->\n(?P<text>.*?)<!-- end -->", re.S)
@@ -191,16 +191,38 @@ def _targets(words: Words) -> str:
 
 def _losses(words: Words) -> str:
     def row(target: TargetRule, rule: ObjectiveRule) -> list[str]:
-        default = ", the default" if rule is target.losses[0] else ""
+        fields = [
+            f"`{field}`"
+            for field, name in FIELD_LOSS.items()
+            if target.kind == _kind_of_field(field) and name == rule.name
+        ]
+        default = f", the default of the field {' and '.join(fields)}" if fields else ""
+        default = ", the default" if rule is target.losses[0] else default
         return [f"`{target.kind}`", f"{_objective(rule)}{default}", words.get((target.kind, rule.name), "")]
 
     rows = [row(target, rule) for target in TARGETS.values() for rule in target.losses]
     return _table(["target", "loss", "what it is"], rows)
 
 
+def _kind_of_field(field: str) -> str:
+    return next(kind for kind, name in next(iter(FIELDS.values())).items() if name == field)
+
+
+def _default_metric(target: TargetRule, name: str) -> str:
+    """Whether a metric is a default: always, or where."""
+    general = name in target.default_metrics
+    if target.default_for_positive:
+        positive = name in target.default_for_positive
+        where = "" if general and positive else " of `valid=positive`" if positive else " of `valid=finite`"
+        return f", a default{where}" if general or positive else ""
+    if name in target.default_for_samples:
+        return ", a default for answers per sample"
+    return ", a default" if general else ""
+
+
 def _metrics(words: Words) -> str:
     def row(target: TargetRule, rule: ObjectiveRule) -> list[str]:
-        default = ", a default" if rule.name in target.default_metrics else ""
+        default = _default_metric(target, rule.name)
         better = "higher" if rule.higher_is_better else "lower"
         written = words.get((target.kind, rule.name), "")
         return [f"`{target.kind}`", f"{_objective(rule)}{default}", better, written]

@@ -187,4 +187,4 @@ def test_a_stale_table_is_noticed() -> None:
 
 def test_the_words_of_a_person_are_kept_when_a_table_is_made_anew() -> None:
     page = "<!-- generated: losses -->\n\n| `values` | `l1(old=1)` | the absolute error |\n\n<!-- end -->\n"
-    assert "| `values` | `l1(positive_only=true)`, the default | the absolute error |" in refreshed(page)
+    assert "| `values` | `l1`, the default | the absolute error |" in refreshed(page)

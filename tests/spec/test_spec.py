@@ -107,7 +107,7 @@ def test_a_cosine_lasts_for_all_epochs_unless_it_says_otherwise() -> None:
 
 def test_metrics_of_a_vector_need_no_pixels() -> None:
     task = vector("classes(5)", 5).tasks[0]
-    assert [metric.name for metric in task.metrics] == ["accuracy", "error"]
+    assert [metric.name for metric in task.metrics] == ["accuracy", "macro_f1"]
     assert (task.target.ignore, task.field, task.head.shape) == (None, "kind", (5,))
 
 
@@ -170,7 +170,9 @@ def test_order_and_line_ends_of_blocks_do_not_matter() -> None:
 def test_every_kind_of_target_has_losses_metrics_and_fields() -> None:
     for kind, rule in TARGETS.items():
         assert {each.name for each in rule.losses} == {each.name for each in LOSSES[kind].rules}
-        assert set(rule.default_metrics) <= {each.name for each in METRICS[kind].rules}
+        defaults = {*rule.default_metrics, *rule.default_for_samples, *rule.default_for_positive}
+        assert defaults <= {each.name for each in METRICS[kind].rules}
+        assert all(name not in rule.default_for_samples for name in ("miou", "pixel_accuracy"))
         assert kind == "reconstruct" or all(kind in fields for fields in FIELDS.values())
 
 

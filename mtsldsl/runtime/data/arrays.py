@@ -3,36 +3,45 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import attrs
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from mtsldsl.diagnostics import MtlError, suggestion
-from mtsldsl.runtime.data.fields import Field, FieldKind
-
-Array = NDArray[np.generic]
+from mtsldsl.runtime.data.array_fields import Array, Expected, fitted
+from mtsldsl.runtime.data.fields import FieldKind
 
 _SPLITS = ("train", "validation", "test")
 
+_CALLED_ELSEWHERE = {
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "dev": "validation",
+    "eval": "test",
+}
+"""What other tools call the splits."""
+
+Tensors: TypeAlias = dict[str, Tensor]
+
 
 @attrs.frozen
-class Expected:
-    """What an array should hold: its kind, the shape of one sample, and for labels the number of classes."""
+class Loaded:
+    """Split (`train`, `validation`, `test`) to field to tensor, and what a person should know about the numbers."""
 
-    field: Field
-    shape: tuple[int, ...]
-    classes: int | None = None
+    splits: Mapping[str, Tensors]
+    remarks: tuple[str, ...]
 
 
 def arrays(
     path: Path, expected: Mapping[str, Expected], *, validation: float = 0.1, test: float = 0.2, seed: int = 0
-) -> dict[str, dict[str, Tensor]]:
-    """Split (`train`, `validation`, `test`) to field to tensor, from the arrays of `path`.
+) -> Loaded:
+    """The arrays of `path`, split.
 
     Either each field is one array of its name, and a seeded `test` part of the samples is kept for the test and a
     `validation` part of the others for validation; or the arrays are named `train/<field>`, `test/<field>` and, if
@@ -40,20 +49,39 @@ def arrays(
     Raises MTL602 for a file, a length, a shape or values that do not fit, MTL603 for an array that is missing.
     """
     with _opened(path) as file:
-        present = [split for split in _SPLITS if any(name.startswith(f"{split}/") for name in file.files)]
-        if not present:
-            whole = _read(path, file, "", expected)
-            rest, held = _divide(whole, test, seed)
-            train, kept = _divide(rest, validation, seed + 1)
-            return {"train": train, "validation": kept, "test": held}
-        for split in ("train", "test"):
-            if split not in present:
-                cause = f"`{path}` has arrays named `{present[0]}/...`, but none named `{split}/...`"
-                raise MtlError.of("MTL603", cause, f"add the arrays of {split}, or name all without a split")
-        splits = {split: _read(path, file, f"{split}/", expected) for split in present}
-    if "validation" not in splits:
-        splits["train"], splits["validation"] = _divide(splits["train"], validation, seed + 1)
-    return splits
+        present = _splits_of(path, file.files)
+        read = {split: _read(path, file, f"{split}/" if split else "", expected) for split in present}
+    found: dict[str, Tensors] = {split: {} for split in present}
+    remarks: list[str] = []
+    for name, wanted in expected.items():
+        called = {split: f"`{split}/{name}` of `{path}`" if split else f"`{name}` of `{path}`" for split in present}
+        field = fitted({called[split]: read[split].pop(name) for split in present}, wanted)
+        remarks += field.remarks
+        for split in present:
+            found[split][name] = field.tensors[called[split]]
+    if present == ("",):
+        rest, held = _divide(found[""], test, seed)
+        train, kept = _divide(rest, validation, seed + 1)
+        found = {"train": train, "validation": kept, "test": held}
+    elif "validation" not in found:
+        found["train"], found["validation"] = _divide(found["train"], validation, seed + 1)
+    return Loaded(found, tuple(remarks))
+
+
+def _splits_of(path: Path, names: Sequence[str]) -> tuple[str, ...]:
+    """The splits that the names of the arrays give; one without a name where they give none."""
+    given = dict.fromkeys(name.partition("/")[0] for name in names if "/" in name)
+    for split in given:
+        meant = _CALLED_ELSEWHERE.get(split.lower())
+        if meant and meant not in given:
+            cause = f"`{path}` has arrays named `{split}/...`, and no split is called so"
+            raise MtlError.of("MTL603", cause, f"name them `{meant}/...`")
+    present = tuple(split for split in _SPLITS if split in given)
+    for split in ("train", "test"):
+        if present and split not in present:
+            cause = f"`{path}` has arrays named `{present[0]}/...`, but none named `{split}/...`"
+            raise MtlError.of("MTL603", cause, f"add the arrays of {split}, or name all without a split")
+    return present or ("",)
 
 
 def _opened(path: Path) -> np.lib.npyio.NpzFile:
@@ -66,61 +94,33 @@ def _opened(path: Path) -> np.lib.npyio.NpzFile:
     return file
 
 
-def _read(path: Path, file: np.lib.npyio.NpzFile, prefix: str, expected: Mapping[str, Expected]) -> dict[str, Tensor]:
+def _read(path: Path, file: np.lib.npyio.NpzFile, prefix: str, expected: Mapping[str, Expected]) -> dict[str, Array]:
     missing = [name for name in expected if prefix + name not in file.files]
     if missing:
         known = [name.removeprefix(prefix) for name in file.files if name.startswith(prefix)]
         cause = f"`{path}` has no array `{prefix}{missing[0]}`"
         raise MtlError.of("MTL603", cause, suggestion(missing[0], known, "arrays"))
     found = {}
-    for name in expected:
+    for name, wanted in expected.items():
         try:
             found[name] = np.asarray(file[prefix + name])
         except (ValueError, zipfile.BadZipFile) as error:
             cause = f"`{prefix}{name}` of `{path}` is no array of numbers"
-            raise MtlError.of("MTL602", cause, "save arrays of numbers, not of objects") from error
+            raise MtlError.of("MTL602", cause, _of_one_size(wanted)) from error
     lengths = {name: len(array) if array.ndim else 0 for name, array in found.items()}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"`{prefix}{name}` {length}" for name, length in lengths.items())
         raise MtlError.of("MTL602", f"the arrays of `{path}` differ in length: {listed}", "give one entry a sample")
-    return {name: _fitted(f"`{prefix}{name}` of `{path}`", array, expected[name]) for name, array in found.items()}
+    return found
 
 
-def _fitted(subject: str, array: Array, expected: Expected) -> Tensor:
-    if array.dtype.kind not in "biuf":
-        raise MtlError.of("MTL602", f"{subject} holds {array.dtype}, not numbers", "save an array of numbers")
-    shape = expected.shape
-    if array.shape[1:] == shape[1:] and shape[:1] == (1,):
-        array = array.reshape(len(array), *shape)
-    if array.shape[1:] != shape:
-        cause = f"a sample of {subject} is {_sizes(array.shape[1:])}, but the spec's is {_sizes(shape)}"
-        swapped = len(shape) == 3 and array.shape[1:] == (*shape[1:], shape[0])
-        raise MtlError.of("MTL602", cause, "put the channels first" if swapped else "change the spec or the array")
-    if expected.field.kind is FieldKind.LABEL:
-        return _labels(subject, array, expected)
-    if expected.field.kind is FieldKind.EDGE and not np.isin(array[np.isfinite(array)], (0, 1)).all():
-        cause = f"{subject} holds other values than 0 and 1, which a binary target needs"
-        raise MtlError.of("MTL602", cause, "save a mask of 0 and 1, such as `mask > 0`")
-    if expected.field.kind is FieldKind.IMAGE and array.dtype == np.uint8:
-        return torch.from_numpy(array)
-    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
-
-
-def _labels(subject: str, array: Array, expected: Expected) -> Tensor:
-    labels = array.astype(np.int64)
-    if array.dtype.kind == "f" and not np.array_equal(labels, array):
-        raise MtlError.of("MTL602", f"{subject} holds fractions where classes are expected", "save whole numbers")
-    known = labels[labels != expected.field.ignore] if expected.field.ignore is not None else labels
-    classes = expected.classes or 0
-    if known.size and (known.min() < 0 or known.max() >= classes):
-        outside = known.min() if known.min() < 0 else known.max()
-        raise MtlError.of(
-            "MTL602",
-            f"{subject} holds the label {outside}, but the task has the classes 0 to {classes - 1}",
-            "change the number of classes, or say which label means none: classes(..., ignore=...)",
-        )
-    compact = np.uint8 if not labels.size or (labels.min() >= 0 and labels.max() < 256) else np.int32
-    return torch.from_numpy(labels.astype(compact))
+def _of_one_size(expected: Expected) -> str:
+    """What to do about an array of objects."""
+    if len(expected.shape) > 1:
+        return "resize or pad its samples to one size, and save `numpy.stack(samples)`"
+    if expected.kind is FieldKind.LABEL:
+        return "give each name a number, as `numpy.unique` does, and take nan for what is missing"
+    return "save numbers, with nan for what is missing, and samples of one length"
 
 
 def _divide(fields: dict[str, Tensor], part: float, seed: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -130,7 +130,3 @@ def _divide(fields: dict[str, Tensor], part: float, seed: int) -> tuple[dict[str
     order = torch.from_numpy(np.random.default_rng(seed).permutation(count))
     kept, apart = order[held:].sort().values, order[:held].sort().values
     return {name: x[kept] for name, x in fields.items()}, {name: x[apart] for name, x in fields.items()}
-
-
-def _sizes(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape)) if shape else "a single number"

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mtsldsl.diagnostics import MtlError, suggestion
-from mtsldsl.runtime.data.fields import Field, FieldKind
+from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.transfer import send
 from mtsldsl.spec.model import Named
 
@@ -17,7 +17,7 @@ Batch = dict[str, Tensor]
 
 
 def augment_batch(
-    batch: Mapping[str, Tensor], layout: Mapping[str, Field], steps: Sequence[Named], generator: torch.Generator
+    batch: Mapping[str, Tensor], layout: Mapping[str, FieldKind], steps: Sequence[Named], generator: torch.Generator
 ) -> Batch:
     """The batch after the augmentations `steps`, in their order, with random numbers of `generator` (on the host).
 
@@ -33,7 +33,9 @@ def augment_batch(
     return augmented
 
 
-def hflip(batch: Mapping[str, Tensor], layout: Mapping[str, Field], step: Named, generator: torch.Generator) -> Batch:
+def hflip(
+    batch: Mapping[str, Tensor], layout: Mapping[str, FieldKind], step: Named, generator: torch.Generator
+) -> Batch:
     """Mirrors each sample left and right with probability `p` (0.5 by default); a mirrored normal's x changes sign."""
     probability = float(str(step.arguments.get("p", 0.5)))
     flips = torch.rand(_count(batch), generator=generator) < probability
@@ -43,7 +45,7 @@ def hflip(batch: Mapping[str, Tensor], layout: Mapping[str, Field], step: Named,
             continue
         chosen = send(flips, tensor.device).view(-1, *[1] * (tensor.dim() - 1))
         mirrored = tensor.flip(-1)
-        if layout[name].kind is FieldKind.NORMAL:
+        if layout[name] is FieldKind.NORMAL:
             # subtracting from zero, not negating, keeps an invalid normal at +0
             mirrored = torch.cat([0.0 - mirrored[:, :1], mirrored[:, 1:]], dim=1)
         moved[name] = torch.where(chosen, mirrored, tensor)
@@ -51,7 +53,7 @@ def hflip(batch: Mapping[str, Tensor], layout: Mapping[str, Field], step: Named,
 
 
 def random_scale(
-    batch: Mapping[str, Tensor], layout: Mapping[str, Field], step: Named, generator: torch.Generator
+    batch: Mapping[str, Tensor], layout: Mapping[str, FieldKind], step: Named, generator: torch.Generator
 ) -> Batch:
     """Enlarges each sample by one of `factors` (each at least 1) and crops it to its size at a random place.
 
@@ -67,7 +69,7 @@ def random_scale(
         return dict(batch)
     moved = dict(batch)
     for name, tensor in batch.items():
-        kind = layout[name].kind
+        kind = layout[name]
         if not _is_dense(tensor, layout[name]):
             continue
         if kind is FieldKind.IMAGE:
@@ -79,7 +81,7 @@ def random_scale(
     return moved
 
 
-AUGMENTATIONS: dict[str, Callable[[Mapping[str, Tensor], Mapping[str, Field], Named, torch.Generator], Batch]] = {
+AUGMENTATIONS: dict[str, Callable[[Mapping[str, Tensor], Mapping[str, FieldKind], Named, torch.Generator], Batch]] = {
     "hflip": hflip,
     "random_scale": random_scale,
 }
@@ -119,8 +121,8 @@ def _factors(step: Named) -> Tensor:
     return torch.tensor(values, dtype=torch.float64)
 
 
-def _is_dense(tensor: Tensor, field: Field) -> bool:
-    return tensor.dim() == 4 or (field.kind is FieldKind.LABEL and tensor.dim() == 3)
+def _is_dense(tensor: Tensor, kind: FieldKind) -> bool:
+    return tensor.dim() == 4 or (kind is FieldKind.LABEL and tensor.dim() == 3)
 
 
 def _count(batch: Mapping[str, Tensor]) -> int:

@@ -40,11 +40,11 @@ def batches(
     for number in range(start_batch, steps_per_epoch(samples, batch_size, drop_last=drop_last)):
         indices = order[number * batch_size : (number + 1) * batch_size]
         batch = {
-            name: widen(_gather(tensor, indices, device), samples.layout[name].kind)
+            name: widen(_gather(tensor, indices, device), samples.layout[name])
             for name, tensor in samples.fields.items()
         }
         batch = augment_batch(batch, samples.layout, augment, _generator(seed, epoch, number + 1))
-        yield {name: _laid_out(tensor, samples.layout[name].kind) for name, tensor in batch.items()}
+        yield {name: _laid_out(tensor, samples.layout[name]) for name, tensor in batch.items()}
 
 
 def steps_per_epoch(samples: Samples, batch_size: int, *, drop_last: bool = True) -> int:

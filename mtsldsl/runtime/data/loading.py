@@ -10,15 +10,16 @@ import torch
 from torch import Tensor
 
 from mtsldsl.diagnostics import MtlError, suggestion
-from mtsldsl.runtime.data.arrays import Expected, arrays
-from mtsldsl.runtime.data.fields import Field, FieldKind
+from mtsldsl.runtime.data.array_fields import Expected
+from mtsldsl.runtime.data.arrays import arrays
+from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.nyuv2 import HOW_TO_GET, nyuv2
 from mtsldsl.runtime.data.recordings import IGNORED
 from mtsldsl.runtime.data.samples import Samples, Splits
 from mtsldsl.runtime.data.scenes import CLASSES, scenes
 from mtsldsl.spec.model import Spec, Target, Task
 from mtsldsl.spec.splits import rooms
-from mtsldsl.spec.targets import FIELDS
+from mtsldsl.spec.targets import FIELDS, field_of
 
 _KINDS = {
     "label": FieldKind.LABEL,
@@ -76,9 +77,9 @@ def _nyuv2(spec: Spec) -> Splits:
 def _arrays(spec: Spec) -> Splits:
     place = _located(spec, "path", "write it with numpy.savez, one array a field, or set `path` to where it is")
     shape = spec.data.shape
-    expected = {spec.data.input: Expected(Field(FieldKind.IMAGE if len(shape) == 3 else FieldKind.PLAIN), shape)}
+    expected = {spec.data.input: Expected(FieldKind.IMAGE if len(shape) == 3 else FieldKind.PLAIN, shape)}
     for task in spec.tasks:
-        name = _field_of(spec, task)
+        name = field_of_task(spec, task)
         if name == spec.data.input:
             continue
         found = _expected(name, task)
@@ -91,15 +92,16 @@ def _arrays(spec: Spec) -> Splits:
         test=_part(spec, "test", 0.2),
         seed=_whole(spec, "seed", 0),
     )
-    layout = {name: wanted.field for name, wanted in expected.items()}
-    return Splits(**{split: Samples(fields, layout) for split, fields in loaded.items()})
+    layout = {name: wanted.kind for name, wanted in expected.items()}
+    samples = {split: Samples(fields, layout) for split, fields in loaded.splits.items()}
+    return Splits(**samples, remarks=loaded.remarks)
 
 
 def _expected(name: str, task: Task) -> Expected:
     """What the array of a task's target holds; per pixel where the head's output is an image."""
     target, space = task.target, task.head.shape[1:]
     if target.kind == "classes":
-        return Expected(Field(FieldKind.LABEL, target.ignore), space, target.channels)
+        return Expected(FieldKind.LABEL, space, target)
     if target.kind == "binary":
         kind = FieldKind.EDGE
     elif target.kind == "unit_vectors" and space:
@@ -107,7 +109,7 @@ def _expected(name: str, task: Task) -> Expected:
     else:
         # only what is called depth is taken to be divided by a scale
         kind = FieldKind.DEPTH if name == "depth" and space and target.channels == 1 else FieldKind.PLAIN
-    return Expected(Field(kind), (target.channels, *space))
+    return Expected(kind, (target.channels, *space), target)
 
 
 def _wanted(spec: Spec) -> dict[str, Target]:
@@ -115,7 +117,7 @@ def _wanted(spec: Spec) -> dict[str, Target]:
     kinds = {name: kind for kind, name in FIELDS[spec.data.kind].items()}
     wanted: dict[str, Target] = {}
     for task in spec.tasks:
-        name = _field_of(spec, task)
+        name = field_of_task(spec, task)
         if task.target.kind == "reconstruct":
             continue
         if name not in kinds:
@@ -140,9 +142,7 @@ def _at_odds(name: str, task: Task) -> MtlError:
 
 def _splits(spec: Spec, wanted: Mapping[str, Target], loaded: Mapping[str, Mapping[str, Tensor]]) -> Splits:
     """Only the wanted fields, the image under the input's name, and labels with the task's own `ignore`."""
-    layout = {spec.data.input: Field(FieldKind.IMAGE)}
-    for name, target in wanted.items():
-        layout[name] = Field(_KINDS[name], target.ignore if name == "label" else None)
+    layout = {spec.data.input: FieldKind.IMAGE, **{name: _KINDS[name] for name in wanted}}
     made = {}
     for split, fields in loaded.items():
         tensors = {spec.data.input: fields["image"], **{name: fields[name] for name in wanted}}
@@ -165,14 +165,15 @@ def _with_ignore(labels: Tensor, task: Task) -> Tensor:
     return torch.where(unlabelled, ignore, labels.to(torch.int16))
 
 
-def _field_of(spec: Spec, task: Task) -> str:
+def field_of_task(spec: Spec, task: Task) -> str:
+    """The field of the samples that holds a task's target."""
     if task.target.kind == "reconstruct":
         return spec.data.input
-    return task.field or FIELDS.get(spec.data.kind, {}).get(task.target.kind, task.name)
+    return task.field or field_of(spec.data.kind, task.target.kind) or task.name
 
 
 def _task_of(spec: Spec, field: str) -> Task:
-    return next(task for task in spec.tasks if _field_of(spec, task) == field)
+    return next(task for task in spec.tasks if field_of_task(spec, task) == field)
 
 
 def _image_size(spec: Spec) -> tuple[int, int]:

@@ -8,7 +8,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from mtsldsl.runtime.data.fields import Field, FieldKind
+from mtsldsl.runtime.data.fields import FieldKind
 
 
 @attrs.frozen(eq=False)
@@ -19,7 +19,7 @@ class Samples:
     """
 
     fields: Mapping[str, Tensor]
-    layout: Mapping[str, Field]
+    layout: Mapping[str, FieldKind]
 
     def __len__(self) -> int:
         return next(iter(self.fields.values())).shape[0]
@@ -35,40 +35,13 @@ class Samples:
 
 @attrs.frozen(eq=False)
 class Splits:
-    """Training, validation and test samples, kept apart."""
+    """Training, validation and test samples, kept apart, and what a person should know about their numbers."""
 
     train: Samples
     validation: Samples
     test: Samples
+    remarks: tuple[str, ...] = ()
 
     def named(self) -> tuple[tuple[str, Samples], ...]:
         """The three with their names."""
         return ("train", self.train), ("validation", self.validation), ("test", self.test)
-
-
-def describe(splits: Splits) -> dict[str, dict[str, object]]:
-    """For logs: per split the number of samples, and per field the share of its entries that are valid.
-
-    A label is valid where it is not `ignore`, a depth where positive, a normal where not zero; all else is valid.
-    """
-    return {
-        name: {
-            "samples": len(samples),
-            "valid": {field: round(valid_share(samples, field), 4) for field in samples.fields},
-        }
-        for name, samples in splits.named()
-    }
-
-
-def valid_share(samples: Samples, name: str) -> float:
-    """The share of a field's pixels (or values) that a loss would count."""
-    tensor, field = samples.fields[name], samples.layout[name]
-    if field.kind is FieldKind.LABEL and field.ignore is not None:
-        valid = tensor != field.ignore
-    elif field.kind is FieldKind.DEPTH:
-        valid = tensor > 0
-    elif field.kind is FieldKind.NORMAL:
-        valid = (tensor != 0).any(dim=1)
-    else:
-        return 1.0
-    return int(valid.count_nonzero()) / max(valid.numel(), 1)

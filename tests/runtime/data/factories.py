@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from mtsldsl.diagnostics import Source
-from mtsldsl.runtime.data import Field, FieldKind, Samples
+from mtsldsl.runtime.data import FieldKind, Samples
 from mtsldsl.sharing import Backbone, Sharing
 from mtsldsl.spec.model import Body, Constant, Data, Named, Shape, Spec, Target, Task, Train
 
@@ -49,14 +49,14 @@ def spec(
 
 
 LAYOUT = {
-    "image": Field(FieldKind.IMAGE),
-    "label": Field(FieldKind.LABEL, 255),
-    "depth": Field(FieldKind.DEPTH),
-    "normal": Field(FieldKind.NORMAL),
-    "edge": Field(FieldKind.EDGE),
-    "other": Field(FieldKind.PLAIN),
-    "kind": Field(FieldKind.LABEL),
-    "vector": Field(FieldKind.PLAIN),
+    "image": FieldKind.IMAGE,
+    "label": FieldKind.LABEL,
+    "depth": FieldKind.DEPTH,
+    "normal": FieldKind.NORMAL,
+    "edge": FieldKind.EDGE,
+    "other": FieldKind.PLAIN,
+    "kind": FieldKind.LABEL,
+    "vector": FieldKind.PLAIN,
 }
 
 

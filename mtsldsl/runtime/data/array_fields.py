@@ -1,0 +1,240 @@
+"""The arrays of one field as tensors: their shape and their numbers, held against what the spec says they are.
+
+What can only be a slip is refused with what to do about it; what may be meant is a remark. The arrays of one field come
+together, one for each split where the file has splits, so that they are read in one way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import attrs
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mtsldsl.diagnostics import MtlError
+from mtsldsl.runtime.data.array_labels import binary_labels, class_labels
+from mtsldsl.runtime.data.fields import FieldKind
+from mtsldsl.spec.model import Target
+
+Array = NDArray[np.generic]
+
+_UNUSUALLY_LARGE = 20.0
+"""Numbers of an image that was brought to a mean of 0 and a deviation of 1 stay below this."""
+
+
+@attrs.frozen
+class Expected:
+    """What the arrays of a field should hold: their kind, the shape of one sample, and the target; None for the input."""
+
+    kind: FieldKind
+    shape: tuple[int, ...]
+    target: Target | None = None
+
+
+@attrs.frozen
+class Fitted:
+    """The arrays as tensors, by the same names, and what a person should know about them."""
+
+    tensors: Mapping[str, Tensor]
+    remarks: tuple[str, ...] = ()
+
+
+def fitted(arrays: Mapping[str, Array], expected: Expected) -> Fitted:
+    """The arrays of one field, each under what it is called in a report.
+
+    Raises MTL602 for a shape or numbers that do not fit.
+    """
+    shaped = {name: _shaped(name, array, expected) for name, array in arrays.items()}
+    if expected.target is None and expected.kind is FieldKind.IMAGE:
+        return _images(shaped)
+    if expected.target is None:
+        return Fitted({name: _complete(name, array) for name, array in shaped.items()})
+    if expected.kind is FieldKind.LABEL:
+        return Fitted({name: class_labels(name, array, expected.target) for name, array in shaped.items()})
+    if expected.kind is FieldKind.EDGE:
+        return Fitted({name: binary_labels(name, array, expected.target) for name, array in shaped.items()})
+    if expected.target.kind == "unit_vectors":
+        return Fitted(
+            {name: _values(name, _vectors(name, array)) for name, array in shaped.items()}, tuple(_one_sided(shaped))
+        )
+    tensors = {name: _values(name, array) for name, array in shaped.items()}
+    measured = expected.kind is FieldKind.DEPTH and expected.target.valid == "finite"
+    return Fitted(tensors, tuple(_unmeasured(tensors)) if measured else ())
+
+
+# Shapes ---------------------------------------------------------------------------------------------------------------
+
+
+def _shaped(name: str, array: Array, expected: Expected) -> Array:
+    """The array with the samples' own shape; a dimension of 1 for the channels may be left out, or stand before labels."""
+    if array.dtype.kind not in "biuf":
+        raise MtlError.of("MTL602", f"{name} holds {array.dtype}, not numbers", _as_numbers(array))
+    shape, found = expected.shape, array.shape[1:]
+    labels = expected.kind is FieldKind.LABEL
+    if (found == shape[1:] and shape[:1] == (1,)) or (labels and found == (1, *shape)):
+        array = array.reshape(len(array), *shape)
+    if array.shape[1:] != shape:
+        cause = f"a sample of {name} is {_sizes(found)}, but the spec's is {_sizes(shape)}"
+        raise MtlError.of("MTL602", cause, _reshaping(found, expected))
+    return array
+
+
+def _as_numbers(array: Array) -> str:
+    if array.dtype.kind in "SU":
+        return "give each name a number: `names, numbers = numpy.unique(array, return_inverse=True)`"
+    if array.dtype.kind in "mM":
+        return "save a time as a number, such as the seconds since the first one"
+    return "save its real numbers" if array.dtype.kind == "c" else "save an array of numbers"
+
+
+def _reshaping(found: tuple[int, ...], expected: Expected) -> str:
+    shape = expected.shape
+    if expected.kind is FieldKind.LABEL and expected.target is not None:
+        classes = expected.target.channels
+        if found in ((classes, *shape), (*shape, classes)):
+            axis = 1 if found == (classes, *shape) else -1
+            return f"save class numbers in place of one-hot labels: `array.argmax(axis={axis})`"
+        if found == (*shape, 1):
+            return "leave the last dimension out: `array[..., 0]`"
+    if len(shape) == 3 and found == (*shape[1:], shape[0]):
+        return "put the channels first: `numpy.moveaxis(array, -1, 1)`"
+    if len(shape) == 3 and found in (shape[1:], (1, *shape[1:])) and expected.target is None:
+        gray = "array[:, None]" if found == shape[1:] else "array"
+        return f"write an input of one channel, or save each channel: `numpy.repeat({gray}, {shape[0]}, axis=1)`"
+    return "change the spec or the array"
+
+
+def _sizes(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape)) if shape else "a single number"
+
+
+# Inputs ---------------------------------------------------------------------------------------------------------------
+
+
+def _images(arrays: Mapping[str, Array]) -> Fitted:
+    """Images: uint8 as they are, uint16 divided by 65535, as float32; other integers have no range that says anything."""
+    scales = {name: _scale(name, array, _most(arrays)) for name, array in arrays.items()}
+    if len(set(scales.values())) > 1:
+        types = " and ".join(f"{name} {array.dtype}" for name, array in arrays.items())
+        cause = f"the splits hold images of several types, which are scaled each in its way: {types}"
+        raise MtlError.of("MTL602", cause, "save all splits as one type")
+    tensors = {}
+    for name, array in arrays.items():
+        if array.dtype == np.uint8:
+            tensors[name] = torch.from_numpy(np.ascontiguousarray(array))
+        else:
+            tensors[name] = _complete(name, array) / scales[name]
+    return Fitted(tensors, tuple(_odd_range(arrays)))
+
+
+def _most(arrays: Mapping[str, Array]) -> float:
+    """The largest number, by size, that is finite; 0 where there is none."""
+    found = [0.0]
+    for array in arrays.values():
+        known = array[np.isfinite(array)]
+        if known.size:
+            found += [abs(float(known.max())), abs(float(known.min()))]
+    return max(found)
+
+
+def _scale(name: str, array: Array, most: float) -> float:
+    """What the numbers of an image are divided by. `most` is the largest of all splits."""
+    kind, size = array.dtype.kind, array.dtype.itemsize
+    if kind in "bf":
+        return 1.0
+    if kind == "u" and size == 1:
+        return 255.0
+    if kind == "u" and size == 2 and most > 255:
+        return 65535.0
+    low = int(array.min()) if array.size else 0
+    if low >= 0 and 1 < most <= 255:
+        remedy = "save `array.astype(numpy.uint8)`, which is divided by 255, or float32, which is taken as it is"
+    elif low >= 0 and 255 < most <= 65535:
+        remedy = "save `array.astype(numpy.uint16)`, which is divided by 65535, or float32, which is taken as it is"
+    else:
+        remedy = "save float32, which is taken as it is, with numbers from about 0 to 1"
+    cause = f"{name} holds {array.dtype} of at most {most:g}"
+    if low < 0:
+        cause = f"{name} holds {array.dtype} down to {low}"
+    raise MtlError.of("MTL602", f"{cause}, which does not say how images are to be scaled", remedy)
+
+
+def _odd_range(arrays: Mapping[str, Array]) -> Iterator[str]:
+    """What the numbers of images let one suspect."""
+    most, first = _most(arrays), next(iter(arrays))
+    types = {array.dtype.kind for array in arrays.values()}
+    if types == {"f"} and most > _UNUSUALLY_LARGE:
+        yield (
+            f"{first} has numbers up to {most:g}: float images are taken as they are, and networks learn from numbers "
+            "of about 0 to 1; save uint8, or divide them"
+        )
+    elif types == {"u"} and most == 1:
+        yield f"{first} has no number but 0 and 1, and integers are divided by their range: save bool or float32"
+
+
+def _complete(name: str, array: Array) -> Tensor:
+    """An input as float32. Every number of it is needed."""
+    numbers = _float32(array)
+    broken = np.flatnonzero(~np.isfinite(numbers).reshape(len(numbers), -1).all(axis=1))
+    if broken.size:
+        row = numbers[broken[0]]
+        wrong = array[broken[0]][~np.isfinite(row)].flat[0]
+        what = f"{wrong:g}" if not np.isfinite(wrong) else f"{wrong:g}, too large for float32"
+        more = f", as {broken.size - 1} more do of its kind" if broken.size > 1 else ""
+        raise MtlError.of(
+            "MTL602",
+            f"row {broken[0]} (from 0) of {name}, which is an input, holds {what}{more}",
+            "fill such numbers in, as with `numpy.nan_to_num`, or leave these rows out of every array",
+        )
+    return torch.from_numpy(numbers)
+
+
+def _float32(array: Array) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is reported by its place
+        return np.ascontiguousarray(array, dtype=np.float32)
+
+
+# Targets --------------------------------------------------------------------------------------------------------------
+
+
+def _values(name: str, array: Array) -> Tensor:
+    """A target as float32. What is not finite does not count, but may not come to be so by being too large."""
+    numbers = _float32(array)
+    lost = np.isfinite(array) & ~np.isfinite(numbers)
+    if lost.any():
+        row = int(np.argwhere(lost)[0][0])
+        cause = f"row {row} (from 0) of {name} holds {array[lost].flat[0]:g}, too large for float32"
+        raise MtlError.of(
+            "MTL602", cause, "save smaller numbers, as in another unit, or nan for those that are missing"
+        )
+    return torch.from_numpy(numbers)
+
+
+def _vectors(name: str, array: Array) -> Array:
+    if array.dtype.kind == "u":
+        high = np.iinfo(array.dtype).max
+        cause = f"{name} holds {array.dtype}, in which no direction can be negative"
+        raise MtlError.of("MTL602", cause, f"save the vectors themselves: `array / {high / 2:g} - 1`")
+    return array
+
+
+def _one_sided(arrays: Mapping[str, Array]) -> Iterator[str]:
+    known = [array[np.isfinite(array)] for array in arrays.values()]
+    if all(not each.size or each.min() >= 0 for each in known) and any((each > 0).any() for each in known):
+        yield (
+            f"no component of the vectors {next(iter(arrays))} is negative: where they are encoded as colours, save "
+            "`array * 2 - 1`"
+        )
+
+
+def _unmeasured(tensors: Mapping[str, Tensor]) -> Iterator[str]:
+    total = sum(tensor.numel() for tensor in tensors.values())
+    zeros = sum(int((tensor == 0).sum()) for tensor in tensors.values())
+    if zeros and all(not bool((tensor < 0).any()) for tensor in tensors.values()):
+        yield (
+            f"{100 * zeros / total:.2g} % of the numbers of {next(iter(tensors))} are 0, and count: where that is a depth "
+            "which was not measured, write target = values(1, valid=positive)"
+        )

@@ -1,0 +1,71 @@
+"""Arrays of class numbers and of yes and no as tensors, and what to do about those that are others."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mtsldsl.diagnostics import MtlError
+from mtsldsl.spec.model import Target
+
+Array = NDArray[np.generic]
+
+MISSING = -1
+"""The class number of a label that is not a finite number. No class has it, so it never counts."""
+
+
+def class_labels(name: str, array: Array, target: Target) -> Tensor:
+    """Class numbers in the smallest type that holds them; those that are not finite as `MISSING`.
+
+    Raises MTL602 for what is no class and not the number that is ignored.
+    """
+    finite = np.isfinite(array)
+    known = array[finite]
+    if array.dtype.kind == "f" and not np.array_equal(known, np.floor(known)):
+        raise MtlError.of("MTL602", f"{name} holds fractions where classes are expected", "save whole numbers")
+    counted = known if target.ignore is None else known[known != target.ignore]
+    if counted.size and (counted.min() < 0 or counted.max() >= target.channels):
+        raise _outside(name, counted, target)
+    labels = array if finite.all() else np.where(finite, array, MISSING)
+    low, high = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
+    types = (np.uint8, np.int16, np.int32, np.int64)
+    compact = next(each for each in types if np.iinfo(each).min <= low and high <= np.iinfo(each).max)
+    return torch.from_numpy(np.ascontiguousarray(labels.astype(compact)))
+
+
+def _outside(name: str, counted: Array, target: Target) -> MtlError:
+    low, high, classes = int(counted.min()), int(counted.max()), target.channels
+    label = low if low < 0 else high
+    remedy = "change the number of classes, or say which label means none: classes(..., ignore=...)"
+    if low == 1 and high == classes and target.ignore == 0:
+        remedy = f"write classes({classes + 1}, ignore=0), with a head of {classes + 1}; or subtract 1, and ignore=-1"
+    elif low == 1 and high == classes:
+        remedy = "subtract 1: the first class is 0"
+    elif len(others := np.unique(counted[(counted < 0) | (counted >= classes)])) == 1 and target.ignore is None:
+        remedy = f"change the number of classes, or write classes({classes}, ignore={int(others[0])}) if it means none"
+    cause = f"{name} holds the label {label}, but the task has the classes 0 to {classes - 1}"
+    return MtlError.of("MTL602", cause, remedy)
+
+
+def binary_labels(name: str, array: Array, target: Target) -> Tensor:
+    """0 and 1, and what does not count, as float32.
+
+    Raises MTL602 for other numbers than 0, 1 and the one that is ignored.
+    """
+    known = array[np.isfinite(array)]
+    others = np.unique(known[(known != 0) & (known != 1) & (known != target.ignore)])
+    if others.size:
+        cause = f"{name} holds {others[0]:g}, where a binary target has 0 and 1"
+        raise MtlError.of("MTL602", cause, _as_yes_and_no(known, others, target))
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+
+
+def _as_yes_and_no(known: Array, others: Array, target: Target) -> str:
+    alone, ones = others.size == 1, bool((known == 1).any())
+    if alone and ones and float(others[0]).is_integer() and target.ignore is None and (known == 0).any():
+        return f"write binary({target.channels}, ignore={int(others[0])}) if it means no answer"
+    if float(others[0]) > 0 and float(others[-1]) < 1:
+        return "save answers, and not how likely they are: `array > 0.5`"
+    return "save a mask of 0 and 1, such as `array > 0`"

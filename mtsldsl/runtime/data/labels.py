@@ -1,0 +1,115 @@
+"""How many labels each task has in each split, and what is said where a split has none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import torch
+
+from mtsldsl.diagnostics import MtlError
+from mtsldsl.runtime.data.loading import field_of_task
+from mtsldsl.runtime.data.samples import Samples, Splits
+from mtsldsl.runtime.objectives.masks import valid_entries
+from mtsldsl.spec.model import Spec, Target, Task
+
+Described: TypeAlias = dict[str, dict[str, Any]]
+
+_AT_ONCE = 64
+"""Samples that are looked at together."""
+
+_MOST_NAMED = 6
+"""Tasks that a line names."""
+
+
+def describe(spec: Spec, splits: Splits) -> Described:
+    """For each split, in plain data, its `samples` and the `labels` of each task: the number of `samples` that have at
+    least one, and of `entries` that count in loss and metrics, `of` how many there are."""
+    return {name: _split(spec, samples) for name, samples in splits.named()}
+
+
+def _split(spec: Spec, samples: Samples) -> dict[str, Any]:
+    counted: dict[tuple[str, Target], dict[str, int]] = {}
+    labels = {}
+    for task in spec.tasks:
+        key = field_of_task(spec, task), task.target
+        if key not in counted:
+            counted[key] = _count(samples, *key)
+        labels[task.name] = counted[key]
+    return {"samples": len(samples), "labels": labels}
+
+
+def _count(samples: Samples, field: str, target: Target) -> dict[str, int]:
+    labelled = entries = total = 0
+    for values in samples.fields[field].split(_AT_ONCE):
+        valid = valid_entries(target, values).flatten(1) if values.dim() > 1 else valid_entries(target, values)[:, None]
+        labelled += int(valid.any(dim=1).sum())
+        entries += int(torch.count_nonzero(valid))
+        total += valid.numel()
+    return {"samples": labelled, "entries": entries, "of": total}
+
+
+def require_labels(spec: Spec, described: Described) -> list[str]:
+    """What to warn of: the tasks that have no label in validation or test.
+
+    Raises MTL804 for those that have none in training."""
+    without = {
+        split: [task for task in spec.tasks if not found["labels"][task.name]["entries"]]
+        for split, found in described.items()
+    }
+    if without["train"]:
+        raise MtlError(error for task in without["train"] for error in _nothing_to_learn(task).diagnostics)
+    return [
+        f"no {split} sample has a label of {named([task.name for task in tasks])} that counts: "
+        f"{'its' if len(tasks) == 1 else 'their'} metrics there will be empty"
+        for split, tasks in without.items()
+        if tasks
+    ]
+
+
+def _nothing_to_learn(task: Task) -> MtlError:
+    target = task.target
+    if target.kind == "values" and target.valid == "positive":
+        remedy = "write `valid=finite` in its target where numbers that are 0 or negative count as well"
+    elif target.ignore is not None:
+        remedy = f"label some of them with other numbers than {target.ignore}, which is ignored; or leave the task out"
+    else:
+        remedy = "label some of them, or leave the task out"
+    return MtlError.of("MTL804", f"no training sample has a label of `{task.name}` that counts", remedy, task.span)
+
+
+def named(names: list[str]) -> str:
+    """Names in a line that has a bound."""
+    shown = ", ".join(f"`{name}`" for name in names[:_MOST_NAMED])
+    more = len(names) - _MOST_NAMED
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def label_lines(described: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Samples and labels in a few lines, however many tasks there are: those whose every entry counts in one, and one
+    for each of the others, those with the fewest labels in training first."""
+    sizes = ", ".join(f"{found['samples']:,} {split}" for split, found in described.items())
+    tasks = list(next(iter(described.values()))["labels"])
+    whole = [task for task in tasks if all(_whole(found["labels"][task]) for found in described.values())]
+    partly = [task for task in tasks if task not in whole]
+    partly.sort(key=lambda task: described["train"]["labels"][task]["entries"])
+    lines = [f"samples: {sizes}"]
+    if whole:
+        lines.append(f"labels: all of {named(whole)}")
+    for task in partly[:_MOST_NAMED]:
+        parts = [_part(split, found["labels"][task]) for split, found in described.items()]
+        lines.append(f"labels: `{task}` {', '.join(parts)}")
+    if len(partly) > _MOST_NAMED:
+        lines.append(f"labels: some of {len(partly) - _MOST_NAMED} more tasks; the events have their numbers")
+    return lines
+
+
+def _whole(found: Mapping[str, int]) -> bool:
+    return found["entries"] == found["of"]
+
+
+def _part(split: str, found: Mapping[str, int]) -> str:
+    """The samples with a label, and what part of their entries count where a sample has many."""
+    one_each = found["entries"] == found["samples"]
+    share = "" if one_each else f" ({100 * found['entries'] / max(found['of'], 1):.3g} % of all entries)"
+    return f"{found['samples']:,} {split}{share}"
