@@ -238,7 +238,7 @@ class Session:
             parameters=cost.parameters,
             flops=cost.flops,
             modules=record_of_own_modules(spec),
-            data=describe(data),
+            data=describe(spec, data),
         )
 
 

@@ -80,12 +80,29 @@ def _convolution_module(arguments: Arguments, inputs: tuple[Shape, ...]) -> str:
         inputs[0][0],
         arguments["out_channels"],
         arguments["kernel_size"],
-        stride=(arguments["stride"], 1),
+        stride=(1 if _subsampled(arguments) else arguments["stride"], 1),
         padding=(arguments["padding"], 0),
         dilation=(arguments["dilation"], 1),
         groups=(arguments["groups"], 1),
         bias=(arguments["bias"], True),
     )
+
+
+def _subsampled(arguments: Arguments) -> bool:
+    """Whether the convolution looks at single pixels, some of which it leaves out.
+
+    In channels_last, with stride, and on few channels such a convolution writes beyond its memory in oneDNN on AVX2
+    (docs/dependencies.md). It is the same without a stride on the pixels that are left.
+    """
+    kernel, stride, padding = (pair(arguments, name) for name in ("kernel_size", "stride", "padding"))
+    return kernel == (1, 1) and stride != (1, 1) and padding == (0, 0)
+
+
+def _convolution_expression(arguments: Arguments, module: str, values: tuple[str, ...]) -> str:
+    if not _subsampled(arguments):
+        return f"{module}({values[0]})"
+    height, width = pair(arguments, "stride")
+    return f"{module}({values[0]}[:, :, ::{height}, ::{width}])"
 
 
 def _complete_pooling(given: Given, context: Context) -> Arguments:
@@ -159,7 +176,7 @@ IMAGE: tuple[Operator, ...] = (
         flops=_convolution_flops,
         module=_convolution_module,
         stem="conv",
-        expression=lambda arguments, module, values: f"{module}({values[0]})",
+        expression=_convolution_expression,
     ),
     Operator(
         "max_pool2d",
