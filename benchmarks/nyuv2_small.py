@@ -171,13 +171,14 @@ def report(results: dict[str, list[Result]]) -> Iterator[str]:
     yield ""
     yield "Per task, Δm % against single-task, mean over seeds; seconds of wall time a run."
     yield ""
-    yield "| network | " + " | ".join(baseline) + " | each seed's Δm | seconds |"
-    yield "|---" * (len(baseline) + 3) + "|"
+    yield "| network | " + " | ".join(baseline) + " | each seed's Δm | epoch reported, each seed | seconds |"
+    yield "|---" * (len(baseline) + 4) + "|"
     for name, runs in results.items():
         gains_by_run = [delta_m(run.test["metrics"], baseline) for run in runs]
         cells = [f"{fmean(gain.tasks[task] for gain in gains_by_run):+.1f}" for task in baseline]
         each = ", ".join(f"{gain.mean:+.1f}" for gain in gains_by_run)
-        yield f"| {name} | " + " | ".join(cells) + f" | {each} | {fmean(run.seconds for run in runs):.0f} |"
+        seconds = fmean(run.seconds for run in runs)
+        yield f"| {name} | " + " | ".join(cells) + f" | {each} | {_epochs(runs)} | {seconds:.0f} |"
     for name, runs in results.items():
         for run in runs:
             if run.phases:
@@ -185,6 +186,14 @@ def report(results: dict[str, list[Result]]) -> Iterator[str]:
                 yield f"**{name}, seed {run.seed}**"
                 yield ""
                 yield from _story(run)
+
+
+def _epochs(runs: list[Result]) -> str:
+    """The epochs whose weights are reported: one for each seed, or where tasks have their own, those of each task."""
+    by_task = {task: [str(run.test["epochs"][task]) for run in runs] for task in runs[0].test["epochs"]}
+    if all(epochs == next(iter(by_task.values())) for epochs in by_task.values()):
+        return ", ".join(next(iter(by_task.values())))
+    return "; ".join(f"{task} {', '.join(epochs)}" for task, epochs in by_task.items())
 
 
 def _story(run: Result) -> Iterator[str]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mtsldsl.diagnostics import Source
-from mtsldsl.runtime.data import Field, FieldKind, Samples
+from mtsldsl.runtime.data import FieldKind, Samples
 from mtsldsl.sharing import Backbone, Sharing
 from mtsldsl.spec import Body, Data, Named, Spec, Target, Task, Train
 from mtsldsl.spec.targets import TARGETS
@@ -31,9 +31,10 @@ class Case:
     space: tuple[int, ...]
 
     @property
-    def field(self) -> Field:
+    def kind(self) -> FieldKind:
+        """What the field is in a data set."""
         kinds = {"classes": FieldKind.LABEL, "binary": FieldKind.EDGE}
-        return Field(kinds.get(self.target.kind, FieldKind.PLAIN), self.target.ignore)
+        return kinds.get(self.target.kind, FieldKind.PLAIN)
 
 
 CASES = [
@@ -147,5 +148,5 @@ class Given(nn.Module):
 
 def samples_of(fields: Mapping[str, Tensor], cases: Mapping[str, Case]) -> Samples:
     number = torch.arange(SAMPLES).float().unsqueeze(1)
-    layout = {"number": Field(FieldKind.PLAIN), **{name: case.field for name, case in cases.items()}}
+    layout = {"number": FieldKind.PLAIN, **{name: case.kind for name, case in cases.items()}}
     return Samples({"number": number, **fields}, layout)

@@ -1,0 +1,182 @@
+"""Which epoch's weights are kept: real runs on sparse labels, judged once more from what they recorded."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from mtsldsl.runtime.best import load_best
+from mtsldsl.runtime.data import load_data
+from mtsldsl.runtime.evaluation import evaluate
+from mtsldsl.runtime.run_folder import RunFolder
+from mtsldsl.runtime.selection import Selection, gains, groups
+from mtsldsl.sharing import Backbone, Sharing
+from mtsldsl.spec.targets import TARGETS
+
+CPU = torch.device("cpu")
+SPEC = """\
+mtl 1
+
+data arrays {
+  path       = "sparse.npz"
+  input      = row(6)
+  batch      = 8
+  validation = 0.25
+}
+
+task [a, b] {
+  target  = values(1)
+  head    = linear(1)
+  loss    = mse
+  metrics = [rmse, r2]
+}
+
+task kind {
+  target  = classes(3, ignore=9)
+  head    = linear(3)
+  metrics = [accuracy]
+}
+
+backbone {
+  hidden1 = linear(12) | relu
+  hidden2 = linear(12) | relu
+}
+
+train {
+  epochs    = 12
+  optimizer = adam(lr=0.03)
+}
+"""
+HIGHER = {metric.name: metric.higher_is_better for rule in TARGETS.values() for metric in rule.metrics}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with data of which most labels are missing, so that epochs differ and over-fit."""
+    folder = tmp_path_factory.mktemp("sparse")
+    generator = np.random.default_rng(3)
+    rows = generator.normal(size=(160, 6)).astype(np.float32)
+    a = (rows @ generator.normal(size=6) + generator.normal(size=160) * 2).astype(np.float32)
+    b = (1e4 * (rows[:, 0] * rows[:, 1]) + 3e3 * generator.normal(size=160)).astype(np.float32)
+    kind = np.digitize(rows[:, 2] + generator.normal(size=160), [-0.5, 0.5])
+    a[generator.random(160) < 0.5] = np.nan
+    b[generator.random(160) < 0.85] = np.nan
+    kind[generator.random(160) < 0.6] = 9
+    np.savez(folder / "sparse.npz", row=rows, a=a, b=b, kind=kind)
+    (folder / "sparse.mtl").write_text(SPEC, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _there(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
+
+
+def trained(place: Path, runs: str, *options: str) -> RunFolder:
+    command = [sys.executable, "-m", "mtsldsl", "train", "sparse.mtl", "--quiet", "--runs", runs, *options]
+    subprocess.run(command, cwd=place, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    return RunFolder(place / runs / "sparse" / "1")
+
+
+def events(folder: RunFolder, kind: str) -> list[dict[str, Any]]:
+    return [event for line in folder.events.read_text().splitlines() if (event := json.loads(line))["event"] == kind]
+
+
+def gain(metrics: dict[str, float], constant: dict[str, float]) -> float:
+    """Of one task, in percent, by hand."""
+    found = []
+    for name, value in metrics.items():
+        sign = 1 if HIGHER[name] else -1
+        found.append(sign * (value - constant[name]) / (abs(constant[name]) or 1) * 100)
+    return float(np.mean(found))
+
+
+def best_epoch(folder: RunFolder, tasks: list[str]) -> int:
+    (constant,) = events(folder, "constant")
+    scores = [
+        np.mean([gain(event["metrics"][task], constant["metrics"][task]) for task in tasks])
+        for event in events(folder, "validation")
+    ]
+    return int(np.argmax(scores)) + 1
+
+
+def test_tasks_that_share_keep_the_epoch_of_their_mean_gain(place: Path) -> None:
+    folder = trained(place, "shared", "--structure", "none", "--sharing", "all")
+    (test,) = events(folder, "test")
+    epoch = best_epoch(folder, ["a", "b", "kind"])
+    assert set(test["epochs"].values()) == {epoch}
+    raw = [sum(event["losses"].values()) for event in events(folder, "validation")]
+    assert epoch != int(np.argmin(raw)) + 1  # the largest scale would have chosen another
+
+
+def test_tasks_that_share_nothing_keep_each_their_own_epoch(place: Path) -> None:
+    folder = trained(place, "alone", "--structure", "none", "--sharing", "each")
+    (test,) = events(folder, "test")
+    wanted = {task: best_epoch(folder, [task]) for task in ("a", "b", "kind")}
+    assert test["epochs"] == wanted
+    assert len(set(wanted.values())) > 1
+    # the weights that are kept are those of these epochs: their validation is repeated to the last digit shown
+    spec, model = load_best(folder, CPU)
+    found = evaluate(model, spec, load_data(spec).validation, CPU)
+    for task, epoch in wanted.items():
+        assert found.metrics[task] == pytest.approx(events(folder, "validation")[epoch - 1]["metrics"][task], rel=1e-6)
+    for task, metrics in evaluate(model, spec, load_data(spec).test, CPU).metrics.items():
+        assert test["metrics"][task] == pytest.approx(metrics, rel=1e-6)
+
+
+@pytest.mark.parametrize("keep", ["last", "b.rmse", "kind.accuracy"])
+def test_the_person_may_say_which_epoch_is_kept(place: Path, keep: str) -> None:
+    folder = trained(place, f"kept-{keep}", "--structure", "none", "--sharing", "each", "--set", f"train.keep={keep}")
+    (test,) = events(folder, "test")
+    task, _, metric = keep.partition(".")
+    values = [event["metrics"].get(task, {}).get(metric) for event in events(folder, "validation")]
+    wanted = 12 if keep == "last" else int(np.argmax(values) if HIGHER[metric] else np.argmin(values)) + 1
+    assert set(test["epochs"].values()) == {wanted}
+    assert test["keep"] == keep
+    checkpoint = load_file(folder.checkpoints / "epoch-012" / "weights.safetensors")
+    kept = load_file(folder.best / "mean.safetensors")
+    assert (wanted == 12) == all(torch.equal(kept[name], value) for name, value in checkpoint.items())
+
+
+@pytest.mark.parametrize("batch", [1, 7, 1000])
+def test_recorded_losses_are_the_true_ones_whatever_the_batch(place: Path, batch: int) -> None:
+    keep = ("--structure", "none", "--sharing", "each", "--set", "train.keep=last", "--set", "train.epochs=2")
+    folder = trained(place, f"batch-{batch}", *keep)
+    spec, model = load_best(folder, CPU)
+    other = attrs.evolve(spec, data=attrs.evolve(spec.data, batch=batch))
+    for split, recorded in (("validation", events(folder, "validation")[-1]), ("test", events(folder, "test")[0])):
+        found = evaluate(model, other, getattr(load_data(spec), split), CPU)
+        assert found.losses == pytest.approx(recorded["losses"], rel=1e-5)
+        for task, metrics in found.metrics.items():
+            assert metrics == pytest.approx(recorded["metrics"][task], rel=1e-5)
+
+
+def test_sets_of_tasks_that_hang_together_keep_an_epoch_each() -> None:
+    backbone = Backbone(("a", "b"), {"a": (), "b": ("a",)})
+    tasks = ("p", "q", "r", "s")
+    sharing = Sharing(backbone, tasks, {"a": [["p", "q"], ["r"], ["s"]], "b": [[task] for task in tasks]})
+    assert groups(sharing) == [("p", "q"), ("r",), ("s",)]
+    assert Selection("best").sets(sharing) == [("p", "q"), ("r",), ("s",)]
+    assert Selection("p.rmse").sets(sharing) == [tasks]
+
+
+def test_a_metric_whose_constant_is_zero_counts_by_its_difference() -> None:
+    found = gains({"t": {"r2": 0.5, "rmse": 1.0}}, {"t": {"r2": 0.0, "rmse": 2.0}})
+    assert found == {"t": pytest.approx(50)}
+
+
+def test_an_epoch_without_a_score_gives_way_and_the_first_of_equal_ones_stays() -> None:
+    selection = Selection("best")
+    for epoch, score in enumerate([float("nan"), 1.0, 1.0, float("nan"), 0.5], 1):
+        selection.note("t", ("t",), epoch, score)
+    assert selection.best["t"].epoch == 2

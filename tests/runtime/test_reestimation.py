@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from itertools import islice
+
+import attrs
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from mtsldsl.runtime.data import FieldKind, Samples, batches
+from mtsldsl.runtime.structure.reestimation import BATCHES, reestimate
+from tests.runtime.hand_built import images, make_model, make_spec
+
+CPU = torch.device("cpu")
+TASKS = ["p", "q"]
+
+
+def samples(count: int) -> Samples:
+    return Samples({"image": images(count, 5)}, {"image": FieldKind.IMAGE})
+
+
+def buffers(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in model.named_buffers()}
+
+
+@pytest.mark.parametrize("count", [24, 8 * BATCHES + 40])
+def test_statistics_are_the_mean_and_variance_over_the_first_batches_of_the_seed(count: int) -> None:
+    spec, model = make_spec(TASKS), make_model(make_spec(TASKS))
+    reestimate(model, spec, samples(count), CPU)
+    order = batches(samples(count), 8, seed=spec.train.seed, shuffle=True, drop_last=True)
+    seen = torch.cat([batch["image"] for batch in islice(order, BATCHES)])
+    assert len(seen) == 8 * min(BATCHES, count // 8)
+    for task in TASKS:
+        convolution, norm = model.get_submodule(f"a.{task}")[:2]
+        with torch.no_grad():
+            values = convolution(seen).double().movedim(1, -1).reshape(-1, 4).numpy()
+        np.testing.assert_allclose(norm.running_mean, values.mean(0), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(norm.running_var, (values**2).mean(0) - values.mean(0) ** 2, rtol=1e-4)
+
+
+def test_nothing_else_changes_and_a_second_time_changes_nothing() -> None:
+    spec, model = make_spec(TASKS), make_model(make_spec(TASKS))
+    model.train()
+    model.get_submodule("b.p").eval()
+    modes = {name: module.training for name, module in model.named_modules()}
+    before, weights = buffers(model), {name: value.clone() for name, value in model.named_parameters()}
+    random = torch.get_rng_state()
+    reestimate(model, spec, samples(40), CPU)
+    assert torch.equal(torch.get_rng_state(), random)  # dropout is off
+    assert {name: module.training for name, module in model.named_modules()} == modes
+    assert all(torch.equal(value, weights[name]) for name, value in model.named_parameters())
+    once = buffers(model)
+    for name, value in once.items():
+        assert torch.equal(value, before[name]) == name.endswith("num_batches_tracked"), name
+    reestimate(model, spec, samples(40), CPU)
+    for name, value in buffers(model).items():
+        torch.testing.assert_close(value, once[name], rtol=1e-5, atol=1e-6)
+
+
+def test_the_loss_in_evaluation_is_then_that_of_the_batch_statistics() -> None:
+    # one batch that holds everything: normalised by its own statistics or by the estimated ones, it is the same
+    spec = make_spec(TASKS)
+    spec = attrs.evolve(spec, data=attrs.evolve(spec.data, batch=16))
+    model, data = make_model(spec), samples(16)
+    reestimate(model, spec, data, CPU)
+    model.eval()
+    estimated = model(data.fields["image"])
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.train()
+    own = model(data.fields["image"])
+    for task in TASKS:
+        torch.testing.assert_close(estimated[task], own[task], rtol=1e-4, atol=1e-4)
+
+
+def test_a_norm_that_is_not_run_and_one_that_tracks_nothing_stay_as_they_are() -> None:
+    spec, model = make_spec(TASKS), make_model(make_spec(TASKS))
+    model.idle = nn.BatchNorm2d(3)
+    model.idle.running_mean.fill_(7.0)
+    model.get_submodule("a.q")[1] = nn.BatchNorm2d(4, track_running_stats=False)
+    reestimate(model, spec, samples(16), CPU)
+    assert model.idle.running_mean.tolist() == [7.0] * 3
+    assert model.idle.running_var.tolist() == [1.0] * 3
+    assert model.get_submodule("a.q")[1].running_mean is None
