@@ -1,7 +1,7 @@
 """What estimating the statistics of batch normalisations anew after a merge is worth.
 
     python benchmarks/reestimation.py specs/scenes.mtl --seeds 0 1 2
-    python benchmarks/reestimation.py specs/nyuv2_small.mtl --set data.root=data/nyuv2 --set train.epochs=12 --seeds 0 1 2
+    python benchmarks/reestimation.py specs/nyuv2_small.mtl --set data.root=data/nyuv2 --set train.epochs=12
 
 trains the spec with every seed, and at every merge evaluates the network before and after it on validation twice: with
 the statistics as the transfer leaves them, and with those of both networks estimated anew. Prints by how much the loss
