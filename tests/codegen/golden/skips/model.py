@@ -55,7 +55,7 @@ class Enc2(nn.Module):
         self.norm1 = nn.BatchNorm2d(16)
         self.conv2 = nn.Conv2d(16, 16, 3, padding=1, bias=False)
         self.norm2 = nn.BatchNorm2d(16)
-        self.conv3 = nn.Conv2d(8, 16, 1, stride=2, bias=False)
+        self.conv3 = nn.Conv2d(8, 16, 1, bias=False)
         self.norm3 = nn.BatchNorm2d(16)
         self.conv4 = nn.Conv2d(16, 16, 3, padding=1, bias=False)
         self.norm4 = nn.BatchNorm2d(16)
@@ -65,7 +65,7 @@ class Enc2(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = F.relu(self.norm1(self.conv1(x)))  # (16, 4, 4)
         y = self.norm2(self.conv2(y))
-        shortcut = self.norm3(self.conv3(x))  # (16, 4, 4)
+        shortcut = self.norm3(self.conv3(x[:, :, ::2, ::2]))  # (16, 4, 4)
         x = F.relu(y + shortcut)
         y = F.relu(self.norm4(self.conv4(x)))
         y = self.norm5(self.conv5(y))
