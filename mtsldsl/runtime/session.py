@@ -22,6 +22,7 @@ from mtsldsl.runtime.batch_norm import require_values_to_normalise
 from mtsldsl.runtime.best import load_best
 from mtsldsl.runtime.checkpoint import MEAN, keep_weights, restore_checkpoint, save_checkpoint
 from mtsldsl.runtime.data import Splits, describe, load_data
+from mtsldsl.runtime.data.labels import require_labels
 from mtsldsl.runtime.device import DEVICES, choose_device
 from mtsldsl.runtime.display import DISPLAYS, Display, choose_display, warn
 from mtsldsl.runtime.epoch import EpochLosses
@@ -98,17 +99,23 @@ class Session:
         return session
 
     def load_data(self) -> Splits:
-        """The spec's data set, each split apart. Without its data a new run leaves no folder behind."""
+        """The spec's data set, each split apart. Without its data, or labels to learn from, a new run leaves no folder
+        behind."""
         try:
             with told_of_own_file(self.spec):
                 data = load_data(self.spec)
+                described = describe(self.spec, data)
+                missing = require_labels(self.spec, described)
         except MtlError:
             if self.checkpoint is None:
                 shutil.rmtree(self.folder.path)
             raise
         self._constant = constant_metrics(self.spec.tasks, data.validation)
         if self.checkpoint is None:
-            self._describe_start(data)
+            self._describe_start(described)
+            for remark in (*data.remarks, *missing):
+                warn(f"warning: {remark}")
+                self.log.write("warning", about="data", text=remark)
             self.log.write("constant", split="validation", metrics=self._constant)
         return data
 
@@ -217,7 +224,7 @@ class Session:
         if own is not None and own.reason is not None:
             warn(f"{own.path} is left alone: {own.reason}; the evolved spec is {self.folder.spec}")
 
-    def _describe_start(self, data: Splits) -> None:
+    def _describe_start(self, data: Mapping[str, object]) -> None:
         spec, cost = self.spec, self.spec.cost()
         self.log.write(
             "start",
@@ -238,7 +245,7 @@ class Session:
             parameters=cost.parameters,
             flops=cost.flops,
             modules=record_of_own_modules(spec),
-            data=describe(spec, data),
+            data=data,
         )
 
 

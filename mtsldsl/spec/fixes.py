@@ -1,4 +1,5 @@
-"""Safe fixes of a text: names that can mean only one known name, misspelt or from elsewhere, and former ways of writing."""
+"""Safe fixes of a text: names that can mean only one known name, misspelt or from elsewhere, and what was written in
+another way before."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ FIELD_CHANNELS: dict[str, int] = {"depth": 1, "normal": 3, "edge": 1}
 """The channels of the fields of the data sets in FIELDS; labels are class numbers and have none."""
 
 FIELD_VALID: dict[str, str] = {"depth": "positive"}
-"""Which values of the fields of the data sets in FIELDS count, where it is not every finite one: a depth of 0 is a depth
+"""Which values of the fields of the data sets in FIELDS count, where it is not every finite one: a depth of 0 is one
 that was not measured."""
 
 FIELD_LOSS: dict[str, str] = {"edge": "balanced_bce"}
@@ -139,7 +139,7 @@ DEFAULT_IGNORE: dict[str, int] = {"scenes": 255, "nyuv2": 255}
 
 
 def field_of(data: str, target: str) -> str:
-    """The field that a data set of that kind has for a target of that kind; empty where its fields are named by task."""
+    """The field that a data set of that kind has for a target of that kind; empty where tasks name its fields."""
     return FIELDS.get(data, {}).get(target, "")
 
 

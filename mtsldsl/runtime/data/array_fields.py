@@ -7,6 +7,7 @@ together, one for each split where the file has splits, so that they are read in
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
 
 import attrs
 import numpy as np
@@ -19,7 +20,7 @@ from mtsldsl.runtime.data.array_labels import binary_labels, class_labels
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.spec.model import Target
 
-Array = NDArray[np.generic]
+Array: TypeAlias = NDArray[Any]
 
 _UNUSUALLY_LARGE = 20.0
 """Numbers of an image that was brought to a mean of 0 and a deviation of 1 stay below this."""
@@ -27,7 +28,7 @@ _UNUSUALLY_LARGE = 20.0
 
 @attrs.frozen
 class Expected:
-    """What the arrays of a field should hold: their kind, the shape of one sample, and the target; None for the input."""
+    """What the arrays of a field should hold: their kind, the shape of one sample, the target (none for the input)."""
 
     kind: FieldKind
     shape: tuple[int, ...]
@@ -69,7 +70,7 @@ def fitted(arrays: Mapping[str, Array], expected: Expected) -> Fitted:
 
 
 def _shaped(name: str, array: Array, expected: Expected) -> Array:
-    """The array with the samples' own shape; a dimension of 1 for the channels may be left out, or stand before labels."""
+    """The array with the samples' own shape; channels may be left out where they are 1, and be 1 for labels."""
     if array.dtype.kind not in "biuf":
         raise MtlError.of("MTL602", f"{name} holds {array.dtype}, not numbers", _as_numbers(array))
     shape, found = expected.shape, array.shape[1:]
@@ -115,8 +116,9 @@ def _sizes(shape: tuple[int, ...]) -> str:
 
 
 def _images(arrays: Mapping[str, Array]) -> Fitted:
-    """Images: uint8 as they are, uint16 divided by 65535, as float32; other integers have no range that says anything."""
-    scales = {name: _scale(name, array, _most(arrays)) for name, array in arrays.items()}
+    """Images: uint8 as they are, uint16 divided by 65535; the range of other integers says nothing of a picture."""
+    low, high = _extent(arrays)
+    scales = {name: _scale(name, array, low, high) for name, array in arrays.items()}
     if len(set(scales.values())) > 1:
         types = " and ".join(f"{name} {array.dtype}" for name, array in arrays.items())
         cause = f"the splits hold images of several types, which are scaled each in its way: {types}"
@@ -127,58 +129,55 @@ def _images(arrays: Mapping[str, Array]) -> Fitted:
             tensors[name] = torch.from_numpy(np.ascontiguousarray(array))
         else:
             tensors[name] = _complete(name, array) / scales[name]
-    return Fitted(tensors, tuple(_odd_range(arrays)))
+    return Fitted(tensors, tuple(_odd_range(arrays, low, high)))
 
 
-def _most(arrays: Mapping[str, Array]) -> float:
-    """The largest number, by size, that is finite; 0 where there is none."""
-    found = [0.0]
-    for array in arrays.values():
-        known = array[np.isfinite(array)]
-        if known.size:
-            found += [abs(float(known.max())), abs(float(known.min()))]
-    return max(found)
+def _extent(arrays: Mapping[str, Array]) -> tuple[float, float]:
+    """The least and the largest finite number of all the arrays, and 0, which lies in most of their ranges."""
+    known = [(array, np.isfinite(array) if array.dtype.kind == "f" else True) for array in arrays.values()]
+    lows = [float(np.min(array, initial=0, where=where)) for array, where in known]
+    highs = [float(np.max(array, initial=0, where=where)) for array, where in known]
+    return min(lows), max(highs)
 
 
-def _scale(name: str, array: Array, most: float) -> float:
-    """What the numbers of an image are divided by. `most` is the largest of all splits."""
+def _scale(name: str, array: Array, low: float, high: float) -> float:
+    """What the numbers of an image are divided by. `low` and `high` are those of all splits."""
     kind, size = array.dtype.kind, array.dtype.itemsize
     if kind in "bf":
         return 1.0
     if kind == "u" and size == 1:
         return 255.0
-    if kind == "u" and size == 2 and most > 255:
+    if kind == "u" and size == 2 and high > 255:
         return 65535.0
-    low = int(array.min()) if array.size else 0
-    if low >= 0 and 1 < most <= 255:
-        remedy = "save `array.astype(numpy.uint8)`, which is divided by 255, or float32, which is taken as it is"
-    elif low >= 0 and 255 < most <= 65535:
-        remedy = "save `array.astype(numpy.uint16)`, which is divided by 65535, or float32, which is taken as it is"
-    else:
+    found = f"down to {low:g}" if low < 0 else f"of at most {high:g}"
+    narrow = "uint8" if high <= 255 else "uint16"
+    if low < 0 or high <= 1 or high > 65535:
         remedy = "save float32, which is taken as it is, with numbers from about 0 to 1"
-    cause = f"{name} holds {array.dtype} of at most {most:g}"
-    if low < 0:
-        cause = f"{name} holds {array.dtype} down to {low}"
-    raise MtlError.of("MTL602", f"{cause}, which does not say how images are to be scaled", remedy)
-
-
-def _odd_range(arrays: Mapping[str, Array]) -> Iterator[str]:
-    """What the numbers of images let one suspect."""
-    most, first = _most(arrays), next(iter(arrays))
-    types = {array.dtype.kind for array in arrays.values()}
-    if types == {"f"} and most > _UNUSUALLY_LARGE:
-        yield (
-            f"{first} has numbers up to {most:g}: float images are taken as they are, and networks learn from numbers "
-            "of about 0 to 1; save uint8, or divide them"
+    else:
+        remedy = (
+            f"save `array.astype(numpy.{narrow})`, which is divided by {np.iinfo(narrow).max}, or float32, which is "
+            "taken as it is"
         )
-    elif types == {"u"} and most == 1:
-        yield f"{first} has no number but 0 and 1, and integers are divided by their range: save bool or float32"
+    cause = f"{name} holds {array.dtype} {found}, which does not say how images are to be scaled"
+    raise MtlError.of("MTL602", cause, remedy)
+
+
+def _odd_range(arrays: Mapping[str, Array], low: float, high: float) -> Iterator[str]:
+    """What the numbers of images let one suspect."""
+    first, types = next(iter(arrays)), {array.dtype.kind for array in arrays.values()}
+    if types == {"f"} and max(-low, high) > _UNUSUALLY_LARGE:
+        yield (
+            f"{first} has numbers up to {max(-low, high):g}: float images are taken as they are, and networks learn "
+            "from numbers of about 0 to 1; save uint8, or divide them"
+        )
+    elif types == {"u"} and high == 1:
+        yield f"{first} has no numbers but 0 and 1, and uint8 is divided by 255: save bool or float32"
 
 
 def _complete(name: str, array: Array) -> Tensor:
     """An input as float32. Every number of it is needed."""
     numbers = _float32(array)
-    broken = np.flatnonzero(~np.isfinite(numbers).reshape(len(numbers), -1).all(axis=1))
+    broken = np.flatnonzero(~np.isfinite(numbers).all(axis=tuple(range(1, numbers.ndim))))
     if broken.size:
         row = numbers[broken[0]]
         wrong = array[broken[0]][~np.isfinite(row)].flat[0]
@@ -222,8 +221,8 @@ def _vectors(name: str, array: Array) -> Array:
 
 
 def _one_sided(arrays: Mapping[str, Array]) -> Iterator[str]:
-    known = [array[np.isfinite(array)] for array in arrays.values()]
-    if all(not each.size or each.min() >= 0 for each in known) and any((each > 0).any() for each in known):
+    low, high = _extent(arrays)
+    if low == 0 < high:
         yield (
             f"no component of the vectors {next(iter(arrays))} is negative: where they are encoded as colours, save "
             "`array * 2 - 1`"
@@ -235,6 +234,6 @@ def _unmeasured(tensors: Mapping[str, Tensor]) -> Iterator[str]:
     zeros = sum(int((tensor == 0).sum()) for tensor in tensors.values())
     if zeros and all(not bool((tensor < 0).any()) for tensor in tensors.values()):
         yield (
-            f"{100 * zeros / total:.2g} % of the numbers of {next(iter(tensors))} are 0, and count: where that is a depth "
-            "which was not measured, write target = values(1, valid=positive)"
+            f"{100 * zeros / total:.2g} % of the numbers of {next(iter(tensors))} are 0, and count: where that is a "
+            "depth which was not measured, write target = values(1, valid=positive)"
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeAlias
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -10,7 +12,7 @@ from torch import Tensor
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.spec.model import Target
 
-Array = NDArray[np.generic]
+Array: TypeAlias = NDArray[Any]
 
 MISSING = -1
 """The class number of a label that is not a finite number. No class has it, so it never counts."""
@@ -21,14 +23,14 @@ def class_labels(name: str, array: Array, target: Target) -> Tensor:
 
     Raises MTL602 for what is no class and not the number that is ignored.
     """
-    finite = np.isfinite(array)
-    known = array[finite]
-    if array.dtype.kind == "f" and not np.array_equal(known, np.floor(known)):
+    finite = np.isfinite(array) if array.dtype.kind == "f" else None
+    known = array if finite is None else array[finite]
+    if finite is not None and not np.array_equal(known, np.floor(known)):
         raise MtlError.of("MTL602", f"{name} holds fractions where classes are expected", "save whole numbers")
     counted = known if target.ignore is None else known[known != target.ignore]
     if counted.size and (counted.min() < 0 or counted.max() >= target.channels):
         raise _outside(name, counted, target)
-    labels = array if finite.all() else np.where(finite, array, MISSING)
+    labels = array if finite is None else np.where(finite, array, MISSING)
     low, high = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
     types = (np.uint8, np.int16, np.int32, np.int64)
     compact = next(each for each in types if np.iinfo(each).min <= low and high <= np.iinfo(each).max)

@@ -41,7 +41,7 @@ def _split(spec: Spec, samples: Samples) -> dict[str, Any]:
 
 def _count(samples: Samples, field: str, target: Target) -> dict[str, int]:
     labelled = entries = total = 0
-    for values in samples.fields[field].split(_AT_ONCE):
+    for values in samples.fields[field].split(_AT_ONCE):  # type: ignore[no-untyped-call]
         valid = valid_entries(target, values).flatten(1) if values.dim() > 1 else valid_entries(target, values)[:, None]
         labelled += int(valid.any(dim=1).sum())
         entries += int(torch.count_nonzero(valid))

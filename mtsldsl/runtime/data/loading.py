@@ -94,7 +94,7 @@ def _arrays(spec: Spec) -> Splits:
     )
     layout = {name: wanted.kind for name, wanted in expected.items()}
     samples = {split: Samples(fields, layout) for split, fields in loaded.splits.items()}
-    return Splits(**samples, remarks=loaded.remarks)
+    return Splits(samples["train"], samples["validation"], samples["test"], loaded.remarks)
 
 
 def _expected(name: str, task: Task) -> Expected:
@@ -149,7 +149,7 @@ def _splits(spec: Spec, wanted: Mapping[str, Target], loaded: Mapping[str, Mappi
         if "label" in wanted:
             tensors["label"] = _with_ignore(fields["label"], _task_of(spec, "label"))
         made[split] = Samples(tensors, layout)
-    return Splits(**made)
+    return Splits(made["train"], made["validation"], made["test"])
 
 
 def _with_ignore(labels: Tensor, task: Task) -> Tensor:

@@ -96,7 +96,7 @@ def test_batches_of_arrays_have_the_shapes_of_the_spec(tmp_path: Path) -> None:
         "kind": ((2,), torch.int64),
         "age": ((2, 1), torch.float32),
     }
-    kinds = {name: field.kind for name, field in splits.train.layout.items()}
+    kinds = splits.train.layout
     assert kinds["depth"] is FieldKind.DEPTH
     assert kinds["normal"] is FieldKind.NORMAL
     assert kinds["age"] is FieldKind.PLAIN

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mtsldsl.runtime.data import Splits, batches, describe, steps_per_epoch
+from mtsldsl.runtime.data import batches, steps_per_epoch
 from mtsldsl.spec.model import Named
 from tests.runtime.data.factories import compact_samples
 
@@ -116,16 +116,3 @@ def test_batches_on_a_cuda_device_do_not_wait_for_it_and_equal_those_of_the_host
             torch.cuda.set_sync_debug_mode("default")
         for host, device in zip(on_host, on_device, strict=True):
             assert all(torch.allclose(host[name], device[name].cpu(), atol=1e-5) for name in host)
-
-
-def test_a_description_counts_samples_and_valid_entries() -> None:
-    samples = compact_samples(4)
-    samples.fields["depth"][:1] = 0
-    samples.fields["normal"][:2] = 0
-    samples.fields["label"][:3] = 255
-    described = describe(Splits(samples, samples.take(torch.arange(1)), samples.take(torch.arange(2))))
-    assert described["train"] == {
-        "samples": 4,
-        "valid": {"image": 1.0, "label": 0.25, "depth": 0.75, "normal": 0.5, "edge": 1.0, "kind": 1.0},
-    }
-    assert [split["samples"] for split in described.values()] == [4, 1, 2]
