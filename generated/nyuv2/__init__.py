@@ -4,6 +4,20 @@
 # generator: 1
 """What mtsldsl made of specs/nyuv2.mtl: the network in model.py, its training in train.py."""
 
-from .model import Model
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .model import Model
 
 __all__ = ["Model"]
+
+
+def __getattr__(name: str) -> type[Model]:
+    # Imported when it is asked for: train.py has a setting to make before torch is loaded.
+    if name == "Model":
+        from .model import Model
+
+        return Model
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

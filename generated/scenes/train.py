@@ -12,6 +12,10 @@ A knob is changed in the spec, then compiled again.
 
 from __future__ import annotations
 
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded: idle threads sleep, and do not spin
+
 import torch
 from torch.optim.lr_scheduler import LRScheduler
 

@@ -50,8 +50,11 @@ class _Commands(click.Group):
 def main(ctx: click.Context) -> None:
     """Multi-task networks whose sharing is learned: check, compile, train and compare .mtl specs."""
     if ctx.invoked_subcommand in _LONG:
+        from mtsldsl.runtime.threads import wait_passively
+
         gc.enable()
         atexit.unregister(gc.freeze)
+        wait_passively()
 
 
 def run() -> None:

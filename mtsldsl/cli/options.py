@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from mtsldsl.runtime.threads import MOST
+
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
@@ -61,6 +63,16 @@ def device(function: F) -> F:
         show_default=True,
         shell_complete=_complete_devices,
         help="auto, cpu, cuda or mps.",
+    )(function)
+
+
+def threads(function: F) -> F:
+    """`--threads`."""
+    return click.option(
+        "--threads",
+        type=click.IntRange(1, MOST),
+        metavar="N",
+        help="Compute with N threads (by default OMP_NUM_THREADS, or as many as help for the network's size).",
     )(function)
 
 

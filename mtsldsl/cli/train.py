@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mtsldsl.cli.options import device, overrides
+from mtsldsl.cli.options import device, overrides, threads
 
 if TYPE_CHECKING:
     from mtsldsl.runtime.in_place import InPlace
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @click.argument("spec", required=False, type=click.Path(path_type=Path))
 @overrides
 @device
+@threads
 @click.option(
     "--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where run folders go."
 )
@@ -31,6 +32,7 @@ def command(
     spec: Path | None,
     overrides: dict[str, str],
     device: str,
+    threads: int | None,
     runs: Path,
     resume: Path | None,
     structure: str,
@@ -51,7 +53,7 @@ def command(
         from mtsldsl.runtime.launch import launch
         from mtsldsl.runtime.session import Session
 
-        launch(Session.resume(resume, device, display))
+        launch(Session.resume(resume, device, display), threads)
         return
     if spec is None:
         spec = _last_compiled()
@@ -69,7 +71,7 @@ def command(
 
     session = Session.create(chosen, spec.stem, runs, device, display)
     session.in_place = own
-    launch(session)
+    launch(session, threads)
 
 
 def _in_place(path: Path, chosen: Spec) -> InPlace:

@@ -66,6 +66,11 @@ def read_events(path: Path) -> Iterator[dict[str, Any]]:
                 yield json.loads(line)
 
 
+def started(path: Path) -> dict[str, Any]:
+    """The event of a run's start; nothing in it before that is written."""
+    return next((event for event in read_events(path) if event["event"] == "start"), {})
+
+
 def origin(path: Path) -> str | None:
     """The name of the spec that a run started from, as it was given; None before the start is written."""
-    return next((str(event["spec"]) for event in read_events(path) if event["event"] == "start"), None)
+    return started(path).get("spec")

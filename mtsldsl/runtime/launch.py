@@ -7,10 +7,14 @@ import sys
 from contextlib import closing
 
 from mtsldsl.runtime.session import Session
+from mtsldsl.runtime.threads import use_threads
 
 
-def launch(session: Session) -> None:
-    """Execute `code/train.py` of the session's folder, the very file that `mtsldsl compile` writes for its spec."""
+def launch(session: Session, threads: int | None = None) -> None:
+    """Execute `code/train.py` of the session's folder, the very file that `mtsldsl compile` writes for its spec.
+
+    With so many threads; without a number as `use_threads` says.
+    """
     path = session.folder.code / "train.py"
     specification = importlib.util.spec_from_file_location("mtsldsl_run_train", path)
     if specification is None or specification.loader is None:
@@ -18,5 +22,6 @@ def launch(session: Session) -> None:
     module = importlib.util.module_from_spec(specification)
     sys.modules[specification.name] = module
     specification.loader.exec_module(module)
+    use_threads(threads, session.spec, session.device, session.folder.events)
     with closing(session.display):  # whatever happens, the terminal gets its cursor back
         module.main(session)

@@ -6,7 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from mtsldsl.runtime.display import warn
-from mtsldsl.runtime.events import read_events
+from mtsldsl.runtime.events import started
 from mtsldsl.runtime.own_modules import check_own_modules, files_of_own_modules
 from mtsldsl.spec import Spec
 
@@ -28,8 +28,7 @@ def warn_of_other_modules(spec: Spec, events: Path) -> None:
 
     Raises MtlError as `check_own_modules` does.
     """
-    started = next((event for event in read_events(events) if event["event"] == "start"), {})
-    before = {each["target"]: each for each in started.get("modules", ())}
+    before = {each["target"]: each for each in started(events).get("modules", ())}
     check_own_modules(spec)
     for now in record_of_own_modules(spec):
         known = before.get(now["target"])

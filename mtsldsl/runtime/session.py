@@ -38,6 +38,7 @@ from mtsldsl.runtime.own_module_files import record_of_own_modules, warn_of_othe
 from mtsldsl.runtime.own_modules import check_own_modules
 from mtsldsl.runtime.run_folder import RunFolder, write_source
 from mtsldsl.runtime.selection import OWN, Best, Selection, gains, mean_of
+from mtsldsl.runtime.threads import MOST, use_threads
 from mtsldsl.runtime.training import OptimizerFactory, SchedulerFactory, Training
 from mtsldsl.spec import Decision, Spec, load, normal
 from mtsldsl.spec.bundle import self_contained
@@ -284,6 +285,7 @@ def run_alone(main: Callable[[Session], None], source: str, script: str) -> None
     options = _arguments(source)
     try:
         session = _session(options, source, Path(script))
+        use_threads(options.threads, session.spec, session.device, session.folder.events)
         with closing(session.display):
             main(session)
     except MtlError as error:
@@ -295,9 +297,16 @@ def _arguments(source: str) -> argparse.Namespace:
     parser.add_argument("--spec", type=Path, help=f"where {source} is (default: found from here or above this file)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="the folder for run folders (default: runs)")
     parser.add_argument("--device", default="auto", help=f"{', '.join(DEVICES)} (default: auto)")
+    parser.add_argument("--threads", type=_count, metavar="N", help="compute with N threads (default: as many as help)")
     parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with this run folder")
     parser.add_argument("--display", choices=DISPLAYS, default="auto", help="what to show (default: auto)")
     return parser.parse_args()
+
+
+def _count(text: str) -> int:
+    if text.isdecimal() and 1 <= int(text) <= MOST:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text} is no number from 1 to {MOST}")
 
 
 def _session(options: argparse.Namespace, source: str, script: Path) -> Session:
