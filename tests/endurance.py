@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 import shutil
-import time
 from pathlib import Path
 
 from click.testing import CliRunner
 
 from mtsldsl.cli import main
+from tests.timing import Measure, clocked
 
 SEPARATOR = b"\x1e"
 """Between the texts of one input."""
@@ -60,7 +60,7 @@ def examine(data: bytes, folder: Path) -> str:
     Returns the command and its exit status. Raises AssertionError where the command does anything else than finish or
     report: whatever escapes from it, a file elsewhere, code that is no Python, a merged text that is no sound spec.
     """
-    return run(*parts(data), folder)[0]
+    return run(*parts(data), folder)
 
 
 def parts(data: bytes) -> tuple[tuple[str, ...], list[bytes]]:
@@ -68,17 +68,32 @@ def parts(data: bytes) -> tuple[tuple[str, ...], list[bytes]]:
     return COMMANDS[data[0] % len(COMMANDS)] if data else COMMANDS[0], data[1:].split(SEPARATOR)
 
 
-def run(command: tuple[str, ...], texts: list[bytes], folder: Path) -> tuple[str, float]:
-    """Run a command on up to three texts; where there are fewer, the last stands for the others. Its seconds, too."""
+def run(command: tuple[str, ...], texts: list[bytes], folder: Path) -> str:
+    """Run a command on up to three texts; where there are fewer, the last stands for the others."""
+    status = _invoke(_placed(command, texts, folder))
+    _hold(folder, status, command)
+    return f"{command[0]} {status}"
+
+
+def measured(command: tuple[str, ...], texts: list[bytes], folder: Path) -> Measure:
+    """Measures such a run, without what comes before and after it."""
+
+    def measure() -> float:
+        arguments = _placed(command, texts, folder)
+        statuses: list[int] = []
+        seconds = clocked(lambda: statuses.append(_invoke(arguments)))()
+        _hold(folder, statuses[0], command)
+        return seconds
+
+    return measure
+
+
+def _placed(command: tuple[str, ...], texts: list[bytes], folder: Path) -> list[str]:
+    """Put the texts into the folder, and give the command's arguments there."""
     _fill(folder, texts)
     setting = texts[-1].decode("utf-8", "replace").partition("\n")[0].replace("\0", "")
     arguments = [setting if each == SETTING else each for each in command]
-    placed = [str(folder / each) if each in FILES or each in MADE else each for each in arguments]
-    start = time.process_time()
-    status = _invoke(placed)
-    seconds = time.process_time() - start
-    _hold(folder, status, command)
-    return f"{command[0]} {status}", seconds
+    return [str(folder / each) if each in FILES or each in MADE else each for each in arguments]
 
 
 def _fill(folder: Path, texts: list[bytes]) -> None:

@@ -16,6 +16,8 @@ ATTRIBUTES = "*.mtl diff=mtsldsl merge=mtsldsl"
 
 _SECTIONS = ("merge.mtsldsl", "diff.mtsldsl", "difftool.mtsldsl")
 
+_CONFIGURATION_REMEDY = "see that HOME is set, and that git's configuration can be read and written"
+
 _BLOCKS = "import|let|data|task|block|backbone|train|structure|sharing|history"
 
 
@@ -35,7 +37,7 @@ def install(everywhere: bool) -> None:
     attributes = _attributes(everywhere)
     text = _read(attributes)  # before anything is written, for it may not be readable
     for key, value in _configuration().items():
-        _git("config", _scope(everywhere), key, value)
+        _git("config", _scope(everywhere), "--replace-all", key, value, remedy=_CONFIGURATION_REMEDY)
     if ATTRIBUTES not in text.splitlines():
         ending = "\r\n" if "\r\n" in text else "\n"
         joint = "" if not text or text.endswith("\n") else ending
@@ -56,7 +58,7 @@ def uninstall(everywhere: bool) -> None:
     attributes = _attributes(everywhere)
     for section in _SECTIONS:
         if _configured(everywhere, section):
-            _git("config", _scope(everywhere), "--remove-section", section)
+            _git("config", _scope(everywhere), "--remove-section", section, remedy=_CONFIGURATION_REMEDY)
     text = _read(attributes)
     kept = "".join(line for line in text.splitlines(keepends=True) if line.strip() != ATTRIBUTES)
     if kept != text:
@@ -74,21 +76,31 @@ def _overruled(everywhere: bool) -> str:
 
 
 def _configuration() -> dict[str, str]:
-    """The keys of the configuration.
-
-    `%O %A %B` are base, ours and theirs, `%S %X %Y` what git calls them (from its version 2.44 on), `%L` is the length
-    of the markers and `%P` the path.
-    """
+    """The keys of the configuration."""
     program = _program()
-    escaped = program.replace("%", "%%")
     return {
         "merge.mtsldsl.name": "mtsldsl: merge specs by what they mean",
-        "merge.mtsldsl.driver": f"{escaped} merge %O %A %B -o %A --marker-size %L "
-        "-L %X -L %S -L %Y --path %P --or-lines",
+        "merge.mtsldsl.driver": _driver(program.replace("%", "%%")),
         "diff.mtsldsl.xfuncname": f"^(({_BLOCKS})([^A-Za-z0-9_].*)?)$",
         "diff.mtsldsl.wordRegex": "[A-Za-z_][A-Za-z0-9_]*|[-0-9.]+(e[-+]?[0-9]+)?|[^[:space:]]",
         "difftool.mtsldsl.cmd": f'{program} diff --path "$MERGED" "$LOCAL" "$REMOTE"',
     }
+
+
+def _driver(program: str) -> str:
+    """The command of the shell that git runs for a merge.
+
+    `%O %A %B` are base, ours and theirs, `%S %X %Y` what git calls them (from its version 2.44 on), `%L` is the length
+    of the markers and `%P` the path. Where the program writes nothing, because it or its environment is gone or it
+    fails, git merges the lines: a driver that only fails would leave ours in the file, without a marker.
+    """
+    return (
+        f"{program} merge %O %A %B -o %A.merged --marker-size %L -L %X -L %S -L %Y --path %P --or-lines; made=$?; "
+        "if test -f %A.merged; then mv -f %A.merged %A && exit $made; fi; "
+        "echo 'mtsldsl cannot be run: merged line by line instead, as git does; look at it, and repeat "
+        "`mtsldsl git install`' >&2; "
+        "git merge-file --marker-size=%L -L ours -L base -L theirs %A %O %B"
+    )
 
 
 def _program() -> str:
@@ -119,23 +131,29 @@ def _configured(everywhere: bool, section: str) -> bool:
 
 
 def _ask(*arguments: str) -> str | None:
-    """What git answers; None where it has no answer."""
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    """What git answers; None where it has no answer. Raises MtlError MTL703 where there is no git."""
+    done = _run(arguments)
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def _git(*arguments: str) -> str:
+def _git(*arguments: str, remedy: str = "go to a repository's folder, or give --global") -> str:
     """What git answers. Raises MtlError MTL703 where it cannot."""
     from mtsldsl.diagnostics import MtlError
 
+    done = _run(arguments)
+    if done.returncode:
+        said = " ".join(done.stderr.split()).removeprefix("fatal: ").removeprefix("error: ")
+        raise MtlError.of("MTL703", f"git says: {said}", remedy)
+    return done.stdout.strip()
+
+
+def _run(arguments: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+    from mtsldsl.diagnostics import MtlError
+
     try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
     except FileNotFoundError:
         raise MtlError.of("MTL703", "git is not installed", "install git") from None
-    if done.returncode:
-        said = " ".join(done.stderr.split()).removeprefix("fatal: ")
-        raise MtlError.of("MTL703", f"git says: {said}", "go to a repository's folder, or give --global")
-    return done.stdout.strip()
 
 
 def _read(path: Path) -> str:

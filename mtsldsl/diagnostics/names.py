@@ -95,6 +95,7 @@ def _digits(name: str) -> str:
     return "".join(filter(str.isdigit, name))
 
 
+@lru_cache(maxsize=10_000)
 def _letters(name: str) -> str:
     return name.lower().replace("_", "")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 import attrs
 
@@ -139,8 +139,7 @@ class Network:
         for supposed in _SUPPOSED:
             heard = self.problems.aside()
             shape = (supposed[0], *(max(1, size // supposed[1]) for size in image[1:]))
-            shapes = {name: shape if isinstance(known, Broken) else known for name, known in self.shapes.items()}
-            outcomes.append((lower(stages, start, shapes, image, heard), heard.found))
+            outcomes.append((lower(stages, start, _Supposed(self.shapes, shape), image, heard), heard.found))
         (one, wrong), (other, wrong_too) = outcomes
         if wrong.keys() == wrong_too.keys():
             self.problems.take(wrong.values())
@@ -156,6 +155,24 @@ class Network:
     def head(self, bound: Bound, copies: int = 1) -> Body | Broken:
         """The body of a head that so many tasks have."""
         return self.body(bound.value, self.last, copies)
+
+
+@attrs.frozen
+class _Supposed(Mapping[str, "Shape | Broken"]):
+    """The shapes of layers, with one for all broken ones; nothing is copied, for this is asked for each layer."""
+
+    shapes: Mapping[str, Shape | Broken]
+    broken: Shape
+
+    def __getitem__(self, name: str) -> Shape | Broken:
+        known = self.shapes[name]
+        return self.broken if isinstance(known, Broken) else known
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.shapes)
+
+    def __len__(self) -> int:
+        return len(self.shapes)
 
 
 def graph(bodies: Mapping[str, Body | Broken], named: Mapping[str, Iterable[str]] = {}) -> Backbone:

@@ -256,7 +256,7 @@ def test_it_can_be_set_up_for_all_repositories_of_a_user(run: Run, folder: Path,
     assert run("mtsldsl", "git", "install", "--global").returncode == 0
     assert (tmp_path / "home" / ".config" / "git" / "attributes").read_text(encoding="utf-8") == f"{LINE}\n"
     assert "merge: mtsldsl" in run("git", "check-attr", "merge", "a.mtl").stdout
-    assert "merge %O %A %B -o %A" in run("git", "config", "merge.mtsldsl.driver").stdout
+    assert "merge %O %A %B -o %A.merged" in run("git", "config", "merge.mtsldsl.driver").stdout
     assert not (folder / ".gitattributes").exists()
     assert run("mtsldsl", "git", "uninstall", "--global").returncode == 0
     assert run("git", "config", "merge.mtsldsl.driver").returncode == 1
@@ -268,3 +268,96 @@ def test_outside_a_repository_it_says_so(run: Run, folder: Path) -> None:
     assert done.returncode == 1
     assert "not a git repository" in done.stderr
     assert "MTL703" in done.stderr
+
+
+# Where the program is gone
+
+GONE = {
+    "the script is gone": lambda script: script.unlink(),
+    "its interpreter is gone": lambda script: script.write_text("#!/nowhere/python\n", encoding="utf-8"),
+    "its package is gone": lambda script: script.write_text(
+        "#!/bin/sh\necho no module >&2\nexit 1\n", encoding="utf-8"
+    ),
+    "it is killed": lambda script: script.write_text("#!/bin/sh\nkill -9 $$\n", encoding="utf-8"),
+}
+
+
+def lose_the_program(run: Run, tmp_path: Path, lose: Callable[[Path], object]) -> None:
+    """Install a driver whose program is a script of its own, and take that away."""
+    assert run("mtsldsl", "git", "install").returncode == 0
+    script = tmp_path / "environment" / "mtsldsl"
+    script.parent.mkdir()
+    script.write_text("#!/bin/sh\n", encoding="utf-8")
+    script.chmod(0o755)
+    driver = run("git", "config", "merge.mtsldsl.driver").stdout.rstrip("\n")
+    run("git", "config", "merge.mtsldsl.driver", re.sub("^.*? merge %O", f"{script} merge %O", driver, count=1))
+    lose(script)
+
+
+def commit_versions(run: Run, folder: Path, base: str, ours: str, theirs: str) -> None:
+    (folder / "a.mtl").write_text(base, encoding="utf-8")
+    run("git", "add", ".")
+    run("git", "commit", "--quiet", "-m", "base")
+    for branch, content in (("theirs", theirs), ("ours", ours)):
+        run("git", "checkout", "--quiet", "-b", branch, "main")
+        (folder / "a.mtl").write_text(content, encoding="utf-8")
+        assert run("git", "commit", "--quiet", "-am", branch).returncode == 0
+
+
+@pytest.mark.parametrize("gone", GONE)
+def test_without_the_program_a_conflict_is_marked_and_has_both_sides(
+    run: Run, folder: Path, tmp_path: Path, gone: str
+) -> None:
+    lose_the_program(run, tmp_path, GONE[gone])
+    commit_versions(run, folder, BASE, *(BASE.replace("epochs = 4", f"epochs = {number}") for number in (5, 6)))
+    done = run("git", "merge", "theirs")
+    assert done.returncode == 1
+    assert "merged line by line instead" in done.stdout + done.stderr
+    assert run("git", "status", "--porcelain").stdout == "UU a.mtl\n"
+    marked = "<<<<<<< ours\n  epochs = 5\n=======\n  epochs = 6\n>>>>>>> theirs\n"
+    assert (folder / "a.mtl").read_text(encoding="utf-8") == BASE.replace("  epochs = 4\n", marked)
+
+
+@pytest.mark.parametrize("gone", GONE)
+def test_without_the_program_what_touches_other_lines_is_merged(
+    run: Run, folder: Path, tmp_path: Path, gone: str
+) -> None:
+    lose_the_program(run, tmp_path, GONE[gone])
+    ours, theirs = (
+        BASE.replace("epochs = 4", "epochs = 5"),
+        BASE.replace("stem = segment, depth", "stem = segment + depth"),
+    )
+    commit_versions(run, folder, BASE, ours, theirs)
+    done = run("git", "merge", "theirs")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (folder / "a.mtl").read_text(encoding="utf-8") == theirs.replace("epochs = 4", "epochs = 5")
+    assert run("git", "status", "--porcelain").stdout == ""
+
+
+# A configuration that does not take it
+
+
+@pytest.mark.parametrize("way", ["no home", "twice", "locked", "no git"])
+def test_installing_for_all_repositories_never_proposes_what_was_done(run: Run, tmp_path: Path, way: str) -> None:
+    home = tmp_path / "home"
+    if way == "twice":
+        for number in (1, 2):
+            run("git", "config", "--global", "--add", "merge.mtsldsl.driver", f"old{number}")
+        assert run("mtsldsl", "git", "install", "--global").returncode == 0
+        assert len(run("git", "config", "--get-all", "merge.mtsldsl.driver").stdout.splitlines()) == 1
+        return
+    command = [sys.executable, "-m", "mtsldsl", "git", "install", "--global"]
+    if way == "locked":
+        (home / ".gitconfig.lock").touch()
+        done = run(*command)
+        assert "could not lock config file" in done.stderr
+    elif way == "no git":
+        done = run("env", f"PATH={home}", *command)
+        assert "git is not installed" in done.stderr
+    else:
+        done = run("env", "-u", "HOME", *command)
+        assert "HOME" in done.stderr
+    assert done.returncode == 1
+    assert "MTL703" in done.stderr
+    assert "--global" not in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,4 +1,4 @@
-"""However large the network that a short text means, every command is quick and needs little memory."""
+"""However large the network that a short text means, every command takes time in proportion and needs little memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.spec.explosions import EXPLOSIONS, text_of, text_with_tasks
+from tests.spec.explosions import HOSTILE, LARGE, text_with_tasks
+from tests.timing import Measure, held_in_proportion, held_within
 
 MEMORY = 500 * 2**20
 COMMANDS = {
@@ -20,11 +21,6 @@ COMMANDS = {
     "show": ("show", "hostile.mtl"),
     "fmt": ("fmt", "hostile.mtl"),
 }
-HOSTILE = {
-    **{name: text_of(*parts) for name, parts in EXPLOSIONS.items()},
-    "many tasks": text_with_tasks(1500, "conv2d(1, 1)", 1),
-    "many tasks with many layers": text_with_tasks(700, "conv2d(1, 1)", 400),
-}
 HARDEST = (
     "blocks with arguments",
     "a long constant in a long pipeline",
@@ -32,13 +28,8 @@ HARDEST = (
     "repetitions side by side",
     "many tasks with many layers",
 )
-LARGE = {
-    "many tasks": text_with_tasks(200, "conv2d(1, 1)", 100),
-    "many layers": text_with_tasks(20, "conv2d(1, 1)", 900),
-    "a long layer": text_of("", "conv2d(3, 3) * 9000"),
-    "a wide layer": text_of("let r = conv2d(3, 3)", f"concat({','.join(['r'] * 4500)})"),
-    "long heads": text_with_tasks(200, "conv2d(3, 3) * 40 | conv2d(1, 1)", 1),
-}
+ORDINARY = text_with_tasks(20, "conv2d(1, 1)", 900)
+"""A sound text about as long as the hostile ones."""
 
 
 def limited() -> None:
@@ -62,40 +53,47 @@ def run(command: str, text: str, folder: Path) -> tuple[int, str, float]:
         return process.returncode, said.read(), used.ru_utime + used.ru_stime
 
 
-def held(command: str, text: str, folder: Path, limit: float) -> tuple[int, str]:
-    """Exit status and words of a command that keeps to the limit; a busy machine gets three tries."""
-    seconds = limit
-    for _ in range(3):
-        status, said, taken = run(command, text, folder)
-        seconds = min(seconds, taken)
-        if seconds < limit:
-            break
-    assert seconds < limit
-    assert "Traceback" not in said
-    return status, said
+def measured(command: str, text: str, folder: Path, status: int) -> Measure:
+    """Measures a command that is to have that exit status; where it refuses, it says why and nothing else."""
+
+    def measure() -> float:
+        found, said, seconds = run(command, text, folder)
+        assert "Traceback" not in said
+        assert found == status, said
+        if found:
+            assert (said.count("error MTL"), said.count("error MTL111")) == (1, 1)
+        return seconds
+
+    return measure
+
+
+def held_as_ordinary(command: str, text: str, folder: Path, status: int) -> None:
+    """A command takes no text much longer than an ordinary one of its length."""
+    held_within(3, measured(command, text, folder, status), measured(command, ORDINARY, folder, 0))
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_short_text_of_a_huge_network_is_refused_within_a_second(name: str, tmp_path: Path) -> None:
+def test_a_short_text_of_a_huge_network_is_refused_as_soon_as_an_ordinary_one_is_read(
+    name: str, tmp_path: Path
+) -> None:
     assert len(HOSTILE[name]) < 11_000
-    status, said = held("check", HOSTILE[name], tmp_path, 1)
-    assert (status, said.count("error MTL"), said.count("error MTL111")) == (1, 1, 1)
+    held_as_ordinary("check", HOSTILE[name], tmp_path, 1)
 
 
 @pytest.mark.parametrize(("command", "failed"), [("compile", 1), ("diff", 2), ("show", 1)])
 @pytest.mark.parametrize("name", HARDEST)
 def test_so_it_is_by_the_other_commands(name: str, command: str, failed: int, tmp_path: Path) -> None:
-    status, said = held(command, HOSTILE[name], tmp_path, 1)
-    assert (status, said.count("error MTL"), said.count("error MTL111")) == (failed, 1, 1)
+    held_as_ordinary(command, HOSTILE[name], tmp_path, failed)
 
 
 @pytest.mark.parametrize("name", HARDEST)
-def test_it_is_laid_out_within_a_second(name: str, tmp_path: Path) -> None:
-    assert held("fmt", HOSTILE[name], tmp_path, 1)[0] == 0
+def test_it_is_laid_out_as_soon_as_an_ordinary_one(name: str, tmp_path: Path) -> None:
+    held_as_ordinary("fmt", HOSTILE[name], tmp_path, 0)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("name", LARGE)
-def test_the_largest_networks_that_are_allowed_take_seconds(name: str, command: str, tmp_path: Path) -> None:
-    status, said = held(command, LARGE[name], tmp_path, 5)
-    assert status == 0, said
+def test_the_largest_networks_that_are_allowed_take_twice_the_time_of_half_of_them(
+    name: str, command: str, tmp_path: Path
+) -> None:
+    held_in_proportion(lambda percent: measured(command, LARGE[name](percent), tmp_path, 0), 100)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 HEADER = "mtl 1\n"
 REST = """\
 data scenes {
@@ -61,3 +63,20 @@ EXPLOSIONS = {
     "a repetition of joins": ("", "concat(concat(relu * 90) * 90) * 90"),
 }
 """By its name, what a text defines and what its one layer then is."""
+
+
+HOSTILE = {
+    **{name: text_of(*parts) for name, parts in EXPLOSIONS.items()},
+    "many tasks": text_with_tasks(1500, "conv2d(1, 1)", 1),
+    "many tasks with many layers": text_with_tasks(700, "conv2d(1, 1)", 400),
+}
+"""Whole texts that are refused."""
+
+LARGE: dict[str, Callable[[int], str]] = {
+    "many tasks": lambda percent: text_with_tasks(200, "conv2d(1, 1)", percent),
+    "many layers": lambda percent: text_with_tasks(20, "conv2d(1, 1)", 9 * percent),
+    "a long layer": lambda percent: text_of("", f"conv2d(3, 3) * {90 * percent}"),
+    "a wide layer": lambda percent: text_of("let r = conv2d(3, 3)", f"concat({','.join(['r'] * 45 * percent)})"),
+    "long heads": lambda percent: text_with_tasks(200, f"conv2d(3, 3) * {4 * percent // 10} | conv2d(1, 1)", 1),
+}
+"""Texts of so many percent of the largest networks that are allowed."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +15,11 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.syntax import write_text_atomically
 from tests.syntax.endurance import OPENINGS, PIECES, examine
 from tests.syntax.trees import files
+from tests.timing import Measure, clocked, held_in_proportion
 
 ROOT = Path(__file__).parents[2]
 FINDINGS = sorted((ROOT / "tests" / "fuzz_cases").glob("*.mtl"))
 SPECS = [path.read_bytes() for path in sorted((ROOT / "specs").glob("*.mtl"))]
-
-SECONDS_PER_10_KB = 1.0
 
 
 @pytest.mark.parametrize("finding", FINDINGS, ids=lambda path: path.stem)
@@ -79,23 +76,14 @@ def test_any_damage_to_a_spec_is_read_or_reported(data: bytes) -> None:
 @settings(max_examples=30, deadline=None)
 @given(st.sampled_from(OPENINGS), st.lists(st.sampled_from(PIECES), min_size=1, max_size=3).map("".join), st.booleans())
 def test_time_grows_in_proportion_to_the_text(opening: str, piece: str, mirrored: bool) -> None:
-    text = opening + piece * (5_000 // len(piece.encode()))
-    data = (text + piece[::-1] * (5_000 // len(piece.encode())) if mirrored else text).encode()
     examine(b"mtl 1")  # the parser is built once
-    limit = SECONDS_PER_10_KB * max(1, len(data) / 10_000)
-    # `examine` goes over the text several times: this holds each of them below the limit together
-    assert any(_seconds(data) < limit for _ in range(3)), limit
 
+    def looking(size: int) -> Measure:
+        count = size // len(piece.encode())
+        data = f"{opening}{piece * count}{piece[::-1] * count if mirrored else ''}".encode()
+        return clocked(lambda: examine(data))
 
-def _seconds(data: bytes) -> float:
-    """The seconds of one look. As in a process of its own, nobody looks for garbage in all that the tests have loaded."""
-    gc.disable()
-    try:
-        start = time.process_time()
-        examine(data)
-        return time.process_time() - start
-    finally:
-        gc.enable()
+    held_in_proportion(looking, 5_000)
 
 
 def test_hard_texts_of_100_kb_need_little_memory() -> None:

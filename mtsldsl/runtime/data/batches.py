@@ -63,7 +63,7 @@ def widen(tensor: Tensor, kind: FieldKind) -> Tensor:
 
 def _generator(*key: int) -> torch.Generator:
     words = [part & 0xFFFF_FFFF_FFFF_FFFF for part in key]
-    return torch.Generator().manual_seed(int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1))
+    return torch.Generator().manual_seed(int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0]) >> 1)
 
 
 def _gather(tensor: Tensor, indices: Tensor, device: torch.device) -> Tensor:
