@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import click
 
-from mtsldsl.cli.options import overrides
+from mtsldsl.cli.options import overrides, say_what_is_left_out
 from mtsldsl.cli.spec_files import STANDARD_INPUT, spec_files
 
 if TYPE_CHECKING:
@@ -67,7 +67,10 @@ def _checked(path: Path, overrides: dict[str, str], *, fix: bool, pedantic: bool
     try:
         source = _read(path)
         if not fix:
-            return name, Mended((), check(source, overrides, pedantic=pedantic))
+            report = check(source, overrides, pedantic=pedantic)
+            if report.spec is not None:
+                say_what_is_left_out(source, overrides)
+            return name, Mended((), report)
         mended = mend(source, pedantic=pedantic)
         if mended.fixed:
             save(source, mended.report.source, name)

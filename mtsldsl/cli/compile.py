@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mtsldsl.cli.options import overrides, spec_argument
+from mtsldsl.cli.options import overrides, say_what_is_left_out, spec_argument
 
 
 @click.command()
@@ -22,11 +22,13 @@ def command(spec: Path, overrides: dict[str, str], output: Path | None, check: b
     from mtsldsl.codegen.files import LAST, compare, remember_compiled, write_files
     from mtsldsl.codegen.origin import refuse_package_of_another, with_origin
     from mtsldsl.spec import load
+    from mtsldsl.syntax import read_source
 
     if output is None and (not spec.stem.strip(".") or spec.stem == LAST):
         raise click.UsageError(f"`{spec.name}` has no name to call a folder by: give one with -o")
     folder = output or Path("generated") / spec.stem
     files = with_origin(compile_spec(load(spec, overrides)), spec, folder)
+    say_what_is_left_out(read_source(spec), overrides)
     refuse_package_of_another(spec, folder)
     if not check:
         changed = write_files(files, folder)

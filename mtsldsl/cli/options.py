@@ -14,6 +14,8 @@ from mtsldsl.runtime.threads import MOST
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from mtsldsl.diagnostics import Source
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -37,6 +39,16 @@ def overrides(function: F) -> F:
         callback=_pairs,
         help="Override a value of the spec, such as train.epochs=2 or a let constant.",
     )(function)
+
+
+def say_what_is_left_out(source: Source, overrides: dict[str, str]) -> None:
+    """A word on the phases of a sound spec that `--set` left out, as its training ends before them."""
+    if overrides:
+        from mtsldsl.spec.late_phases import left_out
+
+        late = left_out(source, overrides)
+        if late is not None:
+            click.echo(f"{source.name}: {late}", err=True)
 
 
 def spec_argument(function: F) -> F:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mtsldsl.cli.options import device, overrides, threads
+from mtsldsl.cli.options import device, overrides, say_what_is_left_out, threads
 
 if TYPE_CHECKING:
     from mtsldsl.runtime.in_place import InPlace
@@ -61,8 +61,11 @@ def command(
             click.echo(f"training {spec}, the spec last compiled")
     from mtsldsl.spec import load
     from mtsldsl.spec.baseline import load_static, with_sharing_of
+    from mtsldsl.syntax import read_source
 
     chosen = load_static(spec, overrides) if structure == "none" else load(spec, overrides)
+    if structure != "none":
+        say_what_is_left_out(read_source(spec), overrides)
     if sharing:
         chosen = with_sharing_of(chosen, sharing)
     own = _in_place(spec, chosen) if in_place else None

@@ -12,6 +12,10 @@ _SHORT, _LONG = 3, 8
 
 _NO_DIGITS = re.compile(r"\d")
 
+_ALIKE = 0.8
+"""The share of letters in common, by difflib, from which a name is like another. Names that have less in common than
+`cros_entr` and `cross_entropy` have are two things, as `class_weight` and `weight` are."""
+
 _MOST_SHOWN = 3
 """Names that are proposed at once."""
 
@@ -41,14 +45,16 @@ class Suggestion(str):
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name most like `name`, or None where none is alike."""
-    candidates = sorted(known)
+    from mtsldsl.diagnostics.elsewhere import means_another_thing  # a sound spec needs none of it
+
+    candidates = sorted(each for each in known if not means_another_thing(name, each))
     folded = {candidate.lower(): candidate for candidate in reversed(candidates)}
     if name.lower() in folded:
         return folded[name.lower()]
     compared = nlargest(_MOST_COMPARED, candidates, key=lambda candidate: _most_alike(name, candidate))
     from difflib import get_close_matches  # a sound spec needs none of it
 
-    matches = get_close_matches(name, compared, n=1, cutoff=0.6)
+    matches = get_close_matches(name, compared, n=1, cutoff=_ALIKE)
     return matches[0] if matches else None
 
 
@@ -61,7 +67,7 @@ def _most_alike(name: str, other: str) -> float:
 
 def proposal(name: str, known: Iterable[str]) -> Suggestion | None:
     """The remedy that proposes the known name for the same thing or the nearest ones, None where none is alike."""
-    from mtsldsl.diagnostics.elsewhere import called_here  # a sound spec needs none of it
+    from mtsldsl.diagnostics.elsewhere import called_here, means_another_thing  # a sound spec needs none of it
 
     candidates = list(known)
     letters = _letters(name)
@@ -71,7 +77,7 @@ def proposal(name: str, known: Iterable[str]) -> Suggestion | None:
     same = called_here(name, candidates)
     if same is not None:
         return Suggestion(f"write `{same}`, as it is called here", name, same)
-    near = neighbours(name, candidates)
+    near = [each for each in neighbours(name, candidates) if not means_another_thing(name, each)]
     near = [each for each in near if _digits(each) == _digits(name)] or near  # another digit is another thing
     meant = near or [match for match in [nearest(name, candidates)] if match]
     if not meant:
@@ -100,10 +106,15 @@ def _letters(name: str) -> str:
     return name.lower().replace("_", "")
 
 
-def suggestion(name: str, known: Iterable[str], noun: str) -> str:
-    """A remedy for an unknown name: the nearest known one, or the list of all."""
+def suggestion(name: str, known: Iterable[str], noun: str, place: str = "") -> str:
+    """A remedy for an unknown name: what is written for it here, the nearest known one, or the list of all.
+
+    `place` is where it is given: a block, an operator or another function; where it is left out, `noun` says it.
+    """
+    from mtsldsl.diagnostics.elsewhere import written_here  # a sound spec needs none of it
+
     candidates = list(known)
-    proposed = proposal(name, candidates)
+    proposed = written_here(name, place or noun) or proposal(name, candidates)
     if proposed is not None:
         return proposed
     if not candidates:

@@ -92,7 +92,7 @@ def read_block(section: tree.Section, schema: BlockSchema, scope: Scope, problem
     for entry in entries_of(section, problems):
         name = entry.key.text
         if name not in keys:
-            remedy = suggestion(name, keys, "keys")
+            remedy = suggestion(name, keys, "keys", section.kind.text)
             meant.setdefault(meant_by(remedy) or nearest(name, keys) or "", entry)
             if is_plain(name):
                 problems.add("MTL104", f"`{title(section)}` has no key `{name}`", remedy, entry.key.span)

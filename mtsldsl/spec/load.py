@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import attrs
+
 from mtsldsl.diagnostics import Diagnostic, Source
 from mtsldsl.spec.build import build
 from mtsldsl.spec.imports import Reader, read_imports, read_regular
 from mtsldsl.spec.library import Library
 from mtsldsl.spec.model import Spec
 from mtsldsl.syntax import read, tree
+from mtsldsl.syntax.edit import apply_edits
 from mtsldsl.syntax.files import read_source
 
 if TYPE_CHECKING:
@@ -58,10 +61,15 @@ def read_with_imports(
     file, mistakes = read(source)
     library = read_imports(file, reader)
     if overrides:
+        from mtsldsl.spec.late_phases import late_phases
         from mtsldsl.spec.overrides import library_overridden, overridden
 
+        before, earlier = file, library
         file, mistakes = read(overridden(source, overrides, library))
         library = library_overridden(library, overrides)
+        late = late_phases(before, file, earlier, library)
+        if late is not None:
+            file, mistakes = read(attrs.evolve(file.source, text=apply_edits(file.source.text, late.edits)))
     return file, mistakes, library
 
 

@@ -20,6 +20,7 @@ from mtsldsl.spec.merge_history import dropped_lines
 from mtsldsl.spec.merge_marks import Markers, marked
 from mtsldsl.spec.merge_names import called_alike
 from mtsldsl.spec.merge_pieces import estranged, merge_pieces
+from mtsldsl.spec.merge_runs import as_before
 from mtsldsl.spec.merge_sharing import left_out, settle
 from mtsldsl.spec.outline import Outline
 from mtsldsl.spec.threeway import Conflict
@@ -31,7 +32,8 @@ from mtsldsl.syntax.format import format_text
 class Merged:
     """A merged text. It is a spec that loads where there are no conflicts, and has their markers where there are.
 
-    `notes` say which names a side changed, and what was left out because the merged network has no place for it.
+    `notes` say which names a side changed, which settings of a run are as before, and what was left out because the
+    merged network has no place for it.
     """
 
     source: Source
@@ -53,6 +55,9 @@ def merge_specs(base: Source, ours: Source, theirs: Source, *, markers: Markers 
         return Merged(ours, ())
     if base.text == ours.text:
         return Merged(attrs.evolve(theirs, name=ours.name, bom=ours.bom), ())
+    ours, theirs, of_runs = as_before(base, ours, theirs)
+    if of_runs:
+        mine, other = loads_source(ours), loads_source(theirs)
     formatted = _is_formatted(ours) and _is_formatted(theirs)
     renamed: tuple[str, ...] = ()
     if before is None:
@@ -66,7 +71,7 @@ def merge_specs(base: Source, ours: Source, theirs: Source, *, markers: Markers 
         merged = _merged(sides, sides.base, None, markers)
     except MisfitError as misfit:
         merged = _all_in_conflict(sides, misfit, markers)
-    return attrs.evolve(merged, notes=(*renamed, *merged.notes))
+    return attrs.evolve(merged, notes=(*renamed, *of_runs, *merged.notes))
 
 
 def _blank(source: Source) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import attrs
 
@@ -29,16 +29,40 @@ NO_HISTORY = History((), ())
 
 
 def merge_history(base: Spec | None, ours: Spec, theirs: Spec, layers: Sequence[str], tasks: Sequence[str]) -> History:
-    """The decisions of both sides; one that a side took away is gone, and what both have is there once."""
+    """The decisions of both sides; one that a side took away is gone, and what both decided is there once."""
     sides = [[*map(repr, spec.history)] if spec else [] for spec in (base, ours, theirs)]
     wanted = counted(*sides)
-    picked: list[Decision] = []
-    for decision in (*ours.history, *theirs.history):
-        if wanted[repr(decision)]:
-            wanted[repr(decision)] -= 1
-            picked.append(decision)
+    lists: tuple[list[Decision], list[Decision]] = ([], [])
+    for spec, picked_here in zip((ours, theirs), lists, strict=True):
+        for decision in spec.history:
+            if wanted[repr(decision)]:
+                wanted[repr(decision)] -= 1
+                picked_here.append(decision)
+    picked = _once(*lists, {*sides[0], *(set(sides[1]) & set(sides[2]))})
     fitting = [each for each in picked if each.layer in layers and set(each.tasks) <= set(tasks)]
     return History(tuple(fitting), tuple(each for each in picked if each not in fitting))
+
+
+def _once(ours: Sequence[Decision], theirs: Sequence[Decision], shared: Collection[str]) -> list[Decision]:
+    """The decisions without the second of two that put the same tasks together at the same layer, one on each side.
+
+    Two runs come to one decision with another similarity, or after another epoch: the earlier stays, of equal ones
+    that of the higher similarity. Those that are `shared` already, by their repr, are not compared.
+    """
+    kept = list(ours)
+    alone = [place for place, each in enumerate(ours) if repr(each) not in shared]
+    for decision in theirs:
+        same = [place for place in alone if repr(decision) not in shared and _what(kept[place]) == _what(decision)]
+        if same:
+            alone.remove(same[0])
+            kept[same[0]] = min(kept[same[0]], decision, key=lambda each: (each.epoch, -each.similarity))
+        else:
+            kept.append(decision)
+    return kept
+
+
+def _what(decision: Decision) -> tuple[str, str, frozenset[str]]:
+    return decision.kind, decision.layer, frozenset(decision.tasks)
 
 
 def dropped_lines(histories: Sequence[History], tasks: Sequence[str]) -> Iterator[str]:

@@ -12,12 +12,14 @@ from typing import TypeAlias
 
 import attrs
 
-from mtsldsl.diagnostics import Diagnostic, MtlError, Source, proposal
+from mtsldsl.diagnostics import Diagnostic, MtlError, Source
 from mtsldsl.spec import kinds
 from mtsldsl.spec.kinds import Key
 from mtsldsl.spec.layout import aligned, quoted
 from mtsldsl.spec.library import Library, sections_of
 from mtsldsl.spec.schema import BLOCKS, BlockSchema
+from mtsldsl.spec.setting_names import known_as, meant
+from mtsldsl.spec.sharing_settings import layers_between, layers_of, sharing_edits
 from mtsldsl.syntax import parse, tree
 from mtsldsl.syntax.edit import TextEdit, apply_edits, insert_items
 
@@ -34,14 +36,17 @@ class Place:
     key: Key | None = None
     shared_by: tuple[str, ...] = ()
     """Names of the tasks that are written together, where the place is in such a block."""
+    layers: tuple[str, ...] = ()
+    """Layers of `sharing` of which no line says just this."""
 
 
 def overridden(source: Source, overrides: Mapping[str, Setting], library: Library | None = None) -> Source:
     """The source with every setting in its text, those left out that are for an imported file alone.
 
     A key is the name of a `let`, or a path: `train.epochs`, `data.root`, `structure.threshold`, `task.depth.weight`,
-    `task.[depth, normal].weight` for tasks that share one block, `backbone.stem`. A value that is there is replaced; a
-    key that its block may have is added at the block's end. Where the key takes a string, quotes may be left out.
+    `task.[depth, normal].weight` for tasks that share one block, `backbone.stem`, `sharing.stem`,
+    `sharing.stem..enc2`. A value that is there is replaced; a key that its block may have is added at the block's end,
+    and so is the line of a layer in `sharing`. Where the key takes a string, quotes may be left out.
 
     Raises MtlError: MTL112 for each key that names nothing, MTL201 for each value that is none, and what is wrong with
     the text where it cannot be parsed.
@@ -51,13 +56,15 @@ def overridden(source: Source, overrides: Mapping[str, Setting], library: Librar
     for given, setting in overrides.items():
         path = _tidied(given)
         file = parse(source)
-        places = dict(_places(file))
-        place = places.get(path)
+        layers = layers_of(file, library)
+        places = dict(_places(file, layers))
+        place = places.get(path) or _range_place(path, layers)
         if place is None and path in imported:
             continue
         if place is None:
-            free = sorted({*(each for each, place in places.items() if not place.shared_by), *imported})
-            problems.append(Diagnostic("MTL112", f"`{path}` names nothing in {source.name}", _known(path, free)))
+            known = {each: known_as(each, place.shared_by) for each, place in places.items()}
+            known |= {each: each for each in imported}
+            problems.append(Diagnostic("MTL112", f"`{path}` names nothing in {source.name}", meant(path, known)))
             continue
         if place.shared_by:
             problems.append(_shared(path, place.shared_by))
@@ -68,7 +75,7 @@ def overridden(source: Source, overrides: Mapping[str, Setting], library: Librar
             wanted = kinds.describe(place.key.kind) if place.key else "a value of the language"
             problems.append(Diagnostic("MTL201", cause, f"give {wanted}, in quotes for the shell where it needs them"))
             continue
-        source = attrs.evolve(source, text=apply_edits(source.text, [_edit(file, place, text)]))
+        source = attrs.evolve(source, text=apply_edits(source.text, _edits(file, place, text, layers)))
     if problems:
         raise MtlError(problems)
     return source
@@ -97,30 +104,8 @@ def _told(found: Diagnostic, values: Mapping[tuple[str, int], str]) -> Diagnosti
 
 
 def _tidied(path: str) -> str:
-    """A path with the names of `task.[a, b]` spaced as they are here."""
-    return re.sub(r"(?<=\[)\s+|\s+(?=\])", "", re.sub(r"\s*,\s*", ", ", path))
-
-
-def _known(path: str, settings: Sequence[str]) -> str:
-    """A remedy for a path that names nothing: the one that was meant, the keys of its block, or the blocks."""
-    near = proposal(path, settings)
-    if near is not None:
-        return near
-    blocks: dict[str, list[str]] = {}
-    for each in settings:
-        block, _, key = each.rpartition(".")
-        blocks.setdefault(block, []).append(key)
-    constants = blocks.pop("", [])
-    block = path.rpartition(".")[0]
-    if block in blocks:
-        return f"`{block}` has: {', '.join(blocks[block])}"
-    said = [f"a key of a block: {_listed(blocks)}"] if blocks else []
-    said += [f"the constant {_listed(constants)}"] if constants else []
-    return f"name {'; or '.join(said)}" if said else "there is nothing to set"
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
+    """A path with the names of `task.[a, b]` and `sharing.a..b` spaced as they are here."""
+    return re.sub(r"(?<=\[)\s+|\s+(?=\])|\s+(?=\.\.)|(?<=\.\.)\s+", "", re.sub(r"\s*,\s*", ", ", path))
 
 
 def library_settings(library: Library) -> frozenset[str]:
@@ -159,22 +144,33 @@ def _shared(path: str, names: Sequence[str]) -> Diagnostic:
     )
 
 
-def _edit(file: tree.File, place: Place, text: str) -> TextEdit:
+def _edits(file: tree.File, place: Place, text: str, layers: Sequence[str]) -> list[TextEdit]:
+    if place.layers:
+        return sharing_edits(file, place.layers, text, layers)
     if place.value is not None:
-        return TextEdit(place.value.span.start, place.value.span.end, text)
+        return [TextEdit(place.value.span.start, place.value.span.end, text)]
     assert place.section is not None
     assert place.key is not None
     sibling = place.section.items[-1] if place.section.items else None
-    return insert_items(file, place.section, [aligned(place.key.name, text, sibling)])
+    return [insert_items(file, place.section, [aligned(place.key.name, text, sibling)])]
 
 
-def _places(file: tree.File) -> Iterator[tuple[str, Place]]:
-    """Every path that may be set, the first of equal ones last so that it wins."""
+def _places(file: tree.File, layers: Sequence[str] = ()) -> Iterator[tuple[str, Place]]:
+    """Every path that may be set, the first of equal ones last so that it wins; `layers` are those of the backbone."""
+    for layer in layers:
+        yield f"sharing.{layer}", Place(None, layers=(layer,))
     for statement in reversed(file.statements):
         if isinstance(statement, tree.Definition) and statement.kind.text == "let":
             yield statement.name.text, Place(statement.value)
         elif isinstance(statement, tree.Section):
             yield from _section_places(statement)
+
+
+def _range_place(path: str, layers: Sequence[str]) -> Place | None:
+    """The place of `sharing.first..last`, None where that is no range of layers."""
+    block, _, key = path.partition(".")
+    covered = layers_between(key, layers) if block == "sharing" else ()
+    return Place(None, layers=covered) if covered else None
 
 
 def _section_places(section: tree.Section) -> Iterator[tuple[str, Place]]:
@@ -191,8 +187,8 @@ def _section_places(section: tree.Section) -> Iterator[tuple[str, Place]]:
         for key in schema.keys or ():
             yield f"{prefix}.{key.name}", Place(None, section, key)
     for item in reversed(section.items):
-        if isinstance(item, tree.Entry) and item.last is None:
-            name = item.key.text
+        if isinstance(item, tree.Entry):
+            name = f"{item.key.text}..{item.last.text}" if item.last else item.key.text
             yield f"{prefix}.{name}", Place(item.value, section, schema.key(name) if schema else None)
 
 

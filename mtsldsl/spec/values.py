@@ -214,7 +214,7 @@ def match_arguments(
             remedy = f"its arguments are: {', '.join(names)}" if names else f"write {subject} alone"
             problems.add("MTL205", f"{subject} takes {count}", remedy, place)
         elif name not in names:
-            remedy = suggestion(name, names, "arguments")
+            remedy = suggestion(name, names, "arguments", subject.strip("`"))
             problems.add("MTL203", f"{subject} has no argument `{name}`", remedy, place)
             right = meant_by(remedy)
             if right and right not in given:

@@ -323,7 +323,7 @@ def test_a_name_with_another_digit_is_never_fixed() -> None:
     path = write(text)
     done = check("--fix", path)
     assert Path(path).read_text(encoding="utf-8") == text
-    assert "did you mean `conv2d`?" in done.stderr
+    assert "did you mean `enc1` or `enc2`?" in done.stderr
     assert "--fix corrects" not in check(path).stderr
 
 

@@ -104,13 +104,89 @@ def test_a_setting_that_both_changed_is_a_conflict_on_its_line_and_all_else_is_m
 
 
 def test_a_setting_that_one_side_removed_and_the_other_changed_is_a_conflict() -> None:
-    base = edited(BASE, ("epochs = 4", "epochs = 4\n  seed = 1"))
-    ours, theirs = edited(base, ("  seed = 1\n", "")), edited(base, ("seed = 1", "seed = 2"))
+    base = edited(BASE, ("epochs = 4", "epochs = 4\n  balance = dwa"))
+    ours, theirs = edited(base, ("  balance = dwa\n", "")), edited(base, ("= dwa", "= mgda"))
     merged = merge(base, ours, theirs)
-    assert [str(conflict) for conflict in merged.conflicts] == ["train.seed: ours removes what theirs changes"]
-    assert "  epochs = 4\n<<<<<<< ours\n=======\n  seed = 2\n>>>>>>> theirs\n}" in merged.source.text
+    assert [str(conflict) for conflict in merged.conflicts] == ["train.balance: ours removes what theirs changes"]
+    assert "  epochs = 4\n<<<<<<< ours\n=======\n  balance = mgda\n>>>>>>> theirs\n}" in merged.source.text
     other = merge(base, theirs, ours)
-    assert "  epochs = 4\n<<<<<<< ours\n  seed = 2\n=======\n>>>>>>> theirs\n}" in other.source.text
+    assert "  epochs = 4\n<<<<<<< ours\n  balance = mgda\n=======\n>>>>>>> theirs\n}" in other.source.text
+
+
+@pytest.mark.parametrize(
+    ("seeds", "merged_seed"),
+    [
+        (("0", "1", "2"), "0"),
+        ((None, "1", "2"), None),
+        (("0", None, "2"), None),
+        (("0", "1", None), None),
+        (("0", "0", "2"), "2"),
+        (("0", "1", "0"), "1"),
+        (("0", "1", "1"), "1"),
+    ],
+)
+def test_the_seeds_of_two_runs_are_no_conflict(seeds: tuple[str | None, ...], merged_seed: str | None) -> None:
+    base, ours, theirs = (
+        edited(BASE, ("epochs = 4", "epochs = 4" if seed is None else f"epochs = 4\n  seed = {seed}  # of this run"))
+        for seed in seeds
+    )
+    theirs = edited(theirs, ("stem = segment, depth", "stem = segment + depth"))
+    merged = merge(base, ours, theirs)
+    assert merged.conflicts == ()
+    assert block(merged, "sharing").startswith("sharing {\n  stem = segment + depth, edge, normal\n")
+    found = [line.split("#")[0].strip() for line in block(merged, "train").splitlines() if "seed = " in line]
+    assert found == ([] if merged_seed is None else [f"seed = {merged_seed}"])
+    assert any("say how each run was made" in note for note in merged.notes) == (len(set(seeds)) == 3)
+
+
+def test_the_places_of_the_data_of_two_runs_are_no_conflict_and_the_seeds_of_their_splits_are_one() -> None:
+    data = '{ root = "here"\n  input = image(3, 32, 32) }'
+    base = edited(BASE, ("data scenes {\n  input = image(3, 32, 32)\n}", f"data nyuv2 {data}"))
+    ours, theirs = edited(base, ('"here"', '"/a"')), edited(base, ('"here"', '"/b"'))
+    merged = merge(base, ours, theirs)
+    assert (merged.conflicts, merged.source.text) == ((), base)
+    assert merged.notes == (
+        'data.root is `"here"`, as before: `"/a"` in ours and `"/b"` in theirs say how each run was made',
+    )
+    seeds = [edited(base, ("32, 32) }", f"32, 32)\n  seed = {seed} }}")) for seed in (1, 2)]
+    assert [conflict.key for conflict in merge(base, *seeds).conflicts] == ["data.seed"]
+
+
+def decision(epoch: int, tasks: str, similarity: float) -> str:
+    return f"merge(epoch={epoch}, layer=stem, tasks={tasks}, similarity={similarity})"
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "kept"),
+    [
+        ((2, "segment + depth", 0.9), (2, "segment + depth", 0.8), [(2, "segment + depth", 0.9)]),
+        ((2, "segment + depth", 0.8), (2, "segment + depth", 0.9), [(2, "segment + depth", 0.9)]),
+        ((3, "segment + depth", 0.9), (2, "depth + segment", 0.8), [(2, "depth + segment", 0.8)]),
+        (
+            (2, "segment + depth", 0.9),
+            (2, "segment + edge", 0.9),
+            [(2, "segment + depth", 0.9), (2, "segment + edge", 0.9)],
+        ),
+    ],
+)
+def test_a_decision_that_both_runs_made_is_there_once(
+    ours: tuple[int, str, float], theirs: tuple[int, str, float], kept: list[tuple[int, str, float]]
+) -> None:
+    first = f"  {decision(1, 'edge + normal', 0.5)}\n"
+    base = f"{BASE}\nhistory {{\n{first}}}\n"
+    sides = [base.replace(first, f"{first}  {decision(*each)}  # why\n") for each in (ours, theirs)]
+    for one, other in (sides, reversed(sides)):
+        lines = block(merge(base, one, other), "history").splitlines()
+        assert sorted(line.split("#")[0].strip() for line in lines[2:-1] if "merge" in line) == sorted(
+            decision(*each) for each in kept
+        )
+
+
+def test_a_decision_that_a_side_made_twice_stays_twice() -> None:
+    lines = "".join(f"  {decision(epoch, 'segment + depth', 0.5)}\n" for epoch in (1, 3))
+    ours = f"{BASE}\nhistory {{\n{lines}}}\n"
+    theirs = f"{BASE}\nhistory {{\n  {decision(2, 'segment + depth', 0.5)}\n}}\n"
+    assert [each.epoch for each in loads(merge(BASE, ours, theirs).source.text).history] == [1, 3]
 
 
 def test_a_task_that_one_side_added_shares_what_that_side_says() -> None:

@@ -12,7 +12,10 @@ from mtsldsl.sharing import ConflictError, merge3
 from mtsldsl.spec import loads
 from mtsldsl.spec.threeway import counted, decided
 from tests.spec.merging import meaning, merge
-from tests.spec.versions import Version, three_sides, versions
+from tests.spec.versions import DECISIONS, Version, three_sides, versions
+
+SAME_DECISION = DECISIONS[:2]
+"""The same tasks at the same layer, with another similarity."""
 
 quickly = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -27,6 +30,9 @@ def expected(base: Version, ours: Version, theirs: Version) -> tuple[Version, se
     old, mine, other = (side.entries() for side in (base, ours, theirs))
     for key in mine:
         pick = decided(*(without_layout(side[key]) for side in (old, mine, other)))
+        if pick is None and key == "train.seed":  # it says how a run was made
+            picked[key] = None if None in (old[key], mine[key], other[key]) else old[key]
+            continue
         if pick is None:
             conflicts.add(key)
         picked[key] = other[key] if pick and pick[0] != without_layout(mine[key]) else mine[key]
@@ -42,11 +48,22 @@ def expected(base: Version, ours: Version, theirs: Version) -> tuple[Version, se
             bodies={key: picked[f"backbone.{key}"] for key in ours.bodies},
             weights={key: picked[f"task.{key}.weight"] for key in ours.weights},
             constant=picked["let width"],
-            history=tuple(counted(base.history, ours.history, theirs.history)),
+            history=history(base, ours, theirs),
             sharing=sharing,
         ),
         conflicts,
     )
+
+
+def history(base: Version, ours: Version, theirs: Version) -> tuple[str, ...]:
+    """Every decision of either side but those that one took away; of one that each made with another similarity, and
+    the base had not, the one that was more alike."""
+    wanted = list(counted(base.history, ours.history, theirs.history))
+    low, high = SAME_DECISION
+    mine, other = ({each for each in SAME_DECISION if each in side.history} for side in (ours, theirs))
+    if not {low, high} & set(base.history) and len(mine) == len(other) == 1 and mine != other:
+        wanted.remove(low)
+    return tuple(wanted)
 
 
 def without_layout(value: object) -> object:

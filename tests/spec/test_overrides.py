@@ -160,6 +160,83 @@ def test_one_task_of_several_that_are_written_together_is_an_error_that_says_wha
     assert remedy_for("task.rim.weight") == f"set it for all of them, `{BOTH}`, or write `task rim {{ ... }}` apart"
 
 
+def sharing_of(whole: str, overrides: dict[str, str]) -> dict[str, list[set[str]]]:
+    sharing = loads(whole, overrides=overrides).sharing
+    return {layer: [set(component) for component in sharing[layer]] for layer in sharing.backbone.layers}
+
+
+EACH = [{"segment"}, {"depth"}, {"edge"}, {"normal"}]
+ALL = [{"segment", "depth", "edge", "normal"}]
+
+
+@pytest.mark.parametrize("block", ["", "sharing {\n}\n", "sharing {}\n", "sharing { stem = each }\n"])
+def test_the_sharing_of_a_layer_without_a_line_is_added(block: str) -> None:
+    found = sharing_of(text(block), {"sharing.stem": "all"})
+    assert found == {layer: ALL if layer == "stem" else EACH for layer in ("stem", "enc1", "enc2", "dec1", "dec2")}
+
+
+@pytest.mark.parametrize(
+    ("path", "lines"),
+    [
+        ("enc1", ["stem = all", "enc1 = each", "enc2..dec2 = each"]),  # as the text is below
+        ("stem..enc1", ["stem..enc1 = each", "enc2..dec2 = each"]),
+        ("enc1..dec1", ["stem = all", "enc1..dec1 = each", "dec2 = each"]),
+        ("stem..dec2", ["stem..dec2 = each"]),
+        ("stem .. dec2", ["stem..dec2 = each"]),
+        ("dec1", ["stem..enc1 = all", "enc2 = each", "dec1 = each", "dec2 = each"]),
+    ],
+)
+def test_a_layer_inside_a_range_is_set_and_the_others_stay(path: str, lines: list[str]) -> None:
+    whole = text("sharing {\n  stem..enc1 = all  # first\n  enc2..dec2 = each\n}\n")
+    changed = overridden(Source("text", whole), {f"sharing.{path}": "each"}).text
+    block = changed[changed.index("sharing {") :]
+    assert [re.sub(r"\s+", " ", line.split("#")[0]).strip() for line in block.splitlines()[1:-1]] == lines
+    assert "# first" in block
+    assert loads(changed).sharing == loads(whole, overrides={f"sharing.{path}": "each"}).sharing
+
+
+def test_the_first_layer_of_a_range_is_set_and_the_range_begins_behind_it() -> None:
+    whole = text("sharing {\n  # why\n  stem..dec2 = each\n}\n")
+    assert overridden(Source("text", whole), {"sharing.stem": "all"}).text == whole.replace(
+        "  stem..dec2 = each\n", "  stem       = all\n  enc1..dec2 = each\n"
+    )
+
+
+def test_the_sharing_of_an_imported_backbone_is_added(tmp_path: Path) -> None:
+    whole = text()
+    start, end = whole.index("backbone {"), whole.index("train {")
+    (tmp_path / "lib.mtl").write_text(f"mtl 1\n{whole[start:end]}")
+    path = tmp_path / "spec.mtl"
+    path.write_text(f"{whole[:start]}{whole[end:]}".replace("mtl 1\n", 'mtl 1\nimport "lib.mtl"\n'))
+    assert len(load(path, {"sharing.stem": "all"}).sharing["stem"]) == 1
+
+
+def test_a_sharing_that_was_set_and_is_wrong_is_reported_as_set() -> None:
+    with pytest.raises(MtlError) as caught:
+        loads(text(), overrides={"sharing.enc1": "all"})
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.cause.partition(";")[2]) == ("MTL405", " `sharing.enc1` was set to it")
+
+
+@pytest.mark.parametrize(
+    ("path", "remedy"),
+    [
+        ("sharing.stme", "did you mean `sharing.stem`?"),
+        ("shraing.stem", "did you mean `sharing.stem`?"),
+        ("sharing.stem..encoder", "`sharing` has: dec1, dec2, enc1, enc2, stem"),
+        ("backbone.hidden1", "`backbone` has: dec1, dec2, enc1, enc2, stem"),
+        ("training.epochs", "did you mean `train.epochs`?"),
+        ("train.num_epochs", "did you mean `train.epochs`?"),
+        ("train.optimizer.lr", "set `train.optimizer` whole, its arguments with it"),
+        ("weight", "did you mean `task.depth.weight` or `task.edge.weight` or `task.normal.weight`?"),
+        ("data.rotate", "`data` has: augment, batch, images, input, seed, test, validation"),
+        ("task.depth.classes", "it is an argument: `target = classes(...)`"),
+    ],
+)
+def test_a_remedy_for_a_path_compares_blocks_with_blocks_and_keys_with_keys(path: str, remedy: str) -> None:
+    assert remedy_for(path, WHOLE) == remedy
+
+
 @pytest.mark.parametrize("path", ["task.rin.weight", "task.edge.weigth", "task.[edge].weight", "task.rim.los"])
 def test_what_a_remedy_proposes_can_be_set(path: str) -> None:
     remedy = remedy_for(path)
@@ -173,8 +250,8 @@ def test_what_a_remedy_proposes_can_be_set(path: str) -> None:
 def test_the_settings_are_listed_briefly() -> None:
     assert remedy_for("train.qqqqq") == ("`train` has: balance, epochs, optimizer, precision, scheduler, seed")
     assert remedy_for("zzz") == (
-        "name a key of a block: `backbone`, `data`, `structure`, `task.[edge, rim]`, `task.depth`, `task.normal`, "
-        "`task.segment`, `train`; or the constant `width`"
+        "name a key of a block: `backbone`, `data`, `sharing`, `structure`, `task.[edge, rim]`, `task.depth`, "
+        "`task.normal`, `task.segment`, `train`; or the constant `width`"
     )
 
 

@@ -34,6 +34,7 @@ DECISIONS = tuple(
     f"merge(epoch={epoch}, layer={layer}, tasks={tasks}, similarity={similarity})"
     for epoch, layer, tasks, similarity in (
         (1, "stem", "segment + depth", 0.5),
+        (1, "stem", "segment + depth", 0.625),
         (1, "stem", "edge + normal", 0.75),
         (2, "enc1", "segment + depth", 0.25),
         (3, "enc2", "segment + depth", -0.5),
