@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from heapq import nlargest
 
@@ -70,6 +70,8 @@ def proposal(name: str, known: Iterable[str]) -> Suggestion | None:
     from mtsldsl.diagnostics.elsewhere import called_here, means_another_thing  # a sound spec needs none of it
 
     candidates = list(known)
+    if "." in name and not any("." in each for each in candidates):
+        return _undotted(name, candidates)
     letters = _letters(name)
     alike = [each for each in dict.fromkeys(candidates) if _letters(each) == letters]
     if len(alike) == 1:
@@ -85,6 +87,13 @@ def proposal(name: str, known: Iterable[str]) -> Suggestion | None:
     shown = " or ".join(f"`{each}`" for each in meant[:_MOST_SHOWN])
     sure = len(near) == 1 and _digits(near[0]) == _digits(name)
     return Suggestion(f"did you mean {shown}?", name, near[0] if sure else None)
+
+
+def _undotted(name: str, known: Sequence[str]) -> Suggestion | None:
+    """The remedy for two names with a dot between, such as `nn.conv2d`: the one that is known, or near a known one."""
+    found = [proposal(part, known) for part in reversed(name.split("."))]
+    sure = [each for each in found if each and each.right]
+    return next((Suggestion(str(each), name, each.right) for each in sure), None)
 
 
 def misspelt(name: str, known: Iterable[str]) -> bool:

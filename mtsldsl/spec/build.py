@@ -11,6 +11,7 @@ from mtsldsl.sharing import Sharing
 from mtsldsl.spec.definitions import Definitions, check_name, claim, read_definitions
 from mtsldsl.spec.header import check_header
 from mtsldsl.spec.imports import read_imports
+from mtsldsl.spec.keep import Tasks
 from mtsldsl.spec.library import Library
 from mtsldsl.spec.model import Data, Decision, Spec, Task, Train
 from mtsldsl.spec.network import Network, read_data, read_input, read_network
@@ -63,19 +64,20 @@ def build(file: tree.File, mistakes: Iterable[Diagnostic] = (), library: Library
         sound += () if isinstance(read, Broken) or not described.sure else read
     if not isinstance(data, Broken):
         check_fields(sound, data, problems)
-    train: Train | Broken = read_train(single["train"], definitions, problems) if "train" in single else BROKEN
+    names = tuple(name for described in tasks if described.sure for name in described.names)
+    known = Tasks(names, sound)
+    train: Train | Broken = read_train(single["train"], known, definitions, problems) if "train" in single else BROKEN
     further = [section.kind.text for section in sections.further]
     lasting = BROKEN if "train" in further else train
     structure = read_structure(single["structure"], lasting, definitions, problems) if "structure" in single else None
     sharing: Sharing | Broken = BROKEN
     history: tuple[Decision, ...] = ()
-    names = tuple(name for described in tasks if described.sure for name in described.names)
     _check_size(network.names, tasks, problems)
     if not problems.exhausted:
         sharing = read_sharing(single.get("sharing"), network.backbone(), names, problems, partial="sharing" in further)
         history = read_history(single.get("history"), network.names, names, problems)
     for section in sections.further:
-        _check_further(section, network, names, definitions, problems)
+        _check_further(section, network, known, definitions, problems)
     problems.check()
     assert not isinstance(data, Broken)
     assert not isinstance(train, Broken)
@@ -86,7 +88,7 @@ def build(file: tree.File, mistakes: Iterable[Diagnostic] = (), library: Library
 
 
 def _check_further(
-    section: tree.Section, network: Network, tasks: Sequence[str], definitions: Definitions, problems: Problems
+    section: tree.Section, network: Network, tasks: Tasks, definitions: Definitions, problems: Problems
 ) -> None:
     """Report what is wrong inside a second block of a kind, which has no effect."""
     section = attrs.evolve(section, whole=False)  # what it lacks may be in the first
@@ -96,13 +98,13 @@ def _check_further(
         case "backbone":
             network.further(section)
         case "train":
-            read_train(section, definitions, problems)
+            read_train(section, tasks, definitions, problems)
         case "structure":
             read_structure(section, BROKEN, definitions, problems)
         case "sharing":
-            read_sharing(section, network.backbone(), tasks, problems, partial=True)
+            read_sharing(section, network.backbone(), tasks.names, problems, partial=True)
         case "history":
-            read_history(section, network.names, tasks, problems)
+            read_history(section, network.names, tasks.names, problems)
 
 
 def _check_size(layers: Sequence[str], tasks: Sequence[_Described], problems: Problems) -> None:

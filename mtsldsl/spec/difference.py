@@ -265,7 +265,7 @@ def _keys_of(spec: Spec, block: str) -> dict[str, Any] | None:
 
 
 _BLOCKS = ("data", "train", "structure")
-_TRAIN = ("epochs", "optimizer", "scheduler", "balance", "precision", "seed")
+_TRAIN = ("epochs", "optimizer", "scheduler", "balance", "precision", "seed", "keep")
 _STRUCTURE = ("phases", "similarity", "threshold", "align", "transfer")
 _TASK = ("target", "loss", "metrics", "weight", "field")
 

@@ -116,8 +116,13 @@ class Tasks:
     """One task, or several joined by `+`."""
 
 
+@attrs.frozen
+class Keep:
+    """Which epoch's weights are kept: `best`, `last`, or the best by a metric of a task, `depth.rmse`."""
+
+
 Kind: TypeAlias = (
-    Integer | Real | Flag | Text | Identifier | Choice | Many | OneOrMany | Maybe | Input | Call | Pipe | Tasks
+    Integer | Real | Flag | Text | Identifier | Choice | Many | OneOrMany | Maybe | Input | Call | Pipe | Tasks | Keep
 )
 
 
@@ -184,3 +189,5 @@ def describe(kind: Kind) -> str:
             return "a pipeline of operators"
         case Tasks():
             return "tasks joined by `+`"
+        case Keep():
+            return "`best`, `last`, or a metric of a task, such as `depth.rmse`"

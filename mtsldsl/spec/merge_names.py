@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 
 import attrs
 
-from mtsldsl.diagnostics import MtlError, Source
+from mtsldsl.diagnostics import MtlError, Source, Span
 from mtsldsl.spec.correspondence import signature
+from mtsldsl.spec.keep import renamed_keep
 from mtsldsl.spec.layer_matching import matched_layers
 from mtsldsl.spec.load import loads_source
 from mtsldsl.spec.model import Spec, Task
@@ -119,6 +120,7 @@ def _renamed(spec: Spec | None, renames: Renames) -> Spec | None:
         found.backbone.reads == {new_layers[layer]: _all(spec.backbone.inputs(layer), new_layers) for layer in layers}
         and found.sharing.tasks == sharing.tasks
         and all(found.sharing[new_layers[layer]] == sharing[layer] for layer in layers)
+        and found.train.keep == renamed_keep(spec.train.keep, renames.tasks)
         and len(found.history) == len(spec.history)
         and [signature(each.body, None) for each in found.layers]
         == [signature(each.body, None) for each in spec.layers]
@@ -140,6 +142,7 @@ def _places(source: Source, renames: Renames) -> Iterator[tuple[tree.Name, Mappi
         if isinstance(statement, tree.Definition):
             hidden = {parameter.name.text for parameter in statement.parameters or ()}
             yield from ((name, layers) for name in _names(statement.value) if name.text not in hidden)
+            yield from ((name, tasks) for name in _measured(statement.value))
         elif isinstance(statement, tree.Section):
             if statement.kind.text == "task":
                 yield from ((label, tasks) for label in statement.labels)
@@ -155,11 +158,23 @@ def _places_of_item(
             key = argument.name.text if argument.name else MERGE.keys[place].name
             if key in ("layer", "tasks"):
                 yield from ((name, layers if key == "layer" else tasks) for name in _names(argument.value))
+    elif kind == "train":
+        yield from ((name, tasks) for name in _measured(item.value))
     elif kind in ("backbone", "sharing"):
         yield from ((name, layers) for name in (item.key, item.last) if name)
         yield from ((name, layers if kind == "backbone" else tasks) for name in _names(item.value))
     elif kind == "task" and item.key.text == "head":
         yield from ((name, layers) for name in _names(item.value))
+
+
+def _measured(value: tree.Value) -> Iterator[tree.Name]:
+    """The task in a value that is a metric of one, such as `depth.rmse`."""
+    while isinstance(value, tree.Group):
+        value = value.value
+    name = value.function if isinstance(value, tree.Call) else value
+    if isinstance(name, tree.Name) and "." in name.text:
+        task, span = name.text.partition(".")[0], name.span
+        yield tree.Name(task, Span(span.source, span.start, span.start + len(task)))
 
 
 def _names(value: tree.Value) -> Iterator[tree.Name]:

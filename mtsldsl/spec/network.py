@@ -39,7 +39,8 @@ def read_input(section: tree.Section) -> str | None:
     """The name of the input, also where its sizes are wrong; None where it cannot be told."""
     for item in section.items:
         if isinstance(item, tree.Entry) and item.key.text == "input":
-            return item.value.function.text if isinstance(item.value, tree.Call) else None
+            name = item.value.function.text if isinstance(item.value, tree.Call) else "."
+            return None if "." in name else name
     return None
 
 

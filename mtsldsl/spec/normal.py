@@ -44,6 +44,7 @@ def normal_form(spec: Spec) -> dict[str, Any]:
             "balance": _named(spec.train.balance),
             "precision": spec.train.precision,
             "seed": spec.train.seed,
+            "keep": spec.train.keep,
         },
         "structure": spec.structure
         and {

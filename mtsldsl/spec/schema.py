@@ -16,6 +16,7 @@ from mtsldsl.spec.kinds import (
     Identifier,
     Input,
     Integer,
+    Keep,
     Key,
     Kind,
     Many,
@@ -348,6 +349,7 @@ TRAIN = BlockSchema(
         Key("balance", BALANCES, "how the tasks' losses or gradients are combined", "equal"),
         Key("precision", Choice(("fp32", "bf16")), "arithmetic of the forward pass", "fp32"),
         Key("seed", Integer(0), "seed of initial weights and of the order of samples", 0),
+        Key("keep", Keep(), "epoch whose weights are kept: the best by validation, or the last", "best"),
     ),
     required=True,
 )

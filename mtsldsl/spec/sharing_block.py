@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from mtsldsl.diagnostics import proposal, suggestion
 from mtsldsl.sharing import Backbone, Sharing
 from mtsldsl.sharing.validity import refinement_problems
+from mtsldsl.spec.blocks import is_plain
 from mtsldsl.spec.model import Decision
 from mtsldsl.spec.problems import BROKEN, Broken, Problems, Sort
 from mtsldsl.spec.schema import MERGE
@@ -63,7 +64,7 @@ def _layers(
 ) -> Sequence[str]:
     """The layers that a line is about; unknown and repeated ones are reported."""
     names = [entry.key, *([entry.last] if entry.last else [])]
-    for name in names:
+    for name in filter(lambda name: is_plain(name.text), names):
         if name.text not in backbone and not problems.may_be_lost(name.text, backbone.layers, Sort.LAYER):
             remedy = suggestion(name.text, backbone.layers, "layers")
             problems.add("MTL401", f"there is no layer `{name.text}`", remedy, name.span)

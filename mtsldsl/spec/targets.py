@@ -3,9 +3,11 @@ compiler and the runtime. `mtsldsl.runtime.objectives` implements every name in 
 
 from __future__ import annotations
 
+from typing import cast
+
 import attrs
 
-from mtsldsl.spec.model import Constant
+from mtsldsl.spec.model import Constant, Named
 
 
 @attrs.frozen
@@ -151,3 +153,13 @@ def default_valid(data: str, target: str) -> str:
 def default_loss(data: str, target: str) -> str:
     """The loss of a target where its task names none."""
     return FIELD_LOSS.get(field_of(data, target), TARGETS[target].losses[0].name)
+
+
+def metric_key(metric: Named) -> str:
+    """The name under which a metric is reported: its own, with the argument where it is not the default.
+
+    `within` always carries its angle: `within(11.25)` is `within_11.25`."""
+    rule = next(rule for kind in TARGETS.values() for rule in kind.metrics if rule.name == metric.name)
+    resolved = [(metric.arguments.get(name, default), default) for name, default in rule.arguments]
+    shown = [cast(float, value) for value, default in resolved if metric.name == "within" or value != default]
+    return "_".join([metric.name, *(f"{value:g}" for value in shown)])

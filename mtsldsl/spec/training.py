@@ -10,19 +10,24 @@ import attrs
 from mtsldsl.diagnostics import Span
 from mtsldsl.spec.blocks import BlockValues, read_block
 from mtsldsl.spec.definitions import Definitions
+from mtsldsl.spec.keep import EPOCHS, Tasks, read_keep
 from mtsldsl.spec.model import Named, Structure, Train
 from mtsldsl.spec.problems import BROKEN, Broken, Problems
 from mtsldsl.spec.schema import STRUCTURE, TRAIN
+from mtsldsl.spec.scope import Bound
 from mtsldsl.syntax import tree
 
 NO_STRUCTURE = "none"
 """The label of a `structure` block that is kept but has no effect."""
 
 
-def read_train(section: tree.Section, definitions: Definitions, problems: Problems) -> Train | Broken:
+def read_train(section: tree.Section, tasks: Tasks, definitions: Definitions, problems: Problems) -> Train | Broken:
     """The train block, with defaults for values that are reported."""
     values = read_block(section, TRAIN, definitions.scope, problems).standing()
     epochs: int | Broken = values["epochs"]
+    keep: str | Broken | Bound = values["keep"]
+    if isinstance(keep, Bound):
+        keep = read_keep(keep, tasks, problems)
     if isinstance(epochs, Broken):
         return BROKEN
     _check_nesterov(values["optimizer"], problems)
@@ -36,6 +41,7 @@ def read_train(section: tree.Section, definitions: Definitions, problems: Proble
         values["balance"],
         values["precision"],
         values["seed"],
+        EPOCHS[0] if isinstance(keep, Broken) else keep,
         span=section.span,
     )
 

@@ -19,7 +19,8 @@ from mtsldsl.syntax import tree
 def convert(kind: Kind, bound: Bound, subject: str, problems: Problems) -> Any:
     """The value as one of `kind`; BROKEN where it is none, which is then reported. `subject` names it in the report.
 
-    Gives a constant, a tuple of such, Named for a call, a Bound for a pipeline, `(name, *sizes)` for an input.
+    Gives a constant, a tuple of such, Named for a call, a Bound for a pipeline and for what is kept, `(name, *sizes)`
+    for an input.
     """
     if isinstance(kind, kinds.Pipe):
         return bound
@@ -45,6 +46,8 @@ def _converted(kind: Kind, found: Bound, subject: str, problems: Problems) -> An
             return value
         case kinds.Text(), tree.String(value):
             return value
+        case kinds.Identifier(), tree.Name(value) if "." in value:
+            return _wrong_type(kind, found, subject, problems)
         case kinds.Identifier(), tree.Name(value) | tree.String(value):
             return value
         case kinds.Choice(names), tree.Name(value):
@@ -65,6 +68,8 @@ def _converted(kind: Kind, found: Bound, subject: str, problems: Problems) -> An
             return _input(found, subject, problems)
         case kinds.Tasks(), tree.Name() | tree.Sum():
             return task_names(found.value, subject, problems)
+        case kinds.Keep(), tree.Name() | tree.Call():
+            return found  # what it names are tasks, which are not known here
     return _wrong_type(kind, found, subject, problems)
 
 
@@ -246,7 +251,8 @@ def match_arguments(
 def _input(found: Bound, subject: str, problems: Problems) -> tuple[str | int, ...] | Broken:
     call = found.value
     assert isinstance(call, tree.Call)
-    if not 1 <= len(call.arguments) <= 3 or any(argument.name for argument in call.arguments):
+    dotted = "." in call.function.text
+    if dotted or not 1 <= len(call.arguments) <= 3 or any(argument.name for argument in call.arguments):
         return problems.add(
             "MTL201",
             f"{subject} cannot be `{found.shown()}`",

@@ -124,7 +124,7 @@ class _Reader:
         if not self.words or kind in _TIGHT_BEFORE:
             return False
         before = self.words[-1].kind
-        if before in _TIGHT_AFTER or (kind == "LPAR" and before == "NAME"):
+        if before in _TIGHT_AFTER or (kind == "LPAR" and before in ("NAME", "DOTTED")):
             return False
         return not (self.depth and "EQUAL" in (kind, before))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Collection
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from mtsldsl.syntax.layout import CLOSING, DEEPEST, OPENING
 if TYPE_CHECKING:
     from lark import Token
 
-_VALUE = frozenset({"NAME", "NUMBER", "STRING", "TRUE", "FALSE", "LSQB", "LPAR"})
+_VALUE = frozenset({"NAME", "DOTTED", "NUMBER", "STRING", "TRUE", "FALSE", "LSQB", "LPAR"})
 _OPERATORS = {"VBAR": "`|`", "STAR": "`*`", "PLUS": "`+`"}
 _SHOWN = {
     "NAME": "a name",
@@ -60,12 +61,18 @@ _ASCII_REMEDIES = {
     "`": 'write names bare and strings in double quotes: "…"',
     "-": "write names with `_` instead, numbers with the `-` directly before the first digit",
     "/": "start comments with `#`, and write paths as strings in double quotes",
-    ".": "write a range of layers with two dots, `a..b`, and numbers with a digit on each side of the point",
+    ".": "write a range of layers with two dots, `a..b`, numbers with a digit on each side of the point, and a metric "
+    "of a task as one word, `depth.rmse`",
     "\\": "remove it: a line goes on by itself inside brackets, and before or after `|`",
     "%": "write names and numbers without it",
     "!": "write `false` to turn something off",
     "\x00": "save the file as UTF-8 text",
 }
+
+_REPORTED = re.compile(r"(?P<name>[A-Za-z_]\w*\.[A-Za-z_]\w*)_(?P<whole>[0-9]+)\.\Z", re.ASCII)
+"""A metric as runs report it up to its point, `normal.within_11.25`, which is no spelling of the language."""
+
+_DIGITS = re.compile(r"[0-9]*")
 
 
 def span_of(source: Source, token: Token) -> Span:
@@ -87,7 +94,9 @@ def lexical(source: Source, token: Token) -> Diagnostic:
     known = _LOOK_ALIKES.get(character)
     if known is not None:
         remedy = f"write `{known}` instead" if known.strip() else f"put {'a plain space' if known else 'nothing'} there"
-    elif character == "." and source.text[span.end : span.end + 1].isdigit():
+    elif character == "." and (key := _REPORTED.search(source.text[: span.end])) and _digits_at(source, span.end):
+        remedy = f"write the metric as its task has it: `{key['name']}({key['whole']}.{_digits_at(source, span.end)})`"
+    elif character == "." and _digits_at(source, span.end):
         remedy = "write a digit before the point: `0.5`"
     elif character in _ASCII_REMEDIES:
         remedy = _ASCII_REMEDIES[character]
@@ -96,6 +105,11 @@ def lexical(source: Source, token: Token) -> Diagnostic:
     else:
         remedy = "remove it, or put it into a string or a comment"
     return Diagnostic("MTL003", f"{_character(character)} is no part of the language", remedy, span)
+
+
+def _digits_at(source: Source, start: int) -> str:
+    match = _DIGITS.match(source.text, start)
+    return match[0] if match else ""
 
 
 def _character(character: str) -> str:
@@ -329,6 +343,10 @@ def _special(chunk: Chunk, index: int, accepts: Collection[str]) -> tuple[str, s
     if kind == "NAME" and following in ("EQUAL", "_RANGE") and "$END" in accepts and tokens[index].line == first.line:
         key = tokens[index]
         return f"a second entry, `{key}`, on the same line", f"put `{key} = …` on a line of its own"
+    if kind == "DOTTED" and "NAME" in accepts and "DOTTED" not in accepts:
+        return f"found `{_shortened(tokens[index])}` where a name is expected", (
+            "write it without a dot; a range of layers has two, `a..b`"
+        )
     if kind in CLOSING and not {"RPAR", "RSQB"} & set(accepts) and "$END" in accepts:
         return f"this `{tokens[index]}` closes nothing", "remove it, or add the opening bracket that it belongs to"
     if kind in CLOSING and {"RPAR", "RSQB"} & set(accepts):

@@ -143,8 +143,8 @@ class Salvage:
             self._broken_definition(tokens)
         elif kinds[:2] == ["NAME", "EQUAL"] and tokens[0] not in DEFINITIONS:
             self._broken_constant(tokens[0], tokens)
-        elif kinds[0] == "NAME":
-            self.strays.append(str(tokens[0]))
+        elif kinds[0] in ("NAME", "DOTTED"):
+            self.strays.append(str(tokens[0]).partition(".")[0])
             self.whole &= tokens[0] != "block"
         for index in range(1, len(tokens)):
             if tokens[index] in DEFINITIONS and kinds[index + 1 : index + 2] == ["NAME"] and "EQUAL" in kinds[index:]:

@@ -38,7 +38,7 @@ class Boolean:
 
 @attrs.frozen
 class Name:
-    """An identifier."""
+    """An identifier; in a value, its calls included, also two with a dot between: `depth.rmse`."""
 
     text: str
     span: Span = attrs.field(eq=False, repr=False)

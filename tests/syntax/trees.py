@@ -20,6 +20,7 @@ def at(node: type, *fields: Any) -> Any:
 
 names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True).filter(lambda text: text not in ("true", "false"))
 name = names.map(lambda text: at(tree.Name, text))
+dotted = st.builds(lambda first, second: at(tree.Name, f"{first}.{second}"), names, names)
 number = st.one_of(
     st.integers(-(10**18), 10**18), st.floats(allow_nan=False, allow_infinity=False).map(lambda value: value + 0.0)
 ).map(lambda value: at(tree.Number, value))
@@ -36,7 +37,7 @@ def compound(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     argument = st.builds(lambda n, v: at(tree.Argument, n, v), st.none() | name, inner)
     return st.one_of(
         several(inner).map(lambda items: at(tree.List, items)),
-        st.builds(lambda f, a: at(tree.Call, f, a), name, several(argument)),
+        st.builds(lambda f, a: at(tree.Call, f, a), name | dotted, several(argument)),
         several(operand, 2).map(lambda items: at(tree.Pipeline, items)),
         several(operand, 2).map(lambda items: at(tree.Sum, items)),
         st.builds(lambda a, b: at(tree.Product, a, b), operand, operand),
@@ -45,7 +46,7 @@ def compound(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 ATOMS = (tree.Name, tree.Number, tree.String, tree.Boolean, tree.List, tree.Call, tree.Group)
-value = st.recursive(st.one_of(name, number, string, boolean), compound, max_leaves=8)
+value = st.recursive(st.one_of(name, dotted, number, string, boolean), compound, max_leaves=8)
 component = st.builds(lambda label, v: at(tree.Component, label, v), st.none() | name, value)
 components = several(component, 1).filter(lambda c: len(c) > 1 or c[0].label).map(lambda c: at(tree.Components, c))
 entry = st.builds(lambda k, last, v: at(tree.Entry, k, last, v), name, st.none() | name, value | components)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from mtsldsl.runtime.objectives.losses import Loss, make_loss
-from mtsldsl.runtime.objectives.metrics import MetricSet, higher_is_better, make_metrics, metric_key
+from mtsldsl.runtime.objectives.metrics import MetricSet, higher_is_better, make_metrics
 from mtsldsl.runtime.objectives.totals import BatchLosses, LossTotals, task_losses
+from mtsldsl.spec.targets import metric_key
 
 __all__ = [
     "BatchLosses",

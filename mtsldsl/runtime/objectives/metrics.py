@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.runtime.objectives.masks import aligned, labels_of, only, valid_entries
 from mtsldsl.spec.model import Named, Task
-from mtsldsl.spec.targets import TARGETS
+from mtsldsl.spec.targets import TARGETS, metric_key
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -48,16 +48,6 @@ class Measurement(NamedTuple):
 
 
 Builder: TypeAlias = Callable[[Task, Named, torch.device], Measurement]
-
-
-def metric_key(metric: Named) -> str:
-    """The name under which a metric is reported: its own, with the argument where it is not the default.
-
-    `within` always carries its angle: `within(11.25)` is `within_11.25`."""
-    rule = next(rule for kind in TARGETS.values() for rule in kind.metrics if rule.name == metric.name)
-    resolved = [(metric.arguments.get(name, default), default) for name, default in rule.arguments]
-    shown = [cast(float, value) for value, default in resolved if metric.name == "within" or value != default]
-    return "_".join([metric.name, *(f"{value:g}" for value in shown)])
 
 
 def higher_is_better(key: str) -> bool:
