@@ -44,6 +44,8 @@ _SHAPES = (
     "  fine = ",
 )
 
+_TASK = ("task", "  target", "  head", "  loss", "  metrics", "  weight", "  field")
+
 NEEDS = {
     **dict.fromkeys(("MTL301", "MTL302", "MTL303", "MTL308"), (*_SHAPES, "  target")),
     **dict.fromkeys(("MTL305", "MTL306"), ("  target",)),
@@ -67,6 +69,7 @@ USED_BY = {
     "  mid  = ": ("block", "    re"),
     "  wide = ": ("block", "    re"),
     "    re": ("block",),
+    "  keep": (*_SHAPES, *_TASK, "data scenes", "train"),
 }
 """The same for what stands on a line: a constant and the input are judged by their uses, what a block is given by the
 block."""
@@ -273,12 +276,22 @@ MTL204 ~   scheduler = step(4, gamma=0.5) ~   scheduler = ^step(gamma=0.5)
 MTL202 ~   balance   = dwa(temperature=1.5) ~   balance   = dwa(temperature=^0)
 MTL206 ~   balance   = dwa(temperature=1.5) ~   balance   = ^pcgard
 MTL206 ~   precision = bf16 ~   precision = ^fp64
+MTL402 ~   keep      = depth.rmse ~   keep      = ^dept.rmse
+MTL206 ~   keep      = depth.rmse ~   keep      = depth.^rsme
+MTL206 ~   keep      = depth.rmse ~   keep      = depth.^miou
+MTL206 ~   keep      = depth.rmse ~   keep      = ^depth
+MTL206 ~   keep      = depth.rmse ~   keep      = ^rmse
+MTL206 ~   keep      = depth.rmse ~   keep      = ^lsat
+MTL205 ~   keep      = depth.rmse ~   keep      = depth.rmse(^3)
+MTL003 ~   keep      = depth.rmse ~   keep      = depth^.
+MTL003 ~   keep      = depth.rmse ~   keep      = ^.rmse
+MTL001 ~   keep      = depth.rmse ~   ^train.keep = depth.rmse
 MTL201 ~   seed      = 3 ~   seed      = ^true
 MTL001 ~   seed      = 3\n ~   seed      = 3,^\n
 MTL001 ~   seed      = 3 ~   ^let seed  = 3
 MTL001 ~   seed      = 3 ~   seed ^{ value = 3 }
 MTL102 ~   seed      = 3\n} ~   seed      = 3\n}\n\n^train {\n  epochs = 12\n}
-MTL002 ~ train {\n  epochs    = 12\n  optimizer = adamw(lr=2e-3, weight_decay=decay)\n  scheduler = step(4, gamma=0.5)\n  balance   = dwa(temperature=1.5)\n  precision = bf16\n  seed      = 3\n} ~ train ^{\n  epochs    = 12\n  optimizer = adamw(lr=2e-3, weight_decay=decay)\n  scheduler = step(4, gamma=0.5)\n  balance   = dwa(temperature=1.5)\n  precision = bf16\n  seed      = 3
+MTL002 ~ train {\n  epochs    = 12\n  optimizer = adamw(lr=2e-3, weight_decay=decay)\n  scheduler = step(4, gamma=0.5)\n  balance   = dwa(temperature=1.5)\n  precision = bf16\n  keep      = depth.rmse\n  seed      = 3\n} ~ train ^{\n  epochs    = 12\n  optimizer = adamw(lr=2e-3, weight_decay=decay)\n  scheduler = step(4, gamma=0.5)\n  balance   = dwa(temperature=1.5)\n  precision = bf16\n  keep      = depth.rmse\n  seed      = 3
 # structure
 MTL110 ~ structure mtsl { ~ structure ^mtls {
 MTL110 ~ structure mtsl { ~ ^structure {

@@ -25,8 +25,8 @@ sharing {
         ),
         Code(
             "MTL402",
-            "sharing names an unknown task",
-            "The components of a layer are made of the tasks of the spec.",
+            "an unknown task",
+            "The components of a layer are made of the tasks of the spec, and `keep` takes the metric of one of them.",
             "Check the task's name.",
             """\
 sharing {
