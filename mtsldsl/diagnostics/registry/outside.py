@@ -182,9 +182,9 @@ $ mtsldsl train --device cpu spec.mtl
         Code(
             "MTL804",
             "too little data for the computation",
-            "A batch needs as many samples as it has, `batch_norm` two values of each channel, a similarity four "
-            "samples, a mean one.",
-            "Give more samples, a smaller `batch`, or fewer `samples` for the similarity.",
+            "A batch needs as many samples as it has, a task a label to learn from, `batch_norm` two values of each "
+            "channel, a similarity four samples, a mean one.",
+            "Give more samples or labels, a smaller `batch`, or fewer `samples` for the similarity.",
             occurs="when there are fewer training samples than `batch`",
             example="""\
 data scenes {

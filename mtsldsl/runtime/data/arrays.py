@@ -20,10 +20,8 @@ _SPLITS = ("train", "validation", "test")
 
 _CALLED_ELSEWHERE = {
     "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "dev": "validation",
-    "eval": "test",
+    **dict.fromkeys(("val", "valid", "dev", "eval"), "validation"),
+    "testing": "test",
 }
 """What other tools call the splits."""
 

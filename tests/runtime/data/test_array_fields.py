@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
@@ -158,6 +158,7 @@ def test_what_is_not_finite_in_an_input_is_found_in_its_split(tmp_path: Path) ->
 # Class numbers --------------------------------------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(
     labels=arrays_of.arrays(np.int64, st.tuples(st.integers(1, 20)), elements=st.integers(0, 6)),
     missing=st.integers(0, 2**20 - 1),

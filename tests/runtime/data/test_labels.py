@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtsldsl.diagnostics import MtlError
@@ -42,6 +42,7 @@ def drawn(data: st.DataObject, *shape: int) -> np.ndarray:
     return np.array(numbers, np.float32).reshape(shape)
 
 
+@settings(deadline=None)
 @given(st.data(), st.integers(1, 5), st.sampled_from(["finite", "positive"]))
 def test_values_are_counted_as_the_target_says(data: st.DataObject, count: int, valid: str) -> None:
     found = drawn(data, count, 1, 2, 3)
@@ -49,6 +50,7 @@ def test_values_are_counted_as_the_target_says(data: st.DataObject, count: int, 
     assert described(Target("values", 1, valid=valid), FieldKind.PLAIN, found) == counts(mask)
 
 
+@settings(deadline=None)
 @given(st.data(), st.integers(1, 5), st.sampled_from([None, -1, 255]))
 def test_answers_are_counted_where_they_are_given(data: st.DataObject, count: int, ignore: int | None) -> None:
     found = drawn(data, count, 2)
@@ -56,6 +58,7 @@ def test_answers_are_counted_where_they_are_given(data: st.DataObject, count: in
     assert described(Target("binary", 2, ignore), FieldKind.EDGE, found) == counts(mask)
 
 
+@settings(deadline=None)
 @given(st.data(), st.integers(1, 5))
 def test_directions_are_counted_whole(data: st.DataObject, count: int) -> None:
     found = drawn(data, count, 3, 2, 2)
@@ -63,6 +66,7 @@ def test_directions_are_counted_whole(data: st.DataObject, count: int) -> None:
     assert described(Target("unit_vectors", 3), FieldKind.NORMAL, found) == counts(mask)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.lists(st.sampled_from([-1, 0, 1, 2, 255]), min_size=4, max_size=4), min_size=1, max_size=5),
     st.sampled_from([None, -1, 0, 255]),
