@@ -32,7 +32,9 @@ _LONG = ("train", "eval")
 
 
 _NOT_WRITABLE = frozenset(
-    getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "EIO") if hasattr(errno, name)
+    getattr(errno, name)
+    for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "EIO")
+    if hasattr(errno, name)
 )
 """What the system answers where a disk is full, or a file is not this person's to write; never a defect here."""
 
@@ -60,16 +62,15 @@ class _Commands(click.Group):
         from mtsldsl.diagnostics import MtlError
 
         try:
-            result = super().invoke(ctx)
-            if sys.stdout is not None:  # it is where the caller closed it
+            result: object = super().invoke(ctx)
+            if sys.stdout is not None:  # as it is where the caller closed it
                 sys.stdout.flush()
+            return result
         except MtlError as error:
             _report(error)
         except OSError as error:
             _report(_as_report(error))
-        else:
-            return result
-        ctx.exit(2 if ctx.invoked_subcommand in _ERRORS_ARE_2 else 1)
+        raise click.exceptions.Exit(2 if ctx.invoked_subcommand in _ERRORS_ARE_2 else 1)
 
 
 def _report(error: MtlError) -> None:
@@ -78,7 +79,7 @@ def _report(error: MtlError) -> None:
 
 
 def _as_report(error: OSError) -> MtlError:
-    """A file, or the standard output, that does not take what is written, as a report; anything else is raised again."""
+    """A file, or the output, that does not take what is written, as a report; anything else is raised again."""
     from mtsldsl.diagnostics import MtlError
 
     if error.errno not in _NOT_WRITABLE:  # with EPIPE, whoever read the output has seen enough: click ends quietly
