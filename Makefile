@@ -4,12 +4,16 @@ BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit generated clean
+.PHONY: help demo test test-lowest lint types unit generated clean
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
+# What an earlier try left unfinished, such as one with another Python, is no start for the next.
 .venv/.runtime: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "mtsldsl needs Python 3.11 or later, and $(PYTHON) is $$($(PYTHON) --version 2>&1): name another, as in make PYTHON=python3.11 ..." >&2; exit 1; }
+	@test -e $@ || rm -rf .venv
 	$(PYTHON) -m venv .venv
 	$(PIP_INSTALL) torch==2.13.0
 	$(PIP_INSTALL) --editable .
@@ -34,8 +38,19 @@ types: .venv/.dev  ## mypy --strict over the package
 unit: .venv/.dev  ## the tests, in parallel
 	$(BIN)/pytest -n auto --quiet
 
+.venv-lowest/.ready: pyproject.toml constraints.txt tests/lowest.py
+	rm -rf .venv-lowest
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python tests/lowest.py > .venv-lowest/constraints.txt
+	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check --constraint .venv-lowest/constraints.txt --editable '.[dev]'
+	@touch $@
+
+test-lowest: .venv-lowest/.ready  ## the tests with the lowest versions that pyproject.toml allows, but for torch
+	.venv-lowest/bin/pytest -n auto --quiet
+
 generated: .venv/.dev  ## recompile every spec of specs/ into generated/
 	@for spec in specs/*.mtl; do $(BIN)/mtsldsl compile $$spec || exit 1; done
 
 clean:  ## remove what the targets above made
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .venv-lowest .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -25,6 +26,19 @@ def test_the_wheel_carries_grammar_templates_and_type_marker(wheel: Path) -> Non
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {"mtsldsl/grammars/mtl.lark", "mtsldsl/py.typed", "mtsldsl/codegen/templates/model.py.jinja"} <= names
     assert "mtsldsl/runtime/templates/report.html.jinja" in names
+    assert {f"mtsldsl/library/{path.name}" for path in (ROOT / "specs" / "library").glob("*.mtl")} <= names
+
+
+def test_the_source_distribution_has_every_file_of_the_project(tmp_path: Path) -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("this is no checkout of git, which knows the files of the project")
+    command = [sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True)
+    with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as archive:
+        carried = {name.partition("/")[2] for name in archive.getnames()}
+    assert "Makefile" in carried
+    assert set(filter(None, listed.stdout.split("\0"))) <= carried
 
 
 def test_an_installed_wheel_compiles_a_spec_from_another_folder(wheel: Path, tmp_path: Path) -> None:
@@ -48,9 +62,14 @@ def test_an_installed_wheel_compiles_a_spec_from_another_folder(wheel: Path, tmp
     away = tmp_path / "away"
     away.mkdir()
     (away / "job.mtl").write_text((ROOT / "specs" / "scenes.mtl").read_text(encoding="utf-8"), encoding="utf-8")
+    (away / "mine.mtl").write_text('mtl 1\nimport "mtsldsl/mlp.mtl"\n', encoding="utf-8")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     command = str(site / "bin" / "mtsldsl")
     subprocess.run([command, "compile", "job.mtl"], cwd=away, env=environment, check=True, capture_output=True)
+    checked = subprocess.run(
+        [command, "check", "mine.mtl"], cwd=away, env=environment, capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stderr
     assert (away / "generated" / "job" / "model.py").is_file()
     where = subprocess.run(
         [str(site / "bin" / "python"), "-c", "import mtsldsl; print(mtsldsl.__file__)"],

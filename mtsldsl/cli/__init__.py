@@ -6,12 +6,21 @@ Exit status: 0 clean, 1 problems, 2 usage. Where 1 means something else (`diff -
 from __future__ import annotations
 
 import atexit
+import errno
 import gc
+import os
+import sys
+from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mtsldsl import __version__
+
+if TYPE_CHECKING:
+    from mtsldsl.diagnostics import MtlError
 
 _COMMANDS = ("new", "check", "explain", "fmt", "compile", "train", "eval", "show", "diff", "merge", "git", "completion")
 
@@ -22,8 +31,23 @@ _LONG = ("train", "eval")
 """The commands that compute."""
 
 
+_NOT_WRITABLE = frozenset(
+    getattr(errno, name)
+    for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "EIO")
+    if hasattr(errno, name)
+)
+"""What the system answers where a disk is full, or a file is not this person's to write; never a defect here."""
+
+
 class _Commands(click.Group):
     """Imports a command's module only when the command is asked for, and shows a user's errors without a traceback."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:  # of what is printed before there is a command, such as --help
+            _report(_as_report(error))
+            sys.exit(1)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -38,10 +62,36 @@ class _Commands(click.Group):
         from mtsldsl.diagnostics import MtlError
 
         try:
-            return super().invoke(ctx)
+            result: object = super().invoke(ctx)
+            if sys.stdout is not None:  # as it is where the caller closed it
+                sys.stdout.flush()
+            return result
         except MtlError as error:
-            click.echo(str(error), err=True)
-            ctx.exit(2 if ctx.invoked_subcommand in _ERRORS_ARE_2 else 1)
+            _report(error)
+        except OSError as error:
+            _report(_as_report(error))
+        raise click.exceptions.Exit(2 if ctx.invoked_subcommand in _ERRORS_ARE_2 else 1)
+
+
+def _report(error: MtlError) -> None:
+    with suppress(OSError):  # the exit status still says it
+        click.echo(str(error), err=True)
+
+
+def _as_report(error: OSError) -> MtlError:
+    """A file, or the output, that does not take what is written, as a report; anything else is raised again."""
+    from mtsldsl.diagnostics import MtlError
+
+    if error.errno not in _NOT_WRITABLE:  # with EPIPE, whoever read the output has seen enough: click ends quietly
+        raise error
+    if error.filename is not None:
+        cause = f"{click.format_filename(os.fsdecode(error.filename))}: {error.strerror}"
+        return MtlError.of("MTL703", cause, "check the folder, its permissions and the space on the disk")
+    if sys.stdout is not None:
+        with Path(os.devnull).open("wb") as nowhere:  # so that the end of the process does not try once more
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    cause = f"the output, or a file, cannot be written: {error.strerror}"
+    return MtlError.of("MTL703", cause, "check where it goes, and the space on the disk")
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -50,8 +100,11 @@ class _Commands(click.Group):
 def main(ctx: click.Context) -> None:
     """Multi-task networks whose sharing is learned: check, compile, train and compare .mtl specs."""
     if ctx.invoked_subcommand in _LONG:
+        import logging
+
         from mtsldsl.runtime.threads import wait_passively
 
+        logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells of its cache, which is no matter here
         gc.enable()
         atexit.unregister(gc.freeze)
         wait_passively()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,21 +76,9 @@ def _format(path: Path, input_name: str, check: bool, diff: bool) -> bool:
 
 
 def _put(data: bytes) -> None:
-    """Bytes on the standard output. Raises MtlError MTL703 where it does not take them."""
-    from errno import EPIPE
-
-    from mtsldsl.diagnostics import MtlError
-
-    try:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-    except OSError as error:
-        if error.errno == EPIPE:  # whoever read it has seen enough
-            raise
-        with Path(os.devnull).open("wb") as nowhere:  # so that the end of the process does not try once more
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
-        cause = f"the standard output cannot be written: {error.strerror}"
-        raise MtlError.of("MTL703", cause, "check where it goes, and the space on the disk") from None
+    """Bytes on the standard output."""
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
 
 
 def _difference(source: Source, after: str) -> Iterator[str]:

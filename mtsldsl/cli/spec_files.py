@@ -11,9 +11,16 @@ import click
 STANDARD_INPUT = Path("-")
 """What stands for the standard input."""
 
+_RUN = frozenset(("spec.mtl", "events.jsonl"))
+"""Files that a run folder holds, whatever it is called."""
+
+_ENVIRONMENT = "pyvenv.cfg"
+"""The file that a virtual environment of Python holds."""
+
 
 def spec_files(paths: Iterable[Path]) -> Iterator[Path]:
-    """Every file once, folders searched without hidden ones and without links to folders."""
+    """Every file once. A folder is searched for what a person wrote: without hidden folders, links to folders, run
+    folders, virtual environments and what git ignores; a file or a folder that is named counts whatever it is."""
     from mtsldsl.syntax.files import is_folder
 
     seen = set()
@@ -27,8 +34,28 @@ def spec_files(paths: Iterable[Path]) -> Iterator[Path]:
 def _specs_in(folder: Path) -> list[Path]:
     found = []
     for place, inner, files in os.walk(folder):
+        if Path(place) != folder and (_ENVIRONMENT in files or _RUN.issubset(files)):
+            inner.clear()
+            continue
         inner[:] = [name for name in inner if not name.startswith(".")]
         found += [Path(place) / name for name in files if name.endswith(".mtl")]
-    if not found:
+    kept = set(found) - _ignored(folder, found)
+    if not kept:
         click.echo(f"{click.format_filename(folder)}: there is no .mtl file in this folder", err=True)
-    return sorted(found)
+    return sorted(kept)
+
+
+def _ignored(folder: Path, found: list[Path]) -> set[Path]:
+    """Those of the files that git ignores; none without git or a repository, or where the folder itself is ignored."""
+    if not found or not any((each / ".git").exists() for each in (folder.resolve(), *folder.resolve().parents)):
+        return set()
+    import subprocess
+
+    names = {os.fsencode(path.relative_to(folder)): path for path in found}
+    command = ["git", "-C", str(folder), "check-ignore", "-z", "--stdin"]
+    try:
+        itself = subprocess.run([*command[:3], "check-ignore", "-q", "."], capture_output=True, check=False)
+        said = subprocess.run(command, input=b"\0".join(names) + b"\0", capture_output=True, check=False).stdout
+    except FileNotFoundError:
+        return set()
+    return set() if itself.returncode == 0 else {names[name] for name in said.split(b"\0") if name in names}

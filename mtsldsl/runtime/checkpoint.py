@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Collection, Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +55,16 @@ def save_weights(path: Path, model: nn.Module) -> None:
 
 
 def save_tensors(path: Path, state: Mapping[str, Tensor]) -> None:
-    """The tensors by name as a safetensors file, which is there whole or not at all."""
+    """The tensors by name as a safetensors file, which is there whole or not at all.
+
+    Raises MtlError MTL703 where it cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.partial")
-    save_file({name: _stored(value) for name, value in state.items()}, str(temporary))
+    try:
+        save_file({name: _stored(value) for name, value in state.items()}, str(temporary))
+    except SafetensorError as problem:
+        cause = f"{path} cannot be written: {problem}"
+        raise MtlError.of("MTL703", cause, "check the folder, its permissions and the space on the disk") from None
     temporary.replace(path)
 
 
@@ -104,7 +112,9 @@ def save_checkpoint(folder: RunFolder, training: Training) -> None:
     }
     if training.device.type == "cuda":
         state["random_cuda"] = torch.cuda.get_rng_state(training.device)
-    torch.save(state, temporary / "state.pt")
+    packed = BytesIO()
+    torch.save(state, packed)
+    (temporary / "state.pt").write_bytes(packed.getvalue())  # whose error on a full disk says so
     (temporary / "position.json").write_text(json.dumps({"epoch": training.epoch}) + "\n", encoding="utf-8")
     folder.replace_folder(temporary, final)
     for child in folder.checkpoints.iterdir():

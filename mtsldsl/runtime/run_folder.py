@@ -24,8 +24,21 @@ class RunFolder:
 
     @classmethod
     def create(cls, root: Path, name: str) -> RunFolder:
-        """A new folder `root/name/<n>` with the next free number; two processes never get the same one."""
-        parent = root / name
+        """A new folder `root/name/<n>` with the next free number; two processes never get the same one.
+
+        Raises MtlError MTL703 where no folder can be made there.
+        """
+        try:
+            return cls._create(root / name)
+        except OSError as error:
+            raise MtlError.of(
+                "MTL703",
+                f"{error.filename}: no run folder can be made here: {error.strerror}",
+                "train in a folder that can be written, or give --runs FOLDER",
+            ) from None
+
+    @classmethod
+    def _create(cls, parent: Path) -> RunFolder:
         parent.mkdir(parents=True, exist_ok=True)
         taken = [int(child.name) for child in parent.iterdir() if child.name.isdigit()]
         number = max(taken, default=0) + 1

@@ -1,9 +1,10 @@
 """Following `import "blocks.mtl"`: which file it names, and what that file brings.
 
 A path is relative to the file that imports, links resolved, and never leads out of the project: the folder of the
-nearest `pyproject.toml` or `.git` above the first file, or that file's own folder where there is none. A file brings
-its constants and macros, those that it imports itself, and its backbone to a file that has none. All else in it is
-ignored.
+nearest `pyproject.toml` or `.git` above the first file, or that file's own folder where there is none. A path that
+begins with `mtsldsl/` names a file of the library that comes with the program, wherever the importing file lies; a
+folder of one's own that is called so is `./mtsldsl/`. A file brings its constants and macros, those that it imports
+itself, and its backbone to a file that has none. All else in it is ignored.
 """
 
 from __future__ import annotations
@@ -30,8 +31,18 @@ MOST_FILES = 100
 ROOT_MARKS = ("pyproject.toml", ".git")
 """What the folder of a project holds."""
 
+SHIPPED = "mtsldsl/"
+"""What the path of an import begins with that names a file of the library."""
+
 Reader: TypeAlias = Callable[[Path], Source]
 """Gives the text of the file at an absolute path; raises MtlError where there is none."""
+
+
+def shipped_folder() -> Path:
+    """Where the library is: in the installed package, or in the checkout that this module lies in."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "library"
+    return installed if installed.is_dir() else package.parent / "specs" / "library"
 
 
 def read_regular(path: Path) -> Source:
@@ -53,8 +64,9 @@ def read_imports(file: tree.File, reader: Reader = read_regular) -> Library:
     if not any(imports_of(file)):
         return Library()
     problems = Problems()
-    if file.source.path is None:
-        for statement in imports_of(file):
+    placed = [statement for statement in imports_of(file) if not _names_shipped(statement)]
+    if file.source.path is None and placed:
+        for statement in placed:
             problems.add(
                 "MTL113",
                 f"{file.source.name} lies in no folder, so `{statement.path.value}` cannot be found from it",
@@ -67,10 +79,14 @@ def read_imports(file: tree.File, reader: Reader = read_regular) -> Library:
 
 @attrs.frozen(eq=False)
 class _Node:
-    """A file, where it is, and the files that it imports, each with the statement that says so."""
+    """A file, where it is, and the files that it imports, each with the statement that says so.
+
+    `shipped` is whether it was imported as one of the library.
+    """
 
     file: tree.File
     path: Path
+    shipped: bool = False
     imports: list[tuple[tree.Import, _Node]] = attrs.field(factory=list)
 
 
@@ -145,9 +161,10 @@ class _Following:
                 statement.span,
             )
             return None
-        shown = _shown(statement, path, node)
+        shipped = node.shipped or _names_shipped(statement)
+        shown = statement.path.value if _names_shipped(statement) else _shown(statement, path, node)
         try:
-            source = self.reader(path)
+            source = read_regular(path) if shipped else self.reader(path)
         except MtlError as error:
             for found in error.diagnostics:
                 cause, remedy = found.cause.replace(str(path), shown), _similar(path, node.path) or found.remedy
@@ -159,7 +176,7 @@ class _Following:
         self.problems.take(mistakes)
         self.whole &= file.whole
         self.check(file)
-        return _Node(file, path)
+        return _Node(file, path, shipped)
 
     def check(self, file: tree.File) -> None:
         """Report what is wrong with an imported file as a whole: its first line, and blocks that do not exist."""
@@ -187,13 +204,15 @@ class _Following:
             cause, remedy = f"`{written}` is an absolute path", "write it relative to the folder of this file"
             self.problems.add("MTL114", cause, remedy, span)
             return None
+        if _names_shipped(statement):
+            return self.shipped(statement)
         try:
             path = (node.path.parent / written).resolve()
         except (OSError, RuntimeError) as error:  # links that lead to each other
             reason = error.strerror if isinstance(error, OSError) else "links lead in a circle"
             self.problems.add("MTL113", f"`{written}` cannot be found: {reason}", "check the path", span)
             return None
-        if not path.is_relative_to(self.root):
+        if not path.is_relative_to(shipped_folder() if node.shipped else self.root):
             marks = " or ".join(f"`{mark}`" for mark in ROOT_MARKS)
             self.problems.add(
                 "MTL114",
@@ -203,6 +222,18 @@ class _Following:
             )
             return None
         return path
+
+    def shipped(self, statement: tree.Import) -> Path | None:
+        """The file of the library; None where it has none of that name."""
+        name = statement.path.value.removeprefix(SHIPPED)
+        known = sorted(each.name for each in shipped_folder().glob(f"*{SUFFIX}"))
+        if name in known:
+            return shipped_folder() / name
+        near = nearest(name, known)
+        remedy = f"did you mean `{SHIPPED}{near}`?" if near else f"it has {', '.join(known)}"
+        cause = f"the library that comes with mtsldsl has no `{name}`"
+        self.problems.add("MTL113", cause, f"{remedy} (a folder of your own is `./{SHIPPED}`)", statement.path.span)
+        return None
 
     def backbone(self, node: _Node) -> tree.Section | None:
         """The backbone that a file has or imports; several that differ are reported."""
@@ -233,6 +264,10 @@ def project_root(folder: Path) -> Path:
     return next(
         (each for each in (folder, *folder.parents) if any((each / mark).exists() for mark in ROOT_MARKS)), folder
     )
+
+
+def _names_shipped(statement: tree.Import) -> bool:
+    return statement.path.value.startswith(SHIPPED)
 
 
 def _shown(statement: tree.Import, path: Path, node: _Node) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -125,3 +126,50 @@ def test_a_folder_is_checked_file_by_file(folder: Path) -> None:
 def test_a_folder_without_specs_is_told(folder: Path) -> None:
     done = CliRunner().invoke(main, ["check", "."], catch_exceptions=False)
     assert (done.exit_code, done.stderr) == (0, ".: there is no .mtl file in this folder\n")
+
+
+# What a person did not write
+
+
+def lay_out(folder: Path) -> None:
+    """A project with a spec, a finished run under another name than `runs`, and an environment with a spec in it."""
+    run, environment = folder / "results" / "first", folder / "python" / "lib"
+    for place in (run / "checkpoints" / "epoch-001", run / "evolution", environment, folder / "ignored"):
+        place.mkdir(parents=True)
+    (run / "events.jsonl").touch()
+    (folder / "python" / "pyvenv.cfg").touch()
+    for place in (folder, run, run / "checkpoints" / "epoch-001", run / "evolution", environment, folder / "ignored"):
+        (place / "spec.mtl").write_text(UGLY, encoding="utf-8")
+
+
+UGLY = "mtl 1\nlet   a = 1\n"
+
+
+def ugly(folder: Path) -> set[str]:
+    return {each.relative_to(folder).as_posix() for each in folder.rglob("*.mtl") if each.read_text() == UGLY}
+
+
+@pytest.mark.parametrize("with_git", [True, False])
+def test_a_folder_is_searched_for_what_a_person_wrote(
+    with_git: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lay_out(tmp_path)
+    if with_git:
+        subprocess.run(["git", "init", "--quiet"], check=True)
+        (tmp_path / ".gitignore").write_text("/ignored/\n", encoding="utf-8")
+    before = ugly(tmp_path)
+    assert CliRunner().invoke(main, ["fmt", "."], catch_exceptions=False).exit_code == 0
+    changed = before - ugly(tmp_path)
+    assert changed == ({"spec.mtl"} if with_git else {"spec.mtl", "ignored/spec.mtl"})
+
+
+@pytest.mark.parametrize("named", ["results/first", "results/first/spec.mtl", "ignored", "python/lib/spec.mtl"])
+def test_what_is_named_is_taken_whatever_it_is(named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    lay_out(tmp_path)
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    (tmp_path / ".gitignore").write_text("/ignored/\n/python/\n", encoding="utf-8")
+    before = ugly(tmp_path)
+    assert CliRunner().invoke(main, ["fmt", named], catch_exceptions=False).exit_code == 0
+    assert before - ugly(tmp_path) >= {named if named.endswith(".mtl") else f"{named}/spec.mtl"}

@@ -15,8 +15,10 @@ import torch
 from torch import nn
 
 from mtsldsl.codegen import compile_spec
+from mtsldsl.diagnostics import MtlError
 from mtsldsl.runtime.build import load_model_class
-from mtsldsl.spec import Spec, load
+from mtsldsl.spec import Spec, load, loads
+from mtsldsl.spec.bundle import self_contained
 from mtsldsl.syntax import parse, read_source
 from mtsldsl.syntax.tree import Definition
 
@@ -161,3 +163,59 @@ def test_the_page_of_the_library_says_what_its_networks_cost() -> None:
     assert {name: int(number.replace(",", "")) for name, number in rows} == {
         name: next(iter(spec_of(name).cost().tasks.values())).parameters for name in NAMES
     }
+
+
+# Imported as part of the program
+
+IMPORTING = """mtl 1
+import "{path}"
+data arrays {{
+  path  = "x.npz"
+  input = image(3, 64, 64)
+}}
+task kind {{
+  target = classes(10)
+  head   = adaptive_avg_pool2d(1) | flatten | linear(10)
+}}
+{rest}
+train {{
+  epochs = 1
+}}
+"""
+
+
+def importing(path: str, rest: str = "") -> str:
+    return IMPORTING.format(path=path, rest=rest)
+
+
+def test_a_spec_anywhere_imports_the_library_by_the_name_of_the_program(tmp_path: Path) -> None:
+    (tmp_path / "mine.mtl").write_text(importing("mtsldsl/resnet34.mtl"), encoding="utf-8")
+    found = load(tmp_path / "mine.mtl")
+    whole = load(LIBRARY / "resnet34.mtl")
+    assert found.backbone.layers == whole.backbone.layers
+    bundled = loads(self_contained(found).source.text)
+    assert bundled.backbone.layers == found.backbone.layers
+    assert bundled.cost() == found.cost()
+
+
+def test_a_text_without_a_place_imports_it_too() -> None:
+    assert loads(importing("mtsldsl/resnet18.mtl")).backbone.layers == load(LIBRARY / "resnet18.mtl").backbone.layers
+
+
+@pytest.mark.parametrize(
+    ("path", "remedy"),
+    [("mtsldsl/resnt18.mtl", "did you mean `mtsldsl/resnet18.mtl`?"), ("mtsldsl/zzz.mtl", "deeplab.mtl, mlp.mtl")],
+)
+def test_a_name_that_the_library_does_not_have_is_reported_with_those_it_has(path: str, remedy: str) -> None:
+    with pytest.raises(MtlError) as caught:
+        loads(importing(path, "backbone {\n  stem = relu\n}"))
+    assert [found.code for found in caught.value.diagnostics] == ["MTL113"]
+    assert remedy in caught.value.diagnostics[0].remedy
+
+
+def test_a_folder_of_ones_own_that_is_called_so_is_named_from_here(tmp_path: Path) -> None:
+    (tmp_path / "mtsldsl").mkdir()
+    (tmp_path / "mtsldsl" / "resnet18.mtl").write_text("mtl 1\nbackbone {\n  own = relu\n}\n", encoding="utf-8")
+    for path, first in (("./mtsldsl/resnet18.mtl", "own"), ("mtsldsl/resnet18.mtl", "stem")):
+        (tmp_path / "mine.mtl").write_text(importing(path), encoding="utf-8")
+        assert load(tmp_path / "mine.mtl").layers[0].name == first

@@ -1,0 +1,93 @@
+"""What cannot be written, the output or a run folder, is a report and an exit status, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SPEC = ROOT / "specs" / "scenes.mtl"
+FULL = Path("/dev/full")
+
+COMMANDS = {
+    "--help": 1,
+    "--version": 1,
+    "check --help": 1,
+    f"check {SPEC}": 1,
+    f"check --output-format json {SPEC}": 1,
+    "explain MTL206": 1,
+    f"show {SPEC}": 1,
+    f"diff {SPEC} {ROOT / 'specs' / 'nyuv2.mtl'}": 2,
+    f"merge {SPEC} {SPEC} {SPEC}": 2,
+    "completion bash": 1,
+    f"compile {SPEC} -o out": 1,
+}
+"""The exit status of commands whose output is not taken."""
+
+
+def started(command: str, folder: Path, output: object) -> subprocess.CompletedProcess[bytes]:
+    words = [sys.executable, "-m", "mtsldsl", *command.split()]
+    return subprocess.run(words, cwd=folder, stdout=output, stderr=subprocess.PIPE, check=False)  # type: ignore[call-overload,no-any-return]
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no full device")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_full_output_is_a_report(command: str, tmp_path: Path) -> None:
+    with FULL.open("wb") as full:
+        done = started(command, tmp_path, full)
+    assert b"error MTL703: the output, or a file, cannot be written: No space left on device" in done.stderr
+    assert done.returncode == COMMANDS[command]
+    assert b"Traceback" not in done.stderr
+    assert b"Exception" not in done.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_reader_that_has_seen_enough_is_no_matter(command: str, tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as closed:
+        done = started(command, tmp_path, closed)
+    assert done.stderr == b""
+
+
+def test_a_run_folder_that_cannot_be_made_is_a_report(tmp_path: Path) -> None:
+    (tmp_path / "runs").touch()
+    for options, place in (("", b"runs"), ("--runs /proc/runs", b"/proc/runs"), ("--runs /dev/null/x", b"/dev/null/x")):
+        done = started(f"train {SPEC} {options}", tmp_path, subprocess.PIPE)
+        assert done.returncode == 1
+        assert b"error MTL703: " + place in done.stderr
+        assert b"no run folder can be made here" in done.stderr
+        assert b"--runs FOLDER" in done.stderr
+        assert b"Traceback" not in done.stderr
+
+
+def test_a_disk_that_is_full_during_a_run_is_a_report(tmp_path: Path) -> None:
+    """Files of more than 20 kB are not taken, which the weights are."""
+    program = (
+        "import resource, signal, sys\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "from mtsldsl.cli import main\n"
+        "main(['new', 'a', '--from', 'table'], standalone_mode=False)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
+        "main(['train', 'a.mtl', '--quiet'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == 1
+    assert b"error MTL703: " in done.stderr
+    assert b"File too large" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_matplotlib_says_nothing_of_its_cache(tmp_path: Path) -> None:
+    (tmp_path / "home").touch()  # no folder can be made in it
+    started("new a --from table", tmp_path, subprocess.PIPE)
+    environment = {**os.environ, "HOME": str(tmp_path / "home"), "MPLCONFIGDIR": str(tmp_path / "home" / "matplotlib")}
+    train = [sys.executable, "-m", "mtsldsl", "train", "a.mtl", "--quiet", "--set", "train.epochs=1"]
+    for words in ([*train, "--structure", "none"], [*train[:3], "eval", "runs/a/1"]):
+        done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "atplotlib" not in done.stderr

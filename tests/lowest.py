@@ -1,0 +1,33 @@
+"""Prints the lowest versions that pyproject.toml allows, as constraints of pip; `make test-lowest` installs them.
+
+torch is left out: which of its releases suits depends on the processor, and each is a download of gigabytes.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from itertools import chain
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[1] / "pyproject.toml"
+REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9_.-]+)(\[[^]]*\])?>=(?P<version>[0-9.]+)")
+
+
+def lowest() -> dict[str, str]:
+    """The lower bound of everything that is needed to use, extend and test mtsldsl, by name."""
+    project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
+    bounds: dict[str, str] = {}
+    for requirement in chain(project["dependencies"], *project["optional-dependencies"].values()):
+        found = REQUIREMENT.match(requirement)
+        if found is None:
+            raise SystemExit(f"{PROJECT}: `{requirement}` has no lower bound")
+        name, version = found["name"], found["version"]
+        if bounds.setdefault(name, version) != version:
+            raise SystemExit(f"{PROJECT}: {name} has two lower bounds, {bounds[name]} and {version}")
+    return {name: version for name, version in bounds.items() if name != "torch"}
+
+
+if __name__ == "__main__":
+    for each, bound in lowest().items():
+        print(f"{each}=={bound}")
