@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import nn
 
     from mtsldsl.codegen import compile_spec
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from mtsldsl.spec import Spec, dumps, load, loads
 
 __version__ = "0.1.0"
-__all__ = ["Diagnostic", "MtlError", "Spec", "build_model", "compile_spec", "dumps", "load", "loads"]
+__all__ = ["Diagnostic", "MtlError", "Spec", "build_model", "compile_spec", "dumps", "load", "load_run", "loads"]
 
 _HOMES = {
     "Diagnostic": "mtsldsl.diagnostics",
@@ -38,6 +40,17 @@ def build_model(spec: Spec) -> nn.Module:
     from mtsldsl.runtime.build import build_model
 
     return build_model(spec)
+
+
+def load_run(path: str | Path, of: str = "mean") -> tuple[Spec, nn.Module]:
+    """The spec and the network of a run folder with its best weights, on the CPU and in evaluation mode.
+
+    With a task's name, `of` takes the weights of that task's own best epoch, and the network gives its output alone.
+    Imports torch.
+    """
+    from mtsldsl.runtime.best import load_run
+
+    return load_run(path, of)
 
 
 def __getattr__(name: str) -> Any:

@@ -7,37 +7,56 @@ from pathlib import Path
 
 import click
 
-from mtsldsl.cli.options import device
+from mtsldsl.cli.options import device, overrides, threads
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--split", type=click.Choice(["train", "validation", "test"]), default="test", show_default=True)
+@click.option("--of", default="mean", metavar="TASK", help="Evaluate this task alone, at its own best epoch.")
+@overrides
 @device
+@threads
 @click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
-def command(run: Path, split: str, device: str, as_json: bool) -> None:
-    """Compute the losses and metrics of the best weights of RUN (a run folder) on one split of its data."""
+def command(
+    run: Path, split: str, of: str, overrides: dict[str, str], device: str, threads: int | None, as_json: bool
+) -> None:
+    """Compute the losses and metrics of the best weights of RUN (a run folder) on one split of its data.
+
+    --set takes what does not change the network, such as data.path=moved.npz.
+    """
+    from mtsldsl.runtime.libraries import METRICS, TENSORS, require
+
+    require(TENSORS + METRICS)
     from mtsldsl.runtime.best import load_best
+    from mtsldsl.runtime.checkpoint import MEAN
     from mtsldsl.runtime.data import load_data
+    from mtsldsl.runtime.data_record import recorded_place, warn_of_other_data
     from mtsldsl.runtime.device import choose_device
     from mtsldsl.runtime.evaluation import evaluate
     from mtsldsl.runtime.own_file import told_of_own_file
     from mtsldsl.runtime.own_module_files import warn_of_other_modules
     from mtsldsl.runtime.run_folder import RunFolder
+    from mtsldsl.runtime.threads import use_threads
 
     place = choose_device(device)
     folder = RunFolder.open(run)
-    spec, model = load_best(folder, place)
+    spec, model = load_best(folder, place, of, overrides)
+    use_threads(threads, spec, place, folder.events)
     warn_of_other_modules(spec, folder.events)
     with told_of_own_file(spec):
-        evaluation = evaluate(model, spec, getattr(load_data(spec), split), place)
+        data = load_data(spec, recorded_place(spec, folder.events))
+        warn_of_other_data(spec, data, folder.events)
+        tasks = None if of == MEAN else [of]
+        evaluation = evaluate(model, spec, getattr(data, split), place, tasks)
     if as_json:
-        click.echo(json.dumps({"split": split, "losses": evaluation.losses, "metrics": evaluation.metrics}))
+        click.echo(json.dumps({"split": split, "of": of, "losses": evaluation.losses, "metrics": evaluation.metrics}))
         return
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("task", "loss", "metrics", box=None, title=f"{run}, {split} split", title_justify="left")
+    click.echo(f"{run}, {split} split" + ("" if of == MEAN else f", weights of the best epoch of {of}"))
+    table = Table("task", "loss", "metrics", box=None)
     for task, metrics in evaluation.metrics.items():
         shown = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
         table.add_row(task, f"{evaluation.losses[task]:.4g}", shown)

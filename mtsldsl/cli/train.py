@@ -49,7 +49,10 @@ def command(
     if as_json and quiet:
         raise click.UsageError("--json prints and --quiet does not: give one of them")
     display = "json" if as_json else "quiet" if quiet else "auto"
+    from mtsldsl.runtime.libraries import TENSORS, require
+
     if resume:
+        require(TENSORS)
         from mtsldsl.runtime.launch import launch
         from mtsldsl.runtime.session import Session
 
@@ -69,6 +72,7 @@ def command(
     if sharing:
         chosen = with_sharing_of(chosen, sharing)
     own = _in_place(spec, chosen) if in_place else None
+    require(TENSORS)
     from mtsldsl.runtime.launch import launch
     from mtsldsl.runtime.session import Session
 

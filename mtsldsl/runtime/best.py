@@ -2,25 +2,92 @@
 
 from __future__ import annotations
 
-import torch
-from torch import nn
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
-from mtsldsl.diagnostics import MtlError
+import attrs
+import torch
+from torch import Tensor, nn
+
+from mtsldsl.diagnostics import MtlError, suggestion
 from mtsldsl.runtime.build import build_model
-from mtsldsl.runtime.checkpoint import WEIGHTS, load_weights
+from mtsldsl.runtime.checkpoint import MEAN, WEIGHTS, load_weights
 from mtsldsl.runtime.own_file import told_of_own_file
 from mtsldsl.runtime.run_folder import RunFolder
 from mtsldsl.runtime.training import place
 from mtsldsl.spec import Spec
 
 
-def load_best(folder: RunFolder, device: torch.device) -> tuple[Spec, nn.Module]:
-    """The spec and network of the epoch that validation chose. Raises MtlError MTL801 before the first epoch's end."""
-    path = folder.best / "mean.mtl"
+def load_run(path: str | Path, of: str = MEAN) -> tuple[Spec, nn.Module]:
+    """The spec and the network of a run folder with its best weights, on the CPU and in evaluation mode.
+
+    The network's forward maps an input `(n, ...)` to `{task: output}`. With a task's name, `of` takes the weights of
+    that task's own best epoch, and the network gives its output alone.
+
+    Raises:
+        MtlError: MTL801 for a folder that is no run or has no finished epoch, MTL107 where `of` is no task of it,
+            MTL805 for weights that do not fit, and what `build_model` raises.
+    """
+    spec, model = load_best(RunFolder.open(Path(path)), torch.device("cpu"), of)
+    return spec, model.eval()
+
+
+def load_best(
+    folder: RunFolder, device: torch.device, of: str = MEAN, settings: Mapping[str, str] = {}
+) -> tuple[Spec, nn.Module]:
+    """The same on a device, and with settings for the spec, such as `{"data.path": "other.npz"}`.
+
+    Raises MtlError: MTL805 where they would make another network, besides what `load_run` and reading a spec do.
+    """
+    path = folder.best / f"{MEAN}.mtl"
     if not path.is_file():
         raise MtlError.of("MTL801", f"`{folder.path}` has no finished epoch yet", "let the run end its first epoch")
     spec = folder.read_spec(path)
+    tasks = [task.name for task in spec.tasks]
+    if of not in (MEAN, *tasks):
+        raise MtlError.of(
+            "MTL107", f"`{folder.path}` has no task `{of}`", suggestion(of, [MEAN, *tasks], "names of best weights")
+        )
     with told_of_own_file(spec):
         model = place(build_model(spec), spec, device)
-    load_weights(folder.best / f"mean.{WEIGHTS}", model)
+    load_weights(folder.best / f"{MEAN}.{WEIGHTS}", model)
+    if of != MEAN:
+        load_weights(folder.best / f"{of}.{WEIGHTS}", model, whole=False)
+        model.register_forward_hook(_giving_only(of))
+    if settings:
+        changed = folder.read_spec(path, settings)
+        _require_same_network(spec, changed, folder)
+        spec = changed
     return spec, model
+
+
+def _giving_only(task: str) -> Callable[[nn.Module, tuple[Tensor, ...], Mapping[str, Tensor]], dict[str, Tensor]]:
+    def only(_: nn.Module, __: tuple[Tensor, ...], outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {task: outputs[task]}
+
+    return only
+
+
+def _require_same_network(spec: Spec, changed: Spec, folder: RunFolder) -> None:
+    """Hold that settings change no more than what is evaluated, and how: the data, and tasks' losses and metrics."""
+    different = _first_difference(spec, changed)
+    if different is not None:
+        cause = f"{different} would be another one than the weights of `{folder.path}` were trained with"
+        remedy = "set the data, or a task's loss, metrics or weight; for anything else train again with `--set`"
+        raise MtlError.of("MTL805", cause, remedy)
+
+
+def _first_difference(spec: Spec, changed: Spec) -> str | None:
+    if (spec.data.input, spec.data.shape) != (changed.data.input, changed.data.shape):
+        return "the input"
+    for block in ("train", "structure"):
+        if getattr(spec, block) != getattr(changed, block):
+            return f"`{block}`"
+    for layer, other in zip(spec.layers, changed.layers, strict=True):
+        if layer != other:
+            return f"the layer `{layer.name}`"
+    for before, after in zip(spec.tasks, changed.tasks, strict=True):
+        same = attrs.evolve(after, loss=before.loss, metrics=before.metrics, weight=before.weight, field=before.field)
+        if attrs.evolve(same, target=attrs.evolve(after.target, valid=before.target.valid)) != before:
+            return f"the task `{before.name}`"
+    return None if spec.sharing == changed.sharing else "the sharing"

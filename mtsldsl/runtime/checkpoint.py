@@ -72,14 +72,17 @@ def _stored(value: Tensor) -> Tensor:
     return value.detach().to("cpu").contiguous()
 
 
-def load_weights(path: Path, model: nn.Module) -> None:
-    """Fill `model` from a file of `save_weights`. Raises MtlError MTL805 where names or shapes do not fit."""
+def load_weights(path: Path, model: nn.Module, *, whole: bool = True) -> None:
+    """Fill `model` from a file of `save_weights`, or those parts that it holds where it need not be `whole`.
+
+    Raises MtlError MTL805 where names or shapes do not fit.
+    """
     try:
         state = load_file(str(path))
     except (OSError, SafetensorError) as problem:
         raise MtlError.of("MTL805", f"`{path}` cannot be read: {problem}", "name a weights file of a run") from problem
     expected = model.state_dict()
-    missing = sorted(expected.keys() - state.keys())
+    missing = sorted(expected.keys() - state.keys()) if whole else []
     unknown = sorted(state.keys() - expected.keys())
     wrong = sorted(name for name in expected.keys() & state.keys() if expected[name].shape != state[name].shape)
     if missing or unknown or wrong:
@@ -90,7 +93,7 @@ def load_weights(path: Path, model: nn.Module) -> None:
             f"{len(unknown)} unknown, {len(wrong)} of another shape, the first is `{first}`",
             "use the spec that stands beside the weights",
         )
-    model.load_state_dict(state)
+    model.load_state_dict(state, strict=whole)
 
 
 def save_checkpoint(folder: RunFolder, training: Training) -> None:

@@ -103,10 +103,11 @@ class RunFolder:
         for path in (self.evolution / f"{stage}.mtl", self.spec):
             write_source(path, source)
 
-    def read_spec(self, path: Path) -> Spec:
-        """The spec of a file of this run, called what the person called it: data beside it is found from there."""
+    def read_spec(self, path: Path, settings: Mapping[str, str] = {}) -> Spec:
+        """The spec of a file of this run, with settings such as `{"data.batch": "8"}`. It is called what the person
+        called it: data beside it is found from there."""
         source = read_source(path)
-        return loads_source(attrs.evolve(source, name=origin(self.events) or source.name))
+        return loads_source(attrs.evolve(source, name=origin(self.events) or source.name), settings)
 
     def keeping(self, spec: Spec) -> Spec:
         """The same spec, found in this run: where its text is, once the person's own file says something else."""

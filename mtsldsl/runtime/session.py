@@ -23,6 +23,7 @@ from mtsldsl.runtime.best import load_best
 from mtsldsl.runtime.checkpoint import MEAN, keep_weights, restore_checkpoint, save_checkpoint
 from mtsldsl.runtime.data import Splits, describe, load_data
 from mtsldsl.runtime.data.labels import require_labels
+from mtsldsl.runtime.data_record import record_of_data, recorded_place, warn_of_other_data
 from mtsldsl.runtime.device import DEVICES, choose_device
 from mtsldsl.runtime.display import DISPLAYS, Display, choose_display, warn
 from mtsldsl.runtime.epoch import EpochLosses
@@ -31,6 +32,7 @@ from mtsldsl.runtime.events import EventLog, read_events
 from mtsldsl.runtime.finite import ALIGNMENT
 from mtsldsl.runtime.gain import Results
 from mtsldsl.runtime.in_place import InPlace
+from mtsldsl.runtime.libraries import require_for_run
 from mtsldsl.runtime.locate import located
 from mtsldsl.runtime.objectives.constant import constant_metrics
 from mtsldsl.runtime.own_file import told_of_own_file
@@ -67,6 +69,7 @@ class Session:
         """A new run of `spec` in the next free folder of `root/name`. What it imports is written into its copy."""
         require_values_to_normalise(spec)
         check_own_modules(spec)
+        require_for_run(spec)
         spec = self_contained(spec)
         chosen = choose_device(device)
         folder = RunFolder.create(root, name.strip(".") or "spec")  # a name of dots would lead out of `root`
@@ -89,6 +92,7 @@ class Session:
         spec = folder.keeping(folder.read_spec(checkpoint / "spec.mtl"))
         with told_of_own_file(spec):
             warn_of_other_modules(spec, folder.events)
+            require_for_run(spec)
         view = choose_display(display)
         session = cls(spec, folder, choose_device(device), view, EventLog(folder.events, view.event), checkpoint)
         epoch = int(checkpoint.name.removeprefix("epoch-"))
@@ -104,7 +108,7 @@ class Session:
         behind."""
         try:
             with told_of_own_file(self.spec):
-                data = load_data(self.spec)
+                data = load_data(self.spec, recorded_place(self.spec, self.folder.events))
                 described = describe(self.spec, data)
                 missing = require_labels(self.spec, described)
         except MtlError:
@@ -113,11 +117,13 @@ class Session:
             raise
         self._constant = constant_metrics(self.spec.tasks, data.validation)
         if self.checkpoint is None:
-            self._describe_start(described)
+            self._describe_start(data, described)
             for remark in (*data.remarks, *missing):
                 warn(f"warning: {remark}")
                 self.log.write("warning", about="data", text=remark)
             self.log.write("constant", split="validation", metrics=self._constant)
+        elif differences := warn_of_other_data(self.spec, data, self.folder.events):
+            self.log.write("other_data", differences=differences)
         return data
 
     def start(self, make_optimizer: OptimizerFactory, make_scheduler: SchedulerFactory) -> Training:
@@ -225,7 +231,7 @@ class Session:
         if own is not None and own.reason is not None:
             warn(f"{own.path} is left alone: {own.reason}; the evolved spec is {self.folder.spec}")
 
-    def _describe_start(self, data: Mapping[str, object]) -> None:
+    def _describe_start(self, data: Splits, described: Mapping[str, object]) -> None:
         spec, cost = self.spec, self.spec.cost()
         self.log.write(
             "start",
@@ -246,7 +252,8 @@ class Session:
             parameters=cost.parameters,
             flops=cost.flops,
             modules=record_of_own_modules(spec),
-            data=data,
+            data=described,
+            read=record_of_data(spec, data),
         )
 
 

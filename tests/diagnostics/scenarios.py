@@ -104,6 +104,21 @@ def _own_layers(_: int) -> None:
     Path("own_layers.py").write_text(OWN_LAYERS, encoding="utf-8")
 
 
+def _torchvision_for_another_torch(_: int) -> None:
+    broken_torchvision(Path.cwd())
+
+
+def broken_torchvision(folder: Path) -> None:
+    """A torchvision in `folder` that fails as one does beside a torch that it was not built for."""
+    package, record = folder / "torchvision", folder / "torchvision-0.1.0.dist-info"
+    for place in (package, record):
+        place.mkdir()
+    (package / "__init__.py").write_text(
+        'import torch\n\ntorch.library.register_fake("torchvision::nms")(lambda boxes: boxes)\n', encoding="utf-8"
+    )
+    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: torchvision\nVersion: 0.1.0\n", encoding="utf-8")
+
+
 def _saved_meanwhile() -> str:
     """What `check --fix` does, with an editor that saves the file between the reading and the writing."""
     from mtsldsl.spec.fixes import mend, save
@@ -131,6 +146,7 @@ PREPARED: dict[str, Callable[[int], None]] = {
     "MTL805": _other_weights,
     "MTL806": _own_layers,
     "MTL807": _own_layers,
+    "MTL808": _torchvision_for_another_torch,
 }
 """What is done before each command of an example, which is given its number."""
 

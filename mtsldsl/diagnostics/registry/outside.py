@@ -252,5 +252,18 @@ backbone {
 $ mtsldsl train spec.mtl
 """,
         ),
+        Code(
+            "MTL808",
+            "a library that cannot be imported",
+            "What a run needs for metrics, curves and the balance of its tasks is imported before it begins. A library "
+            "that is broken, or does not fit the others, may be one that is needed by another alone: torchmetrics "
+            "imports torchvision where that is installed.",
+            "Install the version that fits, or remove the library where nothing needs it: the report names it.",
+            occurs="when `train` or `eval` finds a torchvision that was built for another torch",
+            console="""\
+# the torchvision that is installed was built for another torch
+$ mtsldsl train spec.mtl
+""",
+        ),
     ),
 )

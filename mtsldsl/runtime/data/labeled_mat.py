@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.runtime.data.matlab import read_matlab
 from mtsldsl.runtime.data.recordings import CROP, IGNORED, Array, Recording
+from mtsldsl.runtime.libraries import importing
 
 FILE = "nyu_depth_v2_labeled.mat"
 SPLITS = "splits.mat"
@@ -41,12 +43,12 @@ def open_labeled_mat(path: Path) -> Iterator[Recording]:
     `labels` `(n, 640, 480)` uint16, 1 to 894, 0 for none. What is read is cropped by `CROP`. Raises MTL601 where a
     file or h5py is missing, MTL602 where one is not as it should be.
     """
-    try:
-        import h5py
-    except ImportError as error:
+    if find_spec("h5py") is None:
         raise MtlError.of(
             "MTL601", f"reading `{path}` needs h5py, which is not installed", "pip install 'mtsldsl[nyuv2]'"
-        ) from error
+        )
+    with importing("h5py"):
+        import h5py
 
     splits = _companion(path, SPLITS, "the official split")
     train, test = (_indices(path, splits, name) for name in ("trainNdxs", "testNdxs"))

@@ -13,7 +13,8 @@ from mtsldsl.diagnostics import MtlError, suggestion
 from mtsldsl.runtime.data.array_fields import Expected
 from mtsldsl.runtime.data.arrays import arrays
 from mtsldsl.runtime.data.fields import FieldKind
-from mtsldsl.runtime.data.nyuv2 import HOW_TO_GET, nyuv2
+from mtsldsl.runtime.data.nyuv2 import nyuv2
+from mtsldsl.runtime.data.place import located
 from mtsldsl.runtime.data.recordings import IGNORED
 from mtsldsl.runtime.data.samples import Samples, Splits
 from mtsldsl.runtime.data.scenes import CLASSES, scenes
@@ -29,15 +30,17 @@ _KINDS = {
 }
 
 
-def load_data(spec: Spec) -> Splits:
+def load_data(spec: Spec, recorded: Path | None = None) -> Splits:
     """The samples of `spec.data`, with the input and the fields that the tasks need.
 
-    A relative `root` or `path` is looked for from the working folder, then from the spec's own. Raises MTL601 for a
+    A relative `root` or `path` is looked for from the working folder, then from the spec's own; then the data is taken
+    from `recorded`, where a run found it. Raises MTL601 for a
     data set that is not there, saying how to get it, MTL602 for files that are not as they should be, MTL603 for a
     field that the data set lacks, MTL804 for fewer training samples than a batch.
     """
     try:
-        splits = {"scenes": _scenes, "nyuv2": _nyuv2, "arrays": _arrays}[spec.data.kind](spec)
+        place = located(spec, recorded)
+        splits = _scenes(spec) if place is None else {"nyuv2": _nyuv2, "arrays": _arrays}[spec.data.kind](spec, place)
     except MtlError as error:
         # what reads files knows nothing of specs: the place is added here, once
         raise MtlError(attrs.evolve(found, span=found.span or spec.data.span) for found in error.diagnostics) from error
@@ -46,7 +49,7 @@ def load_data(spec: Spec) -> Splits:
         if len(samples) < least:
             cause = f"there are {len(samples)} {name} samples, fewer than {'a batch' if least > 1 else 'one'}"
             raise MtlError.of("MTL804", cause, "give more samples, or a smaller `batch`", spec.data.span)
-    return splits
+    return attrs.evolve(splits, path=place)
 
 
 def _scenes(spec: Spec) -> Splits:
@@ -65,17 +68,15 @@ def _scenes(spec: Spec) -> Splits:
     return _splits(spec, fields, rendered)
 
 
-def _nyuv2(spec: Spec) -> Splits:
+def _nyuv2(spec: Spec, place: Path) -> Splits:
     fields = _wanted(spec)
     size = _image_size(spec)
-    place = _located(spec, "root", HOW_TO_GET)
     channels = {"image": 3} | {name: target.channels for name, target in fields.items()}
     loaded = nyuv2(place, size, channels, validation=_part(spec, "validation", 0.1), seed=_whole(spec, "seed", 0))
     return _splits(spec, fields, loaded)
 
 
-def _arrays(spec: Spec) -> Splits:
-    place = _located(spec, "path", "write it with numpy.savez, one array a field, or set `path` to where it is")
+def _arrays(spec: Spec, place: Path) -> Splits:
     shape = spec.data.shape
     expected = {spec.data.input: Expected(FieldKind.IMAGE if len(shape) == 3 else FieldKind.PLAIN, shape)}
     for task in spec.tasks:
@@ -184,16 +185,6 @@ def _image_size(spec: Spec) -> tuple[int, int]:
         )
         raise MtlError.of("MTL602", cause, f"write input = {spec.data.input}(3, height, width)", spec.data.span)
     return shape[1], shape[2]
-
-
-def _located(spec: Spec, option: str, remedy: str) -> Path:
-    given = Path(str(spec.data.options[option])).expanduser()
-    tried = [given, Path(spec.source.name).parent / given]
-    for path in tried:
-        if path.exists():
-            return path
-    places = " or ".join(dict.fromkeys(f"`{path.absolute()}`" for path in tried))
-    raise MtlError.of("MTL601", f"the data set `{given}` is not there; looked for {places}", remedy, spec.data.span)
 
 
 def _whole(spec: Spec, option: str, default: int) -> int:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.runtime.data.geometry import Camera
+from mtsldsl.runtime.libraries import importing
 
 Array = NDArray[np.generic]
 
@@ -158,7 +159,8 @@ def _keys(files: Files, split: str, ending: str) -> tuple[str, ...]:
 
 
 def _picture(files: Files, name: str, mode: str) -> NDArray[np.uint8]:
-    from PIL import Image, UnidentifiedImageError
+    with importing("PIL"):
+        from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(io.BytesIO(files.read(name))) as picture:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import attrs
 import torch
@@ -35,12 +36,14 @@ class Samples:
 
 @attrs.frozen(eq=False)
 class Splits:
-    """Training, validation and test samples, kept apart, and what a person should know about their numbers."""
+    """Training, validation and test samples, kept apart, what a person should know about their numbers, and the file
+    or folder that they were read from."""
 
     train: Samples
     validation: Samples
     test: Samples
     remarks: tuple[str, ...] = ()
+    path: Path | None = None
 
     def named(self) -> tuple[tuple[str, Samples], ...]:
         """The three with their names."""

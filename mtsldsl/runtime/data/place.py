@@ -1,0 +1,44 @@
+"""Where the files of a data set are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mtsldsl.diagnostics import MtlError
+from mtsldsl.runtime.data.nyuv2 import HOW_TO_GET
+from mtsldsl.spec.model import Constant, Spec
+
+_OPTIONS = {
+    "nyuv2": ("root", HOW_TO_GET),
+    "arrays": ("path", "write it with numpy.savez, one array a field, or set `path` to where it is"),
+}
+"""For each kind that has files the option that says where, and how to mend it where it is wrong."""
+
+
+def given_place(spec: Spec) -> str | None:
+    """Where the spec says that its data is; None where the data is rendered."""
+    return str(spec.data.options[_OPTIONS[spec.data.kind][0]]) if spec.data.kind in _OPTIONS else None
+
+
+def settings_of_data(spec: Spec) -> dict[str, Constant]:
+    """What besides its place decides which samples the data set of the spec has."""
+    place = _OPTIONS[spec.data.kind][0] if spec.data.kind in _OPTIONS else None
+    return {name: value for name, value in spec.data.options.items() if name != place}
+
+
+def located(spec: Spec, recorded: Path | None = None) -> Path | None:
+    """Where the data of the spec is: looked for from the working folder, then from the spec's own, then at `recorded`,
+    where a run found it. None where the data is rendered. Raises MtlError MTL601 where there is nothing."""
+    given = given_place(spec)
+    if given is None:
+        return None
+    option, remedy = _OPTIONS[spec.data.kind]
+    place = Path(given).expanduser()
+    tried = [place, Path(spec.source.name).parent / place, *([recorded] if recorded else [])]
+    for path in tried:
+        if path.exists():
+            return path
+    if recorded is not None:
+        remedy = f"put it back there, or evaluate with `--set data.{option}=` and where it is now"
+    places = " or ".join(dict.fromkeys(f"`{path.absolute()}`" for path in tried))
+    raise MtlError.of("MTL601", f"the data set `{place}` is not there; looked for {places}", remedy, spec.data.span)

@@ -1,0 +1,81 @@
+"""Which data a run read: a run folder does not hold it, so its record says which it was.
+
+The digests are of the samples as they were loaded, field by field, and not of files: an archive of gigabytes is read
+no further than the tasks need it, and a copy in another layout is the same data. Of rendered rooms the settings say
+all.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mtsldsl.runtime.data import Splits
+from mtsldsl.runtime.data.place import given_place, settings_of_data
+from mtsldsl.runtime.display import warn
+from mtsldsl.runtime.events import plain, started
+from mtsldsl.spec import Spec
+
+
+def record_of_data(spec: Spec, splits: Splits) -> dict[str, Any]:
+    """For the event of a run's start.
+
+    `given` and `path` are where the spec says that the data is, and where it was found; `bytes` is how large the file
+    is (None for a folder); `settings` are what else decides the samples; `sha256` has a digest of every field that was
+    read, over the training, validation and test samples. Where nothing is read the first three are None, and there is
+    no digest.
+    """
+    path = splits.path
+    return {
+        "given": given_place(spec),
+        "path": str(path.absolute()) if path else None,
+        "bytes": path.stat().st_size if path and path.is_file() else None,
+        "settings": settings_of_data(spec),
+        "sha256": {name: _digest(splits, name) for name in splits.train.fields} if path else {},
+    }
+
+
+def recorded_place(spec: Spec, events: Path) -> Path | None:
+    """Where the run of these events found its data, if the spec still says the same of where it is."""
+    before = started(events).get("read")
+    return Path(before["path"]) if before and before["path"] and before["given"] == given_place(spec) else None
+
+
+def differences(spec: Spec, splits: Splits, events: Path) -> list[str]:
+    """How the data differs from what the run of these events read at its start, in words; nothing if it does not."""
+    before, now = started(events).get("read"), plain(record_of_data(spec, splits))
+    if before is None:
+        return []
+    found = [
+        f"`{name}` is {now['settings'][name]}, and was {value}"
+        for name, value in before["settings"].items()
+        if now["settings"].get(name, value) != value
+    ]
+    if found:  # other settings make other samples of the same files
+        return found
+    fields = [f"`{name}`" for name, value in before["sha256"].items() if now["sha256"].get(name, value) != value]
+    if not fields:
+        return []
+    sizes = (now["bytes"], before["bytes"])
+    grown = "" if None in sizes or sizes[0] == sizes[1] else " ({:,} bytes, and was {:,})".format(*sizes)
+    return [f"{now['path']} has other values of {', '.join(fields)}{grown}"]
+
+
+def warn_of_other_data(spec: Spec, splits: Splits, events: Path) -> list[str]:
+    """Tell a person of these differences, and give them back."""
+    found = differences(spec, splits, events)
+    for each in found:
+        warn(f"warning: the data is not what it was when the run started: {each}")
+    return found
+
+
+def _digest(splits: Splits, field: str) -> str:
+    digest = sha256()
+    for name, samples in splits.named():
+        tensor = samples.fields[field].contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()

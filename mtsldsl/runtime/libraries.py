@@ -1,0 +1,89 @@
+"""Libraries that a run needs late, such as for its metrics: imported before it begins, so that none ends it half-way.
+
+Nothing here loads torch before it is asked to.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module, metadata
+from traceback import walk_tb
+from typing import TYPE_CHECKING
+
+from mtsldsl.diagnostics import MtlError
+
+if TYPE_CHECKING:
+    from mtsldsl.spec import Spec
+
+TENSORS = ("torch", "safetensors.torch")
+METRICS = ("torchmetrics.classification",)
+CURVES = ("matplotlib.figure", "matplotlib.backends.backend_svg")
+
+_RAISED_BY_BROKEN_LIBRARIES = (
+    ImportError,  # a part that is missing, or one that another version had
+    OSError,  # a shared library that cannot be loaded
+    RuntimeError,  # torchvision beside a torch that it was not built for
+    AttributeError,
+    LookupError,
+    NameError,
+    SyntaxError,  # written for another Python
+    TypeError,
+    ValueError,  # built for another numpy
+)
+
+
+def require(modules: tuple[str, ...]) -> None:
+    """Import these modules. Raises MtlError MTL808 where one cannot be."""
+    for module in modules:
+        with importing(module.partition(".")[0]):
+            import_module(module)
+
+
+def require_for_run(spec: Spec) -> None:
+    """Import what a run of `spec` needs: for metrics, for the report at its end, and the solver of its balance.
+
+    Raises MtlError: MTL808 where a library cannot be imported, MTL206 where a solver is not installed.
+    """
+    from mtsldsl.runtime.balance import make_balance
+
+    require(METRICS + CURVES)
+    with importing("torchjd"):
+        make_balance(
+            spec.train.balance, tuple(task.name for task in spec.tasks), {t.name: t.weight for t in spec.tasks}
+        )
+
+
+@contextmanager
+def importing(library: str) -> Iterator[None]:
+    """Raises MtlError MTL808, which names what is to be mended, where the library cannot be imported inside."""
+    try:
+        yield
+    except _RAISED_BY_BROKEN_LIBRARIES as error:
+        culprit = _culprit(library, error)
+        said = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+        through = "" if culprit == library else f" in `{culprit}`, which it imports"
+        raise MtlError.of(
+            "MTL808", f"`{library}` cannot be imported{through}: {said}", _remedy(culprit, error)
+        ) from error
+
+
+def _culprit(library: str, error: BaseException) -> str:
+    """The package that is at fault: the one that is missing, or else the last whose own code was running.
+
+    torch is passed over where it was asked for something by a package that does not fit it.
+    """
+    if isinstance(error, ImportError) and error.name:
+        return error.name.partition(".")[0]
+    running = [str(frame.f_globals.get("__name__")).partition(".")[0] for frame, _ in walk_tb(error.__traceback__)]
+    blamed = [name for name in running if name not in {*sys.stdlib_module_names, "mtsldsl", "torch"}]
+    return blamed[-1] if blamed else library
+
+
+def _remedy(culprit: str, error: BaseException) -> str:
+    works = f'see that `python -c "import {culprit}"` works'
+    if isinstance(error, ModuleNotFoundError):
+        return f"{works}: it is not installed"
+    beside = "" if culprit == "torch" else f" that fits torch {metadata.version('torch')}"
+    return f"{works}: install the version of {culprit}{beside}, or remove it if nothing needs it"

@@ -1,0 +1,135 @@
+"""Threads: how many compute, and that they sleep when they have nothing to do."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from mtsldsl.cli import main
+from mtsldsl.runtime.threads import helpful
+from mtsldsl.spec import load, loads
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+SMALL = """\
+mtl 1
+data arrays {
+  path  = "x.npz"
+  input = row(10)
+  batch = 4
+}
+task price {
+  target = values(1)
+  head   = linear(1)
+}
+backbone {
+  hidden = linear(100)
+}
+train {
+  epochs = 1
+}
+"""
+COUNTED = """\
+import sys
+from pathlib import Path
+import torch
+from mtsldsl.runtime.threads import use_threads
+from mtsldsl.spec import load
+given = int(sys.argv[1]) if sys.argv[1] else None
+use_threads(given, load(sys.argv[2]), torch.device(sys.argv[4]), Path(sys.argv[3]))
+print(torch.get_num_threads())
+"""
+
+
+def process(*command: str, cwd: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
+    """A Python process with these variables, and none that says how to compute besides."""
+    environment = {name: value for name, value in os.environ.items() if name not in SETTINGS} | variables
+    return subprocess.run(
+        [sys.executable, *command], cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def threads(spec: str, *, given: str = "", events: str = "", device: str = "cpu", **variables: str) -> int:
+    done = process("-c", COUNTED, given, spec, events or os.devnull, device, **variables)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+def cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def test_a_thread_for_every_thousand_million_operations_of_a_step() -> None:
+    scenes = load(ROOT / "specs" / "scenes.mtl")
+    # four networks of 6 layers on 16 images, the gradients twice as dear as the forward pass
+    assert scenes.cost().flops == 120_864_768
+    assert helpful(scenes) == int(3 * 16 * 0.120864768) == 5
+
+
+def test_a_small_network_computes_with_one_thread(tmp_path: Path) -> None:
+    # 2 * (10 * 100 + 100 * 1) operations a row, 4 rows, thrice
+    spec = loads(SMALL)
+    assert 3 * 4 * spec.cost().flops == 26_400
+    assert helpful(spec) == 1
+    (tmp_path / "small.mtl").write_text(SMALL, encoding="utf-8")
+    assert threads(str(tmp_path / "small.mtl")) == 1
+
+
+def test_there_are_never_more_threads_than_cores_unless_the_person_says_so() -> None:
+    assert threads("specs/scenes.mtl") == min(cores(), 5)
+    assert threads("specs/scenes.mtl", given=str(cores() + 1)) == cores() + 1
+
+
+@pytest.mark.parametrize("name", ["OMP_NUM_THREADS", "MKL_NUM_THREADS"])
+def test_what_the_environment_says_counts_unless_a_number_is_given(name: str) -> None:
+    said = {name: "2"}
+    assert threads("specs/scenes.mtl", given="1", **said) == 1
+    if name == "OMP_NUM_THREADS" or cores() > 1:  # MKL takes no more than there are cores
+        assert threads("specs/nyuv2.mtl", **said) == 2
+
+
+def test_a_run_goes_on_and_is_evaluated_with_the_threads_that_it_began_with(tmp_path: Path) -> None:
+    events = tmp_path / "events.jsonl"
+    events.write_text(json.dumps({"event": "start", "threads": 1}) + "\n", encoding="utf-8")
+    assert threads("specs/scenes.mtl", events=str(events)) == 1
+
+
+def test_where_another_device_computes_torch_keeps_its_own_number(tmp_path: Path) -> None:
+    done = process("-c", "import torch; print(torch.get_num_threads())")
+    assert threads("specs/scenes.mtl", device="meta") == int(done.stdout)
+
+
+COMMANDS = {
+    "train": ("-m", "mtsldsl", "train", "--resume", "no-such-run"),
+    "eval": ("-m", "mtsldsl", "eval", "no-such-run"),
+    "train.py": ("generated/scenes/train.py", "--help"),
+    "train as a module": ("-m", "generated.scenes.train", "--help"),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+def test_idle_threads_sleep_unless_the_person_wants_it_otherwise(command: tuple[str, ...]) -> None:
+    for given, policy in (({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")):
+        # OpenMP itself says what it goes by when torch is loaded
+        done = process(*command, OMP_DISPLAY_ENV="TRUE", **given)
+        assert re.findall(r"OMP_WAIT_POLICY\s*=\s*'(\w+)'", done.stderr) == [policy], done.stderr
+
+
+@pytest.mark.parametrize("wrong", ["0", "many", "1025"])
+def test_a_number_of_threads_that_is_none_is_a_mistake_of_usage(wrong: str) -> None:
+    for command in ("train", "eval"):
+        result = CliRunner().invoke(main, [command, "no-such-run", f"--threads={wrong}"])
+        assert (result.exit_code, "--threads" in result.output) == (2, True)
+
+
+def test_the_script_by_itself_refuses_it_too() -> None:
+    done = process("generated/scenes/train.py", "--threads=0")
+    assert done.returncode == 2
+    assert "argument --threads: 0 is no number from 1 to 1024" in done.stderr
