@@ -105,7 +105,8 @@ def save_checkpoint(folder: RunFolder, training: Training) -> None:
     if training.device.type == "cuda":
         state["random_cuda"] = torch.cuda.get_rng_state(training.device)
     torch.save(state, temporary / "state.pt")
-    (temporary / "position.json").write_text(json.dumps({"epoch": training.epoch}) + "\n", encoding="utf-8")
+    position = {"epoch": training.epoch, "earlier": training.earlier}
+    (temporary / "position.json").write_text(json.dumps(position) + "\n", encoding="utf-8")
     folder.replace_folder(temporary, final)
     for child in folder.checkpoints.iterdir():
         if child != final:
@@ -126,4 +127,4 @@ def restore_checkpoint(checkpoint: Path, training: Training) -> None:
     if training.device.type == "cuda" and "random_cuda" in state:
         torch.cuda.set_rng_state(state["random_cuda"], training.device)
     position = json.loads((checkpoint / "position.json").read_text(encoding="utf-8"))
-    training.epoch = int(position["epoch"])
+    training.epoch, training.earlier = int(position["epoch"]), int(position.get("earlier", 0))
