@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import attrs
 from rich.console import Console
@@ -16,7 +16,7 @@ from mtsldsl.runtime.events import Event
 from mtsldsl.runtime.finite import ALIGNMENT
 
 _MOST_SHOWN = 10
-"""Tasks, pairs of tasks or merges that are all shown, as the ten pairs of five tasks are; the events have any number."""
+"""Tasks, pairs of tasks or merges that are all shown, as the ten pairs of five tasks are; the events have more."""
 
 _FIRST_SHOWN = 6
 """Of more than that, so many are."""
@@ -199,7 +199,9 @@ def _epoch(event: Event) -> list[str]:
 def _validation(event: Event) -> list[str]:
     best = event["best"]
     mark = (
-        "" if not best else "  * best so far" + ("" if len(best) == len(event["metrics"]) else f": {_shown(best, ', ')}")
+        ""
+        if not best
+        else "  * best so far" + ("" if len(best) == len(event["metrics"]) else f": {_shown(best, ', ')}")
     )
     return [f"           validation: {_first_metrics(event['metrics'])}  gain {_percent(event['gain'])}{mark}"]
 
@@ -220,10 +222,8 @@ def _similarity(event: Event) -> list[str]:
     if len(pairs) <= _MOST_SHOWN:
         return [f"  {event['layer']}: similarity {_pairs(pairs)}"]
     ordered = sorted(pairs, key=lambda pair: -pair[0])
-    return [
-        f"  {event['layer']}: similarity of {len(pairs)} pairs: {_pairs(ordered[:_EXTREMES])} the most, "
-        f"{_pairs(ordered[-_EXTREMES:])} the least"
-    ]
+    most, least = _pairs(ordered[:_EXTREMES]), _pairs(ordered[-_EXTREMES:])
+    return [f"  {event['layer']}: similarity of {len(pairs)} pairs: {most} the most, {least} the least"]
 
 
 def _pairs(pairs: Sequence[tuple[float, str]]) -> str:

@@ -13,7 +13,7 @@ NAMES = [f"task_{number:02d}" for number in range(40)]
 
 
 def epoch(tasks: list[str]) -> dict[str, Any]:
-    losses = {**{task: 0.25 for task in tasks}, "align": 0.125}
+    losses = {**dict.fromkeys(tasks, 0.25), "align": 0.125}
     return {
         "event": "epoch",
         "epoch": 3,

@@ -21,7 +21,9 @@ def phases(whole: str, overrides: dict[str, str]) -> tuple[int, ...] | None:
 
 
 @pytest.mark.parametrize(("epochs", "left"), [(4, (1, 2, 4)), (3, (1, 2)), (2, (1, 2)), (1, (1,)), (9, (1, 2, 4))])
-def test_phases_after_the_last_epoch_are_left_out_with_what_is_said_for_each(epochs: int, left: tuple[int, ...]) -> None:
+def test_phases_after_the_last_epoch_are_left_out_with_what_is_said_for_each(
+    epochs: int, left: tuple[int, ...]
+) -> None:
     spec = loads(WHOLE, overrides={"train.epochs": str(epochs)})
     assert spec.structure is not None
     assert spec.structure.phases == left
