@@ -118,7 +118,8 @@ def save_checkpoint(folder: RunFolder, training: Training) -> None:
     packed = BytesIO()
     torch.save(state, packed)
     (temporary / "state.pt").write_bytes(packed.getvalue())  # whose error on a full disk says so
-    (temporary / "position.json").write_text(json.dumps({"epoch": training.epoch}) + "\n", encoding="utf-8")
+    position = {"epoch": training.epoch, "earlier": training.earlier}
+    (temporary / "position.json").write_text(json.dumps(position) + "\n", encoding="utf-8")
     folder.replace_folder(temporary, final)
     for child in folder.checkpoints.iterdir():
         if child != final:
@@ -139,4 +140,4 @@ def restore_checkpoint(checkpoint: Path, training: Training) -> None:
     if training.device.type == "cuda" and "random_cuda" in state:
         torch.cuda.set_rng_state(state["random_cuda"], training.device)
     position = json.loads((checkpoint / "position.json").read_text(encoding="utf-8"))
-    training.epoch = int(position["epoch"])
+    training.epoch, training.earlier = int(position["epoch"]), int(position.get("earlier", 0))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import attrs
 from rich.console import Console
@@ -13,6 +13,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from mtsldsl.runtime.data.labels import label_lines
 from mtsldsl.runtime.events import Event
+from mtsldsl.runtime.finite import ALIGNMENT
+
+_MOST_SHOWN = 10
+"""Tasks, pairs of tasks or merges that are all shown, as the ten pairs of five tasks are; the events have more."""
+
+_FIRST_SHOWN = 6
+"""Of more than that, so many are."""
+
+_EXTREMES = 3
+"""Of more pairs, so many of the most similar and of the least."""
 
 DISPLAYS = ("auto", "live", "plain", "json", "quiet")
 
@@ -159,8 +169,15 @@ def _start(event: Event) -> list[str]:
     ]
 
 
-def _numbers(values: Any) -> str:
-    return "  ".join(f"{name} {_short(value)}" for name, value in values.items())
+def _numbers(values: Mapping[str, float | None]) -> str:
+    return _shown([f"{name} {_short(value)}" for name, value in values.items()], "  ")
+
+
+def _shown(items: Sequence[str], joint: str) -> str:
+    """All of a few items; of more the first, and how many there are besides, which are in the events."""
+    if len(items) <= _MOST_SHOWN:
+        return joint.join(items)
+    return f"{joint.join(items[:_FIRST_SHOWN])} and {len(items) - _FIRST_SHOWN} more"
 
 
 def _short(value: float | None) -> str:
@@ -173,13 +190,18 @@ def _constant(event: Event) -> list[str]:
 
 def _epoch(event: Event) -> list[str]:
     pace = f"lr {_short(event['lr'])}  {event['epoch_seconds']:.1f} s  {_short(event['samples_per_second'])} samples/s"
-    return [f"epoch {event['epoch']:>3}  loss: {_numbers(event['losses'])}  {pace}"]
+    losses = dict(event["losses"])
+    alignment = losses.pop(ALIGNMENT, None)
+    shown = _numbers(losses) + ("" if alignment is None else f"  {_numbers({ALIGNMENT: alignment})}")
+    return [f"epoch {event['epoch']:>3}  loss: {shown}  {pace}"]
 
 
 def _validation(event: Event) -> list[str]:
     best = event["best"]
     mark = (
-        "" if not best else "  * best so far" + ("" if len(best) == len(event["metrics"]) else f": {', '.join(best)}")
+        ""
+        if not best
+        else "  * best so far" + ("" if len(best) == len(event["metrics"]) else f": {_shown(best, ', ')}")
     )
     return [f"           validation: {_first_metrics(event['metrics'])}  gain {_percent(event['gain'])}{mark}"]
 
@@ -187,7 +209,7 @@ def _validation(event: Event) -> list[str]:
 def _first_metrics(metrics: Mapping[str, Mapping[str, float | None]]) -> str:
     """The first metric of every task, which stands for it."""
     first = {task: next(iter(values.items()), ("", None)) for task, values in metrics.items()}
-    return "  ".join(f"{task} {name} {_short(value)}" for task, (name, value) in first.items())
+    return _shown([f"{task} {name} {_short(value)}" for task, (name, value) in first.items()], "  ")
 
 
 def _percent(value: float | None) -> str:
@@ -195,24 +217,32 @@ def _percent(value: float | None) -> str:
 
 
 def _similarity(event: Event) -> list[str]:
-    tasks = event["tasks"]
-    pairs = [
-        f"{tasks[i]}~{tasks[j]} {event['similarity'][i][j]:.3f}"
-        for i in range(len(tasks))
-        for j in range(i + 1, len(tasks))
-    ]
-    return [f"  {event['layer']}: similarity {', '.join(pairs)}"]
+    tasks, found = event["tasks"], event["similarity"]
+    pairs = [(found[i][j], f"{tasks[i]}~{tasks[j]}") for i in range(len(tasks)) for j in range(i + 1, len(tasks))]
+    if len(pairs) <= _MOST_SHOWN:
+        return [f"  {event['layer']}: similarity {_pairs(pairs)}"]
+    ordered = sorted(pairs, key=lambda pair: -pair[0])
+    most, least = _pairs(ordered[:_EXTREMES]), _pairs(ordered[-_EXTREMES:])
+    return [f"  {event['layer']}: similarity of {len(pairs)} pairs: {most} the most, {least} the least"]
+
+
+def _pairs(pairs: Sequence[tuple[float, str]]) -> str:
+    return ", ".join(f"{names} {similarity:.3f}" for similarity, names in pairs)
 
 
 def _phase(event: Event) -> list[str]:
-    if not event["merges"]:
-        return [f"structural phase after epoch {event['epoch']}: nothing is similar enough to merge"]
+    merges = event["merges"]
+    if not merges:
+        why = "nothing is similar enough to merge" if event["places"] else "no tasks are left that could merge"
+        return [f"structural phase after epoch {event['epoch']}: {why}"]
+    few = merges if len(merges) <= _MOST_SHOWN else merges[:_FIRST_SHOWN]
     return [
         f"structural phase after epoch {event['epoch']}: now {event['parameters']:,} parameters",
         *(
-            f"  {merge['layer']}: {' + '.join(merge['tasks'])} share it (similarity {merge['similarity']:.3f})"
-            for merge in event["merges"]
+            f"  {merge['layer']}: {_shown(merge['tasks'], ' + ')} share it (similarity {merge['similarity']:.3f})"
+            for merge in few
         ),
+        *([f"  and {len(merges) - len(few)} merges more"] if len(few) < len(merges) else []),
     ]
 
 
@@ -221,9 +251,10 @@ def _test(event: Event) -> list[str]:
     one = set(epochs.values())
     which = f"weights of epoch {one.pop()}" if len(one) == 1 else "each task's own epoch"
     lines = [f"test set, {which}, chosen by {event['chosen_by']}:"]
+    width = max(map(len, event["metrics"]))
     for task, metrics in event["metrics"].items():
         own = f"  (epoch {epochs[task]})" if one else ""
-        lines.append(f"  {task:<12} {_numbers(metrics)}{own}")
+        lines.append(f"  {task:<{max(width, 12)}} {_numbers(metrics)}{own}")
     return lines
 
 

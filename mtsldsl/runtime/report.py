@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
 import attrs
 
+from mtsldsl.runtime.drawing import COLOURS, Series, curves, similarity_map
 from mtsldsl.runtime.events import read_events
 from mtsldsl.runtime.run_folder import RunFolder
 from mtsldsl.sharing import format_components
 from mtsldsl.syntax import write_text_atomically
 
+FEW = len(COLOURS)
+"""Tasks whose curves stand in one chart, and whose similarities are written as numbers."""
+
+_EXTREMES = 3
+"""Of more tasks, so many pairs are named of the most similar and of the least."""
+
 
 @attrs.frozen
-class Series:
-    """One curve: what it is of, and its points as `(epoch, value)`."""
+class Chart:
+    """A drawing, with its title and the names of its curves with their colours."""
 
-    name: str
-    points: tuple[tuple[int, float], ...]
+    title: str
+    drawing: str
+    legend: tuple[tuple[str, str], ...] = ()
 
 
 def write_report(folder: RunFolder) -> Path:
@@ -34,16 +41,18 @@ def write_report(folder: RunFolder) -> Path:
         lstrip_blocks=True,
     )
     events = list(read_events(folder.events))
-    spec = folder.read_spec(folder.spec)
+    spec, merged = folder.read_spec(folder.spec), _merged_epochs(events)
     text = environment.get_template("report.html.jinja").render(
         start=_last(events, "start"),
         test=_last(events, "test"),
         phases=[event for event in events if event["event"] == "phase"],
-        similarities=[event for event in events if event["event"] == "similarity"],
+        similarities=[_compared(event) for event in events if event["event"] == "similarity"],
         sharing=[(layer, format_components(spec.sharing, layer)) for layer in spec.backbone.layers],
-        losses=_curves("training loss", _losses(events), _merged_epochs(events)),
+        few=FEW,
+        constant=_last(events, "constant"),
+        losses=_charts("training loss", _losses(events), merged),
         metrics=[
-            _curves(f"{task.name}: validation {task.metrics[0].name}", [series], _merged_epochs(events))
+            Chart(f"{task.name}: {task.metrics[0].name}", curves([series], merged, 320, 150))
             for task, series in zip(spec.tasks, _first_metrics(events, [task.name for task in spec.tasks]), strict=True)
             if series.points
         ],
@@ -64,7 +73,10 @@ def _losses(events: list[dict[str, Any]]) -> list[Series]:
     epochs = [event for event in events if event["event"] == "epoch"]
     names = list(dict.fromkeys(name for event in epochs for name in event["losses"]))
     return [
-        Series(name, tuple((event["epoch"], event["losses"][name]) for event in epochs if name in event["losses"]))
+        Series(
+            name,
+            tuple((event["epoch"], value) for event in epochs if (value := event["losses"].get(name)) is not None),
+        )
         for name in names
     ]
 
@@ -78,23 +90,24 @@ def _first_metrics(events: list[dict[str, Any]], tasks: list[str]) -> list[Serie
     return curves
 
 
-def _curves(title: str, series: list[Series], merged: list[int]) -> str:
-    """An inline SVG of the curves, with a line at every epoch after which layers merged."""
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
+def _charts(title: str, series: list[Series], merged: list[int]) -> list[Chart]:
+    """One chart of a few curves, or one each of more than can be told apart."""
+    if len(series) > FEW:
+        return [Chart(each.name, curves([each], merged, 320, 150)) for each in series]
+    legend = tuple((each.name, colour) for each, colour in zip(series, COLOURS, strict=False))
+    return [Chart(title, curves(series, merged, 640, 240), legend)]
 
-    figure = Figure(figsize=(6.4, 2.6), layout="constrained")
-    axes = figure.add_subplot()
-    for curve in series:
-        axes.plot([x for x, _ in curve.points], [y for _, y in curve.points], label=curve.name)
-    for epoch in merged:
-        axes.axvline(epoch, color="0.8", linewidth=1, zorder=0)
-    axes.set_title(title)
-    axes.set_xlabel("epoch")
-    if len(series) > 1:
-        axes.legend(fontsize="small")
-    stream = io.StringIO()
-    with rc_context({"svg.hashsalt": title}):  # the same run draws the same bytes
-        figure.savefig(stream, format="svg", metadata={"Date": None})
-    drawing = stream.getvalue()
-    return drawing[drawing.index("<svg") :]
+
+def _compared(event: dict[str, Any]) -> dict[str, Any]:
+    """What the page says of a comparison: of a few tasks the numbers, of more a map and the pairs at both ends."""
+    tasks, found = event["tasks"], event["similarity"]
+    if len(tasks) <= FEW:
+        return {**event, "map": "", "most": [], "least": []}
+    pairs = [(f"{tasks[i]} ~ {tasks[j]}", found[i][j]) for i in range(len(tasks)) for j in range(i + 1, len(tasks))]
+    pairs.sort(key=lambda pair: -pair[1])
+    return {
+        **event,
+        "map": similarity_map(tasks, found),
+        "most": pairs[:_EXTREMES],
+        "least": pairs[-_EXTREMES:],
+    }

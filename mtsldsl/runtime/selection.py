@@ -17,6 +17,9 @@ from mtsldsl.runtime.gain import Results, relative_gain
 from mtsldsl.runtime.objectives import higher_is_better
 from mtsldsl.sharing import Sharing, linked
 
+_ROUNDING = 1e-9
+"""Below it the constant's value is 0: its `r2` is 0 but for rounding, which no gain may be divided by."""
+
 
 def gains(metrics: Results, constant: Results) -> dict[str, float]:
     """Each task's gain over the best constant answer in percent; NaN where no metric of it has a value.
@@ -31,7 +34,7 @@ def gains(metrics: Results, constant: Results) -> dict[str, float]:
 
 def _gain(key: str, value: float, constant: float) -> float:
     better_high = higher_is_better(key)
-    if constant == 0:
+    if abs(constant) < _ROUNDING:
         return 100 * (value if better_high else -value)
     return relative_gain(value, constant, better_high=better_high)
 

@@ -31,7 +31,10 @@ SchedulerFactory: TypeAlias = Callable[[Optimizer], LRScheduler | None]
 
 @attrs.define
 class Training:
-    """Spec, network, optimizer and schedule that belong together, and how many epochs are done."""
+    """Spec, network, optimizer and schedule that belong together, and how many epochs are done.
+
+    `earlier` is the epoch of the last decision that the spec had when the run began: `history` goes on counting there.
+    """
 
     spec: Spec
     model: nn.Module
@@ -43,6 +46,7 @@ class Training:
     device: torch.device
     loss_functions: Mapping[str, Loss]
     epoch: int = 0
+    earlier: int = 0
     guard: Guard | None = None
 
     @classmethod
@@ -67,6 +71,7 @@ class Training:
             make_optimizer=make_optimizer,
             make_scheduler=make_scheduler,
             device=device,
+            earlier=max((decision.epoch for decision in spec.history), default=0),
             loss_functions=task_losses(spec.tasks),
         )
 

@@ -55,6 +55,20 @@ def test_what_it_writes_checks_and_trains_as_it_is(kind: str, tmp_path: Path) ->
         mtsldsl("eval", "runs/first/1", "--device", "cpu", cwd=tmp_path)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_can_be_tried_for_two_epochs_and_says_which_phases_are_left_out(kind: str, tmp_path: Path) -> None:
+    mtsldsl("new", "first", "--from", kind, cwd=tmp_path)
+    structure = load(tmp_path / "first.mtl").structure
+    assert structure is not None
+    late = ", ".join(str(phase) for phase in structure.phases if phase > 2)
+    said = f"first.mtl: the phases at epochs {late} are left out: training ends at epoch 2\n"
+    assert mtsldsl("check", "first.mtl", "--set", "train.epochs=2", cwd=tmp_path).stderr == said
+    if kind == "table":
+        done = mtsldsl("train", "first.mtl", "--set", "train.epochs=2", "--quiet", "--device", "cpu", cwd=tmp_path)
+        assert done.stderr == said
+        assert load(tmp_path / "runs" / "first" / "1" / "spec.mtl").train.epochs == 2
+
+
 def test_the_command_that_it_recommends_is_one_for_the_shell(tmp_path: Path) -> None:
     *_, last = mtsldsl("new", "my jobs/first", "--from", "scenes", cwd=tmp_path).stdout.splitlines()
     assert last == "train it with: mtsldsl train 'my jobs/first.mtl'"

@@ -87,6 +87,16 @@ def test_a_run_that_goes_on_from_another_folder_writes_the_same_file(job: Path, 
     assert [line.layer for line in load(job / "mine.mtl").history] == ["stem", "enc1"]
 
 
+def test_the_history_goes_on_counting_in_a_second_run_also_where_that_was_resumed(job: Path) -> None:
+    mtsldsl(*TRAIN, "--set", "structure.phases=[3]", cwd=job)
+    assert disturbed(*TRAIN, "--set", "structure.phases=[2]", action=KILLED, cwd=job).returncode == -9
+    assert [(line.epoch, line.layer) for line in load(job / "mine.mtl").history] == [(3, "stem")]
+    mtsldsl("train", "--resume", "runs/mine/2", "--quiet", "--device", "cpu", cwd=job)
+    assert [(line.epoch, line.layer) for line in load(job / "mine.mtl").history] == [(3, "stem"), (3 + 2, "enc1")]
+    events = [json.loads(line) for line in (job / "runs/mine/2/events.jsonl").read_text("utf-8").splitlines()]
+    assert [event["epoch"] for event in events if event["event"] == "phase"] == [2]
+
+
 @pytest.mark.parametrize("display", [["--quiet"], ["--json"]])
 def test_a_file_that_is_left_alone_is_named_on_stderr_then_and_at_the_end(job: Path, display: list[str]) -> None:
     arguments = [each for each in TRAIN if each != "--quiet"] + display

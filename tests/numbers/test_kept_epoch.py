@@ -180,3 +180,8 @@ def test_an_epoch_without_a_score_gives_way_and_the_first_of_equal_ones_stays() 
     for epoch, score in enumerate([float("nan"), 1.0, 1.0, float("nan"), 0.5], 1):
         selection.note("t", ("t",), epoch, score)
     assert selection.best["t"].epoch == 2
+
+
+@pytest.mark.parametrize("constant", [0.0, 1.11e-16, -2.22e-16])
+def test_a_constant_answer_of_0_but_for_rounding_divides_no_gain(constant: float) -> None:
+    assert gains({"depth": {"r2": 0.25}}, {"depth": {"r2": constant}}) == {"depth": 25.0}

@@ -126,7 +126,7 @@ def structural_phase(training: Training, data: Splits, session: Session) -> None
         session.log.write("phase", epoch=epoch, merges=[], places=len(comparisons))
         return
     old_spec, old_model = training.spec, training.model
-    new_spec = evolved(old_spec, epoch, merges)
+    new_spec = evolved(old_spec, training.earlier + epoch, merges)
     new_model = place(build_model(new_spec), new_spec, session.device)
     carry_state(old_spec, new_spec, old_model, new_model)
     transferred = _amalgamated(training, new_model, merges, structure, data.train, session)
