@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-lowest lint types unit generated clean
+.PHONY: help demo test test-lowest lint types unit soak generated clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -48,6 +48,9 @@ unit: .venv/.dev  ## the tests, in parallel
 
 test-lowest: .venv-lowest/.ready  ## the tests with the lowest versions that pyproject.toml allows, but for torch
 	.venv-lowest/bin/pytest -n auto --quiet
+
+soak: .venv/.dev  ## searches that take many minutes: no operator writes beyond its memory
+	$(BIN)/pytest -n 0 --quiet -m soak tests/soak
 
 generated: .venv/.dev  ## recompile every spec of specs/ into generated/
 	@for spec in specs/*.mtl; do $(BIN)/mtsldsl compile $$spec || exit 1; done
