@@ -97,7 +97,8 @@ def gain(metrics: dict[str, float], constant: dict[str, float]) -> float:
     found = []
     for name, value in metrics.items():
         sign = 1 if HIGHER[name] else -1
-        found.append(sign * (value - constant[name]) / (abs(constant[name]) or 1) * 100)
+        unit = 1 if name == "r2" else abs(constant[name])  # that of a constant is 0
+        found.append(100 * sign * (value - constant[name]) / unit)
     return float(np.mean(found))
 
 
@@ -144,7 +145,7 @@ def test_the_person_may_say_which_epoch_is_kept(place: Path, keep: str) -> None:
     assert set(test["epochs"].values()) == {wanted}
     assert test["keep"] == keep
     checkpoint = load_file(folder.checkpoints / "epoch-012" / "weights.safetensors")
-    kept = load_file(folder.best / "mean.safetensors")
+    kept = load_file(folder.best / "mean.weights.safetensors")
     assert (wanted == 12) == all(torch.equal(kept[name], value) for name, value in checkpoint.items())
 
 
