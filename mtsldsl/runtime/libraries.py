@@ -65,9 +65,7 @@ def importing(library: str) -> Iterator[None]:
         said = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
         fails = "" if culprit == library else f"`{culprit}`, which it imports, fails with "
         cause = f"`{library}` cannot be imported: {fails}{said}"
-        raise MtlError.of(
-            "MTL808", f"`{library}` cannot be imported{through}: {said}", _remedy(culprit, error)
-        ) from error
+        raise MtlError.of("MTL808", cause, _remedy(culprit, error)) from error
 
 
 def _culprit(library: str, error: BaseException) -> str:
