@@ -63,10 +63,9 @@ def importing(library: str) -> Iterator[None]:
     except _RAISED_BY_BROKEN_LIBRARIES as error:
         culprit = _culprit(library, error)
         said = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
-        through = "" if culprit == library else f" in `{culprit}`, which it imports"
-        raise MtlError.of(
-            "MTL808", f"`{library}` cannot be imported{through}: {said}", _remedy(culprit, error)
-        ) from error
+        fails = "" if culprit == library else f"`{culprit}`, which it imports, fails with "
+        cause = f"`{library}` cannot be imported: {fails}{said}"
+        raise MtlError.of("MTL808", cause, _remedy(culprit, error)) from error
 
 
 def _culprit(library: str, error: BaseException) -> str:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ def report_of(entry: Code) -> str:
         prepare(number)
         command = line.removeprefix("$ ").split()
         said = MEANWHILE[entry.code]() if entry.code in MEANWHILE else _run(command)
-    return said.replace(str(Path.cwd()), "FOLDER")
+    return said.replace(str(Path.cwd()), "FOLDER").replace(f"torch {metadata.version('torch')}", "torch VERSION")
 
 
 def _run(command: list[str]) -> str:
