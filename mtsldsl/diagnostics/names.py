@@ -70,7 +70,7 @@ def proposal(name: str, known: Iterable[str]) -> Suggestion | None:
     from mtsldsl.diagnostics.elsewhere import called_here, means_another_thing  # a sound spec needs none of it
 
     candidates = list(known)
-    if "." in name and not any("." in each for each in candidates):
+    if name.count(".") == 1 and not any("." in each for each in candidates):
         return _undotted(name, candidates)
     letters = _letters(name)
     alike = [each for each in dict.fromkeys(candidates) if _letters(each) == letters]
