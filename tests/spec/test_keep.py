@@ -182,3 +182,9 @@ def test_a_merge_carries_the_new_name_of_a_task_into_what_is_kept() -> None:
         merged = merge_specs(base, ours, Source("spec.mtl", text(keep)))
         assert not merged.conflicts
         assert loads_source(merged.source).train.keep == meant
+
+
+def test_a_merge_marks_what_is_kept_by_a_task_that_the_other_side_took_out() -> None:
+    first, end = SPEC.index("task edge"), SPEC.index("backbone")
+    sides = [Source("spec.mtl", each) for each in (SPEC, SPEC[:first] + SPEC[end:], text("edge.bce"))]
+    assert [conflict.key for conflict in merge_specs(*sides).conflicts] == ["task.edge", "train.keep"]
