@@ -33,7 +33,9 @@ def command(
     from mtsldsl.runtime.data import load_data
     from mtsldsl.runtime.data_record import recorded_place, warn_of_other_data
     from mtsldsl.runtime.device import choose_device
+    from mtsldsl.runtime.display import short
     from mtsldsl.runtime.evaluation import evaluate
+    from mtsldsl.runtime.events import plain
     from mtsldsl.runtime.own_file import told_of_own_file
     from mtsldsl.runtime.own_module_files import warn_of_other_modules
     from mtsldsl.runtime.run_folder import RunFolder
@@ -50,7 +52,14 @@ def command(
         tasks = None if of == MEAN else [of]
         evaluation = evaluate(model, spec, getattr(data, split), place, tasks)
     if as_json:
-        click.echo(json.dumps({"split": split, "of": of, "losses": evaluation.losses, "metrics": evaluation.metrics}))
+        found = {
+            "split": split,
+            "of": of,
+            "losses": evaluation.losses,
+            "metrics": evaluation.metrics,
+            "columns": evaluation.columns,
+        }
+        click.echo(json.dumps(plain(found)))
         return
     from rich.console import Console
     from rich.table import Table
@@ -58,6 +67,6 @@ def command(
     click.echo(f"{run}, {split} split" + ("" if of == MEAN else f", weights of the best epoch of {of}"))
     table = Table("task", "loss", "metrics", box=None)
     for task, metrics in evaluation.metrics.items():
-        shown = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
-        table.add_row(task, f"{evaluation.losses[task]:.4g}", shown)
+        shown = "  ".join(f"{name} {short(value)}" for name, value in metrics.items())
+        table.add_row(task, short(evaluation.losses[task]), shown)
     Console(highlight=False).print(table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -170,7 +171,7 @@ def _start(event: Event) -> list[str]:
 
 
 def _numbers(values: Mapping[str, float | None]) -> str:
-    return _shown([f"{name} {_short(value)}" for name, value in values.items()], "  ")
+    return _shown([f"{name} {short(value)}" for name, value in values.items()], "  ")
 
 
 def _shown(items: Sequence[str], joint: str) -> str:
@@ -180,8 +181,9 @@ def _shown(items: Sequence[str], joint: str) -> str:
     return f"{joint.join(items[:_FIRST_SHOWN])} and {len(items) - _FIRST_SHOWN} more"
 
 
-def _short(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"
+def short(value: float | None) -> str:
+    """A number in four digits, `-` where there is none."""
+    return "-" if value is None or math.isnan(value) else f"{value:.4g}"
 
 
 def _constant(event: Event) -> list[str]:
@@ -189,7 +191,7 @@ def _constant(event: Event) -> list[str]:
 
 
 def _epoch(event: Event) -> list[str]:
-    pace = f"lr {_short(event['lr'])}  {event['epoch_seconds']:.1f} s  {_short(event['samples_per_second'])} samples/s"
+    pace = f"lr {short(event['lr'])}  {event['epoch_seconds']:.1f} s  {short(event['samples_per_second'])} samples/s"
     losses = dict(event["losses"])
     alignment = losses.pop(ALIGNMENT, None)
     shown = _numbers(losses) + ("" if alignment is None else f"  {_numbers({ALIGNMENT: alignment})}")
@@ -209,7 +211,7 @@ def _validation(event: Event) -> list[str]:
 def _first_metrics(metrics: Mapping[str, Mapping[str, float | None]]) -> str:
     """The first metric of every task, which stands for it."""
     first = {task: next(iter(values.items()), ("", None)) for task, values in metrics.items()}
-    return _shown([f"{task} {name} {_short(value)}" for task, (name, value) in first.items()], "  ")
+    return _shown([f"{task} {name} {short(value)}" for task, (name, value) in first.items()], "  ")
 
 
 def _percent(value: float | None) -> str:

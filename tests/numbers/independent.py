@@ -80,7 +80,7 @@ _of_values: dict[str, Callable[[Array, Array], float]] = {
 }
 _of_binary: dict[str, Callable[[Array, Array], float]] = {
     "f1": lambda p, t: float(sk.f1_score(t, p > 0)),
-    "bce": lambda p, t: float(sk.log_loss(t, 1 / (1 + np.exp(-p)))),
+    "bce": lambda p, t: float(sk.log_loss(t, 1 / (1 + np.exp(-p)), labels=[0, 1])),
     "accuracy": lambda p, t: float(sk.accuracy_score(t, p > 0)),
 }
 _of_reconstruct: dict[str, Callable[[Array, Array], float]] = {
