@@ -39,6 +39,7 @@ def command(
     from mtsldsl.runtime.own_file import told_of_own_file
     from mtsldsl.runtime.own_module_files import warn_of_other_modules
     from mtsldsl.runtime.run_folder import RunFolder
+    from mtsldsl.runtime.selection import Selection, best_so_far
     from mtsldsl.runtime.threads import use_threads
 
     place = choose_device(device)
@@ -51,10 +52,13 @@ def command(
         warn_of_other_data(spec, data, folder.events)
         tasks = None if of == MEAN else [of]
         evaluation = evaluate(model, spec, getattr(data, split), place, tasks)
+    kept = Selection(spec.train.keep, best_so_far(folder.events))
+    epochs = kept.epochs() if of == MEAN else {of: kept.own_epoch(of)}
     if as_json:
         found = {
             "split": split,
             "of": of,
+            "epochs": epochs,
             "losses": evaluation.losses,
             "metrics": evaluation.metrics,
             "columns": evaluation.columns,
@@ -64,9 +68,9 @@ def command(
     from rich.console import Console
     from rich.table import Table
 
-    click.echo(f"{run}, {split} split" + ("" if of == MEAN else f", weights of the best epoch of {of}"))
-    table = Table("task", "loss", "metrics", box=None)
+    click.echo(f"{run}, {split} split" + ("" if of == MEAN else f", weights of {of}'s own best epoch"))
+    table = Table("task", "epoch", "loss", "metrics", box=None)
     for task, metrics in evaluation.metrics.items():
         shown = "  ".join(f"{name} {short(value)}" for name, value in metrics.items())
-        table.add_row(task, short(evaluation.losses[task]), shown)
+        table.add_row(task, str(epochs[task]), short(evaluation.losses[task]), shown)
     Console(highlight=False).print(table)

@@ -52,7 +52,7 @@ def load_best(
         model = place(build_model(spec), spec, device)
     load_weights(folder.best / f"{MEAN}.{WEIGHTS}", model)
     if of != MEAN:
-        load_weights(folder.best / f"{of}.{WEIGHTS}", model, whole=False)
+        load_weights(folder.own_best / f"{of}.{WEIGHTS}", model, whole=False)
         model.register_forward_hook(_giving_only(of))
     if settings:
         changed = folder.read_spec(path, settings)

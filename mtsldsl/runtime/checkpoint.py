@@ -23,18 +23,32 @@ from mtsldsl.sharing import component_name
 WEIGHTS = "weights.safetensors"
 
 MEAN = "mean"
-"""What the best weights of the whole network are called; a task's own have the task's name."""
+"""What the best weights of the whole network are called; a task's own stand apart, by the task's name."""
 
 
-def keep_weights(folder: RunFolder, of: str, training: Training, tasks: Collection[str]) -> None:
-    """Keep the present weights of all that the predictions of `tasks` depend on as the best ones.
+def keep_weights(folder: RunFolder, training: Training, tasks: Collection[str]) -> None:
+    """Keep the present weights of all that the predictions of `tasks` depend on as the best ones of the network.
 
-    In those of MEAN what other tasks depend on stays as it was: they share nothing with these, and have an epoch of
-    their own.
+    What other tasks depend on stays as it was: they share nothing with these, and have an epoch of their own.
     """
     if not tasks:
         return
-    spec, path = training.spec, folder.best / f"{of}.{WEIGHTS}"
+    path, kept = folder.best / f"{MEAN}.{WEIGHTS}", _read_by(training, tasks)
+    if len(tasks) < len(training.spec.tasks):
+        kept = load_file(path) | {name: _stored(value) for name, value in kept.items()}
+    save_tensors(path, kept)
+    write_source(folder.best / f"{MEAN}.mtl", training.spec.source)
+
+
+def keep_own_weights(folder: RunFolder, training: Training, task: str) -> None:
+    """Keep the present weights of all that the prediction of `task` depends on as the best ones of that task."""
+    folder.own_best.mkdir(exist_ok=True)
+    save_tensors(folder.own_best / f"{task}.{WEIGHTS}", _read_by(training, [task]))
+
+
+def _read_by(training: Training, tasks: Collection[str]) -> dict[str, Tensor]:
+    """The tensors that the predictions of `tasks` depend on, by name."""
+    spec = training.spec
     prefixes = [f"heads.{task}." for task in tasks]
     prefixes += [
         f"{layer}.{component_name(spec.sharing.component(layer, task))}."
@@ -42,11 +56,7 @@ def keep_weights(folder: RunFolder, of: str, training: Training, tasks: Collecti
         for task in tasks
     ]
     state = training.model.state_dict()
-    own = {name: value for name, value in state.items() if name.startswith(tuple(prefixes))}
-    if of == MEAN and len(tasks) < len(spec.tasks):
-        own = load_file(path) | {name: _stored(value) for name, value in own.items()}
-    save_tensors(path, own)
-    write_source(folder.best / f"{of}.mtl", spec.source)
+    return {name: value for name, value in state.items() if name.startswith(tuple(prefixes))}
 
 
 def save_weights(path: Path, model: nn.Module) -> None:

@@ -199,12 +199,11 @@ def _epoch(event: Event) -> list[str]:
 
 
 def _validation(event: Event) -> list[str]:
-    best = event["best"]
-    mark = (
-        ""
-        if not best
-        else "  * best so far" + ("" if len(best) == len(event["metrics"]) else f": {_shown(best, ', ')}")
-    )
+    best, since = event["best"], event["since"]
+    mark = ""
+    if best:
+        mark = "  * best so far" if since is None else f"  * best since the merge after epoch {since}"
+        mark += "" if len(best) == len(event["metrics"]) else f": {_shown(best, ', ')}"
     return [f"           validation: {_first_metrics(event['metrics'])}  gain {_percent(event['gain'])}{mark}"]
 
 

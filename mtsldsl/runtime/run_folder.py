@@ -90,8 +90,13 @@ class RunFolder:
 
     @property
     def best(self) -> Path:
-        """Weights and spec of the best epoch, of the mean and of each task."""
+        """Weights and spec of the best epoch of the network."""
         return self.path / "best"
+
+    @property
+    def own_best(self) -> Path:
+        """Weights of each task's own best epoch, by its name."""
+        return self.best / "tasks"
 
     @property
     def report(self) -> Path:

@@ -9,22 +9,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from statistics import fmean
 
 import attrs
 
+from mtsldsl.runtime.events import read_events
 from mtsldsl.runtime.gain import Results, relative_gain
 from mtsldsl.runtime.objectives import higher_is_better
 from mtsldsl.sharing import Sharing, linked
-
-_ROUNDING = 1e-9
-"""Below it the constant's value is 0: its `r2` is 0 but for rounding, which no gain may be divided by."""
 
 
 def gains(metrics: Results, constant: Results) -> dict[str, float]:
     """Each task's gain over the best constant answer in percent; NaN where no metric of it has a value.
 
-    Where the constant's value is 0, as that of `r2` is, a metric counts by its own difference from it, in percent.
+    Where the constant has 0 of a metric of which more is better, as it has of `r2`, the metric counts by its difference
+    from it, in percent. Where it has 0 of one of which less is better, it is perfect, and there is nothing to gain: the
+    metric is left out.
     """
     return {
         task: mean_of(_gain(key, value, constant[task][key]) for key, value in values.items())
@@ -34,8 +35,8 @@ def gains(metrics: Results, constant: Results) -> dict[str, float]:
 
 def _gain(key: str, value: float, constant: float) -> float:
     better_high = higher_is_better(key)
-    if abs(constant) < _ROUNDING:
-        return 100 * (value if better_high else -value)
+    if constant == 0:
+        return 100 * value if better_high else math.nan
     return relative_gain(value, constant, better_high=better_high)
 
 
@@ -83,13 +84,25 @@ class Selection:
         return groups(sharing) if self.keep in ("best", "last") else [sharing.tasks]
 
     def chosen_by(self) -> str:
-        """What the epoch is chosen by, in words."""
-        match self.keep:
-            case "best":
-                return "the mean gain over the best constant answer on validation"
-            case "last":
-                return "being the last"
-        return f"{self.keep} on validation"
+        """What the epoch is chosen by, in words; and for which tasks nothing was there to choose by."""
+        if self.keep == "last":
+            return "being the last"
+        by = "the mean gain over the best constant answer" if self.keep == "best" else self.keep
+        without = [
+            task
+            for name, best in self.best.items()
+            if not name.startswith(OWN) and math.isnan(best.score)
+            for task in best.tasks
+        ]
+        rest = f", the last one for {', '.join(without)}, without a score there" if without else ""
+        return f"{by} on validation{rest}"
+
+    def marked(self, epoch: int) -> list[str]:
+        """The tasks whose weights that are kept are those of this epoch because it is the best so far."""
+        if self.keep == "last":
+            return []
+        kept = [best for name, best in self.best.items() if not name.startswith(OWN) and best.epoch == epoch]
+        return [task for best in kept if not math.isnan(best.score) for task in best.tasks]
 
     def note(self, name: str, tasks: tuple[str, ...], epoch: int, score: float, *, latest: bool = False) -> None:
         """Note an epoch, where it is the best so far or `latest` is what is kept. One without a score gives way."""
@@ -101,6 +114,10 @@ class Selection:
         """The epoch whose weights each task has in the network that is kept."""
         return {task: best.epoch for name, best in self.best.items() if not name.startswith(OWN) for task in best.tasks}
 
+    def own_epoch(self, task: str) -> int:
+        """The epoch of a task's own best weights."""
+        return self.best[f"{OWN}{task}"].epoch
+
     def score(self, tasks: Iterable[str], gains: Mapping[str, float], metrics: Results) -> float:
         """What the epoch of a set of tasks is chosen by, higher being better."""
         task, _, key = self.keep.partition(".")
@@ -108,3 +125,24 @@ class Selection:
             return mean_of(gains[each] for each in tasks)
         value = metrics[task][key]
         return value if higher_is_better(key) else -value
+
+
+def best_so_far(events: Path, epoch: float = math.inf) -> dict[str, Best]:
+    """What the events of a run say of the best epochs up to `epoch` since its structure last changed."""
+    best: dict[str, Best] = {}
+    for event in read_events(events):
+        if event.get("epoch", 0) > epoch:
+            break
+        if event["event"] == "phase" and event["merges"]:
+            best.clear()
+        elif event["event"] == "best":
+            tasks = tuple(event["tasks"])
+            score = math.nan if event["score"] is None else event["score"]
+            best[f"{OWN if event['own'] else ''}{'+'.join(tasks)}"] = Best(tasks, event["epoch"], score)
+    return best
+
+
+def last_merge(events: Path, epoch: float = math.inf) -> int | None:
+    """The epoch at whose end tasks last merged, up to `epoch`."""
+    phases = (event for event in read_events(events) if event["event"] == "phase" and event["epoch"] <= epoch)
+    return max((int(event["epoch"]) for event in phases if event["merges"]), default=None)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import math
 import platform
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,9 @@ from mtsldsl.codegen import compile_spec
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.runtime.batch_norm import require_values_to_normalise
 from mtsldsl.runtime.best import load_best
-from mtsldsl.runtime.checkpoint import MEAN, keep_weights, restore_checkpoint, save_checkpoint
+from mtsldsl.runtime.checkpoint import keep_own_weights, keep_weights, restore_checkpoint, save_checkpoint
 from mtsldsl.runtime.data import Splits, describe, load_data
-from mtsldsl.runtime.data.labels import require_labels
+from mtsldsl.runtime.data.labels import Described, require_labels
 from mtsldsl.runtime.data_record import record_of_data, recorded_place, warn_of_other_data
 from mtsldsl.runtime.device import DEVICES, choose_device
 from mtsldsl.runtime.display import DISPLAYS, Display, choose_display, warn
@@ -39,7 +38,7 @@ from mtsldsl.runtime.own_file import told_of_own_file
 from mtsldsl.runtime.own_module_files import record_of_own_modules, warn_of_other_modules
 from mtsldsl.runtime.own_modules import check_own_modules
 from mtsldsl.runtime.run_folder import RunFolder, write_source
-from mtsldsl.runtime.selection import OWN, Best, Selection, gains, mean_of
+from mtsldsl.runtime.selection import OWN, Best, Selection, best_so_far, gains, last_merge, mean_of
 from mtsldsl.runtime.threads import MOST, use_threads
 from mtsldsl.runtime.training import OptimizerFactory, SchedulerFactory, Training
 from mtsldsl.spec import Decision, Spec, load, normal
@@ -60,6 +59,8 @@ class Session:
     _started: float = attrs.field(factory=time.monotonic)
     _selection: Selection = attrs.field(init=False)
     _constant: Results = attrs.field(factory=dict)
+    _since: int | None = None
+    """The epoch at whose end tasks last merged: earlier ones are of another network."""
 
     def __attrs_post_init__(self) -> None:
         self._selection = Selection(self.spec.train.keep)
@@ -97,7 +98,8 @@ class Session:
         session = cls(spec, folder, choose_device(device), view, EventLog(folder.events, view.event), checkpoint)
         epoch = int(checkpoint.name.removeprefix("epoch-"))
         session.log.truncate_after(epoch)
-        session._selection.best.update(_best_so_far(folder, epoch))
+        session._selection.best.update(best_so_far(folder.events, epoch))
+        session._since = last_merge(folder.events, epoch)
         write_source(folder.spec, spec.source)
         session.write_code(spec)
         session.in_place = _in_place(folder, spec)
@@ -111,6 +113,7 @@ class Session:
                 data = load_data(self.spec, recorded_place(self.spec, self.folder.events))
                 described = describe(self.spec, data)
                 missing = require_labels(self.spec, described)
+                self._require_score(described)
         except MtlError:
             if self.checkpoint is None:
                 shutil.rmtree(self.folder.path)
@@ -125,6 +128,13 @@ class Session:
         elif differences := warn_of_other_data(self.spec, data, self.folder.events):
             self.log.write("other_data", differences=differences)
         return data
+
+    def _require_score(self, described: Described) -> None:
+        """Hold that the metric that chooses the epoch, where one is named, has a label to be measured on."""
+        task = self.spec.train.keep.partition(".")[0]
+        if "." in self.spec.train.keep and not described["validation"]["labels"][task]["entries"]:
+            cause = f"no validation sample has a label of `{task}`, whose metric is to choose the epoch"
+            raise MtlError.of("MTL804", cause, "write `keep = best` or `keep = last`", self.spec.train.span)
 
     def start(self, make_optimizer: OptimizerFactory, make_scheduler: SchedulerFactory) -> Training:
         """A new training, or the one that the checkpoint holds."""
@@ -165,28 +175,30 @@ class Session:
         gained = gains(validation.metrics, self._constant)
         found = self._better(training, validation, gained)
         chosen = [task for name, best in found.items() if not name.startswith(OWN) for task in best.tasks]
+        voting = _voting(training.spec, gained)
         self.log.write(
             "validation",
             epoch=training.epoch,
             losses=validation.losses,
             metrics=validation.metrics,
             gains=gained,
-            gain=mean_of(gained.values()),
-            best=chosen,
+            gain=mean_of(gained[task] for task in voting),
+            best=self._selection.marked(training.epoch),
+            since=self._since,
         )
-        keep_weights(self.folder, MEAN, training, chosen)
+        keep_weights(self.folder, training, chosen)
         for name, best in found.items():
-            of = name.removeprefix(OWN) if name.startswith(OWN) else MEAN
-            if of != MEAN:
-                keep_weights(self.folder, of, training, best.tasks)
-            self.log.write("best", epoch=best.epoch, of=of, tasks=best.tasks, score=best.score)
+            own = name.startswith(OWN)
+            if own:
+                keep_own_weights(self.folder, training, best.tasks[0])
+            self.log.write("best", epoch=best.epoch, own=own, tasks=best.tasks, score=best.score)
         save_checkpoint(self.folder, training)
 
     def _better(self, training: Training, validation: Evaluation, gained: Mapping[str, float]) -> dict[str, Best]:
         """What this epoch is the best of so far, by the names of `Selection.best`."""
         selection, epoch = self._selection, training.epoch
         for tasks in selection.sets(training.spec.sharing):
-            score = selection.score(tasks, gained, validation.metrics)
+            score = selection.score(_voting(training.spec, tasks), gained, validation.metrics)
             selection.note("+".join(tasks), tasks, epoch, score, latest=selection.keep == "last")
         for task, gain in gained.items():
             selection.note(f"{OWN}{task}", (task,), epoch, gain)
@@ -197,6 +209,7 @@ class Session:
         self.folder.write_spec(spec.source, f"epoch-{epoch:03d}")
         self.write_code(spec)
         self._selection.best.clear()
+        self._since = epoch
         own = self.in_place
         if own is not None and own.reason is None and not own.update(spec, decisions):
             self.log.write(
@@ -257,20 +270,10 @@ class Session:
         )
 
 
-def _best_so_far(folder: RunFolder, epoch: int) -> dict[str, Best]:
-    """The best epochs up to `epoch` since the structure last changed."""
-    best: dict[str, Best] = {}
-    for event in read_events(folder.events):
-        if event.get("epoch", 0) > epoch:
-            break
-        if event["event"] == "phase" and event["merges"]:
-            best.clear()
-        elif event["event"] == "best":
-            tasks = tuple(event["tasks"])
-            name = "+".join(tasks) if event["of"] == MEAN else f"{OWN}{event['of']}"
-            score = math.nan if event["score"] is None else event["score"]
-            best[name] = Best(tasks, event["epoch"], score)
-    return best
+def _voting(spec: Spec, tasks: Iterable[str]) -> list[str]:
+    """The tasks that an epoch is judged by: those that are learned, or all where none is."""
+    tasks = list(tasks)
+    return [task for task in tasks if spec.task(task).weight] or tasks
 
 
 def _in_place(folder: RunFolder, spec: Spec) -> InPlace | None:

@@ -171,7 +171,7 @@ def test_law_11_the_evolved_spec_recompiled_elsewhere_computes_the_same_bits(run
 
 
 def test_law_11_evaluating_the_saved_weights_gives_the_running_networks_losses_to_the_bit(run: Finished) -> None:
-    best = next(event for event in reversed(run.events) if event["event"] == "best" and event["of"] == "mean")
+    best = next(event for event in reversed(run.events) if event["event"] == "best" and not event["own"])
     logged = next(event for event in run.of("validation") if event["epoch"] == best["epoch"])
     printed = json.loads(mtsldsl("eval", str(run.folder), "--split", "validation", "--device", "cpu", "--json"))
     assert printed["losses"] == logged["losses"]

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-from importlib.util import find_spec
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from mtsldsl.runtime.balance import BALANCES, SOLVED, Balance, make_balance
+from mtsldsl.runtime.balance import BALANCES, Balance, make_balance
 from mtsldsl.runtime.objectives import BatchLosses, task_losses
 from mtsldsl.spec import Named, Target
 from tests.numbers.cases import Case, task_of
 
-SOLVERS = find_spec("cvxpy") is not None and find_spec("qpsolvers") is not None
-NAMES = [name for name in BALANCES if name not in SOLVED or SOLVERS]
+NAMES = list(BALANCES)
 VALUES = Case("values", Target("values", 1), ())
 TASKS = {name: task_of(VALUES, Named("mse"), name) for name in ("a", "b", "c")}
 

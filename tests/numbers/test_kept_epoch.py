@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -14,14 +15,19 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from sklearn import metrics as sk
 
 from mtsldsl.runtime.best import load_best
 from mtsldsl.runtime.data import load_data
 from mtsldsl.runtime.evaluation import evaluate
+from mtsldsl.runtime.objectives.accumulators import R2
+from mtsldsl.runtime.objectives.constant import constant_metrics
 from mtsldsl.runtime.run_folder import RunFolder
 from mtsldsl.runtime.selection import Selection, gains, groups
 from mtsldsl.sharing import Backbone, Sharing
+from mtsldsl.spec import Named
 from mtsldsl.spec.targets import TARGETS
+from tests.numbers.cases import CASES, SAMPLES, Given, samples_of, spec_of, task_of
 
 CPU = torch.device("cpu")
 SPEC = """\
@@ -57,6 +63,7 @@ train {
   optimizer = adam(lr=0.03)
 }
 """
+SPLIT = {"train": slice(0, 100), "validation": slice(100, 130), "test": slice(130, 160)}
 HIGHER = {metric.name: metric.higher_is_better for rule in TARGETS.values() for metric in rule.metrics}
 
 
@@ -183,6 +190,94 @@ def test_an_epoch_without_a_score_gives_way_and_the_first_of_equal_ones_stays() 
     assert selection.best["t"].epoch == 2
 
 
-@pytest.mark.parametrize("constant", [0.0, 1.11e-16, -2.22e-16])
-def test_a_constant_answer_of_0_but_for_rounding_divides_no_gain(constant: float) -> None:
-    assert gains({"depth": {"r2": 0.25}}, {"depth": {"r2": constant}}) == {"depth": 25.0}
+def test_where_the_constant_is_perfect_an_error_has_nothing_to_gain() -> None:
+    # one validation sample, or labels that are all the same: the scale must not decide
+    found = gains(
+        {"t": {"rmse": 5000.0, "mae": 5000.0, "r2": math.nan}, "u": {"error": 0.5, "accuracy": 0.5}},
+        {"t": {"rmse": 0.0, "mae": 0.0, "r2": math.nan}, "u": {"error": 0.0, "accuracy": 1.0}},
+    )
+    assert math.isnan(found["t"])
+    assert found["u"] == pytest.approx(-50)
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
+@pytest.mark.parametrize("offset", [0.0, 10.0, 1e3, 1e5, 1e6])
+def test_neither_the_scale_nor_the_offset_of_a_target_decides(scale: float, offset: float) -> None:
+    generator = np.random.default_rng(0)
+    spread = generator.normal(size=(SAMPLES, 1))
+    truth = torch.tensor((offset + spread) * scale, dtype=torch.float32)
+    kept = truth.double().numpy()  # what float32 holds of it
+    guess = torch.tensor(kept.mean() + 0.5 * (kept - kept.mean()), dtype=torch.float64)
+    case = next(case for case in CASES if case.name == "values")
+    task = attrs.evolve(task_of(case), metrics=(Named("rmse"), Named("mae"), Named("r2")))
+    samples = samples_of({"it": truth}, {"it": case})
+    constant = constant_metrics([task], samples)
+    found = evaluate(Given({"it": guess}), spec_of((task,)), samples, CPU)
+    # half of every deviation is left: rmse and mae gain about half, and r2 is 0.75
+    assert constant["it"]["r2"] == 0
+    assert gains(found.metrics, constant)["it"] == pytest.approx((50 + 50 + 75) / 3, rel=0.03)
+
+
+@pytest.mark.parametrize("batch", [1, 7, 1000])
+@pytest.mark.parametrize("value", [0.1, 1234.567, -3e-9])
+def test_r2_of_labels_that_are_all_the_same_is_no_number_whatever_the_batch(batch: int, value: float) -> None:
+    metric, target = R2(2, CPU), torch.tensor([value, 0.0]) + torch.tensor([0.0, 1.0]) * torch.rand(3000, 1)
+    for part in target.split(batch):
+        metric.update(1.1 * part, part, torch.ones_like(part, dtype=torch.bool))
+    constant, varying = metric.compute().tolist()
+    assert math.isnan(constant)
+    assert varying == pytest.approx(sk.r2_score(target[:, 1], 1.1 * target[:, 1]), rel=1e-4)
+
+
+def test_an_epoch_is_judged_by_the_tasks_that_are_learned(place: Path) -> None:
+    folder = trained(place, "weightless", "--structure", "none", "--sharing", "all", "--set", "task.kind.weight=0")
+    (test,) = events(folder, "test")
+    assert set(test["epochs"].values()) == {best_epoch(folder, ["a", "b"])}
+    for event in events(folder, "validation"):
+        assert event["gain"] == pytest.approx((event["gains"]["a"] + event["gains"]["b"]) / 2)
+
+
+def test_without_a_label_in_validation_nothing_chooses_and_that_is_said(place: Path) -> None:
+    arrays = dict(np.load("sparse.npz"))
+    split = {f"{part}/{name}": array[rows] for name, array in arrays.items() for part, rows in SPLIT.items()}
+    split["validation/b"] = np.full_like(split["validation/b"], np.nan)
+    np.savez("unlabelled.npz", **split)
+    options = (
+        "--structure",
+        "none",
+        "--sharing",
+        "each",
+        "--set",
+        "data.path=unlabelled.npz",
+        "--set",
+        "train.epochs=4",
+    )
+    folder = trained(place, "unlabelled", *options)
+    (test,) = events(folder, "test")
+    assert test["epochs"]["b"] == 4
+    assert test["chosen_by"].endswith("on validation, the last one for b, without a score there")
+    assert "the last one for b" in folder.report.read_text(encoding="utf-8")
+    assert all("b" not in event["best"] for event in events(folder, "validation"))
+    command = [sys.executable, "-m", "mtsldsl", "train", "sparse.mtl", "--runs", "refused", *options]
+    refused = subprocess.run(
+        [*command, "--set", "train.keep=b.rmse"], cwd=place, capture_output=True, text=True, check=False
+    )
+    assert refused.returncode == 1
+    assert "no validation sample has a label of `b`" in refused.stderr
+    assert not list((place / "refused").glob("*/*"))
+
+
+def test_the_rate_the_pace_and_the_marks_are_recorded(place: Path) -> None:
+    schedule = ("--set", "train.scheduler=multistep([2, 3], gamma=0.5)", "--set", "train.epochs=4")
+    folder = trained(place, "schedule", "--structure", "none", "--sharing", "all", *schedule)
+    epochs, validations = events(folder, "epoch"), events(folder, "validation")
+    assert [event["lr"] for event in epochs] == pytest.approx([0.03, 0.03, 0.015, 0.0075])
+    steps = 96 // 8  # 160 samples, a fifth for the test, a quarter of the rest for validation
+    for event in epochs:
+        assert event["samples_per_second"] == pytest.approx(steps * 8 / event["epoch_seconds"], rel=0.5)
+    best = -math.inf
+    for event in validations:
+        assert event["best"] == (["a", "b", "kind"] if event["gain"] > best else [])
+        best = max(best, event["gain"])
+    last = trained(place, "unmarked", "--structure", "none", "--sharing", "all", "--set", "train.keep=last", *schedule)
+    assert [event["best"] for event in events(last, "validation")] == [[]] * 4

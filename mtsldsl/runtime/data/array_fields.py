@@ -59,7 +59,8 @@ def fitted(arrays: Mapping[str, Array], expected: Expected) -> Fitted:
         return Fitted({name: binary_labels(name, array, expected.target) for name, array in shaped.items()})
     if expected.target.kind == "unit_vectors":
         return Fitted(
-            {name: _values(name, _vectors(name, array)) for name, array in shaped.items()}, tuple(_one_sided(shaped))
+            {name: _directions(_values(name, _vectors(name, array))) for name, array in shaped.items()},
+            tuple(_one_sided(shaped)),
         )
     tensors = {name: _values(name, array) for name, array in shaped.items()}
     measured = expected.kind is FieldKind.DEPTH and expected.target.valid == "finite"
@@ -210,6 +211,12 @@ def _values(name: str, array: Array) -> Tensor:
             "MTL602", cause, "save smaller numbers, as in another unit, or nan for those that are missing"
         )
     return torch.from_numpy(numbers)
+
+
+def _directions(vectors: Tensor) -> Tensor:
+    """The vectors at length 1; one of length 0 stays, and does not count."""
+    length = torch.linalg.vector_norm(vectors.double(), dim=1, keepdim=True)
+    return torch.where(length > 0, vectors / length, vectors).float()
 
 
 def _vectors(name: str, array: Array) -> Array:

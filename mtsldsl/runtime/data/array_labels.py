@@ -31,6 +31,8 @@ def class_labels(name: str, array: Array, target: Target) -> Tensor:
     if counted.size and (counted.min() < 0 or counted.max() >= target.channels):
         raise _outside(name, counted, target)
     labels = array if finite is None else np.where(finite, array, MISSING)
+    if target.ignore is not None and labels.dtype.kind == "u" and target.ignore > np.iinfo(np.int64).max:
+        labels = np.where(labels == target.ignore, 0, labels).astype(np.int64) - (labels == target.ignore)  # as MISSING
     low, high = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
     types = (np.uint8, np.int16, np.int32, np.int64)
     compact = next(each for each in types if np.iinfo(each).min <= low and high <= np.iinfo(each).max)

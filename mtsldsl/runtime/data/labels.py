@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import torch
 
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.runtime.data.batches import widen
 from mtsldsl.runtime.data.loading import field_of_task
 from mtsldsl.runtime.data.samples import Samples, Splits
 from mtsldsl.runtime.objectives.masks import valid_entries
@@ -41,7 +42,8 @@ def _split(spec: Spec, samples: Samples) -> dict[str, Any]:
 
 def _count(samples: Samples, field: str, target: Target) -> dict[str, int]:
     labelled = entries = total = 0
-    for values in samples.fields[field].split(_AT_ONCE):  # type: ignore[no-untyped-call]
+    for compact in samples.fields[field].split(_AT_ONCE):  # type: ignore[no-untyped-call]
+        values = widen(compact, samples.layout[field])  # a compact type may not hold the number that is ignored
         valid = valid_entries(target, values).flatten(1) if values.dim() > 1 else valid_entries(target, values)[:, None]
         labelled += int(valid.any(dim=1).sum())
         entries += int(torch.count_nonzero(valid))

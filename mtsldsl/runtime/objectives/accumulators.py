@@ -72,6 +72,16 @@ class R2(_ColumnSums):
     total: Tensor
     squares: Tensor
     count: Tensor
+    least: Tensor
+    most: Tensor
+
+    def __init__(self, columns: int, device: torch.device) -> None:
+        super().__init__(columns, device)
+        # whether targets vary is not told from sums, which are rounded
+        dtype = sum_dtype(device)
+        self.add_state("least", torch.full((columns,), torch.inf, dtype=dtype), dist_reduce_fx="min")
+        self.add_state("most", torch.full((columns,), -torch.inf, dtype=dtype), dist_reduce_fx="max")
+        self.to(device)
 
     def update(self, prediction: Tensor, target: Tensor, valid: Tensor) -> None:
         """Add the valid entries; all of one shape."""
@@ -81,13 +91,15 @@ class R2(_ColumnSums):
         self.total += self.by_column(target)
         self.squares += self.by_column(target.square())
         self.count += self.by_column(valid)
+        rest = [dimension for dimension in range(target.dim()) if dimension != 1 or self.columns == 1]
+        self.least = torch.minimum(self.least, torch.where(valid, target, torch.inf).amin(rest))
+        self.most = torch.maximum(self.most, torch.where(valid, target, -torch.inf).amax(rest))
 
     def compute(self) -> Tensor:
         """One minus the residual's share of the variation, `(columns,)`."""
-        variation = self.squares - self.total.square() / self.count
-        # what is left by rounding when all targets are equal is no variation
-        varies = variation > torch.finfo(variation.dtype).eps * self.squares
-        return torch.where(varies, 1 - self.residual / torch.where(varies, variation, 1.0), torch.nan)
+        varies = self.most > self.least
+        variation = torch.where(varies, self.squares - self.total.square() / self.count, 1.0)
+        return torch.where(varies & (variation > 0), 1 - self.residual / variation, torch.nan)
 
 
 class F1(_ColumnSums):

@@ -49,24 +49,29 @@ def reestimate(model: nn.Module, spec: Spec, samples: Samples, device: torch.dev
     """Give every batch normalisation of the network the mean and variance (E[x²] - mean²) of its input over BATCHES
     fixed batches of training, each normalised by its own statistics meanwhile, all else being as in evaluation.
 
-    The network's modes and the count of batches it has seen stay as they were, as do normalisations that are not run.
+    The network's modes and the count of batches it has seen stay as they were, as do normalisations that are not run
+    and those that stay in evaluation mode when the network is put into training.
     """
-    norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
-    if not norms:
-        return
-    seen = [norm.num_batches_tracked.clone() for norm in norms]  # type: ignore[union-attr]
-    moments = [_moments(norm) for norm in norms]
-    handles = [norm.register_forward_pre_hook(_adding(own)) for norm, own in zip(norms, moments, strict=True)]
-    try:
-        with located(model, spec), evaluating(model):
-            for norm in norms:
-                norm.train()
-            for image in _fixed(spec, samples, device):
-                with autocast(spec, device):
+    with evaluating(model):
+        model.train()  # what stays in evaluation mode even so is frozen by its own module
+        norms = [
+            module
+            for module in model.modules()
+            if isinstance(module, _BatchNorm) and module.track_running_stats and module.training
+        ]
+        model.eval()
+        seen = [norm.num_batches_tracked.clone() for norm in norms]  # type: ignore[union-attr]
+        moments = [_moments(norm) for norm in norms]
+        handles = [norm.register_forward_pre_hook(_adding(own)) for norm, own in zip(norms, moments, strict=True)]
+        for norm in norms:
+            norm.train()
+        try:
+            for image in _fixed(spec, samples, device) if norms else ():
+                with located(model, spec), autocast(spec, device):
                     model(image)
-    finally:
-        for handle in handles:
-            handle.remove()
+        finally:
+            for handle in handles:
+                handle.remove()
     for norm, own, batches_seen in zip(norms, moments, seen, strict=True):
         norm.num_batches_tracked.copy_(batches_seen)  # type: ignore[union-attr]
         mean = own.total / max(own.count, 1)
