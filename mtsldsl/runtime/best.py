@@ -45,9 +45,7 @@ def load_best(
     spec = folder.read_spec(path)
     tasks = [task.name for task in spec.tasks]
     if of not in (MEAN, *tasks):
-        raise MtlError.of(
-            "MTL107", f"`{folder.path}` has no task `{of}`", suggestion(of, [MEAN, *tasks], "names of best weights")
-        )
+        raise MtlError.of("MTL107", f"`{folder.path}` has no task `{of}`", suggestion(of, tasks, "tasks"))
     with told_of_own_file(spec):
         model = place(build_model(spec), spec, device)
     load_weights(folder.best / f"{MEAN}.{WEIGHTS}", model)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from itertools import islice
+from pathlib import Path
 
 import attrs
 import numpy as np
@@ -8,8 +9,13 @@ import pytest
 import torch
 from torch import nn
 
-from mtsldsl.runtime.data import FieldKind, Samples, batches
+from mtsldsl.runtime.best import load_run
+from mtsldsl.runtime.data import FieldKind, Samples, batches, load_data
+from mtsldsl.runtime.events import read_events
+from mtsldsl.runtime.launch import launch
+from mtsldsl.runtime.session import Session
 from mtsldsl.runtime.structure.reestimation import BATCHES, reestimate
+from mtsldsl.spec import load
 from tests.runtime.hand_built import images, make_model, make_spec
 
 CPU = torch.device("cpu")
@@ -83,3 +89,43 @@ def test_a_norm_that_is_not_run_and_one_that_tracks_nothing_stay_as_they_are() -
     assert model.idle.running_mean.tolist() == [7.0] * 3
     assert model.idle.running_var.tolist() == [1.0] * 3
     assert model.get_submodule("a.q")[1].running_mean is None
+
+
+def test_after_a_merge_a_run_goes_on_with_statistics_of_the_network_that_it_has(tmp_path: Path) -> None:
+    settings = {
+        "data.images": 64,
+        "data.batch": 8,
+        "train.epochs": 2,
+        "structure.phases": "[2]",
+        "structure.threshold": -1,
+        "structure.similarity": "cka(samples=16)",
+        "structure.transfer": "average",
+    }
+    scenes = load(Path(__file__).parents[2] / "specs" / "scenes.mtl", settings)
+    launch(Session.create(scenes, "scenes", tmp_path, "cpu", "quiet"))
+    run = tmp_path / "scenes" / "1"
+    events = list(read_events(run / "events.jsonl"))
+    (phase,) = (event for event in events if event["event"] == "phase")
+    assert phase["merges"]
+    # nothing was learned since the merge: what is kept is what was evaluated after it
+    assert phase["after"]["losses"] == [event["losses"] for event in events if event["event"] == "validation"][-1]
+    spec, model = load_run(run)
+    kept = buffers(model)
+    assert any(name.endswith("running_var") for name in kept)
+    reestimate(model, spec, load_data(spec).train, CPU)
+    for name, value in buffers(model).items():
+        torch.testing.assert_close(value, kept[name], rtol=1e-4, atol=1e-5)
+
+
+def test_a_norm_that_its_own_module_keeps_frozen_stays_as_it_is() -> None:
+    class Frozen(nn.BatchNorm2d):
+        def train(self, mode: bool = True) -> Frozen:
+            return super().train(False)
+
+    spec, model = make_spec(TASKS), make_model(make_spec(TASKS))
+    frozen = Frozen(4).train()
+    frozen.running_mean.fill_(0.5)
+    model.get_submodule("a.q")[1] = frozen
+    reestimate(model, spec, samples(16), CPU)
+    assert frozen.running_mean.tolist() == [0.5] * 4
+    assert not frozen.training

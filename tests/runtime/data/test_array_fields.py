@@ -359,3 +359,18 @@ def test_empty_arrays_are_an_error(tmp_path: Path) -> None:
     tasks = (task("age", Target("values", 1), dense=False), task("kind", Target("classes", 4), dense=False))
     with pytest.raises(MtlError, match=r"MTL804.*0 train samples"):
         loaded(tmp_path / "a.npz", tasks, (3,))
+
+
+def test_directions_of_samples_are_taken_to_length_1_as_those_of_pixels_are() -> None:
+    generator = np.random.default_rng(0)
+    vectors = generator.normal(size=(50, 3)) * 10.0 ** generator.integers(-6, 6, size=(50, 1))
+    vectors[3], vectors[4] = 0, np.nan
+    found = read(vectors, Expected(FieldKind.PLAIN, (3,), Target("unit_vectors", 3))).double().numpy()
+    wanted = vectors / np.where(vectors.any(1), np.linalg.norm(vectors, axis=1), 1)[:, None]
+    np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-7)
+
+
+def test_the_largest_number_of_a_type_may_mean_that_there_is_no_label() -> None:
+    labels = np.array([0, 1, 2**64 - 1, 1], np.uint64)
+    found = read(labels, classes(2, ignore=2**64 - 1))
+    assert found.tolist() == [0, 1, -1, 1]

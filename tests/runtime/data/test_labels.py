@@ -79,6 +79,13 @@ def test_classes_are_counted_where_they_are_neither_missing_nor_ignored(
     assert described(Target("classes", 3, ignore), FieldKind.LABEL, found) == counts(mask)
 
 
+@pytest.mark.parametrize(("dtype", "ignore"), [(np.uint8, -100), (np.uint8, 256), (np.int16, 65536)])
+def test_the_number_that_is_ignored_may_be_none_of_the_type_that_labels_are_kept_in(dtype: type, ignore: int) -> None:
+    # in the type itself -100 would be 156, and 256 or 65536 would be 0
+    found = np.array([0, 156, 3, 0] * 5, dtype)
+    assert described(Target("classes", 200, ignore), FieldKind.LABEL, found) == counts(np.ones(20, dtype=bool))
+
+
 def test_one_label_a_sample_is_counted_too() -> None:
     found = np.array([0, -1, 2, 255, 1] * 30, np.int16)
     assert described(Target("classes", 3, 255), FieldKind.LABEL, found) == counts((found >= 0) & (found != 255))
