@@ -288,7 +288,7 @@ def step_of_ours(spec: Spec, batch: Batch) -> tuple[Training, Step]:
         losses = training.losses(outputs, batch)
         training.step(losses, None)
         epoch.add(losses, None)
-        return losses
+        return dict(losses.values)
 
     return training, step
 
