@@ -157,7 +157,7 @@ def test_a_generated_training_script_runs_by_itself(tmp_path: Path) -> None:
         .replace("images  = 512", "images  = 32")
         .replace("epochs    = 14", "epochs    = 2")
     )
-    spec.write_text(text.replace("[2, 3, 4, 6, 8, 10]", "[1]"), encoding="utf-8")
+    spec.write_text(text.replace("[2, 3, 4, 6, 10]", "[1]"), encoding="utf-8")
     assert run("compile", "specs/tiny.mtl", cwd=tmp_path).returncode == 0
     command = [sys.executable, "-m", "generated.tiny.train", "--device", "cpu"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
