@@ -1,8 +1,8 @@
 """Statistics of batch normalisations, estimated anew.
 
 After a transfer they belong to no network: the average of some networks' activations is not what their averaged weights
-compute, and what stands behind a merged layer never saw its output. About half of what a merge seems to cost is that
-alone (REPAIR: Jordan et al. 2022, arXiv 2211.08403).
+compute, and what stands behind a merged layer never saw its output. Up to half of what a merge seems to cost can be
+that alone (REPAIR: Jordan et al. 2022, arXiv 2211.08403).
 """
 
 from __future__ import annotations
