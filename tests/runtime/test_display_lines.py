@@ -26,7 +26,7 @@ def epoch(tasks: list[str]) -> dict[str, Any]:
 
 def validation(tasks: list[str]) -> dict[str, Any]:
     metrics = {task: {"rmse": 0.5, "mae": 0.25} for task in tasks}
-    return {"event": "validation", "epoch": 3, "metrics": metrics, "gain": 1.5, "best": tasks[1:]}
+    return {"event": "validation", "epoch": 3, "metrics": metrics, "gain": 1.5, "best": tasks[1:], "since": None}
 
 
 def constant(tasks: list[str]) -> dict[str, Any]:
@@ -92,3 +92,12 @@ def test_of_many_merges_the_first_are_shown_and_the_others_counted() -> None:
 def test_a_phase_without_a_merge_says_why(places: int, said: str) -> None:
     event = {"event": "phase", "epoch": 3, "places": places, "merges": []}
     assert describe_event(event) == [f"structural phase after epoch 3: {said}"]
+
+
+def test_a_mark_says_since_when_an_epoch_is_the_best() -> None:
+    (line,) = describe_event(validation(["a", "b"]))
+    assert line.endswith("gain +1.5 %  * best so far: b")
+    (line,) = describe_event({**validation(["a", "b"]), "best": ["a", "b"], "since": 2})
+    assert line.endswith("gain +1.5 %  * best since the merge after epoch 2")
+    (line,) = describe_event({**validation(["a", "b"]), "best": []})
+    assert line.endswith("gain +1.5 %")

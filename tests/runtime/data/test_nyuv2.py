@@ -184,7 +184,7 @@ def test_the_real_data_set_has_its_official_splits(real: Splits) -> None:
 @needs_data
 def test_the_real_data_set_has_plausible_fields(real: Splits) -> None:
     for _, samples in real.named():
-        assert {name: field.kind for name, field in samples.layout.items()} == {
+        assert dict(samples.layout) == {
             "image": FieldKind.IMAGE,
             "label": FieldKind.LABEL,
             "depth": FieldKind.DEPTH,
