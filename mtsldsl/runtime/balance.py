@@ -133,6 +133,11 @@ class GradientBalance(Balance):
         self._weigh: Callable[[Tensor], Tensor] = weighting
         self._averages = averages
 
+    def try_out(self) -> None:
+        """Weigh two gradients once, for nothing; torch's random state is left as it was."""
+        with torch.random.fork_rng(devices=[]):
+            self._weigh(torch.eye(2))
+
     def backward(
         self,
         losses: Losses,

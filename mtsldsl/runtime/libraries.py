@@ -46,13 +46,15 @@ def require_for_run(spec: Spec) -> None:
 
     Raises MtlError: MTL808 where a library cannot be imported, MTL206 where a solver is not installed.
     """
-    from mtsldsl.runtime.balance import make_balance
+    from mtsldsl.runtime.balance import GradientBalance, make_balance
 
     require(METRICS + CURVES)
     with importing("torchjd"):
-        make_balance(
+        balance = make_balance(
             spec.train.balance, tuple(task.name for task in spec.tasks), {t.name: t.weight for t in spec.tasks}
         )
+        if isinstance(balance, GradientBalance):
+            balance.try_out()  # a solver that cannot be imported may be noticed no sooner
 
 
 @contextmanager

@@ -66,6 +66,6 @@ def test_the_papers_network_makes_a_training_step() -> None:
     before = {name: value.clone() for name, value in training.model.named_parameters() if name.startswith("stem")}
     losses = training.losses(training.model.train()(batch["image"]), batch)
     training.step(losses, None)
-    assert all(torch.isfinite(loss) for loss in losses.values())
+    assert all(torch.isfinite(loss) for loss in losses.values.values())
     after = dict(training.model.named_parameters())
     assert all(not torch.equal(value, after[name]) for name, value in before.items())
