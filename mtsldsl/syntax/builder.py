@@ -57,7 +57,7 @@ class Builder:
         span = self._over(keyword, version)
         if keyword != "mtl":
             cause = f"`{keyword} {version}` is neither a block nor a definition"
-            meant = nearest(keyword, ["mtl"])
+            meant = set(keyword.lower()) == set("mtl") or nearest(keyword, ["mtl"])
             remedy = "write `mtl 1`" if meant else f"write `let {keyword} = {version}` for a constant"
             unreadable = self._refuse("MTL001", cause, remedy, span)
             return tree.Definition(tree.Name("let", span), self._name(keyword), None, unreadable, span)
