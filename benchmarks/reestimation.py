@@ -63,7 +63,7 @@ def studied(path: Path, seed: int, settings: Mapping[str, str]) -> Study:
     """A whole run of the spec."""
     study = Study()
     StudiedSession.study = study
-    mtsl.reestimate = study  # type: ignore[attr-defined,assignment]
+    mtsl.reestimate = study
     spec = load(path, {**settings, "train.seed": str(seed)})
     with tempfile.TemporaryDirectory() as folder:
         launch(StudiedSession.create(spec, path.stem, Path(folder), "cpu", "quiet"))

@@ -31,7 +31,7 @@ COMMANDS = {
 
 def started(command: str, folder: Path, output: object) -> subprocess.CompletedProcess[bytes]:
     words = [sys.executable, "-m", "mtsldsl", *command.split()]
-    return subprocess.run(words, cwd=folder, stdout=output, stderr=subprocess.PIPE, check=False)  # type: ignore[call-overload,no-any-return]
+    return subprocess.run(words, cwd=folder, stdout=output, stderr=subprocess.PIPE, check=False)
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="this system has no full device")

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-import mtsldsl
+from mtsldsl import load_run
 from mtsldsl.runtime.data import load_data
+from tests.cli.test_train import mtsldsl
 from tests.numbers import independent
 
 SPEC = """\
@@ -47,19 +45,6 @@ train {
 """
 
 
-def run(*arguments: str, cwd: Path) -> str:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-m", "mtsldsl", *arguments],
-        cwd=cwd,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout
-
-
 def test_columns_are_those_of_scikit_learn_on_the_networks_own_predictions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -72,10 +57,10 @@ def test_columns_are_those_of_scikit_learn_on_the_networks_own_predictions(
     answers[::3, 1] = rows[::3, 1] > 0.2
     np.savez(tmp_path / "columns.npz", row=rows, several=several, answers=answers)
     (tmp_path / "columns.mtl").write_text(SPEC, encoding="utf-8")
-    run("train", "columns.mtl", "--quiet", cwd=tmp_path)
-    found = json.loads(run("eval", "runs/columns/1", "--json", cwd=tmp_path))
+    mtsldsl("train", "columns.mtl", "--quiet", cwd=tmp_path)
+    found = json.loads(mtsldsl("eval", "runs/columns/1", "--json", cwd=tmp_path))
     monkeypatch.chdir(tmp_path)
-    spec, model = mtsldsl.load_run("runs/columns/1")
+    spec, model = load_run("runs/columns/1")
     test = load_data(spec).test.fields
     with torch.no_grad():
         outputs = model(test["row"])
@@ -85,5 +70,5 @@ def test_columns_are_those_of_scikit_learn_on_the_networks_own_predictions(
         for name, value in found["metrics"][task].items():
             assert found["columns"][task][name] == pytest.approx(wanted[name], rel=1e-4, abs=1e-6), name
             assert value == pytest.approx(np.mean(wanted[name]), rel=1e-4, abs=1e-6), name
-    alone = json.loads(run("eval", "runs/columns/1", "--json", "--of", "several", cwd=tmp_path))
+    alone = json.loads(mtsldsl("eval", "runs/columns/1", "--json", "--of", "several", cwd=tmp_path))
     assert list(alone["metrics"]) == ["several"]

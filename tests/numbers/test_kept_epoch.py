@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +26,7 @@ from mtsldsl.runtime.selection import Selection, gains, groups
 from mtsldsl.sharing import Backbone, Sharing
 from mtsldsl.spec import Named
 from mtsldsl.spec.targets import TARGETS
+from tests.cli.test_train import mtsldsl
 from tests.numbers.cases import CASES, SAMPLES, Given, samples_of, spec_of, task_of
 
 CPU = torch.device("cpu")
@@ -90,8 +90,7 @@ def _there(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def trained(place: Path, runs: str, *options: str) -> RunFolder:
-    command = [sys.executable, "-m", "mtsldsl", "train", "sparse.mtl", "--quiet", "--runs", runs, *options]
-    subprocess.run(command, cwd=place, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    mtsldsl("train", "sparse.mtl", "--quiet", "--runs", runs, *options, cwd=place)
     return RunFolder(place / runs / "sparse" / "1")
 
 

@@ -7,7 +7,7 @@ that alone (REPAIR: Jordan et al. 2022, arXiv 2211.08403).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import islice
 
 import attrs
@@ -27,21 +27,42 @@ BATCHES = 25
 
 
 @attrs.define
-class _Moments:
-    """Of the input of a batch normalisation by channel, about a fixed point near the mean, for precision."""
+class _Statistics:
+    """What a batch normalisation keeps, and the moments of its input by channel, about where its mean was before."""
 
+    mean: Tensor
+    variance: Tensor
+    seen: Tensor
     origin: Tensor
     total: Tensor
     squares: Tensor
     count: int = 0
 
-    def add(self, values: Tensor) -> None:
-        """Add a batch `(n, channels, …)`."""
+    @classmethod
+    def of(cls, norm: _BatchNorm) -> _Statistics:
+        """Nothing is added yet."""
+        mean, variance, seen = norm.running_mean, norm.running_var, norm.num_batches_tracked
+        assert mean is not None, "it tracks statistics"
+        assert variance is not None
+        assert seen is not None
+        zero = torch.zeros_like(mean, dtype=sum_dtype(mean.device))
+        return cls(mean, variance, seen, mean.float().clone(), zero, zero.clone())
+
+    def add(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        """Add a batch `(n, channels, …)`: the hook before the normalisation's forward pass."""
+        (values,) = inputs
         rest = [dimension for dimension in range(values.dim()) if dimension != 1]
         apart = values.float() - self.origin.view(1, -1, *[1] * (values.dim() - 2))
         self.total += apart.sum(rest, dtype=self.total.dtype)
         self.squares += apart.square().sum(rest, dtype=self.squares.dtype)
         self.count += values.numel() // values.shape[1]
+
+    def keep(self) -> None:
+        """Put the mean and variance of what was added in place of those that the normalisation has, if anything was."""
+        if self.count:
+            mean = self.total / self.count
+            self.mean.copy_(self.origin + mean)
+            self.variance.copy_(self.squares / self.count - mean.square())
 
 
 @torch.no_grad()
@@ -60,37 +81,23 @@ def reestimate(model: nn.Module, spec: Spec, samples: Samples, device: torch.dev
             if isinstance(module, _BatchNorm) and module.track_running_stats and module.training
         ]
         model.eval()
-        seen = [norm.num_batches_tracked.clone() for norm in norms]  # type: ignore[union-attr]
-        moments = [_moments(norm) for norm in norms]
-        handles = [norm.register_forward_pre_hook(_adding(own)) for norm, own in zip(norms, moments, strict=True)]
+        if not norms:
+            return
+        found = [_Statistics.of(norm) for norm in norms]
+        seen = [each.seen.clone() for each in found]
+        handles = [norm.register_forward_pre_hook(each.add) for norm, each in zip(norms, found, strict=True)]
         for norm in norms:
             norm.train()
         try:
-            for image in _fixed(spec, samples, device) if norms else ():
+            for image in _fixed(spec, samples, device):
                 with located(model, spec), autocast(spec, device):
                     model(image)
         finally:
             for handle in handles:
                 handle.remove()
-    for norm, own, batches_seen in zip(norms, moments, seen, strict=True):
-        norm.num_batches_tracked.copy_(batches_seen)  # type: ignore[union-attr]
-        mean = own.total / max(own.count, 1)
-        norm.running_mean.copy_(own.origin + mean)  # type: ignore[union-attr]
-        if own.count:
-            norm.running_var.copy_(own.squares / own.count - mean.square())  # type: ignore[union-attr]
-
-
-def _moments(norm: _BatchNorm) -> _Moments:
-    origin = norm.running_mean.float().clone()  # type: ignore[union-attr]
-    zero = torch.zeros_like(origin, dtype=sum_dtype(origin.device))
-    return _Moments(origin, zero, zero.clone())
-
-
-def _adding(moments: _Moments) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
-    def add(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        moments.add(inputs[0])
-
-    return add
+    for each, before in zip(found, seen, strict=True):
+        each.seen.copy_(before)
+        each.keep()
 
 
 def _fixed(spec: Spec, samples: Samples, device: torch.device) -> Iterable[Tensor]:
