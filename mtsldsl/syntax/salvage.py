@@ -7,7 +7,8 @@ first word is kept as a stray.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,14 @@ class _Block:
     listed: bool = False
     headed: bool = True
     items: list[tree.Entry | tree.Call] = attrs.field(factory=list)
+    _keys: set[str] = attrs.field(factory=set)
+    _counted: int = 0
+
+    def has(self, key: str) -> bool:
+        """Whether one of the items has that key; each item is looked at once, however often that is asked."""
+        self._keys.update(item.key.text for item in self.items[self._counted :] if isinstance(item, tree.Entry))
+        self._counted = len(self.items)
+        return key in self._keys
 
 
 class Salvage:
@@ -101,7 +110,7 @@ class Salvage:
         """Blocks or brackets that do not fit together."""
         if piece.flaw in (Flaw.NO_BRACE, Flaw.NO_BRACES, Flaw.BRACE_BELOW) and piece.about is not None:
             start, end = piece.about.start_pos or 0, piece.token.end_pos or 0
-            line = [token for token in self._tokens if start <= (token.start_pos or 0) < end]
+            line = self._tokens[self._at(start) : self._at(end)]
             self._broken_opening(line)
         elif piece.flaw is Flaw.NESTED and self._block is not None:
             kinds = [token.type for token in piece.line]
@@ -110,6 +119,10 @@ class Salvage:
             else:
                 self._block.whole = False
                 self.strays += [str(token) for token in piece.line[:1]]
+
+    def _at(self, position: int) -> int:
+        """The index of the first token from that position on."""
+        return bisect_left(self._tokens, position, key=lambda token: token.start_pos or 0)
 
     # Blocks
 
@@ -146,18 +159,20 @@ class Salvage:
         elif kinds[0] in ("NAME", "DOTTED"):
             self.strays.append(str(tokens[0]).partition(".")[0])
             self.whole &= tokens[0] != "block"
-        for index in range(1, len(tokens)):
-            if tokens[index] in DEFINITIONS and kinds[index + 1 : index + 2] == ["NAME"] and "EQUAL" in kinds[index:]:
-                self._broken_definition(tokens[index:])
+        last = max((index for index, kind in enumerate(kinds) if kind == "EQUAL"), default=0)
+        for index in range(1, last):
+            if tokens[index] in DEFINITIONS and kinds[index + 1] == "NAME":
+                self._broken_definition(tokens, index)
 
-    def _broken_definition(self, tokens: Sequence[Token]) -> None:
-        """A definition with a value that cannot be read, also by a misspelt `let` or `block`."""
-        macro = tokens[0] == "block" or (tokens[0] != "let" and tokens[2].type == "LPAR")
-        kind = tree.Name("block" if macro else "let", self._over(tokens[:1]))
-        value = tree.Unreadable(self._over(tokens[2:] or tokens[1:]))
-        parameters = () if macro else None
-        self._found.append(tree.Definition(kind, self._name(tokens[1]), parameters, value, self._over(tokens)))
-        if macro and [token.type for token in tokens[2:3]] != ["LPAR"]:
+    def _broken_definition(self, tokens: Sequence[Token], first: int = 0) -> None:
+        """A definition with a value that cannot be read, also by a misspelt `let` or `block`, from that index on."""
+        kinds = [token.type for token in tokens[first + 2 : first + 3]]
+        macro = tokens[first] == "block" or (tokens[first] != "let" and kinds == ["LPAR"])
+        kind = tree.Name("block" if macro else "let", self._over(tokens[first : first + 1]))
+        value = tree.Unreadable(self._over(tokens, first + 2 if kinds else first + 1))
+        parameters, name = () if macro else None, self._name(tokens[first + 1])
+        self._found.append(tree.Definition(kind, name, parameters, value, self._over(tokens, first)))
+        if macro and kinds != ["LPAR"]:
             self.whole = False  # without its `(` the name may have run into a parameter's
 
     def _broken_constant(self, name: Token, tokens: Sequence[Token]) -> None:
@@ -176,14 +191,15 @@ class Salvage:
             value = tree.Unreadable(self._over(tokens[last + 1 :] or tokens[last:]))
             second = self._name(tokens[last]) if last else None
             block.items.append(tree.Entry(self._key(key), second, value, self._over(tokens)))
+            closed = _closed_too_often(kinds)
             for index in self._keys(kinds, equal + 1):
-                if kinds[index - 1] == "COMMA" or _closed_too_often(kinds[index:]):
+                if kinds[index - 1] == "COMMA" or closed[index]:
                     block.whole = False  # perhaps it is an argument that has lost its bracket
                     break
-                if any(isinstance(each, tree.Entry) and each.key.text == tokens[index] for each in block.items):
+                if block.has(str(tokens[index])):
                     continue
-                value = tree.Unreadable(self._over(tokens[index + 1 :]))
-                block.items.append(tree.Entry(self._name(tokens[index]), None, value, self._over(tokens[index:])))
+                value = tree.Unreadable(self._over(tokens, index + 1))
+                block.items.append(tree.Entry(self._name(tokens[index]), None, value, self._over(tokens, index)))
         block.whole &= keyed
 
     def _key(self, tokens: Sequence[Token]) -> tree.Name:
@@ -204,8 +220,9 @@ class Salvage:
     def _name(self, token: Token) -> tree.Name:
         return tree.Name(token[1:-1] if token.type == "STRING" else str(token), self._over([token]))
 
-    def _over(self, tokens: Sequence[Token]) -> Span:
-        return Span(self._source, tokens[0].start_pos or 0, tokens[-1].end_pos or 0)
+    def _over(self, tokens: Sequence[Token], first: int = 0) -> Span:
+        """From the token of that index on."""
+        return Span(self._source, tokens[first].start_pos or 0, tokens[-1].end_pos or 0)
 
 
 _SIGNS = frozenset(("EQUAL", "COLON", "COMMA", "LBRACE", "LPAR", "RPAR", "LSQB", "RSQB", "_NEWLINE"))
@@ -217,13 +234,13 @@ def _names(token: Token) -> bool:
     return bool(token.type == "NAME" or (token.type == "STRING" and token[1:-1].isidentifier()))
 
 
-def _closed_too_often(kinds: Iterable[str]) -> bool:
-    depth = 0
-    for kind in kinds:
-        depth += (kind in OPENING) - (kind in CLOSING)
-        if depth < 0:
-            return True
-    return False
+def _closed_too_often(kinds: Sequence[str]) -> list[bool]:
+    """For each place whether from there on, up to some token, more brackets are closed than opened."""
+    found, least = [False] * len(kinds), 0
+    for index in reversed(range(len(kinds))):
+        least = min(0, least + (kinds[index] in OPENING) - (kinds[index] in CLOSING))
+        found[index] = least < 0
+    return found
 
 
 def _ends(tokens: Sequence[Token]) -> tuple[int, int]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +11,11 @@ import attrs
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner, Result
 from safetensors.torch import load_file
 from sklearn import metrics as sk
 
+from mtsldsl.cli import main
 from mtsldsl.runtime.best import load_best
 from mtsldsl.runtime.data import load_data
 from mtsldsl.runtime.evaluation import evaluate
@@ -26,7 +26,6 @@ from mtsldsl.runtime.selection import Selection, gains, groups
 from mtsldsl.sharing import Backbone, Sharing
 from mtsldsl.spec import Named
 from mtsldsl.spec.targets import TARGETS
-from tests.cli.test_train import mtsldsl
 from tests.numbers.cases import CASES, SAMPLES, Given, samples_of, spec_of, task_of
 
 CPU = torch.device("cpu")
@@ -89,9 +88,19 @@ def _there(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(place)
 
 
-def trained(place: Path, runs: str, *options: str) -> RunFolder:
-    mtsldsl("train", "sparse.mtl", "--quiet", "--runs", runs, *options, cwd=place)
-    return RunFolder(place / runs / "sparse" / "1")
+def train(*options: str) -> Result:
+    """The command, in this process: that of a run of its own is what other tests look at."""
+    threads = torch.get_num_threads()
+    try:
+        return CliRunner().invoke(main, ["train", "sparse.mtl", "--quiet", "--threads", "1", *options])
+    finally:
+        torch.set_num_threads(threads)
+
+
+def trained(runs: str, *options: str) -> RunFolder:
+    done = train("--runs", runs, *options)
+    assert done.exit_code == 0, done.output
+    return RunFolder(Path(runs) / "sparse" / "1")
 
 
 def events(folder: RunFolder, kind: str) -> list[dict[str, Any]]:
@@ -117,8 +126,8 @@ def best_epoch(folder: RunFolder, tasks: list[str]) -> int:
     return int(np.argmax(scores)) + 1
 
 
-def test_tasks_that_share_keep_the_epoch_of_their_mean_gain(place: Path) -> None:
-    folder = trained(place, "shared", "--structure", "none", "--sharing", "all")
+def test_tasks_that_share_keep_the_epoch_of_their_mean_gain() -> None:
+    folder = trained("shared", "--structure", "none", "--sharing", "all")
     (test,) = events(folder, "test")
     epoch = best_epoch(folder, ["a", "b", "kind"])
     assert set(test["epochs"].values()) == {epoch}
@@ -126,8 +135,8 @@ def test_tasks_that_share_keep_the_epoch_of_their_mean_gain(place: Path) -> None
     assert epoch != int(np.argmin(raw)) + 1  # the largest scale would have chosen another
 
 
-def test_tasks_that_share_nothing_keep_each_their_own_epoch(place: Path) -> None:
-    folder = trained(place, "alone", "--structure", "none", "--sharing", "each")
+def test_tasks_that_share_nothing_keep_each_their_own_epoch() -> None:
+    folder = trained("alone", "--structure", "none", "--sharing", "each")
     (test,) = events(folder, "test")
     wanted = {task: best_epoch(folder, [task]) for task in ("a", "b", "kind")}
     assert test["epochs"] == wanted
@@ -142,8 +151,8 @@ def test_tasks_that_share_nothing_keep_each_their_own_epoch(place: Path) -> None
 
 
 @pytest.mark.parametrize("keep", ["last", "b.rmse", "kind.accuracy"])
-def test_the_person_may_say_which_epoch_is_kept(place: Path, keep: str) -> None:
-    folder = trained(place, f"kept-{keep}", "--structure", "none", "--sharing", "each", "--set", f"train.keep={keep}")
+def test_the_person_may_say_which_epoch_is_kept(keep: str) -> None:
+    folder = trained(f"kept-{keep}", "--structure", "none", "--sharing", "each", "--set", f"train.keep={keep}")
     (test,) = events(folder, "test")
     task, _, metric = keep.partition(".")
     values = [event["metrics"].get(task, {}).get(metric) for event in events(folder, "validation")]
@@ -156,9 +165,9 @@ def test_the_person_may_say_which_epoch_is_kept(place: Path, keep: str) -> None:
 
 
 @pytest.mark.parametrize("batch", [1, 7, 1000])
-def test_recorded_losses_are_the_true_ones_whatever_the_batch(place: Path, batch: int) -> None:
+def test_recorded_losses_are_the_true_ones_whatever_the_batch(batch: int) -> None:
     keep = ("--structure", "none", "--sharing", "each", "--set", "train.keep=last", "--set", "train.epochs=2")
-    folder = trained(place, f"batch-{batch}", *keep)
+    folder = trained(f"batch-{batch}", *keep)
     spec, model = load_best(folder, CPU)
     other = attrs.evolve(spec, data=attrs.evolve(spec.data, batch=batch))
     for split, recorded in (("validation", events(folder, "validation")[-1]), ("test", events(folder, "test")[0])):
@@ -228,15 +237,15 @@ def test_r2_of_labels_that_are_all_the_same_is_no_number_whatever_the_batch(batc
     assert varying == pytest.approx(sk.r2_score(target[:, 1], 1.1 * target[:, 1]), rel=1e-4)
 
 
-def test_an_epoch_is_judged_by_the_tasks_that_are_learned(place: Path) -> None:
-    folder = trained(place, "weightless", "--structure", "none", "--sharing", "all", "--set", "task.kind.weight=0")
+def test_an_epoch_is_judged_by_the_tasks_that_are_learned() -> None:
+    folder = trained("weightless", "--structure", "none", "--sharing", "all", "--set", "task.kind.weight=0")
     (test,) = events(folder, "test")
     assert set(test["epochs"].values()) == {best_epoch(folder, ["a", "b"])}
     for event in events(folder, "validation"):
         assert event["gain"] == pytest.approx((event["gains"]["a"] + event["gains"]["b"]) / 2)
 
 
-def test_without_a_label_in_validation_nothing_chooses_and_that_is_said(place: Path) -> None:
+def test_without_a_label_in_validation_nothing_chooses_and_that_is_said() -> None:
     arrays = dict(np.load("sparse.npz"))
     split = {f"{part}/{name}": array[rows] for name, array in arrays.items() for part, rows in SPLIT.items()}
     split["validation/b"] = np.full_like(split["validation/b"], np.nan)
@@ -251,24 +260,21 @@ def test_without_a_label_in_validation_nothing_chooses_and_that_is_said(place: P
         "--set",
         "train.epochs=4",
     )
-    folder = trained(place, "unlabelled", *options)
+    folder = trained("unlabelled", *options)
     (test,) = events(folder, "test")
     assert test["epochs"]["b"] == 4
     assert test["chosen_by"].endswith("on validation, the last one for b, without a score there")
     assert "the last one for b" in folder.report.read_text(encoding="utf-8")
     assert all("b" not in event["best"] for event in events(folder, "validation"))
-    command = [sys.executable, "-m", "mtsldsl", "train", "sparse.mtl", "--runs", "refused", *options]
-    refused = subprocess.run(
-        [*command, "--set", "train.keep=b.rmse"], cwd=place, capture_output=True, text=True, check=False
-    )
-    assert refused.returncode == 1
+    refused = train("--runs", "refused", *options, "--set", "train.keep=b.rmse")
+    assert refused.exit_code == 1
     assert "no validation sample has a label of `b`" in refused.stderr
-    assert not list((place / "refused").glob("*/*"))
+    assert not list(Path("refused").glob("*/*"))
 
 
-def test_the_rate_the_pace_and_the_marks_are_recorded(place: Path) -> None:
+def test_the_rate_the_pace_and_the_marks_are_recorded() -> None:
     schedule = ("--set", "train.scheduler=multistep([2, 3], gamma=0.5)", "--set", "train.epochs=4")
-    folder = trained(place, "schedule", "--structure", "none", "--sharing", "all", *schedule)
+    folder = trained("schedule", "--structure", "none", "--sharing", "all", *schedule)
     epochs, validations = events(folder, "epoch"), events(folder, "validation")
     assert [event["lr"] for event in epochs] == pytest.approx([0.03, 0.03, 0.015, 0.0075])
     steps = 96 // 8  # 160 samples, a fifth for the test, a quarter of the rest for validation
@@ -278,5 +284,5 @@ def test_the_rate_the_pace_and_the_marks_are_recorded(place: Path) -> None:
     for event in validations:
         assert event["best"] == (["a", "b", "kind"] if event["gain"] > best else [])
         best = max(best, event["gain"])
-    last = trained(place, "unmarked", "--structure", "none", "--sharing", "all", "--set", "train.keep=last", *schedule)
+    last = trained("unmarked", "--structure", "none", "--sharing", "all", "--set", "train.keep=last", *schedule)
     assert [event["best"] for event in events(last, "validation")] == [[]] * 4
