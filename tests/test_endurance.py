@@ -169,4 +169,4 @@ def test_every_command_takes_twice_the_time_for_twice_the_text(
         texts = [data, other, data] if command[0] in ("diff", "merge") else [data, b"train.epochs=3"]
         return measured(command, texts, folder)
 
-    held_in_proportion(measure, LARGEST, growth=3)  # the shapes are drawn, and some begin with what costs little
+    held_in_proportion(measure, LARGEST)

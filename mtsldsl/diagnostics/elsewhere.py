@@ -336,7 +336,7 @@ REMEDIES = {
 def called_here(name: str, known: Iterable[str]) -> str | None:
     """The one of the known names that means what `name` means elsewhere, None where none or several do."""
     meant = MEANT.get(_folded(name), ())
-    found = [each for each in known if each in meant]
+    found = [each for each in known if each in meant] if meant else []
     return found[0] if len(found) == 1 else None
 
 

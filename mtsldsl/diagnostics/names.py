@@ -47,7 +47,8 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name most like `name`, or None where none is alike."""
     from mtsldsl.diagnostics.elsewhere import means_another_thing  # a sound spec needs none of it
 
-    candidates = sorted(each for each in known if not means_another_thing(name, each))
+    alike = (each for each in known if _most_alike(name, each) >= _ALIKE)
+    candidates = sorted(each for each in alike if not means_another_thing(name, each))
     folded = {candidate.lower(): candidate for candidate in reversed(candidates)}
     if name.lower() in folded:
         return folded[name.lower()]
@@ -72,21 +73,28 @@ def proposal(name: str, known: Iterable[str]) -> Suggestion | None:
     candidates = list(known)
     if name.count(".") == 1 and not any("." in each for each in candidates):
         return _undotted(name, candidates)
-    letters = _letters(name)
-    alike = [each for each in dict.fromkeys(candidates) if _letters(each) == letters]
+    some, letters = _similar(name, candidates), _letters(name)
+    alike = [each for each in dict.fromkeys(some) if _letters(each) == letters]
     if len(alike) == 1:
         return Suggestion(f"did you mean `{alike[0]}`?", name, alike[0])
     same = called_here(name, candidates)
     if same is not None:
         return Suggestion(f"write `{same}`, as it is called here", name, same)
-    near = [each for each in neighbours(name, candidates) if not means_another_thing(name, each)]
+    near = [each for each in neighbours(name, some) if not means_another_thing(name, each)]
     near = [each for each in near if _digits(each) == _digits(name)] or near  # another digit is another thing
-    meant = near or [match for match in [nearest(name, candidates)] if match]
+    meant = near or [match for match in [nearest(name, some)] if match]
     if not meant:
         return None
     shown = " or ".join(f"`{each}`" for each in meant[:_MOST_SHOWN])
     sure = len(near) == 1 and _digits(near[0]) == _digits(name)
     return Suggestion(f"did you mean {shown}?", name, near[0] if sure else None)
+
+
+def _similar(name: str, known: Iterable[str]) -> list[str]:
+    """The known names without those that are evidently neither the name spelt otherwise, nor its neighbours, nor like
+    it: so many letters are in one of the two alone. Where hundreds are unknown, each is compared with few this way."""
+    used, most = _used(name), max(1, 2 * _most_slips(name), len(name) // 2)  # `_ALIKE` leaves half as many letters over
+    return [each for each in known if (used ^ _used(each)).bit_count() <= most]
 
 
 def _undotted(name: str, known: Sequence[str]) -> Suggestion | None:
@@ -136,13 +144,19 @@ def suggestion(name: str, known: Iterable[str], noun: str, place: str = "") -> s
 def neighbours(name: str, known: Iterable[str]) -> list[str]:
     """The known names that one slip turns into `name`, two in a long name and none in a short one: a letter wrong,
     missing, too many, or two letters in the wrong order. Capitals do not count."""
-    most = (len(name) >= _SHORT) + (len(name) >= _LONG)
-    lower, used = name.lower(), _used(name)
+    most = _most_slips(name)
+    lower, used, size = name.lower(), _used(name), len(name)
     return [
         each
         for each in dict.fromkeys(known)
-        if (used ^ _used(each)).bit_count() <= 2 * most and _slips(lower, each.lower(), most) <= most
+        if -most <= len(each) - size <= most
+        and (used ^ _used(each)).bit_count() <= 2 * most
+        and _slips(lower, each.lower(), most) <= most
     ]
+
+
+def _most_slips(name: str) -> int:
+    return (len(name) >= _SHORT) + (len(name) >= _LONG)
 
 
 @lru_cache(maxsize=10_000)

@@ -6,7 +6,7 @@ next entry, definition or block evidently begins, so that one mistake does not s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -88,13 +88,22 @@ class _Cutter:
         self.tokens = tokens
         self.kinds = [token.type for token in tokens]
         self.matched = _matched(self.kinds)
+        self.beyond_words = _firsts(self.kinds, lambda kind: kind != "NAME")
+        self.beyond_lists = _firsts(self.kinds, lambda kind: kind not in ("NAME", "COMMA", "_NEWLINE"))
+        self.braces = _firsts(self.kinds, lambda kind: kind in ("LBRACE", "RBRACE"))
+        self.line_ends = _firsts(self.kinds, lambda kind: kind == "_NEWLINE")
         self.pieces: list[Piece] = []
-        self.chunk: list[Token] = []
-        self.brackets: list[int] = []  # open ones of this chunk
+        self._start_chunk()
+        self.bodiless: tuple[Token, int] | None = None  # a head, and the line up to which there is no body of it
         self.block: int | None = None  # the `{` of the block we are in, or its first line's last token
         self.margin = 0  # the column at which that block's first line starts
         self.indented = True  # whether all of that block's items start further in
         self.braceless: int | None = None  # the piece that says that the block's `{` is missing
+
+    def _start_chunk(self) -> None:
+        self.chunk: list[Token] = []
+        self.head = _Head(self.chunk)
+        self.brackets: list[int] = []  # open ones of this chunk
 
     def cut(self) -> list[Piece]:
         index = 0
@@ -166,7 +175,7 @@ class _Cutter:
         last = self.pieces[-1] if self.pieces else None
         if self.block is not None or not isinstance(last, Chunk) or last.role is not Role.STATEMENT:
             return
-        if not _is_head(last.tokens):
+        if not _Head(last.tokens).whole():
             return
         head = next(token for token in last.tokens if token.type == "NAME")
         names = last.tokens[:-1] if last.tokens[-1].type in {*OPENING, "COLON"} else last.tokens
@@ -186,18 +195,20 @@ class _Cutter:
 
     def _lacks_brace(self) -> bool:
         """Whether the chunk so far may be a block's first line without its `{`."""
-        return self.block is None and _is_head(self.chunk)
+        return self.block is None and self.head.whole()
 
     def _body(self, index: int, head: Token) -> bool:
         """Whether the lines at `index` are those of a block: further in than its head, and one of them an entry."""
+        if self.bodiless is not None and self.bodiless[0] is head and index <= self.bodiless[1]:
+            return False
         while index < len(self.tokens) and (self.tokens[index].column or 1) > (head.column or 1):
             if self._looks(index) == "entry":
                 return True
-            while index < len(self.tokens) and self.kinds[index] != "_NEWLINE":
-                if self.kinds[index] in ("LBRACE", "RBRACE"):
-                    return False
-                index += 1
-            index += 1
+            end = self.line_ends[index]
+            if self.braces[index] < end:
+                break
+            index = end + 1
+        self.bodiless = head, index
         return False
 
     def _calls(self, index: int) -> bool:
@@ -260,24 +271,20 @@ class _Cutter:
 
     def _next_is_close(self, index: int) -> bool:
         """Whether the next brace at or behind `index` is a closing one."""
-        braces = (kind for kind in self.kinds[index:] if kind in ("LBRACE", "RBRACE"))
-        return next(braces, None) == "RBRACE"
+        brace = self.braces[index]
+        return self.kinds[brace : brace + 1] == ["RBRACE"]
 
     def _next_brace(self, index: int) -> int:
         """The index behind the words, or the word and the list of words, at `index`: that of the `{` of a block."""
         if self.kinds[index + 1 : index + 2] == ["LSQB"]:
-            index += 2
-            while index < len(self.kinds) and self.kinds[index] in ("NAME", "COMMA", "_NEWLINE"):
-                index += 1
-            return index + (self.kinds[index : index + 1] == ["RSQB"])
-        while index < len(self.kinds) and self.kinds[index] == "NAME":
-            index += 1
-        return index
+            end = self.beyond_lists[index + 2]
+            return end + (self.kinds[end : end + 1] == ["RSQB"])
+        return self.beyond_words[index]
 
     def _open(self, index: int) -> int:
         if self.block is not None:
             self.pieces.append(Structural(Flaw.NESTED, self.tokens[index], self.tokens[self.block], tuple(self.chunk)))
-            self.chunk, self.brackets = [], []
+            self._start_chunk()
             if self.block == index - 1:  # `{{`: what closes the block matches the second one
                 self.block = index
                 return index + 1
@@ -303,9 +310,7 @@ class _Cutter:
         """The index after the `}` that matches the `{` at `index`, or of the next line where there is none."""
         if index in self.matched:
             return self.matched[index] + 1
-        while index < len(self.kinds) and self.kinds[index] != "_NEWLINE":
-            index += 1
-        return index
+        return self.line_ends[index]
 
     def _close(self, index: int) -> int:
         self._end_chunk()
@@ -332,16 +337,31 @@ class _Cutter:
                 inside = Role.DEFINITION
             unclosed = self.tokens[self.brackets[-1]] if self.brackets else None
             self.pieces.append(Chunk(role or inside, tuple(self.chunk), at_end_of_file, unclosed))
-        self.chunk, self.brackets = [], []
+        self._start_chunk()
 
 
-def _is_head(tokens: Sequence[Token]) -> bool:
-    """Whether the tokens are the first line of a block without its `{`, perhaps with a `(` or `[` in its place."""
-    kinds = [token.type for token in tokens]
-    if kinds and kinds[-1] in {*OPENING, "COLON"}:
-        kinds.pop()
-    bracketed = kinds[:1] == ["LSQB"] and kinds[-1:] == ["RSQB"] and set(kinds[1:-1]) == {"NAME"}
-    return bracketed or (kinds[:1] == ["NAME"] and set(kinds) <= _HEAD and tokens[0] not in DEFINITIONS)
+class _Head:
+    """Tokens, perhaps still growing, that may be the first line of a block without its `{`."""
+
+    def __init__(self, tokens: Sequence[Token]) -> None:
+        self.tokens = tokens
+        self.plain = 0  # how many of them, from the first on, are what such a line is made of
+        self.words = 1  # how many are words, but for the first
+
+    def whole(self) -> bool:
+        """Whether they are such a line, perhaps with a `(` or `[` in the place of the `{`. Looks at each only once."""
+        tokens, size = self.tokens, len(self.tokens)
+        while self.plain < size and tokens[self.plain].type in _HEAD:
+            self.plain += 1
+        while self.words < size and tokens[self.words].type == "NAME":
+            self.words += 1
+        if size and tokens[-1].type in {*OPENING, "COLON"}:
+            size -= 1
+        if not size:
+            return False
+        if tokens[0].type == "LSQB":
+            return 3 <= size == self.words + 1 and tokens[size - 1].type == "RSQB"
+        return bool(tokens[0].type == "NAME" and self.plain >= size and tokens[0] not in DEFINITIONS)
 
 
 def _is_definition(tokens: Sequence[Token]) -> bool:
@@ -373,3 +393,11 @@ def _matched(kinds: list[str]) -> dict[int, int]:
             if brackets:
                 matched[brackets.pop()] = index
     return matched
+
+
+def _firsts(kinds: Sequence[str], wanted: Callable[[str], bool]) -> list[int]:
+    """For each index, and that behind the last, the first from there on of a wanted kind; the number of all if none."""
+    firsts = [len(kinds)] * (len(kinds) + 1)
+    for index in reversed(range(len(kinds))):
+        firsts[index] = index if wanted(kinds[index]) else firsts[index + 1]
+    return firsts

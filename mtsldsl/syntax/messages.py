@@ -72,6 +72,9 @@ _ASCII_REMEDIES = {
 _REPORTED = re.compile(r"(?P<name>[A-Za-z_]\w*\.[A-Za-z_]\w*)_(?P<whole>[0-9]+)\.\Z", re.ASCII)
 """A metric as runs report it up to its point, `normal.within_11.25`, which is no spelling of the language."""
 
+_LONGEST = 200
+"""Characters of the longest such spelling that is looked for."""
+
 _DIGITS = re.compile(r"[0-9]*")
 
 
@@ -94,10 +97,11 @@ def lexical(source: Source, token: Token) -> Diagnostic:
     known = _LOOK_ALIKES.get(character)
     if known is not None:
         remedy = f"write `{known}` instead" if known.strip() else f"put {'a plain space' if known else 'nothing'} there"
-    elif character == "." and (key := _REPORTED.search(source.text[: span.end])) and _digits_at(source, span.end):
-        remedy = f"write the metric as its task has it: `{key['name']}({key['whole']}.{_digits_at(source, span.end)})`"
-    elif character == "." and _digits_at(source, span.end):
+    elif character == "." and (digits := _digits_at(source, span.end)):
+        key = _REPORTED.search(source.text[max(0, span.end - _LONGEST) : span.end])
         remedy = "write a digit before the point: `0.5`"
+        if key:
+            remedy = f"write the metric as its task has it: `{key['name']}({key['whole']}.{digits})`"
     elif character in _ASCII_REMEDIES:
         remedy = _ASCII_REMEDIES[character]
     elif unicodedata.category(character)[0] == "L":

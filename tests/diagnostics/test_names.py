@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtsldsl.diagnostics import Diagnostic, Fix, Source, Span, proposal, suggestion
-from mtsldsl.diagnostics.elsewhere import called_here
-from mtsldsl.diagnostics.names import Suggestion, neighbours
+from mtsldsl.diagnostics.elsewhere import called_here, means_another_thing
+from mtsldsl.diagnostics.names import Suggestion, nearest, neighbours
 from tests.timing import clocked, held_within
 
 NAMES = st.text("abcd", min_size=1, max_size=10)
@@ -140,6 +140,19 @@ def slips(one: str, other: str) -> int:
 def test_neighbours_are_those_that_the_definition_of_the_distance_gives(name: str, known: list[str]) -> None:
     most = (len(name) >= 3) + (len(name) >= 8)
     assert neighbours(name, known) == [each for each in known if slips(name, each) <= most]
+
+
+@given(st.text("abAB1_", max_size=9), st.lists(st.text("abAB1_", min_size=1, max_size=9), max_size=12, unique=True))
+@settings(max_examples=150, deadline=None)
+def test_what_is_proposed_is_what_comparing_with_every_name_would_propose(name: str, known: list[str]) -> None:
+    possible = sorted(each for each in known if not means_another_thing(name, each))
+    same = [each for each in possible if each.lower() == name.lower()]
+    found = same[:1] or get_close_matches(name, possible, n=1, cutoff=0.8)
+    assert nearest(name, known) == (found[0] if found else None)
+    near = [each for each in possible if slips(name.lower(), each.lower()) <= (len(name) >= 3) + (len(name) >= 8)]
+    spelt = [each for each in known if each.lower().replace("_", "") == name.lower().replace("_", "")]
+    proposed = proposal(name, known)
+    assert (proposed is None) == (not (spelt[:1] if len(spelt) == 1 else near or found))
 
 
 @pytest.mark.parametrize("unknown", ["l{}x", "x{}", "{}"])
