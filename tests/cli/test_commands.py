@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests import prepared
 
 ROOT = Path(__file__).parents[2]
 SCENES = ROOT / "specs" / "scenes.mtl"
 
 
 def run(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "COLUMNS": "120"}
-    command = [sys.executable, "-m", "mtsldsl", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    return prepared.run("-m", "mtsldsl", *map(str, arguments), cwd=cwd, COLUMNS="120")
 
 
 @pytest.fixture
@@ -159,8 +157,7 @@ def test_a_generated_training_script_runs_by_itself(tmp_path: Path) -> None:
     )
     spec.write_text(text.replace("[2, 3, 4, 6, 10]", "[1]"), encoding="utf-8")
     assert run("compile", "specs/tiny.mtl", cwd=tmp_path).returncode == 0
-    command = [sys.executable, "-m", "generated.tiny.train", "--device", "cpu"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = prepared.run("-m", "generated.tiny.train", "--device", "cpu", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "runs" / "tiny" / "1" / "report.html").is_file()
 
@@ -177,8 +174,7 @@ def test_a_training_script_alone_reports_a_users_error_without_a_traceback(tmp_p
     text = (ROOT / "specs" / "nyuv2_small.mtl").read_text(encoding="utf-8").replace("data/nyuv2", "data/nowhere")
     (tmp_path / "specs" / "lost.mtl").write_text(text, encoding="utf-8")
     assert run("compile", "specs/lost.mtl", cwd=tmp_path).returncode == 0
-    command = [sys.executable, "generated/lost/train.py", "--device", "cpu"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = prepared.run("generated/lost/train.py", "--device", "cpu", cwd=tmp_path)
     assert done.returncode == 1
     assert "MTL601" in done.stderr
     assert "Traceback" not in done.stderr

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 import mtsldsl
 from mtsldsl.diagnostics import MtlError
+from tests import prepared
 
 SPEC = """\
 mtl 1
@@ -68,11 +67,7 @@ class Job:
         return self.folder / "runs" / "mine" / "1"
 
     def command(self, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "mtsldsl", *arguments],
-            cwd=cwd or self.folder, env={**os.environ, "OMP_NUM_THREADS": "1"},
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        return prepared.run("-m", "mtsldsl", *arguments, cwd=cwd or self.folder)
 
     def eval(self, *arguments: str, run: str = "runs/mine/1", cwd: Path | None = None) -> tuple[dict[str, Any], str]:
         """What is printed, and what is said beside it."""

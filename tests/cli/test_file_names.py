@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests import prepared
 
 ROOT = Path(__file__).parents[2]
 SCENES = (ROOT / "specs" / "scenes.mtl").read_bytes()
@@ -29,8 +30,7 @@ COMMANDS = {
 
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "mtsldsl", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, errors="surrogateescape", check=False)
+    return prepared.run("-m", "mtsldsl", *arguments, cwd=cwd, errors="surrogateescape")
 
 
 @pytest.mark.parametrize("name", IMPOSSIBLE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 
 from mtsldsl.cli.new import KINDS
 from mtsldsl.spec import load
+from tests import prepared
 
 SHORT = {
     "scenes": ["data.images=32", "data.input=image(3, 32, 32)", "structure.similarity=cka(samples=16)"],
@@ -23,14 +23,7 @@ FIRST_PHASE = ["train.epochs=1", "structure.phases=[1]"]
 
 
 def mtsldsl(*arguments: str, cwd: Path, status: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "mtsldsl", *arguments],
-        cwd=cwd,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = prepared.run("-m", "mtsldsl", *arguments, cwd=cwd, COLUMNS="120")
     assert done.returncode == status, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import prepared
+
 ROOT = Path(__file__).parents[2]
 SPEC = ROOT / "specs" / "scenes.mtl"
 FULL = Path("/dev/full")
@@ -56,13 +58,13 @@ def test_a_reader_that_has_seen_enough_is_no_matter(command: str, tmp_path: Path
 
 def test_a_run_folder_that_cannot_be_made_is_a_report(tmp_path: Path) -> None:
     (tmp_path / "runs").touch()
-    for options, place in (("", b"runs"), ("--runs /proc/runs", b"/proc/runs"), ("--runs /dev/null/x", b"/dev/null/x")):
-        done = started(f"train {SPEC} {options}", tmp_path, subprocess.PIPE)
+    for options, place in (("", "runs"), ("--runs /proc/runs", "/proc/runs"), ("--runs /dev/null/x", "/dev/null/x")):
+        done = prepared.run("-m", "mtsldsl", "train", str(SPEC), *options.split(), cwd=tmp_path)
         assert done.returncode == 1
-        assert b"error MTL703: " + place in done.stderr
-        assert b"no run folder can be made here" in done.stderr
-        assert b"--runs FOLDER" in done.stderr
-        assert b"Traceback" not in done.stderr
+        assert f"error MTL703: {place}" in done.stderr
+        assert "no run folder can be made here" in done.stderr
+        assert "--runs FOLDER" in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 def test_a_disk_that_is_full_during_a_run_is_a_report(tmp_path: Path) -> None:
@@ -75,16 +77,16 @@ def test_a_disk_that_is_full_during_a_run_is_a_report(tmp_path: Path) -> None:
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
         "main(['train', 'a.mtl', '--quiet'])\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, check=False)
+    done = prepared.run("-c", program, cwd=tmp_path)
     assert done.returncode == 1
-    assert b"error MTL703: " in done.stderr
-    assert b"File too large" in done.stderr
-    assert b"Traceback" not in done.stderr
+    assert "error MTL703: " in done.stderr
+    assert "File too large" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_matplotlib_says_nothing_of_its_cache(tmp_path: Path) -> None:
     (tmp_path / "home").touch()  # no folder can be made in it
-    started("new a --from table", tmp_path, subprocess.PIPE)
+    prepared.run("-m", "mtsldsl", "new", "a", "--from", "table", cwd=tmp_path)
     environment = {**os.environ, "HOME": str(tmp_path / "home"), "MPLCONFIGDIR": str(tmp_path / "home" / "matplotlib")}
     train = [sys.executable, "-m", "mtsldsl", "train", "a.mtl", "--quiet", "--set", "train.epochs=1"]
     for words in ([*train, "--structure", "none"], [*train[:3], "eval", "runs/a/1"]):

@@ -25,6 +25,7 @@ from mtsldsl.runtime.training import Training, named_parameters
 from mtsldsl.sharing import Sharing, unmerged
 from mtsldsl.spec import load
 from mtsldsl.syntax import read_source
+from tests import prepared
 
 ROOT = Path(__file__).parents[2]
 SHORT = {
@@ -38,15 +39,7 @@ SHORT = {
 
 
 def mtsldsl(*arguments: str, cwd: Path = ROOT, status: int = 0) -> str:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-m", "mtsldsl", *arguments],
-        cwd=cwd,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = prepared.run("-m", "mtsldsl", *arguments, cwd=cwd)
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout
 
@@ -72,9 +65,7 @@ def disturbed(*arguments: str, action: str, cwd: Path) -> subprocess.CompletedPr
         "from mtsldsl.cli import main\n"
         "main(sys.argv[1:])\n"
     )
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", program, *arguments]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    return prepared.run("-c", program, *arguments, cwd=cwd)
 
 
 @attrs.frozen
@@ -179,7 +170,9 @@ def test_law_11_evaluating_the_saved_weights_gives_the_running_networks_losses_t
 
 
 def test_the_same_spec_seed_and_machine_give_the_same_bytes(run: Finished, tmp_path: Path) -> None:
-    mtsldsl("train", "specs/scenes.mtl", "--quiet", "--device", "cpu", "--runs", str(tmp_path), *settings(SHORT))
+    arguments = ["train", "specs/scenes.mtl", "--quiet", "--device", "cpu", "--runs", str(tmp_path), *settings(SHORT)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # from nothing, with a seed of hashes of its own
+    subprocess.run([sys.executable, "-m", "mtsldsl", *arguments], cwd=ROOT, env=environment, check=True)
     again = tmp_path / "scenes" / "1"
     assert (again / "spec.mtl").read_bytes() == (run.folder / "spec.mtl").read_bytes()
     for path in ("best/mean.weights.safetensors", "best/mean.mtl", "code/model.py", "code/train.py"):
@@ -293,12 +286,7 @@ def test_static_baselines_of_the_same_spec_train_without_phases(tmp_path: Path) 
 
 
 def test_a_folder_that_is_no_run_is_refused_with_a_remedy(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "mtsldsl", "train", "--resume", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = prepared.run("-m", "mtsldsl", "train", "--resume", str(tmp_path))
     assert done.returncode == 1
     assert "MTL801" in done.stderr
     assert "remedy" in done.stderr
@@ -310,11 +298,8 @@ def test_the_spec_source_is_read_back_as_it_was_written(run: Finished) -> None:
 
 def test_training_that_diverges_names_the_task_and_the_layer(tmp_path: Path) -> None:
     changes = settings({"train.optimizer": "sgd(lr=1e30)", "data.images": "48", "train.epochs": "1"})
-    command = [sys.executable, "-m", "mtsldsl", "train", "specs/scenes.mtl", "--quiet", "--device", "cpu"]
-    done = subprocess.run(
-        [*command, "--structure", "none", "--runs", str(tmp_path), *changes],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    command = ["-m", "mtsldsl", "train", "specs/scenes.mtl", "--quiet", "--device", "cpu", "--structure", "none"]
+    done = prepared.run(*command, "--runs", str(tmp_path), *changes, cwd=ROOT)
     assert done.returncode == 1
     assert "MTL803" in done.stderr
     assert "specs/scenes.mtl:" in done.stderr

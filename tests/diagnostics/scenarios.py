@@ -13,6 +13,7 @@ import numpy as np
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.diagnostics.registry import Code, whole
+from tests import prepared
 
 SPEC = Path("spec.mtl")
 
@@ -34,16 +35,19 @@ def report_of(entry: Code) -> str:
     for number, line in enumerate(line for line in entry.console.splitlines() if line.startswith("$ ")):
         prepare(number)
         command = line.removeprefix("$ ").split()
-        said = MEANWHILE[entry.code]() if entry.code in MEANWHILE else _run(command)
+        said = MEANWHILE[entry.code]() if entry.code in MEANWHILE else _run(command, entry.code in FROM_NOTHING)
     return said.replace(str(Path.cwd()), "FOLDER").replace(f"torch {metadata.version('torch')}", "torch VERSION")
 
 
-def _run(command: list[str]) -> str:
+def _run(command: list[str], from_nothing: bool) -> str:
     arguments = ["-m", *command] if command[0] == "mtsldsl" else command[1:]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())}
-    done = subprocess.run(
-        [sys.executable, *arguments], env=environment, capture_output=True, encoding="utf-8", check=False
-    )
+    if from_nothing:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())}
+        done = subprocess.run(
+            [sys.executable, *arguments], env=environment, capture_output=True, encoding="utf-8", check=False
+        )
+    else:
+        done = prepared.run(*arguments)
     assert done.returncode in (0, 1), done.stdout + done.stderr
     return done.stderr
 
@@ -150,6 +154,9 @@ PREPARED: dict[str, Callable[[int], None]] = {
     "MTL808": _torchvision_for_another_torch,
 }
 """What is done before each command of an example, which is given its number."""
+
+FROM_NOTHING = frozenset(("MTL808",))
+"""Codes of what happens while libraries are imported, so that none may have been before."""
 
 MEANWHILE: dict[str, Callable[[], str]] = {"MTL704": _saved_meanwhile}
 """Codes of what happens while a command runs: its own functions, called in their order."""

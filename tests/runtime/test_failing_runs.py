@@ -6,7 +6,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -24,6 +23,7 @@ from mtsldsl.runtime.run_folder import RunFolder
 from mtsldsl.runtime.session import Session
 from mtsldsl.runtime.training import Training
 from mtsldsl.spec import load
+from tests import prepared
 from tests.runtime import faulty
 
 ROOT = Path(__file__).parents[2]
@@ -335,10 +335,7 @@ def mtsldsl(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def python(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", module, *arguments]
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}
-    )
+    return prepared.run("-m", module, *arguments)
 
 
 @pytest.mark.parametrize("alone", [False, True])

@@ -1,0 +1,98 @@
+"""Commands as processes of their own, which a server forks that has imported torch already: importing it would take most
+of the time of a test that trains little.
+
+Each has its own arguments, environment, folder, outputs and exit status, and ends as any process does. What it has not
+of its own is the seed of its hashes, the threads' waiting and all else that is settled while Python and torch start:
+a test of that starts a process from nothing.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import json
+import os
+import pkgutil
+import runpy
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+
+LIBRARIES = (
+    "torch._dynamo", "torchmetrics.classification", "torchjd.aggregation", "matplotlib.figure", "matplotlib.backends.backend_svg",
+)  # fmt: skip
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+
+
+def run(
+    *words: str, cwd: Path | None = None, errors: str = "strict", **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """`python` with these words: `-m` and a module, `-c` and a program, or a script; then their arguments."""
+    with tempfile.TemporaryDirectory() as folder:
+        outputs = [str(Path(folder, name)) for name in ("stdout", "stderr")]
+        environment = {**os.environ, **ONE_THREAD, **variables}
+        server = _server()
+        assert server.stdin is not None
+        assert server.stdout is not None
+        server.stdin.write(json.dumps([words, str(cwd or Path.cwd()), environment, outputs]) + "\n")
+        server.stdin.flush()
+        status = int(server.stdout.readline())
+        said = [Path(output).read_bytes().decode("utf-8", errors) for output in outputs]
+    return subprocess.CompletedProcess(words, status, *said)
+
+
+@cache
+def _server() -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tests.prepared"]
+    place, environment = Path(__file__).parents[1], {**os.environ, **ONE_THREAD}
+    server = subprocess.Popen(
+        command, cwd=place, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    atexit.register(server.communicate)  # it ends as its input does
+    return server
+
+
+def _serve() -> None:
+    import mtsldsl
+
+    for module in pkgutil.walk_packages(mtsldsl.__path__, "mtsldsl."):
+        if not module.name.endswith("__main__"):
+            import_module(module.name)
+    for library in LIBRARIES:
+        import_module(library)
+    gc.freeze()  # so that no child looks for garbage in it, which would copy it all
+    for request in sys.stdin:
+        child = os.fork()
+        if not child:
+            return _become(*json.loads(request))
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        print(status, flush=True)
+    return None
+
+
+def _become(words: list[str], folder: str, environment: dict[str, str], outputs: list[str]) -> None:
+    for number, (path, flags) in enumerate(
+        ((os.devnull, os.O_RDONLY), *((each, os.O_WRONLY | os.O_CREAT) for each in outputs))
+    ):
+        os.dup2(os.open(path, flags), number)
+    sys.stdin = open(0, encoding="utf-8")  # noqa: SIM115 - the standard input of a process
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    kind, name = words[0], words[1] if len(words) > 1 else ""
+    if kind == "-m":
+        sys.argv, sys.path[0] = [name, *words[2:]], folder
+        runpy.run_module(name, run_name="__main__", alter_sys=True)
+    elif kind == "-c":
+        sys.argv, sys.path[0] = ["-c", *words[2:]], ""
+        exec(compile(name, "<string>", "exec"), {"__name__": "__main__"})
+    else:
+        sys.argv, sys.path[0] = list(words), str(Path(kind).parent.resolve())
+        runpy.run_path(kind, run_name="__main__")
+
+
+if __name__ == "__main__":
+    _serve()
