@@ -36,7 +36,7 @@ types: .venv/.dev  ## mypy --strict over the package
 	$(BIN)/mypy
 
 unit: .venv/.dev  ## the tests, in parallel
-	$(BIN)/pytest -n auto --quiet
+	$(BIN)/pytest -n auto --dist worksteal --quiet
 
 .venv-lowest/.ready: pyproject.toml constraints.txt tests/lowest.py
 	rm -rf .venv-lowest
@@ -47,7 +47,7 @@ unit: .venv/.dev  ## the tests, in parallel
 	@touch $@
 
 test-lowest: .venv-lowest/.ready  ## the tests with the lowest versions that pyproject.toml allows, but for torch
-	.venv-lowest/bin/pytest -n auto --quiet
+	.venv-lowest/bin/pytest -n auto --dist worksteal --quiet
 
 soak: .venv/.dev  ## searches that take many minutes: no operator writes beyond its memory
 	$(BIN)/pytest -n 0 --quiet -m soak tests/soak
