@@ -6,6 +6,9 @@ import os
 
 from hypothesis import settings
 
+# Workers that test beside each other take one core each. torch and numpy read this when they are loaded, which is later.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # No example has a deadline, which a busy machine would miss. Continuous integration judges a change by the same examples
 # each time; at one's desk every run looks at new ones.
 settings.register_profile("desk", deadline=None)
