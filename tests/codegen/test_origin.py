@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from mtsldsl.codegen.files import last_compiled
+from tests import prepared
 from tests.codegen.examples import GOLDEN
 
 TEXT = (GOLDEN / "awkward" / "spec.mtl").read_bytes()
@@ -28,8 +28,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def compiled(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "mtsldsl", "compile", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    return prepared.run("-m", "mtsldsl", "compile", *arguments, cwd=cwd, errors="surrogateescape")
 
 
 def package(folder: Path) -> dict[str, bytes]:

@@ -6,6 +6,8 @@ import math
 import re
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -71,12 +73,14 @@ def run(count: int, root: Path) -> RunFolder:
     return folder
 
 
-def page(count: int, root: Path) -> str:
-    return write_report(run(count, root)).read_text(encoding="utf-8")
+@cache
+def page(count: int) -> str:
+    with tempfile.TemporaryDirectory() as root:
+        return write_report(run(count, Path(root))).read_text(encoding="utf-8")
 
 
-def test_a_few_tasks_stand_in_numbers_and_one_chart_with_a_legend(tmp_path: Path) -> None:
-    text = page(5, tmp_path)
+def test_a_few_tasks_stand_in_numbers_and_one_chart_with_a_legend() -> None:
+    text = page(5)
     assert "<details>" not in text
     assert text.count('<td class="number">1.000</td>') == 5  # the diagonal
     legend = re.findall(r'<span class="key"><span style="color: (#\w+)">&#9632;</span> (\w+)</span>', text)
@@ -85,8 +89,8 @@ def test_a_few_tasks_stand_in_numbers_and_one_chart_with_a_legend(tmp_path: Path
     assert text.count("<svg") == 1 + 5
 
 
-def test_many_tasks_are_folded_and_their_similarities_a_map(tmp_path: Path) -> None:
-    text = page(40, tmp_path)
+def test_many_tasks_are_folded_and_their_similarities_a_map() -> None:
+    text = page(40)
     assert text.count("<details>") == text.count("</details>") == 3  # losses at the phase, the map, training losses
     assert "QuadMesh" in text
     assert text.count("<svg") == 40 + 1 + 40
@@ -98,13 +102,13 @@ def test_many_tasks_are_folded_and_their_similarities_a_map(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("count", [5, 40])
-def test_every_table_stands_where_it_can_be_scrolled(count: int, tmp_path: Path) -> None:
-    text = page(count, tmp_path)
+def test_every_table_stands_where_it_can_be_scrolled(count: int) -> None:
+    text = page(count)
     assert text.count("<table>") == text.count('<div class="wide"><table>') == text.count("</table></div>") > 3
 
 
-def test_the_epoch_of_every_task_and_the_constant_answer_are_said(tmp_path: Path) -> None:
-    text = page(5, tmp_path)
+def test_the_epoch_of_every_task_and_the_constant_answer_are_said() -> None:
+    text = page(5)
     assert text.count('<td class="number">epoch 3</td><td>rmse 0.5 (0.5)</td><td>mae 0.25 (0.25)</td>') == 5
 
 
