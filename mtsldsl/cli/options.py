@@ -84,7 +84,8 @@ def threads(function: F) -> F:
         "--threads",
         type=click.IntRange(1, MOST),
         metavar="N",
-        help="Compute with N threads (by default OMP_NUM_THREADS, or as many as help for the network's size).",
+        help="Compute with N threads (by default what OMP_NUM_THREADS or MKL_NUM_THREADS says, what the run began "
+        "with, or as many as help for the network's size).",
     )(function)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import click
 
-from mtsldsl.cli.options import overrides
+from mtsldsl.cli.options import overrides, say_what_is_left_out
 
 if TYPE_CHECKING:
     from rich.tree import Tree
@@ -28,9 +28,10 @@ def command(spec: Path, overrides: dict[str, str]) -> None:
     """Draw which tasks share which layers of SPEC (a file or a run folder), with the cost of each."""
     from rich.console import Console
 
-    from mtsldsl.cli.places import spec_at
+    from mtsldsl.cli.places import source_at, spec_at
 
     chosen = spec_at(spec, overrides)
+    say_what_is_left_out(source_at(spec), overrides)
     console = Console(highlight=False)
     cost, copies = chosen.cost(), _copies(chosen)
     console.print(_sharing_tree(chosen, cost, copies))

@@ -15,7 +15,7 @@ import torch
 
 from mtsldsl.runtime.data import Splits
 from mtsldsl.runtime.data.place import given_place, settings_of_data
-from mtsldsl.runtime.display import warn
+from mtsldsl.runtime.display import shown, warn
 from mtsldsl.runtime.events import plain, started
 from mtsldsl.spec import Spec
 
@@ -61,7 +61,7 @@ def differences(spec: Spec, splits: Splits, events: Path) -> list[str]:
         return []
     sizes = (now["bytes"], before["bytes"])
     grown = "" if None in sizes or sizes[0] == sizes[1] else " ({:,} bytes, and was {:,})".format(*sizes)
-    return [f"{now['path']} has other values of {', '.join(fields)}{grown}"]
+    return [f"{now['path']} has other values of {shown(fields, ', ')}{grown}"]
 
 
 def warn_of_other_data(spec: Spec, splits: Splits, events: Path) -> list[str]:

@@ -171,10 +171,10 @@ def _start(event: Event) -> list[str]:
 
 
 def _numbers(values: Mapping[str, float | None]) -> str:
-    return _shown([f"{name} {short(value)}" for name, value in values.items()], "  ")
+    return shown([f"{name} {short(value)}" for name, value in values.items()], "  ")
 
 
-def _shown(items: Sequence[str], joint: str) -> str:
+def shown(items: Sequence[str], joint: str) -> str:
     """All of a few items; of more the first, and how many there are besides, which are in the events."""
     if len(items) <= _MOST_SHOWN:
         return joint.join(items)
@@ -203,14 +203,14 @@ def _validation(event: Event) -> list[str]:
     mark = ""
     if best:
         mark = "  * best so far" if since is None else f"  * best since the merge after epoch {since}"
-        mark += "" if len(best) == len(event["metrics"]) else f": {_shown(best, ', ')}"
+        mark += "" if len(best) == len(event["metrics"]) else f": {shown(best, ', ')}"
     return [f"           validation: {_first_metrics(event['metrics'])}  gain {_percent(event['gain'])}{mark}"]
 
 
 def _first_metrics(metrics: Mapping[str, Mapping[str, float | None]]) -> str:
     """The first metric of every task, which stands for it."""
     first = {task: next(iter(values.items()), ("", None)) for task, values in metrics.items()}
-    return _shown([f"{task} {name} {short(value)}" for task, (name, value) in first.items()], "  ")
+    return shown([f"{task} {name} {short(value)}" for task, (name, value) in first.items()], "  ")
 
 
 def _percent(value: float | None) -> str:
@@ -240,7 +240,7 @@ def _phase(event: Event) -> list[str]:
     return [
         f"structural phase after epoch {event['epoch']}: now {event['parameters']:,} parameters",
         *(
-            f"  {merge['layer']}: {_shown(merge['tasks'], ' + ')} share it (similarity {merge['similarity']:.3f})"
+            f"  {merge['layer']}: {shown(merge['tasks'], ' + ')} share it (similarity {merge['similarity']:.3f})"
             for merge in few
         ),
         *([f"  and {len(merges) - len(few)} merges more"] if len(few) < len(merges) else []),

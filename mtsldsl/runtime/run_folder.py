@@ -52,6 +52,7 @@ class RunFolder:
         folder = cls(parent / str(number))
         for place in (folder.evolution, folder.checkpoints, folder.best, folder.code):
             place.mkdir()
+        folder.events.touch()  # by which it is known as a run from now on
         return folder
 
     @classmethod

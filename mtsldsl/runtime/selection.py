@@ -14,6 +14,7 @@ from statistics import fmean
 
 import attrs
 
+from mtsldsl.runtime.display import shown
 from mtsldsl.runtime.events import read_events
 from mtsldsl.runtime.gain import Results, relative_gain
 from mtsldsl.runtime.objectives import higher_is_better
@@ -94,7 +95,7 @@ class Selection:
             if not name.startswith(OWN) and math.isnan(best.score)
             for task in best.tasks
         ]
-        rest = f", the last one for {', '.join(without)}, without a score there" if without else ""
+        rest = f", the last one for {shown(without, ', ')}, without a score there" if without else ""
         return f"{by} on validation{rest}"
 
     def marked(self, epoch: int) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mtsldsl.cli import main
+from mtsldsl.runtime.run_folder import RunFolder
 from tests.spec.specs import BODY
 
 BLOCKS = """\
@@ -140,6 +141,15 @@ def lay_out(folder: Path) -> None:
     (folder / "python" / "pyvenv.cfg").touch()
     for place in (folder, run, run / "checkpoints" / "epoch-001", run / "evolution", environment, folder / "ignored"):
         (place / "spec.mtl").write_text(UGLY, encoding="utf-8")
+
+
+def test_a_run_is_one_from_its_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = RunFolder.create(tmp_path / "results", "s")
+    (run.path / "spec.mtl").write_text(UGLY, encoding="utf-8")  # no event is written before the data is there
+    (tmp_path / "spec.mtl").write_text("mtl 1\nlet a = 1\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, ["fmt", "--check", "."], catch_exceptions=False)
+    assert (done.exit_code, done.output) == (0, "")
 
 
 UGLY = "mtl 1\nlet   a = 1\n"

@@ -3,6 +3,8 @@ theirs."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from mtsldsl.runtime.objectives import higher_is_better
 from mtsldsl.runtime.objectives.constant import constant_metrics
+from mtsldsl.runtime.selection import gains
 from tests.numbers import independent
 from tests.numbers.cases import CASES, Case, counted, example, samples_of, task_of
 
@@ -50,6 +53,33 @@ def test_no_constant_is_better_for_any_metric(case: Case, seed: int) -> None:
             assert value >= best.mean() - 1e-6, name
         else:
             assert value <= best.mean() + 1e-6, name
+
+
+ALIKE = {
+    "reconstruct": (0.7, 0.2, 1.0),
+    "values": (1.7, 0.3, 5e6),
+    "unit_vectors": (0.36, 0.48, 0.8),
+    "binary": (1.0, 0.0, 1.0),
+}
+
+
+@pytest.mark.parametrize("size", [1, 300])
+@pytest.mark.parametrize("answer", [0, 1])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_where_all_labels_are_alike_one_answer_is_right_and_no_error_is_left(
+    case: Case, answer: int, size: int
+) -> None:
+    if case.target.kind == "classes":
+        field = torch.full((size, *case.space), 2 * answer, dtype=torch.uint8)
+    else:
+        label = torch.tensor((ALIKE[case.target.kind] * 2)[answer : answer + case.target.channels])
+        label = torch.nn.functional.normalize(label, dim=0) if case.target.kind == "unit_vectors" else label
+        field = label.view(1, -1, *[1] * len(case.space)).expand(size, -1, *case.space).clone()
+    found = constant_metrics([task_of(case)], samples_of({"it": field}, {"it": case}))["it"]
+    errors = {name: value for name, value in found.items() if not higher_is_better(name) and not math.isnan(value)}
+    assert set(errors.values()) <= {0.0}
+    gained = gains({"it": dict.fromkeys(found, 0.5)}, {"it": found})["it"]
+    assert math.isnan(gained) or abs(gained) <= 100  # so that no task decides by what no network can be better at
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.target.kind == "values"], ids=lambda case: case.name)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import pytest
 
 from mtsldsl.runtime.display import describe_event
+from mtsldsl.runtime.selection import Selection
 
 NAMES = [f"task_{number:02d}" for number in range(40)]
 
@@ -47,7 +49,16 @@ def phase(tasks: list[str]) -> dict[str, Any]:
     return {"event": "phase", "epoch": 3, "places": 1, "merges": merges, "parameters": 1000}
 
 
-EVENTS = [epoch, validation, constant, similarity, phase]
+def ending(tasks: list[str]) -> dict[str, Any]:
+    selection = Selection("best")
+    for task in tasks:
+        selection.note(task, (task,), 1, math.nan)
+    metrics = {task: {"rmse": 0.5} for task in tasks[:1]}
+    chosen_by = selection.chosen_by()
+    return {"event": "test", "metrics": metrics, "epochs": dict.fromkeys(tasks, 1), "chosen_by": chosen_by}
+
+
+EVENTS = [epoch, validation, constant, similarity, phase, ending]
 
 
 @pytest.mark.parametrize("event", EVENTS)

@@ -47,6 +47,8 @@ def _outside(name: str, counted: Array, target: Target) -> MtlError:
         remedy = f"write classes({classes + 1}, ignore=0), with a head of {classes + 1}; or subtract 1, and ignore=-1"
     elif low == 1 and high == classes:
         remedy = "subtract 1: the first class is 0"
+    elif classes == 2 and target.ignore is None and high > 1 and set(np.unique(counted)) == {0, high}:
+        remedy = f"save a mask of 0 and 1, such as `array > 0`; or write classes(2, ignore={high}) if {high} means none"
     elif len(others := np.unique(counted[(counted < 0) | (counted >= classes)])) == 1 and target.ignore is None:
         remedy = f"change the number of classes, or write classes({classes}, ignore={int(others[0])}) if it means none"
     cause = f"{name} holds the label {label}, but the task has the classes 0 to {classes - 1}"
@@ -72,4 +74,9 @@ def _as_yes_and_no(known: Array, others: Array, target: Target) -> str:
         return f"write binary({target.channels}, ignore={int(others[0])}) if it means no answer"
     if float(others[0]) > 0 and float(others[-1]) < 1:
         return "save answers, and not how likely they are: `array > 0.5`"
-    return "save a mask of 0 and 1, such as `array > 0`"
+    answers = known[known != target.ignore] if target.ignore is not None else known
+    if float(answers.min()) == 1 and float(answers.max()) == 2 and others.size == 1:
+        return "subtract 1: `array - 1`, where 1 means no and 2 means yes"
+    if (answers > 0).any() and not (answers > 0).all():
+        return "save a mask of 0 and 1, such as `array > 0`"
+    return "save answers of 0 and 1"

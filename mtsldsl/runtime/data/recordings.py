@@ -120,11 +120,16 @@ _STEPS_PER_METRE = 25.5
 
 def _arrays(files: Files) -> Recording:
     def read(key: str, part: str, _: int) -> Array:
-        values = _array(files, f"{key.replace('/', f'/{_ARRAY_FOLDERS[part]}/')}.npy")
+        name = f"{key.replace('/', f'/{_ARRAY_FOLDERS[part]}/')}.npy"
+        values = _array(files, name)
         if part == "image":
+            if not (values.min() >= -_OVERSHOT and values.max() <= 1 + _OVERSHOT):  # nor is NaN
+                raise _no_such_array(files, name, values, "images have numbers from 0 to 1")
             return np.asarray((np.clip(values, 0, 1) * 255).round(), dtype=np.uint8)
         if part in ("label", "regions"):
             labels = values.reshape(values.shape[:2])
+            if not (labels == labels.round()).all() or labels.max() >= _ARRAY_CLASSES:
+                raise _no_such_array(files, name, values, f"labels are whole numbers from -1 to {_ARRAY_CLASSES - 1}")
             return np.where(labels < 0, IGNORED, labels).astype(np.uint8)
         if part == "depth":
             return values.reshape(values.shape[:2]).astype(np.float32)
@@ -133,10 +138,23 @@ def _arrays(files: Files) -> Recording:
     return Recording(
         train=_keys(files, "train", "npy"),
         test=_keys(files, "val", "npy"),
-        classes=(13,),
+        classes=(_ARRAY_CLASSES,),
         read=read,
         has_normals=True,
     )
+
+
+def _no_such_array(files: Files, name: str, values: NDArray[np.float64], wanted: str) -> MtlError:
+    known = values[np.isfinite(values)]
+    held = f"{known.min():g} to {known.max():g}" if known.size else "no number"
+    more = "" if known.size == values.size else ", and what is not finite"
+    cause = f"{name} of `{files.place}` holds {held}{more}, and {wanted} in this layout"
+    return MtlError.of("MTL602", cause, "get the data set again, or save the arrays so")
+
+
+_ARRAY_CLASSES = 13
+_OVERSHOT = 0.01
+"""By how much pictures may be brighter than white, or darker than black, from being made smaller."""
 
 
 _ARRAY_FOLDERS: Mapping[str, str] = {

@@ -202,6 +202,12 @@ def test_labels_outside_of_the_classes_have_the_remedy_that_fits(
     assert remedy in refused(np.array(labels), classes(3, ignore=ignore))[1]
 
 
+def test_a_mask_of_0_and_255_is_no_class_of_which_one_is_ignored() -> None:
+    remedy = refused(np.array([0, 255, 255]), classes(2))[1]
+    assert remedy.startswith("save a mask of 0 and 1, such as `array > 0`")
+    assert "ignore=2" in refused(np.array([0, 1, 2]), classes(2))[1]
+
+
 @pytest.mark.parametrize(
     ("array", "expected", "remedy"),
     [
@@ -282,6 +288,8 @@ def test_an_answer_that_is_ignored_and_a_missing_one_may_stand_side_by_side(igno
         ([0, 1, -1], "binary(1, ignore=-1)"),
         ([0, 1, 255], "binary(1, ignore=255)"),
         ([0, 255], "`array > 0`"),
+        ([1, 2, 2], "`array - 1`"),
+        ([1, 2, 3], "answers of 0 and 1"),  # all of them are above 0
         ([-1, 1], "`array > 0`"),
         ([0.2, 0.9, 1], "`array > 0.5`"),
     ],

@@ -165,6 +165,35 @@ def test_the_preprocessed_layout_is_read_as_it_is(tmp_path: Path) -> None:
     assert np.array_equal(test["edge"][1, 0], boundaries(np.where(label < 0, IGNORED, label).astype(int)))
 
 
+@pytest.mark.parametrize(
+    ("field", "number", "wanted"),
+    [
+        ("image", 255.0, "numbers from 0 to 1"),
+        ("image", -1.0, "numbers from 0 to 1"),
+        ("image", np.nan, "what is not finite, and images have numbers from 0 to 1"),
+        ("label", 13.0, "whole numbers from -1 to 12"),
+        ("label", 0.5, "whole numbers from -1 to 12"),
+        ("label", np.nan, "whole numbers from -1 to 12"),
+    ],
+)
+def test_a_preprocessed_array_that_holds_something_else_is_refused(
+    field: str, number: float, wanted: str, tmp_path: Path
+) -> None:
+    files = array_files()
+    name = f"train/{field}/3.npy"
+    array = np.load(io.BytesIO(files[name]))
+    array[5, 5] = number
+    content = io.BytesIO()
+    np.save(content, array)
+    files[name] = content.getvalue()
+    with pytest.raises(MtlError) as caught:
+        nyuv2(write_folder(tmp_path, files), (12, 16), ALL, validation=0.25)
+    (found,) = caught.value.diagnostics
+    assert found.code == "MTL602"
+    assert found.cause.startswith(name)
+    assert wanted in found.cause
+
+
 def test_the_preprocessed_layout_has_thirteen_classes_only(tmp_path: Path) -> None:
     with pytest.raises(MtlError, match=r"MTL603.*13 classes, not 40"):
         nyuv2(write_folder(tmp_path, array_files()), (12, 16), {"label": 40})
