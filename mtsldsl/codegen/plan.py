@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from textwrap import wrap
 
@@ -14,10 +15,11 @@ from mtsldsl.codegen.names import Scope
 from mtsldsl.codegen.own_modules import OwnClass, import_lines, own_classes, own_problems
 from mtsldsl.codegen.training import optimizer_call, scheduler_call
 from mtsldsl.diagnostics import Diagnostic, MtlError
-from mtsldsl.sharing import component_name
+from mtsldsl.sharing import HEADS, Copy
 from mtsldsl.spec.model import Body, Spec
 from mtsldsl.spec.normal import digest
 from mtsldsl.spec.operators import OPERATORS
+from mtsldsl.spec.wiring import Call, input_of, upstream, wired
 
 GENERATOR = 1
 """Raised whenever the same spec gives other code."""
@@ -95,11 +97,13 @@ def plan_spec(spec: Spec) -> Plan:
     containers = tuple(
         Container(
             layer.name,
-            tuple((component_name(tasks), classes.of_layer[layer.name].name) for tasks in spec.sharing[layer.name]),
+            tuple(
+                (Copy(layer.name, tasks).key, classes.of_layer[layer.name].name) for tasks in spec.sharing[layer.name]
+            ),
         )
         for layer in spec.layers
     )
-    heads = Container("heads", tuple((task.name, classes.of_head[task.name].name) for task in spec.tasks))
+    heads = Container(HEADS, tuple((task.name, classes.of_head[task.name].name) for task in spec.tasks))
     image, calls, outputs = _forward(spec)
     plans = classes.plans
     definitions = tuple(dict.fromkeys(text for plan in plans for text in plan.body.definitions))
@@ -193,45 +197,29 @@ def _parameters(inputs: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
 
 
 def _forward(spec: Spec) -> tuple[str, tuple[tuple[Statement, ...], ...], tuple[tuple[str, str], ...]]:
-    """The input's name, the calls of all copies that a head needs, and the outputs."""
-    needed = _needed(spec)
+    """The input's name, the calls of all copies that a head needs, one group a layer, and the outputs."""
+    network = wired(spec)
+    heads = [call for call in network if call.copy.layer == HEADS]
     scope = Scope()
     image = scope.variable(spec.data.input)
-    values: dict[tuple[str, str], str] = {}  # by layer and task
-    values.update({(spec.data.input, task.name): image for task in spec.tasks})
+    names = {input_of(spec): image}
+
+    def called(call: Call) -> str:
+        arguments = ", ".join(names[value] for value in call.reads)
+        return f'self.{call.copy.layer}["{call.copy.key}"]({arguments})'
+
     calls = []
-    for layer in spec.layers:
+    needed = (call for call in upstream(network, [head.value for head in heads]) if call.copy.layer != HEADS)
+    for name, alike in groupby(needed, key=lambda call: call.copy.layer):
         group: list[Statement] = []
-        components = spec.sharing[layer.name]
-        for component in components:
-            members = [task for task in spec.sharing.tasks if task in component]
-            if (layer.name, members[0]) not in needed:
-                continue
-            wanted = layer.name if len(components) == 1 else _copy_name(layer.name, members)
-            chosen = scope.variable(wanted)
-            values.update({(layer.name, task): chosen for task in members})
-            arguments = ", ".join(values[source, members[0]] for source in layer.body.inputs)
-            comment = "" if group else shape_text(layer.body.shape)
-            group.append(Statement(chosen, f'self.{layer.name}["{component_name(members)}"]({arguments})', comment))
-        if group:
-            calls.append(tuple(group))
-    outputs = []
-    for task in spec.tasks:
-        arguments = ", ".join(values[source, task.name] for source in task.head.inputs)
-        outputs.append((task.name, f'self.heads["{task.name}"]({arguments})'))
-    return image, tuple(calls), tuple(outputs)
-
-
-def _needed(spec: Spec) -> set[tuple[str, str]]:
-    """Layers and tasks whose copy has a reader; each copy that any of its tasks needs is needed for all of them."""
-    layers = {layer.name: layer for layer in spec.layers}
-    needed = {(source, task.name) for task in spec.tasks for source in task.head.inputs if source in layers}
-    for layer in reversed(spec.layers):
-        for component in spec.sharing[layer.name]:
-            if any((layer.name, task) in needed for task in component):
-                needed.update((layer.name, task) for task in component)
-                needed.update((source, task) for source in layer.body.inputs if source in layers for task in component)
-    return needed
+        for call in alike:
+            members = _ordered(call.value.tasks, spec.sharing.tasks)
+            chosen = scope.variable(name if len(spec.sharing[name]) == 1 else _copy_name(name, members))
+            names[call.value] = chosen
+            comment = "" if group else shape_text(spec.layer(name).body.shape)
+            group.append(Statement(chosen, called(call), comment))
+        calls.append(tuple(group))
+    return image, tuple(calls), tuple((call.copy.key, called(call)) for call in heads)
 
 
 def _copy_name(layer: str, tasks: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ import linecache
 import sys
 from collections.abc import Iterator
 from hashlib import sha256
+from itertools import groupby
 from pathlib import PurePath
 from types import ModuleType
 
@@ -15,8 +16,9 @@ from torch import nn
 from mtsldsl.codegen import model_source
 from mtsldsl.codegen.plan import source_name
 from mtsldsl.runtime.own_modules import check_own_modules, watch_own_modules
-from mtsldsl.sharing import component_name
+from mtsldsl.sharing import HEADS
 from mtsldsl.spec.model import Spec
+from mtsldsl.spec.wiring import copies
 
 
 def build_model(spec: Spec) -> nn.Module:
@@ -65,22 +67,19 @@ def initialise(model: nn.Module, spec: Spec, seed: int) -> None:
     The order of tasks and layers, the sharing and the device do not matter; all copies of a layer start equal. torch's
     random state is left as it was.
     """
-    for name, copies in _parts(model, spec):
+    for name, alike in _parts(model, spec):
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(_seed(seed, name))
-            fresh = type(copies[0])()
+            fresh = type(alike[0])()
         state = fresh.state_dict()
-        for copy in copies:
+        for copy in alike:
             copy.load_state_dict(state)
 
 
 def _parts(model: nn.Module, spec: Spec) -> Iterator[tuple[str, list[nn.Module]]]:
     """Every layer and head by name, with its copies."""
-    for layer in spec.layers:
-        components = spec.sharing[layer.name]
-        yield layer.name, [model.get_submodule(f"{layer.name}.{component_name(tasks)}") for tasks in components]
-    for task in spec.tasks:
-        yield f"heads.{task.name}", [model.get_submodule(f"heads.{task.name}")]
+    for name, alike in groupby(copies(spec), key=lambda copy: copy.name if copy.layer == HEADS else copy.layer):
+        yield name, [model.get_submodule(copy.name) for copy in alike]
 
 
 def _seed(seed: int, name: str) -> int:

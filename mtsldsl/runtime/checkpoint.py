@@ -18,7 +18,7 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.runtime.optimizer_state import load_named_state, named_optimizer_state
 from mtsldsl.runtime.run_folder import RunFolder, write_source
 from mtsldsl.runtime.training import Training, named_parameters
-from mtsldsl.sharing import component_name
+from mtsldsl.spec.wiring import copies
 
 WEIGHTS = "weights.safetensors"
 
@@ -48,13 +48,7 @@ def keep_own_weights(folder: RunFolder, training: Training, task: str) -> None:
 
 def _read_by(training: Training, tasks: Collection[str]) -> dict[str, Tensor]:
     """The tensors that the predictions of `tasks` depend on, by name."""
-    spec = training.spec
-    prefixes = [f"heads.{task}." for task in tasks]
-    prefixes += [
-        f"{layer}.{component_name(spec.sharing.component(layer, task))}."
-        for layer in spec.backbone.layers
-        for task in tasks
-    ]
+    prefixes = [f"{copy.name}." for copy in copies(training.spec) if not copy.component.isdisjoint(tasks)]
     state = training.model.state_dict()
     return {name: value for name, value in state.items() if name.startswith(tuple(prefixes))}
 

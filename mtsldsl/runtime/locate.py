@@ -10,11 +10,9 @@ from torch import nn
 
 from mtsldsl.diagnostics import Span
 from mtsldsl.runtime.own_file import in_own_file, told_of_own_file
-from mtsldsl.sharing import component_name, format_tasks
+from mtsldsl.sharing import HEADS, Copy, format_tasks
 from mtsldsl.spec import Layer, Spec, Task
-
-HEADS = "heads"
-
+from mtsldsl.spec.wiring import copies
 
 FAILURES = (RuntimeError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, AssertionError)
 """What torch and a person's own modules raise."""
@@ -50,15 +48,14 @@ def _innermost(traceback: TracebackType | None, model: nn.Module) -> str | None:
 
 def parts(model: nn.Module, spec: Spec) -> Iterator[tuple[str, nn.Module]]:
     """Every copy of a layer and every head of the network, by its name in it."""
-    names = [f"{layer}.{component_name(tasks)}" for layer in spec.backbone.layers for tasks in spec.sharing[layer]]
-    for name in (*names, *(f"{HEADS}.{task.name}" for task in spec.tasks)):
-        yield name, model.get_submodule(name)
+    for copy in copies(spec):
+        yield copy.name, model.get_submodule(copy.name)
 
 
 def part_of(spec: Spec, name: str) -> Layer | Task:
     """The layer, or the task whose head it is, that a name in the network belongs to: `enc1.depth+edge.conv1`."""
-    layer, _, rest = name.partition(".")
-    return spec.task(rest.partition(".")[0]) if layer == HEADS else spec.layer(layer)
+    copy = Copy.holding(name)
+    return spec.task(copy.key) if copy.layer == HEADS else spec.layer(copy.layer)
 
 
 def describe(spec: Spec, name: str) -> str:
@@ -71,7 +68,7 @@ def title(spec: Spec, name: str) -> str:
     part = part_of(spec, name)
     if isinstance(part, Task):
         return f"head of task {part.name}"
-    return f"layer {part.name} of {format_tasks(name.split('.')[1].split('+'), spec.sharing.tasks)}"
+    return f"layer {part.name} of {format_tasks(Copy.holding(name).component, spec.sharing.tasks)}"
 
 
 def described(spec: Spec, span: Span | None, what: str) -> str:

@@ -20,10 +20,11 @@ from torch.nn.parameter import is_lazy
 
 from mtsldsl.codegen.own_modules import own_steps
 from mtsldsl.diagnostics import MtlError, nearest
-from mtsldsl.sharing import component_name
+from mtsldsl.sharing import Copy
 from mtsldsl.spec.model import Body, Constant, Shape, Spec, Step
 from mtsldsl.spec.operators import OPERATORS
 from mtsldsl.spec.operators.own import OWN, options_of, target_parts
+from mtsldsl.spec.wiring import copies
 
 
 def check_own_modules(spec: Spec) -> None:
@@ -169,11 +170,10 @@ def watch_own_modules(model: nn.Module, spec: Spec) -> None:
 
 def _places(spec: Spec) -> Iterator[tuple[str, Body]]:
     """Every copy of a layer and every head by its name in the model."""
-    for layer in spec.layers:
-        for tasks in spec.sharing[layer.name]:
-            yield f"{layer.name}.{component_name(tasks)}", layer.body
-    for task in spec.tasks:
-        yield f"heads.{task.name}", task.head
+    bodies = {layer.name: layer.body for layer in spec.layers}
+    heads = {Copy.head(task.name): task.head for task in spec.tasks}
+    for copy in copies(spec):
+        yield copy.name, heads[copy] if copy in heads else bodies[copy.layer]
 
 
 def _watch(module: nn.Module, step: Step) -> None:

@@ -18,7 +18,7 @@ from mtsldsl.runtime.finite import ALIGNMENT
 from mtsldsl.runtime.guard import SELDOM, Guard
 from mtsldsl.runtime.objectives import BatchLosses, Loss, task_losses
 from mtsldsl.runtime.similarity import alignment_loss
-from mtsldsl.sharing import component_name, unmerged
+from mtsldsl.sharing import Copy, unmerged
 from mtsldsl.spec import Spec
 
 NamedParameters: TypeAlias = Iterable[tuple[str, nn.Parameter]]
@@ -89,7 +89,7 @@ class Training:
             activations: list[Tensor] = []
             watched.append(activations)
             for task in sorted(tasks):
-                module = self.model.get_submodule(f"{layer}.{component_name([task])}")
+                module = self.model.get_submodule(Copy(layer, frozenset([task])).name)
                 handles.append(module.register_forward_hook(_appender(activations)))
         try:
             yield watched

@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mtsldsl.sharing.backbone import Backbone
+from mtsldsl.sharing.component import HEADS, Copy, component_name
 from mtsldsl.sharing.costs import Cost, cost
 from mtsldsl.sharing.errors import SharingError
 from mtsldsl.sharing.linked import linked
 from mtsldsl.sharing.partition import Component, Partition
 from mtsldsl.sharing.sharing import Sharing, problems, unmerged
 from mtsldsl.sharing.text import (
-    component_name,
     format_components,
     format_partition,
     format_sharing,
@@ -30,11 +30,13 @@ if TYPE_CHECKING:
     from mtsldsl.sharing.threeway import Conflict, ConflictError, merge3
 
 __all__ = [
+    "HEADS",
     "Backbone",
     "Change",
     "Component",
     "Conflict",
     "ConflictError",
+    "Copy",
     "Cost",
     "Diff",
     "GroupingDecision",

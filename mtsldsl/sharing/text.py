@@ -11,11 +11,6 @@ if TYPE_CHECKING:
     from mtsldsl.sharing.sharing import Sharing
 
 
-def component_name(tasks: Iterable[str]) -> str:
-    """The name of the copy that serves these tasks, whatever their order: `depth+normal`."""
-    return "+".join(sorted(tasks))
-
-
 def format_tasks(component: Iterable[str], tasks: Sequence[str]) -> str:
     """One component as in a spec, in the order of `tasks`: `segment + edge`."""
     members = frozenset(component)

@@ -6,34 +6,20 @@ from torch import nn
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.runtime.similarity import pooled
-from mtsldsl.runtime.structure.execution import ancestors, evaluating, features, layer_inputs, reads, run_layers
+from mtsldsl.runtime.structure.execution import evaluating, features, layer_inputs, run_layers
+from mtsldsl.sharing import Copy
+from mtsldsl.spec.wiring import Value
 from tests.runtime.hand_built import images, make_model, make_spec
 
 X, Y, XY, Z, ALL = (frozenset(tasks) for tasks in ("x", "y", "xy", "z", "xyz"))
 SPEC = make_spec("xyz", {"a": ["xyz"], "b": ["xy", "z"], "c": ["x", "y", "z"]})
 
 
-def test_what_a_copy_reads_is_the_copy_of_each_input_that_serves_its_tasks() -> None:
-    assert reads(SPEC, ("a", ALL)) == (None,)
-    assert reads(SPEC, ("c", Y)) == (("b", XY), ("a", ALL))
-    assert reads(SPEC, ("c", XY)) == (("b", XY), ("a", ALL))
-
-
-def test_tasks_that_do_not_share_an_input_read_nothing_in_common() -> None:
-    with pytest.raises(ValueError, match="do not share b"):
-        reads(SPEC, ("c", ALL))
-
-
-def test_ancestors_are_only_what_is_needed_each_once_and_in_order() -> None:
-    assert ancestors(SPEC, [("c", X), ("c", Y), ("b", XY)]) == (("a", ALL), ("b", XY), ("c", X), ("c", Y))
-    assert ancestors(SPEC, [("b", Z)]) == (("a", ALL), ("b", Z))
-
-
 def test_run_layers_computes_what_the_network_computes() -> None:
     model, image = make_model(SPEC).eval(), images(3)
-    outputs = run_layers(model, SPEC, image, [("c", X), ("c", Y), ("c", Z)])
+    outputs = run_layers(model, SPEC, image, [Value("c", X), Value("c", Y), Value("c", Z)])
     for task, prediction in model(image).items():
-        assert torch.equal(prediction, model.heads[task](outputs["c", frozenset(task)]))
+        assert torch.equal(prediction, model.heads[task](outputs[Value("c", frozenset(task))]))
 
 
 def test_run_layers_runs_each_ancestor_once_and_nothing_else() -> None:
@@ -42,14 +28,14 @@ def test_run_layers_runs_each_ancestor_once_and_nothing_else() -> None:
     for name, module in model.named_modules():
         if name.count(".") == 1:
             module.register_forward_hook(lambda *_, name=name: ran.append(name))
-    found = run_layers(model, SPEC, images(2), [("c", X), ("b", XY), ("c", X)])
+    found = run_layers(model, SPEC, images(2), [Value("c", X), Value("b", XY), Value("c", X)])
     assert sorted(ran) == ["a.x+y+z", "b.x+y", "c.x"]
-    assert list(found) == [("c", X), ("b", XY)]
+    assert list(found) == [Value("c", X), Value("b", XY)]
 
 
 def test_run_layers_keeps_modes_and_gradients() -> None:
     model, image = make_model(SPEC), images(4)
-    run_layers(model, SPEC, image, [("b", Z)])["b", Z].sum().backward()
+    run_layers(model, SPEC, image, [Value("b", Z)])[Value("b", Z)].sum().backward()
     assert model.training
     assert model.get_submodule("a.x+y+z.0").weight.grad is not None
     assert model.get_submodule("b.x+y.0").weight.grad is None
@@ -57,12 +43,12 @@ def test_run_layers_keeps_modes_and_gradients() -> None:
 
 def test_layer_inputs_give_what_a_future_shared_copy_would_read() -> None:
     model, image = make_model(SPEC).eval(), images(2)
-    found = layer_inputs(model, SPEC, image, [("c", XY), ("a", ALL), ("b", Z)])
-    outputs = run_layers(model, SPEC, image, [("b", XY), ("a", ALL), ("c", X)])
-    assert found["a", ALL] == (image,)
-    assert torch.equal(found["c", XY][0], outputs["b", XY])
-    assert torch.equal(found["c", XY][1], outputs["a", ALL])
-    assert torch.equal(model.get_submodule("c.x")(*found["c", XY]), outputs["c", X])
+    found = layer_inputs(model, SPEC, image, [Copy("c", XY), Copy("a", ALL), Copy("b", Z)])
+    outputs = run_layers(model, SPEC, image, [Value("b", XY), Value("a", ALL), Value("c", X)])
+    assert found[Copy("a", ALL)] == (image,)
+    assert torch.equal(found[Copy("c", XY)][0], outputs[Value("b", XY)])
+    assert torch.equal(found[Copy("c", XY)][1], outputs[Value("a", ALL)])
+    assert torch.equal(model.get_submodule("c.x")(*found[Copy("c", XY)]), outputs[Value("c", X)])
     assert model.get_submodule("c.y").calls == 0
 
 
@@ -84,7 +70,7 @@ def test_evaluating_restores_every_mode_also_after_an_error() -> None:
 def test_features_are_pooled_evaluation_outputs_from_one_pass() -> None:
     model, image = make_model(SPEC), images(10)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    wanted = [("c", X), ("c", Y), ("b", XY), ("b", Z)]
+    wanted = [Value("c", X), Value("c", Y), Value("b", XY), Value("b", Z)]
     found = features(model, SPEC, iter(image.split(4)), wanted, 10)
     assert list(found) == wanted
     assert model.training
@@ -99,17 +85,17 @@ def test_features_are_pooled_evaluation_outputs_from_one_pass() -> None:
 
 def test_features_stop_at_the_number_of_samples_asked_for() -> None:
     batches = iter(images(20).split(4))
-    found = features(make_model(SPEC), SPEC, batches, [("b", Z)], 10)
-    assert found["b", Z].shape == (10, 6)
+    found = features(make_model(SPEC), SPEC, batches, [Value("b", Z)], 10)
+    assert found[Value("b", Z)].shape == (10, 6)
     assert len(list(batches)) == 2
 
 
 def test_features_of_fewer_images_than_asked_for_are_all_that_there_are() -> None:
-    assert features(make_model(SPEC), SPEC, images(6).split(4), [("a", ALL)], 100)["a", ALL].shape == (6, 4)
+    assert features(make_model(SPEC), SPEC, images(6).split(4), [Value("a", ALL)], 100)[Value("a", ALL)].shape == (6, 4)
 
 
 def test_features_without_images_are_an_error_and_without_places_are_nothing() -> None:
     with pytest.raises(MtlError) as caught:
-        features(make_model(SPEC), SPEC, [], [("a", ALL)], 5)
+        features(make_model(SPEC), SPEC, [], [Value("a", ALL)], 5)
     assert caught.value.diagnostics[0].code == "MTL804"
     assert features(nn.Identity(), SPEC, [], [], 5) == {}

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.runtime.averaging import mean
 from mtsldsl.runtime.structure.transfer import average_state, carry_state, merged_parameters, origins
+from mtsldsl.sharing import Copy
 from tests.runtime.hand_built import HandBuilt, images, make_model, make_spec
 
 DTYPES = st.sampled_from([torch.float32, torch.float64, torch.bfloat16])
@@ -100,8 +101,10 @@ def test_members_that_are_no_copies_are_refused() -> None:
 def test_origins_of_a_merge_are_its_members_and_of_a_split_what_was_split() -> None:
     apart = make_spec("xyz").sharing
     merged = apart.merge("a", "xy")
-    assert origins(apart, merged) == {("a", frozenset("xy")): (frozenset("x"), frozenset("y"))}
-    assert origins(merged, apart) == {("a", frozenset(task)): (frozenset("xy"),) for task in "xy"}
+    assert origins(apart, merged) == {
+        Copy("a", frozenset("xy")): (Copy("a", frozenset("x")), Copy("a", frozenset("y")))
+    }
+    assert origins(merged, apart) == {Copy("a", frozenset(task)): (Copy("a", frozenset("xy")),) for task in "xy"}
     assert origins(merged, merged) == {}
 
 
@@ -179,7 +182,7 @@ def test_a_transfer_of_ones_own_gets_the_members_and_their_tasks() -> None:
         weights.append(counts)
         return dict(members[0])  # type: ignore[index]
 
-    members = {("a", frozenset("xyz")): [frozenset("xy"), frozenset("z")]}
+    members = {Copy("a", frozenset("xyz")): [Copy("a", frozenset("xy")), Copy("a", frozenset("z"))]}
     carry_state(old_spec, new_spec, old, new, members, heaviest)
     assert weights == [[2, 1]]
     assert same(new.get_submodule("a.x+y+z").state_dict(), old.get_submodule("a.x+y").state_dict())
@@ -207,5 +210,5 @@ def test_memory_format_and_precision_are_the_new_networks_own() -> None:
 
 def test_the_members_of_each_merged_parameter_are_found_by_name() -> None:
     new = make_model(make_spec("xy", {"a": ["xy"], "b": ["x", "y"], "c": ["x", "y"]}))
-    names = merged_parameters(new, {("a", frozenset("xy")): [frozenset("x"), frozenset("y")]})
+    names = merged_parameters(new, {Copy("a", frozenset("xy")): [Copy("a", frozenset("x")), Copy("a", frozenset("y"))]})
     assert names == {f"a.x+y.{rest}": [f"a.x.{rest}", f"a.y.{rest}"] for rest in ("0.weight", "1.weight", "1.bias")}

@@ -23,14 +23,15 @@ from mtsldsl.runtime.optimizer_state import ParameterState, carry_optimizer_stat
 from mtsldsl.runtime.session import Session
 from mtsldsl.runtime.similarity import cka_matrix
 from mtsldsl.runtime.structure.amalgamation import AmalgamationJob, AmalgamationReport, amalgamate
-from mtsldsl.runtime.structure.execution import Place, component, evaluating, features, layer_inputs, run_layers
+from mtsldsl.runtime.structure.execution import evaluating, features, layer_inputs, run_layers
 from mtsldsl.runtime.structure.reestimation import reestimate
 from mtsldsl.runtime.structure.transfer import carry_state, merged_parameters, origins
 from mtsldsl.runtime.training import NamedParameters, Training, named_parameters, place
-from mtsldsl.sharing import component_name, unmerged
+from mtsldsl.sharing import Copy, unmerged
 from mtsldsl.sharing.grouping import GroupingDecision, decide_grouping
 from mtsldsl.spec import Decision, Spec, Structure, rewritten
 from mtsldsl.spec.model import Shape
+from mtsldsl.spec.wiring import Value
 
 
 @attrs.frozen
@@ -66,7 +67,7 @@ def compare(training: Training, samples: Samples, structure: Structure) -> list[
     """Similarity and grouping at every place where tasks may merge next, from one pass over training images."""
     spec = training.spec
     places = [(layer, tuple(sorted(tasks))) for layer, tasks in unmerged(spec.sharing)]
-    wanted = [(layer, frozenset([task])) for layer, tasks in places for task in tasks]
+    wanted = [Value(layer, frozenset([task])) for layer, tasks in places for task in tasks]
     count = min(int(str(structure.similarity.arguments["samples"])), len(samples))
     chosen = torch.randperm(len(samples), generator=torch.Generator().manual_seed(spec.train.seed))[:count]
 
@@ -81,7 +82,7 @@ def compare(training: Training, samples: Samples, structure: Structure) -> list[
     comparisons = []
     for layer, tasks in places:
         matrix = cka_matrix(
-            [found[layer, frozenset([task])] for task in tasks],
+            [found[Value(layer, frozenset([task]))] for task in tasks],
             kernel="rbf" if structure.similarity.arguments["kernel"] == "rbf" else "linear",
             debiased=bool(structure.similarity.arguments["debiased"]),
         )
@@ -90,7 +91,7 @@ def compare(training: Training, samples: Samples, structure: Structure) -> list[
     return comparisons
 
 
-def _culprit(model: nn.Module, spec: Spec, images: Iterable[Tensor], wanted: Sequence[Place]) -> Culprit:
+def _culprit(model: nn.Module, spec: Spec, images: Iterable[Tensor], wanted: Sequence[Value]) -> Culprit:
     """Where the first activation comes from that is not finite, by a second pass that looks at everything."""
     with recorded(model, spec) as outputs:
         for image in images:
@@ -200,13 +201,14 @@ def _amalgamated(
     if epochs == 0:
         return AmalgamationReport({}, 0, {})
     spec, old_model = training.spec, training.model
-    places = [(merge.layer, merge.tasks) for merge in merges]
+    made = [Copy(merge.layer, merge.tasks) for merge in merges]
     jobs = []
-    for layer, tasks in places:
-        members: list[nn.Module] = [component(old_model, (layer, frozenset([task]))) for task in sorted(tasks)]
-        name, part = f"{layer}.{component_name(tasks)}", spec.layer(layer)
-        fusion, channels = component(new_model, (layer, tasks)), _channels(part.body.shape)
-        jobs.append(AmalgamationJob(name, fusion, tuple(members), channels, title(spec, name), part.span))
+    for copy in made:
+        former = (Copy(copy.layer, frozenset([task])) for task in sorted(copy.component))
+        members = tuple(old_model.get_submodule(each.name) for each in former)
+        fusion, part = new_model.get_submodule(copy.name), spec.layer(copy.layer)
+        channels = _channels(part.body.shape)
+        jobs.append(AmalgamationJob(copy.name, fusion, members, channels, title(spec, copy.name), part.span))
 
     def inputs(epoch: int) -> Iterator[list[tuple[Tensor, ...]]]:
         session.display.begin_stage("amalgamation", steps_per_epoch(samples, spec.data.batch))
@@ -221,8 +223,8 @@ def _amalgamated(
             drop_last=True,
         ):
             with evaluating(old_model):
-                found = layer_inputs(old_model, spec, batch[spec.data.input], places)
-            yield [found[place] for place in places]
+                found = layer_inputs(old_model, spec, batch[spec.data.input], made)
+            yield [found[copy] for copy in made]
 
     def make_optimizer(parameters: NamedParameters) -> Optimizer:
         optimizer = training.make_optimizer(parameters)

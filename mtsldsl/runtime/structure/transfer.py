@@ -14,16 +14,15 @@ from torch import Tensor, nn
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.runtime.averaging import mean, widened
-from mtsldsl.runtime.structure.execution import Place
-from mtsldsl.sharing import Component, Sharing, component_name
+from mtsldsl.sharing import Copy, Sharing
 from mtsldsl.spec import Spec
 
 State: TypeAlias = Mapping[str, Tensor]
 Transfer: TypeAlias = Callable[[Sequence[State], Sequence[int] | None], State]
 """Makes a new component's state from its members' and the number of tasks that each of them served."""
 
-Members: TypeAlias = Mapping[Place, Sequence[Component]]
-"""For each new copy of a layer the components of the former network that it comes from."""
+Members: TypeAlias = Mapping[Copy, Sequence[Copy]]
+"""For each new copy of a layer the copies of the former network that it comes from."""
 
 
 def average_state(members: Sequence[State], counts: Sequence[int] | None = None) -> dict[str, Tensor]:
@@ -56,13 +55,13 @@ def average_state(members: Sequence[State], counts: Sequence[int] | None = None)
     return state
 
 
-def origins(old: Sharing, new: Sharing) -> dict[Place, tuple[Component, ...]]:
-    """The copies of layers that `new` has and `old` has not, each with the components of `old` that it comes from.
+def origins(old: Sharing, new: Sharing) -> dict[Copy, tuple[Copy, ...]]:
+    """The copies of layers that `new` has and `old` has not, each with the copies of `old` that it comes from.
 
     Those are the members of a merge; of a split, the one component that was split.
     """
     return {
-        (layer, component): tuple(former for former in old[layer] if former & component)
+        Copy(layer, component): tuple(Copy(layer, former) for former in old[layer] if former & component)
         for layer in new.backbone.layers
         for component in new[layer]
         if component not in old[layer]
@@ -86,10 +85,10 @@ def carry_state(
     members = origins(old_spec.sharing, new_spec.sharing) if merged is None else merged
     old_state, new_state = old_model.state_dict(), new_model.state_dict()
     carried: dict[str, Tensor] = {name: value for name, value in old_state.items() if name in new_state}
-    for (layer, component), components in members.items():
-        states = [_below(old_state, layer, former) for former in components]
-        made = transfer(states, [len(former) for former in components])
-        carried |= {f"{layer}.{component_name(component)}.{name}": value for name, value in made.items()}
+    for copy, formers in members.items():
+        states = [_below(old_state, former) for former in formers]
+        made = transfer(states, [len(former.component) for former in formers])
+        carried |= {f"{copy.name}.{name}": value for name, value in made.items()}
     for name, target in new_state.items():
         if name not in carried or carried[name].shape != target.shape:
             problem = "is not in the network before" if name not in carried else "has another shape than before"
@@ -106,14 +105,13 @@ def carry_state(
 def merged_parameters(new_model: nn.Module, merged: Members) -> dict[str, list[str]]:
     """For each parameter of the new components, by name, the names of its members' in the network before."""
     names = {}
-    for (layer, component), components in merged.items():
-        prefix = f"{layer}.{component_name(component)}"
-        for rest, _ in new_model.get_submodule(prefix).named_parameters():
-            names[f"{prefix}.{rest}"] = [f"{layer}.{component_name(former)}.{rest}" for former in components]
+    for copy, formers in merged.items():
+        for rest, _ in new_model.get_submodule(copy.name).named_parameters():
+            names[f"{copy.name}.{rest}"] = [f"{former.name}.{rest}" for former in formers]
     return names
 
 
-def _below(state: State, layer: str, component: Component) -> dict[str, Tensor]:
+def _below(state: State, copy: Copy) -> dict[str, Tensor]:
     """The tensors of one copy of a layer, named as its module names them."""
-    prefix = f"{layer}.{component_name(component)}."
+    prefix = f"{copy.name}."
     return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

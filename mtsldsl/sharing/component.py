@@ -1,0 +1,49 @@
+"""The modules of a network that have weights of their own, and the one place that spells their names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import attrs
+
+from mtsldsl.sharing.partition import Component
+
+HEADS = "heads"
+"""Stands for the layer in the copy that is a task's head."""
+
+
+def component_name(tasks: Iterable[str]) -> str:
+    """What the copy that serves these tasks is called among those of its layer: `depth+normal`."""
+    return "+".join(sorted(tasks))
+
+
+@attrs.frozen
+class Copy:
+    """A copy of a layer with weights of its own, for the tasks that share it; or, of `heads`, the head of one task."""
+
+    layer: str
+    component: Component
+
+    @classmethod
+    def head(cls, task: str) -> Copy:
+        """The head of a task."""
+        return cls(HEADS, frozenset((task,)))
+
+    @classmethod
+    def holding(cls, name: str) -> Copy:
+        """The copy that a module or tensor of the network belongs to, by its name: `enc1.depth+normal.conv1.weight`.
+
+        Raises ValueError where the name has no part for the tasks.
+        """
+        layer, tasks, *_ = name.split(".")
+        return cls(layer, frozenset(tasks.split("+")))
+
+    @property
+    def key(self) -> str:
+        """Its name among the copies of its layer."""
+        return component_name(self.component)
+
+    @property
+    def name(self) -> str:
+        """Its name in the network, under which its modules and tensors stand: `enc1.depth+normal`, `heads.depth`."""
+        return f"{self.layer}.{self.key}"
