@@ -111,10 +111,10 @@ JOBS = (
         "own module",
         text=ARRAYS.format(
             input="image(3, 8, 8)",
-            head="mean_tokens | linear(1)",
-            head_of_kind="mean_tokens | linear(3)",
+            head="adaptive_avg_pool2d(1) | flatten | linear(1)",
+            head_of_kind="adaptive_avg_pool2d(1) | flatten | linear(3)",
             stem="conv2d(8, 3) | batch_norm | relu",
-            layer='module("own_layers:Half", shape=image(8, 4, 4), parameters=1) | conv2d(8, 3) | relu',
+            layer='module("own_layers:Half", out=[8, 4, 4], parameters=1) | conv2d(8, 3) | relu',
         ),
         samples=(3, 8, 8),
     ),
