@@ -78,7 +78,6 @@ def _become(words: list[str], folder: str, environment: dict[str, str], outputs:
         ((os.devnull, os.O_RDONLY), *((each, os.O_WRONLY | os.O_CREAT) for each in outputs))
     ):
         os.dup2(os.open(path, flags), number)
-    sys.stdin = open(0, encoding="utf-8")  # noqa: SIM115 - the standard input of a process
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)

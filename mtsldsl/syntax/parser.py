@@ -62,7 +62,7 @@ def read(source: Source) -> tuple[File, tuple[Diagnostic, ...]]:
     from lark.exceptions import UnexpectedInput
 
     if "\n" not in source.text and "\r" in source.text.rstrip("\r"):
-        from mtsldsl.syntax.messages import carriage_returns
+        from mtsldsl.syntax.lexical import carriage_returns
 
         # Read as it is meant, line by line, so that there is one report and not one for each line.
         mended = attrs.evolve(source, text=source.text.replace("\r", "\n"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from mtsldsl.diagnostics import Diagnostic, Source
-from mtsldsl.syntax import messages
+from mtsldsl.syntax import lexical, messages
 from mtsldsl.syntax.chunks import Chunk, Role, Structural, cut
 from mtsldsl.syntax.layout import CLOSING, CONTINUED, DEEPEST, OPENING, TOO_DEEP
 from mtsldsl.syntax.salvage import Salvage, headed
@@ -71,14 +71,14 @@ def _judge(source: Source, tools: Machine, chunk: Chunk) -> tuple[list[Diagnosti
 
     They are what is misspelt on each of its lines, otherwise the first place that does not fit.
     """
-    lexical: dict[int | None, Diagnostic] = {}
+    unread: dict[int | None, Diagnostic] = {}
     for token in chunk.tokens:
-        if token.type in _LEXICAL and token.line not in lexical:
-            lexical[token.line] = messages.lexical(source, token)
+        if token.type in _LEXICAL and token.line not in unread:
+            unread[token.line] = lexical.report(source, token)
     if chunk.unclosed and not any(token.type == "BAD_STRING" for token in chunk.tokens):
-        return [*lexical.values(), messages.unclosed_bracket(source, chunk.unclosed)], None
-    if lexical:
-        return list(lexical.values()), None
+        return [*unread.values(), messages.unclosed_bracket(source, chunk.unclosed)], None
+    if unread:
+        return list(unread.values()), None
     depth = 0
     for token in chunk.tokens:
         depth += (token.type in OPENING) - (token.type in CLOSING)

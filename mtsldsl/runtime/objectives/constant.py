@@ -43,7 +43,8 @@ def _of_field(samples: Samples, field: str) -> Samples:
 
 def _best(task: Task, samples: Samples) -> dict[str, float]:
     best: dict[str, float] = {}
-    for answer in _answers(task, samples):
+    columns = _valid_columns(task, samples)
+    for answer in _answers(task, columns):
         metrics = make_metrics(task)
         for target in _targets(task, samples):
             metrics.update(_everywhere(task, answer, target), target)
@@ -53,16 +54,17 @@ def _best(task: Task, samples: Samples) -> dict[str, float]:
             if better or math.isnan(known):
                 best[name] = value
     # By definition the mean has an r2 of 0, and what is right everywhere no error; by computation almost that.
-    right = _all_alike(task, _valid_columns(task, samples))
+    right = _all_alike(task, columns)
     nothing = {name for name in best if name == "r2" or (right and not metrics.higher_is_better(name))}
     return {name: 0.0 if name in nothing and not math.isnan(value) else value for name, value in best.items()}
 
 
 def _all_alike(task: Task, columns: list[Values]) -> bool:
     """Whether the labels that count are the same everywhere, channel by channel, so that one answer is right."""
+    slack = 0.0
     if task.target.kind == "unit_vectors":
-        columns = list(np.stack(columns) / np.linalg.norm(columns, axis=0)) if columns[0].size else columns
-    slack = _ROUNDED if task.target.kind == "unit_vectors" else 0.0
+        slack = _ROUNDED
+        columns = list(np.stack(columns) / np.linalg.norm(columns, axis=0))
     return all(np.ptp(column) <= slack for column in columns if column.size)
 
 
@@ -77,9 +79,8 @@ def _everywhere(task: Task, answer: Tensor, target: Tensor) -> Tensor:
     return answer.view(1, -1, *[1] * len(space)).expand(len(target), -1, *space)
 
 
-def _answers(task: Task, samples: Samples) -> Iterator[Tensor]:
+def _answers(task: Task, columns: list[Values]) -> Iterator[Tensor]:
     """The constants that may be best for a metric of the task, each as the head would give it: `(channels,)`."""
-    columns = _valid_columns(task, samples)
     match task.target.kind:
         case "classes":
             counts = np.bincount(columns[0].astype(np.int64), minlength=task.target.channels)
