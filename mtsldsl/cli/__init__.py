@@ -100,11 +100,8 @@ def _as_report(error: OSError) -> MtlError:
 def main(ctx: click.Context) -> None:
     """Multi-task networks whose sharing is learned: check, compile, train and compare .mtl specs."""
     if ctx.invoked_subcommand in _LONG:
-        import logging
-
         from mtsldsl.runtime.threads import wait_passively
 
-        logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells of its cache, which is no matter here
         gc.enable()
         atexit.unregister(gc.freeze)
         wait_passively()

@@ -5,6 +5,7 @@ Nothing here loads torch before it is asked to.
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +37,8 @@ _RAISED_BY_BROKEN_LIBRARIES = (
 
 def require(modules: tuple[str, ...]) -> None:
     """Import these modules. Raises MtlError MTL808 where one cannot be."""
+    # torchmetrics imports matplotlib too; it tells of a cache that it cannot keep, which is no matter here
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     for module in modules:
         with importing(module.partition(".")[0]):
             import_module(module)

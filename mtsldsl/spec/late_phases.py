@@ -62,7 +62,7 @@ def late_phases(before: tree.File, after: tree.File, earlier: Library, library: 
         if isinstance(item, tree.Entry) and item.key.text == "phases"
     ]
     for value in _epochs_of_transfer(section):
-        numbers = _numbers(value)
+        numbers = _numbers(_followed(value, after, library))
         if numbers and len(numbers) == len(phases):
             edits.append(TextEdit(value.span.start, value.span.end, _list(numbers, kept)))
     return LatePhases(int(epochs.value), late, tuple(edits))

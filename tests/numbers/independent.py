@@ -17,15 +17,27 @@ def softmax_entropy(p: Array, labels: NDArray[np.int64]) -> Array:
     return np.log(np.exp(shifted).sum(1)) - shifted[np.arange(len(p)), labels]
 
 
-def loss(kind: str, name: str, p: Array, t: Array, valid: Valid) -> float:
-    """The loss over all entries that count, at its default arguments."""
+def loss(
+    kind: str,
+    name: str,
+    p: Array,
+    t: Array,
+    valid: Valid,
+    *,
+    label_smoothing: float = 0.0,
+    beta: float = 0.999,
+    positive_weight: float = 0.95,
+) -> float:
+    """The loss over all entries that count."""
     if kind == "classes":
         rows = valid[:, 0]
         labels = t[rows, 0].astype(np.int64)
         losses = softmax_entropy(p[rows], labels)
         if name == "cross_entropy":
-            return float(losses.mean())
-        weights = np.array([(1 - 0.999) / (1 - 0.999 ** (labels == label).sum()) for label in labels])
+            classes = np.arange(p.shape[1])
+            of_all = np.mean([softmax_entropy(p[rows], np.full_like(labels, label)) for label in classes], axis=0)
+            return float(((1 - label_smoothing) * losses + label_smoothing * of_all).mean())
+        weights = np.array([(1 - beta) / (1 - beta ** (labels == label).sum()) for label in labels])
         return float(np.average(losses, weights=weights))
     if kind == "unit_vectors":
         rows = valid[:, 0]
@@ -34,13 +46,15 @@ def loss(kind: str, name: str, p: Array, t: Array, valid: Valid) -> float:
     p, t = p[valid], t[valid]
     if kind == "binary":
         losses = np.logaddexp(0, p) - p * t
-        return float((losses if name == "bce" else np.where(t == 1, 0.95, 0.05) * losses).mean())
+        return float(
+            (losses if name == "bce" else np.where(t == 1, positive_weight, 1 - positive_weight) * losses).mean()
+        )
     errors = {"l1": np.abs(p - t), "mse": (p - t) ** 2, "rmse": (p - t) ** 2}[name].mean()
     return float(np.sqrt(errors) if name == "rmse" else errors)
 
 
 def metrics(kind: str, p: Array, t: Array, valid: Valid) -> dict[str, list[float]]:
-    """Each metric by column of the target."""
+    """Each metric by column of the target, at its default arguments."""
     if kind == "classes":
         rows = valid[:, 0]
         labels, guess = t[rows, 0].astype(np.int64), p[rows].argmax(1)
@@ -53,9 +67,7 @@ def metrics(kind: str, p: Array, t: Array, valid: Valid) -> dict[str, list[float
             "macro_f1": [sk.f1_score(labels, guess, average="macro")],
         }
     if kind == "unit_vectors":
-        rows = valid[:, 0]
-        cosines = (p[rows] * t[rows]).sum(1) / np.linalg.norm(p[rows], axis=1) / np.linalg.norm(t[rows], axis=1)
-        degrees = np.degrees(np.arccos(cosines.clip(-1, 1)))
+        degrees = angles(p, t, valid)
         return {
             "mean_angle": [float(degrees.mean())],
             "median_angle": [float(np.median(degrees))],
@@ -63,6 +75,18 @@ def metrics(kind: str, p: Array, t: Array, valid: Valid) -> dict[str, list[float
         }
     of = {"values": _of_values, "binary": _of_binary, "reconstruct": _of_reconstruct}[kind]
     return {name: [one(p[valid[:, k], k], t[valid[:, k], k]) for k in range(p.shape[1])] for name, one in of.items()}
+
+
+def angles(p: Array, t: Array, valid: Valid) -> Array:
+    """The angle in degrees between each vector and its truth."""
+    p, t = p[valid[:, 0]], t[valid[:, 0]]
+    cosines = (p * t).sum(1) / np.linalg.norm(p, axis=1) / np.linalg.norm(t, axis=1)
+    return np.degrees(np.arccos(cosines.clip(-1, 1)))
+
+
+def f1(p: Array, t: Array, threshold: float) -> float:
+    """F1 of logits whose probability is above the threshold."""
+    return float(sk.f1_score(t, 1 / (1 + np.exp(-p)) > threshold))
 
 
 def _delta1(p: Array, t: Array) -> float:
@@ -79,7 +103,7 @@ _of_values: dict[str, Callable[[Array, Array], float]] = {
     "r2": lambda p, t: float(sk.r2_score(t, p)),
 }
 _of_binary: dict[str, Callable[[Array, Array], float]] = {
-    "f1": lambda p, t: float(sk.f1_score(t, p > 0)),
+    "f1": lambda p, t: f1(p, t, 0.5),
     "bce": lambda p, t: float(sk.log_loss(t, 1 / (1 + np.exp(-p)), labels=[0, 1])),
     "accuracy": lambda p, t: float(sk.accuracy_score(t, p > 0)),
 }

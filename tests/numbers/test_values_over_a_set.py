@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 
+import attrs
 import numpy as np
 import pytest
 import torch
@@ -11,6 +12,7 @@ import torch
 from mtsldsl.runtime.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.objectives import make_loss
 from mtsldsl.spec import Named
+from mtsldsl.spec.targets import TARGETS, metric_key
 from tests.numbers import independent
 from tests.numbers.cases import CASES, SAMPLES, Case, Given, counted, example, losses_of, samples_of, spec_of, task_of
 
@@ -19,24 +21,48 @@ EVERY_LOSS = [pytest.param(case, name, id=f"{case.name}-{name}") for case in CAS
 EVERY_CASE = [pytest.param(case, id=case.name) for case in CASES]
 BATCHES = [1, 7, SAMPLES]
 
+# For every argument that a loss or a metric has, values other than the default, the ends of what is allowed among them.
+ARGUMENTS = {
+    "label_smoothing": (0.1, 0.5),
+    "beta": (0.0, 0.5, 0.9),
+    "positive_weight": (0.1, 0.5, 0.7),
+    "threshold": (0.1, 0.3, 0.8),
+    "degrees": (5.0, 30.0, 90.0),
+}
+LOSS_ARGUMENTS = [
+    pytest.param(case, Named(rule.name, {name: value}), id=f"{case.name}-{rule.name}-{name}={value}")
+    for case in CASES
+    for rule in TARGETS[case.target.kind].losses
+    for name, _ in rule.arguments
+    for value in ARGUMENTS[name]
+]
+METRIC_ARGUMENTS = [
+    pytest.param(case, Named(rule.name, {name: value}), id=f"{case.name}-{rule.name}-{name}={value}")
+    for case in CASES
+    for rule in TARGETS[case.target.kind].metrics
+    for name, _ in rule.arguments
+    for value in ARGUMENTS[name]
+]
 
-def evaluated(case: Case, loss: str, batch: int, seed: int = 0) -> Evaluation:
-    prediction, field = example(case, seed)
-    spec = spec_of((task_of(case, Named(loss)),), batch)
+
+def evaluated(case: Case, loss: Named, batch: int, metrics: tuple[Named, ...] | None = None) -> Evaluation:
+    prediction, field = example(case)
+    task = task_of(case, loss)
+    spec = spec_of((task if metrics is None else attrs.evolve(task, metrics=metrics),), batch)
     return evaluate(Given({"it": prediction}), spec, samples_of({"it": field}, {"it": case}), CPU)
 
 
-def independent_metrics(case: Case, seed: int = 0) -> dict[str, list[float]]:
+def independent_metrics(case: Case) -> dict[str, list[float]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scikit-learn's remarks on classes that are not there
-        return independent.metrics(case.target.kind, *counted(case, *example(case, seed)))
+        return independent.metrics(case.target.kind, *counted(case, *example(case)))
 
 
 @pytest.mark.parametrize("batch", BATCHES)
 @pytest.mark.parametrize(("case", "loss"), EVERY_LOSS)
 def test_a_loss_over_a_set_is_that_of_all_its_entries_whatever_the_batches(case: Case, loss: str, batch: int) -> None:
     wanted = independent.loss(case.target.kind, loss, *counted(case, *example(case)))
-    assert evaluated(case, loss, batch).losses["it"] == pytest.approx(wanted, rel=1e-5)
+    assert evaluated(case, Named(loss), batch).losses["it"] == pytest.approx(wanted, rel=1e-5)
 
 
 @pytest.mark.parametrize(("case", "loss"), EVERY_LOSS)
@@ -49,7 +75,7 @@ def test_the_loss_that_is_learned_from_is_that_of_the_batch(case: Case, loss: st
 @pytest.mark.parametrize("batch", BATCHES)
 @pytest.mark.parametrize("case", EVERY_CASE)
 def test_metrics_are_those_of_scikit_learn_by_column_and_averaged(case: Case, batch: int) -> None:
-    found, wanted = evaluated(case, losses_of(case)[0], batch), independent_metrics(case)
+    found, wanted = evaluated(case, Named(losses_of(case)[0]), batch), independent_metrics(case)
     shown = {name: values for name, values in wanted.items() if name in found.metrics["it"]}
     assert found.metrics["it"].keys() == shown.keys()
     for name, values in shown.items():
@@ -57,6 +83,31 @@ def test_metrics_are_those_of_scikit_learn_by_column_and_averaged(case: Case, ba
         assert found.metrics["it"][name] == pytest.approx(np.mean(values), rel=1e-5, abs=tolerance), name
         if case.target.channels > 1 and case.target.kind not in ("classes", "unit_vectors"):
             assert found.columns["it"][name] == pytest.approx(values, rel=1e-5, abs=1e-6), name
+
+
+@pytest.mark.parametrize("batch", BATCHES)
+@pytest.mark.parametrize(("case", "loss"), LOSS_ARGUMENTS)
+def test_an_argument_of_a_loss_does_what_it_says(case: Case, loss: Named, batch: int) -> None:
+    entries = counted(case, *example(case))
+    wanted = independent.loss(case.target.kind, loss.name, *entries, **loss.arguments)  # type: ignore[arg-type]
+    assert evaluated(case, loss, batch).losses["it"] == pytest.approx(wanted, rel=1e-5)
+    assert wanted != pytest.approx(independent.loss(case.target.kind, loss.name, *entries), rel=3e-5)
+
+
+@pytest.mark.parametrize("batch", BATCHES)
+@pytest.mark.parametrize(("case", "metric"), METRIC_ARGUMENTS)
+def test_an_argument_of_a_metric_does_what_it_says(case: Case, metric: Named, batch: int) -> None:
+    p, t, valid = counted(case, *example(case))
+    ((name, value),) = metric.arguments.items()
+    number = float(str(value))
+    wanted = {
+        "threshold": lambda: [
+            independent.f1(p[valid[:, k], k], t[valid[:, k], k], number) for k in range(case.target.channels)
+        ],
+        "degrees": lambda: [(independent.angles(p, t, valid) < number).mean()],
+    }[name]()
+    found = evaluated(case, Named(losses_of(case)[0]), batch, (metric,)).metrics["it"]
+    assert found == {metric_key(metric): pytest.approx(np.mean(wanted), rel=1e-5)}
 
 
 @pytest.mark.parametrize("case", EVERY_CASE)

@@ -32,6 +32,14 @@ def test_phases_after_the_last_epoch_are_left_out_with_what_is_said_for_each(
     assert "# early" in dumps(spec)
 
 
+def test_the_epochs_of_the_transfer_may_be_a_constant() -> None:
+    whole = WHOLE.replace("[3, 2, 1]", "long").replace("mtl 1\n", "mtl 1\nlet long = [3, 2, 1]\n")
+    spec = loads(whole, overrides={"train.epochs": "2"})
+    assert spec.structure is not None
+    assert spec.structure.transfer.arguments["epochs"] == (3, 2)
+    assert loads(dumps(spec)) == spec
+
+
 def test_without_a_phase_left_the_structure_does_not_evolve() -> None:
     whole = WHOLE.replace("[1, 2, 4]", "[2, 3, 4]")
     spec = loads(whole, overrides={"train.epochs": "1"})
