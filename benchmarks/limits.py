@@ -21,7 +21,7 @@ REFUSED, ALLOWED = 1.0, 5.0
 def main() -> int:
     """Time each text, print the table."""
     sys.path.insert(0, str(ROOT))  # the tests hold that these texts take time in proportion
-    from tests.spec.explosions import HOSTILE, LARGE
+    from tests.ir.explosions import HOSTILE, LARGE
 
     missed = False
     print(f"{'command':<10} {'text':<42} {'median CPU s':>12} {'target':>7}")

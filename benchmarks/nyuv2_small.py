@@ -24,9 +24,9 @@ from typing import Any
 
 import attrs
 
+from mtsldsl.editing import load
 from mtsldsl.runtime.gain import delta_m
 from mtsldsl.sharing import format_components
-from mtsldsl.spec import load
 
 SPEC = Path(__file__).parent.parent / "specs" / "nyuv2_small.mtl"
 ENCODER = "stem..enc3 = all\n  dec2..dec1 = each"

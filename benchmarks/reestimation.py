@@ -20,13 +20,14 @@ from statistics import median
 import torch
 from torch import nn
 
+from mtsldsl.editing import load
+from mtsldsl.ir import Spec
 from mtsldsl.runtime.data import Samples, Splits
 from mtsldsl.runtime.evaluation import evaluate
 from mtsldsl.runtime.launch import launch
 from mtsldsl.runtime.session import Session
 from mtsldsl.runtime.structure import mtsl
 from mtsldsl.runtime.structure.reestimation import reestimate
-from mtsldsl.spec import Spec, load
 
 Losses = Mapping[str, float]
 

@@ -32,11 +32,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import mtsldsl
+from mtsldsl.ir import Spec
 from mtsldsl.runtime.display import QuietDisplay
 from mtsldsl.runtime.evaluation import autocast
 from mtsldsl.runtime.session import EpochLosses
 from mtsldsl.runtime.training import NamedParameters, Training
-from mtsldsl.spec import Spec
 
 Batch: TypeAlias = Mapping[str, Tensor]
 Step: TypeAlias = Callable[[], dict[str, Tensor]]

@@ -29,7 +29,7 @@ SEEDS = (
     "specs/library",
     "tests/syntax/errors",
     "tests/syntax/format",
-    "tests/spec/errors",
+    "tests/ir/errors",
     "tests/fuzz_cases",
 )
 LONGEST_WORD = 60

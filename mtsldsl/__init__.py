@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from mtsldsl.codegen import compile_spec
     from mtsldsl.diagnostics import Diagnostic, MtlError
-    from mtsldsl.spec import Spec, dumps, load, loads
+    from mtsldsl.editing import dumps, load, loads
+    from mtsldsl.ir import Spec
 
 __version__ = "0.1.0"
 __all__ = ["Diagnostic", "MtlError", "Spec", "build_model", "compile_spec", "dumps", "load", "load_run", "loads"]
@@ -24,11 +25,11 @@ __all__ = ["Diagnostic", "MtlError", "Spec", "build_model", "compile_spec", "dum
 _HOMES = {
     "Diagnostic": "mtsldsl.diagnostics",
     "MtlError": "mtsldsl.diagnostics",
-    "Spec": "mtsldsl.spec",
+    "Spec": "mtsldsl.ir",
     "compile_spec": "mtsldsl.codegen",
-    "dumps": "mtsldsl.spec",
-    "load": "mtsldsl.spec",
-    "loads": "mtsldsl.spec",
+    "dumps": "mtsldsl.editing",
+    "load": "mtsldsl.editing",
+    "loads": "mtsldsl.editing",
 }
 
 

@@ -10,26 +10,109 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "mtsldsl"
-ALLOWED = {
+ALLOWED: dict[str, set[str]] = {
     "diagnostics": set(),
     "syntax": {"diagnostics"},
+    "language": {"diagnostics"},
     "sharing": {"diagnostics"},
-    "spec": {"syntax", "sharing", "diagnostics"},
-    "codegen": {"spec", "syntax", "sharing", "diagnostics"},
-    "runtime": {"codegen", "spec", "syntax", "sharing", "diagnostics"},
-    "cli": {"runtime", "codegen", "spec", "syntax", "sharing", "diagnostics"},
+    "ir": {"syntax", "language", "sharing", "diagnostics"},
+    "editing": {"ir", "syntax", "language", "sharing", "diagnostics"},
+    "compare": {"editing", "ir", "syntax", "language", "sharing", "diagnostics"},
+    "codegen": {"ir", "syntax", "language", "sharing", "diagnostics"},
+    "runtime": {"codegen", "editing", "ir", "syntax", "language", "sharing", "diagnostics"},
+    "cli": {"runtime", "codegen", "compare", "editing", "ir", "syntax", "language", "sharing", "diagnostics"},
 }
+"""What each room may import."""
+
+DOORS = {"mtsldsl.syntax.recovery"}
+"""Folders that are entered by their `__init__` alone."""
 
 
-def imported_modules(path: Path) -> set[str]:
+def module_name(path: Path) -> str:
+    """`mtsldsl.ir.model`, or `mtsldsl.ir` for its `__init__.py`."""
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def imported_modules(path: Path, *, for_types: bool = True) -> set[str]:
+    """The modules that a file imports, anywhere in it; those for type checkers alone only where asked for."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    typing = {
+        node
+        for test in ast.walk(tree)
+        if isinstance(test, ast.If) and ast.unparse(test.test) == "TYPE_CHECKING"
+        for statement in test.body
+        for node in ast.walk(statement)
+    }
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree):
+        if node in typing and not for_types:
+            continue
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path} imports relatively"
-            names.add(str(node.module))
+            module = str(node.module)
+            whole = {f"{module}.{alias.name}" for alias in node.names} & MODULES.keys()
+            names.update(whole or {module})
     return names
+
+
+def circles(graph: dict[str, set[str]]) -> list[set[str]]:
+    """The sets of more than one module that all lead to each other: strongly connected components, after Kosaraju."""
+    seen: set[str] = set()
+    order: list[str] = []
+
+    def visit(node: str, edges: dict[str, set[str]], found: list[str]) -> None:
+        stack = [(node, iter(sorted(edges[node])))]
+        seen.add(node)
+        while stack:
+            here, following = stack[-1]
+            after = next((each for each in following if each not in seen), None)
+            if after is None:
+                stack.pop()
+                found.append(here)
+            else:
+                seen.add(after)
+                stack.append((after, iter(sorted(edges[after]))))
+
+    for node in graph:
+        if node not in seen:
+            visit(node, graph, order)
+    backwards = {node: {other for other in graph if node in graph[other]} for node in graph}
+    seen.clear()
+    components = []
+    for node in reversed(order):
+        if node not in seen:
+            found: list[str] = []
+            visit(node, backwards, found)
+            components.append(set(found))
+    return [component for component in components if len(component) > 1]
+
+
+def test_circles_are_found() -> None:
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": {"e"}, "e": set(), "f": {"f"}}
+    assert circles(graph) == [{"a", "b", "c"}]
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graph = {name: imported_modules(path, for_types=False) & MODULES.keys() for name, path in MODULES.items()}
+    assert sum(map(len, graph.values())) > 500
+    assert circles(graph) == []
+
+
+def test_a_folder_with_a_door_is_entered_by_it_alone() -> None:
+    by_the_window = [
+        f"{name} imports {imported}"
+        for name, path in MODULES.items()
+        for imported in imported_modules(path)
+        for door in DOORS
+        if imported.startswith(f"{door}.") and not name.startswith(door)
+    ]
+    assert by_the_window == []
 
 
 @pytest.mark.parametrize("room", sorted(ALLOWED))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mtsldsl.codegen import compile_spec
-from mtsldsl.spec import load
+from mtsldsl.editing import load
 
 ROOT = Path(__file__).parent.parent
 SPECS = sorted((ROOT / "specs").glob("*.mtl"))

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from mtsldsl.codegen import compile_spec
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.editing import loads
+from mtsldsl.ir import Spec
 from mtsldsl.runtime.build import build_model
-from mtsldsl.spec import Spec, loads
 from tests.timing import clocked, held_in_proportion, held_within
 
 ROOT = Path(__file__).parents[1]

@@ -13,8 +13,8 @@ from mtsldsl.cli.spec_files import STANDARD_INPUT, spec_files
 
 if TYPE_CHECKING:
     from mtsldsl.diagnostics import Diagnostic, Source
-    from mtsldsl.spec.fixes import Mended
-    from mtsldsl.spec.library_file import Contents
+    from mtsldsl.editing.fixes import Mended
+    from mtsldsl.ir.library_file import Contents
 
     _Found: TypeAlias = Iterable[tuple[str, Diagnostic]]
 
@@ -60,8 +60,8 @@ def command(
 def _checked(path: Path, overrides: dict[str, str], *, fix: bool, pedantic: bool) -> tuple[str, Mended]:
     """The file by its name, and what was found in it; a file that cannot be read is a problem like any other."""
     from mtsldsl.diagnostics import MtlError, Source
-    from mtsldsl.spec.checking import Report, check
-    from mtsldsl.spec.fixes import Mended, mend, save
+    from mtsldsl.editing.checking import Report, check
+    from mtsldsl.editing.fixes import Mended, mend, save
 
     name = "<stdin>" if path == STANDARD_INPUT else str(path)
     try:

@@ -21,7 +21,7 @@ def command(spec: Path, overrides: dict[str, str], output: Path | None, check: b
     from mtsldsl.codegen import compile_spec
     from mtsldsl.codegen.files import LAST, compare, remember_compiled, write_files
     from mtsldsl.codegen.origin import refuse_package_of_another, with_origin
-    from mtsldsl.spec import load
+    from mtsldsl.editing import load
     from mtsldsl.syntax import read_source
 
     if output is None and (not spec.stem.strip(".") or spec.stem == LAST):

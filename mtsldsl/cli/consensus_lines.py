@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import click
 
 from mtsldsl.cli.difference_lines import key_line
-from mtsldsl.spec.consensus import Consensus, Pair
+from mtsldsl.compare.consensus import Consensus, Pair
 
 
 def width_of_output() -> int | None:

@@ -12,7 +12,7 @@ from mtsldsl.cli import options
 from mtsldsl.cli.options import complete_files
 
 if TYPE_CHECKING:
-    from mtsldsl.spec import Spec
+    from mtsldsl.ir import Spec
 
 
 @click.command()
@@ -90,7 +90,7 @@ def _two(a: str, b: str, as_json: bool, html: Path | None, history: bool, path: 
 
 def _one(spec: Spec, side: str, name: str, as_json: bool) -> None:
     """Print that only one side has the spec."""
-    from mtsldsl.spec.difference import one_sided
+    from mtsldsl.compare.difference import one_sided
 
     if as_json:
         difference = one_sided(spec, added=side == "B")
@@ -102,7 +102,7 @@ def _one(spec: Spec, side: str, name: str, as_json: bool) -> None:
 
 def _pair(before: Spec, after: Spec, as_json: bool, html: Path | None, history: bool) -> bool:
     from mtsldsl.cli.difference_lines import lines
-    from mtsldsl.spec.difference import compare
+    from mtsldsl.compare.difference import compare
 
     difference = compare(before, after)
     if html:
@@ -131,7 +131,7 @@ def _write(html: Path, text: str) -> None:
 def _consensus(specs: tuple[str, ...], as_json: bool) -> bool:
     """Print what several specs agree on, and say whether they differ."""
     from mtsldsl.cli.places import spec_at
-    from mtsldsl.spec.consensus import consensus
+    from mtsldsl.compare.consensus import consensus
 
     found = consensus([spec_at(place) for place in specs])
     if as_json:

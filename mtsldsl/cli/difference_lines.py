@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import click
 
-from mtsldsl.spec import Decision, Spec
-from mtsldsl.spec.difference import KeyChange, SpecDifference
-from mtsldsl.spec.rewrite import decision_line
-from mtsldsl.spec.wording import worded
+from mtsldsl.compare.difference import KeyChange, SpecDifference
+from mtsldsl.editing.rewrite import decision_line
+from mtsldsl.ir import Decision, Spec
+from mtsldsl.ir.wording import worded
 
 _STYLES = {
     "merge": "green",

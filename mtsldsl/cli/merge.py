@@ -11,9 +11,9 @@ import click
 from mtsldsl.cli.options import complete_files
 
 if TYPE_CHECKING:
+    from mtsldsl.compare.merge import Merged
+    from mtsldsl.compare.merge_marks import Markers
     from mtsldsl.diagnostics import Source
-    from mtsldsl.spec.merge import Merged
-    from mtsldsl.spec.merge_marks import Markers
 
 
 @click.command()
@@ -82,8 +82,8 @@ def _merged(places: list[str], path: Path | None, markers: Markers) -> Merged:
     import attrs
 
     from mtsldsl.cli.places import source_at
-    from mtsldsl.spec.merge import merge_specs
-    from mtsldsl.syntax.conflict_markers import our_side
+    from mtsldsl.compare.merge import merge_specs
+    from mtsldsl.syntax.recovery import our_side
 
     sources = [source_at(place) for place in places]
     if path:
@@ -96,7 +96,7 @@ def _merged(places: list[str], path: Path | None, markers: Markers) -> Merged:
 
 def _markers(size: int, labels: tuple[str, ...]) -> Markers:
     """The markers; git before 2.44 does not know the names of the sides and gives the letters that ask for them."""
-    from mtsldsl.spec.merge_marks import Markers
+    from mtsldsl.compare.merge_marks import Markers
 
     given = ["" if label in ("%X", "%S", "%Y") else label for label in labels[:3]]
     ours, base, theirs = (*given, *[""] * (3 - len(given)))

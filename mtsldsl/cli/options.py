@@ -44,7 +44,7 @@ def overrides(function: F) -> F:
 def say_what_is_left_out(source: Source, overrides: dict[str, str]) -> None:
     """A word on the phases of a sound spec that `--set` left out, as its training ends before them."""
     if overrides:
-        from mtsldsl.spec.late_phases import left_out
+        from mtsldsl.editing.late_phases import left_out
 
         late = left_out(source, overrides)
         if late is not None:

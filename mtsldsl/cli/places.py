@@ -14,7 +14,7 @@ import attrs
 from mtsldsl.diagnostics import MtlError, Source
 
 if TYPE_CHECKING:
-    from mtsldsl.spec import Spec
+    from mtsldsl.ir import Spec
 
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
@@ -35,7 +35,7 @@ def spec_at(
     read as if it lay there, with `name` it is called so. Raises MtlError: MTL703 where there is no such file, folder or
     revision, and whatever is wrong with the spec.
     """
-    from mtsldsl.spec.load import loads_source
+    from mtsldsl.editing.load import loads_source
 
     source = source_at(place)
     if path is not None:

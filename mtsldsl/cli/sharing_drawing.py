@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import attrs
 
+from mtsldsl.ir import Spec
 from mtsldsl.sharing import Component, format_tasks
-from mtsldsl.spec import Spec
 
 ROW, TOP = 44, 16
 """Pixels: the height of a row, the space above the first one."""

@@ -13,9 +13,9 @@ from mtsldsl.cli.options import overrides, say_what_is_left_out
 if TYPE_CHECKING:
     from rich.tree import Tree
 
+    from mtsldsl.ir import Spec
+    from mtsldsl.ir.cost import Amount, Cost
     from mtsldsl.sharing import Component
-    from mtsldsl.spec import Spec
-    from mtsldsl.spec.cost import Amount, Cost
 
     _Copies: TypeAlias = Mapping[str, Mapping[str, Component]]
     """For every layer and task the tasks that share its copy."""

@@ -7,11 +7,11 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from mtsldsl.cli.sharing_drawing import draw, order_of_tasks
+from mtsldsl.compare.difference import SpecDifference
+from mtsldsl.ir import Spec
+from mtsldsl.ir.cost import Cost
+from mtsldsl.ir.wording import worded
 from mtsldsl.sharing import format_components
-from mtsldsl.spec import Spec
-from mtsldsl.spec.cost import Cost
-from mtsldsl.spec.difference import SpecDifference
-from mtsldsl.spec.wording import worded
 
 
 def page(before: Spec, after: Spec, difference: SpecDifference) -> str:

@@ -10,8 +10,8 @@ import click
 from mtsldsl.cli.options import device, overrides, say_what_is_left_out, threads
 
 if TYPE_CHECKING:
+    from mtsldsl.ir import Spec
     from mtsldsl.runtime.in_place import InPlace
-    from mtsldsl.spec import Spec
 
 
 @click.command()
@@ -62,8 +62,8 @@ def command(
         spec = _last_compiled()
         if display == "auto":
             click.echo(f"training {spec}, the spec last compiled")
-    from mtsldsl.spec import load
-    from mtsldsl.spec.baseline import load_static, with_sharing_of
+    from mtsldsl.editing import load
+    from mtsldsl.editing.baseline import load_static, with_sharing_of
     from mtsldsl.syntax import read_source
 
     chosen = load_static(spec, overrides) if structure == "none" else load(spec, overrides)
@@ -83,8 +83,8 @@ def command(
 
 def _in_place(path: Path, chosen: Spec) -> InPlace:
     """The file to keep up to date with a run of `chosen`, which must begin as the file says."""
+    from mtsldsl.editing import load
     from mtsldsl.runtime.in_place import InPlace
-    from mtsldsl.spec import load
 
     if chosen.structure is None:
         raise click.UsageError(

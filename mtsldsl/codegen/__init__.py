@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mtsldsl.spec.model import Spec
+    from mtsldsl.ir.model import Spec
 
 __all__ = ["compile_spec", "model_source"]
 

@@ -8,8 +8,9 @@ import attrs
 
 from mtsldsl.codegen.names import Scope
 from mtsldsl.codegen.own_modules import OwnClass, own_call
-from mtsldsl.spec.model import Body, Reference, Shape
-from mtsldsl.spec.operators import OPERATORS
+from mtsldsl.ir.body import Body, Reference
+from mtsldsl.language.constants import Shape
+from mtsldsl.language.operators import OPERATORS
 
 MAXIMAL_LINE = 88
 """A chain of calls goes on in one line up to this column."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import isfinite
 
-from mtsldsl.spec.model import Constant
+from mtsldsl.language.constants import Constant
 
 
 def literal(value: Constant) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from mtsldsl.codegen.files import read_manifest
 from mtsldsl.codegen.render import MANIFEST
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.spec.imports import ROOT_MARKS, project_root
+from mtsldsl.ir.imports import ROOT_MARKS, project_root
 from mtsldsl.syntax.files import is_file
 
 

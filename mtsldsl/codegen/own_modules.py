@@ -12,10 +12,12 @@ import attrs
 from mtsldsl.codegen.literals import literal
 from mtsldsl.codegen.names import CLASSES_TAKEN, TAKEN
 from mtsldsl.diagnostics import Diagnostic
-from mtsldsl.spec.model import Body, Constant, Spec, Step
-from mtsldsl.spec.operator import Arguments
-from mtsldsl.spec.operators import OPERATORS
-from mtsldsl.spec.operators.own import misfit_of, options_of, target_parts
+from mtsldsl.ir.body import Body, Step
+from mtsldsl.ir.model import Spec
+from mtsldsl.language.constants import Constant
+from mtsldsl.language.operator import Arguments
+from mtsldsl.language.operators import OPERATORS
+from mtsldsl.language.operators.own import misfit_of, options_of, target_parts
 
 
 @attrs.frozen

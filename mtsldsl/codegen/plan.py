@@ -15,11 +15,12 @@ from mtsldsl.codegen.names import Scope
 from mtsldsl.codegen.own_modules import OwnClass, import_lines, own_classes, own_problems
 from mtsldsl.codegen.training import optimizer_call, scheduler_call
 from mtsldsl.diagnostics import Diagnostic, MtlError
+from mtsldsl.ir.body import Body
+from mtsldsl.ir.model import Spec
+from mtsldsl.ir.normal import digest
+from mtsldsl.ir.wiring import Call, input_of, upstream, wired
+from mtsldsl.language.operators import OPERATORS
 from mtsldsl.sharing import HEADS, Copy
-from mtsldsl.spec.model import Body, Spec
-from mtsldsl.spec.normal import digest
-from mtsldsl.spec.operators import OPERATORS
-from mtsldsl.spec.wiring import Call, input_of, upstream, wired
 
 GENERATOR = 1
 """Raised whenever the same spec gives other code."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mtsldsl.codegen.literals import literal
-from mtsldsl.spec.model import Constant, Named
+from mtsldsl.language.constants import Constant, Named
 
 OPTIMIZERS: Mapping[str, tuple[str, bool, Mapping[str, Constant]]] = {
     "adam": ("Adam", True, {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0, "amsgrad": False}),

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from mtsldsl.diagnostics.diagnostic import Diagnostic
 from mtsldsl.diagnostics.source import Span
+
+if TYPE_CHECKING:
+    from mtsldsl.diagnostics.diagnostic import Diagnostic
 
 WIDEST = 120
 """Characters of a source line that are shown; of a longer line, the part around the span."""

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from mtsldsl.diagnostics import MtlError, suggestion
+from mtsldsl.language.constants import Named
 from mtsldsl.sharing import linked
-from mtsldsl.spec.model import Named
 
 if TYPE_CHECKING:
     from torchjd.aggregation import Weighting

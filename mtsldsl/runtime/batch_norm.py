@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from mtsldsl.diagnostics import Diagnostic, MtlError, Span
-from mtsldsl.spec import Body, Spec
+from mtsldsl.ir import Body, Spec
 
 
 def require_values_to_normalise(spec: Spec) -> None:

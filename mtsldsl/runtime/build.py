@@ -15,10 +15,10 @@ from torch import nn
 
 from mtsldsl.codegen import model_source
 from mtsldsl.codegen.plan import source_name
+from mtsldsl.ir.model import Spec
+from mtsldsl.ir.wiring import copies
 from mtsldsl.runtime.own_modules import check_own_modules, watch_own_modules
 from mtsldsl.sharing import HEADS
-from mtsldsl.spec.model import Spec
-from mtsldsl.spec.wiring import copies
 
 
 def build_model(spec: Spec) -> nn.Module:

@@ -15,10 +15,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.ir.wiring import copies
 from mtsldsl.runtime.optimizer_state import load_named_state, named_optimizer_state
 from mtsldsl.runtime.run_folder import RunFolder, write_source
 from mtsldsl.runtime.training import Training, named_parameters
-from mtsldsl.spec.wiring import copies
 
 WEIGHTS = "weights.safetensors"
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import torch
 
+from mtsldsl.ir import Spec
 from mtsldsl.runtime.data import Splits
 from mtsldsl.runtime.data.place import given_place, settings_of_data
 from mtsldsl.runtime.display import shown, warn
 from mtsldsl.runtime.events import plain, started
-from mtsldsl.spec import Spec
 
 
 def record_of_data(spec: Spec, splits: Splits) -> dict[str, Any]:

@@ -9,12 +9,12 @@ import attrs
 import torch
 from torch import Tensor, nn
 
+from mtsldsl.ir import Spec, Task
 from mtsldsl.runtime.data import Samples, batches
 from mtsldsl.runtime.finite import UNREPEATED, Culprit, culprit, culprit_of_loss, recorded
 from mtsldsl.runtime.locate import located
 from mtsldsl.runtime.objectives import BatchLosses, LossTotals, make_metrics, task_losses
 from mtsldsl.runtime.structure.execution import evaluating
-from mtsldsl.spec import Spec, Task
 
 
 @attrs.frozen

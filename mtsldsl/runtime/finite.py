@@ -9,8 +9,8 @@ import attrs
 from torch import Tensor, nn
 
 from mtsldsl.diagnostics import MtlError, Span
+from mtsldsl.ir import Spec, Task
 from mtsldsl.runtime.locate import describe, described, part_of, parts
-from mtsldsl.spec import Spec, Task
 
 ALIGNMENT = "align"
 """What the alignment loss is called among the losses of the tasks."""

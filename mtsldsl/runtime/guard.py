@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.ir import Spec
 from mtsldsl.runtime.evaluation import autocast
 from mtsldsl.runtime.finite import culprit, culprit_of_loss, recorded
-from mtsldsl.spec import Spec
 
 SELDOM = 8
 """After how many steps a device is asked that would have to be waited for: the images of so many steps are kept."""

@@ -8,8 +8,9 @@ from pathlib import Path
 import attrs
 
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.editing import load, rewritten
+from mtsldsl.ir import Decision, Spec
 from mtsldsl.sharing import Sharing
-from mtsldsl.spec import Decision, Spec, load, rewritten
 from mtsldsl.syntax import ChangedMeanwhileError, write_text_atomically
 
 _MOST_TRIES = 3

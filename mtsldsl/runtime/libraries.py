@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from mtsldsl.diagnostics import MtlError
 
 if TYPE_CHECKING:
-    from mtsldsl.spec import Spec
+    from mtsldsl.ir import Spec
 
 TENSORS = ("torch", "safetensors.torch")
 METRICS = ("torchmetrics.classification",)

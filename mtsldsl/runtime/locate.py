@@ -9,10 +9,10 @@ from types import TracebackType
 from torch import nn
 
 from mtsldsl.diagnostics import Span
+from mtsldsl.ir import Layer, Spec, Task
+from mtsldsl.ir.wiring import copies
 from mtsldsl.runtime.own_file import in_own_file, told_of_own_file
 from mtsldsl.sharing import HEADS, Copy, format_tasks
-from mtsldsl.spec import Layer, Spec, Task
-from mtsldsl.spec.wiring import copies
 
 FAILURES = (RuntimeError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, AssertionError)
 """What torch and a person's own modules raise."""

@@ -13,7 +13,8 @@ from typing import TypeAlias
 import attrs
 
 from mtsldsl.diagnostics import MtlError, Span
-from mtsldsl.spec import Layer, Spec, Task, load
+from mtsldsl.editing import load
+from mtsldsl.ir import Layer, Spec, Task
 
 Key: TypeAlias = tuple[str, ...]
 

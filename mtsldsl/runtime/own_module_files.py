@@ -5,10 +5,10 @@ from __future__ import annotations
 from hashlib import sha256
 from pathlib import Path
 
+from mtsldsl.ir import Spec
 from mtsldsl.runtime.display import warn
 from mtsldsl.runtime.events import started
 from mtsldsl.runtime.own_modules import check_own_modules, files_of_own_modules
-from mtsldsl.spec import Spec
 
 
 def record_of_own_modules(spec: Spec) -> list[dict[str, str | None]]:

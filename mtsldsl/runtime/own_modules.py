@@ -20,11 +20,13 @@ from torch.nn.parameter import is_lazy
 
 from mtsldsl.codegen.own_modules import own_steps
 from mtsldsl.diagnostics import MtlError, nearest
+from mtsldsl.ir.body import Body, Step
+from mtsldsl.ir.model import Spec
+from mtsldsl.ir.wiring import copies
+from mtsldsl.language.constants import Constant, Shape
+from mtsldsl.language.operators import OPERATORS
+from mtsldsl.language.operators.own import OWN, options_of, target_parts
 from mtsldsl.sharing import Copy
-from mtsldsl.spec.model import Body, Constant, Shape, Spec, Step
-from mtsldsl.spec.operators import OPERATORS
-from mtsldsl.spec.operators.own import OWN, options_of, target_parts
-from mtsldsl.spec.wiring import copies
 
 
 def check_own_modules(spec: Spec) -> None:

@@ -17,6 +17,9 @@ import torch
 
 from mtsldsl.codegen import compile_spec
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.editing import load
+from mtsldsl.editing.bundle import self_contained
+from mtsldsl.ir import Decision, Spec, normal
 from mtsldsl.runtime.batch_norm import require_values_to_normalise
 from mtsldsl.runtime.best import load_best
 from mtsldsl.runtime.checkpoint import keep_own_weights, keep_weights, restore_checkpoint, save_checkpoint
@@ -41,8 +44,6 @@ from mtsldsl.runtime.run_folder import RunFolder, write_source
 from mtsldsl.runtime.selection import OWN, Best, Selection, best_so_far, gains, last_merge, mean_of
 from mtsldsl.runtime.threads import MOST, use_threads
 from mtsldsl.runtime.training import OptimizerFactory, SchedulerFactory, Training
-from mtsldsl.spec import Decision, Spec, load, normal
-from mtsldsl.spec.bundle import self_contained
 
 
 @attrs.define

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from mtsldsl.spec import Spec
+    from mtsldsl.ir import Spec
 
 MOST = 1024
 """The largest number that may be given: systems refuse to start many more."""

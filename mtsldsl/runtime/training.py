@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from mtsldsl.ir import Spec
 from mtsldsl.runtime.balance import Balance, GradientBalance, make_balance
 from mtsldsl.runtime.build import build_model
 from mtsldsl.runtime.finite import ALIGNMENT
@@ -19,7 +20,6 @@ from mtsldsl.runtime.guard import SELDOM, Guard
 from mtsldsl.runtime.objectives import BatchLosses, Loss, task_losses
 from mtsldsl.runtime.similarity import alignment_loss
 from mtsldsl.sharing import Copy, unmerged
-from mtsldsl.spec import Spec
 
 NamedParameters: TypeAlias = Iterable[tuple[str, nn.Parameter]]
 OptimizerFactory: TypeAlias = Callable[[NamedParameters], Optimizer]

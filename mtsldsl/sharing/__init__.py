@@ -13,6 +13,7 @@ from mtsldsl.sharing.component import HEADS, Copy, component_name
 from mtsldsl.sharing.costs import Cost, cost
 from mtsldsl.sharing.errors import SharingError
 from mtsldsl.sharing.linked import linked
+from mtsldsl.sharing.parsing import parse_components, parse_sharing
 from mtsldsl.sharing.partition import Component, Partition
 from mtsldsl.sharing.sharing import Sharing, problems, unmerged
 from mtsldsl.sharing.text import (
@@ -20,8 +21,6 @@ from mtsldsl.sharing.text import (
     format_partition,
     format_sharing,
     format_tasks,
-    parse_components,
-    parse_sharing,
 )
 
 if TYPE_CHECKING:

@@ -69,7 +69,7 @@ def read(source: Source) -> tuple[File, tuple[Diagnostic, ...]]:
         file, mistakes = read(mended)
         return file, (carriage_returns(mended), *mistakes)
     if "<<<<<<<" in source.text:
-        from mtsldsl.syntax.conflict_markers import our_side, unresolved
+        from mtsldsl.syntax.recovery import our_side, unresolved
 
         if conflicts := unresolved(source):
             file, mistakes = read(attrs.evolve(source, text=our_side(source.text, in_place=True)))
@@ -86,7 +86,7 @@ def read(source: Source) -> tuple[File, tuple[Diagnostic, ...]]:
             found = recover(source, tools)
             return File(found.statements, comments, source, found.whole, found.strays), found.mistakes
         if tools.builder.problems:
-            from mtsldsl.syntax.salvage import headed
+            from mtsldsl.syntax.recovery import headed
 
             statements = headed(statements)
         return File(statements, comments, source), tuple(tools.builder.problems)

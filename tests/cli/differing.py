@@ -7,7 +7,7 @@ from pathlib import Path
 from click.testing import CliRunner, Result
 
 from mtsldsl.cli import main
-from tests.spec.specs import text
+from tests.ir.specs import text
 
 BEFORE = text("sharing {\n  stem = segment + depth, edge, normal\n}\n")
 AFTER = (

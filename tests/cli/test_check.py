@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from mtsldsl.cli import main
 from tests.diagnostics.sarif import SARIF
-from tests.spec.specs import BODY
+from tests.ir.specs import BODY
 
 MISSPELT = BODY.replace("epochs = 4", "epoch = 4   # how long").replace("batch_norm | relu", "batch_nrm | relu", 1)
 DOUBTFUL = BODY + "\nlet unused = 3\n"

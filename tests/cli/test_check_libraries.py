@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from mtsldsl.cli import main
 from mtsldsl.runtime.run_folder import RunFolder
-from tests.spec.specs import BODY
+from tests.ir.specs import BODY
 
 BLOCKS = """\
 mtl 1

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from mtsldsl.spec import loads
+from mtsldsl.editing import loads
 from tests.cli.differing import AFTER, BEFORE, diff
-from tests.spec.specs import text
+from tests.ir.specs import text
 
 
 def same(*places: str | Path) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.spec.specs import text
+from tests.ir.specs import text
 
 BASE = text("sharing {\n  stem = segment, depth, edge, normal\n  enc1 = segment, depth, edge, normal\n}\n")
 LINE = "*.mtl diff=mtsldsl merge=mtsldsl"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.spec.explosions import HOSTILE, LARGE, text_with_tasks
+from tests.ir.explosions import HOSTILE, LARGE, text_with_tasks
 from tests.timing import Measure, held_in_proportion, held_within
 
 MEMORY = 500 * 2**20

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mtsldsl.cli import main
-from tests.spec.specs import text
+from tests.ir.specs import text
 
 BASE = text("sharing {\n  stem = segment, depth, edge, normal\n}\n")
 OURS = BASE.replace("stem = segment, depth", "stem = segment + depth")

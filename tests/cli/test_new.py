@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mtsldsl.cli.new import KINDS
-from mtsldsl.spec import load
+from mtsldsl.editing import load
 from tests import prepared
 
 SHORT = {

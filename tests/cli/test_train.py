@@ -16,6 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from mtsldsl.editing import load
 from mtsldsl.runtime.build import build_model
 from mtsldsl.runtime.checkpoint import restore_checkpoint
 from mtsldsl.runtime.optimizer_state import parameter_state
@@ -23,7 +24,6 @@ from mtsldsl.runtime.structure.mtsl import Merge, evolved, replace_network
 from mtsldsl.runtime.structure.transfer import carry_state
 from mtsldsl.runtime.training import Training, named_parameters
 from mtsldsl.sharing import Sharing, unmerged
-from mtsldsl.spec import load
 from mtsldsl.syntax import read_source
 from tests import prepared
 

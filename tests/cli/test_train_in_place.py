@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from mtsldsl.cli import main
-from mtsldsl.spec import load
+from mtsldsl.editing import load
 from tests.cli.test_train import KILLED, disturbed, mtsldsl
 
 MINE = """\

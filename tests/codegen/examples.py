@@ -7,7 +7,8 @@ from pathlib import Path
 import attrs
 from hypothesis import strategies as st
 
-from mtsldsl.spec import Spec, loads
+from mtsldsl.editing import loads
+from mtsldsl.ir import Spec
 from tests.sharing.strategies import valid_sharings
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -10,9 +10,10 @@ import torch
 from torch import nn
 
 from mtsldsl.codegen import model_source
+from mtsldsl.editing import loads
+from mtsldsl.ir import Spec
 from mtsldsl.runtime.build import build_model, initialise, load_model_class
 from mtsldsl.sharing import Sharing
-from mtsldsl.spec import Spec, loads
 from tests.codegen.examples import GOLDEN, example
 
 

@@ -13,14 +13,14 @@ import pytest
 
 from mtsldsl.codegen import compile_spec
 from mtsldsl.codegen.plan import plan_spec, source_name
-from mtsldsl.spec import loads
+from mtsldsl.editing import loads
 from tests.codegen.examples import GOLDEN, example
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import sys
 from mtsldsl.codegen import compile_spec
-from mtsldsl.spec import load
+from mtsldsl.editing import load
 files = compile_spec(load(sys.argv[1]))
 assert "torch" not in sys.modules
 sys.stdout.buffer.write(repr(sorted(files.items())).encode())

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from mtsldsl.codegen import compile_spec
+from mtsldsl.ir import Body, Spec
+from mtsldsl.language.operators import OPERATORS
 from mtsldsl.runtime.build import build_model
 from mtsldsl.sharing import Sharing, component_name
-from mtsldsl.spec import Body, Spec
-from mtsldsl.spec.operators import OPERATORS
 from tests.codegen.examples import NAMES, example, specs
 from tests.sharing.strategies import valid_sharings
 

@@ -16,10 +16,10 @@ from mtsldsl.codegen.names import Scope, class_name, variable
 from mtsldsl.codegen.plan import plan_spec
 from mtsldsl.codegen.training import OPTIMIZERS, SCHEDULERS, optimizer_call, scheduler_call
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.spec import Named
-from mtsldsl.spec.definitions import MODULE_NAMES, reserved
-from mtsldsl.spec.schema import OPTIMIZERS as KNOWN_OPTIMIZERS
-from mtsldsl.spec.schema import SCHEDULERS as KNOWN_SCHEDULERS
+from mtsldsl.ir.definitions import MODULE_NAMES, reserved
+from mtsldsl.language import Named
+from mtsldsl.language.schema import OPTIMIZERS as KNOWN_OPTIMIZERS
+from mtsldsl.language.schema import SCHEDULERS as KNOWN_SCHEDULERS
 from tests.codegen.examples import example
 
 constants = st.recursive(

@@ -126,7 +126,7 @@ def broken_torchvision(folder: Path) -> None:
 
 def _saved_meanwhile() -> str:
     """What `check --fix` does, with an editor that saves the file between the reading and the writing."""
-    from mtsldsl.spec.fixes import mend, save
+    from mtsldsl.editing.fixes import mend, save
     from mtsldsl.syntax import read_source
 
     before = read_source("spec.mtl")

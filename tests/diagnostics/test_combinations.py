@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtsldsl.diagnostics import Source, render_all
-from mtsldsl.spec.checking import check
+from mtsldsl.editing.checking import check
 from tests.diagnostics.mistakes import CATALOGUE, SOUND, Mistake, independent, plant
 
 Place = tuple[str, int, int]

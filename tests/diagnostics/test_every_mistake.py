@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtsldsl.diagnostics import Diagnostic, MtlError, Source, render_all
-from mtsldsl.spec.checking import check
+from mtsldsl.editing.checking import check
 
 PLANTED = Path(__file__).parent / "planted" / "twenty.mtl"
 SPEC = Path(__file__).parents[2] / "specs" / "scenes.mtl"
@@ -180,7 +180,7 @@ def test_the_order_of_the_reports_is_that_of_their_places() -> None:
 
 
 def test_an_error_carries_the_reports_of_both_kinds() -> None:
-    from mtsldsl.spec import loads
+    from mtsldsl.editing import loads
 
     with pytest.raises(MtlError) as caught:
         loads(SOUND.replace("epochs    = 14", "epochs    = 0").replace("batch   = 16", "batch   = 1 6"))

@@ -12,7 +12,7 @@ from mtsldsl.diagnostics import CODES, Diagnostic, Severity, Source, Span, sugge
 from mtsldsl.diagnostics.formats import Found, as_github, as_json
 from mtsldsl.diagnostics.registry import REGISTRY, whole
 from mtsldsl.diagnostics.sarif import as_sarif, uri
-from mtsldsl.spec.checking import check
+from mtsldsl.editing.checking import check
 from tests.diagnostics.sarif import SARIF
 
 SOURCE = Source("specs/a b.mtl", "mtl 1\ntrain {\n  epoch = 4  # é漢\n}\n")

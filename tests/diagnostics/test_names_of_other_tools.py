@@ -20,11 +20,11 @@ from torch.optim import lr_scheduler
 from mtsldsl.diagnostics import Source, proposal
 from mtsldsl.diagnostics.elsewhere import MEANT, NOT_MEANT, REMEDIES
 from mtsldsl.diagnostics.names import Suggestion
-from mtsldsl.spec.checking import check
-from mtsldsl.spec.fixes import mend
-from mtsldsl.spec.kinds import Call, Choice
-from mtsldsl.spec.operators import OPERATORS
-from mtsldsl.spec.schema import (
+from mtsldsl.editing.checking import check
+from mtsldsl.editing.fixes import mend
+from mtsldsl.language.kinds import Call, Choice
+from mtsldsl.language.operators import OPERATORS
+from mtsldsl.language.schema import (
     AUGMENTATIONS,
     BALANCES,
     BLOCKS,

@@ -13,7 +13,7 @@ import pytest
 
 from mtsldsl.diagnostics import CODES, Diagnostic, MtlError, render_all
 from mtsldsl.diagnostics.registry import FAMILIES, FRAME, REGISTRY, Code, whole
-from mtsldsl.spec.checking import check
+from mtsldsl.editing.checking import check
 from mtsldsl.syntax import read_source
 from tests.diagnostics.scenarios import report_of
 

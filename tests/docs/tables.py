@@ -10,21 +10,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from keyword import kwlist
 from types import MappingProxyType
 
-from mtsldsl.spec import kinds, schema
-from mtsldsl.spec.definitions import GENERATED_NAMES, MODULE_NAMES, STAGES, WORDS
-from mtsldsl.spec.expand import kind_of
-from mtsldsl.spec.kinds import REQUIRED, CallRule, Key, describe
-from mtsldsl.spec.model import Constant
-from mtsldsl.spec.operator import Default, Operator, Rule
-from mtsldsl.spec.operators import OPERATORS
-from mtsldsl.spec.operators.elementwise import ELEMENTWISE
-from mtsldsl.spec.operators.image import IMAGE
-from mtsldsl.spec.operators.joining import JOINING
-from mtsldsl.spec.operators.normalisation import NORMALISATION
-from mtsldsl.spec.operators.own import OWN_MODULE
-from mtsldsl.spec.operators.resizing import RESIZING
-from mtsldsl.spec.operators.tokens import TOKENS
-from mtsldsl.spec.targets import FIELD_LOSS, FIELDS, TARGETS, ObjectiveRule, TargetRule
+from mtsldsl.ir.definitions import GENERATED_NAMES, MODULE_NAMES, STAGES, WORDS
+from mtsldsl.ir.expand import kind_of
+from mtsldsl.language import kinds, schema
+from mtsldsl.language.constants import Constant
+from mtsldsl.language.kinds import REQUIRED, CallRule, Key, describe
+from mtsldsl.language.operator import Default, Operator, Rule
+from mtsldsl.language.operators import OPERATORS
+from mtsldsl.language.operators.elementwise import ELEMENTWISE
+from mtsldsl.language.operators.image import IMAGE
+from mtsldsl.language.operators.joining import JOINING
+from mtsldsl.language.operators.normalisation import NORMALISATION
+from mtsldsl.language.operators.own import OWN_MODULE
+from mtsldsl.language.operators.resizing import RESIZING
+from mtsldsl.language.operators.tokens import TOKENS
+from mtsldsl.language.targets import FIELD_LOSS, FIELDS, TARGETS, ObjectiveRule, TargetRule
 from tests.docs import codes
 
 MARKED = re.compile(r"<!-- generated: (?P<name>[^>]+?) -->\n(?P<text>.*?)<!-- end -->", re.S)

@@ -20,8 +20,8 @@ import pytest
 
 from mtsldsl.cli import main
 from mtsldsl.diagnostics import CODES, MtlError
-from mtsldsl.spec import load, loads
-from mtsldsl.spec.targets import TARGETS
+from mtsldsl.editing import load, loads
+from mtsldsl.language.targets import TARGETS
 from tests.docs.pages import DOCS, LANGUAGE, PAGES, README, ROOT, Example, completed, every_example, examples, frame_of
 from tests.docs.tables import MARKED, TABLES, refreshed, without_words
 

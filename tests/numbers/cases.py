@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mtsldsl.diagnostics import Source
+from mtsldsl.ir import Body, Data, Spec, Target, Task, Train
+from mtsldsl.language import Named
+from mtsldsl.language.targets import TARGETS
 from mtsldsl.runtime.data import FieldKind, Samples
 from mtsldsl.sharing import Backbone, Sharing
-from mtsldsl.spec import Body, Data, Named, Spec, Target, Task, Train
-from mtsldsl.spec.targets import TARGETS
 
 Array = NDArray[np.float64]
 

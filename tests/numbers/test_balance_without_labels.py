@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from mtsldsl.ir import Target
+from mtsldsl.language import Named
 from mtsldsl.runtime.balance import BALANCES, Balance, make_balance
 from mtsldsl.runtime.objectives import BatchLosses, task_losses
-from mtsldsl.spec import Named, Target
 from tests.numbers.cases import Case, task_of
 
 NAMES = list(BALANCES)

@@ -16,6 +16,8 @@ from safetensors.torch import load_file
 from sklearn import metrics as sk
 
 from mtsldsl.cli import main
+from mtsldsl.language import Named
+from mtsldsl.language.targets import TARGETS
 from mtsldsl.runtime.best import load_best
 from mtsldsl.runtime.data import load_data
 from mtsldsl.runtime.evaluation import evaluate
@@ -24,8 +26,6 @@ from mtsldsl.runtime.objectives.constant import constant_metrics
 from mtsldsl.runtime.run_folder import RunFolder
 from mtsldsl.runtime.selection import Selection, gains, groups
 from mtsldsl.sharing import Backbone, Sharing
-from mtsldsl.spec import Named
-from mtsldsl.spec.targets import TARGETS
 from tests.numbers.cases import CASES, SAMPLES, Given, samples_of, spec_of, task_of
 
 CPU = torch.device("cpu")

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from mtsldsl.language import Named
+from mtsldsl.language.targets import TARGETS, metric_key
 from mtsldsl.runtime.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.objectives import make_loss
-from mtsldsl.spec import Named
-from mtsldsl.spec.targets import TARGETS, metric_key
 from tests.numbers import independent
 from tests.numbers.cases import CASES, SAMPLES, Case, Given, counted, example, losses_of, samples_of, spec_of, task_of
 

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from mtsldsl.diagnostics import Source
+from mtsldsl.ir import Body, Data, Layer, Spec, Target, Task, Train
+from mtsldsl.language import Named
 from mtsldsl.sharing import Backbone, Sharing, component_name
-from mtsldsl.spec import Body, Data, Layer, Named, Spec, Target, Task, Train
 
 BACKBONE = Backbone(("a", "b", "c"), {"a": (), "b": ("a",), "c": ("b", "a")})
 IMAGE = (3, 8, 8)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.language.constants import Named
 from mtsldsl.runtime.balance import BALANCES, Balance, make_balance
 from mtsldsl.sharing import linked
-from mtsldsl.spec.model import Named
 
 TASKS = ("segment", "depth", "normal")
 ONES = dict.fromkeys(TASKS, 1.0)

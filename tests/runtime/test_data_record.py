@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.editing import load
+from mtsldsl.ir import Spec
 from mtsldsl.runtime.data import load_data
 from mtsldsl.runtime.data.place import located
 from mtsldsl.runtime.data_record import differences, record_of_data, recorded_place
-from mtsldsl.spec import Spec, load
 
 SPEC = """\
 mtl 1

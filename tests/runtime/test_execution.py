@@ -5,10 +5,10 @@ import torch
 from torch import nn
 
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.ir.wiring import Value
 from mtsldsl.runtime.similarity import pooled
 from mtsldsl.runtime.structure.execution import evaluating, features, layer_inputs, run_layers
 from mtsldsl.sharing import Copy
-from mtsldsl.spec.wiring import Value
 from tests.runtime.hand_built import images, make_model, make_spec
 
 X, Y, XY, Z, ALL = (frozenset(tasks) for tasks in ("x", "y", "xy", "z", "xyz"))

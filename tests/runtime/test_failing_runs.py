@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.editing import load
 from mtsldsl.runtime.best import load_best
 from mtsldsl.runtime.data import load_data
 from mtsldsl.runtime.evaluation import evaluate
@@ -22,7 +23,6 @@ from mtsldsl.runtime.launch import launch
 from mtsldsl.runtime.run_folder import RunFolder
 from mtsldsl.runtime.session import Session
 from mtsldsl.runtime.training import Training
-from mtsldsl.spec import load
 from tests import prepared
 from tests.runtime import faulty
 

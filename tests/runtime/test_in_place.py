@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from mtsldsl.editing import load, rewritten
+from mtsldsl.ir import Decision, Spec
 from mtsldsl.runtime.in_place import InPlace
 from mtsldsl.sharing import Sharing
-from mtsldsl.spec import Decision, Spec, load, rewritten
 
 SCENES = Path(__file__).parents[2] / "specs" / "scenes.mtl"
 PAIR = frozenset({"segment", "edge"})

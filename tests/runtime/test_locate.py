@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from mtsldsl.editing import load
+from mtsldsl.ir import Spec
 from mtsldsl.runtime.build import build_model
 from mtsldsl.runtime.finite import ALIGNMENT, culprit, culprit_of_loss, recorded
 from mtsldsl.runtime.locate import located
-from mtsldsl.spec import Spec, load
 
 SCENES = Path(__file__).parents[2] / "specs" / "scenes.mtl"
 

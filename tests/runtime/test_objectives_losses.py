@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.ir.model import Target
+from mtsldsl.language.constants import Named
+from mtsldsl.language.targets import TARGETS
 from mtsldsl.runtime.objectives import make_loss
 from mtsldsl.runtime.objectives.losses import LOSSES, effective_number_weights
-from mtsldsl.spec.model import Named, Target
-from mtsldsl.spec.targets import TARGETS
 
 IGNORE = 255
 TARGET_OF = {

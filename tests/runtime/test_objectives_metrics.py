@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.ir.body import Body
+from mtsldsl.ir.model import Target, Task
+from mtsldsl.language.constants import Named
+from mtsldsl.language.targets import TARGETS
 from mtsldsl.runtime.objectives import MetricSet, higher_is_better, make_metrics, metric_key
 from mtsldsl.runtime.objectives.metrics import METRICS, angles
-from mtsldsl.spec.model import Body, Named, Target, Task
-from mtsldsl.spec.targets import TARGETS
 from tests.runtime.test_objectives_losses import IGNORE, TARGET_OF, example, last
 
 HEAD = Body((), (), (), "image", ())

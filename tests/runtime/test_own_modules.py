@@ -17,11 +17,12 @@ from click.testing import CliRunner
 from mtsldsl.cli import main
 from mtsldsl.codegen import model_source
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.editing import loads
+from mtsldsl.ir import Spec
 from mtsldsl.runtime.build import build_model
 from mtsldsl.runtime.events import read_events
 from mtsldsl.runtime.session import Session
 from mtsldsl.sharing import Sharing
-from mtsldsl.spec import Spec, loads
 from tests.codegen.examples import example
 
 SPEC = """\

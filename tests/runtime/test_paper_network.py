@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from mtsldsl.codegen import compile_spec
+from mtsldsl.editing import load
+from mtsldsl.ir import Spec
 from mtsldsl.runtime.build import load_model_class
 from mtsldsl.runtime.training import Training
 from mtsldsl.sharing import Sharing
-from mtsldsl.spec import Spec, load
 from tests.given import CONFORMANCE, needs_conformance
 
 NYUV2 = Path(__file__).parents[2] / "specs" / "nyuv2.mtl"

@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import nn
 
+from mtsldsl.editing import load
 from mtsldsl.runtime.best import load_run
 from mtsldsl.runtime.data import FieldKind, Samples, batches, load_data
 from mtsldsl.runtime.events import read_events
 from mtsldsl.runtime.launch import launch
 from mtsldsl.runtime.session import Session
 from mtsldsl.runtime.structure.reestimation import BATCHES, reestimate
-from mtsldsl.spec import load
 from tests.runtime.hand_built import images, make_model, make_spec
 
 CPU = torch.device("cpu")

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from mtsldsl.editing import loads
 from mtsldsl.runtime.drawing import COLOURS, Series, curves, similarity_map
 from mtsldsl.runtime.events import EventLog
 from mtsldsl.runtime.report import write_report
 from mtsldsl.runtime.run_folder import RunFolder
-from mtsldsl.spec import loads
 
 
 def spec_text(count: int) -> str:

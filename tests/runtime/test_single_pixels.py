@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from mtsldsl.editing import load, loads
+from mtsldsl.ir import Spec
 from mtsldsl.runtime.build import build_model
 from mtsldsl.runtime.training import place
-from mtsldsl.spec import Spec, load, loads
 from tests.codegen.examples import NAMES, example
 from tests.soak.memory import AVX2, case, damages
 

@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from mtsldsl.cli import main
+from mtsldsl.editing import load, loads
 from mtsldsl.runtime.threads import helpful
-from mtsldsl.spec import load, loads
 from tests import prepared
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +42,7 @@ import sys
 from pathlib import Path
 import torch
 from mtsldsl.runtime.threads import use_threads
-from mtsldsl.spec import load
+from mtsldsl.editing import load
 print(torch.get_num_threads())
 for given in sys.argv[1].split(","):
     use_threads(int(given) if given else None, load(sys.argv[2]), torch.device(sys.argv[4]), Path(sys.argv[3]))

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.editing import load
 from mtsldsl.runtime.best import load_best
 from mtsldsl.runtime.launch import launch
 from mtsldsl.runtime.session import Session
-from mtsldsl.spec import load
 
 SPEC = """\
 mtl 1

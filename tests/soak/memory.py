@@ -12,7 +12,7 @@ import attrs
 import torch
 
 from mtsldsl.codegen import model_source
-from mtsldsl.spec import loads
+from mtsldsl.editing import loads
 from tests.soak.exercise import Case
 
 SECONDS = 1_800

@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from mtsldsl.spec.operators import OPERATORS
+from mtsldsl.language.operators import OPERATORS
 from tests.soak.exercise import Case
 from tests.soak.memory import AVX2, ON_X86, case, damages, run
 

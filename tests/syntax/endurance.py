@@ -6,7 +6,7 @@ import ast
 
 from mtsldsl.codegen import compile_spec
 from mtsldsl.diagnostics import MtlError, Source
-from mtsldsl.spec.load import loads_source
+from mtsldsl.editing.load import loads_source
 from mtsldsl.syntax import parse
 from mtsldsl.syntax.files import decode_source
 from mtsldsl.syntax.format import format_text

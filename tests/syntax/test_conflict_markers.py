@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from mtsldsl.diagnostics import Source
-from mtsldsl.spec.checking import check
-from mtsldsl.syntax.conflict_markers import our_side
-from tests.spec.specs import text
+from mtsldsl.editing.checking import check
+from mtsldsl.syntax.recovery import our_side
+from tests.ir.specs import text
 
 MARKED = text().replace(
     "  epochs = 4\n", "<<<<<<< HEAD\n  epochs = 5\n||||||| base\n  epochs = 4\n=======\n  epochs = 6\n>>>>>>> feature\n"

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.ir.model import Target
 from mtsldsl.runtime.data.array_labels import binary_labels, class_labels
 from mtsldsl.runtime.data.fields import FieldKind
-from mtsldsl.spec.model import Target
 
 Array: TypeAlias = NDArray[Any]
 

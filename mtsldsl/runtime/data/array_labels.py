@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.spec.model import Target
+from mtsldsl.ir.model import Target
 
 Array: TypeAlias = NDArray[Any]
 

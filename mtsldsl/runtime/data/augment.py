@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mtsldsl.diagnostics import MtlError, suggestion
+from mtsldsl.language.constants import Named
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.transfer import send
-from mtsldsl.spec.model import Named
 
 Batch = dict[str, Tensor]
 

@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mtsldsl.language.constants import Named
 from mtsldsl.runtime.data.augment import augment_batch
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.samples import Samples
 from mtsldsl.runtime.data.transfer import send
-from mtsldsl.spec.model import Named
 
 
 def batches(

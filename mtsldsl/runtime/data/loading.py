@@ -10,6 +10,9 @@ import torch
 from torch import Tensor
 
 from mtsldsl.diagnostics import MtlError, suggestion
+from mtsldsl.ir.model import Spec, Target, Task
+from mtsldsl.language.splits import rooms
+from mtsldsl.language.targets import FIELDS, field_of
 from mtsldsl.runtime.data.array_fields import Expected
 from mtsldsl.runtime.data.arrays import arrays
 from mtsldsl.runtime.data.fields import FieldKind
@@ -18,9 +21,6 @@ from mtsldsl.runtime.data.place import located
 from mtsldsl.runtime.data.recordings import IGNORED
 from mtsldsl.runtime.data.samples import Samples, Splits
 from mtsldsl.runtime.data.scenes import CLASSES, scenes
-from mtsldsl.spec.model import Spec, Target, Task
-from mtsldsl.spec.splits import rooms
-from mtsldsl.spec.targets import FIELDS, field_of
 
 _KINDS = {
     "label": FieldKind.LABEL,

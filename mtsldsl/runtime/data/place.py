@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.ir.model import Spec
+from mtsldsl.language.constants import Constant
 from mtsldsl.runtime.data.nyuv2 import HOW_TO_GET
-from mtsldsl.spec.model import Constant, Spec
 
 _OPTIONS = {
     "nyuv2": ("root", HOW_TO_GET),

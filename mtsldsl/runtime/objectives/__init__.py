@@ -1,11 +1,11 @@
-"""Losses and metrics: every name of `mtsldsl.spec.targets.TARGETS`, on dense and on plain predictions."""
+"""Losses and metrics: every name of `mtsldsl.language.targets.TARGETS`, on dense and on plain predictions."""
 
 from __future__ import annotations
 
+from mtsldsl.language.targets import metric_key
 from mtsldsl.runtime.objectives.losses import Loss, make_loss
 from mtsldsl.runtime.objectives.metrics import MetricSet, higher_is_better, make_metrics
 from mtsldsl.runtime.objectives.totals import BatchLosses, LossTotals, task_losses
-from mtsldsl.spec.targets import metric_key
 
 __all__ = [
     "BatchLosses",

@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mtsldsl.ir.model import Task
 from mtsldsl.runtime.data import Samples, batches
 from mtsldsl.runtime.objectives.masks import valid_entries
 from mtsldsl.runtime.objectives.metrics import DELTA, make_metrics
-from mtsldsl.spec.model import Task
 
 SURE = 30.0
 """A logit that is as good as certain, and whose cross entropy is still a number."""

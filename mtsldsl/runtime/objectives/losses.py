@@ -17,8 +17,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.ir.model import Target
+from mtsldsl.language.constants import Named
 from mtsldsl.runtime.objectives.masks import aligned, as_float, labels_of, only, valid_entries
-from mtsldsl.spec.model import Named, Target
 
 Sums: TypeAlias = tuple[Tensor, ...]
 """What is added up over entries. The last one counts them, in all or for each class."""

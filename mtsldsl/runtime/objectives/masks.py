@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mtsldsl.spec.model import Target
+from mtsldsl.ir.model import Target
 
 
 def as_float(values: Tensor) -> Tensor:

@@ -17,9 +17,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.ir.model import Task
+from mtsldsl.language.constants import Named
+from mtsldsl.language.targets import TARGETS, metric_key
 from mtsldsl.runtime.objectives.masks import aligned, labels_of, only, valid_entries
-from mtsldsl.spec.model import Named, Task
-from mtsldsl.spec.targets import TARGETS, metric_key
 
 if TYPE_CHECKING:
     from torchmetrics import Metric

@@ -9,8 +9,8 @@ import attrs
 import torch
 from torch import Tensor
 
+from mtsldsl.ir.model import Task
 from mtsldsl.runtime.objectives.losses import Loss, Sums, make_loss
-from mtsldsl.spec.model import Task
 
 
 def sum_dtype(device: torch.device) -> torch.dtype:

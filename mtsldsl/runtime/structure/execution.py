@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.ir import Spec
+from mtsldsl.ir.wiring import Call, Value, common_reads, input_of, upstream, wired
 from mtsldsl.runtime.similarity import pooled
 from mtsldsl.sharing import Copy
-from mtsldsl.spec import Spec
-from mtsldsl.spec.wiring import Call, Value, common_reads, input_of, upstream, wired
 
 
 def run_layers(model: nn.Module, spec: Spec, image: Tensor, wanted: Iterable[Value]) -> dict[Value, Tensor]:

@@ -14,6 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from mtsldsl.editing import rewritten
+from mtsldsl.ir import Decision, Spec, Structure
+from mtsldsl.ir.wiring import Value
+from mtsldsl.language.constants import Shape
 from mtsldsl.runtime.build import build_model
 from mtsldsl.runtime.data import Samples, Splits, batches, steps_per_epoch
 from mtsldsl.runtime.evaluation import evaluate
@@ -29,9 +33,6 @@ from mtsldsl.runtime.structure.transfer import carry_state, merged_parameters, o
 from mtsldsl.runtime.training import NamedParameters, Training, named_parameters, place
 from mtsldsl.sharing import Copy, unmerged
 from mtsldsl.sharing.grouping import GroupingDecision, decide_grouping
-from mtsldsl.spec import Decision, Spec, Structure, rewritten
-from mtsldsl.spec.model import Shape
-from mtsldsl.spec.wiring import Value
 
 
 @attrs.frozen

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.ir import Spec
 from mtsldsl.runtime.averaging import mean, widened
 from mtsldsl.sharing import Copy, Sharing
-from mtsldsl.spec import Spec
 
 State: TypeAlias = Mapping[str, Tensor]
 Transfer: TypeAlias = Callable[[Sequence[State], Sequence[int] | None], State]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import torch
 
 from mtsldsl.diagnostics import Source
+from mtsldsl.ir.body import Body
+from mtsldsl.ir.model import Data, Spec, Target, Task, Train
+from mtsldsl.language.constants import Constant, Named, Shape
 from mtsldsl.runtime.data import FieldKind, Samples
 from mtsldsl.sharing import Backbone, Sharing
-from mtsldsl.spec.model import Body, Constant, Data, Named, Shape, Spec, Target, Task, Train
 
 
 def task(name: str, target: Target, field: str | None = None, dense: bool = True, size: Shape = (64, 64)) -> Task:

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.ir.model import Target, Task
 from mtsldsl.runtime.data import Splits, batches, load_data
 from mtsldsl.runtime.data.array_fields import Expected, fitted
 from mtsldsl.runtime.data.fields import FieldKind
-from mtsldsl.spec.model import Target, Task
 from tests.runtime.data.factories import spec, task
 
 RANDOM = np.random.default_rng(5)

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.ir.model import Target, Task
+from mtsldsl.language.constants import Constant
 from mtsldsl.runtime.data import FieldKind, Splits, batches, load_data
-from mtsldsl.spec.model import Constant, Target, Task
 from tests.runtime.data.factories import dense_tasks, spec, task
 
 KIND = task("kind", Target("classes", 4), dense=False)

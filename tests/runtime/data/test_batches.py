@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from mtsldsl.language.constants import Named
 from mtsldsl.runtime.data import batches, steps_per_epoch
-from mtsldsl.spec.model import Named
 from tests.runtime.data.factories import compact_samples
 
 STEPS = (Named("hflip", {"p": 0.5}), Named("random_scale", {"factors": (1.0, 1.5)}))

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.ir.model import Spec, Target
+from mtsldsl.language.constants import Constant
 from mtsldsl.runtime.data import FieldKind, batches, load_data
-from mtsldsl.spec.model import Constant, Spec, Target
 from tests.runtime.data.factories import dense_tasks, spec, task
 from tests.runtime.data.test_nyuv2 import image_files, write_folder
 

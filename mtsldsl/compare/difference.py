@@ -1,0 +1,358 @@
+"""What differs between two specs: layers, tasks, the sharing, every setting, the cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from mtsldsl.compare.correspondence import signature
+from mtsldsl.compare.layer_matching import matched_layers, translation
+from mtsldsl.ir.model import Decision, Spec
+from mtsldsl.ir.wording import Wording, shown, with_names
+from mtsldsl.sharing import Component, Partition
+from mtsldsl.sharing.partition import parted
+
+FORMAT_VERSION = 1
+
+
+@attrs.frozen
+class LayerChange:
+    """The components of one layer in both specs, each a tuple of task names in the order of its spec.
+
+    `layer` is the layer's name in the first spec, `renamed` that in the second where it is another one.
+    `kind` is `merge`, `split`, or `regroup` where it is both; `join` and `leave` where all that changed is that a task
+    which only one of the specs has is in a component with others; `added` and `removed` for a layer that only one of
+    the specs has, with no components in the other.
+    """
+
+    layer: str
+    before: tuple[tuple[str, ...], ...]
+    after: tuple[tuple[str, ...], ...]
+    kind: str
+    renamed: str | None = None
+
+
+@attrs.frozen
+class KeyChange:
+    """One key, such as `train.epochs`, `task.depth.loss` or `backbone.enc2`, with its value in both specs.
+
+    Values are plain: numbers, truth values, lists, None, and strings in the language's own words.
+    """
+
+    key: str
+    before: Any
+    after: Any
+
+    def as_json(self) -> dict[str, Any]:
+        """The change in the format that other programs read."""
+        return {"key": self.key, "from": self.before, "to": self.after}
+
+
+@attrs.frozen
+class SpecDifference:
+    """Two specs side by side. Names are listed in the order of the spec that has them."""
+
+    sharing: tuple[LayerChange, ...]
+    """The layers that both specs have, where their components differ."""
+    tasks_added: tuple[str, ...]
+    tasks_removed: tuple[str, ...]
+    tasks_changed: tuple[str, ...]
+    layers_added: tuple[str, ...]
+    layers_removed: tuple[str, ...]
+    layers_changed: tuple[str, ...]
+    layers_renamed: tuple[tuple[str, str], ...]
+    sharing_of_one: tuple[LayerChange, ...]
+    """The components of the layers that only one of the specs has."""
+    reordered: tuple[str, ...]
+    """`tasks` or `layers`, where those that both specs have stand in another order."""
+    settings: tuple[str, ...]
+    """Blocks other than tasks, layers and sharing whose meaning differs: data, train, structure."""
+    keys: tuple[KeyChange, ...]
+    """Every key of blocks, tasks and layers that both specs have and that says something else."""
+    parameters: tuple[int, int]
+    flops: tuple[int, int]
+    decisions: tuple[tuple[Decision, ...], tuple[Decision, ...]]
+    """The history that only the first spec has, and that only the second has. It makes no difference of the network."""
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, field) for field in _LISTS)
+
+    def as_json(self, *, history: bool = False) -> dict[str, Any]:
+        """The difference in the format that other programs read; `format_version` changes when it does."""
+        printed: dict[str, Any] = {
+            "format_version": FORMAT_VERSION,
+            "sharing": [
+                {
+                    "layer": change.layer,
+                    "kind": change.kind,
+                    "from": [list(component) for component in change.before],
+                    "to": [list(component) for component in change.after],
+                    **({"renamed": change.renamed} if change.renamed else {}),
+                }
+                for change in self.sharing
+            ],
+            "tasks": {
+                "added": list(self.tasks_added),
+                "removed": list(self.tasks_removed),
+                "changed": list(self.tasks_changed),
+            },
+            "layers": {
+                "added": list(self.layers_added),
+                "removed": list(self.layers_removed),
+                "changed": list(self.layers_changed),
+                "renamed": [list(pair) for pair in self.layers_renamed],
+                "components": {
+                    kind: {
+                        each.layer: [list(component) for component in each.before or each.after]
+                        for each in self.sharing_of_one
+                        if each.kind == kind
+                    }
+                    for kind in ("added", "removed")
+                },
+            },
+            "reordered": list(self.reordered),
+            "settings": list(self.settings),
+            "keys": [change.as_json() for change in self.keys],
+            "cost": {"parameters": list(self.parameters), "flops": list(self.flops)},
+        }
+        if history:
+            only_before, only_after = self.decisions
+            printed["history"] = {
+                "removed": [_decision_json(decision) for decision in only_before],
+                "added": [_decision_json(decision) for decision in only_after],
+            }
+        return printed
+
+
+def _decision_json(decision: Decision) -> dict[str, Any]:
+    return {
+        "kind": decision.kind,
+        "epoch": decision.epoch,
+        "layer": decision.layer,
+        "tasks": list(decision.tasks),
+        "similarity": decision.similarity,
+    }
+
+
+_LISTS = (
+    "sharing",
+    "tasks_added",
+    "tasks_removed",
+    "tasks_changed",
+    "layers_added",
+    "layers_removed",
+    "layers_changed",
+    "layers_renamed",
+    "reordered",
+    "settings",
+)
+
+
+def compare(before: Spec, after: Spec) -> SpecDifference:
+    """What turns `before` into `after`. History, comments and layout do not count.
+
+    A layer may have another name in `after` (`matched_layers`); what it computes and its components are then compared
+    all the same. The difference is empty exactly where the two specs mean the same.
+    """
+    pairs = matched_layers(before, after)
+    old_tasks, new_tasks = (tuple(task.name for task in spec.tasks) for spec in (before, after))
+    old_layers, new_layers = before.backbone.layers, after.backbone.layers
+    layers_removed = tuple(name for name in old_layers if name not in pairs)
+    layers_added = tuple(name for name in new_layers if name not in pairs.values())
+    common = [task for task in old_tasks if task in new_tasks]
+    orders = {
+        "tasks": (common, [task for task in new_tasks if task in old_tasks]),
+        "layers": (list(pairs.values()), [name for name in new_layers if name in pairs.values()]),
+    }
+    keys = keys_changed(before, after, pairs)
+    old_cost, new_cost = before.cost(), after.cost()
+    return SpecDifference(
+        sharing=tuple(_sharing_changes(before, after, pairs)),
+        tasks_added=tuple(name for name in new_tasks if name not in old_tasks),
+        tasks_removed=tuple(name for name in old_tasks if name not in new_tasks),
+        tasks_changed=_named(keys, "task"),
+        layers_added=layers_added,
+        layers_removed=layers_removed,
+        layers_changed=_named(keys, "backbone"),
+        layers_renamed=tuple((old, new) for old, new in pairs.items() if old != new),
+        sharing_of_one=(
+            *(LayerChange(layer, _components(before, layer), (), "removed") for layer in layers_removed),
+            *(LayerChange(layer, (), _components(after, layer), "added") for layer in layers_added),
+        ),
+        reordered=tuple(noun for noun, (first, second) in orders.items() if first != second),
+        settings=tuple(block for block in _BLOCKS if any(change.key.split(".")[0] == block for change in keys)),
+        keys=keys,
+        parameters=(old_cost.parameters, new_cost.parameters),
+        flops=(old_cost.flops, new_cost.flops),
+        decisions=(_without(before.history, after.history), _without(after.history, before.history)),
+    )
+
+
+def one_sided(spec: Spec, *, added: bool) -> SpecDifference:
+    """The difference of a whole spec to none at all: everything is added, or removed."""
+    tasks, layers = tuple(task.name for task in spec.tasks), spec.backbone.layers
+    components = {layer: _components(spec, layer) for layer in layers}
+    cost = spec.cost()
+    return SpecDifference(
+        sharing=(),
+        tasks_added=tasks if added else (),
+        tasks_removed=() if added else tasks,
+        tasks_changed=(),
+        layers_added=layers if added else (),
+        layers_removed=() if added else layers,
+        layers_changed=(),
+        layers_renamed=(),
+        sharing_of_one=tuple(
+            LayerChange(layer, (), each, "added") if added else LayerChange(layer, each, (), "removed")
+            for layer, each in components.items()
+        ),
+        reordered=(),
+        settings=(),
+        keys=(),
+        parameters=(0, cost.parameters) if added else (cost.parameters, 0),
+        flops=(0, cost.flops) if added else (cost.flops, 0),
+        decisions=((), spec.history) if added else (spec.history, ()),
+    )
+
+
+def keys_changed(before: Spec, after: Spec, pairs: Mapping[str, str]) -> tuple[KeyChange, ...]:
+    """Every key that says something else, with the layers of both paired as `pairs` says."""
+    names = translation(before, after, pairs)
+    words = Wording(before), Wording(after)
+    return (
+        *_block_changes(before, after),
+        *_task_changes(words, names),
+        *_layer_changes(words, pairs, names),
+    )
+
+
+def _named(keys: Sequence[KeyChange], kind: str) -> tuple[str, ...]:
+    """The tasks or layers that the keys are about, each once."""
+    paths = (change.key.split(".") for change in keys)
+    return tuple(dict.fromkeys(path[1] for path in paths if path[0] == kind))
+
+
+def _without(decisions: Sequence[Decision], others: Sequence[Decision]) -> tuple[Decision, ...]:
+    return tuple(decision for decision in decisions if decision not in others)
+
+
+def _block_changes(before: Spec, after: Spec) -> Iterator[KeyChange]:
+    """The keys of data, train and structure."""
+    for block in _BLOCKS:
+        yield from _changes(block, _keys_of(before, block), _keys_of(after, block))
+
+
+def _keys_of(spec: Spec, block: str) -> dict[str, Any] | None:
+    """The block's keys; under the empty key its label, where it has one. None for a block that is not there."""
+    match block:
+        case "data":
+            data = spec.data
+            return {
+                "": data.kind,
+                "input": f"{data.input}({', '.join(map(str, data.shape))})",
+                "batch": data.batch,
+                "augment": data.augment,
+                **data.options,
+            }
+        case "train":
+            return {key: getattr(spec.train, key) for key in _TRAIN}
+        case _ if spec.structure is None:
+            return None
+        case _:
+            return {"": spec.structure.method, **{key: getattr(spec.structure, key) for key in _STRUCTURE}}
+
+
+_BLOCKS = ("data", "train", "structure")
+_TRAIN = ("epochs", "optimizer", "scheduler", "balance", "precision", "seed", "keep")
+_STRUCTURE = ("phases", "similarity", "threshold", "align", "transfer")
+_TASK = ("target", "loss", "metrics", "weight", "field")
+
+
+def _changes(path: str, before: Any, after: Any) -> Iterator[KeyChange]:
+    """The keys that differ; of two calls of one name, the arguments that differ."""
+    if before == after:
+        return
+    old, new = _inner(before), _inner(after)
+    if old is None or new is None or old.get("") != new.get(""):
+        yield KeyChange(path, shown(before), shown(after))
+        if not isinstance(before, Mapping) and not isinstance(after, Mapping):
+            return
+        # a block of another label, or one that is not there: its keys one by one
+        old, new = ({key: each for key, each in (keys or {}).items() if key} for keys in (before, after))
+    for key in (*old, *(key for key in new if key not in old)):
+        yield from _changes(f"{path}.{key}", old.get(key), new.get(key))
+
+
+def _inner(value: Any) -> Mapping[str, Any] | None:
+    """The keys of a block, or of a call with its name under the empty key; None for any other value."""
+    if isinstance(value, Mapping):
+        return value
+    if hasattr(value, "arguments"):
+        return {"": value.name, **value.arguments}
+    return None
+
+
+def _task_changes(words: tuple[Wording, Wording], names: Mapping[str, str]) -> Iterator[KeyChange]:
+    old, new = ({task.name: task for task in each.spec.tasks} for each in words)
+    for name, task in old.items():
+        if name not in new:
+            continue
+        for key in _TASK:
+            yield from _changes(f"task.{name}.{key}", getattr(task, key), getattr(new[name], key))
+        if signature(task.head, names) != signature(new[name].head, {}):
+            ways = words[0].head(name), words[1].head(name)
+            yield KeyChange(f"task.{name}.head", *_first_that_differs(*ways, names))
+
+
+def _layer_changes(
+    words: tuple[Wording, Wording], pairs: Mapping[str, str], names: Mapping[str, str]
+) -> Iterator[KeyChange]:
+    before, after = ({layer.name: layer.body for layer in each.spec.layers} for each in words)
+    for old, new in pairs.items():
+        if signature(before[old], names) != signature(after[new], {}):
+            ways = words[0].layer(old), words[1].layer(new)
+            yield KeyChange(f"backbone.{old}", *_first_that_differs(*ways, names))
+
+
+def _first_that_differs(before: Sequence[str], after: Sequence[str], names: Mapping[str, str]) -> tuple[str, str]:
+    """The first way of saying both that tells them apart by more than the names of layers that were renamed."""
+    ways = zip(before, after, strict=True)
+    return next((way for way in ways if with_names(way[0], names) != way[1]), (before[0], after[0]))
+
+
+def _sharing_changes(before: Spec, after: Spec, pairs: Mapping[str, str]) -> Iterator[LayerChange]:
+    old_tasks, new_tasks = set(before.sharing.tasks), set(after.sharing.tasks)
+    common = [task for task in before.sharing.tasks if task in new_tasks]
+    for old, new in pairs.items():
+        kind = kind_of(parted(common, before.sharing[old]), parted(common, after.sharing[new]))
+        if kind is None and _shares(after.sharing[new], new_tasks - old_tasks):
+            kind = "join"
+        if kind is None and _shares(before.sharing[old], old_tasks - new_tasks):
+            kind = "leave"
+        if kind is not None:
+            renamed = new if new != old else None
+            yield LayerChange(old, _components(before, old), _components(after, new), kind, renamed)
+
+
+def kind_of(before: Partition, after: Partition) -> str | None:
+    """`merge`, `split`, or `regroup` where it is both; None where the two partitions are the same."""
+    if set(before) == set(after):
+        return None
+    if all(any(old <= new for new in after) for old in before):
+        return "merge"
+    return "split" if all(any(new <= old for old in before) for new in after) else "regroup"
+
+
+def _shares(partition: Partition, tasks: set[str]) -> bool:
+    return any(len(component) > 1 and component & tasks for component in partition)
+
+
+def _components(spec: Spec, layer: str) -> tuple[tuple[str, ...], ...]:
+    order = {task.name: index for index, task in enumerate(spec.tasks)}
+
+    def ordered(component: Component) -> tuple[str, ...]:
+        return tuple(sorted(component, key=order.__getitem__))
+
+    return tuple(map(ordered, spec.sharing[layer]))

@@ -1,0 +1,195 @@
+"""Rewriting the two blocks that the runtime keeps, `sharing` and `history`, inside a text that a person wrote.
+
+Only the lines whose meaning changes are edited; every other byte stays, and so does every comment (law 12). A text that
+was in the one layout of `mtsldsl fmt` is so again: there the columns of neighbouring lines may move too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import attrs
+
+from mtsldsl.diagnostics import MtlError, Source
+from mtsldsl.editing.new_lines import aligned
+from mtsldsl.ir.ignoring import ignores
+from mtsldsl.ir.model import Decision, Spec
+from mtsldsl.ir.sharing_block import covered
+from mtsldsl.sharing import Sharing, format_components, format_tasks
+from mtsldsl.syntax import parse, tree
+from mtsldsl.syntax.edit import TextEdit, append_section, apply_edits, insert_items, line_ending, verify
+
+
+def rewritten(spec: Spec, sharing: Sharing, decisions: Sequence[Decision] = ()) -> Spec:
+    """The spec with another sharing and with `decisions` added to its history.
+
+    The text is edited line by line and read again: the answer is what it then says. Raises MtlError MTL407 where the
+    sharing is not one of this spec's layers and tasks, MTL704 where the new text would lose something or say anything
+    else than it should.
+    """
+    if sharing.backbone != spec.backbone or sharing.tasks != spec.sharing.tasks:
+        raise MtlError.of(
+            "MTL407",
+            f"the sharing is not one of the layers and tasks of {spec.source.name}",
+            "make it from `spec.backbone` and the tasks of the spec, in their order",
+        )
+    before = spec.source
+    file = parse(before)
+    edits = _edits(file, spec, sharing, decisions)
+    after = apply_edits(before.text, edits)
+    verify(before.text, after, edits, before.name)
+    return _read_back(
+        _in_layout_of(before, after), attrs.evolve(spec, sharing=sharing, history=(*spec.history, *decisions))
+    )
+
+
+def _in_layout_of(before: Source, text: str) -> Source:
+    """The new text, in the one layout if the old one was."""
+    from mtsldsl.syntax.format import format_text
+
+    after = attrs.evolve(before, text=text)
+    if text == before.text or format_text(before) != before.text:
+        return after
+    return attrs.evolve(after, text=format_text(after))
+
+
+def _read_back(source: Source, intended: Spec) -> Spec:
+    """The spec that the new text says, which must be the intended one."""
+    from mtsldsl.ir.build import build
+
+    try:
+        found = build(parse(source), library=intended.library)
+    except MtlError as error:
+        raise _refusal(source) from error
+    if found != intended:
+        raise _refusal(source)
+    return found
+
+
+def _refusal(source: Source) -> MtlError:
+    return MtlError.of(
+        "MTL704",
+        f"the sharing of {source.name} cannot be rewritten so that it says what it should",
+        "write the `sharing` block on lines of its own, one layer a line",
+    )
+
+
+def _edits(file: tree.File, spec: Spec, sharing: Sharing, decisions: Sequence[Decision]) -> list[TextEdit]:
+    blocks = {statement.kind.text: statement for statement in file.statements if isinstance(statement, tree.Section)}
+    edits: list[TextEdit] = []
+    new: list[str] = []
+    if "sharing" in blocks:
+        edits += _sharing_edits(file, blocks["sharing"], spec.sharing, sharing)
+    elif sharing != spec.sharing:
+        width = max(map(len, sharing.backbone.layers))
+        lines = [f"{layer.ljust(width)} = {format_components(sharing, layer)}" for layer in sharing.backbone.layers]
+        new.append(_block("sharing", lines))
+    lines = [decision_line(decision, sharing.tasks) for decision in decisions]
+    if lines and "history" in blocks:
+        edits.append(insert_items(file, blocks["history"], lines))
+    elif lines:
+        new.append(_block("history", lines))
+    if new:
+        edits.append(append_section(file, "\n\n".join(new)))
+    return edits
+
+
+def _block(kind: str, lines: Iterable[str]) -> str:
+    return "\n".join([f"{kind} {{", *(f"  {line}" for line in lines), "}"])
+
+
+def decision_line(decision: Decision, tasks: Sequence[str]) -> str:
+    """The decision as a line of `history`; its tasks stay in the order that they have."""
+    merged = " + ".join(decision.tasks) or format_tasks(tasks, tasks)
+    similarity = repr(float(decision.similarity))
+    return f"{decision.kind}(epoch={decision.epoch}, layer={decision.layer}, tasks={merged}, similarity={similarity})"
+
+
+@attrs.define
+class _Line:
+    """A line of the block, and the lines that are to come after it."""
+
+    entry: tree.Entry
+    layers: tuple[str, ...]
+    after: list[str] = attrs.field(factory=list)
+
+
+def _sharing_edits(file: tree.File, section: tree.Section, old: Sharing, new: Sharing) -> list[TextEdit]:
+    """Edits of the lines whose layers changed; lines for changed layers that have none."""
+    lines = [_Line(item, covered(item, old.backbone)) for item in section.items if isinstance(item, tree.Entry)]
+    replaced: list[TextEdit] = []
+    for line in lines:
+        if any(old[layer] != new[layer] for layer in line.layers):
+            replaced += _replace(file, line, new)
+    owner = {layer: line for line in lines for layer in line.layers}
+    missing = [layer for layer in old.backbone.layers if layer not in owner and old[layer] != new[layer]]
+    if missing and not lines:
+        width = max(map(len, missing))
+        texts = [f"{layer.ljust(width)} = {format_components(new, layer)}" for layer in missing]
+        return [insert_items(file, section, texts)]
+    first: list[str] = []
+    for layer in missing:
+        before = old.backbone.layers[: old.backbone.position(layer)]
+        anchor = next((owner[name] for name in reversed(before) if name in owner), None)
+        sibling = anchor.entry if anchor else lines[0].entry
+        (anchor.after if anchor else first).append(aligned(layer, format_components(new, layer), sibling))
+    # Of what is inserted at one place the first comes first: a line's comments stay next to it.
+    above = [_insert_before(file, _topmost(lines).entry, first)] if first else []
+    return [*above, *(_insert_after(file, section, line) for line in lines if line.after), *replaced]
+
+
+def _topmost(lines: Sequence[_Line]) -> _Line:
+    return min(lines, key=lambda line: line.entry.span.start)
+
+
+def _replace(file: tree.File, line: _Line, new: Sharing) -> list[TextEdit]:
+    """The line with its new value. A range becomes a line for each layer; a comment behind it stays on the first.
+
+    Comments inside the value move to lines of their own above; from one that ignores a diagnostic on they stay inside,
+    where alone it holds for the line.
+    """
+    entry, text = line.entry, file.source.text
+    first, *rest = line.layers
+    edits = []
+    if entry.last is not None:
+        start, end = entry.key.span.start, entry.last.span.end
+        spaced = text[end : end + 1] in (" ", "\t")
+        edits.append(TextEdit(start, end, first.ljust(end - start) if spaced else first))
+        line.after += [aligned(layer, format_components(new, layer), entry) for layer in rest]
+    value, start, end = format_components(new, first), entry.value.span.start, entry.value.span.end
+    inside = [each for each in file.comments if entry.span.start <= each.span.start < end]
+    if not inside:
+        return [*edits, TextEdit(start, end, value)]
+    staying = next((place for place, each in enumerate(inside) if ignores(each)), len(inside))
+    above, kept = inside[:staying], inside[staying:]
+    if above:
+        edits.insert(0, _insert_before(file, entry, [each.text for each in above]))
+    joint = f"{line_ending(text)}{_indent(text, entry.span.start)}    "
+    lines = [f" {kept[0].text}", *(each.text for each in kept[1:]), value] if kept else [value]
+    equals = text.index("=", (entry.last or entry.key).span.end)
+    return [*edits, TextEdit(equals + 1, end, f" {joint.join(lines)}")]
+
+
+def _insert_before(file: tree.File, entry: tree.Entry, lines: Sequence[str]) -> TextEdit:
+    start = entry.span.start
+    joint = line_ending(file.source.text) + _indent(file.source.text, start)
+    return TextEdit(start, start, "".join(line + joint for line in lines))
+
+
+def _insert_after(file: tree.File, section: tree.Section, line: _Line) -> TextEdit:
+    """Lines after an entry and the comment behind it; before the brace where that closes on the same line."""
+    text, end = file.source.text, line.entry.span.end
+    ending, indent = line_ending(text), _indent(text, line.entry.span.start)
+    newline = text.find("\n", end)
+    if 0 <= newline < section.body.end:
+        place = newline + 1
+        return TextEdit(place, place, "".join(indent + each + ending for each in line.after))
+    return TextEdit(end, end, "".join(ending + indent + each for each in line.after))
+
+
+def _indent(text: str, offset: int) -> str:
+    """The blank space before an entry; two columns more than its line where something else stands before it."""
+    start = text.rfind("\n", 0, offset) + 1
+    before = text[start:offset]
+    blank = before[: len(before) - len(before.lstrip())]
+    return before if not before.strip() else f"{blank}  "

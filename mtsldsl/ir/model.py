@@ -1,0 +1,155 @@
+"""The specification as frozen records: what a `.mtl` file means, once every name, default and shape is resolved.
+
+`codegen` prints the steps that layers and heads are lowered to, the table of operators says what each one costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import attrs
+
+from mtsldsl.diagnostics import Source, Span
+from mtsldsl.ir.body import Body
+from mtsldsl.ir.cost import Cost, cost_of
+from mtsldsl.language.constants import Constant, Named, Shape, frozen
+from mtsldsl.sharing import Backbone, Sharing
+
+if TYPE_CHECKING:
+    from mtsldsl.ir.library import Library
+
+
+@attrs.frozen
+class Layer:
+    """One layer of the backbone."""
+
+    name: str
+    body: Body
+    span: Span | None = attrs.field(default=None, eq=False, repr=False)
+
+
+@attrs.frozen
+class Target:
+    """What a task predicts: `classes(13, ignore=255)`, `values(1)`, `unit_vectors(3)`, `binary(1)`, `reconstruct`.
+
+    `channels` is the size that the head's channel dimension must have. `valid` says which values of a `values` target
+    count: every finite one (`finite`), or those above zero alone (`positive`), as measured depths need it."""
+
+    kind: str
+    channels: int
+    ignore: int | None = None
+    valid: str = "finite"
+
+
+@attrs.frozen
+class Task:
+    """One task: its target, head, loss and metrics. `field` names the data set's array; None takes the default."""
+
+    name: str
+    target: Target
+    head: Body
+    loss: Named
+    metrics: tuple[Named, ...]
+    weight: float = 1.0
+    field: str | None = None
+    span: Span | None = attrs.field(default=None, eq=False, repr=False)
+
+
+@attrs.frozen
+class Data:
+    """The data set (`kind` is the block's label), the input's name and shape, and what is done to a batch.
+
+    `options` holds the keys of the kind, such as `root`."""
+
+    kind: str
+    input: str
+    shape: Shape
+    batch: int
+    augment: tuple[Named, ...] = ()
+    options: Mapping[str, Constant] = attrs.field(factory=dict, converter=frozen)
+    span: Span | None = attrs.field(default=None, eq=False, repr=False)
+
+
+@attrs.frozen
+class Train:
+    """How the network is trained.
+
+    `keep` says which epoch's weights are kept: `best`, `last`, or that of one metric, `<task>.<metric key>`."""
+
+    epochs: int
+    optimizer: Named
+    scheduler: Named | None
+    balance: Named
+    precision: str
+    seed: int
+    keep: str = "best"
+    span: Span | None = attrs.field(default=None, eq=False, repr=False)
+
+
+@attrs.frozen
+class Structure:
+    """How the structure may evolve. `transfer.arguments["epochs"]` has one entry per phase for `amalgamate`."""
+
+    method: str
+    phases: tuple[int, ...]
+    similarity: Named
+    threshold: float
+    align: float
+    transfer: Named
+    span: Span | None = attrs.field(default=None, eq=False, repr=False)
+
+
+@attrs.frozen
+class Decision:
+    """One line of `history`: the tasks that came to share `layer` at the end of `epoch`."""
+
+    kind: str
+    epoch: int
+    layer: str
+    tasks: tuple[str, ...]
+    similarity: float
+    span: Span | None = attrs.field(default=None, eq=False, repr=False)
+
+
+@attrs.frozen
+class Spec:
+    """A whole specification. Equal specs mean the same; comments, layout and places do not count."""
+
+    data: Data
+    tasks: tuple[Task, ...]
+    layers: tuple[Layer, ...]
+    train: Train
+    structure: Structure | None
+    sharing: Sharing
+    history: tuple[Decision, ...]
+    source: Source = attrs.field(eq=False, repr=False)
+    library: Library | None = attrs.field(default=None, eq=False, repr=False)
+    """What its imports brought."""
+
+    @property
+    def backbone(self) -> Backbone:
+        """The graph of the layers."""
+        return self.sharing.backbone
+
+    def task(self, name: str) -> Task:
+        """The task of that name."""
+        return next(task for task in self.tasks if task.name == name)
+
+    def layer(self, name: str) -> Layer:
+        """The layer of that name."""
+        return next(layer for layer in self.layers if layer.name == name)
+
+    def cost(self) -> Cost:
+        """Parameters and floating-point operations of the network, per layer, head and task, and in all."""
+        return cost_of(self)
+
+    def with_sharing(self, sharing: Sharing) -> Spec:
+        """The same with another sharing, written into the `sharing` block of its text line by line.
+
+        Raises MtlError: MTL407 where the sharing is not one of these layers and tasks, MTL704 where the text cannot be
+        rewritten without losing something."""
+        # By name: a record does not know who edits its text.
+        rewritten: Spec = import_module("mtsldsl.editing.rewrite").rewritten(self, sharing)
+        return rewritten

@@ -1,0 +1,109 @@
+"""Reading `module("package.file:Class", out=[…], …)`: the arguments of the table, and those for the person's class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from keyword import iskeyword
+from typing import Any
+
+from mtsldsl.diagnostics import Span
+from mtsldsl.ir.problems import BROKEN, Broken, Problems
+from mtsldsl.ir.scope import Bound, Scope, resolve
+from mtsldsl.ir.values import convert, match_arguments
+from mtsldsl.language.constants import Constant
+from mtsldsl.language.kinds import Integer, Kind, OneOrMany, Text
+from mtsldsl.language.operator import Default
+from mtsldsl.language.operators.own import OWN_MODULE, RESERVED, misfit_of
+from mtsldsl.syntax import tree
+
+MOST_VALUES = 1000
+"""Values that one module may be given, those inside lists included."""
+
+_KINDS: dict[str, Kind] = {
+    "target": Text(),
+    "out": OneOrMany(Integer(1)),
+    "parameters": Integer(0),
+    "flops": Integer(0),
+}
+
+
+def read_own(
+    arguments: Sequence[tree.Argument], span: Span, scope: Scope, problems: Problems
+) -> tuple[dict[str, Constant | Default] | Broken, Sequence[tree.Argument]]:
+    """The settings of a module of the person's own, and the further values that it takes beside the piped one.
+
+    The first argument without a name is the target, the others are further values. Arguments with a name are settings
+    of the table, or for the class.
+    """
+    bare = [argument for argument in arguments if argument.name is None]
+    named = [argument for argument in arguments if argument.name is not None]
+    for place, argument in enumerate(arguments):
+        if argument.name is None and any(earlier.name for earlier in arguments[:place]):
+            cause = "`module` has a value without a name after one with a name"
+            problems.add("MTL205", cause, "put it before those with a name", argument.span)
+            return BROKEN, bare[1:]
+    own = [*bare[:1], *(each for each in named if each.name and each.name.text in RESERVED)]
+    given, sound = match_arguments(own, RESERVED, ("target", "out"), "`module`", span, problems)
+    options = [each for each in named if each.name and each.name.text not in RESERVED]
+    passed = _options(options, scope, problems)
+    settings: dict[str, Any] = {rule.name: rule.default for rule in OWN_MODULE.rules}
+    for name, argument in given.items():
+        bound = Bound(argument.value, scope, argument.value.span)
+        settings[name] = convert(_KINDS[name], bound, f"`{name}` of `module`", problems)
+    if "target" in given and isinstance(settings["target"], str):
+        _check_target(settings["target"], given["target"].value.span, problems)
+    if not sound or isinstance(passed, Broken) or BROKEN in settings.values():
+        return BROKEN, bare[1:]
+    return {**settings, **passed}, bare[1:]
+
+
+def _check_target(target: str, span: Span, problems: Problems) -> None:
+    misfit = misfit_of(target)
+    if misfit is not None:
+        remedy = "write where Python finds the class, such as `package.file:Class`"
+        problems.add("MTL202", f"the target of `module`, `{target}`, {misfit}", remedy, span)
+
+
+def _options(arguments: Sequence[tree.Argument], scope: Scope, problems: Problems) -> dict[str, Constant] | Broken:
+    """What is passed on to the class."""
+    options: dict[str, Any] = {}
+    room = [MOST_VALUES]
+    for argument in arguments:
+        assert argument.name is not None
+        name, span = argument.name.text, argument.name.span
+        if iskeyword(name) or name.startswith("__"):
+            problems.add("MTL109", f"`{name}` cannot be the name of an argument in Python", "rename it there", span)
+            return BROKEN
+        if name in options:
+            problems.add("MTL205", f"`module` is given `{name}` twice", "leave one of them out", span)
+            return BROKEN
+        bound = Bound(argument.value, scope, argument.value.span)
+        options[name] = _constant(bound, f"`{name}` of `module`", room, problems)
+    return BROKEN if BROKEN in options.values() else options
+
+
+def _constant(bound: Bound, subject: str, room: list[int], problems: Problems) -> Any:
+    """A plain value: a number, string or truth value, None for `none`, a tuple for a list of such."""
+    found = resolve(bound, problems)
+    if isinstance(found, Broken):
+        return BROKEN
+    room[0] -= 1
+    if room[0] < 0:
+        cause = f"{subject} brings it to more than {MOST_VALUES:,} values"
+        return problems.add("MTL202", cause, "let the class read them from a file", bound.span)
+    match found.value:
+        case tree.Number(value) | tree.String(value) | tree.Boolean(value):
+            return value
+        case tree.Name("none"):
+            return None
+        case tree.List(items):
+            values = []
+            for item in items:
+                values.append(_constant(Bound(item, found.scope, found.span), subject, room, problems))
+                if values[-1] is BROKEN:
+                    return BROKEN
+            return tuple(values)
+        case tree.Unreadable():
+            return BROKEN
+    remedy = "give a number, a string in quotes, `true`, `false`, `none` or a list of such"
+    return problems.add("MTL201", f"{subject} cannot be `{found.shown()}`", remedy, found.span)

@@ -1,0 +1,254 @@
+"""The data block, the layers and the heads: everything that has a shape."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+
+import attrs
+
+from mtsldsl.diagnostics import Span
+from mtsldsl.ir.blocks import BlockValues, entries_of, is_plain, read_block
+from mtsldsl.ir.body import Body
+from mtsldsl.ir.definitions import STAGES, Definitions, check_name, check_unused, claim, walk
+from mtsldsl.ir.expand import Expander, Stage
+from mtsldsl.ir.library import Library
+from mtsldsl.ir.lower import lower
+from mtsldsl.ir.model import Data, Layer
+from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort
+from mtsldsl.ir.scope import Bound
+from mtsldsl.language.constants import Shape
+from mtsldsl.language.schema import DATA, BlockSchema
+from mtsldsl.language.targets import FIELDS
+from mtsldsl.sharing import Backbone
+from mtsldsl.syntax import tree
+
+_SHARED_KEYS = ("input", "batch", "augment")
+
+_ANY = BlockSchema(
+    "data",
+    "a data set that is not known",
+    tuple({key.name: key for each in DATA.values() for key in each.keys or ()}.values()),
+)
+"""The keys of every data set, for a block whose label says none of them."""
+
+
+_SUPPOSED = ((5040, 1), (10080, 2))
+"""Two shapes that a broken layer may have: channels, and by how much it is smaller than the input. What is reported of
+both in the same words does not depend on the shape; the channels are multiples of most numbers of groups and heads."""
+
+
+def read_input(section: tree.Section) -> str | None:
+    """The name of the input, also where its sizes are wrong; None where it cannot be told."""
+    for item in section.items:
+        if isinstance(item, tree.Entry) and item.key.text == "input":
+            name = item.value.function.text if isinstance(item.value, tree.Call) else "."
+            return None if "." in name else name
+    return None
+
+
+def read_data(
+    section: tree.Section, definitions: Definitions, places: dict[str, Span], problems: Problems
+) -> Data | Broken:
+    """The data block, with defaults for values that are reported. The input's name is taken note of in `places`."""
+    schema = DATA.get(section.labels[0].text, _ANY)
+    block = read_block(section, schema, definitions.scope, problems)
+    given = block["input"]
+    if isinstance(given, Broken):
+        return BROKEN
+    name, *shape = given
+    _check_input(section, name, tuple(shape), block, places, problems)
+    values = block.standing()
+    options = {key: value for key, value in values.items() if key not in _SHARED_KEYS}
+    return Data(schema.label or "", name, tuple(shape), values["batch"], values["augment"], options, span=section.span)
+
+
+def _check_input(
+    section: tree.Section, name: str, shape: Shape, block: BlockValues, places: dict[str, Span], problems: Problems
+) -> None:
+    kind, span = section.labels[0].text, block.place("input")
+    written = block.entries.get("input")
+    if written is not None and isinstance(written.value, tree.Call):
+        check_name(written.value.function, "the input", problems, generated=True)
+        claim(written.value.function, "the input", places, problems)
+    else:
+        places.setdefault(name, span)
+    if kind in FIELDS and (len(shape) != 3 or shape[0] != 3):
+        problems.add(
+            "MTL202",
+            f"the images of `{kind}` have 3 channels, height and width, not {' x '.join(map(str, shape))}",
+            f"give `{name}(3, height, width)`",
+            span,
+        )
+    if len(shape) != 3:
+        for augmentation in () if isinstance(block["augment"], Broken) else block["augment"]:
+            problems.add(
+                "MTL202",
+                f"`{augmentation.name}` needs images, and the input has {len(shape)} of their 3 sizes",
+                "leave it out",
+                augmentation.span,
+            )
+
+
+@attrs.define
+class Network:
+    """The layers that could be read, and what is needed to read the heads."""
+
+    expander: Expander
+    input: str
+    image: Shape | Broken
+    problems: Problems
+    shapes: dict[str, Shape | Broken]
+    bodies: dict[str, Body | Broken] = attrs.field(factory=dict)
+    named: dict[str, tuple[str, ...]] = attrs.field(factory=dict)
+    places: dict[str, Span] = attrs.field(factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All layers, broken ones too, in order."""
+        return tuple(self.bodies)
+
+    @property
+    def last(self) -> str:
+        """The last layer, or the input where there is none."""
+        return next(reversed(self.bodies), self.input)
+
+    def backbone(self) -> Backbone:
+        """The graph of the layers; a broken one reads what its line names, as far as that can be told."""
+        return graph(self.bodies, self.named)
+
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers, once none is broken."""
+        return tuple(
+            Layer(name, body, self.places[name]) for name, body in self.bodies.items() if not isinstance(body, Broken)
+        )
+
+    def body(self, value: tree.Value, start: str, copies: int = 1) -> Body | Broken:
+        """The body of a pipeline that starts from `start` unless it names another layer; for so many tasks."""
+        stages = self.expander.pipeline(value, copies)
+        if isinstance(stages, Broken) or isinstance(self.image, Broken):
+            return BROKEN
+        before = len(self.problems.found)
+        body = lower(stages, start, self.shapes, self.image, self.problems)
+        if not isinstance(body, Broken) or len(self.problems.found) > before:
+            return body
+        return self._whatever(stages, start, self.image)
+
+    def _whatever(self, stages: Sequence[Stage], start: str, image: Shape) -> Body | Broken:
+        """The body of a pipeline that reads broken layers, where its output has one shape whatever theirs is.
+
+        What is wrong whatever their shape is reported.
+        """
+        outcomes = []
+        for supposed in _SUPPOSED:
+            heard = self.problems.aside()
+            shape = (supposed[0], *(max(1, size // supposed[1]) for size in image[1:]))
+            outcomes.append((lower(stages, start, _Supposed(self.shapes, shape), image, heard), heard.found))
+        (one, wrong), (other, wrong_too) = outcomes
+        if wrong.keys() == wrong_too.keys():
+            self.problems.take(wrong.values())
+        same = not isinstance(one, Broken) and not isinstance(other, Broken) and one.shape == other.shape
+        return one if same else BROKEN
+
+    def further(self, section: tree.Section) -> None:
+        """Report what is wrong with the pipelines of a second backbone, which has no effect."""
+        for entry in entries_of(section, self.problems):
+            self.expander.pipeline(entry.value)
+            self.expander.ready.add(entry.key.text)
+
+    def head(self, bound: Bound, copies: int = 1) -> Body | Broken:
+        """The body of a head that so many tasks have."""
+        return self.body(bound.value, self.last, copies)
+
+
+@attrs.frozen
+class _Supposed(Mapping[str, "Shape | Broken"]):
+    """The shapes of layers, with one for all broken ones; nothing is copied, for this is asked for each layer."""
+
+    shapes: Mapping[str, Shape | Broken]
+    broken: Shape
+
+    def __getitem__(self, name: str) -> Shape | Broken:
+        known = self.shapes[name]
+        return self.broken if isinstance(known, Broken) else known
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.shapes)
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+
+def graph(bodies: Mapping[str, Body | Broken], named: Mapping[str, Iterable[str]] = {}) -> Backbone:
+    """The layers and what each of them reads; of broken ones what they have in `named`."""
+    reads: dict[str, Iterable[str]] = {
+        name: named.get(name, ())
+        if isinstance(body, Broken)
+        else [source for source in body.inputs if source in bodies]
+        for name, body in bodies.items()
+    }
+    return Backbone(bodies, reads)
+
+
+def _named_in(value: tree.Value, last: str, layers: Mapping[str, object], operators: Container[str]) -> tuple[str, ...]:
+    """The layers above that a pipeline names; it starts from the last one unless it names another first."""
+    names = [node.text for node in walk(value) if isinstance(node, tree.Name) and node.text in layers]
+    first = value.stages[0] if isinstance(value, tree.Pipeline) else value
+    while isinstance(first, tree.Group):
+        first = first.value
+    name = first.function if isinstance(first, tree.Call) else first
+    if not isinstance(name, tree.Name):
+        return ()
+    if name.text in layers:
+        return tuple(dict.fromkeys(names))
+    if name.text not in operators:
+        return ()  # it may be a layer misspelt
+    return tuple(dict.fromkeys([*names, *([last] if last in layers else [])]))
+
+
+def read_network(
+    section: tree.Section | None,
+    data: Data | Broken,
+    input_name: str | None,
+    definitions: Definitions,
+    library: Library,
+    places: dict[str, Span],
+    problems: Problems,
+) -> Network:
+    """The layers of the backbone block. Their names are taken note of in `places`. The input's name may be known where
+    the data block is broken."""
+    entries = _layers(section, places, problems)
+    spans = {entry.key.text: entry.key.span for entry in entries}
+    name, image = (input_name or "", BROKEN) if isinstance(data, Broken) else (data.input, data.shape)
+    expander = Expander(definitions, spans, name or None, problems)
+    start = BROKEN if section is None else image  # without layers no head is to fit the input
+    network = Network(expander, name, image, problems, {name: start}, places=spans)
+    for entry in entries:
+        layer = expander.current = entry.key.text
+        body = network.body(entry.value, network.last)
+        if isinstance(body, Broken):
+            operators = {*STAGES, *definitions.blocks}
+            network.named[layer] = _named_in(entry.value, network.last, network.bodies, operators)
+        network.bodies[layer] = body
+        network.shapes[layer] = BROKEN if isinstance(body, Broken) else body.shape
+        expander.ready.add(layer)
+    expander.current = None
+    check_unused(definitions, [*spans, name], library, problems, calls_only=not name)
+    return network
+
+
+def _layers(section: tree.Section | None, places: dict[str, Span], problems: Problems) -> Sequence[tree.Entry]:
+    if section is None:
+        return ()
+    layers = []
+    for entry in entries_of(section, problems):
+        check_name(entry.key, "a layer", problems, generated=True)
+        free = claim(entry.key, "a layer", places, problems)
+        if free:
+            layers.append(entry)
+        if not free or not is_plain(entry.key.text):
+            problems.lost.add(Sort.LAYER)
+    if not section.items and section.whole:
+        problems.add(
+            "MTL106", "`backbone` has no layer", "add lines such as `stem = conv2d(64, 3) | relu`", section.kind.span
+        )
+    return layers

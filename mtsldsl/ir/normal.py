@@ -1,0 +1,92 @@
+"""The meaning of a specification in one canonical form, and its hash: comments, layout, places and history left out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from mtsldsl.ir.body import Body
+from mtsldsl.ir.model import Spec
+from mtsldsl.language.constants import Named
+
+NORMAL_FORM = 2
+"""Counts up whenever the form changes, so that old hashes are not mistaken for new ones."""
+
+
+def normal_form(spec: Spec) -> dict[str, Any]:
+    """The meaning as dictionaries, lists, strings and numbers; equal for specs that mean the same."""
+    return {
+        "normal_form": NORMAL_FORM,
+        "data": {
+            "kind": spec.data.kind,
+            "input": [spec.data.input, *spec.data.shape],
+            "batch": spec.data.batch,
+            "augment": [_named(each) for each in spec.data.augment],
+            "options": _plain(spec.data.options),
+        },
+        "layers": [[layer.name, _body(layer.body)] for layer in spec.layers],
+        "tasks": [
+            {
+                "name": task.name,
+                "target": [task.target.kind, task.target.channels, task.target.ignore, task.target.valid],
+                "head": _body(task.head),
+                "loss": _named(task.loss),
+                "metrics": [_named(metric) for metric in task.metrics],
+                "weight": task.weight,
+                "field": task.field,
+            }
+            for task in spec.tasks
+        ],
+        "train": {
+            "epochs": spec.train.epochs,
+            "optimizer": _named(spec.train.optimizer),
+            "scheduler": _named(spec.train.scheduler) if spec.train.scheduler else None,
+            "balance": _named(spec.train.balance),
+            "precision": spec.train.precision,
+            "seed": spec.train.seed,
+            "keep": spec.train.keep,
+        },
+        "structure": spec.structure
+        and {
+            "method": spec.structure.method,
+            "phases": list(spec.structure.phases),
+            "similarity": _named(spec.structure.similarity),
+            "threshold": spec.structure.threshold,
+            "align": spec.structure.align,
+            "transfer": _named(spec.structure.transfer),
+        },
+        "sharing": [
+            [layer, [sorted(component) for component in spec.sharing[layer]]] for layer in spec.backbone.layers
+        ],
+    }
+
+
+def normal_text(spec: Spec) -> str:
+    """The normal form as one line of JSON, keys sorted."""
+    return json.dumps(normal_form(spec), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest(spec: Spec) -> str:
+    """The SHA-256 of the normal form, in hexadecimal."""
+    return hashlib.sha256(normal_text(spec).encode()).hexdigest()
+
+
+def _named(named: Named) -> list[Any]:
+    return [named.name, _plain(named.arguments)]
+
+
+def _body(body: Body) -> dict[str, Any]:
+    return {
+        "inputs": [[name, *shape] for name, shape in zip(body.inputs, body.input_shapes, strict=True)],
+        "steps": [[step.operator, _plain(step.arguments), list(step.inputs), list(step.shape)] for step in body.steps],
+        "output": body.output,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Mappings as dictionaries, tuples as lists."""
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, tuple) else value

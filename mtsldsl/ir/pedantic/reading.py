@@ -1,0 +1,70 @@
+"""What the warnings are drawn from: a specification with the tree of its text, and where things stand in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+import attrs
+
+from mtsldsl.diagnostics import Diagnostic, Severity, Span
+from mtsldsl.ir.model import Spec
+from mtsldsl.language.splits import rooms
+from mtsldsl.syntax import parse, tree
+
+
+@attrs.frozen
+class Reading:
+    """A sound specification and the tree of its own text."""
+
+    spec: Spec
+    file: tree.File
+
+    @classmethod
+    def of(cls, spec: Spec) -> Reading:
+        """The specification with its text parsed."""
+        return cls(spec, parse(spec.source))
+
+    def sections(self, kind: str) -> Iterator[tree.Section]:
+        """The blocks of a kind in the text."""
+        for statement in self.file.statements:
+            if isinstance(statement, tree.Section) and statement.kind.text == kind:
+                yield statement
+
+    def place(self, kind: str, key: str, label: str | None = None) -> Span:
+        """Where the value of a key stands; where the key is not given the block's kind, and else the text's start."""
+        found = Span(self.file.source, 0, 0)
+        for section in self.sections(kind):
+            if label is None or label in (each.text for each in section.labels):
+                found = section.kind.span
+                for item in section.items:
+                    if isinstance(item, tree.Entry) and item.key.text == key:
+                        return item.value.span
+        return found
+
+    @property
+    def training_images(self) -> int | None:
+        """The images that are trained on, None where that takes a look at the data."""
+        data = self.spec.data
+        if data.kind != "scenes":
+            return None
+        images, validation, test = (float(str(data.options[key])) for key in ("images", "validation", "test"))
+        return rooms(round(images), validation, test)[0]
+
+    def item(self, kind: str, key: str, index: int) -> Span:
+        """Where one item of a key's list stands; the whole value where that is not written as a list."""
+        whole = self.place(kind, key)
+        for section in self.sections(kind):
+            for entry in section.items:
+                if isinstance(entry, tree.Entry) and entry.key.text == key and isinstance(entry.value, tree.List):
+                    return entry.value.items[index].span
+        return whole
+
+
+Check: TypeAlias = Callable[[Reading], Iterator[Diagnostic]]
+"""Draws warnings from a specification."""
+
+
+def warn(code: str, cause: str, remedy: str, span: Span | None) -> Diagnostic:
+    """A warning."""
+    return Diagnostic(code, cause, remedy, span, Severity.WARNING)

@@ -1,0 +1,127 @@
+"""Warnings about how the network is trained and measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+
+from mtsldsl.diagnostics import Diagnostic
+from mtsldsl.ir.pedantic.reading import Check, Reading, warn
+from mtsldsl.language.constants import Named
+from mtsldsl.language.operators.arguments import number
+
+_ADAPTIVE_RATE, _PLAIN_RATE = 0.1, 1.0
+"""Learning rates above these are unusual: of optimizers that scale each step by the gradient's size, and of others."""
+
+_ONE_NUMBER = frozenset(("accuracy", "pixel_accuracy", "error"))
+"""Metrics of classes that are one number, or 1 minus it."""
+
+
+def high_rates(reading: Reading) -> Iterator[Diagnostic]:
+    """MTL941: learning rates above what is usual for the optimizer."""
+    optimizer = reading.spec.train.optimizer
+    rate = number(optimizer.arguments, "lr")
+    usual = _PLAIN_RATE if optimizer.name == "sgd" else _ADAPTIVE_RATE
+    if rate > usual:
+        cause = f"a learning rate of {rate:g} is unusually high for `{optimizer.name}`"
+        remedy = f"lower it: {'1e-2' if optimizer.name == 'sgd' else '1e-3'} is usual"
+        yield warn("MTL941", cause, remedy, optimizer.span or reading.place("train", "optimizer"))
+
+
+def misfit_schedules(reading: Reading) -> Iterator[Diagnostic]:
+    """MTL942: schedules that do not come to their end, or that raise the learning rate."""
+    scheduler, epochs = reading.spec.train.scheduler, reading.spec.train.epochs
+    said = _misfit(scheduler, epochs) if scheduler else None
+    if scheduler and said:
+        yield warn("MTL942", *said, scheduler.span or reading.place("train", "scheduler"))
+
+
+def _misfit(scheduler: Named, epochs: int) -> tuple[str, str] | None:
+    """What does not fit, and the remedy."""
+    given = scheduler.arguments
+    if "gamma" in given and number(given, "gamma") >= 1:
+        effect = "raises" if number(given, "gamma") > 1 else "does not change"
+        return f"`gamma={given['gamma']:g}` {effect} the learning rate", "take a gamma below 1"
+    match scheduler.name, given.get("milestones"), given.get("step_size"), given.get("T_max"):
+        case "multistep", tuple(milestones), _, _:
+            late = [each for each in milestones if isinstance(each, int) and each >= epochs]
+            if late:
+                said = f"the rate never falls at milestone {late[0]}: there are {epochs} epochs"
+                return said, f"take milestones before epoch {epochs}"
+        case "step", _, int(size), _ if size >= epochs:
+            return f"the rate never falls: a step is {size} epochs of {epochs}", f"take a step below {epochs} epochs"
+        case "cosine", _, _, int(length) if length != epochs:
+            effect = "is not at its end" if length > epochs else "rises again"
+            return f"the cosine of {length} epochs {effect} after {epochs}", "leave `T_max` out: it is then the epochs"
+    return None
+
+
+def lone_balances(reading: Reading) -> Iterator[Diagnostic]:
+    """MTL943: a balance of one task."""
+    balance = reading.spec.train.balance
+    if len(reading.spec.tasks) == 1 and balance.name != "equal":
+        cause = f"there is a single task, and nothing for `{balance.name}` to balance"
+        yield warn("MTL943", cause, "leave `balance` out", balance.span or reading.place("train", "balance"))
+
+
+def large_batches(reading: Reading) -> Iterator[Diagnostic]:
+    """MTL944: a batch of more images than are rendered for training; other data sets are not looked at."""
+    there, batch = reading.training_images, reading.spec.data.batch
+    if there is not None and batch > there:
+        cause = f"a batch is {batch} samples, and there are {there} to train on, so training will not begin"
+        yield warn("MTL944", cause, "take a smaller `batch`, or render more `images`", reading.place("data", "batch"))
+
+
+def equal_metrics(reading: Reading) -> Iterator[Diagnostic]:
+    """MTL951: metrics of a task that are one number; those that it has by default are not looked at."""
+    for task in reading.spec.tasks:
+        if task.target.kind == "classes":
+            same = [metric for metric in task.metrics if metric.name in _ONE_NUMBER and metric.span]
+            for first, second in list(combinations(same, 2))[:1]:
+                sense = "is 1 minus" if "error" in (first.name, second.name) else "is the same as"
+                cause = f"for `{task.name}` the metric `{second.name}` {sense} `{first.name}`"
+                yield warn("MTL951", cause, "leave one of them out", second.span)
+
+
+def zero_weights(reading: Reading) -> Iterator[Diagnostic]:
+    """MTL952: tasks whose loss counts for nothing."""
+    for task in reading.spec.tasks:
+        if task.weight == 0:
+            cause = f"the loss of `{task.name}` counts for nothing, so its head is never trained"
+            place = reading.place("task", "weight", task.name)
+            yield warn("MTL952", cause, "give it a weight, or leave the task out", place)
+
+
+def idle_augmentations(reading: Reading) -> Iterator[Diagnostic]:
+    """MTL953: augmentations that do the same to every sample, or nothing, or nothing more than one before."""
+    flipped = False
+    for augmentation in reading.spec.data.augment:
+        cause, remedy = _idle(augmentation), "leave it out, or give it something to choose from"
+        if cause is None and augmentation.name == "hflip" and flipped:
+            cause, remedy = "a second `hflip` gives no image that one alone does not give", "leave one of them out"
+        flipped |= augmentation.name == "hflip"
+        if cause:
+            yield warn("MTL953", cause, remedy, augmentation.span or reading.place("data", "augment"))
+
+
+def _idle(augmentation: Named) -> str | None:
+    match augmentation.name, augmentation.arguments.get("factors"), augmentation.arguments.get("p"):
+        case "random_scale", tuple(factors), _ if set(factors) == {1}:
+            return "`random_scale` scales nothing: its only factor is 1"
+        case "hflip", _, 0:
+            return "`hflip` with probability 0 never happens"
+        case "hflip", _, 1:
+            return "`hflip` with probability 1 mirrors every sample alike"
+    return None
+
+
+TRAINING: tuple[Check, ...] = (
+    high_rates,
+    misfit_schedules,
+    lone_balances,
+    large_batches,
+    equal_metrics,
+    zero_weights,
+    idle_augmentations,
+)
+"""All checks of this module."""

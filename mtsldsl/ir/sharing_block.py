@@ -1,0 +1,221 @@
+"""The blocks that the runtime keeps: `sharing`, which layers have which components, and `history`, how they came."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mtsldsl.diagnostics import proposal, suggestion
+from mtsldsl.ir.blocks import is_plain
+from mtsldsl.ir.model import Decision
+from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort
+from mtsldsl.ir.scope import EMPTY
+from mtsldsl.ir.values import call_arguments
+from mtsldsl.language.schema import MERGE
+from mtsldsl.sharing import Backbone, Sharing
+from mtsldsl.sharing.validity import refinement_problems
+from mtsldsl.syntax import tree
+
+Partition = tuple[frozenset[str], ...]
+
+
+def read_sharing(
+    section: tree.Section | None, backbone: Backbone, tasks: Sequence[str], problems: Problems, *, partial: bool = False
+) -> Sharing | Broken:
+    """The sharing that the block says; a layer without a line is each task's own.
+
+    In a `partial` block, or one of which lines are lost, nothing is known of a layer without a line.
+    """
+    components: dict[str, Partition] = {layer: tuple(frozenset((task,)) for task in tasks) for layer in backbone.layers}
+    lines: dict[str, tree.Entry] = {}
+    broken: set[str] = set()
+    partial = partial or (section is not None and not section.whole)
+    for item in section.items if section else ():
+        if isinstance(item, tree.Call):
+            problems.add(
+                "MTL104", f"`{item.function.text}(...)` in `sharing` has no layer", "write `layer = tasks`", item.span
+            )
+            continue
+        partition = line_components(item, tasks, problems)
+        layers = _layers(item, backbone, lines, problems)
+        partial = partial or not layers
+        for layer in layers:
+            lines[layer] = item
+            if isinstance(partition, Broken):
+                broken.add(layer)
+            else:
+                components[layer] = partition
+    if partial:
+        broken |= components.keys() - lines.keys()
+    sound = {layer: partition for layer, partition in components.items() if layer not in broken}
+    refined = _check_refinement(backbone, tasks, sound, lines, problems)
+    return Sharing(backbone, tasks, components) if refined and not broken and tasks else BROKEN
+
+
+def covered(entry: tree.Entry, backbone: Backbone) -> tuple[str, ...]:
+    """The layers that a line is about; none where it names an unknown one, or a range that runs backwards."""
+    last = entry.last or entry.key
+    if entry.key.text not in backbone or last.text not in backbone:
+        return ()
+    return backbone.layers[backbone.position(entry.key.text) : backbone.position(last.text) + 1]
+
+
+def _layers(
+    entry: tree.Entry, backbone: Backbone, lines: Mapping[str, tree.Entry], problems: Problems
+) -> Sequence[str]:
+    """The layers that a line is about; unknown and repeated ones are reported."""
+    names = [entry.key, *([entry.last] if entry.last else [])]
+    for name in filter(lambda name: is_plain(name.text), names):
+        if name.text not in backbone and not problems.may_be_lost(name.text, backbone.layers, Sort.LAYER):
+            remedy = suggestion(name.text, backbone.layers, "layers")
+            problems.add("MTL401", f"there is no layer `{name.text}`", remedy, name.span)
+    layers = covered(entry, backbone)
+    if not layers and all(name.text in backbone for name in names):
+        problems.add(
+            "MTL401",
+            f"`{names[0].text}` comes after `{names[1].text}`, so the range holds no layer",
+            f"write `{names[1].text}..{names[0].text}`",
+            names[0].span.to(names[1].span),
+        )
+    for layer in layers:
+        if layer in lines:
+            line = lines[layer].span.line
+            problems.add(
+                "MTL406",
+                f"`{layer}` has a line already, line {line}",
+                "leave one of them out",
+                names[0].span.to(names[-1].span),
+            )
+    return [layer for layer in layers if layer not in lines]
+
+
+def line_components(entry: tree.Entry, tasks: Sequence[str], problems: Problems) -> Partition | Broken:
+    """The components of one line, which must hold each task once; in the order of the tasks."""
+    value = entry.value
+    if isinstance(value, tree.Name) and value.text in ("all", "each"):
+        return (frozenset(tasks),) if value.text == "all" else tuple(frozenset((task,)) for task in tasks)
+    items = value.items if isinstance(value, tree.Components) else (tree.Component(None, value, value.span),)
+    owners: dict[str, int] = {}
+    broken = lost = False
+    for number, item in enumerate(items):
+        for term in _terms(item, problems):
+            if isinstance(term, Broken):
+                broken = True
+                continue
+            if term.text not in tasks and problems.may_be_lost(term.text, tasks, Sort.TASK):
+                lost = True
+            elif term.text not in tasks:
+                remedy = suggestion(term.text, tasks, "tasks")
+                problems.add("MTL402", f"there is no task `{term.text}`", remedy, term.span)
+                broken = True
+                continue
+            if term.text in owners:
+                layer = entry.key.text
+                problems.add("MTL404", f"`{term.text}` is listed twice at `{layer}`", "list each task once", term.span)
+                broken = True
+            else:
+                owners[term.text] = number
+    missing = [task for task in tasks if task not in owners]
+    if missing and not broken:
+        names = ", ".join(f"`{task}`" for task in missing)
+        problems.add(
+            "MTL403",
+            f"`{entry.key.text}` leaves out {names}",
+            f"add it: `, {missing[0]}` for a copy of its own, or `+ {missing[0]}` to share one",
+            value.span,
+        )
+    if missing or broken or lost:
+        return BROKEN
+    order = dict.fromkeys(owners[task] for task in tasks)
+    return tuple(frozenset(task for task in tasks if owners[task] == number) for number in order)
+
+
+def _terms(component: tree.Component, problems: Problems) -> list[tree.Name | Broken]:
+    """The tasks of a component, forms that belong to other methods reported."""
+    terms: list[tree.Name | Broken] = []
+    if component.label is not None:
+        terms.append(
+            problems.add(
+                "MTL408",
+                f"the component has the label `{component.label.text}`, which names an alternative of a layer",
+                "leave the label out: parameter allocation is not part of this version",
+                component.label.span,
+            )
+        )
+    for term in component.value.terms if isinstance(component.value, tree.Sum) else (component.value,):
+        if isinstance(term, tree.Name):
+            terms.append(term)
+        elif isinstance(term, tree.Unreadable):
+            terms.append(BROKEN)
+        elif isinstance(term, tree.Group):
+            terms.append(
+                problems.add(
+                    "MTL408",
+                    f"`{term.span.text}` is in parentheses, which mark a task that is helped but not served",
+                    "leave the parentheses out: task grouping by transference is not part of this version",
+                    term.span,
+                )
+            )
+        else:
+            remedy = "name tasks: `+` joins those that share a copy, `,` parts the copies"
+            terms.append(problems.add("MTL201", f"`{term.span.text}` is no task", remedy, term.span))
+    return terms
+
+
+def _check_refinement(
+    backbone: Backbone,
+    tasks: Sequence[str],
+    components: Mapping[str, Partition],
+    lines: Mapping[str, tree.Entry],
+    problems: Problems,
+) -> bool:
+    """Whether tasks that share a layer share all that it reads; one report for a line where they do not."""
+    found = refinement_problems(backbone, tasks, components)
+    seen: set[int] = set()
+    for error in found:
+        # A layer without a line refines everything, so the layer of a problem always has one.
+        span = lines[error.layer].value.span
+        if span.start in seen:
+            continue
+        seen.add(span.start)
+        keepers = dict.fromkeys(each.keeper for each in found if each.layer == error.layer)
+        listed = " and ".join(f"`{keeper}`" for keeper in keepers)
+        remedy = f"let them share {listed} too, or part them at `{error.layer}`"
+        if error.keeper not in lines:
+            remedy += f"; `{error.keeper}` has no line, so each task has its own"
+        problems.add(error.code, f"layer `{error.layer}`: {error.reason}", remedy, span)
+    return not found
+
+
+def read_history(
+    section: tree.Section | None, layers: Sequence[str], tasks: Sequence[str], problems: Problems
+) -> tuple[Decision, ...]:
+    """The decisions so far, oldest first. They have no effect on the network."""
+    decisions = []
+    for item in section.items if section else ():
+        if isinstance(item, tree.Entry) and isinstance(item.value, tree.Unreadable):
+            continue
+        name = item.key if isinstance(item, tree.Entry) else item.function
+        if not isinstance(item, tree.Call) or name.text != MERGE.name:
+            meant = proposal(name.text, [MERGE.name]) if isinstance(item, tree.Call) else None
+            remedy = meant or "write `merge(epoch=3, layer=..., tasks=a + b, similarity=0.9)`"
+            problems.add("MTL504", f"`{name.text}` is no decision", remedy, name.span)
+            if not isinstance(item, tree.Call) or meant is None:
+                continue
+        values = call_arguments(MERGE, item.arguments, EMPTY, item.function.span, problems)
+        if isinstance(values, Broken):
+            continue
+        epoch, layer, merged, similarity = (values[key.name] for key in MERGE.keys)
+        assert isinstance(epoch, int)
+        assert isinstance(layer, str)
+        assert isinstance(merged, tuple)
+        assert isinstance(similarity, float)
+        names = tuple(str(task) for task in merged)
+        if layer not in layers and not problems.may_be_lost(layer, layers, Sort.LAYER):
+            remedy = suggestion(layer, layers, "layers")
+            problems.add("MTL504", f"the decision is about `{layer}`, which is no layer", remedy, item.span)
+        for task in names:
+            if task not in tasks and not problems.may_be_lost(task, tasks, Sort.TASK):
+                remedy = suggestion(task, tasks, "tasks")
+                problems.add("MTL504", f"the decision is about `{task}`, which is no task", remedy, item.span)
+        decisions.append(Decision(MERGE.name, epoch, layer, names, similarity, span=item.span))
+    return tuple(decisions)

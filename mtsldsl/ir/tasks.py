@@ -1,0 +1,280 @@
+"""The tasks: targets, heads, losses and metrics, and whether they fit each other and the data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+
+from mtsldsl.diagnostics import Span, proposal, suggestion
+from mtsldsl.diagnostics.names import meant_by
+from mtsldsl.ir.blocks import BlockValues, entries_of, read_block
+from mtsldsl.ir.body import Body
+from mtsldsl.ir.definitions import Definitions
+from mtsldsl.ir.former import without_positive_only
+from mtsldsl.ir.model import Data, Target, Task
+from mtsldsl.ir.network import Network
+from mtsldsl.ir.problems import BROKEN, Broken, Problems
+from mtsldsl.ir.scope import Bound, resolve
+from mtsldsl.ir.values import convert, named_default
+from mtsldsl.language.constants import Named, Shape
+from mtsldsl.language.kinds import Call, Many
+from mtsldsl.language.schema import AUTO, LOSSES, METRICS, TARGET, TASK, BlockSchema
+from mtsldsl.language.targets import (
+    DEFAULT_IGNORE,
+    FIELD_CHANNELS,
+    FIELDS,
+    TARGETS,
+    TargetRule,
+    default_loss,
+    default_valid,
+)
+from mtsldsl.syntax import tree
+
+
+def read_tasks(
+    section: tree.Section,
+    names: Sequence[str],
+    data: Data | Broken,
+    network: Network,
+    definitions: Definitions,
+    problems: Problems,
+) -> tuple[Task, ...] | Broken:
+    """The tasks of those names that one block describes: it is read once, for they differ in name and field alone."""
+    first = _read_task(section, names, data, network, definitions, problems)
+    if isinstance(first, Broken) or isinstance(data, Broken):
+        return BROKEN
+    given = any(entry.key.text == "field" for entry in section.items if isinstance(entry, tree.Entry))
+    by_name = not given and first.field == first.name
+    return tuple(attrs.evolve(first, name=name, field=name if by_name else first.field) for name in names)
+
+
+def _read_task(
+    section: tree.Section,
+    names: Sequence[str],
+    data: Data | Broken,
+    network: Network,
+    definitions: Definitions,
+    problems: Problems,
+) -> Task | Broken:
+    """The first task of a block. What can be checked is, also where something else of the task is broken."""
+    named, kind = _target(section, definitions, problems)
+    section = without_positive_only(section, kind, data, definitions.scope, problems)
+    block = read_block(section, _schema(kind), definitions.scope, problems)
+    head = BROKEN if isinstance(block["head"], Broken) else network.head(block["head"], len(names))
+    if kind is None:
+        _check_metrics(block, problems)
+        return BROKEN
+    name, rule = names[0], TARGETS[kind]
+    target = BROKEN if isinstance(named, Broken) or isinstance(data, Broken) else _resolved(named, rule, data, problems)
+    field = BROKEN if isinstance(data, Broken) else _field(name, kind, target, data, block, problems)
+    fits = False
+    if not (isinstance(head, Broken) or isinstance(data, Broken) or isinstance(target, Broken)):
+        fits = _check_head(name, target, head, data, block.place("head"), problems)
+    shape = (
+        head.shape if fits and not isinstance(head, Broken) else _NOT_KNOWN if isinstance(data, Broken) else data.shape
+    )
+    metrics = _metrics(rule, "finite" if isinstance(target, Broken) else target.valid, shape, block, problems)
+    if isinstance(data, Broken) or isinstance(head, Broken) or isinstance(target, Broken) or isinstance(field, Broken):
+        return BROKEN
+    if not fits or block.broken:
+        return BROKEN
+    loss = block["loss"] or named_default(LOSSES[kind], default_loss(data.kind, kind))
+    return Task(name, target, head, loss, metrics, block["weight"], field, span=section.span)
+
+
+_NOT_KNOWN: Shape = (1, 1, 1)
+"""Stands for the shape of an output where that cannot be told: that of an image, to which every metric applies."""
+
+
+def _target(section: tree.Section, definitions: Definitions, problems: Problems) -> tuple[Named | Broken, str | None]:
+    """The target alone, and its kind, on which the losses and metrics depend that the other keys may have.
+
+    The kind is known also where the arguments are wrong."""
+    unheard = Problems(lost=problems.lost)
+    values = {entry.key.text: entry.value for entry in entries_of(section, unheard)}
+    value = values.get("target")
+    if value is None:
+        return BROKEN, None
+    bound = resolve(Bound(value, definitions.scope, value.span), unheard)
+    named = BROKEN if isinstance(bound, Broken) else convert(TARGET, bound, "`target`", unheard)
+    written = None if isinstance(bound, Broken) else bound.value
+    name = written.function if isinstance(written, tree.Call) else written
+    kind = name.text if isinstance(name, tree.Name) else ""
+    if kind not in TARGETS:
+        kind = meant_by(proposal(kind, TARGETS) or "") or ""
+    return named if isinstance(named, Named) else BROKEN, kind or None
+
+
+def _fitting(calls: dict[str, Call], kind: str, code: str) -> Call:
+    """The losses or metrics of a target, and which other targets have those that it has not."""
+    own = {rule.name for rule in calls[kind].rules}
+    elsewhere: dict[str, list[str]] = {}
+    for other, call in calls.items():
+        for rule in call.rules:
+            if rule.name not in own:
+                elsewhere.setdefault(rule.name, []).append(f"`{other}`")
+    reasons = {name: f"is for {' and '.join(kinds)} targets" for name, kinds in elsewhere.items()}
+    return attrs.evolve(calls[kind], elsewhere=reasons, misfit=code)
+
+
+def _schema(kind: str | None) -> BlockSchema:
+    """The schema of a task with a target of that kind; without one any loss and metric will do."""
+    if kind is None:
+        loss = Call(tuple(rule for call in LOSSES.values() for rule in call.rules), "losses")
+        metric = Call(tuple(rule for call in METRICS.values() for rule in call.rules), "metrics")
+    else:
+        loss, metric = _fitting(LOSSES, kind, "MTL305"), _fitting(METRICS, kind, "MTL306")
+    own: dict[str, Any] = {"loss": loss, "metrics": Many(metric, 1)}
+    keys = tuple(attrs.evolve(key, kind=own.get(key.name, key.kind)) for key in TASK.keys or ())
+    return attrs.evolve(TASK, keys=keys)
+
+
+def _resolved(named: Named, rule: TargetRule, data: Data, problems: Problems) -> Target | Broken:
+    channels = named.arguments.get("channels", rule.channels)
+    ignore = named.arguments.get("ignore")
+    if ignore == AUTO:
+        ignore = DEFAULT_IGNORE.get(data.kind)
+    assert ignore is None or isinstance(ignore, int)
+    if rule.kind == "binary" and ignore in (0, 1):
+        cause = f"`ignore` of `binary` cannot be {ignore}, which is {'yes' if ignore else 'no'}"
+        return problems.add("MTL202", cause, "give a number that stands for neither, such as `ignore=-1`", named.span)
+    valid = named.arguments.get("valid", AUTO)
+    valid = default_valid(data.kind, rule.kind) if valid == AUTO else str(valid)
+    return Target(rule.kind, channels if isinstance(channels, int) else data.shape[0], ignore, valid)
+
+
+def _field(
+    name: str, kind: str, target: Target | Broken, data: Data, block: BlockValues, problems: Problems
+) -> str | Broken:
+    """The field of the data set that holds a target of that kind."""
+    given = block["field"]
+    if kind == "reconstruct":
+        if given is not None and given is not BROKEN:
+            return problems.add(
+                "MTL307",
+                "`reconstruct` reads the input itself, and no field",
+                "leave `field` out",
+                block.place("field"),
+            )
+        return data.input
+    if data.kind not in FIELDS:
+        return name if given is None or given is BROKEN else str(given)
+    fields = FIELDS[data.kind]
+    field = fields[kind] if given is None or given is BROKEN else str(given)
+    kinds = {each: holds for holds, each in fields.items()}
+    if field not in kinds:
+        return problems.add(
+            "MTL307", f"`{data.kind}` has no field `{field}`", suggestion(field, kinds, "fields"), block.place("field")
+        )
+    if kinds[field] != kind:
+        return problems.add(
+            "MTL307",
+            f"the field `{field}` of `{data.kind}` holds `{kinds[field]}`, not `{kind}`",
+            f"leave `field` out to read `{fields[kind]}`, or take another target",
+            block.place("field"),
+        )
+    if isinstance(target, Broken):
+        return field
+    if FIELD_CHANNELS.get(field, target.channels) != target.channels:
+        channels = FIELD_CHANNELS[field]
+        return problems.add(
+            "MTL307",
+            f"the field `{field}` of `{data.kind}` has {channels} {'channel' if channels == 1 else 'channels'}, "
+            f"the target {target.channels}",
+            f"write `{target.kind}({channels})`",
+            block.place("target"),
+        )
+    return field
+
+
+def check_fields(tasks: Sequence[Task], data: Data, problems: Problems) -> None:
+    """Report fields that two tasks read differently, and one that has the name of the input."""
+    readers: dict[str, Task] = {}
+    for task in tasks:
+        if task.target.kind == "reconstruct":
+            continue
+        field = str(task.field)
+        first = readers.setdefault(field, task)
+        if first.target != task.target:
+            problems.add(
+                "MTL307",
+                f"`{task.name}` reads the field `{field}` otherwise than `{first.name}` does",
+                "give both the same target, or a field each",
+                task.span,
+            )
+        if field == data.input:
+            problems.add(
+                "MTL307",
+                f"`{task.name}` reads the field `{field}`, which is the input's name too",
+                "give the input another name",
+                task.span,
+            )
+
+
+def _times(shape: Shape) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _check_head(name: str, target: Target, head: Body, data: Data, span: Span, problems: Problems) -> bool:
+    """Whether the head's output is what the target needs."""
+    shape = head.shape
+    if target.kind == "reconstruct":
+        wanted: Shape | None = data.shape
+    elif data.kind in FIELDS:
+        wanted = (target.channels, *data.shape[1:])
+    else:
+        wanted = (target.channels, *shape[1:]) if len(shape) in (1, 3) else None
+    if shape == wanted:
+        return True
+    if wanted is None:
+        needs, remedy = "features or an image", "put `mean_tokens | linear(...)` or `to_image(...)` at its end"
+    else:
+        needs, remedy = _times(wanted), _head_remedy(shape, wanted, data.input)
+    problems.add("MTL303", f"the head of `{name}` gives {_times(shape)}, where its target needs {needs}", remedy, span)
+    return False
+
+
+def _head_remedy(shape: Shape, wanted: Shape, image: str) -> str:
+    if len(shape) != len(wanted):
+        return f"end it with {'an image' if len(wanted) == 3 else 'features'} of {_times(wanted)}"
+    parts = []
+    if shape[0] != wanted[0]:
+        parts.append(f"give its last layer {wanted[0]} {'channel' if wanted[0] == 1 else 'channels'}")
+    if shape[1:] != wanted[1:]:
+        parts.append(f"end it with `resize_as({image})`")
+    return " and ".join(parts)
+
+
+def _metrics(rule: TargetRule, valid: str, shape: Shape, block: BlockValues, problems: Problems) -> tuple[Named, ...]:
+    """The metrics as given or by default, each once, none that needs pixels where there are none."""
+    dense = len(shape) == 3
+    given = block["metrics"]
+    if isinstance(given, Broken):
+        return ()
+    if given is None:
+        return tuple(named_default(METRICS[rule.kind], name) for name in rule.defaults(valid, dense=dense))
+    _check_metrics(block, problems)
+    for metric in given:
+        if not dense and _needs_pixels(rule, metric.name):
+            others = ", ".join(f"`{other.name}`" for other in rule.metrics if not other.dense_only)
+            problems.add(
+                "MTL306", f"`{metric.name}` needs an output for each pixel", f"use one of {others}", metric.span
+            )
+    return tuple(given)
+
+
+def _check_metrics(block: BlockValues, problems: Problems) -> None:
+    """Report metrics that are given twice."""
+    given = block["metrics"]
+    seen: list[Named] = []
+    for metric in () if given is None or isinstance(given, Broken) else given:
+        if metric in seen:
+            problems.add("MTL108", f"the metric `{metric.name}` is given twice", "leave one of them out", metric.span)
+        seen.append(metric)
+
+
+def _needs_pixels(rule: TargetRule, name: str) -> bool:
+    metric = rule.metric(name)
+    return metric is not None and metric.dense_only

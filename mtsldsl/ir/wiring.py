@@ -1,0 +1,92 @@
+"""One reading of the network: which modules there are, what each computes and what it reads, in order.
+
+The compiler prints it and the runtime runs parts of it; neither looks at layers and components for itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import attrs
+
+from mtsldsl.sharing.component import HEADS, Copy
+from mtsldsl.sharing.partition import Component
+
+if TYPE_CHECKING:
+    from mtsldsl.ir.model import Spec
+
+
+@attrs.frozen
+class Value:
+    """One tensor: the output of a layer, or of a head, that is the same for all these tasks; or the network's input."""
+
+    layer: str
+    tasks: Component
+
+
+@attrs.frozen
+class Call:
+    """`value = copy(*reads)`; the values are read in the order of the arguments of the copy's module."""
+
+    value: Value
+    copy: Copy
+    reads: tuple[Value, ...]
+
+
+def input_of(spec: Spec) -> Value:
+    """What the network reads, the same for all tasks."""
+    return Value(spec.data.input, frozenset(spec.sharing.tasks))
+
+
+def copies(spec: Spec) -> tuple[Copy, ...]:
+    """All modules that have weights of their own: the copies of the layers, in their order, and the heads."""
+    layers = (Copy(layer.name, component) for layer in spec.layers for component in spec.sharing[layer.name])
+    return (*layers, *(Copy.head(task.name) for task in spec.tasks))
+
+
+def wired(spec: Spec) -> tuple[Call, ...]:
+    """The network, each copy called once: what is read stands before what reads it, the heads last."""
+    whole = input_of(spec)
+    values: dict[tuple[str, str], Value] = {(whole.layer, task): whole for task in whole.tasks}
+    calls: list[Call] = []
+    for layer in spec.layers:
+        for component in spec.sharing[layer.name]:
+            one = next(iter(component))  # the others read the same, or could not share it
+            value = Value(layer.name, component)
+            reads = tuple(values[source, one] for source in layer.body.inputs)
+            calls.append(Call(value, Copy(layer.name, component), reads))
+            values.update(dict.fromkeys(((layer.name, task) for task in component), value))
+    for task in spec.tasks:
+        reads = tuple(values[source, task.name] for source in task.head.inputs)
+        calls.append(Call(Value(HEADS, frozenset((task.name,))), Copy.head(task.name), reads))
+    return tuple(calls)
+
+
+def upstream(calls: Iterable[Call], wanted: Iterable[Value]) -> tuple[Call, ...]:
+    """Of these calls, in their order, those that the wanted values depend on."""
+    needed = set(wanted)
+    found: list[Call] = []
+    for call in reversed(tuple(calls)):
+        if call.value in needed:
+            found.append(call)
+            needed.update(call.reads)
+    return tuple(reversed(found))
+
+
+def common_reads(spec: Spec, copy: Copy) -> tuple[Value, ...]:
+    """What a copy of a layer reads, also one that is not there yet, for tasks that are about to share it.
+
+    Raises ValueError where its tasks do not read the same.
+    """
+    whole = input_of(spec)
+    reads: list[Value] = []
+    for source in spec.layer(copy.layer).body.inputs:
+        if source == whole.layer:
+            reads.append(whole)
+            continue
+        components = {spec.sharing.component(source, task) for task in copy.component}
+        if len(components) != 1:
+            raise ValueError(f"{sorted(copy.component)} do not share {source}, which {copy.layer} reads")
+        reads.append(Value(source, components.pop()))
+    return tuple(reads)

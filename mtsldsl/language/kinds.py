@@ -1,0 +1,193 @@
+"""The kinds of values that a key or an argument takes, as data that checks and language reference read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Final, TypeAlias
+
+import attrs
+
+from mtsldsl.language.constants import Constant
+
+
+class Required(Enum):
+    """Stands where a key has no default."""
+
+    REQUIRED = "required"
+
+
+REQUIRED: Final = Required.REQUIRED
+
+
+@attrs.frozen
+class Integer:
+    """A whole number within bounds, both included."""
+
+    minimum: int | None = None
+    maximum: int | None = None
+
+
+@attrs.frozen
+class Real:
+    """A number within bounds, which are included unless `open_minimum` or `open_maximum` says otherwise."""
+
+    minimum: float | None = None
+    maximum: float | None = None
+    open_minimum: bool = False
+    open_maximum: bool = False
+
+
+@attrs.frozen
+class Flag:
+    """`true` or `false`."""
+
+
+@attrs.frozen
+class Text:
+    """A quoted string."""
+
+
+@attrs.frozen
+class Identifier:
+    """A name of the writer's choice."""
+
+
+@attrs.frozen
+class Choice:
+    """One of some names."""
+
+    names: tuple[str, ...]
+
+
+@attrs.frozen
+class Many:
+    """A list of values of one kind."""
+
+    item: Kind
+    minimum: int = 0
+    length: int | None = None
+
+
+@attrs.frozen
+class OneOrMany:
+    """A value, or a list of values of the same kind."""
+
+    item: Kind
+    length: int | None = None
+
+
+@attrs.frozen
+class Maybe:
+    """A value, or the name `none`."""
+
+    kind: Kind
+
+
+@attrs.frozen
+class Input:
+    """The network's input: a name of the writer's choice with the sizes of one sample, such as `image(3, 64, 64)`."""
+
+
+@attrs.frozen
+class Call:
+    """One of some names with its arguments, such as `adam(lr=1e-3)`.
+
+    `elsewhere` holds names that are known but do not fit here, with the reason; `misfit` is the code of such a report.
+    """
+
+    rules: tuple[CallRule, ...]
+    noun: str = "choices"
+    elsewhere: Mapping[str, str] = attrs.field(factory=dict)
+    misfit: str = "MTL206"
+
+    def rule(self, name: str) -> CallRule | None:
+        """The rule of that name."""
+        return next((rule for rule in self.rules if rule.name == name), None)
+
+
+@attrs.frozen
+class Pipe:
+    """A pipeline of operators."""
+
+
+@attrs.frozen
+class Tasks:
+    """One task, or several joined by `+`."""
+
+
+@attrs.frozen
+class Keep:
+    """Which epoch's weights are kept: `best`, `last`, or the best by a metric of a task, `depth.rmse`."""
+
+
+Kind: TypeAlias = (
+    Integer | Real | Flag | Text | Identifier | Choice | Many | OneOrMany | Maybe | Input | Call | Pipe | Tasks | Keep
+)
+
+
+@attrs.frozen
+class Key:
+    """A key of a block, or an argument of a call. `otherwise` says what an absent one means where `default` cannot."""
+
+    name: str
+    kind: Kind
+    summary: str
+    default: Constant | Required = REQUIRED
+    otherwise: str = ""
+
+
+@attrs.frozen
+class CallRule:
+    """A name with arguments. `rest` takes any number of further values and keeps them as one tuple."""
+
+    name: str
+    summary: str
+    keys: tuple[Key, ...] = ()
+    rest: Key | None = None
+
+
+def _bounds(kind: Integer | Real) -> str:
+    open_minimum = isinstance(kind, Real) and kind.open_minimum
+    open_maximum = isinstance(kind, Real) and kind.open_maximum
+    parts = []
+    if kind.minimum is not None:
+        parts.append(f"{'more than' if open_minimum else 'at least'} {kind.minimum}")
+    if kind.maximum is not None:
+        parts.append(f"{'less than' if open_maximum else 'at most'} {kind.maximum}")
+    return f" of {' and '.join(parts)}" if parts else ""
+
+
+def describe(kind: Kind) -> str:
+    """The kind in words, as a message or the reference says it: `a whole number of at least 1`."""
+    match kind:
+        case Integer():
+            return f"a whole number{_bounds(kind)}"
+        case Real():
+            return f"a number{_bounds(kind)}"
+        case Flag():
+            return "`true` or `false`"
+        case Text():
+            return "a quoted string"
+        case Identifier():
+            return "a name"
+        case Choice(names):
+            return "one of " + ", ".join(f"`{name}`" for name in names)
+        case Many(item, _, length):
+            return f"a list of {length} values, each {describe(item)}" if length else f"a list, each {describe(item)}"
+        case OneOrMany(item, length):
+            return f"{describe(item)}, or a list of {f'{length} ' if length else ''}such"
+        case Maybe(inner):
+            return f"{describe(inner)}, or `none`"
+        case Input():
+            return "a name with sizes, such as `image(3, 64, 64)`"
+        case Call(rules) if rules:
+            return "one of " + ", ".join(f"`{rule.name}`" for rule in rules)
+        case Call():
+            return "a name with arguments"
+        case Pipe():
+            return "a pipeline of operators"
+        case Tasks():
+            return "tasks joined by `+`"
+        case Keep():
+            return "`best`, `last`, or a metric of a task, such as `depth.rmse`"

@@ -1,0 +1,106 @@
+"""What one operator of the language says of itself; `operators` is the table of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import TypeAlias
+
+import attrs
+
+from mtsldsl.language.constants import Constant, Shape
+
+
+class Default(Enum):
+    """Defaults that are not constants."""
+
+    REQUIRED = "required"
+    AUTO = "chosen from the context"  # completed by `Operator.complete`
+
+
+Arguments: TypeAlias = Mapping[str, Constant]
+"""A value for every argument of the operator."""
+
+Given: TypeAlias = Mapping[str, Constant | Default]
+"""Arguments before `Operator.complete`: one to choose is `Default.AUTO` or left out, every other one has its value."""
+
+
+class Misfit(Exception):  # noqa: N818 - it never reaches a user: who calls makes a diagnostic of it
+    """An operator that does not fit its inputs or arguments: why, and what would."""
+
+    def __init__(self, cause: str, remedy: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.remedy = remedy
+
+
+@attrs.frozen
+class Rule:
+    """One argument. `kind`: int, float, bool, size (an integer or a list of two), sizes (an integer or a list of any
+    length), name (one of `choices`), text (a string).
+
+    `minimum` and `maximum` are inclusive and hold for both entries of a size; None as a default is a legal value. An
+    integer is a legal float, a bool is neither. Who reads the arguments checks all this; a Misfit tells the rest.
+    """
+
+    name: str
+    kind: str
+    default: Constant | Default = Default.REQUIRED
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class Context:
+    """What an operator may look at to complete its arguments."""
+
+    inputs: tuple[Shape, ...]
+    image: Shape
+    """The shape of the network's input."""
+    following: str | None
+    """The operator that comes next in the pipeline."""
+
+
+def _nothing(arguments: Arguments, inputs: tuple[Shape, ...], output: Shape) -> int:
+    return 0
+
+
+def _as_given(given: Given, context: Context) -> Arguments:
+    return {name: value for name, value in given.items() if not isinstance(value, Default)}
+
+
+@attrs.frozen
+class Operator:
+    """One operator: arguments, shape, cost and how it is written in PyTorch.
+
+    arity       number of value inputs; None: two or more
+    complete    fills AUTO arguments (after this no argument is AUTO); raises Misfit
+    shape       shape of the result from the completed arguments; raises Misfit
+    parameters  number of learned parameters
+    flops       floating-point operations of one sample's forward pass, as torch.utils.flop_counter counts them
+                (two per multiply-add of convolutions and matrix products, nothing else)
+    module      constructor of the torch module that holds its state or configuration, such as
+                `nn.Conv2d(3, 64, 3, padding=1)`; None where a function does
+    stem        stem of the attribute name under which the module is kept, such as `conv`
+    expression  Python expression of the result from the module's name ("" where there is none) and the values'
+                names, of which each is a plain name because an expression may use it more than once
+    definition  source of the class that `module` constructs where torch has none, to be put once into a file that
+                uses it; like the other texts it needs `torch`, `nn`, `F` (torch.nn.functional) and `Tensor`
+    own         whether it is a class of the writer's: `module` then names it as `package.file:Class`, to be imported
+                by the file that uses it and made with those arguments that are not the table's
+    """
+
+    name: str
+    summary: str
+    rules: tuple[Rule, ...]
+    shape: Callable[[Arguments, tuple[Shape, ...]], Shape]
+    expression: Callable[[Arguments, str, tuple[str, ...]], str]
+    arity: int | None = 1
+    complete: Callable[[Given, Context], Arguments] = _as_given
+    parameters: Callable[[Arguments, tuple[Shape, ...], Shape], int] = _nothing
+    flops: Callable[[Arguments, tuple[Shape, ...], Shape], int] = _nothing
+    module: Callable[[Arguments, tuple[Shape, ...]], str] | None = None
+    stem: str = ""
+    definition: str = ""
+    own: bool = False

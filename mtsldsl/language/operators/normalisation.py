@@ -1,0 +1,116 @@
+"""Normalisation over the batch, over groups of channels, and over the channels of one token."""
+
+from __future__ import annotations
+
+from math import prod
+
+from mtsldsl.language.constants import Shape
+from mtsldsl.language.operator import Arguments, Misfit, Operator, Rule
+from mtsldsl.language.operators.arguments import call, flag, integer
+from mtsldsl.language.operators.shapes import channels, described, divides, divisors
+
+_EPS = Rule("eps", "float", 1e-5, minimum=0)
+_AFFINE = Rule("affine", "bool", True)
+
+
+def _scale_and_shift(switch: str, arguments: Arguments, inputs: tuple[Shape, ...]) -> int:
+    return 2 * channels(inputs[0]) if flag(arguments, switch) else 0
+
+
+def _by_channel(operator: str, shape: Shape) -> Shape:
+    if len(shape) not in (1, 3):
+        raise Misfit(
+            f"`{operator}` works on an image or on features, but gets {described(shape)}",
+            "use `layer_norm`, which works on tokens",
+        )
+    return shape
+
+
+def _batch_norm_module(arguments: Arguments, inputs: tuple[Shape, ...]) -> str:
+    return call(
+        "nn.BatchNorm2d" if len(inputs[0]) == 3 else "nn.BatchNorm1d",
+        channels(inputs[0]),
+        eps=(arguments["eps"], 1e-5),
+        momentum=(arguments["momentum"], 0.1),
+        affine=(arguments["affine"], True),
+    )
+
+
+def _group_norm_shape(arguments: Arguments, inputs: tuple[Shape, ...]) -> Shape:
+    shape, groups = _by_channel("group_norm", inputs[0]), integer(arguments, "num_groups")
+    divides(
+        groups,
+        shape[0],
+        f"`group_norm` gets {shape[0]} channels, which {groups} groups do not divide",
+        f"take num_groups={divisors(shape[0])}",
+    )
+    if prod(shape) == groups:
+        raise Misfit(
+            f"`group_norm` with {groups} groups has one value a group of {described(shape)}, which normalises to zero",
+            "take fewer groups",
+        )
+    return shape
+
+
+def _group_norm_module(arguments: Arguments, inputs: tuple[Shape, ...]) -> str:
+    return call(
+        "nn.GroupNorm",
+        arguments["num_groups"],
+        channels(inputs[0]),
+        eps=(arguments["eps"], 1e-5),
+        affine=(arguments["affine"], True),
+    )
+
+
+def _layer_norm_shape(arguments: Arguments, inputs: tuple[Shape, ...]) -> Shape:
+    if len(inputs[0]) not in (1, 2):
+        raise Misfit(
+            f"`layer_norm` works on tokens or features, but gets {described(inputs[0])}",
+            "use `group_norm(1)`, which normalises a whole image",
+        )
+    return inputs[0]
+
+
+def _layer_norm_module(arguments: Arguments, inputs: tuple[Shape, ...]) -> str:
+    return call(
+        "nn.LayerNorm",
+        channels(inputs[0]),
+        eps=(arguments["eps"], 1e-5),
+        elementwise_affine=(arguments["elementwise_affine"], True),
+    )
+
+
+NORMALISATION: tuple[Operator, ...] = (
+    Operator(
+        "batch_norm",
+        "Each channel of an image, or each feature, to zero mean and unit variance over the batch, then a learned "
+        "scale and shift.",
+        (_EPS, Rule("momentum", "float", 0.1, minimum=0, maximum=1), _AFFINE),
+        shape=lambda arguments, inputs: _by_channel("batch_norm", inputs[0]),
+        parameters=lambda arguments, inputs, output: _scale_and_shift("affine", arguments, inputs),
+        module=_batch_norm_module,
+        stem="norm",
+        expression=lambda arguments, module, values: f"{module}({values[0]})",
+    ),
+    Operator(
+        "group_norm",
+        "Each of `num_groups` groups of channels to zero mean and unit variance, then a learned scale and shift of "
+        "each channel.",
+        (Rule("num_groups", "int", minimum=1), _EPS, _AFFINE),
+        shape=_group_norm_shape,
+        parameters=lambda arguments, inputs, output: _scale_and_shift("affine", arguments, inputs),
+        module=_group_norm_module,
+        stem="norm",
+        expression=lambda arguments, module, values: f"{module}({values[0]})",
+    ),
+    Operator(
+        "layer_norm",
+        "The channels of each token, or the features, to zero mean and unit variance, then a learned scale and shift.",
+        (_EPS, Rule("elementwise_affine", "bool", True)),
+        shape=_layer_norm_shape,
+        parameters=lambda arguments, inputs, output: _scale_and_shift("elementwise_affine", arguments, inputs),
+        module=_layer_norm_module,
+        stem="norm",
+        expression=lambda arguments, module, values: f"{module}({values[0]})",
+    ),
+)

@@ -1,0 +1,394 @@
+"""The blocks of the language as data: one schema per block, with the kind, default and meaning of every key.
+
+Names and defaults of optimizers and schedulers are those of `torch.optim` and `torch.optim.lr_scheduler`.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from mtsldsl.language import kinds
+from mtsldsl.language.constants import Constant
+from mtsldsl.language.kinds import (
+    Call,
+    CallRule,
+    Choice,
+    Flag,
+    Identifier,
+    Input,
+    Integer,
+    Keep,
+    Key,
+    Kind,
+    Many,
+    Maybe,
+    OneOrMany,
+    Pipe,
+    Real,
+    Tasks,
+    Text,
+)
+from mtsldsl.language.targets import TARGETS, ObjectiveRule
+
+
+@attrs.frozen
+class BlockSchema:
+    """A block `kind label { keys }`. `labels` are the labels it may have: None for a name of the writer's choice, an
+    empty tuple for no label. `keys` is None where the writer chooses the keys (`backbone`, `sharing`)."""
+
+    kind: str
+    summary: str
+    keys: tuple[Key, ...] | None
+    label: str | None = None
+    noun: str = ""
+    required: bool = False
+
+    def key(self, name: str) -> Key | None:
+        """The key of that name."""
+        return next((key for key in self.keys or () if key.name == name), None)
+
+
+AUTO = "auto"
+"""The default of `ignore` and `valid`: as the data set has it."""
+
+_positive = Real(0, open_minimum=True)
+_fraction = Real(0, 1, open_maximum=True)
+_betas = Many(_fraction, length=2)
+
+
+def _adam(name: str, summary: str, weight_decay: float, switch: Key) -> CallRule:
+    return CallRule(
+        name,
+        summary,
+        (
+            Key("lr", _positive, "learning rate", 1e-3),
+            Key("betas", _betas, "decay of the running means of gradient and square", (0.9, 0.999)),
+            Key("eps", _positive, "added to the denominator", 1e-8),
+            Key("weight_decay", Real(0), "weight decay", weight_decay),
+            switch,
+        ),
+    )
+
+
+OPTIMIZERS = Call(
+    (
+        _adam("adam", "Adam", 0.0, Key("amsgrad", Flag(), "keep the maximum of the squares", False)),
+        _adam(
+            "adamw",
+            "Adam with decoupled weight decay",
+            1e-2,
+            Key("amsgrad", Flag(), "keep the maximum of the squares", False),
+        ),
+        CallRule(
+            "sgd",
+            "stochastic gradient descent",
+            (
+                Key("lr", _positive, "learning rate", 1e-3),
+                Key("momentum", Real(0), "momentum", 0.0),
+                Key("dampening", Real(0), "dampening of the momentum", 0.0),
+                Key("weight_decay", Real(0), "weight decay", 0.0),
+                Key("nesterov", Flag(), "Nesterov momentum", False),
+            ),
+        ),
+        _adam(
+            "radam",
+            "rectified Adam",
+            0.0,
+            Key("decoupled_weight_decay", Flag(), "decay weights as adamw does", False),
+        ),
+    ),
+    "optimizers",
+)
+
+_gamma = Key("gamma", _positive, "factor of the learning rate", 0.1)
+
+SCHEDULERS = Call(
+    (
+        CallRule("none", "a constant learning rate"),
+        CallRule(
+            "multistep",
+            "times gamma at each milestone",
+            (Key("milestones", Many(Integer(1), 1), "epochs after which the rate falls"), _gamma),
+        ),
+        CallRule(
+            "step",
+            "times gamma every few epochs",
+            (Key("step_size", Integer(1), "epochs between two falls"), _gamma),
+        ),
+        CallRule(
+            "cosine",
+            "half a cosine from the full rate to eta_min",
+            (
+                Key("T_max", Integer(1), "epochs of the half cosine", None, "the epochs of the training"),
+                Key("eta_min", Real(0), "the last learning rate", 0.0),
+            ),
+        ),
+        CallRule("exponential", "times gamma every epoch", (Key("gamma", _positive, "factor of the learning rate"),)),
+    ),
+    "schedulers",
+)
+
+BALANCES = Call(
+    (
+        CallRule("equal", "the sum of the losses, each times its task's weight"),
+        CallRule("uncertainty", "weights learned from each task's uncertainty (Kendall et al., 2018)"),
+        CallRule(
+            "dwa",
+            "weights from how fast each loss falls (Liu et al., 2019)",
+            (Key("temperature", _positive, "softness of the weights", 2.0),),
+        ),
+        CallRule("pcgrad", "conflicting gradients are projected (Yu et al., 2020)"),
+        CallRule("mgda", "the least-norm combination of the gradients (Sener and Koltun, 2018)"),
+        CallRule(
+            "cagrad",
+            "conflict-averse gradients (Liu et al., 2021)",
+            (Key("c", Real(0), "how far the direction may leave the mean gradient", 0.5),),
+        ),
+        CallRule("upgrad", "gradients projected onto the dual cone (Quinton and Rey, 2024)"),
+    ),
+    "balances",
+)
+
+AUGMENTATIONS = Call(
+    (
+        CallRule(
+            "hflip",
+            "mirror left and right",
+            (Key("p", Real(0, 1), "probability", 0.5),),
+        ),
+        CallRule(
+            "random_scale",
+            "enlarge by a random factor of the list and crop to the input's size",
+            rest=Key("factors", Real(1), "factors to choose from"),
+        ),
+    ),
+    "augmentations",
+)
+
+SIMILARITIES = Call(
+    (
+        CallRule(
+            "cka",
+            "centred kernel alignment (Kornblith et al., 2019) of features averaged over space",
+            (
+                Key("samples", Integer(4), "training images", 800),
+                Key("kernel", Choice(("linear", "rbf")), "kernel", "linear"),
+                Key("debiased", Flag(), "use the unbiased estimator", True),
+            ),
+        ),
+    ),
+    "similarities",
+)
+
+TRANSFERS = Call(
+    (
+        CallRule("average", "a merged component starts from the mean of its members' weights"),
+        CallRule(
+            "amalgamate",
+            "a merged component is trained to give every member's features through a channel gate per member",
+            (
+                Key("epochs", OneOrMany(Integer(1)), "epochs of training, one for each phase or one for all"),
+                Key("lr", _positive, "learning rate", None, "the optimizer's"),
+            ),
+        ),
+    ),
+    "transfers",
+)
+
+_RANGES: dict[str, Kind] = {
+    "label_smoothing": _fraction,
+    "beta": _fraction,
+    "positive_weight": Real(0, 1),
+    "degrees": Real(0, 180, open_minimum=True),
+    "threshold": Real(0, 1),
+}
+
+
+def _kind_of(name: str, default: Constant) -> Kind:
+    if name in _RANGES:
+        return _RANGES[name]
+    return Flag() if isinstance(default, bool) else Real()
+
+
+def _objective(rule: ObjectiveRule) -> CallRule:
+    keys = (Key(name, _kind_of(name, default), name.replace("_", " "), default) for name, default in rule.arguments)
+    return CallRule(rule.name, "higher is better" if rule.higher_is_better else "lower is better", tuple(keys))
+
+
+LOSSES = {kind: Call(tuple(map(_objective, rule.losses)), "losses") for kind, rule in TARGETS.items()}
+METRICS = {kind: Call(tuple(map(_objective, rule.metrics)), "metrics") for kind, rule in TARGETS.items()}
+
+TARGET = Call(
+    (
+        CallRule(
+            "classes",
+            "one class of some, for the sample or each of its pixels",
+            (
+                Key("channels", Integer(2), "number of classes"),
+                Key(
+                    "ignore",
+                    Maybe(Integer()),
+                    "label that is left out of loss and metrics",
+                    AUTO,
+                    "255 where the data set has such pixels, else none",
+                ),
+            ),
+        ),
+        CallRule(
+            "values",
+            "real values",
+            (
+                Key("channels", Integer(1), "number of values", 1),
+                Key(
+                    "valid",
+                    Choice(("finite", "positive")),
+                    "which values count in loss and metrics: every finite number, or those above 0 alone",
+                    AUTO,
+                    "`positive` for the depth of `scenes` and `nyuv2`, else `finite`",
+                ),
+            ),
+        ),
+        CallRule("unit_vectors", "directions in space", (Key("channels", Integer(3, 3), "always 3", 3),)),
+        CallRule(
+            "binary",
+            "yes or no",
+            (
+                Key("channels", Integer(1), "number of answers", 1),
+                Key("ignore", Maybe(Integer()), "number that stands for no answer", None, "none"),
+            ),
+        ),
+        CallRule("reconstruct", "the input itself"),
+    ),
+    "targets",
+)
+
+_BATCH = Key("batch", Integer(1), "samples in a batch", 16)
+_AUGMENT = Key("augment", Many(AUGMENTATIONS), "what is done to training samples, in this order", ())
+_PART = Real(0, 1, open_minimum=True, open_maximum=True)
+_TEST = Key("test", _PART, "part of all samples kept for the test", 0.2)
+_VALIDATION = Key("validation", _PART, "part of the training samples kept apart to choose the best epoch", 0.1)
+
+
+def _input(default: tuple[Constant, ...] | kinds.Required) -> Key:
+    return Key("input", Input(), "the input's name and the sizes of one sample", default)
+
+
+DATA: dict[str, BlockSchema] = {
+    schema.label or "": schema
+    for schema in (
+        BlockSchema(
+            "data",
+            "rooms that are rendered on the spot, with labels, depth, normals and edges",
+            (
+                _input(("image", 3, 64, 64)),
+                Key("images", Integer(16), "images in all", 512),
+                _VALIDATION,
+                _TEST,
+                Key("seed", Integer(0), "seed of the rooms", 0),
+                _BATCH,
+                _AUGMENT,
+            ),
+            label="scenes",
+        ),
+        BlockSchema(
+            "data",
+            "NYUv2 (Silberman et al., 2012): indoor images with labels, depth, normals and edges",
+            (
+                _input(("image", 3, 288, 384)),
+                Key("root", Text(), "folder or file of the data set"),
+                _VALIDATION,
+                Key("seed", Integer(0), "seed of the split", 0),
+                _BATCH,
+                _AUGMENT,
+            ),
+            label="nyuv2",
+        ),
+        BlockSchema(
+            "data",
+            "one's own arrays: an .npz file with one array per task",
+            (
+                _input(kinds.REQUIRED),
+                Key("path", Text(), "the .npz file"),
+                _VALIDATION,
+                _TEST,
+                Key("seed", Integer(0), "seed of the split", 0),
+                _BATCH,
+                _AUGMENT,
+            ),
+            label="arrays",
+        ),
+    )
+}
+
+TASK = BlockSchema(
+    "task",
+    "what is predicted",
+    (
+        Key("target", TARGET, "what the task predicts"),
+        Key("head", Pipe(), "from the last layer, or the layers it names, to the task's output"),
+        Key("loss", Call(()), "loss", None, "the target's first"),
+        Key("metrics", Many(Call(())), "metrics", None, "those usual for the target"),
+        Key("weight", Real(0), "factor of the loss", 1.0),
+        Key("field", Identifier(), "the data set's field of the target", None, "the one for the target's kind"),
+    ),
+    noun="the task's name",
+    required=True,
+)
+
+BACKBONE = BlockSchema(
+    "backbone", "the layers that tasks may share, one a line, each from the one before", None, required=True
+)
+
+TRAIN = BlockSchema(
+    "train",
+    "how the network is trained",
+    (
+        Key("epochs", Integer(1), "passes over the training samples"),
+        Key("optimizer", OPTIMIZERS, "optimizer", "adam"),
+        Key("scheduler", SCHEDULERS, "learning-rate schedule", "none"),
+        Key("balance", BALANCES, "how the tasks' losses or gradients are combined", "equal"),
+        Key("precision", Choice(("fp32", "bf16")), "arithmetic of the forward pass", "fp32"),
+        Key("seed", Integer(0), "seed of initial weights and of the order of samples", 0),
+        Key("keep", Keep(), "epoch whose weights are kept: the best by validation, or the last", "best"),
+    ),
+    required=True,
+)
+
+STRUCTURE = BlockSchema(
+    "structure",
+    "how sharing is learned: multi-task structural learning (Gurulingan et al., 2023)",
+    (
+        Key("phases", Many(Integer(1), 1), "epochs at whose end tasks may merge"),
+        Key("similarity", SIMILARITIES, "similarity of two tasks' features", "cka"),
+        Key("threshold", Real(-1, 1), "similarity above which tasks merge", 0.8),
+        Key("align", Real(0), "weight of the loss that draws features together", 0.2),
+        Key("transfer", TRANSFERS, "how a merged component gets its weights", "average"),
+    ),
+    label="mtsl",
+)
+
+SHARING = BlockSchema("sharing", "which tasks share each layer; a layer without a line is each task's own", None)
+
+HISTORY = BlockSchema("history", "the merges so far, oldest first", None)
+
+MERGE = CallRule(
+    "merge",
+    "tasks that came to share a layer",
+    (
+        Key("epoch", Integer(0), "epoch at whose end they merged"),
+        Key("layer", Identifier(), "the layer"),
+        Key("tasks", Tasks(), "the tasks"),
+        Key("similarity", Real(), "their mean similarity"),
+    ),
+)
+
+BLOCKS: dict[str, tuple[BlockSchema, ...]] = {
+    "data": tuple(DATA.values()),
+    "task": (TASK,),
+    "backbone": (BACKBONE,),
+    "train": (TRAIN,),
+    "structure": (STRUCTURE,),
+    "sharing": (SHARING,),
+    "history": (HISTORY,),
+}
+"""Every block, in the order in which a spec has them."""

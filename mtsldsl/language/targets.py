@@ -1,0 +1,165 @@
+"""What a task may predict, and which losses, metrics and data fields fit it: one table, read by the checks, the
+compiler and the runtime. `mtsldsl.runtime.objectives` implements every name in it."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import attrs
+
+from mtsldsl.language.constants import Constant, Named
+
+
+@attrs.frozen
+class ObjectiveRule:
+    """A loss or metric: its arguments with defaults, and for a metric which direction is better."""
+
+    name: str
+    arguments: tuple[tuple[str, Constant], ...] = ()
+    higher_is_better: bool = False
+    dense_only: bool = False
+    """Needs an output per pixel."""
+
+
+@attrs.frozen
+class TargetRule:
+    """A kind of target. Its first loss is the default one; `channels` is fixed where set.
+
+    `default_metrics` are those that a task has without a line of its own; `default_for_samples` takes their place where
+    there is one answer for a whole sample, `default_for_positive` where only values above 0 count."""
+
+    kind: str
+    channels: int | None
+    losses: tuple[ObjectiveRule, ...]
+    metrics: tuple[ObjectiveRule, ...]
+    default_metrics: tuple[str, ...]
+    default_for_samples: tuple[str, ...] = ()
+    default_for_positive: tuple[str, ...] = ()
+
+    def loss(self, name: str) -> ObjectiveRule | None:
+        """The loss of that name, None where it does not fit this kind."""
+        return next((rule for rule in self.losses if rule.name == name), None)
+
+    def metric(self, name: str) -> ObjectiveRule | None:
+        """The metric of that name, None where it does not fit this kind."""
+        return next((rule for rule in self.metrics if rule.name == name), None)
+
+    def defaults(self, valid: str, *, dense: bool) -> tuple[str, ...]:
+        """The metrics of a task that names none; `dense` where it has an answer for each pixel."""
+        if valid == "positive" and self.default_for_positive:
+            return self.default_for_positive
+        return self.default_metrics if dense or not self.default_for_samples else self.default_for_samples
+
+
+def _better_high(name: str, *, dense_only: bool = False, **arguments: Constant) -> ObjectiveRule:
+    return ObjectiveRule(name, tuple(arguments.items()), higher_is_better=True, dense_only=dense_only)
+
+
+def _better_low(name: str, *, dense_only: bool = False, **arguments: Constant) -> ObjectiveRule:
+    return ObjectiveRule(name, tuple(arguments.items()), higher_is_better=False, dense_only=dense_only)
+
+
+TARGETS: dict[str, TargetRule] = {
+    rule.kind: rule
+    for rule in (
+        TargetRule(
+            "classes",
+            None,
+            losses=(_better_low("cross_entropy", label_smoothing=0.0), _better_low("class_balanced", beta=0.999)),
+            metrics=(
+                _better_high("miou", dense_only=True),
+                _better_high("pixel_accuracy", dense_only=True),
+                _better_high("accuracy"),
+                _better_low("error"),
+                _better_high("macro_f1"),
+            ),
+            default_metrics=("miou", "pixel_accuracy"),
+            default_for_samples=("accuracy", "macro_f1"),
+        ),
+        TargetRule(
+            "values",
+            None,
+            losses=(_better_low("l1"), _better_low("mse"), _better_low("rmse")),
+            metrics=(
+                _better_low("rmse"),
+                _better_low("abs_rel"),
+                _better_high("delta1"),
+                _better_low("mae"),
+                _better_high("r2"),
+            ),
+            default_metrics=("rmse", "mae", "r2"),
+            default_for_positive=("rmse", "abs_rel"),
+        ),
+        TargetRule(
+            "unit_vectors",
+            3,
+            losses=(_better_low("cosine"), _better_low("l1")),
+            metrics=(
+                _better_low("mean_angle"),
+                _better_low("median_angle"),
+                _better_high("within", degrees=11.25),
+            ),
+            default_metrics=("mean_angle", "within"),
+        ),
+        TargetRule(
+            "binary",
+            None,
+            losses=(_better_low("bce"), _better_low("balanced_bce", positive_weight=0.95)),
+            metrics=(_better_high("f1", threshold=0.5), _better_low("bce"), _better_high("accuracy")),
+            default_metrics=("f1", "bce"),
+        ),
+        TargetRule(
+            "reconstruct",
+            None,
+            losses=(_better_low("mse"), _better_low("l1")),
+            metrics=(_better_low("mse"), _better_low("mae")),
+            default_metrics=("mse",),
+        ),
+    )
+}
+
+FIELDS: dict[str, dict[str, str]] = {
+    "scenes": {"classes": "label", "values": "depth", "unit_vectors": "normal", "binary": "edge"},
+    "nyuv2": {"classes": "label", "values": "depth", "unit_vectors": "normal", "binary": "edge"},
+}
+"""The field that a data set has for each kind of target. A data set that is not listed names its fields by task.
+`reconstruct` reads the input itself."""
+
+FIELD_CHANNELS: dict[str, int] = {"depth": 1, "normal": 3, "edge": 1}
+"""The channels of the fields of the data sets in FIELDS; labels are class numbers and have none."""
+
+FIELD_VALID: dict[str, str] = {"depth": "positive"}
+"""Which values of the fields of the data sets in FIELDS count, where it is not every finite one: a depth of 0 is one
+that was not measured."""
+
+FIELD_LOSS: dict[str, str] = {"edge": "balanced_bce"}
+"""The default loss of the fields of the data sets in FIELDS, where it is not that of the target: few pixels are edges.
+"""
+
+DEFAULT_IGNORE: dict[str, int] = {"scenes": 255, "nyuv2": 255}
+"""The label of pixels without one, in data sets that have such."""
+
+
+def field_of(data: str, target: str) -> str:
+    """The field that a data set of that kind has for a target of that kind; empty where tasks name its fields."""
+    return FIELDS.get(data, {}).get(target, "")
+
+
+def default_valid(data: str, target: str) -> str:
+    """Which values of a target count where it does not say: `positive` or `finite`."""
+    return FIELD_VALID.get(field_of(data, target), "finite")
+
+
+def default_loss(data: str, target: str) -> str:
+    """The loss of a target where its task names none."""
+    return FIELD_LOSS.get(field_of(data, target), TARGETS[target].losses[0].name)
+
+
+def metric_key(metric: Named) -> str:
+    """The name under which a metric is reported: its own, with the argument where it is not the default.
+
+    `within` always carries its angle: `within(11.25)` is `within_11.25`."""
+    rule = next(rule for kind in TARGETS.values() for rule in kind.metrics if rule.name == metric.name)
+    resolved = [(metric.arguments.get(name, default), default) for name, default in rule.arguments]
+    shown = [cast(float, value) for value, default in resolved if metric.name == "within" or value != default]
+    return "_".join([metric.name, *(f"{value:g}" for value in shown)])
