@@ -25,7 +25,7 @@ from typing import Any
 import attrs
 
 from mtsldsl.editing import load
-from mtsldsl.runtime.gain import delta_m
+from mtsldsl.runtime.studies.gain import delta_m
 from mtsldsl.sharing import format_components
 
 SPEC = Path(__file__).parent.parent / "specs" / "nyuv2_small.mtl"

@@ -23,11 +23,11 @@ from torch import nn
 from mtsldsl.editing import load
 from mtsldsl.ir import Spec
 from mtsldsl.runtime.data import Samples, Splits
-from mtsldsl.runtime.evaluation import evaluate
-from mtsldsl.runtime.launch import launch
-from mtsldsl.runtime.session import Session
+from mtsldsl.runtime.learning.evaluation import evaluate
+from mtsldsl.runtime.learning.reestimation import reestimate
+from mtsldsl.runtime.run.launch import launch
+from mtsldsl.runtime.run.session import Session
 from mtsldsl.runtime.structure import mtsl
-from mtsldsl.runtime.structure.reestimation import reestimate
 
 Losses = Mapping[str, float]
 

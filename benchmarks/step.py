@@ -33,10 +33,10 @@ from torch import Tensor, nn
 
 import mtsldsl
 from mtsldsl.ir import Spec
-from mtsldsl.runtime.display import QuietDisplay
-from mtsldsl.runtime.evaluation import autocast
-from mtsldsl.runtime.session import EpochLosses
-from mtsldsl.runtime.training import NamedParameters, Training
+from mtsldsl.runtime.learning.evaluation import autocast
+from mtsldsl.runtime.learning.training import NamedParameters, Training
+from mtsldsl.runtime.run.display import QuietDisplay
+from mtsldsl.runtime.run.session import EpochLosses
 
 Batch: TypeAlias = Mapping[str, Tensor]
 Step: TypeAlias = Callable[[], dict[str, Tensor]]

@@ -38,7 +38,7 @@ def build_model(spec: Spec) -> nn.Module:
 
     Imports torch.
     """
-    from mtsldsl.runtime.build import build_model
+    from mtsldsl.runtime.network.build import build_model
 
     return build_model(spec)
 
@@ -49,7 +49,7 @@ def load_run(path: str | Path, of: str = "mean") -> tuple[Spec, nn.Module]:
     With a task's name, `of` takes the weights of that task's own best epoch, and the network gives its output alone.
     Imports torch.
     """
-    from mtsldsl.runtime.best import load_run
+    from mtsldsl.runtime.run.best import load_run
 
     return load_run(path, of)
 

@@ -25,7 +25,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_carries_grammar_templates_and_type_marker(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {"mtsldsl/grammars/mtl.lark", "mtsldsl/py.typed", "mtsldsl/codegen/templates/model.py.jinja"} <= names
-    assert "mtsldsl/runtime/templates/report.html.jinja" in names
+    assert "mtsldsl/runtime/run/templates/report.html.jinja" in names
     assert {f"mtsldsl/library/{path.name}" for path in (ROOT / "specs" / "library").glob("*.mtl")} <= names
 
 

@@ -20,10 +20,10 @@ import torch
 from torch.optim.lr_scheduler import LRScheduler
 
 from mtsldsl.runtime.data import batches, steps_per_epoch
-from mtsldsl.runtime.evaluation import autocast, evaluate
-from mtsldsl.runtime.session import Session, run_alone
+from mtsldsl.runtime.learning.evaluation import autocast, evaluate
+from mtsldsl.runtime.learning.training import NamedParameters
+from mtsldsl.runtime.run.session import Session, run_alone
 from mtsldsl.runtime.structure.mtsl import structural_phase
-from mtsldsl.runtime.training import NamedParameters
 
 SOURCE = "specs/scenes.mtl"  # compiled from this spec; the run folder keeps the copy that evolves
 EPOCHS = 14

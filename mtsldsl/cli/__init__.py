@@ -100,7 +100,7 @@ def _as_report(error: OSError) -> MtlError:
 def main(ctx: click.Context) -> None:
     """Multi-task networks whose sharing is learned: check, compile, train and compare .mtl specs."""
     if ctx.invoked_subcommand in _LONG:
-        from mtsldsl.runtime.threads import wait_passively
+        from mtsldsl.runtime.run.threads import wait_passively
 
         gc.enable()
         atexit.unregister(gc.freeze)

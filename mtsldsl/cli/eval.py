@@ -25,22 +25,22 @@ def command(
 
     --set takes what does not change the network, such as data.path=moved.npz.
     """
-    from mtsldsl.runtime.libraries import METRICS, TENSORS, require
+    from mtsldsl.diagnostics.libraries import METRICS, TENSORS, require
 
     require(TENSORS + METRICS)
-    from mtsldsl.runtime.best import load_best
-    from mtsldsl.runtime.checkpoint import MEAN
     from mtsldsl.runtime.data import load_data
-    from mtsldsl.runtime.data_record import recorded_place, warn_of_other_data
-    from mtsldsl.runtime.device import choose_device
-    from mtsldsl.runtime.display import short
-    from mtsldsl.runtime.evaluation import evaluate
-    from mtsldsl.runtime.events import plain
-    from mtsldsl.runtime.own_file import told_of_own_file
-    from mtsldsl.runtime.own_module_files import warn_of_other_modules
-    from mtsldsl.runtime.run_folder import RunFolder
-    from mtsldsl.runtime.selection import Selection, best_so_far
-    from mtsldsl.runtime.threads import use_threads
+    from mtsldsl.runtime.learning.evaluation import evaluate
+    from mtsldsl.runtime.network.source_file import told_of_own_file
+    from mtsldsl.runtime.run.best import load_best
+    from mtsldsl.runtime.run.checkpoint import MEAN
+    from mtsldsl.runtime.run.data_record import recorded_place, warn_of_other_data
+    from mtsldsl.runtime.run.device import choose_device
+    from mtsldsl.runtime.run.display import short
+    from mtsldsl.runtime.run.events import plain
+    from mtsldsl.runtime.run.folder import RunFolder
+    from mtsldsl.runtime.run.selection import Selection, best_so_far
+    from mtsldsl.runtime.run.threads import use_threads
+    from mtsldsl.runtime.run.user_module_record import warn_of_other_modules
 
     place = choose_device(device)
     folder = RunFolder.open(run)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from mtsldsl.runtime.threads import MOST
+from mtsldsl.runtime.run.threads import MOST
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

@@ -11,7 +11,7 @@ from mtsldsl.cli.options import device, overrides, say_what_is_left_out, threads
 
 if TYPE_CHECKING:
     from mtsldsl.ir import Spec
-    from mtsldsl.runtime.in_place import InPlace
+    from mtsldsl.runtime.run.in_place import InPlace
 
 
 @click.command()
@@ -49,12 +49,12 @@ def command(
     if as_json and quiet:
         raise click.UsageError("--json prints and --quiet does not: give one of them")
     display = "json" if as_json else "quiet" if quiet else "auto"
-    from mtsldsl.runtime.libraries import TENSORS, require
+    from mtsldsl.diagnostics.libraries import TENSORS, require
 
     if resume:
         require(TENSORS)
-        from mtsldsl.runtime.launch import launch
-        from mtsldsl.runtime.session import Session
+        from mtsldsl.runtime.run.launch import launch
+        from mtsldsl.runtime.run.session import Session
 
         launch(Session.resume(resume, device, display), threads)
         return
@@ -73,8 +73,8 @@ def command(
         chosen = with_sharing_of(chosen, sharing)
     own = _in_place(spec, chosen) if in_place else None
     require(TENSORS)
-    from mtsldsl.runtime.launch import launch
-    from mtsldsl.runtime.session import Session
+    from mtsldsl.runtime.run.launch import launch
+    from mtsldsl.runtime.run.session import Session
 
     session = Session.create(chosen, spec.stem, runs, device, display)
     session.in_place = own
@@ -84,7 +84,7 @@ def command(
 def _in_place(path: Path, chosen: Spec) -> InPlace:
     """The file to keep up to date with a run of `chosen`, which must begin as the file says."""
     from mtsldsl.editing import load
-    from mtsldsl.runtime.in_place import InPlace
+    from mtsldsl.runtime.run.in_place import InPlace
 
     if chosen.structure is None:
         raise click.UsageError(

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.runtime.network.execution import pooled
 
 Kernel: TypeAlias = Literal["linear", "rbf"]
 
@@ -188,17 +189,6 @@ def _hsic(sums: _Sums, debiased: bool) -> Tensor:
     traces = sums.products - sums.diagonals @ sums.diagonals.T
     pairs = torch.outer(totals, totals) / ((count - 1) * (count - 2))
     return traces + pairs - (2 / (count - 2)) * (rows @ rows.T)
-
-
-def pooled(activation: Tensor) -> Tensor:
-    """The mean over space or tokens, (n, channels) float32, of (n, c, h, w), (n, length, c) or (n, c)."""
-    if activation.ndim == 4:
-        return activation.mean((2, 3), dtype=torch.float32)
-    if activation.ndim == 3:
-        return activation.mean(1, dtype=torch.float32)
-    if activation.ndim == 2:
-        return activation.float()
-    raise ValueError(f"an activation is (n, c, h, w), (n, length, c) or (n, c), not {tuple(activation.shape)}")
 
 
 def alignment_loss(activations: Sequence[Tensor], weight: float) -> Tensor:

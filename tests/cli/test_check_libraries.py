@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mtsldsl.cli import main
-from mtsldsl.runtime.run_folder import RunFolder
+from mtsldsl.runtime.run.folder import RunFolder
 from tests.ir.specs import BODY
 
 BLOCKS = """\

@@ -159,8 +159,8 @@ def test_a_resumed_run_tells_of_other_data_and_records_it(job: Job) -> None:
 def test_a_setting_that_would_make_another_network_is_refused(
     trained: tuple[Job, dict[str, Any]], setting: str, named: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mtsldsl.runtime.best import load_best
-    from mtsldsl.runtime.run_folder import RunFolder
+    from mtsldsl.runtime.run.best import load_best
+    from mtsldsl.runtime.run.folder import RunFolder
 
     monkeypatch.chdir(trained[0].folder)
     key, _, value = setting.partition("=")

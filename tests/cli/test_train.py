@@ -17,12 +17,12 @@ import torch
 from safetensors.torch import load_file
 
 from mtsldsl.editing import load
-from mtsldsl.runtime.build import build_model
-from mtsldsl.runtime.checkpoint import restore_checkpoint
-from mtsldsl.runtime.optimizer_state import parameter_state
+from mtsldsl.runtime.learning.training import Training, named_parameters
+from mtsldsl.runtime.network.build import build_model
+from mtsldsl.runtime.network.optimizer_state import parameter_state
+from mtsldsl.runtime.network.transfer import carry_state
+from mtsldsl.runtime.run.checkpoint import restore_checkpoint
 from mtsldsl.runtime.structure.mtsl import Merge, evolved, replace_network
-from mtsldsl.runtime.structure.transfer import carry_state
-from mtsldsl.runtime.training import Training, named_parameters
 from mtsldsl.sharing import Sharing, unmerged
 from mtsldsl.syntax import read_source
 from tests import prepared

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mtsldsl.ir import Target
 from mtsldsl.language import Named
-from mtsldsl.runtime.balance import BALANCES, Balance, make_balance
+from mtsldsl.runtime.learning.balance import BALANCES, Balance, make_balance
 from mtsldsl.runtime.objectives import BatchLosses, task_losses
 from tests.numbers.cases import Case, task_of
 

@@ -12,7 +12,7 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from mtsldsl.runtime.objectives import higher_is_better
 from mtsldsl.runtime.objectives.constant import constant_metrics
-from mtsldsl.runtime.selection import gains
+from mtsldsl.runtime.run.selection import gains
 from tests.numbers import independent
 from tests.numbers.cases import CASES, Case, counted, example, samples_of, task_of
 

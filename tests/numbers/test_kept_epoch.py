@@ -18,13 +18,13 @@ from sklearn import metrics as sk
 from mtsldsl.cli import main
 from mtsldsl.language import Named
 from mtsldsl.language.targets import TARGETS
-from mtsldsl.runtime.best import load_best
 from mtsldsl.runtime.data import load_data
-from mtsldsl.runtime.evaluation import evaluate
+from mtsldsl.runtime.learning.evaluation import evaluate
 from mtsldsl.runtime.objectives.accumulators import R2
 from mtsldsl.runtime.objectives.constant import constant_metrics
-from mtsldsl.runtime.run_folder import RunFolder
-from mtsldsl.runtime.selection import Selection, gains, groups
+from mtsldsl.runtime.run.best import load_best
+from mtsldsl.runtime.run.folder import RunFolder
+from mtsldsl.runtime.run.selection import Selection, gains, groups
 from mtsldsl.sharing import Backbone, Sharing
 from tests.numbers.cases import CASES, SAMPLES, Given, samples_of, spec_of, task_of
 

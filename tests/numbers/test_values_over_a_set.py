@@ -11,7 +11,7 @@ import torch
 
 from mtsldsl.language import Named
 from mtsldsl.language.targets import TARGETS, metric_key
-from mtsldsl.runtime.evaluation import Evaluation, evaluate
+from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.objectives import make_loss
 from tests.numbers import independent
 from tests.numbers.cases import CASES, SAMPLES, Case, Given, counted, example, losses_of, samples_of, spec_of, task_of

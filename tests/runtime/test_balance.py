@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.language.constants import Named
-from mtsldsl.runtime.balance import BALANCES, Balance, make_balance
+from mtsldsl.runtime.learning.balance import BALANCES, Balance, make_balance
 from mtsldsl.sharing import linked
 
 TASKS = ("segment", "depth", "normal")

@@ -14,7 +14,7 @@ from mtsldsl.editing import load
 from mtsldsl.ir import Spec
 from mtsldsl.runtime.data import load_data
 from mtsldsl.runtime.data.place import located
-from mtsldsl.runtime.data_record import differences, record_of_data, recorded_place
+from mtsldsl.runtime.run.data_record import differences, record_of_data, recorded_place
 
 SPEC = """\
 mtl 1

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mtsldsl.runtime.display import describe_event
-from mtsldsl.runtime.selection import Selection
+from mtsldsl.runtime.run.display import describe_event
+from mtsldsl.runtime.run.selection import Selection
 
 NAMES = [f"task_{number:02d}" for number in range(40)]
 

@@ -6,8 +6,7 @@ from torch import nn
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.wiring import Value
-from mtsldsl.runtime.similarity import pooled
-from mtsldsl.runtime.structure.execution import evaluating, features, layer_inputs, run_layers
+from mtsldsl.runtime.network.execution import evaluating, features, layer_inputs, pooled, run_layers
 from mtsldsl.sharing import Copy
 from tests.runtime.hand_built import images, make_model, make_spec
 

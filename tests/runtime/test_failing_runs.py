@@ -16,13 +16,13 @@ from safetensors.torch import load_file, save_file
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.editing import load
-from mtsldsl.runtime.best import load_best
 from mtsldsl.runtime.data import load_data
-from mtsldsl.runtime.evaluation import evaluate
-from mtsldsl.runtime.launch import launch
-from mtsldsl.runtime.run_folder import RunFolder
-from mtsldsl.runtime.session import Session
-from mtsldsl.runtime.training import Training
+from mtsldsl.runtime.learning.evaluation import evaluate
+from mtsldsl.runtime.learning.training import Training
+from mtsldsl.runtime.run.best import load_best
+from mtsldsl.runtime.run.folder import RunFolder
+from mtsldsl.runtime.run.launch import launch
+from mtsldsl.runtime.run.session import Session
 from tests import prepared
 from tests.runtime import faulty
 

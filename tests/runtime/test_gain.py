@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.runtime.gain import delta_m
+from mtsldsl.runtime.studies.gain import delta_m
 
 BASELINE = {"segment": {"miou": 0.5, "pixel_accuracy": 0.8}, "depth": {"rmse": 2.0}}
 positive = st.floats(0.01, 100)

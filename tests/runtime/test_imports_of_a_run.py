@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mtsldsl.editing import dumps, load
-from mtsldsl.runtime.session import Session
+from mtsldsl.runtime.run.session import Session
 
 NETWORK = "mtl 1\nlet width = 8\nbackbone {\n  stem = conv2d(width, 3, stride=2) | relu\n}\n"
 SPEC = """\

@@ -9,7 +9,7 @@ import pytest
 
 from mtsldsl.editing import load, rewritten
 from mtsldsl.ir import Decision, Spec
-from mtsldsl.runtime.in_place import InPlace
+from mtsldsl.runtime.run.in_place import InPlace
 from mtsldsl.sharing import Sharing
 
 SCENES = Path(__file__).parents[2] / "specs" / "scenes.mtl"
@@ -94,7 +94,7 @@ def while_it_is_rewritten(monkeypatch: pytest.MonkeyPatch, act: Callable[[], obj
             act()
         return after
 
-    monkeypatch.setattr("mtsldsl.runtime.in_place.rewritten", acting)
+    monkeypatch.setattr("mtsldsl.runtime.run.in_place.rewritten", acting)
 
 
 def save(mine: Path, line: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.runtime.libraries import require
+from mtsldsl.diagnostics.libraries import require
 from tests.diagnostics.scenarios import broken_torchvision
 
 ROOT = Path(__file__).parents[2]

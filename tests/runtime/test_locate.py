@@ -9,9 +9,9 @@ import torch
 
 from mtsldsl.editing import load
 from mtsldsl.ir import Spec
-from mtsldsl.runtime.build import build_model
-from mtsldsl.runtime.finite import ALIGNMENT, culprit, culprit_of_loss, recorded
-from mtsldsl.runtime.locate import located
+from mtsldsl.runtime.learning.finite import ALIGNMENT, culprit, culprit_of_loss, recorded
+from mtsldsl.runtime.network.build import build_model
+from mtsldsl.runtime.network.places import located
 
 SCENES = Path(__file__).parents[2] / "specs" / "scenes.mtl"
 

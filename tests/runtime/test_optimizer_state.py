@@ -11,7 +11,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer, RAdam
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR
 
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.runtime.optimizer_state import (
+from mtsldsl.runtime.network.optimizer_state import (
     carry_optimizer_state,
     load_named_state,
     named_optimizer_state,

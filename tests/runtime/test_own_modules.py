@@ -19,9 +19,9 @@ from mtsldsl.codegen import model_source
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.editing import loads
 from mtsldsl.ir import Spec
-from mtsldsl.runtime.build import build_model
-from mtsldsl.runtime.events import read_events
-from mtsldsl.runtime.session import Session
+from mtsldsl.runtime.network.build import build_model
+from mtsldsl.runtime.run.events import read_events
+from mtsldsl.runtime.run.session import Session
 from mtsldsl.sharing import Sharing
 from tests.codegen.examples import example
 

@@ -12,8 +12,8 @@ import torch
 from mtsldsl.codegen import compile_spec
 from mtsldsl.editing import load
 from mtsldsl.ir import Spec
-from mtsldsl.runtime.build import load_model_class
-from mtsldsl.runtime.training import Training
+from mtsldsl.runtime.learning.training import Training
+from mtsldsl.runtime.network.build import load_model_class
 from mtsldsl.sharing import Sharing
 from tests.given import CONFORMANCE, needs_conformance
 

@@ -10,12 +10,12 @@ import torch
 from torch import nn
 
 from mtsldsl.editing import load
-from mtsldsl.runtime.best import load_run
 from mtsldsl.runtime.data import FieldKind, Samples, batches, load_data
-from mtsldsl.runtime.events import read_events
-from mtsldsl.runtime.launch import launch
-from mtsldsl.runtime.session import Session
-from mtsldsl.runtime.structure.reestimation import BATCHES, reestimate
+from mtsldsl.runtime.learning.reestimation import BATCHES, reestimate
+from mtsldsl.runtime.run.best import load_run
+from mtsldsl.runtime.run.events import read_events
+from mtsldsl.runtime.run.launch import launch
+from mtsldsl.runtime.run.session import Session
 from tests.runtime.hand_built import images, make_model, make_spec
 
 CPU = torch.device("cpu")

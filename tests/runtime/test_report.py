@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from mtsldsl.editing import loads
-from mtsldsl.runtime.drawing import COLOURS, Series, curves, similarity_map
-from mtsldsl.runtime.events import EventLog
-from mtsldsl.runtime.report import write_report
-from mtsldsl.runtime.run_folder import RunFolder
+from mtsldsl.runtime.run.drawing import COLOURS, Series, curves, similarity_map
+from mtsldsl.runtime.run.events import EventLog
+from mtsldsl.runtime.run.folder import RunFolder
+from mtsldsl.runtime.run.report import write_report
 
 
 def spec_text(count: int) -> str:
@@ -116,7 +116,7 @@ def test_a_page_of_many_tasks_is_written_without_a_warning(tmp_path: Path) -> No
     folder = run(40, tmp_path)
     program = (
         "from pathlib import Path\n"
-        "from mtsldsl.runtime.report import write_report\nfrom mtsldsl.runtime.run_folder import RunFolder\n"
+        "from mtsldsl.runtime.run.report import write_report\nfrom mtsldsl.runtime.run.folder import RunFolder\n"
         f"write_report(RunFolder.open(Path({str(folder.path)!r})))\n"
     )
     done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False)

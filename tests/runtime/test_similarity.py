@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.runtime.similarity import alignment_loss, cka, cka_matrix, pooled
+from mtsldsl.runtime.network.execution import pooled
+from mtsldsl.runtime.similarity import alignment_loss, cka, cka_matrix
 from tests.given import CONFORMANCE, needs_conformance
 
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from mtsldsl.cli import main
 from mtsldsl.editing import load, loads
-from mtsldsl.runtime.threads import helpful
+from mtsldsl.runtime.run.threads import helpful
 from tests import prepared
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +41,7 @@ COUNTED = """\
 import sys
 from pathlib import Path
 import torch
-from mtsldsl.runtime.threads import use_threads
+from mtsldsl.runtime.run.threads import use_threads
 from mtsldsl.editing import load
 print(torch.get_num_threads())
 for given in sys.argv[1].split(","):

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.runtime.averaging import mean
-from mtsldsl.runtime.structure.transfer import average_state, carry_state, merged_parameters, origins
+from mtsldsl.runtime.network.averaging import mean
+from mtsldsl.runtime.network.transfer import average_state, carry_state, merged_parameters, origins
 from mtsldsl.sharing import Copy
 from tests.runtime.hand_built import HandBuilt, images, make_model, make_spec
 

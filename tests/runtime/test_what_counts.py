@@ -12,9 +12,9 @@ import torch
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.editing import load
-from mtsldsl.runtime.best import load_best
-from mtsldsl.runtime.launch import launch
-from mtsldsl.runtime.session import Session
+from mtsldsl.runtime.run.best import load_best
+from mtsldsl.runtime.run.launch import launch
+from mtsldsl.runtime.run.session import Session
 
 SPEC = """\
 mtl 1

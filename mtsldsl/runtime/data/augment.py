@@ -11,7 +11,7 @@ from torch import Tensor
 from mtsldsl.diagnostics import MtlError, suggestion
 from mtsldsl.language.constants import Named
 from mtsldsl.runtime.data.fields import FieldKind
-from mtsldsl.runtime.data.transfer import send
+from mtsldsl.runtime.data.to_device import send
 
 Batch = dict[str, Tensor]
 

@@ -13,7 +13,7 @@ from mtsldsl.language.constants import Named
 from mtsldsl.runtime.data.augment import augment_batch
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.samples import Samples
-from mtsldsl.runtime.data.transfer import send
+from mtsldsl.runtime.data.to_device import send
 
 
 def batches(

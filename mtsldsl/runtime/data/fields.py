@@ -7,7 +7,7 @@ from enum import StrEnum
 
 class FieldKind(StrEnum):
     """What a field holds, which decides its type in a batch and how augmentations move it. Which of its entries count
-    is the target's to say (`mtsldsl.runtime.objectives.masks.valid_entries`)."""
+    is the target's to say (`mtsldsl.runtime.data.masks.valid_entries`)."""
 
     IMAGE = "image"
     """`(n, c, h, w)`; float32 in a batch, uint8 divided by 255, interpolated bilinearly."""

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.diagnostics.libraries import importing
 from mtsldsl.runtime.data.matlab import read_matlab
 from mtsldsl.runtime.data.recordings import CROP, IGNORED, Array, Recording
-from mtsldsl.runtime.libraries import importing
 
 FILE = "nyu_depth_v2_labeled.mat"
 SPLITS = "splits.mat"

@@ -11,8 +11,8 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.model import Spec, Target, Task
 from mtsldsl.runtime.data.batches import widen
 from mtsldsl.runtime.data.loading import field_of_task
+from mtsldsl.runtime.data.masks import valid_entries
 from mtsldsl.runtime.data.samples import Samples, Splits
-from mtsldsl.runtime.objectives.masks import valid_entries
 
 Described: TypeAlias = dict[str, dict[str, Any]]
 

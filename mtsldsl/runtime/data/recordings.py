@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.diagnostics.libraries import importing
 from mtsldsl.runtime.data.geometry import Camera
-from mtsldsl.runtime.libraries import importing
 
 Array = NDArray[np.generic]
 

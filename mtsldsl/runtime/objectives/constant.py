@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mtsldsl.ir.model import Task
 from mtsldsl.runtime.data import Samples, batches
-from mtsldsl.runtime.objectives.masks import valid_entries
+from mtsldsl.runtime.data.masks import valid_entries
 from mtsldsl.runtime.objectives.metrics import DELTA, make_metrics
 
 SURE = 30.0

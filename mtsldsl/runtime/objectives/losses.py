@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.model import Target
 from mtsldsl.language.constants import Named
-from mtsldsl.runtime.objectives.masks import aligned, as_float, labels_of, only, valid_entries
+from mtsldsl.runtime.data.masks import aligned, as_float, labels_of, only, valid_entries
 
 Sums: TypeAlias = tuple[Tensor, ...]
 """What is added up over entries. The last one counts them, in all or for each class."""

@@ -20,7 +20,7 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.model import Task
 from mtsldsl.language.constants import Named
 from mtsldsl.language.targets import TARGETS, metric_key
-from mtsldsl.runtime.objectives.masks import aligned, labels_of, only, valid_entries
+from mtsldsl.runtime.data.masks import aligned, labels_of, only, valid_entries
 
 if TYPE_CHECKING:
     from torchmetrics import Metric

@@ -19,10 +19,9 @@ from torch.nn import functional
 from torch.optim import Optimizer
 
 from mtsldsl.diagnostics import MtlError, Span
-from mtsldsl.runtime.guard import SELDOM
-from mtsldsl.runtime.optimizer_state import ParameterState, parameter_state
-from mtsldsl.runtime.similarity import pooled
-from mtsldsl.runtime.structure.execution import evaluating
+from mtsldsl.runtime.learning.guard import SELDOM
+from mtsldsl.runtime.network.execution import evaluating, pooled
+from mtsldsl.runtime.network.optimizer_state import ParameterState, parameter_state
 
 OptimizerFactory: TypeAlias = Callable[[Iterable[tuple[str, nn.Parameter]]], Optimizer]
 """Makes an optimizer of parameters with their names."""

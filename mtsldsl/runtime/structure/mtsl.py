@@ -18,19 +18,19 @@ from mtsldsl.editing import rewritten
 from mtsldsl.ir import Decision, Spec, Structure
 from mtsldsl.ir.wiring import Value
 from mtsldsl.language.constants import Shape
-from mtsldsl.runtime.build import build_model
 from mtsldsl.runtime.data import Samples, Splits, batches, steps_per_epoch
-from mtsldsl.runtime.evaluation import evaluate
-from mtsldsl.runtime.finite import UNREPEATED, Culprit, culprit, recorded
-from mtsldsl.runtime.locate import located, title
-from mtsldsl.runtime.optimizer_state import ParameterState, carry_optimizer_state, set_parameter_state
-from mtsldsl.runtime.session import Session
+from mtsldsl.runtime.learning.evaluation import evaluate
+from mtsldsl.runtime.learning.finite import UNREPEATED, Culprit, culprit, recorded
+from mtsldsl.runtime.learning.reestimation import reestimate
+from mtsldsl.runtime.learning.training import NamedParameters, Training, named_parameters, place
+from mtsldsl.runtime.network.build import build_model
+from mtsldsl.runtime.network.execution import evaluating, features, layer_inputs, run_layers
+from mtsldsl.runtime.network.optimizer_state import ParameterState, carry_optimizer_state, set_parameter_state
+from mtsldsl.runtime.network.places import located, title
+from mtsldsl.runtime.network.transfer import carry_state, merged_parameters, origins
+from mtsldsl.runtime.run.session import Session
 from mtsldsl.runtime.similarity import cka_matrix
 from mtsldsl.runtime.structure.amalgamation import AmalgamationJob, AmalgamationReport, amalgamate
-from mtsldsl.runtime.structure.execution import evaluating, features, layer_inputs, run_layers
-from mtsldsl.runtime.structure.reestimation import reestimate
-from mtsldsl.runtime.structure.transfer import carry_state, merged_parameters, origins
-from mtsldsl.runtime.training import NamedParameters, Training, named_parameters, place
 from mtsldsl.sharing import Copy, unmerged
 from mtsldsl.sharing.grouping import GroupingDecision, decide_grouping
 

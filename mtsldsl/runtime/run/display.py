@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from mtsldsl.runtime.data.labels import label_lines
-from mtsldsl.runtime.events import Event
-from mtsldsl.runtime.finite import ALIGNMENT
+from mtsldsl.runtime.learning.finite import ALIGNMENT
+from mtsldsl.runtime.run.events import Event
 
 _MOST_SHOWN = 10
 """Tasks, pairs of tasks or merges that are all shown, as the ten pairs of five tasks are; the events have more."""

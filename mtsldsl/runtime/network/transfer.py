@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir import Spec
-from mtsldsl.runtime.averaging import mean, widened
+from mtsldsl.runtime.network.averaging import mean, widened
 from mtsldsl.sharing import Copy, Sharing
 
 State: TypeAlias = Mapping[str, Tensor]

@@ -13,10 +13,10 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from mtsldsl.ir import Spec
-from mtsldsl.runtime.balance import Balance, GradientBalance, make_balance
-from mtsldsl.runtime.build import build_model
-from mtsldsl.runtime.finite import ALIGNMENT
-from mtsldsl.runtime.guard import SELDOM, Guard
+from mtsldsl.runtime.learning.balance import Balance, GradientBalance, make_balance
+from mtsldsl.runtime.learning.finite import ALIGNMENT
+from mtsldsl.runtime.learning.guard import SELDOM, Guard
+from mtsldsl.runtime.network.build import build_model
 from mtsldsl.runtime.objectives import BatchLosses, Loss, task_losses
 from mtsldsl.runtime.similarity import alignment_loss
 from mtsldsl.sharing import Copy, unmerged

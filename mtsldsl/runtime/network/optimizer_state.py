@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.runtime.averaging import mean
+from mtsldsl.runtime.network.averaging import mean
 
 NamedParameters: TypeAlias = Mapping[str, nn.Parameter] | Iterable[tuple[str, nn.Parameter]]
 ParameterState: TypeAlias = dict[str, Any]

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir import Spec
 from mtsldsl.ir.wiring import Call, Value, common_reads, input_of, upstream, wired
-from mtsldsl.runtime.similarity import pooled
 from mtsldsl.sharing import Copy
 
 
@@ -52,6 +51,17 @@ def _run(
             if not readers[value]:
                 del values[value]
     return {value: values[value] for value in keep}
+
+
+def pooled(activation: Tensor) -> Tensor:
+    """The mean over space or tokens, (n, channels) float32, of (n, c, h, w), (n, length, c) or (n, c)."""
+    if activation.ndim == 4:
+        return activation.mean((2, 3), dtype=torch.float32)
+    if activation.ndim == 3:
+        return activation.mean(1, dtype=torch.float32)
+    if activation.ndim == 2:
+        return activation.float()
+    raise ValueError(f"an activation is (n, c, h, w), (n, length, c) or (n, c), not {tuple(activation.shape)}")
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mtsldsl.diagnostics import MtlError, Span
 from mtsldsl.ir import Spec, Task
-from mtsldsl.runtime.locate import describe, described, part_of, parts
+from mtsldsl.runtime.network.places import describe, described, part_of, parts
 
 ALIGNMENT = "align"
 """What the alignment loss is called among the losses of the tasks."""

@@ -7,9 +7,9 @@ from typing import Any
 
 import attrs
 
-from mtsldsl.runtime.drawing import COLOURS, Series, curves, similarity_map
-from mtsldsl.runtime.events import read_events
-from mtsldsl.runtime.run_folder import RunFolder
+from mtsldsl.runtime.run.drawing import COLOURS, Series, curves, similarity_map
+from mtsldsl.runtime.run.events import read_events
+from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.sharing import format_components
 from mtsldsl.syntax import write_text_atomically
 
@@ -34,7 +34,7 @@ def write_report(folder: RunFolder) -> Path:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("mtsldsl.runtime", "templates"),
+        loader=PackageLoader("mtsldsl.runtime.run", "templates"),
         undefined=StrictUndefined,
         autoescape=True,
         trim_blocks=True,

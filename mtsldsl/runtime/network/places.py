@@ -11,7 +11,7 @@ from torch import nn
 from mtsldsl.diagnostics import Span
 from mtsldsl.ir import Layer, Spec, Task
 from mtsldsl.ir.wiring import copies
-from mtsldsl.runtime.own_file import in_own_file, told_of_own_file
+from mtsldsl.runtime.network.source_file import in_own_file, told_of_own_file
 from mtsldsl.sharing import HEADS, Copy, format_tasks
 
 FAILURES = (RuntimeError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, AssertionError)

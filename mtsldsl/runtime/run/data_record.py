@@ -16,8 +16,8 @@ import torch
 from mtsldsl.ir import Spec
 from mtsldsl.runtime.data import Splits
 from mtsldsl.runtime.data.place import given_place, settings_of_data
-from mtsldsl.runtime.display import shown, warn
-from mtsldsl.runtime.events import plain, started
+from mtsldsl.runtime.run.display import shown, warn
+from mtsldsl.runtime.run.events import plain, started
 
 
 def record_of_data(spec: Spec, splits: Splits) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from mtsldsl.ir import Spec, Task
 from mtsldsl.runtime.data import Samples, batches
-from mtsldsl.runtime.finite import UNREPEATED, Culprit, culprit, culprit_of_loss, recorded
-from mtsldsl.runtime.locate import located
+from mtsldsl.runtime.learning.finite import UNREPEATED, Culprit, culprit, culprit_of_loss, recorded
+from mtsldsl.runtime.network.execution import evaluating
+from mtsldsl.runtime.network.places import located
 from mtsldsl.runtime.objectives import BatchLosses, LossTotals, make_metrics, task_losses
-from mtsldsl.runtime.structure.execution import evaluating
 
 
 @attrs.frozen

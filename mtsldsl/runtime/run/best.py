@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from mtsldsl.diagnostics import MtlError, suggestion
 from mtsldsl.ir import Spec
-from mtsldsl.runtime.build import build_model
-from mtsldsl.runtime.checkpoint import MEAN, WEIGHTS, load_weights
-from mtsldsl.runtime.own_file import told_of_own_file
-from mtsldsl.runtime.run_folder import RunFolder
-from mtsldsl.runtime.training import place
+from mtsldsl.runtime.learning.training import place
+from mtsldsl.runtime.network.build import build_model
+from mtsldsl.runtime.network.source_file import told_of_own_file
+from mtsldsl.runtime.run.checkpoint import MEAN, WEIGHTS, load_weights
+from mtsldsl.runtime.run.folder import RunFolder
 
 
 def load_run(path: str | Path, of: str = MEAN) -> tuple[Spec, nn.Module]:

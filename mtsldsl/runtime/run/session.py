@@ -20,30 +20,30 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.editing import load
 from mtsldsl.editing.bundle import self_contained
 from mtsldsl.ir import Decision, Spec, normal
-from mtsldsl.runtime.batch_norm import require_values_to_normalise
-from mtsldsl.runtime.best import load_best
-from mtsldsl.runtime.checkpoint import keep_own_weights, keep_weights, restore_checkpoint, save_checkpoint
 from mtsldsl.runtime.data import Splits, describe, load_data
 from mtsldsl.runtime.data.labels import Described, require_labels
-from mtsldsl.runtime.data_record import record_of_data, recorded_place, warn_of_other_data
-from mtsldsl.runtime.device import DEVICES, choose_device
-from mtsldsl.runtime.display import DISPLAYS, Display, choose_display, warn
-from mtsldsl.runtime.epoch import EpochLosses
-from mtsldsl.runtime.evaluation import Evaluation, evaluate
-from mtsldsl.runtime.events import EventLog, read_events
-from mtsldsl.runtime.finite import ALIGNMENT
-from mtsldsl.runtime.gain import Results
-from mtsldsl.runtime.in_place import InPlace
-from mtsldsl.runtime.libraries import require_for_run
-from mtsldsl.runtime.locate import located
+from mtsldsl.runtime.learning.batch_norm import require_values_to_normalise
+from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
+from mtsldsl.runtime.learning.finite import ALIGNMENT
+from mtsldsl.runtime.learning.training import OptimizerFactory, SchedulerFactory, Training
+from mtsldsl.runtime.network.places import located
+from mtsldsl.runtime.network.source_file import told_of_own_file
+from mtsldsl.runtime.network.user_modules import check_own_modules
 from mtsldsl.runtime.objectives.constant import constant_metrics
-from mtsldsl.runtime.own_file import told_of_own_file
-from mtsldsl.runtime.own_module_files import record_of_own_modules, warn_of_other_modules
-from mtsldsl.runtime.own_modules import check_own_modules
-from mtsldsl.runtime.run_folder import RunFolder, write_source
-from mtsldsl.runtime.selection import OWN, Best, Selection, best_so_far, gains, last_merge, mean_of
-from mtsldsl.runtime.threads import MOST, use_threads
-from mtsldsl.runtime.training import OptimizerFactory, SchedulerFactory, Training
+from mtsldsl.runtime.objectives.gain import Results
+from mtsldsl.runtime.run.best import load_best
+from mtsldsl.runtime.run.checkpoint import keep_own_weights, keep_weights, restore_checkpoint, save_checkpoint
+from mtsldsl.runtime.run.data_record import record_of_data, recorded_place, warn_of_other_data
+from mtsldsl.runtime.run.device import DEVICES, choose_device
+from mtsldsl.runtime.run.display import DISPLAYS, Display, choose_display, warn
+from mtsldsl.runtime.run.epoch import EpochLosses
+from mtsldsl.runtime.run.events import EventLog, read_events
+from mtsldsl.runtime.run.folder import RunFolder, write_source
+from mtsldsl.runtime.run.in_place import InPlace
+from mtsldsl.runtime.run.requirements import require_for_run
+from mtsldsl.runtime.run.selection import OWN, Best, Selection, best_so_far, gains, last_merge, mean_of
+from mtsldsl.runtime.run.threads import MOST, use_threads
+from mtsldsl.runtime.run.user_module_record import record_of_own_modules, warn_of_other_modules
 
 
 @attrs.define
@@ -220,7 +220,7 @@ class Session:
 
     def finish(self, training: Training, data: Splits) -> None:
         """Report the test set once, for the epoch that validation chose, and write the report."""
-        from mtsldsl.runtime.report import write_report
+        from mtsldsl.runtime.run.report import write_report
 
         spec, model = load_best(self.folder, self.device)
         test = evaluate(model, spec, data.test, self.device)

@@ -7,9 +7,9 @@ import time
 import attrs
 from torch import Tensor
 
-from mtsldsl.runtime.display import Display
-from mtsldsl.runtime.finite import ALIGNMENT
+from mtsldsl.runtime.learning.finite import ALIGNMENT
 from mtsldsl.runtime.objectives import BatchLosses, LossTotals
+from mtsldsl.runtime.run.display import Display
 
 
 @attrs.define

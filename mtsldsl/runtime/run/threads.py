@@ -40,7 +40,7 @@ def use_threads(given: int | None, spec: Spec, device: torch.device, events: Pat
     """
     import torch
 
-    from mtsldsl.runtime.events import started
+    from mtsldsl.runtime.run.events import started
 
     if given is not None:
         torch.set_num_threads(given)

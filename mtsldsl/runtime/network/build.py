@@ -17,7 +17,7 @@ from mtsldsl.codegen import model_source
 from mtsldsl.codegen.plan import source_name
 from mtsldsl.ir.model import Spec
 from mtsldsl.ir.wiring import copies
-from mtsldsl.runtime.own_modules import check_own_modules, watch_own_modules
+from mtsldsl.runtime.network.user_modules import check_own_modules, watch_own_modules
 from mtsldsl.sharing import HEADS
 
 

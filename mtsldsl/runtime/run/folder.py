@@ -12,7 +12,7 @@ import attrs
 from mtsldsl.diagnostics import MtlError, Source
 from mtsldsl.editing import loads_source
 from mtsldsl.ir import Spec
-from mtsldsl.runtime.events import origin
+from mtsldsl.runtime.run.events import origin
 from mtsldsl.syntax import read_source, write_text_atomically
 from mtsldsl.syntax.files import is_file
 

@@ -13,8 +13,8 @@ from torch.optim import Optimizer
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir import Spec
-from mtsldsl.runtime.evaluation import autocast
-from mtsldsl.runtime.finite import culprit, culprit_of_loss, recorded
+from mtsldsl.runtime.learning.evaluation import autocast
+from mtsldsl.runtime.learning.finite import culprit, culprit_of_loss, recorded
 
 SELDOM = 8
 """After how many steps a device is asked that would have to be waited for: the images of so many steps are kept."""

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from statistics import fmean
 
 import attrs
 
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.runtime.objectives.gain import Results, relative_gain
 from mtsldsl.runtime.objectives.metrics import higher_is_better as direction
-
-Results = Mapping[str, Mapping[str, float]]
-"""Metrics by task and then by key."""
 
 
 @attrs.frozen
@@ -49,12 +46,3 @@ def delta_m(metrics: Results, baseline: Results, higher_is_better: Callable[[str
         for task, values in baseline.items()
     }
     return Gain(fmean(tasks.values()), tasks)
-
-
-def relative_gain(value: float, baseline: float, *, better_high: bool) -> float:
-    """(value - baseline) / |baseline| in percent, negated where lower is better; NaN over a baseline of 0, unless the
-    value is 0 as well."""
-    if baseline == 0:
-        return 0.0 if value == 0 else math.nan
-    gain = 100 * (value - baseline) / abs(baseline)
-    return gain if better_high else -gain

@@ -17,10 +17,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mtsldsl.ir import Spec
 from mtsldsl.runtime.data import Samples, batches
-from mtsldsl.runtime.evaluation import autocast
-from mtsldsl.runtime.locate import located
+from mtsldsl.runtime.learning.evaluation import autocast
+from mtsldsl.runtime.network.execution import evaluating
+from mtsldsl.runtime.network.places import located
 from mtsldsl.runtime.objectives.totals import sum_dtype
-from mtsldsl.runtime.structure.execution import evaluating
 
 BATCHES = 25
 """Training batches that statistics are estimated from, or all of an epoch where it has fewer."""

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.wiring import copies
-from mtsldsl.runtime.optimizer_state import load_named_state, named_optimizer_state
-from mtsldsl.runtime.run_folder import RunFolder, write_source
-from mtsldsl.runtime.training import Training, named_parameters
+from mtsldsl.runtime.learning.training import Training, named_parameters
+from mtsldsl.runtime.network.optimizer_state import load_named_state, named_optimizer_state
+from mtsldsl.runtime.run.folder import RunFolder, write_source
 
 WEIGHTS = "weights.safetensors"
 

@@ -6,8 +6,8 @@ import importlib.util
 import sys
 from contextlib import closing
 
-from mtsldsl.runtime.session import Session
-from mtsldsl.runtime.threads import use_threads
+from mtsldsl.runtime.run.session import Session
+from mtsldsl.runtime.run.threads import use_threads
 
 
 def launch(session: Session, threads: int | None = None) -> None:

@@ -14,10 +14,10 @@ from statistics import fmean
 
 import attrs
 
-from mtsldsl.runtime.display import shown
-from mtsldsl.runtime.events import read_events
-from mtsldsl.runtime.gain import Results, relative_gain
 from mtsldsl.runtime.objectives import higher_is_better
+from mtsldsl.runtime.objectives.gain import Results, relative_gain
+from mtsldsl.runtime.run.display import shown
+from mtsldsl.runtime.run.events import read_events
 from mtsldsl.sharing import Sharing, linked
 
 

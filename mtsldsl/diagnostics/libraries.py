@@ -1,7 +1,4 @@
-"""Libraries that a run needs late, such as for its metrics: imported before it begins, so that none ends it half-way.
-
-Nothing here loads torch before it is asked to.
-"""
+"""Libraries that cannot be imported, as what a person can mend. Nothing here loads one before it is asked to."""
 
 from __future__ import annotations
 
@@ -11,12 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module, metadata
 from traceback import walk_tb
-from typing import TYPE_CHECKING
 
-from mtsldsl.diagnostics import MtlError
-
-if TYPE_CHECKING:
-    from mtsldsl.ir import Spec
+from mtsldsl.diagnostics.diagnostic import MtlError
 
 TENSORS = ("torch", "safetensors.torch")
 METRICS = ("torchmetrics.classification",)
@@ -42,22 +35,6 @@ def require(modules: tuple[str, ...]) -> None:
     for module in modules:
         with importing(module.partition(".")[0]):
             import_module(module)
-
-
-def require_for_run(spec: Spec) -> None:
-    """Import what a run of `spec` needs: for metrics, for the report at its end, and the solver of its balance.
-
-    Raises MtlError: MTL808 where a library cannot be imported, MTL206 where a solver is not installed.
-    """
-    from mtsldsl.runtime.balance import GradientBalance, make_balance
-
-    require(METRICS + CURVES)
-    with importing("torchjd"):
-        balance = make_balance(
-            spec.train.balance, tuple(task.name for task in spec.tasks), {t.name: t.weight for t in spec.tasks}
-        )
-        if isinstance(balance, GradientBalance):
-            balance.try_out()  # a solver that cannot be imported may be noticed no sooner
 
 
 @contextmanager

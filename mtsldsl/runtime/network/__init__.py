@@ -1,0 +1,1 @@
+"""The live network of a spec: built from generated code, run in parts, filled by name from the one before."""

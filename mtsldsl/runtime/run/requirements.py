@@ -1,0 +1,22 @@
+"""Libraries that a run needs late, such as for its metrics: imported before it begins, so that none ends it
+half-way."""
+
+from __future__ import annotations
+
+from mtsldsl.diagnostics.libraries import CURVES, METRICS, importing, require
+from mtsldsl.ir import Spec
+from mtsldsl.runtime.learning.balance import GradientBalance, make_balance
+
+
+def require_for_run(spec: Spec) -> None:
+    """Import what a run of `spec` needs: for metrics, for the report at its end, and the solver of its balance.
+
+    Raises MtlError: MTL808 where a library cannot be imported, MTL206 where a solver is not installed.
+    """
+    require(METRICS + CURVES)
+    with importing("torchjd"):
+        balance = make_balance(
+            spec.train.balance, tuple(task.name for task in spec.tasks), {t.name: t.weight for t in spec.tasks}
+        )
+        if isinstance(balance, GradientBalance):
+            balance.try_out()  # a solver that cannot be imported may be noticed no sooner
