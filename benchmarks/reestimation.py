@@ -27,7 +27,7 @@ from mtsldsl.runtime.learning.evaluation import evaluate
 from mtsldsl.runtime.learning.reestimation import reestimate
 from mtsldsl.runtime.run.launch import launch
 from mtsldsl.runtime.run.session import Session
-from mtsldsl.runtime.structure import mtsl
+from mtsldsl.runtime.structure import phase
 
 Losses = Mapping[str, float]
 
@@ -64,7 +64,7 @@ def studied(path: Path, seed: int, settings: Mapping[str, str]) -> Study:
     """A whole run of the spec."""
     study = Study()
     StudiedSession.study = study
-    mtsl.reestimate = study
+    phase.reestimate = study
     spec = load(path, {**settings, "train.seed": str(seed)})
     with tempfile.TemporaryDirectory() as folder:
         launch(StudiedSession.create(spec, path.stem, Path(folder), "cpu", "quiet"))

@@ -35,8 +35,10 @@ import mtsldsl
 from mtsldsl.ir import Spec
 from mtsldsl.runtime.learning.evaluation import autocast
 from mtsldsl.runtime.learning.training import NamedParameters, Training
+from mtsldsl.runtime.network.build import model_class
 from mtsldsl.runtime.run.display import QuietDisplay
 from mtsldsl.runtime.run.session import EpochLosses
+from mtsldsl.runtime.structure.learner import Learner
 
 Batch: TypeAlias = Mapping[str, Tensor]
 Step: TypeAlias = Callable[[], dict[str, Tensor]]
@@ -277,16 +279,20 @@ def step_of_ours(spec: Spec, batch: Batch) -> tuple[Training, Step]:
     def make_optimizer(parameters: NamedParameters) -> torch.optim.Optimizer:
         return torch.optim.Adam(parameters, lr=0.001, fused=True)
 
-    training = Training.start(spec, make_optimizer, lambda _: None, CPU)
+    training = Training.start(spec, model_class(spec), Learner(), make_optimizer, lambda _: None, CPU)
     training.model.train()
     EPOCHS.enter_context(training.guarded())
-    epoch = EpochLosses(QuietDisplay())
+    epoch = EpochLosses(QuietDisplay(), "penalty")
 
     def step() -> dict[str, Tensor]:
-        with autocast(training.spec, CPU):
+        with autocast(training.spec.train.precision, CPU):
             outputs = training.model(batch["image"])
         losses = training.losses(outputs, batch)
-        training.step(losses, None)
+        penalty = training.penalty(batch, outputs, losses)
+        training.require_finite(losses, penalty)
+        training.optimizer.zero_grad()
+        training.backward(losses, penalty)
+        training.optimizer.step()
         epoch.add(losses, None)
         return dict(losses.values)
 

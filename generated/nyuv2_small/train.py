@@ -6,7 +6,7 @@
 
     mtsldsl train specs/nyuv2_small.mtl
 
-runs this very file; so does `python -m generated.nyuv2_small.train`, by itself.
+runs this very file; so does `python generated/nyuv2_small/train.py`, by itself.
 A knob is changed in the spec, then compiled again.
 """
 
@@ -19,17 +19,38 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded
 import torch
 from torch.optim.lr_scheduler import LRScheduler
 
+from mtsldsl.language import Named
+from mtsldsl.methods.mtsl.learner import Amalgamate, Cka, Mtsl, Settings
 from mtsldsl.runtime.data import batches, steps_per_epoch
 from mtsldsl.runtime.learning.evaluation import autocast, evaluate
 from mtsldsl.runtime.learning.training import NamedParameters
-from mtsldsl.runtime.run.session import Session, run_alone
-from mtsldsl.runtime.structure.mtsl import structural_phase
+from mtsldsl.runtime.run.alone import package_of, run_alone
+from mtsldsl.runtime.run.session import Session
+from mtsldsl.runtime.structure.phase import structural_phase
+
+if not __package__:  # run by its path, as editors do
+    __package__ = package_of(__file__)
+from .model import Model
 
 SOURCE = "specs/nyuv2_small.mtl"  # compiled from this spec; the run folder keeps the copy that evolves
 EPOCHS = 24
-BATCH_SIZE = 16  # images a step
-PHASES = (2, 3, 4, 5, 6, 8, 10, 12)  # a structural phase at the end of these epochs
-ALIGN = 0.0  # weight of the alignment loss, until the last phase
+BATCH_SIZE = 16  # samples a step
+SEED = 0  # of the order of samples, and of initial weights
+PRECISION = "fp32"  # of the forward pass
+AUGMENT: tuple[Named, ...] = (Named("hflip", {"p": 0.5}), Named("random_scale", {"factors": (1.0, 1.2, 1.5)}))
+
+
+def make_learner() -> Mtsl:
+    """How it is learned which tasks share what."""
+    return Mtsl(
+        Settings(
+            phases=(2, 3, 4, 5, 6, 8, 10, 12),
+            similarity=Cka(samples=640, kernel="linear", debiased=True),
+            threshold=0.8,
+            align=0.0,
+            transfer=Amalgamate(epochs=(1, 1, 1, 1, 1, 1, 1, 1), lr=0.001),
+        )
+    )
 
 
 def make_optimizer(parameters: NamedParameters) -> torch.optim.Optimizer:
@@ -43,9 +64,10 @@ def make_scheduler(optimizer: torch.optim.Optimizer) -> LRScheduler | None:
 
 
 def main(session: Session) -> None:
-    """The whole run: learn, compare, merge, and learn on; validation chooses the epoch, test is reported once."""
+    """The whole run: tasks learn, the learner of sharing decides; validation chooses the epoch, test comes once."""
     data = session.load_data()
-    training = session.start(make_optimizer, make_scheduler)
+    learner = make_learner()
+    training = session.start(Model, learner, make_optimizer, make_scheduler)
 
     while training.epoch < EPOCHS:
         # Task learning: one pass over the training set.
@@ -53,24 +75,27 @@ def main(session: Session) -> None:
             for batch in batches(
                 data.train,
                 BATCH_SIZE,
-                seed=training.spec.train.seed,
+                seed=SEED,
                 epoch=training.epoch,
                 shuffle=True,
-                augment=training.spec.data.augment,
+                augment=AUGMENT,
                 device=session.device,
                 drop_last=True,
             ):
-                aligning = ALIGN > 0 and training.epoch < PHASES[-1]
-                with autocast(training.spec, session.device), training.watched(aligning) as activations:
+                with autocast(PRECISION, session.device):
                     outputs = training.model(batch["image"])
                 losses = training.losses(outputs, batch)
-                alignment = training.alignment(activations, ALIGN)
-                training.step(losses, alignment)
-                epoch.add(losses, alignment)
+                penalty = training.penalty(batch, outputs, losses)  # the learner's own loss, if it has one
+                training.require_finite(losses, penalty)
 
-        # Structural phase: layers of different tasks that have become similar are replaced by one.
-        if training.epoch in PHASES:
-            structural_phase(training, data, session)
+                training.optimizer.zero_grad()
+                training.backward(losses, penalty)
+                training.optimizer.step()
+                epoch.add(losses, penalty)
+
+        # Structural phase: what the learner decides is written into the spec, which the network is made of anew.
+        if learner.due(training.position):
+            structural_phase(training, learner, data, session)
 
         session.end_epoch(training, evaluate(training.model, training.spec, data.validation, session.device))
 

@@ -10,10 +10,17 @@ from textwrap import wrap
 import attrs
 
 from mtsldsl.codegen.bodies import BodyPlan, Statement, plan_body, shape_text, signature
+from mtsldsl.codegen.knobs import (
+    LearnerPlan,
+    augmentations,
+    learner_plan,
+    optimizer_call,
+    scheduler_call,
+    train_imports,
+)
 from mtsldsl.codegen.layout import WIDTH
 from mtsldsl.codegen.names import Scope
 from mtsldsl.codegen.own_modules import OwnClass, import_lines, own_classes, own_problems
-from mtsldsl.codegen.training import optimizer_call, scheduler_call
 from mtsldsl.diagnostics import Diagnostic, MtlError
 from mtsldsl.ir.body import Body
 from mtsldsl.ir.model import Spec
@@ -61,7 +68,8 @@ class Plan:
     """All that the templates print.
 
     `calls` are the statements of the model's forward, one group a layer; `outputs` the expression of each task's
-    output. `optimizer` and `scheduler` are expressions over `parameters` and `optimizer`.
+    output. `optimizer` and `scheduler` are expressions over `parameters` and `optimizer`,
+    `augment` and `learner` are expressions too.
     """
 
     name: str
@@ -81,6 +89,9 @@ class Plan:
     uses_functional: bool
     optimizer: str
     scheduler: str
+    augment: str
+    learner: LearnerPlan
+    train_imports: tuple[str, ...]
     generator: int = GENERATOR
 
 
@@ -94,6 +105,7 @@ def plan_spec(spec: Spec) -> Plan:
     if found:
         raise MtlError(found)
     own = own_classes(spec, _DEFINED)
+    learner = learner_plan(spec.structure)
     classes = _Classes(spec, own)
     containers = tuple(
         Container(
@@ -127,6 +139,9 @@ def plan_spec(spec: Spec) -> Plan:
         uses_functional=any("F." in text for text in code),
         optimizer=optimizer_call(spec.train.optimizer),
         scheduler=scheduler_call(spec.train.scheduler),
+        augment=augmentations(spec.data.augment),
+        learner=learner,
+        train_imports=train_imports(learner),
     )
 
 

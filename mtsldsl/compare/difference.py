@@ -130,9 +130,7 @@ def _decision_json(decision: Decision) -> dict[str, Any]:
     return {
         "kind": decision.kind,
         "epoch": decision.epoch,
-        "layer": decision.layer,
-        "tasks": list(decision.tasks),
-        "similarity": decision.similarity,
+        **{key: list(value) if isinstance(value, tuple) else value for key, value in decision.fields.items()},
     }
 
 
@@ -261,12 +259,11 @@ def _keys_of(spec: Spec, block: str) -> dict[str, Any] | None:
         case _ if spec.structure is None:
             return None
         case _:
-            return {"": spec.structure.method, **{key: getattr(spec.structure, key) for key in _STRUCTURE}}
+            return {"": spec.structure.method, **spec.structure.values}
 
 
 _BLOCKS = ("data", "train", "structure")
 _TRAIN = ("epochs", "optimizer", "scheduler", "balance", "precision", "seed", "keep")
-_STRUCTURE = ("phases", "similarity", "threshold", "align", "transfer")
 _TASK = ("target", "loss", "metrics", "weight", "field")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import cast
 
 import attrs
 
@@ -11,6 +12,8 @@ from mtsldsl.compare.threeway import counted
 from mtsldsl.diagnostics import Source
 from mtsldsl.editing.rewrite import decision_line
 from mtsldsl.ir.model import Decision, Spec
+from mtsldsl.language.kinds import LayerName, Tasks
+from mtsldsl.methods.registry import decision_rules
 from mtsldsl.syntax.edit import TextEdit, append_section, apply_edits
 
 
@@ -39,7 +42,7 @@ def merge_history(base: Spec | None, ours: Spec, theirs: Spec, layers: Sequence[
                 wanted[repr(decision)] -= 1
                 picked_here.append(decision)
     picked = _once(*lists, {*sides[0], *(set(sides[1]) & set(sides[2]))})
-    fitting = [each for each in picked if each.layer in layers and set(each.tasks) <= set(tasks)]
+    fitting = [each for each in picked if _fits(each, layers, tasks)]
     return History(tuple(fitting), tuple(each for each in picked if each not in fitting))
 
 
@@ -55,14 +58,30 @@ def _once(ours: Sequence[Decision], theirs: Sequence[Decision], shared: Collecti
         same = [place for place in alone if repr(decision) not in shared and _what(kept[place]) == _what(decision)]
         if same:
             alone.remove(same[0])
-            kept[same[0]] = min(kept[same[0]], decision, key=lambda each: (each.epoch, -each.similarity))
+            kept[same[0]] = min(kept[same[0]], decision, key=_rank)
         else:
             kept.append(decision)
     return kept
 
 
-def _what(decision: Decision) -> tuple[str, str, frozenset[str]]:
-    return decision.kind, decision.layer, frozenset(decision.tasks)
+def _fits(decision: Decision, layers: Collection[str], tasks: Collection[str]) -> bool:
+    """Whether all layers and tasks that the decision names are there."""
+    return all(
+        (not isinstance(key.kind, LayerName) or decision.fields[key.name] in layers)
+        and (not isinstance(key.kind, Tasks) or set(cast("tuple[str, ...]", decision.fields[key.name])) <= set(tasks))
+        for key in decision_rules()[decision.kind].call.keys
+    )
+
+
+def _rank(decision: Decision) -> tuple[int, float]:
+    strength = decision.fields[decision_rules()[decision.kind].strength]
+    return decision.epoch, -float(str(strength))
+
+
+def _what(decision: Decision) -> tuple[object, ...]:
+    """What was decided: its kind and its subject, of which the order of tasks is no part."""
+    fields = (decision.fields[name] for name in decision_rules()[decision.kind].subject)
+    return decision.kind, *(frozenset(value) if isinstance(value, tuple) else value for value in fields)
 
 
 def dropped_lines(histories: Sequence[History], tasks: Sequence[str]) -> Iterator[str]:

@@ -12,7 +12,8 @@ from mtsldsl.diagnostics import MtlError, Source, Span
 from mtsldsl.editing.load import loads_source
 from mtsldsl.ir.keep import renamed_keep
 from mtsldsl.ir.model import Spec, Task
-from mtsldsl.language.schema import MERGE
+from mtsldsl.language.kinds import LayerName, Tasks
+from mtsldsl.methods.registry import decision_rules
 from mtsldsl.syntax import tree
 from mtsldsl.syntax.edit import TextEdit, apply_edits
 
@@ -154,10 +155,13 @@ def _places_of_item(
     kind: str, item: tree.Entry | tree.Call, layers: Mapping[str, str], tasks: Mapping[str, str]
 ) -> Iterator[tuple[tree.Name, Mapping[str, str]]]:
     if isinstance(item, tree.Call):
-        for place, argument in enumerate(item.arguments if kind == "history" else ()):
-            key = argument.name.text if argument.name else MERGE.keys[place].name
-            if key in ("layer", "tasks"):
-                yield from ((name, layers if key == "layer" else tasks) for name in _names(argument.value))
+        rule = decision_rules().get(item.function.text) if kind == "history" else None
+        for place, argument in enumerate(item.arguments if rule else ()):
+            assert rule is not None
+            key = rule.call.keys[place] if argument.name is None else rule.call.key(argument.name.text)
+            if key is not None and isinstance(key.kind, LayerName | Tasks):
+                names = layers if isinstance(key.kind, LayerName) else tasks
+                yield from ((name, names) for name in _names(argument.value))
     elif kind == "train":
         yield from ((name, tasks) for name in _measured(item.value))
     elif kind in ("backbone", "sharing"):

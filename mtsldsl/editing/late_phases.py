@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import attrs
 
 from mtsldsl.ir.library import Library, sections_of
-from mtsldsl.ir.train_block import NO_STRUCTURE
-from mtsldsl.language.schema import STRUCTURE
+from mtsldsl.methods.method import NO_METHOD, Method
+from mtsldsl.methods.registry import METHODS, method
 from mtsldsl.syntax import tree
 from mtsldsl.syntax.edit import TextEdit, replace_value
 
@@ -43,25 +43,28 @@ def late_phases(before: tree.File, after: tree.File, earlier: Library, library: 
     """
     section = next(sections_of(after, "structure"), None)
     epochs = _value(after, library, "train", "epochs")
-    phases = _numbers(_value(after, library, "structure", "phases"))
-    evolves = section is not None and [label.text for label in section.labels] == [STRUCTURE.label]
-    if section is None or not evolves or phases is None or not isinstance(epochs, tree.Number):
+    labels = [label.text for label in section.labels] if section else []
+    if section is None or len(labels) != 1 or labels[0] not in METHODS or not isinstance(epochs, tree.Number):
+        return None
+    chosen = method(labels[0])
+    phases = _numbers(_value(after, library, "structure", chosen.phases))
+    if phases is None:
         return None
     was = _value(before, earlier, "train", "epochs")
     same_epochs = isinstance(was, tree.Number) and was.value == epochs.value
     late = tuple(phase for phase in phases if phase > epochs.value)
-    if same_epochs or not late or phases != _numbers(_value(before, earlier, "structure", "phases")):
+    if same_epochs or not late or phases != _numbers(_value(before, earlier, "structure", chosen.phases)):
         return None
     kept = [place for place, phase in enumerate(phases) if phase <= epochs.value]
     if not kept:
         label = section.labels[0].span
-        return LatePhases(int(epochs.value), late, (TextEdit(label.start, label.end, NO_STRUCTURE),))
+        return LatePhases(int(epochs.value), late, (TextEdit(label.start, label.end, NO_METHOD),))
     edits = [
         replace_value(item, _list(phases, kept))
         for item in section.items
-        if isinstance(item, tree.Entry) and item.key.text == "phases"
+        if isinstance(item, tree.Entry) and item.key.text == chosen.phases
     ]
-    for value in _epochs_of_transfer(section):
+    for value in _one_a_phase(section, chosen):
         numbers = _numbers(_followed(value, after, library))
         if numbers and len(numbers) == len(phases):
             edits.append(TextEdit(value.span.start, value.span.end, _list(numbers, kept)))
@@ -110,10 +113,13 @@ def _numbers(value: tree.Value | None) -> list[int] | None:
     return numbers if numbers and len(numbers) == len(items) else None
 
 
-def _epochs_of_transfer(section: tree.Section) -> Iterator[tree.Value]:
-    """What `amalgamate` is given as epochs, by name or as the first of its arguments."""
-    for item in section.items:
-        if isinstance(item, tree.Entry) and item.key.text == "transfer" and isinstance(item.value, tree.Call):
-            for place, argument in enumerate(item.value.arguments):
-                if (argument.name.text == "epochs") if argument.name else place == 0:
-                    yield argument.value
+def _one_a_phase(section: tree.Section, chosen: Method) -> Iterator[tree.Value]:
+    """What may be a list with an entry for each phase, given by name or as the first of a call's arguments."""
+    calls = [item for item in section.items if isinstance(item, tree.Entry) and isinstance(item.value, tree.Call)]
+    for listed in chosen.one_a_phase:
+        for item in calls:
+            assert isinstance(item.value, tree.Call)
+            if (item.key.text, item.value.function.text) == (listed.key, listed.call):
+                for place, argument in enumerate(item.value.arguments):
+                    if (argument.name.text == listed.argument) if argument.name else place == 0:
+                        yield argument.value

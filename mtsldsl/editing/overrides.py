@@ -20,6 +20,8 @@ from mtsldsl.ir.library import Library, sections_of
 from mtsldsl.language import kinds
 from mtsldsl.language.kinds import Key
 from mtsldsl.language.schema import BLOCKS, BlockSchema
+from mtsldsl.methods.method import NO_METHOD
+from mtsldsl.methods.registry import METHODS, method, method_with
 from mtsldsl.syntax import parse, tree
 from mtsldsl.syntax.edit import TextEdit, apply_edits, insert_items
 
@@ -194,10 +196,14 @@ def _section_places(section: tree.Section) -> Iterator[tuple[str, Place]]:
 
 def _schema(section: tree.Section) -> BlockSchema | None:
     """The schema of a block; for a block of several kinds, that of its label."""
+    labels = [label.text for label in section.labels]
+    if section.kind.text == "structure":
+        if labels == [NO_METHOD]:
+            return method_with(item.key.text for item in section.items if isinstance(item, tree.Entry)).block
+        return method(labels[0]).block if len(labels) == 1 and labels[0] in METHODS else None
     schemas = BLOCKS.get(section.kind.text, ())
     if len(schemas) < 2:
         return schemas[0] if schemas else None
-    labels = [label.text for label in section.labels]
     return next((schema for schema in schemas if [schema.label] == labels), None)
 
 

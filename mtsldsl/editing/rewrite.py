@@ -15,6 +15,9 @@ from mtsldsl.editing.new_lines import aligned
 from mtsldsl.ir.ignoring import ignores
 from mtsldsl.ir.model import Decision, Spec
 from mtsldsl.ir.sharing_block import covered
+from mtsldsl.language.constants import Constant
+from mtsldsl.language.kinds import Kind, Real, Tasks
+from mtsldsl.methods.registry import decision_rules
 from mtsldsl.sharing import Sharing, format_components, format_tasks
 from mtsldsl.syntax import parse, tree
 from mtsldsl.syntax.edit import TextEdit, append_section, apply_edits, insert_items, line_ending, verify
@@ -100,9 +103,18 @@ def _block(kind: str, lines: Iterable[str]) -> str:
 
 def decision_line(decision: Decision, tasks: Sequence[str]) -> str:
     """The decision as a line of `history`; its tasks stay in the order that they have."""
-    merged = " + ".join(decision.tasks) or format_tasks(tasks, tasks)
-    similarity = repr(float(decision.similarity))
-    return f"{decision.kind}(epoch={decision.epoch}, layer={decision.layer}, tasks={merged}, similarity={similarity})"
+    epoch, *rest = decision_rules()[decision.kind].call.keys
+    written = [f"{key.name}={_written(key.kind, decision.fields[key.name], tasks)}" for key in rest]
+    return f"{decision.kind}({', '.join([f'{epoch.name}={decision.epoch}', *written])})"
+
+
+def _written(kind: Kind, value: Constant, tasks: Sequence[str]) -> str:
+    match kind, value:
+        case Tasks(), tuple(names):
+            return " + ".join(map(str, names)) or format_tasks(tasks, tasks)
+        case Real(), float(number) | int(number):
+            return repr(float(number))
+    return str(value)
 
 
 @attrs.define

@@ -16,9 +16,10 @@ from mtsldsl.ir.model import Data, Decision, Spec, Task, Train
 from mtsldsl.ir.network import Network, read_data, read_input, read_network
 from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort
 from mtsldsl.ir.sections import check_count, read_sections
-from mtsldsl.ir.sharing_block import read_history, read_sharing
+from mtsldsl.ir.sharing_block import read_sharing
+from mtsldsl.ir.structure_block import read_history, read_structure
 from mtsldsl.ir.tasks import check_fields, read_tasks
-from mtsldsl.ir.train_block import read_structure, read_train
+from mtsldsl.ir.train_block import read_train
 from mtsldsl.sharing import Sharing
 from mtsldsl.syntax import tree
 

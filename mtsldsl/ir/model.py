@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -90,26 +90,22 @@ class Train:
 
 @attrs.frozen
 class Structure:
-    """How the structure may evolve. `transfer.arguments["epochs"]` has one entry per phase for `amalgamate`."""
+    """How the structure may evolve: the values of the method's block by key, and the record that its learner is made
+    of, which only that method looks into."""
 
     method: str
-    phases: tuple[int, ...]
-    similarity: Named
-    threshold: float
-    align: float
-    transfer: Named
+    values: Mapping[str, Any] = attrs.field(converter=frozen, hash=False)
+    settings: Any = attrs.field(eq=False, repr=False)
     span: Span | None = attrs.field(default=None, eq=False, repr=False)
 
 
 @attrs.frozen
 class Decision:
-    """One line of `history`: the tasks that came to share `layer` at the end of `epoch`."""
+    """One line of `history`: what came to be at the end of `epoch`, in fields that the method of that `kind` names."""
 
     kind: str
     epoch: int
-    layer: str
-    tasks: tuple[str, ...]
-    similarity: float
+    fields: Mapping[str, Constant] = attrs.field(converter=frozen, hash=False)
     span: Span | None = attrs.field(default=None, eq=False, repr=False)
 
 

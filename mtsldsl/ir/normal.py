@@ -48,15 +48,7 @@ def normal_form(spec: Spec) -> dict[str, Any]:
             "seed": spec.train.seed,
             "keep": spec.train.keep,
         },
-        "structure": spec.structure
-        and {
-            "method": spec.structure.method,
-            "phases": list(spec.structure.phases),
-            "similarity": _named(spec.structure.similarity),
-            "threshold": spec.structure.threshold,
-            "align": spec.structure.align,
-            "transfer": _named(spec.structure.transfer),
-        },
+        "structure": spec.structure and {"method": spec.structure.method, **_plain(spec.structure.values)},
         "sharing": [
             [layer, [sorted(component) for component in spec.sharing[layer]]] for layer in spec.backbone.layers
         ],
@@ -86,7 +78,9 @@ def _body(body: Body) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Mappings as dictionaries, tuples as lists."""
+    """Mappings as dictionaries, tuples as lists, names with their arguments."""
+    if isinstance(value, Named):
+        return _named(value)
     if isinstance(value, Mapping):
         return {key: _plain(each) for key, each in value.items()}
     return [_plain(each) for each in value] if isinstance(value, tuple) else value

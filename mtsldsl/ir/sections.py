@@ -11,8 +11,9 @@ from mtsldsl.diagnostics.names import meant_by, neighbours
 from mtsldsl.ir.blocks import title
 from mtsldsl.ir.library import SUFFIX, Library
 from mtsldsl.ir.problems import Problems, Sort
-from mtsldsl.ir.train_block import NO_STRUCTURE
-from mtsldsl.language.schema import BLOCKS, DATA, STRUCTURE
+from mtsldsl.language.schema import BLOCKS, DATA
+from mtsldsl.methods.method import NO_METHOD
+from mtsldsl.methods.registry import METHODS, methods
 from mtsldsl.syntax import tree
 
 _REQUIRED = {
@@ -22,7 +23,7 @@ _REQUIRED = {
     "train": "train { ... }",
 }
 
-_LABELS: Mapping[str, tuple[str, ...]] = {"data": tuple(DATA), "structure": (str(STRUCTURE.label), NO_STRUCTURE)}
+_LABELS: Mapping[str, tuple[str, ...]] = {"data": tuple(DATA), "structure": (*METHODS, NO_METHOD)}
 """The labels that a block of some kinds may have; it has one."""
 
 
@@ -155,10 +156,9 @@ def _labelled(section: tree.Section, problems: Problems) -> tree.Section:
 
 def _label_of(section: tree.Section) -> str:
     """The label that goes with the block's keys; empty where several do."""
-    if section.kind.text == "structure":
-        return str(STRUCTURE.label)
     keys = {item.key.text for item in section.items if isinstance(item, tree.Entry)}
-    fitting = [label for label, schema in DATA.items() if all(schema.key(key) for key in keys)]
+    schemas = {each.name: each.block for each in methods()} if section.kind.text == "structure" else DATA
+    fitting = [label for label, schema in schemas.items() if all(schema.key(key) for key in keys)]
     return fitting[0] if len(fitting) == 1 else ""
 
 

@@ -1,16 +1,12 @@
-"""The blocks that the runtime keeps: `sharing`, which layers have which components, and `history`, how they came."""
+"""The block `sharing`, which the runtime keeps: which layers have which components."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mtsldsl.diagnostics import proposal, suggestion
+from mtsldsl.diagnostics import suggestion
 from mtsldsl.ir.blocks import is_plain
-from mtsldsl.ir.model import Decision
 from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort
-from mtsldsl.ir.scope import EMPTY
-from mtsldsl.ir.values import call_arguments
-from mtsldsl.language.schema import MERGE
 from mtsldsl.sharing import Backbone, Sharing
 from mtsldsl.sharing.validity import refinement_problems
 from mtsldsl.syntax import tree
@@ -184,38 +180,3 @@ def _check_refinement(
             remedy += f"; `{error.keeper}` has no line, so each task has its own"
         problems.add(error.code, f"layer `{error.layer}`: {error.reason}", remedy, span)
     return not found
-
-
-def read_history(
-    section: tree.Section | None, layers: Sequence[str], tasks: Sequence[str], problems: Problems
-) -> tuple[Decision, ...]:
-    """The decisions so far, oldest first. They have no effect on the network."""
-    decisions = []
-    for item in section.items if section else ():
-        if isinstance(item, tree.Entry) and isinstance(item.value, tree.Unreadable):
-            continue
-        name = item.key if isinstance(item, tree.Entry) else item.function
-        if not isinstance(item, tree.Call) or name.text != MERGE.name:
-            meant = proposal(name.text, [MERGE.name]) if isinstance(item, tree.Call) else None
-            remedy = meant or "write `merge(epoch=3, layer=..., tasks=a + b, similarity=0.9)`"
-            problems.add("MTL504", f"`{name.text}` is no decision", remedy, name.span)
-            if not isinstance(item, tree.Call) or meant is None:
-                continue
-        values = call_arguments(MERGE, item.arguments, EMPTY, item.function.span, problems)
-        if isinstance(values, Broken):
-            continue
-        epoch, layer, merged, similarity = (values[key.name] for key in MERGE.keys)
-        assert isinstance(epoch, int)
-        assert isinstance(layer, str)
-        assert isinstance(merged, tuple)
-        assert isinstance(similarity, float)
-        names = tuple(str(task) for task in merged)
-        if layer not in layers and not problems.may_be_lost(layer, layers, Sort.LAYER):
-            remedy = suggestion(layer, layers, "layers")
-            problems.add("MTL504", f"the decision is about `{layer}`, which is no layer", remedy, item.span)
-        for task in names:
-            if task not in tasks and not problems.may_be_lost(task, tasks, Sort.TASK):
-                remedy = suggestion(task, tasks, "tasks")
-                problems.add("MTL504", f"the decision is about `{task}`, which is no task", remedy, item.span)
-        decisions.append(Decision(MERGE.name, epoch, layer, names, similarity, span=item.span))
-    return tuple(decisions)

@@ -46,9 +46,9 @@ def _converted(kind: Kind, found: Bound, subject: str, problems: Problems) -> An
             return value
         case kinds.Text(), tree.String(value):
             return value
-        case kinds.Identifier(), tree.Name(value) if "." in value:
+        case kinds.Identifier() | kinds.LayerName(), tree.Name(value) if "." in value:
             return _wrong_type(kind, found, subject, problems)
-        case kinds.Identifier(), tree.Name(value) | tree.String(value):
+        case kinds.Identifier() | kinds.LayerName(), tree.Name(value) | tree.String(value):
             return value
         case kinds.Choice(names), tree.Name(value):
             return value if value in names else _unknown_choice(value, names, found, subject, problems)

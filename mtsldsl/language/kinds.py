@@ -54,6 +54,11 @@ class Identifier:
 
 
 @attrs.frozen
+class LayerName:
+    """The name of a layer that there is."""
+
+
+@attrs.frozen
 class Choice:
     """One of some names."""
 
@@ -122,7 +127,21 @@ class Keep:
 
 
 Kind: TypeAlias = (
-    Integer | Real | Flag | Text | Identifier | Choice | Many | OneOrMany | Maybe | Input | Call | Pipe | Tasks | Keep
+    Integer
+    | Real
+    | Flag
+    | Text
+    | Identifier
+    | LayerName
+    | Choice
+    | Many
+    | OneOrMany
+    | Maybe
+    | Input
+    | Call
+    | Pipe
+    | Tasks
+    | Keep
 )
 
 
@@ -145,6 +164,10 @@ class CallRule:
     summary: str
     keys: tuple[Key, ...] = ()
     rest: Key | None = None
+
+    def key(self, name: str) -> Key | None:
+        """The argument of that name, None where there is none."""
+        return next((key for key in self.keys if key.name == name), None)
 
 
 def _bounds(kind: Integer | Real) -> str:
@@ -169,7 +192,7 @@ def describe(kind: Kind) -> str:
             return "`true` or `false`"
         case Text():
             return "a quoted string"
-        case Identifier():
+        case Identifier() | LayerName():
             return "a name"
         case Choice(names):
             return "one of " + ", ".join(f"`{name}`" for name in names)

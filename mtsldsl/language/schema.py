@@ -22,10 +22,8 @@ from mtsldsl.language.kinds import (
     Kind,
     Many,
     Maybe,
-    OneOrMany,
     Pipe,
     Real,
-    Tasks,
     Text,
 )
 from mtsldsl.language.targets import TARGETS, ObjectiveRule
@@ -163,36 +161,6 @@ AUGMENTATIONS = Call(
         ),
     ),
     "augmentations",
-)
-
-SIMILARITIES = Call(
-    (
-        CallRule(
-            "cka",
-            "centred kernel alignment (Kornblith et al., 2019) of features averaged over space",
-            (
-                Key("samples", Integer(4), "training images", 800),
-                Key("kernel", Choice(("linear", "rbf")), "kernel", "linear"),
-                Key("debiased", Flag(), "use the unbiased estimator", True),
-            ),
-        ),
-    ),
-    "similarities",
-)
-
-TRANSFERS = Call(
-    (
-        CallRule("average", "a merged component starts from the mean of its members' weights"),
-        CallRule(
-            "amalgamate",
-            "a merged component is trained to give every member's features through a channel gate per member",
-            (
-                Key("epochs", OneOrMany(Integer(1)), "epochs of training, one for each phase or one for all"),
-                Key("lr", _positive, "learning rate", None, "the optimizer's"),
-            ),
-        ),
-    ),
-    "transfers",
 )
 
 _RANGES: dict[str, Kind] = {
@@ -354,41 +322,17 @@ TRAIN = BlockSchema(
     required=True,
 )
 
-STRUCTURE = BlockSchema(
-    "structure",
-    "how sharing is learned: multi-task structural learning (Gurulingan et al., 2023)",
-    (
-        Key("phases", Many(Integer(1), 1), "epochs at whose end tasks may merge"),
-        Key("similarity", SIMILARITIES, "similarity of two tasks' features", "cka"),
-        Key("threshold", Real(-1, 1), "similarity above which tasks merge", 0.8),
-        Key("align", Real(0), "weight of the loss that draws features together", 0.2),
-        Key("transfer", TRANSFERS, "how a merged component gets its weights", "average"),
-    ),
-    label="mtsl",
-)
-
 SHARING = BlockSchema("sharing", "which tasks share each layer; a layer without a line is each task's own", None)
 
 HISTORY = BlockSchema("history", "the merges so far, oldest first", None)
-
-MERGE = CallRule(
-    "merge",
-    "tasks that came to share a layer",
-    (
-        Key("epoch", Integer(0), "epoch at whose end they merged"),
-        Key("layer", Identifier(), "the layer"),
-        Key("tasks", Tasks(), "the tasks"),
-        Key("similarity", Real(), "their mean similarity"),
-    ),
-)
 
 BLOCKS: dict[str, tuple[BlockSchema, ...]] = {
     "data": tuple(DATA.values()),
     "task": (TASK,),
     "backbone": (BACKBONE,),
     "train": (TRAIN,),
-    "structure": (STRUCTURE,),
+    "structure": (),
     "sharing": (SHARING,),
     "history": (HISTORY,),
 }
-"""Every block, in the order in which a spec has them."""
+"""Every block, in the order in which a spec has them; those of `structure` are the methods' (`mtsldsl.methods`)."""

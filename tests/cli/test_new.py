@@ -53,7 +53,7 @@ def test_it_can_be_tried_for_two_epochs_and_says_which_phases_are_left_out(kind:
     mtsldsl("new", "first", "--from", kind, cwd=tmp_path)
     structure = load(tmp_path / "first.mtl").structure
     assert structure is not None
-    late = ", ".join(str(phase) for phase in structure.phases if phase > 2)
+    late = ", ".join(str(phase) for phase in structure.settings.phases if phase > 2)
     said = f"first.mtl: the phases at epochs {late} are left out: training ends at epoch 2\n"
     assert mtsldsl("check", "first.mtl", "--set", "train.epochs=2", cwd=tmp_path).stderr == said
     if kind == "table":

@@ -16,16 +16,18 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from mtsldsl.editing import load
+from mtsldsl.editing import load, rewritten
+from mtsldsl.methods.mtsl.learner import Merge, proposed
 from mtsldsl.runtime.learning.training import Training, named_parameters
 from mtsldsl.runtime.network.build import build_model
 from mtsldsl.runtime.network.optimizer_state import parameter_state
 from mtsldsl.runtime.network.transfer import carry_state
 from mtsldsl.runtime.run.checkpoint import restore_checkpoint
-from mtsldsl.runtime.structure.mtsl import Merge, evolved, replace_network
+from mtsldsl.runtime.structure.phase import replace_network
 from mtsldsl.sharing import Sharing, unmerged
 from mtsldsl.syntax import read_source
 from tests import prepared
+from tests.runtime.started import started
 
 ROOT = Path(__file__).parents[2]
 SHORT = {
@@ -56,7 +58,7 @@ def disturbed(*arguments: str, action: str, cwd: Path) -> subprocess.CompletedPr
     program = (
         "import os, sys\n"
         "from pathlib import Path\n"
-        "from mtsldsl.runtime import session\n"
+        "from mtsldsl.runtime.run import session\n"
         "written = session.save_checkpoint\n"
         "def disturbed(folder, training):\n"
         "    written(folder, training)\n"
@@ -120,7 +122,7 @@ def test_the_evolved_spec_says_what_happened(run: Finished) -> None:
     merges = [
         (phase["epoch"], merge["layer"], set(merge["tasks"])) for phase in run.of("phase") for merge in phase["merges"]
     ]
-    assert [(line.epoch, line.layer, set(line.tasks)) for line in spec.history] == merges
+    assert [(line.epoch, line.fields["layer"], set(line.fields["tasks"])) for line in spec.history] == merges
     sharing = Sharing.each(spec.backbone, spec.sharing.tasks)
     for _, layer, tasks in merges:
         sharing = sharing.merge(layer, tasks)
@@ -223,9 +225,7 @@ def test_data_beside_the_spec_is_found_by_eval_and_resume_too(tmp_path: Path) ->
 
 def restored(run: Finished) -> Training:
     spec = load(run.checkpoint / "spec.mtl")
-    training = Training.start(
-        spec, lambda parameters: torch.optim.Adam(parameters, lr=1e-3, fused=True), lambda _: None, torch.device("cpu")
-    )
+    training = started(spec, lambda parameters: torch.optim.Adam(parameters, lr=1e-3, fused=True))
     training.make_scheduler = lambda optimizer: torch.optim.lr_scheduler.MultiStepLR(optimizer, [3])
     training.scheduler = training.make_scheduler(training.optimizer)
     restore_checkpoint(run.checkpoint, training)
@@ -241,13 +241,14 @@ def next_merges(training: Training) -> list[Merge]:
 def test_law_10_what_survives_a_merge_keeps_value_and_optimizer_state_bit_for_bit(run: Finished) -> None:
     training = restored(run)
     values = {name: value.clone() for name, value in training.model.state_dict().items()}
-    states = parameter_state(training.optimizer, named_parameters(training.model, training.balance))
+    states = parameter_state(training.optimizer, named_parameters(training.model, training.balance, training.learner))
     rate = training.optimizer.param_groups[0]["lr"]
-    spec = evolved(training.spec, training.epoch, next_merges(training))
+    proposal = proposed(training.spec, training.epoch, next_merges(training), 1)
+    spec = rewritten(training.spec, proposal.sharing, proposal.decisions)
     model = build_model(spec)
     carry_state(training.spec, spec, training.model, model)
     replace_network(training, spec, model, {})
-    after = parameter_state(training.optimizer, named_parameters(training.model, training.balance))
+    after = parameter_state(training.optimizer, named_parameters(training.model, training.balance, training.learner))
     survivors = values.keys() & training.model.state_dict().keys()
     assert survivors
     assert all(torch.equal(values[name], training.model.state_dict()[name]) for name in survivors)

@@ -70,7 +70,7 @@ def test_the_persons_file_is_written_and_keeps_its_text(job: Path) -> None:
     mtsldsl(*TRAIN, cwd=job)
     text, spec = (job / "mine.mtl").read_text(encoding="utf-8"), load(job / "mine.mtl")
     assert text.startswith(MINE)
-    assert [line.layer for line in spec.history] == ["stem", "enc1"]
+    assert [line.fields["layer"] for line in spec.history] == ["stem", "enc1"]
     assert spec.sharing == load(job / "runs" / "mine" / "1" / "spec.mtl").sharing
 
 
@@ -79,20 +79,23 @@ def test_a_run_that_goes_on_from_another_folder_writes_the_same_file(job: Path, 
     other.mkdir()
     assert disturbed(*TRAIN, action=KILLED, cwd=job).returncode == -9
     begun = (job / "mine.mtl").read_text(encoding="utf-8")
-    assert [line.layer for line in load(job / "mine.mtl").history] == ["stem"]
+    assert [line.fields["layer"] for line in load(job / "mine.mtl").history] == ["stem"]
     (other / "mine.mtl").write_text(begun, encoding="utf-8")
     shutil.copy(job / "mine.npz", other)
     mtsldsl("train", "--resume", "../job/runs/mine/1", "--quiet", "--device", "cpu", cwd=other)
     assert (other / "mine.mtl").read_text(encoding="utf-8") == begun
-    assert [line.layer for line in load(job / "mine.mtl").history] == ["stem", "enc1"]
+    assert [line.fields["layer"] for line in load(job / "mine.mtl").history] == ["stem", "enc1"]
 
 
 def test_the_history_goes_on_counting_in_a_second_run_also_where_that_was_resumed(job: Path) -> None:
     mtsldsl(*TRAIN, "--set", "structure.phases=[3]", cwd=job)
     assert disturbed(*TRAIN, "--set", "structure.phases=[2]", action=KILLED, cwd=job).returncode == -9
-    assert [(line.epoch, line.layer) for line in load(job / "mine.mtl").history] == [(3, "stem")]
+    assert [(line.epoch, line.fields["layer"]) for line in load(job / "mine.mtl").history] == [(3, "stem")]
     mtsldsl("train", "--resume", "runs/mine/2", "--quiet", "--device", "cpu", cwd=job)
-    assert [(line.epoch, line.layer) for line in load(job / "mine.mtl").history] == [(3, "stem"), (3 + 2, "enc1")]
+    assert [(line.epoch, line.fields["layer"]) for line in load(job / "mine.mtl").history] == [
+        (3, "stem"),
+        (3 + 2, "enc1"),
+    ]
     events = [json.loads(line) for line in (job / "runs/mine/2/events.jsonl").read_text("utf-8").splitlines()]
     assert [event["epoch"] for event in events if event["event"] == "phase"] == [2]
 

@@ -32,11 +32,10 @@ from mtsldsl.language.schema import (
     METRICS,
     OPTIMIZERS,
     SCHEDULERS,
-    SIMILARITIES,
     TARGET,
     TRAIN,
-    TRANSFERS,
 )
+from mtsldsl.methods.mtsl.language import SIMILARITIES, TRANSFERS
 
 CHOICES: dict[str, list[Call]] = {
     "optimizers": [OPTIMIZERS],

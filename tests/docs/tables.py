@@ -25,6 +25,7 @@ from mtsldsl.language.operators.own import OWN_MODULE
 from mtsldsl.language.operators.resizing import RESIZING
 from mtsldsl.language.operators.tokens import TOKENS
 from mtsldsl.language.targets import FIELD_LOSS, FIELDS, TARGETS, ObjectiveRule, TargetRule
+from mtsldsl.methods.mtsl import language as mtsl
 from tests.docs import codes
 
 MARKED = re.compile(r"<!-- generated: (?P<name>[^>]+?) -->\n(?P<text>.*?)<!-- end -->", re.S)
@@ -261,14 +262,14 @@ TABLES: Mapping[str, Callable[[Words], str]] = MappingProxyType(
         **{f"block data {name}": _block(block) for name, block in schema.DATA.items()},
         "block task": _block(schema.TASK),
         "block train": _block(schema.TRAIN),
-        "block structure": _block(schema.STRUCTURE),
-        "decision merge": lambda _: _keys(schema.MERGE.keys),
+        "block structure": _block(mtsl.BLOCK),
+        "decision merge": lambda _: _keys(mtsl.MERGE.keys),
         "optimizers": _calls(schema.OPTIMIZERS),
         "schedulers": _calls(schema.SCHEDULERS),
         "balances": _calls(schema.BALANCES),
         "augmentations": _calls(schema.AUGMENTATIONS),
-        "similarities": _calls(schema.SIMILARITIES),
-        "transfers": _calls(schema.TRANSFERS),
+        "similarities": _calls(mtsl.SIMILARITIES),
+        "transfers": _calls(mtsl.TRANSFERS),
         "targets": _targets,
         "losses": _losses,
         "metrics": _metrics,

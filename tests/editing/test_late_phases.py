@@ -17,7 +17,7 @@ WHOLE = text(PHASES)
 
 def phases(whole: str, overrides: dict[str, str]) -> tuple[int, ...] | None:
     structure = loads(whole, overrides=overrides).structure
-    return structure.phases if structure else None
+    return structure.settings.phases if structure else None
 
 
 @pytest.mark.parametrize(("epochs", "left"), [(4, (1, 2, 4)), (3, (1, 2)), (2, (1, 2)), (1, (1,)), (9, (1, 2, 4))])
@@ -26,8 +26,8 @@ def test_phases_after_the_last_epoch_are_left_out_with_what_is_said_for_each(
 ) -> None:
     spec = loads(WHOLE, overrides={"train.epochs": str(epochs)})
     assert spec.structure is not None
-    assert spec.structure.phases == left
-    assert spec.structure.transfer.arguments["epochs"] == (3, 2, 1)[: len(left)]
+    assert spec.structure.settings.phases == left
+    assert spec.structure.values["transfer"].arguments["epochs"] == (3, 2, 1)[: len(left)]
     assert loads(dumps(spec)) == spec
     assert "# early" in dumps(spec)
 
@@ -36,7 +36,7 @@ def test_the_epochs_of_the_transfer_may_be_a_constant() -> None:
     whole = WHOLE.replace("[3, 2, 1]", "long").replace("mtl 1\n", "mtl 1\nlet long = [3, 2, 1]\n")
     spec = loads(whole, overrides={"train.epochs": "2"})
     assert spec.structure is not None
-    assert spec.structure.transfer.arguments["epochs"] == (3, 2)
+    assert spec.structure.values["transfer"].arguments["epochs"] == (3, 2)
     assert loads(dumps(spec)) == spec
 
 
@@ -56,7 +56,7 @@ def test_the_epochs_may_be_set_by_a_constant_and_the_phases_may_be_one(tmp_path:
     path.write_text(whole.replace("mtl 1\n", 'mtl 1\nimport "lib.mtl"\n'))
     structure = load(path, {"count": "1"}).structure
     assert structure is not None
-    assert structure.phases == (1,)
+    assert structure.settings.phases == (1,)
 
 
 @pytest.mark.parametrize(

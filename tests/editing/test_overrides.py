@@ -31,7 +31,7 @@ def codes(error: MtlError) -> list[str]:
 def test_a_value_that_is_there_is_replaced_in_place() -> None:
     spec = loads(WHOLE, overrides={"structure.threshold": "0.75"})
     assert spec.structure is not None
-    assert spec.structure.threshold == 0.75
+    assert spec.structure.settings.threshold == 0.75
     assert dumps(spec) == WHOLE.replace("threshold = 0.5", "threshold = 0.75")
 
 
@@ -60,7 +60,7 @@ def test_python_values_are_written_in_the_words_of_the_language() -> None:
     overrides = {"structure.phases": [2, 3], "train.epochs": 7, "data.augment": ["hflip(p=1.0)"]}
     spec = loads(WHOLE, overrides=overrides)
     assert spec.structure is not None
-    assert (spec.structure.phases, spec.train.epochs, spec.data.augment[0].arguments["p"]) == ((2, 3), 7, 1.0)
+    assert (spec.structure.settings.phases, spec.train.epochs, spec.data.augment[0].arguments["p"]) == ((2, 3), 7, 1.0)
 
 
 ARRAYS = WHOLE.replace("data scenes {", 'data arrays {\n  path = "here.npz"')
@@ -136,7 +136,11 @@ def test_a_spec_with_overrides_is_the_spec_of_its_text(epochs: int, threshold: f
     spec = loads(WHOLE, overrides=overrides)
     assert loads(dumps(spec)) == spec
     assert spec.structure is not None
-    assert (spec.train.epochs, spec.structure.threshold, spec.task("normal").weight) == (epochs, threshold, weight)
+    assert (spec.train.epochs, spec.structure.settings.threshold, spec.task("normal").weight) == (
+        epochs,
+        threshold,
+        weight,
+    )
 
 
 TEMPLATE = WHOLE.replace("task edge {", "task [edge, rim] {")

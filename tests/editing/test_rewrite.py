@@ -16,6 +16,7 @@ from mtsldsl.syntax.files import decode_source, encoded
 from mtsldsl.syntax.format import format_text
 from tests.editing.law_12 import hold_law_12
 from tests.editing.layouts import laid_out
+from tests.ir.decisions import merge
 from tests.ir.specs import BACKBONE, LAYERS, TASKS, text
 from tests.sharing.strategies import valid_sharings
 
@@ -48,7 +49,7 @@ def draw_merges(data: st.DataObject, sharing: Sharing, epoch: int) -> tuple[Shar
         layer, tasks = data.draw(st.sampled_from(places))
         group = data.draw(st.lists(st.sampled_from(tasks), min_size=2, unique=True))
         sharing = sharing.merge(layer, group)
-        decisions.append(Decision("merge", epoch, layer, tuple(group), data.draw(st.floats(0, 1))))
+        decisions.append(merge(epoch, layer, tuple(group), data.draw(st.floats(0, 1))))
     return sharing, decisions
 
 
@@ -103,7 +104,7 @@ def block_of(spec: Spec) -> str:
 
 def test_a_spec_without_the_blocks_gets_them_at_its_end() -> None:
     spec = loads(text())
-    decision = Decision("merge", 2, "stem", ("depth", "edge"), 0.875)
+    decision = merge(2, "stem", ("depth", "edge"), 0.875)
     changed = rewritten(spec, merged(spec, "stem", "depth", "edge"), [decision])
     assert changed.source.text == text(
         """\
@@ -187,7 +188,7 @@ def test_no_line_gets_the_line_end_of_another(block: str) -> None:
     )
     spec = loads(text(f"{block} {{\n  {line}\r\n}}\n"))
     layer, group = "enc1" if block == "sharing" else "stem", ("depth", "edge")
-    after = rewritten(spec, merged(spec, layer, *group), [Decision("merge", 2, layer, group, 0.5)])
+    after = rewritten(spec, merged(spec, layer, *group), [merge(2, layer, group, 0.5)])
     assert f"  {line}\r\n" in after.source.text
     assert after.source.text.count("\r") == 1
 

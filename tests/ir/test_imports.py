@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from mtsldsl.diagnostics import Diagnostic, MtlError, Source
 from mtsldsl.editing import dumps, load, loads, loads_source, rewritten
 from mtsldsl.editing.bundle import self_contained
-from mtsldsl.ir import Decision, Spec
+from mtsldsl.ir import Spec
 from mtsldsl.ir.imports import MOST_FILES
 from mtsldsl.ir.normal import digest
 from mtsldsl.sharing import Sharing
+from tests.ir.decisions import merge
 
 BLOCKS = """\
 mtl 1
@@ -321,7 +322,7 @@ def merged(spec: Spec) -> Sharing:
 
 def test_a_rewrite_touches_the_file_itself_alone(project: Path) -> None:
     spec = load(project / "top.mtl")
-    decision = Decision("merge", 1, "stem", ("depth", "edge"), 0.5)
+    decision = merge(1, "stem", ("depth", "edge"), 0.5)
     after = rewritten(spec, merged(spec), [decision])
     assert after.source.text.startswith(TOP)
     assert (project / "library" / "network.mtl").read_text() == NETWORK

@@ -69,9 +69,9 @@ def test_its_tasks_and_training_are_those_of_the_paper(nyuv2: Spec) -> None:
     assert (nyuv2.train.epochs, nyuv2.data.batch, nyuv2.data.shape) == (80, 16, (3, 288, 384))
     structure = nyuv2.structure
     assert structure is not None
-    assert structure.phases == (3, 5, 7, 9, 13, 17, 25, 33, 41, 49)
-    assert structure.transfer.arguments == {"epochs": (1, 1, 2, 2, 2, 2, 4, 4, 8, 8), "lr": 1e-4}
-    assert (structure.threshold, structure.align) == (0.8, 0.2)
+    assert structure.settings.phases == (3, 5, 7, 9, 13, 17, 25, 33, 41, 49)
+    assert structure.values["transfer"].arguments == {"epochs": (1, 1, 2, 2, 2, 2, 4, 4, 8, 8), "lr": 1e-4}
+    assert (structure.settings.threshold, structure.settings.align) == (0.8, 0.2)
 
 
 def test_every_decoder_layer_reads_the_one_before_and_its_skip(nyuv2: Spec) -> None:

@@ -82,8 +82,12 @@ def test_what_a_text_leaves_out_has_the_documented_defaults() -> None:
 def test_the_structure_has_the_documented_defaults() -> None:
     structure = loads(text("structure mtsl { phases = [1, 3] }")).structure
     assert structure is not None
-    assert structure.similarity == Named("cka", {"samples": 800, "kernel": "linear", "debiased": True})
-    assert (structure.threshold, structure.align, structure.transfer) == (0.8, 0.2, Named("average"))
+    assert structure.values["similarity"] == Named("cka", {"samples": 800, "kernel": "linear", "debiased": True})
+    assert (structure.settings.threshold, structure.settings.align, structure.values["transfer"]) == (
+        0.8,
+        0.2,
+        Named("average"),
+    )
 
 
 def test_one_number_of_epochs_is_for_every_phase_and_the_learning_rate_is_the_optimizers() -> None:
@@ -92,7 +96,7 @@ def test_one_number_of_epochs_is_for_every_phase_and_the_learning_rate_is_the_op
         overrides={"train.optimizer": "sgd(lr=0.5)"},
     ).structure
     assert structure is not None
-    assert structure.transfer.arguments == {"epochs": (2, 2), "lr": 0.5}
+    assert structure.values["transfer"].arguments == {"epochs": (2, 2), "lr": 0.5}
 
 
 def test_a_structure_labelled_none_is_checked_and_has_no_effect() -> None:
@@ -134,9 +138,7 @@ def test_ranges_and_words_of_the_sharing_block_mean_what_they_say() -> None:
 def test_history_is_kept_and_has_no_effect_on_the_network() -> None:
     history = "history {\n  merge(epoch=3, layer=stem, tasks=depth + edge, similarity=0.934)\n}\n"
     spec, plain = loads(text(history)), loads(text())
-    assert [(each.epoch, each.layer, each.tasks, each.similarity) for each in spec.history] == [
-        (3, "stem", ("depth", "edge"), 0.934)
-    ]
+    assert [(each.epoch, *each.fields.values()) for each in spec.history] == [(3, "stem", ("depth", "edge"), 0.934)]
     assert (spec.sharing, digest(spec)) == (plain.sharing, digest(plain))
 
 

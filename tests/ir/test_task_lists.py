@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from mtsldsl.codegen import model_source
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.editing import dumps, loads, rewritten
-from mtsldsl.ir import Decision
 from mtsldsl.ir.normal import digest
+from tests.ir.decisions import merge
 
 FRAME = """\
 mtl 1
@@ -82,7 +82,7 @@ def test_a_list_may_stand_beside_other_tasks_and_lists() -> None:
 def test_sharing_and_history_use_the_single_names() -> None:
     spec = loads(LISTED)
     sharing = spec.sharing.merge("stem", ["Greek", "Korean"])
-    after = rewritten(spec, sharing, [Decision("merge", 1, "stem", ("Greek", "Korean"), 0.75)])
+    after = rewritten(spec, sharing, [merge(1, "stem", ("Greek", "Korean"), 0.75)])
     assert dumps(after).startswith(LISTED)
     assert "stem = Greek + Korean, Latin" in dumps(after)
     assert loads(dumps(after)) == after

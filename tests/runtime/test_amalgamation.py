@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
 
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.methods.mtsl.amalgamation import AmalgamationJob, Gate, amalgamate, amalgamation_loss
 from mtsldsl.runtime.network.execution import pooled
 from mtsldsl.runtime.network.optimizer_state import set_parameter_state
 from mtsldsl.runtime.network.transfer import average_state
-from mtsldsl.runtime.structure.amalgamation import AmalgamationJob, Gate, amalgamate, amalgamation_loss
 from tests.given import CONFORMANCE, needs_conformance
 from tests.runtime.hand_built import make_layer
 

@@ -8,8 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mtsldsl.runtime.run.display import describe_event
+from mtsldsl.runtime.run import display
+from mtsldsl.runtime.run.events import from_json
 from mtsldsl.runtime.run.selection import Selection
+
+
+def describe_event(content: dict[str, Any]) -> list[str]:
+    event = from_json(content)
+    assert event is not None
+    return display.describe_event(event)
+
 
 NAMES = [f"task_{number:02d}" for number in range(40)]
 
@@ -20,6 +28,7 @@ def epoch(tasks: list[str]) -> dict[str, Any]:
         "event": "epoch",
         "epoch": 3,
         "losses": losses,
+        "penalty": "align",
         "lr": 0.001,
         "epoch_seconds": 1.5,
         "samples_per_second": 100.0,

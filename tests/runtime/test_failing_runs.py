@@ -25,6 +25,8 @@ from mtsldsl.runtime.run.launch import launch
 from mtsldsl.runtime.run.session import Session
 from tests import prepared
 from tests.runtime import faulty
+from tests.runtime.started import started as training_of
+from tests.runtime.started import step
 
 ROOT = Path(__file__).parents[2]
 CPU = torch.device("cpu")
@@ -205,7 +207,7 @@ def learn(training: Training, steps: int, guard: AbstractContextManager[None]) -
                 "edge": torch.rand(4, 1, 16, 16, generator=generator).round().to(training.device),
             }
             with unwaiting(training.device):
-                training.step(training.losses(training.model(batch["image"]), batch), None)
+                step(training, training.losses(training.model(batch["image"]), batch))
             after.append({name: value.detach().clone() for name, value in training.model.named_parameters()})
     return after
 
@@ -223,7 +225,7 @@ def unwaiting(device: torch.device) -> Iterator[None]:
 
 
 def fresh(optimizer: type[torch.optim.Optimizer] = torch.optim.Adam, device: torch.device = CPU) -> Training:
-    return Training.start(load("a.mtl"), lambda named: optimizer(named, lr=1e-2, fused=True), lambda _: None, device)
+    return training_of(load("a.mtl"), lambda named: optimizer(named, lr=1e-2, fused=True), device=device)
 
 
 @pytest.mark.parametrize("every", [1, 3, 8])

@@ -11,6 +11,7 @@ from mtsldsl.editing import load, rewritten
 from mtsldsl.ir import Decision, Spec
 from mtsldsl.runtime.run.in_place import InPlace
 from mtsldsl.sharing import Sharing
+from tests.ir.decisions import merge
 
 SCENES = Path(__file__).parents[2] / "specs" / "scenes.mtl"
 PAIR = frozenset({"segment", "edge"})
@@ -24,7 +25,7 @@ def mine(tmp_path: Path) -> Path:
 
 
 def evolved_from(spec: Spec, layer: str) -> tuple[Spec, list[Decision]]:
-    decisions = [Decision("merge", 2, layer, ("segment", "edge"), 0.95)]
+    decisions = [merge(2, layer, ("segment", "edge"), 0.95)]
     return rewritten(spec, spec.sharing.merge(layer, PAIR), decisions), decisions
 
 
@@ -47,7 +48,7 @@ def test_an_edit_that_a_person_saved_meanwhile_is_kept(mine: Path) -> None:
     assert load(mine).train.epochs == 20
     assert "# a longer one" in mine.read_text(encoding="utf-8")
     assert load(mine).sharing == later.sharing
-    assert [line.layer for line in load(mine).history] == ["stem", "enc1"]
+    assert [line.fields["layer"] for line in load(mine).history] == ["stem", "enc1"]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,7 @@ def test_of_two_runs_on_one_file_the_second_leaves_it_alone_and_says_so(
     before = load(mine)
     first, second = InPlace(mine, before.sharing), InPlace(mine, before.sharing)
     quick, decisions = evolved_from(before, "stem")
-    alone = [Decision("merge", 2, "stem", ("depth", "normal"), 0.9)]
+    alone = [merge(2, "stem", ("depth", "normal"), 0.9)]
     slow = rewritten(before, before.sharing.merge("stem", frozenset({"depth", "normal"})), alone)
     while_it_is_rewritten(monkeypatch, lambda: first.update(quick, decisions))
     assert not second.update(slow, alone)

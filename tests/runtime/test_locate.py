@@ -9,7 +9,7 @@ import torch
 
 from mtsldsl.editing import load
 from mtsldsl.ir import Spec
-from mtsldsl.runtime.learning.finite import ALIGNMENT, culprit, culprit_of_loss, recorded
+from mtsldsl.runtime.learning.finite import culprit, culprit_of_loss, recorded
 from mtsldsl.runtime.network.build import build_model
 from mtsldsl.runtime.network.places import located
 
@@ -83,5 +83,5 @@ def test_images_that_are_not_finite_are_told_from_what_is_computed_of_them(scene
 
 
 def test_an_alignment_loss_that_is_not_finite_is_that_of_the_structure(scenes: Spec) -> None:
-    where = culprit_of_loss(scenes, ALIGNMENT)
-    assert where.cause.endswith(f"so it is {SCENES}:{line_of('structure mtsl')}, the alignment loss")
+    where = culprit_of_loss(scenes, "align")
+    assert where.cause.endswith(f"so it is {SCENES}:{line_of('structure mtsl')}, the loss `align` of the structure")

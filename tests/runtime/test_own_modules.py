@@ -20,7 +20,7 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.editing import loads
 from mtsldsl.ir import Spec
 from mtsldsl.runtime.network.build import build_model
-from mtsldsl.runtime.run.events import read_events
+from mtsldsl.runtime.run.events import Start, read_events
 from mtsldsl.runtime.run.session import Session
 from mtsldsl.sharing import Sharing
 from tests.codegen.examples import example
@@ -245,10 +245,10 @@ def test_a_run_records_the_files_of_its_modules_and_warns_when_they_are_others(
     run = CliRunner().invoke
     done = run(main, ["train", "person.mtl", "--device", "cpu", "--quiet"], catch_exceptions=False)
     assert done.exit_code == 0, done.output
-    (start,) = [each for each in read_events(Path("runs/person/1/events.jsonl")) if each["event"] == "start"]
+    (start,) = [each for each in read_events(Path("runs/person/1/events.jsonl")) if isinstance(each, Start)]
     code = folder / "person" / "blocks.py"
     digest = sha256(code.read_bytes()).hexdigest()
-    assert start["modules"] == [{"target": "person.blocks:Scale", "file": str(code), "sha256": digest}]
+    assert start.modules == [{"target": "person.blocks:Scale", "file": str(code), "sha256": digest}]
     for change in ("", "\n# another\n"):
         code.write_text(BLOCKS + change)
         for arguments in (["eval", "runs/person/1"], ["train", "--resume", "runs/person/1", "--quiet"]):

@@ -12,10 +12,10 @@ import torch
 from mtsldsl.codegen import compile_spec
 from mtsldsl.editing import load
 from mtsldsl.ir import Spec
-from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.network.build import load_model_class
 from mtsldsl.sharing import Sharing
 from tests.given import CONFORMANCE, needs_conformance
+from tests.runtime.started import started, step
 
 NYUV2 = Path(__file__).parents[2] / "specs" / "nyuv2.mtl"
 
@@ -53,9 +53,7 @@ def test_the_built_network_has_the_published_size_layer_by_layer(name: str) -> N
 
 def test_the_papers_network_makes_a_training_step() -> None:
     spec = load(NYUV2, {"data.input": "image(3, 64, 96)", "data.batch": "2"})
-    training = Training.start(
-        spec, lambda parameters: torch.optim.Adam(parameters, lr=1e-4, fused=True), lambda _: None, torch.device("cpu")
-    )
+    training = started(spec, lambda parameters: torch.optim.Adam(parameters, lr=1e-4, fused=True))
     generator = torch.Generator().manual_seed(0)
     batch = {
         "image": torch.rand(2, 3, 64, 96, generator=generator),
@@ -66,7 +64,7 @@ def test_the_papers_network_makes_a_training_step() -> None:
     }
     before = {name: value.clone() for name, value in training.model.named_parameters() if name.startswith("stem")}
     losses = training.losses(training.model.train()(batch["image"]), batch)
-    training.step(losses, None)
+    step(training, losses)
     assert all(torch.isfinite(loss) for loss in losses.values.values())
     after = dict(training.model.named_parameters())
     assert all(not torch.equal(value, after[name]) for name, value in before.items())

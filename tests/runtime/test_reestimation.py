@@ -13,7 +13,7 @@ from mtsldsl.editing import load
 from mtsldsl.runtime.data import FieldKind, Samples, batches, load_data
 from mtsldsl.runtime.learning.reestimation import BATCHES, reestimate
 from mtsldsl.runtime.run.best import load_run
-from mtsldsl.runtime.run.events import read_events
+from mtsldsl.runtime.run.events import Phase, Validation, read_events
 from mtsldsl.runtime.run.launch import launch
 from mtsldsl.runtime.run.session import Session
 from tests.runtime.hand_built import images, make_model, make_spec
@@ -105,10 +105,11 @@ def test_after_a_merge_a_run_goes_on_with_statistics_of_the_network_that_it_has(
     launch(Session.create(scenes, "scenes", tmp_path, "cpu", "quiet"))
     run = tmp_path / "scenes" / "1"
     events = list(read_events(run / "events.jsonl"))
-    (phase,) = (event for event in events if event["event"] == "phase")
-    assert phase["merges"]
+    (phase,) = (event for event in events if isinstance(event, Phase))
+    assert phase.merges
     # nothing was learned since the merge: what is kept is what was evaluated after it
-    assert phase["after"]["losses"] == [event["losses"] for event in events if event["event"] == "validation"][-1]
+    assert phase.after is not None
+    assert phase.after["losses"] == [event.losses for event in events if isinstance(event, Validation)][-1]
     spec, model = load_run(run)
     kept = buffers(model)
     assert any(name.endswith("running_var") for name in kept)

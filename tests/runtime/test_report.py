@@ -14,7 +14,7 @@ import pytest
 
 from mtsldsl.editing import loads
 from mtsldsl.runtime.run.drawing import COLOURS, Series, curves, similarity_map
-from mtsldsl.runtime.run.events import EventLog
+from mtsldsl.runtime.run.events import EventLog, from_json
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.report import write_report
 
@@ -35,10 +35,16 @@ def run(count: int, root: Path) -> RunFolder:
     folder = RunFolder.create(root, "many")
     folder.write_spec(spec.source, "start")
     log = EventLog(folder.events, lambda _: None)
+
+    def write(kind: str, **fields: object) -> None:
+        event = from_json({"event": kind, **fields})
+        assert event is not None
+        log.write(event)
+
     metrics = {name: {"rmse": 0.5, "mae": 0.25} for name in names}
     losses = dict.fromkeys(names, 1.0)
     matrix = [[1.0 if i == j else 1 / (2 + min(i, j) + max(i, j) / 100) for j in range(count)] for i in range(count)]
-    log.write(
+    write(
         "start",
         spec="many.mtl",
         tasks=names,
@@ -52,12 +58,12 @@ def run(count: int, root: Path) -> RunFolder:
         torch="2",
         parameters=2000,
     )
-    log.write("constant", split="validation", metrics=metrics)
+    write("constant", split="validation", metrics=metrics)
     for epoch in (1, 2, 3):
-        log.write("epoch", epoch=epoch, losses=dict.fromkeys(names, 1 / epoch))
+        write("epoch", epoch=epoch, losses=dict.fromkeys(names, 1 / epoch))
         if epoch == 2:
-            log.write("similarity", epoch=2, layer="stem", tasks=names, similarity=matrix, threshold=0.1)
-            log.write(
+            write("similarity", epoch=2, layer="stem", tasks=names, similarity=matrix, threshold=0.1)
+            write(
                 "phase",
                 epoch=2,
                 places=1,
@@ -67,9 +73,9 @@ def run(count: int, root: Path) -> RunFolder:
                 parameters=1000,
             )
         if epoch == 3:
-            log.write("phase", epoch=3, places=0, merges=[])
-        log.write("validation", epoch=epoch, metrics=metrics)
-    log.write("test", metrics=metrics, epochs=dict.fromkeys(names, 3), chosen_by="gain", parameters=1000)
+            write("phase", epoch=3, places=0, merges=[])
+        write("validation", epoch=epoch, metrics=metrics)
+    write("test", metrics=metrics, epochs=dict.fromkeys(names, 3), chosen_by="gain", parameters=1000)
     return folder
 
 

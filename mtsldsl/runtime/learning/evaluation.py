@@ -61,7 +61,7 @@ def _passes(
     """Every batch with the outputs and the losses of the tasks, none of them waited for."""
     functions = task_losses(tasks)
     for batch in batches(samples, spec.data.batch, shuffle=False, device=device):
-        with autocast(spec, device):
+        with autocast(spec.train.precision, device):
             outputs = model(batch[spec.data.input])
         yield batch, outputs, BatchLosses.of(tasks, functions, outputs, batch)
 
@@ -76,6 +76,6 @@ def _culprit(model: nn.Module, spec: Spec, tasks: Sequence[Task], samples: Sampl
     return UNREPEATED
 
 
-def autocast(spec: Spec, device: torch.device) -> torch.autocast:
-    """The context of the spec's precision: bf16 where it says so, else nothing changed."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=spec.train.precision == "bf16")
+def autocast(precision: str, device: torch.device) -> torch.autocast:
+    """The context of a precision: bf16 where it is that, else nothing changed."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")

@@ -12,9 +12,6 @@ from mtsldsl.diagnostics import MtlError, Span
 from mtsldsl.ir import Spec, Task
 from mtsldsl.runtime.network.places import describe, described, part_of, parts
 
-ALIGNMENT = "align"
-"""What the alignment loss is called among the losses of the tasks."""
-
 
 @attrs.frozen
 class Culprit:
@@ -97,10 +94,10 @@ def _of_weights(model: nn.Module, spec: Spec) -> Culprit | None:
 
 def culprit_of_loss(spec: Spec, loss: str, repeated: bool = False) -> Culprit:
     """A loss that is not finite though the outputs are, those of the same computation or of a repeated one."""
-    if loss == ALIGNMENT:
-        span, title = spec.structure.span if spec.structure else None, "the alignment loss"
+    task = next((task for task in spec.tasks if task.name == loss), None)
+    if task is None:
+        span, title = spec.structure.span if spec.structure else None, f"the loss `{loss}` of the structure"
     else:
-        task = spec.task(loss)
         span, title = task.loss.span or task.span, f"loss of task {loss}"
     cause = f"the outputs of all layers and heads are, so it is {described(spec, span, title)}"
     remedy = "lower the learning rate, or look at that task's targets"

@@ -109,7 +109,7 @@ class Guard:
         device = self.stop.device
         if step.random is not None:
             _set_random_state(step.random, device)
-        with recorded(self.model, self.spec) as outputs, torch.no_grad(), autocast(self.spec, device):
+        with recorded(self.model, self.spec) as outputs, torch.no_grad(), autocast(self.spec.train.precision, device):
             self.model(step.image)
         return outputs
 

@@ -90,7 +90,7 @@ def reestimate(model: nn.Module, spec: Spec, samples: Samples, device: torch.dev
             norm.train()
         try:
             for image in _fixed(spec, samples, device):
-                with located(model, spec), autocast(spec, device):
+                with located(model, spec), autocast(spec.train.precision, device):
                     model(image)
         finally:
             for handle in handles:

@@ -14,12 +14,11 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from mtsldsl.ir import Spec
 from mtsldsl.runtime.learning.balance import Balance, GradientBalance, make_balance
-from mtsldsl.runtime.learning.finite import ALIGNMENT
 from mtsldsl.runtime.learning.guard import SELDOM, Guard
-from mtsldsl.runtime.network.build import build_model
+from mtsldsl.runtime.learning.step import Penalty, Position, Step
+from mtsldsl.runtime.network.build import initialised
 from mtsldsl.runtime.objectives import BatchLosses, Loss, task_losses
-from mtsldsl.runtime.similarity import alignment_loss
-from mtsldsl.sharing import Copy, unmerged
+from mtsldsl.sharing import Copy
 
 NamedParameters: TypeAlias = Iterable[tuple[str, nn.Parameter]]
 OptimizerFactory: TypeAlias = Callable[[NamedParameters], Optimizer]
@@ -45,23 +44,35 @@ class Training:
     make_scheduler: SchedulerFactory
     device: torch.device
     loss_functions: Mapping[str, Loss]
+    learner: Penalty
     epoch: int = 0
+    batches: int = 0
+    steps: int = 0
+    phases: int = 0
     earlier: int = 0
     guard: Guard | None = None
+    _watched: dict[Copy, Tensor] = attrs.field(factory=dict)
 
     @classmethod
     def start(
-        cls, spec: Spec, make_optimizer: OptimizerFactory, make_scheduler: SchedulerFactory, device: torch.device
+        cls,
+        spec: Spec,
+        model_class: type[nn.Module],
+        learner: Penalty,
+        make_optimizer: OptimizerFactory,
+        make_scheduler: SchedulerFactory,
+        device: torch.device,
     ) -> Training:
         """A run's beginning: initial weights depend on the seed and the layer alone, so all tasks start equal."""
         torch.manual_seed(spec.train.seed)
-        model = place(build_model(spec), spec, device)
+        model = place(initialised(model_class, spec), spec, device)
+        learner.to(device)
         balance = make_balance(
             spec.train.balance,
             tuple(task.name for task in spec.tasks),
             {task.name: task.weight for task in spec.tasks},
         ).to(device)
-        optimizer = make_optimizer(named_parameters(model, balance))
+        optimizer = make_optimizer(named_parameters(model, balance, learner))
         return cls(
             spec=spec,
             model=model,
@@ -73,46 +84,50 @@ class Training:
             device=device,
             earlier=max((decision.epoch for decision in spec.history), default=0),
             loss_functions=task_losses(spec.tasks),
+            learner=learner,
         )
 
     def losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> BatchLosses:
         """The loss of every task, each a scalar."""
         return BatchLosses.of(self.spec.tasks, self.loss_functions, outputs, batch)
 
+    @property
+    def position(self) -> Position:
+        """Where the training is."""
+        return Position(self.epoch, self.batches, self.steps, self.phases)
+
     @contextmanager
-    def watched(self, aligning: bool) -> Iterator[list[list[Tensor]]]:
-        """While open, the forward pass leaves here, for each set of tasks that may merge next, the output of each
-        member's copy of the layer: what the alignment loss pulls together. Nothing where `aligning` is false."""
-        watched: list[list[Tensor]] = []
-        handles = []
-        for layer, tasks in unmerged(self.spec.sharing) if aligning else ():
-            activations: list[Tensor] = []
-            watched.append(activations)
-            for task in sorted(tasks):
-                module = self.model.get_submodule(Copy(layer, frozenset([task])).name)
-                handles.append(module.register_forward_hook(_appender(activations)))
+    def watched(self) -> Iterator[None]:
+        """While open, each forward pass keeps the outputs of the copies of layers that the learner watches."""
+        handles = [
+            self.model.get_submodule(copy.name).register_forward_hook(_keeper(self._watched, copy))
+            for copy in self.learner.watching(self.spec, self.position)
+        ]
         try:
-            yield watched
+            yield
         finally:
+            self._watched.clear()
             for handle in handles:
                 handle.remove()
 
-    def alignment(self, watched: list[list[Tensor]], weight: float) -> Tensor | None:
-        """`weight * (1 - mean pairwise CKA)` summed over the sets of tasks that may merge next; None without any.
+    def penalty(self, batch: Mapping[str, Tensor], outputs: Mapping[str, Tensor], losses: BatchLosses) -> Tensor | None:
+        """The loss of the learner itself, such as one that draws copies of a layer together."""
+        step = Step(self.position, batch, outputs, losses.values, dict(self._watched))
+        self._watched.clear()
+        return self.learner.penalty(step)
 
-        It compares what the copies make of the same images, and needs no label: a batch without labels of a task
-        aligns that task's copy as any other does."""
-        # A copy that no head depends on is not run, so a set may have left too little to compare.
-        terms = [alignment_loss(activations, weight) for activations in watched if len(activations) > 1]
-        return torch.stack(terms).sum() if terms else None
-
-    def step(self, losses: BatchLosses, alignment: Tensor | None) -> None:
-        """One update of all parameters. Raises MtlError MTL803 where `guarded` finds losses that are not finite."""
+    def require_finite(self, losses: BatchLosses, penalty: Tensor | None) -> None:
+        """Look at the losses of a step while the gradients of the one before are there. Raises MtlError MTL803 where
+        `guarded` finds some that are not finite."""
         if self.guard is not None:
-            self.guard.check(losses.values if alignment is None else {**losses.values, ALIGNMENT: alignment})
-        self.optimizer.zero_grad(set_to_none=True)
-        self.balance.backward(losses.values, alignment, self.model.parameters(), losses.labelled())
-        self.optimizer.step()
+            named = losses.values if penalty is None else {**losses.values, self.learner.penalty_name: penalty}
+            self.guard.check(named)
+
+    def backward(self, losses: BatchLosses, penalty: Tensor | None) -> None:
+        """The gradients of a step: the balance weighs the losses, or combines the tasks' gradients."""
+        self.balance.backward(losses.values, penalty, self.model.parameters(), losses.labelled())
+        self.batches += 1
+        self.steps += 1
 
     @contextmanager
     def guarded(self, hint: str = "", every: int | None = None) -> Iterator[None]:
@@ -138,21 +153,26 @@ class Training:
     def end_epoch(self, mean_losses: Mapping[str, float]) -> None:
         """Count the epoch, advance the schedule and the balance."""
         self.epoch += 1
+        self.batches = 0
         self.balance.end_epoch(dict(mean_losses))
         if self.scheduler is not None:
             self.scheduler.step()
 
 
-def _appender(activations: list[Tensor]) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-    def append(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> None:
-        activations.append(output)
+def _keeper(kept: dict[Copy, Tensor], copy: Copy) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+    def keep(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> None:
+        kept[copy] = output
 
-    return append
+    return keep
 
 
-def named_parameters(model: nn.Module, balance: Balance) -> list[tuple[str, nn.Parameter]]:
-    """Everything that is learned, by name: the network's parameters, then the balance's own."""
-    return [*model.named_parameters(), *((f"balance.{name}", value) for name, value in balance.named_parameters())]
+def named_parameters(model: nn.Module, balance: Balance, learner: Penalty) -> list[tuple[str, nn.Parameter]]:
+    """Everything that is learned, by name: the network's parameters, then those of the balance and of the learner."""
+    return [
+        *model.named_parameters(),
+        *((f"balance.{name}", value) for name, value in balance.named_parameters()),
+        *((f"learner.{name}", value) for name, value in learner.named_parameters()),
+    ]
 
 
 def place(model: nn.Module, spec: Spec, device: torch.device) -> nn.Module:

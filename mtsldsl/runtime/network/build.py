@@ -31,7 +31,16 @@ def build_model(spec: Spec) -> nn.Module:
             person's own cannot be made or is not as declared, its output at its first forward pass.
     """
     check_own_modules(spec)
-    made = load_model_class(model_source(spec), PurePath(source_name(spec.source.name)).stem)
+    return initialised(model_class(spec), spec)
+
+
+def model_class(spec: Spec) -> type[nn.Module]:
+    """The class `Model` that `mtsldsl compile` writes for `spec`."""
+    return load_model_class(model_source(spec), PurePath(source_name(spec.source.name)).stem)
+
+
+def initialised(made: type[nn.Module], spec: Spec) -> nn.Module:
+    """A network of the class that is generated for `spec`, as `build_model` gives it."""
     with torch.random.fork_rng(devices=[]):
         model = made()
     initialise(model, spec, spec.train.seed)

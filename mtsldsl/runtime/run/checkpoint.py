@@ -111,7 +111,7 @@ def save_checkpoint(folder: RunFolder, training: Training) -> None:
     save_weights(temporary / WEIGHTS, training.model)
     state: dict[str, Any] = {
         "optimizer": named_optimizer_state(
-            training.optimizer, dict(named_parameters(training.model, training.balance))
+            training.optimizer, dict(named_parameters(training.model, training.balance, training.learner))
         ),
         "scheduler": training.scheduler.state_dict() if training.scheduler else None,
         "balance": training.balance.state_dict(),
@@ -134,7 +134,7 @@ def restore_checkpoint(checkpoint: Path, training: Training) -> None:
     """Bring a fresh `training` of the checkpoint's own spec to where the checkpoint was taken."""
     load_weights(checkpoint / WEIGHTS, training.model)
     state = torch.load(checkpoint / "state.pt", map_location="cpu", weights_only=True)
-    parameters = dict(named_parameters(training.model, training.balance))
+    parameters = dict(named_parameters(training.model, training.balance, training.learner))
     training.balance.load_state_dict(state["balance"])
     load_named_state(training.optimizer, parameters, state["optimizer"])
     if training.scheduler is not None:

@@ -7,6 +7,7 @@ all.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -40,13 +41,18 @@ def record_of_data(spec: Spec, splits: Splits) -> dict[str, Any]:
 
 def recorded_place(spec: Spec, events: Path) -> Path | None:
     """Where the run of these events found its data, if the spec still says the same of where it is."""
-    before = started(events).get("read")
+    before = _read_at_start(events)
     return Path(before["path"]) if before and before["path"] and before["given"] == given_place(spec) else None
+
+
+def _read_at_start(events: Path) -> Mapping[str, Any] | None:
+    start = started(events)
+    return start.read if start else None
 
 
 def differences(spec: Spec, splits: Splits, events: Path) -> list[str]:
     """How the data differs from what the run of these events read at its start, in words; nothing if it does not."""
-    before, now = started(events).get("read"), plain(record_of_data(spec, splits))
+    before, now = _read_at_start(events), plain(record_of_data(spec, splits))
     if before is None:
         return []
     found = [

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from mtsldsl.runtime.data.labels import label_lines
-from mtsldsl.runtime.learning.finite import ALIGNMENT
-from mtsldsl.runtime.run.events import Event
+from mtsldsl.runtime.run import events
+from mtsldsl.runtime.run.events import Event, Metrics, Number, as_json
 
 _MOST_SHOWN = 10
 """Tasks, pairs of tasks or merges that are all shown, as the ten pairs of five tasks are; the events have more."""
@@ -84,7 +84,7 @@ class JsonDisplay(QuietDisplay):
 
     def event(self, event: Event) -> None:
         """Print the event."""
-        print(json.dumps(event), flush=True)
+        print(json.dumps(as_json(event)), flush=True)
 
 
 class PlainDisplay(QuietDisplay):
@@ -156,21 +156,39 @@ def warn(line: str) -> None:
 
 def describe_event(event: Event) -> list[str]:
     """The lines that tell a person of an event; none for an event that only the record needs."""
-    describe = _DESCRIPTIONS.get(str(event["event"]))
-    return describe(event) if describe else []
+    match event:
+        case events.Start():
+            return _start(event)
+        case events.Constant():
+            return [f"best constant answer on {event.split}: {_first_metrics(event.metrics)}"]
+        case events.Epoch():
+            return _epoch(event)
+        case events.Validation():
+            return _validation(event)
+        case events.Similarity():
+            return _similarity(event)
+        case events.Phase():
+            return _phase(event)
+        case events.Resume():
+            return [f"going on after epoch {event.epoch}"]
+        case events.Test():
+            return _test(event)
+        case events.End():
+            return [f"done in {event.seconds:.0f} s: {event.folder}"]
+    return []
 
 
-def _start(event: Event) -> list[str]:
-    size = f"{event['parameters']:,} parameters, {event['flops'] / 1e6:,.1f} MFLOP an image"
+def _start(event: events.Start) -> list[str]:
+    size = f"{event.parameters:,} parameters, {event.flops / 1e6:,.1f} MFLOP an image"
     return [
-        f"{event['spec']}: {len(event['tasks'])} tasks, {len(event['layers'])} layers, {size}",
-        f"structure {event['method']}, balance {event['balance']}, seed {event['seed']}, on {event['device']}",
-        *label_lines(event["data"]),
-        f"run folder: {event['folder']}",
+        f"{event.spec}: {len(event.tasks)} tasks, {len(event.layers)} layers, {size}",
+        f"structure {event.method}, balance {event.balance}, seed {event.seed}, on {event.device}",
+        *label_lines(event.data),
+        f"run folder: {event.folder}",
     ]
 
 
-def _numbers(values: Mapping[str, float | None]) -> str:
+def _numbers(values: Mapping[str, Number]) -> str:
     return shown([f"{name} {short(value)}" for name, value in values.items()], "  ")
 
 
@@ -186,28 +204,23 @@ def short(value: float | None) -> str:
     return "-" if value is None or math.isnan(value) else f"{value:.4g}"
 
 
-def _constant(event: Event) -> list[str]:
-    return [f"best constant answer on {event['split']}: {_first_metrics(event['metrics'])}"]
+def _epoch(event: events.Epoch) -> list[str]:
+    pace = f"lr {short(event.lr)}  {event.epoch_seconds:.1f} s  {short(event.samples_per_second)} samples/s"
+    losses = dict(event.losses)
+    penalty = {event.penalty: losses.pop(event.penalty)} if event.penalty is not None else {}
+    return [f"epoch {event.epoch:>3}  loss: {'  '.join(filter(None, (_numbers(losses), _numbers(penalty))))}  {pace}"]
 
 
-def _epoch(event: Event) -> list[str]:
-    pace = f"lr {short(event['lr'])}  {event['epoch_seconds']:.1f} s  {short(event['samples_per_second'])} samples/s"
-    losses = dict(event["losses"])
-    alignment = losses.pop(ALIGNMENT, None)
-    shown = _numbers(losses) + ("" if alignment is None else f"  {_numbers({ALIGNMENT: alignment})}")
-    return [f"epoch {event['epoch']:>3}  loss: {shown}  {pace}"]
-
-
-def _validation(event: Event) -> list[str]:
-    best, since = event["best"], event["since"]
+def _validation(event: events.Validation) -> list[str]:
+    best, since = event.best, event.since
     mark = ""
     if best:
         mark = "  * best so far" if since is None else f"  * best since the merge after epoch {since}"
-        mark += "" if len(best) == len(event["metrics"]) else f": {shown(best, ', ')}"
-    return [f"           validation: {_first_metrics(event['metrics'])}  gain {_percent(event['gain'])}{mark}"]
+        mark += "" if len(best) == len(event.metrics) else f": {shown(best, ', ')}"
+    return [f"           validation: {_first_metrics(event.metrics)}  gain {_percent(event.gain)}{mark}"]
 
 
-def _first_metrics(metrics: Mapping[str, Mapping[str, float | None]]) -> str:
+def _first_metrics(metrics: Metrics) -> str:
     """The first metric of every task, which stands for it."""
     first = {task: next(iter(values.items()), ("", None)) for task, values in metrics.items()}
     return shown([f"{task} {name} {short(value)}" for task, (name, value) in first.items()], "  ")
@@ -217,28 +230,28 @@ def _percent(value: float | None) -> str:
     return "-" if value is None else f"{value:+.1f} %"
 
 
-def _similarity(event: Event) -> list[str]:
-    tasks, found = event["tasks"], event["similarity"]
+def _similarity(event: events.Similarity) -> list[str]:
+    tasks, found = event.tasks, event.similarity
     pairs = [(found[i][j], f"{tasks[i]}~{tasks[j]}") for i in range(len(tasks)) for j in range(i + 1, len(tasks))]
     if len(pairs) <= _MOST_SHOWN:
-        return [f"  {event['layer']}: similarity {_pairs(pairs)}"]
+        return [f"  {event.layer}: similarity {_pairs(pairs)}"]
     ordered = sorted(pairs, key=lambda pair: -pair[0])
     most, least = _pairs(ordered[:_EXTREMES]), _pairs(ordered[-_EXTREMES:])
-    return [f"  {event['layer']}: similarity of {len(pairs)} pairs: {most} the most, {least} the least"]
+    return [f"  {event.layer}: similarity of {len(pairs)} pairs: {most} the most, {least} the least"]
 
 
 def _pairs(pairs: Sequence[tuple[float, str]]) -> str:
     return ", ".join(f"{names} {similarity:.3f}" for similarity, names in pairs)
 
 
-def _phase(event: Event) -> list[str]:
-    merges = event["merges"]
-    if not merges:
-        why = "nothing is similar enough to merge" if event["places"] else "no tasks are left that could merge"
-        return [f"structural phase after epoch {event['epoch']}: {why}"]
+def _phase(event: events.Phase) -> list[str]:
+    merges = event.merges
+    if not event.changed:
+        why = "nothing is similar enough to merge" if event.places else "no tasks are left that could merge"
+        return [f"structural phase after epoch {event.epoch}: {why}"]
     few = merges if len(merges) <= _MOST_SHOWN else merges[:_FIRST_SHOWN]
     return [
-        f"structural phase after epoch {event['epoch']}: now {event['parameters']:,} parameters",
+        f"structural phase after epoch {event.epoch}: now {event.parameters:,} parameters",
         *(
             f"  {merge['layer']}: {shown(merge['tasks'], ' + ')} share it (similarity {merge['similarity']:.3f})"
             for merge in few
@@ -247,34 +260,13 @@ def _phase(event: Event) -> list[str]:
     ]
 
 
-def _test(event: Event) -> list[str]:
-    epochs = event["epochs"]
+def _test(event: events.Test) -> list[str]:
+    epochs = event.epochs
     one = set(epochs.values())
     which = f"weights of epoch {one.pop()}" if len(one) == 1 else "each task's own epoch"
-    lines = [f"test set, {which}, chosen by {event['chosen_by']}:"]
-    width = max(map(len, event["metrics"]))
-    for task, metrics in event["metrics"].items():
+    lines = [f"test set, {which}, chosen by {event.chosen_by}:"]
+    width = max(map(len, event.metrics))
+    for task, metrics in event.metrics.items():
         own = f"  (epoch {epochs[task]})" if one else ""
         lines.append(f"  {task:<{max(width, 12)}} {_numbers(metrics)}{own}")
     return lines
-
-
-def _end(event: Event) -> list[str]:
-    return [f"done in {event['seconds']:.0f} s: {event['folder']}"]
-
-
-def _resume(event: Event) -> list[str]:
-    return [f"going on after epoch {event['epoch']}"]
-
-
-_DESCRIPTIONS = {
-    "start": _start,
-    "constant": _constant,
-    "epoch": _epoch,
-    "validation": _validation,
-    "similarity": _similarity,
-    "phase": _phase,
-    "resume": _resume,
-    "test": _test,
-    "end": _end,
-}

@@ -7,7 +7,6 @@ import time
 import attrs
 from torch import Tensor
 
-from mtsldsl.runtime.learning.finite import ALIGNMENT
 from mtsldsl.runtime.objectives import BatchLosses, LossTotals
 from mtsldsl.runtime.run.display import Display
 
@@ -17,25 +16,28 @@ class EpochLosses:
     """The losses of an epoch, kept on the device so that no step waits for it."""
 
     display: Display
+    penalty_name: str
     steps: int = 0
     _totals: LossTotals = attrs.field(factory=LossTotals)
-    _alignment: Tensor | None = None
+    _penalty: Tensor | None = None
     _began: float = attrs.field(factory=time.monotonic)
 
-    def add(self, losses: BatchLosses, alignment: Tensor | None) -> None:
+    def add(self, losses: BatchLosses, penalty: Tensor | None) -> None:
         """Count one step."""
         self._totals.add(losses)
-        if alignment is not None:
-            detached = alignment.detach()
-            self._alignment = detached if self._alignment is None else self._alignment + detached
+        if penalty is not None:
+            detached = penalty.detach()
+            self._penalty = detached if self._penalty is None else self._penalty + detached
         self.steps += 1
         self.display.advance()
 
     def means(self) -> dict[str, float]:
-        """Each task's loss over all that counted in the epoch, NaN without any, and the alignment loss as the mean over
-        steps; waits for the device."""
-        means = self._totals.values()
-        return means if self._alignment is None else {**means, ALIGNMENT: float(self._alignment) / self.steps}
+        """Each task's loss over all that counted in the epoch, NaN without any; waits for the device."""
+        return self._totals.values()
+
+    def penalty(self) -> dict[str, float]:
+        """The penalty as the mean over steps, under its name; nothing where no step had any."""
+        return {} if self._penalty is None else {self.penalty_name: float(self._penalty) / self.steps}
 
     def seconds(self) -> float:
         """Since the epoch began."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 
+from mtsldsl.runtime.run import events
 from mtsldsl.runtime.run.drawing import COLOURS, Series, curves, similarity_map
-from mtsldsl.runtime.run.events import read_events
+from mtsldsl.runtime.run.events import Event, as_json, read_events
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.sharing import format_components
 from mtsldsl.syntax import write_text_atomically
@@ -40,20 +42,22 @@ def write_report(folder: RunFolder) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    events = list(read_events(folder.events))
-    spec, merged = folder.read_spec(folder.spec), _merged_epochs(events)
+    recorded = list(read_events(folder.events))
+    spec, merged = folder.read_spec(folder.spec), _merged_epochs(recorded)
     text = environment.get_template("report.html.jinja").render(
-        start=_last(events, "start"),
-        test=_last(events, "test"),
-        phases=[event for event in events if event["event"] == "phase"],
-        similarities=[_compared(event) for event in events if event["event"] == "similarity"],
+        start=_last(recorded, events.Start),
+        test=_last(recorded, events.Test),
+        phases=[event for event in recorded if isinstance(event, events.Phase)],
+        similarities=[_compared(event) for event in recorded if isinstance(event, events.Similarity)],
         sharing=[(layer, format_components(spec.sharing, layer)) for layer in spec.backbone.layers],
         few=FEW,
-        constant=_last(events, "constant"),
-        losses=_charts("training loss", _losses(events), merged),
+        constant=_last(recorded, events.Constant),
+        losses=_charts("training loss", _losses(recorded), merged),
         metrics=[
             Chart(f"{task.name}: {task.metrics[0].name}", curves([series], merged, 320, 150))
-            for task, series in zip(spec.tasks, _first_metrics(events, [task.name for task in spec.tasks]), strict=True)
+            for task, series in zip(
+                spec.tasks, _first_metrics(recorded, [task.name for task in spec.tasks]), strict=True
+            )
             if series.points
         ],
     )
@@ -61,31 +65,28 @@ def write_report(folder: RunFolder) -> Path:
     return folder.report
 
 
-def _last(events: list[dict[str, Any]], kind: str) -> dict[str, Any] | None:
-    return next((event for event in reversed(events) if event["event"] == kind), None)
+def _last(recorded: Sequence[Event], kind: type[Event]) -> Event | None:
+    return next((event for event in reversed(recorded) if isinstance(event, kind)), None)
 
 
-def _merged_epochs(events: list[dict[str, Any]]) -> list[int]:
-    return [event["epoch"] for event in events if event["event"] == "phase" and event["merges"]]
+def _merged_epochs(recorded: Sequence[Event]) -> list[int]:
+    return [event.epoch for event in recorded if isinstance(event, events.Phase) and event.changed]
 
 
-def _losses(events: list[dict[str, Any]]) -> list[Series]:
-    epochs = [event for event in events if event["event"] == "epoch"]
-    names = list(dict.fromkeys(name for event in epochs for name in event["losses"]))
+def _losses(recorded: Sequence[Event]) -> list[Series]:
+    epochs = [event for event in recorded if isinstance(event, events.Epoch)]
+    names = list(dict.fromkeys(name for event in epochs for name in event.losses))
     return [
-        Series(
-            name,
-            tuple((event["epoch"], value) for event in epochs if (value := event["losses"].get(name)) is not None),
-        )
+        Series(name, tuple((event.epoch, value) for event in epochs if (value := event.losses.get(name)) is not None))
         for name in names
     ]
 
 
-def _first_metrics(events: list[dict[str, Any]], tasks: list[str]) -> list[Series]:
-    validations = [event for event in events if event["event"] == "validation"]
+def _first_metrics(recorded: Sequence[Event], tasks: list[str]) -> list[Series]:
+    validations = [event for event in recorded if isinstance(event, events.Validation)]
     curves = []
     for task in tasks:
-        values = [(event["epoch"], next(iter(event["metrics"][task].values()), None)) for event in validations]
+        values = [(event.epoch, next(iter(event.metrics[task].values()), None)) for event in validations]
         curves.append(Series(task, tuple((epoch, value) for epoch, value in values if value is not None)))
     return curves
 
@@ -98,15 +99,15 @@ def _charts(title: str, series: list[Series], merged: list[int]) -> list[Chart]:
     return [Chart(title, curves(series, merged, 640, 240), legend)]
 
 
-def _compared(event: dict[str, Any]) -> dict[str, Any]:
+def _compared(event: events.Similarity) -> dict[str, Any]:
     """What the page says of a comparison: of a few tasks the numbers, of more a map and the pairs at both ends."""
-    tasks, found = event["tasks"], event["similarity"]
+    tasks, found = event.tasks, event.similarity
     if len(tasks) <= FEW:
-        return {**event, "map": "", "most": [], "least": []}
+        return {**as_json(event), "map": "", "most": [], "least": []}
     pairs = [(f"{tasks[i]} ~ {tasks[j]}", found[i][j]) for i in range(len(tasks)) for j in range(i + 1, len(tasks))]
     pairs.sort(key=lambda pair: -pair[1])
     return {
-        **event,
+        **as_json(event),
         "map": similarity_map(tasks, found),
         "most": pairs[:_EXTREMES],
         "least": pairs[-_EXTREMES:],

@@ -17,7 +17,8 @@ import attrs
 from mtsldsl.runtime.objectives import higher_is_better
 from mtsldsl.runtime.objectives.gain import Results, relative_gain
 from mtsldsl.runtime.run.display import shown
-from mtsldsl.runtime.run.events import read_events
+from mtsldsl.runtime.run.events import Best as BestEpoch
+from mtsldsl.runtime.run.events import Phase, epoch_of, read_events
 from mtsldsl.sharing import Sharing, linked
 
 
@@ -132,18 +133,18 @@ def best_so_far(events: Path, epoch: float = math.inf) -> dict[str, Best]:
     """What the events of a run say of the best epochs up to `epoch` since its structure last changed."""
     best: dict[str, Best] = {}
     for event in read_events(events):
-        if event.get("epoch", 0) > epoch:
+        if epoch_of(event) > epoch:
             break
-        if event["event"] == "phase" and event["merges"]:
+        if isinstance(event, Phase) and event.changed:
             best.clear()
-        elif event["event"] == "best":
-            tasks = tuple(event["tasks"])
-            score = math.nan if event["score"] is None else event["score"]
-            best[f"{OWN if event['own'] else ''}{'+'.join(tasks)}"] = Best(tasks, event["epoch"], score)
+        elif isinstance(event, BestEpoch):
+            tasks = tuple(event.tasks)
+            score = math.nan if event.score is None else event.score
+            best[f"{OWN if event.own else ''}{'+'.join(tasks)}"] = Best(tasks, event.epoch, score)
     return best
 
 
 def last_merge(events: Path, epoch: float = math.inf) -> int | None:
-    """The epoch at whose end tasks last merged, up to `epoch`."""
-    phases = (event for event in read_events(events) if event["event"] == "phase" and event["epoch"] <= epoch)
-    return max((int(event["epoch"]) for event in phases if event["merges"]), default=None)
+    """The epoch at whose end the structure last changed, up to `epoch`."""
+    phases = (event for event in read_events(events) if isinstance(event, Phase) and event.epoch <= epoch)
+    return max((event.epoch for event in phases if event.changed), default=None)

@@ -2,48 +2,47 @@
 
 from __future__ import annotations
 
-import argparse
 import platform
 import shutil
-import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import attrs
 import torch
+from torch import nn
 
 from mtsldsl.codegen import compile_spec
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.editing import load
 from mtsldsl.editing.bundle import self_contained
 from mtsldsl.ir import Decision, Spec, normal
 from mtsldsl.runtime.data import Splits, describe, load_data
 from mtsldsl.runtime.data.labels import Described, require_labels
 from mtsldsl.runtime.learning.batch_norm import require_values_to_normalise
 from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
-from mtsldsl.runtime.learning.finite import ALIGNMENT
 from mtsldsl.runtime.learning.training import OptimizerFactory, SchedulerFactory, Training
 from mtsldsl.runtime.network.places import located
 from mtsldsl.runtime.network.source_file import told_of_own_file
 from mtsldsl.runtime.network.user_modules import check_own_modules
 from mtsldsl.runtime.objectives.constant import constant_metrics
 from mtsldsl.runtime.objectives.gain import Results
+from mtsldsl.runtime.run import events
 from mtsldsl.runtime.run.best import load_best
 from mtsldsl.runtime.run.checkpoint import keep_own_weights, keep_weights, restore_checkpoint, save_checkpoint
 from mtsldsl.runtime.run.data_record import record_of_data, recorded_place, warn_of_other_data
-from mtsldsl.runtime.run.device import DEVICES, choose_device
-from mtsldsl.runtime.run.display import DISPLAYS, Display, choose_display, warn
+from mtsldsl.runtime.run.device import choose_device
+from mtsldsl.runtime.run.display import Display, choose_display, warn
 from mtsldsl.runtime.run.epoch import EpochLosses
 from mtsldsl.runtime.run.events import EventLog, read_events
 from mtsldsl.runtime.run.folder import RunFolder, write_source
 from mtsldsl.runtime.run.in_place import InPlace
 from mtsldsl.runtime.run.requirements import require_for_run
 from mtsldsl.runtime.run.selection import OWN, Best, Selection, best_so_far, gains, last_merge, mean_of
-from mtsldsl.runtime.run.threads import MOST, use_threads
 from mtsldsl.runtime.run.user_module_record import record_of_own_modules, warn_of_other_modules
+from mtsldsl.runtime.structure.learner import Learner
+from mtsldsl.runtime.structure.view import Watcher
 
 
 @attrs.define
@@ -124,10 +123,10 @@ class Session:
             self._describe_start(data, described)
             for remark in (*data.remarks, *missing):
                 warn(f"warning: {remark}")
-                self.log.write("warning", about="data", text=remark)
-            self.log.write("constant", split="validation", metrics=self._constant)
+                self.log.write(events.Warned(about="data", text=remark))
+            self.log.write(events.Constant(split="validation", metrics=self._constant))
         elif differences := warn_of_other_data(self.spec, data, self.folder.events):
-            self.log.write("other_data", differences=differences)
+            self.log.write(events.OtherData(differences=differences))
         return data
 
     def _require_score(self, described: Described) -> None:
@@ -137,12 +136,18 @@ class Session:
             cause = f"no validation sample has a label of `{task}`, whose metric is to choose the epoch"
             raise MtlError.of("MTL804", cause, "write `keep = best` or `keep = last`", self.spec.train.span)
 
-    def start(self, make_optimizer: OptimizerFactory, make_scheduler: SchedulerFactory) -> Training:
-        """A new training, or the one that the checkpoint holds."""
-        training = Training.start(self.spec, make_optimizer, make_scheduler, self.device)
+    def start(
+        self,
+        model_class: type[nn.Module],
+        learner: Learner,
+        make_optimizer: OptimizerFactory,
+        make_scheduler: SchedulerFactory,
+    ) -> Training:
+        """A new training of a network of this class, or the one that the checkpoint holds."""
+        training = Training.start(self.spec, model_class, learner, make_optimizer, make_scheduler, self.device)
         if self.checkpoint is not None:
             restore_checkpoint(self.checkpoint, training)
-            self.log.write("resume", epoch=training.epoch)
+            self.log.write(events.Resume(epoch=training.epoch))
         return training
 
     def write_code(self, spec: Spec) -> None:
@@ -155,20 +160,23 @@ class Session:
         training.model.train()
         rate = training.optimizer.param_groups[0]["lr"]
         self.display.begin_epoch(training.epoch + 1, training.spec.train.epochs, steps)
-        losses = EpochLosses(self.display)
-        with located(training.model, training.spec), training.guarded(f"the run so far is in {self.folder.path}"):
+        losses = EpochLosses(self.display, training.learner.penalty_name)
+        hint = f"the run so far is in {self.folder.path}"
+        with located(training.model, training.spec), training.guarded(hint), training.watched():
             yield losses
-        means = losses.means()
-        training.end_epoch({name: value for name, value in means.items() if name != ALIGNMENT})
+        means, penalty = losses.means(), losses.penalty()
+        training.end_epoch(means)
         seconds = losses.seconds()
         self.log.write(
-            "epoch",
-            epoch=training.epoch,
-            losses=means,
-            lr=rate,
-            epoch_seconds=round(seconds, 2),
-            samples_per_second=round(losses.steps * training.spec.data.batch / seconds, 1) if seconds else None,
-            seconds=round(time.monotonic() - self._started, 1),
+            events.Epoch(
+                epoch=training.epoch,
+                losses={**means, **penalty},
+                penalty=next(iter(penalty), None),
+                lr=rate,
+                epoch_seconds=round(seconds, 2),
+                samples_per_second=round(losses.steps * training.spec.data.batch / seconds, 1) if seconds else None,
+                seconds=round(time.monotonic() - self._started, 1),
+            )
         )
 
     def end_epoch(self, training: Training, validation: Evaluation) -> None:
@@ -178,21 +186,22 @@ class Session:
         chosen = [task for name, best in found.items() if not name.startswith(OWN) for task in best.tasks]
         voting = _voting(training.spec, gained)
         self.log.write(
-            "validation",
-            epoch=training.epoch,
-            losses=validation.losses,
-            metrics=validation.metrics,
-            gains=gained,
-            gain=mean_of(gained[task] for task in voting),
-            best=self._selection.marked(training.epoch),
-            since=self._since,
+            events.Validation(
+                epoch=training.epoch,
+                losses=validation.losses,
+                metrics=validation.metrics,
+                gains=gained,
+                gain=mean_of(gained[task] for task in voting),
+                best=self._selection.marked(training.epoch),
+                since=self._since,
+            )
         )
         keep_weights(self.folder, training, chosen)
         for name, best in found.items():
             own = name.startswith(OWN)
             if own:
                 keep_own_weights(self.folder, training, best.tasks[0])
-            self.log.write("best", epoch=best.epoch, own=own, tasks=best.tasks, score=best.score)
+            self.log.write(events.Best(epoch=best.epoch, own=own, tasks=best.tasks, score=best.score))
         save_checkpoint(self.folder, training)
 
     def _better(self, training: Training, validation: Evaluation, gained: Mapping[str, float]) -> dict[str, Best]:
@@ -205,6 +214,19 @@ class Session:
             selection.note(f"{OWN}{task}", (task,), epoch, gain)
         return {name: best for name, best in selection.best.items() if best.epoch == epoch}
 
+    @property
+    def watcher(self) -> Watcher:
+        """Who is told of the work inside a phase."""
+        return self.display
+
+    def say(self, kind: str, **fields: Any) -> None:
+        """Write the event of that kind; of a phase, what no field of it holds is its evidence."""
+        if kind == events.Phase.kind:
+            known = {field.name for field in attrs.fields(events.Phase)}
+            rest = {name: value for name, value in fields.items() if name not in known}
+            fields = {name: value for name, value in fields.items() if name in known} | {"evidence": rest or None}
+        self.log.write(events.KINDS[kind](**fields))
+
     def structure_changed(self, spec: Spec, epoch: int, decisions: Sequence[Decision]) -> None:
         """Write the evolved spec and its code. The best epoch is chosen anew: earlier ones are of another network."""
         self.folder.write_spec(spec.source, f"epoch-{epoch:03d}")
@@ -213,9 +235,8 @@ class Session:
         self._since = epoch
         own = self.in_place
         if own is not None and own.reason is None and not own.update(spec, decisions):
-            self.log.write(
-                "left_alone", epoch=epoch, file=str(own.path), reason=own.reason, evolved=str(self.folder.spec)
-            )
+            path, evolved = str(own.path), str(self.folder.spec)
+            self.log.write(events.LeftAlone(epoch=epoch, file=path, reason=str(own.reason), evolved=evolved))
             self._warn_of_file_left_alone()
 
     def finish(self, training: Training, data: Splits) -> None:
@@ -226,17 +247,19 @@ class Session:
         test = evaluate(model, spec, data.test, self.device)
         cost = spec.cost()
         self.log.write(
-            "test",
-            losses=test.losses,
-            metrics=test.metrics,
-            columns=test.columns,
-            epochs=self._selection.epochs(),
-            keep=spec.train.keep,
-            chosen_by=self._selection.chosen_by(),
-            parameters=cost.parameters,
-            flops=cost.flops,
+            events.Test(
+                losses=test.losses,
+                metrics=test.metrics,
+                columns=test.columns,
+                epochs=self._selection.epochs(),
+                keep=spec.train.keep,
+                chosen_by=self._selection.chosen_by(),
+                parameters=cost.parameters,
+                flops=cost.flops,
+            )
         )
-        self.log.write("end", folder=str(self.folder.path), seconds=round(time.monotonic() - self._started, 1))
+        seconds = round(time.monotonic() - self._started, 1)
+        self.log.write(events.End(folder=str(self.folder.path), seconds=seconds))
         write_report(self.folder)
         self._warn_of_file_left_alone()
 
@@ -248,26 +271,27 @@ class Session:
     def _describe_start(self, data: Splits, described: Mapping[str, object]) -> None:
         spec, cost = self.spec, self.spec.cost()
         self.log.write(
-            "start",
-            spec=spec.source.name,
-            spec_sha256=normal.digest(spec),
-            folder=str(self.folder.path),
-            in_place=str(self.in_place.path) if self.in_place else None,
-            tasks=[task.name for task in spec.tasks],
-            layers=[layer.name for layer in spec.layers],
-            method=spec.structure.method if spec.structure else "none",
-            balance=spec.train.balance.name,
-            epochs=spec.train.epochs,
-            seed=spec.train.seed,
-            device=str(self.device),
-            threads=torch.get_num_threads(),
-            python=platform.python_version(),
-            torch=torch.__version__,
-            parameters=cost.parameters,
-            flops=cost.flops,
-            modules=record_of_own_modules(spec),
-            data=described,
-            read=record_of_data(spec, data),
+            events.Start(
+                spec=spec.source.name,
+                spec_sha256=normal.digest(spec),
+                folder=str(self.folder.path),
+                in_place=str(self.in_place.path) if self.in_place else None,
+                tasks=[task.name for task in spec.tasks],
+                layers=[layer.name for layer in spec.layers],
+                method=spec.structure.method if spec.structure else "none",
+                balance=spec.train.balance.name,
+                epochs=spec.train.epochs,
+                seed=spec.train.seed,
+                device=str(self.device),
+                threads=torch.get_num_threads(),
+                python=platform.python_version(),
+                torch=torch.__version__,
+                parameters=cost.parameters,
+                flops=cost.flops,
+                modules=record_of_own_modules(spec),
+                data=described,
+                read=record_of_data(spec, data),
+            )
         )
 
 
@@ -281,62 +305,8 @@ def _in_place(folder: RunFolder, spec: Spec) -> InPlace | None:
     """The person's file that a run keeps up to date, by its record; `spec` is the one that it goes on from."""
     path, reason = None, None
     for event in read_events(folder.events):
-        if event["event"] == "start":
-            path = event["in_place"]
-        elif event["event"] == "left_alone":
-            reason = event["reason"]
+        if isinstance(event, events.Start):
+            path = event.in_place
+        elif isinstance(event, events.LeftAlone):
+            reason = event.reason
     return InPlace(Path(path), spec.sharing, reason) if path else None
-
-
-def run_alone(main: Callable[[Session], None], source: str, script: str) -> None:
-    """Run the `main` of a generated `train.py` by itself: `script` is its path, `source` the spec it is compiled from.
-
-    A user's error ends the process with status 1 and its report, as on the command line.
-    """
-    options = _arguments(source)
-    try:
-        session = _session(options, source, Path(script))
-        use_threads(options.threads, session.spec, session.device, session.folder.events)
-        with closing(session.display):
-            main(session)
-    except MtlError as error:
-        sys.exit(str(error))
-
-
-def _arguments(source: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=f"Train {source}.")
-    parser.add_argument("--spec", type=Path, help=f"where {source} is (default: found from here or above this file)")
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="the folder for run folders (default: runs)")
-    parser.add_argument("--device", default="auto", help=f"{', '.join(DEVICES)} (default: auto)")
-    parser.add_argument("--threads", type=_count, metavar="N", help="compute with N threads (default: as many as help)")
-    parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with this run folder")
-    parser.add_argument("--display", choices=DISPLAYS, default="auto", help="what to show (default: auto)")
-    return parser.parse_args()
-
-
-def _count(text: str) -> int:
-    if text.isdecimal() and 1 <= int(text) <= MOST:
-        return int(text)
-    raise argparse.ArgumentTypeError(f"{text} is no number from 1 to {MOST}")
-
-
-def _session(options: argparse.Namespace, source: str, script: Path) -> Session:
-    if options.resume:
-        return Session.resume(options.resume, options.device, options.display)
-    path = options.spec or _find(source, script)
-    spec = load(path)
-    _require_fresh(spec, script, path)
-    return Session.create(spec, path.stem, options.runs, options.device, options.display)
-
-
-def _find(source: str, script: Path) -> Path:
-    for folder in [Path(), *script.resolve().parents]:
-        if (folder / source).is_file():
-            return folder / source
-    raise MtlError.of("MTL703", f"`{source}` is neither here nor above {script}", "say where it is with --spec")
-
-
-def _require_fresh(spec: Spec, script: Path, path: Path) -> None:
-    expected: dict[str, Any] = dict(compile_spec(spec))
-    if script.read_text(encoding="utf-8") != expected["train.py"]:
-        raise MtlError.of("MTL702", f"{script} is older than {path}", f"run `mtsldsl compile {path}`")

@@ -40,12 +40,18 @@ def use_threads(given: int | None, spec: Spec, device: torch.device, events: Pat
     """
     import torch
 
-    from mtsldsl.runtime.run.events import started
-
     if given is not None:
         torch.set_num_threads(given)
     elif device.type == "cpu" and not any(os.environ.get(name) for name in _SET_BY_THE_PERSON):
-        torch.set_num_threads(min(_cores(), started(events).get("threads") or helpful(spec)))
+        torch.set_num_threads(min(_cores(), _begun_with(events) or helpful(spec)))
+
+
+def _begun_with(events: Path) -> int | None:
+    """The threads that the run of these events began with."""
+    from mtsldsl.runtime.run.events import started
+
+    start = started(events)
+    return start.threads if start else None
 
 
 def helpful(spec: Spec) -> int:

@@ -28,7 +28,8 @@ def warn_of_other_modules(spec: Spec, events: Path) -> None:
 
     Raises MtlError as `check_own_modules` does.
     """
-    before = {each["target"]: each for each in started(events).get("modules", ())}
+    start = started(events)
+    before = {each["target"]: each for each in (start.modules if start else ())}
     check_own_modules(spec)
     for now in record_of_own_modules(spec):
         known = before.get(now["target"])

@@ -1,0 +1,118 @@
+"""What is set in a training script, as Python: optimizer and scheduler, augmentation, how sharing is learned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import attrs
+
+from mtsldsl.codegen.literals import literal
+from mtsldsl.ir.model import Structure
+from mtsldsl.language.constants import Constant, Named
+from mtsldsl.methods.registry import METHODS, method
+
+OPTIMIZERS: Mapping[str, tuple[str, bool, Mapping[str, Constant]]] = {
+    "adam": ("Adam", True, {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0, "amsgrad": False}),
+    "adamw": ("AdamW", True, {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 1e-2, "amsgrad": False}),
+    "sgd": ("SGD", True, {"momentum": 0.0, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False}),
+    "radam": (
+        "RAdam",
+        False,
+        {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0, "decoupled_weight_decay": False},
+    ),
+}
+"""Class in torch.optim, whether it has a fused kernel, and its own defaults, which are left unsaid."""
+
+SCHEDULERS: Mapping[str, str] = {
+    "multistep": "MultiStepLR",
+    "step": "StepLR",
+    "cosine": "CosineAnnealingLR",
+    "exponential": "ExponentialLR",
+}
+"""Class in torch.optim.lr_scheduler."""
+
+
+def optimizer_call(optimizer: Named) -> str:
+    """The optimizer of `parameters`, such as `torch.optim.Adam(parameters, lr=0.001, fused=True)`."""
+    name, fused, defaults = OPTIMIZERS[optimizer.name]
+    arguments = [
+        f"{key}={literal(value)}"
+        for key, value in optimizer.arguments.items()
+        if key not in defaults or literal(defaults[key]) != literal(value)
+    ]
+    return f"torch.optim.{name}({', '.join(['parameters', *arguments, *(['fused=True'] if fused else [])])})"
+
+
+def scheduler_call(scheduler: Named | None) -> str:
+    """The schedule of `optimizer`, such as `torch.optim.lr_scheduler.StepLR(optimizer, step_size=10)`, or `None`."""
+    if scheduler is None or scheduler.name == "none":
+        return "None"
+    arguments = [f"{key}={_setting(value)}" for key, value in scheduler.arguments.items()]
+    return f"torch.optim.lr_scheduler.{SCHEDULERS[scheduler.name]}({', '.join(['optimizer', *arguments])})"
+
+
+def _setting(value: Constant) -> str:
+    """A list where torch's documentation has one (milestones), else a literal."""
+    return f"[{', '.join(map(literal, value))}]" if isinstance(value, tuple) else literal(value)
+
+
+@attrs.frozen
+class LearnerPlan:
+    """The learner of sharing: its class, the expression that makes it, and where the names in that come from."""
+
+    name: str
+    call: str
+    module: str
+    names: tuple[str, ...]
+
+
+def learner_plan(structure: Structure | None) -> LearnerPlan:
+    """The learner of a method with its settings; of no structure the one that learns nothing."""
+    if structure is None:
+        return LearnerPlan("Learner", "Learner()", "mtsldsl.runtime.structure.learner", ("Learner",))
+    name = method(structure.method).learner
+    names = sorted({name, *_classes(structure.settings)})
+    return LearnerPlan(
+        name, f"{name}({_made(structure.settings)})", f"{METHODS[structure.method]}.learner", tuple(names)
+    )
+
+
+def _made(value: object) -> str:
+    """The expression that makes a record of settings, or a constant."""
+    if not attrs.has(type(value)):
+        return literal(value)  # type: ignore[arg-type]
+    fields = (f"{field.name}={_made(getattr(value, field.name))}" for field in attrs.fields(type(value)))  # type: ignore[arg-type]
+    return f"{type(value).__name__}({', '.join(fields)})"
+
+
+def _classes(value: object) -> Iterator[str]:
+    """The names of the classes of a record and of those in it."""
+    if attrs.has(type(value)):
+        yield type(value).__name__
+        for field in attrs.fields(type(value)):  # type: ignore[arg-type]
+            yield from _classes(getattr(value, field.name))
+
+
+def augmentations(given: Sequence[Named]) -> str:
+    """What is done to training samples, such as `(Named("hflip", {"p": 0.5}),)`."""
+    calls = [f"Named({literal(each.name)}, {_arguments(each.arguments)})" for each in given]
+    return f"({', '.join(calls)}{',' if len(calls) == 1 else ''})"
+
+
+def _arguments(arguments: Mapping[str, Constant]) -> str:
+    return f"{{{', '.join(f'{literal(name)}: {literal(value)}' for name, value in arguments.items())}}}"
+
+
+def train_imports(learner: LearnerPlan) -> tuple[str, ...]:
+    """What a training script imports of this package, in order."""
+    needed = {
+        "mtsldsl.language": ("Named",),
+        "mtsldsl.runtime.data": ("batches", "steps_per_epoch"),
+        "mtsldsl.runtime.learning.evaluation": ("autocast", "evaluate"),
+        "mtsldsl.runtime.learning.training": ("NamedParameters",),
+        "mtsldsl.runtime.run.alone": ("package_of", "run_alone"),
+        "mtsldsl.runtime.run.session": ("Session",),
+        "mtsldsl.runtime.structure.phase": ("structural_phase",),
+        learner.module: learner.names,
+    }
+    return tuple(f"from {module} import {', '.join(names)}" for module, names in sorted(needed.items()))

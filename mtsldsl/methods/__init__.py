@@ -1,0 +1,1 @@
+"""Ways to learn which tasks share what, a folder for each."""

@@ -1,0 +1,104 @@
+"""What a way to learn sharing says of itself in the language; `mtsldsl.methods` has a folder for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+import attrs
+
+from mtsldsl.language.kinds import CallRule
+from mtsldsl.language.schema import BlockSchema
+from mtsldsl.sharing import Sharing
+
+Values: TypeAlias = Mapping[str, Any]
+"""The values of a block by key, as its schema has them: constants, names with arguments, tuples of such."""
+
+NO_METHOD = "none"
+"""The label of a `structure` block that is kept but has no effect."""
+
+
+@attrs.frozen
+class Surroundings:
+    """What else of a spec the block may be held against; None where that is broken."""
+
+    epochs: int | None
+    """Those of the training."""
+    lr: float | None
+    """The optimizer's learning rate."""
+
+
+@attrs.frozen
+class Fault:
+    """What is wrong, or doubtful, with values that are sound one by one: its report, and where it stands: at a key, or
+    at an item of that key's list."""
+
+    code: str
+    cause: str
+    remedy: str
+    key: str
+    item: int | None = None
+
+
+@attrs.frozen
+class Situation:
+    """What `Method.doubts` may look at in a sound spec."""
+
+    settings: Any
+    sharing: Sharing
+    epochs: int
+    images: int | None
+    """Training images, None where that takes a look at the data."""
+    written: Callable[[str, str], bool]
+    """Whether the text gives an argument of a key's call, or leaves it at its default."""
+
+
+@attrs.frozen
+class OneAPhase:
+    """An argument of a key's call, which may be a list with an entry for each phase."""
+
+    key: str
+    call: str
+    argument: str
+
+
+@attrs.frozen
+class DecisionRule:
+    """A line of `history` that a method writes: its arguments, the first of which is the epoch.
+
+    Of two decisions on one `subject` the earlier counts, of equal ones that with more of `strength`. `contradiction`
+    says in words where a sharing has something else than what was decided.
+    """
+
+    call: CallRule
+    subject: tuple[str, ...]
+    strength: str
+    contradiction: Callable[[Values, Sharing], str | None]
+    example: str
+    """How such a line is written."""
+
+
+@attrs.frozen
+class Method:
+    """A structure learner as the language knows it. Its name is the label of `block`.
+
+    `faults` holds the values against each other and their surroundings, where the sound ones alone are given;
+    `completed` fills in what the surroundings decide; `settings` makes the typed record that the learner is made of.
+    """
+
+    block: BlockSchema
+    decisions: tuple[DecisionRule, ...]
+    faults: Callable[[Values, Surroundings], Iterator[Fault]]
+    completed: Callable[[Values, Surroundings], Values]
+    settings: Callable[[Values], Any]
+    doubts: Callable[[Situation], Iterator[Fault]]
+    learner: str
+    """The name of its class in `learner.py`, which is made of the settings."""
+    phases: str
+    """The key that lists the epochs at whose end it decides."""
+    one_a_phase: tuple[OneAPhase, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The label of its block."""
+        return str(self.block.label)

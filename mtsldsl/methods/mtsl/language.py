@@ -1,0 +1,233 @@
+"""MTSL in the language: its block, what is wrong or doubtful in it, the decisions that it writes down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import attrs
+
+from mtsldsl.language.constants import Named
+from mtsldsl.language.kinds import (
+    Call,
+    CallRule,
+    Choice,
+    Flag,
+    Integer,
+    Key,
+    LayerName,
+    Many,
+    OneOrMany,
+    Real,
+    Tasks,
+)
+from mtsldsl.language.schema import BlockSchema
+from mtsldsl.methods.method import DecisionRule, Fault, Method, OneAPhase, Situation, Surroundings, Values
+from mtsldsl.sharing import Sharing, unmerged
+
+
+@attrs.frozen
+class Cka:
+    """The similarity: centred kernel alignment over so many training images."""
+
+    samples: int
+    kernel: Literal["linear", "rbf"]
+    debiased: bool
+
+
+@attrs.frozen
+class Amalgamate:
+    """A merged component is trained for so many epochs, one number for each phase, at this learning rate."""
+
+    epochs: tuple[int, ...]
+    lr: float
+
+
+@attrs.frozen
+class Settings:
+    """What an MTSL learner is made of. `transfer` None: a merged component starts from the mean of its members."""
+
+    phases: tuple[int, ...]
+    similarity: Cka
+    threshold: float
+    align: float
+    transfer: Amalgamate | None
+
+
+SIMILARITIES = Call(
+    (
+        CallRule(
+            "cka",
+            "centred kernel alignment (Kornblith et al., 2019) of features averaged over space",
+            (
+                Key("samples", Integer(4), "training images", 800),
+                Key("kernel", Choice(("linear", "rbf")), "kernel", "linear"),
+                Key("debiased", Flag(), "use the unbiased estimator", True),
+            ),
+        ),
+    ),
+    "similarities",
+)
+
+TRANSFERS = Call(
+    (
+        CallRule("average", "a merged component starts from the mean of its members' weights"),
+        CallRule(
+            "amalgamate",
+            "a merged component is trained to give every member's features through a channel gate per member",
+            (
+                Key("epochs", OneOrMany(Integer(1)), "epochs of training, one for each phase or one for all"),
+                Key("lr", Real(0, open_minimum=True), "learning rate", None, "the optimizer's"),
+            ),
+        ),
+    ),
+    "transfers",
+)
+
+BLOCK = BlockSchema(
+    "structure",
+    "how sharing is learned: multi-task structural learning (Gurulingan et al., 2023)",
+    (
+        Key("phases", Many(Integer(1), 1), "epochs at whose end tasks may merge"),
+        Key("similarity", SIMILARITIES, "similarity of two tasks' features", "cka"),
+        Key("threshold", Real(-1, 1), "similarity above which tasks merge", 0.8),
+        Key("align", Real(0), "weight of the loss that draws features together", 0.2),
+        Key("transfer", TRANSFERS, "how a merged component gets its weights", "average"),
+    ),
+    label="mtsl",
+)
+
+MERGE = CallRule(
+    "merge",
+    "tasks that came to share a layer",
+    (
+        Key("epoch", Integer(0), "epoch at whose end they merged"),
+        Key("layer", LayerName(), "the layer"),
+        Key("tasks", Tasks(), "the tasks"),
+        Key("similarity", Real(), "their mean similarity"),
+    ),
+)
+
+
+def contradiction(merge: Values, sharing: Sharing) -> str | None:
+    """Where the sharing keeps apart what the history merges."""
+    layer, tasks = merge["layer"], merge["tasks"]
+    apart = [task for task in tasks if task not in sharing.component(layer, tasks[0])]
+    return f"the history merges `{layer}`, where the sharing keeps `{apart[0]}` apart" if apart else None
+
+
+def faults(values: Values, surroundings: Surroundings) -> Iterator[Fault]:
+    """Phases out of order or after the last epoch, and epochs of `amalgamate` that are not one for each phase."""
+    if "phases" not in values:
+        return
+    phases = values["phases"]
+    yield from _faults_of_phases(phases, surroundings.epochs)
+    epochs = values["transfer"].arguments.get("epochs") if "transfer" in values else None
+    if isinstance(epochs, tuple) and len(epochs) != len(phases):
+        given, wanted = len(epochs), len(phases)
+        yield Fault(
+            "MTL502",
+            f"`amalgamate` has epochs for {given} {'phase' if given == 1 else 'phases'}, and there "
+            f"{'is' if wanted == 1 else 'are'} {wanted}",
+            f"give {wanted} numbers, or one number for all",
+            "transfer",
+        )
+
+
+def _faults_of_phases(phases: tuple[int, ...], epochs: int | None) -> Iterator[Fault]:
+    for index in range(1, len(phases)):
+        if phases[index] <= phases[index - 1]:
+            yield Fault(
+                "MTL503",
+                f"the phase at epoch {phases[index]} comes after the one at epoch {phases[index - 1]}",
+                "list the epochs in rising order, each once",
+                "phases",
+                index,
+            )
+            return
+    late = [index for index, epoch in enumerate(phases) if epochs is not None and epoch > epochs]
+    if late:
+        count = len(late)
+        yield Fault(
+            "MTL501",
+            f"{'a structural phase comes' if count == 1 else f'{count} structural phases come'} after the last epoch, "
+            f"{epochs}",
+            f"let every phase be at epoch {epochs} or before, or train for at least {max(phases)} epochs",
+            "phases",
+            late[0],
+        )
+
+
+def completed(values: Values, surroundings: Surroundings) -> Values:
+    """The values with one number of epochs for each phase, and a learning rate, of `amalgamate`."""
+    transfer: Named = values["transfer"]
+    if transfer.name != "amalgamate":
+        return values
+    epochs, lr = transfer.arguments["epochs"], transfer.arguments["lr"]
+    arguments = {
+        **transfer.arguments,
+        "epochs": epochs if isinstance(epochs, tuple) else (epochs,) * len(values["phases"]),
+        "lr": surroundings.lr if lr is None else lr,
+    }
+    return {**values, "transfer": attrs.evolve(transfer, arguments=arguments)}
+
+
+def settings(values: Values) -> Settings:
+    """The record of a sound block."""
+    transfer: Named = values["transfer"]
+    return Settings(
+        values["phases"],
+        Cka(**values["similarity"].arguments),
+        values["threshold"],
+        values["align"],
+        Amalgamate(**transfer.arguments) if transfer.name == "amalgamate" else None,  # type: ignore[arg-type]
+    )
+
+
+def doubts(situation: Situation) -> Iterator[Fault]:
+    """Phases that can merge nothing or whose merges are never trained, thresholds that decide nothing, and more images
+    than there are."""
+    chosen: Settings = situation.settings
+    if len(situation.sharing.tasks) == 1:
+        cause = "there is a single task, so no phase can ever find two that may merge"
+        yield Fault("MTL931", cause, "leave `structure` out", "phases")
+    elif not unmerged(situation.sharing):
+        cause = "the sharing leaves no layer at which two tasks may still merge, so no phase can find one"
+        remedy = "leave `structure` out, or start from a sharing with lines left to decide"
+        yield Fault("MTL931", cause, remedy, "phases")
+    elif chosen.phases[-1] >= situation.epochs:
+        cause = f"what the phase at epoch {chosen.phases[-1]} merges is never trained: it is the last epoch"
+        yield Fault("MTL932", cause, "let the last phase come earlier, or train for longer", "phases", -1)
+    least = -1 if chosen.similarity.debiased else 0
+    remedy = f"take a threshold between {least} and 1, such as 0.8"
+    if chosen.threshold >= 1:
+        cause = f"no similarity is above {chosen.threshold:g}, so nothing will ever merge"
+        yield Fault("MTL933", cause, remedy, "threshold")
+    elif chosen.threshold <= least:
+        cause = f"every similarity is above {chosen.threshold:g}, so everything will merge"
+        yield Fault("MTL933", cause, remedy, "threshold")
+    wanted, images = chosen.similarity.samples, situation.images
+    if images is not None and wanted > images and situation.written("similarity", "samples"):  # the default is a bound
+        cause = f"the similarity asks for {wanted} training images, and there are {images}"
+        yield Fault("MTL934", cause, "ask for fewer `samples`, or render more `images`", "similarity")
+
+
+METHOD = Method(
+    block=BLOCK,
+    decisions=(
+        DecisionRule(
+            MERGE,
+            ("layer", "tasks"),
+            "similarity",
+            contradiction,
+            "merge(epoch=3, layer=..., tasks=a + b, similarity=0.9)",
+        ),
+    ),
+    faults=faults,
+    completed=completed,
+    settings=settings,
+    doubts=doubts,
+    learner="Mtsl",
+    phases="phases",
+    one_a_phase=(OneAPhase("transfer", "amalgamate", "epochs"),),
+)

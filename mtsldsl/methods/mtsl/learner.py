@@ -1,0 +1,201 @@
+"""MTSL: similar copies are drawn together while tasks learn, compared at the end of some epochs, and merged.
+
+Gurulingan, Arani, Zonooz: Multi-Task Structural Learning using Local Task Similarity induced Neuron Creation and
+Removal, ICML 2023, arXiv 2305.00441.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import attrs
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from mtsldsl.ir import Decision, Spec
+from mtsldsl.ir.wiring import Value
+from mtsldsl.language import Constant, Shape
+from mtsldsl.methods.mtsl.amalgamation import AmalgamationJob, amalgamate
+from mtsldsl.methods.mtsl.cka import alignment_loss, cka_matrix
+from mtsldsl.methods.mtsl.language import Amalgamate, Cka, Settings
+from mtsldsl.runtime.data import batches, steps_per_epoch
+from mtsldsl.runtime.learning.step import Position, Step
+from mtsldsl.runtime.learning.training import NamedParameters
+from mtsldsl.runtime.network.execution import evaluating, layer_inputs
+from mtsldsl.runtime.network.places import located, title
+from mtsldsl.runtime.structure.learner import Carry, Learner, Prepared, Proposal
+from mtsldsl.runtime.structure.view import View
+from mtsldsl.sharing import Copy, unmerged
+from mtsldsl.sharing.grouping import GroupingDecision, decide_grouping
+
+__all__ = ["Amalgamate", "Cka", "Mtsl", "Settings"]
+
+
+@attrs.frozen
+class Merge:
+    """Tasks that are going to share a layer, and how similar their copies of it are on average."""
+
+    layer: str
+    tasks: frozenset[str]
+    similarity: float
+
+
+@attrs.frozen
+class Comparison:
+    """What was found at one place where tasks may merge: the tasks by name, their similarities, the decision."""
+
+    layer: str
+    tasks: tuple[str, ...]
+    similarity: tuple[tuple[float, ...], ...]
+    grouping: GroupingDecision
+
+    @property
+    def merges(self) -> list[Merge]:
+        """The accepted groups."""
+        found = []
+        for group in self.grouping.accepted:
+            pairs = [self.similarity[i][j] for i in group for j in group if i < j]
+            tasks = frozenset(self.tasks[index] for index in group)
+            found.append(Merge(self.layer, tasks, sum(pairs) / len(pairs)))
+        return found
+
+
+class Mtsl(Learner):
+    """Merges what has become similar, at the end of the epochs `settings.phases`."""
+
+    penalty_name = "align"
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.settings = settings
+
+    def watching(self, spec: Spec, position: Position) -> tuple[Copy, ...]:
+        """What may merge next, until the last phase, where the alignment loss has a weight."""
+        if self.settings.align <= 0 or position.epoch >= self.settings.phases[-1]:
+            return ()
+        return tuple(
+            Copy(layer, frozenset([task])) for layer, tasks in unmerged(spec.sharing) for task in sorted(tasks)
+        )
+
+    def penalty(self, step: Step) -> Tensor | None:
+        """`align * (1 - mean pairwise CKA)` summed over the sets of tasks that may merge next; None without any.
+
+        It compares what the copies make of the same inputs, and needs no label: a batch without labels of a task
+        aligns that task's copy as any other does."""
+        by_layer: dict[str, list[Tensor]] = {}
+        for copy, output in step.watched.items():
+            by_layer.setdefault(copy.layer, []).append(output)
+        # A copy that no head depends on is not run, so a set may have left too little to compare.
+        terms = [alignment_loss(outputs, self.settings.align) for outputs in by_layer.values() if len(outputs) > 1]
+        return torch.stack(terms).sum() if terms else None
+
+    def due(self, position: Position) -> bool:
+        """At the end of the epochs of its phases."""
+        return position.epoch in self.settings.phases
+
+    def decide(self, view: View) -> Proposal:
+        """Merge the groups of tasks that are more similar than the threshold, at every place where tasks may merge."""
+        comparisons = compare(view, self.settings)
+        for comparison in comparisons:
+            view.say(
+                "similarity",
+                layer=comparison.layer,
+                tasks=comparison.tasks,
+                similarity=comparison.similarity,
+                threshold=self.settings.threshold,
+                grouping=attrs.asdict(comparison.grouping),
+            )
+        return proposed(
+            view.spec, view.decided, [merge for each in comparisons for merge in each.merges], len(comparisons)
+        )
+
+    def prepare(self, carry: Carry, view: View) -> Prepared:
+        """Train the new components to stand for their members, where the settings ask for it."""
+        transfer = self.settings.transfer
+        if transfer is None:
+            return Prepared(evidence={"amalgamation": {}})
+        return _amalgamated(carry, view, transfer, transfer.epochs[self.settings.phases.index(view.position.epoch)])
+
+
+def compare(view: View, settings: Settings) -> list[Comparison]:
+    """Similarity and grouping at every place where tasks may merge next, from one pass over training samples."""
+    places = [(layer, tuple(sorted(tasks))) for layer, tasks in unmerged(view.spec.sharing)]
+    wanted = [Value(layer, frozenset([task])) for layer, tasks in places for task in tasks]
+    found = view.features(wanted, settings.similarity.samples)
+    comparisons = []
+    for layer, tasks in places:
+        matrix = cka_matrix(
+            [found[Value(layer, frozenset([task]))] for task in tasks],
+            kernel=settings.similarity.kernel,
+            debiased=settings.similarity.debiased,
+        )
+        rows = tuple(tuple(row) for row in matrix.tolist())
+        comparisons.append(Comparison(layer, tasks, rows, decide_grouping(rows, settings.threshold)))
+    return comparisons
+
+
+def proposed(spec: Spec, epoch: int, merges: Sequence[Merge], places: int) -> Proposal:
+    """The merges, as the sharing that they lead to and a line of `history` for each."""
+    sharing = spec.sharing
+    for merge in merges:
+        sharing = sharing.merge(merge.layer, merge.tasks)
+    decisions = []
+    for merge in merges:
+        tasks = tuple(task.name for task in spec.tasks if task.name in merge.tasks)
+        fields: dict[str, Constant] = {"layer": merge.layer, "tasks": tasks, "similarity": round(merge.similarity, 4)}
+        decisions.append(Decision("merge", epoch, fields))
+    listed = [{"layer": each.layer, "tasks": sorted(each.tasks), "similarity": each.similarity} for each in merges]
+    return Proposal(sharing, tuple(decisions), {"places": places, "merges": listed})
+
+
+def _amalgamated(carry: Carry, view: View, transfer: Amalgamate, epochs: int) -> Prepared:
+    """Train each new component on what its members make of the training samples; so far it is their average."""
+    spec, old_model, new_model = carry.old_spec, carry.old_model, carry.new_model
+    made = [_copy(decision) for decision in carry.decisions]
+    jobs = []
+    for copy in made:
+        former = (Copy(copy.layer, frozenset([task])) for task in sorted(copy.component))
+        members = tuple(old_model.get_submodule(each.name) for each in former)
+        fusion, part = new_model.get_submodule(copy.name), spec.layer(copy.layer)
+        channels = _channels(part.body.shape)
+        jobs.append(AmalgamationJob(copy.name, fusion, members, channels, title(spec, copy.name), part.span))
+
+    def inputs(epoch: int) -> Iterator[list[tuple[Tensor, ...]]]:
+        view.watcher.begin_stage("amalgamation", steps_per_epoch(view.samples, spec.data.batch))
+        for batch in batches(
+            view.samples,
+            spec.data.batch,
+            seed=spec.train.seed,
+            epoch=spec.train.epochs * view.position.epoch + epoch,  # other batches than those of task learning
+            shuffle=True,
+            augment=spec.data.augment,
+            device=view.device,
+            drop_last=True,
+        ):
+            with evaluating(old_model):
+                found = layer_inputs(old_model, spec, batch[spec.data.input], made)
+            yield [found[copy] for copy in made]
+
+    def make_optimizer(parameters: NamedParameters) -> Optimizer:
+        optimizer = view.make_optimizer(parameters)
+        for group in optimizer.param_groups:
+            group["lr"] = transfer.lr
+        return optimizer
+
+    with located(old_model, spec), located(new_model, carry.new_spec):
+        report = amalgamate(jobs, inputs, epochs, make_optimizer, lambda _, __, ___: view.watcher.advance())
+    return Prepared(report.optimizer_state, {"amalgamation": report.losses})
+
+
+def _copy(merge: Decision) -> Copy:
+    """The copy of a layer that a merge makes."""
+    layer, tasks = merge.fields["layer"], merge.fields["tasks"]
+    assert isinstance(layer, str)
+    assert isinstance(tasks, tuple)
+    return Copy(layer, frozenset(map(str, tasks)))
+
+
+def _channels(shape: Shape) -> int:
+    """The size of the channel dimension: first of an image, last of tokens and features."""
+    return shape[0] if len(shape) == 3 else shape[-1]

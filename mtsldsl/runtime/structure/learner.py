@@ -1,0 +1,86 @@
+"""The interface of every way to learn sharing: what a run asks a learner, and what a learner may answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from torch import nn
+
+from mtsldsl.ir import Decision, Spec
+from mtsldsl.runtime.learning.evaluation import Evaluation
+from mtsldsl.runtime.learning.step import Penalty, Position
+from mtsldsl.runtime.network.optimizer_state import ParameterState
+from mtsldsl.runtime.network.transfer import Members
+from mtsldsl.sharing import Sharing
+
+if TYPE_CHECKING:
+    from mtsldsl.runtime.structure.view import View
+
+
+@attrs.frozen
+class Proposal:
+    """What a learner wants: a sharing, and the lines of `history` that say how it came. `evidence` is plain data for
+    the record of the phase. Without decisions nothing changes."""
+
+    sharing: Sharing
+    decisions: tuple[Decision, ...]
+    evidence: Mapping[str, Any] = attrs.field(factory=dict)
+
+
+@attrs.frozen(eq=False)
+class Carry:
+    """A network on its way to another one: `new_model` holds what `old_model` had, and each copy of `made` the mean of
+    the copies that it comes from."""
+
+    old_spec: Spec
+    new_spec: Spec
+    old_model: nn.Module
+    new_model: nn.Module
+    made: Members
+    decisions: Sequence[Decision]
+
+
+@attrs.frozen(eq=False)
+class Prepared:
+    """What was done to new copies: the optimizer's state of their parameters by name, where they have one already, and
+    plain data for the record of the phase."""
+
+    optimizer_state: Mapping[str, ParameterState] = attrs.field(factory=dict)
+    evidence: Mapping[str, Any] = attrs.field(factory=dict)
+
+
+class Learner(Penalty):
+    """How a run learns which tasks share what. This one learns nothing: `structure none`.
+
+    Made once, it lives through all phases. Its parameters, if any, are trained with the network's; its tensors and
+    `facts` are what a checkpoint keeps of it. It never touches files, the optimizer, the display or the network of the
+    run.
+    """
+
+    def due(self, position: Position) -> bool:
+        """Whether it decides now, at the end of an epoch."""
+        return False
+
+    def decide(self, view: View) -> Proposal:
+        """What should share what from now on; reads only."""
+        return Proposal(view.spec.sharing, ())
+
+    def prepare(self, carry: Carry, view: View) -> Prepared:
+        """Bring the new copies, which hold the mean of their members, to where training can go on."""
+        return Prepared()
+
+    def accept(self, before: Evaluation, after: Evaluation) -> bool:
+        """Whether the evolved network is taken, by what both reach on validation."""
+        return True
+
+    def adopted(self, spec: Spec) -> None:
+        """The network is this one now."""
+
+    def facts(self) -> Mapping[str, Any]:
+        """What it knows beside its tensors, as plain data."""
+        return {}
+
+    def restore(self, facts: Mapping[str, Any]) -> None:
+        """Know again what `facts` gave."""

@@ -1,0 +1,132 @@
+"""A structural phase, the same for every learner: decide, rewrite the spec, compile it, carry over, compare, adopt.
+
+Nothing here edits a live network: the text of the evolved spec is what the new network is made of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mtsldsl.editing import rewritten
+from mtsldsl.ir import Decision, Spec
+from mtsldsl.runtime.data import Samples, Splits
+from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
+from mtsldsl.runtime.learning.reestimation import reestimate
+from mtsldsl.runtime.learning.training import Training, named_parameters, place
+from mtsldsl.runtime.network.build import build_model
+from mtsldsl.runtime.network.optimizer_state import ParameterState, carry_optimizer_state, set_parameter_state
+from mtsldsl.runtime.network.transfer import carry_state, merged_parameters, origins
+from mtsldsl.runtime.structure.learner import Carry, Learner
+from mtsldsl.runtime.structure.view import View, Watcher
+
+
+class Run(Protocol):
+    """What a phase needs of the run that it is part of."""
+
+    @property
+    def watcher(self) -> Watcher:
+        """Who is told of the work inside the phase."""
+
+    def say(self, kind: str, **fields: Any) -> None:
+        """Write an event."""
+
+    def structure_changed(self, spec: Spec, epoch: int, decisions: Sequence[Decision]) -> None:
+        """Write down the evolved spec."""
+
+
+def structural_phase(training: Training, learner: Learner, data: Splits, run: Run) -> None:
+    """Ask the learner of the training; where it decides something, `training` then holds the new spec and network.
+
+    Structure is decided on training samples alone. What it costs each task is measured on the validation set, just
+    before and just after, each with the statistics of batch normalisations estimated anew.
+    """
+    spec, model, epoch = training.spec, training.model, training.epoch
+    view = _view(training, data.train, run)
+    proposal = learner.decide(view)
+    training.phases += 1
+    if not proposal.decisions:
+        run.say("phase", epoch=epoch, **proposal.evidence)
+        return
+    new_spec = rewritten(spec, proposal.sharing, proposal.decisions)
+    new_model = place(build_model(new_spec), new_spec, training.device)
+    made = origins(spec.sharing, new_spec.sharing)
+    carry_state(spec, new_spec, model, new_model, made)
+    prepared = learner.prepare(Carry(spec, new_spec, model, new_model, made, proposal.decisions), view)
+    estimated = _statistics(model)
+    # Only with the statistics of both estimated anew can the two networks be compared.
+    for each, network in ((spec, model), (new_spec, new_model)):
+        reestimate(network, each, data.train, training.device)
+    before = evaluate(model, spec, data.validation, training.device)
+    after = evaluate(new_model, new_spec, data.validation, training.device)
+    accepted = learner.accept(before, after)
+    evidence = {
+        **proposal.evidence,
+        **prepared.evidence,
+        "before": _found(before),
+        "after": _found(after),
+    }
+    if not accepted:
+        model.load_state_dict(estimated, strict=False)
+        run.say("phase", epoch=epoch, accepted=False, **evidence)
+        return
+    replace_network(training, new_spec, new_model, prepared.optimizer_state)
+    learner.adopted(new_spec)
+    run.structure_changed(new_spec, epoch, new_spec.history[len(spec.history) :])
+    cost = new_spec.cost()
+    run.say("phase", epoch=epoch, **evidence, parameters=cost.parameters, flops=cost.flops)
+
+
+def _view(training: Training, samples: Samples, run: Run) -> View:
+    def say(kind: str, **fields: Any) -> None:
+        run.say(kind, epoch=training.epoch, **fields)
+
+    return View(
+        spec=training.spec,
+        model=training.model,
+        samples=samples,
+        device=training.device,
+        position=training.position,
+        decided=training.earlier + training.epoch,
+        make_optimizer=training.make_optimizer,
+        watcher=run.watcher,
+        say=say,
+    )
+
+
+def _found(evaluation: Evaluation) -> dict[str, Any]:
+    return {"losses": evaluation.losses, "metrics": evaluation.metrics}
+
+
+@torch.no_grad()
+def _statistics(model: nn.Module) -> dict[str, Tensor]:
+    """Copies of what batch normalisations keep, by name."""
+    return {
+        f"{name}.{key}": value.clone()
+        for name, module in model.named_modules()
+        if isinstance(module, _BatchNorm)
+        for key, value in module.named_buffers()
+    }
+
+
+def replace_network(
+    training: Training, new_spec: Spec, new_model: nn.Module, trained: Mapping[str, ParameterState]
+) -> None:
+    """Put the evolved network in the place of the old one: survivors keep their optimizer state bit for bit, a merged
+    component gets the mean of its members', or its own of `trained`; the schedule goes on where it was."""
+    new_model.train(training.model.training)
+    old_parameters = named_parameters(training.model, training.balance, training.learner)
+    new_parameters = named_parameters(new_model, training.balance, training.learner)
+    optimizer = training.make_optimizer(new_parameters)
+    scheduler = training.make_scheduler(optimizer)
+    if scheduler is not None and training.scheduler is not None:
+        scheduler.load_state_dict(training.scheduler.state_dict())
+    merged = merged_parameters(new_model, origins(training.spec.sharing, new_spec.sharing))
+    carry_optimizer_state(training.optimizer, old_parameters, optimizer, new_parameters, merged)
+    set_parameter_state(optimizer, new_parameters, trained)
+    training.spec, training.model = new_spec, new_model
+    training.optimizer, training.scheduler = optimizer, scheduler

@@ -1,0 +1,77 @@
+"""What a learner may see of a run while it decides: nothing in it changes the network that is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from mtsldsl.ir import Spec
+from mtsldsl.ir.wiring import Value
+from mtsldsl.runtime.data import Samples, batches
+from mtsldsl.runtime.learning.finite import UNREPEATED, Culprit, culprit, recorded
+from mtsldsl.runtime.learning.step import Position
+from mtsldsl.runtime.learning.training import OptimizerFactory
+from mtsldsl.runtime.network.execution import evaluating, features, run_layers
+from mtsldsl.runtime.network.places import located
+
+
+class Watcher(Protocol):
+    """Who is told of the work inside a phase."""
+
+    def begin_stage(self, title: str, steps: int) -> None:
+        """Work of so many steps begins."""
+
+    def advance(self) -> None:
+        """One step is done."""
+
+
+@attrs.frozen(eq=False)
+class View:
+    """A run as a learner sees it at the end of an epoch. `samples` are those of training.
+
+    `decided` is the epoch that decisions are written down with: it counts those of earlier runs of the same text too.
+    """
+
+    spec: Spec
+    model: nn.Module
+    samples: Samples
+    device: torch.device
+    position: Position
+    decided: int
+    make_optimizer: OptimizerFactory
+    watcher: Watcher
+    say: Callable[..., None]
+    """Write an event: `say("similarity", layer=..., ...)`; the epoch is added."""
+
+    def features(self, wanted: Sequence[Value], count: int) -> Mapping[Value, Tensor]:
+        """The values of layers, pooled, (n, channels) float32, for up to `count` training samples drawn by the spec's
+        seed, in evaluation mode.
+
+        Raises MtlError MTL803 where one is not finite, with the place that it comes from.
+        """
+        count = min(count, len(self.samples))
+        generator = torch.Generator().manual_seed(self.spec.train.seed)
+        chosen = torch.randperm(len(self.samples), generator=generator)[:count]
+
+        def inputs() -> Iterator[Tensor]:
+            for batch in batches(self.samples.take(chosen), self.spec.data.batch, shuffle=False, device=self.device):
+                yield batch[self.spec.data.input]
+
+        with located(self.model, self.spec), evaluating(self.model):
+            found = features(self.model, self.spec, inputs(), wanted, count)
+            if not all(feature.isfinite().all() for feature in found.values()):
+                raise self._culprit(inputs(), wanted).error("an activation that is compared")
+        return found
+
+    def _culprit(self, inputs: Iterable[Tensor], wanted: Sequence[Value]) -> Culprit:
+        """Where the first activation comes from that is not finite, by a second pass that looks at everything."""
+        with recorded(self.model, self.spec) as outputs:
+            for image in inputs:
+                run_layers(self.model, self.spec, image, wanted)
+                if found := culprit(self.model, self.spec, image, outputs):
+                    return found
+        return UNREPEATED

@@ -1,0 +1,31 @@
+"""A training as a generated train.py starts and drives it."""
+
+from __future__ import annotations
+
+import torch
+
+from mtsldsl.ir import Spec
+from mtsldsl.runtime.learning.training import OptimizerFactory, SchedulerFactory, Training
+from mtsldsl.runtime.network.build import model_class
+from mtsldsl.runtime.objectives import BatchLosses
+from mtsldsl.runtime.structure.learner import Learner
+
+CPU = torch.device("cpu")
+
+
+def started(
+    spec: Spec,
+    make_optimizer: OptimizerFactory,
+    make_scheduler: SchedulerFactory = lambda _: None,
+    device: torch.device = CPU,
+) -> Training:
+    """A new training that learns no sharing."""
+    return Training.start(spec, model_class(spec), Learner(), make_optimizer, make_scheduler, device)
+
+
+def step(training: Training, losses: BatchLosses) -> None:
+    """One update of all parameters."""
+    training.require_finite(losses, None)
+    training.optimizer.zero_grad()
+    training.backward(losses, None)
+    training.optimizer.step()
