@@ -35,7 +35,7 @@ import mtsldsl
 from mtsldsl.ir import Spec
 from mtsldsl.runtime.learning.evaluation import autocast
 from mtsldsl.runtime.learning.training import NamedParameters, Training
-from mtsldsl.runtime.network.build import model_class
+from mtsldsl.runtime.network.built import model_class
 from mtsldsl.runtime.run.display import QuietDisplay
 from mtsldsl.runtime.run.session import EpochLosses
 from mtsldsl.runtime.structure.learner import Learner

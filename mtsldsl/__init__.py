@@ -38,7 +38,7 @@ def build_model(spec: Spec) -> nn.Module:
 
     Imports torch.
     """
-    from mtsldsl.runtime.network.build import build_model
+    from mtsldsl.runtime.network.built import build_model
 
     return build_model(spec)
 

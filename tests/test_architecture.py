@@ -10,19 +10,49 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "mtsldsl"
-ALLOWED: dict[str, set[str]] = {
+SPECS = {"language", "sharing", "diagnostics"}
+"""What a spec is said in, without its text."""
+
+REGISTRIES = {"methods", "datasets"}
+
+STREETS: dict[str, set[str]] = {
     "diagnostics": set(),
     "syntax": {"diagnostics"},
     "language": {"diagnostics"},
     "sharing": {"diagnostics"},
-    "ir": {"syntax", "language", "sharing", "diagnostics"},
-    "editing": {"ir", "syntax", "language", "sharing", "diagnostics"},
-    "compare": {"editing", "ir", "syntax", "language", "sharing", "diagnostics"},
-    "codegen": {"ir", "syntax", "language", "sharing", "diagnostics"},
-    "runtime": {"codegen", "editing", "ir", "syntax", "language", "sharing", "diagnostics"},
-    "cli": {"runtime", "codegen", "compare", "editing", "ir", "syntax", "language", "sharing", "diagnostics"},
-}
-"""What each room may import."""
+    "methods": SPECS,
+    "datasets": {"language", "diagnostics"},
+    "ir": {*SPECS, *REGISTRIES, "syntax"},
+    "editing": {*SPECS, *REGISTRIES, "syntax", "ir"},
+    "compare": {*SPECS, *REGISTRIES, "syntax", "ir", "editing"},
+    "codegen": {*SPECS, *REGISTRIES, "syntax", "ir"},
+    "runtime.data": {*SPECS, "datasets", "ir"},
+    "runtime.objectives": {*SPECS, "ir", "runtime.data"},
+    "runtime.network": {*SPECS, "ir", "editing", "codegen"},
+    "runtime.learning": {*SPECS, "ir", "runtime.data", "runtime.objectives", "runtime.network"},
+    "runtime.structure": {
+        *SPECS, "ir", "editing", "runtime.data", "runtime.objectives", "runtime.network", "runtime.learning"
+    },
+    "runtime.run": {
+        *SPECS, "syntax", "ir", "editing", "codegen", "runtime.data", "runtime.objectives", "runtime.network",
+        "runtime.learning", "runtime.structure",
+    },
+    "runtime.studies": {*SPECS, "ir", "runtime.objectives", "runtime.run"},
+    "learners": {
+        *SPECS, "methods", "ir", "runtime.data", "runtime.objectives", "runtime.network", "runtime.learning",
+        "runtime.structure",
+    },
+    "loaders": {*SPECS, "datasets", "ir", "runtime.data"},
+    "cli": {
+        *SPECS, "syntax", "ir", "editing", "compare", "codegen", "runtime.data", "runtime.learning",
+        "runtime.network", "runtime.run", "runtime.studies",
+    },
+}  # fmt: skip
+"""What each room may import. `learners` and `loaders` are what the registries of methods and data sets reach by name:
+all in their folders but `language.py`."""
+
+PUBLIC = {"", "__main__", "runtime", "runtime.similarity"}
+"""Modules that only hand on what others have."""
 
 DOORS = {"mtsldsl.syntax.recovery"}
 """Folders that are entered by their `__init__` alone."""
@@ -115,31 +145,58 @@ def test_a_folder_with_a_door_is_entered_by_it_alone() -> None:
     assert by_the_window == []
 
 
-@pytest.mark.parametrize("room", sorted(ALLOWED))
+def room_of(module: str) -> str:
+    """The room of a module, such as `runtime.data`."""
+    parts = module.split(".")[1:]
+    if parts[:1] == ["runtime"]:
+        return ".".join(parts[:2])
+    if parts[:1] in (["methods"], ["datasets"]) and len(parts) == 3 and parts[-1] != "language":
+        return "learners" if parts[0] == "methods" else "loaders"
+    return parts[0] if parts else ""
+
+
+@pytest.mark.parametrize("room", sorted(STREETS))
 def test_a_room_imports_only_along_the_one_way_streets(room: str) -> None:
-    against = []
-    for path in sorted((PACKAGE / room).rglob("*.py")):
-        for name in imported_modules(path):
-            parts = name.split(".")
-            if parts[0] == "mtsldsl" and len(parts) > 1 and parts[1] not in ALLOWED[room] | {room}:
-                against.append(f"{path.relative_to(PACKAGE)} imports {name}")
+    inside = {name: path for name, path in MODULES.items() if room_of(name) == room}
+    assert inside
+    against = [
+        f"{name} imports {imported}"
+        for name, path in inside.items()
+        for imported in imported_modules(path)
+        if imported.split(".")[0] == "mtsldsl" and room_of(imported) not in {*STREETS[room], room, ""}
+    ]
     assert against == []
 
 
 def test_every_room_of_the_package_has_its_street() -> None:
-    rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir() and (path / "__init__.py").exists()}
-    assert rooms == set(ALLOWED)
+    assert {room_of(name) for name in MODULES} == STREETS.keys() | PUBLIC
 
 
-def test_nothing_but_the_runtime_names_torch() -> None:
-    outside = [path for path in PACKAGE.rglob("*.py") if "runtime" not in path.relative_to(PACKAGE).parts]
+OF_ONE_KIND = {"__init__", "language", "load", "learner", "registry"}
+"""Names that a module has by its kind: one in each folder of a kind."""
+
+
+def test_no_two_modules_have_one_name_without_need() -> None:
+    names = [name.rpartition(".")[2] for name, path in MODULES.items() if path.stem not in OF_ONE_KIND]
+    commands = {name.rpartition(".")[2] for name in MODULES if room_of(name) == "cli"}
+    families = ("mtsldsl.diagnostics.registry.", "mtsldsl.ir.pedantic.")  # named for what they are about
+    about = {name.rpartition(".")[2] for name in MODULES if name.startswith(families)}
+    twice = {name for name in names if names.count(name) > 1} - commands - about
+    assert twice == set()
+
+
+HEAVY = {"torch", "torchmetrics", "torchjd", "safetensors"}
+
+
+def test_torch_stays_in_the_runtime_the_learners_and_the_loaders() -> None:
     leaks = [
-        str(path.relative_to(PACKAGE))
-        for path in outside
-        if any(
-            name.split(".")[0] in {"torch", "torchmetrics", "torchjd", "safetensors"} for name in imported_modules(path)
-        )
-        and path != PACKAGE / "__init__.py"  # for type checkers alone, which the next test shows
+        name
+        for name, path in MODULES.items()
+        if any(imported.split(".")[0] in HEAVY for imported in imported_modules(path))
+        and not room_of(name).startswith("runtime")
+        and room_of(name) != "learners"
+        and not (room_of(name) == "loaders" and name.endswith(".load"))
+        and name != "mtsldsl"  # for type checkers alone, which the next test shows
     ]
     assert leaks == []
 

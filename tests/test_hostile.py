@@ -19,7 +19,7 @@ from mtsldsl.codegen import compile_spec
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.editing import loads
 from mtsldsl.ir import Spec
-from mtsldsl.runtime.network.build import build_model
+from mtsldsl.runtime.network.built import build_model
 from tests.timing import clocked, held_in_proportion, held_within
 
 ROOT = Path(__file__).parents[1]

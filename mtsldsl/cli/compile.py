@@ -19,8 +19,8 @@ from mtsldsl.cli.options import overrides, say_what_is_left_out, spec_argument
 def command(spec: Path, overrides: dict[str, str], output: Path | None, check: bool) -> None:
     """Write readable PyTorch for SPEC: model.py, train.py."""
     from mtsldsl.codegen import compile_spec
-    from mtsldsl.codegen.files import LAST, compare, remember_compiled, write_files
     from mtsldsl.codegen.origin import refuse_package_of_another, with_origin
+    from mtsldsl.codegen.package_files import LAST, compare, remember_compiled, write_files
     from mtsldsl.editing import load
     from mtsldsl.syntax import read_source
 

@@ -73,7 +73,7 @@ def _check_target(html: Path) -> None:
 
 def _two(a: str, b: str, as_json: bool, html: Path | None, history: bool, path: Path | None) -> bool:
     """Print what differs between two specs, and say whether anything does."""
-    from mtsldsl.cli.places import is_nothing, spec_at
+    from mtsldsl.cli.spec_places import is_nothing, spec_at
 
     before, after = (
         None if is_nothing(place) else spec_at(place, path=path, name=f"{path} ({side})" if path else None)
@@ -90,7 +90,7 @@ def _two(a: str, b: str, as_json: bool, html: Path | None, history: bool, path: 
 
 def _one(spec: Spec, side: str, name: str, as_json: bool) -> None:
     """Print that only one side has the spec."""
-    from mtsldsl.compare.difference import one_sided
+    from mtsldsl.compare.spec_difference import one_sided
 
     if as_json:
         difference = one_sided(spec, added=side == "B")
@@ -102,7 +102,7 @@ def _one(spec: Spec, side: str, name: str, as_json: bool) -> None:
 
 def _pair(before: Spec, after: Spec, as_json: bool, html: Path | None, history: bool) -> bool:
     from mtsldsl.cli.difference_lines import lines
-    from mtsldsl.compare.difference import compare
+    from mtsldsl.compare.spec_difference import compare
 
     difference = compare(before, after)
     if html:
@@ -130,7 +130,7 @@ def _write(html: Path, text: str) -> None:
 
 def _consensus(specs: tuple[str, ...], as_json: bool) -> bool:
     """Print what several specs agree on, and say whether they differ."""
-    from mtsldsl.cli.places import spec_at
+    from mtsldsl.cli.spec_places import spec_at
     from mtsldsl.compare.consensus import consensus
 
     found = consensus([spec_at(place) for place in specs])

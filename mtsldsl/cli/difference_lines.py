@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import click
 
-from mtsldsl.compare.difference import KeyChange, SpecDifference
+from mtsldsl.compare.spec_difference import KeyChange, SpecDifference
 from mtsldsl.editing.rewrite import decision_line
 from mtsldsl.ir import Decision, Spec
 from mtsldsl.ir.wording import worded

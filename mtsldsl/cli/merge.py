@@ -81,7 +81,7 @@ def command(
 def _merged(places: list[str], path: Path | None, markers: Markers) -> Merged:
     import attrs
 
-    from mtsldsl.cli.places import source_at
+    from mtsldsl.cli.spec_places import source_at
     from mtsldsl.compare.merge import merge_specs
     from mtsldsl.syntax.recovery import our_side
 

@@ -28,7 +28,7 @@ def command(spec: Path, overrides: dict[str, str]) -> None:
     """Draw which tasks share which layers of SPEC (a file or a run folder), with the cost of each."""
     from rich.console import Console
 
-    from mtsldsl.cli.places import source_at, spec_at
+    from mtsldsl.cli.spec_places import source_at, spec_at
 
     chosen = spec_at(spec, overrides)
     say_what_is_left_out(source_at(spec), overrides)
@@ -50,7 +50,7 @@ def _sharing_tree(spec: Spec, cost: Cost, copies: _Copies) -> Tree:
     from rich.markup import escape
     from rich.tree import Tree
 
-    from mtsldsl.cli.places import printable
+    from mtsldsl.cli.spec_places import printable
 
     name = escape(printable(spec.source.name))
     tree = Tree(

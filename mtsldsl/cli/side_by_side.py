@@ -7,7 +7,7 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from mtsldsl.cli.sharing_drawing import draw, order_of_tasks
-from mtsldsl.compare.difference import SpecDifference
+from mtsldsl.compare.spec_difference import SpecDifference
 from mtsldsl.ir import Spec
 from mtsldsl.ir.cost import Cost
 from mtsldsl.ir.wording import worded

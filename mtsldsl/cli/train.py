@@ -100,7 +100,7 @@ def _in_place(path: Path, chosen: Spec) -> InPlace:
 
 
 def _last_compiled() -> Path:
-    from mtsldsl.codegen.files import last_compiled
+    from mtsldsl.codegen.package_files import last_compiled
 
     path = last_compiled(Path("generated"))
     if path is None:

@@ -19,7 +19,7 @@ def compile_spec(spec: Spec) -> dict[str, str]:
         MtlError: MTL109 where a name of the spec cannot be one of Python's.
     """
     from mtsldsl.codegen.plan import plan_spec
-    from mtsldsl.codegen.render import render_files
+    from mtsldsl.codegen.rendering import render_files
 
     return render_files(spec, plan_spec(spec))
 
@@ -27,6 +27,6 @@ def compile_spec(spec: Spec) -> dict[str, str]:
 def model_source(spec: Spec) -> str:
     """The text of `model.py` alone."""
     from mtsldsl.codegen.plan import plan_spec
-    from mtsldsl.codegen.render import render_model
+    from mtsldsl.codegen.rendering import render_model
 
     return render_model(plan_spec(spec))

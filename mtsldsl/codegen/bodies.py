@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
-from mtsldsl.codegen.names import Scope
+from mtsldsl.codegen.identifiers import Scope
 from mtsldsl.codegen.own_modules import OwnClass, own_call
 from mtsldsl.ir.body import Body, Reference
 from mtsldsl.language.constants import Shape

@@ -7,8 +7,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from mtsldsl.codegen.files import read_manifest
-from mtsldsl.codegen.render import MANIFEST
+from mtsldsl.codegen.package_files import read_manifest
+from mtsldsl.codegen.rendering import MANIFEST
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.imports import ROOT_MARKS, project_root
 from mtsldsl.syntax.files import is_file

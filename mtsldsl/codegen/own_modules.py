@@ -9,8 +9,8 @@ from keyword import iskeyword
 
 import attrs
 
+from mtsldsl.codegen.identifiers import CLASSES_TAKEN, TAKEN
 from mtsldsl.codegen.literals import literal
-from mtsldsl.codegen.names import CLASSES_TAKEN, TAKEN
 from mtsldsl.diagnostics import Diagnostic
 from mtsldsl.ir.body import Body, Step
 from mtsldsl.ir.model import Spec

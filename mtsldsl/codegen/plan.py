@@ -10,6 +10,7 @@ from textwrap import wrap
 import attrs
 
 from mtsldsl.codegen.bodies import BodyPlan, Statement, plan_body, shape_text, signature
+from mtsldsl.codegen.identifiers import Scope
 from mtsldsl.codegen.knobs import (
     LearnerPlan,
     augmentations,
@@ -18,8 +19,7 @@ from mtsldsl.codegen.knobs import (
     scheduler_call,
     train_imports,
 )
-from mtsldsl.codegen.layout import WIDTH
-from mtsldsl.codegen.names import Scope
+from mtsldsl.codegen.line_breaks import WIDTH
 from mtsldsl.codegen.own_modules import OwnClass, import_lines, own_classes, own_problems
 from mtsldsl.diagnostics import Diagnostic, MtlError
 from mtsldsl.ir.body import Body

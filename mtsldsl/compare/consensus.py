@@ -15,7 +15,7 @@ from typing import Any
 
 import attrs
 
-from mtsldsl.compare.difference import KeyChange, keys_changed
+from mtsldsl.compare.spec_difference import KeyChange, keys_changed
 from mtsldsl.diagnostics import Diagnostic, MtlError
 from mtsldsl.ir.model import Spec
 from mtsldsl.sharing import Sharing

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 import attrs
 
+from mtsldsl.datasets.registry import DATASETS, data_kind
 from mtsldsl.diagnostics import Diagnostic, MtlError, Source
 from mtsldsl.editing.new_lines import aligned, quoted
 from mtsldsl.editing.setting_names import known_as, meant
@@ -201,10 +202,9 @@ def _schema(section: tree.Section) -> BlockSchema | None:
         if labels == [NO_METHOD]:
             return method_with(item.key.text for item in section.items if isinstance(item, tree.Entry)).block
         return method(labels[0]).block if len(labels) == 1 and labels[0] in METHODS else None
-    schemas = BLOCKS.get(section.kind.text, ())
-    if len(schemas) < 2:
-        return schemas[0] if schemas else None
-    return next((schema for schema in schemas if [schema.label] == labels), None)
+    if section.kind.text == "data":
+        return data_kind(labels[0]).block if len(labels) == 1 and labels[0] in DATASETS else None
+    return next(iter(BLOCKS.get(section.kind.text, ())), None)
 
 
 def _value_text(path: str, setting: Setting, place: Place) -> str | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import attrs
 
+from mtsldsl.datasets.registry import data_kind
 from mtsldsl.diagnostics import Fix, Mending
 from mtsldsl.ir.model import Data
 from mtsldsl.ir.problems import Broken, Problems
 from mtsldsl.ir.scope import Bound, Scope, resolve
-from mtsldsl.language.targets import TARGETS, default_valid
+from mtsldsl.language.targets import TARGETS
 from mtsldsl.syntax import tree
 
 _FORMER = "positive_only"
@@ -62,7 +63,7 @@ def _remedy(
     if only is None or isinstance(data, Broken):
         return f"{leave}, and write `valid=positive` in the target where only values above 0 count"
     wanted = "positive" if only else "finite"
-    default = default_valid(data.kind, "values")
+    default = data_kind(data.kind).default_valid("values")
     given = _given(section, scope)
     if given is None and default == wanted:
         # a constant may be the loss of other tasks: they have the same default, for a data set has one field of values

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 
 import attrs
 
+from mtsldsl.datasets.kind import COMMON
+from mtsldsl.datasets.registry import DATASETS, data_kind
 from mtsldsl.diagnostics import Span
 from mtsldsl.ir.blocks import BlockValues, entries_of, is_plain, read_block
 from mtsldsl.ir.body import Body
@@ -17,19 +20,16 @@ from mtsldsl.ir.model import Data, Layer
 from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort
 from mtsldsl.ir.scope import Bound
 from mtsldsl.language.constants import Shape
-from mtsldsl.language.schema import DATA, BlockSchema
-from mtsldsl.language.targets import FIELDS
+from mtsldsl.language.schema import BlockSchema
 from mtsldsl.sharing import Backbone
 from mtsldsl.syntax import tree
 
-_SHARED_KEYS = ("input", "batch", "augment")
 
-_ANY = BlockSchema(
-    "data",
-    "a data set that is not known",
-    tuple({key.name: key for each in DATA.values() for key in each.keys or ()}.values()),
-)
-"""The keys of every data set, for a block whose label says none of them."""
+@cache
+def _of_any_kind() -> BlockSchema:
+    """The keys of every data set, for a block whose label says none of them."""
+    keys = {key.name: key for kind in map(data_kind, DATASETS) for key in kind.block.keys or ()}
+    return BlockSchema("data", "a data set that is not known", tuple(keys.values()))
 
 
 _SUPPOSED = ((5040, 1), (10080, 2))
@@ -50,7 +50,8 @@ def read_data(
     section: tree.Section, definitions: Definitions, places: dict[str, Span], problems: Problems
 ) -> Data | Broken:
     """The data block, with defaults for values that are reported. The input's name is taken note of in `places`."""
-    schema = DATA.get(section.labels[0].text, _ANY)
+    label = section.labels[0].text
+    schema = data_kind(label).block if label in DATASETS else _of_any_kind()
     block = read_block(section, schema, definitions.scope, problems)
     given = block["input"]
     if isinstance(given, Broken):
@@ -58,7 +59,7 @@ def read_data(
     name, *shape = given
     _check_input(section, name, tuple(shape), block, places, problems)
     values = block.standing()
-    options = {key: value for key, value in values.items() if key not in _SHARED_KEYS}
+    options = {key: value for key, value in values.items() if key not in COMMON}
     return Data(schema.label or "", name, tuple(shape), values["batch"], values["augment"], options, span=section.span)
 
 
@@ -72,7 +73,7 @@ def _check_input(
         claim(written.value.function, "the input", places, problems)
     else:
         places.setdefault(name, span)
-    if kind in FIELDS and (len(shape) != 3 or shape[0] != 3):
+    if kind in DATASETS and data_kind(kind).fields and (len(shape) != 3 or shape[0] != 3):
         problems.add(
             "MTL202",
             f"the images of `{kind}` have 3 channels, height and width, not {' x '.join(map(str, shape))}",

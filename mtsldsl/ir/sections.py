@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
+from mtsldsl.datasets.registry import DATASETS, data_kind
 from mtsldsl.diagnostics import Span, nearest, suggestion
 from mtsldsl.diagnostics.names import meant_by, neighbours
 from mtsldsl.ir.blocks import title
 from mtsldsl.ir.library import SUFFIX, Library
 from mtsldsl.ir.problems import Problems, Sort
-from mtsldsl.language.schema import BLOCKS, DATA
+from mtsldsl.language.schema import BLOCKS
 from mtsldsl.methods.method import NO_METHOD
 from mtsldsl.methods.registry import METHODS, methods
 from mtsldsl.syntax import tree
@@ -23,7 +24,7 @@ _REQUIRED = {
     "train": "train { ... }",
 }
 
-_LABELS: Mapping[str, tuple[str, ...]] = {"data": tuple(DATA), "structure": (*METHODS, NO_METHOD)}
+_LABELS: Mapping[str, tuple[str, ...]] = {"data": tuple(DATASETS), "structure": (*METHODS, NO_METHOD)}
 """The labels that a block of some kinds may have; it has one."""
 
 
@@ -157,7 +158,9 @@ def _labelled(section: tree.Section, problems: Problems) -> tree.Section:
 def _label_of(section: tree.Section) -> str:
     """The label that goes with the block's keys; empty where several do."""
     keys = {item.key.text for item in section.items if isinstance(item, tree.Entry)}
-    schemas = {each.name: each.block for each in methods()} if section.kind.text == "structure" else DATA
+    structure = section.kind.text == "structure"
+    kinds = methods() if structure else map(data_kind, DATASETS)
+    schemas = {each.name: each.block for each in kinds}
     fitting = [label for label, schema in schemas.items() if all(schema.key(key) for key in keys)]
     return fitting[0] if len(fitting) == 1 else ""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from mtsldsl.datasets.registry import data_kind
 from mtsldsl.diagnostics import Span, proposal, suggestion
 from mtsldsl.diagnostics.names import meant_by
 from mtsldsl.ir.blocks import BlockValues, entries_of, read_block
@@ -21,15 +22,7 @@ from mtsldsl.ir.values import convert, named_default
 from mtsldsl.language.constants import Named, Shape
 from mtsldsl.language.kinds import Call, Many
 from mtsldsl.language.schema import AUTO, LOSSES, METRICS, TARGET, TASK, BlockSchema
-from mtsldsl.language.targets import (
-    DEFAULT_IGNORE,
-    FIELD_CHANNELS,
-    FIELDS,
-    TARGETS,
-    TargetRule,
-    default_loss,
-    default_valid,
-)
+from mtsldsl.language.targets import TARGETS, TargetRule
 from mtsldsl.syntax import tree
 
 
@@ -80,7 +73,7 @@ def _read_task(
         return BROKEN
     if not fits or block.broken:
         return BROKEN
-    loss = block["loss"] or named_default(LOSSES[kind], default_loss(data.kind, kind))
+    loss = block["loss"] or named_default(LOSSES[kind], data_kind(data.kind).default_loss(kind))
     return Task(name, target, head, loss, metrics, block["weight"], field, span=section.span)
 
 
@@ -135,13 +128,13 @@ def _resolved(named: Named, rule: TargetRule, data: Data, problems: Problems) ->
     channels = named.arguments.get("channels", rule.channels)
     ignore = named.arguments.get("ignore")
     if ignore == AUTO:
-        ignore = DEFAULT_IGNORE.get(data.kind)
+        ignore = data_kind(data.kind).ignore
     assert ignore is None or isinstance(ignore, int)
     if rule.kind == "binary" and ignore in (0, 1):
         cause = f"`ignore` of `binary` cannot be {ignore}, which is {'yes' if ignore else 'no'}"
         return problems.add("MTL202", cause, "give a number that stands for neither, such as `ignore=-1`", named.span)
     valid = named.arguments.get("valid", AUTO)
-    valid = default_valid(data.kind, rule.kind) if valid == AUTO else str(valid)
+    valid = data_kind(data.kind).default_valid(rule.kind) if valid == AUTO else str(valid)
     return Target(rule.kind, channels if isinstance(channels, int) else data.shape[0], ignore, valid)
 
 
@@ -159,34 +152,32 @@ def _field(
                 block.place("field"),
             )
         return data.input
-    if data.kind not in FIELDS:
+    known = data_kind(data.kind)
+    usual = known.field_for(kind)
+    if usual is None:
         return name if given is None or given is BROKEN else str(given)
-    fields = FIELDS[data.kind]
-    field = fields[kind] if given is None or given is BROKEN else str(given)
-    kinds = {each: holds for holds, each in fields.items()}
-    if field not in kinds:
-        return problems.add(
-            "MTL307", f"`{data.kind}` has no field `{field}`", suggestion(field, kinds, "fields"), block.place("field")
-        )
-    if kinds[field] != kind:
+    field = usual if given is None or given is BROKEN else known.field(str(given))
+    if field is None:
+        names = {each.name: each for each in known.fields}
+        remedy = suggestion(str(given), names, "fields")
+        return problems.add("MTL307", f"`{data.kind}` has no field `{given}`", remedy, block.place("field"))
+    if field.target != kind:
         return problems.add(
             "MTL307",
-            f"the field `{field}` of `{data.kind}` holds `{kinds[field]}`, not `{kind}`",
-            f"leave `field` out to read `{fields[kind]}`, or take another target",
+            f"the field `{field.name}` of `{data.kind}` holds `{field.target}`, not `{kind}`",
+            f"leave `field` out to read `{usual.name}`, or take another target",
             block.place("field"),
         )
-    if isinstance(target, Broken):
-        return field
-    if FIELD_CHANNELS.get(field, target.channels) != target.channels:
-        channels = FIELD_CHANNELS[field]
+    if not isinstance(target, Broken) and field.channels not in (None, target.channels):
+        channels = field.channels
         return problems.add(
             "MTL307",
-            f"the field `{field}` of `{data.kind}` has {channels} {'channel' if channels == 1 else 'channels'}, "
+            f"the field `{field.name}` of `{data.kind}` has {channels} {'channel' if channels == 1 else 'channels'}, "
             f"the target {target.channels}",
             f"write `{target.kind}({channels})`",
             block.place("target"),
         )
-    return field
+    return field.name
 
 
 def check_fields(tasks: Sequence[Task], data: Data, problems: Problems) -> None:
@@ -222,7 +213,7 @@ def _check_head(name: str, target: Target, head: Body, data: Data, span: Span, p
     shape = head.shape
     if target.kind == "reconstruct":
         wanted: Shape | None = data.shape
-    elif data.kind in FIELDS:
+    elif data_kind(data.kind).fields:
         wanted = (target.channels, *data.shape[1:])
     else:
         wanted = (target.channels, *shape[1:]) if len(shape) in (1, 3) else None

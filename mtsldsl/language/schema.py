@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import attrs
 
-from mtsldsl.language import kinds
 from mtsldsl.language.constants import Constant
 from mtsldsl.language.kinds import (
     Call,
@@ -15,7 +14,6 @@ from mtsldsl.language.kinds import (
     Choice,
     Flag,
     Identifier,
-    Input,
     Integer,
     Keep,
     Key,
@@ -24,7 +22,6 @@ from mtsldsl.language.kinds import (
     Maybe,
     Pipe,
     Real,
-    Text,
 )
 from mtsldsl.language.targets import TARGETS, ObjectiveRule
 
@@ -230,64 +227,6 @@ TARGET = Call(
     "targets",
 )
 
-_BATCH = Key("batch", Integer(1), "samples in a batch", 16)
-_AUGMENT = Key("augment", Many(AUGMENTATIONS), "what is done to training samples, in this order", ())
-_PART = Real(0, 1, open_minimum=True, open_maximum=True)
-_TEST = Key("test", _PART, "part of all samples kept for the test", 0.2)
-_VALIDATION = Key("validation", _PART, "part of the training samples kept apart to choose the best epoch", 0.1)
-
-
-def _input(default: tuple[Constant, ...] | kinds.Required) -> Key:
-    return Key("input", Input(), "the input's name and the sizes of one sample", default)
-
-
-DATA: dict[str, BlockSchema] = {
-    schema.label or "": schema
-    for schema in (
-        BlockSchema(
-            "data",
-            "rooms that are rendered on the spot, with labels, depth, normals and edges",
-            (
-                _input(("image", 3, 64, 64)),
-                Key("images", Integer(16), "images in all", 512),
-                _VALIDATION,
-                _TEST,
-                Key("seed", Integer(0), "seed of the rooms", 0),
-                _BATCH,
-                _AUGMENT,
-            ),
-            label="scenes",
-        ),
-        BlockSchema(
-            "data",
-            "NYUv2 (Silberman et al., 2012): indoor images with labels, depth, normals and edges",
-            (
-                _input(("image", 3, 288, 384)),
-                Key("root", Text(), "folder or file of the data set"),
-                _VALIDATION,
-                Key("seed", Integer(0), "seed of the split", 0),
-                _BATCH,
-                _AUGMENT,
-            ),
-            label="nyuv2",
-        ),
-        BlockSchema(
-            "data",
-            "one's own arrays: an .npz file with one array per task",
-            (
-                _input(kinds.REQUIRED),
-                Key("path", Text(), "the .npz file"),
-                _VALIDATION,
-                _TEST,
-                Key("seed", Integer(0), "seed of the split", 0),
-                _BATCH,
-                _AUGMENT,
-            ),
-            label="arrays",
-        ),
-    )
-}
-
 TASK = BlockSchema(
     "task",
     "what is predicted",
@@ -327,7 +266,7 @@ SHARING = BlockSchema("sharing", "which tasks share each layer; a layer without 
 HISTORY = BlockSchema("history", "the merges so far, oldest first", None)
 
 BLOCKS: dict[str, tuple[BlockSchema, ...]] = {
-    "data": tuple(DATA.values()),
+    "data": (),
     "task": (TASK,),
     "backbone": (BACKBONE,),
     "train": (TRAIN,),
@@ -335,4 +274,5 @@ BLOCKS: dict[str, tuple[BlockSchema, ...]] = {
     "sharing": (SHARING,),
     "history": (HISTORY,),
 }
-"""Every block, in the order in which a spec has them; those of `structure` are the methods' (`mtsldsl.methods`)."""
+"""Every block, in the order in which a spec has them; those of `data` and
+`structure` are in `mtsldsl.datasets` and `mtsldsl.methods`."""

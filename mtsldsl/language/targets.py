@@ -118,42 +118,6 @@ TARGETS: dict[str, TargetRule] = {
     )
 }
 
-FIELDS: dict[str, dict[str, str]] = {
-    "scenes": {"classes": "label", "values": "depth", "unit_vectors": "normal", "binary": "edge"},
-    "nyuv2": {"classes": "label", "values": "depth", "unit_vectors": "normal", "binary": "edge"},
-}
-"""The field that a data set has for each kind of target. A data set that is not listed names its fields by task.
-`reconstruct` reads the input itself."""
-
-FIELD_CHANNELS: dict[str, int] = {"depth": 1, "normal": 3, "edge": 1}
-"""The channels of the fields of the data sets in FIELDS; labels are class numbers and have none."""
-
-FIELD_VALID: dict[str, str] = {"depth": "positive"}
-"""Which values of the fields of the data sets in FIELDS count, where it is not every finite one: a depth of 0 is one
-that was not measured."""
-
-FIELD_LOSS: dict[str, str] = {"edge": "balanced_bce"}
-"""The default loss of the fields of the data sets in FIELDS, where it is not that of the target: few pixels are edges.
-"""
-
-DEFAULT_IGNORE: dict[str, int] = {"scenes": 255, "nyuv2": 255}
-"""The label of pixels without one, in data sets that have such."""
-
-
-def field_of(data: str, target: str) -> str:
-    """The field that a data set of that kind has for a target of that kind; empty where tasks name its fields."""
-    return FIELDS.get(data, {}).get(target, "")
-
-
-def default_valid(data: str, target: str) -> str:
-    """Which values of a target count where it does not say: `positive` or `finite`."""
-    return FIELD_VALID.get(field_of(data, target), "finite")
-
-
-def default_loss(data: str, target: str) -> str:
-    """The loss of a target where its task names none."""
-    return FIELD_LOSS.get(field_of(data, target), TARGETS[target].losses[0].name)
-
 
 def metric_key(metric: Named) -> str:
     """The name under which a metric is reported: its own, with the argument where it is not the default.

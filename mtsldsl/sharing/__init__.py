@@ -26,7 +26,7 @@ from mtsldsl.sharing.text import (
 if TYPE_CHECKING:
     from mtsldsl.sharing.difference import Change, Diff, apply, diff
     from mtsldsl.sharing.grouping import GroupingDecision, decide_grouping, group_tasks
-    from mtsldsl.sharing.threeway import Conflict, ConflictError, merge3
+    from mtsldsl.sharing.merging import Conflict, ConflictError, merge3
 
 __all__ = [
     "HEADS",
@@ -64,7 +64,7 @@ __all__ = [
 _HOMES = {
     **dict.fromkeys(("Change", "Diff", "apply", "diff"), "mtsldsl.sharing.difference"),
     **dict.fromkeys(("GroupingDecision", "decide_grouping", "group_tasks"), "mtsldsl.sharing.grouping"),
-    **dict.fromkeys(("Conflict", "ConflictError", "merge3"), "mtsldsl.sharing.threeway"),
+    **dict.fromkeys(("Conflict", "ConflictError", "merge3"), "mtsldsl.sharing.merging"),
 }
 
 

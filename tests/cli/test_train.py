@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from mtsldsl.editing import load, rewritten
 from mtsldsl.methods.mtsl.learner import Merge, proposed
 from mtsldsl.runtime.learning.training import Training, named_parameters
-from mtsldsl.runtime.network.build import build_model
+from mtsldsl.runtime.network.built import build_model
 from mtsldsl.runtime.network.optimizer_state import parameter_state
 from mtsldsl.runtime.network.transfer import carry_state
 from mtsldsl.runtime.run.checkpoint import restore_checkpoint

@@ -12,7 +12,7 @@ from torch import nn
 from mtsldsl.codegen import model_source
 from mtsldsl.editing import loads
 from mtsldsl.ir import Spec
-from mtsldsl.runtime.network.build import build_model, initialise, load_model_class
+from mtsldsl.runtime.network.built import build_model, initialise, load_model_class
 from mtsldsl.sharing import Sharing
 from tests.codegen.examples import GOLDEN, example
 

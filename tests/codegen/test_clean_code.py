@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtsldsl.codegen import compile_spec
-from mtsldsl.codegen.layout import WIDTH, lay_out
+from mtsldsl.codegen.line_breaks import WIDTH, lay_out
 from tests.codegen.examples import GOLDEN, NAMES, example
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mtsldsl.codegen import compile_spec
-from mtsldsl.codegen.files import compare, last_compiled, remember_compiled, write_files
+from mtsldsl.codegen.package_files import compare, last_compiled, remember_compiled, write_files
 from mtsldsl.diagnostics import MtlError
 from tests.codegen.examples import example
 

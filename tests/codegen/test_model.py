@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from mtsldsl.codegen import compile_spec
 from mtsldsl.ir import Body, Spec
 from mtsldsl.language.operators import OPERATORS
-from mtsldsl.runtime.network.build import build_model
+from mtsldsl.runtime.network.built import build_model
 from mtsldsl.sharing import Sharing, component_name
 from tests.codegen.examples import NAMES, example, specs
 from tests.sharing.strategies import valid_sharings

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from mtsldsl.codegen import compile_spec
+from mtsldsl.codegen.identifiers import Scope, class_name, variable
 from mtsldsl.codegen.knobs import OPTIMIZERS, SCHEDULERS, optimizer_call, scheduler_call
 from mtsldsl.codegen.literals import literal
-from mtsldsl.codegen.names import Scope, class_name, variable
 from mtsldsl.codegen.plan import plan_spec
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.definitions import MODULE_NAMES, reserved

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mtsldsl.codegen.files import last_compiled
+from mtsldsl.codegen.package_files import last_compiled
 from tests import prepared
 from tests.codegen.examples import GOLDEN
 

@@ -12,7 +12,7 @@ from mtsldsl.codegen.bodies import plan_body
 from mtsldsl.editing import loads
 from mtsldsl.ir import Spec
 from mtsldsl.ir.expand import LARGEST_EXPANSION
-from mtsldsl.runtime.network.build import build_model
+from mtsldsl.runtime.network.built import build_model
 from tests.codegen.test_clean_code import ruff
 from tests.timing import Measure, clocked, held_in_proportion
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 from hypothesis import HealthCheck, given, settings
 
-from mtsldsl.compare.difference import KeyChange, SpecDifference, compare
+from mtsldsl.compare.spec_difference import KeyChange, SpecDifference, compare
 from mtsldsl.editing import loads
 from mtsldsl.ir import Spec
 from mtsldsl.sharing import Sharing

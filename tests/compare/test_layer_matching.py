@@ -8,7 +8,7 @@ import attrs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mtsldsl.compare.difference import SpecDifference, compare
+from mtsldsl.compare.spec_difference import SpecDifference, compare
 from mtsldsl.editing import loads
 from mtsldsl.ir import Spec
 

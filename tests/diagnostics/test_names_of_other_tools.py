@@ -17,17 +17,18 @@ from torch import nn
 from torch.nn import functional
 from torch.optim import lr_scheduler
 
+from mtsldsl.datasets.registry import DATASETS, data_kind
 from mtsldsl.diagnostics import Source, proposal
 from mtsldsl.diagnostics.elsewhere import MEANT, NOT_MEANT, REMEDIES
 from mtsldsl.diagnostics.names import Suggestion
 from mtsldsl.editing.checking import check
 from mtsldsl.editing.fixes import mend
+from mtsldsl.language import schema
 from mtsldsl.language.kinds import Call, Choice
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.language.schema import (
     AUGMENTATIONS,
     BALANCES,
-    BLOCKS,
     LOSSES,
     METRICS,
     OPTIMIZERS,
@@ -36,6 +37,13 @@ from mtsldsl.language.schema import (
     TRAIN,
 )
 from mtsldsl.methods.mtsl.language import SIMILARITIES, TRANSFERS
+from mtsldsl.methods.registry import methods
+
+BLOCKS = {
+    **schema.BLOCKS,
+    "data": tuple(data_kind(name).block for name in DATASETS),
+    "structure": tuple(method.block for method in methods()),
+}
 
 CHOICES: dict[str, list[Call]] = {
     "optimizers": [OPTIMIZERS],

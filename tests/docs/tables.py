@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from keyword import kwlist
 from types import MappingProxyType
 
+from mtsldsl.datasets.kind import SCENE_FIELDS
+from mtsldsl.datasets.registry import DATASETS, data_kind
 from mtsldsl.ir.definitions import GENERATED_NAMES, MODULE_NAMES, STAGES, WORDS
 from mtsldsl.ir.expand import kind_of
 from mtsldsl.language import kinds, schema
@@ -24,7 +26,7 @@ from mtsldsl.language.operators.normalisation import NORMALISATION
 from mtsldsl.language.operators.own import OWN_MODULE
 from mtsldsl.language.operators.resizing import RESIZING
 from mtsldsl.language.operators.tokens import TOKENS
-from mtsldsl.language.targets import FIELD_LOSS, FIELDS, TARGETS, ObjectiveRule, TargetRule
+from mtsldsl.language.targets import TARGETS, ObjectiveRule, TargetRule
 from mtsldsl.methods.mtsl import language as mtsl
 from tests.docs import codes
 
@@ -177,7 +179,7 @@ def _objective(rule: ObjectiveRule) -> str:
 
 
 def _targets(words: Words) -> str:
-    fields = next(iter(FIELDS.values()))
+    fields = {field.target: field.name for field in SCENE_FIELDS}
     rows = [
         [
             _call(rule),
@@ -194,7 +196,7 @@ def _losses(words: Words) -> str:
     def row(target: TargetRule, rule: ObjectiveRule) -> list[str]:
         fields = [
             f"`{field}`"
-            for field, name in FIELD_LOSS.items()
+            for field, name in ((each.name, each.loss) for each in SCENE_FIELDS if each.loss)
             if target.kind == _kind_of_field(field) and name == rule.name
         ]
         default = f", the default of the field {' and '.join(fields)}" if fields else ""
@@ -206,7 +208,7 @@ def _losses(words: Words) -> str:
 
 
 def _kind_of_field(field: str) -> str:
-    return next(kind for kind, name in next(iter(FIELDS.values())).items() if name == field)
+    return next(each.target for each in SCENE_FIELDS if each.name == field)
 
 
 def _default_metric(target: TargetRule, name: str) -> str:
@@ -259,7 +261,7 @@ TABLES: Mapping[str, Callable[[Words], str]] = MappingProxyType(
         "operators tokens": _operators(TOKENS),
         "operators own": _operators([OWN_MODULE]),
         "operator arguments": _operator_arguments,
-        **{f"block data {name}": _block(block) for name, block in schema.DATA.items()},
+        **{f"block data {name}": _block(data_kind(name).block) for name in DATASETS},
         "block task": _block(schema.TASK),
         "block train": _block(schema.TRAIN),
         "block structure": _block(mtsl.BLOCK),

@@ -21,8 +21,7 @@ from tests.ir.specs import BACKBONE, LAYERS, TASKS, text
 from tests.sharing.strategies import valid_sharings
 
 decisions = st.builds(
-    Decision,
-    st.just("merge"),
+    merge,
     st.integers(0, 100),
     st.sampled_from(LAYERS),
     st.lists(st.sampled_from(TASKS), min_size=2, unique=True).map(tuple),

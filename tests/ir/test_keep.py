@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mtsldsl.compare.difference import compare
 from mtsldsl.compare.merge import merge_specs
+from mtsldsl.compare.spec_difference import compare
 from mtsldsl.diagnostics import Diagnostic, MtlError, Source
 from mtsldsl.editing import loads
 from mtsldsl.editing.fixes import mend

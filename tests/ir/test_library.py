@@ -19,7 +19,7 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.editing import load, loads
 from mtsldsl.editing.bundle import self_contained
 from mtsldsl.ir import Spec
-from mtsldsl.runtime.network.build import load_model_class
+from mtsldsl.runtime.network.built import load_model_class
 from mtsldsl.syntax import parse, read_source
 from mtsldsl.syntax.tree import Definition
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mtsldsl.datasets.registry import DATASETS, data_kind
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.editing import dumps, load, loads
 from mtsldsl.ir import Spec
@@ -17,7 +18,8 @@ from mtsldsl.ir.values import named_default
 from mtsldsl.language import Named
 from mtsldsl.language.kinds import Call, Required
 from mtsldsl.language.schema import BLOCKS, LOSSES, METRICS, OPTIMIZERS
-from mtsldsl.language.targets import FIELDS, TARGETS
+from mtsldsl.language.targets import TARGETS
+from mtsldsl.methods.registry import methods
 from mtsldsl.sharing import Sharing
 from tests.ir.specs import BACKBONE, BODY, TASKS, text
 from tests.timing import Measure, clocked, held_in_proportion, held_within
@@ -178,11 +180,14 @@ def test_every_kind_of_target_has_losses_metrics_and_fields() -> None:
         defaults = {*rule.default_metrics, *rule.default_for_samples, *rule.default_for_positive}
         assert defaults <= {each.name for each in METRICS[kind].rules}
         assert all(name not in rule.default_for_samples for name in ("miou", "pixel_accuracy"))
-        assert kind == "reconstruct" or all(kind in fields for fields in FIELDS.values())
+        kinds = [known for known in map(data_kind, DATASETS) if known.fields]
+        assert kinds
+        assert kind == "reconstruct" or all(known.field_for(kind) for known in kinds)
 
 
 def test_every_default_of_the_schema_is_a_value_that_the_schema_takes() -> None:
-    for schemas in BLOCKS.values():
+    kinds = [data_kind(name).block for name in DATASETS]
+    for schemas in (*BLOCKS.values(), kinds, [each.block for each in methods()]):
         for schema in schemas:
             for key in schema.keys or ():
                 if isinstance(key.kind, Call) and isinstance(key.default, str):

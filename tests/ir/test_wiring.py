@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mtsldsl.ir import Spec
 from mtsldsl.ir.wiring import Value, common_reads, copies, input_of, upstream, wired
-from mtsldsl.runtime.network.build import build_model
+from mtsldsl.runtime.network.built import build_model
 from mtsldsl.sharing import HEADS, Copy, unmerged
 from tests.codegen.examples import specs
 from tests.runtime.hand_built import make_spec

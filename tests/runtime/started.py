@@ -6,7 +6,7 @@ import torch
 
 from mtsldsl.ir import Spec
 from mtsldsl.runtime.learning.training import OptimizerFactory, SchedulerFactory, Training
-from mtsldsl.runtime.network.build import model_class
+from mtsldsl.runtime.network.built import model_class
 from mtsldsl.runtime.objectives import BatchLosses
 from mtsldsl.runtime.structure.learner import Learner
 

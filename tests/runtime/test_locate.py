@@ -10,7 +10,7 @@ import torch
 from mtsldsl.editing import load
 from mtsldsl.ir import Spec
 from mtsldsl.runtime.learning.finite import culprit, culprit_of_loss, recorded
-from mtsldsl.runtime.network.build import build_model
+from mtsldsl.runtime.network.built import build_model
 from mtsldsl.runtime.network.places import located
 
 SCENES = Path(__file__).parents[2] / "specs" / "scenes.mtl"

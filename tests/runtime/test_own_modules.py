@@ -19,7 +19,7 @@ from mtsldsl.codegen import model_source
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.editing import loads
 from mtsldsl.ir import Spec
-from mtsldsl.runtime.network.build import build_model
+from mtsldsl.runtime.network.built import build_model
 from mtsldsl.runtime.run.events import Start, read_events
 from mtsldsl.runtime.run.session import Session
 from mtsldsl.sharing import Sharing

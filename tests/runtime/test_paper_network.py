@@ -12,7 +12,7 @@ import torch
 from mtsldsl.codegen import compile_spec
 from mtsldsl.editing import load
 from mtsldsl.ir import Spec
-from mtsldsl.runtime.network.build import load_model_class
+from mtsldsl.runtime.network.built import load_model_class
 from mtsldsl.sharing import Sharing
 from tests.given import CONFORMANCE, needs_conformance
 from tests.runtime.started import started, step

@@ -82,9 +82,9 @@ $ mtsldsl compile spec.mtl
         Code(
             "MTL702",
             "generated code that is not up to date",
-            "A generated `train.py` runs the network that was compiled; the spec has changed since.",
+            "A generated `train.py` runs the network that was compiled; the spec has changed since, or the code was edited.",
             "Compile the spec again: the report shows the command.",
-            occurs="when a generated `train.py` is run after its spec was edited",
+            occurs="when a generated `train.py` is run after its spec was edited, or its `model.py`",
             console="""\
 $ mtsldsl compile spec.mtl
 # then spec.mtl is edited

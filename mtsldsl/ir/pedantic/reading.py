@@ -7,9 +7,9 @@ from typing import TypeAlias
 
 import attrs
 
+from mtsldsl.datasets.registry import data_kind
 from mtsldsl.diagnostics import Diagnostic, Severity, Span
 from mtsldsl.ir.model import Spec
-from mtsldsl.language.splits import rooms
 from mtsldsl.syntax import parse, tree
 
 
@@ -45,11 +45,7 @@ class Reading:
     @property
     def training_images(self) -> int | None:
         """The images that are trained on, None where that takes a look at the data."""
-        data = self.spec.data
-        if data.kind != "scenes":
-            return None
-        images, validation, test = (float(str(data.options[key])) for key in ("images", "validation", "test"))
-        return rooms(round(images), validation, test)[0]
+        return data_kind(self.spec.data.kind).training_samples(self.spec.data.options)
 
     def item(self, kind: str, key: str, index: int) -> Span:
         """Where one item of a key's list stands; the whole value where that is not written as a list."""

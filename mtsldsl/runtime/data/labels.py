@@ -10,7 +10,7 @@ import torch
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.model import Spec, Target, Task
 from mtsldsl.runtime.data.batches import widen
-from mtsldsl.runtime.data.loading import field_of_task
+from mtsldsl.runtime.data.fields_read import field_of_task
 from mtsldsl.runtime.data.masks import valid_entries
 from mtsldsl.runtime.data.samples import Samples, Splits
 

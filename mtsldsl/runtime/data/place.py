@@ -4,26 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mtsldsl.datasets.registry import data_kind
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.model import Spec
 from mtsldsl.language.constants import Constant
-from mtsldsl.runtime.data.nyuv2 import HOW_TO_GET
-
-_OPTIONS = {
-    "nyuv2": ("root", HOW_TO_GET),
-    "arrays": ("path", "write it with numpy.savez, one array a field, or set `path` to where it is"),
-}
-"""For each kind that has files the option that says where, and how to mend it where it is wrong."""
 
 
 def given_place(spec: Spec) -> str | None:
     """Where the spec says that its data is; None where the data is rendered."""
-    return str(spec.data.options[_OPTIONS[spec.data.kind][0]]) if spec.data.kind in _OPTIONS else None
+    place = data_kind(spec.data.kind).place
+    return None if place is None else str(spec.data.options[place])
 
 
 def settings_of_data(spec: Spec) -> dict[str, Constant]:
     """What besides its place decides which samples the data set of the spec has."""
-    place = _OPTIONS[spec.data.kind][0] if spec.data.kind in _OPTIONS else None
+    place = data_kind(spec.data.kind).place
     return {name: value for name, value in spec.data.options.items() if name != place}
 
 
@@ -33,7 +28,7 @@ def located(spec: Spec, recorded: Path | None = None) -> Path | None:
     given = given_place(spec)
     if given is None:
         return None
-    option, remedy = _OPTIONS[spec.data.kind]
+    option, remedy = data_kind(spec.data.kind).place, data_kind(spec.data.kind).remedy
     place = Path(given).expanduser()
     tried = [place, Path(spec.source.name).parent / place, *([recorded] if recorded else [])]
     for path in tried:

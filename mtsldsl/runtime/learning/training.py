@@ -16,7 +16,7 @@ from mtsldsl.ir import Spec
 from mtsldsl.runtime.learning.balance import Balance, GradientBalance, make_balance
 from mtsldsl.runtime.learning.guard import SELDOM, Guard
 from mtsldsl.runtime.learning.step import Penalty, Position, Step
-from mtsldsl.runtime.network.build import initialised
+from mtsldsl.runtime.network.built import initialised
 from mtsldsl.runtime.objectives import BatchLosses, Loss, task_losses
 from mtsldsl.sharing import Copy
 

@@ -80,5 +80,5 @@ def _require_fresh(spec: Spec, script: Path, path: Path) -> None:
     expected = compile_spec(spec)
     for file in (script, script.with_name("model.py")):
         if not file.is_file() or file.read_text(encoding="utf-8") != expected[file.name]:
-            cause = f"{file} is not what {path} compiles to: one of them was changed since"
+            cause = f"{file} is older than {path}, or was edited"
             raise MtlError.of("MTL702", cause, f"run `mtsldsl compile {path}`")

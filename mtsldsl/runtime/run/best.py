@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mtsldsl.diagnostics import MtlError, suggestion
 from mtsldsl.ir import Spec
 from mtsldsl.runtime.learning.training import place
-from mtsldsl.runtime.network.build import build_model
+from mtsldsl.runtime.network.built import build_model
 from mtsldsl.runtime.network.source_file import told_of_own_file
 from mtsldsl.runtime.run.checkpoint import MEAN, WEIGHTS, load_weights
 from mtsldsl.runtime.run.folder import RunFolder

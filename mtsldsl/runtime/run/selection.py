@@ -15,7 +15,7 @@ from statistics import fmean
 import attrs
 
 from mtsldsl.runtime.objectives import higher_is_better
-from mtsldsl.runtime.objectives.gain import Results, relative_gain
+from mtsldsl.runtime.objectives.relative_gain import Results, relative_gain
 from mtsldsl.runtime.run.display import shown
 from mtsldsl.runtime.run.events import Best as BestEpoch
 from mtsldsl.runtime.run.events import Phase, epoch_of, read_events

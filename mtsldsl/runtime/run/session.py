@@ -27,7 +27,7 @@ from mtsldsl.runtime.network.places import located
 from mtsldsl.runtime.network.source_file import told_of_own_file
 from mtsldsl.runtime.network.user_modules import check_own_modules
 from mtsldsl.runtime.objectives.constant import constant_metrics
-from mtsldsl.runtime.objectives.gain import Results
+from mtsldsl.runtime.objectives.relative_gain import Results
 from mtsldsl.runtime.run import events
 from mtsldsl.runtime.run.best import load_best
 from mtsldsl.runtime.run.checkpoint import keep_own_weights, keep_weights, restore_checkpoint, save_checkpoint

@@ -18,7 +18,7 @@ from mtsldsl.runtime.data import Samples, Splits
 from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.learning.reestimation import reestimate
 from mtsldsl.runtime.learning.training import Training, named_parameters, place
-from mtsldsl.runtime.network.build import build_model
+from mtsldsl.runtime.network.built import build_model
 from mtsldsl.runtime.network.optimizer_state import ParameterState, carry_optimizer_state, set_parameter_state
 from mtsldsl.runtime.network.transfer import carry_state, merged_parameters, origins
 from mtsldsl.runtime.structure.learner import Carry, Learner

@@ -8,8 +8,8 @@ from statistics import fmean
 import attrs
 
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.runtime.objectives.gain import Results, relative_gain
 from mtsldsl.runtime.objectives.metrics import higher_is_better as direction
+from mtsldsl.runtime.objectives.relative_gain import Results, relative_gain
 
 
 @attrs.frozen

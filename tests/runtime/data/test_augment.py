@@ -5,11 +5,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mtsldsl.datasets.scenes.raytracing import camera_of, render
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.language.constants import Named
 from mtsldsl.runtime.data.augment import augment_batch
 from mtsldsl.runtime.data.geometry import normals_from_depth
-from mtsldsl.runtime.data.scenes import camera_of, render
 from tests.runtime.data.factories import LAYOUT, numbered_pixels
 
 FLIP = Named("hflip", {"p": 1.0})

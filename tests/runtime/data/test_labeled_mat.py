@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from mtsldsl.datasets.nyuv2.load import nyuv2, open_recording
+from mtsldsl.datasets.nyuv2.recordings import CROP, CROPPED_SIZE
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.runtime.data.nyuv2 import nyuv2, open_recording
-from mtsldsl.runtime.data.recordings import CROP, CROPPED_SIZE
 from tests.runtime.data.matlab_files import write_matlab
 
 COUNT = 5

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mtsldsl.datasets.nyuv2.matlab import read_matlab
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.runtime.data.matlab import read_matlab
 from tests.runtime.data.matlab_files import write_matlab
 
 # written by scipy.io.savemat: small and compressed elements, a cell array, an empty matrix

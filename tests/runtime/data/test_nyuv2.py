@@ -9,12 +9,12 @@ import pytest
 import torch
 from PIL import Image
 
+from mtsldsl.datasets.kind import UNLABELLED
+from mtsldsl.datasets.nyuv2.labeled_mat import FORTY_TO_THIRTEEN
+from mtsldsl.datasets.nyuv2.load import nyuv2, open_recording
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.runtime.data import FieldKind, Splits, load_data
 from mtsldsl.runtime.data.boundaries import boundaries
-from mtsldsl.runtime.data.labeled_mat import FORTY_TO_THIRTEEN
-from mtsldsl.runtime.data.nyuv2 import nyuv2, open_recording
-from mtsldsl.runtime.data.recordings import IGNORED
 from tests.given import DATA, needs_data
 from tests.runtime.data.factories import dense_tasks, spec
 
@@ -158,11 +158,11 @@ def test_the_preprocessed_layout_is_read_as_it_is(tmp_path: Path) -> None:
     assert loaded["train"]["image"][:, 0, 0, 0].diff().min() > 0
     test = loaded["test"]
     label = stored("val/label/1.npy")
-    assert np.array_equal(test["label"][1], np.where(label < 0, IGNORED, label))
+    assert np.array_equal(test["label"][1], np.where(label < 0, UNLABELLED, label))
     assert np.allclose(test["depth"][1, 0], stored("val/depth/1.npy")[..., 0], rtol=1e-3)
     assert np.allclose(test["normal"][1], stored("val/normal/1.npy").transpose(2, 0, 1), atol=1e-3)
     assert not test["normal"][:, :, 1].any()
-    assert np.array_equal(test["edge"][1, 0], boundaries(np.where(label < 0, IGNORED, label).astype(int)))
+    assert np.array_equal(test["edge"][1, 0], boundaries(np.where(label < 0, UNLABELLED, label).astype(int)))
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_the_real_data_set_has_plausible_fields(real: Splits) -> None:
             "edge": FieldKind.EDGE,
         }
         classes = set(samples.fields["label"].unique().tolist())
-        assert classes == {*range(13), IGNORED}
+        assert classes == {*range(13), UNLABELLED}
         depth = samples.fields["depth"]
         assert 0.7 < float(depth.min()) < 1
         assert 9.5 < float(depth.max()) < 10
@@ -244,12 +244,12 @@ def test_the_real_data_set_has_forty_classes_too() -> None:
     loaded = nyuv2(ROOT / "nyuv2_96x128.zip", (24, 32), {"label": 40})
     labels = torch.cat([fields["label"] for fields in loaded.values()])
     assert len(labels) == 1449
-    assert set(labels.unique().tolist()) == {*range(39), IGNORED}
+    assert set(labels.unique().tolist()) == {*range(39), UNLABELLED}
 
 
 @needs_data
 def test_the_thirteen_classes_are_those_of_the_forty() -> None:
-    table = np.append(FORTY_TO_THIRTEEN, [0] * (255 - 40) + [IGNORED])
+    table = np.append(FORTY_TO_THIRTEEN, [0] * (255 - 40) + [UNLABELLED])
     with open_recording(ROOT) as recording:
         for key in recording.test[::10]:
             forty, thirteen = recording.read(key, "label", 40), recording.read(key, "label", 13)

@@ -5,9 +5,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from mtsldsl.datasets.scenes.load import scenes
+from mtsldsl.datasets.scenes.raytracing import CLASSES, camera_of, render
 from mtsldsl.runtime.data.boundaries import boundaries
 from mtsldsl.runtime.data.geometry import normals_from_depth
-from mtsldsl.runtime.data.scenes import CLASSES, camera_of, render, scenes
 
 Scenes = dict[str, NDArray[np.generic]]
 COUNT = 40

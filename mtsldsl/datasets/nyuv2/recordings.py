@@ -12,14 +12,13 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from mtsldsl.datasets.kind import UNLABELLED
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.diagnostics.libraries import importing
 from mtsldsl.runtime.data.geometry import Camera
 
 Array = NDArray[np.generic]
 
-IGNORED = 255
-"""The label of a pixel that has no class."""
 
 CAMERA = Camera(fx=518.858, fy=519.470, cx=325.582, cy=253.736)
 """Of the 480 x 640 images (Silberman et al., 2012, toolbox)."""
@@ -130,7 +129,7 @@ def _arrays(files: Files) -> Recording:
             labels = values.reshape(values.shape[:2])
             if not (labels == labels.round()).all() or labels.max() >= _ARRAY_CLASSES:
                 raise _no_such_array(files, name, values, f"labels are whole numbers from -1 to {_ARRAY_CLASSES - 1}")
-            return np.where(labels < 0, IGNORED, labels).astype(np.uint8)
+            return np.where(labels < 0, UNLABELLED, labels).astype(np.uint8)
         if part == "depth":
             return values.reshape(values.shape[:2]).astype(np.float32)
         return values.astype(np.float32)

@@ -12,9 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mtsldsl.datasets.arrays.language import settings
 from mtsldsl.diagnostics import MtlError, suggestion
+from mtsldsl.ir.model import Spec, Task
 from mtsldsl.runtime.data.array_fields import Array, Expected, fitted
 from mtsldsl.runtime.data.fields import FieldKind
+from mtsldsl.runtime.data.fields_read import at_odds, field_of_task
+from mtsldsl.runtime.data.samples import Samples, Splits
 
 _SPLITS = ("train", "validation", "test")
 
@@ -34,6 +38,44 @@ class Loaded:
 
     splits: Mapping[str, Tensors]
     remarks: tuple[str, ...]
+
+
+def load(spec: Spec, place: Path) -> Splits:
+    """The arrays at `place` that the tasks read. Raises MtlError as `arrays` does."""
+    shape, chosen = spec.data.shape, settings(spec.data.options)
+    expected = {spec.data.input: Expected(FieldKind.IMAGE if len(shape) == 3 else FieldKind.PLAIN, shape)}
+    for task in spec.tasks:
+        name = field_of_task(spec, task)
+        if name == spec.data.input:
+            continue
+        found = _expected(name, task)
+        if expected.setdefault(name, found) != found:
+            raise at_odds(name, task)
+    loaded = arrays(
+        place,
+        expected,
+        validation=chosen.validation,
+        test=chosen.test,
+        seed=chosen.seed,
+    )
+    layout = {name: wanted.kind for name, wanted in expected.items()}
+    samples = {split: Samples(fields, layout) for split, fields in loaded.splits.items()}
+    return Splits(samples["train"], samples["validation"], samples["test"], loaded.remarks)
+
+
+def _expected(name: str, task: Task) -> Expected:
+    """What the array of a task's target holds; per pixel where the head's output is an image."""
+    target, space = task.target, task.head.shape[1:]
+    if target.kind == "classes":
+        return Expected(FieldKind.LABEL, space, target)
+    if target.kind == "binary":
+        kind = FieldKind.EDGE
+    elif target.kind == "unit_vectors" and space:
+        kind = FieldKind.NORMAL
+    else:
+        # only what is called depth is taken to be divided by a scale
+        kind = FieldKind.DEPTH if name == "depth" and space and target.channels == 1 else FieldKind.PLAIN
+    return Expected(kind, (target.channels, *space), target)
 
 
 def arrays(

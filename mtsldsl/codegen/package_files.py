@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from mtsldsl.codegen.render import HEADER, MANIFEST
+from mtsldsl.codegen.rendering import HEADER, MANIFEST
 from mtsldsl.diagnostics import Diagnostic, MtlError
 from mtsldsl.syntax import write_text_atomically
 

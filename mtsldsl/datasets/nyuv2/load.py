@@ -14,18 +14,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mtsldsl.datasets.kind import UNLABELLED
+from mtsldsl.datasets.nyuv2.labeled_mat import open_labeled_mat
+from mtsldsl.datasets.nyuv2.language import FILE, KIND, settings
+from mtsldsl.datasets.nyuv2.recordings import CAMERA, CROP, CROPPED_SIZE, Recording, open_files, recording_of
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.ir.model import Spec
 from mtsldsl.runtime.data.boundaries import boundaries
+from mtsldsl.runtime.data.dense import image_size, samples_of, wanted_fields
 from mtsldsl.runtime.data.geometry import normals_from_depth
-from mtsldsl.runtime.data.labeled_mat import FILE, SOURCE, open_labeled_mat
-from mtsldsl.runtime.data.recordings import CAMERA, CROP, CROPPED_SIZE, IGNORED, Recording, open_files, recording_of
-
-HOW_TO_GET = (
-    f"get {FILE} from {SOURCE}, or the preprocessed copy that https://github.com/lorenmt/mtan links to, and set `root` "
-    "to where it is"
-)
+from mtsldsl.runtime.data.samples import Splits
 
 _COARSEST_FOCAL_LENGTH = 100.0
+
+
+def load(spec: Spec, place: Path) -> Splits:
+    """The data set at `place`. Raises MtlError as `nyuv2` does."""
+    fields, size, chosen = wanted_fields(spec), image_size(spec), settings(spec.data.options)
+    channels = {"image": 3} | {name: target.channels for name, target in fields.items()}
+    loaded = nyuv2(place, size, channels, validation=chosen.validation, seed=chosen.seed)
+    return samples_of(spec, fields, loaded)
 
 
 def nyuv2(
@@ -43,7 +51,7 @@ def nyuv2(
         if "label" in fields and fields["label"] not in recording.classes:
             known = " or ".join(map(str, recording.classes))
             cause = f"`{place}` has {known} classes, not {fields['label']}"
-            raise MtlError.of("MTL603", cause, f"write target = classes({recording.classes[0]}, ignore={IGNORED})")
+            raise MtlError.of("MTL603", cause, f"write target = classes({recording.classes[0]}, ignore={UNLABELLED})")
         train, kept = _kept_apart(recording.train, validation, seed)
         splits = {"train": train, "validation": kept, "test": recording.test}
         return {name: _load(recording, keys, size, fields) for name, keys in splits.items()}
@@ -66,7 +74,7 @@ def open_recording(place: Path) -> Iterator[Recording]:
         if len(archives) != 1:
             found = f"{len(archives)} zip archives" if archives else "nothing of the data set"
             cause = f"`{place}` holds {found}: it should hold `train` and `val`, {FILE} or one zip archive"
-            raise MtlError.of("MTL602", cause, "name the archive itself in `root`" if archives else HOW_TO_GET)
+            raise MtlError.of("MTL602", cause, "name the archive itself in `root`" if archives else KIND.remedy)
         with open_files(archives[0]) as files:
             yield recording_of(files)
 

@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mtsldsl.datasets.kind import UNLABELLED
+from mtsldsl.datasets.nyuv2.language import FILE, SOURCE
+from mtsldsl.datasets.nyuv2.matlab import read_matlab
+from mtsldsl.datasets.nyuv2.recordings import CROP, Array, Recording
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.diagnostics.libraries import importing
-from mtsldsl.runtime.data.matlab import read_matlab
-from mtsldsl.runtime.data.recordings import CROP, IGNORED, Array, Recording
 
-FILE = "nyu_depth_v2_labeled.mat"
 SPLITS = "splits.mat"
 MAPPING = "classMapping40.mat"
-SOURCE = "http://horatio.cs.nyu.edu/mit/silberman/nyu_depth_v2/nyu_depth_v2_labeled.mat"
 COMPANIONS = "https://github.com/VainF/nyuv2-python-toolkit"
 
 # fmt: off
@@ -83,7 +83,7 @@ def open_labeled_mat(path: Path) -> Iterator[Recording]:
         yield Recording(train=tuple(map(str, train)), test=tuple(map(str, test)), classes=(13, 40), read=read)
 
 
-_UNNAMED = np.full(1, IGNORED, dtype=np.uint8)
+_UNNAMED = np.full(1, UNLABELLED, dtype=np.uint8)
 
 
 def _class_mapping(path: Path) -> NDArray[np.uint8]:
@@ -92,8 +92,8 @@ def _class_mapping(path: Path) -> NDArray[np.uint8]:
     if "mapClass" not in arrays:
         raise MtlError.of("MTL602", f"`{MAPPING}` has no `mapClass`", f"get it again from {COMPANIONS}")
     classes = np.append(0, arrays["mapClass"].ravel()).astype(np.int64)
-    table = np.full(65536, IGNORED, dtype=np.uint8)
-    table[: len(classes)] = np.where(classes > 0, classes - 1, IGNORED)
+    table = np.full(65536, UNLABELLED, dtype=np.uint8)
+    table[: len(classes)] = np.where(classes > 0, classes - 1, UNLABELLED)
     return table
 
 

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import attrs
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from mtsldsl.datasets.scenes.raycast import Floats, Integers, face_normals, inside_room, turned, upon_box, upon_sphere
+from mtsldsl.datasets.scenes.textures import TEXTURE_PARAMETERS, Texture, texture_of
 from mtsldsl.runtime.data.boundaries import boundaries
 from mtsldsl.runtime.data.geometry import Camera
-from mtsldsl.runtime.data.raycast import Floats, Integers, face_normals, inside_room, turned, upon_box, upon_sphere
-from mtsldsl.runtime.data.textures import TEXTURE_PARAMETERS, Texture, texture_of
 
 CLASSES = ("floor", "ceiling", "wall", "box", "sphere")
 """The class of each label."""
@@ -36,21 +34,6 @@ def camera_of(height: int, width: int) -> Camera:
     """The camera of every scene: square pixels, the principal point in the middle."""
     focal = FOCAL_LENGTH * width
     return Camera(focal, focal, (width - 1) / 2, (height - 1) / 2)
-
-
-def scenes(
-    train: int = 512, validation: int = 64, test: int = 128, *, seed: int = 0, height: int = 64, width: int = 64
-) -> dict[str, dict[str, Tensor]]:
-    """Split (`train`, `validation`, `test`) to field to tensor, so many images each.
-
-    image uint8, label uint8, depth and normal float16, edge bool, in the shapes of `render`. The first images of a
-    split are the same however many there are.
-    """
-    counts = {"train": train, "validation": validation, "test": test}
-    return {
-        split: {name: _compact(array) for name, array in render(seed, number, count, height, width).items()}
-        for number, (split, count) in enumerate(counts.items())
-    }
 
 
 def render(seed: int, split: int, count: int, height: int, width: int) -> dict[str, NDArray[np.generic]]:
@@ -238,11 +221,6 @@ def _tinted(texture: Floats) -> Floats:
     for surface, (least, most) in ranges.items():
         tinted[:, surface, :6] = _between(texture[:, surface, :6], least, most)
     return tinted
-
-
-def _compact(array: NDArray[np.generic]) -> Tensor:
-    tensor = torch.from_numpy(array)
-    return tensor.half() if tensor.is_floating_point() else tensor
 
 
 def _between(uniform: Floats, least: float, most: float) -> Floats:

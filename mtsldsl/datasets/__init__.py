@@ -1,0 +1,1 @@
+"""Kinds of data sets, a folder for each."""

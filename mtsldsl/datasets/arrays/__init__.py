@@ -1,0 +1,1 @@
+"""One's own arrays in an `.npz` file."""

@@ -1,0 +1,44 @@
+"""`data arrays` in the language."""
+
+from __future__ import annotations
+
+import attrs
+
+from mtsldsl.datasets.kind import AUGMENT, BATCH, TEST, VALIDATION, DataKind, Options
+from mtsldsl.language.kinds import Input, Integer, Key, Text
+from mtsldsl.language.schema import BlockSchema
+
+
+@attrs.frozen
+class Settings:
+    """Where the arrays are, and how their samples are divided."""
+
+    path: str
+    validation: float = 0.1
+    test: float = 0.2
+    seed: int = 0
+
+
+def settings(options: Options) -> Settings:
+    """The record of a checked block."""
+    return Settings(**options)  # type: ignore[arg-type]
+
+
+KIND = DataKind(
+    BlockSchema(
+        "data",
+        "one's own arrays: an .npz file with one array per task",
+        (
+            Key("input", Input(), "the input's name and the sizes of one sample"),
+            Key("path", Text(), "the .npz file"),
+            VALIDATION,
+            TEST,
+            Key("seed", Integer(0), "seed of the split", 0),
+            BATCH,
+            AUGMENT,
+        ),
+        label="arrays",
+    ),
+    place="path",
+    remedy="write it with numpy.savez, one array a field, or set `path` to where it is",
+)

@@ -1,0 +1,91 @@
+"""What a kind of data set says of itself in the language; `mtsldsl.datasets` has a folder for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+import attrs
+
+from mtsldsl.language.constants import Constant
+from mtsldsl.language.kinds import Integer, Key, Many, Real
+from mtsldsl.language.schema import AUGMENTATIONS, BlockSchema
+from mtsldsl.language.targets import TARGETS
+
+Options: TypeAlias = Mapping[str, Constant]
+"""The values of the keys that the kind alone has."""
+
+_PART = Real(0, 1, open_minimum=True, open_maximum=True)
+BATCH = Key("batch", Integer(1), "samples in a batch", 16)
+AUGMENT = Key("augment", Many(AUGMENTATIONS), "what is done to training samples, in this order", ())
+TEST = Key("test", _PART, "part of all samples kept for the test", 0.2)
+VALIDATION = Key("validation", _PART, "part of the training samples kept apart to choose the best epoch", 0.1)
+COMMON = ("input", "batch", "augment")
+"""Keys that every kind has."""
+
+
+@attrs.frozen
+class Field:
+    """What every data set of a kind has for targets of one kind."""
+
+    name: str
+    target: str
+    channels: int | None = None
+    """None where it holds numbers of classes."""
+    valid: str = "finite"
+    """Which of its values count where the target does not say."""
+    loss: str | None = None
+    """The loss of its tasks where they name none, if not the target's first."""
+
+
+@attrs.frozen
+class DataKind:
+    """A kind of data set as the language knows it. Its name is the label of `block`.
+
+    `fields` is empty where each task names a field of its own. `place` is the key that says where the files are, and
+    `remedy` what may be done where they are not; both None where nothing is read.
+    """
+
+    block: BlockSchema
+    fields: tuple[Field, ...] = ()
+    ignore: int | None = None
+    """The label of pixels without one."""
+    place: str | None = None
+    remedy: str = ""
+    training_samples: Callable[[Options], int | None] = lambda _: None
+    """How many there are to train on, None where that takes a look at the data."""
+
+    @property
+    def name(self) -> str:
+        """The label of its block."""
+        return str(self.block.label)
+
+    def field_for(self, target: str) -> Field | None:
+        """The field that holds targets of that kind."""
+        return next((field for field in self.fields if field.target == target), None)
+
+    def field(self, name: str) -> Field | None:
+        """The field of that name."""
+        return next((field for field in self.fields if field.name == name), None)
+
+    def default_valid(self, target: str) -> str:
+        """Which values of a target count where it does not say: `positive` or `finite`."""
+        field = self.field_for(target)
+        return field.valid if field else "finite"
+
+    def default_loss(self, target: str) -> str:
+        """The loss of a target where its task names none."""
+        field = self.field_for(target)
+        return field.loss if field and field.loss else TARGETS[target].losses[0].name
+
+
+SCENE_FIELDS = (
+    Field("label", "classes"),
+    Field("depth", "values", 1, valid="positive"),  # a depth of 0 is one that was not measured
+    Field("normal", "unit_vectors", 3),
+    Field("edge", "binary", 1, loss="balanced_bce"),  # few pixels are edges
+)
+"""The fields of data sets of images with labels, depth, normals and edges."""
+
+UNLABELLED = 255
+"""The label of their pixels without one."""

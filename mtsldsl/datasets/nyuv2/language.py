@@ -1,0 +1,49 @@
+"""`data nyuv2` in the language."""
+
+from __future__ import annotations
+
+import attrs
+
+from mtsldsl.datasets.kind import AUGMENT, BATCH, SCENE_FIELDS, UNLABELLED, VALIDATION, DataKind, Options
+from mtsldsl.language.kinds import Input, Integer, Key, Text
+from mtsldsl.language.schema import BlockSchema
+
+FILE = "nyu_depth_v2_labeled.mat"
+SOURCE = "http://horatio.cs.nyu.edu/mit/silberman/nyu_depth_v2/nyu_depth_v2_labeled.mat"
+"""The official file, and where it is."""
+
+
+@attrs.frozen
+class Settings:
+    """Where the data set is, and how its training images are divided."""
+
+    root: str
+    validation: float = 0.1
+    seed: int = 0
+
+
+def settings(options: Options) -> Settings:
+    """The record of a checked block."""
+    return Settings(**options)  # type: ignore[arg-type]
+
+
+KIND = DataKind(
+    BlockSchema(
+        "data",
+        "NYUv2 (Silberman et al., 2012): indoor images with labels, depth, normals and edges",
+        (
+            Key("input", Input(), "the input's name and the sizes of one sample", ("image", 3, 288, 384)),
+            Key("root", Text(), "folder or file of the data set"),
+            VALIDATION,
+            Key("seed", Integer(0), "seed of the split", 0),
+            BATCH,
+            AUGMENT,
+        ),
+        label="nyuv2",
+    ),
+    SCENE_FIELDS,
+    UNLABELLED,
+    "root",
+    f"get {FILE} from {SOURCE}, or the preprocessed copy that https://github.com/lorenmt/mtan links to, and set `root` "
+    "to where it is",
+)

@@ -1,0 +1,23 @@
+"""Which kinds of data sets there are. Each is a folder, imported when it is asked for: `language.py` by all that reads
+specs, `load.py` by what trains them."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+
+from mtsldsl.datasets.kind import DataKind
+
+DATASETS = {
+    "scenes": "mtsldsl.datasets.scenes",
+    "nyuv2": "mtsldsl.datasets.nyuv2",
+    "arrays": "mtsldsl.datasets.arrays",
+}
+"""The folder of each kind, by the label of its `data` block."""
+
+
+@cache
+def data_kind(name: str) -> DataKind:
+    """What the kind of that name says of itself."""
+    found: DataKind = import_module(f"{DATASETS[name]}.language").KIND
+    return found

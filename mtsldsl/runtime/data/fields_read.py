@@ -1,0 +1,21 @@
+"""Which field of the samples a task reads."""
+
+from __future__ import annotations
+
+from mtsldsl.datasets.registry import data_kind
+from mtsldsl.diagnostics import MtlError
+from mtsldsl.ir.model import Spec, Task
+
+
+def field_of_task(spec: Spec, task: Task) -> str:
+    """The field of the samples that holds a task's target."""
+    if task.target.kind == "reconstruct":
+        return spec.data.input
+    field = data_kind(spec.data.kind).field_for(task.target.kind)
+    return task.field or (field.name if field else task.name)
+
+
+def at_odds(name: str, task: Task) -> MtlError:
+    """The error that two tasks read one field in two ways."""
+    cause = f"`{task.name}` reads `{name}` otherwise than an earlier task"
+    return MtlError.of("MTL603", cause, "give both tasks the same target, or a field each", task.span)
