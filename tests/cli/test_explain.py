@@ -62,4 +62,7 @@ def test_a_code_of_the_command_line_shows_a_command_that_fails_so() -> None:
 
 
 def test_a_code_that_occurs_outside_a_text_says_when() -> None:
-    assert "Reported when a generated `train.py` is run after its spec was edited, or its `model.py`." in run("MTL702").output
+    assert (
+        "Reported when a generated `train.py` is run after its spec was edited, or its `model.py`."
+        in run("MTL702").output
+    )

@@ -82,7 +82,8 @@ $ mtsldsl compile spec.mtl
         Code(
             "MTL702",
             "generated code that is not up to date",
-            "A generated `train.py` runs the network that was compiled; the spec has changed since, or the code was edited.",
+            "A generated `train.py` runs the network that was compiled; the spec has changed since, or the code was "
+            "edited.",
             "Compile the spec again: the report shows the command.",
             occurs="when a generated `train.py` is run after its spec was edited, or its `model.py`",
             console="""\

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import attrs
 from torch import Tensor, nn
@@ -46,3 +47,10 @@ class Penalty(nn.Module):
     def penalty(self, step: Step) -> Tensor | None:
         """The loss, a scalar; None where there is none in this step."""
         return None
+
+    def facts(self) -> Mapping[str, Any]:
+        """What it knows beside its tensors, as plain data."""
+        return {}
+
+    def restore(self, facts: Mapping[str, Any]) -> None:
+        """Know again what `facts` gave."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import attrs
 import torch
@@ -15,8 +15,10 @@ from torch.optim.lr_scheduler import LRScheduler
 from mtsldsl.ir import Spec
 from mtsldsl.runtime.learning.balance import Balance, GradientBalance, make_balance
 from mtsldsl.runtime.learning.guard import SELDOM, Guard
+from mtsldsl.runtime.learning.saved import Saved
 from mtsldsl.runtime.learning.step import Penalty, Position, Step
 from mtsldsl.runtime.network.built import initialised
+from mtsldsl.runtime.network.optimizer_state import load_named_state, named_optimizer_state
 from mtsldsl.runtime.objectives import BatchLosses, Loss, task_losses
 from mtsldsl.sharing import Copy
 
@@ -150,6 +152,40 @@ class Training:
         waits = isinstance(self.balance, GradientBalance)
         return SELDOM if self.device.type == "cuda" and fused and not waits else 1
 
+    def saved(self) -> dict[str, Saved]:
+        """All that a training started anew needs to go on from here, by part; the tensors are those in use."""
+        random = {"cpu": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            random["cuda"] = torch.cuda.get_rng_state(self.device)
+        return {
+            "weights": Saved(self.model.state_dict()),
+            "optimizer": Saved.of(named_optimizer_state(self.optimizer, self._learned())),
+            "scheduler": Saved(facts=_progress(self.scheduler)),
+            "balance": Saved(self.balance.state_dict()),
+            "learner": Saved(self.learner.state_dict(), self.learner.facts()),
+            "random": Saved(random),
+            "position": Saved(facts={**attrs.asdict(self.position), "earlier": self.earlier}),
+        }
+
+    def restore(self, parts: Mapping[str, Saved]) -> None:
+        """Go on where another training of the same spec was when it was `saved`; its weights are loaded already."""
+        self.balance.load_state_dict(dict(parts["balance"].tensors))
+        self.learner.load_state_dict(dict(parts["learner"].tensors))
+        self.learner.restore(parts["learner"].facts)
+        load_named_state(self.optimizer, self._learned(), parts["optimizer"].state())
+        if self.scheduler is not None:
+            self.scheduler.load_state_dict({**self.scheduler.state_dict(), **parts["scheduler"].facts})
+        random = parts["random"].tensors
+        torch.set_rng_state(random["cpu"])
+        if self.device.type == "cuda" and "cuda" in random:
+            torch.cuda.set_rng_state(random["cuda"], self.device)
+        at = parts["position"].facts
+        self.epoch, self.batches, self.steps, self.phases = (at[name] for name in ("epoch", "batch", "step", "phase"))
+        self.earlier = at["earlier"]
+
+    def _learned(self) -> dict[str, nn.Parameter]:
+        return dict(named_parameters(self.model, self.balance, self.learner))
+
     def end_epoch(self, mean_losses: Mapping[str, float]) -> None:
         """Count the epoch, advance the schedule and the balance."""
         self.epoch += 1
@@ -157,6 +193,13 @@ class Training:
         self.balance.end_epoch(dict(mean_losses))
         if self.scheduler is not None:
             self.scheduler.step()
+
+
+def _progress(scheduler: LRScheduler | None) -> dict[str, Any]:
+    """Where a schedule is. What it was made with stays out, such as milestones: a new one has it."""
+    state = scheduler.state_dict() if scheduler else {}
+    plain = (int, float, bool, list, type(None))
+    return {key: value for key, value in state.items() if isinstance(value, plain)}
 
 
 def _keeper(kept: dict[Copy, Tensor], copy: Copy) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:

@@ -34,7 +34,7 @@ def parameter_state(optimizer: Optimizer, parameters: NamedParameters) -> dict[s
 
 
 def named_optimizer_state(optimizer: Optimizer, parameters: NamedParameters) -> dict[str, dict[str, Any]]:
-    """All that a checkpoint needs of an optimizer: plain dictionaries that `torch.load(weights_only=True)` reads.
+    """All that a checkpoint needs of an optimizer: nested dictionaries by string of tensors and plain values.
 
     `state` is `parameter_state`; `groups` has, by number, each group's options (learning rate and so on) and the
     names of its parameters.
@@ -64,7 +64,8 @@ def load_named_state(optimizer: Optimizer, parameters: NamedParameters, saved: M
             "use the spec that stands beside the checkpoint",
         )
     for index, group in enumerate(optimizer.param_groups):
-        group.update({key: value for key, value in saved["groups"][str(index)].items() if key != "names"})
+        options = {key: value for key, value in saved["groups"][str(index)].items() if key != "names"}
+        group.update({key: tuple(value) if isinstance(value, list) else value for key, value in options.items()})
     set_parameter_state(optimizer, named, saved["state"])
 
 

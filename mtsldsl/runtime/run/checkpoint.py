@@ -1,24 +1,24 @@
-"""Checkpoints: spec text, weights and optimizer state by name, position, random states; loading one runs no code."""
+"""Checkpoints: the spec and every part of the training as safetensors and JSON, with digests; nothing is unpickled."""
 
 from __future__ import annotations
 
 import json
 import shutil
 from collections.abc import Collection, Mapping
-from io import BytesIO
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.wiring import copies
-from mtsldsl.runtime.learning.training import Training, named_parameters
-from mtsldsl.runtime.network.optimizer_state import load_named_state, named_optimizer_state
+from mtsldsl.runtime.learning.saved import Saved
+from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.run.folder import RunFolder, write_source
+from mtsldsl.syntax.files import is_file
 
 WEIGHTS = "weights.safetensors"
 
@@ -100,48 +100,84 @@ def load_weights(path: Path, model: nn.Module, *, whole: bool = True) -> None:
     model.load_state_dict(state, strict=whole)
 
 
-def save_checkpoint(folder: RunFolder, training: Training) -> None:
-    """Write `checkpoints/epoch-<n>` and then drop the older ones."""
+STATE, DIGESTS = "state.json", "digests.json"
+
+VERSION = 2
+"""Of the layout of a checkpoint; version 1 had a pickled `state.pt`."""
+
+
+def save_checkpoint(folder: RunFolder, training: Training, events: int) -> None:
+    """Write `checkpoints/epoch-<n>` and then drop the older ones.
+
+    It holds the spec, the tensors of every part of the training that has some as `<part>.safetensors`, their facts and
+    the length in bytes of the event log as `state.json`, and the digests of these files.
+    """
     final = folder.checkpoints / f"epoch-{training.epoch:03d}"
     temporary = folder.checkpoints / f".partial-{final.name}"
     if temporary.exists():
         shutil.rmtree(temporary)
     temporary.mkdir()
     write_source(temporary / "spec.mtl", training.spec.source)
-    save_weights(temporary / WEIGHTS, training.model)
-    state: dict[str, Any] = {
-        "optimizer": named_optimizer_state(
-            training.optimizer, dict(named_parameters(training.model, training.balance, training.learner))
-        ),
-        "scheduler": training.scheduler.state_dict() if training.scheduler else None,
-        "balance": training.balance.state_dict(),
-        "random": torch.get_rng_state(),
-    }
-    if training.device.type == "cuda":
-        state["random_cuda"] = torch.cuda.get_rng_state(training.device)
-    packed = BytesIO()
-    torch.save(state, packed)
-    (temporary / "state.pt").write_bytes(packed.getvalue())  # whose error on a full disk says so
-    position = {"epoch": training.epoch, "earlier": training.earlier}
-    (temporary / "position.json").write_text(json.dumps(position) + "\n", encoding="utf-8")
+    parts = training.saved()
+    for name, part in parts.items():
+        if part.tensors:
+            save_tensors(temporary / f"{name}.safetensors", part.tensors)
+    facts = {name: part.facts for name, part in parts.items() if part.facts}
+    state = {"version": VERSION, "events": events, "parts": list(parts), "facts": facts}
+    (temporary / STATE).write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
+    digests = {path.name: _digest(path) for path in sorted(temporary.iterdir())}
+    (temporary / DIGESTS).write_text(json.dumps(digests, indent=1) + "\n", encoding="utf-8")
     folder.replace_folder(temporary, final)
     for child in folder.checkpoints.iterdir():
         if child != final:
             shutil.rmtree(child)
 
 
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def length_of_events(checkpoint: Path) -> int:
+    """How long the event log was in bytes when the checkpoint was written. Raises MtlError MTL805 where the checkpoint
+    is not as it was written, or of another version of the program."""
+    return int(_state(checkpoint)["events"])
+
+
+def _state(checkpoint: Path) -> dict[str, Any]:
+    """What `state.json` says, once the digests of all files are right."""
+    if not is_file(checkpoint / DIGESTS):
+        cause = f"`{checkpoint}` was written by another version of mtsldsl"
+        raise MtlError.of("MTL805", cause, "go on with the version that it was trained with, or train anew")
+    try:
+        digests = json.loads((checkpoint / DIGESTS).read_text(encoding="utf-8"))
+        damaged = [name for name, digest in digests.items() if _digest(checkpoint / name) != digest]
+    except (OSError, ValueError) as problem:
+        raise _damaged(checkpoint, str(problem)) from problem
+    if damaged or STATE not in digests:
+        raise _damaged(checkpoint, f"{', '.join(damaged) or STATE} is not what was written")
+    state: dict[str, Any] = json.loads((checkpoint / STATE).read_text(encoding="utf-8"))
+    if state["version"] != VERSION:
+        cause = f"`{checkpoint}` was written by another version of mtsldsl"
+        raise MtlError.of("MTL805", cause, "go on with the version that it was trained with, or train anew")
+    return state
+
+
+def _damaged(checkpoint: Path, reason: str) -> MtlError:
+    cause = f"the checkpoint `{checkpoint}` is damaged: {reason}"
+    return MtlError.of("MTL805", cause, "copy the run folder once more from where it is whole, or train anew")
+
+
 def restore_checkpoint(checkpoint: Path, training: Training) -> None:
-    """Bring a fresh `training` of the checkpoint's own spec to where the checkpoint was taken."""
+    """Bring a fresh `training` of the checkpoint's own spec to where the checkpoint was taken.
+
+    Raises MtlError MTL805 where the checkpoint is damaged, or of another network.
+    """
+    state = _state(checkpoint)
     load_weights(checkpoint / WEIGHTS, training.model)
-    state = torch.load(checkpoint / "state.pt", map_location="cpu", weights_only=True)
-    parameters = dict(named_parameters(training.model, training.balance, training.learner))
-    training.balance.load_state_dict(state["balance"])
-    load_named_state(training.optimizer, parameters, state["optimizer"])
-    if training.scheduler is not None:
-        training.scheduler.load_state_dict(state["scheduler"])
-    random: Tensor = state["random"]
-    torch.set_rng_state(random)
-    if training.device.type == "cuda" and "random_cuda" in state:
-        torch.cuda.set_rng_state(state["random_cuda"], training.device)
-    position = json.loads((checkpoint / "position.json").read_text(encoding="utf-8"))
-    training.epoch, training.earlier = int(position["epoch"]), int(position.get("earlier", 0))
+    parts = {}
+    for name in state["parts"]:
+        path = checkpoint / f"{name}.safetensors"
+        tensors = load_file(str(path)) if name != "weights" and is_file(path) else {}
+        parts[name] = Saved(tensors, state["facts"].get(name, {}))
+    training.restore(parts)

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
 import attrs
-
-from mtsldsl.syntax import write_text_atomically
 
 Number: TypeAlias = float | None
 """A number; None where it is not finite, which JSON cannot say."""
@@ -288,12 +287,14 @@ class EventLog:
         assert read is not None
         self.listener(read)
 
-    def truncate_after(self, epoch: int) -> None:
-        """Drop what comes after `epoch`, the final report included: a resumed run writes it anew."""
-        kept = [
-            event for event in read_events(self.path) if epoch_of(event) <= epoch and not isinstance(event, Test | End)
-        ]
-        write_text_atomically(self.path, "".join(json.dumps(as_json(event)) + "\n" for event in kept))
+    def length(self) -> int:
+        """The length of the file in bytes."""
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    def cut(self, length: int) -> None:
+        """Drop what comes after so many bytes, the final report included: a resumed run writes it anew."""
+        if self.length() > length:
+            os.truncate(self.path, length)
 
 
 def read_events(path: Path) -> Iterator[Event]:

@@ -30,7 +30,13 @@ from mtsldsl.runtime.objectives.constant import constant_metrics
 from mtsldsl.runtime.objectives.relative_gain import Results
 from mtsldsl.runtime.run import events
 from mtsldsl.runtime.run.best import load_best
-from mtsldsl.runtime.run.checkpoint import keep_own_weights, keep_weights, restore_checkpoint, save_checkpoint
+from mtsldsl.runtime.run.checkpoint import (
+    keep_own_weights,
+    keep_weights,
+    length_of_events,
+    restore_checkpoint,
+    save_checkpoint,
+)
 from mtsldsl.runtime.run.data_record import record_of_data, recorded_place, warn_of_other_data
 from mtsldsl.runtime.run.device import choose_device
 from mtsldsl.runtime.run.display import Display, choose_display, warn
@@ -97,7 +103,7 @@ class Session:
         view = choose_display(display)
         session = cls(spec, folder, choose_device(device), view, EventLog(folder.events, view.event), checkpoint)
         epoch = int(checkpoint.name.removeprefix("epoch-"))
-        session.log.truncate_after(epoch)
+        session.log.cut(length_of_events(checkpoint))
         session._selection.best.update(best_so_far(folder.events, epoch))
         session._since = last_merge(folder.events, epoch)
         write_source(folder.spec, spec.source)
@@ -202,7 +208,7 @@ class Session:
             if own:
                 keep_own_weights(self.folder, training, best.tasks[0])
             self.log.write(events.Best(epoch=best.epoch, own=own, tasks=best.tasks, score=best.score))
-        save_checkpoint(self.folder, training)
+        save_checkpoint(self.folder, training, self.log.length())
 
     def _better(self, training: Training, validation: Evaluation, gained: Mapping[str, float]) -> dict[str, Best]:
         """What this epoch is the best of so far, by the names of `Selection.best`."""

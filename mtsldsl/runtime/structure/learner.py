@@ -77,10 +77,3 @@ class Learner(Penalty):
 
     def adopted(self, spec: Spec) -> None:
         """The network is this one now."""
-
-    def facts(self) -> Mapping[str, Any]:
-        """What it knows beside its tensors, as plain data."""
-        return {}
-
-    def restore(self, facts: Mapping[str, Any]) -> None:
-        """Know again what `facts` gave."""

@@ -1,0 +1,151 @@
+"""Every part of a training as tensors and JSON: nothing is lost on the way, and nothing damaged is taken."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from mtsldsl.diagnostics import MtlError
+from mtsldsl.editing import load
+from mtsldsl.runtime.learning.saved import Saved
+from mtsldsl.runtime.learning.training import Training
+from mtsldsl.runtime.run.checkpoint import length_of_events, restore_checkpoint, save_checkpoint
+from mtsldsl.runtime.run.folder import RunFolder
+from tests.runtime.started import started, step
+
+NAMES = st.text("abc.+_", min_size=1, max_size=4)
+FACTS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+LEAVES = FACTS | st.lists(FACTS, max_size=3) | st.integers(0, 3).map(torch.arange)
+TREES = st.dictionaries(
+    NAMES, st.recursive(LEAVES, lambda inner: st.dictionaries(NAMES, inner, max_size=3)), max_size=4
+)
+
+
+def plain(tree: object) -> object:
+    """The tree with each tensor as its numbers; a mapping without a leaf is no more than nothing."""
+    if isinstance(tree, dict):
+        return {key: plain(value) for key, value in tree.items()}
+    return ("tensor", tree.tolist()) if isinstance(tree, Tensor) else tree
+
+
+@given(TREES)
+def test_nested_state_comes_back_from_tensors_and_json(tree: dict[str, object]) -> None:
+    saved = Saved.of(tree)
+    assert all(isinstance(value, Tensor) for value in saved.tensors.values())
+    again = Saved(saved.tensors, json.loads(json.dumps(saved.facts)))
+    assert plain(again.state()) == plain(tree)
+
+
+SPEC = Path(__file__).parents[2] / "specs" / "scenes.mtl"
+OPTIMIZERS = {
+    "adam": lambda named: torch.optim.Adam(named, lr=1e-3, fused=True),
+    "adamw": lambda named: torch.optim.AdamW(named, lr=1e-3, amsgrad=True),
+    "sgd": lambda named: torch.optim.SGD(named, lr=1e-2, momentum=0.9, nesterov=True),
+    "plain sgd": lambda named: torch.optim.SGD(named, lr=1e-2),
+    "radam": lambda named: torch.optim.RAdam(named, lr=1e-3),
+}
+SCHEDULERS = {
+    "none": lambda _: None,
+    "multistep": lambda optimizer: torch.optim.lr_scheduler.MultiStepLR(optimizer, [2, 2, 4], gamma=0.3),
+    "cosine": lambda optimizer: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 6),
+    "exponential": lambda optimizer: torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.7),
+    "step": lambda optimizer: torch.optim.lr_scheduler.StepLR(optimizer, 2),
+}
+
+
+def training_of(optimizer: str, scheduler: str, balance: str) -> Training:
+    overrides = {"data.input": "image(3, 16, 16)", "data.batch": 2, "train.balance": balance}
+    return started(load(SPEC, overrides), OPTIMIZERS[optimizer], SCHEDULERS[scheduler])
+
+
+def learn(training: Training, epochs: range) -> None:
+    training.model.train()
+    for epoch in epochs:
+        generator = torch.Generator().manual_seed(epoch)
+        batch = {
+            "image": torch.rand(2, 3, 16, 16, generator=generator),
+            "label": torch.randint(0, 5, (2, 16, 16), generator=generator),
+            "depth": 1 + torch.rand(2, 1, 16, 16, generator=generator),
+            "normal": torch.nn.functional.normalize(torch.randn(2, 3, 16, 16, generator=generator), dim=1),
+            "edge": torch.rand(2, 1, 16, 16, generator=generator).round(),
+        }
+        losses = training.losses(training.model(batch["image"]), batch)
+        step(training, losses)
+        training.end_epoch({name: value.item() for name, value in losses.values.items()})
+
+
+CASES = [
+    ("adam", "multistep", "equal"),
+    ("adamw", "cosine", "uncertainty"),
+    ("sgd", "exponential", "dwa"),
+    ("plain sgd", "none", "pcgrad"),
+    ("radam", "step", "equal"),
+]
+
+
+@pytest.mark.parametrize(("optimizer", "scheduler", "balance"), CASES)
+def test_a_restored_training_goes_on_to_the_last_bit(
+    optimizer: str, scheduler: str, balance: str, tmp_path: Path
+) -> None:
+    whole = training_of(optimizer, scheduler, balance)
+    learn(whole, range(3))
+    folder = RunFolder.create(tmp_path, "run")
+    save_checkpoint(folder, whole, 17)
+    drawn = torch.rand(3)
+    learn(whole, range(3, 5))
+    again = training_of(optimizer, scheduler, balance)
+    (checkpoint,) = folder.checkpoints.iterdir()
+    restore_checkpoint(checkpoint, again)
+    assert torch.equal(torch.rand(3), drawn)
+    assert again.position.epoch == again.position.step == 3
+    assert length_of_events(checkpoint) == 17
+    learn(again, range(3, 5))
+    assert again.optimizer.param_groups[0]["lr"] == whole.optimizer.param_groups[0]["lr"]
+    for left, right in ((whole.model, again.model), (whole.balance, again.balance)):
+        assert left.state_dict().keys() == right.state_dict().keys()
+        assert all(torch.equal(value, right.state_dict()[name]) for name, value in left.state_dict().items())
+
+
+def test_a_checkpoint_is_safetensors_json_and_the_spec_alone(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path, "run")
+    training = training_of("adam", "multistep", "uncertainty")
+    learn(training, range(1))
+    save_checkpoint(folder, training, 0)
+    (checkpoint,) = folder.checkpoints.iterdir()
+    assert {path.suffix for path in checkpoint.iterdir()} == {".safetensors", ".json", ".mtl"}
+
+
+@pytest.mark.parametrize("name", ["spec.mtl", "weights.safetensors", "optimizer.safetensors", "state.json"])
+@pytest.mark.parametrize("harm", ["changed", "cut", "gone"])
+def test_a_damaged_checkpoint_is_refused_by_name(name: str, harm: str, tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path, "run")
+    training = training_of("adam", "none", "equal")
+    learn(training, range(1))
+    save_checkpoint(folder, training, 0)
+    (checkpoint,) = folder.checkpoints.iterdir()
+    path = checkpoint / name
+    content = bytearray(path.read_bytes())
+    if harm == "gone":
+        path.unlink()
+    else:
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content if harm == "changed" else content[:-1])
+    with pytest.raises(MtlError) as caught:
+        restore_checkpoint(checkpoint, training_of("adam", "none", "equal"))
+    (found,) = caught.value.diagnostics
+    assert found.code == "MTL805"
+    assert name in found.cause
+
+
+def test_a_checkpoint_of_version_0_1_is_refused_and_its_pickle_never_read(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "epoch-001"
+    checkpoint.mkdir()
+    (checkpoint / "state.pt").write_bytes(b"\x80\x04 not even a pickle")
+    with pytest.raises(MtlError, match="another version"):
+        length_of_events(checkpoint)
