@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import attrs
 
@@ -32,7 +32,23 @@ def wanted_comments(base: Outline, ours: Outline, theirs: Outline) -> dict[str, 
     """The comments of both sides; one that a side took away, and the other left alone, is gone."""
     sides = [{key: _texts(comments) for key, comments in each.comments().items()} for each in (base, ours, theirs)]
     keys = dict.fromkeys(key for side in sides for key in side)
-    return {key: counted(*(side.get(key, ()) for side in sides)) for key in keys}
+    wanted = {key: counted(*(side.get(key, ()) for side in sides)) for key in keys}
+    _drop_doubles(wanted, sides)
+    return wanted
+
+
+def _drop_doubles(wanted: dict[str, Counter[str]], sides: Sequence[Mapping[str, Sequence[str]]]) -> None:
+    """A comment of the base that each side has before another piece, as each wrote one of its own below it, is there
+    once. In all there are no more of a text than the base has and the sides added; of more, theirs go first."""
+    base, ours, theirs = (Counter(text for texts in side.values() for text in texts) for side in sides)
+    for text in base:
+        most = base[text] + max(0, ours[text] - base[text]) + max(0, theirs[text] - base[text])
+        there = sum(counts[text] for counts in wanted.values())
+        for key in sorted(wanted, key=lambda key: (text in sides[1].get(key, ()), key)):
+            spare = min(there - most, wanted[key][text])
+            if spare > 0:
+                wanted[key][text] -= spare
+                there -= spare
 
 
 def moved_comments(wanted: Wanted, keys: Collection[str]) -> Iterator[str]:
