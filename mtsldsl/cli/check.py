@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, TypeAlias
 import click
 
 from mtsldsl.cli.options import overrides, say_what_is_left_out
+from mtsldsl.cli.output import say
 from mtsldsl.cli.spec_files import STANDARD_INPUT, spec_files
+from mtsldsl.diagnostics.printable import printable
 
 if TYPE_CHECKING:
     from mtsldsl.diagnostics import Diagnostic, Source
@@ -99,22 +101,22 @@ def _print(name: str, mended: Mended) -> None:
     for each in mended.fixed:
         if each.fix:
             made = ", ".join(f"`{edit.span.text}` is now `{edit.text}`" for edit in each.fix.edits)
-            click.echo(f"{each.span}: fixed {each.code}: {made}")
+            say(f"{each.span}: fixed {each.code}: {made}")
     if mended.report.diagnostics:
         click.echo(render_all(mended.report.diagnostics), err=True)
     spec = mended.report.spec
     errors = [each for each in mended.report.ignored if each.severity == "error"]
     if errors and not mended.report.errors:
-        click.echo(
+        say(
             f"{name}: {_counted(len(errors), 'problem')} ignored; there is no specification to compile or train until "
             f"{'it is' if len(errors) == 1 else 'they are'} mended",
             err=True,
         )
     if mended.report.library is not None and not mended.report.diagnostics:
-        click.echo(f"{name}: a library to import: {_listed(mended.report.library)}")
+        say(f"{printable(name)}: a library to import: {_listed(mended.report.library)}")
     if spec is not None:
         cost = spec.cost()
-        click.echo(
+        say(
             f"{name}: {_counted(len(spec.tasks), 'task')}, {_counted(len(spec.layers), 'layer')}, "
             f"{_counted(cost.parameters, 'parameter')}, "
             f"{cost.flops / 1e6:,.1f} MFLOP an image"
@@ -139,7 +141,7 @@ def _print_count(found: Sequence[tuple[str, Diagnostic]], fix: bool) -> None:
     said = ", ".join(_counted(count, noun) for count, noun in counts if count)
     if said:
         hint = f"; --fix corrects {'it' if fixable == 1 == len(found) else fixable}" if fixable and not fix else ""
-        click.echo(f"{said}{hint}", err=True)
+        say(f"{said}{hint}", err=True)
 
 
 def _counted(count: int, noun: str) -> str:

@@ -10,6 +10,7 @@ import click
 
 from mtsldsl.cli import options
 from mtsldsl.cli.options import complete_files
+from mtsldsl.cli.output import say
 
 if TYPE_CHECKING:
     from mtsldsl.ir import Spec
@@ -97,7 +98,7 @@ def _one(spec: Spec, side: str, name: str, as_json: bool) -> None:
         click.echo(json.dumps({**difference.as_json(), "only_in": side}, indent=2))
     else:
         sizes = f"{len(spec.tasks)} tasks, {len(spec.layers)} layers, {spec.cost().parameters:,} parameters"
-        click.echo(f"only in {side}: {name} ({sizes})")
+        say(f"only in {side}: {name} ({sizes})")
 
 
 def _pair(before: Spec, after: Spec, as_json: bool, html: Path | None, history: bool) -> bool:
@@ -115,7 +116,7 @@ def _pair(before: Spec, after: Spec, as_json: bool, html: Path | None, history: 
         for line in lines(difference, before, after, history=history):
             click.echo(line)
         if html:
-            click.echo(f"side by side: {html}")
+            say(f"side by side: {html}")
     return bool(difference) or (history and any(difference.decisions))
 
 

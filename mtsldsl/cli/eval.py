@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from mtsldsl.cli.options import device, overrides, threads
+from mtsldsl.cli.output import say
 
 
 @click.command()
@@ -68,7 +69,7 @@ def command(
     from rich.console import Console
     from rich.table import Table
 
-    click.echo(f"{run}, {split} split" + ("" if of == MEAN else f", weights of {of}'s own best epoch"))
+    say(f"{run}, {split} split" + ("" if of == MEAN else f", weights of {of}'s own best epoch"))
     table = Table("task", "epoch", "loss", "metrics", box=None)
     for task, metrics in evaluation.metrics.items():
         shown = "  ".join(f"{name} {short(value)}" for name, value in metrics.items())

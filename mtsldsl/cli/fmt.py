@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mtsldsl.cli.output import say
 from mtsldsl.cli.spec_files import STANDARD_INPUT, spec_files
+from mtsldsl.diagnostics.printable import printable
 
 if TYPE_CHECKING:
     from mtsldsl.diagnostics import Source
@@ -66,12 +68,12 @@ def _format(path: Path, input_name: str, check: bool, diff: bool) -> bool:
         _put("".join(_difference(source, after)).encode("utf-8"))
     elif check:
         if changed:
-            click.echo(click.format_filename(source.name))
+            say(printable(source.name))
     elif from_input:
         _put(encoded(attrs.evolve(source, text=after)))
     elif changed:
         write_text_atomically(path, after, source.bom, expected=source)
-        click.echo(f"{click.format_filename(path)}: formatted")
+        say(f"{printable(str(path))}: formatted")
     return changed
 
 

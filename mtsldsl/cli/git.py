@@ -11,6 +11,8 @@ from pathlib import Path
 
 import click
 
+from mtsldsl.cli.output import say
+
 ATTRIBUTES = "*.mtl diff=mtsldsl merge=mtsldsl"
 """The line of a `.gitattributes` that says which drivers `.mtl` files have."""
 
@@ -42,9 +44,9 @@ def install(everywhere: bool) -> None:
         ending = "\r\n" if "\r\n" in text else "\n"
         joint = "" if not text or text.endswith("\n") else ending
         _write(attributes, f"{text}{joint}{ATTRIBUTES}{ending}")
-    click.echo(f"{attributes}: {ATTRIBUTES}")
+    say(f"{attributes}: {ATTRIBUTES}")
     if overruled := _overruled(everywhere):
-        click.echo(f"warning: another line of the attributes wins, {overruled}; put that of mtsldsl after it", err=True)
+        say(f"warning: another line of the attributes wins, {overruled}; put that of mtsldsl after it", err=True)
         return
     click.echo("git merge now merges specs by what they mean; `git difftool -y -t mtsldsl` compares them so")
     if not everywhere:
@@ -63,7 +65,7 @@ def uninstall(everywhere: bool) -> None:
     kept = "".join(line for line in text.splitlines(keepends=True) if line.strip() != ATTRIBUTES)
     if kept != text:
         _write(attributes, kept)
-    click.echo(f"{attributes}: git treats *.mtl as any other text")
+    say(f"{attributes}: git treats *.mtl as any other text")
 
 
 def _overruled(everywhere: bool) -> str:

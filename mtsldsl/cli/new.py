@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from mtsldsl.cli.output import say
+
 KINDS = ("scenes", "images", "table")
 """What a new spec may start from; each has its text in `starters/`."""
 
@@ -45,8 +47,8 @@ def command(path: Path, kind: str) -> None:
         files[path.with_suffix(".npz")] = _packed(arrays)
     _write(files)
     for written in files:
-        click.echo(f"wrote {written}")
-    click.echo(f"train it with: {shlex.join(['mtsldsl', 'train', str(path)])}")
+        say(f"wrote {written}")
+    say(f"train it with: {shlex.join(['mtsldsl', 'train', str(path)])}")
 
 
 def _text(path: Path, kind: str) -> str:

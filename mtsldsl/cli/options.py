@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from mtsldsl.cli.output import say
 from mtsldsl.runtime.run.threads import MOST
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def say_what_is_left_out(source: Source, overrides: dict[str, str]) -> None:
 
         late = left_out(source, overrides)
         if late is not None:
-            click.echo(f"{source.name}: {late}", err=True)
+            say(f"{source.name}: {late}", err=True)
 
 
 def spec_argument(function: F) -> F:

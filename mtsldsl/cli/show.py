@@ -50,7 +50,7 @@ def _sharing_tree(spec: Spec, cost: Cost, copies: _Copies) -> Tree:
     from rich.markup import escape
     from rich.tree import Tree
 
-    from mtsldsl.cli.spec_places import printable
+    from mtsldsl.diagnostics.printable import printable
 
     name = escape(printable(spec.source.name))
     tree = Tree(

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import click
+from mtsldsl.cli.output import say
 
 STANDARD_INPUT = Path("-")
 """What stands for the standard input."""
@@ -41,7 +41,7 @@ def _specs_in(folder: Path) -> list[Path]:
         found += [Path(place) / name for name in files if name.endswith(".mtl")]
     kept = set(found) - _ignored(folder, found)
     if not kept:
-        click.echo(f"{click.format_filename(folder)}: there is no .mtl file in this folder", err=True)
+        say(f"{folder}: there is no .mtl file in this folder", err=True)
     return sorted(kept)
 
 

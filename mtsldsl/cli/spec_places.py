@@ -48,11 +48,6 @@ def spec_at(
     return loads_source(source, overrides or {}, _reader(revision))
 
 
-def printable(name: str) -> str:
-    """A file's name for a terminal: what would turn its lines around, or is no text, is shown as `?`."""
-    return "".join(letter if letter.isprintable() else "?" for letter in name)
-
-
 def is_nothing(place: str) -> bool:
     """Whether a place is the empty file that git names for a side that does not have the file."""
     return place in ("/dev/null", os.devnull)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mtsldsl.cli.options import device, overrides, say_what_is_left_out, threads
+from mtsldsl.cli.output import say
 
 if TYPE_CHECKING:
     from mtsldsl.ir import Spec
@@ -61,7 +62,7 @@ def command(
     if spec is None:
         spec = _last_compiled()
         if display == "auto":
-            click.echo(f"training {spec}, the spec last compiled")
+            say(f"training {spec}, the spec last compiled")
     from mtsldsl.editing import load
     from mtsldsl.editing.baseline import load_static, with_sharing_of
     from mtsldsl.syntax import read_source

@@ -42,7 +42,7 @@ def as_json(found: Iterable[Found], fixed: Iterable[Found] = (), ignored: Iterab
         "fixed": mended,
         "ignored": left_out,
     }
-    return json.dumps(content, indent=2, ensure_ascii=False)
+    return json.dumps(content, indent=2)
 
 
 def _record(file: str, diagnostic: Diagnostic) -> dict[str, Any]:

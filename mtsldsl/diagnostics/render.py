@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from mtsldsl.diagnostics.printable import printable
 from mtsldsl.diagnostics.source import Span
 
 if TYPE_CHECKING:
@@ -23,10 +24,10 @@ _CUT = "..."
 def render(diagnostic: Diagnostic) -> str:
     """The diagnostic as lines of plain text."""
     place = f"{diagnostic.span}: " if diagnostic.span else ""
-    lines = [f"{_harmless(place)}{diagnostic.severity} {diagnostic.code}: {_harmless(diagnostic.cause)}"]
+    lines = [f"{printable(place)}{diagnostic.severity} {diagnostic.code}: {printable(diagnostic.cause)}"]
     if diagnostic.span:
         lines += _excerpt(diagnostic.span)
-    lines.append(f"  remedy: {_harmless(diagnostic.remedy)}")
+    lines.append(f"  remedy: {printable(diagnostic.remedy)}")
     return "\n".join(lines)
 
 
@@ -44,7 +45,7 @@ def _excerpt(span: Span) -> list[str]:
     margin = f"{span.line:>5} | "
     indent = "".join("\t" if character == "\t" else " " * _columns(character) for character in text[:start])
     carets = "^" * max(1, sum(_columns(character) for character in text[start:end]))
-    return [f"{margin}{_harmless(text)}".rstrip(), f"{'':>5} | {indent}{carets}{note}"]
+    return [f"{margin}{printable(text)}".rstrip(), f"{'':>5} | {indent}{carets}{note}"]
 
 
 def _window(text: str, start: int, end: int) -> tuple[str, int, int]:
@@ -63,14 +64,3 @@ def _columns(character: str) -> int:
     if unicodedata.combining(character):
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
-
-
-def _harmless(text: str) -> str:
-    """The text without what would steer a terminal: control and format characters become `?`, tabs stay."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join("?" if _steers(character) else character for character in text)
-
-
-def _steers(character: str) -> bool:
-    return character != "\t" and unicodedata.category(character)[0] in "CZ" and not character.isprintable()

@@ -41,7 +41,7 @@ def as_sarif(found: Iterable[Found], ignored: Iterable[Found] = ()) -> str:
             for index, each in enumerate(results)
         ],
     }
-    return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2, ensure_ascii=False)
+    return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2)
 
 
 def uri(file: str) -> str:

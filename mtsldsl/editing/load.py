@@ -10,7 +10,7 @@ import attrs
 
 from mtsldsl.diagnostics import Diagnostic, Source
 from mtsldsl.ir.build import build
-from mtsldsl.ir.imports import Reader, read_imports, read_regular
+from mtsldsl.ir.imports import Reader, read_imports
 from mtsldsl.ir.library import Library
 from mtsldsl.ir.model import Spec
 from mtsldsl.syntax import read, tree
@@ -40,7 +40,7 @@ def loads(
     return loads_source(Source(name, text, path=None if path is None else str(path)), overrides)
 
 
-def loads_source(source: Source, overrides: Mapping[str, Setting] = {}, reader: Reader = read_regular) -> Spec:
+def loads_source(source: Source, overrides: Mapping[str, Setting] = {}, reader: Reader = read_source) -> Spec:
     """The specification in a source, with `reader` to get the texts of imported files by their absolute paths.
 
     Raises MtlError with every problem.
@@ -55,7 +55,7 @@ def loads_source(source: Source, overrides: Mapping[str, Setting] = {}, reader: 
 
 
 def read_with_imports(
-    source: Source, overrides: Mapping[str, Setting] = {}, reader: Reader = read_regular
+    source: Source, overrides: Mapping[str, Setting] = {}, reader: Reader = read_source
 ) -> tuple[tree.File, tuple[Diagnostic, ...], Library]:
     """The tree of a text with the settings in it, the mistakes of its writing, and what it imports."""
     file, mistakes = read(source)

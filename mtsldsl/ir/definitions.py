@@ -93,6 +93,10 @@ def reserved_in_python(name: str) -> str | None:
     return None
 
 
+LONGEST_NAME = 100
+"""Letters of the name of a task, a layer or the input: files of a run are called after it."""
+
+
 def check_name(
     name: tree.Name, noun: str, problems: Problems, *, generated: bool = False, recorded: bool = False
 ) -> bool:
@@ -101,6 +105,8 @@ def check_name(
     reason = reserved(name.text)
     if reason is None and generated:
         reason = reserved_in_python(name.text)
+    if reason is None and generated and len(name.text) > LONGEST_NAME:
+        reason = f"has {len(name.text)} letters, more than {LONGEST_NAME}"
     if reason is None and recorded and name.text in RUN_NAMES:
         reason = "is what the record of a run calls something else"
     if reason is None:

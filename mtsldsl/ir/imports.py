@@ -45,21 +45,7 @@ def shipped_folder() -> Path:
     return installed if installed.is_dir() else package.parent / "specs" / "library"
 
 
-def read_regular(path: Path) -> Source:
-    """The text of a file on the disk. Raises MtlError: MTL703 where there is no such file, MTL005 where it is no text.
-
-    What is no regular file is refused, for reading it may never end.
-    """
-    try:
-        special = path.exists() and not path.is_file()
-    except OSError:  # such as a name that is too long, which the reading reports
-        special = False
-    if special:
-        raise MtlError.of("MTL703", f"{path} is no file", "give the path of a file")
-    return read_source(path)
-
-
-def read_imports(file: tree.File, reader: Reader = read_regular) -> Library:
+def read_imports(file: tree.File, reader: Reader = read_source) -> Library:
     """All that the imports of a text bring, with the mistakes of the imports and of the imported files."""
     if not any(imports_of(file)):
         return Library()
@@ -164,7 +150,7 @@ class _Following:
         shipped = node.shipped or _names_shipped(statement)
         shown = statement.path.value if _names_shipped(statement) else _shown(statement, path, node)
         try:
-            source = read_regular(path) if shipped else self.reader(path)
+            source = read_source(path) if shipped else self.reader(path)
         except MtlError as error:
             for found in error.diagnostics:
                 cause, remedy = found.cause.replace(str(path), shown), _similar(path, node.path) or found.remedy

@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from mtsldsl.diagnostics.printable import printable
 from mtsldsl.ir.body import Body
 from mtsldsl.ir.cost import body_cost
 from mtsldsl.ir.model import Spec, Target
@@ -44,7 +45,7 @@ def worded(value: Any) -> str:
             return str(value).lower()
         case list():
             return f"[{', '.join(map(worded, value))}]"
-    return str(value)
+    return printable(str(value))
 
 
 def with_names(text: str, names: Mapping[str, str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import stat
 from pathlib import Path
 
 import attrs
@@ -15,10 +16,14 @@ def read_source(path: str | os.PathLike[str]) -> Source:
     """The text of a file, named as the path was given.
 
     Raises:
-        MtlError: MTL703 where the file cannot be read, MTL005 where it is not UTF-8.
+        MtlError: MTL703 where the file cannot be read, or is none but a pipe or a device, whose reading may never end;
+            MTL005 where it is not UTF-8.
     """
     name = os.fspath(path)
     try:
+        mode = os.stat(path).st_mode  # noqa: PTH116  # Path.stat says less of names that no file can have
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            raise MtlError.of("MTL703", f"{name} is no file", "give the path of a file")
         data = Path(path).read_bytes()
     except FileNotFoundError:
         raise MtlError.of("MTL703", f"there is no file {name}", "check the path") from None

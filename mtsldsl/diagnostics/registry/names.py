@@ -179,7 +179,7 @@ backbone {
             "MTL109",
             "a name that is reserved",
             "Operators, words of the language and, for layers and tasks, names that the generated Python code needs "
-            "cannot be given to anything else.",
+            "cannot be given to anything else; nor can such a name have more than 100 letters.",
             "Choose another name.",
             """\
 backbone {

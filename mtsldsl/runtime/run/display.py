@@ -12,6 +12,7 @@ import attrs
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from mtsldsl.diagnostics.printable import printable
 from mtsldsl.runtime.data.labels import label_lines
 from mtsldsl.runtime.run import events
 from mtsldsl.runtime.run.events import Event, Metrics, Number, as_json
@@ -93,7 +94,7 @@ class PlainDisplay(QuietDisplay):
     def event(self, event: Event) -> None:
         """Print the lines of the event, where it has any."""
         for line in describe_event(event):
-            print(line, flush=True)
+            print(printable(line), flush=True)
 
 
 @attrs.define
@@ -117,7 +118,7 @@ class LiveDisplay:
     def event(self, event: Event) -> None:
         """Print the lines of the event above the bar."""
         for line in describe_event(event):
-            self._progress.console.print(line, markup=False)
+            self._progress.console.print(printable(line), markup=False)
 
     def begin_epoch(self, epoch: int, epochs: int, steps: int) -> None:
         """Move the bar of the run to this epoch."""
@@ -151,7 +152,7 @@ class LiveDisplay:
 
 def warn(line: str) -> None:
     """Tell a person what must not be missed, whatever the display shows."""
-    print(line, file=sys.stderr, flush=True)
+    print(printable(line), file=sys.stderr, flush=True)
 
 
 def describe_event(event: Event) -> list[str]:
