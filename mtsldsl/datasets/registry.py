@@ -7,6 +7,7 @@ from functools import cache
 from importlib import import_module
 
 from mtsldsl.datasets.kind import DataKind
+from mtsldsl.language.schema import BlockSchema
 
 DATASETS = {
     "scenes": "mtsldsl.datasets.scenes",
@@ -18,6 +19,9 @@ DATASETS = {
 
 @cache
 def data_kind(name: str) -> DataKind:
-    """What the kind of that name says of itself."""
+    """What the kind of that name says of itself; of a name that is none, a kind with the keys of all, and no fields."""
+    if name not in DATASETS:
+        keys = {key.name: key for kind in map(data_kind, DATASETS) for key in kind.block.keys or ()}
+        return DataKind(BlockSchema("data", "a data set that is not known", tuple(keys.values())))
     found: DataKind = import_module(f"{DATASETS[name]}.language").KIND
     return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from functools import cache
 
 import attrs
 
@@ -20,17 +19,8 @@ from mtsldsl.ir.model import Data, Layer
 from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort
 from mtsldsl.ir.scope import Bound
 from mtsldsl.language.constants import Shape
-from mtsldsl.language.schema import BlockSchema
 from mtsldsl.sharing import Backbone
 from mtsldsl.syntax import tree
-
-
-@cache
-def _of_any_kind() -> BlockSchema:
-    """The keys of every data set, for a block whose label says none of them."""
-    keys = {key.name: key for kind in map(data_kind, DATASETS) for key in kind.block.keys or ()}
-    return BlockSchema("data", "a data set that is not known", tuple(keys.values()))
-
 
 _SUPPOSED = ((5040, 1), (10080, 2))
 """Two shapes that a broken layer may have: channels, and by how much it is smaller than the input. What is reported of
@@ -51,7 +41,11 @@ def read_data(
 ) -> Data | Broken:
     """The data block, with defaults for values that are reported. The input's name is taken note of in `places`."""
     label = section.labels[0].text
-    schema = data_kind(label).block if label in DATASETS else _of_any_kind()
+    schema = data_kind(label).block
+    if label not in DATASETS:  # nobody knows what other keys it may have
+        known = {key.name for key in schema.keys or ()}
+        items = tuple(each for each in section.items if not isinstance(each, tree.Entry) or each.key.text in known)
+        section = attrs.evolve(section, items=items)
     block = read_block(section, schema, definitions.scope, problems)
     given = block["input"]
     if isinstance(given, Broken):
@@ -73,7 +67,7 @@ def _check_input(
         claim(written.value.function, "the input", places, problems)
     else:
         places.setdefault(name, span)
-    if kind in DATASETS and data_kind(kind).fields and (len(shape) != 3 or shape[0] != 3):
+    if data_kind(kind).fields and (len(shape) != 3 or shape[0] != 3):
         problems.add(
             "MTL202",
             f"the images of `{kind}` have 3 channels, height and width, not {' x '.join(map(str, shape))}",

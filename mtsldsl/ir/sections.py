@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from mtsldsl.datasets.registry import DATASETS, data_kind
-from mtsldsl.diagnostics import Span, nearest, suggestion
+from mtsldsl.diagnostics import Span, nearest, proposal, suggestion
 from mtsldsl.diagnostics.names import meant_by, neighbours
 from mtsldsl.ir.blocks import title
 from mtsldsl.ir.library import SUFFIX, Library
@@ -148,9 +148,11 @@ def _labelled(section: tree.Section, problems: Problems) -> tree.Section:
     if label not in wanted:
         noun = "data set" if section.kind.text == "data" else "method"
         if sound and labels and section.headed:
-            remedy = suggestion(label, wanted, f"{noun}s")
-            problems.add("MTL110", f"there is no {noun} `{label}`", remedy, labels[0].span)
-        label = nearest(label, wanted) or _label_of(section)
+            problems.add(
+                "MTL110", f"there is no {noun} `{label}`", suggestion(label, wanted, f"{noun}s"), labels[0].span
+            )
+        meant = meant_by(proposal(label, wanted) or "") or nearest(label, wanted)
+        label = meant or ("" if label else _label_of(section))
     name = tree.Name(label, labels[0].span if labels else section.kind.span)
     return attrs.evolve(section, labels=(name,), listed=False, whole=section.whole and label in wanted)
 
