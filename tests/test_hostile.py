@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mtsldsl.codegen import compile_spec
@@ -182,10 +182,11 @@ def test_names_that_would_meet_in_the_code_are_refused_or_kept_apart(names: list
         .replace("task other", f"task {second}")
         .replace("  last = relu", "".join(f"  {layer} = concat({layers[0]}, {image}) | relu\n" for layer in layers[1:]))
     )
-    if spec is not None:
-        model = build_model(spec)
-        assert list(model(torch.rand(1, 3, 8, 8))) == [first, second]
-        assert sum(parameter.numel() for parameter in model.parameters()) == spec.cost().parameters
+    assume(spec is not None)
+    assert spec is not None
+    model = build_model(spec)
+    assert list(model(torch.rand(1, 3, 8, 8))) == [first, second]
+    assert sum(parameter.numel() for parameter in model.parameters()) == spec.cost().parameters
 
 
 @pytest.mark.parametrize(
@@ -232,9 +233,10 @@ def quoted(value: str) -> str:
 def test_a_string_stays_a_string_in_the_generated_code(value: str) -> None:
     spec, plain = read(text(path=quoted(value))), read(text())
     assert plain is not None
-    if spec is not None:
-        made, usual = trees(spec), trees(plain)
-        assert {name: skeleton(made[name]) for name in made} == {name: skeleton(usual[name]) for name in usual}
+    assume(spec is not None)
+    assert spec is not None
+    made, usual = trees(spec), trees(plain)
+    assert {name: skeleton(made[name]) for name in made} == {name: skeleton(usual[name]) for name in usual}
 
 
 @settings(max_examples=60, deadline=None)

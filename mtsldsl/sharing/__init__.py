@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from mtsldsl.sharing.backbone import Backbone
 from mtsldsl.sharing.component import HEADS, Copy, component_name
-from mtsldsl.sharing.costs import Cost, cost
 from mtsldsl.sharing.errors import SharingError
 from mtsldsl.sharing.linked import linked
 from mtsldsl.sharing.parsing import parse_components, parse_sharing
@@ -36,7 +35,6 @@ __all__ = [
     "Conflict",
     "ConflictError",
     "Copy",
-    "Cost",
     "Diff",
     "GroupingDecision",
     "Partition",
@@ -44,7 +42,6 @@ __all__ = [
     "SharingError",
     "apply",
     "component_name",
-    "cost",
     "decide_grouping",
     "diff",
     "format_components",

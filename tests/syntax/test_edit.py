@@ -4,7 +4,7 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mtsldsl.diagnostics import MtlError, Source
@@ -169,8 +169,7 @@ def test_inserting_keeps_every_byte_and_says_what_was_meant(pair: tuple[Any, str
     _, text = pair
     file = read(text)
     sections = [statement for statement in file.statements if isinstance(statement, tree.Section)]
-    if not sections:
-        return
+    assume(sections)
     chosen = data.draw(st.sampled_from(sections))
     edit = insert_items(file, chosen, ["new_1 = a + b", "merge(x=1)"])
     after = apply_edits(text, [edit])
@@ -186,22 +185,39 @@ def test_inserting_keeps_every_byte_and_says_what_was_meant(pair: tuple[Any, str
     assert items[-2:] == list(section(read("s {\nnew_1 = a + b\nmerge(x=1)\n}")).items)
 
 
+def removals(file: tree.File, *, commented: bool) -> list[tuple[tree.Section, int, TextEdit]]:
+    """The items of a text with what removes each: those that a comment goes with, or the others."""
+    found = []
+    for section_ in file.statements:
+        for index, item in enumerate(section_.items if isinstance(section_, tree.Section) else ()):
+            edit = remove_item(file, item)
+            inside = any(edit.start <= comment.span.start < edit.end for comment in file.comments)
+            if inside == commented:
+                assert isinstance(section_, tree.Section)
+                found.append((section_, index, edit))
+    return found
+
+
+@settings(max_examples=60, deadline=None)
+@given(files(), st.data())
+def test_removing_an_item_with_its_comment_is_noticed(pair: tuple[Any, str], data: st.DataObject) -> None:
+    _, text = pair
+    found = removals(read(text), commented=True)
+    assume(found)
+    _, _, edit = data.draw(st.sampled_from(found))
+    with pytest.raises(MtlError, match="MTL704"):
+        verify(text, apply_edits(text, [edit]), [edit])
+
+
 @settings(max_examples=60, deadline=None)
 @given(files(), st.data())
 def test_removing_keeps_every_other_item_and_comment(pair: tuple[Any, str], data: st.DataObject) -> None:
     _, text = pair
     file = read(text)
-    sections = [statement for statement in file.statements if isinstance(statement, tree.Section) and statement.items]
-    if not sections:
-        return
-    chosen = data.draw(st.sampled_from(sections))
-    index = data.draw(st.integers(0, len(chosen.items) - 1))
-    edit = remove_item(file, chosen.items[index])
+    found = removals(file, commented=False)
+    assume(found)
+    chosen, index, edit = data.draw(st.sampled_from(found))
     after = apply_edits(text, [edit])
-    if any(edit.start <= comment.span.start < edit.end for comment in file.comments):
-        with pytest.raises(MtlError, match="MTL704"):
-            verify(text, after, [edit])
-        return
     verify(text, after, [edit])
     kept = chosen.items[:index] + chosen.items[index + 1 :]
     assert read(after).statements == tuple(

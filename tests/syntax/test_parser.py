@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mtsldsl.diagnostics import MtlError, Source, Span
@@ -107,8 +107,8 @@ def test_any_text_gives_a_tree_or_mistakes_with_places(text: str) -> None:
         read(text)
     except MtlError as error:
         problem = error
-    if problem is None:
-        return
+    assume(problem is not None)
+    assert problem is not None
     assert problem.diagnostics
     assert str(problem)
     for diagnostic in problem.diagnostics:
