@@ -5,20 +5,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import attrs
+from attrs.validators import deep_iterable, ge, in_, lt, max_len, min_len, optional
 
+from mtsldsl.datasets.registry import DATASETS
 from mtsldsl.diagnostics import Source, Span
 from mtsldsl.ir.body import Body
 from mtsldsl.ir.cost import Cost, cost_of
 from mtsldsl.language.constants import Constant, Named, Shape, frozen
+from mtsldsl.language.kinds import Call
+from mtsldsl.language.schema import BALANCES, OPTIMIZERS, PRECISIONS, SCHEDULERS
+from mtsldsl.language.targets import TARGETS
+from mtsldsl.methods.registry import METHODS
 from mtsldsl.sharing import Backbone, Sharing
 
 if TYPE_CHECKING:
     from mtsldsl.ir.library import Library
+
+
+def _named(call: Call) -> Callable[[object, attrs.Attribute[Any], Named], None]:
+    """Holds that a name is one of those that a key takes, with all of its arguments and no other."""
+
+    def validate(_: object, attribute: attrs.Attribute[Any], value: Named) -> None:
+        rule = call.rule(value.name)
+        if rule is None:
+            raise ValueError(f"{attribute.name} cannot be {value.name!r}")
+        known = {key.name for key in rule.keys}
+        if not value.arguments.keys() <= known:
+            raise ValueError(f"{value.name} has no argument {', '.join(value.arguments.keys() - known)}")
+
+    return validate
 
 
 @attrs.frozen
@@ -37,10 +58,10 @@ class Target:
     `channels` is the size that the head's channel dimension must have. `valid` says which values of a `values` target
     count: every finite one (`finite`), or those above zero alone (`positive`), as measured depths need it."""
 
-    kind: str
-    channels: int
+    kind: str = attrs.field(validator=in_(TARGETS))
+    channels: int = attrs.field(validator=ge(1))
     ignore: int | None = None
-    valid: str = "finite"
+    valid: str = attrs.field(default="finite", validator=in_(("finite", "positive")))
 
 
 @attrs.frozen
@@ -52,7 +73,7 @@ class Task:
     head: Body
     loss: Named
     metrics: tuple[Named, ...]
-    weight: float = 1.0
+    weight: float = attrs.field(default=1.0, validator=[ge(0), lt(inf)])
     field: str | None = None
     span: Span | None = attrs.field(default=None, eq=False, repr=False)
 
@@ -63,10 +84,10 @@ class Data:
 
     `options` holds the keys of the kind, such as `root`."""
 
-    kind: str
+    kind: str = attrs.field(validator=in_((*DATASETS, "")))
     input: str
-    shape: Shape
-    batch: int
+    shape: Shape = attrs.field(validator=[min_len(1), max_len(3), deep_iterable(ge(1))])
+    batch: int = attrs.field(validator=ge(1))
     augment: tuple[Named, ...] = ()
     options: Mapping[str, Constant] = attrs.field(factory=dict, converter=frozen)
     span: Span | None = attrs.field(default=None, eq=False, repr=False)
@@ -78,12 +99,12 @@ class Train:
 
     `keep` says which epoch's weights are kept: `best`, `last`, or that of one metric, `<task>.<metric key>`."""
 
-    epochs: int
-    optimizer: Named
-    scheduler: Named | None
-    balance: Named
-    precision: str
-    seed: int
+    epochs: int = attrs.field(validator=ge(1))
+    optimizer: Named = attrs.field(validator=_named(OPTIMIZERS))
+    scheduler: Named | None = attrs.field(validator=optional(_named(SCHEDULERS)))
+    balance: Named = attrs.field(validator=_named(BALANCES))
+    precision: str = attrs.field(validator=in_(PRECISIONS))
+    seed: int = attrs.field(validator=ge(0))
     keep: str = "best"
     span: Span | None = attrs.field(default=None, eq=False, repr=False)
 
@@ -93,7 +114,7 @@ class Structure:
     """How the structure may evolve: the values of the method's block by key, and the record that its learner is made
     of, which only that method looks into."""
 
-    method: str
+    method: str = attrs.field(validator=in_(METHODS))
     values: Mapping[str, Any] = attrs.field(converter=frozen, hash=False)
     settings: Any = attrs.field(eq=False, repr=False)
     span: Span | None = attrs.field(default=None, eq=False, repr=False)
@@ -104,7 +125,7 @@ class Decision:
     """One line of `history`: what came to be at the end of `epoch`, in fields that the method of that `kind` names."""
 
     kind: str
-    epoch: int
+    epoch: int = attrs.field(validator=ge(0))
     fields: Mapping[str, Constant] = attrs.field(converter=frozen, hash=False)
     span: Span | None = attrs.field(default=None, eq=False, repr=False)
 

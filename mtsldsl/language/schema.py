@@ -246,6 +246,9 @@ BACKBONE = BlockSchema(
     "backbone", "the layers that tasks may share, one a line, each from the one before", None, required=True
 )
 
+PRECISIONS = ("fp32", "bf16")
+"""Arithmetic of the forward pass."""
+
 TRAIN = BlockSchema(
     "train",
     "how the network is trained",
@@ -254,7 +257,7 @@ TRAIN = BlockSchema(
         Key("optimizer", OPTIMIZERS, "optimizer", "adam"),
         Key("scheduler", SCHEDULERS, "learning-rate schedule", "none"),
         Key("balance", BALANCES, "how the tasks' losses or gradients are combined", "equal"),
-        Key("precision", Choice(("fp32", "bf16")), "arithmetic of the forward pass", "fp32"),
+        Key("precision", Choice(PRECISIONS), "arithmetic of the forward pass", "fp32"),
         Key("seed", Integer(0), "seed of initial weights and of the order of samples", 0),
         Key("keep", Keep(), "epoch whose weights are kept: the best by validation, or the last", "best"),
     ),

@@ -72,7 +72,7 @@ def make_spec(tasks: Iterable[str], components: Mapping[str, Iterable[Iterable[s
             Layer(name, Body(INPUTS[name], tuple(SHAPES[read] for read in INPUTS[name]), (), name, SHAPES[name]))
             for name in BACKBONE.layers
         ),
-        train=Train(1, Named("adam"), None, Named("equal"), "float32", 0),
+        train=Train(1, Named("adam"), None, Named("equal"), "fp32", 0),
         structure=None,
         sharing=sharing,
         history=(),

@@ -42,7 +42,7 @@ def spec(
         data=Data(kind, input_name, shape, batch, options=options),
         tasks=tasks,
         layers=(),
-        train=Train(1, Named("adam"), None, Named("fixed"), "float32", 0),
+        train=Train(1, Named("adam"), None, Named("equal"), "fp32", 0),
         structure=None,
         sharing=Sharing.each(Backbone(("stem",), {"stem": ()}), tuple(each.name for each in tasks)),
         history=(),
