@@ -3,44 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
 
 import attrs
 
 from mtsldsl.codegen.literals import literal
 from mtsldsl.ir.model import Structure
 from mtsldsl.language.constants import Constant, Named
+from mtsldsl.language.optimization import OPTIMIZERS, TORCH_OPTIMIZERS, TORCH_SCHEDULERS
 from mtsldsl.methods.registry import METHODS, method
-
-OPTIMIZERS: Mapping[str, tuple[str, bool, Mapping[str, Constant]]] = {
-    "adam": ("Adam", True, {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0, "amsgrad": False}),
-    "adamw": ("AdamW", True, {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 1e-2, "amsgrad": False}),
-    "sgd": ("SGD", True, {"momentum": 0.0, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False}),
-    "radam": (
-        "RAdam",
-        False,
-        {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0, "decoupled_weight_decay": False},
-    ),
-}
-"""Class in torch.optim, whether it has a fused kernel, and its own defaults, which are left unsaid."""
-
-SCHEDULERS: Mapping[str, str] = {
-    "multistep": "MultiStepLR",
-    "step": "StepLR",
-    "cosine": "CosineAnnealingLR",
-    "exponential": "ExponentialLR",
-}
-"""Class in torch.optim.lr_scheduler."""
 
 
 def optimizer_call(optimizer: Named) -> str:
     """The optimizer of `parameters`, such as `torch.optim.Adam(parameters, lr=0.001, fused=True)`."""
-    name, fused, defaults = OPTIMIZERS[optimizer.name]
+    made, rule = TORCH_OPTIMIZERS[optimizer.name], OPTIMIZERS.rule(optimizer.name)
+    defaults = {key.name: key.default for key in rule.keys if key.name != "lr"} if rule else {}  # a rate is always said
     arguments = [
-        f"{key}={literal(value)}"
-        for key, value in optimizer.arguments.items()
-        if key not in defaults or literal(defaults[key]) != literal(value)
+        f"{name}={literal(value)}"
+        for name, value in optimizer.arguments.items()
+        if name not in defaults or literal(cast(Constant, defaults[name])) != literal(value)
     ]
-    return f"torch.optim.{name}({', '.join(['parameters', *arguments, *(['fused=True'] if fused else [])])})"
+    return f"torch.optim.{made.name}({', '.join(['parameters', *arguments, *(['fused=True'] if made.fused else [])])})"
 
 
 def scheduler_call(scheduler: Named | None) -> str:
@@ -48,7 +31,7 @@ def scheduler_call(scheduler: Named | None) -> str:
     if scheduler is None or scheduler.name == "none":
         return "None"
     arguments = [f"{key}={_setting(value)}" for key, value in scheduler.arguments.items()]
-    return f"torch.optim.lr_scheduler.{SCHEDULERS[scheduler.name]}({', '.join(['optimizer', *arguments])})"
+    return f"torch.optim.lr_scheduler.{TORCH_SCHEDULERS[scheduler.name]}({', '.join(['optimizer', *arguments])})"
 
 
 def _setting(value: Constant) -> str:

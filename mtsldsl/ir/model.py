@@ -19,7 +19,8 @@ from mtsldsl.ir.body import Body
 from mtsldsl.ir.cost import Cost, cost_of
 from mtsldsl.language.constants import Constant, Named, Shape, frozen
 from mtsldsl.language.kinds import Call
-from mtsldsl.language.schema import BALANCES, OPTIMIZERS, PRECISIONS, SCHEDULERS
+from mtsldsl.language.optimization import BALANCES, OPTIMIZERS, SCHEDULERS
+from mtsldsl.language.schema import PRECISIONS
 from mtsldsl.language.targets import TARGETS
 from mtsldsl.methods.registry import METHODS
 from mtsldsl.sharing import Backbone, Sharing

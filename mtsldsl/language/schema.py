@@ -1,28 +1,23 @@
-"""The blocks of the language as data: one schema per block, with the kind, default and meaning of every key.
-
-Names and defaults of optimizers and schedulers are those of `torch.optim` and `torch.optim.lr_scheduler`.
-"""
+"""The blocks of the language as data: one schema per block, with the kind, default and meaning of every key."""
 
 from __future__ import annotations
 
 import attrs
 
-from mtsldsl.language.constants import Constant
 from mtsldsl.language.kinds import (
     Call,
     CallRule,
     Choice,
-    Flag,
     Identifier,
     Integer,
     Keep,
     Key,
-    Kind,
     Many,
     Maybe,
     Pipe,
     Real,
 )
+from mtsldsl.language.optimization import BALANCES, OPTIMIZERS, SCHEDULERS
 from mtsldsl.language.targets import TARGETS, ObjectiveRule
 
 
@@ -46,104 +41,6 @@ class BlockSchema:
 AUTO = "auto"
 """The default of `ignore` and `valid`: as the data set has it."""
 
-_positive = Real(0, open_minimum=True)
-_fraction = Real(0, 1, open_maximum=True)
-_betas = Many(_fraction, length=2)
-
-
-def _adam(name: str, summary: str, weight_decay: float, switch: Key) -> CallRule:
-    return CallRule(
-        name,
-        summary,
-        (
-            Key("lr", _positive, "learning rate", 1e-3),
-            Key("betas", _betas, "decay of the running means of gradient and square", (0.9, 0.999)),
-            Key("eps", _positive, "added to the denominator", 1e-8),
-            Key("weight_decay", Real(0), "weight decay", weight_decay),
-            switch,
-        ),
-    )
-
-
-OPTIMIZERS = Call(
-    (
-        _adam("adam", "Adam", 0.0, Key("amsgrad", Flag(), "keep the maximum of the squares", False)),
-        _adam(
-            "adamw",
-            "Adam with decoupled weight decay",
-            1e-2,
-            Key("amsgrad", Flag(), "keep the maximum of the squares", False),
-        ),
-        CallRule(
-            "sgd",
-            "stochastic gradient descent",
-            (
-                Key("lr", _positive, "learning rate", 1e-3),
-                Key("momentum", Real(0), "momentum", 0.0),
-                Key("dampening", Real(0), "dampening of the momentum", 0.0),
-                Key("weight_decay", Real(0), "weight decay", 0.0),
-                Key("nesterov", Flag(), "Nesterov momentum", False),
-            ),
-        ),
-        _adam(
-            "radam",
-            "rectified Adam",
-            0.0,
-            Key("decoupled_weight_decay", Flag(), "decay weights as adamw does", False),
-        ),
-    ),
-    "optimizers",
-)
-
-_gamma = Key("gamma", _positive, "factor of the learning rate", 0.1)
-
-SCHEDULERS = Call(
-    (
-        CallRule("none", "a constant learning rate"),
-        CallRule(
-            "multistep",
-            "times gamma at each milestone",
-            (Key("milestones", Many(Integer(1), 1), "epochs after which the rate falls"), _gamma),
-        ),
-        CallRule(
-            "step",
-            "times gamma every few epochs",
-            (Key("step_size", Integer(1), "epochs between two falls"), _gamma),
-        ),
-        CallRule(
-            "cosine",
-            "half a cosine from the full rate to eta_min",
-            (
-                Key("T_max", Integer(1), "epochs of the half cosine", None, "the epochs of the training"),
-                Key("eta_min", Real(0), "the last learning rate", 0.0),
-            ),
-        ),
-        CallRule("exponential", "times gamma every epoch", (Key("gamma", _positive, "factor of the learning rate"),)),
-    ),
-    "schedulers",
-)
-
-BALANCES = Call(
-    (
-        CallRule("equal", "the sum of the losses, each times its task's weight"),
-        CallRule("uncertainty", "weights learned from each task's uncertainty (Kendall et al., 2018)"),
-        CallRule(
-            "dwa",
-            "weights from how fast each loss falls (Liu et al., 2019)",
-            (Key("temperature", _positive, "softness of the weights", 2.0),),
-        ),
-        CallRule("pcgrad", "conflicting gradients are projected (Yu et al., 2020)"),
-        CallRule("mgda", "the least-norm combination of the gradients (Sener and Koltun, 2018)"),
-        CallRule(
-            "cagrad",
-            "conflict-averse gradients (Liu et al., 2021)",
-            (Key("c", Real(0), "how far the direction may leave the mean gradient", 0.5),),
-        ),
-        CallRule("upgrad", "gradients projected onto the dual cone (Quinton and Rey, 2024)"),
-    ),
-    "balances",
-)
-
 AUGMENTATIONS = Call(
     (
         CallRule(
@@ -160,24 +57,9 @@ AUGMENTATIONS = Call(
     "augmentations",
 )
 
-_RANGES: dict[str, Kind] = {
-    "label_smoothing": _fraction,
-    "beta": _fraction,
-    "positive_weight": Real(0, 1),
-    "degrees": Real(0, 180, open_minimum=True),
-    "threshold": Real(0, 1),
-}
-
-
-def _kind_of(name: str, default: Constant) -> Kind:
-    if name in _RANGES:
-        return _RANGES[name]
-    return Flag() if isinstance(default, bool) else Real()
-
 
 def _objective(rule: ObjectiveRule) -> CallRule:
-    keys = (Key(name, _kind_of(name, default), name.replace("_", " "), default) for name, default in rule.arguments)
-    return CallRule(rule.name, "higher is better" if rule.higher_is_better else "lower is better", tuple(keys))
+    return CallRule(rule.name, "higher is better" if rule.higher_is_better else "lower is better", rule.arguments)
 
 
 LOSSES = {kind: Call(tuple(map(_objective, rule.losses)), "losses") for kind, rule in TARGETS.items()}

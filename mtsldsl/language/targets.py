@@ -7,7 +7,10 @@ from typing import cast
 
 import attrs
 
-from mtsldsl.language.constants import Constant, Named
+from mtsldsl.language.constants import Named
+from mtsldsl.language.kinds import Key, Real
+
+_FRACTION = Real(0, 1, open_maximum=True)
 
 
 @attrs.frozen
@@ -15,7 +18,7 @@ class ObjectiveRule:
     """A loss or metric: its arguments with defaults, and for a metric which direction is better."""
 
     name: str
-    arguments: tuple[tuple[str, Constant], ...] = ()
+    arguments: tuple[Key, ...] = ()
     higher_is_better: bool = False
     dense_only: bool = False
     """Needs an output per pixel."""
@@ -51,12 +54,12 @@ class TargetRule:
         return self.default_metrics if dense or not self.default_for_samples else self.default_for_samples
 
 
-def _better_high(name: str, *, dense_only: bool = False, **arguments: Constant) -> ObjectiveRule:
-    return ObjectiveRule(name, tuple(arguments.items()), higher_is_better=True, dense_only=dense_only)
+def _better_high(name: str, *arguments: Key, dense_only: bool = False) -> ObjectiveRule:
+    return ObjectiveRule(name, arguments, higher_is_better=True, dense_only=dense_only)
 
 
-def _better_low(name: str, *, dense_only: bool = False, **arguments: Constant) -> ObjectiveRule:
-    return ObjectiveRule(name, tuple(arguments.items()), higher_is_better=False, dense_only=dense_only)
+def _better_low(name: str, *arguments: Key, dense_only: bool = False) -> ObjectiveRule:
+    return ObjectiveRule(name, arguments, higher_is_better=False, dense_only=dense_only)
 
 
 TARGETS: dict[str, TargetRule] = {
@@ -65,7 +68,10 @@ TARGETS: dict[str, TargetRule] = {
         TargetRule(
             "classes",
             None,
-            losses=(_better_low("cross_entropy", label_smoothing=0.0), _better_low("class_balanced", beta=0.999)),
+            losses=(
+                _better_low("cross_entropy", Key("label_smoothing", _FRACTION, "label smoothing", 0.0)),
+                _better_low("class_balanced", Key("beta", _FRACTION, "beta", 0.999)),
+            ),
             metrics=(
                 _better_high("miou", dense_only=True),
                 _better_high("pixel_accuracy", dense_only=True),
@@ -97,15 +103,22 @@ TARGETS: dict[str, TargetRule] = {
             metrics=(
                 _better_low("mean_angle"),
                 _better_low("median_angle"),
-                _better_high("within", degrees=11.25),
+                _better_high("within", Key("degrees", Real(0, 180, open_minimum=True), "degrees", 11.25)),
             ),
             default_metrics=("mean_angle", "within"),
         ),
         TargetRule(
             "binary",
             None,
-            losses=(_better_low("bce"), _better_low("balanced_bce", positive_weight=0.95)),
-            metrics=(_better_high("f1", threshold=0.5), _better_low("bce"), _better_high("accuracy")),
+            losses=(
+                _better_low("bce"),
+                _better_low("balanced_bce", Key("positive_weight", Real(0, 1), "positive weight", 0.95)),
+            ),
+            metrics=(
+                _better_high("f1", Key("threshold", Real(0, 1), "threshold", 0.5)),
+                _better_low("bce"),
+                _better_high("accuracy"),
+            ),
             default_metrics=("f1", "bce"),
         ),
         TargetRule(
@@ -124,6 +137,6 @@ def metric_key(metric: Named) -> str:
 
     `within` always carries its angle: `within(11.25)` is `within_11.25`."""
     rule = next(rule for kind in TARGETS.values() for rule in kind.metrics if rule.name == metric.name)
-    resolved = [(metric.arguments.get(name, default), default) for name, default in rule.arguments]
+    resolved = [(metric.arguments.get(key.name, key.default), key.default) for key in rule.arguments]
     shown = [cast(float, value) for value, default in resolved if metric.name == "within" or value != default]
     return "_".join([metric.name, *(f"{value:g}" for value in shown)])

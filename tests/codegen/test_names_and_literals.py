@@ -12,12 +12,13 @@ from torch import nn
 
 from mtsldsl.codegen import compile_spec
 from mtsldsl.codegen.identifiers import Scope, class_name, variable
-from mtsldsl.codegen.knobs import OPTIMIZERS, SCHEDULERS, optimizer_call, scheduler_call
+from mtsldsl.codegen.knobs import optimizer_call, scheduler_call
 from mtsldsl.codegen.literals import literal
 from mtsldsl.codegen.plan import plan_spec
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.definitions import MODULE_NAMES, reserved
 from mtsldsl.language import Named
+from mtsldsl.language.optimization import TORCH_OPTIMIZERS, TORCH_SCHEDULERS
 from mtsldsl.language.schema import OPTIMIZERS as KNOWN_OPTIMIZERS
 from mtsldsl.language.schema import SCHEDULERS as KNOWN_SCHEDULERS
 from tests.codegen.examples import example
@@ -90,8 +91,8 @@ def test_a_spec_made_in_python_with_a_name_that_is_no_identifier_is_refused() ->
 
 
 def test_every_optimizer_and_scheduler_of_the_language_can_be_written() -> None:
-    assert {rule.name for rule in KNOWN_OPTIMIZERS.rules} == set(OPTIMIZERS)
-    assert {rule.name for rule in KNOWN_SCHEDULERS.rules} == {*SCHEDULERS, "none"}
+    assert {rule.name for rule in KNOWN_OPTIMIZERS.rules} == set(TORCH_OPTIMIZERS)
+    assert {rule.name for rule in KNOWN_SCHEDULERS.rules} == {*TORCH_SCHEDULERS, "none"}
 
 
 def test_an_optimizer_says_what_differs_from_torch() -> None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from keyword import kwlist
 from types import MappingProxyType
+from typing import cast
 
 from mtsldsl.datasets.kind import SCENE_FIELDS
 from mtsldsl.datasets.registry import DATASETS, data_kind
@@ -174,7 +175,7 @@ def _calls(call: kinds.Call) -> Callable[[Words], str]:
 
 
 def _objective(rule: ObjectiveRule) -> str:
-    arguments = ", ".join(f"{name}={literal(default)}" for name, default in rule.arguments)
+    arguments = ", ".join(f"{key.name}={literal(cast(Constant, key.default))}" for key in rule.arguments)
     return f"`{rule.name}({arguments})`" if arguments else f"`{rule.name}`"
 
 

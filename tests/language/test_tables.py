@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
-from mtsldsl.codegen import knobs
 from mtsldsl.datasets.registry import DATASETS, data_kind
 from mtsldsl.language import schema
 from mtsldsl.language.kinds import Call
+from mtsldsl.language.optimization import TORCH_OPTIMIZERS, TORCH_SCHEDULERS
 from mtsldsl.language.targets import TARGETS
 from mtsldsl.methods.mtsl.language import SIMILARITIES, TRANSFERS
 from mtsldsl.methods.registry import METHODS, decision_rules, method
 from mtsldsl.runtime.data.augment import AUGMENTATIONS
-from mtsldsl.runtime.learning.balance import BALANCES
+from mtsldsl.runtime.learning import balance
 from mtsldsl.runtime.objectives.losses import LOSSES
 from mtsldsl.runtime.objectives.metrics import METRICS
 from mtsldsl.runtime.structure.learner import Learner
@@ -33,13 +34,19 @@ def flat(table: dict[str, Iterable[str]]) -> set[str]:
     return {f"{target}.{name}" for target, inside in table.items() for name in inside}
 
 
+MODULES_OF_BALANCES = {path.stem for path in Path(str(balance.__file__)).parent.glob("*.py")} - {
+    "__init__",
+    "balance",
+    "gradient",
+}
+
 TABLES = {
     "losses": (of_targets(schema.LOSSES), flat(LOSSES)),
     "metrics": (of_targets(schema.METRICS), flat(METRICS)),
     "targets": (names(schema.TARGET), set(TARGETS)),
-    "balances": (names(schema.BALANCES), set(BALANCES)),
-    "optimizers": (names(schema.OPTIMIZERS), set(knobs.OPTIMIZERS)),
-    "schedulers": (names(schema.SCHEDULERS) - {"none"}, set(knobs.SCHEDULERS)),
+    "balances": (names(schema.BALANCES), MODULES_OF_BALANCES),
+    "optimizers": (names(schema.OPTIMIZERS), set(TORCH_OPTIMIZERS)),
+    "schedulers": (names(schema.SCHEDULERS) - {"none"}, set(TORCH_SCHEDULERS)),
     "augmentations": (names(schema.AUGMENTATIONS), set(AUGMENTATIONS)),
     "similarities": (names(SIMILARITIES), {"cka"}),
     "transfers": (names(TRANSFERS), {"average", "amalgamate"}),

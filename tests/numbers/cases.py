@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 import attrs
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from mtsldsl.diagnostics import Source
 from mtsldsl.ir import Body, Data, Spec, Target, Task, Train
 from mtsldsl.language import Named
+from mtsldsl.language.constants import Constant
 from mtsldsl.language.targets import TARGETS
 from mtsldsl.runtime.data import FieldKind, Samples
 from mtsldsl.sharing import Backbone, Sharing
@@ -106,7 +108,11 @@ def losses_of(case: Case) -> list[str]:
 
 def metrics_of(case: Case) -> tuple[Named, ...]:
     rules = TARGETS[case.target.kind].metrics
-    return tuple(Named(rule.name, dict(rule.arguments)) for rule in rules if case.space or not rule.dense_only)
+    return tuple(
+        Named(rule.name, {key.name: cast(Constant, key.default) for key in rule.arguments})
+        for rule in rules
+        if case.space or not rule.dense_only
+    )
 
 
 def task_of(case: Case, loss: Named | None = None, name: str = "it") -> Task:

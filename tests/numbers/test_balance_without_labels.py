@@ -10,11 +10,12 @@ from torch import Tensor, nn
 
 from mtsldsl.ir import Target
 from mtsldsl.language import Named
-from mtsldsl.runtime.learning.balance import BALANCES, Balance, make_balance
+from mtsldsl.language.optimization import BALANCES
+from mtsldsl.runtime.learning.balance import Balance, make_balance
 from mtsldsl.runtime.objectives import BatchLosses, task_losses
 from tests.numbers.cases import Case, task_of
 
-NAMES = list(BALANCES)
+NAMES = [rule.name for rule in BALANCES.rules]
 VALUES = Case("values", Target("values", 1), ())
 TASKS = {name: task_of(VALUES, Named("mse"), name) for name in ("a", "b", "c")}
 

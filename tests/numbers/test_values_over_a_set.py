@@ -33,14 +33,14 @@ LOSS_ARGUMENTS = [
     pytest.param(case, Named(rule.name, {name: value}), id=f"{case.name}-{rule.name}-{name}={value}")
     for case in CASES
     for rule in TARGETS[case.target.kind].losses
-    for name, _ in rule.arguments
+    for name in (key.name for key in rule.arguments)
     for value in ARGUMENTS[name]
 ]
 METRIC_ARGUMENTS = [
     pytest.param(case, Named(rule.name, {name: value}), id=f"{case.name}-{rule.name}-{name}={value}")
     for case in CASES
     for rule in TARGETS[case.target.kind].metrics
-    for name, _ in rule.arguments
+    for name in (key.name for key in rule.arguments)
     for value in ARGUMENTS[name]
 ]
 

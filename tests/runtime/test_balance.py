@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.language.constants import Named
-from mtsldsl.runtime.learning.balance import BALANCES, Balance, make_balance
+from mtsldsl.language.optimization import BALANCES
+from mtsldsl.runtime.learning.balance import Balance, make_balance
 from mtsldsl.sharing import linked
 
 TASKS = ("segment", "depth", "normal")
@@ -25,7 +26,7 @@ def installed(name: str) -> bool:
     return all(find_spec(package) for package in SOLVERS.get(name, ()))
 
 
-AVAILABLE = [name for name in BALANCES if installed(name)]
+AVAILABLE = [name for name in [rule.name for rule in BALANCES.rules] if installed(name)]
 GRADIENT = [name for name in AVAILABLE if name in ("pcgrad", "mgda", "cagrad", "upgrad")]
 
 

@@ -1,0 +1,132 @@
+"""Optimizers, schedules of the learning rate and balances of the tasks: names, arguments, and what they are in torch.
+
+Names and defaults of optimizers and schedulers are those of `torch.optim` and `torch.optim.lr_scheduler`. A balance is
+a file of its name in `mtsldsl/runtime/learning/balance/`.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from mtsldsl.language.kinds import Call, CallRule, Flag, Integer, Key, Many, Real
+
+_positive = Real(0, open_minimum=True)
+_betas = Many(Real(0, 1, open_maximum=True), length=2)
+
+
+@attrs.frozen
+class TorchOptimizer:
+    """A class of torch.optim, and whether it has a fused kernel."""
+
+    name: str
+    fused: bool = True
+
+
+TORCH_OPTIMIZERS = {
+    "adam": TorchOptimizer("Adam"),
+    "adamw": TorchOptimizer("AdamW"),
+    "sgd": TorchOptimizer("SGD"),
+    "radam": TorchOptimizer("RAdam", fused=False),
+}
+
+TORCH_SCHEDULERS = {
+    "multistep": "MultiStepLR",
+    "step": "StepLR",
+    "cosine": "CosineAnnealingLR",
+    "exponential": "ExponentialLR",
+}
+"""Classes of torch.optim.lr_scheduler."""
+
+
+def _adam(name: str, summary: str, weight_decay: float, switch: Key) -> CallRule:
+    return CallRule(
+        name,
+        summary,
+        (
+            Key("lr", _positive, "learning rate", 1e-3),
+            Key("betas", _betas, "decay of the running means of gradient and square", (0.9, 0.999)),
+            Key("eps", _positive, "added to the denominator", 1e-8),
+            Key("weight_decay", Real(0), "weight decay", weight_decay),
+            switch,
+        ),
+    )
+
+
+OPTIMIZERS = Call(
+    (
+        _adam("adam", "Adam", 0.0, Key("amsgrad", Flag(), "keep the maximum of the squares", False)),
+        _adam(
+            "adamw",
+            "Adam with decoupled weight decay",
+            1e-2,
+            Key("amsgrad", Flag(), "keep the maximum of the squares", False),
+        ),
+        CallRule(
+            "sgd",
+            "stochastic gradient descent",
+            (
+                Key("lr", _positive, "learning rate", 1e-3),
+                Key("momentum", Real(0), "momentum", 0.0),
+                Key("dampening", Real(0), "dampening of the momentum", 0.0),
+                Key("weight_decay", Real(0), "weight decay", 0.0),
+                Key("nesterov", Flag(), "Nesterov momentum", False),
+            ),
+        ),
+        _adam(
+            "radam",
+            "rectified Adam",
+            0.0,
+            Key("decoupled_weight_decay", Flag(), "decay weights as adamw does", False),
+        ),
+    ),
+    "optimizers",
+)
+
+_gamma = Key("gamma", _positive, "factor of the learning rate", 0.1)
+
+SCHEDULERS = Call(
+    (
+        CallRule("none", "a constant learning rate"),
+        CallRule(
+            "multistep",
+            "times gamma at each milestone",
+            (Key("milestones", Many(Integer(1), 1), "epochs after which the rate falls"), _gamma),
+        ),
+        CallRule(
+            "step",
+            "times gamma every few epochs",
+            (Key("step_size", Integer(1), "epochs between two falls"), _gamma),
+        ),
+        CallRule(
+            "cosine",
+            "half a cosine from the full rate to eta_min",
+            (
+                Key("T_max", Integer(1), "epochs of the half cosine", None, "the epochs of the training"),
+                Key("eta_min", Real(0), "the last learning rate", 0.0),
+            ),
+        ),
+        CallRule("exponential", "times gamma every epoch", (Key("gamma", _positive, "factor of the learning rate"),)),
+    ),
+    "schedulers",
+)
+
+BALANCES = Call(
+    (
+        CallRule("equal", "the sum of the losses, each times its task's weight"),
+        CallRule("uncertainty", "weights learned from each task's uncertainty (Kendall et al., 2018)"),
+        CallRule(
+            "dwa",
+            "weights from how fast each loss falls (Liu et al., 2019)",
+            (Key("temperature", _positive, "softness of the weights", 2.0),),
+        ),
+        CallRule("pcgrad", "conflicting gradients are projected (Yu et al., 2020)"),
+        CallRule("mgda", "the least-norm combination of the gradients (Sener and Koltun, 2018)"),
+        CallRule(
+            "cagrad",
+            "conflict-averse gradients (Liu et al., 2021)",
+            (Key("c", Real(0), "how far the direction may leave the mean gradient", 0.5),),
+        ),
+        CallRule("upgrad", "gradients projected onto the dual cone (Quinton and Rey, 2024)"),
+    ),
+    "balances",
+)

@@ -1,0 +1,64 @@
+"""What every balance does: how the losses of the tasks become one step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import TypeAlias, cast
+
+import torch
+from torch import Tensor, nn
+
+from mtsldsl.language.constants import Named
+
+Losses: TypeAlias = Mapping[str, Tensor]
+"""A scalar loss per task, 0 with a gradient of 0 where the batch has no label of it."""
+
+Labelled: TypeAlias = Mapping[str, Tensor]
+"""Whether the batch has a label of a task, a boolean on the device; a task that is missing has."""
+
+NO_TASK: Labelled = MappingProxyType({})
+
+
+class Balance(nn.Module):
+    """Equal balance: the sum of the losses, each times its task's weight; the base of the other methods.
+
+    `state_dict` and `load_state_dict` carry what a resumed run needs; its parameters, if any, belong
+    in the optimizer.
+    """
+
+    def __init__(self, weights: Mapping[str, float]) -> None:
+        super().__init__()
+        self.weights = dict(sorted(weights.items()))
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks, sorted by name."""
+        return tuple(self.weights)
+
+    def combine(self, losses: Losses, labelled: Labelled = NO_TASK) -> Tensor:
+        """The scalar whose plain gradient a scalar method follows, and what a gradient method reports as total."""
+        return torch.stack([weight * losses[task] for task, weight in self.weights.items()]).sum()
+
+    def backward(
+        self,
+        losses: Losses,
+        extra: Tensor | None,
+        parameters: Iterable[nn.Parameter],
+        labelled: Labelled = NO_TASK,
+    ) -> None:
+        """Add this step's gradient to the `.grad` of every parameter that the losses depend on.
+
+        `extra` is a loss that belongs to no task, such as the alignment loss; its plain gradient is added.
+        `parameters` are the network's; only the gradient methods read them, and wait for `labelled`.
+        """
+        total = self.combine(losses, labelled)
+        (total if extra is None else total + extra).backward()  # type: ignore[no-untyped-call]
+
+    def end_epoch(self, mean_losses: Mapping[str, float]) -> None:
+        """Take note of an epoch's mean loss per task, NaN without a label; only `dwa` uses it."""
+
+
+def number(balance: Named, argument: str) -> float:
+    """An argument of a balance that is a number."""
+    return float(cast(float, balance.arguments[argument]))

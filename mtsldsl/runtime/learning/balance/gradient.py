@@ -1,0 +1,94 @@
+"""Methods that settle conflicts between the gradients of the tasks; torchjd gives the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from mtsldsl.runtime.learning.balance.balance import NO_TASK, Balance, Labelled, Losses
+from mtsldsl.sharing import linked
+
+if TYPE_CHECKING:
+    from torchjd.aggregation import Weighting
+    from torchjd.linalg import PSDMatrix
+
+
+class GradientBalance(Balance):
+    """Methods that settle conflicts between the tasks' gradients on the parameters that several tasks use.
+
+    A parameter that one task uses gets that task's plain gradient. Tasks that are linked by shared parameters, directly
+    or through other tasks, are balanced together, and apart from the rest: a task that shares nothing with them would
+    be a zero row, which some methods take for a task that must not move. The step is scaled so that gradients in
+    agreement add up as under `equal`, whatever the number of tasks: sharing more does not change the learning rate.
+    """
+
+    def __init__(self, weights: Mapping[str, float], weighting: Weighting[PSDMatrix], *, averages: bool) -> None:
+        super().__init__(weights)
+        self._weigh: Callable[[Tensor], Tensor] = weighting
+        self._averages = averages
+
+    def try_out(self) -> None:
+        """Weigh two gradients once, for nothing; torch's random state is left as it was."""
+        with torch.random.fork_rng(devices=[]):
+            self._weigh(torch.eye(2))
+
+    def backward(
+        self,
+        losses: Losses,
+        extra: Tensor | None,
+        parameters: Iterable[nn.Parameter],
+        labelled: Labelled = NO_TASK,
+    ) -> None:
+        """Add the balanced gradient of the losses, and the plain one of `extra`, to `.grad`."""
+        trained = [parameter for parameter in parameters if parameter.requires_grad]
+        # A constant, such as the alignment of a batch too small to compare, has no gradient to add.
+        extra = extra if extra is not None and extra.requires_grad else None
+        counted = {  # a zero gradient stops some methods
+            task: weight
+            for task, weight in self.weights.items()
+            if weight and (task not in labelled or bool(labelled[task]))
+        }
+        last = next(reversed(counted), None)
+        gradients = {
+            task: torch.autograd.grad(
+                weight * losses[task], trained, retain_graph=task != last or extra is not None, allow_unused=True
+            )
+            for task, weight in counted.items()
+        }
+        if extra is not None:
+            extra.backward()  # type: ignore[no-untyped-call]
+        rows = [
+            {task: gradient for task in counted if (gradient := gradients[task][place]) is not None}
+            for place in range(len(trained))
+        ]
+        factors = self._factors([row for row in rows if len(row) > 1])
+        for parameter, row in zip(trained, rows, strict=True):
+            if len(row) > 1:
+                row = {task: factors[task] * gradient for task, gradient in row.items()}
+            for gradient in row.values():
+                parameter.grad = gradient.clone() if parameter.grad is None else parameter.grad.add_(gradient)
+
+    def _factors(self, shared: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+        """The factor of each task's gradient, from the gradients `{task: gradient}` of the shared parameters."""
+        factors: dict[str, Tensor] = {}
+        for group in linked([frozenset(row) for row in shared]):
+            tasks = sorted(group)
+            weights = self._weigh(_gramian(tasks, [row for row in shared if group.issuperset(row)]))
+            factors.update(zip(tasks, weights * len(tasks) if self._averages else weights, strict=True))
+        return factors
+
+
+def _gramian(tasks: list[str], rows: list[dict[str, Tensor]]) -> Tensor:
+    """Inner products `(tasks, tasks)` of the tasks' gradients over all rows; a gradient that is missing is zero."""
+    total: Tensor | None = None
+    for row in rows:
+        zero = torch.zeros_like(next(iter(row.values())))
+        with torch.autocast(zero.device.type, enabled=False):  # bf16 products would turn conflicts into agreement
+            matrix = torch.stack([row.get(task, zero).flatten() for task in tasks]).float()
+            total = matrix @ matrix.T if total is None else total + matrix @ matrix.T
+    if total is None:
+        raise ValueError("a group of tasks shares at least one parameter")
+    return total
