@@ -1,0 +1,110 @@
+"""A new structure learner is a folder and a line, as CONTRIBUTING.md says: followed here in a copy of the package."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LINE = '    "chance": "mtsldsl.methods.chance",\n'
+SPEC = """\
+mtl 1
+
+data scenes {
+  input  = image(3, 16, 16)
+  images = 32
+}
+
+task depth {
+  target = values(1)
+  head   = conv2d(1, 1) | resize_as(image)
+}
+
+task edge {
+  target = binary(1)
+  head   = conv2d(1, 1) | resize_as(image)
+}
+
+backbone {
+  stem = conv2d(4, 3, stride=2) | batch_norm | relu
+  last = conv2d(4, 3) | relu
+}
+
+train {
+  epochs = 3
+}
+
+structure chance {
+  epochs = [1, 2]  # twice
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the package with the toy in it: its folder, and one line of the registry."""
+    place = tmp_path_factory.mktemp("package")
+    shutil.copytree(ROOT / "mtsldsl", place / "mtsldsl", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("grammars", "specs"):
+        shutil.copytree(ROOT / name, place / name)
+    shutil.copytree(ROOT / "tests" / "methods" / "chance", place / "mtsldsl" / "methods" / "chance")
+    registry = place / "mtsldsl" / "methods" / "registry.py"
+    text = registry.read_text(encoding="utf-8")
+    registry.write_text(re.sub(r"(METHODS = \{)(.*?)\}", rf"\1\n    \2,\n{LINE}}}", text), encoding="utf-8")
+    return place
+
+
+def mtsldsl(package: Path, *arguments: str, cwd: Path, status: int = 0) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "mtsldsl", *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(package)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_it_is_checked_trained_written_down_resumed_and_compared(package: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.mtl").write_text(SPEC, encoding="utf-8")
+    mtsldsl(package, "check", "--pedantic", "a.mtl", cwd=tmp_path)
+    late = (tmp_path / "late.mtl", SPEC.replace("[1, 2]", "[1, 9]"))
+    late[0].write_text(late[1], encoding="utf-8")
+    assert "late.mtl:28:16: error MTL501" in mtsldsl(package, "check", "late.mtl", cwd=tmp_path, status=1)
+    mtsldsl(package, "compile", "a.mtl", cwd=tmp_path)
+    generated = (tmp_path / "generated" / "a" / "train.py").read_text(encoding="utf-8")
+    assert "from mtsldsl.methods.chance.learner import Chance, Settings" in generated
+    assert "return Chance(Settings(epochs=(1, 2), seed=0))" in generated
+    said = mtsldsl(package, "train", "a.mtl", "--device", "cpu", cwd=tmp_path)
+    assert "structural phase after epoch 2: now" in said
+    run = tmp_path / "runs" / "a" / "1"
+    evolved = (run / "spec.mtl").read_text(encoding="utf-8")
+    assert "epochs = [1, 2]  # twice" in evolved
+    assert evolved.count("  join(epoch=") == 2
+    events = [json.loads(line) for line in (run / "events.jsonl").read_text(encoding="utf-8").splitlines()]
+    phases = [event for event in events if event["event"] == "phase"]
+    assert [phase["evidence"]["drawn_from"] for phase in phases] == [1, 1]
+    assert "join(epoch=1, layer=stem, tasks=depth + edge" in mtsldsl(
+        package, "diff", "--history", "a.mtl", "runs/a/1", cwd=tmp_path
+    )
+    mtsldsl(package, "check", "runs/a/1/spec.mtl", cwd=tmp_path)
+    mtsldsl(package, "eval", "runs/a/1", "--device", "cpu", cwd=tmp_path)
+    mtsldsl(package, "train", "--resume", "runs/a/1", "--quiet", "--device", "cpu", cwd=tmp_path)
+    assert "MTL110" in mtsldsl(ROOT, "check", "a.mtl", cwd=tmp_path, status=1)
+
+
+def test_the_folder_in_the_words_of_contributing_is_this_one() -> None:
+    words = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert LINE.strip().rstrip(",").replace("chance", "<name>") in words
+    for name in ("language.py", "learner.py"):
+        assert name in words
+        assert (ROOT / "tests" / "methods" / "chance" / name).is_file()
