@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 
 import attrs
 
@@ -16,8 +15,8 @@ from mtsldsl.ir.scope import DEEPEST, Bound, Scope
 from mtsldsl.ir.values import convert, match_arguments
 from mtsldsl.language import kinds
 from mtsldsl.language.constants import Constant
-from mtsldsl.language.kinds import Kind
-from mtsldsl.language.operator import Default, Operator, Rule
+from mtsldsl.language.kinds import REQUIRED, Chosen
+from mtsldsl.language.operator import Operator
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.language.operators.own import OWN
 from mtsldsl.syntax import tree
@@ -59,7 +58,7 @@ class Apply:
     its start unless it names another. `size` counts the operators in it."""
 
     operator: str
-    arguments: Mapping[str, Constant | Default]
+    arguments: Mapping[str, Constant | Chosen]
     values: tuple[tuple[Stage, ...], ...]
     span: Span
     use: Use | None
@@ -291,16 +290,16 @@ class Expander:
             self._expand(Bound(argument.value, scope, argument.value.span), use, depth + 1) for argument in joined
         ]
         names = [rule.name for rule in operator.rules]
-        required = [rule.name for rule in operator.rules if rule.default is Default.REQUIRED]
+        required = [rule.name for rule in operator.rules if rule.default is REQUIRED]
         given, sound = match_arguments(rest, names, required, subject, span, self.problems)
-        settings: dict[str, Constant | Default | Broken] = {}
+        settings: dict[str, Constant | Chosen | Broken] = {}
         for rule in operator.rules:
             if rule.name in given:
                 value = given[rule.name].value
                 bound = Bound(value, scope, value.span)
-                settings[rule.name] = convert(kind_of(rule), bound, f"`{rule.name}` of {subject}", self.problems)
+                settings[rule.name] = convert(rule.kind, bound, f"`{rule.name}` of {subject}", self.problems)
             else:
-                settings[rule.name] = rule.default
+                settings[rule.name] = BROKEN if rule.default is REQUIRED else rule.default
         return self._apply(operator.name, settings, values, span, use) if sound else BROKEN
 
     def _own(
@@ -334,7 +333,7 @@ class Expander:
     def _apply(
         self,
         operator: str,
-        settings: Mapping[str, Constant | Default | Broken],
+        settings: Mapping[str, Constant | Chosen | Broken],
         values: Sequence[tuple[Stage, ...] | Broken],
         span: Span,
         use: Use | None,
@@ -348,29 +347,6 @@ class Expander:
         return (Apply(operator, known, tuple(sound), span, use, size),)
 
 
-def _count(value: Constant | Default) -> int:
+def _count(value: Constant | Chosen) -> int:
     """Values inside a value."""
     return sum(map(_count, value)) if isinstance(value, tuple) else 1
-
-
-@cache
-def kind_of(rule: Rule) -> Kind:
-    """The kind of value that an operator's argument takes."""
-    low = None if rule.minimum is None else int(rule.minimum)
-    high = None if rule.maximum is None else int(rule.maximum)
-    match rule.kind:
-        case "int":
-            return kinds.Integer(low, high)
-        case "float":
-            return kinds.Real(rule.minimum, rule.maximum)
-        case "bool":
-            return kinds.Flag()
-        case "size":
-            return kinds.OneOrMany(kinds.Integer(low, high), length=2)
-        case "sizes":
-            return kinds.OneOrMany(kinds.Integer(low, high))
-        case "name":
-            return kinds.Choice(rule.choices)
-        case "text":
-            return kinds.Text()
-    raise ValueError(f"an operator's argument has the unknown kind {rule.kind}")

@@ -13,6 +13,7 @@ from mtsldsl.ir.definitions import RESIDUAL
 from mtsldsl.ir.expand import Apply, Stage, Start
 from mtsldsl.ir.problems import BROKEN, Broken, Problems, line_of
 from mtsldsl.language.constants import Constant, Shape
+from mtsldsl.language.kinds import OneOrMany
 from mtsldsl.language.operator import Arguments, Context, Misfit, Operator
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.language.operators.own import options_of
@@ -145,7 +146,7 @@ class _Body:
         settings: dict[str, Constant] = {rule.name: rule.default for rule in OPERATORS["conv2d"].rules}  # type: ignore[misc]
         settings |= {"out_channels": wanted[0], "kernel_size": 1, "stride": stride, "padding": 0, "bias": False}
         projected = self.step(attrs.evolve(stage, operator="conv2d", arguments=settings), (piped,), "batch_norm")
-        norm = {rule.name: rule.default for rule in OPERATORS["batch_norm"].rules}
+        norm: dict[str, Constant] = {rule.name: rule.default for rule in OPERATORS["batch_norm"].rules}  # type: ignore[misc]
         return self.step(attrs.evolve(stage, operator="batch_norm", arguments=norm), (projected,), None)
 
 
@@ -154,7 +155,8 @@ def _canonical(operator: Operator, arguments: Arguments) -> dict[str, Constant]:
     canonical: dict[str, Constant] = {}
     for rule in operator.rules:
         value = arguments[rule.name]
-        if rule.kind == "size" and isinstance(value, tuple) and value[0] == value[1]:
+        pair = isinstance(rule.kind, OneOrMany) and rule.kind.length == 2
+        if pair and isinstance(value, tuple) and value[0] == value[1]:
             value = value[0]
         canonical[rule.name] = value
     return {**canonical, **options_of(arguments)} if operator.own else canonical

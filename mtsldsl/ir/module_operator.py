@@ -11,25 +11,17 @@ from mtsldsl.ir.problems import BROKEN, Broken, Problems
 from mtsldsl.ir.scope import Bound, Scope, resolve
 from mtsldsl.ir.values import convert, match_arguments
 from mtsldsl.language.constants import Constant
-from mtsldsl.language.kinds import Integer, Kind, OneOrMany, Text
-from mtsldsl.language.operator import Default
+from mtsldsl.language.kinds import Chosen
 from mtsldsl.language.operators.own import OWN_MODULE, RESERVED, misfit_of
 from mtsldsl.syntax import tree
 
 MOST_VALUES = 1000
 """Values that one module may be given, those inside lists included."""
 
-_KINDS: dict[str, Kind] = {
-    "target": Text(),
-    "out": OneOrMany(Integer(1)),
-    "parameters": Integer(0),
-    "flops": Integer(0),
-}
-
 
 def read_own(
     arguments: Sequence[tree.Argument], span: Span, scope: Scope, problems: Problems
-) -> tuple[dict[str, Constant | Default] | Broken, Sequence[tree.Argument]]:
+) -> tuple[dict[str, Constant | Chosen] | Broken, Sequence[tree.Argument]]:
     """The settings of a module of the person's own, and the further values that it takes beside the piped one.
 
     The first argument without a name is the target, the others are further values. Arguments with a name are settings
@@ -46,10 +38,11 @@ def read_own(
     given, sound = match_arguments(own, RESERVED, ("target", "out"), "`module`", span, problems)
     options = [each for each in named if each.name and each.name.text not in RESERVED]
     passed = _options(options, scope, problems)
-    settings: dict[str, Any] = {rule.name: rule.default for rule in OWN_MODULE.rules}
+    settings: dict[str, Any] = {key.name: key.default for key in OWN_MODULE.rules}
+    kinds = {key.name: key.kind for key in OWN_MODULE.rules}
     for name, argument in given.items():
         bound = Bound(argument.value, scope, argument.value.span)
-        settings[name] = convert(_KINDS[name], bound, f"`{name}` of `module`", problems)
+        settings[name] = convert(kinds[name], bound, f"`{name}` of `module`", problems)
     if "target" in given and isinstance(settings["target"], str):
         _check_target(settings["target"], given["target"].value.span, problems)
     if not sound or isinstance(passed, Broken) or BROKEN in settings.values():

@@ -294,7 +294,9 @@ def named_default(call: kinds.Call, name: str) -> Named:
     rule = call.rule(name)
     if rule is None:
         raise KeyError(name)
-    return Named(name, {key.name: key.default for key in rule.keys if not isinstance(key.default, Required)})
+    return Named(
+        name, {key.name: key.default for key in rule.keys if not isinstance(key.default, Required | kinds.Chosen)}
+    )
 
 
 def default_of(key: kinds.Key) -> Any:

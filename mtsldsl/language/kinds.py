@@ -20,6 +20,15 @@ class Required(Enum):
 REQUIRED: Final = Required.REQUIRED
 
 
+class Chosen(Enum):
+    """Stands where an argument of an operator is chosen from its context."""
+
+    AUTO = "chosen from the context"
+
+
+AUTO: Final = Chosen.AUTO
+
+
 @attrs.frozen
 class Integer:
     """A whole number within bounds, both included."""
@@ -147,12 +156,13 @@ Kind: TypeAlias = (
 
 @attrs.frozen
 class Key:
-    """A key of a block, or an argument of a call. `otherwise` says what an absent one means where `default` cannot."""
+    """A key of a block, or an argument of a call or an operator. `otherwise` says what an absent one means where
+    `default` cannot."""
 
     name: str
     kind: Kind
-    summary: str
-    default: Constant | Required = REQUIRED
+    summary: str = ""
+    default: Constant | Required | Chosen = REQUIRED
     otherwise: str = ""
 
 

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from enum import Enum
 from typing import TypeAlias
 
 import attrs
 
 from mtsldsl.language.constants import Constant, Shape
-
-
-class Default(Enum):
-    """Defaults that are not constants."""
-
-    REQUIRED = "required"
-    AUTO = "chosen from the context"  # completed by `Operator.complete`
-
+from mtsldsl.language.kinds import Chosen, Key
 
 Arguments: TypeAlias = Mapping[str, Constant]
 """A value for every argument of the operator."""
 
-Given: TypeAlias = Mapping[str, Constant | Default]
-"""Arguments before `Operator.complete`: one to choose is `Default.AUTO` or left out, every other one has its value."""
+Given: TypeAlias = Mapping[str, Constant | Chosen]
+"""Arguments before `Operator.complete`: one to choose is `AUTO` or left out, every other one has its value."""
 
 
 class Misfit(Exception):  # noqa: N818 - it never reaches a user: who calls makes a diagnostic of it
@@ -32,23 +24,6 @@ class Misfit(Exception):  # noqa: N818 - it never reaches a user: who calls make
         super().__init__(cause)
         self.cause = cause
         self.remedy = remedy
-
-
-@attrs.frozen
-class Rule:
-    """One argument. `kind`: int, float, bool, size (an integer or a list of two), sizes (an integer or a list of any
-    length), name (one of `choices`), text (a string).
-
-    `minimum` and `maximum` are inclusive and hold for both entries of a size; None as a default is a legal value. An
-    integer is a legal float, a bool is neither. Who reads the arguments checks all this; a Misfit tells the rest.
-    """
-
-    name: str
-    kind: str
-    default: Constant | Default = Default.REQUIRED
-    minimum: float | None = None
-    maximum: float | None = None
-    choices: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -67,7 +42,7 @@ def _nothing(arguments: Arguments, inputs: tuple[Shape, ...], output: Shape) -> 
 
 
 def _as_given(given: Given, context: Context) -> Arguments:
-    return {name: value for name, value in given.items() if not isinstance(value, Default)}
+    return {name: value for name, value in given.items() if not isinstance(value, Chosen)}
 
 
 @attrs.frozen
@@ -93,7 +68,7 @@ class Operator:
 
     name: str
     summary: str
-    rules: tuple[Rule, ...]
+    rules: tuple[Key, ...]
     shape: Callable[[Arguments, tuple[Shape, ...]], Shape]
     expression: Callable[[Arguments, str, tuple[str, ...]], str]
     arity: int | None = 1

@@ -14,11 +14,10 @@ from typing import cast
 from mtsldsl.datasets.kind import SCENE_FIELDS
 from mtsldsl.datasets.registry import DATASETS, data_kind
 from mtsldsl.ir.definitions import GENERATED_NAMES, MODULE_NAMES, STAGES, WORDS
-from mtsldsl.ir.expand import kind_of
 from mtsldsl.language import kinds, schema
 from mtsldsl.language.constants import Constant
-from mtsldsl.language.kinds import REQUIRED, CallRule, Key, describe
-from mtsldsl.language.operator import Default, Operator, Rule
+from mtsldsl.language.kinds import REQUIRED, CallRule, Chosen, Key, describe
+from mtsldsl.language.operator import Operator
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.language.operators.elementwise import ELEMENTWISE
 from mtsldsl.language.operators.image import IMAGE
@@ -86,10 +85,10 @@ def literal(value: Constant) -> str:
 # Operators ------------------------------------------------------------------------------------------------------------
 
 
-def _argument(rule: Rule) -> str:
-    if rule.default is Default.REQUIRED:
+def _argument(rule: Key) -> str:
+    if rule.default is REQUIRED:
         return rule.name
-    return f"{rule.name}={CHOSEN if isinstance(rule.default, Default) else literal(rule.default)}"
+    return f"{rule.name}={CHOSEN if isinstance(rule.default, Chosen) else literal(rule.default)}"
 
 
 def _signature(operator: Operator) -> str:
@@ -111,7 +110,7 @@ def _operator_arguments(_: Words) -> str:
     users: dict[tuple[str, str], list[str]] = {}
     for operator in OPERATORS.values():
         for rule in operator.rules:
-            users.setdefault((rule.name, describe(kind_of(rule))), []).append(f"`{operator.name}`")
+            users.setdefault((rule.name, describe(rule.kind)), []).append(f"`{operator.name}`")
     rows = [[f"`{name}`", value, ", ".join(names)] for (name, value), names in sorted(users.items())]
     return _table(["argument", "value", "operators"], rows)
 

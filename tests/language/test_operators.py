@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mtsldsl.language.constants import Constant, Shape
-from mtsldsl.language.operator import Arguments, Context, Default, Misfit, Operator, Rule
+from mtsldsl.language.kinds import REQUIRED, Choice, Chosen, Flag, Integer, Key, OneOrMany, Real, Text
+from mtsldsl.language.operator import Arguments, Context, Misfit, Operator
 from mtsldsl.language.operators import OPERATORS
 
 BATCH = 2
@@ -132,19 +133,23 @@ def shapes(draw: st.DrawFn, rank: int) -> Shape:
     return channels, draw(st.integers(1, 12)), draw(st.integers(1, 12))
 
 
-def values_of(rule: Rule, most: int) -> st.SearchStrategy[Constant | Default]:
+def values_of(key: Key, most: int) -> st.SearchStrategy[Constant | Chosen]:
     """Legal values of an argument, integers up to `most`, and its default."""
-    least = int(rule.minimum or 0)
-    numbers = st.integers(least, most)
-    choice: dict[str, st.SearchStrategy[Any]] = {
-        "int": numbers,
-        "size": numbers | st.tuples(numbers, numbers),
-        "float": st.floats(0.1, 1),
-        "bool": st.booleans(),
-        "name": st.sampled_from(rule.choices or ("",)),
-    }
-    values = choice[rule.kind]
-    return values if rule.default is Default.REQUIRED else values | st.just(rule.default)
+    match key.kind:
+        case Integer(minimum, _):
+            values: st.SearchStrategy[Any] = st.integers(minimum or 0, most)
+        case OneOrMany(Integer(minimum, _)):
+            numbers = st.integers(minimum or 0, most)
+            values = numbers | st.tuples(numbers, numbers)
+        case Real():
+            values = st.floats(0.1, 1)
+        case Flag():
+            values = st.booleans()
+        case Choice(names):
+            values = st.sampled_from(names)
+        case _:
+            raise AssertionError(key)
+    return values if key.default is REQUIRED else values | st.just(key.default)
 
 
 def channels_of(shape: Shape) -> int:
@@ -152,7 +157,7 @@ def channels_of(shape: Shape) -> int:
 
 
 @st.composite
-def legal_arguments(draw: st.DrawFn, operator: Operator, first: Shape) -> Mapping[str, Constant | Default]:
+def legal_arguments(draw: st.DrawFn, operator: Operator, first: Shape) -> Mapping[str, Constant | Chosen]:
     """Arguments that mostly fit the first value; the rest the shape rule sorts out."""
     most = 3 if operator.name.endswith("pool2d") or operator.name == "conv2d" else 8
     arguments = {rule.name: draw(values_of(rule, most)) for rule in operator.rules}
@@ -232,7 +237,7 @@ def pipelines(draw: st.DrawFn) -> list[Application]:
 
 
 def completes(operator: Operator, arguments: Arguments) -> bool:
-    constants = all(not isinstance(value, Default) for value in arguments.values())
+    constants = all(not isinstance(value, Chosen) for value in arguments.values())
     return constants and set(arguments) == {rule.name for rule in operator.rules}
 
 
@@ -298,7 +303,7 @@ def test_arguments_have_the_names_order_and_defaults_of_torch(name: str) -> None
     assert names == [parameter for parameter in signature if parameter in names]
     for rule in OPERATORS[name].rules:
         theirs = signature[rule.name].default
-        ours = inspect.Parameter.empty if rule.default is Default.REQUIRED else rule.default
+        ours = inspect.Parameter.empty if rule.default is REQUIRED else rule.default
         assert (ours == theirs) is ((name, rule.name) not in OWN_DEFAULTS), rule.name
 
 
@@ -314,8 +319,7 @@ def test_every_operator_is_described_in_full(name: str) -> None:
     assert len({rule.name for rule in operator.rules}) == len(operator.rules)
     assert (operator.module is not None) is (operator.stem != "")
     for rule in operator.rules:
-        assert rule.kind in {"int", "float", "bool", "size", "sizes", "name", "text"}
-        assert bool(rule.choices) is (rule.kind == "name")
+        assert isinstance(rule.kind, Integer | Real | Flag | OneOrMany | Choice | Text)
 
 
 # Completion

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from mtsldsl.language.constants import Constant
-from mtsldsl.language.operator import Arguments, Default, Given
+from mtsldsl.language.kinds import Chosen
+from mtsldsl.language.operator import Arguments, Given
 
 Pair: TypeAlias = tuple[int, int]
 """Height and width."""
@@ -58,7 +59,7 @@ def pair(arguments: Given, name: str) -> Pair:
 
 def completed(given: Given, **chosen: Constant) -> Arguments:
     """The arguments as given, those left open as chosen."""
-    return {**chosen, **{name: value for name, value in given.items() if not isinstance(value, Default)}}
+    return {**chosen, **{name: value for name, value in given.items() if not isinstance(value, Chosen)}}
 
 
 def literal(value: Constant) -> str:

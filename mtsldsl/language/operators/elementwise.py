@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mtsldsl.language.constants import Shape
-from mtsldsl.language.operator import Arguments, Misfit, Operator, Rule
+from mtsldsl.language.kinds import Choice, Key, Real
+from mtsldsl.language.operator import Arguments, Misfit, Operator
 from mtsldsl.language.operators.arguments import apply, call, number
 
 
@@ -32,7 +33,7 @@ ELEMENTWISE: tuple[Operator, ...] = (
     Operator(
         "leaky_relu",
         "x where it is positive, `negative_slope` times x elsewhere.",
-        (Rule("negative_slope", "float", 0.01),),
+        (Key("negative_slope", Real(), default=0.01),),
         shape=_unchanged,
         expression=lambda arguments, module, values: apply(
             "F.leaky_relu", values[0], negative_slope=(arguments["negative_slope"], 0.01)
@@ -41,7 +42,7 @@ ELEMENTWISE: tuple[Operator, ...] = (
     Operator(
         "gelu",
         "x times the normal distribution function at x, or its `tanh` approximation.",
-        (Rule("approximate", "name", "none", choices=("none", "tanh")),),
+        (Key("approximate", Choice(("none", "tanh")), default="none"),),
         shape=_unchanged,
         expression=lambda arguments, module, values: apply(
             "F.gelu", values[0], approximate=(arguments["approximate"], "none")
@@ -53,7 +54,7 @@ ELEMENTWISE: tuple[Operator, ...] = (
     Operator(
         "softplus",
         "log(1 + exp(beta x)) / beta, and x itself where beta x is above `threshold`.",
-        (Rule("beta", "float", 1.0, minimum=0), Rule("threshold", "float", 20.0)),
+        (Key("beta", Real(0), default=1.0), Key("threshold", Real(), default=20.0)),
         shape=_softplus_shape,
         expression=lambda arguments, module, values: apply(
             "F.softplus",
@@ -65,7 +66,7 @@ ELEMENTWISE: tuple[Operator, ...] = (
     Operator(
         "dropout",
         "In training each value is set to zero with probability `p`, the others scaled by 1 / (1 - p).",
-        (Rule("p", "float", 0.5, minimum=0, maximum=1),),
+        (Key("p", Real(0, 1), default=0.5),),
         shape=_unchanged,
         module=lambda arguments, inputs: call("nn.Dropout", arguments["p"]),
         stem="dropout",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from math import prod
 
 from mtsldsl.language.constants import Shape
-from mtsldsl.language.operator import Arguments, Context, Default, Given, Misfit, Operator, Rule
+from mtsldsl.language.kinds import AUTO, Flag, Integer, Key, OneOrMany
+from mtsldsl.language.operator import Arguments, Context, Given, Misfit, Operator
 from mtsldsl.language.operators.arguments import Pair, apply, call, completed, flag, integer, pair
 from mtsldsl.language.operators.shapes import divides, divisors, image, times
 
@@ -153,8 +154,8 @@ def _adaptive_pool_shape(arguments: Arguments, inputs: tuple[Shape, ...]) -> Sha
     return image("adaptive_avg_pool2d", inputs[0])[0], *pair(arguments, "output_size")
 
 
-_KERNEL = Rule("kernel_size", "size", minimum=1)
-_PADDING = Rule("padding", "size", Default.AUTO, minimum=0)
+_KERNEL = Key("kernel_size", OneOrMany(Integer(1), length=2))
+_PADDING = Key("padding", OneOrMany(Integer(0), length=2), default=AUTO)
 
 IMAGE: tuple[Operator, ...] = (
     Operator(
@@ -162,13 +163,13 @@ IMAGE: tuple[Operator, ...] = (
         "Convolution of an image. `padding` is such that stride 1 keeps the size of the image where the kernel is odd, "
         "0 where it is even; `bias` is off where `batch_norm` follows, else on.",
         (
-            Rule("out_channels", "int", minimum=1),
+            Key("out_channels", Integer(1)),
             _KERNEL,
-            Rule("stride", "size", 1, minimum=1),
+            Key("stride", OneOrMany(Integer(1), length=2), default=1),
             _PADDING,
-            Rule("dilation", "size", 1, minimum=1),
-            Rule("groups", "int", 1, minimum=1),
-            Rule("bias", "bool", Default.AUTO),
+            Key("dilation", OneOrMany(Integer(1), length=2), default=1),
+            Key("groups", Integer(1), default=1),
+            Key("bias", Flag(), default=AUTO),
         ),
         complete=_complete_convolution,
         shape=_convolution_shape,
@@ -184,10 +185,10 @@ IMAGE: tuple[Operator, ...] = (
         "for `conv2d`.",
         (
             _KERNEL,
-            Rule("stride", "size", Default.AUTO, minimum=1),
+            Key("stride", OneOrMany(Integer(1), length=2), default=AUTO),
             _PADDING,
-            Rule("dilation", "size", 1, minimum=1),
-            Rule("ceil_mode", "bool", False),
+            Key("dilation", OneOrMany(Integer(1), length=2), default=1),
+            Key("ceil_mode", Flag(), default=False),
         ),
         complete=_complete_pooling,
         shape=lambda arguments, inputs: _pooling_shape("max_pool2d", arguments, inputs),
@@ -199,10 +200,10 @@ IMAGE: tuple[Operator, ...] = (
         "`conv2d`.",
         (
             _KERNEL,
-            Rule("stride", "size", Default.AUTO, minimum=1),
+            Key("stride", OneOrMany(Integer(1), length=2), default=AUTO),
             _PADDING,
-            Rule("ceil_mode", "bool", False),
-            Rule("count_include_pad", "bool", True),
+            Key("ceil_mode", Flag(), default=False),
+            Key("count_include_pad", Flag(), default=True),
         ),
         complete=_complete_pooling,
         shape=lambda arguments, inputs: _pooling_shape("avg_pool2d", arguments, inputs),
@@ -211,7 +212,7 @@ IMAGE: tuple[Operator, ...] = (
     Operator(
         "adaptive_avg_pool2d",
         "The means of an image over a grid of `output_size` (height and width) equal windows.",
-        (Rule("output_size", "size", minimum=1),),
+        (Key("output_size", OneOrMany(Integer(1), length=2)),),
         shape=_adaptive_pool_shape,
         expression=lambda arguments, module, values: apply(
             "F.adaptive_avg_pool2d", values[0], arguments["output_size"]

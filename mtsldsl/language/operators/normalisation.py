@@ -5,12 +5,13 @@ from __future__ import annotations
 from math import prod
 
 from mtsldsl.language.constants import Shape
-from mtsldsl.language.operator import Arguments, Misfit, Operator, Rule
+from mtsldsl.language.kinds import Flag, Integer, Key, Real
+from mtsldsl.language.operator import Arguments, Misfit, Operator
 from mtsldsl.language.operators.arguments import call, flag, integer
 from mtsldsl.language.operators.shapes import channels, described, divides, divisors
 
-_EPS = Rule("eps", "float", 1e-5, minimum=0)
-_AFFINE = Rule("affine", "bool", True)
+_EPS = Key("eps", Real(0), default=1e-05)
+_AFFINE = Key("affine", Flag(), default=True)
 
 
 def _scale_and_shift(switch: str, arguments: Arguments, inputs: tuple[Shape, ...]) -> int:
@@ -85,7 +86,7 @@ NORMALISATION: tuple[Operator, ...] = (
         "batch_norm",
         "Each channel of an image, or each feature, to zero mean and unit variance over the batch, then a learned "
         "scale and shift.",
-        (_EPS, Rule("momentum", "float", 0.1, minimum=0, maximum=1), _AFFINE),
+        (_EPS, Key("momentum", Real(0, 1), default=0.1), _AFFINE),
         shape=lambda arguments, inputs: _by_channel("batch_norm", inputs[0]),
         parameters=lambda arguments, inputs, output: _scale_and_shift("affine", arguments, inputs),
         module=_batch_norm_module,
@@ -96,7 +97,7 @@ NORMALISATION: tuple[Operator, ...] = (
         "group_norm",
         "Each of `num_groups` groups of channels to zero mean and unit variance, then a learned scale and shift of "
         "each channel.",
-        (Rule("num_groups", "int", minimum=1), _EPS, _AFFINE),
+        (Key("num_groups", Integer(1)), _EPS, _AFFINE),
         shape=_group_norm_shape,
         parameters=lambda arguments, inputs, output: _scale_and_shift("affine", arguments, inputs),
         module=_group_norm_module,
@@ -106,7 +107,7 @@ NORMALISATION: tuple[Operator, ...] = (
     Operator(
         "layer_norm",
         "The channels of each token, or the features, to zero mean and unit variance, then a learned scale and shift.",
-        (_EPS, Rule("elementwise_affine", "bool", True)),
+        (_EPS, Key("elementwise_affine", Flag(), default=True)),
         shape=_layer_norm_shape,
         parameters=lambda arguments, inputs, output: _scale_and_shift("elementwise_affine", arguments, inputs),
         module=_layer_norm_module,

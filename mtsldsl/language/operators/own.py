@@ -5,7 +5,8 @@ from __future__ import annotations
 from keyword import iskeyword
 
 from mtsldsl.language.constants import Constant, Shape
-from mtsldsl.language.operator import Arguments, Misfit, Operator, Rule
+from mtsldsl.language.kinds import Integer, Key, OneOrMany, Text
+from mtsldsl.language.operator import Arguments, Misfit, Operator
 
 OWN = "module"
 """The operator's name."""
@@ -56,10 +57,10 @@ OWN_MODULE = Operator(
     OWN,
     "A `torch.nn.Module` of your own: `target` is `package.file:Class`, `out` the shape of what it gives.",
     (
-        Rule("target", "text"),
-        Rule("out", "sizes", minimum=1),
-        Rule("parameters", "int", None, minimum=0),
-        Rule("flops", "int", None, minimum=0),
+        Key("target", Text()),
+        Key("out", OneOrMany(Integer(1))),
+        Key("parameters", Integer(0), default=None),
+        Key("flops", Integer(0), default=None),
     ),
     shape=_shape,
     parameters=lambda arguments, inputs, output: _declared(arguments, "parameters"),

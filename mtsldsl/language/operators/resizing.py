@@ -5,12 +5,13 @@ from __future__ import annotations
 from math import floor
 
 from mtsldsl.language.constants import Shape
-from mtsldsl.language.operator import Arguments, Context, Given, Misfit, Operator, Rule
+from mtsldsl.language.kinds import Choice, Flag, Integer, Key, Real
+from mtsldsl.language.operator import Arguments, Context, Given, Misfit, Operator
 from mtsldsl.language.operators.arguments import completed, flag, integer, literal, number, word
 from mtsldsl.language.operators.shapes import image, times
 
-_MODE = Rule("mode", "name", "bilinear", choices=("bilinear", "bicubic", "nearest"))
-_CORNERS = Rule("align_corners", "bool", False)
+_MODE = Key("mode", Choice(("bilinear", "bicubic", "nearest")), default="bilinear")
+_CORNERS = Key("align_corners", Flag(), default=False)
 
 
 def _resized(operator: str, arguments: Arguments, shape: Shape, height: int, width: int) -> Shape:
@@ -81,7 +82,7 @@ RESIZING: tuple[Operator, ...] = (
         "resize",
         "Interpolation to a fraction of the network's input, `resize(0.25)`, or to a height and width in pixels, "
         "`resize(72, 96)`.",
-        (Rule("size", "float", minimum=0), Rule("width", "int", None, minimum=1), _MODE, _CORNERS),
+        (Key("size", Real(0)), Key("width", Integer(1), default=None), _MODE, _CORNERS),
         complete=_complete_resize,
         shape=_resize_shape,
         expression=lambda arguments, module, values: _interpolate(
@@ -99,7 +100,7 @@ RESIZING: tuple[Operator, ...] = (
     Operator(
         "upsample",
         "Interpolation to `scale_factor` times the height and width.",
-        (Rule("scale_factor", "float", minimum=0), _MODE, _CORNERS),
+        (Key("scale_factor", Real(0)), _MODE, _CORNERS),
         shape=_upsample_shape,
         expression=lambda arguments, module, values: _interpolate(
             arguments, values[0], f"scale_factor={_factor(arguments)}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from math import prod
 
 from mtsldsl.language.constants import Shape
-from mtsldsl.language.operator import Arguments, Context, Default, Given, Misfit, Operator, Rule
+from mtsldsl.language.kinds import AUTO, Flag, Integer, Key, OneOrMany, Real
+from mtsldsl.language.operator import Arguments, Context, Given, Misfit, Operator
 from mtsldsl.language.operators.arguments import call, completed, flag, integer, pair
 from mtsldsl.language.operators.shapes import described, divides, divisors, image, times, tokens
 
@@ -142,7 +143,7 @@ TOKENS: tuple[Operator, ...] = (
         "linear",
         "A learned linear map of the features, or of each token's channels. `bias` is off where `batch_norm` follows, "
         "else on.",
-        (Rule("out_features", "int", minimum=1), Rule("bias", "bool", Default.AUTO)),
+        (Key("out_features", Integer(1)), Key("bias", Flag(), default=AUTO)),
         complete=_complete_linear,
         shape=_linear_shape,
         parameters=_linear_parameters,
@@ -163,9 +164,9 @@ TOKENS: tuple[Operator, ...] = (
         "An image as tokens: each patch of `patch_size` (height and width) mapped to `embed_dim` channels, plus a "
         "learned embedding of its place unless position=false.",
         (
-            Rule("embed_dim", "int", minimum=1),
-            Rule("patch_size", "size", minimum=1),
-            Rule("position", "bool", True),
+            Key("embed_dim", Integer(1)),
+            Key("patch_size", OneOrMany(Integer(1), length=2)),
+            Key("position", Flag(), default=True),
         ),
         shape=_patch_embed_shape,
         parameters=_patch_embed_parameters,
@@ -179,9 +180,9 @@ TOKENS: tuple[Operator, ...] = (
         "attention",
         "Multi-head self-attention among tokens; `dropout` is that of the attention weights.",
         (
-            Rule("num_heads", "int", minimum=1),
-            Rule("dropout", "float", 0.0, minimum=0, maximum=1),
-            Rule("bias", "bool", True),
+            Key("num_heads", Integer(1)),
+            Key("dropout", Real(0, 1), default=0.0),
+            Key("bias", Flag(), default=True),
         ),
         shape=_attention_shape,
         parameters=_attention_parameters,
@@ -207,7 +208,7 @@ TOKENS: tuple[Operator, ...] = (
     Operator(
         "to_image",
         "Tokens as the pixels of an image of `height` and `width`, row by row.",
-        (Rule("height", "int", minimum=1), Rule("width", "int", minimum=1)),
+        (Key("height", Integer(1)), Key("width", Integer(1))),
         shape=_to_image_shape,
         expression=lambda arguments, module, values: (
             f"torch.unflatten(torch.transpose({values[0]}, 1, 2), 2, ({arguments['height']}, {arguments['width']}))"
