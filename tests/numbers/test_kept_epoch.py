@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import load_file
 from sklearn import metrics as sk
 
@@ -189,6 +191,43 @@ def test_sets_of_tasks_that_hang_together_keep_an_epoch_each() -> None:
 def test_a_metric_whose_constant_is_zero_counts_by_its_difference() -> None:
     found = gains({"t": {"r2": 0.5, "rmse": 1.0}}, {"t": {"r2": 0.0, "rmse": 2.0}})
     assert found == {"t": pytest.approx(50)}
+
+
+METRIC = st.sampled_from([("rmse", False), ("mean_angle", False), ("accuracy", True), ("r2", True)])
+
+
+@given(METRIC, st.floats(0.01, 1e6), st.lists(st.floats(0, 1), min_size=2, max_size=2), st.floats(0, 12))
+def test_no_metric_loses_more_than_all_however_bad_it_is_and_better_is_never_less(
+    metric: tuple[str, bool], constant: float, ratios: list[float], decades: float
+) -> None:
+    name, better_high = metric
+    base = 0.0 if name == "r2" else min(constant, 1.0) if better_high else constant
+
+    def value(ratio: float) -> float:
+        if name == "r2":
+            return 1 - ratio * 10**decades
+        return ratio * (1.0 if better_high else constant * 10**decades)
+
+    low, high = sorted(map(value, ratios), reverse=not better_high)
+    worse, better = (gains({"t": {name: each}}, {"t": {name: base}})["t"] for each in (low, high))
+    assert -100 <= worse <= better + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "constant", "wanted"),
+    [
+        ("rmse", 1.0, 2.0, 50.0),
+        ("rmse", 4.0, 2.0, -50.0),
+        ("rmse", 2e6, 2.0, -99.9999),
+        ("accuracy", 0.2, 0.4, -50.0),
+        ("accuracy", 0.8, 0.4, 100.0),
+        ("r2", 0.75, 0.0, 75.0),
+        ("r2", -1.0, 0.0, -50.0),
+        ("r2", -9999.0, 0.0, -99.99),
+    ],
+)
+def test_the_gain_of_a_metric_is_this(name: str, value: float, constant: float, wanted: float) -> None:
+    assert gains({"t": {name: value}}, {"t": {name: constant}})["t"] == pytest.approx(wanted)
 
 
 def test_an_epoch_without_a_score_gives_way_and_the_first_of_equal_ones_stays() -> None:

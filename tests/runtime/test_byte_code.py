@@ -79,3 +79,14 @@ def test_the_code_of_a_run_is_what_its_spec_compiles_to_when_it_goes_on(finished
     assert done.returncode == 0, done.stderr
     assert not (job / "it_ran").exists()
     assert (code / "train.py").read_text(encoding="utf-8") == text
+
+
+def test_the_code_of_a_run_is_no_script_of_its_own_once_the_run_has_changed(finished: Path, tmp_path: Path) -> None:
+    job = tmp_path / "job"
+    shutil.copytree(finished, job)
+    script = job / "runs" / "a" / "1" / "code" / "train.py"
+    script.write_text(script.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    done = prepared.run("runs/a/1/code/train.py", "--device", "cpu", cwd=job)
+    assert done.returncode == 1
+    assert "MTL702" in done.stderr
+    assert "mtsldsl train --resume" in done.stderr

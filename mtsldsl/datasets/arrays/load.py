@@ -157,7 +157,9 @@ def _read(path: Path, file: np.lib.npyio.NpzFile, prefix: str, expected: Mapping
 def _of_one_size(expected: Expected) -> str:
     """What to do about an array of objects."""
     if len(expected.shape) > 1:
-        return "resize or pad its samples to one size, and save `numpy.stack(samples)`"
+        return (
+            "resize or pad its samples to one size, take nan for one that is missing, and save `numpy.stack(samples)`"
+        )
     if expected.kind is FieldKind.LABEL:
         return "give each name a number, as `numpy.unique` does, and take nan for what is missing"
     return "save numbers, with nan for what is missing, and samples of one length"

@@ -78,5 +78,9 @@ def _as_yes_and_no(known: Array, others: Array, target: Target) -> str:
     if float(answers.min()) == 1 and float(answers.max()) == 2 and others.size == 1:
         return "subtract 1: `array - 1`, where 1 means no and 2 means yes"
     if (answers > 0).any() and not (answers > 0).all():
-        return "save a mask of 0 and 1, such as `array > 0`"
+        mask = "save a mask of 0 and 1, such as `array > 0`"
+        low = float(answers.min())
+        if alone and low < 0 and low.is_integer() and target.ignore is None:
+            return f"{mask}; or write binary({target.channels}, ignore={int(low)}) if {int(low)} means no answer"
+        return mask
     return "save answers of 0 and 1"

@@ -35,6 +35,6 @@ def located(spec: Spec, recorded: Path | None = None) -> Path | None:
         if path.exists():
             return path
     if recorded is not None:
-        remedy = f"put it back there, or evaluate with `--set data.{option}=` and where it is now"
+        remedy = f"put it back there; `mtsldsl eval` also takes `--set data.{option}=` and where it is now"
     places = " or ".join(dict.fromkeys(f"`{path.absolute()}`" for path in tried))
     raise MtlError.of("MTL601", f"the data set `{place}` is not there; looked for {places}", remedy, spec.data.span)

@@ -17,6 +17,7 @@ from mtsldsl.runtime.run.device import DEVICES
 from mtsldsl.runtime.run.display import DISPLAYS
 from mtsldsl.runtime.run.session import Session
 from mtsldsl.runtime.run.threads import MOST, use_threads
+from mtsldsl.syntax.files import is_file
 
 
 def package_of(script: str) -> str:
@@ -81,4 +82,7 @@ def _require_fresh(spec: Spec, script: Path, path: Path) -> None:
     for file in (script, script.with_name("model.py")):
         if not file.is_file() or file.read_text(encoding="utf-8") != expected[file.name]:
             cause = f"{file} is older than {path}, or was edited"
+            if is_file(script.parents[1] / "events.jsonl"):
+                cause = f"{script} is the code of a run as it is now, and no script of its own"
+                raise MtlError.of("MTL702", cause, f"go on with `mtsldsl train --resume {script.parents[1]}`")
             raise MtlError.of("MTL702", cause, f"run `mtsldsl compile {path}`")

@@ -3,9 +3,14 @@ half-way."""
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from mtsldsl.diagnostics.libraries import CURVES, METRICS, importing, require
 from mtsldsl.ir import Spec
 from mtsldsl.runtime.learning.balance import GradientBalance, make_balance
+
+SOLVERS = {"cagrad": ("cvxpy",), "upgrad": ("qpsolvers", "quadprog")}
+"""What torchjd needs for a balance beside itself."""
 
 
 def require_for_run(spec: Spec) -> None:
@@ -14,6 +19,9 @@ def require_for_run(spec: Spec) -> None:
     Raises MtlError: MTL808 where a library cannot be imported, MTL206 where a solver is not installed.
     """
     require(METRICS + CURVES)
+    for solver in SOLVERS.get(spec.train.balance.name, ()):
+        if find_spec(solver) is not None:  # torchjd hides why one that is there fails
+            require((solver,))
     with importing("torchjd"):
         balance = make_balance(
             spec.train.balance, tuple(task.name for task in spec.tasks), {t.name: t.weight for t in spec.tasks}

@@ -25,9 +25,10 @@ from mtsldsl.sharing import Sharing, linked
 def gains(metrics: Results, constant: Results) -> dict[str, float]:
     """Each task's gain over the best constant answer in percent; NaN where no metric of it has a value.
 
-    Where the constant has 0 of a metric of which more is better, as it has of `r2`, the metric counts by its difference
-    from it, in percent. Where it has 0 of one of which less is better, it is perfect, and there is nothing to gain: the
-    metric is left out.
+    A metric that is worse than the constant's is compared the other way round, so that none loses more than 100 %: one
+    that has no end, such as `r2` of a column that is not learned yet, does not decide alone. Where the constant has 0
+    of a metric of which more is better, as it has of `r2`, the metric counts by its difference from it, in percent.
+    Where it has 0 of one of which less is better, it is perfect, and there is nothing to gain: the metric is left out.
     """
     return {
         task: mean_of(_gain(key, value, constant[task][key]) for key, value in values.items())
@@ -37,8 +38,12 @@ def gains(metrics: Results, constant: Results) -> dict[str, float]:
 
 def _gain(key: str, value: float, constant: float) -> float:
     better_high = higher_is_better(key)
-    if constant == 0:
-        return 100 * value if better_high else math.nan
+    if constant == 0 and not better_high:
+        return math.nan
+    if constant == 0:  # 1 - r2 is the squared error beside that of the constant, whose own is 1
+        return 100 * value if value >= 0 else 100 * value / (1 - value)
+    if not better_high and value > constant:
+        return -relative_gain(constant, value, better_high=False)
     return relative_gain(value, constant, better_high=better_high)
 
 

@@ -290,7 +290,7 @@ def test_an_answer_that_is_ignored_and_a_missing_one_may_stand_side_by_side(igno
         ([0, 255], "`array > 0`"),
         ([1, 2, 2], "`array - 1`"),
         ([1, 2, 3], "answers of 0 and 1"),  # all of them are above 0
-        ([-1, 1], "`array > 0`"),
+        ([-1, 1], "`array > 0`; or write binary(1, ignore=-1) if -1 means no answer"),
         ([0.2, 0.9, 1], "`array > 0.5`"),
     ],
 )
