@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import click
 
 from mtsldsl.cli.options import overrides, say_what_is_left_out
-from mtsldsl.cli.output import say
+from mtsldsl.cli.output import say, shown
 from mtsldsl.cli.spec_files import STANDARD_INPUT, spec_files
-from mtsldsl.diagnostics.printable import printable
 
 if TYPE_CHECKING:
     from mtsldsl.diagnostics import Diagnostic, Source
@@ -113,7 +112,7 @@ def _print(name: str, mended: Mended) -> None:
             err=True,
         )
     if mended.report.library is not None and not mended.report.diagnostics:
-        say(f"{printable(name)}: a library to import: {_listed(mended.report.library)}")
+        say(f"{shown(name)}: a library to import: {_listed(mended.report.library)}")
     if spec is not None:
         cost = spec.cost()
         say(

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mtsldsl.cli.output import say
+from mtsldsl.cli.output import say, shown
 from mtsldsl.cli.spec_files import STANDARD_INPUT, spec_files
-from mtsldsl.diagnostics.printable import printable
 
 if TYPE_CHECKING:
     from mtsldsl.diagnostics import Source
@@ -68,12 +67,12 @@ def _format(path: Path, input_name: str, check: bool, diff: bool) -> bool:
         _put("".join(_difference(source, after)).encode("utf-8"))
     elif check:
         if changed:
-            say(printable(source.name))
+            say(shown(source.name))
     elif from_input:
         _put(encoded(attrs.evolve(source, text=after)))
     elif changed:
         write_text_atomically(path, after, source.bom, expected=source)
-        say(f"{printable(str(path))}: formatted")
+        say(f"{shown(path)}: formatted")
     return changed
 
 

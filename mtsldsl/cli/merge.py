@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mtsldsl.cli.options import complete_files
-from mtsldsl.cli.output import say
-from mtsldsl.diagnostics.printable import printable
+from mtsldsl.cli.output import say, shown
 
 if TYPE_CHECKING:
     from mtsldsl.compare.merge import Merged
@@ -70,13 +69,13 @@ def command(
         source, conflicts = _merged_lines(base, ours, theirs, markers)
         _write(source, output)
         click.echo(str(error), err=True)
-        say(f"{printable(str(path or ours))}: merged line by line instead, as git does; look at it", err=True)
+        say(f"{shown(path or ours)}: merged line by line instead, as git does; look at it", err=True)
         raise SystemExit(1 if conflicts else 0) from None
     _write(merged.source, output)
     for note in merged.notes:
-        say(f"{printable(str(path or ours))}: {note}", err=True)
+        say(f"{shown(path or ours)}: {note}", err=True)
     for conflict in merged.conflicts:
-        say(f"{printable(str(path or ours))}: conflict at {conflict}", err=True)
+        say(f"{shown(path or ours)}: conflict at {conflict}", err=True)
     raise SystemExit(1 if merged.conflicts else 0)
 
 

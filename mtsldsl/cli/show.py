@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import click
 
 from mtsldsl.cli.options import overrides, say_what_is_left_out
+from mtsldsl.cli.output import shown
 
 if TYPE_CHECKING:
     from rich.tree import Tree
@@ -50,9 +51,7 @@ def _sharing_tree(spec: Spec, cost: Cost, copies: _Copies) -> Tree:
     from rich.markup import escape
     from rich.tree import Tree
 
-    from mtsldsl.diagnostics.printable import printable
-
-    name = escape(printable(spec.source.name))
+    name = escape(shown(spec.source.name))
     tree = Tree(
         f"[bold]{name}[/bold]  {cost.parameters:,} parameters, {cost.flops / 1e6:,.1f} MFLOP an image",
         guide_style="dim",
