@@ -22,7 +22,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from mtsldsl.language import Named
 from mtsldsl.methods.mtsl.learner import Amalgamate, Cka, Mtsl, Settings
 from mtsldsl.runtime.data import batches, steps_per_epoch
-from mtsldsl.runtime.learning.evaluation import autocast, evaluate
+from mtsldsl.runtime.learning.evaluation import autocast
 from mtsldsl.runtime.learning.training import NamedParameters
 from mtsldsl.runtime.run.alone import package_of, run_alone
 from mtsldsl.runtime.run.session import Session
@@ -97,7 +97,7 @@ def main(session: Session) -> None:
         if learner.due(training.position):
             structural_phase(training, learner, data, session)
 
-        session.end_epoch(training, evaluate(training.model, training.spec, data.validation, session.device))
+        session.end_epoch(training, training.evaluate(data.validation))
 
     session.finish(training, data)
 

@@ -91,7 +91,7 @@ def train_imports(learner: LearnerPlan) -> tuple[str, ...]:
     needed = {
         "mtsldsl.language": ("Named",),
         "mtsldsl.runtime.data": ("batches", "steps_per_epoch"),
-        "mtsldsl.runtime.learning.evaluation": ("autocast", "evaluate"),
+        "mtsldsl.runtime.learning.evaluation": ("autocast",),
         "mtsldsl.runtime.learning.training": ("NamedParameters",),
         "mtsldsl.runtime.run.alone": ("package_of", "run_alone"),
         "mtsldsl.runtime.run.session": ("Session",),

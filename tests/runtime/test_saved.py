@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.editing import load
+from mtsldsl.runtime.data import load_data
 from mtsldsl.runtime.learning.saved import Saved
 from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.run.checkpoint import length_of_events, restore_checkpoint, save_checkpoint
@@ -149,3 +150,16 @@ def test_a_checkpoint_of_version_0_1_is_refused_and_its_pickle_never_read(tmp_pa
     (checkpoint / "state.pt").write_bytes(b"\x80\x04 not even a pickle")
     with pytest.raises(MtlError, match="another version"):
         length_of_events(checkpoint)
+
+
+def test_what_a_phase_found_is_not_computed_again_until_something_is_learned() -> None:
+    training = training_of("adam", "none", "equal")
+    data = load_data(load(SPEC, {"data.input": "image(3, 16, 16)", "data.images": 32})).validation
+    found = training.evaluate(data)
+    assert training.evaluate(data) is not found  # nothing is kept unless a phase says so
+    training.evaluated = (data, found)
+    assert training.evaluate(data) is found
+    other = training.evaluate(data.take(torch.arange(1)))
+    assert other is not found
+    learn(training, range(1))
+    assert training.evaluate(data) is not found

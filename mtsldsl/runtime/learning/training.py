@@ -13,7 +13,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from mtsldsl.ir import Spec
+from mtsldsl.runtime.data import Samples
 from mtsldsl.runtime.learning.balance import Balance, GradientBalance, make_balance
+from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.learning.guard import SELDOM, Guard
 from mtsldsl.runtime.learning.saved import Saved
 from mtsldsl.runtime.learning.step import Penalty, Position, Step
@@ -53,6 +55,8 @@ class Training:
     phases: int = 0
     earlier: int = 0
     guard: Guard | None = None
+    evaluated: tuple[Samples, Evaluation] | None = None
+    """Samples, and what the network as it is was found to reach on them."""
     _watched: dict[Copy, Tensor] = attrs.field(factory=dict)
 
     @classmethod
@@ -130,6 +134,7 @@ class Training:
         self.balance.backward(losses.values, penalty, self.model.parameters(), losses.labelled())
         self.batches += 1
         self.steps += 1
+        self.evaluated = None
 
     @contextmanager
     def guarded(self, hint: str = "", every: int | None = None) -> Iterator[None]:
@@ -151,6 +156,12 @@ class Training:
         fused = all(group.get("fused") for group in self.optimizer.param_groups)
         waits = isinstance(self.balance, GradientBalance)
         return SELDOM if self.device.type == "cuda" and fused and not waits else 1
+
+    def evaluate(self, samples: Samples) -> Evaluation:
+        """What the network as it is reaches on these samples; once where a structural phase has just found it."""
+        if self.evaluated is not None and self.evaluated[0] is samples:
+            return self.evaluated[1]
+        return evaluate(self.model, self.spec, samples, self.device)
 
     def saved(self) -> dict[str, Saved]:
         """All that a training started anew needs to go on from here, by part; the tensors are those in use."""

@@ -22,6 +22,7 @@ from mtsldsl.runtime.data import Splits, describe, load_data
 from mtsldsl.runtime.data.labels import Described, require_labels
 from mtsldsl.runtime.learning.batch_norm import require_values_to_normalise
 from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
+from mtsldsl.runtime.learning.precision import remark_on
 from mtsldsl.runtime.learning.training import OptimizerFactory, SchedulerFactory, Training
 from mtsldsl.runtime.network.places import located
 from mtsldsl.runtime.network.source_file import told_of_own_file
@@ -127,6 +128,9 @@ class Session:
         self._constant = constant_metrics(self.spec.tasks, data.validation)
         if self.checkpoint is None:
             self._describe_start(data, described)
+            if (slow := remark_on(self.spec.train.precision, self.device)) is not None:
+                warn(f"warning: {slow}")
+                self.log.write(events.Warned(about="precision", text=slow))
             for remark in (*data.remarks, *missing):
                 warn(f"warning: {remark}")
                 self.log.write(events.Warned(about="data", text=remark))

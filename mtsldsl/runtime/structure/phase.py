@@ -75,6 +75,7 @@ def structural_phase(training: Training, learner: Learner, data: Splits, run: Ru
         run.say("phase", epoch=epoch, accepted=False, **evidence)
         return
     replace_network(training, new_spec, new_model, prepared.optimizer_state)
+    training.evaluated = (data.validation, after)
     learner.adopted(new_spec)
     run.structure_changed(new_spec, epoch, new_spec.history[len(spec.history) :])
     cost = new_spec.cost()
