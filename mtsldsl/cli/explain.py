@@ -42,9 +42,9 @@ def _known(code: str) -> str:
 
 
 def _listed() -> Iterator[str]:
-    from mtsldsl.diagnostics.registry import FAMILIES
+    from mtsldsl.diagnostics.explained import families
 
-    for number, family in enumerate(FAMILIES):
+    for number, family in enumerate(families()):
         yield f"MTL{number}: {family.title}" if number == 0 else f"\nMTL{number}: {family.title}"
         yield from (f"  {entry.code}  {entry.title}" for entry in family.codes)
 
@@ -52,7 +52,7 @@ def _listed() -> Iterator[str]:
 def _explained(code: str) -> Iterator[str]:
     from textwrap import indent, wrap
 
-    from mtsldsl.diagnostics.registry import REGISTRY
+    from mtsldsl.diagnostics.explained import REGISTRY
 
     entry = REGISTRY[code]
     yield f"{code}: {entry.title}"

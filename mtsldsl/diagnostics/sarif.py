@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 from mtsldsl import __version__
 from mtsldsl.diagnostics.diagnostic import Diagnostic, Fix, Severity
+from mtsldsl.diagnostics.explained import REGISTRY
 from mtsldsl.diagnostics.formats import Found
 from mtsldsl.diagnostics.location import Location, locate, location
-from mtsldsl.diagnostics.registry import REGISTRY
 
 _SUPPRESSED = [{"kind": "inSource"}]
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"

@@ -16,13 +16,13 @@ def read_source(path: str | os.PathLike[str]) -> Source:
     """The text of a file, named as the path was given.
 
     Raises:
-        MtlError: MTL703 where the file cannot be read, or is none but a pipe or a device, whose reading may never end;
-            MTL005 where it is not UTF-8.
+        MtlError: MTL703 where the file cannot be read, or is none but a named pipe or a device, whose reading may never
+            end; MTL005 where it is not UTF-8.
     """
     name = os.fspath(path)
     try:
         mode = os.stat(path).st_mode  # noqa: PTH116  # Path.stat says less of names that no file can have
-        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode) and not _is_open_pipe(path, mode):
             raise MtlError.of("MTL703", f"{name} is no file", "give the path of a file")
         data = Path(path).read_bytes()
     except FileNotFoundError:
@@ -33,6 +33,12 @@ def read_source(path: str | os.PathLike[str]) -> Source:
         reason = error.strerror or error if isinstance(error, OSError) else error
         raise MtlError.of("MTL703", f"{name} cannot be read: {reason}", "check the path and its permissions") from None
     return attrs.evolve(decode_source(name, data), path=name)
+
+
+def _is_open_pipe(path: str | os.PathLike[str], mode: int) -> bool:
+    """Whether somebody writes to it now, as to `/dev/stdin` or to what a shell puts in the place of `<(command)`: it
+    has no name of its own."""
+    return stat.S_ISFIFO(mode) and not os.path.exists(os.path.realpath(path))  # noqa: PTH110
 
 
 def decode_source(name: str, data: bytes) -> Source:

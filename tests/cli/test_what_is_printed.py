@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -110,3 +111,11 @@ def test_what_is_no_file_is_refused_and_not_read(command: tuple[str, ...], speci
     assert done.returncode in (1, 2), done.stdout
     assert "MTL703" in done.stderr, done.stderr
     assert "is no file" in done.stderr
+
+
+def test_what_a_shell_puts_in_the_place_of_a_command_is_read(tmp_path: Path) -> None:
+    shutil.copy(SPEC, tmp_path / "a.mtl")
+    program = f"{sys.executable} -m mtsldsl diff a.mtl <(cat a.mtl)"
+    done = subprocess.run(["bash", "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "the two specs mean the same" in done.stdout

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.diagnostics.registry import Code, whole
+from mtsldsl.diagnostics.examples import whole
+from mtsldsl.diagnostics.explained import Code
 from tests import prepared
 
 SPEC = Path("spec.mtl")

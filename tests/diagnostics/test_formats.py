@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from mtsldsl.diagnostics import CODES, Diagnostic, Severity, Source, Span, suggestion
+from mtsldsl.diagnostics.examples import whole
+from mtsldsl.diagnostics.explained import REGISTRY
 from mtsldsl.diagnostics.formats import Found, as_github, as_json
-from mtsldsl.diagnostics.registry import REGISTRY, whole
 from mtsldsl.diagnostics.sarif import as_sarif, uri
 from mtsldsl.editing.checking import check
 from tests.diagnostics.sarif import SARIF

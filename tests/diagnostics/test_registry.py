@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from mtsldsl.diagnostics import CODES, Diagnostic, MtlError, render_all
-from mtsldsl.diagnostics.registry import FAMILIES, FRAME, REGISTRY, Code, whole
+from mtsldsl.diagnostics.examples import FRAME, whole
+from mtsldsl.diagnostics.explained import REGISTRY, Code, families
 from mtsldsl.editing.checking import check
 from mtsldsl.syntax import read_source
 from tests.diagnostics.scenarios import report_of
@@ -78,18 +81,33 @@ def test_every_code_has_its_example_and_its_expected_report() -> None:
 
 
 def test_every_code_is_raised_somewhere_and_every_one_that_is_raised_is_registered() -> None:
-    registry = ROOT / "mtsldsl" / "diagnostics" / "registry"
+    table = ROOT / "mtsldsl" / "diagnostics" / "codes.py"
     named = set()
     for path in (ROOT / "mtsldsl").rglob("*.py"):
-        if registry not in path.parents:
+        if path != table:
             code = re.sub(r'""".*?"""', "", path.read_text(encoding="utf-8"), flags=re.S)
             named |= set(re.findall(r'"(MTL\d{3})"', code))
     assert named == set(CODES)
 
 
+def test_every_page_is_that_of_a_code_and_reporting_reads_none() -> None:
+    pages = ROOT / "mtsldsl" / "diagnostics" / "pages"
+    assert {path.stem for path in pages.glob("*.md")} == set(CODES)
+    program = (
+        "import sys\n"
+        "opened = []\n"
+        "sys.addaudithook(lambda event, arguments: opened.append(str(arguments[0])) if event == 'open' else None)\n"
+        "from mtsldsl.diagnostics import MtlError\n"
+        "str(MtlError.of('MTL703', 'a cause', 'a remedy'))\n"
+        "assert not [name for name in opened if name.endswith('.md')], opened\n"
+        "assert 'mtsldsl.diagnostics.explained' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 def test_codes_are_in_order_and_in_the_family_of_their_number() -> None:
     assert list(REGISTRY) == sorted(REGISTRY)
-    for number, family in enumerate(FAMILIES):
+    for number, family in enumerate(families()):
         assert all(entry.code.startswith(f"MTL{number}") for entry in family.codes)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from mtsldsl.diagnostics.registry import FAMILIES, FRAME, Code
+from mtsldsl.diagnostics.examples import FRAME
+from mtsldsl.diagnostics.explained import Code, families
 
 NEEDS_FILES = frozenset({"MTL113", "MTL114", "MTL115"})
 """Codes whose examples mean something only in a file, so that the tests of this page cannot read them."""
@@ -18,7 +19,7 @@ def frame(_: Mapping[tuple[str, ...], str]) -> str:
 def codes(_: Mapping[tuple[str, ...], str]) -> str:
     """A section for each family, and in it one for each code."""
     parts = []
-    for number, family in enumerate(FAMILIES):
+    for number, family in enumerate(families()):
         parts.append(f"## MTL{number}: {family.title}")
         for entry in family.codes:
             parts += _section(entry)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import cast
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from torch import Tensor
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.body import Body
 from mtsldsl.ir.model import Target, Task
-from mtsldsl.language.constants import Named
+from mtsldsl.language.constants import Constant, Named
 from mtsldsl.language.targets import TARGETS
 from mtsldsl.runtime.objectives import MetricSet, higher_is_better, make_metrics, metric_key
 from mtsldsl.runtime.objectives.metrics import METRICS, angles
@@ -24,7 +25,10 @@ HEAD = Body((), (), (), "image", ())
 
 def metrics_of(kind: str, *metrics: Named, target: Target | None = None, loss: Named | None = None) -> MetricSet:
     rule = TARGETS[kind]
-    chosen = metrics or tuple(Named(metric.name, dict(metric.arguments)) for metric in rule.metrics)
+    chosen = metrics or tuple(
+        Named(metric.name, {key.name: cast(Constant, key.default) for key in metric.arguments})
+        for metric in rule.metrics
+    )
     return make_metrics(Task("it", target or TARGET_OF[kind], HEAD, loss or Named(rule.losses[0].name), chosen))
 
 
