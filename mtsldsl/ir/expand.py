@@ -129,7 +129,7 @@ class Expander:
             case tree.Unreadable():
                 return BROKEN
             case tree.Group(value):
-                return self._expand(attrs.evolve(bound, value=value), use, depth + 1)
+                return self._expand(Bound(value, bound.scope, bound.span, bound.through), use, depth + 1)
             case tree.Pipeline(stages):
                 return self._several(stages, bound.scope, use, depth)
             case tree.Product(left, right):
@@ -181,7 +181,7 @@ class Expander:
             if parameter:
                 return self._expand(target, use, depth + 1)
             through = (*bound.through, Through(name.text, target.span))
-            stages = self._expand(attrs.evolve(target, span=name.span, through=through), use, depth + 1)
+            stages = self._expand(Bound(target.value, target.scope, name.span, through), use, depth + 1)
             if not isinstance(stages, Broken):
                 self.problems.fits(through)
             return stages

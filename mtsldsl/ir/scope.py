@@ -75,7 +75,7 @@ def resolve(bound: Bound, problems: Problems, depth: int = 0) -> Bound | Broken:
     while isinstance(found, Bound):
         match found.value:
             case Group(value):
-                found = attrs.evolve(found, value=value)
+                found = Bound(value, found.scope, found.span, found.through)
                 continue
             case Name(name) if (scope := found.scope.home(name)) is not None:
                 known = scope.resolved.get(name)
@@ -85,10 +85,10 @@ def resolve(bound: Bound, problems: Problems, depth: int = 0) -> Bound | Broken:
                 if isinstance(target, Broken):
                     found = target
                 elif scope.call:
-                    found = attrs.evolve(target, through=(*found.through, *target.through))
+                    found = Bound(target.value, target.scope, target.span, (*found.through, *target.through))
                 else:
                     through = target.through if known else (Through(name, target.span),)
-                    found = attrs.evolve(target, span=found.span, through=(*found.through, *through))
+                    found = Bound(target.value, target.scope, found.span, (*found.through, *through))
                 if known is None:
                     continue
             case Product(left, right):
@@ -96,7 +96,9 @@ def resolve(bound: Bound, problems: Problems, depth: int = 0) -> Bound | Broken:
         break
     for scope, name, before in trail:
         scope.resolved[name] = (
-            found if isinstance(found, Broken) else attrs.evolve(found, through=found.through[before:])
+            Bound(found.value, found.scope, found.span, found.through[before:])
+            if before and not isinstance(found, Broken)
+            else found
         )
     return found
 
@@ -107,7 +109,7 @@ def _product(bound: Bound, left: Value, right: Value, problems: Problems, depth:
         return problems.add(
             "MTL111", f"constants nest deeper than {DEEPEST}", "write the number itself somewhere between", bound.span
         )
-    sides = [resolve(attrs.evolve(bound, value=side, through=()), problems, depth + 1) for side in (left, right)]
+    sides = [resolve(Bound(side, bound.scope, bound.span), problems, depth + 1) for side in (left, right)]
     numbers: list[int | float] = []
     through = bound.through
     for side in sides:
@@ -123,7 +125,7 @@ def _product(bound: Bound, left: Value, right: Value, problems: Problems, depth:
     value = numbers[0] * numbers[1]
     if abs(value) > LARGEST:
         return problems.add("MTL202", f"the product `{bound.shown()}` is too large", "use smaller factors", bound.span)
-    return attrs.evolve(bound, value=Number(value, bound.value.span), through=through)
+    return Bound(Number(value, bound.value.span), bound.scope, bound.span, through)
 
 
 def _no_factor(side: Bound, product: Bound, problems: Problems) -> None:
