@@ -219,13 +219,14 @@ class _Planner:
         return (*statements, Statement("return", names[self.output]))
 
     def _name(self, chain: _Chain, dying: list[str], live: set[str]) -> str:
-        """The variable of a result: `x` on the main path, `y` beside it, `shortcut` or `branch2` for what joins it."""
+        """The variable of a result: `x` on the main path, `y` beside it or where `x` is a parameter, `shortcut` or
+        `branch2` for what joins it. No parameter of forward is given another value."""
         role = self._role(chain, dying)
         own = [name for name in dying if name not in self.parameters]
         for name in (role, "x", *own[:1], "y", "z"):
-            if name and name not in live:
+            if name and name not in live and name not in self.parameters:
                 return name
-        return Scope(frozenset(live)).variable("y")
+        return Scope(frozenset(live.union(self.parameters))).variable("y")
 
     def _role(self, chain: _Chain, dying: list[str]) -> str:
         """The name that the place in a join asks for, "" where none does."""

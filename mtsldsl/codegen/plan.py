@@ -29,7 +29,7 @@ from mtsldsl.ir.wiring import Call, input_of, upstream, wired
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.sharing import HEADS, Copy
 
-GENERATOR = 1
+GENERATOR = 2
 """Raised whenever the same spec gives other code."""
 
 _DEFINED = frozenset(
@@ -178,12 +178,37 @@ class _Classes:
             members.setdefault(key, []).append((name, body))
         scope = Scope(_DEFINED, frozenset(each.alias for each in own.values()))
         made = {
-            (suffix, body): _class(scope.class_name(group[0][0], suffix), group, own)
+            (suffix, body): _class(scope.class_name(_named_after(group, suffix), suffix), group, own)
             for (suffix, body), group in members.items()
         }
         self.plans = tuple(made.values())
         self.of_layer = {layer.name: made[key] for layer, key in zip(spec.layers, keys, strict=False)}
         self.of_head = {task.name: made[key] for task, key in zip(spec.tasks, keys[len(spec.layers) :], strict=True)}
+
+
+def _named_after(group: Sequence[tuple[str, Body]], suffix: str) -> str:
+    """What a class is called after: its first layer; the tasks of a head, up to two, or else the channels of it."""
+    names = [name for name, _ in group]
+    if not suffix or len(names) == 1:
+        return names[0]
+    if len(names) == 2:
+        return "_".join(names)
+    channels = group[0][1].shape[0]
+    return f"{_NUMBERS.get(channels, str(channels))}_channel"
+
+
+_NUMBERS = {
+    1: "one",
+    2: "two",
+    3: "three",
+    4: "four",
+    5: "five",
+    6: "six",
+    7: "seven",
+    8: "eight",
+    9: "nine",
+    10: "ten",
+}
 
 
 def _class(name: str, members: Sequence[tuple[str, Body]], own: Mapping[str, OwnClass]) -> ClassPlan:
@@ -244,6 +269,10 @@ def _copy_name(layer: str, tasks: Sequence[str]) -> str:
     return joined if len(joined) <= 48 or len(tasks) == 1 else f"{layer}_{tasks[0]}_and_{len(tasks) - 1}_more"
 
 
+_LONGEST_EXAMPLE = 60
+"""Letters of the name of a copy that is shown."""
+
+
 def _describe(spec: Spec, classes: _Classes) -> tuple[str, ...]:
     """The model's docstring: what it maps to what, then layers with their copies, and heads."""
     layers = [
@@ -264,6 +293,13 @@ def _describe(spec: Spec, classes: _Classes) -> tuple[str, ...]:
     for table in (rows, bottom):
         lines += [line for row in table for line in _row(row, first, second)]
         lines.append("")
+    names = [Copy(layer.name, spec.sharing[layer.name][0]).name for layer in spec.layers]
+    short = next((f", such as `{name}`" for name in names if len(name) <= _LONGEST_EXAMPLE), "")
+    lines += [
+        "Made by itself it has random weights of torch; mtsldsl.build_model gives all copies of a layer the same ones.",
+        f"In its state a copy is called `<layer>.<tasks>`{short}.",
+        "",
+    ]
     return tuple(lines[:-1])
 
 

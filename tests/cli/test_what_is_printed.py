@@ -35,11 +35,8 @@ train {{
 }}
 """
 NAMES = {
-    "escape": "red\x1b[31m.mtl",
-    "bell": "bell\x07.mtl",
-    "turned": "turn\u202eed.mtl",
+    "steering": "red\x1b[31m bell\x07 turn\u202eed two\nlines.mtl",
     "no text": os.fsdecode(b"caf\xe9\x9b.mtl"),
-    "line": "two\nlines.mtl",
 }
 COMMANDS = {
     "check": ("check",),
