@@ -288,16 +288,16 @@ PATHS = ["../harmed", "../../harmed.npz", "/tmp/harmed", "~/harmed", "a/../../ha
 
 @pytest.mark.parametrize("path", PATHS)
 def test_compiling_writes_into_its_folder_alone(tmp_path: Path, path: str) -> None:
-    work = tmp_path / "a" / "work"
+    work = tmp_path / "a" / "job"
     work.mkdir(parents=True)
     (work / "t.mtl").write_text(text(path=quoted(path)), encoding="utf-8")
     for command in (["check", "t.mtl"], ["compile", "t.mtl", "-o", "out"], ["fmt", "t.mtl"]):
         subprocess.run([sys.executable, "-m", "mtsldsl", *command], cwd=work, capture_output=True, check=False)
     made = {each.relative_to(tmp_path).as_posix() for each in tmp_path.rglob("*") if each.is_file()}
-    allowed = {f"a/work/out/{name}" for name in ("__init__.py", "model.py", "train.py", "manifest.json")}
+    allowed = {f"a/job/out/{name}" for name in ("__init__.py", "model.py", "train.py", "manifest.json")}
     beside = {name for name in made if name.rpartition("/")[2].startswith(".")}  # what was compiled last
-    assert made - allowed - beside == {"a/work/t.mtl"}
-    assert all(name.startswith("a/work/") for name in beside)
+    assert made - allowed - beside == {"a/job/t.mtl"}
+    assert all(name.startswith("a/job/") for name in beside)
 
 
 # Numbers

@@ -63,8 +63,8 @@ def learner_plan(structure: Structure | None) -> LearnerPlan:
 def _made(value: object) -> str:
     """The expression that makes a record of settings, or a constant."""
     if not attrs.has(type(value)):
-        return literal(value)  # type: ignore[arg-type]
-    fields = (f"{field.name}={_made(getattr(value, field.name))}" for field in attrs.fields(type(value)))  # type: ignore[arg-type]
+        return literal(cast(Constant, value))  # what is no record is a constant of the language
+    fields = (f"{name}={_made(part)}" for name, part in _parts(value))
     return f"{type(value).__name__}({', '.join(fields)})"
 
 
@@ -72,8 +72,14 @@ def _classes(value: object) -> Iterator[str]:
     """The names of the classes of a record and of those in it."""
     if attrs.has(type(value)):
         yield type(value).__name__
-        for field in attrs.fields(type(value)):  # type: ignore[arg-type]
-            yield from _classes(getattr(value, field.name))
+        for _, part in _parts(value):
+            yield from _classes(part)
+
+
+def _parts(record: object) -> Iterator[tuple[str, object]]:
+    """The fields of a record with their values."""
+    kind = cast("type[attrs.AttrsInstance]", type(record))  # `attrs.has` does not narrow
+    return ((field.name, getattr(record, field.name)) for field in attrs.fields(kind))
 
 
 def augmentations(given: Sequence[Named]) -> str:

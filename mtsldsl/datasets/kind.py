@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import attrs
 
@@ -11,6 +11,8 @@ from mtsldsl.language.constants import Constant
 from mtsldsl.language.kinds import Integer, Key, Many, Real
 from mtsldsl.language.schema import AUGMENTATIONS, BlockSchema
 from mtsldsl.language.targets import TARGETS
+
+Record = TypeVar("Record")
 
 Options: TypeAlias = Mapping[str, Constant]
 """The values of the keys that the kind alone has."""
@@ -22,6 +24,11 @@ TEST = Key("test", _PART, "part of all samples kept for the test", 0.2)
 VALIDATION = Key("validation", _PART, "part of the training samples kept apart to choose the best epoch", 0.1)
 COMMON = ("input", "batch", "augment")
 """Keys that every kind has."""
+
+
+def made(record: type[Record], options: Options) -> Record:
+    """The record of a kind's settings from its checked options."""
+    return record(**options)
 
 
 @attrs.frozen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from mtsldsl.datasets.kind import AUGMENT, BATCH, SCENE_FIELDS, TEST, UNLABELLED, VALIDATION, DataKind, Options
+from mtsldsl.datasets.kind import AUGMENT, BATCH, SCENE_FIELDS, TEST, UNLABELLED, VALIDATION, DataKind, Options, made
 from mtsldsl.language.kinds import Input, Integer, Key
 from mtsldsl.language.schema import BlockSchema
 
@@ -27,7 +27,7 @@ class Settings:
 
 def settings(options: Options) -> Settings:
     """The record of a checked block."""
-    return Settings(**options)  # type: ignore[arg-type]
+    return made(Settings, options)
 
 
 KIND = DataKind(

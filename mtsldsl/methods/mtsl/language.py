@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
 
@@ -175,12 +175,13 @@ def completed(values: Values, surroundings: Surroundings) -> Values:
 def settings(values: Values) -> Settings:
     """The record of a sound block."""
     transfer: Named = values["transfer"]
+    given: dict[str, Any] = dict(transfer.arguments)  # of the kinds that the schema holds them to
     return Settings(
         values["phases"],
         Cka(**values["similarity"].arguments),
         values["threshold"],
         values["align"],
-        Amalgamate(**transfer.arguments) if transfer.name == "amalgamate" else None,  # type: ignore[arg-type]
+        Amalgamate(**given) if transfer.name == "amalgamate" else None,
     )
 
 

@@ -1,0 +1,83 @@
+"""A learner may refuse the network that its own proposal leads to: then all is as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mtsldsl.editing import load
+from mtsldsl.ir import Decision, Spec
+from mtsldsl.runtime.data import load_data
+from mtsldsl.runtime.learning.evaluation import Evaluation
+from mtsldsl.runtime.run.display import QuietDisplay
+from mtsldsl.runtime.structure.learner import Learner, Proposal
+from mtsldsl.runtime.structure.phase import structural_phase
+from mtsldsl.runtime.structure.view import View
+from tests.ir.decisions import merge
+from tests.runtime.started import started
+
+SPEC = Path(__file__).parents[2] / "specs" / "scenes.mtl"
+
+
+class Hesitant(Learner):
+    """Proposes to share the stem, and takes it or not."""
+
+    def __init__(self, takes: bool) -> None:
+        super().__init__()
+        self.takes = takes
+
+    def decide(self, view: View) -> Proposal:
+        tasks = view.spec.sharing.tasks
+        return Proposal(view.spec.sharing.merge("stem", tasks), (merge(1, "stem", tasks, 0.9),))
+
+    def accept(self, before: Evaluation, after: Evaluation) -> bool:
+        return self.takes
+
+
+class Record:
+    """What a phase says to its run."""
+
+    watcher = QuietDisplay()
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, dict[str, Any]]] = []
+        self.changes = 0
+
+    def say(self, kind: str, **fields: Any) -> None:
+        self.said.append((kind, fields))
+
+    def structure_changed(self, spec: Spec, epoch: int, decisions: Sequence[Decision]) -> None:
+        self.changes += 1
+
+
+def phase(takes: bool) -> tuple[bool, bool, Record]:
+    """Whether the training has its former network, whether that is bit for bit what it was, and what was said."""
+    spec = load(SPEC, {"data.input": "image(3, 16, 16)", "data.images": 32, "data.batch": 4})
+    training = started(spec, lambda named: torch.optim.Adam(named, lr=1e-3))
+    model, optimizer = training.model, training.optimizer
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    record = Record()
+    structural_phase(training, Hesitant(takes), load_data(spec), record)
+    former = training.model is model and training.optimizer is optimizer and training.spec is spec
+    equal = all(torch.equal(value, model.state_dict()[name]) for name, value in state.items())
+    return former, equal, record
+
+
+def test_what_is_refused_leaves_network_statistics_and_spec_as_they_were() -> None:
+    former, equal, record = phase(takes=False)
+    assert former
+    assert equal
+    assert record.changes == 0
+    ((kind, fields),) = record.said
+    assert (kind, fields["accepted"]) == ("phase", False)
+
+
+def test_what_is_taken_is_another_network() -> None:
+    former, _, record = phase(takes=True)
+    assert not former
+    assert record.changes == 1
+    ((_, fields),) = record.said
+    assert fields["parameters"] < load(SPEC).cost().parameters
