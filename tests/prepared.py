@@ -1,9 +1,9 @@
 """Commands as processes of their own, which a server forks that has imported torch already: importing it would take most
 of the time of a test that trains little.
 
-Each has its own arguments, environment, folder, outputs and exit status, and ends as any process does. What it has not
-of its own is the seed of its hashes, the threads' waiting and all else that is settled while Python and torch start:
-a test of that starts a process from nothing.
+Each has its own arguments, environment, folder, outputs and exit status, and ends as any process does, but that nothing
+is taken apart at its end, which would cost half a second. What it has not of its own is the seed of its hashes, the
+threads' waiting and all else that is settled while Python and torch start: a test of that starts a process from nothing.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ import runpy
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from typing import Any, NoReturn
 
 LIBRARIES = (
     "torch._dynamo", "torchmetrics.classification", "torchjd.aggregation", "matplotlib.figure", "matplotlib.backends.backend_svg",
@@ -67,10 +69,28 @@ def _serve() -> None:
     for request in sys.stdin:
         child = os.fork()
         if not child:
-            return _become(*json.loads(request))
+            _end(_become, *json.loads(request))
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         print(status, flush=True)
-    return None
+
+
+def _end(act: Callable[..., None], *arguments: Any) -> NoReturn:
+    """Act, and end the process with the status that Python would end it with."""
+    status: object = 0
+    try:
+        act(*arguments)
+    except SystemExit as ended:
+        status = ended.code or 0
+        if not isinstance(status, int):
+            print(status, file=sys.stderr)
+            status = 1
+    except BaseException:  # as Python itself does with what nobody catches
+        sys.excepthook(*sys.exc_info())
+        status = 1
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _become(words: list[str], folder: str, environment: dict[str, str], outputs: list[str]) -> None:

@@ -32,6 +32,7 @@ from tests.runtime.started import started
 ROOT = Path(__file__).parents[2]
 SHORT = {
     "train.epochs": "4",
+    "data.input": "image(3, 32, 32)",
     "data.images": "96",
     "structure.phases": "[1, 2, 3]",
     "structure.threshold": "0.2",

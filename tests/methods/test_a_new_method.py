@@ -62,10 +62,22 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def mtsldsl(package: Path, *arguments: str, cwd: Path, status: int = 0) -> str:
+    return python(package, "-m", "mtsldsl", *arguments, cwd=cwd, status=status)
+
+
+def in_one_process(package: Path, *commands: str, cwd: Path) -> str:
+    """Commands one after the other, so that torch is loaded once; what they all say."""
+    program = (
+        "import sys; from mtsldsl.cli import main; [main(each.split(), standalone_mode=False) for each in sys.argv[1:]]"
+    )
+    return python(package, "-c", program, *commands, cwd=cwd)
+
+
+def python(package: Path, *arguments: str, cwd: Path, status: int = 0) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "mtsldsl", *arguments],
+        [sys.executable, *arguments],
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(package)},
+        env={**os.environ, "PYTHONPATH": str(package), "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
         text=True,
         check=False,
@@ -84,7 +96,14 @@ def test_it_is_checked_trained_written_down_resumed_and_compared(package: Path, 
     generated = (tmp_path / "generated" / "a" / "train.py").read_text(encoding="utf-8")
     assert "from mtsldsl.methods.chance.learner import Chance, Settings" in generated
     assert "return Chance(Settings(epochs=(1, 2), seed=0))" in generated
-    said = mtsldsl(package, "train", "a.mtl", "--device", "cpu", cwd=tmp_path)
+    said = in_one_process(
+        package,
+        "train a.mtl",
+        "diff --history a.mtl runs/a/1",
+        "eval runs/a/1",
+        "train --quiet --resume runs/a/1",
+        cwd=tmp_path,
+    )
     assert "structural phase after epoch 2: now" in said
     run = tmp_path / "runs" / "a" / "1"
     evolved = (run / "spec.mtl").read_text(encoding="utf-8")
@@ -93,12 +112,8 @@ def test_it_is_checked_trained_written_down_resumed_and_compared(package: Path, 
     events = [json.loads(line) for line in (run / "events.jsonl").read_text(encoding="utf-8").splitlines()]
     phases = [event for event in events if event["event"] == "phase"]
     assert [phase["evidence"]["drawn_from"] for phase in phases] == [1, 1]
-    assert "join(epoch=1, layer=stem, tasks=depth + edge" in mtsldsl(
-        package, "diff", "--history", "a.mtl", "runs/a/1", cwd=tmp_path
-    )
+    assert "join(epoch=1, layer=stem, tasks=depth + edge" in said
     mtsldsl(package, "check", "runs/a/1/spec.mtl", cwd=tmp_path)
-    mtsldsl(package, "eval", "runs/a/1", "--device", "cpu", cwd=tmp_path)
-    mtsldsl(package, "train", "--resume", "runs/a/1", "--quiet", "--device", "cpu", cwd=tmp_path)
     assert "MTL110" in mtsldsl(ROOT, "check", "a.mtl", cwd=tmp_path, status=1)
 
 
