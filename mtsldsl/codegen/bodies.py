@@ -113,6 +113,8 @@ class _Planner:
         self.places: dict[Reference, int] = {}
         """Which input of its last reader a value is."""
         self.modules: dict[int, str] = {}
+        self.overwriting: frozenset[int] = frozenset()
+        """Steps that are written into the memory of what they read."""
         self.joins: dict[int, tuple[int, int] | None] = {}
 
     def plan(self) -> BodyPlan:
@@ -147,14 +149,29 @@ class _Planner:
                     self.readers.setdefault(source, []).append(index)
                     self.places[source] = place
         self.output = self._value(self.body.output)
+        self.overwriting = frozenset(index for index in range(len(self.inputs)) if self._may_overwrite(index))
+
+    def _may_overwrite(self, index: int) -> bool:
+        """Whether nobody else needs what the step reads, neither another step nor a gradient."""
+        source = self.inputs[index][0]
+        return (
+            isinstance(source, int)
+            and OPERATORS[self.body.steps[index].operator].in_place is not None
+            and OPERATORS[self.body.steps[source].operator].fresh
+            and self.readers[source] == [index]
+            and source != self.output
+        )
 
     def _value(self, source: Reference) -> Reference:
         return self.alias.get(source, source)
 
     def _expression(self, index: int, values: tuple[str, ...]) -> str:
         step = self.body.steps[index]
+        operator = OPERATORS[step.operator]
+        if index in self.overwriting and operator.in_place is not None:
+            return operator.in_place(values[0])
         module = f"self.{self.modules[index]}" if index in self.modules else ""
-        return OPERATORS[step.operator].expression(step.arguments, module, values)
+        return operator.expression(step.arguments, module, values)
 
     def _chains(self) -> list[_Chain]:
         """The statements: a step with weights or several inputs, or one that changes the shape, starts a new one."""

@@ -29,7 +29,7 @@ from mtsldsl.ir.wiring import Call, input_of, upstream, wired
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.sharing import HEADS, Copy
 
-GENERATOR = 2
+GENERATOR = 3
 """Raised whenever the same spec gives other code."""
 
 _DEFINED = frozenset(

@@ -60,6 +60,8 @@ class Operator:
     stem        stem of the attribute name under which the module is kept, such as `conv`
     expression  Python expression of the result from the module's name ("" where there is none) and the values'
                 names, of which each is a plain name because an expression may use it more than once
+    in_place    the same as `expression` of one value, written into the memory of that value; None where there is no way
+    fresh       whether the result is memory of its own, which its gradient does not need: it may be overwritten
     definition  source of the class that `module` constructs where torch has none, to be put once into a file that
                 uses it; like the other texts it needs `torch`, `nn`, `F` (torch.nn.functional) and `Tensor`
     own         whether it is a class of the writer's: `module` then names it as `package.file:Class`, to be imported
@@ -77,5 +79,7 @@ class Operator:
     flops: Callable[[Arguments, tuple[Shape, ...], Shape], int] = _nothing
     module: Callable[[Arguments, tuple[Shape, ...]], str] | None = None
     stem: str = ""
+    in_place: Callable[[str], str] | None = None
+    fresh: bool = False
     definition: str = ""
     own: bool = False

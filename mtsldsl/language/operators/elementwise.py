@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mtsldsl.language.constants import Shape
 from mtsldsl.language.kinds import Choice, Key, Real
 from mtsldsl.language.operator import Arguments, Misfit, Operator
@@ -12,13 +14,14 @@ def _unchanged(arguments: Arguments, inputs: tuple[Shape, ...]) -> Shape:
     return inputs[0]
 
 
-def _activation(name: str, function: str, summary: str) -> Operator:
+def _activation(name: str, function: str, summary: str, *, in_place: Callable[[str], str] | None = None) -> Operator:
     return Operator(
         name,
         summary,
         (),
         shape=_unchanged,
         expression=lambda arguments, module, values: f"{function}({values[0]})",
+        in_place=in_place,
     )
 
 
@@ -29,7 +32,8 @@ def _softplus_shape(arguments: Arguments, inputs: tuple[Shape, ...]) -> Shape:
 
 
 ELEMENTWISE: tuple[Operator, ...] = (
-    _activation("relu", "F.relu", "max(x, 0)."),
+    # The gradient of others needs what they read, that of relu what it gives.
+    _activation("relu", "F.relu", "max(x, 0).", in_place=lambda value: f"F.relu({value}, inplace=True)"),
     Operator(
         "leaky_relu",
         "x where it is positive, `negative_slope` times x elsewhere.",

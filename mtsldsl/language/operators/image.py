@@ -177,6 +177,7 @@ IMAGE: tuple[Operator, ...] = (
         flops=_convolution_flops,
         module=_convolution_module,
         stem="conv",
+        fresh=True,
         expression=_convolution_expression,
     ),
     Operator(

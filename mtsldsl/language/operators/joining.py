@@ -85,5 +85,6 @@ JOINING: tuple[Operator, ...] = (
         arity=None,
         shape=_add_shape,
         expression=lambda arguments, module, values: _sum(values),
+        fresh=True,
     ),
 )

@@ -91,6 +91,7 @@ NORMALISATION: tuple[Operator, ...] = (
         parameters=lambda arguments, inputs, output: _scale_and_shift("affine", arguments, inputs),
         module=_batch_norm_module,
         stem="norm",
+        fresh=True,
         expression=lambda arguments, module, values: f"{module}({values[0]})",
     ),
     Operator(
@@ -102,6 +103,7 @@ NORMALISATION: tuple[Operator, ...] = (
         parameters=lambda arguments, inputs, output: _scale_and_shift("affine", arguments, inputs),
         module=_group_norm_module,
         stem="norm",
+        fresh=True,
         expression=lambda arguments, module, values: f"{module}({values[0]})",
     ),
     Operator(
@@ -112,6 +114,7 @@ NORMALISATION: tuple[Operator, ...] = (
         parameters=lambda arguments, inputs, output: _scale_and_shift("elementwise_affine", arguments, inputs),
         module=_layer_norm_module,
         stem="norm",
+        fresh=True,
         expression=lambda arguments, module, values: f"{module}({values[0]})",
     ),
 )

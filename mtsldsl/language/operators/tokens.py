@@ -150,6 +150,7 @@ TOKENS: tuple[Operator, ...] = (
         flops=lambda arguments, inputs, output: 2 * prod(inputs[0]) * output[-1],
         module=_linear_module,
         stem="linear",
+        fresh=True,
         expression=lambda arguments, module, values: f"{module}({values[0]})",
     ),
     Operator(
