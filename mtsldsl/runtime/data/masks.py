@@ -6,6 +6,8 @@ for the device.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -42,17 +44,19 @@ def valid_entries(target: Target, values: Tensor) -> Tensor:
             labelled = values >= 0
             return labelled if target.ignore is None else labelled & (values != target.ignore)
         case "unit_vectors":
-            return torch.isfinite(values).all(dim=1, keepdim=True) & (values != 0).any(dim=1, keepdim=True)
-    valid = torch.isfinite(values)
+            square = as_float(values).square().sum(dim=1, keepdim=True)  # many times as quick as comparing components
+            return (square > 0) & (square < math.inf)
+    valid = values.abs() < math.inf  # twice as quick as `isfinite`
     if target.kind == "values" and target.valid == "positive":
         return valid & (values > 0)
     return valid if target.ignore is None else valid & (values != target.ignore)
 
 
-def labels_of(target: Target, values: Tensor) -> tuple[Tensor, Tensor]:
-    """Class labels, int64 with 0 where they do not count, and the mask of those that do; both of the values' shape."""
+def labels_of(target: Target, values: Tensor, instead: int) -> tuple[Tensor, Tensor]:
+    """Class labels, int64 with `instead` where they do not count, and the mask of those that do; both of the values'
+    shape."""
     valid = valid_entries(target, values)
-    return torch.where(valid, values.long(), 0), valid
+    return torch.where(valid, values.long(), instead), valid
 
 
 def only(valid: Tensor, values: Tensor) -> Tensor:

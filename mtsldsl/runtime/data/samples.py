@@ -29,6 +29,10 @@ class Samples:
         """The samples at `indices` (int64, `(m,)`), in that order."""
         return Samples({name: tensor[indices] for name, tensor in self.fields.items()}, self.layout)
 
+    def only(self, *fields: str) -> Samples:
+        """The same samples with no more than these fields: batches gather what is read of them."""
+        return Samples({name: self.fields[name] for name in fields}, self.layout)
+
     def to(self, device: torch.device | str) -> Samples:
         """The same samples on `device`: batches of a set that fits there cost no transfer."""
         return Samples({name: tensor.to(device) for name, tensor in self.fields.items()}, self.layout)

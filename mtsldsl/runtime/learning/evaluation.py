@@ -60,7 +60,8 @@ def _passes(
 ) -> Iterator[tuple[Mapping[str, Tensor], Mapping[str, Tensor], BatchLosses]]:
     """Every batch with the outputs and the losses of the tasks, none of them waited for."""
     functions = task_losses(tasks)
-    for batch in batches(samples, spec.data.batch, shuffle=False, device=device):
+    read = samples.only(*dict.fromkeys((spec.data.input, *(str(task.field) for task in tasks))))
+    for batch in batches(read, spec.data.batch, shuffle=False, device=device):
         with autocast(spec.train.precision, device):
             outputs = model(batch[spec.data.input])
         yield batch, outputs, BatchLosses.of(tasks, functions, outputs, batch)

@@ -103,7 +103,7 @@ def reestimate(model: nn.Module, spec: Spec, samples: Samples, device: torch.dev
 def _fixed(spec: Spec, samples: Samples, device: torch.device) -> Iterable[Tensor]:
     """The inputs of the same training batches each time, augmented as in training."""
     of_epoch = batches(
-        samples,
+        samples.only(spec.data.input),
         spec.data.batch,
         seed=spec.train.seed,
         shuffle=True,

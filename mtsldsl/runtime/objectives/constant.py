@@ -34,11 +34,7 @@ def constant_metrics(tasks: Iterable[Task], samples: Samples) -> dict[str, dict[
     answer for accuracies, always yes for `f1`. For directions all metrics take the mean direction, which is the best
     one by cosine. NaN where nothing counts.
     """
-    return {task.name: _best(task, _of_field(samples, str(task.field))) for task in tasks}
-
-
-def _of_field(samples: Samples, field: str) -> Samples:
-    return Samples({field: samples.fields[field]}, samples.layout)
+    return {task.name: _best(task, samples.only(str(task.field))) for task in tasks}
 
 
 def _best(task: Task, samples: Samples) -> dict[str, float]:

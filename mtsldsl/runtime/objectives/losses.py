@@ -24,6 +24,9 @@ from mtsldsl.runtime.data.masks import aligned, as_float, labels_of, only, valid
 Sums: TypeAlias = tuple[Tensor, ...]
 """What is added up over entries. The last one counts them, in all or for each class."""
 
+IGNORED = -100
+"""What a class label becomes that does not count."""
+
 SHORTEST = 1e-4
 """Length that is added in quadrature when a predicted vector is normalised: it bounds the gradient at the zero vector
 by its inverse, and turns a vector of length 1 by nothing that float32 could show."""
@@ -65,20 +68,19 @@ def _number(loss: Named, argument: str, default: float) -> float:
     return float(cast(float, loss.arguments.get(argument, default)))
 
 
-def _sum_of(valid: Tensor, values: Tensor) -> Sums:
-    """The sum of the valid values, and their number. Both of one shape."""
-    return only(valid, values).sum(), valid.sum()
-
-
 def _cross_entropy(target: Target, loss: Named) -> Loss:
     """Mean cross entropy over the pixels (or samples) that are not ignored."""
     smoothing = _number(loss, "label_smoothing", 0.0)
 
     def sums(prediction: Tensor, target_: Tensor) -> Sums:
-        labels, valid = labels_of(target, target_)
-        # reduction "none" has a deterministic kernel on every device, "mean" divides by zero where all is ignored
-        losses = F.cross_entropy(as_float(prediction), labels, reduction="none", label_smoothing=smoothing)
-        return _sum_of(valid, losses)
+        prediction = as_float(prediction)
+        labels, valid = labels_of(target, target_, IGNORED)
+        # On CUDA only the losses one by one have a deterministic kernel; elsewhere their sum is quicker.
+        reduction = "none" if prediction.is_cuda else "sum"
+        losses = F.cross_entropy(
+            prediction, labels, ignore_index=IGNORED, reduction=reduction, label_smoothing=smoothing
+        )
+        return losses.sum(), valid.count_nonzero()
 
     return Loss(sums)
 
@@ -101,7 +103,7 @@ def _class_balanced(target: Target, loss: Named) -> Loss:
 
     def sums(prediction: Tensor, target_: Tensor) -> Sums:
         prediction = as_float(prediction)
-        labels, valid = labels_of(target, target_)
+        labels, valid = labels_of(target, target_, 0)
         losses = F.cross_entropy(prediction, labels, reduction="none")
         classes = torch.arange(prediction.shape[1], device=labels.device).view(-1, *[1] * (labels.dim() - 1))
         members = (labels.unsqueeze(1) == classes) & valid.unsqueeze(1)
@@ -115,25 +117,26 @@ def _class_balanced(target: Target, loss: Named) -> Loss:
     return Loss(sums, value)
 
 
-def _errors(target: Target, prediction: Tensor, target_: Tensor) -> tuple[Tensor, Tensor]:
-    """Prediction minus target, 0 where the target does not count, and the mask."""
+def _wanted(target: Target, prediction: Tensor, target_: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The prediction, the target with the prediction where it does not count, so that nothing is wrong there, and the
+    number of entries that do."""
     prediction, target_ = aligned(prediction, target_)
     valid = valid_entries(target, target_)
-    return only(valid, prediction) - only(valid, target_), valid
+    return prediction, torch.where(valid, target_, prediction.detach()), valid.count_nonzero()
 
 
 def _absolute(target: Target, _: Named) -> Loss:
     def sums(prediction: Tensor, target_: Tensor) -> Sums:
-        error, valid = _errors(target, prediction, target_)
-        return _sum_of(valid, error.abs())
+        prediction, wanted, count = _wanted(target, prediction, target_)
+        return F.l1_loss(prediction, wanted, reduction="sum"), count
 
     return Loss(sums)
 
 
 def _squared(target: Target, _: Named) -> Loss:
     def sums(prediction: Tensor, target_: Tensor) -> Sums:
-        error, valid = _errors(target, prediction, target_)
-        return _sum_of(valid, error.square())
+        prediction, wanted, count = _wanted(target, prediction, target_)
+        return F.mse_loss(prediction, wanted, reduction="sum"), count
 
     return Loss(sums)
 
@@ -150,23 +153,27 @@ def _root_mean_squared(target: Target, loss: Named) -> Loss:
     return Loss(_squared(target, loss).sums, value)
 
 
-def unit(vectors: Tensor) -> Tensor:
-    """The vectors `(n, c[, h, w])` at length 1 along dimension 1; the zero vector stays, with a finite gradient."""
-    return vectors * (vectors.square().sum(dim=1, keepdim=True) + SHORTEST**2).rsqrt()
+def _stretch(vectors: Tensor) -> Tensor:
+    """What vectors `(n, c[, h, w])` are to be multiplied with for length 1, `(n, 1[, h, w])`; finite for the zero
+    vector, and so is its gradient."""
+    return (vectors.square().sum(dim=1, keepdim=True) + SHORTEST**2).rsqrt()
 
 
 def _directions(target: Target, prediction: Tensor, target_: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    prediction, target_ = aligned(prediction, target_)
+    """Predicted and given vectors, 0 where the target does not count, and the mask `(n, 1[, h, w])`. Sums over their
+    three components are many times as quick where these lie far apart in memory, as torch lays out by default."""
+    prediction, target_ = aligned(prediction.contiguous(), target_.contiguous())
     valid = valid_entries(target, target_)
-    return unit(only(valid, prediction)), only(valid, target_), valid
+    return prediction, only(valid, target_), valid
 
 
 def _cosine(target: Target, _: Named) -> Loss:
     """One minus the mean cosine between predicted and given vectors, over those that are given."""
 
     def sums(prediction: Tensor, target_: Tensor) -> Sums:
-        predicted, wanted, valid = _directions(target, prediction, target_)
-        return _sum_of(valid, 1 - (predicted * unit(wanted)).sum(dim=1, keepdim=True))
+        prediction, wanted, valid = _directions(target, prediction, target_)
+        cosine = (prediction * wanted).sum(dim=1, keepdim=True) * (_stretch(prediction) * _stretch(wanted))
+        return only(valid, 1 - cosine).sum(), valid.count_nonzero()
 
     return Loss(sums)
 
@@ -175,8 +182,9 @@ def _unit_l1(target: Target, _: Named) -> Loss:
     """Mean absolute difference per component of unit vectors; the prediction is normalised first."""
 
     def sums(prediction: Tensor, target_: Tensor) -> Sums:
-        predicted, wanted, valid = _directions(target, prediction, target_)
-        return _sum_of(valid, (predicted - wanted).abs().mean(dim=1, keepdim=True))
+        prediction, wanted, valid = _directions(target, prediction, target_)
+        error = (prediction * _stretch(prediction) - wanted).abs().mean(dim=1, keepdim=True)
+        return only(valid, error).sum(), valid.count_nonzero()
 
     return Loss(sums)
 
@@ -187,7 +195,7 @@ def _bce(target: Target, _: Named) -> Loss:
     def sums(prediction: Tensor, target_: Tensor) -> Sums:
         prediction, truth = aligned(prediction, target_)
         valid = valid_entries(target, truth)
-        return _sum_of(valid, F.binary_cross_entropy_with_logits(prediction, only(valid, truth), reduction="none"))
+        return _entropy(prediction, only(valid, truth), valid.to(prediction.dtype)), valid.count_nonzero()
 
     return Loss(sums)
 
@@ -200,10 +208,16 @@ def _balanced_bce(target: Target, loss: Named) -> Loss:
         prediction, truth = aligned(prediction, target_)
         valid = valid_entries(target, truth)
         truth = only(valid, truth)
-        losses = F.binary_cross_entropy_with_logits(prediction, truth, reduction="none")
-        return _sum_of(valid, losses * (weight * truth + (1 - weight) * (1 - truth)))
+        # (1 - w) (1 - t) + w t
+        weights = only(valid, (1 - weight) + (2 * weight - 1) * truth)
+        return _entropy(prediction, truth, weights), valid.count_nonzero()
 
     return Loss(sums)
+
+
+def _entropy(logits: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
+    """The weighted sum of binary cross entropies."""
+    return F.binary_cross_entropy_with_logits(logits, truth, weights, reduction="sum")
 
 
 LOSSES: Mapping[str, Mapping[str, Callable[[Target, Named], Loss]]] = {

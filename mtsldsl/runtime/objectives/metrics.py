@@ -152,7 +152,7 @@ def _columns(task: Task) -> int:
 
 
 def _class_pairs(task: Task, prediction: Tensor, target: Tensor) -> Pairs:
-    return Pairs(prediction.argmax(dim=1), *labels_of(task.target, target))
+    return Pairs(prediction.argmax(dim=1), *labels_of(task.target, target, 0))
 
 
 def _angle_pairs(task: Task, prediction: Tensor, target: Tensor) -> Pairs:

@@ -58,7 +58,8 @@ class View:
         chosen = torch.randperm(len(self.samples), generator=generator)[:count]
 
         def inputs() -> Iterator[Tensor]:
-            for batch in batches(self.samples.take(chosen), self.spec.data.batch, shuffle=False, device=self.device):
+            read = self.samples.only(self.spec.data.input).take(chosen)
+            for batch in batches(read, self.spec.data.batch, shuffle=False, device=self.device):
                 yield batch[self.spec.data.input]
 
         with located(self.model, self.spec), evaluating(self.model):
