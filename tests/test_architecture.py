@@ -26,7 +26,7 @@ STREETS: dict[str, set[str]] = {
     "editing": {*SPECS, *REGISTRIES, "syntax", "ir"},
     "compare": {*SPECS, *REGISTRIES, "syntax", "ir", "editing"},
     "codegen": {*SPECS, *REGISTRIES, "syntax", "ir"},
-    "runtime.data": {*SPECS, "datasets", "ir"},
+    "runtime.data": {*SPECS, "syntax", "datasets", "ir"},
     "runtime.objectives": {*SPECS, "ir", "runtime.data"},
     "runtime.network": {*SPECS, "ir", "editing", "codegen"},
     "runtime.learning": {*SPECS, "ir", "runtime.data", "runtime.objectives", "runtime.network"},

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from mtsldsl.cli.options import device, overrides, threads
+from mtsldsl.cli.options import device, no_cache, overrides, threads
 from mtsldsl.cli.output import say
 
 
@@ -18,9 +18,17 @@ from mtsldsl.cli.output import say
 @overrides
 @device
 @threads
+@no_cache
 @click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
 def command(
-    run: Path, split: str, of: str, overrides: dict[str, str], device: str, threads: int | None, as_json: bool
+    run: Path,
+    split: str,
+    of: str,
+    overrides: dict[str, str],
+    device: str,
+    threads: int | None,
+    no_cache: bool,
+    as_json: bool,
 ) -> None:
     """Compute the losses and metrics of the best weights of RUN (a run folder) on one split of its data.
 
@@ -49,7 +57,7 @@ def command(
     use_threads(threads, spec, place, folder.events)
     warn_of_other_modules(spec, folder.events)
     with told_of_own_file(spec):
-        data = load_data(spec, recorded_place(spec, folder.events))
+        data = load_data(spec, recorded_place(spec, folder.events), cache=not no_cache)
         warn_of_other_data(spec, data, folder.events)
         tasks = None if of == MEAN else [of]
         evaluation = evaluate(model, spec, getattr(data, split), place, tasks)

@@ -90,6 +90,15 @@ def threads(function: F) -> F:
     )(function)
 
 
+def no_cache(function: F) -> F:
+    """`--no-cache`."""
+    return click.option(
+        "--no-cache",
+        is_flag=True,
+        help="Decode or render the data anew, whatever was kept of it, and keep nothing for later runs.",
+    )(function)
+
+
 def _set_color(ctx: click.Context, _: click.Parameter, value: str) -> None:
     """Tell click: True, False, or None where the terminal decides."""
     if value != "auto":

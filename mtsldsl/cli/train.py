@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mtsldsl.cli.options import device, overrides, say_what_is_left_out, threads
+from mtsldsl.cli.options import device, no_cache, overrides, say_what_is_left_out, threads
 from mtsldsl.cli.output import say
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @overrides
 @device
 @threads
+@no_cache
 @click.option(
     "--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where run folders go."
 )
@@ -34,6 +35,7 @@ def command(
     overrides: dict[str, str],
     device: str,
     threads: int | None,
+    no_cache: bool,
     runs: Path,
     resume: Path | None,
     structure: str,
@@ -57,7 +59,9 @@ def command(
         from mtsldsl.runtime.run.launch import launch
         from mtsldsl.runtime.run.session import Session
 
-        launch(Session.resume(resume, device, display), threads)
+        session = Session.resume(resume, device, display)
+        session.cache = not no_cache
+        launch(session, threads)
         return
     if spec is None:
         spec = _last_compiled()
@@ -79,6 +83,7 @@ def command(
 
     session = Session.create(chosen, spec.stem, runs, device, display)
     session.in_place = own
+    session.cache = not no_cache
     launch(session, threads)
 
 

@@ -12,7 +12,7 @@ import pytest
 from mtsldsl.diagnostics import Source
 from mtsldsl.syntax.builder import Builder
 from mtsldsl.syntax.grammar import build_lark, grammar_text
-from mtsldsl.syntax.kept import cache_folder
+from mtsldsl.syntax.kept import cache_folder, read_private, write_private
 from mtsldsl.syntax.layout import Layout
 
 posix = pytest.mark.skipif(os.name != "posix", reason="owners and modes are POSIX")
@@ -80,7 +80,7 @@ def test_a_file_that_others_may_write_to_is_replaced_and_not_read(home: Path) ->
     assert parses()
     (file,) = kept(home)
     planted = b"not a pickle"
-    file.write_bytes(sha256(planted).digest() + planted)
+    file.write_bytes(sha256(file.name.encode() + planted).digest() + planted)
     file.chmod(0o666)
     assert parses()
     assert not stat.S_IMODE(file.stat().st_mode) & 0o022
@@ -105,7 +105,14 @@ def test_a_damaged_file_is_built_anew(home: Path) -> None:
     good = file.read_bytes()
     file.write_bytes(good[: len(good) // 2])
     assert parses()
-    assert file.read_bytes()[:32] == sha256(file.read_bytes()[32:]).digest()
+    assert file.read_bytes()[:32] == sha256(file.name.encode() + file.read_bytes()[32:]).digest()
+
+
+def test_what_is_kept_of_one_thing_is_not_taken_for_another(tmp_path: Path) -> None:
+    write_private(tmp_path / "one", b"content")
+    assert read_private(tmp_path / "one") == b"content"
+    (tmp_path / "one").rename(tmp_path / "other")
+    assert read_private(tmp_path / "other") is None
 
 
 def test_a_place_that_cannot_be_made_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

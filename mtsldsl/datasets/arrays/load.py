@@ -40,8 +40,8 @@ class Loaded:
     remarks: tuple[str, ...]
 
 
-def load(spec: Spec, place: Path) -> Splits:
-    """The arrays at `place` that the tasks read. Raises MtlError as `arrays` does."""
+def load(spec: Spec, place: Path, _: bool) -> Splits:
+    """The arrays at `place` that the tasks read; nothing of them is worth keeping. Raises MtlError as `arrays` does."""
     shape, chosen = spec.data.shape, settings(spec.data.options)
     expected = {spec.data.input: Expected(FieldKind.IMAGE if len(shape) == 3 else FieldKind.PLAIN, shape)}
     for task in spec.tasks:

@@ -15,24 +15,39 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mtsldsl.datasets.kind import UNLABELLED
-from mtsldsl.datasets.nyuv2.labeled_mat import open_labeled_mat
+from mtsldsl.datasets.nyuv2.labeled_mat import MAPPING, SPLITS, open_labeled_mat
 from mtsldsl.datasets.nyuv2.language import FILE, KIND, settings
-from mtsldsl.datasets.nyuv2.recordings import CAMERA, CROP, CROPPED_SIZE, Recording, open_files, recording_of
+from mtsldsl.datasets.nyuv2.recordings import (
+    CAMERA,
+    CROP,
+    CROPPED_SIZE,
+    Recording,
+    files_below,
+    open_files,
+    recording_of,
+)
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.model import Spec
 from mtsldsl.runtime.data.boundaries import boundaries
 from mtsldsl.runtime.data.dense import image_size, samples_of, wanted_fields
 from mtsldsl.runtime.data.geometry import normals_from_depth
+from mtsldsl.runtime.data.kept_splits import kept_splits
 from mtsldsl.runtime.data.samples import Splits
 
 _COARSEST_FOCAL_LENGTH = 100.0
 
 
-def load(spec: Spec, place: Path) -> Splits:
-    """The data set at `place`. Raises MtlError as `nyuv2` does."""
+def load(spec: Spec, place: Path, cache: bool) -> Splits:
+    """The data set at `place`, decoded, or with `cache` as it was kept. Raises MtlError as `nyuv2` does."""
     fields, size, chosen = wanted_fields(spec), image_size(spec), settings(spec.data.options)
     channels = {"image": 3} | {name: target.channels for name, target in fields.items()}
-    loaded = nyuv2(place, size, channels, validation=chosen.validation, seed=chosen.seed)
+    source = source_of(place)
+
+    def decoded() -> dict[str, dict[str, Tensor]]:
+        return nyuv2(source, size, channels, validation=chosen.validation, seed=chosen.seed)
+
+    facts = ("nyuv2", size, channels, chosen.validation, chosen.seed)
+    loaded = kept_splits(facts, decoded, lambda: files_of(source)) if cache else decoded()
     return samples_of(spec, fields, loaded)
 
 
@@ -60,23 +75,34 @@ def nyuv2(
 @contextmanager
 def open_recording(place: Path) -> Iterator[Recording]:
     """The copy of the data set at `place` or in it: `train` and `val`, a zip archive or the official file."""
-    if place.suffix == ".mat":
-        with open_labeled_mat(place) as recording:
-            yield recording
-    elif place.is_file() or (place / "train").is_dir():
-        with open_files(place) as files:
-            yield recording_of(files)
-    elif (place / FILE).is_file():
-        with open_labeled_mat(place / FILE) as recording:
+    source = source_of(place)
+    if source.suffix == ".mat":
+        with open_labeled_mat(source) as recording:
             yield recording
     else:
-        archives = sorted(place.glob("*.zip"))
-        if len(archives) != 1:
-            found = f"{len(archives)} zip archives" if archives else "nothing of the data set"
-            cause = f"`{place}` holds {found}: it should hold `train` and `val`, {FILE} or one zip archive"
-            raise MtlError.of("MTL602", cause, "name the archive itself in `root`" if archives else KIND.remedy)
-        with open_files(archives[0]) as files:
+        with open_files(source) as files:
             yield recording_of(files)
+
+
+def source_of(place: Path) -> Path:
+    """The folder of `train` and `val`, the archive or the official file that `place` is or holds. Raises MTL602."""
+    if place.suffix == ".mat" or place.is_file() or (place / "train").is_dir():
+        return place
+    if (place / FILE).is_file():
+        return place / FILE
+    archives = sorted(place.glob("*.zip"))
+    if len(archives) != 1:
+        found = f"{len(archives)} zip archives" if archives else "nothing of the data set"
+        cause = f"`{place}` holds {found}: it should hold `train` and `val`, {FILE} or one zip archive"
+        raise MtlError.of("MTL602", cause, "name the archive itself in `root`" if archives else KIND.remedy)
+    return archives[0]
+
+
+def files_of(source: Path) -> dict[str, Path]:
+    """All files that the samples of a source may come from, by their names in it."""
+    if source.suffix == ".mat":
+        return {path.name: path for path in (source, source.with_name(SPLITS), source.with_name(MAPPING))}
+    return files_below(source) if source.is_dir() else {source.name: source}
 
 
 def _kept_apart(keys: tuple[str, ...], part: float, seed: int) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -68,8 +68,8 @@ class Files:
 def open_files(place: Path) -> Iterator[Files]:
     """The files below a folder, or in a zip archive, where `train` may lie in a folder of its own."""
     if place.is_dir():
-        names = frozenset(path.relative_to(place).as_posix() for path in place.glob("*/*/*.*"))
-        yield Files(place, names, lambda name: (place / name).read_bytes())
+        paths = files_below(place)
+        yield Files(place, frozenset(paths), lambda name: paths[name].read_bytes())
         return
     try:
         archive = zipfile.ZipFile(place)
@@ -80,6 +80,11 @@ def open_files(place: Path) -> Iterator[Files]:
         prefix = next((name.split("train/image/")[0] for name in members if "train/image/" in name), "")
         names = frozenset(name.removeprefix(prefix) for name in members if name.startswith(prefix))
         yield Files(place, names, lambda name: archive.read(prefix + name))
+
+
+def files_below(folder: Path) -> dict[str, Path]:
+    """The files of a folder that may be the data set's, such as `train/image/0001.jpg`, by these names."""
+    return {path.relative_to(folder).as_posix(): path for path in folder.glob("*/*/*.*")}
 
 
 def recording_of(files: Files) -> Recording:

@@ -14,11 +14,15 @@ from mtsldsl.datasets.scenes.raytracing import CLASSES, render
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.model import Spec
 from mtsldsl.runtime.data.dense import image_size, samples_of, task_of, wanted_fields
+from mtsldsl.runtime.data.kept_splits import kept_splits
 from mtsldsl.runtime.data.samples import Splits
 
 
-def load(spec: Spec, _: Path | None) -> Splits:
-    """The rooms of the spec. Raises MtlError: MTL603 for other classes than they have, MTL804 for too few of them."""
+def load(spec: Spec, _: Path | None, cache: bool) -> Splits:
+    """The rooms of the spec, rendered, or with `cache` as they were kept.
+
+    Raises MtlError: MTL603 for other classes than they have, MTL804 for too few of them.
+    """
     fields, chosen = wanted_fields(spec), settings(spec.data.options)
     height, width = image_size(spec)
     if "label" in fields and fields["label"].channels != len(CLASSES):
@@ -30,8 +34,12 @@ def load(spec: Spec, _: Path | None) -> Splits:
         raise MtlError.of(
             "MTL804", "too few rooms to train, validate and test on", "ask for at least 8", spec.data.span
         )
-    rendered = scenes(*counts, seed=chosen.seed, height=height, width=width)
-    return samples_of(spec, fields, rendered)
+
+    def rendered() -> dict[str, dict[str, Tensor]]:
+        return scenes(*counts, seed=chosen.seed, height=height, width=width)
+
+    facts = ("scenes", counts, chosen.seed, height, width)
+    return samples_of(spec, fields, kept_splits(facts, rendered) if cache else rendered())
 
 
 def scenes(

@@ -37,6 +37,7 @@ def run_alone(main: Callable[[Session], None], source: str, script: str) -> None
     options = _arguments(source)
     try:
         session = _session(options, source, Path(script))
+        session.cache = not options.no_cache
         use_threads(options.threads, session.spec, session.device, session.folder.events)
         with closing(session.display):
             main(session)
@@ -50,6 +51,7 @@ def _arguments(source: str) -> argparse.Namespace:
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="the folder for run folders (default: runs)")
     parser.add_argument("--device", default="auto", help=f"{', '.join(DEVICES)} (default: auto)")
     parser.add_argument("--threads", type=_count, metavar="N", help="compute with N threads (default: as many as help)")
+    parser.add_argument("--no-cache", action="store_true", help="decode or render the data anew, and keep none")
     parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with this run folder")
     parser.add_argument("--display", choices=DISPLAYS, default="auto", help="what to show (default: auto)")
     return parser.parse_args()

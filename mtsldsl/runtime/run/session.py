@@ -63,6 +63,8 @@ class Session:
     log: EventLog
     checkpoint: Path | None = None
     in_place: InPlace | None = None
+    cache: bool = True
+    """Whether the samples may be those that were kept of an earlier run, and are kept for later ones."""
     _started: float = attrs.field(factory=time.monotonic)
     _selection: Selection = attrs.field(init=False)
     _constant: Results = attrs.field(factory=dict)
@@ -117,7 +119,7 @@ class Session:
         behind."""
         try:
             with told_of_own_file(self.spec):
-                data = load_data(self.spec, recorded_place(self.spec, self.folder.events))
+                data = load_data(self.spec, recorded_place(self.spec, self.folder.events), cache=self.cache)
                 described = describe(self.spec, data)
                 missing = require_labels(self.spec, described)
                 self._require_score(described)

@@ -30,7 +30,10 @@ def content() -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def official(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("nyuv2")
+    return write_official(tmp_path_factory.mktemp("nyuv2"))
+
+
+def write_official(folder: Path) -> Path:
     with h5py.File(folder / "nyu_depth_v2_labeled.mat", "w", userblock_size=512) as file:
         for name, array in content().items():
             file.create_dataset(name, data=array, chunks=(1, *array.shape[1:]), compression="gzip", compression_opts=1)
