@@ -210,15 +210,17 @@ def epoch_of_ours(session: Session, training: Training, data: Splits) -> Epoch:
                 device=session.device,
                 drop_last=True,
             ):
-                with autocast("fp32", session.device):
-                    outputs = training.model(batch["image"])
-                losses = training.losses(outputs, batch)
-                penalty = training.penalty(batch, outputs, losses)
-                training.require_finite(losses, penalty)
-                training.optimizer.zero_grad()
-                training.backward(losses, penalty)
+                for tasks in training.sets():
+                    with autocast("fp32", session.device):
+                        outputs = training.forward(batch["image"], tasks)
+                    losses = training.losses(outputs, batch)
+                    penalty = training.penalty(batch, outputs, losses)
+                    training.require_finite(losses, penalty)
+                    training.zero_grad(tasks)
+                    training.backward(losses, penalty)
+                    losses_of_epoch.add(losses, penalty)
                 training.optimizer.step()
-                losses_of_epoch.add(losses, penalty)
+                losses_of_epoch.end_step()
         found = training.evaluate(data.validation)
         session.end_epoch(training, found)
         metrics = {f"{task}.{name}": value for task, each in found.metrics.items() for name, value in each.items()}

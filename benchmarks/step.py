@@ -285,16 +285,20 @@ def step_of_ours(spec: Spec, batch: Batch) -> tuple[Training, Step]:
     epoch = EpochLosses(QuietDisplay(), "penalty")
 
     def step() -> dict[str, Tensor]:
-        with autocast(training.spec.train.precision, CPU):
-            outputs = training.model(batch["image"])
-        losses = training.losses(outputs, batch)
-        penalty = training.penalty(batch, outputs, losses)
-        training.require_finite(losses, penalty)
-        training.optimizer.zero_grad()
-        training.backward(losses, penalty)
+        found: dict[str, Tensor] = {}
+        for tasks in training.sets():
+            with autocast(training.spec.train.precision, CPU):
+                outputs = training.forward(batch["image"], tasks)
+            losses = training.losses(outputs, batch)
+            penalty = training.penalty(batch, outputs, losses)
+            training.require_finite(losses, penalty)
+            training.zero_grad(tasks)
+            training.backward(losses, penalty)
+            epoch.add(losses, None)
+            found |= losses.values
         training.optimizer.step()
-        epoch.add(losses, None)
-        return dict(losses.values)
+        epoch.end_step()
+        return found
 
     return training, step
 

@@ -4,9 +4,13 @@
 # generator: 3
 """The network of specs/nyuv2.mtl: plain PyTorch that needs nothing else. Model is at the end."""
 
+from collections.abc import Collection
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+TASKS = ("segment", "depth", "normal", "edge", "autoencode")
 
 
 class Stem(nn.Module):
@@ -452,73 +456,21 @@ class Model(nn.Module):
             }
         )
 
-    def forward(self, image: Tensor) -> dict[str, Tensor]:
-        stem_segment = self.stem["segment"](image)  # (64, 72, 96)
-        stem_depth = self.stem["depth"](image)
-        stem_normal = self.stem["normal"](image)
-        stem_edge = self.stem["edge"](image)
-        stem_autoencode = self.stem["autoencode"](image)
+    def forward_alone(self, task: str, image: Tensor) -> Tensor:
+        """The output of a task that shares no layer with others."""
+        stem = self.stem[task](image)  # (64, 72, 96)
+        enc1 = self.enc1[task](stem)  # (64, 72, 96)
+        enc2 = self.enc2[task](enc1)  # (128, 36, 48)
+        enc3 = self.enc3[task](enc2)  # (256, 18, 24)
+        enc4 = self.enc4[task](enc3)  # (512, 9, 12)
+        enc5 = self.enc5[task](enc4)  # (2048, 5, 6)
+        dec4 = self.dec4[task](enc5, enc4)  # (256, 9, 12)
+        dec3 = self.dec3[task](dec4, enc3)  # (256, 18, 24)
+        dec2 = self.dec2[task](dec3, enc2)  # (256, 36, 48)
+        dec1 = self.dec1[task](dec2, enc1)  # (256, 72, 96)
+        out: Tensor = self.heads[task](dec4, dec3, dec2, dec1, image)
+        return out
 
-        enc1_segment = self.enc1["segment"](stem_segment)  # (64, 72, 96)
-        enc1_depth = self.enc1["depth"](stem_depth)
-        enc1_normal = self.enc1["normal"](stem_normal)
-        enc1_edge = self.enc1["edge"](stem_edge)
-        enc1_autoencode = self.enc1["autoencode"](stem_autoencode)
-
-        enc2_segment = self.enc2["segment"](enc1_segment)  # (128, 36, 48)
-        enc2_depth = self.enc2["depth"](enc1_depth)
-        enc2_normal = self.enc2["normal"](enc1_normal)
-        enc2_edge = self.enc2["edge"](enc1_edge)
-        enc2_autoencode = self.enc2["autoencode"](enc1_autoencode)
-
-        enc3_segment = self.enc3["segment"](enc2_segment)  # (256, 18, 24)
-        enc3_depth = self.enc3["depth"](enc2_depth)
-        enc3_normal = self.enc3["normal"](enc2_normal)
-        enc3_edge = self.enc3["edge"](enc2_edge)
-        enc3_autoencode = self.enc3["autoencode"](enc2_autoencode)
-
-        enc4_segment = self.enc4["segment"](enc3_segment)  # (512, 9, 12)
-        enc4_depth = self.enc4["depth"](enc3_depth)
-        enc4_normal = self.enc4["normal"](enc3_normal)
-        enc4_edge = self.enc4["edge"](enc3_edge)
-        enc4_autoencode = self.enc4["autoencode"](enc3_autoencode)
-
-        enc5_segment = self.enc5["segment"](enc4_segment)  # (2048, 5, 6)
-        enc5_depth = self.enc5["depth"](enc4_depth)
-        enc5_normal = self.enc5["normal"](enc4_normal)
-        enc5_edge = self.enc5["edge"](enc4_edge)
-        enc5_autoencode = self.enc5["autoencode"](enc4_autoencode)
-
-        dec4_segment = self.dec4["segment"](enc5_segment, enc4_segment)  # (256, 9, 12)
-        dec4_depth = self.dec4["depth"](enc5_depth, enc4_depth)
-        dec4_normal = self.dec4["normal"](enc5_normal, enc4_normal)
-        dec4_edge = self.dec4["edge"](enc5_edge, enc4_edge)
-        dec4_autoencode = self.dec4["autoencode"](enc5_autoencode, enc4_autoencode)
-
-        dec3_segment = self.dec3["segment"](dec4_segment, enc3_segment)  # (256, 18, 24)
-        dec3_depth = self.dec3["depth"](dec4_depth, enc3_depth)
-        dec3_normal = self.dec3["normal"](dec4_normal, enc3_normal)
-        dec3_edge = self.dec3["edge"](dec4_edge, enc3_edge)
-        dec3_autoencode = self.dec3["autoencode"](dec4_autoencode, enc3_autoencode)
-
-        dec2_segment = self.dec2["segment"](dec3_segment, enc2_segment)  # (256, 36, 48)
-        dec2_depth = self.dec2["depth"](dec3_depth, enc2_depth)
-        dec2_normal = self.dec2["normal"](dec3_normal, enc2_normal)
-        dec2_edge = self.dec2["edge"](dec3_edge, enc2_edge)
-        dec2_autoencode = self.dec2["autoencode"](dec3_autoencode, enc2_autoencode)
-
-        dec1_segment = self.dec1["segment"](dec2_segment, enc1_segment)  # (256, 72, 96)
-        dec1_depth = self.dec1["depth"](dec2_depth, enc1_depth)
-        dec1_normal = self.dec1["normal"](dec2_normal, enc1_normal)
-        dec1_edge = self.dec1["edge"](dec2_edge, enc1_edge)
-        dec1_autoencode = self.dec1["autoencode"](dec2_autoencode, enc1_autoencode)
-
-        return {
-            "segment": self.heads["segment"](dec4_segment, dec3_segment, dec2_segment, dec1_segment, image),
-            "depth": self.heads["depth"](dec4_depth, dec3_depth, dec2_depth, dec1_depth, image),
-            "normal": self.heads["normal"](dec4_normal, dec3_normal, dec2_normal, dec1_normal, image),
-            "edge": self.heads["edge"](dec4_edge, dec3_edge, dec2_edge, dec1_edge, image),
-            "autoencode": self.heads["autoencode"](
-                dec4_autoencode, dec3_autoencode, dec2_autoencode, dec1_autoencode, image
-            ),
-        }
+    def forward(self, image: Tensor, tasks: Collection[str] = TASKS) -> dict[str, Tensor]:
+        """The outputs of `tasks`: all, or those sets of them that share layers with no others."""
+        return {task: self.forward_alone(task, image) for task in TASKS if task in tasks}

@@ -4,9 +4,13 @@
 # generator: 3
 """The network of specs/nyuv2_small.mtl: plain PyTorch that needs nothing else. Model is at the end."""
 
+from collections.abc import Collection
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+TASKS = ("segment", "depth", "normal", "edge", "autoencode")
 
 
 class Stem(nn.Module):
@@ -203,47 +207,17 @@ class Model(nn.Module):
             }
         )
 
-    def forward(self, image: Tensor) -> dict[str, Tensor]:
-        stem_segment = self.stem["segment"](image)  # (16, 24, 32)
-        stem_depth = self.stem["depth"](image)
-        stem_normal = self.stem["normal"](image)
-        stem_edge = self.stem["edge"](image)
-        stem_autoencode = self.stem["autoencode"](image)
+    def forward_alone(self, task: str, image: Tensor) -> Tensor:
+        """The output of a task that shares no layer with others."""
+        stem = self.stem[task](image)  # (16, 24, 32)
+        enc1 = self.enc1[task](stem)  # (16, 24, 32)
+        enc2 = self.enc2[task](enc1)  # (32, 12, 16)
+        enc3 = self.enc3[task](enc2)  # (64, 6, 8)
+        dec2 = self.dec2[task](enc3, enc2)  # (32, 12, 16)
+        dec1 = self.dec1[task](dec2, enc1)  # (16, 24, 32)
+        out: Tensor = self.heads[task](dec1, image)
+        return out
 
-        enc1_segment = self.enc1["segment"](stem_segment)  # (16, 24, 32)
-        enc1_depth = self.enc1["depth"](stem_depth)
-        enc1_normal = self.enc1["normal"](stem_normal)
-        enc1_edge = self.enc1["edge"](stem_edge)
-        enc1_autoencode = self.enc1["autoencode"](stem_autoencode)
-
-        enc2_segment = self.enc2["segment"](enc1_segment)  # (32, 12, 16)
-        enc2_depth = self.enc2["depth"](enc1_depth)
-        enc2_normal = self.enc2["normal"](enc1_normal)
-        enc2_edge = self.enc2["edge"](enc1_edge)
-        enc2_autoencode = self.enc2["autoencode"](enc1_autoencode)
-
-        enc3_segment = self.enc3["segment"](enc2_segment)  # (64, 6, 8)
-        enc3_depth = self.enc3["depth"](enc2_depth)
-        enc3_normal = self.enc3["normal"](enc2_normal)
-        enc3_edge = self.enc3["edge"](enc2_edge)
-        enc3_autoencode = self.enc3["autoencode"](enc2_autoencode)
-
-        dec2_segment = self.dec2["segment"](enc3_segment, enc2_segment)  # (32, 12, 16)
-        dec2_depth = self.dec2["depth"](enc3_depth, enc2_depth)
-        dec2_normal = self.dec2["normal"](enc3_normal, enc2_normal)
-        dec2_edge = self.dec2["edge"](enc3_edge, enc2_edge)
-        dec2_autoencode = self.dec2["autoencode"](enc3_autoencode, enc2_autoencode)
-
-        dec1_segment = self.dec1["segment"](dec2_segment, enc1_segment)  # (16, 24, 32)
-        dec1_depth = self.dec1["depth"](dec2_depth, enc1_depth)
-        dec1_normal = self.dec1["normal"](dec2_normal, enc1_normal)
-        dec1_edge = self.dec1["edge"](dec2_edge, enc1_edge)
-        dec1_autoencode = self.dec1["autoencode"](dec2_autoencode, enc1_autoencode)
-
-        return {
-            "segment": self.heads["segment"](dec1_segment, image),
-            "depth": self.heads["depth"](dec1_depth, image),
-            "normal": self.heads["normal"](dec1_normal, image),
-            "edge": self.heads["edge"](dec1_edge, image),
-            "autoencode": self.heads["autoencode"](dec1_autoencode, image),
-        }
+    def forward(self, image: Tensor, tasks: Collection[str] = TASKS) -> dict[str, Tensor]:
+        """The outputs of `tasks`: all, or those sets of them that share layers with no others."""
+        return {task: self.forward_alone(task, image) for task in TASKS if task in tasks}

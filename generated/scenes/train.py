@@ -82,16 +82,18 @@ def main(session: Session) -> None:
                 device=session.device,
                 drop_last=True,
             ):
-                with autocast(PRECISION, session.device):
-                    outputs = training.model(batch["image"])
-                losses = training.losses(outputs, batch)
-                penalty = training.penalty(batch, outputs, losses)  # the learner's own loss, if it has one
-                training.require_finite(losses, penalty)
+                for tasks in training.sets():  # those that share no layer, one set after the other: less memory
+                    with autocast(PRECISION, session.device):
+                        outputs = training.forward(batch["image"], tasks)
+                    losses = training.losses(outputs, batch)
+                    penalty = training.penalty(batch, outputs, losses)  # the learner's own loss, if it has one
+                    training.require_finite(losses, penalty)
 
-                training.optimizer.zero_grad()
-                training.backward(losses, penalty)
+                    training.zero_grad(tasks)
+                    training.backward(losses, penalty)
+                    epoch.add(losses, penalty)
                 training.optimizer.step()
-                epoch.add(losses, penalty)
+                epoch.end_step()
 
         # Structural phase: what the learner decides is written into the spec, which the network is made of anew.
         if learner.due(training.position):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
 from pathlib import Path
 from textwrap import wrap
 
 import attrs
 
-from mtsldsl.codegen.bodies import BodyPlan, Statement, plan_body, shape_text, signature
+from mtsldsl.codegen.bodies import BodyPlan, plan_body, shape_text, signature
+from mtsldsl.codegen.forward import MANY, ForwardPlan, plan_forward, tuple_of
 from mtsldsl.codegen.identifiers import Scope
 from mtsldsl.codegen.knobs import (
     LearnerPlan,
@@ -25,7 +25,6 @@ from mtsldsl.diagnostics import Diagnostic, MtlError
 from mtsldsl.ir.body import Body
 from mtsldsl.ir.model import Spec
 from mtsldsl.ir.normal import digest
-from mtsldsl.ir.wiring import Call, input_of, upstream, wired
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.sharing import HEADS, Copy
 
@@ -55,10 +54,20 @@ class Container:
 
     name: str
     entries: tuple[tuple[str, str], ...]
+    of_tasks: bool = False
+    """Whether they are many, alike, and called as the tasks are, in the constant TASKS."""
+
+    @classmethod
+    def of(cls, name: str, entries: tuple[tuple[str, str], ...], tasks: tuple[str, ...]) -> Container:
+        """The container of these copies, in a network of these tasks."""
+        alike = len({made for _, made in entries}) == 1
+        return cls(name, entries, alike and len(entries) > MANY and tuple(key for key, _ in entries) == tasks)
 
     @property
     def expression(self) -> str:
         """The constructor of the dictionary."""
+        if self.of_tasks:
+            return f"nn.ModuleDict({{task: {self.entries[0][1]}() for task in TASKS}})"
         entries = ", ".join(f'"{key}": {made}()' for key, made in self.entries)
         return f"nn.ModuleDict({{{entries}}})"
 
@@ -67,15 +76,13 @@ class Container:
 class Plan:
     """All that the templates print.
 
-    `calls` are the statements of the model's forward, one group a layer; `outputs` the expression of each task's
-    output. `optimizer` and `scheduler` are expressions over `parameters` and `optimizer`,
+    `optimizer` and `scheduler` are expressions over `parameters` and `optimizer`,
     `augment` and `learner` are expressions too.
     """
 
     name: str
     source: str
     digest: str
-    input: str
     imports: tuple[str, ...]
     """Of the person's own modules."""
     definitions: tuple[str, ...]
@@ -83,8 +90,9 @@ class Plan:
     docstring: tuple[str, ...]
     containers: tuple[Container, ...]
     heads: Container
-    calls: tuple[tuple[Statement, ...], ...]
-    outputs: tuple[tuple[str, str], ...]
+    constants: tuple[tuple[str, str], ...]
+    """Of the module, each a name and its value."""
+    forward: ForwardPlan
     uses_torch: bool
     uses_functional: bool
     optimizer: str
@@ -107,17 +115,20 @@ def plan_spec(spec: Spec) -> Plan:
     own = own_classes(spec, _DEFINED)
     learner = learner_plan(spec.structure)
     classes = _Classes(spec, own)
+    order = spec.sharing.tasks
     containers = tuple(
-        Container(
+        Container.of(
             layer.name,
             tuple(
                 (Copy(layer.name, tasks).key, classes.of_layer[layer.name].name) for tasks in spec.sharing[layer.name]
             ),
+            order,
         )
         for layer in spec.layers
     )
-    heads = Container(HEADS, tuple((task.name, classes.of_head[task.name].name) for task in spec.tasks))
-    image, calls, outputs = _forward(spec)
+    heads = Container.of(HEADS, tuple((task.name, classes.of_head[task.name].name) for task in spec.tasks), order)
+    forward = plan_forward(spec)
+    named = any(container.of_tasks for container in (*containers, heads))
     plans = classes.plans
     definitions = tuple(dict.fromkeys(text for plan in plans for text in plan.body.definitions))
     code = [*definitions, *(statement.expression for plan in plans for statement in plan.body.statements)]
@@ -126,15 +137,14 @@ def plan_spec(spec: Spec) -> Plan:
         name=Path(source).stem,
         source=source,
         digest=digest(spec),
-        input=image,
         imports=import_lines(own),
         definitions=definitions,
         classes=plans,
         docstring=_describe(spec, classes),
         containers=containers,
         heads=heads,
-        calls=calls,
-        outputs=outputs,
+        constants=forward.constants or ((("TASKS", tuple_of(order)),) if named else ()),
+        forward=forward,
         uses_torch=any("torch." in text for text in code),
         uses_functional=any("F." in text for text in code),
         optimizer=optimizer_call(spec.train.optimizer),
@@ -235,38 +245,6 @@ def _parameters(inputs: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     if len(set(inputs)) == 1:
         return tuple(scope.variable(name) for name in inputs[0])
     return ("x", "skip") if number == 2 else ("x", *(f"skip{place}" for place in range(1, number)))
-
-
-def _forward(spec: Spec) -> tuple[str, tuple[tuple[Statement, ...], ...], tuple[tuple[str, str], ...]]:
-    """The input's name, the calls of all copies that a head needs, one group a layer, and the outputs."""
-    network = wired(spec)
-    heads = [call for call in network if call.copy.layer == HEADS]
-    scope = Scope()
-    image = scope.variable(spec.data.input)
-    names = {input_of(spec): image}
-
-    def called(call: Call) -> str:
-        arguments = ", ".join(names[value] for value in call.reads)
-        return f'self.{call.copy.layer}["{call.copy.key}"]({arguments})'
-
-    calls = []
-    needed = (call for call in upstream(network, [head.value for head in heads]) if call.copy.layer != HEADS)
-    for name, alike in groupby(needed, key=lambda call: call.copy.layer):
-        group: list[Statement] = []
-        for call in alike:
-            members = _ordered(call.value.tasks, spec.sharing.tasks)
-            chosen = scope.variable(name if len(spec.sharing[name]) == 1 else _copy_name(name, members))
-            names[call.value] = chosen
-            comment = "" if group else shape_text(spec.layer(name).body.shape)
-            group.append(Statement(chosen, called(call), comment))
-        calls.append(tuple(group))
-    return image, tuple(calls), tuple((call.copy.key, called(call)) for call in heads)
-
-
-def _copy_name(layer: str, tasks: Sequence[str]) -> str:
-    """The variable of one copy among several: `enc1_segment_edge`."""
-    joined = "_".join([layer, *tasks])
-    return joined if len(joined) <= 48 or len(tasks) == 1 else f"{layer}_{tasks[0]}_and_{len(tasks) - 1}_more"
 
 
 _LONGEST_EXAMPLE = 60

@@ -5,12 +5,13 @@ The compiler prints it and the runtime runs parts of it; neither looks at layers
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
 
 from mtsldsl.sharing.component import HEADS, Copy
+from mtsldsl.sharing.linked import linked
 from mtsldsl.sharing.partition import Component
 
 if TYPE_CHECKING:
@@ -72,6 +73,15 @@ def upstream(calls: Iterable[Call], wanted: Iterable[Value]) -> tuple[Call, ...]
             found.append(call)
             needed.update(call.reads)
     return tuple(reversed(found))
+
+
+def together(calls: Sequence[Call], tasks: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """The sets of tasks whose outputs depend on a common copy, directly or through other tasks; the sets and their
+    members in the order of `tasks`. Two sets have no copy in common."""
+    heads = [call.value for call in calls if call.copy.layer == HEADS]
+    served = (call.copy.component for call in upstream(calls, heads))
+    sets = [tuple(task for task in tasks if task in members) for members in linked(served)]
+    return tuple(sorted(sets, key=lambda members: tasks.index(members[0])))
 
 
 def common_reads(spec: Spec, copy: Copy) -> tuple[Value, ...]:

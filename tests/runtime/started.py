@@ -29,3 +29,5 @@ def step(training: Training, losses: BatchLosses) -> None:
     training.optimizer.zero_grad()
     training.backward(losses, None)
     training.optimizer.step()
+    training.batches += 1
+    training.steps += 1

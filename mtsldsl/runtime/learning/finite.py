@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 import attrs
@@ -62,22 +62,23 @@ def culprit(model: nn.Module, spec: Spec, image: Tensor, outputs: Mapping[str, T
     name = next((name for name, output in outputs.items() if not output.isfinite().all()), None)
     if name is None:
         return None
-    return _of_weights(model, spec) or Culprit(
+    return _of_weights(model, spec, outputs) or Culprit(
         f"the first to compute such numbers is {describe(spec, name)}",
         "lower the learning rate, or look at what that part of the network computes",
         part_of(spec, name).span,
     )
 
 
-def _of_weights(model: nn.Module, spec: Spec) -> Culprit | None:
-    """Weights that are not finite make everything so that is computed with them, whichever of them began it.
+def _of_weights(model: nn.Module, spec: Spec, computed: Collection[str]) -> Culprit | None:
+    """Weights of what was `computed` that are not finite make everything so that is computed with them, whichever of them began it.
 
     Gradients go from the losses to the image, so it is the last part of the network that has such weights.
     """
     found = [
         (name, bad)
         for name, part in parts(model, spec)
-        if (bad := [each for each in part.parameters() if each.requires_grad and not each.isfinite().all()])
+        if name in computed
+        and (bad := [each for each in part.parameters() if each.requires_grad and not each.isfinite().all()])
     ]
     if not found:
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import attrs
@@ -47,12 +47,13 @@ class Guard:
     model: nn.Module
     spec: Spec
     epoch: int
+    number: Callable[[], int]
+    """Of the step in hand."""
     every: int
     stop: Tensor
     hint: str = ""
     _outputs: dict[str, Tensor] = attrs.field(factory=dict)
     _waiting: list[_Step] = attrs.field(factory=list)
-    _steps: int = 0
 
     @contextmanager
     def over(self, optimizer: Optimizer) -> Iterator[None]:
@@ -72,9 +73,8 @@ class Guard:
                 del optimizer.found_inf  # type: ignore[attr-defined]
 
     def _begin(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        self._steps += 1
         random = _random_state(self.stop.device) if self.every > 1 else None
-        self._waiting.append(_Step(self._steps, inputs[0], random))
+        self._waiting.append(_Step(self.number(), inputs[0], random))
 
     def check(self, losses: Mapping[str, Tensor]) -> None:
         """Take the losses of the step that is about to be made. Raises MtlError MTL803 where one, of this step or an

@@ -25,7 +25,10 @@ class Position:
 @attrs.frozen(eq=False)
 class Step:
     """A training step, when its losses are known and no gradient is. `watched` has the outputs (n, ...) of the copies
-    that the learner watches, in the order in which they were computed."""
+    that the learner watches, in the order in which they were computed.
+
+    Where nothing is watched, tasks that share no layer are computed apart: there is a step for each set of them, all
+    with the same position."""
 
     position: Position
     batch: Mapping[str, Tensor]

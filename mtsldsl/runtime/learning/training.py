@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import attrs
@@ -13,6 +14,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from mtsldsl.ir import Spec
+from mtsldsl.ir.wiring import copies, together, wired
 from mtsldsl.runtime.data import Samples
 from mtsldsl.runtime.learning.balance import Balance, GradientBalance, make_balance
 from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
@@ -58,6 +60,9 @@ class Training:
     evaluated: tuple[Samples, Evaluation] | None = None
     """Samples, and what the network as it is was found to reach on them."""
     _watched: dict[Copy, Tensor] = attrs.field(factory=dict)
+    _watching: bool = False
+    _sets: tuple[nn.Module | None, Mapping[tuple[str, ...], Sequence[nn.Parameter]]] = (None, MappingProxyType({}))
+    """A network, and what `_apart` says of it."""
 
     @classmethod
     def start(
@@ -93,9 +98,54 @@ class Training:
             learner=learner,
         )
 
+    def sets(self) -> Iterator[tuple[str, ...]]:
+        """The sets of tasks that a step computes one after the other: those that share no layer, or all at once where
+        the learner watches outputs. At the end the step is counted.
+
+        Two sets have no parameter in common, so the gradients are the same; only one set's activations are in memory.
+        """
+        yield from (tuple(task.name for task in self.spec.tasks),) if self._watching else self._apart().keys()
+        self.batches += 1
+        self.steps += 1
+
+    def forward(self, inputs: Tensor, tasks: Collection[str]) -> Mapping[str, Tensor]:
+        """The outputs of one of the `sets`."""
+        outputs: Mapping[str, Tensor] = (
+            self.model(inputs) if len(tasks) == len(self.spec.tasks) else self.model(inputs, tasks)
+        )
+        return outputs
+
+    def zero_grad(self, tasks: Collection[str]) -> None:
+        """Forget the gradients of what one of the `sets` depends on, and with the first one all that are no weights of
+        the network."""
+        if len(tasks) == len(self.spec.tasks):
+            self.optimizer.zero_grad()
+            return
+        apart = self._apart()
+        first = tuple(tasks) == next(iter(apart))
+        for parameter in (*apart[tuple(tasks)], *(self._other_parameters() if first else ())):
+            parameter.grad = None
+
+    def _apart(self) -> Mapping[tuple[str, ...], Sequence[nn.Parameter]]:
+        """The sets of tasks that share no layer, each with the parameters that its outputs depend on."""
+        known, found = self._sets
+        if known is not self.model:
+            made = {}
+            for tasks in together(wired(self.spec), self.spec.sharing.tasks):
+                read = [copy.name for copy in copies(self.spec) if copy.component <= frozenset(tasks)]
+                made[tasks] = [each for name in read for each in self.model.get_submodule(name).parameters()]
+            found = made
+            self._sets = (self.model, found)
+        return found
+
+    def _other_parameters(self) -> Iterator[nn.Parameter]:
+        yield from self.balance.parameters()
+        yield from self.learner.parameters()
+
     def losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> BatchLosses:
-        """The loss of every task, each a scalar."""
-        return BatchLosses.of(self.spec.tasks, self.loss_functions, outputs, batch)
+        """The loss of every task that has an output, each a scalar."""
+        tasks = [task for task in self.spec.tasks if task.name in outputs]
+        return BatchLosses.of(tasks, self.loss_functions, outputs, batch)
 
     @property
     def position(self) -> Position:
@@ -105,13 +155,15 @@ class Training:
     @contextmanager
     def watched(self) -> Iterator[None]:
         """While open, each forward pass keeps the outputs of the copies of layers that the learner watches."""
+        watching = self.learner.watching(self.spec, self.position)
         handles = [
-            self.model.get_submodule(copy.name).register_forward_hook(_keeper(self._watched, copy))
-            for copy in self.learner.watching(self.spec, self.position)
+            self.model.get_submodule(copy.name).register_forward_hook(_keeper(self._watched, copy)) for copy in watching
         ]
+        self._watching = bool(watching)
         try:
             yield
         finally:
+            self._watching = False
             self._watched.clear()
             for handle in handles:
                 handle.remove()
@@ -130,10 +182,9 @@ class Training:
             self.guard.check(named)
 
     def backward(self, losses: BatchLosses, penalty: Tensor | None) -> None:
-        """The gradients of a step: the balance weighs the losses, or combines the tasks' gradients."""
+        """The gradients of a step, or of one of its `sets`: the balance weighs the losses, or combines the tasks'
+        gradients."""
         self.balance.backward(losses.values, penalty, self.model.parameters(), losses.labelled())
-        self.batches += 1
-        self.steps += 1
         self.evaluated = None
 
     @contextmanager
@@ -143,7 +194,7 @@ class Training:
         as the guard needs it there."""
         every = every or self._every()
         stop = torch.zeros((), device=self.device)
-        self.guard = Guard(self.model, self.spec, self.epoch + 1, every, stop, hint)
+        self.guard = Guard(self.model, self.spec, self.epoch + 1, lambda: self.batches + 1, every, stop, hint)
         try:
             with self.guard.over(self.optimizer):
                 yield

@@ -23,11 +23,14 @@ class EpochLosses:
     _began: float = attrs.field(factory=time.monotonic)
 
     def add(self, losses: BatchLosses, penalty: Tensor | None) -> None:
-        """Count one step."""
+        """Add the losses of a step, of all tasks or of one set of them after the other."""
         self._totals.add(losses)
         if penalty is not None:
             detached = penalty.detach()
             self._penalty = detached if self._penalty is None else self._penalty + detached
+
+    def end_step(self) -> None:
+        """Count a step that is made."""
         self.steps += 1
         self.display.advance()
 

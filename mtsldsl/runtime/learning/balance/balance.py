@@ -37,8 +37,11 @@ class Balance(nn.Module):
         return tuple(self.weights)
 
     def combine(self, losses: Losses, labelled: Labelled = NO_TASK) -> Tensor:
-        """The scalar whose plain gradient a scalar method follows, and what a gradient method reports as total."""
-        return torch.stack([weight * losses[task] for task, weight in self.weights.items()]).sum()
+        """The scalar whose plain gradient a scalar method follows, and what a gradient method reports as total.
+
+        `losses` may be those of some tasks, where these share no parameter with the others: the gradients of one set
+        of tasks after the other are those of all at once."""
+        return torch.stack([weight * losses[task] for task, weight in self.weights.items() if task in losses]).sum()
 
     def backward(
         self,

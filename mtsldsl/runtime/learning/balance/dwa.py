@@ -28,8 +28,9 @@ class DynamicWeightAverage(Balance):
 
     def combine(self, losses: Losses, labelled: Labelled = NO_TASK) -> Tensor:
         """The losses, weighted by this epoch's factors."""
-        weighted = torch.stack([weight * losses[task] for task, weight in self.weights.items()])
-        return (weighted * self.factors).sum()
+        here = [place for place, task in enumerate(self.tasks) if task in losses]
+        weighted = torch.stack([self.weights[self.tasks[place]] * losses[self.tasks[place]] for place in here])
+        return (weighted * (self.factors if len(here) == len(self.factors) else self.factors[here])).sum()
 
     def end_epoch(self, mean_losses: Mapping[str, float]) -> None:
         """Set the factors for the next epoch from the unweighted mean losses of this one."""

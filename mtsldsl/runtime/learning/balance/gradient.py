@@ -49,7 +49,7 @@ class GradientBalance(Balance):
         counted = {  # a zero gradient stops some methods
             task: weight
             for task, weight in self.weights.items()
-            if weight and (task not in labelled or bool(labelled[task]))
+            if task in losses and weight and (task not in labelled or bool(labelled[task]))
         }
         last = next(reversed(counted), None)
         gradients = {

@@ -22,7 +22,7 @@ class Uncertainty(Balance):
 
     def combine(self, losses: Losses, labelled: Labelled = NO_TASK) -> Tensor:
         """The weighted losses with the penalty on uncertainty, of the tasks that have a label."""
-        return torch.stack([self._term(task, losses, labelled) for task in self.tasks]).sum()
+        return torch.stack([self._term(task, losses, labelled) for task in self.tasks if task in losses]).sum()
 
     def _term(self, task: str, losses: Losses, labelled: Labelled) -> Tensor:
         s = self.log_variance[task]

@@ -1,0 +1,188 @@
+"""What the generated model's `forward` does: a straight line where all tasks share something, else a method for each
+set of tasks that share layers, so that sets may be computed one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+import attrs
+
+from mtsldsl.codegen.bodies import Statement, shape_text
+from mtsldsl.codegen.identifiers import Scope
+from mtsldsl.ir.model import Spec
+from mtsldsl.ir.wiring import Call, Value, input_of, together, upstream, wired
+from mtsldsl.sharing import HEADS
+
+MANY = 8
+"""More copies of a layer than these are called in one statement, where they read alike."""
+
+
+@attrs.frozen
+class Pass:
+    """A method that computes the outputs of some tasks.
+
+    `statements` are in groups, one a layer; `result` is the expression that is returned. Where `by_task`, the method
+    takes the task's name and gives its output: all `tasks` read their own copies in the same way.
+    """
+
+    name: str
+    tasks: tuple[str, ...]
+    by_task: bool
+    statements: tuple[tuple[Statement, ...], ...]
+    result: str
+    out: str
+    """What a single output is called."""
+
+    @property
+    def constant(self) -> str:
+        """The constant that holds the tasks of a method that takes their names."""
+        return self.name.removeprefix("forward_").upper()
+
+    @property
+    def spaced(self) -> bool:
+        """Whether a layer may have several copies, so that an empty line stands between layers."""
+        return any(len(group) > 1 for group in self.statements)
+
+
+@attrs.frozen
+class ForwardPlan:
+    """The input's name in it, and its passes: one of no name where `forward` itself is a straight line."""
+
+    input: str
+    tasks: tuple[str, ...]
+    passes: tuple[Pass, ...]
+
+    @property
+    def constants(self) -> tuple[tuple[str, str], ...]:
+        """Names of tasks that `forward` reads, each a constant of the module with its value."""
+        if not self.apart:
+            return ()
+        found = [(each.constant, each.tasks) for each in self.passes if each.by_task]
+        listed = [("TASKS", self.tasks), *(found if len(self.passes) > 1 else ())]
+        return tuple((name, tuple_of(tasks)) for name, tasks in listed)
+
+    @property
+    def apart(self) -> bool:
+        """Whether tasks may be computed apart."""
+        return bool(self.passes[0].name)
+
+
+def plan_forward(spec: Spec) -> ForwardPlan:
+    """How the network of `spec` is called."""
+    network = wired(spec)
+    order = spec.sharing.tasks
+    sets = together(network, order)
+    if len(sets) == 1:
+        scope = Scope(frozenset(("tasks", "copy")))
+        image = scope.variable(spec.data.input)
+        return ForwardPlan(image, order, (_pass(spec, network, sets[0], "", image, scope),))
+    taken = frozenset(("task", "tasks", "copy", "outputs"))
+    image = Scope(taken).variable(spec.data.input)
+    alone: dict[object, Pass] = {}
+    shared: list[Pass] = []
+    methods = Scope(frozenset((*spec.backbone.layers, HEADS)))
+    for tasks in sets:
+        scope = Scope(taken | {image})
+        if len(tasks) > 1:
+            name = methods.variable(_name(tasks))
+            shared.append(_pass(spec, network, tasks, name, image, scope))
+            continue
+        found = _pass(spec, network, tasks, "", image, scope, by_task=True)
+        form = tuple(tuple((each.target, each.expression) for each in group) for group in found.statements)
+        key = form, found.result
+        known = alone.get(key)
+        name = known.name if known else methods.variable("forward_alone")
+        alone[key] = attrs.evolve(found, name=name, tasks=(*(known.tasks if known else ()), *tasks))
+    return ForwardPlan(image, order, (*alone.values(), *shared))
+
+
+def _name(tasks: Sequence[str]) -> str:
+    joined = "_".join(("forward", *tasks))
+    return joined if len(joined) <= 48 else f"forward_{tasks[0]}_and_{len(tasks) - 1}_more"
+
+
+def _pass(
+    spec: Spec,
+    network: Sequence[Call],
+    tasks: Sequence[str],
+    name: str,
+    image: str,
+    scope: Scope,
+    *,
+    by_task: bool = False,
+) -> Pass:
+    """The calls of all copies that these tasks need, one group a layer, and their outputs."""
+    heads = [call for call in network if call.copy.layer == HEADS and call.value.tasks <= frozenset(tasks)]
+    needed = upstream(network, [head.value for head in heads])
+    printer = _Printer(spec, {input_of(spec): image}, scope, by_task=by_task)
+    groups = groupby(needed, key=lambda call: call.copy.layer)
+    statements = tuple(printer.layer(layer, list(calls)) for layer, calls in groups if layer != HEADS)
+    return Pass(name, tuple(tasks), by_task, statements, printer.result(heads), scope.variable("out"))
+
+
+@attrs.define
+class _Printer:
+    """Prints the calls of one pass; `names` has what each value is called, `dictionaries` the layers whose values are
+    together in a dictionary, by the copies' keys."""
+
+    spec: Spec
+    names: dict[Value, str]
+    scope: Scope
+    by_task: bool = attrs.field(kw_only=True)
+    dictionaries: set[str] = attrs.field(factory=set)
+
+    def layer(self, layer: str, calls: Sequence[Call]) -> tuple[Statement, ...]:
+        """The statements that call the copies of a layer: one each, or one for all where they are many."""
+        shape = shape_text(self.spec.layer(layer).body.shape)
+        if (alike := self._alike(layer, calls)) is not None:
+            variable = self.scope.variable(layer)
+            self.names |= {call.value: f'{variable}["{call.copy.key}"]' for call in calls}
+            self.dictionaries.add(layer)
+            return (Statement(variable, alike, shape),)
+        group: list[Statement] = []
+        for call in calls:
+            members = [task for task in self.spec.sharing.tasks if task in call.value.tasks]
+            self.names[call.value] = self.scope.variable(layer if len(calls) == 1 else _copy_name(layer, members))
+            group.append(Statement(self.names[call.value], self._call(call), "" if group else shape))
+        return tuple(group)
+
+    def result(self, heads: Sequence[Call]) -> str:
+        """What the outputs of these heads are returned as."""
+        if self.by_task:
+            return self._call(heads[0])
+        entries = ", ".join(f'"{call.copy.key}": {self._call(call)}' for call in heads)
+        return self._alike(HEADS, heads) or f"{{{entries}}}"
+
+    def _call(self, call: Call) -> str:
+        key = "task" if self.by_task else f'"{call.copy.key}"'
+        return f"self.{call.copy.layer}[{key}]({', '.join(self.names[value] for value in call.reads)})"
+
+    def _alike(self, layer: str, calls: Sequence[Call]) -> str | None:
+        """The calls of all copies of a layer as one expression, where they are many and read alike: the same value, or
+        that of the same tasks."""
+        copies = len(self.spec.tasks) if layer == HEADS else len(self.spec.sharing[layer])
+        if len(calls) <= MANY or len(calls) != copies:
+            return None
+        arguments = []
+        for reads in zip(*(call.reads for call in calls), strict=True):
+            if len(set(reads)) == 1:
+                arguments.append(self.names[reads[0]])
+                continue
+            same = all(value.tasks == call.value.tasks for value, call in zip(reads, calls, strict=True))
+            if reads[0].layer not in self.dictionaries or not same:
+                return None
+            arguments.append(self.names[reads[0]].partition("[")[0] + "[tasks]")
+        return f"{{tasks: copy({', '.join(arguments)}) for tasks, copy in self.{layer}.items()}}"
+
+
+def _copy_name(layer: str, tasks: Sequence[str]) -> str:
+    """The variable of one copy among several: `enc1_segment_edge`."""
+    joined = "_".join([layer, *tasks])
+    return joined if len(joined) <= 48 or len(tasks) == 1 else f"{layer}_{tasks[0]}_and_{len(tasks) - 1}_more"
+
+
+def tuple_of(names: Sequence[str]) -> str:
+    """The names as a tuple in the generated code."""
+    listed = [f'"{name}"' for name in names]
+    return f"({', '.join(listed)}{',' if len(listed) == 1 else ''})"
