@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mtsldsl.diagnostics import suggestion
+from mtsldsl.diagnostics import Span, suggestion
 from mtsldsl.ir.blocks import is_plain
 from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort
 from mtsldsl.sharing import Backbone, Sharing
-from mtsldsl.sharing.validity import refinement_problems
+from mtsldsl.sharing.partition import canonical
+from mtsldsl.sharing.validity import faults, refinement_problems
 from mtsldsl.syntax import tree
 
 Partition = tuple[frozenset[str], ...]
@@ -90,39 +91,37 @@ def line_components(entry: tree.Entry, tasks: Sequence[str], problems: Problems)
     if isinstance(value, tree.Name) and value.text in ("all", "each"):
         return (frozenset(tasks),) if value.text == "all" else tuple(frozenset((task,)) for task in tasks)
     items = value.items if isinstance(value, tree.Components) else (tree.Component(None, value, value.span),)
-    owners: dict[str, int] = {}
+    listed: list[list[str]] = []
+    places: dict[str, list[Span]] = {}
     broken = lost = False
-    for number, item in enumerate(items):
+    for item in items:
+        listed.append([])
         for term in _terms(item, problems):
             if isinstance(term, Broken):
                 broken = True
-                continue
-            if term.text not in tasks and problems.may_be_lost(term.text, tasks, Sort.TASK):
+            elif term.text not in tasks and problems.may_be_lost(term.text, tasks, Sort.TASK):
                 lost = True
-            elif term.text not in tasks:
-                remedy = suggestion(term.text, tasks, "tasks")
-                problems.add("MTL402", f"there is no task `{term.text}`", remedy, term.span)
-                broken = True
-                continue
-            if term.text in owners:
-                layer = entry.key.text
-                problems.add("MTL404", f"`{term.text}` is listed twice at `{layer}`", "list each task once", term.span)
-                broken = True
             else:
-                owners[term.text] = number
-    missing = [task for task in tasks if task not in owners]
-    if missing and not broken:
-        names = ", ".join(f"`{task}`" for task in missing)
+                listed[-1].append(term.text)
+                places.setdefault(term.text, []).append(term.span)
+    layer = entry.key.text
+    wrong = faults([task for names in listed for task in names], tasks)
+    for task in wrong.unknown:
+        problems.add("MTL402", f"there is no task `{task}`", suggestion(task, tasks, "tasks"), places[task][0])
+    for task in wrong.repeated:
+        problems.add("MTL404", f"`{task}` is listed twice at `{layer}`", "list each task once", places[task][1])
+    broken = broken or bool(wrong.unknown or wrong.repeated)
+    if wrong.missing and not broken:
+        missing = wrong.missing[0]
         problems.add(
             "MTL403",
-            f"`{entry.key.text}` leaves out {names}",
-            f"add it: `, {missing[0]}` for a copy of its own, or `+ {missing[0]}` to share one",
+            f"`{layer}` leaves out {', '.join(f'`{task}`' for task in wrong.missing)}",
+            f"add it: `, {missing}` for a copy of its own, or `+ {missing}` to share one",
             value.span,
         )
-    if missing or broken or lost:
+    if wrong.missing or broken or lost:
         return BROKEN
-    order = dict.fromkeys(owners[task] for task in tasks)
-    return tuple(frozenset(task for task in tasks if owners[task] == number) for number in order)
+    return canonical(map(frozenset, listed), {task: place for place, task in enumerate(tasks)})
 
 
 def _terms(component: tree.Component, problems: Problems) -> list[tree.Name | Broken]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+import attrs
 
 from mtsldsl.diagnostics import suggestion
 from mtsldsl.sharing.backbone import Backbone
@@ -36,7 +39,7 @@ def check(
     sound: dict[str, Partition] = {}
     for layer in backbone.layers:
         listed = [tuple(component) for component in components.get(layer, ())]
-        problems = _cover_problems(layer, listed, rank)
+        problems = _partition_problems(layer, listed, rank)
         if problems:
             found += problems
         else:
@@ -46,28 +49,42 @@ def check(
     return tuple(sound.values()), tuple(found)
 
 
-def _cover_problems(layer: str, listed: list[tuple[str, ...]], rank: Mapping[str, int]) -> list[SharingError]:
+@attrs.frozen
+class Faults:
+    """What keeps a list of names from having every task once: names that are no tasks, tasks that are there more than
+    once, and tasks that are not there. Each name once, in the order of the list, or of the tasks."""
+
+    unknown: tuple[str, ...]
+    repeated: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+def faults(names: Sequence[str], tasks: Collection[str]) -> Faults:
+    """The faults of what the components of a layer list, one after the other."""
+    count = Counter(names)
+    if len(count) == len(names) and count.keys() == set(tasks):
+        return Faults((), (), ())
+    return Faults(
+        tuple(name for name in count if name not in tasks),
+        tuple(name for name, times in count.items() if times > 1),
+        tuple(task for task in tasks if task not in count),
+    )
+
+
+def _partition_problems(layer: str, listed: list[tuple[str, ...]], rank: Mapping[str, int]) -> list[SharingError]:
     """Why the listed components are no partition of the tasks."""
-    names = [task for component in listed for task in component]
-    seen = set(names)
-    if len(names) == len(rank) and seen == rank.keys() and all(listed):
-        return []
+    wrong = faults([task for component in listed for task in component], rank)
     found = [
         SharingError(layer, (task,), f"there is no task `{task}`; {suggestion(task, rank, 'tasks')}", code="MTL402")
-        for task in dict.fromkeys(names)
-        if task not in rank
+        for task in wrong.unknown
     ]
     found += [
-        SharingError(layer, (task,), f"`{task}` is listed more than once", code="MTL404")
-        for task in dict.fromkeys(names)
-        if names.count(task) > 1
+        SharingError(layer, (task,), f"`{task}` is listed more than once", code="MTL404") for task in wrong.repeated
     ]
-    missing = [task for task in rank if task not in seen]
-    if missing:
-        verb = "is" if len(missing) == 1 else "are"
-        found.append(
-            SharingError(layer, missing, f"{_quoted(missing)} {verb} in none of its components", code="MTL403")
-        )
+    if wrong.missing:
+        verb = "is" if len(wrong.missing) == 1 else "are"
+        cause = f"{_quoted(wrong.missing)} {verb} in none of its components"
+        found.append(SharingError(layer, wrong.missing, cause, code="MTL403"))
     if not all(listed):
         found.append(SharingError(layer, (), "one of its components is empty", code="MTL403"))
     return found

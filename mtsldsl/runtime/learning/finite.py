@@ -70,7 +70,8 @@ def culprit(model: nn.Module, spec: Spec, image: Tensor, outputs: Mapping[str, T
 
 
 def _of_weights(model: nn.Module, spec: Spec, computed: Collection[str]) -> Culprit | None:
-    """Weights of what was `computed` that are not finite make everything so that is computed with them, whichever of them began it.
+    """Weights of what was `computed` that are not finite make everything so that is computed with them, whichever of
+    them began it.
 
     Gradients go from the losses to the image, so it is the last part of the network that has such weights.
     """
