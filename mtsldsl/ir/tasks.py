@@ -21,8 +21,8 @@ from mtsldsl.ir.scope import Bound, resolve
 from mtsldsl.ir.values import convert, named_default
 from mtsldsl.language.constants import Named, Shape
 from mtsldsl.language.kinds import Call, Many
-from mtsldsl.language.schema import AUTO, LOSSES, METRICS, TARGET, TASK, BlockSchema
-from mtsldsl.language.targets import TARGETS, TargetRule
+from mtsldsl.language.schema import LOSSES, METRICS, TARGET, TASK, BlockSchema
+from mtsldsl.language.targets import AUTO, TARGETS, TargetRule
 from mtsldsl.syntax import tree
 
 
@@ -125,7 +125,7 @@ def _schema(kind: str | None) -> BlockSchema:
 
 
 def _resolved(named: Named, rule: TargetRule, data: Data, problems: Problems) -> Target | Broken:
-    channels = named.arguments.get("channels", rule.channels)
+    channels = named.arguments.get("channels")
     ignore = named.arguments.get("ignore")
     if ignore == AUTO:
         ignore = data_kind(data.kind).ignore

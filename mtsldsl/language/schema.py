@@ -13,7 +13,6 @@ from mtsldsl.language.kinds import (
     Keep,
     Key,
     Many,
-    Maybe,
     Pipe,
     Real,
 )
@@ -37,9 +36,6 @@ class BlockSchema:
         """The key of that name."""
         return next((key for key in self.keys or () if key.name == name), None)
 
-
-AUTO = "auto"
-"""The default of `ignore` and `valid`: as the data set has it."""
 
 AUGMENTATIONS = Call(
     (
@@ -65,49 +61,7 @@ def _objective(rule: ObjectiveRule) -> CallRule:
 LOSSES = {kind: Call(tuple(map(_objective, rule.losses)), "losses") for kind, rule in TARGETS.items()}
 METRICS = {kind: Call(tuple(map(_objective, rule.metrics)), "metrics") for kind, rule in TARGETS.items()}
 
-TARGET = Call(
-    (
-        CallRule(
-            "classes",
-            "one class of some, for the sample or each of its pixels",
-            (
-                Key("channels", Integer(2), "number of classes"),
-                Key(
-                    "ignore",
-                    Maybe(Integer()),
-                    "label that is left out of loss and metrics",
-                    AUTO,
-                    "255 where the data set has such pixels, else none",
-                ),
-            ),
-        ),
-        CallRule(
-            "values",
-            "real values",
-            (
-                Key("channels", Integer(1), "number of values", 1),
-                Key(
-                    "valid",
-                    Choice(("finite", "positive")),
-                    "which values count in loss and metrics: every finite number, or those above 0 alone",
-                    AUTO,
-                    "`positive` for the depth of `scenes` and `nyuv2`, else `finite`",
-                ),
-            ),
-        ),
-        CallRule("unit_vectors", "directions in space", (Key("channels", Integer(3, 3), "always 3", 3),)),
-        CallRule(
-            "binary",
-            "yes or no",
-            (
-                Key("channels", Integer(1), "number of answers", 1),
-                Key("ignore", Maybe(Integer()), "number that stands for no answer", None, "none"),
-            ),
-        ),
-        CallRule("reconstruct", "the input itself"),
-    ),
-    "targets",
-)
+TARGET = Call(tuple(CallRule(rule.kind, rule.summary, rule.arguments) for rule in TARGETS.values()), "targets")
 
 TASK = BlockSchema(
     "task",

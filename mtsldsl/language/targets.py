@@ -8,7 +8,10 @@ from typing import cast
 import attrs
 
 from mtsldsl.language.constants import Named
-from mtsldsl.language.kinds import Key, Real
+from mtsldsl.language.kinds import Choice, Integer, Key, Maybe, Real
+
+AUTO = "auto"
+"""The default of `ignore` and `valid`: as the data set has it."""
 
 _FRACTION = Real(0, 1, open_maximum=True)
 
@@ -26,13 +29,14 @@ class ObjectiveRule:
 
 @attrs.frozen
 class TargetRule:
-    """A kind of target. Its first loss is the default one; `channels` is fixed where set.
+    """A kind of target: what a spec may say of it, and its losses, of which the first is the default one.
 
     `default_metrics` are those that a task has without a line of its own; `default_for_samples` takes their place where
     there is one answer for a whole sample, `default_for_positive` where only values above 0 count."""
 
     kind: str
-    channels: int | None
+    summary: str
+    arguments: tuple[Key, ...]
     losses: tuple[ObjectiveRule, ...]
     metrics: tuple[ObjectiveRule, ...]
     default_metrics: tuple[str, ...]
@@ -67,7 +71,17 @@ TARGETS: dict[str, TargetRule] = {
     for rule in (
         TargetRule(
             "classes",
-            None,
+            "one class of some, for the sample or each of its pixels",
+            (
+                Key("channels", Integer(2), "number of classes"),
+                Key(
+                    "ignore",
+                    Maybe(Integer()),
+                    "label that is left out of loss and metrics",
+                    AUTO,
+                    "255 where the data set has such pixels, else none",
+                ),
+            ),
             losses=(
                 _better_low("cross_entropy", Key("label_smoothing", _FRACTION, "label smoothing", 0.0)),
                 _better_low("class_balanced", Key("beta", _FRACTION, "beta", 0.999)),
@@ -84,7 +98,17 @@ TARGETS: dict[str, TargetRule] = {
         ),
         TargetRule(
             "values",
-            None,
+            "real values",
+            (
+                Key("channels", Integer(1), "number of values", 1),
+                Key(
+                    "valid",
+                    Choice(("finite", "positive")),
+                    "which values count in loss and metrics: every finite number, or those above 0 alone",
+                    AUTO,
+                    "`positive` for the depth of `scenes` and `nyuv2`, else `finite`",
+                ),
+            ),
             losses=(_better_low("l1"), _better_low("mse"), _better_low("rmse")),
             metrics=(
                 _better_low("rmse"),
@@ -98,7 +122,8 @@ TARGETS: dict[str, TargetRule] = {
         ),
         TargetRule(
             "unit_vectors",
-            3,
+            "directions in space",
+            (Key("channels", Integer(3, 3), "always 3", 3),),
             losses=(_better_low("cosine"), _better_low("l1")),
             metrics=(
                 _better_low("mean_angle"),
@@ -109,7 +134,11 @@ TARGETS: dict[str, TargetRule] = {
         ),
         TargetRule(
             "binary",
-            None,
+            "yes or no",
+            (
+                Key("channels", Integer(1), "number of answers", 1),
+                Key("ignore", Maybe(Integer()), "number that stands for no answer", None, "none"),
+            ),
             losses=(
                 _better_low("bce"),
                 _better_low("balanced_bce", Key("positive_weight", Real(0, 1), "positive weight", 0.95)),
@@ -123,7 +152,8 @@ TARGETS: dict[str, TargetRule] = {
         ),
         TargetRule(
             "reconstruct",
-            None,
+            "the input itself",
+            (),
             losses=(_better_low("mse"), _better_low("l1")),
             metrics=(_better_low("mse"), _better_low("mae")),
             default_metrics=("mse",),
