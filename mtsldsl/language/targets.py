@@ -42,6 +42,8 @@ class TargetRule:
     default_metrics: tuple[str, ...]
     default_for_samples: tuple[str, ...] = ()
     default_for_positive: tuple[str, ...] = ()
+    whole: bool = False
+    """Whether its channels are one answer together; else metrics are taken by channel."""
 
     def loss(self, name: str) -> ObjectiveRule | None:
         """The loss of that name, None where it does not fit this kind."""
@@ -95,6 +97,7 @@ TARGETS: dict[str, TargetRule] = {
             ),
             default_metrics=("miou", "pixel_accuracy"),
             default_for_samples=("accuracy", "macro_f1"),
+            whole=True,
         ),
         TargetRule(
             "values",
@@ -131,6 +134,7 @@ TARGETS: dict[str, TargetRule] = {
                 _better_high("within", Key("degrees", Real(0, 180, open_minimum=True), "degrees", 11.25)),
             ),
             default_metrics=("mean_angle", "within"),
+            whole=True,
         ),
         TargetRule(
             "binary",

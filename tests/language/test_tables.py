@@ -17,8 +17,7 @@ from mtsldsl.methods.mtsl.language import SIMILARITIES, TRANSFERS
 from mtsldsl.methods.registry import METHODS, decision_rules, method
 from mtsldsl.runtime.data.augment import AUGMENTATIONS
 from mtsldsl.runtime.learning import balance
-from mtsldsl.runtime.objectives.losses import LOSSES
-from mtsldsl.runtime.objectives.metrics import METRICS
+from mtsldsl.runtime.objectives.by_target import OBJECTIVES
 from mtsldsl.runtime.structure.learner import Learner
 
 
@@ -41,8 +40,8 @@ MODULES_OF_BALANCES = {path.stem for path in Path(str(balance.__file__)).parent.
 }
 
 TABLES = {
-    "losses": (of_targets(schema.LOSSES), flat(LOSSES)),
-    "metrics": (of_targets(schema.METRICS), flat(METRICS)),
+    "losses": (of_targets(schema.LOSSES), flat({kind: each.losses for kind, each in OBJECTIVES.items()})),
+    "metrics": (of_targets(schema.METRICS), flat({kind: each.metrics for kind, each in OBJECTIVES.items()})),
     "targets": (names(schema.TARGET), set(TARGETS)),
     "balances": (names(schema.BALANCES), MODULES_OF_BALANCES),
     "optimizers": (names(schema.OPTIMIZERS), set(TORCH_OPTIMIZERS)),

@@ -12,7 +12,8 @@ from mtsldsl.ir.model import Target
 from mtsldsl.language.constants import Named
 from mtsldsl.language.targets import TARGETS
 from mtsldsl.runtime.objectives import make_loss
-from mtsldsl.runtime.objectives.losses import LOSSES, effective_number_weights
+from mtsldsl.runtime.objectives.by_target import OBJECTIVES
+from mtsldsl.runtime.objectives.losses import effective_number_weights
 
 IGNORE = 255
 TARGET_OF = {
@@ -79,7 +80,7 @@ def expected(kind: str, name: str, prediction: Tensor, target: Tensor) -> float:
 
 
 def test_the_losses_are_those_of_the_table() -> None:
-    assert {(kind, name) for kind, losses in LOSSES.items() for name in losses} == set(EVERY)
+    assert {(kind, name) for kind, each in OBJECTIVES.items() for name in each.losses} == set(EVERY)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=["dense", "vectors"])

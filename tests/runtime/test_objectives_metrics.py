@@ -17,7 +17,8 @@ from mtsldsl.ir.model import Target, Task
 from mtsldsl.language.constants import Constant, Named
 from mtsldsl.language.targets import TARGETS
 from mtsldsl.runtime.objectives import MetricSet, higher_is_better, make_metrics, metric_key
-from mtsldsl.runtime.objectives.metrics import METRICS, angles
+from mtsldsl.runtime.objectives.by_target import OBJECTIVES
+from mtsldsl.runtime.objectives.metrics import angles
 from tests.runtime.test_objectives_losses import IGNORE, TARGET_OF, example, last
 
 HEAD = Body((), (), (), "image", ())
@@ -98,7 +99,7 @@ def assert_same(kind: str, one: Mapping[str, float], other: Mapping[str, float])
 
 
 def test_the_metrics_are_those_of_the_table() -> None:
-    assert {kind: list(metrics) for kind, metrics in METRICS.items()} == {
+    assert {kind: list(each.metrics) for kind, each in OBJECTIVES.items()} == {
         kind: [metric.name for metric in rule.metrics] for kind, rule in TARGETS.items()
     }
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from mtsldsl.language.targets import metric_key
-from mtsldsl.runtime.objectives.losses import Loss, make_loss
-from mtsldsl.runtime.objectives.metrics import MetricSet, higher_is_better, make_metrics
+from mtsldsl.runtime.objectives.by_target import make_loss
+from mtsldsl.runtime.objectives.losses import Loss
+from mtsldsl.runtime.objectives.metric_set import MetricSet, higher_is_better, make_metrics
 from mtsldsl.runtime.objectives.totals import BatchLosses, LossTotals, task_losses
 
 __all__ = [

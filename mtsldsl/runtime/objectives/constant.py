@@ -6,25 +6,20 @@ import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from mtsldsl.ir.model import Task
 from mtsldsl.runtime.data import Samples, batches
 from mtsldsl.runtime.data.masks import valid_entries
-from mtsldsl.runtime.objectives.metrics import DELTA, make_metrics
-
-SURE = 30.0
-"""A logit that is as good as certain, and whose cross entropy is still a number."""
+from mtsldsl.runtime.objectives.answers import Values
+from mtsldsl.runtime.objectives.by_target import OBJECTIVES
+from mtsldsl.runtime.objectives.metric_set import make_metrics
 
 _ROUNDED = 1e-5
 """By how much directions that are the same may differ in a coordinate: they are kept in float32, or half of that."""
 
 BATCH = 256
 """Samples that are measured at a time."""
-
-Values = NDArray[np.float64]
 
 
 def constant_metrics(tasks: Iterable[Task], samples: Samples) -> dict[str, dict[str, float]]:
@@ -40,7 +35,7 @@ def constant_metrics(tasks: Iterable[Task], samples: Samples) -> dict[str, dict[
 def _best(task: Task, samples: Samples) -> dict[str, float]:
     best: dict[str, float] = {}
     columns = _valid_columns(task, samples)
-    for answer in _answers(task, columns):
+    for answer in OBJECTIVES[task.target.kind].answers(task, columns):
         metrics = make_metrics(task)
         for target in _targets(task, samples):
             metrics.update(_everywhere(task, answer, target), target)
@@ -75,23 +70,6 @@ def _everywhere(task: Task, answer: Tensor, target: Tensor) -> Tensor:
     return answer.view(1, -1, *[1] * len(space)).expand(len(target), -1, *space)
 
 
-def _answers(task: Task, columns: list[Values]) -> Iterator[Tensor]:
-    """The constants that may be best for a metric of the task, each as the head would give it: `(channels,)`."""
-    match task.target.kind:
-        case "classes":
-            counts = np.bincount(columns[0].astype(np.int64), minlength=task.target.channels)
-            yield torch.nn.functional.one_hot(torch.tensor(int(counts.argmax())), task.target.channels).float()
-        case "unit_vectors":
-            yield torch.tensor([float(column.mean()) if column.size else 0.0 for column in columns])
-        case "binary":
-            yield torch.tensor([_logit(column) for column in columns])
-            yield torch.full((len(columns),), SURE)
-        case _:
-            for constant in (_mean, _median, _relative_median, _widest):
-                answer = [constant(column) if column.size else 0.0 for column in columns]
-                yield torch.tensor(answer, dtype=torch.float64)  # a mean in float32 is not that of 5,300,000 and a bit
-
-
 def _valid_columns(task: Task, samples: Samples) -> list[Values]:
     """What counts of the target, channel by channel."""
     columns: list[list[Values]] = []
@@ -104,41 +82,3 @@ def _valid_columns(task: Task, samples: Samples) -> list[Values]:
         for channel, column in enumerate(columns):
             column.append(values[:, channel][valid[:, channel]].double().numpy())
     return [np.concatenate(column) for column in columns]
-
-
-def _logit(column: Values) -> float:
-    """Of the share of yes, within the certain."""
-    share = float(column.mean()) if column.size else 0.5
-    odds = math.log(share / (1 - share)) if 0 < share < 1 else math.copysign(math.inf, share - 0.5)
-    return max(-SURE, min(SURE, odds))
-
-
-def _mean(column: Values) -> float:
-    return float(column.mean())
-
-
-def _median(column: Values) -> float:
-    return float(np.median(column))
-
-
-def _relative_median(column: Values) -> float:
-    """What has the least mean relative error: the median, each value weighted by its inverse."""
-    column = np.sort(column[column != 0])
-    if not column.size:
-        return 0.0
-    weights = np.cumsum(1 / np.abs(column))
-    return float(column[np.searchsorted(weights, weights[-1] / 2)])
-
-
-def _widest(column: Values) -> float:
-    """What is within a factor of DELTA of the most values, those of one sign."""
-    found, most = 0.0, 0
-    for sign in (1.0, -1.0):
-        side = np.sort(sign * column[sign * column > 0])
-        if side.size:
-            ends = np.searchsorted(side, side * DELTA**2, side="left")
-            first = int((ends - np.arange(side.size)).argmax())
-            if ends[first] - first > most:
-                most = int(ends[first] - first)
-                found = sign * math.sqrt(side[first] * side[ends[first] - 1])
-    return found

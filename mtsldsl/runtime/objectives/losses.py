@@ -8,7 +8,7 @@ autocast says, never synchronises with the host, and where nothing is valid it g
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TypeAlias, cast
 
 import attrs
@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.model import Target
 from mtsldsl.language.constants import Named
 from mtsldsl.runtime.data.masks import aligned, as_float, labels_of, only, valid_entries
@@ -48,27 +47,11 @@ class Loss:
         return self.value(*self.sums(prediction, target))
 
 
-def make_loss(target: Target, loss: Named) -> Loss:
-    """The loss of that name for that kind of target.
-
-    Raises MtlError MTL305 where the name does not fit the kind.
-    """
-    build = LOSSES[target.kind].get(loss.name)
-    if build is None:
-        raise MtlError.of(
-            "MTL305",
-            f"the loss `{loss.name}` does not fit a target of {target.kind}",
-            f"use one of {', '.join(LOSSES[target.kind])}",
-            loss.span,
-        )
-    return build(target, loss)
-
-
 def _number(loss: Named, argument: str, default: float) -> float:
     return float(cast(float, loss.arguments.get(argument, default)))
 
 
-def _cross_entropy(target: Target, loss: Named) -> Loss:
+def cross_entropy(target: Target, loss: Named) -> Loss:
     """Mean cross entropy over the pixels (or samples) that are not ignored."""
     smoothing = _number(loss, "label_smoothing", 0.0)
 
@@ -96,7 +79,7 @@ def effective_number_weights(counts: Tensor, beta: float) -> Tensor:
     return weights * (present.sum() / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny))
 
 
-def _class_balanced(target: Target, loss: Named) -> Loss:
+def class_balanced(target: Target, loss: Named) -> Loss:
     """Cross entropy weighted by the effective number of samples of the classes in the batch (or set), divided by the
     sum of the weights of the pixels, as `torch.nn.CrossEntropyLoss(weight)` does: a common factor of them cancels."""
     beta = _number(loss, "beta", 0.999)
@@ -125,7 +108,9 @@ def _wanted(target: Target, prediction: Tensor, target_: Tensor) -> tuple[Tensor
     return prediction, torch.where(valid, target_, prediction.detach()), valid.count_nonzero()
 
 
-def _absolute(target: Target, _: Named) -> Loss:
+def absolute(target: Target, _: Named) -> Loss:
+    """Mean absolute error over the entries that count."""
+
     def sums(prediction: Tensor, target_: Tensor) -> Sums:
         prediction, wanted, count = _wanted(target, prediction, target_)
         return F.l1_loss(prediction, wanted, reduction="sum"), count
@@ -133,7 +118,9 @@ def _absolute(target: Target, _: Named) -> Loss:
     return Loss(sums)
 
 
-def _squared(target: Target, _: Named) -> Loss:
+def squared(target: Target, _: Named) -> Loss:
+    """Mean squared error over the entries that count."""
+
     def sums(prediction: Tensor, target_: Tensor) -> Sums:
         prediction, wanted, count = _wanted(target, prediction, target_)
         return F.mse_loss(prediction, wanted, reduction="sum"), count
@@ -141,7 +128,7 @@ def _squared(target: Target, _: Named) -> Loss:
     return Loss(sums)
 
 
-def _root_mean_squared(target: Target, loss: Named) -> Loss:
+def root_mean_squared(target: Target, loss: Named) -> Loss:
     """The root over the whole batch (or set). Its gradient is bounded by 1/sqrt(entries) everywhere but undefined at 0,
     where 0 is taken; an epsilon under the root would do without the two `where`, and shift every value."""
 
@@ -150,7 +137,7 @@ def _root_mean_squared(target: Target, loss: Named) -> Loss:
         above = mse > 0
         return torch.where(above, torch.where(above, mse, 1.0).sqrt(), 0.0)
 
-    return Loss(_squared(target, loss).sums, value)
+    return Loss(squared(target, loss).sums, value)
 
 
 def _stretch(vectors: Tensor) -> Tensor:
@@ -167,7 +154,7 @@ def _directions(target: Target, prediction: Tensor, target_: Tensor) -> tuple[Te
     return prediction, only(valid, target_), valid
 
 
-def _cosine(target: Target, _: Named) -> Loss:
+def cosine(target: Target, _: Named) -> Loss:
     """One minus the mean cosine between predicted and given vectors, over those that are given."""
 
     def sums(prediction: Tensor, target_: Tensor) -> Sums:
@@ -178,7 +165,7 @@ def _cosine(target: Target, _: Named) -> Loss:
     return Loss(sums)
 
 
-def _unit_l1(target: Target, _: Named) -> Loss:
+def unit_l1(target: Target, _: Named) -> Loss:
     """Mean absolute difference per component of unit vectors; the prediction is normalised first."""
 
     def sums(prediction: Tensor, target_: Tensor) -> Sums:
@@ -189,7 +176,7 @@ def _unit_l1(target: Target, _: Named) -> Loss:
     return Loss(sums)
 
 
-def _bce(target: Target, _: Named) -> Loss:
+def bce(target: Target, _: Named) -> Loss:
     """Mean binary cross entropy of logits."""
 
     def sums(prediction: Tensor, target_: Tensor) -> Sums:
@@ -200,7 +187,7 @@ def _bce(target: Target, _: Named) -> Loss:
     return Loss(sums)
 
 
-def _balanced_bce(target: Target, loss: Named) -> Loss:
+def balanced_bce(target: Target, loss: Named) -> Loss:
     """Binary cross entropy of logits, positives weighted w and negatives 1 - w, averaged over all valid entries."""
     weight = _number(loss, "positive_weight", 0.95)
 
@@ -218,13 +205,3 @@ def _balanced_bce(target: Target, loss: Named) -> Loss:
 def _entropy(logits: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
     """The weighted sum of binary cross entropies."""
     return F.binary_cross_entropy_with_logits(logits, truth, weights, reduction="sum")
-
-
-LOSSES: Mapping[str, Mapping[str, Callable[[Target, Named], Loss]]] = {
-    "classes": {"cross_entropy": _cross_entropy, "class_balanced": _class_balanced},
-    "values": {"l1": _absolute, "mse": _squared, "rmse": _root_mean_squared},
-    "unit_vectors": {"cosine": _cosine, "l1": _unit_l1},
-    "binary": {"bce": _bce, "balanced_bce": _balanced_bce},
-    "reconstruct": {"mse": _squared, "l1": _absolute},
-}
-"""For each kind of target its losses, each made from the target and the loss with its arguments."""

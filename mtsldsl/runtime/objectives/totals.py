@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from mtsldsl.ir.model import Task
-from mtsldsl.runtime.objectives.losses import Loss, Sums, make_loss
+from mtsldsl.runtime.objectives.by_target import make_loss
+from mtsldsl.runtime.objectives.losses import Loss, Sums
 
 
 def sum_dtype(device: torch.device) -> torch.dtype:

@@ -8,7 +8,7 @@ from statistics import fmean
 import attrs
 
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.runtime.objectives.metrics import higher_is_better as direction
+from mtsldsl.runtime.objectives.metric_set import higher_is_better as direction
 from mtsldsl.runtime.objectives.relative_gain import Results, relative_gain
 
 

@@ -1,0 +1,104 @@
+"""What each kind of target is learned and measured by: one entry a kind.
+
+`mtsldsl.language.targets` says what of it a spec may write; which entries count is `runtime.data.masks`' to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import attrs
+import torch
+from torch import Tensor
+
+from mtsldsl.diagnostics import MtlError
+from mtsldsl.ir.model import Target, Task
+from mtsldsl.language.constants import Named
+from mtsldsl.runtime.objectives import answers, losses, metrics
+from mtsldsl.runtime.objectives.answers import Values
+from mtsldsl.runtime.objectives.losses import Loss
+from mtsldsl.runtime.objectives.metrics import Builder, Pairs, mean
+
+
+@attrs.frozen
+class Objectives:
+    """Losses and metrics by name, what a batch is made ready with for the metrics, and the constants that may be the
+    best answer."""
+
+    losses: Mapping[str, Callable[[Target, Named], Loss]]
+    pairs: Callable[[Task, Tensor, Tensor], Pairs]
+    metrics: Mapping[str, Builder]
+    answers: Callable[[Task, Sequence[Values]], Iterator[Tensor]]
+
+
+OBJECTIVES: Mapping[str, Objectives] = {
+    "classes": Objectives(
+        {"cross_entropy": losses.cross_entropy, "class_balanced": losses.class_balanced},
+        metrics.class_pairs,
+        {
+            "miou": metrics.of_confusion(metrics.mean_iou),
+            "pixel_accuracy": mean(metrics.hits),
+            "accuracy": mean(metrics.hits),
+            "error": mean(metrics.hits, finish=lambda accuracy: 1 - accuracy),
+            "macro_f1": metrics.of_confusion(metrics.macro_f1),
+        },
+        answers.commonest_class,
+    ),
+    "values": Objectives(
+        {"l1": losses.absolute, "mse": losses.squared, "rmse": losses.root_mean_squared},
+        metrics.value_pairs,
+        {
+            "rmse": mean(lambda pairs: metrics.difference(pairs).square(), finish=torch.sqrt),
+            "abs_rel": mean(
+                lambda pairs: metrics.difference(pairs).abs() / pairs.target.abs(), valid=metrics.other_than_zero
+            ),
+            "delta1": mean(metrics.near),
+            "mae": mean(lambda pairs: metrics.difference(pairs).abs()),
+            "r2": metrics.r2,
+        },
+        answers.centres,
+    ),
+    "unit_vectors": Objectives(
+        {"cosine": losses.cosine, "l1": losses.unit_l1},
+        metrics.angle_pairs,
+        {
+            "mean_angle": mean(lambda pairs: pairs.prediction),
+            "median_angle": metrics.median_angle,
+            "within": metrics.within,
+        },
+        answers.mean_direction,
+    ),
+    "binary": Objectives(
+        {"bce": losses.bce, "balanced_bce": losses.balanced_bce},
+        metrics.value_pairs,
+        {"f1": metrics.f1, "bce": mean(metrics.binary_entropy), "accuracy": mean(metrics.right_side)},
+        answers.share_of_yes,
+    ),
+    "reconstruct": Objectives(
+        {"mse": losses.squared, "l1": losses.absolute},
+        metrics.value_pairs,
+        {
+            "mse": mean(lambda pairs: metrics.difference(pairs).square()),
+            "mae": mean(lambda pairs: metrics.difference(pairs).abs()),
+        },
+        answers.centres,
+    ),
+}
+"""By the kind's name. A loss is made from the target and the loss with its arguments, a metric from the task, the
+metric with its arguments and a device."""
+
+
+def make_loss(target: Target, loss: Named) -> Loss:
+    """The loss of that name for that kind of target.
+
+    Raises MtlError MTL305 where the name does not fit the kind.
+    """
+    build = OBJECTIVES[target.kind].losses.get(loss.name)
+    if build is None:
+        raise MtlError.of(
+            "MTL305",
+            f"the loss `{loss.name}` does not fit a target of {target.kind}",
+            f"use one of {', '.join(OBJECTIVES[target.kind].losses)}",
+            loss.span,
+        )
+    return build(target, loss)
