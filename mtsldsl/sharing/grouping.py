@@ -6,10 +6,11 @@ is the mean score over the tasks. For s = 1, 2, ... T - 1 the best partition int
 value reaches the threshold; where none does, the last one stays. Of that partition the groups of more than one task
 whose mean score is above the threshold are accepted.
 
-Up to `EXACT_TASKS` tasks the best partition is found by dynamic programming over subsets, in integers, so that the
-order of a sum cannot decide and the order of the tasks does not matter. Where partitions tie, the one with the fewest
-groups is taken, then the one that comes first by the indices of the tasks (`SubsetSearch.best`). No rule by index is
-the same for every order of the tasks, so callers pass the tasks sorted by name.
+Up to `EXACT_TASKS` tasks, or another number that is asked for, the best partition is found by dynamic programming over
+subsets, in integers, so that the order of a sum cannot decide and the order of the tasks does not matter. Where
+partitions tie, the one with the fewest groups is taken, then the one that comes first by the indices of the tasks
+(`SubsetSearch.best`). No rule by index is the same for every order of the tasks, so callers pass the tasks sorted by
+name. Beyond, a local search with restarts takes its place (`LinkageSearch`).
 """
 
 from __future__ import annotations
@@ -20,11 +21,9 @@ import attrs
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mtsldsl.sharing.exact import EXACT_TASKS, LEAST_EXACT_TASKS, MOST_EXACT_TASKS
 from mtsldsl.sharing.linkage import LinkageSearch
 from mtsldsl.sharing.subsets import Groups, Matrix, SubsetSearch
-
-EXACT_TASKS = 16
-"""Up to so many tasks the grouping is the proven optimum; beyond, a local search (see `linkage`)."""
 
 
 @attrs.frozen
@@ -47,17 +46,23 @@ class GroupingDecision:
     exact: bool
 
 
-def group_tasks(similarity: ArrayLike, threshold: float) -> list[tuple[int, ...]]:
+def group_tasks(similarity: ArrayLike, threshold: float, *, exact_tasks: int = EXACT_TASKS) -> list[tuple[int, ...]]:
     """The accepted groups alone, each sorted, in sorted order.
 
-    `similarity` is (T, T), its diagonal is not looked at, and of [i, j] and [j, i] the mean counts. Raises ValueError
-    where it is not square, or an entry off the diagonal or the threshold is not a finite number.
+    `similarity` is (T, T), its diagonal is not looked at, and of [i, j] and [j, i] the mean counts. Up to `exact_tasks`
+    tasks, a number of 2 to 20, the grouping is proven to be the best; beyond, it is what a local search finds. Raises
+    ValueError where the similarity is not square, an entry off the diagonal or the threshold is not a finite number, or
+    `exact_tasks` is out of its range.
     """
-    return list(decide_grouping(similarity, threshold).accepted)
+    return list(decide_grouping(similarity, threshold, exact_tasks=exact_tasks).accepted)
 
 
-def decide_grouping(similarity: ArrayLike, threshold: float) -> GroupingDecision:
+def decide_grouping(similarity: ArrayLike, threshold: float, *, exact_tasks: int = EXACT_TASKS) -> GroupingDecision:
     """The whole decision behind `group_tasks`; same arguments, same errors."""
+    if not LEAST_EXACT_TASKS <= exact_tasks <= MOST_EXACT_TASKS:
+        raise ValueError(
+            f"exact_tasks must be a whole number of {LEAST_EXACT_TASKS} to {MOST_EXACT_TASKS}, not {exact_tasks}"
+        )
     matrix = _checked(similarity)
     limit = Fraction(_finite(threshold))
     tasks = len(matrix)
@@ -71,7 +76,7 @@ def decide_grouping(similarity: ArrayLike, threshold: float) -> GroupingDecision
             trace=(),
             exact=True,
         )
-    exact = tasks <= EXACT_TASKS
+    exact = tasks <= exact_tasks
     search = SubsetSearch(matrix) if exact else LinkageSearch(matrix)
     scores = _Scores(matrix)
     trace: list[tuple[int, float, Groups]] = []

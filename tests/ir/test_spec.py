@@ -90,6 +90,7 @@ def test_the_structure_has_the_documented_defaults() -> None:
         0.2,
         Named("average"),
     )
+    assert structure.settings.exact_tasks == 18
 
 
 def test_one_number_of_epochs_is_for_every_phase_and_the_learning_rate_is_the_optimizers() -> None:

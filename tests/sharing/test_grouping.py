@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtsldsl.sharing import decide_grouping, group_tasks
-from mtsldsl.sharing.linkage import LinkageSearch
+from mtsldsl.sharing.exact import MOST_EXACT_TASKS
 from mtsldsl.sharing.subsets import SubsetSearch
+from tests.sharing.families import FAMILIES
 from tests.sharing.test_difference import partitions
 
 quick = settings(max_examples=60, deadline=None)
@@ -114,7 +116,7 @@ def test_the_order_of_the_tasks_does_not_matter(size, seed, threshold):
     assert [value for _, value, _ in other.trace] == [value for _, value, _ in one.trace]
 
 
-@given(st.integers(17, 22), st.integers(0, 10**6))
+@given(st.integers(19, 24), st.integers(0, 10**6))
 @settings(max_examples=10, deadline=None)
 def test_the_order_of_many_tasks_does_not_matter_either(size, seed):
     rng = np.random.default_rng(seed)
@@ -128,7 +130,7 @@ def test_the_order_of_many_tasks_does_not_matter_either(size, seed):
 
 def test_groups_and_partitions_are_sorted():
     rng = np.random.default_rng(3)
-    for size in (6, 9, 18):
+    for size in (6, 9, 19):
         decision = decide_grouping(rng.uniform(0, 1, (size, size)), 0.7)
         for partition in (decision.partition, decision.accepted, decision.runner_up):
             assert list(partition) == sorted(partition)
@@ -170,20 +172,78 @@ def test_large_and_small_similarities_are_searched_alike():
         )
 
 
-@pytest.mark.parametrize("size", [2, 5, 16, 18])
+@pytest.mark.parametrize("size", [2, 5, 16, 19, 40])
 def test_tasks_of_which_nothing_is_known_are_not_grouped(size):
     decision = decide_grouping(np.zeros((size, size)), 0.5)
     assert decision.partition == (tuple(range(size)),)
     assert decision.accepted == ()
 
 
+@pytest.mark.parametrize("tasks", range(2, MOST_EXACT_TASKS + 1))
 @pytest.mark.parametrize("sign", [1, -1])
-def test_sixteen_tasks_at_the_largest_values_do_not_overflow(sign):
-    full = np.full((16, 16), sign * 3.9999)
+def test_no_sum_overflows_at_the_largest_values(tasks, sign):
+    full = np.full((tasks, tasks), sign * 3.9999)
     search = SubsetSearch(full - np.diag(np.diag(full)))
-    assert search.best(1) == (tuple(range(16)),)
-    assert int(np.sign(search._values[-1])) == sign
-    assert abs(int(search._values[-1])) > 2**60
+    assert search.best(1) == (tuple(range(tasks)),)
+    # With one similarity everywhere, a set of several tasks is worth as many times the same.
+    everyone = int(search._values[-1])
+    assert 2**60 < sign * everyone < 2**62
+    sizes = np.array([members.bit_count() for members in range(len(search._values))])
+    assert np.array_equal(search._values, np.where(sizes > 1, everyone // tasks * sizes, 0))
+
+
+@given(matrices(2, 9, st.sampled_from([-0.5, 0.0, 0.25, 0.5, 0.75, 1.0])))
+@quick
+def test_ties_go_to_the_fewest_groups_then_to_the_lowest_sets(similarity):
+    search = SubsetSearch(np.where(np.eye(len(similarity)), 0, similarity))
+    for groups in range(1, len(similarity) + 1):
+        assert search.best(groups) == first_of_the_best(similarity, groups)
+
+
+def first_of_the_best(similarity, groups):
+    """By plain recursion over the groups of the lowest task: highest value, fewest groups, then the lowest sets."""
+    doubled = (np.array(similarity) + np.array(similarity).T) * 4  # whole numbers, for entries of quarters
+    scale = math.lcm(*range(1, len(similarity)))
+
+    @cache
+    def worth(members):
+        inside = [task for task in range(len(similarity)) if members >> task & 1]
+        total = sum(int(doubled[one, other]) for one in inside for other in inside if one < other)
+        return total * scale // max(len(inside) - 1, 1)
+
+    @cache
+    def best(members, left):
+        if not members:
+            return 0, 0, ()
+        if not left:
+            return None
+        lowest = members & -members
+        found, others = [], members ^ lowest
+        taken = others
+        while True:
+            end = best(others ^ taken, left - 1)
+            if end is not None:
+                group = taken | lowest
+                found.append((-worth(group) + end[0], end[1] + 1, (group, *end[2])))
+            if not taken:
+                return min(found)
+            taken = (taken - 1) & others
+
+    sets = best((1 << len(similarity)) - 1, groups)[2]
+    return tuple(tuple(task for task in range(len(similarity)) if members >> task & 1) for members in sets)
+
+
+@pytest.mark.parametrize("tasks", [10, 13])
+def test_large_groups_are_found_as_small_ones_are(tasks):
+    """One group of every size and a pair, and the rest alone: the best partition into so many groups is known."""
+    for size in range(2, tasks - 1):
+        similarity = np.full((tasks, tasks), -1.0)
+        similarity[:size, :size] = 1.0
+        similarity[size : size + 2, size : size + 2] = 1.0
+        decision = decide_grouping(similarity, 2.0)
+        wanted = (tuple(range(size)), (size, size + 1), *((task,) for task in range(size + 2, tasks)))
+        assert decision.partition == wanted
+        assert decision.value == float(Fraction(size + 2, tasks))
 
 
 @pytest.mark.parametrize("similarity", [[], np.zeros((0, 0)), [[1.0]]])
@@ -215,25 +275,58 @@ def test_the_input_is_left_as_it_was():
     assert similarity.tolist() == [[1.0, 0.5], [0.5, 1.0]]
 
 
-def test_beyond_sixteen_tasks_the_decision_is_not_called_exact():
-    blocks = np.kron(np.eye(6), np.ones((3, 3))) * 0.7 + 0.2
-    decision = decide_grouping(blocks, 0.85)
-    assert not decision.exact
-    assert decision.partition == tuple((3 * block, 3 * block + 1, 3 * block + 2) for block in range(6))
+def blocks(count):
+    return np.kron(np.eye(count), np.ones((3, 3))) * 0.7 + 0.2
+
+
+@pytest.mark.parametrize(("tasks", "asked", "exact"), [(18, {}, True), (21, {}, False), (9, {"exact_tasks": 8}, False)])
+def test_a_decision_says_whether_it_is_proven(tasks, asked, exact):
+    decision = decide_grouping(blocks(tasks // 3), 0.85, **asked)
+    assert decision.exact is exact
+    assert decision.partition == tuple((3 * block, 3 * block + 1, 3 * block + 2) for block in range(tasks // 3))
     assert decision.accepted == decision.partition
     assert decision.runner_up_value < decision.value
+    assert group_tasks(blocks(tasks // 3), 0.85, **asked) == list(decision.accepted)
 
 
-def test_the_local_search_is_close_to_the_optimum_where_that_is_known():
-    shares = []
+def test_the_exact_search_goes_to_twenty_tasks_on_request():
+    similarity = np.where(np.eye(20)[::-1] > 0, 0.9, 0.1)
+    similarity[:10, :10] = similarity[10:, 10:] = 0.95
+    decision = decide_grouping(similarity, 0.9, exact_tasks=20)
+    assert decision.exact
+    assert decision.partition == (tuple(range(10)), tuple(range(10, 20)))
+
+
+@pytest.mark.parametrize("asked", [-1, 0, 1, MOST_EXACT_TASKS + 1, 10**9])
+def test_a_number_of_tasks_that_cannot_be_searched_exactly_is_refused(asked):
+    with pytest.raises(ValueError, match=f"exact_tasks must be a whole number of 2 to 20, not {asked}"):
+        decide_grouping([[1.0, 0.5], [0.5, 1.0]], 0.5, exact_tasks=asked)
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
+def test_the_local_search_finds_the_optimum_where_that_is_known(family):
+    equal = []
     for seed in range(20):
-        similarity = np.random.default_rng(seed).uniform(0, 1, (9, 9))
-        np.fill_diagonal(similarity, 0)
-        best, near = SubsetSearch(similarity), LinkageSearch(similarity)
-        found = [brute_value(similarity.tolist(), near.best(groups)) for groups in range(1, 9)]
-        assert found == sorted(found)
-        optima = [brute_value(similarity.tolist(), best.best(groups)) for groups in range(1, 9)]
-        shares += [float(value / optimum) for value, optimum in zip(found, optima, strict=True)]
-    assert max(shares) <= 1 + 2**-40
-    assert min(shares) >= 0.8
-    assert np.mean(shares) >= 0.98
+        rng = np.random.default_rng(seed)
+        similarity = family(rng, int(rng.integers(8, 13)))
+        threshold = float(rng.choice([0.8, 0.95]))
+        best, near = decide_grouping(similarity, threshold), decide_grouping(similarity, threshold, exact_tasks=2)
+        assert not near.exact
+        values = [value for _, value, _ in near.trace]
+        assert values == sorted(values)
+        assert all(value <= top + 2**-30 for value, (_, top, _) in zip(values, best.trace, strict=False))
+        equal.append(near.value == pytest.approx(best.value, abs=2**-30))
+    assert sum(equal) >= 19
+
+
+@given(
+    st.integers(3, 30), st.integers(0, 10**6), st.sampled_from([[0.0, 0.5], [0.1, 0.3, 0.7], [1 / 3, 1e-300, 1e300]])
+)
+@settings(max_examples=10, deadline=None)
+def test_the_local_search_ends_on_ties_and_gives_the_same_each_time(size, seed, entries):
+    similarity = np.random.default_rng(seed).choice(entries, (size, size))
+    one = decide_grouping(similarity, 2e300, exact_tasks=2)
+    assert one == decide_grouping(similarity, 2e300, exact_tasks=2)
+    assert len(one.trace) == size - 1
+    assert as_sets(one.runner_up) != as_sets(one.partition)
+    assert sorted(task for group in one.runner_up for task in group) == list(range(size))

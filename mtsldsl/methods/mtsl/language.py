@@ -24,6 +24,7 @@ from mtsldsl.language.kinds import (
 from mtsldsl.language.schema import BlockSchema
 from mtsldsl.methods.method import DecisionRule, Fault, Method, OneAPhase, Situation, Surroundings, Values
 from mtsldsl.sharing import Sharing, unmerged
+from mtsldsl.sharing.exact import EXACT_TASKS, LEAST_EXACT_TASKS, MOST_EXACT_TASKS
 
 
 @attrs.frozen
@@ -50,6 +51,7 @@ class Settings:
     phases: tuple[int, ...]
     similarity: Cka
     threshold: float
+    exact_tasks: int
     align: float
     transfer: Amalgamate | None
 
@@ -91,6 +93,12 @@ BLOCK = BlockSchema(
         Key("phases", Many(Integer(1), 1), "epochs at whose end tasks may merge"),
         Key("similarity", SIMILARITIES, "similarity of two tasks' features", "cka"),
         Key("threshold", Real(-1, 1), "similarity above which tasks merge", 0.8),
+        Key(
+            "exact_tasks",
+            Integer(LEAST_EXACT_TASKS, MOST_EXACT_TASKS),
+            "up to so many tasks the grouping is proven to be the best",
+            EXACT_TASKS,
+        ),
         Key("align", Real(0), "weight of the loss that draws features together", 0.2),
         Key("transfer", TRANSFERS, "how a merged component gets its weights", "average"),
     ),
@@ -180,6 +188,7 @@ def settings(values: Values) -> Settings:
         values["phases"],
         Cka(**values["similarity"].arguments),
         values["threshold"],
+        values["exact_tasks"],
         values["align"],
         Amalgamate(**given) if transfer.name == "amalgamate" else None,
     )

@@ -131,7 +131,8 @@ def compare(view: View, settings: Settings) -> list[Comparison]:
             debiased=settings.similarity.debiased,
         )
         rows = tuple(tuple(row) for row in matrix.tolist())
-        comparisons.append(Comparison(layer, tasks, rows, decide_grouping(rows, settings.threshold)))
+        grouping = decide_grouping(rows, settings.threshold, exact_tasks=settings.exact_tasks)
+        comparisons.append(Comparison(layer, tasks, rows, grouping))
     return comparisons
 
 
