@@ -20,7 +20,7 @@ from mtsldsl.runtime.data import Samples, batches
 from mtsldsl.runtime.learning.evaluation import autocast
 from mtsldsl.runtime.network.execution import evaluating
 from mtsldsl.runtime.network.places import located
-from mtsldsl.runtime.objectives.totals import sum_dtype
+from mtsldsl.runtime.objectives.losses import sum_dtype
 
 BATCHES = 25
 """Training batches that statistics are estimated from, or all of an epoch where it has fewer."""

@@ -16,7 +16,7 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from mtsldsl.runtime.objectives.totals import sum_dtype
+from mtsldsl.runtime.objectives.losses import sum_dtype
 
 BINS_PER_DEGREE = 100
 """Resolution of `AngleHistogram`: bins of 0.01 degree."""

@@ -35,6 +35,11 @@ def _mean(total: Tensor, count: Tensor) -> Tensor:
     return total / count.clamp(min=1)
 
 
+def sum_dtype(device: torch.device) -> torch.dtype:
+    """The type that sums over a set are kept in: float64, or float32 on Apple GPUs, which have nothing longer."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 @attrs.frozen
 class Loss:
     """A loss: `sums(prediction, target)` of a batch, which add up over batches, and its `value` from such sums."""

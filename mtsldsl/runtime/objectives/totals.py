@@ -6,17 +6,11 @@ import math
 from collections.abc import Iterable, Mapping
 
 import attrs
-import torch
 from torch import Tensor
 
 from mtsldsl.ir.model import Task
 from mtsldsl.runtime.objectives.by_target import make_loss
-from mtsldsl.runtime.objectives.losses import Loss, Sums
-
-
-def sum_dtype(device: torch.device) -> torch.dtype:
-    """The type that sums over a set are kept in: float64, or float32 on Apple GPUs, which have nothing longer."""
-    return torch.float32 if device.type == "mps" else torch.float64
+from mtsldsl.runtime.objectives.losses import Loss, Sums, sum_dtype
 
 
 def task_losses(tasks: Iterable[Task]) -> dict[str, Loss]:
