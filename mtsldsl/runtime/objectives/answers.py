@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import numpy as np
 import torch
@@ -16,10 +16,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtsldsl.ir.model import Task
+from mtsldsl.language.constants import Named
 from mtsldsl.runtime.objectives.metrics import DELTA
 
 SURE = 30.0
 """A logit that is as good as certain, and whose cross entropy is still a number."""
+
+LOOKED_AT = 5000
+"""Labels that a search over directions looks at, evenly spread over all."""
 
 Values: TypeAlias = NDArray[np.float64]
 
@@ -30,9 +34,56 @@ def commonest_class(task: Task, columns: Sequence[Values]) -> Iterator[Tensor]:
     yield torch.nn.functional.one_hot(torch.tensor(int(counts.argmax())), task.target.channels).float()
 
 
-def mean_direction(_: Task, columns: Sequence[Values]) -> Iterator[Tensor]:
-    """The mean of the vectors, the best one by cosine."""
+def directions(task: Task, columns: Sequence[Values]) -> Iterator[Tensor]:
+    """The mean of the vectors, the best one by cosine, and for each metric of the task the best of a search over the
+    sphere, among up to LOOKED_AT of the labels."""
     yield torch.tensor([float(column.mean()) if column.size else 0.0 for column in columns])
+    if not columns[0].size:
+        return
+    labels = _unit(np.stack(columns, axis=1)[:: -(-columns[0].size // LOOKED_AT)])
+    wide = _unit(np.concatenate([labels.mean(axis=0, keepdims=True), labels[:: -(-len(labels) // 500)], _sphere(1000)]))
+    for metric in task.metrics:
+        best = wide[_scores(metric, wide, labels).argmax()]
+        for width in (5.0, 1.5, 0.5):
+            near = np.concatenate([best[None], _cap(best, math.radians(width), 100)])
+            best = near[_scores(metric, near, labels).argmax()]
+        yield torch.tensor(best)
+
+
+def _scores(metric: Named, answers: Values, labels: Values) -> Values:
+    """For each of some unit vectors `(m, 3)` how good an answer to the labels `(n, 3)` it is by a metric."""
+    angles = np.degrees(np.arccos(np.clip(answers @ labels.T, -1, 1)))
+    if metric.name == "within":
+        found: Values = (angles < float(cast(float, metric.arguments.get("degrees", 11.25)))).mean(axis=1)
+    elif metric.name == "median_angle":
+        found = -np.median(angles, axis=1)
+    else:
+        found = -angles.mean(axis=1)
+    return found
+
+
+def _unit(vectors: Values) -> Values:
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    found: Values = vectors / np.where(length > 0, length, 1)
+    return found
+
+
+def _sphere(count: int) -> Values:
+    """Points that lie evenly on the unit sphere, `(count, 3)`: a Fibonacci lattice."""
+    place = np.arange(count) + 0.5
+    height, turn = 1 - 2 * place / count, math.pi * (1 + math.sqrt(5)) * place
+    radius = np.sqrt(1 - height**2)
+    return np.stack([radius * np.cos(turn), radius * np.sin(turn), height], axis=1)
+
+
+def _cap(pole: Values, width: float, count: int) -> Values:
+    """Points within the angle `width` of a unit vector, `(count, 3)`."""
+    side = _unit(np.cross(pole, np.eye(3)[np.abs(pole).argmin()])[None])[0]
+    place = (np.arange(count) + 0.5) / count
+    angle, turn = width * np.sqrt(place), math.pi * (1 + math.sqrt(5)) * np.arange(count)
+    around = np.cos(turn)[:, None] * side + np.sin(turn)[:, None] * np.cross(pole, side)
+    found: Values = np.cos(angle)[:, None] * pole + np.sin(angle)[:, None] * around
+    return found
 
 
 def share_of_yes(_: Task, columns: Sequence[Values]) -> Iterator[Tensor]:

@@ -66,7 +66,7 @@ OBJECTIVES: Mapping[str, Objectives] = {
             "median_angle": metrics.median_angle,
             "within": metrics.within,
         },
-        answers.mean_direction,
+        answers.directions,
     ),
     "binary": Objectives(
         {"bce": losses.bce, "balanced_bce": losses.balanced_bce},

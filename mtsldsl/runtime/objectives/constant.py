@@ -26,8 +26,7 @@ def constant_metrics(tasks: Iterable[Task], samples: Samples) -> dict[str, dict[
     """For each task the best value of each of its metrics that one answer, the same everywhere, has on `samples`.
 
     Each metric has its own best constant: the mean for `rmse` and `r2`, the median for `mae`, the commonest class or
-    answer for accuracies, always yes for `f1`. For directions all metrics take the mean direction, which is the best
-    one by cosine. NaN where nothing counts.
+    answer for accuracies, always yes for `f1`, for directions what a search finds. NaN where nothing counts.
     """
     return {task.name: _best(task, samples.only(str(task.field))) for task in tasks}
 
