@@ -17,7 +17,8 @@ from tests.timing import Measure, held_in_proportion, held_within
 ROOT = Path(__file__).parents[1]
 FINDINGS = sorted((ROOT / "tests" / "fuzz_cases").glob("*.bin"))
 SPECS = [path.read_bytes() for path in sorted((ROOT / "specs").glob("*.mtl"))]
-BROKEN = [path.read_bytes() for path in sorted((ROOT / "tests" / "spec" / "errors").glob("*.mtl"))]
+BROKEN = [path.read_bytes() for path in sorted((ROOT / "tests" / "ir" / "errors").glob("*.mtl"))]
+assert BROKEN
 DIGITS = re.compile(rb"\d+")
 
 

@@ -150,6 +150,7 @@ _OTHER_THINGS = {
     # losses and metrics
     "delta1": "delta delta2 delta3",
     "mae": "map mape medae mse",
+    "mse": "msle rmsle",
     "mean_angle": "rmse_angle",
     "rmse": "mse msle nrmse rmsle",
     "within": "within11 within22 within30",
@@ -162,6 +163,21 @@ _OTHER_THINGS = {
     "sgd": "asgd sgdw sgdm",
 }
 """Names that look like one of the language, misspelt, and mean another thing in the field."""
+
+_OPPOSED = (
+    "micro macro weighted samples",
+    "max mean median min sum avg",
+    "first last least most best worst",
+    "in out",
+    "up down",
+    "top bottom",
+    "left right",
+    "train test validation",
+)
+"""Words of which each says another thing: names that differ in one of them are no misspelling of each other."""
+
+_DENIED = ("un", "in", "non", "de", "dis", "anti", "bi", "ir", "im", "mis")
+"""How a word begins that denies the rest of it."""
 
 _REMEDIES = (
     (
@@ -344,7 +360,23 @@ def means_another_thing(name: str, known: str) -> bool:
     """Whether `name` is no known name misspelt though it is alike: the field has it for another thing, or it is the
     known name with further words, as `class_weight` is to `weight`."""
     words, further = _words(known), _words(name)
-    return known in NOT_MEANT.get(_folded(name), ()) or (len(further) > len(words) and set(words) <= set(further))
+    longer = len(further) > len(words) and set(words) <= set(further)
+    return known in NOT_MEANT.get(_folded(name), ()) or longer or _opposed(further, words)
+
+
+def _opposed(one: list[str], other: list[str]) -> bool:
+    """Whether two names differ in one word alone, which says the opposite, or another thing of its kind."""
+    differ = [pair for pair in zip(one, other, strict=False) if pair[0] != pair[1]]
+    if len(one) != len(other) or len(differ) != 1:
+        return False
+    first, second = differ[0]
+    short, long = sorted((first, second), key=len)
+    denied = any(long == start + short for start in _DENIED) and len(short) >= _DENIABLE
+    return denied or any({first, second} <= set(group.split()) for group in _OPPOSED)
+
+
+_DENIABLE = 4
+"""Letters of a word that may be denied."""
 
 
 def _words(name: str) -> list[str]:

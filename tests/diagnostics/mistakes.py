@@ -50,6 +50,7 @@ NEEDS = {
     **dict.fromkeys(("MTL301", "MTL302", "MTL303", "MTL308"), (*_SHAPES, "  target")),
     **dict.fromkeys(("MTL305", "MTL306"), ("  target",)),
     **dict.fromkeys(("MTL402", "MTL403", "MTL404"), ("task",)),
+    "MTL104": ("data scenes", "structure mtsl"),
     "MTL108": ("let width", "  low "),
     "MTL307": ("data scenes", "  input ", "  target"),
     "MTL401": ("  stem", "  low "),

@@ -102,6 +102,48 @@ def test_a_name_with_further_words_is_another_thing() -> None:
     assert proposal("tranfser_l", ["transfer_lr"]) == "did you mean `transfer_lr`?"
 
 
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("micro_f1", "macro_f1"),
+        ("weighted_f1", "macro_f1"),
+        ("msle", "mse"),
+        ("rmsle", "rmse"),
+        ("max_tokens", "mean_tokens"),
+        ("min_pool2d", "max_pool2d"),
+        ("mean_pool2d", "max_pool2d"),
+        ("infinite", "finite"),
+        ("least", "last"),
+        ("first", "last"),
+        ("biased", "debiased"),
+        ("invalid", "valid"),
+        ("invalidation", "validation"),
+        ("unscaled", "scaled"),
+        ("downsample", "upsample"),
+    ],
+)
+def test_a_name_that_says_the_opposite_or_another_thing_of_its_kind_is_never_meant(name: str, known: str) -> None:
+    found = suggestion(name, [known], "names")
+    assert not isinstance(found, Suggestion), found
+    assert known in found  # it is listed, as all are
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("macrof1", "macro_f1"),
+        ("maen_tokens", "mean_tokens"),
+        ("fnite", "finite"),
+        ("inages", "images"),
+        ("vaild", "valid"),
+    ],
+)
+def test_a_misspelt_name_of_such_a_kind_is_still_meant(name: str, known: str) -> None:
+    found = suggestion(name, [known], "names")
+    assert isinstance(found, Suggestion)
+    assert found.right == known
+
+
 def test_a_name_that_looks_like_one_of_the_language_may_still_be_one_of_the_writer_misspelt() -> None:
     assert proposal("vflip", ["hflip"]) is None
     assert proposal("vflip", ["hflip", "vflips"]) == "did you mean `vflips`?"

@@ -100,12 +100,19 @@ def test_other_settings_are_named_in_place_of_fields(spec: Spec) -> None:
     assert differences(other, load_data(other), events) == ["`seed` is 3, and was 0"]
 
 
-def test_rendered_rooms_are_recorded_by_their_settings(tmp_path: Path) -> None:
+def test_rendered_rooms_are_recorded_by_their_settings_and_by_what_was_drawn(tmp_path: Path) -> None:
     settings = {"data.images": 32, "data.batch": 4, "data.seed": 7}
     scenes = load(Path(__file__).parents[2] / "specs" / "scenes.mtl", settings)
-    record = record_of_data(scenes, load_data(scenes))
+    data = load_data(scenes)
+    record = record_of_data(scenes, data)
     assert record["settings"] == {"images": 32, "validation": 0.1, "test": 0.2, "seed": 7}
-    assert (record["given"], record["path"], record["bytes"], record["sha256"]) == (None, None, None, {})
+    assert (record["given"], record["path"], record["bytes"]) == (None, None, None)
+    assert set(record["sha256"]) == set(data.train.fields)
+    events = tmp_path / "events.jsonl"
+    events.write_text(json.dumps({"event": "start", "read": record}) + "\n", encoding="utf-8")
+    assert differences(scenes, data, events) == []
+    data.test.fields["depth"][0] += 1  # as another version of the program may draw it
+    assert differences(scenes, data, events) == ["`data scenes` has other values of `depth`"]
 
 
 def test_a_run_without_such_a_record_is_not_judged(spec: Spec) -> None:

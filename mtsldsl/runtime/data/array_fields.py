@@ -22,6 +22,9 @@ from mtsldsl.runtime.data.fields import FieldKind
 
 Array: TypeAlias = NDArray[Any]
 
+_MANY = 16
+"""Features from which they may be pixels."""
+
 _UNUSUALLY_LARGE = 20.0
 """Numbers of an image that was brought to a mean of 0 and a deviation of 1 stay below this."""
 
@@ -52,7 +55,7 @@ def fitted(arrays: Mapping[str, Array], expected: Expected) -> Fitted:
     if expected.target is None and expected.kind is FieldKind.IMAGE:
         return _images(shaped)
     if expected.target is None:
-        return Fitted({name: _complete(name, array) for name, array in shaped.items()})
+        return Fitted({name: _complete(name, array) for name, array in shaped.items()}, tuple(_pixels(shaped)))
     if expected.kind is FieldKind.LABEL:
         return Fitted({name: class_labels(name, array, expected.target) for name, array in shaped.items()})
     if expected.kind is FieldKind.EDGE:
@@ -101,11 +104,19 @@ def _reshaping(found: tuple[int, ...], expected: Expected) -> str:
             return f"save class numbers in place of one-hot labels: `array.argmax(axis={axis})`"
         if found == (*shape, 1):
             return "leave the last dimension out: `array[..., 0]`"
+    if expected.kind is FieldKind.EDGE and shape[0] == 1 and found in ((2, *shape[1:]), (*shape[1:], 2)):
+        axis = 1 if found == (2, *shape[1:]) else -1
+        return f"save the answers in place of one-hot labels: `array.argmax(axis={axis})`"
     if len(shape) == 3 and found == (*shape[1:], shape[0]):
         return "put the channels first: `numpy.moveaxis(array, -1, 1)`"
     if len(shape) == 3 and found in (shape[1:], (1, *shape[1:])) and expected.target is None:
         gray = "array[:, None]" if found == shape[1:] else "array"
         return f"write an input of one channel, or save each channel: `numpy.repeat({gray}, {shape[0]}, axis=1)`"
+    if len(shape) >= 2 and len(found) == len(shape) and found[:-2] == shape[:-2]:
+        size = _sizes(shape[-2:])
+        if expected.target is None:
+            return f"resize or pad the images to {size}, or write their size into `input`"
+        return f"resize the array to {size}, or end the head with `resize_as(image)`, `image` being the input's name"
     return "change the spec or the array"
 
 
@@ -173,6 +184,16 @@ def _odd_range(arrays: Mapping[str, Array], low: float, high: float) -> Iterator
         )
     elif types == {"u"} and high == 1:
         yield f"{first} has no numbers but 0 and 1, and uint8 is divided by 255: save bool or float32"
+
+
+def _pixels(arrays: Mapping[str, Array]) -> Iterator[str]:
+    """What features or tokens let one suspect that are numbers of a picture."""
+    first, array = next(iter(arrays.items()))
+    if array.dtype == np.uint8 and np.prod(array.shape[1:]) >= _MANY and _extent(arrays)[1] > _UNUSUALLY_LARGE:
+        yield (
+            f"{first} holds uint8 up to {_extent(arrays)[1]:g}: only images are divided by 255, features and tokens "
+            "are taken as they are; where they are pixels, save `array / 255`"
+        )
 
 
 def _complete(name: str, array: Array) -> Tensor:

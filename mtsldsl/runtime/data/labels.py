@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import torch
+from torch import Tensor
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.model import Spec, Target, Task
+from mtsldsl.language.targets import TARGETS
 from mtsldsl.runtime.data.batches import widen
 from mtsldsl.runtime.data.fields_read import field_of_task
 from mtsldsl.runtime.data.masks import valid_entries
@@ -25,12 +27,13 @@ _MOST_NAMED = 6
 
 def describe(spec: Spec, splits: Splits) -> Described:
     """For each split, in plain data, its `samples` and the `labels` of each task: the number of `samples` that have at
-    least one, and of `entries` that count in loss and metrics, `of` how many there are."""
+    least one, and of `entries` that count in loss and metrics, `of` how many there are. Where some columns of a target
+    have none, these are `empty_columns`, counted from 0."""
     return {name: _split(spec, samples) for name, samples in splits.named()}
 
 
 def _split(spec: Spec, samples: Samples) -> dict[str, Any]:
-    counted: dict[tuple[str, Target], dict[str, int]] = {}
+    counted: dict[tuple[str, Target], dict[str, Any]] = {}
     labels = {}
     for task in spec.tasks:
         key = field_of_task(spec, task), task.target
@@ -40,20 +43,25 @@ def _split(spec: Spec, samples: Samples) -> dict[str, Any]:
     return {"samples": len(samples), "labels": labels}
 
 
-def _count(samples: Samples, field: str, target: Target) -> dict[str, int]:
+def _count(samples: Samples, field: str, target: Target) -> dict[str, Any]:
     labelled = entries = total = 0
+    columns: Tensor | int = 0
     for start in range(0, len(samples), _AT_ONCE):
         compact = samples.fields[field][start : start + _AT_ONCE]
         values = widen(compact, samples.layout[field])  # a compact type may not hold the number that is ignored
         valid = valid_entries(target, values).flatten(1) if values.dim() > 1 else valid_entries(target, values)[:, None]
+        if not TARGETS[target.kind].whole:
+            columns = columns + valid.reshape(len(valid), target.channels, -1).sum(dim=(0, 2))
         labelled += int(valid.any(dim=1).sum())
         entries += int(torch.count_nonzero(valid))
         total += valid.numel()
-    return {"samples": labelled, "entries": entries, "of": total}
+    found: dict[str, Any] = {"samples": labelled, "entries": entries, "of": total}
+    empty = [column for column, count in enumerate(columns.tolist()) if not count] if torch.is_tensor(columns) else []
+    return found | ({"empty_columns": empty} if empty and entries else {})
 
 
 def require_labels(spec: Spec, described: Described) -> list[str]:
-    """What to warn of: the tasks that have no label in validation or test.
+    """What to warn of: the tasks that have no label in validation or test, and columns of a target that have none.
 
     Raises MTL804 for those that have none in training."""
     without = {
@@ -62,12 +70,26 @@ def require_labels(spec: Spec, described: Described) -> list[str]:
     }
     if without["train"]:
         raise MtlError(error for task in without["train"] for error in _nothing_to_learn(task).diagnostics)
-    return [
+    columns = [
+        f"no {split} sample has a label in {_columns(empty)} of `{task.name}` that counts: "
+        + ("nothing is learned of it" if split == "train" else "it is left out of the metrics there")
+        for split, found in described.items()
+        for task in spec.tasks
+        if (empty := found["labels"][task.name].get("empty_columns"))
+    ]
+    return columns + [
         f"no {split} sample has a label of {named([task.name for task in tasks])} that counts: "
         f"{'its' if len(tasks) == 1 else 'their'} metrics there will be empty"
         for split, tasks in without.items()
         if tasks
     ]
+
+
+def _columns(numbers: list[int]) -> str:
+    shown = ", ".join(map(str, numbers[:_MOST_NAMED]))
+    more = len(numbers) - _MOST_NAMED
+    noun = "column" if len(numbers) == 1 else "columns"
+    return f"{noun} {shown}{f' and {more} more' if more > 0 else ''} (from 0)"
 
 
 def _nothing_to_learn(task: Task) -> MtlError:
@@ -100,7 +122,7 @@ def label_lines(described: Mapping[str, Mapping[str, Any]]) -> list[str]:
     if whole:
         lines.append(f"labels: all of {named(whole)}")
     for task in partly[:_MOST_NAMED]:
-        parts = [_part(split, found["labels"][task]) for split, found in described.items()]
+        parts = [_part(split, found["labels"][task], found["samples"]) for split, found in described.items()]
         lines.append(f"labels: `{task}` {', '.join(parts)}")
     if len(partly) > _MOST_NAMED:
         lines.append(f"labels: some of {len(partly) - _MOST_NAMED} more tasks; the events have their numbers")
@@ -111,8 +133,8 @@ def _whole(found: Mapping[str, int]) -> bool:
     return found["entries"] == found["of"]
 
 
-def _part(split: str, found: Mapping[str, int]) -> str:
+def _part(split: str, found: Mapping[str, int], samples: int) -> str:
     """The samples with a label, and what part of their entries count where a sample has many."""
-    one_each = found["entries"] == found["samples"]
+    one_each = found["of"] == samples
     share = "" if one_each else f" ({100 * found['entries'] / max(found['of'], 1):.3g} % of all entries)"
     return f"{found['samples']:,} {split}{share}"

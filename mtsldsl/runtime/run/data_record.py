@@ -1,8 +1,8 @@
 """Which data a run read: a run folder does not hold it, so its record says which it was.
 
 The digests are of the samples as they were loaded, field by field, and not of files: an archive of gigabytes is read
-no further than the tasks need it, and a copy in another layout is the same data. Of rendered rooms the settings say
-all.
+no further than the tasks need it, and a copy in another layout is the same data. Rendered rooms have them too: another
+version of the program, or of its libraries, may draw them otherwise.
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ def record_of_data(spec: Spec, splits: Splits) -> dict[str, Any]:
 
     `given` and `path` are where the spec says that the data is, and where it was found; `bytes` is how large the file
     is (None for a folder); `settings` are what else decides the samples; `sha256` has a digest of every field that was
-    read, over the training, validation and test samples. Where nothing is read the first three are None, and there is
-    no digest.
+    read or rendered, over the training, validation and test samples. Where nothing is read the first three are None.
     """
     path = splits.path
     return {
@@ -35,7 +34,7 @@ def record_of_data(spec: Spec, splits: Splits) -> dict[str, Any]:
         "path": str(path.absolute()) if path else None,
         "bytes": path.stat().st_size if path and path.is_file() else None,
         "settings": settings_of_data(spec),
-        "sha256": {name: _digest(splits, name) for name in splits.train.fields} if path else {},
+        "sha256": {name: _digest(splits, name) for name in splits.train.fields},
     }
 
 
@@ -67,7 +66,8 @@ def differences(spec: Spec, splits: Splits, events: Path) -> list[str]:
         return []
     sizes = (now["bytes"], before["bytes"])
     grown = "" if None in sizes or sizes[0] == sizes[1] else " ({:,} bytes, and was {:,})".format(*sizes)
-    return [f"{now['path']} has other values of {shown(fields, ', ')}{grown}"]
+    what = now["path"] or f"`data {spec.data.kind}`"
+    return [f"{what} has other values of {shown(fields, ', ')}{grown}"]
 
 
 def warn_of_other_data(spec: Spec, splits: Splits, events: Path) -> list[str]:

@@ -161,7 +161,10 @@ def describe_event(event: Event) -> list[str]:
         case events.Start():
             return _start(event)
         case events.Constant():
-            return [f"best constant answer on {event.split}: {_first_metrics(event.metrics)}"]
+            every = [
+                f"{task} {name} {short(value)}" for task, each in event.metrics.items() for name, value in each.items()
+            ]
+            return [f"best constant answer on {event.split}: {shown(every, '  ')}"]
         case events.Epoch():
             return _epoch(event)
         case events.Validation():

@@ -185,7 +185,7 @@ class Session:
                 losses={**means, **penalty},
                 penalty=next(iter(penalty), None),
                 lr=rate,
-                epoch_seconds=round(seconds, 2),
+                epoch_seconds=round(seconds, 4),
                 samples_per_second=round(losses.steps * training.spec.data.batch / seconds, 1) if seconds else None,
                 seconds=round(time.monotonic() - self._started, 1),
             )

@@ -216,6 +216,15 @@ def test_a_mask_of_0_and_255_is_no_class_of_which_one_is_ignored() -> None:
         (np.zeros((3, 5, 6, 4)), classes(4, 5, 6), "array.argmax(axis=-1)"),
         (np.zeros((3, 5, 6, 1)), classes(4, 5, 6), "array[..., 0]"),
         (np.zeros((3, 9)), classes(4), "change the spec or the array"),
+        (np.eye(2)[[0, 1, 1]], binary(), "array.argmax(axis=1)"),
+        (np.zeros((3, 2, 5, 6)), Expected(FieldKind.EDGE, (1, 5, 6), Target("binary", 1)), "array.argmax(axis=1)"),
+        (np.zeros((3, 10, 12)), classes(4, 5, 6), "resize the array to 5 x 6, or end the head with `resize_as(image)`"),
+        (
+            np.zeros((3, 1, 10, 12)),
+            Expected(FieldKind.PLAIN, (1, 5, 6), Target("values", 1)),
+            "resize the array to 5 x 6",
+        ),
+        (np.zeros((3, 2, 30, 40)), IMAGE, "resize or pad the images to 3 x 4"),
         (np.array(["cat", "dog", "cat"]), classes(2), "numpy.unique(array, return_inverse=True)"),
         (np.array([b"cat", b"dog"]), classes(2), "numpy.unique(array, return_inverse=True)"),
         (np.array(["2020-01-01"], "M8[D]"), values(), "as a number"),
@@ -231,7 +240,17 @@ def test_a_shape_or_type_that_people_often_have_has_its_remedy(
     assert remedy in refused(array, expected)[1]
 
 
+def test_pixels_that_are_no_images_are_remarked_on() -> None:
+    pixels = RANDOM.integers(0, 256, (5, 64)).astype(np.uint8)
+    (remark,) = fitted({"it": pixels}, Expected(FieldKind.PLAIN, (64,))).remarks
+    assert "array / 255" in remark
+    for usual in (pixels / 255, pixels[:, :8], pixels.astype(np.int64), (pixels > 9).astype(np.uint8)):
+        assert not fitted({"it": usual}, Expected(FieldKind.PLAIN, usual.shape[1:])).remarks
+
+
 def test_the_remedies_of_shapes_are_right() -> None:
+    hot_answers = np.eye(2)[[0, 1, 1]]
+    assert read(hot_answers.argmax(axis=1), binary()).flatten().tolist() == [0, 1, 1]
     hot = np.eye(4)[RANDOM.integers(0, 4, (3, 5, 6))]
     assert torch.equal(
         read(np.moveaxis(hot, -1, 1).argmax(axis=1), classes(4, 5, 6)), read(hot.argmax(-1), classes(4, 5, 6))

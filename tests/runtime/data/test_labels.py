@@ -27,13 +27,14 @@ def described(target: Target, kind: FieldKind, values: np.ndarray) -> dict[str, 
     return describe(whole, Splits(samples, samples, samples))["train"]
 
 
-def counts(valid: np.ndarray) -> dict[str, Any]:
-    """The same of a mask `(n, ...)`, sample by sample."""
+def counts(valid: np.ndarray, *, columns: bool = False) -> dict[str, Any]:
+    """The same of a mask `(n, ...)`, sample by sample; its second dimension may be `columns` of their own."""
     labelled = sum(bool(np.any(sample)) for sample in valid)
-    return {
-        "samples": len(valid),
-        "labels": {"it": {"samples": labelled, "entries": int(np.sum(valid)), "of": valid.size}},
-    }
+    found: dict[str, Any] = {"samples": labelled, "entries": int(np.sum(valid)), "of": valid.size}
+    empty = [column for column in range(valid.shape[1]) if not np.any(valid[:, column])] if columns else []
+    if empty and np.any(valid):
+        found["empty_columns"] = empty
+    return {"samples": len(valid), "labels": {"it": found}}
 
 
 def drawn(data: st.DataObject, *shape: int) -> np.ndarray:
@@ -55,7 +56,23 @@ def test_values_are_counted_as_the_target_says(data: st.DataObject, count: int, 
 def test_answers_are_counted_where_they_are_given(data: st.DataObject, count: int, ignore: int | None) -> None:
     found = drawn(data, count, 2)
     mask = np.isfinite(found) & (True if ignore is None else found != ignore)
-    assert described(Target("binary", 2, ignore), FieldKind.EDGE, found) == counts(mask)
+    assert described(Target("binary", 2, ignore), FieldKind.EDGE, found) == counts(mask, columns=True)
+
+
+def test_a_column_without_a_label_is_warned_of_and_a_sample_with_some_is_told_from_a_whole_one() -> None:
+    target = Target("values", 3)
+    found = np.arange(12, dtype=np.float32).reshape(4, 3)
+    found[:, 1] = np.nan
+    tensors = {"image": torch.zeros(4, 1, 2, 2), "it": torch.from_numpy(found)}
+    samples = Samples(tensors, {"image": FieldKind.IMAGE, "it": FieldKind.PLAIN})
+    job = spec("arrays", (task("it", target),), (1, 2, 2))
+    said = describe(job, Splits(samples, samples, samples))
+    assert label_lines(said)[1].startswith("labels: `it` 4 train (66.7 % of all entries), 4 validation")
+    assert require_labels(job, said) == [
+        "no train sample has a label in column 1 (from 0) of `it` that counts: nothing is learned of it",
+        "no validation sample has a label in column 1 (from 0) of `it` that counts: it is left out of the metrics there",
+        "no test sample has a label in column 1 (from 0) of `it` that counts: it is left out of the metrics there",
+    ]
 
 
 @settings(deadline=None)
