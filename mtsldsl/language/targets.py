@@ -173,4 +173,10 @@ def metric_key(metric: Named) -> str:
     rule = next(rule for kind in TARGETS.values() for rule in kind.metrics if rule.name == metric.name)
     resolved = [(metric.arguments.get(key.name, key.default), key.default) for key in rule.arguments]
     shown = [cast(float, value) for value, default in resolved if metric.name == "within" or value != default]
-    return "_".join([metric.name, *(f"{value:g}" for value in shown)])
+    return "_".join([metric.name, *(_short(value) for value in shown)])
+
+
+def _short(value: float) -> str:
+    """The number in few digits, or in all that tell it from others."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)

@@ -6,6 +6,7 @@ together, one for each split where the file has splits, so that they are read in
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
@@ -21,6 +22,9 @@ from mtsldsl.runtime.data.array_labels import binary_labels, class_labels
 from mtsldsl.runtime.data.fields import FieldKind
 
 Array: TypeAlias = NDArray[Any]
+
+_ROUNDED = 0.01
+"""Part of a column's deviation from which rounding is remarked on."""
 
 _MANY = 16
 """Features from which they may be pixels."""
@@ -55,19 +59,20 @@ def fitted(arrays: Mapping[str, Array], expected: Expected) -> Fitted:
     if expected.target is None and expected.kind is FieldKind.IMAGE:
         return _images(shaped)
     if expected.target is None:
-        return Fitted({name: _complete(name, array) for name, array in shaped.items()}, tuple(_pixels(shaped)))
+        remarks = (*_pixels(shaped), *_too_fine(shaped))
+        return Fitted({name: _complete(name, array) for name, array in shaped.items()}, remarks)
     if expected.kind is FieldKind.LABEL:
         return Fitted({name: class_labels(name, array, expected.target) for name, array in shaped.items()})
     if expected.kind is FieldKind.EDGE:
         return Fitted({name: binary_labels(name, array, expected.target) for name, array in shaped.items()})
     if expected.target.kind == "unit_vectors":
         return Fitted(
-            {name: _directions(_values(name, _vectors(name, array))) for name, array in shaped.items()},
+            {name: _directions(_values(name, _of_length(_vectors(name, array)))) for name, array in shaped.items()},
             tuple(_one_sided(shaped)),
         )
     tensors = {name: _values(name, array) for name, array in shaped.items()}
     measured = expected.kind is FieldKind.DEPTH and expected.target.valid == "finite"
-    return Fitted(tensors, tuple(_unmeasured(tensors)) if measured else ())
+    return Fitted(tensors, (*(_unmeasured(tensors) if measured else ()), *_too_fine(shaped)))
 
 
 # Shapes ---------------------------------------------------------------------------------------------------------------
@@ -232,6 +237,33 @@ def _values(name: str, array: Array) -> Tensor:
             "MTL602", cause, "save smaller numbers, as in another unit, or nan for those that are missing"
         )
     return torch.from_numpy(numbers)
+
+
+def _of_length(vectors: Array) -> Array:
+    """Vectors of any finite length, the largest component of each 1: float32 has no squares of very long ones."""
+    if vectors.dtype.kind != "f" or vectors.dtype.itemsize <= 4:
+        return vectors
+    largest = np.abs(vectors).max(axis=1, keepdims=True)
+    return np.asarray(vectors / np.where(np.isfinite(largest) & (largest > 0), largest, 1))
+
+
+def _too_fine(arrays: Mapping[str, Array]) -> Iterator[str]:
+    """What float32 rounds by a part of how much the numbers of a column differ."""
+    first, array = next(iter(arrays.items()))
+    if array.dtype.kind not in "fiu" or array.dtype.itemsize < 4 or array.dtype == np.float32 or not array.size:
+        return
+    numbers = np.where(np.isfinite(array), array, np.nan).astype(np.float64)
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a column without a number
+        rounded = np.nanmax(np.abs(numbers - numbers.astype(np.float32)), axis=0)
+        spread = np.nanstd(numbers, axis=0)
+    wrong = rounded > _ROUNDED * spread
+    if wrong.any():
+        most = float(rounded[wrong].max())
+        yield (
+            f"{first} holds numbers that differ by less than float32 can tell: they are rounded by up to {most:.3g}; "
+            "save what they differ from a fixed number by, such as the time since the first"
+        )
 
 
 def _directions(vectors: Tensor) -> Tensor:

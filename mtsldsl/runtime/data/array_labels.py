@@ -15,7 +15,7 @@ from mtsldsl.ir.model import Target
 Array: TypeAlias = NDArray[Any]
 
 MISSING = -1
-"""The class number of a label that is not a finite number. No class has it, so it never counts."""
+"""The class number of a label that is not a finite number, or is ignored. No class has it, so it never counts."""
 
 
 def class_labels(name: str, array: Array, target: Target) -> Tensor:
@@ -30,7 +30,10 @@ def class_labels(name: str, array: Array, target: Target) -> Tensor:
     counted = known if target.ignore is None else known[known != target.ignore]
     if counted.size and (counted.min() < 0 or counted.max() >= target.channels):
         raise _outside(name, counted, target)
-    labels = array if finite is None else np.where(finite, array, MISSING)
+    labels = array
+    if finite is not None:  # a short type may have rounded the number that is ignored, so it is not kept
+        ignored = False if target.ignore is None else array == target.ignore
+        labels = np.where(finite & ~np.asarray(ignored), array, MISSING)
     if target.ignore is not None and labels.dtype.kind == "u" and target.ignore > np.iinfo(np.int64).max:
         labels = np.where(labels == target.ignore, 0, labels).astype(np.int64) - (labels == target.ignore)  # as MISSING
     low, high = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
@@ -65,7 +68,10 @@ def binary_labels(name: str, array: Array, target: Target) -> Tensor:
     if others.size:
         cause = f"{name} holds {others[0]:g}, where a binary target has 0 and 1"
         raise MtlError.of("MTL602", cause, _as_yes_and_no(known, others, target))
-    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+    answers = np.array(array, dtype=np.float32, order="C")
+    if target.ignore is not None:
+        answers[array == target.ignore] = np.nan  # which no type rounds
+    return torch.from_numpy(answers)
 
 
 def _as_yes_and_no(known: Array, others: Array, target: Target) -> str:

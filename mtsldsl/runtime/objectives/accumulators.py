@@ -66,11 +66,13 @@ class MaskedMean(_ColumnSums):
 class R2(_ColumnSums):
     """The coefficient of determination by column over the valid entries of a set, NaN where targets do not vary."""
 
-    sums = ("residual", "total", "squares")
+    sums = ("residual", "squares", "mean")
     counts = ("count",)
     residual: Tensor
-    total: Tensor
     squares: Tensor
+    """Of what the targets differ from their mean by; batches are joined as by Chan, Golub and LeVeque (1979), because a
+    sum of squares has no digits left where the mean is large against the spread."""
+    mean: Tensor
     count: Tensor
     least: Tensor
     most: Tensor
@@ -88,9 +90,15 @@ class R2(_ColumnSums):
         dtype = self.residual.dtype
         target = torch.where(valid, target, 0.0).to(dtype)
         self.residual += self.by_column((torch.where(valid, prediction, 0.0).to(dtype) - target).square())
-        self.total += self.by_column(target)
-        self.squares += self.by_column(target.square())
-        self.count += self.by_column(valid)
+        more = self.by_column(valid)
+        mean = self.by_column(target) / more.clamp(min=1)
+        shape = [-1 if dimension == 1 and self.columns > 1 else 1 for dimension in range(target.dim())]
+        apart = torch.where(valid, target - mean.view(shape), 0.0)
+        count = (self.count + more).clamp(min=1)
+        step = torch.where(more > 0, mean - self.mean, 0.0)
+        self.squares += self.by_column(apart.square()) + step.square() * self.count * more / count
+        self.mean += step * more / count
+        self.count += more
         rest = [dimension for dimension in range(target.dim()) if dimension != 1 or self.columns == 1]
         self.least = torch.minimum(self.least, torch.where(valid, target, torch.inf).amin(rest))
         self.most = torch.maximum(self.most, torch.where(valid, target, -torch.inf).amax(rest))
@@ -98,7 +106,7 @@ class R2(_ColumnSums):
     def compute(self) -> Tensor:
         """One minus the residual's share of the variation, `(columns,)`."""
         varies = self.most > self.least
-        variation = torch.where(varies, self.squares - self.total.square() / self.count, 1.0)
+        variation = torch.where(varies, self.squares, 1.0)
         return torch.where(varies & (variation > 0), 1 - self.residual / variation, torch.nan)
 
 

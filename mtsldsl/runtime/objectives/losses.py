@@ -151,6 +151,13 @@ def _stretch(vectors: Tensor) -> Tensor:
     return (vectors.square().sum(dim=1, keepdim=True) + SHORTEST**2).rsqrt()
 
 
+def _stretched(values: Tensor, vectors: Tensor) -> Tensor:
+    """The values over the lengths of the vectors; over SHORTEST more in the gradient alone, which that bounds."""
+    stretch, square = _stretch(vectors), vectors.detach().square().sum(dim=1, keepdim=True)
+    exact = torch.where(square > 0, square.rsqrt(), 0.0)
+    return values * stretch + values.detach() * (exact - stretch.detach())
+
+
 def _directions(target: Target, prediction: Tensor, target_: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Predicted and given vectors, 0 where the target does not count, and the mask `(n, 1[, h, w])`. Sums over their
     three components are many times as quick where these lie far apart in memory, as torch lays out by default."""
@@ -164,8 +171,8 @@ def cosine(target: Target, _: Named) -> Loss:
 
     def sums(prediction: Tensor, target_: Tensor) -> Sums:
         prediction, wanted, valid = _directions(target, prediction, target_)
-        cosine = (prediction * wanted).sum(dim=1, keepdim=True) * (_stretch(prediction) * _stretch(wanted))
-        return only(valid, 1 - cosine).sum(), valid.count_nonzero()
+        along = (prediction * wanted).sum(dim=1, keepdim=True) * _stretch(wanted)
+        return only(valid, 1 - _stretched(along, prediction)).sum(), valid.count_nonzero()
 
     return Loss(sums)
 
@@ -175,7 +182,7 @@ def unit_l1(target: Target, _: Named) -> Loss:
 
     def sums(prediction: Tensor, target_: Tensor) -> Sums:
         prediction, wanted, valid = _directions(target, prediction, target_)
-        error = (prediction * _stretch(prediction) - wanted).abs().mean(dim=1, keepdim=True)
+        error = (_stretched(prediction, prediction) - wanted).abs().mean(dim=1, keepdim=True)
         return only(valid, error).sum(), valid.count_nonzero()
 
     return Loss(sums)

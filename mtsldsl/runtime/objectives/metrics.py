@@ -18,6 +18,7 @@ from mtsldsl.ir.model import Task
 from mtsldsl.language.constants import Named
 from mtsldsl.language.targets import TARGETS
 from mtsldsl.runtime.data.masks import aligned, labels_of, only, valid_entries
+from mtsldsl.runtime.objectives.losses import sum_dtype
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -78,6 +79,8 @@ def angles(prediction: Tensor, target: Tensor) -> Tensor:
     Two-argument arc tangent, because the arc cosine loses half the digits at small angles. A zero vector has no
     direction: 90 degrees, as far from right as from wrong.
     """
+    # of a length whose square is no number of its type
+    prediction = prediction / prediction.abs().amax(dim=1, keepdim=True).clamp(min=torch.finfo(prediction.dtype).tiny)
     across = torch.linalg.vector_norm(torch.linalg.cross(prediction, target, dim=1), dim=1, keepdim=True)
     along = (prediction * target).sum(dim=1, keepdim=True)
     directed = (across != 0) | (along != 0)
@@ -104,8 +107,9 @@ def mean(
 
 
 def difference(pairs: Pairs) -> Tensor:
-    """Prediction minus target."""
-    return pairs.prediction - pairs.target
+    """Prediction minus target, in a type that can hold its square."""
+    found = pairs.prediction - pairs.target
+    return found.to(sum_dtype(found.device))
 
 
 def other_than_zero(pairs: Pairs) -> Tensor:
@@ -116,7 +120,7 @@ def other_than_zero(pairs: Pairs) -> Tensor:
 def near(pairs: Pairs) -> Tensor:
     """Whether each is less than DELTA times the other, which numbers of different sign, or 0, never are."""
     prediction, target = pairs.prediction.abs(), pairs.target.abs()
-    same_sign = pairs.prediction * pairs.target > 0
+    same_sign = (pairs.prediction.sign() == pairs.target.sign()) & (pairs.target != 0)
     return (same_sign & (prediction < DELTA * target) & (target < DELTA * prediction)).float()
 
 

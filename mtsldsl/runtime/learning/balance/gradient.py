@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -76,9 +77,26 @@ class GradientBalance(Balance):
         factors: dict[str, Tensor] = {}
         for group in linked([frozenset(row) for row in shared]):
             tasks = sorted(group)
-            weights = self._weigh(_gramian(tasks, [row for row in shared if group.issuperset(row)]))
+            weights = self._weigh(_gramian_in_range(tasks, [row for row in shared if group.issuperset(row)]))
             factors.update(zip(tasks, weights * len(tasks) if self._averages else weights, strict=True))
         return factors
+
+
+_SQUARES = (1e-20, 1e30)
+"""Between these the squared lengths of gradients leave room for their products in float32."""
+
+
+def _gramian_in_range(tasks: list[str], rows: list[dict[str, Tensor]]) -> Tensor:
+    """`_gramian`, of gradients that are all scaled alike where their squares are no numbers of float32: the weights
+    depend on the gradients' ratios."""
+    found = _gramian(tasks, rows)
+    longest = found.diagonal().max()
+    if _SQUARES[0] < float(longest) < _SQUARES[1]:
+        return found
+    largest = max(float(gradient.abs().max()) for row in rows for gradient in row.values())
+    if not 0 < largest < math.inf:
+        return found
+    return _gramian(tasks, [{task: gradient / largest for task, gradient in row.items()} for row in rows])
 
 
 def _gramian(tasks: list[str], rows: list[dict[str, Tensor]]) -> Tensor:
