@@ -77,13 +77,12 @@ def test_losses_of_directions_are_exact_and_their_gradient_has_a_bound(length: f
         assert prediction.grad.abs().max() <= 1e4
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-@pytest.mark.parametrize("ignore", [-9999, 9999, 2049, -2049, 16_777_217])
+IGNORED = [(dtype, each) for dtype in (np.float16, np.float32, np.float64) for each in (-9999, 9999, 2049, -2049)]
+
+
+@pytest.mark.parametrize(("dtype", "ignore"), [*IGNORED, (np.float32, 16_777_217), (np.float64, 2**53 + 1)])
 def test_a_number_that_is_ignored_does_not_count_though_its_type_rounds_it(dtype: type, ignore: int) -> None:
-    with np.errstate(over="ignore"):
-        array = np.array([0, 1, ignore, 1, ignore], dtype=np.float64).astype(dtype)
-    if not np.isfinite(array).all():
-        pytest.skip("the type has no such number")
+    array = np.array([0, 1, ignore, 1, ignore]).astype(dtype)
     for target, read in ((Target("binary", 1, ignore), binary_labels), (Target("classes", 3, ignore), class_labels)):
         labels = read("it", array, target)
         assert valid_entries(target, labels.float() if target.kind == "binary" else labels.long()).tolist() == [

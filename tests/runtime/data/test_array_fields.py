@@ -165,13 +165,14 @@ def test_what_is_not_finite_in_an_input_is_found_in_its_split(tmp_path: Path) ->
     ignore=st.sampled_from([None, 0, 3, 255, -1, -7]),
     kind=st.sampled_from(["f2", "f4", "f8", ">f4"]),
 )
-def test_a_label_that_is_not_finite_is_missing_and_the_others_stay(
+def test_a_label_that_is_not_finite_or_ignored_is_missing_and_the_others_stay(
     labels: np.ndarray, missing: int, ignore: int | None, kind: str
 ) -> None:
     gone = np.array([bool(missing >> index & 1) for index in range(len(labels))])
     array = np.where(gone, [np.nan, np.inf, -np.inf][missing % 3], labels).astype(kind)
     found = read(array, classes(7, ignore=ignore))
-    assert found.long().tolist() == np.where(gone, -1, labels).tolist()
+    ignored = False if ignore is None else labels == ignore
+    assert found.long().tolist() == np.where(gone | ignored, -1, labels).tolist()
 
 
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int8, np.uint16, ">i4", np.int64, np.uint64, np.float16, ">f8"])
