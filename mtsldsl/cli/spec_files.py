@@ -32,16 +32,18 @@ def spec_files(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def _specs_in(folder: Path) -> list[Path]:
-    found = []
+    found, runs = [], False
     for place, inner, files in os.walk(folder):
         if Path(place) != folder and (_ENVIRONMENT in files or _RUN.issubset(files)):
             inner.clear()
+            runs = runs or _RUN.issubset(files)
             continue
         inner[:] = [name for name in inner if not name.startswith(".")]
         found += [Path(place) / name for name in files if name.endswith(".mtl")]
     kept = set(found) - _ignored(folder, found)
     if not kept:
-        say(f"{folder}: there is no .mtl file in this folder", err=True)
+        besides = " but those of runs, which are left out: name a run's own folder" if runs else ""
+        say(f"{folder}: there is no .mtl file in this folder{besides}", err=True)
     return sorted(kept)
 
 

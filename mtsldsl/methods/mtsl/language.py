@@ -92,7 +92,7 @@ BLOCK = BlockSchema(
     (
         Key("phases", Many(Integer(1), 1), "epochs at whose end tasks may merge"),
         Key("similarity", SIMILARITIES, "similarity of two tasks' features", "cka"),
-        Key("threshold", Real(-1, 1), "similarity above which tasks merge", 0.8),
+        Key("threshold", Real(-1, 1), "mean similarity above which a group of tasks merges", 0.8),
         Key(
             "exact_tasks",
             Integer(LEAST_EXACT_TASKS, MOST_EXACT_TASKS),

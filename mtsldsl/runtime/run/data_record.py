@@ -38,6 +38,10 @@ def record_of_data(spec: Spec, splits: Splits) -> dict[str, Any]:
     }
 
 
+_PARTING = ("seed", "validation", "test")
+"""Settings by which samples are parted into training, validation and test."""
+
+
 def recorded_place(spec: Spec, events: Path) -> Path | None:
     """Where the run of these events found its data, if the spec still says the same of where it is."""
     before = _read_at_start(events)
@@ -60,7 +64,8 @@ def differences(spec: Spec, splits: Splits, events: Path) -> list[str]:
         if now["settings"].get(name, value) != value
     ]
     if found:  # other settings make other samples of the same files
-        return found
+        parted = any(now["settings"].get(name) != before["settings"].get(name) for name in _PARTING)
+        return [*found[:-1], f"{found[-1]}; samples that it was trained on may be in its test now"] if parted else found
     fields = [f"`{name}`" for name, value in before["sha256"].items() if now["sha256"].get(name, value) != value]
     if not fields:
         return []
