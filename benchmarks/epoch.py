@@ -77,13 +77,18 @@ class Network(nn.Module):
 
 
 def batches_by_hand(
-    samples: Samples, order: Tensor, flips: Tensor | None, size: int = 16
+    samples: Samples,
+    order: Tensor,
+    flips: Tensor | None,
+    size: int = 16,
+    layout: torch.memory_format = torch.channels_last,
 ) -> Iterator[dict[str, Tensor]]:
-    """Batches of the compact arrays in the order of `order` (n,), each sample mirrored where `flips` (n,) says so."""
+    """Batches of the compact arrays in the order of `order` (n,), each sample mirrored where `flips` (n,) says so;
+    images in that layout."""
     for first in range(0, len(order), size):
         chosen = order[first : first + size]
         batch = {name: tensor[chosen] for name, tensor in samples.fields.items()}
-        batch["image"] = batch["image"].float().div_(255).contiguous(memory_format=torch.channels_last)
+        batch["image"] = batch["image"].float().div_(255).contiguous(memory_format=layout)
         batch["label"] = batch["label"].long()
         normal = batch["normal"].float()
         batch["normal"] = normal / normal.square().sum(1, keepdim=True).sqrt_().clamp_min_(1e-12)
@@ -98,7 +103,7 @@ def batches_by_hand(
 
 
 class MetricsByHand:
-    """The metrics that SPEC has by default, over a validation set."""
+    """The metrics that SPEC has by default, over a validation set; those of `repeat` only where there is an output."""
 
     def __init__(self) -> None:
         self.confusion = MulticlassConfusionMatrix(5, ignore_index=255, validate_args=False)
@@ -120,14 +125,16 @@ class MetricsByHand:
         cosine = F.cosine_similarity(outputs["normal"], batch["normal"], dim=1)[known]
         angles = torch.rad2deg(torch.acos(cosine.clamp(-1, 1)))
         entropy = F.binary_cross_entropy_with_logits(outputs["edge"], batch["edge"], reduction="none")
-        for name, values in (
-            ("rmse", (depth - wanted).square()),
-            ("abs_rel", (depth - wanted).abs() / wanted),
-            ("angle", angles),
-            ("within", (angles < 11.25).float()),
-            ("bce", entropy),
-            ("mse", (outputs["repeat"] - batch["image"]).square()),
-        ):
+        found = {
+            "rmse": (depth - wanted).square(),
+            "abs_rel": (depth - wanted).abs() / wanted,
+            "angle": angles,
+            "within": (angles < 11.25).float(),
+            "bce": entropy,
+        }
+        if "repeat" in outputs:
+            found["mse"] = (outputs["repeat"] - batch["image"]).square()
+        for name, values in found.items():
             self.means[name].update(values)
 
     def compute(self) -> dict[str, float]:
@@ -135,8 +142,8 @@ class MetricsByHand:
         confusion = self.confusion.compute()
         hits = confusion.diagonal()
         union = confusion.sum(0) + confusion.sum(1) - hits
-        means = {name: float(metric.compute()) for name, metric in self.means.items()}
-        return {
+        means = {name: float(metric.compute()) for name, metric in self.means.items() if metric.update_called}
+        found = {
             "segment.miou": float((hits / union.clamp(min=1)).sum() / (union > 0).sum()),
             "segment.pixel_accuracy": float(self.pixels.compute()),
             "depth.rmse": means["rmse"] ** 0.5,
@@ -145,8 +152,8 @@ class MetricsByHand:
             "normal.within_11.25": means["within"],
             "edge.f1": float(self.f1.compute()),
             "edge.bce": means["bce"],
-            "repeat.mse": means["mse"],
         }
+        return found | ({"repeat.mse": means["mse"]} if "mse" in means else {})
 
 
 def epoch_by_hand(model: nn.Module, data: Splits, drawn: Callable[[int], tuple[Tensor, Tensor]], folder: Path) -> Epoch:

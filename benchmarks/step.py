@@ -186,7 +186,13 @@ class Network(nn.Module):
         return F.interpolate(self.heads(x), size=image.shape[-2:], mode="bilinear", align_corners=False)
 
 
-class Separate(nn.Module):
+class ByHand(nn.Module):
+    """A network written by hand; `places` has for each layer of ours where its copies are, `{}` for a copy's name."""
+
+    places: ClassVar[Mapping[str, str]] = {}
+
+
+class Separate(ByHand):
     """A network for each task."""
 
     places: ClassVar = {layer: f"networks.{{}}.{layer}" for layer in LAYERS}
@@ -200,7 +206,7 @@ class Separate(nn.Module):
         return {task: network(image) for task, network in self.networks.items()}
 
 
-class Shared(nn.Module):
+class Shared(ByHand):
     """The network of SHARING."""
 
     places: ClassVar = {layer: layer if layer in ("stem", "enc1") else f"{layer}.{{}}" for layer in LAYERS}
@@ -238,7 +244,7 @@ class Shared(nn.Module):
 
 
 def losses_by_hand(outputs: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
-    """The losses of SPEC: pixels without a label, a depth or a normal do not count."""
+    """The losses of SPEC for these outputs: pixels without a label, a depth or a normal do not count."""
     measured = batch["depth"] > 0
     depth = ((outputs["depth"] - batch["depth"]).abs() * measured).sum() / measured.sum().clamp(min=1)
     known = batch["normal"].any(dim=1)
@@ -247,13 +253,15 @@ def losses_by_hand(outputs: Mapping[str, Tensor], batch: Batch) -> dict[str, Ten
     cosine = (outputs["normal"] * batch["normal"]).sum(dim=1) / length
     normal = ((1 - cosine) * known).sum() / known.sum().clamp(min=1)
     weight = 0.05 + 0.9 * batch["edge"]
-    return {
+    losses = {
         "segment": F.cross_entropy(outputs["segment"], batch["label"], ignore_index=255),
         "depth": depth,
         "normal": normal,
         "edge": F.binary_cross_entropy_with_logits(outputs["edge"], batch["edge"], weight),
-        "repeat": F.mse_loss(outputs["repeat"], batch["image"]),
     }
+    if "repeat" in outputs:
+        losses["repeat"] = F.mse_loss(outputs["repeat"], batch["image"])
+    return losses
 
 
 def step_by_hand(model: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch) -> Step:
@@ -303,7 +311,7 @@ def step_of_ours(spec: Spec, batch: Batch) -> tuple[Training, Step]:
     return training, step
 
 
-def load_weights(by_hand: Separate | Shared, ours: nn.Module) -> None:
+def load_weights(by_hand: ByHand, ours: nn.Module) -> None:
     """Give the model written by hand the weights and buffers of ours; every copy of a layer has its own place."""
     assert sum(map(torch.numel, by_hand.parameters())) == sum(map(torch.numel, ours.parameters()))
     for layer, place in by_hand.places.items():

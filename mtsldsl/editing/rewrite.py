@@ -41,31 +41,24 @@ def rewritten(spec: Spec, sharing: Sharing, decisions: Sequence[Decision] = ()) 
     edits = _edits(file, spec, sharing, decisions)
     after = apply_edits(before.text, edits)
     verify(before.text, after, edits, before.name)
-    return _read_back(
-        _in_layout_of(before, after), attrs.evolve(spec, sharing=sharing, history=(*spec.history, *decisions))
-    )
+    intended = attrs.evolve(spec, sharing=sharing, history=(*spec.history, *decisions))
+    return _read_back(file, attrs.evolve(before, text=after), intended)
 
 
-def _in_layout_of(before: Source, text: str) -> Source:
-    """The new text, in the one layout if the old one was."""
-    from mtsldsl.syntax.format import format_text
-
-    after = attrs.evolve(before, text=text)
-    if text == before.text or format_text(before) != before.text:
-        return after
-    return attrs.evolve(after, text=format_text(after))
-
-
-def _read_back(source: Source, intended: Spec) -> Spec:
-    """The spec that the new text says, which must be the intended one."""
+def _read_back(before: tree.File, after: Source, intended: Spec) -> Spec:
+    """The spec that the new text says, in the one layout if the old one was; it must be the intended one."""
     from mtsldsl.ir.build import build
+    from mtsldsl.syntax.format import formatted, in_layout
 
     try:
-        found = build(parse(source), library=intended.library)
+        file = parse(after)
+        if after.text != before.source.text and in_layout(before):
+            file = formatted(file)
+        found = build(file, library=intended.library)
     except MtlError as error:
-        raise _refusal(source) from error
+        raise _refusal(after) from error
     if found != intended:
-        raise _refusal(source)
+        raise _refusal(after)
     return found
 
 

@@ -30,6 +30,8 @@ WIDEST_REMARKED = 80
 WIDEST_KEY = 40
 """Columns of a key up to which the `=` of neighbouring lines are moved out to stand in one column."""
 
+_MORE = "formatting would change more than white space"
+
 
 def format_text(source: Source) -> str:
     """The text in the one layout, with its line ending and byte order mark as they were.
@@ -38,33 +40,43 @@ def format_text(source: Source) -> str:
         MtlError: every mistake of a text that does not parse; MTL704 where the layout would change more than white
             space, or would not stay as it is when made again, which is a defect of mtsldsl.
     """
-    parse(source)
-    after = _laid_out(source)
-    if after == source.text:  # then both of what follows hold
-        return after
-    hold_same(source, after)
-    again = _laid_out(attrs.evolve(source, text=after))
-    if again != after:
-        raise _defect(source, "a second formatting would change it again")
-    return after
+    return formatted(parse(source)).source.text
 
 
-def hold_same(before: Source, after: str) -> None:
-    """Hold that `after` differs from a text that parses in white space alone.
+def formatted(file: File) -> File:
+    """The tree of its text in the one layout; the same tree where the text is in it.
+
+    Raises:
+        MtlError: MTL704 as `format_text`.
+    """
+    after = _laid_out(file.source)
+    if after == file.source.text:  # then both of what follows hold
+        return file
+    new = hold_same(file, after)
+    if _laid_out(new.source) != after:
+        raise _defect(file.source, "a second formatting would change it again")
+    return new
+
+
+def in_layout(file: File) -> bool:
+    """Whether its text is in the one layout."""
+    return _laid_out(file.source) == file.source.text
+
+
+def hold_same(before: File, after: str) -> File:
+    """Hold that `after` differs from the text of a tree in white space alone; the tree of `after`.
 
     Raises:
         MtlError: MTL704 where words, comments, their order, what a comment belongs to or what the text says would
             differ.
     """
-    new = attrs.evolve(before, text=after)
     try:
-        one, other = parse(before), parse(new)
+        new = parse(attrs.evolve(before.source, text=after))
     except MtlError:
-        same = False
-    else:
-        same = one.statements == other.statements and _content(one) == _content(other)
-    if not same:
-        raise _defect(before, "formatting would change more than white space")
+        raise _defect(before.source, _MORE) from None
+    if before.statements != new.statements or _content(before) != _content(new):
+        raise _defect(before.source, _MORE)
+    return new
 
 
 def _content(file: File) -> tuple[list[str], list[tuple[int, int] | None]]:

@@ -198,8 +198,8 @@ def test_a_text_with_mistakes_is_not_formatted() -> None:
 )
 def test_a_layout_that_would_change_words_or_comments_is_refused(after: str) -> None:
     with pytest.raises(MtlError, match=r"MTL704.*defect"):
-        hold_same(Source("t.mtl", "let a = f(1, 2) # why\n"), after)
+        hold_same(parse(Source("t.mtl", "let a = f(1, 2) # why\n")), after)
 
 
 def test_a_layout_that_changes_white_space_alone_is_accepted() -> None:
-    hold_same(Source("t.mtl", "let a = f(1, 2) # why  \n"), "let a=f(\n  1, 2\n)# why\n\n")
+    hold_same(parse(Source("t.mtl", "let a = f(1, 2) # why  \n")), "let a=f(\n  1, 2\n)# why\n\n")

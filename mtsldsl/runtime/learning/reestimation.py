@@ -7,7 +7,8 @@ that alone (REPAIR: Jordan et al. 2022, arXiv 2211.08403).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 
 import attrs
@@ -16,9 +17,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mtsldsl.ir import Spec
+from mtsldsl.ir.wiring import Value, wired
 from mtsldsl.runtime.data import Samples, batches
 from mtsldsl.runtime.learning.evaluation import autocast
-from mtsldsl.runtime.network.execution import evaluating
+from mtsldsl.runtime.network.execution import evaluating, run_layers
 from mtsldsl.runtime.network.places import located
 from mtsldsl.runtime.objectives.losses import sum_dtype
 
@@ -28,14 +30,17 @@ BATCHES = 25
 
 @attrs.define
 class _Statistics:
-    """What a batch normalisation keeps, and the moments of its input by channel, about where its mean was before."""
+    """A batch normalisation, and the moments of its input by channel, about where its mean was before."""
 
+    norm: _BatchNorm
     mean: Tensor
     variance: Tensor
     seen: Tensor
+    momentum: float | None
     origin: Tensor
     total: Tensor
     squares: Tensor
+    batches: Tensor
     count: int = 0
 
     @classmethod
@@ -46,16 +51,32 @@ class _Statistics:
         assert variance is not None
         assert seen is not None
         zero = torch.zeros_like(mean, dtype=sum_dtype(mean.device))
-        return cls(mean, variance, seen, mean.float().clone(), zero, zero.clone())
+        origin = mean.to(zero)
+        return cls(norm, mean, variance, seen, norm.momentum, origin, zero, zero.clone(), seen.clone())
 
-    def add(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        """Add a batch `(n, channels, …)`: the hook before the normalisation's forward pass."""
+    @contextmanager
+    def collected(self) -> Iterator[None]:
+        """While open, every forward pass of the normalisation is added: with a momentum of 1 it leaves the mean and the
+        variance of its batch, which it needs for itself, so that nothing is computed twice."""
+        handle = self.norm.register_forward_hook(self._add)
+        self.norm.momentum = 1.0
+        self.norm.train()
+        try:
+            yield
+        finally:
+            handle.remove()
+            self.norm.momentum = self.momentum
+            self.seen.copy_(self.batches)
+
+    def _add(self, _: nn.Module, inputs: tuple[Tensor, ...], __: Tensor) -> None:
         (values,) = inputs
-        rest = [dimension for dimension in range(values.dim()) if dimension != 1]
-        apart = values.float() - self.origin.view(1, -1, *[1] * (values.dim() - 2))
-        self.total += apart.sum(rest, dtype=self.total.dtype)
-        self.squares += apart.square().sum(rest, dtype=self.squares.dtype)
-        self.count += values.numel() // values.shape[1]
+        count = values.numel() // values.shape[1]
+        apart = self.mean.to(self.origin) - self.origin
+        # What is kept of the variance is divided by one less than the count.
+        squares = self.variance.to(self.origin) * ((count - 1) / count) + apart.square()
+        self.total += count * apart
+        self.squares += count * squares
+        self.count += count
 
     def keep(self) -> None:
         """Put the mean and variance of what was added in place of those that the normalisation has, if anything was."""
@@ -84,20 +105,21 @@ def reestimate(model: nn.Module, spec: Spec, samples: Samples, device: torch.dev
         if not norms:
             return
         found = [_Statistics.of(norm) for norm in norms]
-        seen = [each.seen.clone() for each in found]
-        handles = [norm.register_forward_pre_hook(each.add) for norm, each in zip(norms, found, strict=True)]
-        for norm in norms:
-            norm.train()
-        try:
+        read = _normalised(model, spec, norms)
+        with ExitStack() as collecting:
+            for each in found:
+                collecting.enter_context(each.collected())
             for image in _fixed(spec, samples, device):
                 with located(model, spec), autocast(spec.train.precision, device):
-                    model(image)
-        finally:
-            for handle in handles:
-                handle.remove()
-    for each, before in zip(found, seen, strict=True):
-        each.seen.copy_(before)
+                    run_layers(model, spec, image, read)
+    for each in found:
         each.keep()
+
+
+def _normalised(model: nn.Module, spec: Spec, norms: Iterable[nn.Module]) -> list[Value]:
+    """The values that some of the normalisations take part in, so that nothing is run but what they depend on."""
+    wanted = set(norms)
+    return [call.value for call in wired(spec) if not wanted.isdisjoint(model.get_submodule(call.copy.name).modules())]
 
 
 def _fixed(spec: Spec, samples: Samples, device: torch.device) -> Iterable[Tensor]:
