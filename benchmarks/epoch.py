@@ -3,11 +3,11 @@
     python benchmarks/epoch.py [--rounds N]
 
 Five tasks on rendered scenes, 160 training images of 64x64 in batches of 16, mirrored at random, 32 for validation; the
-encoder-decoder of benchmarks/step.py, every layer of it shared. Both ways hold the same compact arrays, make batches of
-them, train, add up the losses, measure validation (mean IoU, pixel accuracy, RMSE, relative error, angles, F1, cross
-entropy, squared error), keep the best weights and write a checkpoint of weights and optimizer. Ours is what a generated
-train.py does, with its events and its guard; the other what an engineer writes with care, on PyTorch, torchmetrics and
-safetensors alone.
+encoder-decoder of benchmarks/networks.py, every layer of it shared. Both ways hold the same compact arrays, make
+batches of them, train, add up the losses, measure validation (mean IoU, pixel accuracy, RMSE, relative error, angles,
+F1, cross entropy, squared error), keep the best weights and write a checkpoint of weights and optimizer. Ours is what a
+generated train.py does, with its events and its guard; the other what an engineer writes with care, on PyTorch,
+torchmetrics and safetensors alone.
 
 One thread, the process's own CPU time, the two in turn, the median of the rounds' ratios. Both start from the same
 weights and see the same batches; the first epoch's losses and metrics are held to be equal to 1e-3. Exits with 1 where
@@ -27,8 +27,8 @@ from typing import Any, TypeAlias
 
 import torch
 import torch.nn.functional as F
+from networks import SPEC, TASKS, Basic, Up, losses_by_hand, make_stem
 from safetensors.torch import save_file
-from step import SPEC, TASKS, Basic, Up, losses_by_hand, make_stem
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 from torchmetrics.classification import BinaryF1Score, MulticlassAccuracy, MulticlassConfusionMatrix

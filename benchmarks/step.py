@@ -2,15 +2,17 @@
 
     python benchmarks/step.py [--rounds N]
 
-Five tasks, images of 64x64, a batch of 8, an encoder-decoder of 16 channels. One thread, the process's own CPU time,
-all ways in turn, the median of the rounds' ratios. All ways start from the same weights, and their first losses are
-equal to 1e-5.
+Images: five tasks, images of 64x64, a batch of 8, an encoder-decoder of 16 channels (benchmarks/networks.py). Rows: 5,
+10 and 20 tasks, rows of 32 numbers, a batch of 64, three hidden layers of 64 (benchmarks/rows.py). One thread, the
+process's own CPU time, all ways in turn, the median of the rounds' ratios. All ways start from the same weights, and
+their first losses are equal to 1e-5.
 
 - Before merges: the generated model in the loop of a generated train.py, against an equal model and step written by
-  hand with care (channels_last, fused Adam, ReLU in place, masked losses); at most 1.05 of its time.
-- After merges: the same, where the copies of each layer serve other sets of tasks; at most 1.05.
-- The generated model before merges against what one writes first: a loop over five networks in PyTorch's default
-  layout, the sum of the same losses, one backward, Adam as it is by default; at most 0.85.
+  hand with care (channels_last, fused Adam, ReLU in place, losses that leave out what has no label in these data); at
+  most 1.02 of its time.
+- Between merges, where stem and first block serve all tasks, and after most merges: the same; at most 1.02.
+- The generated model before merges against what one writes first: a loop over the tasks' networks in PyTorch's default
+  layout, the sum of the same losses, one backward, Adam as it is by default; at most 0.90.
 
 Prints a table and exits with 1 where a target is missed.
 """
@@ -24,11 +26,13 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from typing import ClassVar, TypeAlias
+from functools import partial
+from typing import TypeAlias
 
 import attrs
 import torch
-import torch.nn.functional as F
+from networks import BETWEEN, SHARING, SPEC, Batch, Between, Separate, Shared, load_weights, losses_by_hand, make_batch
+from rows import Rows, losses_of_rows, make_rows, spec_of, tasks_of
 from torch import Tensor, nn
 
 import mtsldsl
@@ -37,246 +41,41 @@ from mtsldsl.runtime.learning.evaluation import autocast
 from mtsldsl.runtime.learning.training import NamedParameters, Training
 from mtsldsl.runtime.network.built import model_class
 from mtsldsl.runtime.run.display import QuietDisplay
-from mtsldsl.runtime.run.session import EpochLosses
+from mtsldsl.runtime.run.epoch import EpochLosses
 from mtsldsl.runtime.structure.learner import Learner
 
-Batch: TypeAlias = Mapping[str, Tensor]
+Losses: TypeAlias = Callable[[Mapping[str, Tensor], Batch], dict[str, Tensor]]
 Step: TypeAlias = Callable[[], dict[str, Tensor]]
 """Makes one training step and gives the loss of every task before it."""
 
-TASKS = {"segment": 5, "depth": 1, "normal": 3, "edge": 1, "repeat": 3}
-"""The channels of every task's output."""
-
-LAYERS = ("stem", "enc1", "enc2", "enc3", "dec2", "dec1", "heads")
-
 CPU = torch.device("cpu")
+
+ROW_TASKS = (5, 10, 20)
 
 EPOCHS = ExitStack()
 """Keeps open what a session opens for an epoch, for as many steps as are made."""
 
-SPEC = """\
-mtl 1
 
-let width = 16
-
-data scenes {
-  input = image(3, 64, 64)
-  batch = 8
-}
-
-task segment {
-  target = classes(5, ignore=255)
-  head   = conv2d(5, 1) | resize_as(image)
-}
-
-task depth {
-  target = values(1)
-  head   = conv2d(1, 1) | resize_as(image)
-  loss   = l1
-}
-
-task normal {
-  target = unit_vectors(3)
-  head   = conv2d(3, 1) | resize_as(image)
-  loss   = cosine
-}
-
-task edge {
-  target = binary(1)
-  head   = conv2d(1, 1) | resize_as(image)
-  loss   = balanced_bce
-}
-
-task repeat {
-  target = reconstruct
-  head   = conv2d(3, 1) | resize_as(image)
-  loss   = mse
-}
-
-block basic(channels, stride=1) =
-    residual(conv2d(channels, 3, stride=stride) | batch_norm | relu | conv2d(channels, 3) | batch_norm) | relu
-
-block up(channels, skip) =
-    resize_as(skip) | concat(skip) | conv2d(channels, 3) | batch_norm | relu
-
-backbone {
-  stem = conv2d(width, 3, stride=2) | batch_norm | relu
-  enc1 = basic(width)
-  enc2 = basic(width * 2, stride=2)
-  enc3 = basic(width * 4, stride=2)
-  dec2 = up(width * 2, skip=enc2)
-  dec1 = up(width, skip=enc1)
-}
-
-train {
-  epochs    = 1
-  optimizer = adam(lr=1e-3)
-}
-"""
-
-SHARING = """
-sharing {
-  stem..enc1 = all
-  enc2..enc3 = segment + edge, depth + normal, repeat
-  dec2       = segment, depth + normal, edge, repeat
-  dec1       = each
-}
-"""
-
-
-class Basic(nn.Module):
-    """A residual block."""
-
-    def __init__(self, inputs: int, channels: int, stride: int = 1) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(inputs, channels, 3, stride, padding=1, bias=False)
-        self.norm1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.norm2 = nn.BatchNorm2d(channels)
-        self.stride = stride
-        self.shortcut = nn.Sequential()
-        if stride != 1 or inputs != channels:
-            self.shortcut = nn.Sequential(nn.Conv2d(inputs, channels, 1, bias=False), nn.BatchNorm2d(channels))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(n, inputs, h, w) -> (n, channels, h / stride, w / stride)."""
-        y = F.relu(self.norm1(self.conv1(x)), inplace=True)
-        picked = x[:, :, :: self.stride, :: self.stride]  # a projection with a stride corrupts memory in oneDNN on AVX2
-        return F.relu(self.norm2(self.conv2(y)) + self.shortcut(picked), inplace=True)
-
-
-class Up(nn.Module):
-    """Takes the size of a skip, joins it, and convolves."""
-
-    def __init__(self, inputs: int, channels: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(inputs, channels, 3, padding=1, bias=False)
-        self.norm = nn.BatchNorm2d(channels)
-
-    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        """The result has the height and width of `skip`."""
-        x = F.interpolate(x, size=skip.shape[-2:], mode="bilinear", align_corners=False)
-        return F.relu(self.norm(self.conv(torch.cat([x, skip], dim=1))), inplace=True)
-
-
-def make_stem(width: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(3, width, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
-    )
-
-
-class Network(nn.Module):
-    """One task's network."""
-
-    def __init__(self, width: int, channels: int) -> None:
-        super().__init__()
-        self.stem = make_stem(width)
-        self.enc1 = Basic(width, width)
-        self.enc2 = Basic(width, 2 * width, stride=2)
-        self.enc3 = Basic(2 * width, 4 * width, stride=2)
-        self.dec2 = Up(6 * width, 2 * width)
-        self.dec1 = Up(3 * width, width)
-        self.heads = nn.Conv2d(width, channels, 1)
-
-    def forward(self, image: Tensor) -> Tensor:
-        """(n, 3, h, w) -> (n, channels, h, w)."""
-        enc1 = self.enc1(self.stem(image))
-        enc2 = self.enc2(enc1)
-        x = self.dec1(self.dec2(self.enc3(enc2), enc2), enc1)
-        return F.interpolate(self.heads(x), size=image.shape[-2:], mode="bilinear", align_corners=False)
-
-
-class ByHand(nn.Module):
-    """A network written by hand; `places` has for each layer of ours where its copies are, `{}` for a copy's name."""
-
-    places: ClassVar[Mapping[str, str]] = {}
-
-
-class Separate(ByHand):
-    """A network for each task."""
-
-    places: ClassVar = {layer: f"networks.{{}}.{layer}" for layer in LAYERS}
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.networks = nn.ModuleDict({task: Network(width, channels) for task, channels in TASKS.items()})
-
-    def forward(self, image: Tensor) -> dict[str, Tensor]:
-        """(n, 3, h, w) -> the outputs of the tasks."""
-        return {task: network(image) for task, network in self.networks.items()}
-
-
-class Shared(ByHand):
-    """The network of SHARING."""
-
-    places: ClassVar = {layer: layer if layer in ("stem", "enc1") else f"{layer}.{{}}" for layer in LAYERS}
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        encoders = ("edge+segment", "depth+normal", "repeat")
-        decoders = ("segment", "depth+normal", "edge", "repeat")
-        self.stem = make_stem(width)
-        self.enc1 = Basic(width, width)
-        self.enc2 = nn.ModuleDict({name: Basic(width, 2 * width, stride=2) for name in encoders})
-        self.enc3 = nn.ModuleDict({name: Basic(2 * width, 4 * width, stride=2) for name in encoders})
-        self.dec2 = nn.ModuleDict({name: Up(6 * width, 2 * width) for name in decoders})
-        self.dec1 = nn.ModuleDict({task: Up(3 * width, width) for task in TASKS})
-        self.heads = nn.ModuleDict({task: nn.Conv2d(width, channels, 1) for task, channels in TASKS.items()})
-
-    def forward(self, image: Tensor) -> dict[str, Tensor]:
-        """(n, 3, h, w) -> the outputs of the tasks."""
-        enc1 = self.enc1(self.stem(image))
-        enc2 = {name: layer(enc1) for name, layer in self.enc2.items()}
-        enc3 = {name: layer(enc2[name]) for name, layer in self.enc3.items()}
-        solid = self.dec2["depth+normal"](enc3["depth+normal"], enc2["depth+normal"])
-        dec2 = {
-            "segment": self.dec2["segment"](enc3["edge+segment"], enc2["edge+segment"]),
-            "depth": solid,
-            "normal": solid,
-            "edge": self.dec2["edge"](enc3["edge+segment"], enc2["edge+segment"]),
-            "repeat": self.dec2["repeat"](enc3["repeat"], enc2["repeat"]),
-        }
-        outputs = {}
-        for task in TASKS:
-            x = self.heads[task](self.dec1[task](dec2[task], enc1))
-            outputs[task] = F.interpolate(x, size=image.shape[-2:], mode="bilinear", align_corners=False)
-        return outputs
-
-
-def losses_by_hand(outputs: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
-    """The losses of SPEC for these outputs: pixels without a label, a depth or a normal do not count."""
-    measured = batch["depth"] > 0
-    depth = ((outputs["depth"] - batch["depth"]).abs() * measured).sum() / measured.sum().clamp(min=1)
-    known = batch["normal"].any(dim=1)
-    # quicker than F.cosine_similarity, as the given normals have length 1
-    length = outputs["normal"].square().sum(dim=1).clamp(min=1e-12).sqrt()
-    cosine = (outputs["normal"] * batch["normal"]).sum(dim=1) / length
-    normal = ((1 - cosine) * known).sum() / known.sum().clamp(min=1)
-    weight = 0.05 + 0.9 * batch["edge"]
-    losses = {
-        "segment": F.cross_entropy(outputs["segment"], batch["label"], ignore_index=255),
-        "depth": depth,
-        "normal": normal,
-        "edge": F.binary_cross_entropy_with_logits(outputs["edge"], batch["edge"], weight),
-    }
-    if "repeat" in outputs:
-        losses["repeat"] = F.mse_loss(outputs["repeat"], batch["image"])
-    return losses
-
-
-def step_by_hand(model: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch) -> Step:
-    """The step that an engineer writes, who wants to see the mean losses of the epoch."""
+def step_by_hand(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batch: Batch,
+    read: str = "image",
+    losses: Losses = losses_by_hand,
+) -> Step:
+    """The step that an engineer writes, who wants to see the mean losses of the epoch; `read` is the input's name."""
     model.train()
-    sums = torch.zeros(len(TASKS))
+    sums: Tensor | float = 0.0
 
     def step() -> dict[str, Tensor]:
-        losses = losses_by_hand(model(batch["image"]), batch)
-        terms = torch.stack(list(losses.values()))
+        nonlocal sums
+        found = losses(model(batch[read]), batch)
+        terms = torch.stack(list(found.values()))
         optimizer.zero_grad()
         terms.sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        sums.add_(terms.detach())
-        return losses
+        sums += terms.detach()
+        return found
 
     return step
 
@@ -296,7 +95,7 @@ def step_of_ours(spec: Spec, batch: Batch) -> tuple[Training, Step]:
         found: dict[str, Tensor] = {}
         for tasks in training.sets():
             with autocast(training.spec.train.precision, CPU):
-                outputs = training.forward(batch["image"], tasks)
+                outputs = training.forward(batch[spec.data.input], tasks)
             losses = training.losses(outputs, batch)
             penalty = training.penalty(batch, outputs, losses)
             training.require_finite(losses, penalty)
@@ -311,34 +110,16 @@ def step_of_ours(spec: Spec, batch: Batch) -> tuple[Training, Step]:
     return training, step
 
 
-def load_weights(by_hand: ByHand, ours: nn.Module) -> None:
-    """Give the model written by hand the weights and buffers of ours; every copy of a layer has its own place."""
-    assert sum(map(torch.numel, by_hand.parameters())) == sum(map(torch.numel, ours.parameters()))
-    for layer, place in by_hand.places.items():
-        for name, component in ours.get_submodule(layer).named_children():
-            target = by_hand.get_submodule(place.format(name))
-            target.load_state_dict(dict(zip(target.state_dict(), component.state_dict().values(), strict=True)))
-
-
-def make_batch(size: int, images: int) -> dict[str, Tensor]:
-    """Random images and targets as `mtsldsl.runtime.data.batches` gives them, some pixels without a target."""
-    torch.manual_seed(0)
-    known = torch.rand(images, 1, size, size) > 0.1
-    return {
-        "image": torch.rand(images, 3, size, size).contiguous(memory_format=torch.channels_last),
-        "label": torch.where(known[:, 0], torch.randint(5, (images, size, size)), 255),
-        "depth": torch.rand(images, 1, size, size).add(1.0) * known,
-        "normal": F.normalize(torch.randn(images, 3, size, size), dim=1) * known,
-        "edge": (torch.rand(images, 1, size, size) < 0.1).float(),
-    }
-
-
-def make_steps(width: int = 16, size: int = 64, images: int = 8) -> dict[str, Step]:
-    """The five ways to make a step, by name, all from the same weights and on the same batch."""
+def make_steps(
+    width: int = 16, size: int = 64, images: int = 8, rows: int = 64, row_tasks: Sequence[int] = ROW_TASKS
+) -> dict[str, Step]:
+    """All ways to make a step, by name; those that are compared from the same weights and on the same batch."""
     batch = make_batch(size, images)
     in_default_layout = {name: tensor.contiguous() for name, tensor in batch.items()}
     steps: dict[str, Step] = {}
-    for name, sharing, model in (("separate", "", Separate(width)), ("shared", SHARING, Shared(width))):
+    networks = (("separate", "", Separate), ("between", BETWEEN, Between), ("shared", SHARING, Shared))
+    for name, sharing, network in networks:
+        model = network(width)
         overrides: dict[str, int | str] = {
             "width": width,
             "data.input": f"image(3, {size}, {size})",
@@ -352,7 +133,27 @@ def make_steps(width: int = 16, size: int = 64, images: int = 8) -> dict[str, St
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # the stubs lack the keyword
         optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
         steps[f"{name}, by hand"] = step_by_hand(model, optimizer, batch)
+    for count in row_tasks:
+        steps |= make_row_steps(count, rows)
     return steps
+
+
+def make_row_steps(count: int, rows: int) -> dict[str, Step]:
+    """The ways to make a step of so many tasks on rows."""
+    tasks = tasks_of(count)
+    batch = make_rows(tasks, rows)
+    losses = partial(losses_of_rows, tasks)
+    training, ours = step_of_ours(mtsldsl.loads(spec_of(tasks, rows)), batch)
+    model = Rows(tasks)
+    load_weights(model, training.model)
+    plain = copy.deepcopy(model)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
+    default = torch.optim.Adam(plain.parameters(), lr=1e-3)
+    return {
+        f"rows {count}, ours": ours,
+        f"rows {count}, by hand": step_by_hand(model, optimizer, batch, "row", losses),
+        f"rows {count}, plain loop": step_by_hand(plain, default, batch, "row", losses),
+    }
 
 
 @attrs.frozen
@@ -365,33 +166,49 @@ class Comparison:
     target: float
 
 
+BY_HAND = 1.02
+PLAIN = 0.90
+
 COMPARISONS = (
-    Comparison("before merges, against an equal one by hand", "separate, ours", "separate, by hand", 1.05),
-    Comparison("after merges, against an equal one by hand", "shared, ours", "shared, by hand", 1.05),
-    Comparison("against a plain loop", "separate, ours", "plain loop", 0.85),
+    Comparison("before merges, against an equal one by hand", "separate, ours", "separate, by hand", BY_HAND),
+    Comparison("between merges, against an equal one by hand", "between, ours", "between, by hand", BY_HAND),
+    Comparison("after merges, against an equal one by hand", "shared, ours", "shared, by hand", BY_HAND),
+    Comparison("against a plain loop", "separate, ours", "plain loop", PLAIN),
+    *(
+        Comparison(f"rows, {count} tasks, {against}", f"rows {count}, ours", f"rows {count}, {way}", target)
+        for count in ROW_TASKS
+        for against, way, target in (
+            ("against an equal one by hand", "by hand", BY_HAND),
+            ("against a plain loop", "plain loop", PLAIN),
+        )
+    ),
 )
 
 
 def require_equal_losses(steps: Mapping[str, Step], tolerance: float = 1e-5) -> None:
     """Make one step of every way; AssertionError where two that are compared had other losses."""
     losses = {
-        way: torch.stack([found[task] for task in TASKS]).detach() for way, step in steps.items() for found in [step()]
+        way: torch.stack([found[task] for task in sorted(found)]).detach()
+        for way, step in steps.items()
+        for found in [step()]
     }
     for comparison in COMPARISONS:
         torch.testing.assert_close(losses[comparison.ours], losses[comparison.other], rtol=0, atol=tolerance)
 
 
-def measure(steps: Mapping[str, Step], rounds: int, repeats: int = 3) -> dict[str, list[float]]:
-    """The CPU time of a step in seconds, of every way in every round; each round begins with another way."""
+def measure(steps: Mapping[str, Step], rounds: int, repeats: int = 3, light: int = 8) -> dict[str, list[float]]:
+    """The CPU time of a step in seconds, of every way in every round; each round begins with another way. A turn
+    has `repeats` steps, `light` times as many of those on rows."""
     times: dict[str, list[float]] = {way: [] for way in steps}
     order = list(steps)
     for number in range(rounds):
         first = number % len(order)
         for way in order[first:] + order[:first]:
+            made = repeats * light if way.startswith("rows") else repeats
             start = time.process_time()
-            for _ in range(repeats):
+            for _ in range(made):
                 steps[way]()
-            times[way].append((time.process_time() - start) / repeats)
+            times[way].append((time.process_time() - start) / made)
     return times
 
 
