@@ -2,9 +2,9 @@
 
     python benchmarks/memory.py [--rounds N]
 
-Ten tasks that share nothing, images of 128x128, a batch of 8, the encoder-decoder of benchmarks/step.py. The plain loop
-is what one writes first: ten networks in PyTorch's default layout, the sum of their losses, one backward, Adam as it is
-by default. Ours is the loop of a generated train.py, which computes sets of tasks that share no layer one after the
+Ten tasks that share nothing, images of 128x128, a batch of 8, the encoder-decoder of benchmarks/networks.py. The plain
+loop is what one writes first: ten networks in PyTorch's default layout, the sum of their losses, one backward, Adam as
+it is by default. Ours is the loop of a generated train.py, which computes sets of tasks that share no layer one after the
 other: forward and backward, then the next; the gradients are the same.
 
 Memory is the peak of the resident memory of a process of its own above what it had before the first step, the median
@@ -22,7 +22,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
-from step import SPEC, TASKS, Network, measure, step_of_ours
+from networks import SPEC, TASKS, Network
+from step import measure, step_of_ours
 from torch import Tensor, nn
 
 import mtsldsl
@@ -104,8 +105,8 @@ def main(arguments: Sequence[str]) -> int:
     memory = peaks["ours"] / peaks["plain loop"]
     batch = batch_of(IMAGES, SIZE)
     steps = {way: make(COUNT, batch) for way, make in WAYS.items()}
-    measure(steps, 1, 1)  # first steps pay for the optimizer's state and for memory
-    times = measure(steps, options.rounds, 1)
+    measure(steps, 1, 1, 1)  # first steps pay for the optimizer's state and for memory
+    times = measure(steps, options.rounds, 1, 1)
     ratios = [a / b for a, b in zip(times["ours"], times["plain loop"], strict=True)]
     ratio = statistics.median(ratios)
     low, _, high = statistics.quantiles(ratios, n=4)

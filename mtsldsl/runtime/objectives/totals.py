@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import attrs
+import torch
 from torch import Tensor
 
 from mtsldsl.ir.model import Task
@@ -38,9 +39,24 @@ class BatchLosses:
         sums = {task.name: functions[task.name].sums(outputs[task.name], batch[str(task.field)]) for task in tasks}
         return cls(functions, sums, {name: functions[name].value(*parts) for name, parts in sums.items()})
 
-    def labelled(self) -> dict[str, Tensor]:
-        """Whether the batch has anything for a task that counts: booleans on the device, which are not waited for."""
-        return {name: parts[-1].sum() > 0 for name, parts in self.sums.items()}
+    def labelled(self) -> Mapping[str, Tensor]:
+        """Whether the batch has anything for a task that counts: booleans on the device, which are not waited for, each
+        computed when it is asked for."""
+        return _Labelled(self.sums)
+
+
+@attrs.frozen(eq=False)
+class _Labelled(Mapping[str, Tensor]):
+    _sums: Mapping[str, Sums]
+
+    def __getitem__(self, task: str) -> Tensor:
+        return self._sums[task][-1].sum() > 0
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sums)
+
+    def __len__(self) -> int:
+        return len(self._sums)
 
 
 @attrs.define
@@ -50,13 +66,16 @@ class LossTotals:
     _functions: dict[str, Loss] = attrs.field(factory=dict)
     _sums: dict[str, Sums] = attrs.field(factory=dict)
 
+    @torch.no_grad()
     def add(self, losses: BatchLosses) -> None:
         """Add a batch."""
         self._functions.update(losses.functions)
         for name, parts in losses.sums.items():
-            new = tuple(part.detach().to(sum_dtype(part.device)) for part in parts)
-            old = self._sums.get(name)
-            self._sums[name] = new if old is None else tuple(a + b for a, b in zip(old, new, strict=True))
+            if name not in self._sums:
+                self._sums[name] = tuple(part.detach().to(sum_dtype(part.device), copy=True) for part in parts)
+            else:
+                for total, part in zip(self._sums[name], parts, strict=True):
+                    total.add_(part)
 
     def values(self) -> dict[str, float]:
         """The loss of every task over the set, NaN where it has no label. Waits for the device."""
