@@ -4,8 +4,8 @@
 
 Ten tasks that share nothing, images of 128x128, a batch of 8, the encoder-decoder of benchmarks/networks.py. The plain
 loop is what one writes first: ten networks in PyTorch's default layout, the sum of their losses, one backward, Adam as
-it is by default. Ours is the loop of a generated train.py, which computes sets of tasks that share no layer one after the
-other: forward and backward, then the next; the gradients are the same.
+it is by default. Ours is the loop of a generated train.py, which computes sets of tasks that share no layer one after
+the other: forward and backward, then the next; the gradients are the same.
 
 Memory is the peak of the resident memory of a process of its own above what it had before the first step, the median
 over processes; time the CPU time of a step, one thread, the two in turn in one process, the median of the rounds'
