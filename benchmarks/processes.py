@@ -17,9 +17,20 @@ def cpu_seconds(*arguments: str | Path, status: int = 0, cache: Path | None = No
     `status` is the exit status that it is to have, `cache` the folder in which it may keep what it computes, the
     user's own if none is given.
     """
+    return _seconds(["-m", "mtsldsl", *map(str, arguments)], status, cache)
+
+
+def python_seconds(program: str, *arguments: str, cache: Path | None = None) -> float:
+    """CPU time, user and system, of one process `python -c PROGRAM ARGUMENTS`; `cache` as above."""
+    return _seconds(["-c", program, *arguments], 0, cache)
+
+
+def _seconds(given: list[str], status: int, cache: Path | None) -> float:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = [sys.executable, "-m", "mtsldsl", *map(str, arguments)]
-    environment = os.environ if cache is None else {**os.environ, "XDG_CACHE_HOME": str(cache)}
+    command = [sys.executable, *given]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    if cache is not None:
+        environment["XDG_CACHE_HOME"] = str(cache)
     done = subprocess.run(
         command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False
     )

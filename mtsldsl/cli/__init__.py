@@ -12,7 +12,6 @@ import os
 import sys
 from contextlib import suppress
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,7 +21,21 @@ from mtsldsl import __version__
 if TYPE_CHECKING:
     from mtsldsl.diagnostics import MtlError
 
-_COMMANDS = ("new", "check", "explain", "fmt", "compile", "train", "eval", "show", "diff", "merge", "git", "completion")
+_COMMANDS = {
+    "new": "Write a commented spec that trains as it is.",
+    "check": "Report every problem of specs, without running anything.",
+    "explain": "Say what the codes of reports mean, such as MTL107.",
+    "fmt": "Lay out specs in the one style.",
+    "compile": "Write readable PyTorch for a spec: model.py, train.py.",
+    "train": "Train a spec, and let its sharing be learned.",
+    "eval": "Compute the losses and metrics of a run's best weights.",
+    "show": "Draw which tasks share which layers.",
+    "diff": "Print what turns one spec into another.",
+    "merge": "Put together what two sides changed in a spec.",
+    "git": "Let git merge and compare specs by what they mean.",
+    "completion": "Print what makes a shell complete commands and files.",
+}
+"""Every command with its line of `mtsldsl --help`, which imports none of them."""
 
 _ERRORS_ARE_2 = ("diff", "merge")
 """The commands that say with 1 what they found."""
@@ -56,7 +69,12 @@ class _Commands(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         command: click.Command = import_module(f"mtsldsl.cli.{cmd_name}").command
+        command.short_help = _COMMANDS[cmd_name]
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> object:
         from mtsldsl.diagnostics import MtlError
@@ -88,8 +106,9 @@ def _as_report(error: OSError) -> MtlError:
         cause = f"{click.format_filename(os.fsdecode(error.filename))}: {error.strerror}"
         return MtlError.of("MTL703", cause, "check the folder, its permissions and the space on the disk")
     if sys.stdout is not None:
-        with Path(os.devnull).open("wb") as nowhere:  # so that the end of the process does not try once more
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        nowhere = os.open(os.devnull, os.O_WRONLY)  # so that the end of the process does not try once more
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
     cause = f"the output, or a file, cannot be written: {error.strerror}"
     return MtlError.of("MTL703", cause, "check where it goes, and the space on the disk")
 

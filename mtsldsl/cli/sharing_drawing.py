@@ -9,6 +9,7 @@ from itertools import pairwise
 import attrs
 
 from mtsldsl.ir import Spec
+from mtsldsl.records import Record
 from mtsldsl.sharing import Component, format_tasks
 
 ROW, TOP = 44, 16
@@ -27,8 +28,8 @@ _GAP = 6
 """Blank space on both sides of a box."""
 
 
-@attrs.frozen
-class Box:
+@attrs.frozen(eq=False, repr=False)
+class Box(Record):
     """One piece of a component, or a head; pixels. `title` is what a browser shows when the pointer rests on it."""
 
     x: float
@@ -40,8 +41,8 @@ class Box:
     title: str
 
 
-@attrs.frozen
-class Label:
+@attrs.frozen(eq=False, repr=False)
+class Label(Record):
     """The name of a layer, beside its row. `title` is the whole name."""
 
     y: float
@@ -49,16 +50,16 @@ class Label:
     title: str
 
 
-@attrs.frozen
-class Line:
+@attrs.frozen(eq=False, repr=False)
+class Line(Record):
     """What a component reads, as the path of an SVG. `kind` is `read`, or `skip` where rows lie between."""
 
     path: str
     kind: str
 
 
-@attrs.frozen
-class Drawing:
+@attrs.frozen(eq=False, repr=False)
+class Drawing(Record):
     """A sharing as boxes and lines, in pixels."""
 
     width: float
@@ -68,8 +69,8 @@ class Drawing:
     lines: tuple[Line, ...]
 
 
-@attrs.frozen
-class _Grid:
+@attrs.frozen(eq=False, repr=False)
+class _Grid(Record):
     """Where the columns are: `labels` is the space for the layers' names, `column` the width of a column."""
 
     labels: float
