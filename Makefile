@@ -7,7 +7,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-lowest lint types unit soak generated clean
+.PHONY: help demo test test-lowest lint types unit soak generated tables clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -57,6 +57,9 @@ soak: .venv/.dev  ## searches that take many minutes: no operator writes beyond 
 
 generated: .venv/.dev  ## recompile every spec of specs/ into generated/
 	@for spec in specs/*.mtl; do $(BIN)/mtsldsl compile $$spec || exit 1; done
+
+tables: .venv/.dev  ## the parser's tables anew, after a change of grammars/mtl.lark or of lark's version
+	$(BIN)/python -c 'from mtsldsl.syntax.grammar import READY, ready_tables; READY.write_text(ready_tables(), encoding="utf-8")'
 
 clean:  ## remove what the targets above made
 	rm -rf .venv .venv-lowest .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -6,10 +6,13 @@ import os
 import stat
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
+import lark
 import pytest
 
 from mtsldsl.diagnostics import Source
+from mtsldsl.syntax import tables
 from mtsldsl.syntax.builder import Builder
 from mtsldsl.syntax.grammar import build_lark, grammar_text
 from mtsldsl.syntax.kept import cache_folder, read_private, write_private
@@ -18,18 +21,28 @@ from mtsldsl.syntax.layout import Layout
 posix = pytest.mark.skipif(os.name != "posix", reason="owners and modes are POSIX")
 
 
+of_this_lark = pytest.mark.skipif(
+    lark.__version__ != tables.LARK, reason="the tables in the package are of another lark"
+)
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("MTSLDSL_NO_CACHE", raising=False)
+    monkeypatch.setattr(tables, "LARK", "another")  # so that the tables in the package are of no use
     return tmp_path / "mtsldsl"
 
 
-def parses() -> bool:
+def tree_of(text: str) -> Any:
     builder = Builder()
-    lark = build_lark(transformer=builder, postlex=Layout())
-    builder.begin(Source("t", "mtl 1\n"))
-    return len(lark.parse("mtl 1\n", start="file")) == 1  # type: ignore[arg-type]
+    parser = build_lark(transformer=builder, postlex=Layout())
+    builder.begin(Source("t", text))
+    return parser.parse(text, start="file")
+
+
+def parses() -> bool:
+    return len(tree_of("mtl 1\n")) == 1
 
 
 def kept(folder: Path) -> list[Path]:
@@ -51,6 +64,30 @@ def test_the_folder_and_the_file_are_private(home: Path) -> None:
     (file,) = kept(home)
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
     assert not stat.S_IMODE(file.stat().st_mode) & 0o077
+
+
+def test_the_tables_in_the_package_are_those_of_the_grammar() -> None:
+    assert grammar_text() == tables.GRAMMAR, "run `make tables`"
+    pinned = (Path(__file__).parents[2] / "constraints.txt").read_text(encoding="utf-8").split()
+    assert f"lark=={tables.LARK}" in pinned, "run `make tables`"
+
+
+@of_this_lark
+def test_the_tables_in_the_package_need_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert parses()
+    assert kept(tmp_path / "mtsldsl") == []
+
+
+@pytest.mark.parametrize(
+    "spec", sorted((Path(__file__).parents[2] / "specs").rglob("*.mtl")), ids=lambda path: path.stem
+)
+def test_tables_of_the_package_and_built_ones_parse_alike(
+    spec: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = tree_of(spec.read_text(encoding="utf-8"))
+    monkeypatch.setattr(tables, "LARK", lark.__version__)
+    assert tree_of(spec.read_text(encoding="utf-8")) == built != ()
 
 
 def test_nothing_is_kept_when_told_so(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
