@@ -11,6 +11,7 @@ from mtsldsl.codegen.own_modules import OwnClass, own_call
 from mtsldsl.ir.body import Body, Reference
 from mtsldsl.language.constants import Shape
 from mtsldsl.language.operators import OPERATORS
+from mtsldsl.records import Record
 
 MAXIMAL_LINE = 88
 """A chain of calls goes on in one line up to this column."""
@@ -27,16 +28,16 @@ TYPED = frozenset(
 """Functions that torch annotates with the result `Tensor`; what others return needs an annotation of its own."""
 
 
-@attrs.frozen
-class Attribute:
+@attrs.frozen(eq=False, repr=False)
+class Attribute(Record):
     """A module that a class keeps: `self.name = constructor`."""
 
     name: str
     constructor: str
 
 
-@attrs.frozen
-class Statement:
+@attrs.frozen(eq=False, repr=False)
+class Statement(Record):
     """`target = expression  # comment`; the target may carry an annotation, and is `return` for a result."""
 
     target: str
@@ -50,8 +51,8 @@ class Statement:
         return start + self.expression + (f"  # {self.comment}" if self.comment else "")
 
 
-@attrs.frozen
-class BodyPlan:
+@attrs.frozen(eq=False, repr=False)
+class BodyPlan(Record):
     """What a class for a pipeline holds."""
 
     parameters: tuple[str, ...]
@@ -66,8 +67,8 @@ class BodyPlan:
     """Whether that number holds what a spec declares of a module of the person's own."""
 
 
-@attrs.frozen
-class _Chain:
+@attrs.frozen(eq=False, repr=False)
+class _Chain(Record):
     """Steps that make one statement: each but the first applies to the one before."""
 
     steps: tuple[int, ...]

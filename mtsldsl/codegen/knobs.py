@@ -12,6 +12,7 @@ from mtsldsl.ir.model import Structure
 from mtsldsl.language.constants import Constant, Named
 from mtsldsl.language.optimization import OPTIMIZERS, TORCH_OPTIMIZERS, TORCH_SCHEDULERS
 from mtsldsl.methods.registry import METHODS, method
+from mtsldsl.records import Record
 
 
 def optimizer_call(optimizer: Named) -> str:
@@ -39,8 +40,8 @@ def _setting(value: Constant) -> str:
     return f"[{', '.join(map(literal, value))}]" if isinstance(value, tuple) else literal(value)
 
 
-@attrs.frozen
-class LearnerPlan:
+@attrs.frozen(eq=False, repr=False)
+class LearnerPlan(Record):
     """The learner of sharing: its class, the expression that makes it, and where the names in that come from."""
 
     name: str

@@ -18,10 +18,11 @@ from mtsldsl.language.constants import Constant
 from mtsldsl.language.operator import Arguments
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.language.operators.own import misfit_of, options_of, target_parts
+from mtsldsl.records import Record
 
 
-@attrs.frozen
-class OwnClass:
+@attrs.frozen(eq=False, repr=False)
+class OwnClass(Record):
     """A class that the generated code imports, and the name that it has there."""
 
     module: str

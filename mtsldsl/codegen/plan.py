@@ -26,6 +26,7 @@ from mtsldsl.ir.body import Body
 from mtsldsl.ir.model import Spec
 from mtsldsl.ir.normal import digest
 from mtsldsl.language.operators import OPERATORS
+from mtsldsl.records import Record
 from mtsldsl.sharing import HEADS, Copy
 
 GENERATOR = 3
@@ -39,8 +40,8 @@ _DEFINED = frozenset(
 """Classes that operators bring with them."""
 
 
-@attrs.frozen
-class ClassPlan:
+@attrs.frozen(eq=False, repr=False)
+class ClassPlan(Record):
     """One class of the generated module, for a layer or head and all that have the same structure."""
 
     name: str
@@ -48,8 +49,8 @@ class ClassPlan:
     body: BodyPlan
 
 
-@attrs.frozen
-class Container:
+@attrs.frozen(eq=False, repr=False)
+class Container(Record):
     """The copies of a layer, or all heads: `self.name = nn.ModuleDict({key: class(), ...})`."""
 
     name: str
@@ -72,8 +73,8 @@ class Container:
         return f"nn.ModuleDict({{{entries}}})"
 
 
-@attrs.frozen
-class Plan:
+@attrs.frozen(eq=False, repr=False)
+class Plan(Record):
     """All that the templates print.
 
     `optimizer` and `scheduler` are expressions over `parameters` and `optimizer`,

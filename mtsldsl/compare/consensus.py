@@ -18,6 +18,7 @@ import attrs
 from mtsldsl.compare.spec_difference import KeyChange, keys_changed
 from mtsldsl.diagnostics import Diagnostic, MtlError
 from mtsldsl.ir.model import Spec
+from mtsldsl.records import Record
 from mtsldsl.sharing import Sharing
 
 FORMAT_VERSION = 1
@@ -26,8 +27,8 @@ MOST_ANSWERS = 100_000
 """Layers times pairs of tasks: more than anybody reads, and as many as are counted in a fraction of a second."""
 
 
-@attrs.frozen
-class Pair:
+@attrs.frozen(eq=False, repr=False)
+class Pair(Record):
     """Two tasks at one layer, and how many runs have them share it."""
 
     layer: str
@@ -35,8 +36,8 @@ class Pair:
     runs: int
 
 
-@attrs.frozen
-class Consensus:
+@attrs.frozen(eq=False, repr=False)
+class Consensus(Record):
     """The agreement of several runs; `names` and `distances` are in the order in which the runs were given."""
 
     names: tuple[str, ...]

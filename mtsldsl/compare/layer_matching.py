@@ -15,6 +15,7 @@ import attrs
 
 from mtsldsl.compare.correspondence import Signature, renamed_layers, signature
 from mtsldsl.ir.model import Layer, Spec
+from mtsldsl.records import Record
 
 _CHANGED = 1.0
 _RENAMED = 1.2
@@ -48,8 +49,8 @@ def translation(before: Spec, after: Spec, pairs: Mapping[str, str]) -> dict[str
     return {before.data.input: after.data.input, **{name: pairs.get(name, "") for name in before.backbone.layers}}
 
 
-@attrs.frozen
-class _Look:
+@attrs.frozen(eq=False, repr=False)
+class _Look(Record):
     """What a layer looks like: `words` are its operators and their arguments, numbered where one comes again."""
 
     place: int
@@ -72,8 +73,8 @@ class _Look:
         return 1 - 2 * len(self.words & other.words) / whole if whole else 0.0
 
 
-@attrs.frozen
-class _Layers:
+@attrs.frozen(eq=False, repr=False)
+class _Layers(Record):
     """The layers of both specs by name, in their order."""
 
     before: Spec

@@ -24,12 +24,13 @@ from mtsldsl.compare.outline import Outline
 from mtsldsl.compare.threeway import Conflict
 from mtsldsl.diagnostics import MtlError, Source
 from mtsldsl.editing.load import loads_source
+from mtsldsl.records import Record
 from mtsldsl.syntax import parse
 from mtsldsl.syntax.format import format_text
 
 
-@attrs.frozen
-class Merged:
+@attrs.frozen(eq=False, repr=False)
+class Merged(Record):
     """A merged text. It is a spec that loads where there are no conflicts, and has their markers where there are.
 
     `notes` say which names a side changed, which settings of a run are as before, and what was left out because the

@@ -19,6 +19,7 @@ from mtsldsl.editing.load import loads_source
 from mtsldsl.ir.build import build
 from mtsldsl.ir.model import Decision, Spec
 from mtsldsl.ir.sharing_block import covered
+from mtsldsl.records import Record
 from mtsldsl.syntax import parse, tree
 from mtsldsl.syntax.comments import find_comments
 from mtsldsl.syntax.edit import TextEdit, apply_edits
@@ -38,8 +39,8 @@ class MisfitError(Exception):
         return f"what both sides changed does not fit together: {self.diagnostics[0].cause}"
 
 
-@attrs.frozen
-class Sides:
+@attrs.frozen(eq=False, repr=False)
+class Sides(Record):
     """The three sides of a merge, as pieces of text and as what they mean; `formatted` is whether both
     have the layout of `fmt`; `rivals` are the tasks that each renamed in its own way, by their keys."""
 
@@ -73,8 +74,8 @@ class Sides:
         return self.base, self.ours, self.theirs
 
 
-@attrs.frozen
-class Draft:
+@attrs.frozen(eq=False, repr=False)
+class Draft(Record):
     """A merged text with the side `take` at every conflict."""
 
     sides: Sides

@@ -14,11 +14,12 @@ from mtsldsl.editing.rewrite import decision_line
 from mtsldsl.ir.model import Decision, Spec
 from mtsldsl.language.kinds import LayerName, Tasks
 from mtsldsl.methods.registry import decision_rules
+from mtsldsl.records import Record
 from mtsldsl.syntax.edit import TextEdit, append_section, apply_edits
 
 
-@attrs.frozen
-class History:
+@attrs.frozen(eq=False, repr=False)
+class History(Record):
     """The decisions to be in the merged text, those of ours first, and those that cannot be.
 
     A decision about a layer or a task that the merged network does not have is `dropped`.

@@ -13,12 +13,13 @@ import attrs
 from mtsldsl.compare.outline import TAIL, Outline, Piece, first_line, outline
 from mtsldsl.compare.threeway import Conflict
 from mtsldsl.diagnostics import Source
+from mtsldsl.records import Record
 from mtsldsl.syntax import tree
 from mtsldsl.syntax.edit import line_ending
 
 
-@attrs.frozen
-class Markers:
+@attrs.frozen(eq=False, repr=False)
+class Markers(Record):
     """How conflicts are marked: git's way. With `base` there is also what the base has, as in git's diff3 style."""
 
     size: int = 7
@@ -31,8 +32,8 @@ class Markers:
         return f"{character * self.size} {label}".rstrip()
 
 
-@attrs.frozen
-class _Part:
+@attrs.frozen(eq=False, repr=False)
+class _Part(Record):
     """A piece of a text, or what a block begins or ends with: whole lines, and what they say."""
 
     key: str
@@ -40,8 +41,8 @@ class _Part:
     says: object
 
 
-@attrs.frozen
-class _Region:
+@attrs.frozen(eq=False, repr=False)
+class _Region(Record):
     """Parts of the two texts that are not the same, and the conflicts that are about them."""
 
     ours: tuple[_Part, ...]

@@ -14,12 +14,13 @@ from mtsldsl.ir.keep import renamed_keep
 from mtsldsl.ir.model import Spec, Task
 from mtsldsl.language.kinds import LayerName, Tasks
 from mtsldsl.methods.registry import decision_rules
+from mtsldsl.records import Record
 from mtsldsl.syntax import tree
 from mtsldsl.syntax.edit import TextEdit, apply_edits
 
 
-@attrs.frozen
-class Renames:
+@attrs.frozen(eq=False, repr=False)
+class Renames(Record):
     """What a side calls otherwise than the base does."""
 
     layers: Mapping[str, str]
@@ -40,8 +41,8 @@ class Renames:
         return Renames(dict(self.layers.items() & other.layers.items()), dict(self.tasks.items() & other.tasks.items()))
 
 
-@attrs.frozen
-class Alike:
+@attrs.frozen(eq=False, repr=False)
+class Alike(Record):
     """Three specs that call alike what only the name of was changed; `notes` say what that did, one sentence each.
 
     `rivals` are the tasks that both sides renamed, each in its own way: our name, and theirs.

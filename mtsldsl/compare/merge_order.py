@@ -9,12 +9,13 @@ import attrs
 from mtsldsl.compare.outline import Outline, Piece, outline
 from mtsldsl.compare.threeway import Conflict, decided
 from mtsldsl.diagnostics import Source
+from mtsldsl.records import Record
 from mtsldsl.syntax import tree
 from mtsldsl.syntax.edit import TextEdit, apply_edits
 
 
-@attrs.frozen
-class Order:
+@attrs.frozen(eq=False, repr=False)
+class Order(Record):
     """Names in their merged order; `undecided` where both sides moved them, so that it is the order of one side."""
 
     names: tuple[str, ...]

@@ -16,6 +16,7 @@ from mtsldsl.compare.merge_order import merged_order
 from mtsldsl.compare.outline import Node, Outline, Piece, as_lines, first_line, indent_of, without
 from mtsldsl.compare.threeway import Conflict, decided
 from mtsldsl.diagnostics import Span
+from mtsldsl.records import Record
 from mtsldsl.syntax import tree
 from mtsldsl.syntax.edit import TextEdit, line_ending
 
@@ -286,8 +287,8 @@ class _Merging:
         return done
 
 
-@attrs.frozen
-class _Chunk:
+@attrs.frozen(eq=False, repr=False)
+class _Chunk(Record):
     """Layers of the three sides from `start` to `end`, between two that all have in one order."""
 
     whole: tuple[Sequence[Piece], Sequence[Piece], Sequence[Piece]]

@@ -13,6 +13,7 @@ from mtsldsl.editing.new_lines import aligned
 from mtsldsl.ir.model import Spec
 from mtsldsl.ir.problems import Problems
 from mtsldsl.ir.sharing_block import covered, line_components
+from mtsldsl.records import Record
 from mtsldsl.sharing import Backbone, ConflictError, Partition, Sharing, format_partition, merge3
 from mtsldsl.sharing.partition import canonical, meet, parted, single, singletons
 from mtsldsl.sharing.validity import refinement_problems
@@ -20,8 +21,8 @@ from mtsldsl.syntax import tree
 from mtsldsl.syntax.edit import TextEdit, append_section, apply_edits
 
 
-@attrs.frozen
-class Settled:
+@attrs.frozen(eq=False, repr=False)
+class Settled(Record):
     """The components of every layer of a merged network.
 
     Where the other side is taken at every conflict, layers of `apart` have other components and those of `lone`, which

@@ -12,6 +12,7 @@ from typing import TypeAlias
 import attrs
 
 from mtsldsl.diagnostics import Source
+from mtsldsl.records import Record
 from mtsldsl.syntax import parse, tree
 from mtsldsl.syntax.edit import TextEdit, apply_edits, line_ending
 
@@ -26,8 +27,8 @@ _UNLABELLED = frozenset(("data", "structure"))
 """Blocks whose label is a value and no name: a text has one of them, whatever its label."""
 
 
-@attrs.frozen
-class Piece:
+@attrs.frozen(eq=False, repr=False)
+class Piece(Record):
     """A statement, or an item of a section.
 
     `start` and `end` are the whole lines it stands on. Comments: `leading` on lines of their own before it, `opening`
@@ -62,8 +63,8 @@ def _start(comment: tree.Comment) -> int:
     return comment.span.start
 
 
-@attrs.frozen
-class Outline:
+@attrs.frozen(eq=False, repr=False)
+class Outline(Record):
     """The pieces of a text in order, and its last comments."""
 
     file: tree.File

@@ -11,14 +11,15 @@ from mtsldsl.compare.correspondence import signature
 from mtsldsl.compare.layer_matching import matched_layers, translation
 from mtsldsl.ir.model import Decision, Spec
 from mtsldsl.ir.wording import Wording, shown, with_names
+from mtsldsl.records import Record
 from mtsldsl.sharing import Component, Partition
 from mtsldsl.sharing.partition import parted
 
 FORMAT_VERSION = 1
 
 
-@attrs.frozen
-class LayerChange:
+@attrs.frozen(eq=False, repr=False)
+class LayerChange(Record):
     """The components of one layer in both specs, each a tuple of task names in the order of its spec.
 
     `layer` is the layer's name in the first spec, `renamed` that in the second where it is another one.
@@ -34,8 +35,8 @@ class LayerChange:
     renamed: str | None = None
 
 
-@attrs.frozen
-class KeyChange:
+@attrs.frozen(eq=False, repr=False)
+class KeyChange(Record):
     """One key, such as `train.epochs`, `task.depth.loss` or `backbone.enc2`, with its value in both specs.
 
     Values are plain: numbers, truth values, lists, None, and strings in the language's own words.
@@ -50,8 +51,8 @@ class KeyChange:
         return {"key": self.key, "from": self.before, "to": self.after}
 
 
-@attrs.frozen
-class SpecDifference:
+@attrs.frozen(eq=False, repr=False)
+class SpecDifference(Record):
     """Two specs side by side. Names are listed in the order of the spec that has them."""
 
     sharing: tuple[LayerChange, ...]

@@ -8,11 +8,13 @@ from typing import TypeVar
 
 import attrs
 
+from mtsldsl.records import Record
+
 T = TypeVar("T")
 
 
-@attrs.frozen
-class Conflict:
+@attrs.frozen(eq=False, repr=False)
+class Conflict(Record):
     """Something that both sides changed, each in its own way.
 
     `key` names it, such as `train.epochs` or `sharing.enc1`; `reason` is one sentence; `pieces` are the keys of all

@@ -11,8 +11,9 @@ from mtsldsl.language.constants import Constant
 from mtsldsl.language.kinds import Integer, Key, Many, Real
 from mtsldsl.language.schema import AUGMENTATIONS, BlockSchema
 from mtsldsl.language.targets import TARGETS
+from mtsldsl.records import Record
 
-Record = TypeVar("Record")
+T = TypeVar("T")
 
 Options: TypeAlias = Mapping[str, Constant]
 """The values of the keys that the kind alone has."""
@@ -26,13 +27,13 @@ COMMON = ("input", "batch", "augment")
 """Keys that every kind has."""
 
 
-def made(record: type[Record], options: Options) -> Record:
+def made(record: type[T], options: Options) -> T:
     """The record of a kind's settings from its checked options."""
     return record(**options)
 
 
-@attrs.frozen
-class Field:
+@attrs.frozen(eq=False, repr=False)
+class Field(Record):
     """What every data set of a kind has for targets of one kind."""
 
     name: str
@@ -45,8 +46,8 @@ class Field:
     """The loss of its tasks where they name none, if not the target's first."""
 
 
-@attrs.frozen
-class DataKind:
+@attrs.frozen(eq=False, repr=False)
+class DataKind(Record):
     """A kind of data set as the language knows it. Its name is the label of `block`.
 
     `fields` is empty where each task names a field of its own. `place` is the key that says where the files are, and

@@ -9,6 +9,7 @@ import attrs
 
 from mtsldsl.diagnostics.names import Suggestion
 from mtsldsl.diagnostics.source import Span
+from mtsldsl.records import Record
 
 
 class Severity(StrEnum):
@@ -25,8 +26,8 @@ def _registered(_: Diagnostic, __: attrs.Attribute[str], code: str) -> None:
         raise ValueError(f"{code} is not in the registry of diagnostic codes")
 
 
-@attrs.frozen
-class Fix:
+@attrs.frozen(eq=False, repr=False)
+class Fix(Record):
     """An edit that mends a problem and can mean nothing else: `text` in the place of `span`, and what must be edited
     `also`, in the same text, so that the meaning is kept."""
 
@@ -53,8 +54,8 @@ class Mending(str):
         return made
 
 
-@attrs.frozen
-class Diagnostic:
+@attrs.frozen(eq=False, repr=False)
+class Diagnostic(Record):
     """What is wrong (`cause`, one sentence), where, and what to do about it (`remedy`, one sentence)."""
 
     code: str = attrs.field(validator=_registered)

@@ -14,6 +14,7 @@ from pkgutil import get_data
 import attrs
 
 from mtsldsl.diagnostics.codes import CODES, FAMILIES
+from mtsldsl.records import Record
 
 _PAGE = re.compile(
     r"# (?P<code>MTL\d{3}): (?P<title>[^\n]+)\n\n(?P<why>.+?)\n"
@@ -25,8 +26,8 @@ _PAGE = re.compile(
 )
 
 
-@attrs.frozen
-class Code:
+@attrs.frozen(eq=False, repr=False)
+class Code(Record):
     """A code, which keeps its meaning for ever, and all that is said of it.
 
     `title` is a phrase, `why` and `remedy` are sentences. `example` is what is reported with this code and no other:
@@ -46,8 +47,8 @@ class Code:
     console: str = ""
 
 
-@attrs.frozen
-class Family:
+@attrs.frozen(eq=False, repr=False)
+class Family(Record):
     """The codes that begin alike, and what they are about."""
 
     title: str

@@ -6,10 +6,11 @@ import attrs
 
 from mtsldsl.diagnostics.diagnostic import Diagnostic
 from mtsldsl.diagnostics.source import Span
+from mtsldsl.records import Record
 
 
-@attrs.frozen
-class Location:
+@attrs.frozen(eq=False, repr=False)
+class Location(Record):
     """A range of a file: lines and columns from 1, columns in code points, the end behind the last character.
 
     `file` alone is known where a problem has no place in a text.

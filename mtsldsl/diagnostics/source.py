@@ -7,6 +7,8 @@ from functools import cached_property
 
 import attrs
 
+from mtsldsl.records import Record
+
 
 @attrs.frozen(slots=False)
 class Source:
@@ -39,8 +41,8 @@ class Source:
         return self.text[start:end].rstrip("\r\n")
 
 
-@attrs.frozen
-class Span:
+@attrs.frozen(eq=False, repr=False)
+class Span(Record):
     """The half-open range `[start, end)` of code points of a source. Spans never take part in comparisons of nodes."""
 
     source: Source

@@ -10,14 +10,15 @@ import attrs
 from mtsldsl.diagnostics import Diagnostic, MtlError, Severity, Source
 from mtsldsl.editing.load import loads_source, read_with_imports
 from mtsldsl.ir.model import Spec
+from mtsldsl.records import Record
 
 if TYPE_CHECKING:
     from mtsldsl.editing.overrides import Setting
     from mtsldsl.ir.library_file import Contents
 
 
-@attrs.frozen
-class Report:
+@attrs.frozen(eq=False, repr=False)
+class Report(Record):
     """The specification, None where there are errors, and every diagnostic in order of place.
 
     `ignored` are those that a comment on their line keeps out of `diagnostics`; errors among them leave no

@@ -10,6 +10,7 @@ import attrs
 
 from mtsldsl.diagnostics import Diagnostic, Fix, Mending, Source, Span
 from mtsldsl.editing.checking import Report, check
+from mtsldsl.records import Record
 from mtsldsl.syntax import TextEdit, apply_edits, verify, write_text_atomically
 
 _MOST_ROUNDS = 10
@@ -22,8 +23,8 @@ _Wanted: TypeAlias = tuple[Diagnostic, Fix]
 """A diagnostic, and its fix where that stands once those before it are made."""
 
 
-@attrs.frozen
-class Mended:
+@attrs.frozen(eq=False, repr=False)
+class Mended(Record):
     """The diagnostics that were fixed, with their places in the text as it was, and the report on the text as it is
     then."""
 

@@ -14,6 +14,7 @@ import attrs
 from mtsldsl.ir.library import Library, sections_of
 from mtsldsl.methods.method import NO_METHOD, Method
 from mtsldsl.methods.registry import METHODS, method
+from mtsldsl.records import Record
 from mtsldsl.syntax import tree
 from mtsldsl.syntax.edit import TextEdit, replace_value
 
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from mtsldsl.editing.overrides import Setting
 
 
-@attrs.frozen
-class LatePhases:
+@attrs.frozen(eq=False, repr=False)
+class LatePhases(Record):
     """Phases after epoch `epochs`, the last, and the edits that leave them out."""
 
     epochs: int

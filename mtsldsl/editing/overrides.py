@@ -23,6 +23,7 @@ from mtsldsl.language.kinds import Key
 from mtsldsl.language.schema import BLOCKS, BlockSchema
 from mtsldsl.methods.method import NO_METHOD
 from mtsldsl.methods.registry import METHODS, method, method_with
+from mtsldsl.records import Record
 from mtsldsl.syntax import parse, tree
 from mtsldsl.syntax.edit import TextEdit, apply_edits, insert_items
 
@@ -30,8 +31,8 @@ Setting: TypeAlias = str | int | float | bool | Sequence["Setting"]
 """A value: a string holds it in the language's own words, anything else is written in them."""
 
 
-@attrs.frozen
-class Place:
+@attrs.frozen(eq=False, repr=False)
+class Place(Record):
     """Where a setting goes: an existing value, or a new key of a block."""
 
     value: tree.Value | None

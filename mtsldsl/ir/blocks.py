@@ -15,6 +15,7 @@ from mtsldsl.ir.scope import Bound, Scope
 from mtsldsl.ir.values import convert, default_of
 from mtsldsl.language.kinds import Key, Required, describe
 from mtsldsl.language.schema import BlockSchema
+from mtsldsl.records import Record
 from mtsldsl.syntax import tree
 
 
@@ -23,8 +24,8 @@ def is_plain(key: str) -> bool:
     return re.fullmatch(r"[A-Za-z_]\w*", key, re.ASCII) is not None
 
 
-@attrs.frozen
-class BlockValues:
+@attrs.frozen(eq=False, repr=False)
+class BlockValues(Record):
     """The value of every key of a block: given, default, or BROKEN. `entries` are the lines that give them."""
 
     values: Mapping[str, Any]

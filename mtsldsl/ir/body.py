@@ -10,13 +10,14 @@ import attrs
 
 from mtsldsl.diagnostics import Span
 from mtsldsl.language.constants import Constant, Shape, frozen
+from mtsldsl.records import Record
 
 Reference: TypeAlias = int | str
 """Where a step reads: the index of an earlier step of the same body, or the name of a layer or of the input."""
 
 
-@attrs.frozen
-class Step:
+@attrs.frozen(eq=False, repr=False)
+class Step(Record):
     """One operator applied to earlier values. `shape` is that of its result."""
 
     operator: str
@@ -26,8 +27,8 @@ class Step:
     span: Span | None = attrs.field(default=None, eq=False, repr=False)
 
 
-@attrs.frozen
-class Body:
+@attrs.frozen(eq=False, repr=False)
+class Body(Record):
     """A lowered pipeline. `inputs` are the outside names it reads, in order of first use, with their shapes;
     `output` is the step that is its result (or an outside name, for the empty pipeline)."""
 

@@ -20,6 +20,7 @@ from mtsldsl.ir.sharing_block import read_sharing
 from mtsldsl.ir.structure_block import read_history, read_structure
 from mtsldsl.ir.tasks import check_fields, read_tasks
 from mtsldsl.ir.train_block import read_train
+from mtsldsl.records import Record
 from mtsldsl.sharing import Sharing
 from mtsldsl.syntax import tree
 
@@ -30,8 +31,8 @@ MOST_COPIES = 20_000
 """Layers times tasks of one network."""
 
 
-@attrs.frozen
-class _Described:
+@attrs.frozen(eq=False, repr=False)
+class _Described(Record):
     """A task block with the names of the tasks that it describes. They are not `sure` where they cannot be read."""
 
     section: tree.Section

@@ -10,14 +10,15 @@ import attrs
 
 from mtsldsl.ir.body import Body
 from mtsldsl.language.operators import OPERATORS
+from mtsldsl.records import Record
 
 if TYPE_CHECKING:
     from mtsldsl.ir.model import Spec
     from mtsldsl.language.constants import Shape
 
 
-@attrs.frozen
-class Amount:
+@attrs.frozen(eq=False, repr=False)
+class Amount(Record):
     """Learned parameters, and floating-point operations of one sample's forward pass.
 
     `declared` says that a module of the person's own is among what they count, with what the spec declares of it.
@@ -34,8 +35,8 @@ class Amount:
         return Amount(self.parameters * copies, self.flops * copies, self.declared)
 
 
-@attrs.frozen
-class LayerCost:
+@attrs.frozen(eq=False, repr=False)
+class LayerCost(Record):
     """A layer: the cost of one copy, and how many copies the sharing has."""
 
     layer: str
@@ -53,8 +54,8 @@ class LayerCost:
         return self.one.flops * self.copies
 
 
-@attrs.frozen
-class Cost:
+@attrs.frozen(eq=False, repr=False)
+class Cost(Record):
     """The cost of a network: per layer, per head, per task alone, and in all."""
 
     layers: Mapping[str, LayerCost]

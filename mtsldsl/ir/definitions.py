@@ -15,6 +15,7 @@ from mtsldsl.ir.library import Library
 from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort, line_of
 from mtsldsl.ir.scope import Bound, Scope, unknown_factor
 from mtsldsl.language.operators import OPERATORS
+from mtsldsl.records import Record
 from mtsldsl.syntax import tree
 
 RESIDUAL = "residual"
@@ -51,8 +52,8 @@ RUN_NAMES = frozenset(("align", "mean"))
 """What a run's record calls things beside the tasks: the alignment loss, and all tasks together."""
 
 
-@attrs.frozen
-class Block:
+@attrs.frozen(eq=False, repr=False)
+class Block(Record):
     """`block name(parameters) = value`, to be expanded where it is used."""
 
     name: str
@@ -61,8 +62,8 @@ class Block:
     span: Span
 
 
-@attrs.frozen
-class Definitions:
+@attrs.frozen(eq=False, repr=False)
+class Definitions(Record):
     """All definitions of a text. A broken one (None as a block) is reported already."""
 
     scope: Scope

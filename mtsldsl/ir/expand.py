@@ -19,6 +19,7 @@ from mtsldsl.language.kinds import REQUIRED, Chosen
 from mtsldsl.language.operator import Operator
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.language.operators.own import OWN
+from mtsldsl.records import Record
 from mtsldsl.syntax import tree
 
 USUAL_INPUT = "image"
@@ -34,16 +35,16 @@ MOST_REPEATED = 200
 """Times that the same report may come again, from a macro used again and again, before no more is expanded."""
 
 
-@attrs.frozen
-class Use:
+@attrs.frozen(eq=False, repr=False)
+class Use(Record):
     """Where the outermost block of an expansion is used, and the innermost block that the stage stands in."""
 
     span: Span
     block: str
 
 
-@attrs.frozen
-class Start:
+@attrs.frozen(eq=False, repr=False)
+class Start(Record):
     """A pipeline that starts from a named layer, or from the input."""
 
     name: str
@@ -52,8 +53,8 @@ class Start:
     size: int = 0
 
 
-@attrs.frozen
-class Apply:
+@attrs.frozen(eq=False, repr=False)
+class Apply(Record):
     """An operator with its arguments. `values` are the further pipelines that it takes, each with the piped value as
     its start unless it names another. `size` counts the operators in it."""
 

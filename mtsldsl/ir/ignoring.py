@@ -17,6 +17,7 @@ from typing import TypeAlias
 import attrs
 
 from mtsldsl.diagnostics import CODES, Diagnostic, Severity, Source, Span, proposal
+from mtsldsl.records import Record
 from mtsldsl.syntax import read
 from mtsldsl.syntax.attachment import attached
 from mtsldsl.syntax.comments import find_comments
@@ -49,8 +50,8 @@ def in_vain(source: Source, ignored: Sequence[Diagnostic]) -> Iterator[Diagnosti
             yield Diagnostic("MTL905", cause, remedy, ignore.place, Severity.WARNING)
 
 
-@attrs.frozen
-class _Ignore:
+@attrs.frozen(eq=False, repr=False)
+class _Ignore(Record):
     """A code that a comment names, empty where it names none; where it stands, and what it holds for."""
 
     code: str

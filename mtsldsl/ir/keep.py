@@ -16,14 +16,15 @@ from mtsldsl.ir.wording import shown
 from mtsldsl.language.constants import Named
 from mtsldsl.language.schema import METRICS
 from mtsldsl.language.targets import TARGETS, metric_key
+from mtsldsl.records import Record
 from mtsldsl.syntax import tree
 
 EPOCHS = ("best", "last")
 """What may be kept without naming a metric; the first is the default."""
 
 
-@attrs.frozen
-class Tasks:
+@attrs.frozen(eq=False, repr=False)
+class Tasks(Record):
     """The tasks of a text: the `names` that are sure, and those that could be read."""
 
     names: Sequence[str]

@@ -7,14 +7,15 @@ from collections.abc import Iterator
 import attrs
 
 from mtsldsl.diagnostics import Diagnostic
+from mtsldsl.records import Record
 from mtsldsl.syntax import tree
 
 SUFFIX = ".mtl"
 """What the name of an imported file ends with."""
 
 
-@attrs.frozen
-class Library:
+@attrs.frozen(eq=False, repr=False)
+class Library(Record):
     """The files that a text imports, directly or by way of others, each once and after those that it imports itself.
 
     `whole` is false where something could not be read, so that names may be missing; `mistakes` say what and why.

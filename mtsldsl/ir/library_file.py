@@ -13,11 +13,12 @@ from mtsldsl.ir.header import check_header
 from mtsldsl.ir.library import Library, imports_of, sections_of
 from mtsldsl.ir.network import read_network
 from mtsldsl.ir.problems import BROKEN, Problems, Sort
+from mtsldsl.records import Record
 from mtsldsl.syntax import tree
 
 
-@attrs.frozen
-class Contents:
+@attrs.frozen(eq=False, repr=False)
+class Contents(Record):
     """How much a file has to import."""
 
     blocks: int

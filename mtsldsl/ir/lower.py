@@ -17,13 +17,14 @@ from mtsldsl.language.kinds import OneOrMany
 from mtsldsl.language.operator import Arguments, Context, Misfit, Operator
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.language.operators.own import options_of
+from mtsldsl.records import Record
 
 MOST_NUMBERS = 2**36
 """Numbers that an operator may give for one sample, and parameters that it may have: a quarter of a terabyte."""
 
 
-@attrs.frozen
-class Value:
+@attrs.frozen(eq=False, repr=False)
+class Value(Record):
     """A value inside a body: an earlier step, or something from outside, with its shape."""
 
     reference: Reference

@@ -23,6 +23,7 @@ from mtsldsl.language.optimization import BALANCES, OPTIMIZERS, SCHEDULERS
 from mtsldsl.language.schema import PRECISIONS
 from mtsldsl.language.targets import TARGETS
 from mtsldsl.methods.registry import METHODS
+from mtsldsl.records import Record
 from mtsldsl.sharing import Backbone, Sharing
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ def _named(call: Call) -> Callable[[object, attrs.Attribute[Any], Named], None]:
     return validate
 
 
-@attrs.frozen
-class Layer:
+@attrs.frozen(eq=False, repr=False)
+class Layer(Record):
     """One layer of the backbone."""
 
     name: str
@@ -52,8 +53,8 @@ class Layer:
     span: Span | None = attrs.field(default=None, eq=False, repr=False)
 
 
-@attrs.frozen
-class Target:
+@attrs.frozen(eq=False, repr=False)
+class Target(Record):
     """What a task predicts: `classes(13, ignore=255)`, `values(1)`, `unit_vectors(3)`, `binary(1)`, `reconstruct`.
 
     `channels` is the size that the head's channel dimension must have. `valid` says which values of a `values` target
@@ -65,8 +66,8 @@ class Target:
     valid: str = attrs.field(default="finite", validator=in_(("finite", "positive")))
 
 
-@attrs.frozen
-class Task:
+@attrs.frozen(eq=False, repr=False)
+class Task(Record):
     """One task: its target, head, loss and metrics. `field` names the data set's array; None takes the default."""
 
     name: str
@@ -79,8 +80,8 @@ class Task:
     span: Span | None = attrs.field(default=None, eq=False, repr=False)
 
 
-@attrs.frozen
-class Data:
+@attrs.frozen(eq=False, repr=False)
+class Data(Record):
     """The data set (`kind` is the block's label), the input's name and shape, and what is done to a batch.
 
     `options` holds the keys of the kind, such as `root`."""
@@ -94,8 +95,8 @@ class Data:
     span: Span | None = attrs.field(default=None, eq=False, repr=False)
 
 
-@attrs.frozen
-class Train:
+@attrs.frozen(eq=False, repr=False)
+class Train(Record):
     """How the network is trained.
 
     `keep` says which epoch's weights are kept: `best`, `last`, or that of one metric, `<task>.<metric key>`."""
@@ -110,8 +111,8 @@ class Train:
     span: Span | None = attrs.field(default=None, eq=False, repr=False)
 
 
-@attrs.frozen
-class Structure:
+@attrs.frozen(eq=False, repr=False)
+class Structure(Record):
     """How the structure may evolve: the values of the method's block by key, and the record that its learner is made
     of, which only that method looks into."""
 
@@ -121,8 +122,8 @@ class Structure:
     span: Span | None = attrs.field(default=None, eq=False, repr=False)
 
 
-@attrs.frozen
-class Decision:
+@attrs.frozen(eq=False, repr=False)
+class Decision(Record):
     """One line of `history`: what came to be at the end of `epoch`, in fields that the method of that `kind` names."""
 
     kind: str
@@ -131,8 +132,8 @@ class Decision:
     span: Span | None = attrs.field(default=None, eq=False, repr=False)
 
 
-@attrs.frozen
-class Spec:
+@attrs.frozen(eq=False, repr=False)
+class Spec(Record):
     """A whole specification. Equal specs mean the same; comments, layout and places do not count."""
 
     data: Data

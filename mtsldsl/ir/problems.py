@@ -11,6 +11,7 @@ from typing import Final
 import attrs
 
 from mtsldsl.diagnostics import Diagnostic, MtlError, Span, misspelt
+from mtsldsl.records import Record
 
 _LONGEST_NAME = 100
 """Characters of a name, or of a quoted piece of the text, that a cause shows."""
@@ -33,16 +34,16 @@ class Sort(Enum):
     TASK = "a task"
 
 
-@attrs.frozen
-class Through:
+@attrs.frozen(eq=False, repr=False)
+class Through(Record):
     """A constant by way of which a value came to where it is used; `span` is the place of its value."""
 
     name: str
     span: Span
 
 
-@attrs.frozen
-class _Unfit:
+@attrs.frozen(eq=False, repr=False)
+class _Unfit(Record):
     """A value that came `through` constants and is wrong where it is used, with what is wrong there."""
 
     through: tuple[Through, ...]

@@ -8,6 +8,7 @@ import attrs
 
 from mtsldsl.diagnostics import Diagnostic, Span, proposal
 from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort, Through
+from mtsldsl.records import Record
 from mtsldsl.syntax.tree import Group, Name, Number, Product, Unreadable, Value
 
 LARGEST = 2**53
@@ -17,8 +18,8 @@ DEEPEST = 100
 """How deep constants and blocks may nest."""
 
 
-@attrs.frozen
-class Bound:
+@attrs.frozen(eq=False, repr=False)
+class Bound(Record):
     """A value with the scope that its names belong to; `span` is where to report what is wrong with it, unless it is
     one of the constants that it came `through`."""
 
@@ -33,8 +34,8 @@ class Bound:
         return text if len(text) <= 48 else f"{text[:45]}..."
 
 
-@attrs.frozen
-class Scope:
+@attrs.frozen(eq=False, repr=False)
+class Scope(Record):
     """Names and what they are bound to, looked up from the inside out. `call` marks the parameters of a block.
 
     `resolved` keeps what `resolve` found, so that constants that use others many times are worked out once.

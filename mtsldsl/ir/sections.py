@@ -15,6 +15,7 @@ from mtsldsl.ir.problems import Problems, Sort
 from mtsldsl.language.schema import BLOCKS
 from mtsldsl.methods.method import NO_METHOD
 from mtsldsl.methods.registry import METHODS, methods
+from mtsldsl.records import Record
 from mtsldsl.syntax import tree
 
 _REQUIRED = {
@@ -28,8 +29,8 @@ _LABELS: Mapping[str, tuple[str, ...]] = {"data": tuple(DATASETS), "structure": 
 """The labels that a block of some kinds may have; it has one."""
 
 
-@attrs.frozen
-class Sections:
+@attrs.frozen(eq=False, repr=False)
+class Sections(Record):
     """The blocks of which a text has one, by kind; the tasks; and further blocks of a kind that there is already.
 
     All are to be checked: what is wrong with a block's first line is reported, and does not hide what stands in it.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from mtsldsl.records import Record
 from mtsldsl.sharing.component import HEADS, Copy
 from mtsldsl.sharing.linked import linked
 from mtsldsl.sharing.partition import Component
@@ -18,16 +19,16 @@ if TYPE_CHECKING:
     from mtsldsl.ir.model import Spec
 
 
-@attrs.frozen
-class Value:
+@attrs.frozen(eq=False, repr=False)
+class Value(Record):
     """One tensor: the output of a layer, or of a head, that is the same for all these tasks; or the network's input."""
 
     layer: str
     tasks: Component
 
 
-@attrs.frozen
-class Call:
+@attrs.frozen(eq=False, repr=False)
+class Call(Record):
     """`value = copy(*reads)`; the values are read in the order of the arguments of the copy's module."""
 
     value: Value

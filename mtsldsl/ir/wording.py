@@ -15,6 +15,7 @@ from mtsldsl.ir.cost import body_cost
 from mtsldsl.ir.model import Spec, Target
 from mtsldsl.language.constants import Named
 from mtsldsl.language.operators import OPERATORS
+from mtsldsl.records import Record
 from mtsldsl.syntax import parse, tree
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
@@ -67,8 +68,8 @@ def _call(name: str, arguments: Mapping[str, Any]) -> str:
     return f"{name}({', '.join(f'{key}={worded(shown(value))}' for key, value in arguments.items())})"
 
 
-@attrs.frozen
-class Wording:
+@attrs.frozen(eq=False, repr=False)
+class Wording(Record):
     """How the pipelines of one spec may be said, each in several ways, from what a person wrote to what it costs."""
 
     spec: Spec

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import attrs
 
 from mtsldsl.diagnostics import Span
+from mtsldsl.records import Record
 
 Shape: TypeAlias = tuple[int, ...]
 """Of one sample, the batch dimension left out: image `(channels, height, width)`, tokens `(length, channels)`,
@@ -24,8 +25,8 @@ def frozen(arguments: Mapping[str, Constant]) -> Mapping[str, Constant]:
     return MappingProxyType(dict(arguments))
 
 
-@attrs.frozen
-class Named:
+@attrs.frozen(eq=False, repr=False)
+class Named(Record):
     """A name with resolved arguments: a loss, a metric, an optimizer, a similarity, an augmentation."""
 
     name: str

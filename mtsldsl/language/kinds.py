@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 import attrs
 
 from mtsldsl.language.constants import Constant
+from mtsldsl.records import Record
 
 
 class Required(Enum):
@@ -29,16 +30,16 @@ class Chosen(Enum):
 AUTO: Final = Chosen.AUTO
 
 
-@attrs.frozen
-class Integer:
+@attrs.frozen(eq=False, repr=False)
+class Integer(Record):
     """A whole number within bounds, both included."""
 
     minimum: int | None = None
     maximum: int | None = None
 
 
-@attrs.frozen
-class Real:
+@attrs.frozen(eq=False, repr=False)
+class Real(Record):
     """A number within bounds, which are included unless `open_minimum` or `open_maximum` says otherwise."""
 
     minimum: float | None = None
@@ -47,35 +48,35 @@ class Real:
     open_maximum: bool = False
 
 
-@attrs.frozen
-class Flag:
+@attrs.frozen(eq=False, repr=False)
+class Flag(Record):
     """`true` or `false`."""
 
 
-@attrs.frozen
-class Text:
+@attrs.frozen(eq=False, repr=False)
+class Text(Record):
     """A quoted string."""
 
 
-@attrs.frozen
-class Identifier:
+@attrs.frozen(eq=False, repr=False)
+class Identifier(Record):
     """A name of the writer's choice."""
 
 
-@attrs.frozen
-class LayerName:
+@attrs.frozen(eq=False, repr=False)
+class LayerName(Record):
     """The name of a layer that there is."""
 
 
-@attrs.frozen
-class Choice:
+@attrs.frozen(eq=False, repr=False)
+class Choice(Record):
     """One of some names."""
 
     names: tuple[str, ...]
 
 
-@attrs.frozen
-class Many:
+@attrs.frozen(eq=False, repr=False)
+class Many(Record):
     """A list of values of one kind."""
 
     item: Kind
@@ -83,28 +84,28 @@ class Many:
     length: int | None = None
 
 
-@attrs.frozen
-class OneOrMany:
+@attrs.frozen(eq=False, repr=False)
+class OneOrMany(Record):
     """A value, or a list of values of the same kind."""
 
     item: Kind
     length: int | None = None
 
 
-@attrs.frozen
-class Maybe:
+@attrs.frozen(eq=False, repr=False)
+class Maybe(Record):
     """A value, or the name `none`."""
 
     kind: Kind
 
 
-@attrs.frozen
-class Input:
+@attrs.frozen(eq=False, repr=False)
+class Input(Record):
     """The network's input: a name of the writer's choice with the sizes of one sample, such as `image(3, 64, 64)`."""
 
 
-@attrs.frozen
-class Call:
+@attrs.frozen(eq=False, repr=False)
+class Call(Record):
     """One of some names with its arguments, such as `adam(lr=1e-3)`.
 
     `elsewhere` holds names that are known but do not fit here, with the reason; `misfit` is the code of such a report.
@@ -120,18 +121,18 @@ class Call:
         return next((rule for rule in self.rules if rule.name == name), None)
 
 
-@attrs.frozen
-class Pipe:
+@attrs.frozen(eq=False, repr=False)
+class Pipe(Record):
     """A pipeline of operators."""
 
 
-@attrs.frozen
-class Tasks:
+@attrs.frozen(eq=False, repr=False)
+class Tasks(Record):
     """One task, or several joined by `+`."""
 
 
-@attrs.frozen
-class Keep:
+@attrs.frozen(eq=False, repr=False)
+class Keep(Record):
     """Which epoch's weights are kept: `best`, `last`, or the best by a metric of a task, `depth.rmse`."""
 
 
@@ -154,8 +155,8 @@ Kind: TypeAlias = (
 )
 
 
-@attrs.frozen
-class Key:
+@attrs.frozen(eq=False, repr=False)
+class Key(Record):
     """A key of a block, or an argument of a call or an operator. `otherwise` says what an absent one means where
     `default` cannot."""
 
@@ -166,8 +167,8 @@ class Key:
     otherwise: str = ""
 
 
-@attrs.frozen
-class CallRule:
+@attrs.frozen(eq=False, repr=False)
+class CallRule(Record):
     """A name with arguments. `rest` takes any number of further values and keeps them as one tuple."""
 
     name: str

@@ -9,6 +9,7 @@ import attrs
 
 from mtsldsl.language.constants import Constant, Shape
 from mtsldsl.language.kinds import Chosen, Key
+from mtsldsl.records import Record
 
 Arguments: TypeAlias = Mapping[str, Constant]
 """A value for every argument of the operator."""
@@ -26,8 +27,8 @@ class Misfit(Exception):  # noqa: N818 - it never reaches a user: who calls make
         self.remedy = remedy
 
 
-@attrs.frozen
-class Context:
+@attrs.frozen(eq=False, repr=False)
+class Context(Record):
     """What an operator may look at to complete its arguments."""
 
     inputs: tuple[Shape, ...]
@@ -45,8 +46,8 @@ def _as_given(given: Given, context: Context) -> Arguments:
     return {name: value for name, value in given.items() if not isinstance(value, Chosen)}
 
 
-@attrs.frozen
-class Operator:
+@attrs.frozen(eq=False, repr=False)
+class Operator(Record):
     """One operator: arguments, shape, cost and how it is written in PyTorch.
 
     arity       number of value inputs; None: two or more

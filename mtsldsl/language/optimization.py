@@ -9,13 +9,14 @@ from __future__ import annotations
 import attrs
 
 from mtsldsl.language.kinds import Call, CallRule, Flag, Integer, Key, Many, Real
+from mtsldsl.records import Record
 
 _positive = Real(0, open_minimum=True)
 _betas = Many(Real(0, 1, open_maximum=True), length=2)
 
 
-@attrs.frozen
-class TorchOptimizer:
+@attrs.frozen(eq=False, repr=False)
+class TorchOptimizer(Record):
     """A class of torch.optim, and whether it has a fused kernel."""
 
     name: str

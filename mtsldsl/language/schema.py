@@ -18,10 +18,11 @@ from mtsldsl.language.kinds import (
 )
 from mtsldsl.language.optimization import BALANCES, OPTIMIZERS, SCHEDULERS
 from mtsldsl.language.targets import TARGETS, ObjectiveRule
+from mtsldsl.records import Record
 
 
-@attrs.frozen
-class BlockSchema:
+@attrs.frozen(eq=False, repr=False)
+class BlockSchema(Record):
     """A block `kind label { keys }`. `labels` are the labels it may have: None for a name of the writer's choice, an
     empty tuple for no label. `keys` is None where the writer chooses the keys (`backbone`, `sharing`)."""
 

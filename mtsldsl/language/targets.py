@@ -9,6 +9,7 @@ import attrs
 
 from mtsldsl.language.constants import Named
 from mtsldsl.language.kinds import Choice, Integer, Key, Maybe, Real
+from mtsldsl.records import Record
 
 AUTO = "auto"
 """The default of `ignore` and `valid`: as the data set has it."""
@@ -16,8 +17,8 @@ AUTO = "auto"
 _FRACTION = Real(0, 1, open_maximum=True)
 
 
-@attrs.frozen
-class ObjectiveRule:
+@attrs.frozen(eq=False, repr=False)
+class ObjectiveRule(Record):
     """A loss or metric: its arguments with defaults, and for a metric which direction is better."""
 
     name: str
@@ -27,8 +28,8 @@ class ObjectiveRule:
     """Needs an output per pixel."""
 
 
-@attrs.frozen
-class TargetRule:
+@attrs.frozen(eq=False, repr=False)
+class TargetRule(Record):
     """A kind of target: what a spec may say of it, and its losses, of which the first is the default one.
 
     `default_metrics` are those that a task has without a line of its own; `default_for_samples` takes their place where

@@ -9,6 +9,7 @@ import attrs
 
 from mtsldsl.language.kinds import CallRule
 from mtsldsl.language.schema import BlockSchema
+from mtsldsl.records import Record
 from mtsldsl.sharing import Sharing
 
 Values: TypeAlias = Mapping[str, Any]
@@ -18,8 +19,8 @@ NO_METHOD = "none"
 """The label of a `structure` block that is kept but has no effect."""
 
 
-@attrs.frozen
-class Surroundings:
+@attrs.frozen(eq=False, repr=False)
+class Surroundings(Record):
     """What else of a spec the block may be held against; None where that is broken."""
 
     epochs: int | None
@@ -28,8 +29,8 @@ class Surroundings:
     """The optimizer's learning rate."""
 
 
-@attrs.frozen
-class Fault:
+@attrs.frozen(eq=False, repr=False)
+class Fault(Record):
     """What is wrong, or doubtful, with values that are sound one by one: its report, and where it stands: at a key, or
     at an item of that key's list."""
 
@@ -40,8 +41,8 @@ class Fault:
     item: int | None = None
 
 
-@attrs.frozen
-class Situation:
+@attrs.frozen(eq=False, repr=False)
+class Situation(Record):
     """What `Method.doubts` may look at in a sound spec."""
 
     settings: Any
@@ -53,8 +54,8 @@ class Situation:
     """Whether the text gives an argument of a key's call, or leaves it at its default."""
 
 
-@attrs.frozen
-class OneAPhase:
+@attrs.frozen(eq=False, repr=False)
+class OneAPhase(Record):
     """An argument of a key's call, which may be a list with an entry for each phase."""
 
     key: str
@@ -62,8 +63,8 @@ class OneAPhase:
     argument: str
 
 
-@attrs.frozen
-class DecisionRule:
+@attrs.frozen(eq=False, repr=False)
+class DecisionRule(Record):
     """A line of `history` that a method writes: its arguments, the first of which is the epoch.
 
     Of two decisions on one `subject` the earlier counts, of equal ones that with more of `strength`. `contradiction`
@@ -78,8 +79,8 @@ class DecisionRule:
     """How such a line is written."""
 
 
-@attrs.frozen
-class Method:
+@attrs.frozen(eq=False, repr=False)
+class Method(Record):
     """A structure learner as the language knows it. Its name is the label of `block`.
 
     `faults` holds the values against each other and their surroundings, where the sound ones alone are given;

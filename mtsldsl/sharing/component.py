@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import attrs
 
+from mtsldsl.records import Record
 from mtsldsl.sharing.partition import Component
 
 HEADS = "heads"
@@ -17,8 +18,8 @@ def component_name(tasks: Iterable[str]) -> str:
     return "+".join(sorted(tasks))
 
 
-@attrs.frozen
-class Copy:
+@attrs.frozen(eq=False, repr=False)
+class Copy(Record):
     """A copy of a layer with weights of its own, for the tasks that share it; or, of `heads`, the head of one task."""
 
     layer: str

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
+from mtsldsl.records import Record
 from mtsldsl.sharing import partition as sets
 from mtsldsl.sharing.errors import SharingError
 from mtsldsl.sharing.partition import Component, Partition
@@ -13,8 +14,8 @@ from mtsldsl.sharing.sharing import Sharing
 from mtsldsl.sharing.text import format_partition
 
 
-@attrs.frozen
-class Change:
+@attrs.frozen(eq=False, repr=False)
+class Change(Record):
     """One merge (several components become one) or split (one becomes several) of a layer's components.
 
     `before` and `after` partition the same tasks, and one of them is a single component.
@@ -45,8 +46,8 @@ class Change:
         return f"{self.layer}: {verb} {before} into {after}"
 
 
-@attrs.frozen
-class Diff:
+@attrs.frozen(eq=False, repr=False)
+class Diff(Record):
     """The changes that turn one sharing into another, by layer; within a layer in the order in which they apply."""
 
     changes: tuple[Change, ...] = ()

@@ -21,13 +21,14 @@ import attrs
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mtsldsl.records import Record
 from mtsldsl.sharing.exact import EXACT_TASKS, LEAST_EXACT_TASKS, MOST_EXACT_TASKS
 from mtsldsl.sharing.linkage import LinkageSearch
 from mtsldsl.sharing.subsets import Groups, Matrix, SubsetSearch
 
 
-@attrs.frozen
-class GroupingDecision:
+@attrs.frozen(eq=False, repr=False)
+class GroupingDecision(Record):
     """How the tasks of one frontier set are grouped, and how near the decision was.
 
     Tasks are indices into the similarity matrix; groups and partitions are sorted. `runner_up` is the best other

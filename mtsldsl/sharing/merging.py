@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import attrs
 
+from mtsldsl.records import Record
 from mtsldsl.sharing import partition as sets
 from mtsldsl.sharing.partition import Partition
 from mtsldsl.sharing.sharing import Sharing
 from mtsldsl.sharing.validity import refinement_problems
 
 
-@attrs.frozen
-class Conflict:
+@attrs.frozen(eq=False, repr=False)
+class Conflict(Record):
     """A layer on which two sharings cannot be brought together, with what each of the three has there.
 
     `reason` is one sentence. Where the layer alone would be settled, but not together with a layer that it reads,

@@ -12,14 +12,15 @@ from collections.abc import Iterable, Sequence
 import attrs
 
 from mtsldsl.diagnostics import Diagnostic, MtlError, Source
+from mtsldsl.records import Record
 from mtsldsl.syntax.comments import find_comments
 from mtsldsl.syntax.tree import Call, Entry, File, Section
 
 _INDENT = "  "
 
 
-@attrs.frozen
-class TextEdit:
+@attrs.frozen(eq=False, repr=False)
+class TextEdit(Record):
     """`text` in the place of the code points `[start, end)`; an insertion where the two are equal."""
 
     start: int

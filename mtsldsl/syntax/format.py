@@ -14,6 +14,7 @@ from itertools import groupby
 import attrs
 
 from mtsldsl.diagnostics import MtlError, Source
+from mtsldsl.records import Record
 from mtsldsl.syntax.attachment import attached
 from mtsldsl.syntax.edit import line_ending
 from mtsldsl.syntax.logical_lines import BLANK, LogicalLine, Role, read_lines
@@ -105,8 +106,8 @@ def _laid_out(source: Source) -> str:
     return mark + "".join(line + ending for line in _aligned_remarks(_spread(_blocks(read_lines(source)))))
 
 
-@attrs.frozen
-class _Block:
+@attrs.frozen(eq=False, repr=False)
+class _Block(Record):
     """A logical line as printed lines; `tall` says that it stands apart from what comes before and after it."""
 
     role: Role

@@ -10,6 +10,7 @@ from enum import Enum
 import attrs
 
 from mtsldsl.diagnostics import Source
+from mtsldsl.records import Record
 from mtsldsl.syntax.comments import find_comments
 from mtsldsl.syntax.layout import CLOSING, OPENING
 from mtsldsl.syntax.parser import tokens
@@ -21,16 +22,16 @@ _TIGHT_BEFORE = frozenset({"COMMA", "COLON", "_RANGE", *CLOSING})
 _TIGHT_AFTER = frozenset({"_RANGE", *OPENING})
 
 
-@attrs.frozen
-class Remark:
+@attrs.frozen(eq=False, repr=False)
+class Remark(Record):
     """A comment; `trailing` says that something stands before it on its physical line."""
 
     text: str
     trailing: bool
 
 
-@attrs.frozen
-class Word:
+@attrs.frozen(eq=False, repr=False)
+class Word(Record):
     """A token: its kind in the grammar, whether a space parts it from the word before, the comments before it."""
 
     text: str
@@ -48,8 +49,8 @@ class Role(Enum):
     ITEM = "everything else: an entry, a definition, the header"
 
 
-@attrs.frozen
-class LogicalLine:
+@attrs.frozen(eq=False, repr=False)
+class LogicalLine(Record):
     """One line as it is meant; `blank` says that a blank line stands before it, `tail` is the comment behind it."""
 
     role: Role

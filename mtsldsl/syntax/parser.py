@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from mtsldsl.diagnostics import Diagnostic, MtlError, Source
+from mtsldsl.records import Record
 from mtsldsl.syntax.builder import Builder
 from mtsldsl.syntax.comments import find_comments
 from mtsldsl.syntax.grammar import build_lark
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from lark import Lark, Token
 
 
-@attrs.frozen
-class Machine:
+@attrs.frozen(eq=False, repr=False)
+class Machine(Record):
     """The parser with the two objects that it calls; for one text at a time, which `_LOCK` sees to."""
 
     lark: Lark

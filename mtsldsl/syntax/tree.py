@@ -10,50 +10,51 @@ from typing import TypeAlias
 import attrs
 
 from mtsldsl.diagnostics import Source, Span
+from mtsldsl.records import Record
 
 
-@attrs.frozen
-class Number:
+@attrs.frozen(eq=False, repr=False)
+class Number(Record):
     """An integer or a float, its sign included."""
 
     value: int | float
     span: Span = attrs.field(eq=False, repr=False)
 
 
-@attrs.frozen
-class String:
+@attrs.frozen(eq=False, repr=False)
+class String(Record):
     """A quoted string, escapes resolved."""
 
     value: str
     span: Span = attrs.field(eq=False, repr=False)
 
 
-@attrs.frozen
-class Boolean:
+@attrs.frozen(eq=False, repr=False)
+class Boolean(Record):
     """`true` or `false`."""
 
     value: bool
     span: Span = attrs.field(eq=False, repr=False)
 
 
-@attrs.frozen
-class Name:
+@attrs.frozen(eq=False, repr=False)
+class Name(Record):
     """An identifier; in a value, its calls included, also two with a dot between: `depth.rmse`."""
 
     text: str
     span: Span = attrs.field(eq=False, repr=False)
 
 
-@attrs.frozen
-class List:
+@attrs.frozen(eq=False, repr=False)
+class List(Record):
     """`[a, b]`."""
 
     items: tuple[Value, ...]
     span: Span = attrs.field(eq=False, repr=False)
 
 
-@attrs.frozen
-class Argument:
+@attrs.frozen(eq=False, repr=False)
+class Argument(Record):
     """`value` or `name=value` inside a call."""
 
     name: Name | None
@@ -61,8 +62,8 @@ class Argument:
     span: Span = attrs.field(eq=False, repr=False)
 
 
-@attrs.frozen
-class Call:
+@attrs.frozen(eq=False, repr=False)
+class Call(Record):
     """`function(arguments)`."""
 
     function: Name
@@ -70,16 +71,16 @@ class Call:
     span: Span = attrs.field(eq=False, repr=False)
 
 
-@attrs.frozen
-class Pipeline:
+@attrs.frozen(eq=False, repr=False)
+class Pipeline(Record):
     """`a | b | c`: function composition from left to right; two stages at least."""
 
     stages: tuple[Value, ...]
     span: Span = attrs.field(eq=False, repr=False)
 
 
-@attrs.frozen
-class Product:
+@attrs.frozen(eq=False, repr=False)
+class Product(Record):
     """`a * b`: a pipeline repeated, or two numbers multiplied."""
 
     left: Value
@@ -87,24 +88,24 @@ class Product:
     span: Span = attrs.field(eq=False, repr=False)
 
 
-@attrs.frozen
-class Sum:
+@attrs.frozen(eq=False, repr=False)
+class Sum(Record):
     """`a + b`: a set of tasks; two terms at least."""
 
     terms: tuple[Value, ...]
     span: Span = attrs.field(eq=False, repr=False)
 
 
-@attrs.frozen
-class Group:
+@attrs.frozen(eq=False, repr=False)
+class Group(Record):
     """`( value )`."""
 
     value: Value
     span: Span = attrs.field(eq=False, repr=False)
 
 
-@attrs.frozen
-class Component:
+@attrs.frozen(eq=False, repr=False)
+class Component(Record):
     """One component of a sharing line: `a + b`, or with a label `conv3: a + b`."""
 
     label: Name | None
@@ -112,16 +113,16 @@ class Component:
     span: Span = attrs.field(eq=False, repr=False)
 
 
-@attrs.frozen
-class Components:
+@attrs.frozen(eq=False, repr=False)
+class Components(Record):
     """`a + b, c`: the components of a sharing line. Written only where there is a comma or a label."""
 
     items: tuple[Component, ...]
     span: Span = attrs.field(eq=False, repr=False)
 
 
-@attrs.frozen
-class Unreadable:
+@attrs.frozen(eq=False, repr=False)
+class Unreadable(Record):
     """Stands where a value is not written as the language has it. Its mistake is reported by whoever read the text, so
     all others pass over it."""
 
@@ -133,8 +134,8 @@ Value: TypeAlias = (
 )
 
 
-@attrs.frozen
-class Entry:
+@attrs.frozen(eq=False, repr=False)
+class Entry(Record):
     """`key = value`, or over a range of layers `first..last = value` (then `last` is set)."""
 
     key: Name
@@ -143,8 +144,8 @@ class Entry:
     span: Span = attrs.field(eq=False, repr=False)
 
 
-@attrs.frozen
-class Section:
+@attrs.frozen(eq=False, repr=False)
+class Section(Record):
     """`kind label { items }`; `body` is the span between the braces, both left out.
 
     `listed` is true where the labels stand in brackets, `task [a, b] { items }`: one block for each of them.
@@ -162,8 +163,8 @@ class Section:
     headed: bool = attrs.field(default=True, eq=False, repr=False)
 
 
-@attrs.frozen
-class Parameter:
+@attrs.frozen(eq=False, repr=False)
+class Parameter(Record):
     """`name` or `name=default` of a definition."""
 
     name: Name
@@ -171,8 +172,8 @@ class Parameter:
     span: Span = attrs.field(eq=False, repr=False)
 
 
-@attrs.frozen
-class Definition:
+@attrs.frozen(eq=False, repr=False)
+class Definition(Record):
     """`let name = value` (parameters None) or `block name(parameters) = value`."""
 
     kind: Name
@@ -182,8 +183,8 @@ class Definition:
     span: Span = attrs.field(eq=False, repr=False)
 
 
-@attrs.frozen
-class Header:
+@attrs.frozen(eq=False, repr=False)
+class Header(Record):
     """`mtl 1`."""
 
     keyword: Name
@@ -191,8 +192,8 @@ class Header:
     span: Span = attrs.field(eq=False, repr=False)
 
 
-@attrs.frozen
-class Import:
+@attrs.frozen(eq=False, repr=False)
+class Import(Record):
     """`import "path"`."""
 
     keyword: Name
@@ -203,16 +204,16 @@ class Import:
 Statement: TypeAlias = Header | Import | Section | Definition
 
 
-@attrs.frozen
-class Comment:
+@attrs.frozen(eq=False, repr=False)
+class Comment(Record):
     """`# …` to the end of the line, the line ending left out."""
 
     text: str
     span: Span = attrs.field(eq=False, repr=False)
 
 
-@attrs.frozen
-class File:
+@attrs.frozen(eq=False, repr=False)
+class File(Record):
     """A whole text. `whole` is false where a definition was left out of which not even the name can be read; `strays`
     are the first words of other statements that could not be read."""
 

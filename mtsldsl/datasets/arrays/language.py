@@ -7,10 +7,11 @@ import attrs
 from mtsldsl.datasets.kind import AUGMENT, BATCH, TEST, VALIDATION, DataKind, Options, made
 from mtsldsl.language.kinds import Input, Integer, Key, Text
 from mtsldsl.language.schema import BlockSchema
+from mtsldsl.records import Record
 
 
-@attrs.frozen
-class Settings:
+@attrs.frozen(eq=False, repr=False)
+class Settings(Record):
     """Where the arrays are, and how their samples are divided."""
 
     path: str

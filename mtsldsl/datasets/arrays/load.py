@@ -15,6 +15,7 @@ from torch import Tensor
 from mtsldsl.datasets.arrays.language import settings
 from mtsldsl.diagnostics import MtlError, suggestion
 from mtsldsl.ir.model import Spec, Task
+from mtsldsl.records import Record
 from mtsldsl.runtime.data.array_fields import Array, Expected, fitted
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.fields_read import at_odds, field_of_task
@@ -32,8 +33,8 @@ _CALLED_ELSEWHERE = {
 Tensors: TypeAlias = dict[str, Tensor]
 
 
-@attrs.frozen
-class Loaded:
+@attrs.frozen(eq=False, repr=False)
+class Loaded(Record):
     """Split (`train`, `validation`, `test`) to field to tensor, and what a person should know about the numbers."""
 
     splits: Mapping[str, Tensors]

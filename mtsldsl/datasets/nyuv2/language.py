@@ -7,14 +7,15 @@ import attrs
 from mtsldsl.datasets.kind import AUGMENT, BATCH, SCENE_FIELDS, UNLABELLED, VALIDATION, DataKind, Options, made
 from mtsldsl.language.kinds import Input, Integer, Key, Text
 from mtsldsl.language.schema import BlockSchema
+from mtsldsl.records import Record
 
 FILE = "nyu_depth_v2_labeled.mat"
 SOURCE = "http://horatio.cs.nyu.edu/mit/silberman/nyu_depth_v2/nyu_depth_v2_labeled.mat"
 """The official file, and where it is."""
 
 
-@attrs.frozen
-class Settings:
+@attrs.frozen(eq=False, repr=False)
+class Settings(Record):
     """Where the data set is, and how its training images are divided."""
 
     root: str

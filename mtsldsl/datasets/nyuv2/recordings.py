@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mtsldsl.datasets.kind import UNLABELLED
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.diagnostics.libraries import importing
+from mtsldsl.records import Record
 from mtsldsl.runtime.data.geometry import Camera
 
 Array = NDArray[np.generic]
@@ -31,8 +32,8 @@ CROPPED_SIZE = (CROP[0].stop - CROP[0].start, CROP[1].stop - CROP[1].start)
 Read = Callable[[str, str, int], Array]
 
 
-@attrs.frozen
-class Recording:
+@attrs.frozen(eq=False, repr=False)
+class Recording(Record):
     """One copy of the data set. `train` and `test` are the keys of the official splits.
 
     `read(key, part, classes)` gives a part of one image as it is kept: `image` uint8 `(h, w, 3)`; `label` uint8
@@ -49,8 +50,8 @@ class Recording:
     """Metres between two values of the depth, 0 for a continuous one."""
 
 
-@attrs.frozen
-class Files:
+@attrs.frozen(eq=False, repr=False)
+class Files(Record):
     """The files of a folder or of an archive, by path."""
 
     place: Path

@@ -7,10 +7,11 @@ import attrs
 from mtsldsl.datasets.kind import AUGMENT, BATCH, SCENE_FIELDS, TEST, UNLABELLED, VALIDATION, DataKind, Options, made
 from mtsldsl.language.kinds import Input, Integer, Key
 from mtsldsl.language.schema import BlockSchema
+from mtsldsl.records import Record
 
 
-@attrs.frozen
-class Settings:
+@attrs.frozen(eq=False, repr=False)
+class Settings(Record):
     """What decides which rooms there are."""
 
     images: int = 512

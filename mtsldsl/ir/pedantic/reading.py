@@ -10,11 +10,12 @@ import attrs
 from mtsldsl.datasets.registry import data_kind
 from mtsldsl.diagnostics import Diagnostic, Severity, Span
 from mtsldsl.ir.model import Spec
+from mtsldsl.records import Record
 from mtsldsl.syntax import parse, tree
 
 
-@attrs.frozen
-class Reading:
+@attrs.frozen(eq=False, repr=False)
+class Reading(Record):
     """A sound specification and the tree of its own text."""
 
     spec: Spec

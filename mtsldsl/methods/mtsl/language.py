@@ -23,12 +23,13 @@ from mtsldsl.language.kinds import (
 )
 from mtsldsl.language.schema import BlockSchema
 from mtsldsl.methods.method import DecisionRule, Fault, Method, OneAPhase, Situation, Surroundings, Values
+from mtsldsl.records import Record
 from mtsldsl.sharing import Sharing, unmerged
 from mtsldsl.sharing.exact import EXACT_TASKS, LEAST_EXACT_TASKS, MOST_EXACT_TASKS
 
 
-@attrs.frozen
-class Cka:
+@attrs.frozen(eq=False, repr=False)
+class Cka(Record):
     """The similarity: centred kernel alignment over so many training images."""
 
     samples: int
@@ -36,16 +37,16 @@ class Cka:
     debiased: bool
 
 
-@attrs.frozen
-class Amalgamate:
+@attrs.frozen(eq=False, repr=False)
+class Amalgamate(Record):
     """A merged component is trained for so many epochs, one number for each phase, at this learning rate."""
 
     epochs: tuple[int, ...]
     lr: float
 
 
-@attrs.frozen
-class Settings:
+@attrs.frozen(eq=False, repr=False)
+class Settings(Record):
     """What an MTSL learner is made of. `transfer` None: a merged component starts from the mean of its members."""
 
     phases: tuple[int, ...]

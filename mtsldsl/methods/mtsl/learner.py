@@ -19,6 +19,7 @@ from mtsldsl.language import Constant, Shape
 from mtsldsl.methods.mtsl.amalgamation import AmalgamationJob, amalgamate
 from mtsldsl.methods.mtsl.cka import alignment_loss, cka_matrix
 from mtsldsl.methods.mtsl.language import Amalgamate, Cka, Settings
+from mtsldsl.records import Record
 from mtsldsl.runtime.data import batches, steps_per_epoch
 from mtsldsl.runtime.learning.step import Position, Step
 from mtsldsl.runtime.learning.training import NamedParameters
@@ -32,8 +33,8 @@ from mtsldsl.sharing.grouping import GroupingDecision, decide_grouping
 __all__ = ["Amalgamate", "Cka", "Mtsl", "Settings"]
 
 
-@attrs.frozen
-class Merge:
+@attrs.frozen(eq=False, repr=False)
+class Merge(Record):
     """Tasks that are going to share a layer, and how similar their copies of it are on average."""
 
     layer: str
@@ -41,8 +42,8 @@ class Merge:
     similarity: float
 
 
-@attrs.frozen
-class Comparison:
+@attrs.frozen(eq=False, repr=False)
+class Comparison(Record):
     """What was found at one place where tasks may merge: the tasks by name, their similarities, the decision."""
 
     layer: str

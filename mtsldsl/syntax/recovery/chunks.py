@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from mtsldsl.records import Record
 from mtsldsl.syntax.layout import CLOSING, CONTINUED, OPENING
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ class Flaw(Enum):
     INSIDE = "a definition or import inside a block"
 
 
-@attrs.frozen
-class Chunk:
+@attrs.frozen(eq=False, repr=False)
+class Chunk(Record):
     """Tokens that should make up a statement, an item or a block's first line. `unclosed` is a bracket left open."""
 
     role: Role
@@ -52,8 +53,8 @@ class Chunk:
     unclosed: Token | None = None
 
 
-@attrs.frozen
-class Structural:
+@attrs.frozen(eq=False, repr=False)
+class Structural(Record):
     """A flaw at a token; `about` is the token that made it evident, or the first of the line that it is about; `line`
     are the tokens before a `{` inside a block, or those of a block's first line."""
 

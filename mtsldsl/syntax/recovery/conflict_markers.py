@@ -8,14 +8,15 @@ from collections.abc import Iterator
 import attrs
 
 from mtsldsl.diagnostics import Diagnostic, Source, Span
+from mtsldsl.records import Record
 
 _MARKER = re.compile(r"^(?P<sign>[<|=>])(?P=sign){6,}(?: [^\r\n]*)?\r?$", re.MULTILINE)
 
 _NO_LINE_END = re.compile(r"[^\r\n]")
 
 
-@attrs.frozen
-class MarkedConflict:
+@attrs.frozen(eq=False, repr=False)
+class MarkedConflict(Record):
     """A conflict in a text: where its lines begin and end, and the lines of our side between its markers.
 
     Of one with another inside no side is known, so that its side is empty.

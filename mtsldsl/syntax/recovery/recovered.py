@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from mtsldsl.diagnostics import Diagnostic, Source
+from mtsldsl.records import Record
 from mtsldsl.syntax import lexical
 from mtsldsl.syntax.layout import CLOSING, CONTINUED, DEEPEST, OPENING, TOO_DEEP
 from mtsldsl.syntax.recovery import messages
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 _LEXICAL = ("BAD_NUMBER", "BAD_STRING", "UNKNOWN")
 
 
-@attrs.frozen
-class Recovered:
+@attrs.frozen(eq=False, repr=False)
+class Recovered(Record):
     """What could be read of a text that does not parse, and its mistakes in order of place; there is at least one.
 
     `whole` and `strays` are those of `tree.File`.
