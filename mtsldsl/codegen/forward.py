@@ -12,14 +12,15 @@ from mtsldsl.codegen.bodies import Statement, shape_text
 from mtsldsl.codegen.identifiers import Scope
 from mtsldsl.ir.model import Spec
 from mtsldsl.ir.wiring import Call, Value, input_of, together, upstream, wired
+from mtsldsl.records import Record
 from mtsldsl.sharing import HEADS
 
 MANY = 8
 """More copies of a layer than these are called in one statement, where they read alike."""
 
 
-@attrs.frozen
-class Pass:
+@attrs.frozen(eq=False, repr=False)
+class Pass(Record):
     """A method that computes the outputs of some tasks.
 
     `statements` are in groups, one a layer; `result` is the expression that is returned. Where `by_task`, the method
@@ -45,8 +46,8 @@ class Pass:
         return any(len(group) > 1 for group in self.statements)
 
 
-@attrs.frozen
-class ForwardPlan:
+@attrs.frozen(eq=False, repr=False)
+class ForwardPlan(Record):
     """The input's name in it, and its passes: one of no name where `forward` itself is a straight line."""
 
     input: str
