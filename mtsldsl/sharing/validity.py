@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import attrs
 
 from mtsldsl.diagnostics import suggestion
+from mtsldsl.records import Record
 from mtsldsl.sharing.backbone import Backbone
 from mtsldsl.sharing.errors import SharingError
 from mtsldsl.sharing.partition import Partition, canonical, owners, parted, refines
@@ -49,8 +50,8 @@ def check(
     return tuple(sound.values()), tuple(found)
 
 
-@attrs.frozen
-class Faults:
+@attrs.frozen(eq=False, repr=False)
+class Faults(Record):
     """What keeps a list of names from having every task once: names that are no tasks, tasks that are there more than
     once, and tasks that are not there. Each name once, in the order of the list, or of the tasks."""
 
