@@ -11,7 +11,7 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.model import Target
 from mtsldsl.language.constants import Named
 from mtsldsl.language.targets import TARGETS
-from mtsldsl.runtime.objectives import make_loss
+from mtsldsl.runtime.objectives import BatchLosses, LossTotals, make_loss
 from mtsldsl.runtime.objectives.by_target import OBJECTIVES
 from mtsldsl.runtime.objectives.losses import effective_number_weights
 
@@ -249,3 +249,21 @@ def test_the_order_of_the_samples_does_not_matter(pair: tuple[str, str], seed: i
     order = torch.randperm(5, generator=torch.Generator().manual_seed(seed))
     loss = loss_of(*pair)
     torch.testing.assert_close(loss(prediction, target), loss(prediction[order], target[order]))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_adding_up_batches_leaves_each_batch_as_it_is(dtype: torch.dtype) -> None:
+    function = loss_of("reconstruct", "mse")
+    totals, sums, count = LossTotals(), 0.0, 0
+    for seed in range(3):
+        prediction, target = example("reconstruct", SHAPES[0], seed)
+        parts = function.sums(prediction.to(dtype), target.to(dtype))
+        batch = BatchLosses({"task": function}, {"task": parts}, {"task": function.value(*parts)})
+        before = [part.clone() for part in parts]
+        totals.add(batch)
+        totals.add(batch)
+        assert all(torch.equal(part, kept) for part, kept in zip(parts, before, strict=True))
+        assert dict(batch.labelled()) == {"task": torch.tensor(True)}
+        sums += 2 * float(before[0])
+        count += 2 * int(before[1])
+    assert totals.values()["task"] == pytest.approx(sums / count, rel=1e-12)

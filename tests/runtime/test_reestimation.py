@@ -55,6 +55,7 @@ def test_nothing_else_changes_and_a_second_time_changes_nothing() -> None:
     reestimate(model, spec, samples(40), CPU)
     assert torch.equal(torch.get_rng_state(), random)  # dropout is off
     assert {name: module.training for name, module in model.named_modules()} == modes
+    assert {module.momentum for module in model.modules() if isinstance(module, nn.BatchNorm2d)} == {0.1}
     assert all(torch.equal(value, weights[name]) for name, value in model.named_parameters())
     once = buffers(model)
     for name, value in once.items():
