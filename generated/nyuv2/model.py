@@ -4,8 +4,6 @@
 # generator: 3
 """The network of specs/nyuv2.mtl: plain PyTorch that needs nothing else. Model is at the end."""
 
-from collections.abc import Collection
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -471,6 +469,6 @@ class Model(nn.Module):
         out: Tensor = self.heads[task](dec4, dec3, dec2, dec1, image)
         return out
 
-    def forward(self, image: Tensor, tasks: Collection[str] = TASKS) -> dict[str, Tensor]:
+    def forward(self, image: Tensor, tasks: tuple[str, ...] = TASKS) -> dict[str, Tensor]:
         """The outputs of `tasks`: all, or those sets of them that share layers with no others."""
         return {task: self.forward_alone(task, image) for task in TASKS if task in tasks}

@@ -146,7 +146,7 @@ def test_the_layer_that_first_computes_no_finite_number_in_training_is_named(whe
     step = when.get("after", 0) % 3 + 1
     epoch = when.get("after", 0) // 3 + 1
     assert diverging() == (
-        f"in step {step} of epoch {epoch} the loss of depth is not a finite number; "
+        f"in step {step} of epoch {epoch} the loss of depth, edge is not a finite number; "
         f"the first to compute such numbers is a.mtl:{line('enc1')}, layer enc1 of depth"
     )
 
@@ -171,8 +171,8 @@ def test_weights_that_a_step_made_infinite_are_told_from_what_is_computed_with_t
 def test_a_gradient_that_is_not_finite_names_the_layer_where_it_began() -> None:
     written(f"conv2d(8, 3) | {own('SteepRoot')}")
     assert diverging() == (
-        f"in step 2 of epoch 1 the loss of depth is not a finite number; neither are the weights of "
-        f"a.mtl:{line('enc1')}, layer enc1 of depth, since a step whose gradient was not"
+        f"in step 2 of epoch 1 the loss of depth, edge is not a finite number; neither are the weights of "
+        f"a.mtl:{line('enc1')}, layer enc1 of edge, since a step whose gradient was not"
     )
 
 

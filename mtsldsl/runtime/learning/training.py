@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -34,6 +34,10 @@ SchedulerFactory: TypeAlias = Callable[[Optimizer], LRScheduler | None]
 """Makes the schedule of an optimizer, None for a constant rate."""
 
 
+LEAST = 30_000_000
+"""Floating-point operations of a set of tasks in a step, some milliseconds, below which it is not computed apart."""
+
+
 @attrs.define
 class Training:
     """Spec, network, optimizer and schedule that belong together, and how many epochs are done.
@@ -60,9 +64,14 @@ class Training:
     evaluated: tuple[Samples, Evaluation] | None = None
     """Samples, and what the network as it is was found to reach on them."""
     _watched: dict[Copy, Tensor] = attrs.field(factory=dict)
+    least: float = LEAST
     _watching: bool = False
-    _sets: tuple[nn.Module | None, Mapping[tuple[str, ...], Sequence[nn.Parameter]]] = (None, MappingProxyType({}))
-    """A network, and what `_apart` says of it."""
+    _sets: tuple[nn.Module | None, Mapping[tuple[str, ...], Sequence[nn.Parameter]], float] = (
+        None,
+        MappingProxyType({}),
+        0.0,
+    )
+    """A network, what `_apart` says of it, and the operations that a step takes for each of its sets on average."""
 
     @classmethod
     def start(
@@ -100,42 +109,45 @@ class Training:
 
     def sets(self) -> Iterator[tuple[str, ...]]:
         """The sets of tasks that a step computes one after the other: those that share no layer, or all at once where
-        the learner watches outputs. At the end the step is counted.
+        the learner watches outputs, or a set computes less than it takes to call it. At the end the step is counted.
 
         Two sets have no parameter in common, so the gradients are the same; only one set's activations are in memory.
         """
-        yield from (tuple(task.name for task in self.spec.tasks),) if self._watching else self._apart().keys()
+        apart = self._apart()
+        at_once = self._watching or self._sets[2] < self.least
+        yield from (tuple(task.name for task in self.spec.tasks),) if at_once else apart.keys()
         self.batches += 1
         self.steps += 1
 
-    def forward(self, inputs: Tensor, tasks: Collection[str]) -> Mapping[str, Tensor]:
+    def forward(self, inputs: Tensor, tasks: tuple[str, ...]) -> Mapping[str, Tensor]:
         """The outputs of one of the `sets`."""
         outputs: Mapping[str, Tensor] = (
             self.model(inputs) if len(tasks) == len(self.spec.tasks) else self.model(inputs, tasks)
         )
         return outputs
 
-    def zero_grad(self, tasks: Collection[str]) -> None:
+    def zero_grad(self, tasks: tuple[str, ...]) -> None:
         """Forget the gradients of what one of the `sets` depends on, and with the first one all that are no weights of
         the network."""
         if len(tasks) == len(self.spec.tasks):
             self.optimizer.zero_grad()
             return
         apart = self._apart()
-        first = tuple(tasks) == next(iter(apart))
-        for parameter in (*apart[tuple(tasks)], *(self._other_parameters() if first else ())):
+        first = tasks == next(iter(apart))
+        for parameter in (*apart[tasks], *(self._other_parameters() if first else ())):
             parameter.grad = None
 
     def _apart(self) -> Mapping[tuple[str, ...], Sequence[nn.Parameter]]:
         """The sets of tasks that share no layer, each with the parameters that its outputs depend on."""
-        known, found = self._sets
+        known, found, _ = self._sets
         if known is not self.model:
             made = {}
             for tasks in together(wired(self.spec), self.spec.sharing.tasks):
                 read = [copy.name for copy in copies(self.spec) if copy.component <= frozenset(tasks)]
                 made[tasks] = [each for name in read for each in self.model.get_submodule(name).parameters()]
             found = made
-            self._sets = (self.model, found)
+            # The gradients take twice a forward pass.
+            self._sets = (self.model, found, 3 * self.spec.data.batch * self.spec.cost().flops / len(found))
         return found
 
     def _other_parameters(self) -> Iterator[nn.Parameter]:

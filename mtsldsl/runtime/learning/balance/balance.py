@@ -41,7 +41,12 @@ class Balance(nn.Module):
 
         `losses` may be those of some tasks, where these share no parameter with the others: the gradients of one set
         of tasks after the other are those of all at once."""
-        return torch.stack([weight * losses[task] for task, weight in self.weights.items() if task in losses]).sum()
+        terms = [
+            losses[task] if weight == 1 else weight * losses[task]
+            for task, weight in self.weights.items()
+            if task in losses
+        ]
+        return torch.stack(terms).sum()
 
     def backward(
         self,
