@@ -6,6 +6,9 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 # Hundreds of processes start in the tests: what Python has compiled once is kept.
 unexport PYTHONDONTWRITEBYTECODE
 
+NEW_ENOUGH = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	echo "mtsldsl needs Python 3.11 or later, and $(PYTHON) is $$($(PYTHON) --version 2>&1): name another, as in make PYTHON=python3.11 ..." >&2; exit 1; }
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-lowest lint types unit soak generated tables clean
 
@@ -14,8 +17,7 @@ help:  ## list the targets
 
 # What an earlier try left unfinished, such as one with another Python, is no start for the next.
 .venv/.runtime: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "mtsldsl needs Python 3.11 or later, and $(PYTHON) is $$($(PYTHON) --version 2>&1): name another, as in make PYTHON=python3.11 ..." >&2; exit 1; }
+	@$(NEW_ENOUGH)
 	@test -e $@ || rm -rf .venv
 	$(PYTHON) -m venv .venv
 	$(PIP_INSTALL) torch==2.13.0
@@ -42,6 +44,7 @@ unit: .venv/.dev  ## the tests, in parallel
 	$(BIN)/pytest -n auto --dist worksteal --quiet
 
 .venv-lowest/.ready: pyproject.toml constraints.txt tests/lowest.py
+	@$(NEW_ENOUGH)
 	rm -rf .venv-lowest
 	$(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/python tests/lowest.py > .venv-lowest/constraints.txt
