@@ -206,11 +206,9 @@ def reestimate_by_hand(model: nn.Module, data: Samples, drawn: Order) -> None:
 
 def gates_by_hand(channels: int) -> nn.Sequential:
     """The channel gate of a member."""
-    gate = nn.Sequential(
-        nn.Linear(channels, channels), nn.ReLU(inplace=True), nn.Linear(channels, channels), nn.Sigmoid()
-    )
-    nn.init.constant_(gate[2].bias, 4.0)  # type: ignore[arg-type]
-    return gate
+    last = nn.Linear(channels, channels)
+    nn.init.constant_(last.bias, 4.0)
+    return nn.Sequential(nn.Linear(channels, channels), nn.ReLU(inplace=True), last, nn.Sigmoid())
 
 
 def amalgamate_by_hand(model: Branched, evolved: Branched, data: Samples, drawn: Order) -> dict[str, float]:
@@ -234,7 +232,7 @@ def amalgamate_by_hand(model: Branched, evolved: Branched, data: Samples, drawn:
             losses[name] = torch.stack([F.mse_loss(target, factor * output) for target, factor in pairs]).sum()
             log[name].append(losses[name].item())
         optimizer.zero_grad()
-        torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(torch.stack(list(losses.values())).sum())
         optimizer.step()
     return {name: statistics.fmean(values) for name, values in log.items()}
 

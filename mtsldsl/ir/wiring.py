@@ -12,7 +12,7 @@ import attrs
 
 from mtsldsl.records import Record
 from mtsldsl.sharing.component import HEADS, Copy
-from mtsldsl.sharing.linked import linked
+from mtsldsl.sharing.linked import linked_in_order
 from mtsldsl.sharing.partition import Component
 
 if TYPE_CHECKING:
@@ -80,9 +80,7 @@ def together(calls: Sequence[Call], tasks: Sequence[str]) -> tuple[tuple[str, ..
     """The sets of tasks whose outputs depend on a common copy, directly or through other tasks; the sets and their
     members in the order of `tasks`. Two sets have no copy in common."""
     heads = [call.value for call in calls if call.copy.layer == HEADS]
-    served = (call.copy.component for call in upstream(calls, heads))
-    sets = [tuple(task for task in tasks if task in members) for members in linked(served)]
-    return tuple(sorted(sets, key=lambda members: tasks.index(members[0])))
+    return linked_in_order((call.copy.component for call in upstream(calls, heads)), tasks)
 
 
 def common_reads(spec: Spec, copy: Copy) -> tuple[Value, ...]:

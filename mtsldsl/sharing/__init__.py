@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mtsldsl.sharing.backbone import Backbone
 from mtsldsl.sharing.component import HEADS, Copy, component_name
 from mtsldsl.sharing.errors import SharingError
-from mtsldsl.sharing.linked import linked
+from mtsldsl.sharing.linked import linked, linked_in_order
 from mtsldsl.sharing.parsing import parse_components, parse_sharing
 from mtsldsl.sharing.partition import Component, Partition
 from mtsldsl.sharing.sharing import Sharing, problems, unmerged
@@ -50,6 +50,7 @@ __all__ = [
     "format_tasks",
     "group_tasks",
     "linked",
+    "linked_in_order",
     "merge3",
     "parse_components",
     "parse_sharing",

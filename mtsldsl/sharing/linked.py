@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def linked(sets: Iterable[frozenset[str]]) -> list[frozenset[str]]:
@@ -12,3 +12,9 @@ def linked(sets: Iterable[frozenset[str]]) -> list[frozenset[str]]:
         touching = [union for union in unions if union & members]
         unions = [union for union in unions if not union & members] + [members.union(*touching)]
     return unions
+
+
+def linked_in_order(sets: Iterable[frozenset[str]], tasks: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """The same unions and their members, both in the order of `tasks`."""
+    unions = [tuple(task for task in tasks if task in union) for union in linked(sets)]
+    return tuple(sorted(unions, key=lambda union: tasks.index(union[0])))

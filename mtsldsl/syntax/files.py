@@ -38,7 +38,7 @@ def read_source(path: str | os.PathLike[str]) -> Source:
 def _is_open_pipe(path: str | os.PathLike[str], mode: int) -> bool:
     """Whether somebody writes to it now, as to `/dev/stdin` or to what a shell puts in the place of `<(command)`: it
     has no name of its own."""
-    return stat.S_ISFIFO(mode) and not os.path.exists(os.path.realpath(path))  # noqa: PTH110
+    return stat.S_ISFIFO(mode) and not os.path.exists(os.path.realpath(path))  # noqa: PTH110  # Path.exists raises on names that no file can have
 
 
 def decode_source(name: str, data: bytes) -> Source:

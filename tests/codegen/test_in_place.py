@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -43,9 +45,9 @@ def run(spec: Spec, *, plainly: bool) -> list[Tensor]:
     """Outputs, and the gradients of the sum of their squares, of the input and of all parameters."""
     made = model_class(spec)
     if plainly:
-        names: dict[str, object] = {"__name__": "plain"}
+        names: dict[str, Any] = {"__name__": "plain"}
         exec(forward(spec).replace(IN_PLACE, ""), names)
-        made = names["Model"]  # type: ignore[assignment]
+        made = names["Model"]
     torch.manual_seed(0)
     model = initialised(made, spec)
     image = torch.rand(2, *spec.data.shape, generator=torch.Generator().manual_seed(1)).requires_grad_()

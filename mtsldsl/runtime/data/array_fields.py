@@ -26,6 +26,9 @@ Array: TypeAlias = NDArray[Any]
 _ROUNDED = 0.01
 """Part of a column's deviation from which rounding is remarked on."""
 
+_AT_ONCE = 2**22
+"""Numbers that are looked at together."""
+
 _MANY = 16
 """Features from which they may be pixels."""
 
@@ -252,18 +255,24 @@ def _too_fine(arrays: Mapping[str, Array]) -> Iterator[str]:
     first, array = next(iter(arrays.items()))
     if array.dtype.kind not in "fiu" or array.dtype.itemsize < 4 or array.dtype == np.float32 or not array.size:
         return
-    numbers = np.where(np.isfinite(array), array, np.nan).astype(np.float64)
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a column without a number
-        rounded = np.nanmax(np.abs(numbers - numbers.astype(np.float32)), axis=0)
-        spread = np.nanstd(numbers, axis=0)
-    wrong = rounded > _ROUNDED * spread
-    if wrong.any():
-        most = float(rounded[wrong].max())
+    columns = array.reshape(len(array), -1)
+    at_once = max(1, _AT_ONCE // len(array))  # as much memory, however large the array is
+    most = max(_lost(columns[:, start : start + at_once]) for start in range(0, columns.shape[1], at_once))
+    if most:
         yield (
             f"{first} holds numbers that differ by less than float32 can tell: they are rounded by up to {most:.3g}; "
             "save what they differ from a fixed number by, such as the time since the first"
         )
+
+
+def _lost(columns: Array) -> float:
+    """By how much float32 rounds numbers of those columns in which that is seen; 0 where there is none."""
+    numbers = np.where(np.isfinite(columns), columns, np.nan).astype(np.float64)
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a column without a number
+        rounded = np.nanmax(np.abs(numbers - numbers.astype(np.float32)), axis=0)
+        wrong = rounded > _ROUNDED * np.nanstd(numbers, axis=0)
+    return float(rounded[wrong].max(initial=0))
 
 
 def _directions(vectors: Tensor) -> Tensor:

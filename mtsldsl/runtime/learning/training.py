@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import attrs
@@ -38,6 +37,26 @@ LEAST = 30_000_000
 """Floating-point operations of a set of tasks in a step, some milliseconds, below which it is not computed apart."""
 
 
+@attrs.frozen(eq=False)
+class _Sets:
+    """The sets of tasks of a network that share no layer, each with the parameters that its outputs depend on, and the
+    operations that a step takes for each of them on average."""
+
+    model: nn.Module
+    parameters: Mapping[tuple[str, ...], Sequence[nn.Parameter]]
+    work: float
+
+    @classmethod
+    def of(cls, model: nn.Module, spec: Spec) -> _Sets:
+        """The sets of the network of a spec."""
+        found = {}
+        for tasks in together(wired(spec), spec.sharing.tasks):
+            read = [copy.name for copy in copies(spec) if copy.component <= frozenset(tasks)]
+            found[tasks] = [each for name in read for each in model.get_submodule(name).parameters()]
+        # The gradients take twice a forward pass.
+        return cls(model, found, 3 * spec.data.batch * spec.cost().flops / len(found))
+
+
 @attrs.define
 class Training:
     """Spec, network, optimizer and schedule that belong together, and how many epochs are done.
@@ -66,12 +85,7 @@ class Training:
     _watched: dict[Copy, Tensor] = attrs.field(factory=dict)
     least: float = LEAST
     _watching: bool = False
-    _sets: tuple[nn.Module | None, Mapping[tuple[str, ...], Sequence[nn.Parameter]], float] = (
-        None,
-        MappingProxyType({}),
-        0.0,
-    )
-    """A network, what `_apart` says of it, and the operations that a step takes for each of its sets on average."""
+    _found: _Sets | None = None
 
     @classmethod
     def start(
@@ -114,8 +128,8 @@ class Training:
         Two sets have no parameter in common, so the gradients are the same; only one set's activations are in memory.
         """
         apart = self._apart()
-        at_once = self._watching or self._sets[2] < self.least
-        yield from (tuple(task.name for task in self.spec.tasks),) if at_once else apart.keys()
+        at_once = self._watching or apart.work < self.least
+        yield from (tuple(task.name for task in self.spec.tasks),) if at_once else apart.parameters
         self.batches += 1
         self.steps += 1
 
@@ -132,23 +146,15 @@ class Training:
         if len(tasks) == len(self.spec.tasks):
             self.optimizer.zero_grad()
             return
-        apart = self._apart()
+        apart = self._apart().parameters
         first = tasks == next(iter(apart))
         for parameter in (*apart[tasks], *(self._other_parameters() if first else ())):
             parameter.grad = None
 
-    def _apart(self) -> Mapping[tuple[str, ...], Sequence[nn.Parameter]]:
-        """The sets of tasks that share no layer, each with the parameters that its outputs depend on."""
-        known, found, _ = self._sets
-        if known is not self.model:
-            made = {}
-            for tasks in together(wired(self.spec), self.spec.sharing.tasks):
-                read = [copy.name for copy in copies(self.spec) if copy.component <= frozenset(tasks)]
-                made[tasks] = [each for name in read for each in self.model.get_submodule(name).parameters()]
-            found = made
-            # The gradients take twice a forward pass.
-            self._sets = (self.model, found, 3 * self.spec.data.batch * self.spec.cost().flops / len(found))
-        return found
+    def _apart(self) -> _Sets:
+        if self._found is None or self._found.model is not self.model:
+            self._found = _Sets.of(self.model, self.spec)
+        return self._found
 
     def _other_parameters(self) -> Iterator[nn.Parameter]:
         yield from self.balance.parameters()

@@ -19,7 +19,7 @@ from mtsldsl.runtime.objectives.relative_gain import Results, relative_gain
 from mtsldsl.runtime.run.display import shown
 from mtsldsl.runtime.run.events import Best as BestEpoch
 from mtsldsl.runtime.run.events import Phase, epoch_of, read_events
-from mtsldsl.sharing import Sharing, linked
+from mtsldsl.sharing import Sharing, linked_in_order
 
 
 def gains(metrics: Results, constant: Results) -> dict[str, float]:
@@ -56,9 +56,8 @@ def mean_of(values: Iterable[float]) -> float:
 def groups(sharing: Sharing) -> list[tuple[str, ...]]:
     """The sets of tasks that share a layer, directly or through others: each is a network of its own, and keeps its
     own epoch. A task that shares nothing is a set alone. In the tasks' order."""
-    order = sharing.tasks
-    together = linked(tasks for layer in sharing.backbone.layers for tasks in sharing[layer])
-    return sorted((tuple(sorted(each, key=order.index)) for each in together), key=lambda each: order.index(each[0]))
+    components = (tasks for layer in sharing.backbone.layers for tasks in sharing[layer])
+    return list(linked_in_order(components, sharing.tasks))
 
 
 OWN = "own "
