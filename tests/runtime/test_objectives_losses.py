@@ -8,12 +8,15 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.ir.model import Target
+from mtsldsl.ir.model import Target, Task
 from mtsldsl.language.constants import Named
 from mtsldsl.language.targets import TARGETS
-from mtsldsl.runtime.objectives import BatchLosses, LossTotals, make_loss
+from mtsldsl.runtime.data.masks import valid_entries
+from mtsldsl.runtime.objectives import BatchLosses, LossTotals, make_loss, task_losses
 from mtsldsl.runtime.objectives.by_target import OBJECTIVES
 from mtsldsl.runtime.objectives.losses import effective_number_weights
+from mtsldsl.runtime.objectives.totals import Joint
+from tests.numbers.cases import Case, task_of
 
 IGNORE = 255
 TARGET_OF = {
@@ -257,8 +260,8 @@ def test_adding_up_batches_leaves_each_batch_as_it_is(dtype: torch.dtype) -> Non
     totals, sums, count = LossTotals(), 0.0, 0
     for seed in range(3):
         prediction, target = example("reconstruct", SHAPES[0], seed)
-        parts = function.sums(prediction.to(dtype), target.to(dtype))
-        batch = BatchLosses({"task": function}, {"task": parts}, {"task": function.value(*parts)})
+        joint = Joint.of(("task",), function, [prediction.to(dtype)], [target.to(dtype)])
+        parts, batch = joint.sums, BatchLosses([joint], {"task": joint.losses})
         before = [part.clone() for part in parts]
         totals.add(batch)
         totals.add(batch)
@@ -267,3 +270,75 @@ def test_adding_up_batches_leaves_each_batch_as_it_is(dtype: torch.dtype) -> Non
         sums += 2 * float(before[0])
         count += 2 * int(before[1])
     assert totals.values()["task"] == pytest.approx(sums / count, rel=1e-12)
+
+
+# tasks that are alike, computed at once
+
+
+def alike(
+    pair: tuple[str, str], shapes: list[tuple[int, ...]], seed: int
+) -> tuple[list[Task], dict[str, Tensor], dict[str, Tensor]]:
+    """Tasks with equal targets and losses, their outputs, and a batch; the second task has no label in it."""
+    kind, name = pair
+    tasks: list[Task] = []
+    outputs: dict[str, Tensor] = {}
+    batch: dict[str, Tensor] = {}
+    for number, shape in enumerate(shapes):
+        task = task_of(Case(kind, TARGET_OF[kind], ()), Named(name), f"task{number}")
+        prediction, target = example(kind, shape, seed + number)
+        if number == 1:
+            target = torch.full_like(target, IGNORE) if kind == "classes" else torch.full_like(target, torch.nan)
+        tasks.append(task)
+        outputs[task.name], batch[str(task.field)] = prediction.requires_grad_(), target
+    return tasks, outputs, batch
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    pair=st.sampled_from(EVERY),
+    shape=st.sampled_from([(6,), (1,), *SHAPES]),
+    count=st.integers(2, 4),
+    seed=st.integers(0, 999),
+)
+def test_losses_computed_at_once_are_those_of_each_task(
+    pair: tuple[str, str], shape: tuple[int, ...], count: int, seed: int
+) -> None:
+    found = []
+    for together in (False, True):
+        totals, gradients = LossTotals(), []
+        for shapes in ([shape] * count, [(4, *shape[1:])] * count, [shape, (2 + shape[0], *shape[1:])] * 2):
+            tasks, outputs, batch = alike(pair, shapes, seed)
+            losses = BatchLosses.of(tasks, task_losses(tasks), outputs, batch, together=together)
+            assert list(losses.values) == list(outputs)
+            weighted = torch.stack([(1 + place) * loss for place, loss in enumerate(losses.values.values())])
+            gradients += torch.autograd.grad(weighted.sum(), list(outputs.values()))
+            labelled = {name: bool(any_) for name, any_ in losses.labelled().items()}
+            assert labelled == {
+                task.name: bool(valid_entries(task.target, batch[str(task.field)]).any()) for task in tasks
+            }
+            assert not labelled["task1"]
+            totals.add(losses)
+            gradients += [loss.detach() for loss in losses.values.values()]
+        found.append((gradients, torch.tensor(list(totals.values().values())), list(totals.values())))
+    (apart, sums_apart, names_apart), (at_once, sums_at_once, names_at_once) = found
+    torch.testing.assert_close(at_once, apart, rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(sums_at_once, sums_apart, rtol=1e-6, atol=0, equal_nan=True)
+    assert names_at_once == names_apart
+
+
+@pytest.mark.parametrize(
+    ("pair", "shape", "computed"),
+    [
+        (("classes", "cross_entropy"), (6,), 1),
+        (("binary", "bce"), (6,), 1),
+        (("values", "rmse"), (6,), 1),
+        (("classes", "class_balanced"), (6,), 3),
+        (("binary", "bce"), (6, 5, 4), 3),
+    ],
+)
+def test_rows_of_tasks_that_are_alike_are_one_computation(
+    pair: tuple[str, str], shape: tuple[int, ...], computed: int
+) -> None:
+    tasks, outputs, batch = alike(pair, [shape] * 3, 0)
+    assert len(BatchLosses.of(tasks, task_losses(tasks), outputs, batch, together=True).joint) == computed
+    assert len(BatchLosses.of(tasks, task_losses(tasks), outputs, batch).joint) == 3

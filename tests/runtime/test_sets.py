@@ -13,6 +13,7 @@ from mtsldsl.editing import loads, rewritten
 from mtsldsl.ir import Spec
 from mtsldsl.ir.wiring import copies, together, wired
 from mtsldsl.language.optimization import BALANCES
+from mtsldsl.runtime.learning.balance import GradientBalance
 from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.network.built import build_model, model_class
 from mtsldsl.runtime.structure.learner import Learner
@@ -99,6 +100,28 @@ def test_every_balance_gives_the_gradients_that_it_gives_for_all_at_once(balance
     state = whole.model.state_dict()
     for name, value in apart.model.state_dict().items():
         torch.testing.assert_close(value, state[name], rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("balance", [rule.name for rule in BALANCES.rules])
+def test_a_balance_that_asks_for_gradients_one_by_one_has_a_graph_for_each_loss(balance: str) -> None:
+    made = training(loads(SPEC, overrides={"train.balance": balance}))
+    drawn = batch(made.spec)
+    losses = made.losses(made.model(drawn[made.spec.data.input]), drawn).values
+    heads = {task: made.model.get_submodule(f"heads.{task}").linear1.weight for task in TASKS}
+    read = {
+        task: {
+            other
+            for other, found in zip(
+                TASKS,
+                torch.autograd.grad(losses[task], list(heads.values()), retain_graph=True, allow_unused=True),
+                strict=True,
+            )
+            if found is not None
+        }
+        for task in TASKS
+    }
+    own = {task: {task} for task in TASKS}
+    assert read == (own if isinstance(made.balance, GradientBalance) else {task: set(TASKS) for task in TASKS})
 
 
 @given(specs())

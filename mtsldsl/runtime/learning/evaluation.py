@@ -64,7 +64,7 @@ def _passes(
     for batch in batches(read, spec.data.batch, shuffle=False, device=device):
         with autocast(spec.train.precision, device):
             outputs = model(batch[spec.data.input])
-        yield batch, outputs, BatchLosses.of(tasks, functions, outputs, batch)
+        yield batch, outputs, BatchLosses.of(tasks, functions, outputs, batch, together=True)
 
 
 def _culprit(model: nn.Module, spec: Spec, tasks: Sequence[Task], samples: Samples, device: torch.device) -> Culprit:

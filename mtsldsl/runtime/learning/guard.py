@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import attrs
 import torch
@@ -25,8 +26,8 @@ class _Step:
     """A step that is not known to be sound: what its losses were computed from."""
 
     number: int
-    image: Tensor
-    random: Tensor | None
+    inputs: tuple[Any, ...]
+    random: Tensor
     losses: Mapping[str, Tensor] = attrs.field(factory=dict)
 
     def not_finite(self) -> list[str]:
@@ -38,10 +39,9 @@ class _Step:
 class Guard:
     """Looks at the losses of every step before it is made.
 
-    On the CPU that costs nothing, and what the layers computed is still there to be looked at. A device that computes
-    while the host goes on is asked once in `every` steps alone. From the first losses that are not finite, `stop` is 1
-    there, and then the optimizer, if fused, changes nothing: the network stays the one that computed them, and the
-    images of that step, kept so long, are run through it once more.
+    A device that computes while the host goes on is asked once in `every` steps alone. From the first losses that are
+    not finite, `stop` is 1 there, and then the optimizer, if fused, changes nothing: the network stays the one that
+    computed them. Nothing that it computes is kept: the images of that step, which are, are run through it once more.
     """
 
     model: nn.Module
@@ -52,65 +52,57 @@ class Guard:
     every: int
     stop: Tensor
     hint: str = ""
-    _outputs: dict[str, Tensor] = attrs.field(factory=dict)
     _waiting: list[_Step] = attrs.field(factory=list)
 
     @contextmanager
     def over(self, optimizer: Optimizer) -> Iterator[None]:
         """While open, notice every forward pass in training mode. At the end no step is left that was not looked at."""
         begin = self.model.register_forward_pre_hook(self._begin)
+        if self.every > 1:
+            optimizer.found_inf = self.stop  # type: ignore[attr-defined]  # what torch's GradScaler sets
         try:
-            if self.every == 1:
-                with recorded(self.model, self.spec) as self._outputs:
-                    yield
-            else:
-                optimizer.found_inf = self.stop  # type: ignore[attr-defined]  # what torch's GradScaler sets
-                yield
-                self.look()
+            yield
+            self.look()
         finally:
             begin.remove()
             if self.every > 1:
                 del optimizer.found_inf  # type: ignore[attr-defined]
 
-    def _begin(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        random = _random_state(self.stop.device) if self.every > 1 else None
-        self._waiting.append(_Step(self.number(), inputs[0], random))
+    def _begin(self, _: nn.Module, inputs: tuple[Any, ...]) -> None:
+        self._waiting.append(_Step(self.number(), inputs, _random_state(self.stop.device)))
 
     def check(self, losses: Mapping[str, Tensor]) -> None:
         """Take the losses of the step that is about to be made. Raises MtlError MTL803 where one, of this step or an
         earlier one, is not finite."""
         if not self._waiting:
             return
-        self._waiting[-1].losses = {name: value.detach() for name, value in losses.items()}
-        if self.every > 1:
-            finite = torch.stack([value.detach().float() for value in losses.values()]).isfinite().all()
-            torch.maximum(self.stop, 1 - finite.float(), out=self.stop)
+        found = {name: value.detach() for name, value in losses.items()}
+        self._waiting[-1].losses = found
+        finite = torch.stack([value.float() for value in found.values()]).isfinite().all()
+        torch.maximum(self.stop, 1 - finite.float(), out=self.stop)
         if len(self._waiting) >= self.every:
             self.look()
 
     def look(self) -> None:
         """Look at the steps that wait. Raises MtlError MTL803 where losses of one are not finite."""
-        if self.every == 1 or self.stop.item():
+        if self.stop.item():
             for step in self._waiting:
                 if wrong := step.not_finite():
                     raise self._error(step, wrong)
         self._waiting.clear()
-        self._outputs.clear()  # the activations are not kept longer than the backward pass needs them
 
     def _error(self, step: _Step, losses: list[str]) -> MtlError:
-        repeated = self.every > 1
-        outputs = self._repeat(step) if repeated else self._outputs
-        found = culprit(self.model, self.spec, step.image, outputs) or culprit_of_loss(self.spec, losses[0], repeated)
+        outputs, image = self._repeat(step), step.inputs[0]
+        found = culprit(self.model, self.spec, image, outputs) or culprit_of_loss(self.spec, losses[0], repeated=True)
         what = f"in step {step.number} of epoch {self.epoch} the loss of {', '.join(losses)}"
         return found.error(what, self.hint)
 
     def _repeat(self, step: _Step) -> dict[str, Tensor]:
         """What the layers and heads compute, in training mode, from the images of a step and its random numbers."""
         device = self.stop.device
-        if step.random is not None:
-            _set_random_state(step.random, device)
+        _set_random_state(step.random, device)
         with recorded(self.model, self.spec) as outputs, torch.no_grad(), autocast(self.spec.train.precision, device):
-            self.model(step.image)
+            self.model(*step.inputs)
         return outputs
 
 

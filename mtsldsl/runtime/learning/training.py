@@ -163,7 +163,9 @@ class Training:
     def losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> BatchLosses:
         """The loss of every task that has an output, each a scalar."""
         tasks = [task for task in self.spec.tasks if task.name in outputs]
-        return BatchLosses.of(tasks, self.loss_functions, outputs, batch)
+        # Where the gradient of each is asked for alone, each has a graph of its own.
+        together = not isinstance(self.balance, GradientBalance)
+        return BatchLosses.of(tasks, self.loss_functions, outputs, batch, together=together)
 
     @property
     def position(self) -> Position:

@@ -35,6 +35,16 @@ def _mean(total: Tensor, count: Tensor) -> Tensor:
     return total / count.clamp(min=1)
 
 
+def _total(entries: Tensor, tasks: int) -> Tensor:
+    """The sum of the entries, or one for each of several tasks."""
+    return entries.sum() if tasks == 1 else entries.reshape(tasks, -1).sum(1)
+
+
+def _count(valid: Tensor, tasks: int) -> Tensor:
+    """The number of entries that count, or one for each of several tasks."""
+    return valid.count_nonzero() if tasks == 1 else valid.reshape(tasks, -1).count_nonzero(1)
+
+
 def sum_dtype(device: torch.device) -> torch.dtype:
     """The type that sums over a set are kept in: float64, or float32 on Apple GPUs, which have nothing longer."""
     return torch.float32 if device.type == "mps" else torch.float64
@@ -42,10 +52,15 @@ def sum_dtype(device: torch.device) -> torch.dtype:
 
 @attrs.frozen
 class Loss:
-    """A loss: `sums(prediction, target)` of a batch, which add up over batches, and its `value` from such sums."""
+    """A loss: `sums(prediction, target)` of a batch, which add up over batches, and its `value` from such sums.
 
-    sums: Callable[[Tensor, Tensor], Sums]
+    Where `together`, `sums(prediction, target, tasks)` takes the batches `(tasks * n, …)` of several tasks, one after
+    the other, and gives an entry for each, `(tasks,)`; so does `value`.
+    """
+
+    sums: Callable[..., Sums]
     value: Callable[..., Tensor] = _mean
+    together: bool = True
 
     def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
         """The loss of a batch, a scalar."""
@@ -60,15 +75,15 @@ def cross_entropy(target: Target, loss: Named) -> Loss:
     """Mean cross entropy over the pixels (or samples) that are not ignored."""
     smoothing = _number(loss, "label_smoothing", 0.0)
 
-    def sums(prediction: Tensor, target_: Tensor) -> Sums:
+    def sums(prediction: Tensor, target_: Tensor, tasks: int = 1) -> Sums:
         prediction = as_float(prediction)
         labels, valid = labels_of(target, target_, IGNORED)
         # On CUDA only the losses one by one have a deterministic kernel; elsewhere their sum is quicker.
-        reduction = "none" if prediction.is_cuda else "sum"
+        reduction = "none" if prediction.is_cuda or tasks > 1 else "sum"
         losses = F.cross_entropy(
             prediction, labels, ignore_index=IGNORED, reduction=reduction, label_smoothing=smoothing
         )
-        return losses.sum(), valid.count_nonzero()
+        return _total(losses, tasks), _count(valid, tasks)
 
     return Loss(sums)
 
@@ -102,23 +117,23 @@ def class_balanced(target: Target, loss: Named) -> Loss:
         weights = effective_number_weights(counts, beta).to(totals.dtype)
         return (weights * totals).sum() / (weights * counts).sum().clamp(min=torch.finfo(totals.dtype).tiny)
 
-    return Loss(sums, value)
+    return Loss(sums, value, together=False)
 
 
 def _wanted(target: Target, prediction: Tensor, target_: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The prediction, the target with the prediction where it does not count, so that nothing is wrong there, and the
-    number of entries that do."""
+    mask of the entries that do."""
     prediction, target_ = aligned(prediction, target_)
     valid = valid_entries(target, target_)
-    return prediction, torch.where(valid, target_, prediction.detach()), valid.count_nonzero()
+    return prediction, torch.where(valid, target_, prediction.detach()), valid
 
 
 def absolute(target: Target, _: Named) -> Loss:
     """Mean absolute error over the entries that count."""
 
-    def sums(prediction: Tensor, target_: Tensor) -> Sums:
-        prediction, wanted, count = _wanted(target, prediction, target_)
-        return F.l1_loss(prediction, wanted, reduction="sum"), count
+    def sums(prediction: Tensor, target_: Tensor, tasks: int = 1) -> Sums:
+        prediction, wanted, valid = _wanted(target, prediction, target_)
+        return _total(F.l1_loss(prediction, wanted, reduction="none"), tasks), _count(valid, tasks)
 
     return Loss(sums)
 
@@ -126,9 +141,9 @@ def absolute(target: Target, _: Named) -> Loss:
 def squared(target: Target, _: Named) -> Loss:
     """Mean squared error over the entries that count."""
 
-    def sums(prediction: Tensor, target_: Tensor) -> Sums:
-        prediction, wanted, count = _wanted(target, prediction, target_)
-        return F.mse_loss(prediction, wanted, reduction="sum"), count
+    def sums(prediction: Tensor, target_: Tensor, tasks: int = 1) -> Sums:
+        prediction, wanted, valid = _wanted(target, prediction, target_)
+        return _total(F.mse_loss(prediction, wanted, reduction="none"), tasks), _count(valid, tasks)
 
     return Loss(sums)
 
@@ -169,10 +184,10 @@ def _directions(target: Target, prediction: Tensor, target_: Tensor) -> tuple[Te
 def cosine(target: Target, _: Named) -> Loss:
     """One minus the mean cosine between predicted and given vectors, over those that are given."""
 
-    def sums(prediction: Tensor, target_: Tensor) -> Sums:
+    def sums(prediction: Tensor, target_: Tensor, tasks: int = 1) -> Sums:
         prediction, wanted, valid = _directions(target, prediction, target_)
         along = (prediction * wanted).sum(dim=1, keepdim=True) * _stretch(wanted)
-        return only(valid, 1 - _stretched(along, prediction)).sum(), valid.count_nonzero()
+        return _total(only(valid, 1 - _stretched(along, prediction)), tasks), _count(valid, tasks)
 
     return Loss(sums)
 
@@ -180,10 +195,10 @@ def cosine(target: Target, _: Named) -> Loss:
 def unit_l1(target: Target, _: Named) -> Loss:
     """Mean absolute difference per component of unit vectors; the prediction is normalised first."""
 
-    def sums(prediction: Tensor, target_: Tensor) -> Sums:
+    def sums(prediction: Tensor, target_: Tensor, tasks: int = 1) -> Sums:
         prediction, wanted, valid = _directions(target, prediction, target_)
         error = (_stretched(prediction, prediction) - wanted).abs().mean(dim=1, keepdim=True)
-        return only(valid, error).sum(), valid.count_nonzero()
+        return _total(only(valid, error), tasks), _count(valid, tasks)
 
     return Loss(sums)
 
@@ -191,10 +206,11 @@ def unit_l1(target: Target, _: Named) -> Loss:
 def bce(target: Target, _: Named) -> Loss:
     """Mean binary cross entropy of logits."""
 
-    def sums(prediction: Tensor, target_: Tensor) -> Sums:
+    def sums(prediction: Tensor, target_: Tensor, tasks: int = 1) -> Sums:
         prediction, truth = aligned(prediction, target_)
         valid = valid_entries(target, truth)
-        return _entropy(prediction, only(valid, truth), valid.to(prediction.dtype)), valid.count_nonzero()
+        entropies = _entropies(prediction, only(valid, truth), valid.to(prediction.dtype))
+        return _total(entropies, tasks), _count(valid, tasks)
 
     return Loss(sums)
 
@@ -203,17 +219,17 @@ def balanced_bce(target: Target, loss: Named) -> Loss:
     """Binary cross entropy of logits, positives weighted w and negatives 1 - w, averaged over all valid entries."""
     weight = _number(loss, "positive_weight", 0.95)
 
-    def sums(prediction: Tensor, target_: Tensor) -> Sums:
+    def sums(prediction: Tensor, target_: Tensor, tasks: int = 1) -> Sums:
         prediction, truth = aligned(prediction, target_)
         valid = valid_entries(target, truth)
         truth = only(valid, truth)
         # (1 - w) (1 - t) + w t
         weights = only(valid, (1 - weight) + (2 * weight - 1) * truth)
-        return _entropy(prediction, truth, weights), valid.count_nonzero()
+        return _total(_entropies(prediction, truth, weights), tasks), _count(valid, tasks)
 
     return Loss(sums)
 
 
-def _entropy(logits: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
-    """The weighted sum of binary cross entropies."""
-    return F.binary_cross_entropy_with_logits(logits, truth, weights, reduction="sum")
+def _entropies(logits: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
+    """The weighted binary cross entropies."""
+    return F.binary_cross_entropy_with_logits(logits, truth, weights, reduction="none")

@@ -3,28 +3,65 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 
 import attrs
 import torch
 from torch import Tensor
 
-from mtsldsl.ir.model import Task
+from mtsldsl.ir.model import Target, Task
+from mtsldsl.language.constants import Named
 from mtsldsl.runtime.objectives.by_target import make_loss
 from mtsldsl.runtime.objectives.losses import Loss, Sums, sum_dtype
 
 
 def task_losses(tasks: Iterable[Task]) -> dict[str, Loss]:
-    """The loss function of every task. Raises MtlError MTL305 where one does not fit its target."""
-    return {task.name: make_loss(task.target, task.loss) for task in tasks}
+    """The loss function of every task, one and the same for equal targets and losses. Raises MtlError MTL305 where one
+    does not fit its target."""
+    made: list[tuple[Target, Named, Loss]] = []
+    found = {}
+    for task in tasks:
+        loss = next((loss for target, named, loss in made if (target, named) == (task.target, task.loss)), None)
+        if loss is None:
+            loss = make_loss(task.target, task.loss)
+            made.append((task.target, task.loss, loss))
+        found[task.name] = loss
+    return found
+
+
+@attrs.frozen(eq=False)
+class Joint:
+    """The losses of tasks that were computed at once, and the sums that they are made from: tensors with an entry for
+    each task, or those of the one task."""
+
+    tasks: tuple[str, ...]
+    function: Loss
+    sums: Sums
+    losses: Tensor
+
+    @classmethod
+    def of(cls, tasks: tuple[str, ...], function: Loss, outputs: Sequence[Tensor], targets: Sequence[Tensor]) -> Joint:
+        """Of the outputs and targets of the tasks in a batch, which are alike in shape and type."""
+        if len(tasks) == 1:
+            sums = function.sums(outputs[0], targets[0])
+        else:
+            sums = function.sums(torch.cat(tuple(outputs)), torch.cat(tuple(targets)), len(tasks))
+        return cls(tasks, function, sums, function.value(*sums))
+
+    def values(self) -> Sequence[Tensor]:
+        """The loss of each task, a scalar."""
+        return (self.losses,) if len(self.tasks) == 1 else self.losses.unbind()
+
+    def sums_of(self, task: str) -> Sums:
+        """What the loss of one of the tasks is made from."""
+        return self.sums if len(self.tasks) == 1 else tuple(part[self.tasks.index(task)] for part in self.sums)
 
 
 @attrs.frozen(eq=False)
 class BatchLosses:
-    """A scalar loss per task, 0 where the batch has no label of the task, and the sums that it was made from."""
+    """A scalar loss per task, 0 where the batch has no label of the task, and what it was made from."""
 
-    functions: Mapping[str, Loss]
-    sums: Mapping[str, Sums]
+    joint: Sequence[Joint]
     values: Mapping[str, Tensor]
 
     @classmethod
@@ -34,56 +71,83 @@ class BatchLosses:
         functions: Mapping[str, Loss],
         outputs: Mapping[str, Tensor],
         batch: Mapping[str, Tensor],
+        *,
+        together: bool = False,
     ) -> BatchLosses:
-        """The losses of the tasks' outputs in a batch, a tensor per field."""
-        sums = {task.name: functions[task.name].sums(outputs[task.name], batch[str(task.field)]) for task in tasks}
-        return cls(functions, sums, {name: functions[name].value(*parts) for name, parts in sums.items()})
+        """The losses of the tasks' outputs in a batch, a tensor per field.
+
+        With `together` those of tasks with equal targets and losses are computed at once where a sample has a row of
+        numbers and no image of them; then the graph of one holds the outputs of the others, with a gradient of 0.
+        """
+        sets: dict[Hashable, list[tuple[str, Tensor, Tensor]]] = {}
+        order = []
+        for task in tasks:
+            name, function = task.name, functions[task.name]
+            output, target = outputs[name], batch[str(task.field)]
+            joined = together and function.together and output.dim() == 2
+            key = (function, output.shape, output.dtype, target.shape, target.dtype) if joined else name
+            sets.setdefault(key, []).append((name, output, target))
+            order.append(name)
+        joint = []
+        for found in sets.values():
+            names, predictions, targets = zip(*found, strict=True)
+            joint.append(Joint.of(names, functions[names[0]], predictions, targets))
+        values = {name: value for each in joint for name, value in zip(each.tasks, each.values(), strict=True)}
+        return cls(joint, {name: values[name] for name in order})
 
     def labelled(self) -> Mapping[str, Tensor]:
         """Whether the batch has anything for a task that counts: booleans on the device, which are not waited for, each
         computed when it is asked for."""
-        return _Labelled(self.sums)
+        return _Labelled({name: each for each in self.joint for name in each.tasks})
 
 
 @attrs.frozen(eq=False)
 class _Labelled(Mapping[str, Tensor]):
-    _sums: Mapping[str, Sums]
+    _joint: Mapping[str, Joint]
 
     def __getitem__(self, task: str) -> Tensor:
-        return self._sums[task][-1].sum() > 0
+        return self._joint[task].sums_of(task)[-1].sum() > 0
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._sums)
+        return iter(self._joint)
 
     def __len__(self) -> int:
-        return len(self._sums)
+        return len(self._joint)
 
 
 @attrs.define
 class LossTotals:
     """What the losses of a set are made from, batch by batch: kept on the device, so that no step waits for it."""
 
-    _functions: dict[str, Loss] = attrs.field(factory=dict)
-    _sums: dict[str, Sums] = attrs.field(factory=dict)
+    _tasks: dict[str, None] = attrs.field(factory=dict)
+    _joint: dict[tuple[str, ...], Joint] = attrs.field(factory=dict)
+    """By the tasks that are computed at once."""
 
     @torch.no_grad()
     def add(self, losses: BatchLosses) -> None:
         """Add a batch."""
-        self._functions.update(losses.functions)
-        for name, parts in losses.sums.items():
-            if name not in self._sums:
-                self._sums[name] = tuple(part.detach().to(sum_dtype(part.device), copy=True) for part in parts)
+        self._tasks.update(dict.fromkeys(losses.values))
+        for each in losses.joint:
+            if each.tasks not in self._joint:
+                sums = tuple(part.detach().to(sum_dtype(part.device), copy=True) for part in each.sums)
+                self._joint[each.tasks] = attrs.evolve(each, sums=sums, losses=each.losses.detach())
             else:
-                for total, part in zip(self._sums[name], parts, strict=True):
+                for total, part in zip(self._joint[each.tasks].sums, each.sums, strict=True):
                     total.add_(part)
 
     def values(self) -> dict[str, float]:
         """The loss of every task over the set, NaN where it has no label. Waits for the device."""
-        return {
-            name: float(self._functions[name].value(*parts)) if bool(parts[-1].sum() > 0) else math.nan
-            for name, parts in self._sums.items()
-        }
+        means = {}
+        for name in self._tasks:
+            function, sums = self._of(name)
+            means[name] = float(function.value(*sums)) if bool(sums[-1].sum() > 0) else math.nan
+        return means
 
     def labelled(self, name: str) -> bool:
         """Whether anything counted for the task. Waits for the device."""
-        return name in self._sums and bool(self._sums[name][-1].sum() > 0)
+        return name in self._tasks and bool(self._of(name)[1][-1].sum() > 0)
+
+    def _of(self, task: str) -> tuple[Loss, Sums]:
+        found = [each for each in self._joint.values() if task in each.tasks]
+        parts = zip(*(each.sums_of(task) for each in found), strict=True)
+        return found[0].function, tuple(torch.stack(part).sum(0) for part in parts)
