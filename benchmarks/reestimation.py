@@ -40,12 +40,12 @@ class Study:
         self.stale: list[Losses] = []
         self.fresh: list[Losses] = []
 
-    def __call__(self, model: nn.Module, spec: Spec, samples: Samples, device: torch.device) -> None:
-        """Estimate anew; called for the network before a merge, then for the one after it."""
+    def __call__(self, networks: Sequence[tuple[Spec, nn.Module]], samples: Samples, device: torch.device) -> None:
+        """Estimate anew, for the networks before and after a merge."""
         assert self.validation is not None
-        self.stale.append(evaluate(model, spec, self.validation, device).losses)
-        reestimate(model, spec, samples, device)
-        self.fresh.append(evaluate(model, spec, self.validation, device).losses)
+        self.stale += [evaluate(model, spec, self.validation, device).losses for spec, model in networks]
+        reestimate(networks, samples, device)
+        self.fresh += [evaluate(model, spec, self.validation, device).losses for spec, model in networks]
 
 
 class StudiedSession(Session):

@@ -26,6 +26,11 @@ class Value(Record):
     layer: str
     tasks: Component
 
+    @classmethod
+    def of_head(cls, task: str) -> Value:
+        """The output of a task."""
+        return cls(HEADS, frozenset((task,)))
+
 
 @attrs.frozen(eq=False, repr=False)
 class Call(Record):
@@ -61,7 +66,7 @@ def wired(spec: Spec) -> tuple[Call, ...]:
             values.update(dict.fromkeys(((layer.name, task) for task in component), value))
     for task in spec.tasks:
         reads = tuple(values[source, task.name] for source in task.head.inputs)
-        calls.append(Call(Value(HEADS, frozenset((task.name,))), Copy.head(task.name), reads))
+        calls.append(Call(Value.of_head(task.name), Copy.head(task.name), reads))
     return tuple(calls)
 
 

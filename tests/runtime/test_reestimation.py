@@ -33,7 +33,7 @@ def buffers(model: nn.Module) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("count", [24, 8 * BATCHES + 40])
 def test_statistics_are_the_mean_and_variance_over_the_first_batches_of_the_seed(count: int) -> None:
     spec, model = make_spec(TASKS), make_model(make_spec(TASKS))
-    reestimate(model, spec, samples(count), CPU)
+    reestimate([(spec, model)], samples(count), CPU)
     order = batches(samples(count), 8, seed=spec.train.seed, shuffle=True, drop_last=True)
     seen = torch.cat([batch["image"] for batch in islice(order, BATCHES)])
     assert len(seen) == 8 * min(BATCHES, count // 8)
@@ -52,7 +52,7 @@ def test_nothing_else_changes_and_a_second_time_changes_nothing() -> None:
     modes = {name: module.training for name, module in model.named_modules()}
     before, weights = buffers(model), {name: value.clone() for name, value in model.named_parameters()}
     random = torch.get_rng_state()
-    reestimate(model, spec, samples(40), CPU)
+    reestimate([(spec, model)], samples(40), CPU)
     assert torch.equal(torch.get_rng_state(), random)  # dropout is off
     assert {name: module.training for name, module in model.named_modules()} == modes
     assert {module.momentum for module in model.modules() if isinstance(module, nn.BatchNorm2d)} == {0.1}
@@ -60,7 +60,7 @@ def test_nothing_else_changes_and_a_second_time_changes_nothing() -> None:
     once = buffers(model)
     for name, value in once.items():
         assert torch.equal(value, before[name]) == name.endswith("num_batches_tracked"), name
-    reestimate(model, spec, samples(40), CPU)
+    reestimate([(spec, model)], samples(40), CPU)
     for name, value in buffers(model).items():
         torch.testing.assert_close(value, once[name], rtol=1e-5, atol=1e-6)
 
@@ -70,7 +70,7 @@ def test_the_loss_in_evaluation_is_then_that_of_the_batch_statistics() -> None:
     spec = make_spec(TASKS)
     spec = attrs.evolve(spec, data=attrs.evolve(spec.data, batch=16))
     model, data = make_model(spec), samples(16)
-    reestimate(model, spec, data, CPU)
+    reestimate([(spec, model)], data, CPU)
     model.eval()
     estimated = model(data.fields["image"])
     for module in model.modules():
@@ -86,7 +86,7 @@ def test_a_norm_that_is_not_run_and_one_that_tracks_nothing_stay_as_they_are() -
     model.idle = nn.BatchNorm2d(3)
     model.idle.running_mean.fill_(7.0)
     model.get_submodule("a.q")[1] = nn.BatchNorm2d(4, track_running_stats=False)
-    reestimate(model, spec, samples(16), CPU)
+    reestimate([(spec, model)], samples(16), CPU)
     assert model.idle.running_mean.tolist() == [7.0] * 3
     assert model.idle.running_var.tolist() == [1.0] * 3
     assert model.get_submodule("a.q")[1].running_mean is None
@@ -114,7 +114,7 @@ def test_after_a_merge_a_run_goes_on_with_statistics_of_the_network_that_it_has(
     spec, model = load_run(run)
     kept = buffers(model)
     assert any(name.endswith("running_var") for name in kept)
-    reestimate(model, spec, load_data(spec).train, CPU)
+    reestimate([(spec, model)], load_data(spec).train, CPU)
     for name, value in buffers(model).items():
         torch.testing.assert_close(value, kept[name], rtol=1e-4, atol=1e-5)
 
@@ -128,6 +128,6 @@ def test_a_norm_that_its_own_module_keeps_frozen_stays_as_it_is() -> None:
     frozen = Frozen(4).train()
     frozen.running_mean.fill_(0.5)
     model.get_submodule("a.q")[1] = frozen
-    reestimate(model, spec, samples(16), CPU)
+    reestimate([(spec, model)], samples(16), CPU)
     assert frozen.running_mean.tolist() == [0.5] * 4
     assert not frozen.training

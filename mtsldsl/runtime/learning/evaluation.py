@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from mtsldsl.ir import Spec, Task
+from mtsldsl.ir.wiring import Value
 from mtsldsl.runtime.data import Samples, batches
 from mtsldsl.runtime.learning.finite import UNREPEATED, Culprit, culprit, culprit_of_loss, recorded
-from mtsldsl.runtime.network.execution import evaluating
+from mtsldsl.runtime.network.execution import evaluating, run_layers
 from mtsldsl.runtime.network.places import located
 from mtsldsl.runtime.objectives import BatchLosses, LossTotals, make_metrics, task_losses
 
@@ -26,14 +27,20 @@ class Evaluation:
     metrics: Mapping[str, Mapping[str, float]]
     columns: Mapping[str, Mapping[str, Sequence[float]]] = attrs.field(factory=dict)
 
+    def updated(self, other: Evaluation) -> Evaluation:
+        """With what the other found of its tasks."""
+        return Evaluation(
+            {**self.losses, **other.losses}, {**self.metrics, **other.metrics}, {**self.columns, **other.columns}
+        )
+
 
 def evaluate(
     model: nn.Module, spec: Spec, samples: Samples, device: torch.device, tasks: Collection[str] | None = None
 ) -> Evaluation:
     """Run `model` over `samples` once, in evaluation mode and without gradients; the mode is put back afterwards.
 
-    `tasks` names those that are evaluated, by default all. Raises MtlError MTL803 where a loss is not a finite number,
-    with the place in the spec that it comes from, and MTL804 where there is no sample.
+    `tasks` names those that are evaluated, by default all; nothing else is run. Raises MtlError MTL803 where a loss is
+    not a finite number, with the place in the spec that it comes from, and MTL804 where there is no sample.
     """
     chosen = [task for task in spec.tasks if tasks is None or task.name in tasks]
     metrics = {task.name: make_metrics(task) for task in chosen}
@@ -60,10 +67,15 @@ def _passes(
 ) -> Iterator[tuple[Mapping[str, Tensor], Mapping[str, Tensor], BatchLosses]]:
     """Every batch with the outputs and the losses of the tasks, none of them waited for."""
     functions = task_losses(tasks)
+    heads = {task.name: Value.of_head(task.name) for task in tasks}
     read = samples.only(*dict.fromkeys((spec.data.input, *(str(task.field) for task in tasks))))
     for batch in batches(read, spec.data.batch, shuffle=False, device=device):
         with autocast(spec.train.precision, device):
-            outputs = model(batch[spec.data.input])
+            if len(tasks) == len(spec.tasks):
+                outputs = model(batch[spec.data.input])
+            else:
+                found = run_layers(model, spec, batch[spec.data.input], heads.values())
+                outputs = {name: found[head] for name, head in heads.items()}
         yield batch, outputs, BatchLosses.of(tasks, functions, outputs, batch, together=True)
 
 

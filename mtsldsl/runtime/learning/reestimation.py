@@ -7,9 +7,10 @@ that alone (REPAIR: Jordan et al. 2022, arXiv 2211.08403).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import islice
+from typing import TypeGuard
 
 import attrs
 import torch
@@ -17,10 +18,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mtsldsl.ir import Spec
-from mtsldsl.ir.wiring import Value, wired
+from mtsldsl.ir.wiring import Call, Value, input_of, upstream, wired
 from mtsldsl.runtime.data import Samples, batches
 from mtsldsl.runtime.learning.evaluation import autocast
-from mtsldsl.runtime.network.execution import evaluating, run_layers
+from mtsldsl.runtime.network.execution import alike, evaluating, run_calls
 from mtsldsl.runtime.network.places import located
 from mtsldsl.runtime.objectives.losses import sum_dtype
 
@@ -86,40 +87,78 @@ class _Statistics:
             self.variance.copy_(self.squares / self.count - mean.square())
 
 
+@attrs.define
+class _Network:
+    """A network whose statistics are estimated: those of some of its normalisations, and the calls that these need."""
+
+    spec: Spec
+    model: nn.Module
+    known: frozenset[Value]
+    found: list[_Statistics]
+    wanted: list[Value]
+
+    @classmethod
+    def of(cls, spec: Spec, model: nn.Module, known: frozenset[Value]) -> _Network:
+        """All normalisations but those of values that are known."""
+        model.train()  # what stays in evaluation mode even so is frozen by its own module
+        norms, wanted = [], []
+        for call in wired(spec):
+            below = [module for module in model.get_submodule(call.copy.name).modules() if _estimated(module)]
+            if below and call.value not in known:
+                norms += below
+                wanted.append(call.value)
+        model.eval()
+        return cls(spec, model, known, [_Statistics.of(norm) for norm in norms], wanted)
+
+    def calls(self, more: Iterable[Value] = ()) -> tuple[Call, ...]:
+        """What computes the values that its normalisations take part in, and some more, from those that are known."""
+        unknown = (call for call in wired(self.spec) if call.value not in self.known)
+        return upstream(unknown, (*self.wanted, *more))
+
+    def reads(self) -> set[Value]:
+        """The values that are known and read."""
+        return {value for call in self.calls() for value in call.reads if value in self.known}
+
+    def run(self, known: Mapping[Value, Tensor], keep: Collection[Value], device: torch.device) -> dict[Value, Tensor]:
+        """Take part in one batch."""
+        with located(self.model, self.spec), autocast(self.spec.train.precision, device):
+            return run_calls(self.model, self.calls(keep), known, keep)
+
+
+def _estimated(module: nn.Module) -> TypeGuard[_BatchNorm]:
+    return isinstance(module, _BatchNorm) and module.track_running_stats and module.training
+
+
 @torch.no_grad()
-def reestimate(model: nn.Module, spec: Spec, samples: Samples, device: torch.device) -> None:
-    """Give every batch normalisation of the network the mean and variance (E[x²] - mean²) of its input over BATCHES
+def reestimate(networks: Sequence[tuple[Spec, nn.Module]], samples: Samples, device: torch.device) -> None:
+    """Give every batch normalisation of the networks the mean and variance (E[x²] - mean²) of its input over BATCHES
     fixed batches of training, each normalised by its own statistics meanwhile, all else being as in evaluation.
 
-    The network's modes and the count of batches it has seen stay as they were, as do normalisations that are not run
-    and those that stay in evaluation mode when the network is put into training.
+    What a network computes as the first one does is computed once. The networks' modes and the count of batches they
+    have seen stay as they were, as do normalisations that are not run and those that stay in evaluation mode when the
+    network is put into training.
     """
-    with evaluating(model):
-        model.train()  # what stays in evaluation mode even so is frozen by its own module
-        norms = [
-            module
-            for module in model.modules()
-            if isinstance(module, _BatchNorm) and module.track_running_stats and module.training
-        ]
-        model.eval()
-        if not norms:
+    (spec, model), *others = networks
+    whole = input_of(spec)
+    with evaluating(*(model for _, model in networks)):
+        first = _Network.of(spec, model, frozenset((whole,)))
+        later = [_Network.of(*other, alike(spec, model, *other)) for other in others]
+        found = [statistics for each in (first, *later) for statistics in each.found]
+        if not found:
             return
-        found = [_Statistics.of(norm) for norm in norms]
-        read = _normalised(model, spec, norms)
+        read = set[Value]().union(*(each.reads() for each in later))
         with ExitStack() as collecting:
-            for each in found:
-                collecting.enter_context(each.collected())
+            for statistics in found:
+                collecting.enter_context(statistics.collected())
             for image in _fixed(spec, samples, device):
-                with located(model, spec), autocast(spec.train.precision, device):
-                    run_layers(model, spec, image, read)
-    for each in found:
-        each.keep()
-
-
-def _normalised(model: nn.Module, spec: Spec, norms: Iterable[nn.Module]) -> list[Value]:
-    """The values that some of the normalisations take part in, so that nothing is run but what they depend on."""
-    wanted = set(norms)
-    return [call.value for call in wired(spec) if not wanted.isdisjoint(model.get_submodule(call.copy.name).modules())]
+                values = first.run({whole: image}, read, device)
+                for each in later:
+                    each.run(values, (), device)
+    for statistics in found:
+        statistics.keep()
+    for each in later:
+        for name in (call.copy.name for call in wired(each.spec) if call.value in each.known):
+            each.model.get_submodule(name).load_state_dict(model.get_submodule(name).state_dict())
 
 
 def _fixed(spec: Spec, samples: Samples, device: torch.device) -> Iterable[Tensor]:

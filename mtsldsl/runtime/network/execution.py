@@ -26,7 +26,24 @@ def run_layers(model: nn.Module, spec: Spec, image: Tensor, wanted: Iterable[Val
     more reads it.
     """
     keep = list(dict.fromkeys(wanted))
-    return _run(model, upstream(wired(spec), keep), {input_of(spec): image}, keep)
+    return run_calls(model, upstream(wired(spec), keep), {input_of(spec): image}, keep)
+
+
+def alike(spec: Spec, model: nn.Module, other_spec: Spec, other_model: nn.Module) -> frozenset[Value]:
+    """The values that two networks compute in the same way from the same input: by the same calls of copies of layers
+    whose weights and statistics are equal, bit for bit."""
+    calls = {call.value: call for call in wired(spec)}
+    found = {input_of(spec)}
+    for call in wired(other_spec):
+        same = calls.get(call.value) == call and found.issuperset(call.reads)
+        if same and _equal(model.get_submodule(call.copy.name), other_model.get_submodule(call.copy.name)):
+            found.add(call.value)
+    return frozenset(found)
+
+
+def _equal(module: nn.Module, other: nn.Module) -> bool:
+    state, other_state = module.state_dict(), other.state_dict()
+    return state.keys() == other_state.keys() and all(torch.equal(state[name], other_state[name]) for name in state)
 
 
 def layer_inputs(model: nn.Module, spec: Spec, image: Tensor, wanted: Iterable[Copy]) -> dict[Copy, tuple[Tensor, ...]]:
@@ -39,18 +56,21 @@ def layer_inputs(model: nn.Module, spec: Spec, image: Tensor, wanted: Iterable[C
     return {copy: tuple(found[value] for value in each) for copy, each in reads.items()}
 
 
-def _run(
-    model: nn.Module, calls: Sequence[Call], values: dict[Value, Tensor], keep: Sequence[Value]
+def run_calls(
+    model: nn.Module, calls: Sequence[Call], known: Mapping[Value, Tensor], keep: Iterable[Value]
 ) -> dict[Value, Tensor]:
+    """The values to keep, after making the calls, in this order, from values that are known."""
+    values, kept = dict(known), tuple(keep)
     readers = Counter(value for call in calls for value in call.reads)
-    readers.update(keep)  # one more reader, which never comes
+    readers.update(kept)  # one more reader, which never comes
     for call in calls:
         values[call.value] = model.get_submodule(call.copy.name)(*(values[value] for value in call.reads))
-        for value in call.reads:
+        readers[call.value] += 1  # of this call itself
+        for value in (*call.reads, call.value):
             readers[value] -= 1
             if not readers[value]:
                 del values[value]
-    return {value: values[value] for value in keep}
+    return {value: values[value] for value in kept}
 
 
 def pooled(activation: Tensor) -> Tensor:
@@ -96,7 +116,7 @@ def features(
     with evaluating(model):
         for batch in image_batches:
             image = batch[: samples - seen].to(device)
-            for value, output in _run(model, calls, {whole: image}, keep).items():
+            for value, output in run_calls(model, calls, {whole: image}, keep).items():
                 parts[value].append(pooled(output))
             seen += len(image)
             if seen >= samples:

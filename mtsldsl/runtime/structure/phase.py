@@ -14,11 +14,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mtsldsl.editing import rewritten
 from mtsldsl.ir import Decision, Spec
+from mtsldsl.ir.wiring import Value
 from mtsldsl.runtime.data import Samples, Splits
 from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.learning.reestimation import reestimate
 from mtsldsl.runtime.learning.training import Training, named_parameters, place
 from mtsldsl.runtime.network.built import build_model
+from mtsldsl.runtime.network.execution import alike
 from mtsldsl.runtime.network.optimizer_state import ParameterState, carry_optimizer_state, set_parameter_state
 from mtsldsl.runtime.network.transfer import carry_state, merged_parameters, origins
 from mtsldsl.runtime.structure.learner import Carry, Learner
@@ -59,10 +61,11 @@ def structural_phase(training: Training, learner: Learner, data: Splits, run: Ru
     prepared = learner.prepare(Carry(spec, new_spec, model, new_model, made, proposal.decisions), view)
     estimated = _statistics(model)
     # Only with the statistics of both estimated anew can the two networks be compared.
-    for each, network in ((spec, model), (new_spec, new_model)):
-        reestimate(network, each, data.train, training.device)
+    reestimate([(spec, model), (new_spec, new_model)], data.train, training.device)
     before = evaluate(model, spec, data.validation, training.device)
-    after = evaluate(new_model, new_spec, data.validation, training.device)
+    same = alike(spec, model, new_spec, new_model)
+    moved = [task.name for task in spec.tasks if Value.of_head(task.name) not in same]
+    after = before.updated(evaluate(new_model, new_spec, data.validation, training.device, moved))
     accepted = learner.accept(before, after)
     evidence = {
         **proposal.evidence,
