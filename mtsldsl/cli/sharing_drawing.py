@@ -9,6 +9,7 @@ from itertools import pairwise
 import attrs
 
 from mtsldsl.ir import Spec
+from mtsldsl.ir.wiring import wired
 from mtsldsl.records import Record
 from mtsldsl.sharing import Component, format_tasks
 
@@ -173,16 +174,11 @@ def _head_boxes(spec: Spec, row: int, grid: _Grid) -> Iterator[Box]:
 def _lines(spec: Spec, row: Mapping[str, int], heads: int, grid: _Grid) -> Iterator[Line]:
     """From everything that is read to what reads it."""
     used = sorted(row.values())
-    for layer, index in row.items():
-        for source in spec.backbone.inputs(layer):
-            for component in spec.sharing[layer]:
-                above = spec.sharing.component(source, min(component))
-                yield _line(grid, above, row[source], component, index, used)
-    for task in spec.tasks:
-        for source in task.head.inputs:
-            if source in row:
-                above, own = spec.sharing.component(source, task.name), frozenset((task.name,))
-                yield _line(grid, above, row[source], own, heads, used)
+    for call in wired(spec):
+        for value in call.reads:
+            if value.layer in row:  # not the input
+                to_row = row.get(call.copy.layer, heads)
+                yield _line(grid, value.tasks, row[value.layer], call.copy.component, to_row, used)
 
 
 def _line(grid: _Grid, above: Component, row: int, below: Component, to_row: int, used: Sequence[int]) -> Line:

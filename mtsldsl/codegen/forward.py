@@ -11,7 +11,7 @@ import attrs
 from mtsldsl.codegen.bodies import Statement, shape_text
 from mtsldsl.codegen.identifiers import Scope
 from mtsldsl.ir.model import Spec
-from mtsldsl.ir.wiring import Call, Value, input_of, together, upstream, wired
+from mtsldsl.ir.wiring import Call, Value, input_of, needed, together, wired
 from mtsldsl.records import Record
 from mtsldsl.sharing import HEADS
 
@@ -114,11 +114,11 @@ def _pass(
     by_task: bool = False,
 ) -> Pass:
     """The calls of all copies that these tasks need, one group a layer, and their outputs."""
-    heads = [call for call in network if call.copy.layer == HEADS and call.value.tasks <= frozenset(tasks)]
-    needed = upstream(network, [head.value for head in heads])
     printer = _Printer(spec, {input_of(spec): image}, scope, by_task=by_task)
-    groups = groupby(needed, key=lambda call: call.copy.layer)
-    statements = tuple(printer.layer(layer, list(calls)) for layer, calls in groups if layer != HEADS)
+    *layers, (_, heads) = (
+        (layer, list(calls)) for layer, calls in groupby(needed(network, tasks), key=lambda call: call.copy.layer)
+    )
+    statements = tuple(printer.layer(layer, calls) for layer, calls in layers)
     return Pass(name, tuple(tasks), by_task, statements, printer.result(heads), scope.variable("out"))
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import attrs
 
 from mtsldsl.ir.body import Body
+from mtsldsl.ir.wiring import needed_layers, wired
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.records import Record
 
@@ -97,20 +98,13 @@ def cost_of(spec: Spec) -> Cost:
     ones = {layer.name: body_cost(layer.body) for layer in spec.layers}
     layers = {name: LayerCost(name, one, len(spec.sharing[name])) for name, one in ones.items()}
     heads = {task.name: body_cost(task.head) for task in spec.tasks}
-    total = Amount()
-    for part in (*(layer.one * layer.copies for layer in layers.values()), *heads.values()):
-        total += part
-    below = {inputs: _below(spec, inputs, ones) for inputs in {frozenset(task.head.inputs) for task in spec.tasks}}
+    total = _sum((*(layer.one * layer.copies for layer in layers.values()), *heads.values()))
+    calls = wired(spec)
+    readers = {frozenset(task.head.inputs): task.name for task in spec.tasks}
+    below = {inputs: _sum(ones[layer] for layer in needed_layers(calls, (one,))) for inputs, one in readers.items()}
     alone = {task.name: heads[task.name] + below[frozenset(task.head.inputs)] for task in spec.tasks}
     return Cost(MappingProxyType(layers), MappingProxyType(heads), MappingProxyType(alone), total)
 
 
-def _below(spec: Spec, inputs: frozenset[str], ones: Mapping[str, Amount]) -> Amount:
-    """The cost of one copy of every layer that a head with these inputs needs."""
-    needed = inputs & ones.keys()
-    total = Amount()
-    for layer in reversed(spec.backbone.layers):
-        if layer in needed:
-            needed |= set(spec.backbone.inputs(layer))
-            total += ones[layer]
-    return total
+def _sum(amounts: Iterable[Amount]) -> Amount:
+    return sum(amounts, start=Amount())

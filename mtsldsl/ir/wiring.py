@@ -5,7 +5,7 @@ The compiler prints it and the runtime runs parts of it; neither looks at layers
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
@@ -72,20 +72,31 @@ def wired(spec: Spec) -> tuple[Call, ...]:
 
 def upstream(calls: Iterable[Call], wanted: Iterable[Value]) -> tuple[Call, ...]:
     """Of these calls, in their order, those that the wanted values depend on."""
-    needed = set(wanted)
+    read = set(wanted)
     found: list[Call] = []
     for call in reversed(tuple(calls)):
-        if call.value in needed:
+        if call.value in read:
             found.append(call)
-            needed.update(call.reads)
+            read.update(call.reads)
     return tuple(reversed(found))
+
+
+def needed(calls: Sequence[Call], tasks: Collection[str] | None = None) -> tuple[Call, ...]:
+    """Of the calls of a network, in their order, those that the outputs of these tasks depend on, by default of all:
+    their heads, and what the heads read, directly or through other layers."""
+    heads = [call.value for call in calls if call.copy.layer == HEADS]
+    return upstream(calls, heads if tasks is None else [head for head in heads if head.tasks.issubset(tasks)])
+
+
+def needed_layers(calls: Sequence[Call], tasks: Collection[str] | None = None) -> frozenset[str]:
+    """The layers that the heads of these tasks read, by default of all, directly or through other layers."""
+    return frozenset(call.copy.layer for call in needed(calls, tasks)) - {HEADS}
 
 
 def together(calls: Sequence[Call], tasks: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     """The sets of tasks whose outputs depend on a common copy, directly or through other tasks; the sets and their
     members in the order of `tasks`. Two sets have no copy in common."""
-    heads = [call.value for call in calls if call.copy.layer == HEADS]
-    return linked_in_order((call.copy.component for call in upstream(calls, heads)), tasks)
+    return linked_in_order((call.copy.component for call in needed(calls)), tasks)
 
 
 def common_reads(spec: Spec, copy: Copy) -> tuple[Value, ...]:

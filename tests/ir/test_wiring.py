@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import product
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor, nn
 
 from mtsldsl.ir import Spec
-from mtsldsl.ir.wiring import Value, common_reads, copies, input_of, upstream, wired
+from mtsldsl.ir.wiring import Value, common_reads, copies, input_of, needed_layers, together, upstream, wired
 from mtsldsl.runtime.network.built import build_model
 from mtsldsl.sharing import HEADS, Copy, unmerged
 from tests.codegen.examples import specs
@@ -73,6 +77,39 @@ def test_computing_call_after_call_is_computing_the_network(spec: Spec) -> None:
             values[call.value] = model.get_submodule(call.copy.name)(*(values[value] for value in call.reads))
         for task, output in model(image).items():
             assert torch.equal(output, values[Value(HEADS, frozenset((task,)))])
+
+
+def run_by(model: nn.Module, image: Tensor) -> dict[str, set[Copy]]:
+    """For every task the copies whose outputs a derivative of the task's output leads to."""
+    outputs: dict[Copy, Tensor] = {}
+    for name, module in model.named_modules():
+        if name.count(".") == 1:
+            hook = partial(_record, outputs, Copy.holding(name))
+            module.register_forward_hook(hook)
+    found = {}
+    for task, output in model(image.requires_grad_()).items():
+        gradients = torch.autograd.grad(output.sum(), list(outputs.values()), retain_graph=True, allow_unused=True)
+        found[task] = {copy for copy, gradient in zip(outputs, gradients, strict=True) if gradient is not None}
+    return found
+
+
+def _record(outputs: dict[Copy, Tensor], copy: Copy, _: nn.Module, __: object, output: Tensor) -> None:
+    outputs[copy] = output
+
+
+@given(specs())
+@quick
+def test_what_heads_need_is_what_their_derivatives_lead_to(spec: Spec) -> None:
+    found = run_by(build_model(spec).eval(), torch.rand(2, *spec.data.shape))
+    calls, order = wired(spec), spec.sharing.tasks
+    for task in order:
+        assert needed_layers(calls, [task]) == {copy.layer for copy in found[task]} - {HEADS}
+    assert needed_layers(calls) == {copy.layer for each in found.values() for copy in each} - {HEADS}
+    linked = {(one, other) for one in order for other in order if found[one] & found[other]}
+    for middle, one, other in product(order, repeat=3):
+        if {(one, middle), (middle, other)} <= linked:
+            linked.add((one, other))
+    assert set(together(calls, order)) == {tuple(each for each in order if (task, each) in linked) for task in order}
 
 
 @given(specs(), st.data())

@@ -9,6 +9,7 @@ from mtsldsl.ir.body import Body, Step
 from mtsldsl.ir.definitions import RESIDUAL
 from mtsldsl.ir.model import Task
 from mtsldsl.ir.pedantic.reading import Check, Reading, warn
+from mtsldsl.ir.wiring import needed_layers, wired
 from mtsldsl.language.operators.arguments import number
 from mtsldsl.language.operators.shapes import channels
 
@@ -20,11 +21,7 @@ _LINEAR = frozenset(("conv2d", "linear"))
 
 def dead_layers(reading: Reading) -> Iterator[Diagnostic]:
     """MTL911: layers that no head reads, not even by way of other layers."""
-    backbone = reading.spec.backbone
-    read = {name for task in reading.spec.tasks for name in task.head.inputs}
-    for layer in reversed(backbone.layers):
-        if layer in read:
-            read.update(backbone.inputs(layer))
+    read = needed_layers(wired(reading.spec))
     for each in reading.spec.layers:
         if each.name not in read:
             remedy = "read it in a head or in a later layer, or leave it out"

@@ -6,6 +6,7 @@ from math import prod
 
 from mtsldsl.diagnostics import Diagnostic, MtlError, Span
 from mtsldsl.ir import Body, Spec
+from mtsldsl.ir.wiring import needed_layers, wired
 
 
 def require_values_to_normalise(spec: Spec) -> None:
@@ -15,10 +16,7 @@ def require_values_to_normalise(spec: Spec) -> None:
     """
     if spec.data.batch > 1:
         return
-    read = {name for task in spec.tasks for name in task.head.inputs}
-    for name in reversed(spec.backbone.layers):
-        if name in read:
-            read.update(spec.backbone.inputs(name))
+    read = needed_layers(wired(spec))
     problems = [
         _problem(f"layer {each.name}", each.span) for each in spec.layers if each.name in read and _single(each.body)
     ]
