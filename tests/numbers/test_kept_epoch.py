@@ -12,12 +12,15 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 from sklearn import metrics as sk
 
 from mtsldsl.cli import main
+from mtsldsl.codegen.forward import plan_forward
+from mtsldsl.editing import loads
+from mtsldsl.ir import Spec
 from mtsldsl.language import Named
 from mtsldsl.language.targets import TARGETS
 from mtsldsl.runtime.data import load_data
@@ -26,9 +29,10 @@ from mtsldsl.runtime.objectives.accumulators import R2
 from mtsldsl.runtime.objectives.constant import constant_metrics
 from mtsldsl.runtime.run.best import load_best
 from mtsldsl.runtime.run.folder import RunFolder
-from mtsldsl.runtime.run.selection import Selection, gains, groups
-from mtsldsl.sharing import Backbone, Sharing
+from mtsldsl.runtime.run.selection import Selection, gains
+from tests.codegen.examples import specs
 from tests.numbers.cases import CASES, SAMPLES, Given, samples_of, spec_of, task_of
+from tests.runtime.hand_built import make_spec
 
 CPU = torch.device("cpu")
 SPEC = """\
@@ -180,12 +184,29 @@ def test_recorded_losses_are_the_true_ones_whatever_the_batch(batch: int) -> Non
 
 
 def test_sets_of_tasks_that_hang_together_keep_an_epoch_each() -> None:
-    backbone = Backbone(("a", "b"), {"a": (), "b": ("a",)})
-    tasks = ("p", "q", "r", "s")
-    sharing = Sharing(backbone, tasks, {"a": [["p", "q"], ["r"], ["s"]], "b": [[task] for task in tasks]})
-    assert groups(sharing) == [("p", "q"), ("r",), ("s",)]
-    assert Selection("best").sets(sharing) == [("p", "q"), ("r",), ("s",)]
-    assert Selection("p.rmse").sets(sharing) == [tasks]
+    spec = make_spec("pqrs", {"a": ["pq", "r", "s"], "b": "pqrs", "c": "pqrs"})
+    assert Selection("best").sets(spec) == (("p", "q"), ("r",), ("s",))
+    assert Selection("p.rmse").sets(spec) == (("p", "q", "r", "s"),)
+
+
+def test_a_layer_that_no_head_reads_holds_no_tasks_together() -> None:
+    aside = "  hidden1 = linear(12) | relu\n  aside   = hidden1 | linear(4)\n  hidden2 = hidden1 | linear(12) | relu\n"
+    layers = SPEC.index("  hidden1 ="), SPEC.index("}\n\ntrain")
+    sharing = "\nsharing {\n  hidden1 = a + kind, b\n  aside = a + kind, b\n}\n"
+    unread = "\nsharing {\n  aside = all\n}\n"
+    text = SPEC[: layers[0]] + aside + SPEC[layers[1] :]
+    assert Selection("best").sets(loads(text + sharing)) == (("a", "kind"), ("b",))
+    from_input = text.replace("aside   = hidden1 |", "aside   = row |")
+    assert Selection("best").sets(loads(from_input + unread)) == (("a",), ("b",), ("kind",))
+
+
+@given(specs())
+@settings(max_examples=40, deadline=None)
+def test_the_sets_that_keep_an_epoch_are_those_that_are_computed_apart(spec: Spec) -> None:
+    passes = plan_forward(spec).passes
+    apart = [tasks for each in passes for tasks in (zip(each.tasks, strict=True) if each.by_task else [each.tasks])]
+    for keep in ("best", "last"):
+        assert sorted(Selection(keep).sets(spec)) == sorted(apart)
 
 
 def test_a_metric_whose_constant_is_zero_counts_by_its_difference() -> None:

@@ -14,12 +14,13 @@ from statistics import fmean
 
 import attrs
 
+from mtsldsl.ir import Spec
+from mtsldsl.ir.wiring import together, wired
 from mtsldsl.runtime.objectives import higher_is_better
 from mtsldsl.runtime.objectives.relative_gain import Results, relative_gain
 from mtsldsl.runtime.run.display import shown
 from mtsldsl.runtime.run.events import Best as BestEpoch
 from mtsldsl.runtime.run.events import Phase, epoch_of, read_events
-from mtsldsl.sharing import Sharing, linked_in_order
 
 
 def gains(metrics: Results, constant: Results) -> dict[str, float]:
@@ -53,13 +54,6 @@ def mean_of(values: Iterable[float]) -> float:
     return fmean(known) if known else math.nan
 
 
-def groups(sharing: Sharing) -> list[tuple[str, ...]]:
-    """The sets of tasks that share a layer, directly or through others: each is a network of its own, and keeps its
-    own epoch. A task that shares nothing is a set alone. In the tasks' order."""
-    components = (tasks for layer in sharing.backbone.layers for tasks in sharing[layer])
-    return list(linked_in_order(components, sharing.tasks))
-
-
 OWN = "own "
 """Begins the name of what a single task keeps."""
 
@@ -85,9 +79,11 @@ class Selection:
     best: dict[str, Best] = attrs.field(factory=dict)
     """By the name of the weights that are kept: the tasks of a set joined by `+`, or OWN and a task's name."""
 
-    def sets(self, sharing: Sharing) -> list[tuple[str, ...]]:
-        """The sets of tasks that each keep an epoch."""
-        return groups(sharing) if self.keep in ("best", "last") else [sharing.tasks]
+    def sets(self, spec: Spec) -> tuple[tuple[str, ...], ...]:
+        """The sets of tasks that each keep an epoch: those that are a network of their own, but all where one metric
+        chooses."""
+        tasks = spec.sharing.tasks
+        return together(wired(spec), tasks) if self.keep in ("best", "last") else (tasks,)
 
     def chosen_by(self) -> str:
         """What the epoch is chosen by, in words; and for which tasks nothing was there to choose by."""

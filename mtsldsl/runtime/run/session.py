@@ -219,7 +219,7 @@ class Session:
     def _better(self, training: Training, validation: Evaluation, gained: Mapping[str, float]) -> dict[str, Best]:
         """What this epoch is the best of so far, by the names of `Selection.best`."""
         selection, epoch = self._selection, training.epoch
-        for tasks in selection.sets(training.spec.sharing):
+        for tasks in selection.sets(training.spec):
             score = selection.score(_voting(training.spec, tasks), gained, validation.metrics)
             selection.note("+".join(tasks), tasks, epoch, score, latest=selection.keep == "last")
         for task, gain in gained.items():
