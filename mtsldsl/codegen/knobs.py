@@ -100,7 +100,7 @@ def train_imports(learner: LearnerPlan) -> tuple[str, ...]:
         "mtsldsl.runtime.data": ("batches", "steps_per_epoch"),
         "mtsldsl.runtime.learning.evaluation": ("autocast",),
         "mtsldsl.runtime.learning.training": ("NamedParameters",),
-        "mtsldsl.runtime.run.alone": ("package_of", "run_alone"),
+        "mtsldsl.runtime.run.alone": ("run_alone",),
         "mtsldsl.runtime.run.session": ("Session",),
         "mtsldsl.runtime.structure.phase": ("structural_phase",),
         learner.module: learner.names,

@@ -29,7 +29,7 @@ from mtsldsl.language.operators import OPERATORS
 from mtsldsl.records import Record
 from mtsldsl.sharing import HEADS, Copy
 
-GENERATOR = 3
+GENERATOR = 4
 """Raised whenever the same spec gives other code."""
 
 _DEFINED = frozenset(

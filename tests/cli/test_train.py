@@ -182,14 +182,47 @@ def test_the_same_spec_seed_and_machine_give_the_same_bytes(run: Finished, tmp_p
         assert (again / path).read_bytes() == (run.folder / path).read_bytes(), path
 
 
-def test_a_resumed_run_ends_where_an_uninterrupted_one_does(run: Finished, tmp_path: Path) -> None:
-    arguments = ["train", "specs/scenes.mtl", "--quiet", "--device", "cpu", "--runs", str(tmp_path), *settings(SHORT)]
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the same run, killed after its second epoch, when layers have merged."""
+    runs = tmp_path_factory.mktemp("stopped")
+    arguments = ["train", "specs/scenes.mtl", "--quiet", "--device", "cpu", "--runs", str(runs), *settings(SHORT)]
     assert disturbed(*arguments, action=f"if training.epoch == 2: {KILLED}", cwd=ROOT).returncode == -9
-    folder = tmp_path / "scenes" / "1"
-    mtsldsl("train", "--resume", str(folder), "--quiet", "--device", "cpu")
+    folder = runs / "scenes" / "1"
+    assert load(folder / "spec.mtl").history
+    return folder
+
+
+def spoil(package: Path) -> None:
+    """Edit generated code so that it neither loads nor trains."""
+    (package / "model.py").write_text("raise AssertionError('an edited model.py')\n", encoding="utf-8")
+    train = (package / "train.py").read_text(encoding="utf-8")
+    main = "def main(session: Session) -> None:\n"
+    assert main in train
+    train = train.replace(main, main + "    raise AssertionError('an edited train.py')\n")
+    (package / "train.py").write_text(train, encoding="utf-8")
+
+
+@pytest.mark.parametrize("edited", [False, True], ids=["as it was", "edited"])
+@pytest.mark.parametrize("script", [None, "generated/scenes/train.py", "runs/code/train.py"])
+def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
+    run: Finished, stopped: Path, tmp_path: Path, script: str | None, edited: bool
+) -> None:
+    folder = tmp_path / "runs"
+    shutil.copytree(stopped, folder)
+    shutil.copytree(ROOT / "generated", tmp_path / "generated")
+    if edited:
+        spoil(folder / "code")
+        spoil(tmp_path / "generated" / "scenes")
+    if script is None:
+        mtsldsl("train", "--resume", str(folder), "--quiet", "--device", "cpu", cwd=tmp_path)
+    else:
+        done = prepared.run(script, "--resume", str(folder), "--display", "quiet", "--device", "cpu", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
     assert (folder / "spec.mtl").read_bytes() == (run.folder / "spec.mtl").read_bytes()
     checkpoint = next((folder / "checkpoints").iterdir())
     resumed, straight = (load_file(path / "weights.safetensors") for path in (checkpoint, run.checkpoint))
+    assert resumed.keys() == straight.keys()
     assert all(torch.equal(resumed[name], straight[name]) for name in straight)
     events = [json.loads(line) for line in (folder / "events.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [event for event in events if event["event"] == "validation"] == run.of("validation")
