@@ -97,11 +97,14 @@ def train(network: Network, seed: int, options: argparse.Namespace) -> Result:
         return _train(network, seed, options)
 
 
+def _number(run: Path) -> int:
+    return int(run.name)
+
+
 def _train(network: Network, seed: int, options: argparse.Namespace) -> Result:
     home = options.output / network.name.replace(" ", "-").replace(",", "") / str(seed)
-    finished = next(
-        (result for run in sorted(home.glob("*/*")) if (result := Result.read(network.name, seed, run))), None
-    )
+    runs = sorted(home.glob(f"{SPEC.stem}/*"), key=_number)
+    finished = next((result for run in runs if (result := Result.read(network.name, seed, run))), None)
     if finished:
         return finished
     home.mkdir(parents=True, exist_ok=True)
@@ -123,7 +126,7 @@ def _train(network: Network, seed: int, options: argparse.Namespace) -> Result:
         command += ["--structure", "none", "--sharing", _sharing(network.sharing, home, seed, options)]
     environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads)}
     subprocess.run(command, check=True, env=environment)
-    run = max(home.glob(f"{spec.stem}/*"), key=lambda path: int(path.name))
+    run = max(home.glob(f"{spec.stem}/*"), key=_number)
     result = Result.read(network.name, seed, run)
     if result is None:
         raise RuntimeError(f"{run} did not finish")

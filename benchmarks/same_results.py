@@ -158,7 +158,7 @@ def _field(job: Job) -> str:
 def kept(run: Path) -> Kept:
     """What a run left that is to be the same."""
     found: Kept = {"spec.mtl": (run / "spec.mtl").read_text(encoding="utf-8")}
-    last = max((run / "checkpoints").iterdir())
+    last = max((run / "checkpoints").iterdir(), key=lambda path: int(path.name.removeprefix("epoch-")))
     for weights in (*sorted((run / "best").rglob("*.safetensors")), last / "weights.safetensors"):
         place = weights.relative_to(run).as_posix()
         found |= {f"{place}: {name}": _bits(tensor) for name, tensor in load_file(weights).items()}

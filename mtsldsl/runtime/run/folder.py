@@ -41,7 +41,7 @@ class RunFolder:
     @classmethod
     def _create(cls, parent: Path) -> RunFolder:
         parent.mkdir(parents=True, exist_ok=True)
-        taken = [int(child.name) for child in parent.iterdir() if child.name.isdigit()]
+        taken = [int(child.name) for child in parent.iterdir() if child.name.isdecimal()]
         number = max(taken, default=0) + 1
         while True:
             try:
@@ -126,9 +126,9 @@ class RunFolder:
             write_text_atomically(self.code / name, text)
 
     def latest_checkpoint(self) -> Path | None:
-        """The newest complete checkpoint; one that a kill left half written has another name."""
-        complete = list(self.checkpoints.glob("epoch-*"))
-        return max(complete, default=None)
+        """The complete checkpoint of the latest epoch; one that a kill left half written has another name."""
+        complete = [path for path in self.checkpoints.glob(f"{_EPOCH}*") if _number(path).isdecimal()]
+        return max(complete, key=epoch_of, default=None)
 
     def replace_folder(self, temporary: Path, final: Path) -> None:
         """Move a finished folder into its place, in a way that a kill leaves either the old or the new one whole."""
@@ -140,6 +140,18 @@ class RunFolder:
         else:
             temporary.rename(final)
         _sync(final.parent)
+
+
+_EPOCH = "epoch-"
+
+
+def epoch_of(checkpoint: Path) -> int:
+    """The epoch after which a checkpoint was taken. Its name as text says nothing: 999 comes after 1000."""
+    return int(_number(checkpoint))
+
+
+def _number(checkpoint: Path) -> str:
+    return checkpoint.name.removeprefix(_EPOCH)
 
 
 def write_source(path: Path, source: Source) -> None:

@@ -43,7 +43,7 @@ from mtsldsl.runtime.run.device import choose_device
 from mtsldsl.runtime.run.display import Display, choose_display, warn
 from mtsldsl.runtime.run.epoch import EpochLosses
 from mtsldsl.runtime.run.events import EventLog, read_events
-from mtsldsl.runtime.run.folder import RunFolder, write_source
+from mtsldsl.runtime.run.folder import RunFolder, epoch_of, write_source
 from mtsldsl.runtime.run.in_place import InPlace
 from mtsldsl.runtime.run.requirements import require_for_run
 from mtsldsl.runtime.run.selection import OWN, Best, Selection, best_so_far, gains, last_merge, mean_of
@@ -105,7 +105,7 @@ class Session:
             require_for_run(spec)
         view = choose_display(display)
         session = cls(spec, folder, choose_device(device), view, EventLog(folder.events, view.event), checkpoint)
-        epoch = int(checkpoint.name.removeprefix("epoch-"))
+        epoch = epoch_of(checkpoint)
         session.log.cut(length_of_events(checkpoint))
         session._selection.best.update(best_so_far(folder.events, epoch))
         session._since = last_merge(folder.events, epoch)
