@@ -2,37 +2,90 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 import attrs
 
 from mtsldsl.codegen.literals import literal
-from mtsldsl.ir.model import Structure
+from mtsldsl.ir.model import Spec, Structure
 from mtsldsl.language.constants import Constant, Named
-from mtsldsl.language.optimization import OPTIMIZERS, TORCH_OPTIMIZERS, TORCH_SCHEDULERS
+from mtsldsl.language.kinds import Call, Key
+from mtsldsl.language.optimization import OPTIMIZERS, SCHEDULERS, TORCH_OPTIMIZERS, TORCH_SCHEDULERS
 from mtsldsl.methods.registry import METHODS, method
 from mtsldsl.records import Record
 
 
-def optimizer_call(optimizer: Named) -> str:
-    """The optimizer of `parameters`, such as `torch.optim.Adam(parameters, lr=0.001, fused=True)`."""
-    made, rule = TORCH_OPTIMIZERS[optimizer.name], OPTIMIZERS.rule(optimizer.name)
-    defaults = {key.name: key.default for key in rule.keys if key.name != "lr"} if rule else {}  # a rate is always said
-    arguments = [
-        f"{name}={literal(value)}"
+@attrs.frozen(eq=False, repr=False)
+class Knob(Record):
+    """A constant at the top of a training script, and what is said of it."""
+
+    name: str
+    value: str
+    comment: str = ""
+
+
+@attrs.frozen(eq=False, repr=False)
+class Made(Record):
+    """A call that makes an optimizer or a schedule, and the constants that are its arguments."""
+
+    call: str
+    knobs: tuple[Knob, ...] = ()
+
+
+def optimizer_plan(optimizer: Named) -> Made:
+    """The optimizer of `parameters`, such as `torch.optim.Adam(parameters, lr=LEARNING_RATE, fused=True)`."""
+    made, keys = TORCH_OPTIMIZERS[optimizer.name], _keys(OPTIMIZERS, optimizer)
+    given = {  # a rate is always said
+        name: value
         for name, value in optimizer.arguments.items()
-        if name not in defaults or literal(cast(Constant, defaults[name])) != literal(value)
-    ]
-    return f"torch.optim.{made.name}({', '.join(['parameters', *arguments, *(['fused=True'] if made.fused else [])])})"
+        if name == "lr" or literal(cast(Constant, keys[name].default)) != literal(value)
+    }
+    fused = ["fused=True"] if made.fused else []
+    return _made_of(f"torch.optim.{made.name}", "parameters", given, keys, fused)
 
 
-def scheduler_call(scheduler: Named | None) -> str:
-    """The schedule of `optimizer`, such as `torch.optim.lr_scheduler.StepLR(optimizer, step_size=10)`, or `None`."""
+def scheduler_plan(scheduler: Named | None) -> Made:
+    """The schedule of `optimizer`, such as `torch.optim.lr_scheduler.StepLR(optimizer, step_size=STEP_SIZE)`, or
+    `None`."""
     if scheduler is None or scheduler.name == "none":
-        return "None"
-    arguments = [f"{key}={_setting(value)}" for key, value in scheduler.arguments.items()]
-    return f"torch.optim.lr_scheduler.{TORCH_SCHEDULERS[scheduler.name]}({', '.join(['optimizer', *arguments])})"
+        return Made("None")
+    called = f"torch.optim.lr_scheduler.{TORCH_SCHEDULERS[scheduler.name]}"
+    return _made_of(called, "optimizer", scheduler.arguments, _keys(SCHEDULERS, scheduler))
+
+
+def _keys(kinds: Call, named: Named) -> Mapping[str, Key]:
+    rule = kinds.rule(named.name)
+    return {key.name: key for key in rule.keys} if rule else {}
+
+
+def _made_of(
+    called: str, of: str, given: Mapping[str, Constant], keys: Mapping[str, Key], more: Sequence[str] = ()
+) -> Made:
+    knobs = {name: _knob(keys[name], value) for name, value in given.items()}
+    arguments = [of, *(f"{name}={knob.name}" for name, knob in knobs.items()), *more]
+    return Made(f"{called}({', '.join(arguments)})", tuple(knobs.values()))
+
+
+def _knob(key: Key, value: Constant) -> Knob:
+    name = "LEARNING_RATE" if key.name == "lr" else key.name.upper()
+    said = key.summary.upper().replace(" ", "_") == name
+    return Knob(name, _setting(value), "" if said else key.summary)
+
+
+def rest_of_knobs(spec: Spec) -> str:
+    """What is decided in the spec and is no constant of the script, since the session reads it there."""
+    balance, keep = spec.train.balance, spec.train.keep
+    arguments = [f"{name}={literal(value)}" for name, value in balance.arguments.items()]
+    called = f"{balance.name}({', '.join(arguments)})" if arguments else balance.name
+    (most, _), *others = Counter(task.weight for task in spec.tasks).most_common()
+    weights = [f"{literal(task.weight)} of {task.name}" for task in spec.tasks if task.weight != most]
+    weights.append(f"{literal(most)} of {'the others' if others else 'every task'}")
+    return (
+        f"Read from the spec where it is used: data, losses, metrics; balance = {called}; keep = {literal(keep)}; "
+        f"weight = {', '.join(weights)}. Initial weights and phases have the same seed, evaluation the same precision."
+    )
 
 
 def _setting(value: Constant) -> str:
@@ -42,10 +95,10 @@ def _setting(value: Constant) -> str:
 
 @attrs.frozen(eq=False, repr=False)
 class LearnerPlan(Record):
-    """The learner of sharing: its class, the expression that makes it, and where the names in that come from."""
+    """The learner of sharing: its settings, the expression that makes it of these, and where the names come from."""
 
-    name: str
     call: str
+    knobs: tuple[Knob, ...]
     module: str
     names: tuple[str, ...]
 
@@ -53,12 +106,11 @@ class LearnerPlan(Record):
 def learner_plan(structure: Structure | None) -> LearnerPlan:
     """The learner of a method with its settings; of no structure the one that learns nothing."""
     if structure is None:
-        return LearnerPlan("Learner", "Learner()", "mtsldsl.runtime.structure.learner", ("Learner",))
+        return LearnerPlan("Learner()", (), "mtsldsl.runtime.structure.learner", ("Learner",))
     name = method(structure.method).learner
     names = sorted({name, *_classes(structure.settings)})
-    return LearnerPlan(
-        name, f"{name}({_made(structure.settings)})", f"{METHODS[structure.method]}.learner", tuple(names)
-    )
+    settings = Knob("STRUCTURE", _made(structure.settings), "how it is learned which tasks share what")
+    return LearnerPlan(f"{name}(STRUCTURE)", (settings,), f"{METHODS[structure.method]}.learner", tuple(names))
 
 
 def _made(value: object) -> str:

@@ -12,11 +12,12 @@ from mtsldsl.codegen.bodies import BodyPlan, plan_body, shape_text, signature
 from mtsldsl.codegen.forward import MANY, ForwardPlan, plan_forward, tuple_of
 from mtsldsl.codegen.identifiers import Scope
 from mtsldsl.codegen.knobs import (
-    LearnerPlan,
+    Knob,
     augmentations,
     learner_plan,
-    optimizer_call,
-    scheduler_call,
+    optimizer_plan,
+    rest_of_knobs,
+    scheduler_plan,
     train_imports,
 )
 from mtsldsl.codegen.line_breaks import WIDTH
@@ -77,7 +78,7 @@ class Container(Record):
 class Plan(Record):
     """All that the templates print.
 
-    `optimizer` and `scheduler` are expressions over `parameters` and `optimizer`,
+    `optimizer` and `scheduler` are expressions over `parameters` and `optimizer` and the constants in `knobs`,
     `augment` and `learner` are expressions too.
     """
 
@@ -99,7 +100,11 @@ class Plan(Record):
     optimizer: str
     scheduler: str
     augment: str
-    learner: LearnerPlan
+    learner: str
+    knobs: tuple[Knob, ...]
+    """Constants of the training script that not every spec has."""
+    rest_of_knobs: tuple[str, ...]
+    """A comment on what else the spec decides."""
     train_imports: tuple[str, ...]
     generator: int = GENERATOR
 
@@ -114,6 +119,7 @@ def plan_spec(spec: Spec) -> Plan:
     if found:
         raise MtlError(found)
     own = own_classes(spec, _DEFINED)
+    optimizer, scheduler = optimizer_plan(spec.train.optimizer), scheduler_plan(spec.train.scheduler)
     learner = learner_plan(spec.structure)
     classes = _Classes(spec, own)
     order = spec.sharing.tasks
@@ -148,10 +154,12 @@ def plan_spec(spec: Spec) -> Plan:
         forward=forward,
         uses_torch=any("torch." in text for text in code),
         uses_functional=any("F." in text for text in code),
-        optimizer=optimizer_call(spec.train.optimizer),
-        scheduler=scheduler_call(spec.train.scheduler),
+        optimizer=optimizer.call,
+        scheduler=scheduler.call,
         augment=augmentations(spec.data.augment),
-        learner=learner,
+        learner=learner.call,
+        knobs=(*optimizer.knobs, *scheduler.knobs, *learner.knobs),
+        rest_of_knobs=tuple(_wrapped(rest_of_knobs(spec), WIDTH - 2)),
         train_imports=train_imports(learner),
     )
 

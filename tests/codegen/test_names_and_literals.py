@@ -12,7 +12,7 @@ from torch import nn
 
 from mtsldsl.codegen import compile_spec
 from mtsldsl.codegen.identifiers import Scope, class_name, variable
-from mtsldsl.codegen.knobs import optimizer_call, scheduler_call
+from mtsldsl.codegen.knobs import optimizer_plan, scheduler_plan
 from mtsldsl.codegen.literals import literal
 from mtsldsl.codegen.plan import plan_spec
 from mtsldsl.diagnostics import MtlError
@@ -97,13 +97,17 @@ def test_every_optimizer_and_scheduler_of_the_language_can_be_written() -> None:
 
 def test_an_optimizer_says_what_differs_from_torch() -> None:
     adam = Named("adam", {"lr": 1e-4, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 5e-5, "amsgrad": False})
-    assert optimizer_call(adam) == "torch.optim.Adam(parameters, lr=0.0001, weight_decay=5e-05, fused=True)"
+    made = optimizer_plan(adam)
+    assert made.call == "torch.optim.Adam(parameters, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True)"
+    assert {knob.name: knob.value for knob in made.knobs} == {"LEARNING_RATE": "0.0001", "WEIGHT_DECAY": "5e-05"}
 
 
 def test_a_scheduler_says_all_it_was_given() -> None:
     steps = Named("multistep", {"milestones": (60, 70), "gamma": 0.1})
-    assert scheduler_call(steps) == ("torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones=[60, 70], gamma=0.1)")
-    assert scheduler_call(None) == "None"
+    made = scheduler_plan(steps)
+    assert made.call == "torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones=MILESTONES, gamma=GAMMA)"
+    assert {knob.name: knob.value for knob in made.knobs} == {"MILESTONES": "[60, 70]", "GAMMA": "0.1"}
+    assert scheduler_plan(None).call == "None"
 
 
 def test_layers_of_one_structure_share_a_class() -> None:

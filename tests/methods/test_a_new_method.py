@@ -95,7 +95,8 @@ def test_it_is_checked_trained_written_down_resumed_and_compared(package: Path, 
     mtsldsl(package, "compile", "a.mtl", cwd=tmp_path)
     generated = (tmp_path / "generated" / "a" / "train.py").read_text(encoding="utf-8")
     assert "from mtsldsl.methods.chance.learner import Chance, Settings" in generated
-    assert "return Chance(Settings(epochs=(1, 2), seed=0))" in generated
+    assert "\nSTRUCTURE = Settings(epochs=(1, 2), seed=0)  # " in generated
+    assert "learner = Chance(STRUCTURE)" in generated
     said = in_one_process(
         package,
         "train a.mtl",

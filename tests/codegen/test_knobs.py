@@ -1,0 +1,104 @@
+"""Every knob stands at the top of the training script, and is read below; of the others its comment says the value."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from typing import Any
+
+import attrs
+import pytest
+import torch
+
+from mtsldsl.codegen import compile_spec
+from mtsldsl.ir import Spec
+from mtsldsl.language.constants import Constant, Named
+from tests.codegen.examples import NAMES, example
+
+OPTIMIZERS: dict[str, dict[str, Constant]] = {
+    "adam": {"lr": 0.25, "betas": (0.5, 0.75), "eps": 1e-3, "weight_decay": 0.125, "amsgrad": True},
+    "adamw": {"lr": 0.25, "weight_decay": 0.125},
+    "sgd": {"lr": 0.25, "momentum": 0.5, "dampening": 0.125, "weight_decay": 0.0625, "nesterov": False},
+    "radam": {"lr": 0.25, "decoupled_weight_decay": True},
+}
+SCHEDULERS: dict[str, dict[str, Constant]] = {
+    "none": {},
+    "multistep": {"milestones": (3, 5), "gamma": 0.5},
+    "step": {"step_size": 7, "gamma": 0.5},
+    "cosine": {"T_max": 9, "eta_min": 0.0625},
+    "exponential": {"gamma": 0.5},
+}
+
+
+def trained(spec: Spec, **changes: object) -> Spec:
+    return attrs.evolve(spec, train=attrs.evolve(spec.train, **changes))
+
+
+def script(spec: Spec) -> ast.Module:
+    return ast.parse(compile_spec(spec)["train.py"])
+
+
+def knobs(module: ast.Module) -> dict[str, str]:
+    """The constants at the top and what they are."""
+    found = {}
+    for node in module.body:
+        if isinstance(node, ast.Assign):
+            found[ast.unparse(node.targets[0])] = ast.unparse(node.value)
+        elif isinstance(node, ast.AnnAssign):
+            found[ast.unparse(node.target)] = ast.unparse(node.value or node.target)
+    return found
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_every_knob_is_read_below_and_no_number_stands_there(optimizer: str, scheduler: str) -> None:
+    spec = trained(
+        example("tokens"),
+        optimizer=Named(optimizer, OPTIMIZERS[optimizer]),
+        scheduler=Named(scheduler, SCHEDULERS[scheduler]),
+    )
+    module = script(spec)
+    names = [node for node in ast.walk(module) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]
+    assert knobs(module).keys() <= {name.id for name in names}
+    functions = [node for node in module.body if isinstance(node, ast.FunctionDef)]
+    assert {"make_optimizer", "make_scheduler", "main"} <= {function.name for function in functions}
+    constants = [node.value for each in functions for node in ast.walk(each) if isinstance(node, ast.Constant)]
+    assert [value for value in constants if type(value) in (int, float)] == []
+
+    defined: dict[str, Any] = {"__name__": "script"}
+    without_model = [node for node in module.body if not isinstance(node, ast.If)]
+    exec(compile(ast.Module(without_model, []), "train.py", "exec"), defined)
+    made = defined["make_optimizer"]([("weight", torch.nn.Parameter(torch.zeros(1)))])
+    given = OPTIMIZERS[optimizer]
+    assert {key: made.param_groups[0][key] for key in given} == given
+    schedule = vars(defined["make_scheduler"](made) or object)
+    wanted = {
+        key: Counter(value) if isinstance(value, tuple) else value for key, value in SCHEDULERS[scheduler].items()
+    }
+    assert {key: schedule[key] for key in wanted} == wanted
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_constants_are_what_the_spec_says(name: str) -> None:
+    spec = example(name)
+    found = knobs(script(spec))
+    said = {"EPOCHS": spec.train.epochs, "BATCH_SIZE": spec.data.batch, "SEED": spec.train.seed}
+    assert {constant: ast.literal_eval(found[constant]) for constant in said} == said
+    assert ("STRUCTURE" in found) == (spec.structure is not None)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_of_what_is_read_from_the_spec_the_script_says_the_value(name: str) -> None:
+    spec = example(name)
+    weights = [index / 4 for index, _ in enumerate(spec.tasks)]
+    tasks = [attrs.evolve(task, weight=weight) for task, weight in zip(spec.tasks, weights, strict=True)]
+    changed = trained(
+        attrs.evolve(spec, tasks=tuple(tasks)), balance=Named("dwa", {"temperature": 3.5}), keep='last"""\nimport os'
+    )
+    text = compile_spec(changed)["train.py"]
+    said = " ".join(line.removeprefix("# ") for line in text.splitlines() if line.startswith("# "))
+    assert "balance = dwa(temperature=3.5)" in said
+    assert "keep = 'last" in said
+    assert all(f"{task.weight} of {task.name}" in said for task in tasks[1:])
+    assert [line for line in text.splitlines() if line.startswith("import os")] == ["import os"]
+    assert "balance = equal" in " ".join(compile_spec(trained(spec, balance=Named("equal")))["train.py"].split())
