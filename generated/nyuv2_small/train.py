@@ -34,39 +34,39 @@ if __name__ != "__main__":  # a script run by itself is but its start, see the l
 SOURCE = "specs/nyuv2_small.mtl"  # compiled from this spec; the run folder keeps the copy that evolves
 EPOCHS = 24
 BATCH_SIZE = 16  # samples a step
-SEED = 0  # of the order of samples, and of initial weights
+SEED = 0  # of the order of samples and their augmentation
 PRECISION = "fp32"  # of the forward pass
 AUGMENT: tuple[Named, ...] = (Named("hflip", {"p": 0.5}), Named("random_scale", {"factors": (1.0, 1.2, 1.5)}))
-
-
-def make_learner() -> Mtsl:
-    """How it is learned which tasks share what."""
-    return Mtsl(
-        Settings(
-            phases=(2, 3, 4, 5, 6, 8, 10, 12),
-            similarity=Cka(samples=640, kernel="linear", debiased=True),
-            threshold=0.8,
-            exact_tasks=18,
-            align=0.0,
-            transfer=Amalgamate(epochs=(1, 1, 1, 1, 1, 1, 1, 1), lr=0.001),
-        )
-    )
+LEARNING_RATE = 0.001
+MILESTONES = [18]  # epochs after which the rate falls
+GAMMA = 0.1  # factor of the learning rate
+# how it is learned which tasks share what
+STRUCTURE = Settings(
+    phases=(2, 3, 4, 5, 6, 8, 10, 12),
+    similarity=Cka(samples=640, kernel="linear", debiased=True),
+    threshold=0.8,
+    exact_tasks=18,
+    align=0.0,
+    transfer=Amalgamate(epochs=(1, 1, 1, 1, 1, 1, 1, 1), lr=0.001),
+)
+# Read from the spec where it is used: data, losses, metrics; balance = equal; keep = "best"; weight = 1.0 of every
+# task. Initial weights and phases have the same seed, evaluation the same precision.
 
 
 def make_optimizer(parameters: NamedParameters) -> torch.optim.Optimizer:
     """The optimizer; a structural phase makes a new one of the same kind and carries the state over by name."""
-    return torch.optim.Adam(parameters, lr=0.001, fused=True)
+    return torch.optim.Adam(parameters, lr=LEARNING_RATE, fused=True)
 
 
 def make_scheduler(optimizer: torch.optim.Optimizer) -> LRScheduler | None:
     """The schedule of the learning rate, advanced once an epoch."""
-    return torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones=[18], gamma=0.1)
+    return torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones=MILESTONES, gamma=GAMMA)
 
 
 def main(session: Session) -> None:
     """The whole run: tasks learn, the learner of sharing decides; validation chooses the epoch, test comes once."""
     data = session.load_data()
-    learner = make_learner()
+    learner = Mtsl(STRUCTURE)
     training = session.start(Model, learner, make_optimizer, make_scheduler)
 
     while training.epoch < EPOCHS:
