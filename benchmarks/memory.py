@@ -72,7 +72,8 @@ def plain_loop(count: int, batch: Mapping[str, Tensor]) -> Callable[[], object]:
 
 def ours(count: int, batch: Mapping[str, Tensor]) -> Callable[[], object]:
     """The step of a generated train.py."""
-    size = {"data.input": f"image(3, {SIZE}, {SIZE})", "data.batch": IMAGES}
+    images, _, height, width = batch["image"].shape
+    size = {"data.input": f"image(3, {height}, {width})", "data.batch": images}
     return step_of_ours(mtsldsl.loads(spec_of(count), overrides=size), batch)[1]
 
 

@@ -60,6 +60,8 @@ PHASE = 2
 
 SHARING = "\nsharing {\n  stem..enc1 = all\n  enc2..dec1 = each\n}\n"
 
+SIZES = {"data.images": 256}
+
 Run: TypeAlias = Callable[[], Callable[[], Outcome]]
 """Makes a phase; what it gives tells what was found, which is no part of the phase."""
 
@@ -119,10 +121,17 @@ def require_equal(ours: Outcome, hand: Outcome) -> None:
             assert abs(value - wanted[name]) <= 1e-2 * max(1, abs(value)), (name, value, wanted[name])
 
 
-def make_session(folder: Path) -> tuple[Session, Splits, Training]:
+def require_all_equal(found: Mapping[str, Outcome]) -> None:
+    """The same of all ways that have a goal against each other."""
+    for comparison in COMPARISONS:
+        if comparison.goal is not None:
+            require_equal(found[comparison.ours], found[comparison.theirs])
+
+
+def make_session(folder: Path, sizes: Mapping[str, int | str]) -> tuple[Session, Splits, Training]:
     """A run of scenes at the end of the epoch of the phase."""
     text = Path(__file__).parents[1] / "specs" / "scenes.mtl"
-    spec = mtsldsl.loads(text.read_text() + SHARING, overrides={"data.images": 256})
+    spec = mtsldsl.loads(text.read_text() + SHARING, overrides=sizes)
     session = Session.create(spec, "phase", folder, "cpu", "quiet")
     data = session.load_data()
     learner = Mtsl(
@@ -170,9 +179,9 @@ def forget_code(known: set[str]) -> None:
             linecache.cache.pop(str(sys.modules.pop(name).__file__), None)
 
 
-def make_phases(folder: Path) -> dict[str, Prepare]:
+def make_phases(folder: Path, sizes: Mapping[str, int | str]) -> dict[str, Prepare]:
     """The ways, from the state of one run in `folder`."""
-    session, data, training = make_session(folder)
+    session, data, training = make_session(folder, sizes)
     model, optimizer = make_by_hand(training)
     order_of = order_and_flips(len(data.train))
     drawn = [order_of(0), order_of(training.spec.train.epochs * PHASE)]
@@ -261,11 +270,8 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        phases = make_phases(Path(folder))
-        found = {way: prepare()()() for way, prepare in phases.items()}
-        for comparison in COMPARISONS:
-            if comparison.goal is not None:
-                require_equal(found[comparison.ours], found[comparison.theirs])
+        phases = make_phases(Path(folder), SIZES)
+        require_all_equal({way: prepare()()() for way, prepare in phases.items()})
         return report(measure(phases, options.rounds))
 
 

@@ -3,38 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
 
+from tests.benchmarks.loading import loaded
+
 TINY = {"width": 4, "size": 16, "images": 4, "rows": 4}
-
-FOLDER = Path(__file__).parents[2] / "benchmarks"
-
-
-def load_benchmark(name: str) -> ModuleType:
-    """The script as a module: `benchmarks` is no package, and another distribution may bring one of that name."""
-    spec = spec_from_file_location(f"benchmark_{name}", FOLDER / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
 def benchmark() -> Iterator[Any]:
-    threads = torch.get_num_threads()
-    monkeypatch = pytest.MonkeyPatch()
-    monkeypatch.syspath_prepend(FOLDER)  # a script finds those beside it
-    torch.set_num_threads(1)  # as the benchmark does; sharing out such small tensors only takes time
-    yield load_benchmark("step")
-    torch.set_num_threads(threads)
-    monkeypatch.undo()
+    with loaded("step") as script:
+        yield script
 
 
 def losses(step: Any) -> torch.Tensor:

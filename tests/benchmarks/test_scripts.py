@@ -1,0 +1,113 @@
+"""Every benchmark can be run, and what it compares is equal; how long anything takes is no matter here."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file, save_file
+
+from mtsldsl.editing import load, loads
+from mtsldsl.runtime.run.launch import launch
+from mtsldsl.runtime.run.session import Session
+from tests.benchmarks.loading import FOLDER, loaded
+
+SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.py"))
+TINY = {"data.images": 48, "data.input": "image(3, 16, 16)"}
+
+
+def test_every_script_can_be_imported() -> None:
+    assert {"phase", "epoch", "memory", "same_results"} <= set(SCRIPTS)
+    program = f"import sys; sys.path.insert(0, {str(FOLDER)!r}); import {', '.join(SCRIPTS)}"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+def test_both_ways_to_make_a_phase_find_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with loaded("phase") as script:
+        phases = script.make_phases(tmp_path, TINY)
+        script.require_all_equal({way: prepare()()() for way, prepare in phases.items()})
+        times = script.measure(phases, 1)
+        assert times.keys() == phases.keys()
+        for slow, status in ((0.39, 0), (0.41, 1)):
+            assert script.report({way: [slow if "ours" in way else 1.0] for way in times}) == status
+            assert ("missed" in capsys.readouterr().out) == status
+
+
+def test_both_ways_to_make_an_epoch_find_the_same(tmp_path: Path) -> None:
+    with loaded("epoch") as script:
+        epochs = script.make_epochs(tmp_path, script.SIZES | TINY)
+        script.require_equal({way: epoch() for way, epoch in epochs.items()})
+        assert {way: len(times) for way, times in script.measure(epochs, 1).items()} == dict.fromkeys(epochs, 1)
+
+
+def test_both_ways_to_train_separate_networks_learn() -> None:
+    with loaded("memory") as script:
+        batch = script.batch_of(2, 16)
+        for make in script.WAYS.values():
+            step = make(2, batch)
+            first, *_, last = (total(step()) for _ in range(4))
+            assert last < first
+
+
+def total(losses: dict[str, torch.Tensor] | list[torch.Tensor]) -> float:
+    return sum(float(loss.detach()) for loss in (losses.values() if isinstance(losses, dict) else losses))
+
+
+def test_similarities_are_those_of_pair_by_pair() -> None:
+    with loaded("similarity") as script:
+        for case in (script.matrix_case(3, 16, 4, None), script.alignment_case(3, 8, 4, 0.2)):
+            assert all(time > 0 for time in script.measure(case, 1))
+
+
+def test_a_grouping_is_measured_in_a_process_of_its_own() -> None:
+    command = [sys.executable, FOLDER / "grouping.py", "--one", "6", "0.8", "18", "0"]
+    seconds, peak, proven = map(float, subprocess.check_output(command, text=True).split())
+    assert seconds >= 0
+    assert peak > 0
+    assert proven == 1
+    with loaded("grouping") as script:
+        assert script.until([0.1, 0.9, 0.5], 0.8) == [0.1, 0.9]
+        assert np.isfinite(script.milliseconds(4))
+
+
+def test_a_run_is_studied_before_and_after_statistics_are_estimated_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    with loaded("reestimation") as script:
+        monkeypatch.setattr(script.phase, "reestimate", script.phase.reestimate)  # which the script replaces
+        short = {"train.epochs": "1", "structure.phases": "[1]", "structure.threshold": "-1", "data.batch": "8"}
+        small = {name: str(value) for name, value in TINY.items()}
+        study = script.studied(FOLDER.parent / "specs" / "scenes.mtl", 0, short | small)
+        assert len(study.stale) == len(study.fresh) == 2
+        assert {task: len(found) for task, found in script.rises(study.fresh).items()} == dict.fromkeys(
+            ("segment", "depth", "normal", "edge"), 1
+        )
+
+
+def test_the_long_specs_are_sound() -> None:
+    with loaded("compile") as plain, loaded("cli") as evolved:
+        assert len(loads(plain.long_spec(20)).layers) == 20
+        spec = loads(evolved.evolved_spec(20))
+        assert len(spec.sharing["layer0"]) == 1
+        assert len(spec.sharing["layer19"]) == 2
+
+
+def test_a_run_is_the_same_as_its_copy_until_a_bit_is_another(tmp_path: Path) -> None:
+    with loaded("same_results") as script:
+        spec = load(FOLDER.parent / "specs" / "scenes.mtl", TINY | {"train.epochs": 1, "structure.phases": "[1]"})
+        session = Session.create(spec, "scenes", tmp_path, "cpu", "quiet")
+        launch(session)
+        run = session.folder.path
+        copy = shutil.copytree(run, tmp_path / "copy")
+        assert list(script.differences(script.kept(run), script.kept(copy))) == []
+        weights = copy / "best" / "mean.weights.safetensors"
+        tensors = load_file(weights)
+        name = next(iter(tensors))
+        tensors[name].reshape(-1).view(np.uint8)[0] ^= 1
+        save_file(tensors, weights)
+        found = list(script.differences(script.kept(run), script.kept(copy)))
+        assert found == [f"best/{weights.name}: {name} differs"]
