@@ -25,18 +25,16 @@ def batches(
     augment: Sequence[Named] = (),
     device: torch.device | str = "cpu",
     drop_last: bool = False,
-    start_batch: int = 0,
 ) -> Iterator[dict[str, Tensor]]:
     """The batches of one epoch: each a field's name to a tensor on `device`, in the types that `FieldKind` gives.
 
-    Order and augmentation are functions of `seed`, `epoch` and the batch's number alone, so that an epoch may be taken
-    up at `start_batch` and goes on with the very same batches. Random numbers are drawn on the host, and copies to a
-    CUDA device come from pinned memory without waiting for it. Images come in channels_last.
+    Order and augmentation are functions of `seed`, `epoch` and the batch's number alone. Random numbers are drawn on the
+    host, and copies to a CUDA device come from pinned memory without waiting for it. Images come in channels_last.
     """
     device = torch.device(device)
     count = len(samples)
     order = torch.randperm(count, generator=_generator(seed, epoch, 0)) if shuffle else torch.arange(count)
-    for number in range(start_batch, steps_per_epoch(samples, batch_size, drop_last=drop_last)):
+    for number in range(steps_per_epoch(samples, batch_size, drop_last=drop_last)):
         indices = order[number * batch_size : (number + 1) * batch_size]
         batch = {
             name: widen(_gather(tensor, indices, device), samples.layout[name])

@@ -53,11 +53,6 @@ def _read_by(training: Training, tasks: Collection[str]) -> dict[str, Tensor]:
     return {name: value for name, value in state.items() if name.startswith(tuple(prefixes))}
 
 
-def save_weights(path: Path, model: nn.Module) -> None:
-    """The network's parameters and buffers."""
-    save_tensors(path, model.state_dict())
-
-
 def save_tensors(path: Path, state: Mapping[str, Tensor]) -> None:
     """The tensors by name as a safetensors file, which is there whole or not at all.
 
@@ -77,7 +72,7 @@ def _stored(value: Tensor) -> Tensor:
 
 
 def load_weights(path: Path, model: nn.Module, *, whole: bool = True) -> None:
-    """Fill `model` from a file of `save_weights`, or those parts that it holds where it need not be `whole`.
+    """Fill `model` from a file of its parameters and buffers, or those parts that it holds where it need not be `whole`.
 
     Raises MtlError MTL805 where names or shapes do not fit.
     """

@@ -81,13 +81,6 @@ def test_the_order_does_not_depend_on_the_augmentation() -> None:
     assert numbers(plain) == numbers(list(batches(samples, 4, seed=3, shuffle=True, augment=STEPS)))
 
 
-def test_an_epoch_taken_up_in_the_middle_goes_on_with_the_same_batches() -> None:
-    samples = compact_samples(14)
-    whole = list(batches(samples, 4, seed=3, epoch=1, shuffle=True, augment=STEPS))
-    rest = list(batches(samples, 4, seed=3, epoch=1, shuffle=True, augment=STEPS, start_batch=2))
-    assert equal(whole[2:], rest)
-
-
 def test_the_samples_themselves_are_never_changed() -> None:
     samples = compact_samples(4)
     before = {name: tensor.clone() for name, tensor in samples.fields.items()}
