@@ -1,4 +1,4 @@
-"""Spec to readable PyTorch: `plan` decides, the templates lay out, `files` writes. Nothing here imports torch."""
+"""Spec to readable PyTorch: `plan` decides, the templates lay out, `package_files` writes. Without torch."""
 
 from __future__ import annotations
 

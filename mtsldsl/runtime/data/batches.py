@@ -28,8 +28,8 @@ def batches(
 ) -> Iterator[dict[str, Tensor]]:
     """The batches of one epoch: each a field's name to a tensor on `device`, in the types that `FieldKind` gives.
 
-    Order and augmentation are functions of `seed`, `epoch` and the batch's number alone. Random numbers are drawn on the
-    host, and copies to a CUDA device come from pinned memory without waiting for it. Images come in channels_last.
+    Order and augmentation are functions of `seed`, `epoch` and the batch's number alone. Random numbers are drawn on
+    the host, and copies to a CUDA device come from pinned memory without waiting for it. Images come in channels_last.
     """
     device = torch.device(device)
     count = len(samples)

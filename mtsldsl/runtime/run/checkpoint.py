@@ -72,7 +72,7 @@ def _stored(value: Tensor) -> Tensor:
 
 
 def load_weights(path: Path, model: nn.Module, *, whole: bool = True) -> None:
-    """Fill `model` from a file of its parameters and buffers, or those parts that it holds where it need not be `whole`.
+    """Fill `model` from a file of its tensors by name, or those parts that it holds where it need not be `whole`.
 
     Raises MtlError MTL805 where names or shapes do not fit.
     """

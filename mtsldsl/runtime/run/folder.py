@@ -77,7 +77,7 @@ class RunFolder:
 
     @property
     def code(self) -> Path:
-        """The generated package that this run executes."""
+        """The generated package of the evolving spec, which a run executes where it starts or resumes."""
         return self.path / "code"
 
     @property

@@ -1,1 +1,3 @@
-"""Structural learning: how a run changes which tasks share which layers. One module per method, one per ingredient."""
+"""How a run changes which tasks share which layers: the interface of a learner, what it sees, and the one driver.
+
+The learners themselves are in `methods/`."""
