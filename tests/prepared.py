@@ -13,11 +13,15 @@ import gc
 import json
 import os
 import pkgutil
+import pty
 import runpy
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+import threading
+import tty
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -35,15 +39,41 @@ def run(
     """`python` with these words: `-m` and a module, `-c` and a program, or a script; then their arguments."""
     with tempfile.TemporaryDirectory() as folder:
         outputs = [str(Path(folder, name)) for name in ("stdout", "stderr")]
-        environment = {**os.environ, **ONE_THREAD, **variables}
-        server = _server()
-        assert server.stdin is not None
-        assert server.stdout is not None
-        server.stdin.write(json.dumps([words, str(cwd or Path.cwd()), environment, outputs]) + "\n")
-        server.stdin.flush()
-        status = int(server.stdout.readline())
+        status = _status(words, cwd, variables, outputs)
         said = [Path(output).read_bytes().decode("utf-8", errors) for output in outputs]
     return subprocess.CompletedProcess(words, status, *said)
+
+
+def run_on_terminal(*words: str, cwd: Path | None = None, **variables: str) -> tuple[int, str]:
+    """The same, with both outputs on a terminal: the exit status, and all that the terminal was sent."""
+    ours, theirs = pty.openpty()
+    tty.setraw(theirs)  # so that it makes no other ends of lines
+    sent: list[bytes] = []
+    reader = threading.Thread(target=lambda: sent.extend(_until_closed(ours)))
+    reader.start()
+    try:
+        status = _status(words, cwd, {"TERM": "xterm", **variables}, [os.ttyname(theirs)] * 2)
+    finally:
+        os.close(theirs)
+        reader.join()
+        os.close(ours)
+    return status, b"".join(sent).decode("utf-8", "surrogateescape")
+
+
+def _until_closed(terminal: int) -> Iterator[bytes]:
+    with suppress(OSError):  # which is how Linux says that nobody has it open
+        while part := os.read(terminal, 1 << 16):
+            yield part
+
+
+def _status(words: Sequence[str], cwd: Path | None, variables: dict[str, str], outputs: list[str]) -> int:
+    environment = {**os.environ, **ONE_THREAD, **variables}
+    server = _server()
+    assert server.stdin is not None
+    assert server.stdout is not None
+    server.stdin.write(json.dumps([words, str(cwd or Path.cwd()), environment, outputs]) + "\n")
+    server.stdin.flush()
+    return int(server.stdout.readline())
 
 
 @cache

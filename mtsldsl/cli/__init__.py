@@ -10,13 +10,15 @@ import errno
 import gc
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mtsldsl import __version__
+from mtsldsl.cli.output import lines_shown
 
 if TYPE_CHECKING:
     from mtsldsl.diagnostics import MtlError
@@ -62,6 +64,10 @@ class _Commands(click.Group):
             _report(_as_report(error))
             sys.exit(1)
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with _plain_errors():
+            return super().make_context(*args, **kwargs)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
 
@@ -80,7 +86,8 @@ class _Commands(click.Group):
         from mtsldsl.diagnostics import MtlError
 
         try:
-            result: object = super().invoke(ctx)
+            with _plain_errors():
+                result: object = super().invoke(ctx)
             if sys.stdout is not None:  # as it is where the caller closed it
                 sys.stdout.flush()
             return result
@@ -89,6 +96,19 @@ class _Commands(click.Group):
         except OSError as error:
             _report(_as_report(error))
         raise click.exceptions.Exit(2 if ctx.invoked_subcommand in _ERRORS_ARE_2 else 1)
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """What is wrong with the words of a command line is told without what would steer a terminal in them."""
+    try:
+        yield
+    except click.exceptions.NoArgsIsHelpError:  # a page of help, and nobody's words
+        raise
+    except click.UsageError as error:
+        raise click.UsageError(lines_shown(error.format_message()), error.ctx) from None
+    except click.ClickException as error:
+        raise click.ClickException(lines_shown(error.format_message())) from None
 
 
 def _report(error: MtlError) -> None:

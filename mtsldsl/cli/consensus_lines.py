@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 import click
 
 from mtsldsl.cli.difference_lines import key_line
+from mtsldsl.cli.output import shown
 from mtsldsl.compare.consensus import Consensus, Pair
 
 
@@ -25,15 +26,16 @@ def lines(found: Consensus, width: int | None) -> Iterator[str]:
     yield f"how many of {len(found.names)} runs share the layer (bold: most do)"
     yield from _table(found, width)
     yield ""
-    names = max(map(len, found.names))
+    runs = [shown(name) for name in found.names]
+    names = max(map(len, runs))
     nearest = found.distances.index(min(found.distances))
-    for index, (name, distance) in enumerate(zip(found.names, found.distances, strict=True)):
+    for index, (name, distance) in enumerate(zip(runs, found.distances, strict=True)):
         near = "  the nearest to the consensus" if index == nearest else ""
         yield f"{name:<{names}}  {distance:>3} of {len(found.pairs)} answers differ{near}"
     if any(found.keys):
         yield ""
-        yield f"apart from the sharing, other than in {found.names[0]}:"
-    for name, changes in zip(found.names, found.keys, strict=True):
+        yield f"apart from the sharing, other than in {runs[0]}:"
+    for name, changes in zip(runs, found.keys, strict=True):
         for change in changes:
             yield f"{name:<{names}}  {key_line(change)}"
 

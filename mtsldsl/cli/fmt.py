@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mtsldsl.cli.output import say, shown
+from mtsldsl.cli.output import lines_shown, say, shown
 from mtsldsl.cli.spec_files import STANDARD_INPUT, spec_files
 
 if TYPE_CHECKING:
@@ -64,29 +64,31 @@ def _format(path: Path, input_name: str, check: bool, diff: bool) -> bool:
     after = format_text(source)
     changed = after != source.text
     if diff:
-        _put("".join(_difference(source, after)).encode("utf-8"))
+        _show("".join(_difference(source, after)))
     elif check:
         if changed:
             say(shown(source.name))
     elif from_input:
-        _put(encoded(attrs.evolve(source, text=after)))
+        click.echo(encoded(attrs.evolve(source, text=after)), nl=False)
     elif changed:
         write_text_atomically(path, after, source.bom, expected=source)
         say(f"{shown(path)}: formatted")
     return changed
 
 
-def _put(data: bytes) -> None:
-    """Bytes on the standard output."""
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+def _show(patch: str) -> None:
+    """A patch: for a person on a terminal, and byte for byte where a program reads it, which may apply it."""
+    if sys.stdout.isatty():
+        click.echo(lines_shown(patch), nl=False)
+    else:
+        click.echo(patch.encode("utf-8"), nl=False)
 
 
 def _difference(source: Source, after: str) -> Iterator[str]:
     """The lines of a patch."""
     from difflib import unified_diff
 
-    name = click.format_filename(source.name)
+    name = shown(source.name)
     for line in unified_diff(_lines(source.text), _lines(after), name, f"{name} (formatted)"):
         yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
 

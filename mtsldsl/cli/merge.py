@@ -116,11 +116,12 @@ def _conflict_style() -> str:
 
 def _write(source: Source, output: Path | None) -> None:
     from mtsldsl.syntax import write_text_atomically
+    from mtsldsl.syntax.files import encoded
 
     if output and str(output) != "-":
         write_text_atomically(output, source.text, bom=source.bom)
     else:
-        click.echo(source.text, nl=False)
+        click.echo(encoded(source), nl=False)  # bytes, for of a text click leaves out what steers a terminal
 
 
 def _merged_lines(base: str, ours: str, theirs: str, markers: Markers) -> tuple[Source, int]:

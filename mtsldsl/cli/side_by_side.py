@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from difflib import SequenceMatcher
 from typing import Any
 
+from mtsldsl.cli.output import shown
 from mtsldsl.cli.sharing_drawing import draw, order_of_tasks
 from mtsldsl.compare.spec_difference import SpecDifference
 from mtsldsl.ir import Spec
@@ -69,7 +70,7 @@ def _side(
     spec: Spec, cost: Cost, rows: list[str | None], columns: tuple[str, ...], changes: dict[str, str]
 ) -> dict[str, Any]:
     return {
-        "name": spec.source.name.encode("utf-8", "replace").decode("utf-8"),  # a file's name may be no text
+        "name": shown(spec.source.name),
         "drawing": draw(spec, rows, columns, changes),
         "parameters": cost.parameters,
         "flops": cost.flops,

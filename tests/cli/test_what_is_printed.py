@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
+from mtsldsl.cli import main
 from tests import prepared
 
 SPEC = Path(__file__).parents[2] / "specs" / "scenes.mtl"
@@ -116,3 +120,158 @@ def test_what_a_shell_puts_in_the_place_of_a_command_is_read(tmp_path: Path) -> 
     done = subprocess.run(["bash", "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "the two specs mean the same" in done.stdout
+
+
+STEERING = "a\x1b]0;title\x07b\x1b[8mc\x9bd\x08e\rf\u202eg"
+SHOWN = "a?]0;title?b?[8mc?d?e?f?g"
+OWN_STYLE = re.compile(r"\x1b\[(?!8m)[0-9;]*m")
+"""What `mtsldsl` itself sends to a terminal for colours and bold letters; it hides nothing."""
+
+WORDS = {
+    "new": ["fresh", "--from", "table"],
+    "check": ["net.mtl"],
+    "explain": ["MTL107"],
+    "fmt": ["net.mtl"],
+    "compile": ["net.mtl"],
+    "train": ["net.mtl"],
+    "eval": ["runs/net/1"],
+    "show": ["net.mtl"],
+    "diff": ["net.mtl", "net.mtl"],
+    "merge": ["net.mtl", "net.mtl", "net.mtl"],
+    "git install": [],
+    "git uninstall": [],
+    "completion": ["bash"],
+}
+"""Every command with arguments that it takes."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A spec without its data, one that has what steers in its name and text, and a folder that has."""
+    text = ARRAYS.format(path="gone.npz")
+    (tmp_path / "net.mtl").write_text(text, encoding="utf-8")
+    (tmp_path / f"{STEERING}.mtl").write_text(f"{text}\n\n# {STEERING}\n", encoding="utf-8", newline="")
+    (tmp_path / f"{STEERING} folder").mkdir()
+    return tmp_path
+
+
+def shown_on_terminal(*words: str, cwd: Path) -> str:
+    """What a command sends to a terminal, without its own colours: none of it steers."""
+    _, sent = prepared.run_on_terminal("-m", "mtsldsl", *words, cwd=cwd)
+    plain = OWN_STYLE.sub("", sent)
+    assert "Traceback" not in plain
+    assert harmless(plain), (words, plain)
+    return plain
+
+
+def commands(group: click.Group, *path: str) -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from commands(command, *path, name)
+        else:
+            yield " ".join((*path, name)), command
+
+
+def test_every_command_is_looked_at() -> None:
+    assert [name for name, _ in commands(main)] == list(WORDS)
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_no_word_of_a_command_line_steers_the_terminal(name: str, folder: Path) -> None:
+    command, words = name.split(), WORDS[name]
+    for wrong in ([f"--{STEERING}"], [f"--{STEERING}={STEERING}"], [f"-{STEERING[1:]}"]):
+        assert "No such option" in shown_on_terminal(*command, *wrong, cwd=folder)
+    for given in ([STEERING], [*words, *[STEERING] * 4], [f"{STEERING}/"], [f"{STEERING} folder"]):
+        shown_on_terminal(*command, *given, cwd=folder)
+    for option in dict(commands(main))[name].params:
+        if isinstance(option, click.Option):
+            for value in (STEERING, f"train.epochs={STEERING}"):
+                shown_on_terminal(*command, *words, f"{option.opts[-1]}={value}", cwd=folder)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (STEERING,),
+        (f"--{STEERING}",),
+        ("git", STEERING),
+        ("git", f"--{STEERING}"),
+        ("git", "install", STEERING),
+        ("completion", STEERING),
+        ("completion", "bash", STEERING),
+        ("show", "net.mtl", STEERING),
+        ("check", "net.mtl", "--set", STEERING),
+        ("check", "net.mtl", "--set", f"train.epochs={STEERING}"),
+        ("check", "net.mtl", "--set", f"{STEERING}=1"),
+        ("explain", STEERING),
+        ("new", f"{STEERING}/", "--from", "table"),
+        ("merge", "net.mtl", "net.mtl", "net.mtl", "-o", f"{STEERING} folder"),
+        ("train", "net.mtl", "--structure", STEERING),
+        ("train", "net.mtl", "--threads", STEERING),
+        ("diff", "net.mtl", f"HEAD:{STEERING}"),
+        ("eval", STEERING),
+    ],
+    ids=lambda words: " ".join(words).replace(STEERING, "X"),
+)
+def test_what_is_wrong_with_a_word_is_said_and_does_not_steer(words: tuple[str, ...], folder: Path) -> None:
+    told = shown_on_terminal(*words, cwd=folder)
+    assert "]0;title" in told.lower()
+
+
+def test_a_generated_script_says_what_is_wrong_so_too(folder: Path) -> None:
+    prepared.run("-m", "mtsldsl", "compile", "net.mtl", "-o", "made", cwd=folder)
+    for wrong in (["--threads", STEERING], [STEERING], [f"--{STEERING}"], ["--spec", STEERING], ["--resume", STEERING]):
+        _, sent = prepared.run_on_terminal("made/train.py", *wrong, cwd=folder)
+        assert SHOWN in sent
+        assert harmless(OWN_STYLE.sub("", sent)), sent
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("fmt", "--diff", "NAME"),
+        ("check", "NAME"),
+        ("compile", "NAME"),
+        ("compile", "--check", "NAME"),
+        ("show", "NAME"),
+        ("diff", "NAME", "other.mtl"),
+        ("diff", "--history", "other.mtl", "NAME"),
+        ("diff", "--color", "always", "NAME", "other.mtl", "NAME"),
+        ("diff", "NAME", "/dev/null"),
+        ("diff", "NAME", "other.mtl", "--html", "NAME.html"),
+        ("merge", "net.mtl", "NAME", "other.mtl", "-o", "merged.mtl"),
+        ("fmt", "NAME"),
+    ],
+    ids=" ".join,
+)
+def test_what_a_spec_holds_does_not_steer_the_terminal_either(words: tuple[str, ...], folder: Path) -> None:
+    name = f"{STEERING}.mtl"
+    for path, value in ((name, "1"), ("other.mtl", "2")):
+        text = ARRAYS.format(path=f"{value}\\u001b[8mhidden\\u009b\\u202e.npz")
+        (folder / path).write_text(f"{text}\n\n# {STEERING} {value}\n", encoding="utf-8", newline="")
+    told = shown_on_terminal(*(each.replace("NAME", name) for each in words), cwd=folder)
+    assert "?[8m" in told
+
+
+def test_the_page_of_a_difference_holds_nothing_that_steers(folder: Path) -> None:
+    done = prepared.run("-m", "mtsldsl", "diff", f"{STEERING}.mtl", "net.mtl", "--html", "-", cwd=folder)
+    assert f"<title>{SHOWN}.mtl and net.mtl</title>" in done.stdout
+    assert harmless(done.stdout)
+
+
+def test_a_text_that_is_asked_for_is_printed_byte_for_byte(folder: Path) -> None:
+    """The text itself, on a terminal as in a pipe; a patch where a program reads it."""
+    name = f"{STEERING}.mtl"
+    spec = (folder / name).read_bytes()
+    assert STEERING.encode() in spec
+    merge = ("-m", "mtsldsl", "merge", name, name, name)
+    assert prepared.run(*merge, cwd=folder).stdout.encode() == spec
+    assert prepared.run_on_terminal(*merge, cwd=folder) == (0, spec.decode())
+    program = [sys.executable, "-m", "mtsldsl", "fmt"]
+    formatted = subprocess.run([*program, "-"], input=spec, capture_output=True, check=True)
+    assert STEERING.encode() in formatted.stdout
+    patch = subprocess.run([*program, "--diff", name], cwd=folder, capture_output=True, check=False)
+    assert STEERING.encode() in patch.stdout

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.diagnostics.printable import printable
 from mtsldsl.editing import load
 from mtsldsl.ir import Spec
 from mtsldsl.runtime.run.code import Code
@@ -40,8 +42,13 @@ def run_alone(source: str, script: str) -> None:
         sys.exit(str(error))
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
+
+
 def _arguments(source: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=f"Train {source}.")
+    parser = _Parser(description=f"Train {source}.")
     parser.add_argument("--spec", type=Path, help=f"where {source} is (default: found from here or above this file)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="the folder for run folders (default: runs)")
     parser.add_argument("--device", default="auto", help=f"{', '.join(DEVICES)} (default: auto)")
