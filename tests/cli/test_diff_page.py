@@ -85,7 +85,9 @@ def test_long_names_fit_into_what_is_drawn_and_are_told_in_full(tmp_path: Path) 
     for name in ("a", "b"):
         (tmp_path / f"{name}.mtl").write_text(LONG, encoding="utf-8")
     diff(tmp_path / "a.mtl", tmp_path / "b.mtl", "--html", tmp_path / "page.html")
-    for drawing in drawings(tmp_path / "page.html"):
+    both = drawings(tmp_path / "page.html")
+    assert len(both) == 2
+    for drawing in both:
         boxes = list(drawing.iter("rect"))
         heads = [box for box in boxes if box.get("class") == "head"]
         texts = [text for text in drawing.iter("text") if text.get("class") == "box"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 
 from mtsldsl.compare.merge import Merged, merge_specs
 from mtsldsl.diagnostics import Source
@@ -61,11 +61,16 @@ def test_no_change_of_the_sharing_is_lost_in_silence(sides: Sides) -> None:
     merged = merge(*sides)
     specs = [taken(merged, side) for side in (1, 2)]
     said = " ".join([*map(str, merged.conflicts), *merged.notes])
-    for side, other in ((sides[1], sides[2]), (sides[2], sides[1])):
-        for layer in side.layers:
-            names = {side.name(layer), other.name(layer)}
-            if changed(sides[0], side, layer) and not any(re.search(rf"\b{name}\b", said) for name in names):
-                assert any(shows(spec, side, other, layer) for spec in specs)
+    changes = [
+        (side, other, layer)
+        for side, other in ((sides[1], sides[2]), (sides[2], sides[1]))
+        for layer in side.layers
+        if changed(sides[0], side, layer)
+    ]
+    assume(changes)
+    for side, other, layer in changes:
+        told = any(re.search(rf"\b{name}\b", said) for name in (side.name(layer), other.name(layer)))
+        assert told or any(shows(spec, side, other, layer) for spec in specs)
 
 
 def changed(base: Evolving, side: Evolving, layer: str) -> bool:

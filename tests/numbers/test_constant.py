@@ -45,6 +45,7 @@ def candidates(case: Case, t: np.ndarray, valid: np.ndarray) -> list[np.ndarray]
 def test_no_constant_is_better_for_any_metric(case: Case, seed: int) -> None:
     found, t, valid = constants_of(case, seed)
     tried = [independent.metrics(case.target.kind, p, t, valid) for p in candidates(case, t, valid)]
+    assert found
     for name, value in found.items():
         # each column may have a constant of its own
         by_column = np.array([each[name] for each in tried])

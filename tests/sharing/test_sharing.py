@@ -7,7 +7,7 @@ import sys
 
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mtsldsl.sharing import Backbone, Sharing, SharingError, problems, unmerged
@@ -192,7 +192,9 @@ def test_a_split_that_a_reader_still_bridges_names_the_reader():
 @settings(max_examples=60, deadline=None)
 def test_a_split_takes_back_what_a_merge_of_two_did(data):
     (s,) = data.draw(sharings())
-    for layer, tasks in s.frontier():
+    frontier = s.frontier()
+    assume(frontier)
+    for layer, tasks in frontier:
         one, other = [component for component in s[layer] if component <= tasks][:2]
         assert rebuilt(s.merge(layer, one | other).split(layer, one)) == s
 
