@@ -44,11 +44,12 @@ from epoch import epoch_of_ours, order_and_flips
 from networks import load_weights
 
 import mtsldsl
+from mtsldsl.methods.mtsl.language import Similarity
 from mtsldsl.methods.mtsl.learner import Amalgamate, Cka, Mtsl, Settings
 from mtsldsl.runtime.data import Splits
 from mtsldsl.runtime.learning.training import NamedParameters, Training
 from mtsldsl.runtime.network.built import model_class
-from mtsldsl.runtime.run.events import Phase, Similarity, read_events
+from mtsldsl.runtime.run.events import Phase, read_events
 from mtsldsl.runtime.run.session import Session
 from mtsldsl.runtime.structure import phase
 from mtsldsl.sharing.exact import EXACT_TASKS
@@ -91,8 +92,8 @@ def outcome_of_ours(training: Training, session: Session) -> Outcome:
     )
     return Outcome(
         torch.tensor(similar.similarity)[places][:, places],
-        {frozenset(merge["tasks"]) for merge in phase.merges},
-        {name.removeprefix("enc2."): mean for name, (mean,) in (phase.amalgamation or {}).items()},
+        {frozenset(merge["tasks"]) for merge in phase.evidence["merges"]},
+        {name.removeprefix("enc2."): mean for name, (mean,) in phase.evidence["amalgamation"].items()},
         before,
         after,
         {

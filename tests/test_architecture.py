@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ SPECS = {"language", "sharing", "diagnostics"}
 """What a spec is said in, without its text."""
 
 REGISTRIES = {"methods", "datasets"}
+"""What reaches methods and data sets by name: a registry of strings, and what every one says of itself. Not a folder of
+one, which `test_a_folder_of_a_registry_is_reached_by_name` holds."""
 
 STREETS: dict[str, set[str]] = {
     "diagnostics": set(),
@@ -31,11 +34,11 @@ STREETS: dict[str, set[str]] = {
     "runtime.network": {*SPECS, "ir", "editing", "codegen"},
     "runtime.learning": {*SPECS, "ir", "runtime.data", "runtime.objectives", "runtime.network"},
     "runtime.structure": {
-        *SPECS, "ir", "editing", "runtime.data", "runtime.objectives", "runtime.network", "runtime.learning"
+        *SPECS, "methods", "ir", "editing", "runtime.data", "runtime.objectives", "runtime.network", "runtime.learning",
     },
     "runtime.run": {
-        *SPECS, "syntax", "ir", "editing", "codegen", "runtime.data", "runtime.objectives", "runtime.network",
-        "runtime.learning", "runtime.structure",
+        *SPECS, "methods", "syntax", "ir", "editing", "codegen", "runtime.data", "runtime.objectives",
+        "runtime.network", "runtime.learning", "runtime.structure",
     },
     "runtime.studies": {*SPECS, "ir", "runtime.objectives", "runtime.run"},
     "learners": {
@@ -146,6 +149,52 @@ def test_a_folder_with_a_door_is_entered_by_it_alone() -> None:
         if imported.startswith(f"{door}.") and not name.startswith(door)
     ]
     assert by_the_window == []
+
+
+FOLDERS = {
+    name.rpartition(".")[0] for name in MODULES if re.fullmatch(r"mtsldsl\.(methods|datasets)\.\w+\.language", name)
+}
+"""The folder of each method and data set."""
+
+NAMED = {"methods.registry", "datasets.registry", "runtime.similarity"}
+"""Who names such a folder: the registries, and what hands on public names of one."""
+
+
+def reached(path: Path) -> set[str]:
+    """What a file imports, or names in a string as `import_module` takes it."""
+    strings = {
+        node.value
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    return imported_modules(path) | {each for each in strings if re.fullmatch(r"mtsldsl(\.\w+)+", each)}
+
+
+def strangers(name: str, modules: set[str]) -> list[str]:
+    """Those of the modules that lie in a folder of a registry which is not that of the module of this name."""
+    return [
+        f"{name} reaches {module}"
+        for module in sorted(modules)
+        for folder in FOLDERS
+        if f"{module}.".startswith(f"{folder}.") and not f"{name}.".startswith(f"{folder}.")
+    ]
+
+
+def test_a_folder_of_a_registry_is_reached_by_name() -> None:
+    """The registry hands a method to who asks for one by its label; nobody else, another method included, names it."""
+    assert {"mtsldsl.methods.mtsl", "mtsldsl.datasets.scenes"} <= FOLDERS
+    found = {name: reached(path) for name, path in MODULES.items() if name.removeprefix("mtsldsl.") not in NAMED}
+    assert [each for name, modules in found.items() for each in strangers(name, modules)] == []
+    assert strangers("mtsldsl.ir.lower", {"mtsldsl.methods.mtsl.language"})
+    assert strangers("mtsldsl.runtime.structure.phase", {"mtsldsl.methods.mtsl"})
+    assert strangers("mtsldsl.methods.other.learner", {"mtsldsl.methods.mtsl.cka"})
+    assert not strangers("mtsldsl.methods.mtsl.learner", {"mtsldsl.methods.mtsl.cka", "mtsldsl.methods.registry"})
+
+
+def test_names_in_strings_are_reached_too(tmp_path: Path) -> None:
+    file = tmp_path / "phase.py"
+    file.write_text('from importlib import import_module\nimport_module("mtsldsl.methods.mtsl.learner")\n')
+    assert "mtsldsl.methods.mtsl.learner" in reached(file)
 
 
 def room_of(module: str) -> str:

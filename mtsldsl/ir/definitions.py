@@ -15,6 +15,7 @@ from mtsldsl.ir.library import Library
 from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort, line_of
 from mtsldsl.ir.scope import Bound, Scope, unknown_factor
 from mtsldsl.language.operators import OPERATORS
+from mtsldsl.methods.registry import penalty_names
 from mtsldsl.records import Record
 from mtsldsl.syntax import tree
 
@@ -48,8 +49,8 @@ GENERATED_NAMES = frozenset(("F", "Model", "Tensor", "annotations", "functional"
 """Names that the generated code gives itself."""
 
 
-RUN_NAMES = frozenset(("align", "mean"))
-"""What a run's record calls things beside the tasks: the alignment loss, and all tasks together."""
+ALL_TASKS = "mean"
+"""What a run's record calls all tasks together."""
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -108,7 +109,7 @@ def check_name(
         reason = reserved_in_python(name.text)
     if reason is None and generated and len(name.text) > LONGEST_NAME:
         reason = f"has {len(name.text)} letters, more than {LONGEST_NAME}"
-    if reason is None and recorded and name.text in RUN_NAMES:
+    if reason is None and recorded and name.text in {ALL_TASKS, *penalty_names()}:
         reason = "is what the record of a run calls something else"
     if reason is None:
         return True

@@ -22,7 +22,8 @@ from mtsldsl.language.kinds import Call
 from mtsldsl.language.optimization import BALANCES, OPTIMIZERS, SCHEDULERS
 from mtsldsl.language.schema import PRECISIONS
 from mtsldsl.language.targets import TARGETS
-from mtsldsl.methods.registry import METHODS
+from mtsldsl.methods.evidence import PENALTY
+from mtsldsl.methods.registry import METHODS, method
 from mtsldsl.records import Record
 from mtsldsl.sharing import Backbone, Sharing
 
@@ -151,6 +152,11 @@ class Spec(Record):
     def backbone(self) -> Backbone:
         """The graph of the layers."""
         return self.sharing.backbone
+
+    @property
+    def penalty_name(self) -> str:
+        """What the learner's own loss is called among those of the tasks."""
+        return method(self.structure.method).penalty_name if self.structure else PENALTY
 
     def task(self, name: str) -> Task:
         """The task of that name."""

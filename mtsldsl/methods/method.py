@@ -9,6 +9,7 @@ import attrs
 
 from mtsldsl.language.kinds import CallRule
 from mtsldsl.language.schema import BlockSchema
+from mtsldsl.methods.evidence import PENALTY, Finding, Words
 from mtsldsl.records import Record
 from mtsldsl.sharing import Sharing
 
@@ -98,6 +99,12 @@ class Method(Record):
     phases: str
     """The key that lists the epochs at whose end it decides."""
     one_a_phase: tuple[OneAPhase, ...] = ()
+    penalty_name: str = PENALTY
+    """What its learner's own loss is called among those of the tasks."""
+    findings: tuple[type[Finding], ...] = ()
+    """The events that its learner writes."""
+    words: Words = attrs.field(factory=Words)
+    """How a person is told of its phases."""
 
     @property
     def name(self) -> str:

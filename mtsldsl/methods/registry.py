@@ -6,7 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import import_module
+from typing import TypeVar
 
+from mtsldsl.methods.evidence import PENALTY, Finding, Words
 from mtsldsl.methods.method import DecisionRule, Method
 
 METHODS = {"mtsl": "mtsldsl.methods.mtsl"}
@@ -34,4 +36,33 @@ def method_with(keys: Iterable[str]) -> Method:
 @cache
 def decision_rules() -> dict[str, DecisionRule]:
     """The lines that `history` may have, by their names."""
-    return {rule.call.name: rule for each in methods() for rule in each.decisions}
+    return _by_name((rule.call.name, rule) for each in methods() for rule in each.decisions)
+
+
+@cache
+def findings() -> dict[str, type[Finding]]:
+    """The events that learners write, by their kinds."""
+    return _by_name((found.kind, found) for each in methods() for found in each.findings)
+
+
+@cache
+def penalty_names() -> frozenset[str]:
+    """What learners' own losses are called."""
+    return frozenset(each.penalty_name for each in methods()) | {PENALTY}
+
+
+def words(name: str) -> Words:
+    """How a person is told of the phases of the method of that name, also of one that is not known here."""
+    return method(name).words if name in METHODS else Words()
+
+
+_Named = TypeVar("_Named")
+
+
+def _by_name(pairs: Iterable[tuple[str, _Named]]) -> dict[str, _Named]:
+    found: dict[str, _Named] = {}
+    for name, named in pairs:
+        if name in found:
+            raise ValueError(f"two methods have something of the name `{name}`")
+        found[name] = named
+    return found

@@ -8,11 +8,14 @@ import re
 import shutil
 import subprocess
 import sys
+from html import unescape
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
+TASKS = ("depth", "edge")
 LINE = '    "chance": "mtsldsl.methods.chance",\n'
 SPEC = """\
 mtl 1
@@ -38,11 +41,12 @@ backbone {
 }
 
 train {
-  epochs = 3
+  epochs = 4
 }
 
 structure chance {
-  epochs = [1, 2]  # twice
+  epochs = [1, 2, 3, 4]  # each
+  wary   = 2
 }
 """
 
@@ -89,13 +93,13 @@ def python(package: Path, *arguments: str, cwd: Path, status: int = 0) -> str:
 def test_it_is_checked_trained_written_down_resumed_and_compared(package: Path, tmp_path: Path) -> None:
     (tmp_path / "a.mtl").write_text(SPEC, encoding="utf-8")
     mtsldsl(package, "check", "--pedantic", "a.mtl", cwd=tmp_path)
-    late = (tmp_path / "late.mtl", SPEC.replace("[1, 2]", "[1, 9]"))
+    late = (tmp_path / "late.mtl", SPEC.replace("[1, 2, 3, 4]", "[1, 9]"))
     late[0].write_text(late[1], encoding="utf-8")
     assert "late.mtl:28:16: error MTL501" in mtsldsl(package, "check", "late.mtl", cwd=tmp_path, status=1)
     mtsldsl(package, "compile", "a.mtl", cwd=tmp_path)
     generated = (tmp_path / "generated" / "a" / "train.py").read_text(encoding="utf-8")
     assert "from mtsldsl.methods.chance.learner import Chance, Settings" in generated
-    assert "\nSTRUCTURE = Settings(epochs=(1, 2), seed=0)  # " in generated
+    assert "\nSTRUCTURE = Settings(epochs=(1, 2, 3, 4), seed=0, wary=2)  # " in generated
     assert "learner = Chance(STRUCTURE)" in generated
     said = in_one_process(
         package,
@@ -105,17 +109,54 @@ def test_it_is_checked_trained_written_down_resumed_and_compared(package: Path, 
         "train --quiet --resume runs/a/1",
         cwd=tmp_path,
     )
-    assert "structural phase after epoch 2: now" in said
     run = tmp_path / "runs" / "a" / "1"
     evolved = (run / "spec.mtl").read_text(encoding="utf-8")
-    assert "epochs = [1, 2]  # twice" in evolved
+    assert "epochs = [1, 2, 3, 4]  # each" in evolved
     assert evolved.count("  join(epoch=") == 2
     events = [json.loads(line) for line in (run / "events.jsonl").read_text(encoding="utf-8").splitlines()]
     phases = [event for event in events if event["event"] == "phase"]
-    assert [phase["evidence"]["drawn_from"] for phase in phases] == [1, 1]
+    assert [phase["drawn_from"] for phase in phases] == [1, 1, 1, 0]
+    assert [phase.get("accepted") for phase in phases] == [True, False, True, None]
+    assert [event["layer"] for event in events if event["event"] == "draw"] == ["stem", "last", "last"]
+    _is_told_truly(said.splitlines(), phases)
+    _is_reported_truly((run / "report.html").read_text(encoding="utf-8"), phases)
     assert "join(epoch=1, layer=stem, tasks=depth + edge" in said
     mtsldsl(package, "check", "runs/a/1/spec.mtl", cwd=tmp_path)
     assert "MTL110" in mtsldsl(ROOT, "check", "a.mtl", cwd=tmp_path, status=1)
+
+
+def _is_told_truly(said: list[str], phases: list[dict[str, Any]]) -> None:
+    """What was drawn, the decisions as `history` has them, and that one was refused, and why: by what on validation."""
+    first, refused, second, last = (said.index(line) for line in said if line.startswith("structural phase"))
+    for place, phase in ((first, phases[0]), (second, phases[2])):
+        assert said[place] == f"structural phase after epoch {phase['epoch']}: now {phase['parameters']:,} parameters"
+        assert said[place + 1] == f"  {phase['decisions'][0]}"
+    assert said[first - 1] == "  stem is drawn of 1"
+    assert said[second - 1] == "  last is drawn of 1"
+    assert said[refused] == "structural phase after epoch 2: the proposal is refused, nothing changes"
+    assert said[refused + 1] == f"  {phases[1]['decisions'][0]}"
+    losses = ((task, phases[1]["before"]["losses"][task], phases[1]["after"]["losses"][task]) for task in TASKS)
+    told = "  ".join(f"{task} {before:.4g} -> {after:.4g}" for task, before, after in losses)
+    assert said[refused + 2] == f"  validation loss as it was -> as proposed: {told}"
+    assert said[last] == "structural phase after epoch 4: 0 places to draw from"
+    assert not [line for line in said if "similar" in line or "could merge" in line]
+
+
+def _is_reported_truly(page: str, phases: list[dict[str, Any]]) -> None:
+    text = re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]*>", " ", page)))
+    for phase in phases[:3]:
+        how = f"leaving {phase['parameters']:,} parameters" if phase["accepted"] else "proposed and refused"
+        assert f"After epoch {phase['epoch']}, {how}: {phase['decisions'][0]}" in text
+    assert "before, and after the transfer that was refused" in text
+    assert f"{phases[1]['after']['losses']['depth']:.4f}" in text
+    assert "After epoch 4: 0 places to draw from." in text
+    assert "stem is drawn of 1" in text
+    assert "similar" not in text
+
+
+def test_the_name_of_its_penalty_is_no_task(package: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.mtl").write_text(SPEC.replace("task depth", "task regret"), encoding="utf-8")
+    assert "a task cannot be named `regret`" in mtsldsl(package, "check", "a.mtl", cwd=tmp_path, status=1)
 
 
 def test_the_folder_in_the_words_of_contributing_is_this_one() -> None:

@@ -55,7 +55,7 @@ def similarity(tasks: list[str]) -> dict[str, Any]:
 
 def phase(tasks: list[str]) -> dict[str, Any]:
     merges = [{"layer": "stem", "tasks": tasks, "similarity": 0.75} for _ in tasks]
-    return {"event": "phase", "epoch": 3, "places": 1, "merges": merges, "parameters": 1000}
+    return {"event": "phase", "method": "mtsl", "epoch": 3, "places": 1, "merges": merges, "parameters": 1000}
 
 
 def ending(tasks: list[str]) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def test_of_many_merges_the_first_are_shown_and_the_others_counted() -> None:
     ("places", "said"), [(2, "nothing is similar enough to merge"), (0, "no tasks are left that could merge")]
 )
 def test_a_phase_without_a_merge_says_why(places: int, said: str) -> None:
-    event = {"event": "phase", "epoch": 3, "places": places, "merges": []}
+    event = {"event": "phase", "method": "mtsl", "epoch": 3, "places": places, "merges": []}
     assert describe_event(event) == [f"structural phase after epoch 3: {said}"]
 
 

@@ -107,7 +107,7 @@ def test_after_a_merge_a_run_goes_on_with_statistics_of_the_network_that_it_has(
     run = tmp_path / "scenes" / "1"
     events = list(read_events(run / "events.jsonl"))
     (phase,) = (event for event in events if isinstance(event, Phase))
-    assert phase.merges
+    assert phase.evidence["merges"]
     # nothing was learned since the merge: what is kept is what was evaluated after it
     assert phase.after is not None
     assert phase.after["losses"] == [event.losses for event in events if isinstance(event, Validation)][-1]

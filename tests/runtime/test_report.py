@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mtsldsl.editing import loads
-from mtsldsl.runtime.run.drawing import COLOURS, Series, curves, similarity_map
+from mtsldsl.runtime.run.drawing import COLOURS, Series, curves, matrix_map
 from mtsldsl.runtime.run.events import EventLog, from_json
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.report import write_report
@@ -66,6 +66,7 @@ def run(count: int, root: Path) -> RunFolder:
             write(
                 "phase",
                 epoch=2,
+                method="mtsl",
                 places=1,
                 merges=[{"layer": "stem", "tasks": names, "similarity": 0.5}],
                 before={"losses": losses},
@@ -73,7 +74,7 @@ def run(count: int, root: Path) -> RunFolder:
                 parameters=1000,
             )
         if epoch == 3:
-            write("phase", epoch=3, places=0, merges=[])
+            write("phase", epoch=3, method="mtsl", places=0, merges=[])
         write("validation", epoch=epoch, metrics=metrics)
     write("test", metrics=metrics, epochs=dict.fromkeys(names, 3), chosen_by="gain", parameters=1000)
     return folder
@@ -104,7 +105,7 @@ def test_many_tasks_are_folded_and_their_similarities_a_map() -> None:
     said = re.sub(r"\s+", " ", text)
     assert "The most similar: t00 ~ t01 0.498, t00 ~ t02 0.495, t00 ~ t03 0.493;" in said
     assert "the least: t37 ~ t38 0.025, t37 ~ t39 0.025, t38 ~ t39 0.025." in said
-    assert "no tasks were left that could merge" in text
+    assert "no tasks are left that could merge" in text
 
 
 @pytest.mark.parametrize("count", [5, 40])
@@ -163,7 +164,7 @@ def test_a_curve_of_one_value_is_drawn(series: tuple[tuple[int, float], ...]) ->
 
 
 def test_a_map_is_palest_at_0_and_darkest_at_1() -> None:
-    drawing = similarity_map(["a", "b"], [[1.0, -0.5], [0.5, 2.0]])
+    drawing = matrix_map(["a", "b"], [[1.0, -0.5], [0.5, 2.0]])
     darkest, palest, between, beyond = re.findall(r'style="fill: (#\w+)"/>', drawing)[-4:]
     assert darkest == beyond == "#08306b"
     assert palest == "#f7fbff"

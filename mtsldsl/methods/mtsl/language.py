@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import attrs
 
+from mtsldsl.diagnostics.bounded import MOST_SHOWN, first_lines, shown
 from mtsldsl.language.constants import Named
 from mtsldsl.language.kinds import (
     Call,
@@ -22,6 +23,7 @@ from mtsldsl.language.kinds import (
     Tasks,
 )
 from mtsldsl.language.schema import BlockSchema
+from mtsldsl.methods.evidence import Evidence, Finding, Matrix, Words
 from mtsldsl.methods.method import DecisionRule, Fault, Method, OneAPhase, Situation, Surroundings, Values
 from mtsldsl.records import Record
 from mtsldsl.sharing import Sharing, unmerged
@@ -223,6 +225,55 @@ def doubts(situation: Situation) -> Iterator[Fault]:
         yield Fault("MTL934", cause, "ask for fewer `samples`, or render more `images`", "similarity")
 
 
+_EXTREMES = 3
+"""Of many pairs, so many of the most similar and of the least are told."""
+
+
+@attrs.frozen(kw_only=True)
+class Similarity(Finding):
+    """What was found where tasks may merge at a layer: the matrix, and how they are grouped."""
+
+    kind = "similarity"
+    layer: str
+    tasks: Sequence[str]
+    similarity: Sequence[Sequence[float]]
+    threshold: float
+    grouping: Mapping[str, Any]
+
+    def lines(self) -> list[str]:
+        """All pairs of a few tasks; of more those at both ends."""
+        tasks, found = self.tasks, self.similarity
+        pairs = [(found[i][j], f"{tasks[i]}~{tasks[j]}") for i in range(len(tasks)) for j in range(i + 1, len(tasks))]
+        if len(pairs) <= MOST_SHOWN:
+            return [f"{self.layer}: similarity {_pairs(pairs)}"]
+        ordered = sorted(pairs, key=lambda pair: -pair[0])
+        most, least = _pairs(ordered[:_EXTREMES]), _pairs(ordered[-_EXTREMES:])
+        return [f"{self.layer}: similarity of {len(pairs)} pairs: {most} the most, {least} the least"]
+
+    def shown(self) -> Sequence[str | Matrix]:
+        """The whole matrix."""
+        title = f"Epoch {self.epoch}, similarities at {self.layer}, threshold {self.threshold}"
+        return [Matrix(title, self.tasks, self.similarity, ("The most similar", "the least"))]
+
+
+def _pairs(pairs: Sequence[tuple[float, str]]) -> str:
+    return ", ".join(f"{names} {similarity:.3f}" for similarity, names in pairs)
+
+
+def decided(decisions: Sequence[str], evidence: Evidence) -> list[str]:
+    """Who shares what from now on."""
+    merges = [
+        f"{merge['layer']}: {shown(merge['tasks'], ' + ')} share it (similarity {merge['similarity']:.3f})"
+        for merge in evidence.get("merges", ())
+    ]
+    return first_lines(merges, "merges")
+
+
+def undecided(evidence: Evidence) -> str:
+    """Whether there was anything to decide."""
+    return "nothing is similar enough to merge" if evidence.get("places") else "no tasks are left that could merge"
+
+
 METHOD = Method(
     block=BLOCK,
     decisions=(
@@ -241,4 +292,7 @@ METHOD = Method(
     learner="Mtsl",
     phases="phases",
     one_a_phase=(OneAPhase("transfer", "amalgamate", "epochs"),),
+    penalty_name="align",
+    findings=(Similarity,),
+    words=Words(decided, undecided),
 )

@@ -18,7 +18,7 @@ from mtsldsl.ir.wiring import Value
 from mtsldsl.language import Constant, Shape
 from mtsldsl.methods.mtsl.amalgamation import AmalgamationJob, amalgamate
 from mtsldsl.methods.mtsl.cka import alignment_loss, cka_matrix
-from mtsldsl.methods.mtsl.language import Amalgamate, Cka, Settings
+from mtsldsl.methods.mtsl.language import Amalgamate, Cka, Settings, Similarity
 from mtsldsl.records import Record
 from mtsldsl.runtime.data import batches, steps_per_epoch
 from mtsldsl.runtime.learning.step import Position, Step
@@ -65,8 +65,6 @@ class Comparison(Record):
 class Mtsl(Learner):
     """Merges what has become similar, at the end of the epochs `settings.phases`."""
 
-    penalty_name = "align"
-
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self.settings = settings
@@ -100,7 +98,7 @@ class Mtsl(Learner):
         comparisons = compare(view, self.settings)
         for comparison in comparisons:
             view.say(
-                "similarity",
+                Similarity.kind,
                 layer=comparison.layer,
                 tasks=comparison.tasks,
                 similarity=comparison.similarity,

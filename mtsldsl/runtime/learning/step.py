@@ -40,9 +40,6 @@ class Step:
 class Penalty(nn.Module):
     """A loss that belongs to no task, such as one that draws copies of a layer together. This one has none."""
 
-    penalty_name = "penalty"
-    """What it is called among the losses of the tasks."""
-
     def watching(self, spec: Spec, position: Position) -> tuple[Copy, ...]:
         """The copies of layers whose outputs it wants to see in the coming epoch."""
         return ()

@@ -198,7 +198,7 @@ class Training:
         """Look at the losses of a step while the gradients of the one before are there. Raises MtlError MTL803 where
         `guarded` finds some that are not finite."""
         if self.guard is not None:
-            named = losses.values if penalty is None else {**losses.values, self.learner.penalty_name: penalty}
+            named = losses.values if penalty is None else {**losses.values, self.spec.penalty_name: penalty}
             self.guard.check(named)
 
     def backward(self, losses: BatchLosses, penalty: Tensor | None) -> None:

@@ -14,10 +14,11 @@ from typing import Any
 
 import torch
 
+from mtsldsl.diagnostics.bounded import shown
 from mtsldsl.ir import Spec
 from mtsldsl.runtime.data import Splits
 from mtsldsl.runtime.data.place import given_place, settings_of_data
-from mtsldsl.runtime.run.display import shown, warn
+from mtsldsl.runtime.run.display import warn
 from mtsldsl.runtime.run.events import plain, started
 
 

@@ -5,26 +5,20 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Protocol
 
 import attrs
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from mtsldsl.diagnostics.bounded import shown
 from mtsldsl.diagnostics.printable import printable
+from mtsldsl.methods.evidence import Event, Finding, as_in_history
+from mtsldsl.methods.registry import words
 from mtsldsl.runtime.data.labels import label_lines
 from mtsldsl.runtime.run import events
-from mtsldsl.runtime.run.events import Event, Metrics, Number, as_json
-
-_MOST_SHOWN = 10
-"""Tasks, pairs of tasks or merges that are all shown, as the ten pairs of five tasks are; the events have more."""
-
-_FIRST_SHOWN = 6
-"""Of more than that, so many are."""
-
-_EXTREMES = 3
-"""Of more pairs, so many of the most similar and of the least."""
+from mtsldsl.runtime.run.events import Metrics, Number, as_json
 
 DISPLAYS = ("auto", "live", "plain", "json", "quiet")
 
@@ -169,8 +163,8 @@ def describe_event(event: Event) -> list[str]:
             return _epoch(event)
         case events.Validation():
             return _validation(event)
-        case events.Similarity():
-            return _similarity(event)
+        case Finding():
+            return [f"  {line}" for line in event.lines()]
         case events.Phase():
             return _phase(event)
         case events.Resume():
@@ -194,13 +188,6 @@ def _start(event: events.Start) -> list[str]:
 
 def _numbers(values: Mapping[str, Number]) -> str:
     return shown([f"{name} {short(value)}" for name, value in values.items()], "  ")
-
-
-def shown(items: Sequence[str], joint: str) -> str:
-    """All of a few items; of more the first, and how many there are besides, which are in the events."""
-    if len(items) <= _MOST_SHOWN:
-        return joint.join(items)
-    return f"{joint.join(items[:_FIRST_SHOWN])} and {len(items) - _FIRST_SHOWN} more"
 
 
 def short(value: float | None) -> str:
@@ -234,34 +221,22 @@ def _percent(value: float | None) -> str:
     return "-" if value is None else f"{value:+.1f} %"
 
 
-def _similarity(event: events.Similarity) -> list[str]:
-    tasks, found = event.tasks, event.similarity
-    pairs = [(found[i][j], f"{tasks[i]}~{tasks[j]}") for i in range(len(tasks)) for j in range(i + 1, len(tasks))]
-    if len(pairs) <= _MOST_SHOWN:
-        return [f"  {event.layer}: similarity {_pairs(pairs)}"]
-    ordered = sorted(pairs, key=lambda pair: -pair[0])
-    most, least = _pairs(ordered[:_EXTREMES]), _pairs(ordered[-_EXTREMES:])
-    return [f"  {event.layer}: similarity of {len(pairs)} pairs: {most} the most, {least} the least"]
-
-
-def _pairs(pairs: Sequence[tuple[float, str]]) -> str:
-    return ", ".join(f"{names} {similarity:.3f}" for similarity, names in pairs)
-
-
 def _phase(event: events.Phase) -> list[str]:
-    merges = event.merges
-    if not event.changed:
-        why = "nothing is similar enough to merge" if event.places else "no tasks are left that could merge"
-        return [f"structural phase after epoch {event.epoch}: {why}"]
-    few = merges if len(merges) <= _MOST_SHOWN else merges[:_FIRST_SHOWN]
-    return [
-        f"structural phase after epoch {event.epoch}: now {event.parameters:,} parameters",
-        *(
-            f"  {merge['layer']}: {shown(merge['tasks'], ' + ')} share it (similarity {merge['similarity']:.3f})"
-            for merge in few
-        ),
-        *([f"  and {len(merges) - len(few)} merges more"] if len(few) < len(merges) else []),
-    ]
+    title, said = f"structural phase after epoch {event.epoch}", words(event.method)
+    if event.changed:
+        lines = [f"now {event.parameters:,} parameters", *said.decided(event.decisions, event.evidence)]
+    elif event.accepted is False:
+        lines = ["the proposal is refused, nothing changes", *as_in_history(event.decisions), _validated(event)]
+    else:
+        lines = [said.undecided(event.evidence)]
+    return [f"{title}: {lines[0]}", *(f"  {line}" for line in lines[1:])]
+
+
+def _validated(event: events.Phase) -> str:
+    """What either network of a phase reaches on validation."""
+    before, after = ((found or {}).get("losses", {}) for found in (event.before, event.after))
+    losses = [f"{task} {short(value)} -> {short(after.get(task))}" for task, value in before.items()]
+    return f"validation loss as it was -> as proposed: {shown(losses, '  ')}"
 
 
 def _test(event: events.Test) -> list[str]:

@@ -1,4 +1,4 @@
-"""Drawings of the report as inline SVG: curves over epochs, and a map of the similarity of many tasks."""
+"""Drawings of the report as inline SVG: curves over epochs, and a map of the numbers of many pairs."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ class Series:
     points: tuple[tuple[int, float], ...]
 
 
-def curves(series: Sequence[Series], merged: Sequence[int], width: int, height: int) -> str:
-    """The curves, each in its colour, with a line at every epoch after which layers merged. What is not finite is left
-    out; "" without a point."""
+def curves(series: Sequence[Series], changed: Sequence[int], width: int, height: int) -> str:
+    """The curves, each in its colour, with a line at every epoch after which the structure changed. What is not finite
+    is left out; "" without a point."""
     drawn = [[(x, y) for x, y in each.points if math.isfinite(y)] for each in series]
     if not any(drawn):
         return ""
@@ -58,30 +58,30 @@ def curves(series: Sequence[Series], merged: Sequence[int], width: int, height: 
             marker = "o" if len(points) == 1 else None
             colour = COLOURS[place % len(COLOURS)]
             axes.plot([x for x, _ in points], [y for _, y in points], color=colour, marker=marker, markersize=3)
-        for epoch in merged:
+        for epoch in changed:
             axes.axvline(epoch, color="0.8", linewidth=1, zorder=0)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        return _svg(figure, repr((series, merged)))
+        return _svg(figure, repr((series, changed)))
 
 
-def similarity_map(tasks: Sequence[str], similarity: Sequence[Sequence[float]]) -> str:
-    """The matrix as squares, white for 0 and less, dark for 1; rows have the tasks' names, and columns their order."""
+def matrix_map(names: Sequence[str], values: Sequence[Sequence[float]]) -> str:
+    """The matrix as squares, white for 0 and less, dark for 1; rows have the names, and columns their order."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    side = 12 * len(tasks)
+    side = 12 * len(names)
     with rc_context({**_STYLE, "font.size": 7}):
-        figure = Figure(figsize=((side + 6 * max(map(len, tasks))) / DOTS, side / DOTS), layout="constrained")
+        figure = Figure(figsize=((side + 6 * max(map(len, names))) / DOTS, side / DOTS), layout="constrained")
         axes = figure.add_subplot()
-        axes.pcolormesh(similarity, cmap="Blues", vmin=0, vmax=1)
-        axes.set_yticks([row + 0.5 for row in range(len(tasks))], list(tasks))
+        axes.pcolormesh(values, cmap="Blues", vmin=0, vmax=1)
+        axes.set_yticks([row + 0.5 for row in range(len(names))], list(names))
         axes.set_xticks(
-            [column + 0.5 for column in range(0, len(tasks), 5)],
-            [str(column + 1) for column in range(0, len(tasks), 5)],
+            [column + 0.5 for column in range(0, len(names), 5)],
+            [str(column + 1) for column in range(0, len(names), 5)],
         )
         axes.invert_yaxis()
         axes.xaxis.tick_top()
-        return _svg(figure, repr((tasks, similarity)))
+        return _svg(figure, repr((names, values)))
 
 
 def _svg(figure: Figure, content: str) -> str:

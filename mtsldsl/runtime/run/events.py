@@ -1,7 +1,7 @@
 """Events: every decision and metric of a run, one JSON object a line, written as they happen and never changed.
 
-The file is the record; whatever a person sees while the run goes on is drawn from the same events. Each kind is a class
-here, which writes and reads it.
+The file is the record; whatever a person sees while the run goes on is drawn from the same events. Each kind is a
+class, which writes and reads it: those of every run are here, those of a learner in the `language.py` of its method.
 """
 
 from __future__ import annotations
@@ -11,9 +11,13 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, TypeAlias
 
 import attrs
+
+from mtsldsl.methods.evidence import Event, Evidence
+from mtsldsl.methods.method import NO_METHOD
+from mtsldsl.methods.registry import findings
 
 Number: TypeAlias = float | None
 """A number; None where it is not finite, which JSON cannot say."""
@@ -25,13 +29,6 @@ Metrics: TypeAlias = Mapping[str, Mapping[str, Number]]
 def _left_out() -> Any:
     """A field that is not written where it is None."""
     return attrs.field(default=None, metadata={"left out": True})
-
-
-@attrs.frozen(kw_only=True)
-class Event:
-    """One event. `epoch` is the epoch that it belongs to, 0 before the first."""
-
-    kind: ClassVar[str] = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -134,34 +131,29 @@ class Best(Event):
 
 
 @attrs.frozen(kw_only=True)
-class Similarity(Event):
-    """What was found where tasks may merge at a layer: the matrix, and how they are grouped."""
-
-    kind = "similarity"
-    epoch: int
-    layer: str
-    tasks: Sequence[str]
-    similarity: Sequence[Sequence[float]]
-    threshold: float
-    grouping: Mapping[str, Any]
-
-
-@attrs.frozen(kw_only=True)
 class Phase(Event):
-    """A structural phase: what was looked at, what was decided, and what that costs each task on validation."""
+    """A structural phase: what the learner of a method found (`evidence`) and proposed (`decisions`, as `history` has
+    them), what either network reaches on validation, whether the proposal was accepted, and the cost of what is then.
+
+    Without decisions nothing was proposed; in runs of earlier versions none are recorded.
+    """
 
     kind = "phase"
     epoch: int
-    places: int | None = _left_out()
-    merges: Sequence[Mapping[str, Any]] = ()
-    amalgamation: Mapping[str, Sequence[float]] | None = _left_out()
+    method: str = NO_METHOD
+    evidence: Evidence = attrs.field(factory=dict, metadata={"spread": True})
+    decisions: Sequence[str] = ()
     before: Mapping[str, Any] | None = _left_out()
     after: Mapping[str, Any] | None = _left_out()
     accepted: bool | None = _left_out()
     parameters: int | None = _left_out()
     flops: int | None = _left_out()
-    evidence: Mapping[str, Any] | None = _left_out()
-    """What else the learner found."""
+
+    @evidence.validator
+    def _has_names_of_its_own(self, _: object, evidence: Evidence) -> None:
+        taken = sorted(evidence.keys() & {"event", *(field.name for field in attrs.fields(type(self)))})
+        if taken:
+            raise ValueError(f"a phase has a field `{taken[0]}` already; give the evidence another name")
 
     @property
     def changed(self) -> bool:
@@ -215,16 +207,20 @@ KINDS: Mapping[str, type[Event]] = {
         Epoch,
         Validation,
         Best,
-        Similarity,
         Phase,
         LeftAlone,
         Test,
         End,
     )
 }
-"""The class of each kind."""
+"""The class of each kind that every run may have."""
 
 Listener: TypeAlias = Callable[[Event], None]
+
+
+def class_of(kind: str) -> type[Event] | None:
+    """The class of a kind, of every run or of a learner; None of one that is not known."""
+    return KINDS.get(kind) or findings().get(kind)
 
 
 def plain(value: Any) -> Any:
@@ -242,28 +238,30 @@ def plain(value: Any) -> Any:
 
 def as_json(event: Event) -> dict[str, Any]:
     """The event as an object of JSON."""
-    fields = {
-        field.name: plain(value)
-        for field in attrs.fields(type(event))
-        if (value := getattr(event, field.name)) is not None or "left out" not in field.metadata
-    }
-    return {"event": event.kind, **fields}
+    content: dict[str, Any] = {"event": event.kind}
+    for field in attrs.fields(type(event)):
+        value = plain(getattr(event, field.name))
+        if "spread" in field.metadata:
+            content |= value
+        elif value is not None or "left out" not in field.metadata:
+            content[field.name] = value
+    return content
 
 
 def from_json(content: Mapping[str, Any]) -> Event | None:
     """The event that such an object is, None of a kind that is not known.
 
-    What else the object holds is left out, and what it lacks is None: another version may have written it.
+    What else the object holds is evidence where the kind has such, and left out elsewhere; what it lacks is None:
+    another version may have written it.
     """
-    made = KINDS.get(content["event"])
+    made = class_of(content["event"])
     if made is None:
         return None
-    given = {field.name: content.get(field.name) for field in attrs.fields(made)}
-    return made(**{name: value for name, value in given.items() if value is not None or name not in _optional(made)})
-
-
-def _optional(made: type[Event]) -> set[str]:
-    return {field.name for field in attrs.fields(made) if field.default is not attrs.NOTHING}
+    fields = attrs.fields(made)
+    rest = {name: value for name, value in content.items() if name not in {"event", *(each.name for each in fields)}}
+    given = {each.name: rest if "spread" in each.metadata else content.get(each.name) for each in fields}
+    optional = {each.name for each in fields if each.default is not attrs.NOTHING}
+    return made(**{name: value for name, value in given.items() if value is not None or name not in optional})
 
 
 def epoch_of(event: Event) -> int:
@@ -298,12 +296,19 @@ class EventLog:
 
 
 def read_events(path: Path) -> Iterator[Event]:
-    """The events of a file, oldest first; a last line that was cut off by a kill is left out."""
+    """The events of a file, oldest first; a last line that was cut off by a kill is left out. A phase of an earlier
+    version is of the method that the run started with."""
     if not path.exists():
         return
+    method = NO_METHOD
     with path.open(encoding="utf-8") as stream:
         for line in stream:
-            if line.endswith("\n") and (event := from_json(json.loads(line))) is not None:
+            if not line.endswith("\n"):
+                continue
+            event = from_json({"method": method, **json.loads(line)})
+            if isinstance(event, Start):
+                method = event.method
+            if event is not None:
                 yield event
 
 

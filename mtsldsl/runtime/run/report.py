@@ -8,18 +8,20 @@ from typing import Any
 
 import attrs
 
+from mtsldsl.methods.evidence import Event, Finding, Matrix
+from mtsldsl.methods.registry import words
 from mtsldsl.runtime.run import events
-from mtsldsl.runtime.run.drawing import COLOURS, Series, curves, similarity_map
-from mtsldsl.runtime.run.events import Event, as_json, read_events
+from mtsldsl.runtime.run.drawing import COLOURS, Series, curves, matrix_map
+from mtsldsl.runtime.run.events import read_events
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.sharing import format_components
 from mtsldsl.syntax import write_text_atomically
 
 FEW = len(COLOURS)
-"""Tasks whose curves stand in one chart, and whose similarities are written as numbers."""
+"""Tasks whose curves stand in one chart, and names of a matrix that is written in numbers."""
 
 _EXTREMES = 3
-"""Of more tasks, so many pairs are named of the most similar and of the least."""
+"""Of more names, so many pairs are given of the largest numbers and of the least."""
 
 
 @attrs.frozen
@@ -43,18 +45,18 @@ def write_report(folder: RunFolder) -> Path:
         lstrip_blocks=True,
     )
     recorded = list(read_events(folder.events))
-    spec, merged = folder.read_spec(folder.spec), _merged_epochs(recorded)
+    spec, changed = folder.read_spec(folder.spec), _changed_epochs(recorded)
     text = environment.get_template("report.html.jinja").render(
         start=_last(recorded, events.Start),
         test=_last(recorded, events.Test),
-        phases=[event for event in recorded if isinstance(event, events.Phase)],
-        similarities=[_compared(event) for event in recorded if isinstance(event, events.Similarity)],
+        phases=[(event, _words(event)) for event in recorded if isinstance(event, events.Phase)],
+        findings=[_piece(piece) for event in recorded if isinstance(event, Finding) for piece in event.shown()],
         sharing=[(layer, format_components(spec.sharing, layer)) for layer in spec.backbone.layers],
         few=FEW,
         constant=_last(recorded, events.Constant),
-        losses=_charts("training loss", _losses(recorded), merged),
+        losses=_charts("training loss", _losses(recorded), changed),
         metrics=[
-            Chart(f"{task.name}: {task.metrics[0].name}", curves([series], merged, 320, 150))
+            Chart(f"{task.name}: {task.metrics[0].name}", curves([series], changed, 320, 150))
             for task, series in zip(
                 spec.tasks, _first_metrics(recorded, [task.name for task in spec.tasks]), strict=True
             )
@@ -69,7 +71,7 @@ def _last(recorded: Sequence[Event], kind: type[Event]) -> Event | None:
     return next((event for event in reversed(recorded) if isinstance(event, kind)), None)
 
 
-def _merged_epochs(recorded: Sequence[Event]) -> list[int]:
+def _changed_epochs(recorded: Sequence[Event]) -> list[int]:
     return [event.epoch for event in recorded if isinstance(event, events.Phase) and event.changed]
 
 
@@ -91,24 +93,30 @@ def _first_metrics(recorded: Sequence[Event], tasks: list[str]) -> list[Series]:
     return curves
 
 
-def _charts(title: str, series: list[Series], merged: list[int]) -> list[Chart]:
+def _charts(title: str, series: list[Series], changed: list[int]) -> list[Chart]:
     """One chart of a few curves, or one each of more than can be told apart."""
     if len(series) > FEW:
-        return [Chart(each.name, curves([each], merged, 320, 150)) for each in series]
+        return [Chart(each.name, curves([each], changed, 320, 150)) for each in series]
     legend = tuple((each.name, colour) for each, colour in zip(series, COLOURS, strict=False))
-    return [Chart(title, curves(series, merged, 640, 240), legend)]
+    return [Chart(title, curves(series, changed, 640, 240), legend)]
 
 
-def _compared(event: events.Similarity) -> dict[str, Any]:
-    """What the page says of a comparison: of a few tasks the numbers, of more a map and the pairs at both ends."""
-    tasks, found = event.tasks, event.similarity
-    if len(tasks) <= FEW:
-        return {**as_json(event), "map": "", "most": [], "least": []}
-    pairs = [(f"{tasks[i]} ~ {tasks[j]}", found[i][j]) for i in range(len(tasks)) for j in range(i + 1, len(tasks))]
+def _words(phase: events.Phase) -> list[str]:
+    """What was decided, as `history` has it or, where that is not recorded, in the method's words; else why nothing."""
+    said = words(phase.method)
+    if phase.changed or phase.accepted is False:
+        return list(phase.decisions or said.decided((), phase.evidence))
+    return [said.undecided(phase.evidence)]
+
+
+def _piece(piece: str | Matrix) -> str | dict[str, Any]:
+    """What the page has of a finding: text, or of a few names the numbers, of more a map and the pairs at both ends."""
+    if isinstance(piece, str):
+        return piece
+    names, values = piece.names, piece.values
+    found = {"title": piece.title, "names": names, "values": values, "extremes": piece.extremes}
+    if len(names) <= FEW:
+        return {**found, "map": "", "most": [], "least": []}
+    pairs = [(f"{names[i]} ~ {names[j]}", values[i][j]) for i in range(len(names)) for j in range(i + 1, len(names))]
     pairs.sort(key=lambda pair: -pair[1])
-    return {
-        **as_json(event),
-        "map": similarity_map(tasks, found),
-        "most": pairs[:_EXTREMES],
-        "least": pairs[-_EXTREMES:],
-    }
+    return {**found, "map": matrix_map(names, values), "most": pairs[:_EXTREMES], "least": pairs[-_EXTREMES:]}

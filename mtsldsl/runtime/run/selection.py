@@ -14,11 +14,11 @@ from statistics import fmean
 
 import attrs
 
+from mtsldsl.diagnostics.bounded import shown
 from mtsldsl.ir import Spec
 from mtsldsl.ir.wiring import together, wired
 from mtsldsl.runtime.objectives import higher_is_better
 from mtsldsl.runtime.objectives.relative_gain import Results, relative_gain
-from mtsldsl.runtime.run.display import shown
 from mtsldsl.runtime.run.events import Best as BestEpoch
 from mtsldsl.runtime.run.events import Phase, epoch_of, read_events
 

@@ -172,7 +172,7 @@ class Session:
         training.model.train()
         rate = training.optimizer.param_groups[0]["lr"]
         self.display.begin_epoch(training.epoch + 1, training.spec.train.epochs, steps)
-        losses = EpochLosses(self.display, training.learner.penalty_name)
+        losses = EpochLosses(self.display, training.spec.penalty_name)
         hint = f"the run so far is in {self.folder.path}"
         with located(training.model, training.spec), training.guarded(hint), training.watched():
             yield losses
@@ -232,12 +232,11 @@ class Session:
         return self.display
 
     def say(self, kind: str, **fields: Any) -> None:
-        """Write the event of that kind; of a phase, what no field of it holds is its evidence."""
-        if kind == events.Phase.kind:
-            known = {field.name for field in attrs.fields(events.Phase)}
-            rest = {name: value for name, value in fields.items() if name not in known}
-            fields = {name: value for name, value in fields.items() if name in known} | {"evidence": rest or None}
-        self.log.write(events.KINDS[kind](**fields))
+        """Write the event of that kind, of a phase or of a learner's own."""
+        made = events.class_of(kind)
+        if made is None:
+            raise ValueError(f"no `language.py` of a method has an event `{kind}` among its `findings`")
+        self.log.write(made(**fields))
 
     def structure_changed(self, spec: Spec, epoch: int, decisions: Sequence[Decision]) -> None:
         """Write the evolved spec and its code. The best epoch is chosen anew: earlier ones are of another network."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @attrs.frozen
 class Proposal:
     """What a learner wants: a sharing, and the lines of `history` that say how it came. `evidence` is plain data for
-    the record of the phase. Without decisions nothing changes."""
+    the record of the phase, of which the method's `words` may speak. Without decisions nothing changes."""
 
     sharing: Sharing
     decisions: tuple[Decision, ...]

@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mtsldsl.editing import rewritten
+from mtsldsl.editing.rewrite import decision_line
 from mtsldsl.ir import Decision, Spec
 from mtsldsl.ir.wiring import Value
+from mtsldsl.methods.method import NO_METHOD
 from mtsldsl.runtime.data import Samples, Splits
 from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.learning.reestimation import reestimate
@@ -51,8 +53,9 @@ def structural_phase(training: Training, learner: Learner, data: Splits, run: Ru
     view = _view(training, data.train, run)
     proposal = learner.decide(view)
     training.phases += 1
+    method = spec.structure.method if spec.structure else NO_METHOD
     if not proposal.decisions:
-        run.say("phase", epoch=epoch, **proposal.evidence)
+        run.say("phase", epoch=epoch, method=method, evidence=proposal.evidence)
         return
     new_spec = rewritten(spec, proposal.sharing, proposal.decisions)
     new_model = place(build_model(new_spec), new_spec, training.device)
@@ -67,22 +70,25 @@ def structural_phase(training: Training, learner: Learner, data: Splits, run: Ru
     moved = [task.name for task in spec.tasks if Value.of_head(task.name) not in same]
     after = before.updated(evaluate(new_model, new_spec, data.validation, training.device, moved))
     accepted = learner.accept(before, after)
-    evidence = {
-        **proposal.evidence,
-        **prepared.evidence,
+    found = {
+        "epoch": epoch,
+        "method": method,
+        "evidence": {**proposal.evidence, **prepared.evidence},
+        "decisions": [decision_line(decision, spec.sharing.tasks) for decision in proposal.decisions],
         "before": _found(before),
         "after": _found(after),
+        "accepted": accepted,
     }
     if not accepted:
         model.load_state_dict(estimated, strict=False)
-        run.say("phase", epoch=epoch, accepted=False, **evidence)
+        run.say("phase", **found)
         return
     replace_network(training, new_spec, new_model, prepared.optimizer_state)
     training.evaluated = (data.validation, after)
     learner.adopted(new_spec)
     run.structure_changed(new_spec, epoch, new_spec.history[len(spec.history) :])
     cost = new_spec.cost()
-    run.say("phase", epoch=epoch, **evidence, parameters=cost.parameters, flops=cost.flops)
+    run.say("phase", **found, parameters=cost.parameters, flops=cost.flops)
 
 
 def _view(training: Training, samples: Samples, run: Run) -> View:

@@ -45,7 +45,8 @@ class View:
     make_optimizer: OptimizerFactory
     watcher: Watcher
     say: Callable[..., None]
-    """Write an event: `say("similarity", layer=..., ...)`; the epoch is added."""
+    """Write an event of the learner's own: `say(kind, ...)`, of a kind that is among the method's `findings`; the epoch
+    is added."""
 
     def features(self, wanted: Sequence[Value], count: int) -> Mapping[Value, Tensor]:
         """The values of layers, pooled, (n, channels) float32, for up to `count` training samples drawn by the spec's

@@ -8,16 +8,18 @@ import attrs
 
 from mtsldsl.language.kinds import CallRule, Integer, Key, LayerName, Many, Real, Tasks
 from mtsldsl.language.schema import BlockSchema
+from mtsldsl.methods.evidence import Evidence, Finding, Words
 from mtsldsl.methods.method import DecisionRule, Fault, Method, Situation, Surroundings, Values
 from mtsldsl.sharing import Sharing
 
 
 @attrs.frozen
 class Settings:
-    """The epochs at whose end it merges, and the seed of what."""
+    """The epochs at whose end it merges, the seed of what, and an epoch at which it refuses its own proposal."""
 
     epochs: tuple[int, ...]
     seed: int
+    wary: int
 
 
 JOIN = CallRule(
@@ -51,6 +53,24 @@ def doubts(situation: Situation) -> Iterator[Fault]:
     yield from ()
 
 
+@attrs.frozen(kw_only=True)
+class Draw(Finding):
+    """A place that was drawn."""
+
+    kind = "draw"
+    layer: str
+    of: int
+
+    def lines(self) -> list[str]:
+        """Where, and of how many places."""
+        return [f"{self.layer} is drawn of {self.of}"]
+
+
+def undecided(evidence: Evidence) -> str:
+    """Why nothing is joined."""
+    return f"{evidence['drawn_from']} places to draw from"
+
+
 METHOD = Method(
     block=BlockSchema(
         "structure",
@@ -58,6 +78,7 @@ METHOD = Method(
         (
             Key("epochs", Many(Integer(1), 1), "epochs at whose end two tasks merge"),
             Key("seed", Integer(0), "seed of which", 0),
+            Key("wary", Integer(0), "epoch whose proposal it refuses", 0),
         ),
         label="chance",
     ),
@@ -68,8 +89,11 @@ METHOD = Method(
     ),
     faults=faults,
     completed=lambda values, _: values,
-    settings=lambda values: Settings(values["epochs"], values["seed"]),
+    settings=lambda values: Settings(values["epochs"], values["seed"], values["wary"]),
     doubts=doubts,
     learner="Chance",
     phases="epochs",
+    penalty_name="regret",
+    findings=(Draw,),
+    words=Words(undecided=undecided),
 )
