@@ -6,7 +6,7 @@ next entry, definition or block evidently begins, so that one mistake does not s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ import attrs
 
 from mtsldsl.records import Record
 from mtsldsl.syntax.layout import CLOSING, CONTINUED, OPENING
+from mtsldsl.syntax.recovery.ahead import firsts, matched
 
 if TYPE_CHECKING:
     from lark import Token
@@ -88,11 +89,11 @@ class _Cutter:
     def __init__(self, tokens: list[Token]) -> None:
         self.tokens = tokens
         self.kinds = [token.type for token in tokens]
-        self.matched = _matched(self.kinds)
-        self.beyond_words = _firsts(self.kinds, lambda kind: kind != "NAME")
-        self.beyond_lists = _firsts(self.kinds, lambda kind: kind not in ("NAME", "COMMA", "_NEWLINE"))
-        self.braces = _firsts(self.kinds, lambda kind: kind in ("LBRACE", "RBRACE"))
-        self.line_ends = _firsts(self.kinds, lambda kind: kind == "_NEWLINE")
+        self.matched = matched(self.kinds)
+        self.beyond_words = firsts(self.kinds, lambda kind: kind != "NAME")
+        self.beyond_lists = firsts(self.kinds, lambda kind: kind not in ("NAME", "COMMA", "_NEWLINE"))
+        self.braces = firsts(self.kinds, lambda kind: kind in ("LBRACE", "RBRACE"))
+        self.line_ends = firsts(self.kinds, lambda kind: kind == "_NEWLINE")
         self.pieces: list[Piece] = []
         self._start_chunk()
         self.bodiless: tuple[Token, int] | None = None  # a head, and the line up to which there is no body of it
@@ -370,35 +371,3 @@ def _is_definition(tokens: Sequence[Token]) -> bool:
     kinds = [token.type for token in tokens[:3]]
     named = tokens[0] in DEFINITIONS and kinds[1:] in (["NAME", "EQUAL"], ["NAME", "LPAR"])
     return named or (tokens[0] == "import" and kinds[1:2] == ["STRING"])
-
-
-def _matched(kinds: list[str]) -> dict[int, int]:
-    """For each opening bracket or brace that is closed, the index of what closes it. A brace ends its brackets."""
-    pairs = {**OPENING, "LBRACE": "RBRACE"}
-    matched: dict[int, int] = {}
-    braces: list[int] = []
-    brackets: list[int] = []
-    for index, kind in enumerate(kinds):
-        if kind == "LBRACE":
-            braces.append(index)
-            brackets = []
-        elif kind == "RBRACE":
-            brackets = []
-            if braces:
-                matched[braces.pop()] = index
-        elif kind in pairs:
-            brackets.append(index)
-        elif kind in CLOSING:
-            while brackets and kinds[brackets[-1]] != CLOSING[kind]:
-                brackets.pop()
-            if brackets:
-                matched[brackets.pop()] = index
-    return matched
-
-
-def _firsts(kinds: Sequence[str], wanted: Callable[[str], bool]) -> list[int]:
-    """For each index, and that behind the last, the first from there on of a wanted kind; the number of all if none."""
-    firsts = [len(kinds)] * (len(kinds) + 1)
-    for index in reversed(range(len(kinds))):
-        firsts[index] = index if wanted(kinds[index]) else firsts[index + 1]
-    return firsts
