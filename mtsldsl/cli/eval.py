@@ -39,7 +39,7 @@ def command(
     require(TENSORS + METRICS)
     from mtsldsl.runtime.data import load_data
     from mtsldsl.runtime.learning.evaluation import evaluate
-    from mtsldsl.runtime.network.source_file import told_of_own_file
+    from mtsldsl.runtime.network.source_file import original_spans
     from mtsldsl.runtime.run.best import load_best
     from mtsldsl.runtime.run.checkpoint import MEAN
     from mtsldsl.runtime.run.data_record import recorded_place, warn_of_other_data
@@ -56,7 +56,7 @@ def command(
     spec, model = load_best(folder, place, of, overrides)
     use_threads(threads, spec, place, folder.events)
     warn_of_other_modules(spec, folder.events)
-    with told_of_own_file(spec):
+    with original_spans(spec):
         data = load_data(spec, recorded_place(spec, folder.events), cache=not no_cache)
         warn_of_other_data(spec, data, folder.events)
         tasks = None if of == MEAN else [of]

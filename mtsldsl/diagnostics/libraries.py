@@ -43,14 +43,14 @@ def importing(library: str) -> Iterator[None]:
     try:
         yield
     except _RAISED_BY_BROKEN_LIBRARIES as error:
-        culprit = _culprit(library, error)
+        failing = _failing(library, error)
         said = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
-        fails = "" if culprit == library else f"`{culprit}`, which it imports, fails with "
+        fails = "" if failing == library else f"`{failing}`, which it imports, fails with "
         cause = f"`{library}` cannot be imported: {fails}{said}"
-        raise MtlError.of("MTL808", cause, _remedy(culprit, error)) from error
+        raise MtlError.of("MTL808", cause, _remedy(failing, error)) from error
 
 
-def _culprit(library: str, error: BaseException) -> str:
+def _failing(library: str, error: BaseException) -> str:
     """The package that is at fault: the one that is missing, or else the last whose own code was running.
 
     torch is passed over where it was asked for something by a package that does not fit it.
@@ -62,9 +62,9 @@ def _culprit(library: str, error: BaseException) -> str:
     return blamed[-1] if blamed else library
 
 
-def _remedy(culprit: str, error: BaseException) -> str:
-    works = f'see that `python -c "import {culprit}"` works'
+def _remedy(failing: str, error: BaseException) -> str:
+    works = f'see that `python -c "import {failing}"` works'
     if isinstance(error, ModuleNotFoundError):
         return f"{works}: it is not installed"
-    beside = "" if culprit == "torch" else f" that fits torch {metadata.version('torch')}"
-    return f"{works}: install the version of {culprit}{beside}, or remove it if nothing needs it"
+    beside = "" if failing == "torch" else f" that fits torch {metadata.version('torch')}"
+    return f"{works}: install the version of {failing}{beside}, or remove it if nothing needs it"

@@ -9,7 +9,7 @@ import torch
 
 from mtsldsl.editing import load
 from mtsldsl.ir import Spec
-from mtsldsl.runtime.learning.finite import culprit, culprit_of_loss, recorded
+from mtsldsl.runtime.learning.finite import anomaly_of_loss, find_anomaly, recorded
 from mtsldsl.runtime.network.built import build_model
 from mtsldsl.runtime.network.places import located
 
@@ -52,7 +52,7 @@ def test_an_error_outside_the_network_is_left_as_it_is(scenes: Spec) -> None:
 def found(model: torch.nn.Module, spec: Spec, image: torch.Tensor) -> str | None:
     with torch.no_grad(), recorded(model, spec) as outputs:
         model(image)
-        where = culprit(model, spec, image, outputs)
+        where = find_anomaly(model, spec, image, outputs)
     return where.cause if where else None
 
 
@@ -83,5 +83,5 @@ def test_images_that_are_not_finite_are_told_from_what_is_computed_of_them(scene
 
 
 def test_an_alignment_loss_that_is_not_finite_is_that_of_the_structure(scenes: Spec) -> None:
-    where = culprit_of_loss(scenes, "align")
+    where = anomaly_of_loss(scenes, "align")
     assert where.cause.endswith(f"so it is {SCENES}:{line_of('structure mtsl')}, the loss `align` of the structure")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mtsldsl.ir import Spec, Task
 from mtsldsl.ir.wiring import Value
 from mtsldsl.runtime.data import Samples, batches
-from mtsldsl.runtime.learning.finite import UNREPEATED, Culprit, culprit, culprit_of_loss, recorded
+from mtsldsl.runtime.learning.finite import UNREPEATED, Anomaly, anomaly_of_loss, find_anomaly, recorded
 from mtsldsl.runtime.network.execution import evaluating, run_layers
 from mtsldsl.runtime.network.places import located
 from mtsldsl.runtime.objectives import BatchLosses, LossTotals, make_metrics, task_losses
@@ -53,8 +53,8 @@ def evaluate(
         means = totals.values()
         wrong = [name for name, mean in means.items() if not math.isfinite(mean) and totals.labelled(name)]
         if wrong:
-            culprit = _culprit(model, spec, chosen, samples, device)
-            raise culprit.error(f"the loss of {', '.join(wrong)} in evaluation")
+            found = _anomaly(model, spec, chosen, samples, device)
+            raise found.error(f"the loss of {', '.join(wrong)} in evaluation")
     return Evaluation(
         means,
         {name: each.compute() for name, each in metrics.items()},
@@ -79,13 +79,13 @@ def _passes(
         yield batch, outputs, BatchLosses.of(tasks, functions, outputs, batch, together=True)
 
 
-def _culprit(model: nn.Module, spec: Spec, tasks: Sequence[Task], samples: Samples, device: torch.device) -> Culprit:
+def _anomaly(model: nn.Module, spec: Spec, tasks: Sequence[Task], samples: Samples, device: torch.device) -> Anomaly:
     """Where the first loss that is not finite comes from, by a second pass that looks at everything."""
     with recorded(model, spec) as computed:
         for batch, _, losses in _passes(model, spec, tasks, samples, device):
             wrong = [name for name, loss in losses.values.items() if not loss.isfinite()]
             if wrong:
-                return culprit(model, spec, batch[spec.data.input], computed) or culprit_of_loss(spec, wrong[0])
+                return find_anomaly(model, spec, batch[spec.data.input], computed) or anomaly_of_loss(spec, wrong[0])
     return UNREPEATED
 
 

@@ -14,7 +14,7 @@ from mtsldsl.runtime.network.places import describe, described, part_of, parts
 
 
 @attrs.frozen
-class Culprit:
+class Anomaly:
     """Where numbers that are not finite come from: a clause that says so, what may be done about it, the place."""
 
     cause: str
@@ -27,7 +27,7 @@ class Culprit:
         return MtlError.of("MTL803", f"{what} is not a finite number; {self.cause}", remedy, self.span)
 
 
-UNREPEATED = Culprit(
+UNREPEATED = Anomaly(
     "computed once more from the same data, all numbers were finite",
     "look for a module that does not compute the same each time",
 )
@@ -53,23 +53,23 @@ def _recorder(outputs: dict[str, Tensor], name: str) -> Callable[[nn.Module, tup
     return record
 
 
-def culprit(model: nn.Module, spec: Spec, image: Tensor, outputs: Mapping[str, Tensor]) -> Culprit | None:
+def find_anomaly(model: nn.Module, spec: Spec, image: Tensor, outputs: Mapping[str, Tensor]) -> Anomaly | None:
     """Where the first numbers come from that are not finite, after `model` made `outputs` of `image` `(n, c, h, w)`;
     None where all outputs are. The first output that is not was made of finite ones."""
     if not image.isfinite().all():
         cause = f"neither is the `{spec.data.input}` that it is computed from"
-        return Culprit(cause, "look at the data", spec.data.span)
+        return Anomaly(cause, "look at the data", spec.data.span)
     name = next((name for name, output in outputs.items() if not output.isfinite().all()), None)
     if name is None:
         return None
-    return _of_weights(model, spec, outputs) or Culprit(
+    return _of_weights(model, spec, outputs) or Anomaly(
         f"the first to compute such numbers is {describe(spec, name)}",
         "lower the learning rate, or look at what that part of the network computes",
         part_of(spec, name).span,
     )
 
 
-def _of_weights(model: nn.Module, spec: Spec, computed: Collection[str]) -> Culprit | None:
+def _of_weights(model: nn.Module, spec: Spec, computed: Collection[str]) -> Anomaly | None:
     """Weights of what was `computed` that are not finite make everything so that is computed with them, whichever of
     them began it.
 
@@ -86,15 +86,15 @@ def _of_weights(model: nn.Module, spec: Spec, computed: Collection[str]) -> Culp
     if all(each.grad is not None and each.grad.isfinite().all() for _, bad in found for each in bad):
         name = found[0][0]
         cause = f"neither are the weights of {describe(spec, name)}, since a step that was too large"
-        return Culprit(cause, "lower the learning rate", part_of(spec, name).span)
+        return Anomaly(cause, "lower the learning rate", part_of(spec, name).span)
     name = found[-1][0]
     part = part_of(spec, name)
     cause = f"neither are the weights of {describe(spec, name)}, since a step whose gradient was not"
     remedy = "lower the learning rate, or look at the gradient of that part of the network"
-    return Culprit(cause, f"{remedy} and of its loss" if isinstance(part, Task) else remedy, part.span)
+    return Anomaly(cause, f"{remedy} and of its loss" if isinstance(part, Task) else remedy, part.span)
 
 
-def culprit_of_loss(spec: Spec, loss: str, repeated: bool = False) -> Culprit:
+def anomaly_of_loss(spec: Spec, loss: str, repeated: bool = False) -> Anomaly:
     """A loss that is not finite though the outputs are, those of the same computation or of a repeated one."""
     task = next((task for task in spec.tasks if task.name == loss), None)
     if task is None:
@@ -105,4 +105,4 @@ def culprit_of_loss(spec: Spec, loss: str, repeated: bool = False) -> Culprit:
     remedy = "lower the learning rate, or look at that task's targets"
     if repeated:
         cause = f"run once more, {cause}, or a module that does not compute the same each time"
-    return Culprit(cause, remedy, span)
+    return Anomaly(cause, remedy, span)

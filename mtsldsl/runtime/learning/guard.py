@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir import Spec
 from mtsldsl.runtime.learning.evaluation import autocast
-from mtsldsl.runtime.learning.finite import culprit, culprit_of_loss, recorded
+from mtsldsl.runtime.learning.finite import anomaly_of_loss, find_anomaly, recorded
 
 SELDOM = 8
 """After how many steps a device is asked that would have to be waited for: the images of so many steps are kept."""
@@ -92,8 +92,8 @@ class Guard:
         self._waiting.clear()
 
     def _error(self, step: _Step, losses: list[str]) -> MtlError:
-        outputs, image = self._repeat(step), step.inputs[0]
-        found = culprit(self.model, self.spec, image, outputs) or culprit_of_loss(self.spec, losses[0], repeated=True)
+        found = find_anomaly(self.model, self.spec, step.inputs[0], self._repeat(step))
+        found = found or anomaly_of_loss(self.spec, losses[0], repeated=True)
         what = f"in step {step.number} of epoch {self.epoch} the loss of {', '.join(losses)}"
         return found.error(what, self.hint)
 

@@ -11,7 +11,7 @@ from torch import nn
 from mtsldsl.diagnostics import Span
 from mtsldsl.ir import Layer, Spec, Task
 from mtsldsl.ir.wiring import copies
-from mtsldsl.runtime.network.source_file import in_own_file, told_of_own_file
+from mtsldsl.runtime.network.source_file import original_span, original_spans
 from mtsldsl.sharing import HEADS, Copy, format_tasks
 
 FAILURES = (RuntimeError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, AssertionError)
@@ -25,7 +25,7 @@ def located(model: nn.Module, spec: Spec) -> Iterator[None]:
     One that is a user's already, an MtlError, gets the places of its diagnostics in the person's own file.
     """
     try:
-        with told_of_own_file(spec):
+        with original_spans(spec):
             yield
     except FAILURES as error:
         name = _innermost(error.__traceback__, model)
@@ -73,5 +73,5 @@ def title(spec: Spec, name: str) -> str:
 
 def described(spec: Spec, span: Span | None, what: str) -> str:
     """`specs/nyuv2.mtl:31, …`: the line in the person's own file, then what is there."""
-    own = in_own_file(spec, span) if span else None
+    own = original_span(spec, span) if span else None
     return f"{own.source.name}:{own.line}, {what}" if own else f"{spec.source.name}, {what}"

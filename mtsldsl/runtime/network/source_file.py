@@ -19,7 +19,7 @@ from mtsldsl.ir import Layer, Spec, Task
 Key: TypeAlias = tuple[str, ...]
 
 
-def in_own_file(spec: Spec, span: Span) -> Span:
+def original_span(spec: Spec, span: Span) -> Span:
     """The place in the person's own file, as that is now, of what `span` covers in `spec`.
 
     The same place under the name of the run's copy, where the person's file does not say the same there any more.
@@ -34,13 +34,13 @@ def in_own_file(spec: Spec, span: Span) -> Span:
 
 
 @contextmanager
-def told_of_own_file(spec: Spec) -> Iterator[None]:
-    """An MtlError about places of `spec` is raised about those that `in_own_file` gives."""
+def original_spans(spec: Spec) -> Iterator[None]:
+    """An MtlError about places of `spec` is raised about those that `original_span` gives."""
     try:
         yield
     except MtlError as error:
         raise MtlError(
-            attrs.evolve(found, span=found.span and in_own_file(spec, found.span)) for found in error.diagnostics
+            attrs.evolve(found, span=found.span and original_span(spec, found.span)) for found in error.diagnostics
         ) from error
 
 

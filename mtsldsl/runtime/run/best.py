@@ -13,7 +13,7 @@ from mtsldsl.diagnostics import MtlError, suggestion
 from mtsldsl.ir import Spec
 from mtsldsl.runtime.learning.training import place
 from mtsldsl.runtime.network.built import build_model
-from mtsldsl.runtime.network.source_file import told_of_own_file
+from mtsldsl.runtime.network.source_file import original_spans
 from mtsldsl.runtime.run.checkpoint import MEAN, WEIGHTS, load_weights
 from mtsldsl.runtime.run.folder import RunFolder
 
@@ -46,7 +46,7 @@ def load_best(
     tasks = [task.name for task in spec.tasks]
     if of not in (MEAN, *tasks):
         raise MtlError.of("MTL107", f"`{folder.path}` has no task `{of}`", suggestion(of, tasks, "tasks"))
-    with told_of_own_file(spec):
+    with original_spans(spec):
         model = place(build_model(spec), spec, device)
     load_weights(folder.best / f"{MEAN}.{WEIGHTS}", model)
     if of != MEAN:

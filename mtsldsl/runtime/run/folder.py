@@ -116,7 +116,7 @@ class RunFolder:
         source = read_source(path)
         return loads_source(attrs.evolve(source, name=origin(self.events) or source.name), settings)
 
-    def keeping(self, spec: Spec) -> Spec:
+    def with_path(self, spec: Spec) -> Spec:
         """The same spec, found in this run: where its text is, once the person's own file says something else."""
         return attrs.evolve(spec, source=attrs.evolve(spec.source, path=str(self.spec)))
 

@@ -25,7 +25,7 @@ from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.learning.precision import remark_on
 from mtsldsl.runtime.learning.training import OptimizerFactory, SchedulerFactory, Training
 from mtsldsl.runtime.network.places import located
-from mtsldsl.runtime.network.source_file import told_of_own_file
+from mtsldsl.runtime.network.source_file import original_spans
 from mtsldsl.runtime.network.user_modules import check_own_modules
 from mtsldsl.runtime.objectives.constant import constant_metrics
 from mtsldsl.runtime.objectives.relative_gain import Results
@@ -83,7 +83,7 @@ class Session:
         spec = self_contained(spec)
         chosen = choose_device(device)
         folder = RunFolder.create(root, name.strip(".") or "spec")  # a name of dots would lead out of `root`
-        spec = folder.keeping(spec)
+        spec = folder.with_path(spec)
         view = choose_display(display)
         session = cls(spec, folder, chosen, view, EventLog(folder.events, view.event))
         folder.write_spec(spec.source, "start")
@@ -99,8 +99,8 @@ class Session:
             raise MtlError.of(
                 "MTL801", f"`{path}` has no checkpoint yet", f"start anew with `mtsldsl train {folder.spec}`"
             )
-        spec = folder.keeping(folder.read_spec(checkpoint / "spec.mtl"))
-        with told_of_own_file(spec):
+        spec = folder.with_path(folder.read_spec(checkpoint / "spec.mtl"))
+        with original_spans(spec):
             warn_of_other_modules(spec, folder.events)
             require_for_run(spec)
         view = choose_display(display)
@@ -118,7 +118,7 @@ class Session:
         """The spec's data set, each split apart. Without its data, or labels to learn from, a new run leaves no folder
         behind."""
         try:
-            with told_of_own_file(self.spec):
+            with original_spans(self.spec):
                 data = load_data(self.spec, recorded_place(self.spec, self.folder.events), cache=self.cache)
                 described = describe(self.spec, data)
                 missing = require_labels(self.spec, described)

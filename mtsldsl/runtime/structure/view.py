@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mtsldsl.ir import Spec
 from mtsldsl.ir.wiring import Value
 from mtsldsl.runtime.data import Samples, batches
-from mtsldsl.runtime.learning.finite import UNREPEATED, Culprit, culprit, recorded
+from mtsldsl.runtime.learning.finite import UNREPEATED, Anomaly, find_anomaly, recorded
 from mtsldsl.runtime.learning.step import Position
 from mtsldsl.runtime.learning.training import OptimizerFactory
 from mtsldsl.runtime.network.execution import evaluating, features, run_layers
@@ -66,14 +66,14 @@ class View:
         with located(self.model, self.spec), evaluating(self.model):
             found = features(self.model, self.spec, inputs(), wanted, count)
             if not all(feature.isfinite().all() for feature in found.values()):
-                raise self._culprit(inputs(), wanted).error("an activation that is compared")
+                raise self._anomaly(inputs(), wanted).error("an activation that is compared")
         return found
 
-    def _culprit(self, inputs: Iterable[Tensor], wanted: Sequence[Value]) -> Culprit:
+    def _anomaly(self, inputs: Iterable[Tensor], wanted: Sequence[Value]) -> Anomaly:
         """Where the first activation comes from that is not finite, by a second pass that looks at everything."""
         with recorded(self.model, self.spec) as outputs:
             for image in inputs:
                 run_layers(self.model, self.spec, image, wanted)
-                if found := culprit(self.model, self.spec, image, outputs):
+                if found := find_anomaly(self.model, self.spec, image, outputs):
                     return found
         return UNREPEATED

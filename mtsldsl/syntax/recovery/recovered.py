@@ -14,7 +14,7 @@ from mtsldsl.syntax import lexical
 from mtsldsl.syntax.layout import CLOSING, CONTINUED, DEEPEST, OPENING, TOO_DEEP
 from mtsldsl.syntax.recovery import messages
 from mtsldsl.syntax.recovery.chunks import Chunk, Role, Structural, cut
-from mtsldsl.syntax.recovery.salvage import Salvage, headed
+from mtsldsl.syntax.recovery.partial_tree import PartialTree, headed
 from mtsldsl.syntax.tree import Statement
 
 if TYPE_CHECKING:
@@ -47,24 +47,24 @@ def recover(source: Source, tools: Machine) -> Recovered:
         tools.layout.every_line = False
     tools.builder.begin(source)
     found: list[Diagnostic] = []
-    salvage = Salvage(source, tokens)
+    partial = PartialTree(source, tokens)
     for piece in cut(tokens):
         if isinstance(piece, Structural):
             found.append(messages.structural(source, piece))
-            salvage.flaw(piece)
+            partial.flaw(piece)
             continue
         mistakes, node = _judge(source, tools, piece)
         found += mistakes
         if node is None:
-            salvage.broken(piece)
+            partial.broken(piece)
         else:
-            salvage.sound(piece, node)
+            partial.sound(piece, node)
     found += tools.builder.problems
     if not found:
         raise AssertionError(f"{source.name} does not parse, but no piece of it is wrong")
-    statements = headed(tuple(salvage.statements()))
+    statements = headed(tuple(partial.statements()))
     return Recovered(
-        statements, salvage.whole, tuple(salvage.strays), tuple(sorted(found, key=lambda diagnostic: diagnostic.place))
+        statements, partial.whole, tuple(partial.strays), tuple(sorted(found, key=lambda diagnostic: diagnostic.place))
     )
 
 

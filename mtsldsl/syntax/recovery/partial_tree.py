@@ -45,7 +45,7 @@ class _Block:
         return key in self._keys
 
 
-class Salvage:
+class PartialTree:
     """Takes the pieces of a text in order; `statements` are then what could be read."""
 
     def __init__(self, source: Source, tokens: Sequence[Token]) -> None:
