@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import attrs
@@ -96,6 +97,18 @@ def signature(body: Body) -> tuple[object, ...]:
     return body.input_shapes, steps, place.get(body.output, body.output)
 
 
+def module_names(body: Body) -> dict[int, str]:
+    """The attributes that hold the modules of a body's steps, such as `conv1`, by the steps' indices."""
+    names: dict[int, str] = {}
+    numbers: Counter[str] = Counter()
+    for index, step in enumerate(body.steps):
+        operator = OPERATORS[step.operator]
+        if operator.module is not None:
+            numbers[operator.stem] += 1
+            names[index] = f"{operator.stem}{numbers[operator.stem]}"
+    return names
+
+
 def plan_body(body: Body, parameters: Sequence[str], own: Mapping[str, OwnClass] = {}) -> BodyPlan:
     """The class of a body whose outside values are called `parameters` in forward; `own` are imported classes."""
     return _Planner(body, tuple(parameters), own).plan()
@@ -113,21 +126,18 @@ class _Planner:
         self.readers: dict[Reference, list[int]] = {}
         self.places: dict[Reference, int] = {}
         """Which input of its last reader a value is."""
-        self.modules: dict[int, str] = {}
+        self.modules = module_names(body)
         self.overwriting: frozenset[int] = frozenset()
         """Steps that are written into the memory of what they read."""
         self.joins: dict[int, tuple[int, int] | None] = {}
 
     def plan(self) -> BodyPlan:
         attributes, definitions, learned, declared = [], [], 0, False
-        numbers: dict[str, int] = {}
         for index, step in enumerate(self.body.steps):
             operator = OPERATORS[step.operator]
             shapes = tuple(self.shapes[source] for source in step.inputs)
             learned += operator.parameters(step.arguments, shapes, step.shape)
             if operator.module is not None:
-                numbers[operator.stem] = numbers.get(operator.stem, 0) + 1
-                self.modules[index] = f"{operator.stem}{numbers[operator.stem]}"
                 made = own_call(step.arguments, self.own) if operator.own else operator.module(step.arguments, shapes)
                 attributes.append(Attribute(self.modules[index], made))
                 declared = declared or operator.own

@@ -14,6 +14,7 @@ from mtsldsl.ir.model import Spec
 from mtsldsl.ir.wiring import Call, Value, input_of, needed, together, wired
 from mtsldsl.records import Record
 from mtsldsl.sharing import HEADS
+from mtsldsl.sharing.partition import in_order
 
 MANY = 8
 """More copies of a layer than these are called in one statement, where they read alike."""
@@ -143,7 +144,7 @@ class _Printer:
             return (Statement(variable, alike, shape),)
         group: list[Statement] = []
         for call in calls:
-            members = [task for task in self.spec.sharing.tasks if task in call.value.tasks]
+            members = in_order(call.value.tasks, self.spec.sharing.tasks)
             self.names[call.value] = self.scope.variable(layer if len(calls) == 1 else _copy_name(layer, members))
             group.append(Statement(self.names[call.value], self._call(call), "" if group else shape))
         return tuple(group)

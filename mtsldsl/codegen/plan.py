@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import wrap
 
@@ -28,7 +28,7 @@ from mtsldsl.ir.model import Spec
 from mtsldsl.ir.normal import digest
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.records import Record
-from mtsldsl.sharing import HEADS, Copy
+from mtsldsl.sharing import HEADS, Copy, format_tasks
 
 GENERATOR = 4
 """Raised whenever the same spec gives other code."""
@@ -271,7 +271,7 @@ def _describe(spec: Spec, classes: _Classes) -> tuple[str, ...]:
     rows = [("layer", "parameters", "copies and the tasks they serve")]
     for name, learned, copies in layers:
         size = f"{len(copies)} x {learned:,}" if len(copies) > 1 else f"{learned:,}"
-        rows.append((name, size, " | ".join(" + ".join(_ordered(copy, spec.sharing.tasks)) for copy in copies)))
+        rows.append((name, size, " | ".join(format_tasks(copy, spec.sharing.tasks) for copy in copies)))
     bottom = [("task", "parameters", "output of its head")]
     bottom += [(name, f"{learned:,}", shape) for name, learned, shape in heads]
     first = max(len(row[0]) for row in (*rows, *bottom))
@@ -288,11 +288,6 @@ def _describe(spec: Spec, classes: _Classes) -> tuple[str, ...]:
         "",
     ]
     return tuple(lines[:-1])
-
-
-def _ordered(component: Iterable[str], tasks: Sequence[str]) -> list[str]:
-    members = frozenset(component)
-    return [task for task in tasks if task in members]
 
 
 def _row(row: tuple[str, str, str], first: int, second: int) -> list[str]:

@@ -12,7 +12,7 @@ from mtsldsl.diagnostics import Source
 from mtsldsl.editing.new_lines import aligned
 from mtsldsl.ir.model import Spec
 from mtsldsl.ir.problems import Problems
-from mtsldsl.ir.sharing_block import covered, line_components
+from mtsldsl.ir.sharing_block import covered, line_above, line_components
 from mtsldsl.records import Record
 from mtsldsl.sharing import Backbone, ConflictError, Partition, Sharing, format_partition, merge3
 from mtsldsl.sharing.partition import canonical, meet, parted, single, singletons
@@ -240,8 +240,7 @@ def _edits(outlined: Outline, block: Piece, lines: list[_Line], settled: Settled
         elif not _says(line, settled):
             yield from _replaced(text, line, settled)
     for layer in _unsaid(lines, settled):
-        before = settled.backbone.layers[: settled.backbone.position(layer)]
-        anchor = next((owner[name] for name in reversed(before) if name in owner), None)
+        anchor = line_above(layer, settled.backbone, owner)
         sibling = anchor.piece.node if anchor else lines[0].piece.node if lines else None
         value = format_partition(settled.components[layer], settled.tasks)
         written = aligned(layer, value, sibling if isinstance(sibling, tree.Entry) else None)

@@ -14,7 +14,7 @@ from mtsldsl.diagnostics import MtlError, Source
 from mtsldsl.editing.new_lines import aligned
 from mtsldsl.ir.ignoring import ignores
 from mtsldsl.ir.model import Decision, Spec
-from mtsldsl.ir.sharing_block import covered
+from mtsldsl.ir.sharing_block import covered, line_above
 from mtsldsl.language.constants import Constant
 from mtsldsl.language.kinds import Kind, Real, Tasks
 from mtsldsl.methods.registry import decision_rules
@@ -134,8 +134,7 @@ def _sharing_edits(file: tree.File, section: tree.Section, old: Sharing, new: Sh
         return [insert_items(file, section, texts)]
     first: list[str] = []
     for layer in missing:
-        before = old.backbone.layers[: old.backbone.position(layer)]
-        anchor = next((owner[name] for name in reversed(before) if name in owner), None)
+        anchor = line_above(layer, old.backbone, owner)
         sibling = anchor.entry if anchor else lines[0].entry
         (anchor.after if anchor else first).append(aligned(layer, format_components(new, layer), sibling))
     # Of what is inserted at one place the first comes first: a line's comments stay next to it.

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from mtsldsl.diagnostics import Span, suggestion
 from mtsldsl.ir.blocks import is_plain
 from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort
 from mtsldsl.sharing import Backbone, Sharing
-from mtsldsl.sharing.partition import canonical
+from mtsldsl.sharing.partition import Partition, canonical, single, singletons
 from mtsldsl.sharing.validity import faults, refinement_problems
 from mtsldsl.syntax import tree
 
-Partition = tuple[frozenset[str], ...]
+Line = TypeVar("Line")
 
 
 def read_sharing(
@@ -22,7 +23,7 @@ def read_sharing(
 
     In a `partial` block, or one of which lines are lost, nothing is known of a layer without a line.
     """
-    components: dict[str, Partition] = {layer: tuple(frozenset((task,)) for task in tasks) for layer in backbone.layers}
+    components: dict[str, Partition] = dict.fromkeys(backbone.layers, singletons(tasks))
     lines: dict[str, tree.Entry] = {}
     broken: set[str] = set()
     partial = partial or (section is not None and not section.whole)
@@ -54,6 +55,12 @@ def covered(entry: tree.Entry, backbone: Backbone) -> tuple[str, ...]:
     if entry.key.text not in backbone or last.text not in backbone:
         return ()
     return backbone.layers[backbone.position(entry.key.text) : backbone.position(last.text) + 1]
+
+
+def line_above(layer: str, backbone: Backbone, lines: Mapping[str, Line]) -> Line | None:
+    """Of the lines, by the layers that they are about, that of the nearest layer before this one that has one."""
+    before = backbone.layers[: backbone.position(layer)]
+    return next((lines[name] for name in reversed(before) if name in lines), None)
 
 
 def _layers(
@@ -89,7 +96,7 @@ def line_components(entry: tree.Entry, tasks: Sequence[str], problems: Problems)
     """The components of one line, which must hold each task once; in the order of the tasks."""
     value = entry.value
     if isinstance(value, tree.Name) and value.text in ("all", "each"):
-        return (frozenset(tasks),) if value.text == "all" else tuple(frozenset((task,)) for task in tasks)
+        return single(tasks) if value.text == "all" else singletons(tasks)
     items = value.items if isinstance(value, tree.Components) else (tree.Component(None, value, value.span),)
     listed: list[list[str]] = []
     places: dict[str, list[Span]] = {}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from mtsldsl.sharing.partition import in_order
+
 
 def linked(sets: Iterable[frozenset[str]]) -> list[frozenset[str]]:
     """The unions of sets of tasks that overlap, directly or through others."""
@@ -16,5 +18,5 @@ def linked(sets: Iterable[frozenset[str]]) -> list[frozenset[str]]:
 
 def linked_in_order(sets: Iterable[frozenset[str]], tasks: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     """The same unions and their members, both in the order of `tasks`."""
-    unions = [tuple(task for task in tasks if task in union) for union in linked(sets)]
+    unions = [in_order(union, tasks) for union in linked(sets)]
     return tuple(sorted(unions, key=lambda union: tasks.index(union[0])))

@@ -17,6 +17,12 @@ def canonical(components: Iterable[Component], rank: Mapping[str, int]) -> Parti
     return tuple(sorted(components, key=lambda component: min(map(rank.__getitem__, component))))
 
 
+def in_order(component: Iterable[str], tasks: Sequence[str]) -> tuple[str, ...]:
+    """The members of `component` in the order of `tasks`."""
+    members = frozenset(component)
+    return tuple(task for task in tasks if task in members)
+
+
 def single(tasks: Sequence[str]) -> Partition:
     """All tasks in one component."""
     return (frozenset(tasks),)

@@ -11,9 +11,9 @@ from mtsldsl.diagnostics import suggestion
 from mtsldsl.sharing import partition as sets
 from mtsldsl.sharing.backbone import Backbone
 from mtsldsl.sharing.errors import SharingError
-from mtsldsl.sharing.partition import Component, Partition
+from mtsldsl.sharing.partition import Component, Partition, in_order
 from mtsldsl.sharing.text import format_partition, format_sharing, format_tasks
-from mtsldsl.sharing.validity import Components, check, in_order
+from mtsldsl.sharing.validity import Components, check
 
 
 @attrs.frozen(init=False, repr=False)

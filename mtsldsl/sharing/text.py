@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from mtsldsl.sharing.partition import in_order
+
 if TYPE_CHECKING:
     from mtsldsl.sharing.partition import Partition
     from mtsldsl.sharing.sharing import Sharing
@@ -12,8 +14,7 @@ if TYPE_CHECKING:
 
 def format_tasks(component: Iterable[str], tasks: Sequence[str]) -> str:
     """One component as in a spec, in the order of `tasks`: `segment + edge`."""
-    members = frozenset(component)
-    return " + ".join(task for task in tasks if task in members)
+    return " + ".join(in_order(component, tasks))
 
 
 def format_partition(partition: Partition, tasks: Sequence[str]) -> str:

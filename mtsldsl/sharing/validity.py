@@ -11,7 +11,7 @@ from mtsldsl.diagnostics import suggestion
 from mtsldsl.records import Record
 from mtsldsl.sharing.backbone import Backbone
 from mtsldsl.sharing.errors import SharingError
-from mtsldsl.sharing.partition import Partition, canonical, owners, parted, refines
+from mtsldsl.sharing.partition import Partition, canonical, in_order, owners, parted, refines
 from mtsldsl.sharing.text import format_partition, format_tasks
 
 Components = Mapping[str, Iterable[Iterable[str]]]
@@ -121,12 +121,6 @@ def _apart(layer: str, component: frozenset[str], source: str, sides: Partition,
         keeper=source,
         apart=[in_order(side, tasks) for side in sides],
     )
-
-
-def in_order(component: Iterable[str], tasks: Sequence[str]) -> tuple[str, ...]:
-    """The members of `component` in the order of `tasks`."""
-    members = frozenset(component)
-    return tuple(task for task in tasks if task in members)
 
 
 def _quoted(names: Iterable[str]) -> str:

@@ -29,6 +29,7 @@ from mtsldsl.runtime.structure.learner import Carry, Learner, Prepared, Proposal
 from mtsldsl.runtime.structure.view import View
 from mtsldsl.sharing import Copy, unmerged
 from mtsldsl.sharing.grouping import GroupingDecision, decide_grouping
+from mtsldsl.sharing.partition import in_order
 
 __all__ = ["Amalgamate", "Cka", "Mtsl", "Settings"]
 
@@ -142,7 +143,7 @@ def proposed(spec: Spec, epoch: int, merges: Sequence[Merge], places: int) -> Pr
         sharing = sharing.merge(merge.layer, merge.tasks)
     decisions = []
     for merge in merges:
-        tasks = tuple(task.name for task in spec.tasks if task.name in merge.tasks)
+        tasks = in_order(merge.tasks, sharing.tasks)
         fields: dict[str, Constant] = {"layer": merge.layer, "tasks": tasks, "similarity": round(merge.similarity, 4)}
         decisions.append(Decision("merge", epoch, fields))
     listed = [{"layer": each.layer, "tasks": sorted(each.tasks), "similarity": each.similarity} for each in merges]

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from mtsldsl.codegen.bodies import module_names
 from mtsldsl.codegen.own_modules import own_steps
 from mtsldsl.diagnostics import MtlError, nearest
 from mtsldsl.ir.body import Body, Step
@@ -25,7 +26,7 @@ from mtsldsl.ir.model import Spec
 from mtsldsl.ir.wiring import copies
 from mtsldsl.language.constants import Constant, Shape
 from mtsldsl.language.operators import OPERATORS
-from mtsldsl.language.operators.own import OWN, options_of, target_parts
+from mtsldsl.language.operators.own import options_of, target_parts
 from mtsldsl.sharing import Copy
 
 
@@ -165,9 +166,9 @@ def watch_own_modules(model: nn.Module, spec: Spec) -> None:
         MtlError: MTL807, in that forward pass, where it gives anything else, or numbers of another type than it took.
     """
     for place, body in _places(spec):
-        steps = [step for step in body.steps if OPERATORS[step.operator].own]
-        for number, step in enumerate(steps, 1):
-            _watch(model.get_submodule(f"{place}.{OWN}{number}"), step)
+        for index, name in module_names(body).items():
+            if OPERATORS[body.steps[index].operator].own:
+                _watch(model.get_submodule(f"{place}.{name}"), body.steps[index])
 
 
 def _places(spec: Spec) -> Iterator[tuple[str, Body]]:
