@@ -13,7 +13,7 @@ from mtsldsl.sharing.backbone import Backbone
 from mtsldsl.sharing.errors import SharingError
 from mtsldsl.sharing.partition import Component, Partition, in_order
 from mtsldsl.sharing.text import format_partition, format_sharing, format_tasks
-from mtsldsl.sharing.validity import Components, check
+from mtsldsl.sharing.validity import Components, check, kept_apart
 
 
 @attrs.frozen(init=False, repr=False)
@@ -102,14 +102,7 @@ class Sharing:
         for source in self.backbone.inputs(layer):
             sides = sets.parted(group, self[source])
             if len(sides) > 1:
-                raise self._refusal(
-                    layer,
-                    group,
-                    f"`{self._said(group)}` cannot share it, because it reads `{source}`, which keeps them apart: "
-                    f"`{format_partition(sides, self.tasks)}`",
-                    keeper=source,
-                    apart=sides,
-                )
+                raise kept_apart(layer, group, source, sides, self.tasks, code="MTL407")
         if group in current:
             return self
         first = next(index for index, component in enumerate(current) if component <= group)

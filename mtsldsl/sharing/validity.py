@@ -103,21 +103,24 @@ def refinement_problems(
                 continue
             owner = owners(coarse)
             found += [
-                _apart(layer, component, source, parted(component, coarse), tasks)
+                kept_apart(layer, component, source, parted(component, coarse), tasks, code="MTL405")
                 for component in fine
                 if len({owner[task] for task in component}) > 1
             ]
     return found
 
 
-def _apart(layer: str, component: frozenset[str], source: str, sides: Partition, tasks: Sequence[str]) -> SharingError:
+def kept_apart(
+    layer: str, component: frozenset[str], source: str, sides: Partition, tasks: Sequence[str], *, code: str
+) -> SharingError:
+    """That tasks cannot share a layer, which reads one that keeps them apart in `sides`."""
     together = format_tasks(component, tasks)
     return SharingError(
         layer,
         in_order(component, tasks),
         f"`{together}` cannot share it, because it reads `{source}`, which keeps them apart: "
         f"`{format_partition(sides, tasks)}`",
-        code="MTL405",
+        code=code,
         keeper=source,
         apart=[in_order(side, tasks) for side in sides],
     )

@@ -142,8 +142,7 @@ def length_of_events(checkpoint: Path) -> int:
 def _state(checkpoint: Path) -> dict[str, Any]:
     """What `state.json` says, once the digests of all files are right."""
     if not is_file(checkpoint / DIGESTS):
-        cause = f"`{checkpoint}` was written by another version of mtsldsl"
-        raise MtlError.of("MTL805", cause, "go on with the version that it was trained with, or train anew")
+        raise _of_another_version(checkpoint)
     try:
         digests = json.loads((checkpoint / DIGESTS).read_text(encoding="utf-8"))
         damaged = [name for name, digest in digests.items() if _digest(checkpoint / name) != digest]
@@ -153,9 +152,13 @@ def _state(checkpoint: Path) -> dict[str, Any]:
         raise _damaged(checkpoint, f"{', '.join(damaged) or STATE} is not what was written")
     state: dict[str, Any] = json.loads((checkpoint / STATE).read_text(encoding="utf-8"))
     if state["version"] != VERSION:
-        cause = f"`{checkpoint}` was written by another version of mtsldsl"
-        raise MtlError.of("MTL805", cause, "go on with the version that it was trained with, or train anew")
+        raise _of_another_version(checkpoint)
     return state
+
+
+def _of_another_version(checkpoint: Path) -> MtlError:
+    cause = f"`{checkpoint}` was written by another version of mtsldsl"
+    return MtlError.of("MTL805", cause, "go on with the version that it was trained with, or train anew")
 
 
 def _damaged(checkpoint: Path, reason: str) -> MtlError:
