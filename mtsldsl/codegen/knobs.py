@@ -8,10 +8,10 @@ from typing import cast
 
 import attrs
 
-from mtsldsl.codegen.literals import literal
 from mtsldsl.ir.model import Spec, Structure
 from mtsldsl.language.constants import Constant, Named
 from mtsldsl.language.kinds import Call, Key
+from mtsldsl.language.literals import literal
 from mtsldsl.language.optimization import OPTIMIZERS, SCHEDULERS, TORCH_OPTIMIZERS, TORCH_SCHEDULERS
 from mtsldsl.methods.registry import METHODS, method
 from mtsldsl.records import Record

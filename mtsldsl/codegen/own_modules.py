@@ -10,11 +10,11 @@ from keyword import iskeyword
 import attrs
 
 from mtsldsl.codegen.identifiers import CLASSES_TAKEN, TAKEN
-from mtsldsl.codegen.literals import literal
 from mtsldsl.diagnostics import Diagnostic
 from mtsldsl.ir.body import Body, Step
 from mtsldsl.ir.model import Spec
 from mtsldsl.language.constants import Constant
+from mtsldsl.language.literals import literal
 from mtsldsl.language.operator import Arguments
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.language.operators.own import misfit_of, options_of, target_parts

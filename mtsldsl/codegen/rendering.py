@@ -9,8 +9,8 @@ from pkgutil import get_data
 from typing import TYPE_CHECKING
 
 from mtsldsl.codegen.line_breaks import lay_out
-from mtsldsl.codegen.literals import literal
 from mtsldsl.codegen.plan import Plan
+from mtsldsl.language.literals import literal
 from mtsldsl.syntax.kept import kept_file, read_private, write_private
 
 if TYPE_CHECKING:

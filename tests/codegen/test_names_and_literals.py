@@ -13,11 +13,12 @@ from torch import nn
 from mtsldsl.codegen import compile_spec
 from mtsldsl.codegen.identifiers import Scope, class_name, variable
 from mtsldsl.codegen.knobs import optimizer_plan, scheduler_plan
-from mtsldsl.codegen.literals import literal
 from mtsldsl.codegen.plan import plan_spec
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.definitions import MODULE_NAMES, reserved
 from mtsldsl.language import Named
+from mtsldsl.language.literals import literal
+from mtsldsl.language.operators.arguments import call
 from mtsldsl.language.optimization import TORCH_OPTIMIZERS, TORCH_SCHEDULERS
 from mtsldsl.language.schema import OPTIMIZERS as KNOWN_OPTIMIZERS
 from mtsldsl.language.schema import SCHEDULERS as KNOWN_SCHEDULERS
@@ -50,6 +51,17 @@ def test_a_literal_reads_back_as_its_value(value: object) -> None:
 )
 def test_a_literal_is_spelled_as_the_formatter_spells_it(value: object, text: str) -> None:
     assert literal(value) == text  # type: ignore[arg-type]
+
+
+@given(st.text(), constants)
+def test_a_call_of_an_operator_reads_back_as_its_arguments(text: str, value: object) -> None:
+    (node,) = ast.parse(call("f", text, value, option=(text + "!", text))).body  # type: ignore[arg-type]
+    assert isinstance(node, ast.Expr)
+    assert isinstance(node.value, ast.Call)
+    first, second = (ast.literal_eval(each) for each in node.value.args)
+    assert first == text
+    assert second == value or (second, second) == value
+    assert ast.literal_eval(node.value.keywords[0].value) == text + "!"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from mtsldsl.language.constants import Constant
 from mtsldsl.language.kinds import Chosen
+from mtsldsl.language.literals import literal
 from mtsldsl.language.operator import Arguments, Given
 
 Pair: TypeAlias = tuple[int, int]
@@ -62,16 +63,12 @@ def completed(given: Given, **chosen: Constant) -> Arguments:
     return {**chosen, **{name: value for name, value in given.items() if not isinstance(value, Chosen)}}
 
 
-def literal(value: Constant) -> str:
+def written(value: Constant) -> str:
     """The value in Python; a pair of equal integers is written as one, as torch reads them alike."""
     match value:
-        case str():
-            return f'"{value}"'
         case (int(height), int(width)) if height == width:
-            return repr(height)
-        case tuple():
-            return f"({', '.join(literal(item) for item in value)})"
-    return repr(value)
+            return literal(height)
+    return literal(value)
 
 
 def call(function: str, *positional: Constant, **optional: tuple[Constant, Constant]) -> str:
@@ -79,15 +76,15 @@ def call(function: str, *positional: Constant, **optional: tuple[Constant, Const
 
     An optional argument comes as its value and torch's own default, and is left out where the two are equal.
     """
-    return f"{function}({', '.join([*map(literal, positional), *_keywords(optional)])})"
+    return f"{function}({', '.join([*map(written, positional), *_keywords(optional)])})"
 
 
 def apply(function: str, value: str, *positional: Constant, **optional: tuple[Constant, Constant]) -> str:
     """A call such as `F.max_pool2d(x, 3, stride=2)`: like `call`, after the name of a value."""
-    return f"{function}({', '.join([value, *map(literal, positional), *_keywords(optional)])})"
+    return f"{function}({', '.join([value, *map(written, positional), *_keywords(optional)])})"
 
 
 def _keywords(optional: Mapping[str, tuple[Constant, Constant]]) -> list[str]:
     return [
-        f"{name}={literal(value)}" for name, (value, default) in optional.items() if literal(value) != literal(default)
+        f"{name}={written(value)}" for name, (value, default) in optional.items() if written(value) != written(default)
     ]

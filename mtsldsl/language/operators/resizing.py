@@ -6,8 +6,9 @@ from math import floor
 
 from mtsldsl.language.constants import Shape
 from mtsldsl.language.kinds import Choice, Flag, Integer, Key, Real
+from mtsldsl.language.literals import literal
 from mtsldsl.language.operator import Arguments, Context, Given, Misfit, Operator
-from mtsldsl.language.operators.arguments import completed, flag, integer, literal, number, word
+from mtsldsl.language.operators.arguments import completed, flag, integer, number, word
 from mtsldsl.language.operators.shapes import image, times
 
 _MODE = Key("mode", Choice(("bilinear", "bicubic", "nearest")), default="bilinear")
