@@ -16,7 +16,7 @@ def compile_spec(spec: Spec) -> dict[str, str]:
     Equal specs from files of the same name give equal texts, byte for byte, on any machine.
 
     Raises:
-        MtlError: MTL109 where a name of the spec cannot be one of Python's.
+        MtlError: MTL109 where a module of the person's own cannot be imported or made as the spec says.
     """
     from mtsldsl.codegen.plan import plan_spec
     from mtsldsl.codegen.rendering import render_files

@@ -22,7 +22,7 @@ from mtsldsl.codegen.knobs import (
 )
 from mtsldsl.codegen.line_breaks import WIDTH
 from mtsldsl.codegen.own_modules import OwnClass, import_lines, own_classes, own_problems
-from mtsldsl.diagnostics import Diagnostic, MtlError
+from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.body import Body
 from mtsldsl.ir.model import Spec
 from mtsldsl.ir.normal import digest
@@ -113,9 +113,9 @@ def plan_spec(spec: Spec) -> Plan:
     """Decide how the code for `spec` reads.
 
     Raises:
-        MtlError: MTL109 where a name of the spec cannot be one of Python's.
+        MtlError: MTL109 where a module of the person's own cannot be imported or made as the spec says.
     """
-    found = problems(spec)
+    found = tuple(own_problems(spec))
     if found:
         raise MtlError(found)
     own = own_classes(spec, _DEFINED)
@@ -162,17 +162,6 @@ def plan_spec(spec: Spec) -> Plan:
         rest_of_knobs=tuple(_wrapped(rest_of_knobs(spec), WIDTH - 2)),
         train_imports=train_imports(learner),
     )
-
-
-def problems(spec: Spec) -> tuple[Diagnostic, ...]:
-    """What keeps `plan_spec` from planning: names that are no identifiers, which a spec made in Python may have."""
-    names = [spec.data.input, *(layer.name for layer in spec.layers), *(task.name for task in spec.tasks)]
-    wrong = (
-        Diagnostic("MTL109", f"`{name}` cannot be a name in the generated code", "choose an identifier")
-        for name in names
-        if not (name.isidentifier() and name.isascii()) or name.startswith("_")
-    )
-    return (*wrong, *own_problems(spec))
 
 
 def source_name(name: str) -> str:

@@ -13,6 +13,7 @@ from mtsldsl.diagnostics import Source
 from mtsldsl.editing.rewrite import decision_line
 from mtsldsl.ir.model import Decision, Spec
 from mtsldsl.language.kinds import LayerName, Tasks
+from mtsldsl.language.operators.arguments import number
 from mtsldsl.methods.registry import decision_rules
 from mtsldsl.records import Record
 from mtsldsl.syntax.edit import TextEdit, append_section, apply_edits
@@ -75,8 +76,7 @@ def _fits(decision: Decision, layers: Collection[str], tasks: Collection[str]) -
 
 
 def _rank(decision: Decision) -> tuple[int, float]:
-    strength = decision.fields[decision_rules()[decision.kind].strength]
-    return decision.epoch, -float(str(strength))
+    return decision.epoch, -number(decision.fields, decision_rules()[decision.kind].strength)
 
 
 def _what(decision: Decision) -> tuple[object, ...]:

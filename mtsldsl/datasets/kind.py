@@ -28,7 +28,7 @@ COMMON = ("input", "batch", "augment")
 
 
 def made(record: type[T], options: Options) -> T:
-    """The record of a kind's settings from its checked options."""
+    """The record of a kind's settings from its options, which it holds to the keys."""
     return record(**options)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
-from keyword import iskeyword
 
 import attrs
 
@@ -14,43 +13,10 @@ from mtsldsl.diagnostics.names import meant_by, neighbours
 from mtsldsl.ir.library import Library
 from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort, line_of
 from mtsldsl.ir.scope import Bound, Scope, unknown_factor
-from mtsldsl.language.operators import OPERATORS
-from mtsldsl.methods.registry import penalty_names
+from mtsldsl.language.naming import STAGES, refusal
+from mtsldsl.methods.registry import run_names
 from mtsldsl.records import Record
 from mtsldsl.syntax import tree
-
-RESIDUAL = "residual"
-"""The operator that is made of others: it has no entry in the table."""
-
-STAGES = (*OPERATORS, RESIDUAL)
-"""Every name that may be a stage of a pipeline wherever it stands."""
-
-WORDS = frozenset(("all", "each", "none", "true", "false", "let", "block", "import", "mtl"))
-"""Words with a meaning of their own."""
-
-# fmt: off
-MODULE_NAMES = frozenset((
-    "T_destination", "add_module", "append", "apply", "bfloat16", "buffers", "call_super_init", "children",
-    "clear", "compile", "copy", "cpu", "cuda", "double", "dump_patches", "eval", "extra_repr", "float",
-    "forward", "fromkeys", "get", "get_buffer", "get_extra_state", "get_parameter", "get_submodule", "half",
-    "heads", "ipu", "items", "keys", "load_state_dict", "modules", "mtia", "named_buffers", "named_children",
-    "named_modules", "named_parameters", "parameters", "pop", "popitem", "register_backward_hook",
-    "register_buffer", "register_forward_hook", "register_forward_pre_hook", "register_full_backward_hook",
-    "register_full_backward_pre_hook", "register_load_state_dict_post_hook",
-    "register_load_state_dict_pre_hook", "register_module", "register_parameter",
-    "register_state_dict_post_hook", "register_state_dict_pre_hook", "requires_grad_", "self",
-    "set_extra_state", "set_submodule", "setdefault", "share_memory", "state_dict", "to", "to_empty", "train",
-    "training", "type", "update", "values", "xpu", "zero_grad",
-))
-# fmt: on
-"""Attributes of torch.nn.Module and torch.nn.ModuleDict, which a layer or task of that name would hide."""
-
-GENERATED_NAMES = frozenset(("F", "Model", "Tensor", "annotations", "functional", "nn", "self", "torch"))
-"""Names that the generated code gives itself."""
-
-
-ALL_TASKS = "mean"
-"""What a run's record calls all tasks together."""
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -73,44 +39,11 @@ class Definitions(Record):
     """Where each name is defined."""
 
 
-def reserved(name: str) -> str | None:
-    """Why nothing can have the name; None where it is free."""
-    if name in STAGES:
-        return "is an operator"
-    if name in WORDS:
-        return "is a word of the language"
-    return None
-
-
-def reserved_in_python(name: str) -> str | None:
-    """Why the generated code cannot have the name; None where it can."""
-    if iskeyword(name):
-        return "is a word of Python, in which the network is written"
-    if name in GENERATED_NAMES:
-        return "is a name that the generated code uses itself"
-    if name.startswith("_"):
-        return "starts with an underscore, as names do that the generated code keeps for itself"
-    if name in MODULE_NAMES:
-        return "is a name that every PyTorch module has"
-    return None
-
-
-LONGEST_NAME = 100
-"""Letters of the name of a task, a layer or the input: files of a run are called after it."""
-
-
 def check_name(
     name: tree.Name, noun: str, problems: Problems, *, generated: bool = False, recorded: bool = False
 ) -> bool:
-    """Whether `noun` may have the name; where not, that is reported. `generated`: the generated code has it too;
-    `recorded`: so have the records of a run."""
-    reason = reserved(name.text)
-    if reason is None and generated:
-        reason = reserved_in_python(name.text)
-    if reason is None and generated and len(name.text) > LONGEST_NAME:
-        reason = f"has {len(name.text)} letters, more than {LONGEST_NAME}"
-    if reason is None and recorded and name.text in {ALL_TASKS, *penalty_names()}:
-        reason = "is what the record of a run calls something else"
+    """Whether `noun` may have the name, as `refusal` has it; where not, that is reported."""
+    reason = refusal(name.text, generated=generated, taken=run_names() if recorded else ())
     if reason is None:
         return True
     problems.add("MTL109", f"{noun} cannot be named `{name.text}`, which {reason}", "choose another name", name.span)

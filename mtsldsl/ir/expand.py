@@ -8,7 +8,7 @@ import attrs
 
 from mtsldsl.diagnostics import Diagnostic, Span, misspelt
 from mtsldsl.diagnostics.names import Suggestion
-from mtsldsl.ir.definitions import RESIDUAL, STAGES, Block, Definitions, check_factors, unknown_stage
+from mtsldsl.ir.definitions import Block, Definitions, check_factors, unknown_stage
 from mtsldsl.ir.module_operator import read_own
 from mtsldsl.ir.problems import BROKEN, Broken, Problems, Through, is_inside, line_of
 from mtsldsl.ir.scope import DEEPEST, Bound, Scope
@@ -16,6 +16,7 @@ from mtsldsl.ir.values import convert, match_arguments
 from mtsldsl.language import kinds
 from mtsldsl.language.constants import Constant
 from mtsldsl.language.kinds import REQUIRED, Chosen
+from mtsldsl.language.naming import RESIDUAL, STAGES
 from mtsldsl.language.operator import Operator
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.language.operators.own import OWN

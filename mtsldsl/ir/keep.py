@@ -14,13 +14,11 @@ from mtsldsl.ir.scope import Bound
 from mtsldsl.ir.values import call_arguments
 from mtsldsl.ir.wording import shown
 from mtsldsl.language.constants import Named
+from mtsldsl.language.kinds import EPOCHS
 from mtsldsl.language.schema import METRICS
 from mtsldsl.language.targets import TARGETS, metric_key
 from mtsldsl.records import Record
 from mtsldsl.syntax import tree
-
-EPOCHS = ("best", "last")
-"""What may be kept without naming a metric; the first is the default."""
 
 
 @attrs.frozen(eq=False, repr=False)

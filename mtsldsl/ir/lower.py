@@ -9,11 +9,11 @@ import attrs
 
 from mtsldsl.diagnostics import Span
 from mtsldsl.ir.body import Body, Reference, Step
-from mtsldsl.ir.definitions import RESIDUAL
 from mtsldsl.ir.expand import Apply, Stage, Start
 from mtsldsl.ir.problems import BROKEN, Broken, Problems, line_of
 from mtsldsl.language.constants import Constant, Shape
 from mtsldsl.language.kinds import OneOrMany
+from mtsldsl.language.naming import RESIDUAL
 from mtsldsl.language.operator import Arguments, Context, Misfit, Operator
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.language.operators.own import options_of

@@ -1,29 +1,32 @@
 """The specification as frozen records: what a `.mtl` file means, once every name, default and shape is resolved.
 
 `codegen` prints the steps that layers and heads are lowered to, the table of operators says what each one costs.
+
+Each record holds what it is made of against the tables of the language, and raises ValueError for what no text can say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib import import_module
-from math import inf
 from typing import TYPE_CHECKING, Any
 
 import attrs
-from attrs.validators import deep_iterable, ge, in_, lt, max_len, min_len, optional
 
-from mtsldsl.datasets.registry import DATASETS
+from mtsldsl.datasets.kind import AUGMENT, BATCH, COMMON
+from mtsldsl.datasets.registry import DATASETS, data_kind
 from mtsldsl.diagnostics import Source, Span
 from mtsldsl.ir.body import Body
 from mtsldsl.ir.cost import Cost, cost_of
 from mtsldsl.language.constants import Constant, Named, Shape, frozen
-from mtsldsl.language.kinds import Call
-from mtsldsl.language.optimization import BALANCES, OPTIMIZERS, SCHEDULERS
-from mtsldsl.language.schema import PRECISIONS
-from mtsldsl.language.targets import TARGETS
+from mtsldsl.language.holding import by_keys, hold, hold_all, of_kind
+from mtsldsl.language.kinds import EPOCHS, Choice, Identifier, Input, Integer, Many, Maybe
+from mtsldsl.language.naming import refusal
+from mtsldsl.language.optimization import nesterov_without_momentum
+from mtsldsl.language.schema import LOSSES, METRICS, SCHEDULER, TRAIN, WEIGHT
+from mtsldsl.language.targets import TARGETS, metric_key, reserved_answer
 from mtsldsl.methods.evidence import PENALTY
-from mtsldsl.methods.registry import METHODS, method
+from mtsldsl.methods.registry import METHODS, decision_rules, method, run_names
 from mtsldsl.records import Record
 from mtsldsl.sharing import Backbone, Sharing
 
@@ -31,18 +34,13 @@ if TYPE_CHECKING:
     from mtsldsl.ir.library import Library
 
 
-def _named(call: Call) -> Callable[[object, attrs.Attribute[Any], Named], None]:
-    """Holds that a name is one of those that a key takes, with all of its arguments and no other."""
-
-    def validate(_: object, attribute: attrs.Attribute[Any], value: Named) -> None:
-        rule = call.rule(value.name)
-        if rule is None:
-            raise ValueError(f"{attribute.name} cannot be {value.name!r}")
-        known = {key.name for key in rule.keys}
-        if not value.arguments.keys() <= known:
-            raise ValueError(f"{value.name} has no argument {', '.join(value.arguments.keys() - known)}")
-
-    return validate
+def _hold_name(name: object, *, recorded: bool = False) -> None:
+    """Raise ValueError where nothing can have the name; those of tasks are `recorded` in runs."""
+    if not (isinstance(name, str) and name.isascii() and name.isidentifier()):
+        raise ValueError(f"{name!r} is no name")
+    reason = refusal(name, generated=True, taken=run_names() if recorded else ())
+    if reason is not None:
+        raise ValueError(f"{name!r} {reason}")
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -53,6 +51,9 @@ class Layer(Record):
     body: Body
     span: Span | None = attrs.field(default=None, eq=False, repr=False)
 
+    def __attrs_post_init__(self) -> None:
+        _hold_name(self.name)
+
 
 @attrs.frozen(eq=False, repr=False)
 class Target(Record):
@@ -61,13 +62,22 @@ class Target(Record):
     `channels` is the size that the head's channel dimension must have. `valid` says which values of a `values` target
     count: every finite one (`finite`), or those above zero alone (`positive`), as measured depths need it."""
 
-    kind: str = attrs.field(validator=in_(TARGETS))
-    channels: int = attrs.field(validator=ge(1))
+    kind: str = attrs.field(validator=of_kind(Choice(tuple(TARGETS))))
+    channels: int = attrs.field(validator=of_kind(Integer(1)))
     ignore: int | None = None
-    valid: str = attrs.field(default="finite", validator=in_(("finite", "positive")))
+    valid: str = "finite"
+
+    def __attrs_post_init__(self) -> None:
+        keys = TARGETS[self.kind].arguments
+        said = {"channels": self.channels, "ignore": self.ignore, "valid": self.valid}
+        hold_all(keys, {key.name: said.pop(key.name) for key in keys}, self.kind)
+        if said.get("ignore") is not None or said.get("valid", "finite") != "finite":
+            raise ValueError(f"{self.kind} has no {' and no '.join(said)}")
+        if reserved_answer(self.kind, self.ignore) is not None:
+            raise ValueError(f"{self.kind} cannot ignore {self.ignore}")
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen(eq=False, repr=False, field_transformer=by_keys((WEIGHT,)))
 class Task(Record):
     """One task: its target, head, loss and metrics. `field` names the data set's array; None takes the default."""
 
@@ -76,40 +86,58 @@ class Task(Record):
     head: Body
     loss: Named
     metrics: tuple[Named, ...]
-    weight: float = attrs.field(default=1.0, validator=[ge(0), lt(inf)])
-    field: str | None = None
+    weight: float = 1.0
+    field: str | None = attrs.field(default=None, validator=of_kind(Maybe(Identifier())))
     span: Span | None = attrs.field(default=None, eq=False, repr=False)
 
+    def __attrs_post_init__(self) -> None:
+        _hold_name(self.name, recorded=True)
+        hold(LOSSES[self.target.kind], self.loss, "loss")
+        hold(Many(METRICS[self.target.kind], 1), self.metrics, "metrics")
+        if len(set(map(metric_key, self.metrics))) < len(self.metrics):
+            raise ValueError("a metric is given twice")
 
-@attrs.frozen(eq=False, repr=False)
+
+@attrs.frozen(eq=False, repr=False, field_transformer=by_keys((BATCH, AUGMENT)))
 class Data(Record):
     """The data set (`kind` is the block's label), the input's name and shape, and what is done to a batch.
 
     `options` holds the keys of the kind, such as `root`."""
 
-    kind: str = attrs.field(validator=in_((*DATASETS, "")))
+    kind: str
     input: str
-    shape: Shape = attrs.field(validator=[min_len(1), max_len(3), deep_iterable(ge(1))])
-    batch: int = attrs.field(validator=ge(1))
+    shape: Shape
+    batch: int
     augment: tuple[Named, ...] = ()
     options: Mapping[str, Constant] = attrs.field(factory=dict, converter=frozen)
     span: Span | None = attrs.field(default=None, eq=False, repr=False)
 
+    def __attrs_post_init__(self) -> None:
+        hold(Choice(tuple(DATASETS)), self.kind, "data")
+        _hold_name(self.input)
+        hold(Input(), (self.input, *self.shape), "input")
+        keys = data_kind(self.kind).block.keys or ()
+        hold_all((key for key in keys if key.name not in COMMON), self.options, self.kind)
 
-@attrs.frozen(eq=False, repr=False)
+
+@attrs.frozen(eq=False, repr=False, field_transformer=by_keys(TRAIN.keys))
 class Train(Record):
     """How the network is trained.
 
     `keep` says which epoch's weights are kept: `best`, `last`, or that of one metric, `<task>.<metric key>`."""
 
-    epochs: int = attrs.field(validator=ge(1))
-    optimizer: Named = attrs.field(validator=_named(OPTIMIZERS))
-    scheduler: Named | None = attrs.field(validator=optional(_named(SCHEDULERS)))
-    balance: Named = attrs.field(validator=_named(BALANCES))
-    precision: str = attrs.field(validator=in_(PRECISIONS))
-    seed: int = attrs.field(validator=ge(0))
-    keep: str = "best"
+    epochs: int
+    optimizer: Named
+    scheduler: Named | None = attrs.field(validator=of_kind(Maybe(SCHEDULER)))
+    balance: Named
+    precision: str
+    seed: int
+    keep: str = EPOCHS[0]
     span: Span | None = attrs.field(default=None, eq=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        if nesterov_without_momentum(self.optimizer):
+            raise ValueError("Nesterov momentum needs a momentum above 0 and no dampening")
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -117,10 +145,15 @@ class Structure(Record):
     """How the structure may evolve: the values of the method's block by key, and the record that its learner is made
     of, which only that method looks into."""
 
-    method: str = attrs.field(validator=in_(METHODS))
+    method: str = attrs.field(validator=of_kind(Choice(tuple(METHODS))))
     values: Mapping[str, Any] = attrs.field(converter=frozen, hash=False)
-    settings: Any = attrs.field(eq=False, repr=False)
+    settings: Any = attrs.field(init=False, eq=False, repr=False)
     span: Span | None = attrs.field(default=None, eq=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        chosen = method(self.method)
+        hold_all(chosen.block.keys or (), self.values, self.method)
+        object.__setattr__(self, "settings", chosen.settings(self.values))
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -128,9 +161,16 @@ class Decision(Record):
     """One line of `history`: what came to be at the end of `epoch`, in fields that the method of that `kind` names."""
 
     kind: str
-    epoch: int = attrs.field(validator=ge(0))
+    epoch: int
     fields: Mapping[str, Constant] = attrs.field(converter=frozen, hash=False)
     span: Span | None = attrs.field(default=None, eq=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        rules = decision_rules()
+        hold(Choice(tuple(rules)), self.kind, "decision")
+        epoch, *rest = rules[self.kind].call.keys
+        hold(epoch.kind, self.epoch, f"epoch of {self.kind}")
+        hold_all(rest, self.fields, self.kind)
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -140,13 +180,20 @@ class Spec(Record):
     data: Data
     tasks: tuple[Task, ...]
     layers: tuple[Layer, ...]
-    train: Train
+    train: Train = attrs.field()
     structure: Structure | None
     sharing: Sharing
     history: tuple[Decision, ...]
     source: Source = attrs.field(eq=False, repr=False)
     library: Library | None = attrs.field(default=None, eq=False, repr=False)
     """What its imports brought."""
+
+    @train.validator
+    def _keeps(self, _: attrs.Attribute[Train], train: Train) -> None:
+        """Holds what is kept to the metrics of the tasks."""
+        known = {f"{task.name}.{metric_key(metric)}" for task in self.tasks for metric in task.metrics}
+        if train.keep not in (*EPOCHS, *known):
+            raise ValueError(f"keep cannot be {train.keep!r}, which is no metric of a task")
 
     @property
     def backbone(self) -> Backbone:

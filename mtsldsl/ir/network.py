@@ -11,7 +11,7 @@ from mtsldsl.datasets.registry import DATASETS, data_kind
 from mtsldsl.diagnostics import Span
 from mtsldsl.ir.blocks import BlockValues, entries_of, is_plain, read_block
 from mtsldsl.ir.body import Body
-from mtsldsl.ir.definitions import STAGES, Definitions, check_name, check_unused, claim, walk
+from mtsldsl.ir.definitions import Definitions, check_name, check_unused, claim, walk
 from mtsldsl.ir.expand import Expander, Stage
 from mtsldsl.ir.library import Library
 from mtsldsl.ir.lower import lower
@@ -19,12 +19,21 @@ from mtsldsl.ir.model import Data, Layer
 from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort
 from mtsldsl.ir.scope import Bound
 from mtsldsl.language.constants import Shape
+from mtsldsl.language.naming import STAGES, refusal
 from mtsldsl.sharing import Backbone
 from mtsldsl.syntax import tree
 
 _SUPPOSED = ((5040, 1), (10080, 2))
 """Two shapes that a broken layer may have: channels, and by how much it is smaller than the input. What is reported of
 both in the same words does not depend on the shape; the channels are multiples of most numbers of groups and heads."""
+
+
+@attrs.frozen(eq=False, repr=False)
+class Supposed(Data):
+    """Stands for a data block that is wrong, which is reported, so that what reads it is checked all the same."""
+
+    def __attrs_post_init__(self) -> None:
+        """Not held to what a data block may say."""
 
 
 def read_input(section: tree.Section) -> str | None:
@@ -54,7 +63,9 @@ def read_data(
     _check_input(section, name, tuple(shape), block, places, problems)
     values = block.standing()
     options = {key: value for key, value in values.items() if key not in COMMON}
-    return Data(schema.label or "", name, tuple(shape), values["batch"], values["augment"], options, span=section.span)
+    sound = label in DATASETS and refusal(name, generated=True) is None and BROKEN not in options.values()
+    made = Data if sound else Supposed
+    return made(schema.label or "", name, tuple(shape), values["batch"], values["augment"], options, span=section.span)
 
 
 def _check_input(

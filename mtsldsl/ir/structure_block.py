@@ -36,13 +36,14 @@ def read_structure(
     lr = None if isinstance(train, Broken) else train.optimizer.arguments["lr"]
     surroundings = Surroundings(None if isinstance(train, Broken) else train.epochs, cast("float | None", lr))
     sound = {key: value for key, value in block.values.items() if value is not BROKEN}
+    faulty = False
     for fault in chosen.faults(sound, surroundings):
         span = block.place(fault.key) if fault.item is None else _item_span(block, fault.key, fault.item)
         problems.add(fault.code, fault.cause, fault.remedy, span)
-    if block.broken:
+        faulty = True
+    if block.broken or faulty or isinstance(train, Broken):
         return BROKEN
-    values = chosen.completed(sound, surroundings)
-    return Structure(chosen.name, values, chosen.settings(values), span=section.span)
+    return Structure(chosen.name, chosen.completed(sound, surroundings), span=section.span)
 
 
 def _item_span(block: BlockValues, key: str, index: int) -> Span:

@@ -18,11 +18,14 @@ from mtsldsl.ir.model import Data, Target, Task
 from mtsldsl.ir.network import Network
 from mtsldsl.ir.problems import BROKEN, Broken, Problems
 from mtsldsl.ir.scope import Bound, resolve
-from mtsldsl.ir.values import convert, named_default
+from mtsldsl.ir.values import convert
 from mtsldsl.language.constants import Named, Shape
+from mtsldsl.language.holding import named
 from mtsldsl.language.kinds import Call, Many
+from mtsldsl.language.naming import refusal
 from mtsldsl.language.schema import LOSSES, METRICS, TARGET, TASK, BlockSchema
-from mtsldsl.language.targets import AUTO, TARGETS, TargetRule
+from mtsldsl.language.targets import AUTO, TARGETS, TargetRule, reserved_answer
+from mtsldsl.methods.registry import run_names
 from mtsldsl.syntax import tree
 
 
@@ -35,32 +38,36 @@ def read_tasks(
     problems: Problems,
 ) -> tuple[Task, ...] | Broken:
     """The tasks of those names that one block describes: it is read once, for they differ in name and field alone."""
-    first = _read_task(section, names, data, network, definitions, problems)
+    free = list(filter(_is_free, names))
+    first = _read_task(section, (free or names)[0], len(names), data, network, definitions, problems)
     if isinstance(first, Broken) or isinstance(data, Broken):
         return BROKEN
     given = any(entry.key.text == "field" for entry in section.items if isinstance(entry, tree.Entry))
     by_name = not given and first.field == first.name
-    return tuple(attrs.evolve(first, name=name, field=name if by_name else first.field) for name in names)
+    return tuple(attrs.evolve(first, name=name, field=name if by_name else first.field) for name in free)
 
 
 def _read_task(
     section: tree.Section,
-    names: Sequence[str],
+    name: str,
+    copies: int,
     data: Data | Broken,
     network: Network,
     definitions: Definitions,
     problems: Problems,
 ) -> Task | Broken:
     """The first task of a block. What can be checked is, also where something else of the task is broken."""
-    named, kind = _target(section, definitions, problems)
+    written, kind = _target(section, definitions, problems)
     section = without_positive_only(section, kind, data, definitions.scope, problems)
     block = read_block(section, _schema(kind), definitions.scope, problems)
-    head = BROKEN if isinstance(block["head"], Broken) else network.head(block["head"], len(names))
+    head = BROKEN if isinstance(block["head"], Broken) else network.head(block["head"], copies)
     if kind is None:
         _check_metrics(block, problems)
         return BROKEN
-    name, rule = names[0], TARGETS[kind]
-    target = BROKEN if isinstance(named, Broken) or isinstance(data, Broken) else _resolved(named, rule, data, problems)
+    rule = TARGETS[kind]
+    target: Target | Broken = BROKEN
+    if not (isinstance(written, Broken) or isinstance(data, Broken)):
+        target = _resolved(written, rule, data, problems)
     field = BROKEN if isinstance(data, Broken) else _field(name, kind, target, data, block, problems)
     fits = False
     if not (isinstance(head, Broken) or isinstance(data, Broken) or isinstance(target, Broken)):
@@ -71,10 +78,15 @@ def _read_task(
     metrics = _metrics(rule, "finite" if isinstance(target, Broken) else target.valid, shape, block, problems)
     if isinstance(data, Broken) or isinstance(head, Broken) or isinstance(target, Broken) or isinstance(field, Broken):
         return BROKEN
-    if not fits or block.broken:
+    if not fits or block.broken or not _is_free(name):
         return BROKEN
-    loss = block["loss"] or named_default(LOSSES[kind], data_kind(data.kind).default_loss(kind))
+    loss = block["loss"] or named(LOSSES[kind], data_kind(data.kind).default_loss(kind))
     return Task(name, target, head, loss, metrics, block["weight"], field, span=section.span)
+
+
+def _is_free(name: str) -> bool:
+    """Whether a task may have the name; where not, that is reported."""
+    return refusal(name, generated=True, taken=run_names()) is None
 
 
 _NOT_KNOWN: Shape = (1, 1, 1)
@@ -130,8 +142,9 @@ def _resolved(named: Named, rule: TargetRule, data: Data, problems: Problems) ->
     if ignore == AUTO:
         ignore = data_kind(data.kind).ignore
     assert ignore is None or isinstance(ignore, int)
-    if rule.kind == "binary" and ignore in (0, 1):
-        cause = f"`ignore` of `binary` cannot be {ignore}, which is {'yes' if ignore else 'no'}"
+    answer = reserved_answer(rule.kind, ignore)
+    if answer is not None:
+        cause = f"`ignore` of `{rule.kind}` cannot be {ignore}, which is {answer}"
         return problems.add("MTL202", cause, "give a number that stands for neither, such as `ignore=-1`", named.span)
     valid = named.arguments.get("valid", AUTO)
     valid = data_kind(data.kind).default_valid(rule.kind) if valid == AUTO else str(valid)
@@ -245,25 +258,27 @@ def _metrics(rule: TargetRule, valid: str, shape: Shape, block: BlockValues, pro
     if isinstance(given, Broken):
         return ()
     if given is None:
-        return tuple(named_default(METRICS[rule.kind], name) for name in rule.defaults(valid, dense=dense))
-    _check_metrics(block, problems)
-    for metric in given:
+        return tuple(named(METRICS[rule.kind], name) for name in rule.defaults(valid, dense=dense))
+    chosen = _check_metrics(block, problems)
+    for metric in chosen:
         if not dense and _needs_pixels(rule, metric.name):
             others = ", ".join(f"`{other.name}`" for other in rule.metrics if not other.dense_only)
             problems.add(
                 "MTL306", f"`{metric.name}` needs an output for each pixel", f"use one of {others}", metric.span
             )
-    return tuple(given)
+    return tuple(chosen)
 
 
-def _check_metrics(block: BlockValues, problems: Problems) -> None:
-    """Report metrics that are given twice."""
+def _check_metrics(block: BlockValues, problems: Problems) -> list[Named]:
+    """The metrics that are given, each once; those given twice are reported."""
     given = block["metrics"]
     seen: list[Named] = []
     for metric in () if given is None or isinstance(given, Broken) else given:
         if metric in seen:
             problems.add("MTL108", f"the metric `{metric.name}` is given twice", "leave one of them out", metric.span)
-        seen.append(metric)
+        else:
+            seen.append(metric)
+    return seen
 
 
 def _needs_pixels(rule: TargetRule, name: str) -> bool:

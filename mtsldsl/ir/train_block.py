@@ -6,11 +6,13 @@ import attrs
 
 from mtsldsl.ir.blocks import read_block
 from mtsldsl.ir.definitions import Definitions
-from mtsldsl.ir.keep import EPOCHS, Tasks, read_keep
+from mtsldsl.ir.keep import Tasks, read_keep
 from mtsldsl.ir.model import Train
 from mtsldsl.ir.problems import BROKEN, Broken, Problems
 from mtsldsl.ir.scope import Bound
 from mtsldsl.language.constants import Named
+from mtsldsl.language.kinds import EPOCHS
+from mtsldsl.language.optimization import nesterov_without_momentum
 from mtsldsl.language.schema import TRAIN
 from mtsldsl.syntax import tree
 
@@ -24,13 +26,12 @@ def read_train(section: tree.Section, tasks: Tasks, definitions: Definitions, pr
         keep = read_keep(keep, tasks, problems)
     if isinstance(epochs, Broken):
         return BROKEN
-    _check_nesterov(values["optimizer"], problems)
     scheduler: Named = values["scheduler"]
     if scheduler.name == "cosine" and scheduler.arguments["T_max"] is None:
         scheduler = attrs.evolve(scheduler, arguments={**scheduler.arguments, "T_max": epochs})
     return Train(
         epochs,
-        values["optimizer"],
+        _with_momentum(values["optimizer"], problems),
         None if scheduler.name == "none" else scheduler,
         values["balance"],
         values["precision"],
@@ -40,12 +41,14 @@ def read_train(section: tree.Section, tasks: Tasks, definitions: Definitions, pr
     )
 
 
-def _check_nesterov(optimizer: Named, problems: Problems) -> None:
-    given = optimizer.arguments
-    if given.get("nesterov") and (given["momentum"] == 0 or given["dampening"] != 0):
-        problems.add(
-            "MTL202",
-            "Nesterov momentum needs a momentum above 0 and no dampening",
-            "write `momentum=0.9` beside `nesterov=true`, and leave `dampening` out",
-            optimizer.span,
-        )
+def _with_momentum(optimizer: Named, problems: Problems) -> Named:
+    """The optimizer, without Nesterov momentum where that cannot be; which is reported."""
+    if not nesterov_without_momentum(optimizer):
+        return optimizer
+    problems.add(
+        "MTL202",
+        "Nesterov momentum needs a momentum above 0 and no dampening",
+        "write `momentum=0.9` beside `nesterov=true`, and leave `dampening` out",
+        optimizer.span,
+    )
+    return attrs.evolve(optimizer, arguments={**optimizer.arguments, "nesterov": False})

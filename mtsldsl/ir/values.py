@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +11,8 @@ from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort
 from mtsldsl.ir.scope import Bound, Scope, resolve
 from mtsldsl.language import kinds
 from mtsldsl.language.constants import Constant, Named
-from mtsldsl.language.kinds import CallRule, Kind, Required, describe
+from mtsldsl.language.holding import completed, named
+from mtsldsl.language.kinds import CallRule, Kind, Required, describe, within
 from mtsldsl.syntax import tree
 
 
@@ -92,12 +92,7 @@ def _number(
 ) -> Any:
     if isinstance(kind, kinds.Integer) and not isinstance(value, int):
         return _wrong_type(kind, found, subject, problems)
-    low, high = kind.minimum, kind.maximum
-    below = low is not None and (value < low or (value == low and isinstance(kind, kinds.Real) and kind.open_minimum))
-    above = high is not None and (
-        value > high or (value == high and isinstance(kind, kinds.Real) and kind.open_maximum)
-    )
-    if below or above or not math.isfinite(value):
+    if not within(kind, value):
         return problems.add("MTL202", f"{subject} is out of range: `{value}`", f"give {describe(kind)}", found.span)
     return float(value) if isinstance(kind, kinds.Real) else value
 
@@ -171,9 +166,7 @@ def call_arguments(
             values[key.name] = convert(
                 key.kind, Bound(value, scope, value.span), f"`{key.name}` of {subject}", problems
             )
-        else:
-            values[key.name] = key.default
-    return values if sound and BROKEN not in values.values() else BROKEN
+    return completed(rule.keys, values) if sound and BROKEN not in values.values() else BROKEN
 
 
 def _rest(
@@ -289,18 +282,8 @@ def task_names(value: tree.Value, subject: str, problems: Problems) -> tuple[str
     return tuple(names)
 
 
-def named_default(call: kinds.Call, name: str) -> Named:
-    """The rule of that name with all its defaults."""
-    rule = call.rule(name)
-    if rule is None:
-        raise KeyError(name)
-    return Named(
-        name, {key.name: key.default for key in rule.keys if not isinstance(key.default, Required | kinds.Chosen)}
-    )
-
-
 def default_of(key: kinds.Key) -> Any:
     """The default of a key as `convert` would give it."""
     if isinstance(key.kind, kinds.Call) and isinstance(key.default, str):
-        return named_default(key.kind, key.default)
+        return named(key.kind, key.default)
     return key.default

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
+from math import isfinite
 from typing import Final, TypeAlias
 
 import attrs
@@ -131,6 +132,10 @@ class Tasks(Record):
     """One task, or several joined by `+`."""
 
 
+EPOCHS = ("best", "last")
+"""What may be kept without naming a metric; the first is the default."""
+
+
 @attrs.frozen(eq=False, repr=False)
 class Keep(Record):
     """Which epoch's weights are kept: `best`, `last`, or the best by a metric of a task, `depth.rmse`."""
@@ -179,6 +184,15 @@ class CallRule(Record):
     def key(self, name: str) -> Key | None:
         """The argument of that name, None where there is none."""
         return next((key for key in self.keys if key.name == name), None)
+
+
+def within(kind: Integer | Real, value: float) -> bool:
+    """Whether the number lies within the bounds of its kind, and is one."""
+    low, high = kind.minimum, kind.maximum
+    open_low, open_high = isinstance(kind, Real) and kind.open_minimum, isinstance(kind, Real) and kind.open_maximum
+    below = low is not None and (value < low or (open_low and value == low))
+    above = high is not None and (value > high or (open_high and value == high))
+    return isfinite(value) and not (below or above)
 
 
 def _bounds(kind: Integer | Real) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import attrs
 
+from mtsldsl.language.constants import Named
 from mtsldsl.language.kinds import Call, CallRule, Flag, Integer, Key, Many, Real
 from mtsldsl.records import Record
 
@@ -82,6 +83,13 @@ OPTIMIZERS = Call(
     ),
     "optimizers",
 )
+
+
+def nesterov_without_momentum(optimizer: Named) -> bool:
+    """Whether an optimizer has Nesterov momentum without what torch asks for beside it."""
+    given = optimizer.arguments
+    return bool(given.get("nesterov")) and (given["momentum"] == 0 or given["dampening"] != 0)
+
 
 _gamma = Key("gamma", _positive, "factor of the learning rate", 0.1)
 

@@ -64,6 +64,8 @@ METRICS = {kind: Call(tuple(map(_objective, rule.metrics)), "metrics") for kind,
 
 TARGET = Call(tuple(CallRule(rule.kind, rule.summary, rule.arguments) for rule in TARGETS.values()), "targets")
 
+WEIGHT = Key("weight", Real(0), "factor of the loss", 1.0)
+
 TASK = BlockSchema(
     "task",
     "what is predicted",
@@ -72,7 +74,7 @@ TASK = BlockSchema(
         Key("head", Pipe(), "from the last layer, or the layers it names, to the task's output"),
         Key("loss", Call(()), "loss", None, "the target's first"),
         Key("metrics", Many(Call(())), "metrics", None, "those usual for the target"),
-        Key("weight", Real(0), "factor of the loss", 1.0),
+        WEIGHT,
         Key("field", Identifier(), "the data set's field of the target", None, "the one for the target's kind"),
     ),
     noun="the task's name",
@@ -85,6 +87,9 @@ BACKBONE = BlockSchema(
 
 PRECISIONS = ("fp32", "bf16")
 """Arithmetic of the forward pass."""
+
+SCHEDULER = attrs.evolve(SCHEDULERS, rules=tuple(rule for rule in SCHEDULERS.rules if rule.name != "none"))
+"""Those that change the rate."""
 
 TRAIN = BlockSchema(
     "train",

@@ -167,12 +167,23 @@ TARGETS: dict[str, TargetRule] = {
 }
 
 
+def metric_rule(key: str) -> ObjectiveRule | None:
+    """The metric that is reported under a key, None where there is none of that name."""
+    rules = {rule.name: rule for kind in TARGETS.values() for rule in kind.metrics}
+    return rules.get(key) or rules.get(key.rpartition("_")[0])
+
+
+def reserved_answer(kind: str, number: int | None) -> str | None:
+    """What a number means in a target of that kind, so that it cannot be `ignore`; None where it is free."""
+    return ("no", "yes")[number] if kind == "binary" and number in (0, 1) else None
+
+
 def metric_key(metric: Named) -> str:
     """The name under which a metric is reported: its own, with the argument where it is not the default.
 
     `within` always carries its angle: `within(11.25)` is `within_11.25`."""
     rule = next(rule for kind in TARGETS.values() for rule in kind.metrics if rule.name == metric.name)
-    resolved = [(metric.arguments.get(key.name, key.default), key.default) for key in rule.arguments]
+    resolved = [(metric.arguments[key.name], key.default) for key in rule.arguments]
     shown = [cast(float, value) for value, default in resolved if metric.name == "within" or value != default]
     return "_".join([metric.name, *(_short(value) for value in shown)])
 

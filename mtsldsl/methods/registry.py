@@ -45,10 +45,14 @@ def findings() -> dict[str, type[Finding]]:
     return _by_name((found.kind, found) for each in methods() for found in each.findings)
 
 
+ALL_TASKS = "mean"
+"""What a run's record calls all tasks together."""
+
+
 @cache
-def penalty_names() -> frozenset[str]:
-    """What learners' own losses are called."""
-    return frozenset(each.penalty_name for each in methods()) | {PENALTY}
+def run_names() -> frozenset[str]:
+    """What a run's record calls things beside the tasks: learners' own losses, and all tasks together."""
+    return frozenset(each.penalty_name for each in methods()) | {PENALTY, ALL_TASKS}
 
 
 def words(name: str) -> Words:

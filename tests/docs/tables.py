@@ -13,10 +13,10 @@ from typing import cast
 
 from mtsldsl.datasets.kind import SCENE_FIELDS
 from mtsldsl.datasets.registry import DATASETS, data_kind
-from mtsldsl.ir.definitions import GENERATED_NAMES, MODULE_NAMES, STAGES, WORDS
 from mtsldsl.language import kinds, schema
 from mtsldsl.language.constants import Constant
 from mtsldsl.language.kinds import REQUIRED, CallRule, Chosen, Key, describe
+from mtsldsl.language.naming import GENERATED_NAMES, MODULE_NAMES, STAGES, WORDS
 from mtsldsl.language.operator import Operator
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.language.operators.elementwise import ELEMENTWISE

@@ -12,11 +12,11 @@ from mtsldsl.datasets.registry import DATASETS, data_kind
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.editing import dumps, load, loads
 from mtsldsl.ir import Spec
-from mtsldsl.ir.definitions import GENERATED_NAMES, MODULE_NAMES
 from mtsldsl.ir.normal import digest, normal_form
-from mtsldsl.ir.values import named_default
 from mtsldsl.language import Named
+from mtsldsl.language.holding import named
 from mtsldsl.language.kinds import Call, Required
+from mtsldsl.language.naming import GENERATED_NAMES, MODULE_NAMES
 from mtsldsl.language.schema import BLOCKS, LOSSES, METRICS, OPTIMIZERS
 from mtsldsl.language.targets import TARGETS
 from mtsldsl.methods.registry import methods
@@ -192,7 +192,7 @@ def test_every_default_of_the_schema_is_a_value_that_the_schema_takes() -> None:
         for schema in schemas:
             for key in schema.keys or ():
                 if isinstance(key.kind, Call) and isinstance(key.default, str):
-                    assert named_default(key.kind, key.default).name == key.default
+                    assert named(key.kind, key.default).name == key.default
                 assert key.summary
                 assert isinstance(key.default, Required) or key.default is not None or key.otherwise
 

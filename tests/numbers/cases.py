@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
 
 import attrs
 import numpy as np
@@ -12,12 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mtsldsl.diagnostics import Source
-from mtsldsl.ir import Body, Data, Spec, Target, Task, Train
+from mtsldsl.ir import Body, Spec, Target, Task
 from mtsldsl.language import Named
-from mtsldsl.language.constants import Constant
 from mtsldsl.language.targets import TARGETS
 from mtsldsl.runtime.data import FieldKind, Samples
 from mtsldsl.sharing import Backbone, Sharing
+from tests.records import TRAIN, data_of, loss_of, metric_of
 
 Array = NDArray[np.float64]
 
@@ -108,11 +107,7 @@ def losses_of(case: Case) -> list[str]:
 
 def metrics_of(case: Case) -> tuple[Named, ...]:
     rules = TARGETS[case.target.kind].metrics
-    return tuple(
-        Named(rule.name, {key.name: cast(Constant, key.default) for key in rule.arguments})
-        for rule in rules
-        if case.space or not rule.dense_only
-    )
+    return tuple(metric_of(case.target, rule.name) for rule in rules if case.space or not rule.dense_only)
 
 
 def task_of(case: Case, loss: Named | None = None, name: str = "it") -> Task:
@@ -120,7 +115,7 @@ def task_of(case: Case, loss: Named | None = None, name: str = "it") -> Task:
         name,
         case.target,
         HEAD,
-        loss or Named(losses_of(case)[0]),
+        loss or loss_of(case.target),
         metrics_of(case),
         field=name,
     )
@@ -130,10 +125,10 @@ def spec_of(tasks: tuple[Task, ...], batch: int = 7) -> Spec:
     """A spec of those tasks whose input is a sample's number."""
     backbone = Backbone((), {})
     return Spec(
-        data=Data("arrays", "number", (1,), batch),
+        data=data_of("arrays", "number", (1,), batch),
         tasks=tasks,
         layers=(),
-        train=Train(1, Named("adam", {"lr": 0.001}), None, Named("equal"), "fp32", 0),
+        train=TRAIN,
         structure=None,
         sharing=Sharing.each(backbone, tuple(task.name for task in tasks)),
         history=(),

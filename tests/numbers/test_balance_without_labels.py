@@ -9,15 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from mtsldsl.ir import Target
-from mtsldsl.language import Named
+from mtsldsl.language.holding import named
 from mtsldsl.language.optimization import BALANCES
 from mtsldsl.runtime.learning.balance import Balance, make_balance
 from mtsldsl.runtime.objectives import BatchLosses, task_losses
 from tests.numbers.cases import Case, task_of
+from tests.records import loss_of
 
 NAMES = [rule.name for rule in BALANCES.rules]
 VALUES = Case("values", Target("values", 1), ())
-TASKS = {name: task_of(VALUES, Named("mse"), name) for name in ("a", "b", "c")}
+TASKS = {name: task_of(VALUES, loss_of(VALUES.target, "mse"), name) for name in ("a", "b", "c")}
 
 
 class Small(nn.Module):
@@ -53,7 +54,7 @@ def step(balance: Balance, tasks: list[str], unlabelled: tuple[str, ...] = ()) -
 
 
 def balance_of(name: str, tasks: list[str]) -> Balance:
-    return make_balance(Named(name), tuple(tasks), dict.fromkeys(tasks, 1.0))
+    return make_balance(named(BALANCES, name), tuple(tasks), dict.fromkeys(tasks, 1.0))
 
 
 @pytest.mark.parametrize("name", NAMES)

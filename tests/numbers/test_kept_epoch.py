@@ -21,7 +21,6 @@ from mtsldsl.cli import main
 from mtsldsl.codegen.forward import plan_forward
 from mtsldsl.editing import loads
 from mtsldsl.ir import Spec
-from mtsldsl.language import Named
 from mtsldsl.language.targets import TARGETS
 from mtsldsl.runtime.data import load_data
 from mtsldsl.runtime.learning.evaluation import evaluate
@@ -32,6 +31,7 @@ from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.selection import Selection, gains
 from tests.codegen.examples import specs
 from tests.numbers.cases import CASES, SAMPLES, Given, samples_of, spec_of, task_of
+from tests.records import metric_of
 from tests.runtime.hand_built import make_spec
 
 CPU = torch.device("cpu")
@@ -277,7 +277,7 @@ def test_neither_the_scale_nor_the_offset_of_a_target_decides(scale: float, offs
     kept = truth.double().numpy()  # what float32 holds of it
     guess = torch.tensor(kept.mean() + 0.5 * (kept - kept.mean()), dtype=torch.float64)
     case = next(case for case in CASES if case.name == "values")
-    task = attrs.evolve(task_of(case), metrics=(Named("rmse"), Named("mae"), Named("r2")))
+    task = attrs.evolve(task_of(case), metrics=tuple(metric_of(case.target, name) for name in ("rmse", "mae", "r2")))
     samples = samples_of({"it": truth}, {"it": case})
     constant = constant_metrics([task], samples)
     found = evaluate(Given({"it": guess}), spec_of((task,)), samples, CPU)

@@ -15,6 +15,7 @@ from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.objectives import make_loss
 from tests.numbers import independent
 from tests.numbers.cases import CASES, SAMPLES, Case, Given, counted, example, losses_of, samples_of, spec_of, task_of
+from tests.records import loss_of, metric_of
 
 CPU = torch.device("cpu")
 EVERY_LOSS = [pytest.param(case, name, id=f"{case.name}-{name}") for case in CASES for name in losses_of(case)]
@@ -30,14 +31,14 @@ ARGUMENTS = {
     "degrees": (5.0, 30.0, 90.0),
 }
 LOSS_ARGUMENTS = [
-    pytest.param(case, Named(rule.name, {name: value}), id=f"{case.name}-{rule.name}-{name}={value}")
+    pytest.param(case, loss_of(case.target, rule.name, **{name: value}), id=f"{case.name}-{rule.name}-{name}={value}")
     for case in CASES
     for rule in TARGETS[case.target.kind].losses
     for name in (key.name for key in rule.arguments)
     for value in ARGUMENTS[name]
 ]
 METRIC_ARGUMENTS = [
-    pytest.param(case, Named(rule.name, {name: value}), id=f"{case.name}-{rule.name}-{name}={value}")
+    pytest.param(case, metric_of(case.target, rule.name, **{name: value}), id=f"{case.name}-{rule.name}-{name}={value}")
     for case in CASES
     for rule in TARGETS[case.target.kind].metrics
     for name in (key.name for key in rule.arguments)
@@ -62,20 +63,22 @@ def independent_metrics(case: Case) -> dict[str, list[float]]:
 @pytest.mark.parametrize(("case", "loss"), EVERY_LOSS)
 def test_a_loss_over_a_set_is_that_of_all_its_entries_whatever_the_batches(case: Case, loss: str, batch: int) -> None:
     wanted = independent.loss(case.target.kind, loss, *counted(case, *example(case)))
-    assert evaluated(case, Named(loss), batch).losses["it"] == pytest.approx(wanted, rel=1e-5)
+    assert evaluated(case, loss_of(case.target, loss), batch).losses["it"] == pytest.approx(wanted, rel=1e-5)
 
 
 @pytest.mark.parametrize(("case", "loss"), EVERY_LOSS)
 def test_the_loss_that_is_learned_from_is_that_of_the_batch(case: Case, loss: str) -> None:
     prediction, field = example(case, 1)
     wanted = independent.loss(case.target.kind, loss, *counted(case, prediction, field))
-    assert make_loss(case.target, Named(loss))(prediction, field).item() == pytest.approx(wanted, rel=1e-5)
+    assert make_loss(case.target, loss_of(case.target, loss))(prediction, field).item() == pytest.approx(
+        wanted, rel=1e-5
+    )
 
 
 @pytest.mark.parametrize("batch", BATCHES)
 @pytest.mark.parametrize("case", EVERY_CASE)
 def test_metrics_are_those_of_scikit_learn_by_column_and_averaged(case: Case, batch: int) -> None:
-    found, wanted = evaluated(case, Named(losses_of(case)[0]), batch), independent_metrics(case)
+    found, wanted = evaluated(case, loss_of(case.target), batch), independent_metrics(case)
     shown = {name: values for name, values in wanted.items() if name in found.metrics["it"]}
     assert found.metrics["it"].keys() == shown.keys()
     for name, values in shown.items():
@@ -106,7 +109,7 @@ def test_an_argument_of_a_metric_does_what_it_says(case: Case, metric: Named, ba
         ],
         "degrees": lambda: [(independent.angles(p, t, valid) < number).mean()],
     }[name]()
-    found = evaluated(case, Named(losses_of(case)[0]), batch, (metric,)).metrics["it"]
+    found = evaluated(case, loss_of(case.target), batch, (metric,)).metrics["it"]
     assert found == {metric_key(metric): pytest.approx(np.mean(wanted), rel=1e-5)}
 
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from mtsldsl.diagnostics import Source
-from mtsldsl.ir import Body, Data, Layer, Spec, Target, Task, Train
-from mtsldsl.language import Named
+from mtsldsl.ir import Body, Layer, Spec, Target
 from mtsldsl.sharing import Backbone, Sharing, component_name
+from tests.records import TRAIN, data_of, task_of
 
 BACKBONE = Backbone(("a", "b", "c"), {"a": (), "b": ("a",), "c": ("b", "a")})
 IMAGE = (3, 8, 8)
@@ -66,13 +66,13 @@ def make_spec(tasks: Iterable[str], components: Mapping[str, Iterable[Iterable[s
     sharing = Sharing.each(BACKBONE, names) if components is None else Sharing(BACKBONE, names, components)
     empty = Body(("c",), (SHAPES["c"],), (), "c", SHAPES["c"])
     return Spec(
-        data=Data("arrays", "image", IMAGE, 8),
-        tasks=tuple(Task(name, Target("values", 1), empty, Named("l1"), ()) for name in names),
+        data=data_of("arrays", "image", IMAGE, 8),
+        tasks=tuple(task_of(name, Target("values", 1), empty) for name in names),
         layers=tuple(
             Layer(name, Body(INPUTS[name], tuple(SHAPES[read] for read in INPUTS[name]), (), name, SHAPES[name]))
             for name in BACKBONE.layers
         ),
-        train=Train(1, Named("adam"), None, Named("equal"), "fp32", 0),
+        train=TRAIN,
         structure=None,
         sharing=sharing,
         history=(),

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import cast
 
 import numpy as np
 import pytest
@@ -13,24 +12,26 @@ from torch import Tensor
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.body import Body
-from mtsldsl.ir.model import Target, Task
-from mtsldsl.language.constants import Constant, Named
+from mtsldsl.ir.model import Target
+from mtsldsl.language.constants import Named
 from mtsldsl.language.targets import TARGETS
-from mtsldsl.runtime.objectives import MetricSet, higher_is_better, make_metrics, metric_key
+from mtsldsl.runtime.objectives import MetricSet, higher_is_better, metric_key
 from mtsldsl.runtime.objectives.by_target import OBJECTIVES
 from mtsldsl.runtime.objectives.metrics import angles
+from tests.records import metric_of, task_of
 from tests.runtime.test_objectives_losses import IGNORE, TARGET_OF, example, last
 
 HEAD = Body((), (), (), "image", ())
 
 
 def metrics_of(kind: str, *metrics: Named, target: Target | None = None, loss: Named | None = None) -> MetricSet:
-    rule = TARGETS[kind]
-    chosen = metrics or tuple(
-        Named(metric.name, {key.name: cast(Constant, key.default) for key in metric.arguments})
-        for metric in rule.metrics
-    )
-    return make_metrics(Task("it", target or TARGET_OF[kind], HEAD, loss or Named(rule.losses[0].name), chosen))
+    of = target or TARGET_OF[kind]
+    chosen = metrics or tuple(metric_of(of, metric.name) for metric in TARGETS[kind].metrics)
+    return MetricSet(task_of("it", of, HEAD, loss, chosen))
+
+
+def metric(kind: str, name: str, **arguments: float) -> Named:
+    return metric_of(TARGET_OF[kind], name, **arguments)
 
 
 def measured(metrics: MetricSet, *batches: tuple[Tensor, Tensor]) -> dict[str, float]:
@@ -128,7 +129,9 @@ def test_the_median_angle_is_within_a_bin_of_the_exact_one() -> None:
     radians = torch.deg2rad(degrees)
     prediction = torch.stack([radians.cos(), radians.sin(), torch.zeros_like(radians)], dim=1)
     target = torch.tensor([1.0, 0.0, 0.0]).expand_as(prediction)
-    value = measured(metrics_of("unit_vectors", Named("median_angle")), (prediction, target))["median_angle"]
+    value = measured(metrics_of("unit_vectors", metric("unit_vectors", "median_angle")), (prediction, target))[
+        "median_angle"
+    ]
     assert value == pytest.approx(degrees.median().item(), abs=0.011)
 
 
@@ -169,7 +172,7 @@ def test_miou_f1_and_r2_are_those_of_torchmetrics(seed: int) -> None:
 def test_a_class_neither_predicted_nor_given_is_left_out_of_miou() -> None:
     prediction = torch.nn.functional.one_hot(torch.tensor([0, 0, 1, 3]), 4).float()
     labels = torch.tensor([0, 1, 1, IGNORE])
-    value = measured(metrics_of("classes", Named("miou")), (prediction, labels))["miou"]
+    value = measured(metrics_of("classes", metric("classes", "miou")), (prediction, labels))["miou"]
     assert value == pytest.approx((1 / 2 + 1 / 2) / 2)
 
 
@@ -177,27 +180,27 @@ def test_miou_is_over_the_set_and_not_a_mean_over_batches() -> None:
     one_hot = torch.nn.functional.one_hot
     first = (one_hot(torch.tensor([0, 0, 0]), 4).float(), torch.tensor([0, 0, 0]))
     second = (one_hot(torch.tensor([0]), 4).float(), torch.tensor([1]))
-    value = measured(metrics_of("classes", Named("miou")), first, second)["miou"]
+    value = measured(metrics_of("classes", metric("classes", "miou")), first, second)["miou"]
     assert value == pytest.approx((3 / 4 + 0) / 2)
 
 
 def test_an_ignored_class_may_be_one_of_the_classes() -> None:
     prediction = torch.nn.functional.one_hot(torch.tensor([0, 1, 1]), 4).float()
-    metrics = metrics_of("classes", Named("pixel_accuracy"), target=Target("classes", 4, 0))
+    metrics = metrics_of("classes", metric("classes", "pixel_accuracy"), target=Target("classes", 4, 0))
     assert measured(metrics, (prediction, torch.tensor([0, 1, 2])))["pixel_accuracy"] == 0.5
 
 
 def test_depth_that_is_not_positive_was_predicted_wrongly_for_delta1() -> None:
-    metrics = metrics_of("values", Named("delta1"))
+    metrics = metrics_of("values", metric("values", "delta1"))
     values = measured(metrics, (torch.tensor([[-1.0], [0.0], [1.0]]), torch.ones(3, 1)))
     assert values["delta1"] == pytest.approx(1 / 3)
 
 
 def test_metrics_count_the_targets_that_the_loss_learns_from() -> None:
     batch = (torch.tensor([[1.0], [1.0]]), torch.tensor([[-1.0], [2.0]]))
-    everything = metrics_of("values", Named("mae"), target=Target("values", 1))
+    everything = metrics_of("values", metric("values", "mae"), target=Target("values", 1))
     assert measured(everything, batch)["mae"] == 1.5
-    assert measured(metrics_of("values", Named("mae")), batch)["mae"] == 1.0
+    assert measured(metrics_of("values", metric("values", "mae")), batch)["mae"] == 1.0
 
 
 def test_small_angles_are_exact_and_a_zero_vector_is_at_right_angles() -> None:
@@ -226,21 +229,23 @@ def test_without_a_batch_there_is_nothing_to_measure() -> None:
 
 
 def test_logits_between_zero_and_one_are_still_logits() -> None:
-    metrics = metrics_of("binary", Named("f1", {"threshold": 0.5}))
+    metrics = metrics_of("binary", metric("binary", "f1"))
     assert measured(metrics, (torch.tensor([[0.2], [0.3]]), torch.ones(2, 1)))["f1"] == 1.0
 
 
 def test_a_metric_is_reported_with_its_argument_where_that_is_not_the_default() -> None:
-    assert metric_key(Named("within", {"degrees": 11.25})) == "within_11.25"
-    assert metric_key(Named("within", {"degrees": 30})) == "within_30"
-    assert metric_key(Named("within")) == "within_11.25"
-    assert metric_key(Named("f1", {"threshold": 0.5})) == "f1"
-    assert metric_key(Named("f1", {"threshold": 0.3})) == "f1_0.3"
-    assert metric_key(Named("mean_angle")) == "mean_angle"
+    assert metric_key(metric("unit_vectors", "within", degrees=11.25)) == "within_11.25"
+    assert metric_key(metric("unit_vectors", "within", degrees=30)) == "within_30"
+    assert metric_key(metric("unit_vectors", "within")) == "within_11.25"
+    assert metric_key(metric("binary", "f1", threshold=0.5)) == "f1"
+    assert metric_key(metric("binary", "f1", threshold=0.3)) == "f1_0.3"
+    assert metric_key(metric("unit_vectors", "mean_angle")) == "mean_angle"
 
 
 def test_one_task_may_have_a_metric_at_several_arguments() -> None:
-    metrics = metrics_of("unit_vectors", *(Named("within", {"degrees": degrees}) for degrees in (11.25, 22.5, 30)))
+    metrics = metrics_of(
+        "unit_vectors", *(metric("unit_vectors", "within", degrees=degrees) for degrees in (11.25, 22.5, 30))
+    )
     values = measured(metrics, example("unit_vectors", (400,)))
     assert list(values) == ["within_11.25", "within_22.5", "within_30"] == list(metrics.names)
     assert values["within_11.25"] < values["within_22.5"] < values["within_30"]
@@ -248,8 +253,8 @@ def test_one_task_may_have_a_metric_at_several_arguments() -> None:
 
 def test_the_direction_of_a_metric_is_that_of_the_table_whatever_its_kind_and_argument() -> None:
     for rule in TARGETS.values():
-        for metric in rule.metrics:
-            assert higher_is_better(metric_key(Named(metric.name))) == metric.higher_is_better
+        for known in rule.metrics:
+            assert higher_is_better(metric_key(metric(rule.kind, known.name))) == known.higher_is_better
     assert higher_is_better("within_22.5")
     assert not metrics_of("values").higher_is_better("rmse")
 
@@ -257,8 +262,3 @@ def test_the_direction_of_a_metric_is_that_of_the_table_whatever_its_kind_and_ar
 def test_an_unknown_metric_has_no_direction() -> None:
     with pytest.raises(MtlError, match="MTL107"):
         higher_is_better("beauty")
-
-
-def test_a_metric_of_another_kind_is_refused() -> None:
-    with pytest.raises(MtlError, match="MTL306"):
-        metrics_of("values", Named("miou"))

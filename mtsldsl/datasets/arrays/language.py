@@ -4,42 +4,40 @@ from __future__ import annotations
 
 import attrs
 
-from mtsldsl.datasets.kind import AUGMENT, BATCH, TEST, VALIDATION, DataKind, Options, made
+from mtsldsl.datasets.kind import AUGMENT, BATCH, TEST, VALIDATION, DataKind
+from mtsldsl.language.holding import by_keys
 from mtsldsl.language.kinds import Input, Integer, Key, Text
 from mtsldsl.language.schema import BlockSchema
 from mtsldsl.records import Record
 
+BLOCK = BlockSchema(
+    "data",
+    "one's own arrays: an .npz file with one array per task",
+    (
+        Key("input", Input(), "the input's name and the sizes of one sample"),
+        Key("path", Text(), "the .npz file"),
+        VALIDATION,
+        TEST,
+        Key("seed", Integer(0), "seed of the split", 0),
+        BATCH,
+        AUGMENT,
+    ),
+    label="arrays",
+)
 
-@attrs.frozen(eq=False, repr=False)
+
+@attrs.frozen(eq=False, repr=False, field_transformer=by_keys(BLOCK.keys))
 class Settings(Record):
     """Where the arrays are, and how their samples are divided."""
 
     path: str
-    validation: float = 0.1
-    test: float = 0.2
-    seed: int = 0
-
-
-def settings(options: Options) -> Settings:
-    """The record of a checked block."""
-    return made(Settings, options)
+    validation: float
+    test: float
+    seed: int
 
 
 KIND = DataKind(
-    BlockSchema(
-        "data",
-        "one's own arrays: an .npz file with one array per task",
-        (
-            Key("input", Input(), "the input's name and the sizes of one sample"),
-            Key("path", Text(), "the .npz file"),
-            VALIDATION,
-            TEST,
-            Key("seed", Integer(0), "seed of the split", 0),
-            BATCH,
-            AUGMENT,
-        ),
-        label="arrays",
-    ),
+    BLOCK,
     place="path",
     remedy="write it with numpy.savez, one array a field, or set `path` to where it is",
 )

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mtsldsl.datasets.arrays.language import settings
+from mtsldsl.datasets.arrays.language import Settings
+from mtsldsl.datasets.kind import made
 from mtsldsl.diagnostics import MtlError, suggestion
 from mtsldsl.ir.model import Spec, Task
 from mtsldsl.records import Record
@@ -43,7 +44,7 @@ class Loaded(Record):
 
 def load(spec: Spec, place: Path, _: bool) -> Splits:
     """The arrays at `place` that the tasks read; nothing of them is worth keeping. Raises MtlError as `arrays` does."""
-    shape, chosen = spec.data.shape, settings(spec.data.options)
+    shape, chosen = spec.data.shape, made(Settings, spec.data.options)
     expected = {spec.data.input: Expected(FieldKind.IMAGE if len(shape) == 3 else FieldKind.PLAIN, shape)}
     for task in spec.tasks:
         name = field_of_task(spec, task)

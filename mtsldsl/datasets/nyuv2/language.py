@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import attrs
 
-from mtsldsl.datasets.kind import AUGMENT, BATCH, SCENE_FIELDS, UNLABELLED, VALIDATION, DataKind, Options, made
+from mtsldsl.datasets.kind import AUGMENT, BATCH, SCENE_FIELDS, UNLABELLED, VALIDATION, DataKind
+from mtsldsl.language.holding import by_keys
 from mtsldsl.language.kinds import Input, Integer, Key, Text
 from mtsldsl.language.schema import BlockSchema
 from mtsldsl.records import Record
@@ -14,34 +15,32 @@ SOURCE = "http://horatio.cs.nyu.edu/mit/silberman/nyu_depth_v2/nyu_depth_v2_labe
 """The official file, and where it is."""
 
 
-@attrs.frozen(eq=False, repr=False)
+BLOCK = BlockSchema(
+    "data",
+    "NYUv2 (Silberman et al., 2012): indoor images with labels, depth, normals and edges",
+    (
+        Key("input", Input(), "the input's name and the sizes of one sample", ("image", 3, 288, 384)),
+        Key("root", Text(), "folder or file of the data set"),
+        VALIDATION,
+        Key("seed", Integer(0), "seed of the split", 0),
+        BATCH,
+        AUGMENT,
+    ),
+    label="nyuv2",
+)
+
+
+@attrs.frozen(eq=False, repr=False, field_transformer=by_keys(BLOCK.keys))
 class Settings(Record):
     """Where the data set is, and how its training images are divided."""
 
     root: str
-    validation: float = 0.1
-    seed: int = 0
-
-
-def settings(options: Options) -> Settings:
-    """The record of a checked block."""
-    return made(Settings, options)
+    validation: float
+    seed: int
 
 
 KIND = DataKind(
-    BlockSchema(
-        "data",
-        "NYUv2 (Silberman et al., 2012): indoor images with labels, depth, normals and edges",
-        (
-            Key("input", Input(), "the input's name and the sizes of one sample", ("image", 3, 288, 384)),
-            Key("root", Text(), "folder or file of the data set"),
-            VALIDATION,
-            Key("seed", Integer(0), "seed of the split", 0),
-            BATCH,
-            AUGMENT,
-        ),
-        label="nyuv2",
-    ),
+    BLOCK,
     SCENE_FIELDS,
     UNLABELLED,
     "root",

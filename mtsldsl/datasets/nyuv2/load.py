@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mtsldsl.datasets.kind import UNLABELLED
+from mtsldsl.datasets.kind import UNLABELLED, made
 from mtsldsl.datasets.nyuv2.labeled_mat import MAPPING, SPLITS, open_labeled_mat
-from mtsldsl.datasets.nyuv2.language import FILE, KIND, settings
+from mtsldsl.datasets.nyuv2.language import FILE, KIND, Settings
 from mtsldsl.datasets.nyuv2.recordings import (
     CAMERA,
     CROP,
@@ -39,7 +39,7 @@ _COARSEST_FOCAL_LENGTH = 100.0
 
 def load(spec: Spec, place: Path, cache: bool) -> Splits:
     """The data set at `place`, decoded, or with `cache` as it was kept. Raises MtlError as `nyuv2` does."""
-    fields, size, chosen = wanted_fields(spec), image_size(spec), settings(spec.data.options)
+    fields, size, chosen = wanted_fields(spec), image_size(spec), made(Settings, spec.data.options)
     channels = {"image": 3} | {name: target.channels for name, target in fields.items()}
     source = source_of(place)
 

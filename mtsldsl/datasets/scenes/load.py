@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mtsldsl.datasets.scenes.language import settings
+from mtsldsl.datasets.kind import made
+from mtsldsl.datasets.scenes.language import Settings
 from mtsldsl.datasets.scenes.raytracing import CLASSES, render
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.model import Spec
@@ -23,7 +24,7 @@ def load(spec: Spec, _: Path | None, cache: bool) -> Splits:
 
     Raises MtlError: MTL603 for other classes than they have, MTL804 for too few of them.
     """
-    fields, chosen = wanted_fields(spec), settings(spec.data.options)
+    fields, chosen = wanted_fields(spec), made(Settings, spec.data.options)
     height, width = image_size(spec)
     if "label" in fields and fields["label"].channels != len(CLASSES):
         task = task_of(spec, "label")

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from mtsldsl.diagnostics import Diagnostic
 from mtsldsl.ir.body import Body, Step
-from mtsldsl.ir.definitions import RESIDUAL
 from mtsldsl.ir.model import Task
 from mtsldsl.ir.pedantic.reading import Check, Reading, warn
 from mtsldsl.ir.wiring import needed_layers, wired
+from mtsldsl.language.naming import RESIDUAL
 from mtsldsl.language.operators.arguments import number
 from mtsldsl.language.operators.shapes import channels
 

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import attrs
+from attrs.validators import optional
 
 from mtsldsl.diagnostics.bounded import MOST_SHOWN, first_lines, shown
 from mtsldsl.language.constants import Named
+from mtsldsl.language.holding import by_keys, keys_in, of_kind, of_record
 from mtsldsl.language.kinds import (
     Call,
     CallRule,
@@ -28,36 +30,6 @@ from mtsldsl.methods.method import DecisionRule, Fault, Method, OneAPhase, Situa
 from mtsldsl.records import Record
 from mtsldsl.sharing import Sharing, unmerged
 from mtsldsl.sharing.exact import EXACT_TASKS, LEAST_EXACT_TASKS, MOST_EXACT_TASKS
-
-
-@attrs.frozen(eq=False, repr=False)
-class Cka(Record):
-    """The similarity: centred kernel alignment over so many training images."""
-
-    samples: int
-    kernel: Literal["linear", "rbf"]
-    debiased: bool
-
-
-@attrs.frozen(eq=False, repr=False)
-class Amalgamate(Record):
-    """A merged component is trained for so many epochs, one number for each phase, at this learning rate."""
-
-    epochs: tuple[int, ...]
-    lr: float
-
-
-@attrs.frozen(eq=False, repr=False)
-class Settings(Record):
-    """What an MTSL learner is made of. `transfer` None: a merged component starts from the mean of its members."""
-
-    phases: tuple[int, ...]
-    similarity: Cka
-    threshold: float
-    exact_tasks: int
-    align: float
-    transfer: Amalgamate | None
-
 
 SIMILARITIES = Call(
     (
@@ -108,6 +80,40 @@ BLOCK = BlockSchema(
     label="mtsl",
 )
 
+
+@attrs.frozen(eq=False, repr=False, field_transformer=by_keys(keys_in(SIMILARITIES, "cka")))
+class Cka(Record):
+    """The similarity: centred kernel alignment over so many training images."""
+
+    samples: int
+    kernel: Literal["linear", "rbf"]
+    debiased: bool
+
+
+@attrs.frozen(eq=False, repr=False, field_transformer=by_keys(keys_in(TRANSFERS, "amalgamate")))
+class Amalgamate(Record):
+    """A merged component is trained for so many epochs, one number for each phase, at this learning rate."""
+
+    epochs: tuple[int, ...] = attrs.field(validator=of_kind(Many(Integer(1), 1)))
+    lr: float
+
+
+@attrs.frozen(eq=False, repr=False, field_transformer=by_keys(BLOCK.keys))
+class Settings(Record):
+    """What an MTSL learner is made of. `transfer` None: a merged component starts from the mean of its members."""
+
+    phases: tuple[int, ...]
+    similarity: Cka = attrs.field(validator=of_record(Cka))
+    threshold: float
+    exact_tasks: int
+    align: float
+    transfer: Amalgamate | None = attrs.field(validator=optional(of_record(Amalgamate)))
+
+    def __attrs_post_init__(self) -> None:
+        for fault in _faults(self.phases, None, self.transfer.epochs if self.transfer else None):
+            raise ValueError(fault.cause)
+
+
 MERGE = CallRule(
     "merge",
     "tasks that came to share a layer",
@@ -131,11 +137,15 @@ def faults(values: Values, surroundings: Surroundings) -> Iterator[Fault]:
     """Phases out of order or after the last epoch, and epochs of `amalgamate` that are not one for each phase."""
     if "phases" not in values:
         return
-    phases = values["phases"]
-    yield from _faults_of_phases(phases, surroundings.epochs)
     epochs = values["transfer"].arguments.get("epochs") if "transfer" in values else None
-    if isinstance(epochs, tuple) and len(epochs) != len(phases):
-        given, wanted = len(epochs), len(phases)
+    yield from _faults(values["phases"], surroundings.epochs, epochs)
+
+
+def _faults(phases: tuple[int, ...], last: int | None, amalgamation: tuple[int, ...] | int | None) -> Iterator[Fault]:
+    """Of phases with the `last` epoch and the epochs of amalgamation, as far as these are known."""
+    yield from _faults_of_phases(phases, last)
+    if isinstance(amalgamation, tuple) and len(amalgamation) != len(phases):
+        given, wanted = len(amalgamation), len(phases)
         yield Fault(
             "MTL502",
             f"`amalgamate` has epochs for {given} {'phase' if given == 1 else 'phases'}, and there "

@@ -8,8 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mtsldsl.diagnostics import MtlError, suggestion
+from mtsldsl.diagnostics import MtlError
+from mtsldsl.language import schema
 from mtsldsl.language.constants import Named
+from mtsldsl.language.holding import hold
+from mtsldsl.language.operators.arguments import number
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.to_device import send
 
@@ -21,14 +24,12 @@ def augment_batch(
 ) -> Batch:
     """The batch after the augmentations `steps`, in their order, with random numbers of `generator` (on the host).
 
-    Fields that have no height and width (labels `(n,)`, values `(n, c)`) stay as they are. Raises MTL107 for an
-    unknown augmentation and MTL202 for arguments out of range.
+    Fields that have no height and width (labels `(n,)`, values `(n, c)`) stay as they are. Raises MTL202 for one that
+    no spec may have, as a training script may that was edited.
     """
     augmented = dict(batch)
     for step in steps:
-        if step.name not in AUGMENTATIONS:
-            remedy = suggestion(step.name, AUGMENTATIONS, "augmentations")
-            raise MtlError.of("MTL107", f"there is no augmentation `{step.name}`", remedy, step.span)
+        _check(step)
         augmented = AUGMENTATIONS[step.name](augmented, layout, step, generator)
     return augmented
 
@@ -36,8 +37,8 @@ def augment_batch(
 def hflip(
     batch: Mapping[str, Tensor], layout: Mapping[str, FieldKind], step: Named, generator: torch.Generator
 ) -> Batch:
-    """Mirrors each sample left and right with probability `p` (0.5 by default); a mirrored normal's x changes sign."""
-    probability = float(str(step.arguments.get("p", 0.5)))
+    """Mirrors each sample left and right with probability `p`; a mirrored normal's x changes sign."""
+    probability = number(step.arguments, "p")
     flips = torch.rand(_count(batch), generator=generator) < probability
     moved = dict(batch)
     for name, tensor in batch.items():
@@ -61,7 +62,7 @@ def random_scale(
     normals never mix. Depth is divided by the factor: what looks `f` times as large is `f` times as near. Normals keep
     their direction, as is usual with this augmentation (Eigen and Fergus, 2015).
     """
-    factors = _factors(step)
+    factors = torch.tensor(step.arguments["factors"], dtype=torch.float64)
     count = _count(batch)
     factor = factors[torch.randint(len(factors), (count,), generator=generator)]
     corner = torch.rand(count, 2, generator=generator, dtype=torch.float64) * (1 - 1 / factor)[:, None]
@@ -112,13 +113,12 @@ def _enlarge_bilinear(tensor: Tensor, factor: Tensor, corner: Tensor) -> Tensor:
     return F.grid_sample(tensor, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
-def _factors(step: Named) -> Tensor:
-    given = step.arguments.get("factors", ())
-    values = [float(str(value)) for value in (given if isinstance(given, tuple) else (given,))]
-    if not values or min(values) < 1:
-        cause = f"`random_scale` has {'no factors' if not values else f'the factor {min(values):g}'}"
-        raise MtlError.of("MTL202", cause, "give factors of at least 1, such as random_scale(1.0, 1.2, 1.5)", step.span)
-    return torch.tensor(values, dtype=torch.float64)
+def _check(step: Named) -> None:
+    try:
+        hold(schema.AUGMENTATIONS, step, "augmentation")
+    except ValueError as wrong:
+        cause, _, remedy = str(wrong).partition(": ")
+        raise MtlError.of("MTL202", cause, remedy or f"write it as in a spec: {step.name}(...)", step.span) from None
 
 
 def _is_dense(tensor: Tensor, kind: FieldKind) -> bool:

@@ -15,7 +15,7 @@ from mtsldsl.runtime.data import Samples, batches
 from mtsldsl.runtime.learning.finite import UNREPEATED, Anomaly, anomaly_of_loss, find_anomaly, recorded
 from mtsldsl.runtime.network.execution import evaluating, run_layers
 from mtsldsl.runtime.network.places import located
-from mtsldsl.runtime.objectives import BatchLosses, LossTotals, make_metrics, task_losses
+from mtsldsl.runtime.objectives import BatchLosses, LossTotals, MetricSet, task_losses
 
 
 @attrs.frozen
@@ -43,7 +43,7 @@ def evaluate(
     not a finite number, with the place in the spec that it comes from, and MTL804 where there is no sample.
     """
     chosen = [task for task in spec.tasks if tasks is None or task.name in tasks]
-    metrics = {task.name: make_metrics(task) for task in chosen}
+    metrics = {task.name: MetricSet(task) for task in chosen}
     totals = LossTotals()
     with located(model, spec), evaluating(model):
         for batch, outputs, losses in _passes(model, spec, chosen, samples, device):

@@ -27,8 +27,8 @@ def build_model(spec: Spec) -> nn.Module:
     forward: image `(n, c, h, w)` -> `{task: output}`. torch's random state is left as it was.
 
     Raises:
-        MtlError: MTL109 where a name of the spec cannot be one of Python's; MTL806 and MTL807 where a module of the
-            person's own cannot be made or is not as declared, its output at its first forward pass.
+        MtlError: MTL109, MTL806 and MTL807 where a module of the person's own cannot be imported, cannot be made, or is
+            not as declared, its output at its first forward pass.
     """
     check_own_modules(spec)
     return initialised(model_class(spec), spec)

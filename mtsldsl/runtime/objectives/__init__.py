@@ -5,7 +5,7 @@ from __future__ import annotations
 from mtsldsl.language.targets import metric_key
 from mtsldsl.runtime.objectives.by_target import make_loss
 from mtsldsl.runtime.objectives.losses import Loss
-from mtsldsl.runtime.objectives.metric_set import MetricSet, higher_is_better, make_metrics
+from mtsldsl.runtime.objectives.metric_set import MetricSet, higher_is_better
 from mtsldsl.runtime.objectives.totals import BatchLosses, LossTotals, task_losses
 
 __all__ = [
@@ -15,7 +15,6 @@ __all__ = [
     "MetricSet",
     "higher_is_better",
     "make_loss",
-    "make_metrics",
     "metric_key",
     "task_losses",
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from mtsldsl.ir.model import Task
 from mtsldsl.language.constants import Named
+from mtsldsl.language.operators.arguments import number
 from mtsldsl.runtime.objectives.metrics import DELTA
 
 SURE = 30.0
@@ -54,7 +55,7 @@ def _scores(metric: Named, answers: Values, labels: Values) -> Values:
     """For each of some unit vectors `(m, 3)` how good an answer to the labels `(n, 3)` it is by a metric."""
     angles = np.degrees(np.arccos(np.clip(answers @ labels.T, -1, 1)))
     if metric.name == "within":
-        found: Values = (angles < float(cast(float, metric.arguments.get("degrees", 11.25)))).mean(axis=1)
+        found: Values = (angles < number(metric.arguments, "degrees")).mean(axis=1)
     elif metric.name == "median_angle":
         found = -np.median(angles, axis=1)
     else:

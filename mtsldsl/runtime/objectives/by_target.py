@@ -11,7 +11,6 @@ import attrs
 import torch
 from torch import Tensor
 
-from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.model import Target, Task
 from mtsldsl.language.constants import Named
 from mtsldsl.runtime.objectives import answers, losses, metrics
@@ -89,16 +88,5 @@ metric with its arguments and a device."""
 
 
 def make_loss(target: Target, loss: Named) -> Loss:
-    """The loss of that name for that kind of target.
-
-    Raises MtlError MTL305 where the name does not fit the kind.
-    """
-    build = OBJECTIVES[target.kind].losses.get(loss.name)
-    if build is None:
-        raise MtlError.of(
-            "MTL305",
-            f"the loss `{loss.name}` does not fit a target of {target.kind}",
-            f"use one of {', '.join(OBJECTIVES[target.kind].losses)}",
-            loss.span,
-        )
-    return build(target, loss)
+    """The loss of that name for that kind of target."""
+    return OBJECTIVES[target.kind].losses[loss.name](target, loss)

@@ -13,7 +13,7 @@ from mtsldsl.runtime.data import Samples, batches
 from mtsldsl.runtime.data.masks import valid_entries
 from mtsldsl.runtime.objectives.answers import Values
 from mtsldsl.runtime.objectives.by_target import OBJECTIVES
-from mtsldsl.runtime.objectives.metric_set import make_metrics
+from mtsldsl.runtime.objectives.metric_set import MetricSet
 
 _ROUNDED = 1e-5
 """By how much directions that are the same may differ in a coordinate: they are kept in float32, or half of that."""
@@ -35,7 +35,7 @@ def _best(task: Task, samples: Samples) -> dict[str, float]:
     best: dict[str, float] = {}
     columns = _valid_columns(task, samples)
     for answer in OBJECTIVES[task.target.kind].answers(task, columns):
-        metrics = make_metrics(task)
+        metrics = MetricSet(task)
         for target in _targets(task, samples):
             metrics.update(_everywhere(task, answer, target), target)
         for name, value in metrics.compute().items():

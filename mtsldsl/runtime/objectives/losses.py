@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 import attrs
 import torch
@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from mtsldsl.ir.model import Target
 from mtsldsl.language.constants import Named
+from mtsldsl.language.operators.arguments import number
 from mtsldsl.runtime.data.masks import aligned, as_float, labels_of, only, valid_entries
 
 Sums: TypeAlias = tuple[Tensor, ...]
@@ -67,13 +68,9 @@ class Loss:
         return self.value(*self.sums(prediction, target))
 
 
-def _number(loss: Named, argument: str, default: float) -> float:
-    return float(cast(float, loss.arguments.get(argument, default)))
-
-
 def cross_entropy(target: Target, loss: Named) -> Loss:
     """Mean cross entropy over the pixels (or samples) that are not ignored."""
-    smoothing = _number(loss, "label_smoothing", 0.0)
+    smoothing = number(loss.arguments, "label_smoothing")
 
     def sums(prediction: Tensor, target_: Tensor, tasks: int = 1) -> Sums:
         prediction = as_float(prediction)
@@ -102,7 +99,7 @@ def effective_number_weights(counts: Tensor, beta: float) -> Tensor:
 def class_balanced(target: Target, loss: Named) -> Loss:
     """Cross entropy weighted by the effective number of samples of the classes in the batch (or set), divided by the
     sum of the weights of the pixels, as `torch.nn.CrossEntropyLoss(weight)` does: a common factor of them cancels."""
-    beta = _number(loss, "beta", 0.999)
+    beta = number(loss.arguments, "beta")
 
     def sums(prediction: Tensor, target_: Tensor) -> Sums:
         prediction = as_float(prediction)
@@ -217,7 +214,7 @@ def bce(target: Target, _: Named) -> Loss:
 
 def balanced_bce(target: Target, loss: Named) -> Loss:
     """Binary cross entropy of logits, positives weighted w and negatives 1 - w, averaged over all valid entries."""
-    weight = _number(loss, "positive_weight", 0.95)
+    weight = number(loss.arguments, "positive_weight")
 
     def sums(prediction: Tensor, target_: Tensor, tasks: int = 1) -> Sums:
         prediction, truth = aligned(prediction, target_)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.model import Task
-from mtsldsl.language.targets import TARGETS, metric_key
+from mtsldsl.language.targets import TARGETS, metric_key, metric_rule
 from mtsldsl.runtime.objectives.by_target import OBJECTIVES
 from mtsldsl.runtime.objectives.metrics import Measurement, columns_of
 
@@ -20,11 +20,11 @@ def higher_is_better(key: str) -> bool:
 
     Raises MtlError MTL107 where no metric has that name.
     """
-    directions = {rule.name: rule.higher_is_better for kind in TARGETS.values() for rule in kind.metrics}
-    name = key if key in directions else key.rpartition("_")[0]
-    if name not in directions:
-        raise MtlError.of("MTL107", f"no metric is called `{key}`", f"use one of {', '.join(sorted(directions))}")
-    return directions[name]
+    rule = metric_rule(key)
+    if rule is None:
+        known = sorted({metric.name for kind in TARGETS.values() for metric in kind.metrics})
+        raise MtlError.of("MTL107", f"no metric is called `{key}`", f"use one of {', '.join(known)}")
+    return rule.higher_is_better
 
 
 class MetricSet:
@@ -85,19 +85,6 @@ class MetricSet:
     def higher_is_better(self, name: str) -> bool:
         """Whether larger values of the metric of that key are better."""
         return higher_is_better(name)
-
-
-def make_metrics(task: Task) -> MetricSet:
-    """The metrics of a task, ready for the first batch. Raises MtlError MTL306 where one does not fit its target."""
-    for metric in task.metrics:
-        if metric.name not in OBJECTIVES[task.target.kind].metrics:
-            raise MtlError.of(
-                "MTL306",
-                f"the metric `{metric.name}` does not fit a target of {task.target.kind}",
-                f"use one of {', '.join(OBJECTIVES[task.target.kind].metrics)}",
-                metric.span,
-            )
-    return MetricSet(task)
 
 
 def _mean_of(columns: list[float]) -> float:

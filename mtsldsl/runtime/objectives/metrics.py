@@ -8,7 +8,7 @@ torchmetrics is imported when the first batch arrives, because importing it take
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from mtsldsl.ir.model import Task
 from mtsldsl.language.constants import Named
+from mtsldsl.language.operators.arguments import number
 from mtsldsl.language.targets import TARGETS
 from mtsldsl.runtime.data.masks import aligned, labels_of, only, valid_entries
 from mtsldsl.runtime.objectives.losses import sum_dtype
@@ -190,7 +191,7 @@ def median_angle(_: Task, __: Named, device: torch.device) -> Measurement:
 
 def within(task: Task, metric: Named, device: torch.device) -> Measurement:
     """The share of angles below a number of degrees."""
-    degrees = cast(float, metric.arguments.get("degrees", 11.25))
+    degrees = number(metric.arguments, "degrees")
     return mean(lambda pairs: (pairs.prediction < degrees).float())(task, metric, device)
 
 
@@ -198,7 +199,7 @@ def f1(task: Task, metric: Named, device: torch.device) -> Measurement:
     """F1 of yes, which a probability above the threshold is."""
     from mtsldsl.runtime.objectives.accumulators import F1
 
-    threshold = float(cast(float, metric.arguments.get("threshold", 0.5)))
+    threshold = number(metric.arguments, "threshold")
     state = F1(columns_of(task), device)
 
     def add(pairs: Pairs) -> None:

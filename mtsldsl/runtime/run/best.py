@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import attrs
 import torch
 from torch import Tensor, nn
 
 from mtsldsl.diagnostics import MtlError, suggestion
-from mtsldsl.ir import Spec
+from mtsldsl.ir import Spec, Task
 from mtsldsl.runtime.learning.training import place
 from mtsldsl.runtime.network.built import build_model
 from mtsldsl.runtime.network.source_file import original_spans
@@ -85,7 +84,12 @@ def _first_difference(spec: Spec, changed: Spec) -> str | None:
         if layer != other:
             return f"the layer `{layer.name}`"
     for before, after in zip(spec.tasks, changed.tasks, strict=True):
-        same = attrs.evolve(after, loss=before.loss, metrics=before.metrics, weight=before.weight, field=before.field)
-        if attrs.evolve(same, target=attrs.evolve(after.target, valid=before.target.valid)) != before:
+        if _answers(before) != _answers(after):
             return f"the task `{before.name}`"
     return None if spec.sharing == changed.sharing else "the sharing"
+
+
+def _answers(task: Task) -> tuple[object, ...]:
+    """What of a task the network depends on."""
+    target = task.target
+    return task.name, task.head, target.kind, target.channels, target.ignore

@@ -7,10 +7,7 @@ from importlib.util import find_spec
 
 from mtsldsl.diagnostics.libraries import CURVES, METRICS, importing, require
 from mtsldsl.ir import Spec
-from mtsldsl.runtime.learning.balance import GradientBalance, make_balance
-
-SOLVERS = {"cagrad": ("cvxpy",), "upgrad": ("qpsolvers", "quadprog")}
-"""What torchjd needs for a balance beside itself."""
+from mtsldsl.runtime.learning.balance import SOLVERS, GradientBalance, make_balance
 
 
 def require_for_run(spec: Spec) -> None:

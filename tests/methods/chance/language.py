@@ -6,16 +6,29 @@ from collections.abc import Iterator
 
 import attrs
 
+from mtsldsl.language.holding import by_keys
 from mtsldsl.language.kinds import CallRule, Integer, Key, LayerName, Many, Real, Tasks
 from mtsldsl.language.schema import BlockSchema
 from mtsldsl.methods.evidence import Evidence, Finding, Words
 from mtsldsl.methods.method import DecisionRule, Fault, Method, Situation, Surroundings, Values
 from mtsldsl.sharing import Sharing
 
+BLOCK = BlockSchema(
+    "structure",
+    "sharing by chance",
+    (
+        Key("epochs", Many(Integer(1), 1), "epochs at whose end two tasks merge"),
+        Key("seed", Integer(0), "seed of which", 0),
+        Key("wary", Integer(0), "epoch whose proposal it refuses", 0),
+    ),
+    label="chance",
+)
 
-@attrs.frozen
+
+@attrs.frozen(field_transformer=by_keys(BLOCK.keys))
 class Settings:
-    """The epochs at whose end it merges, the seed of what, and an epoch at which it refuses its own proposal."""
+    """The epochs at whose end it merges, the seed of what, and an epoch at which it refuses its own proposal; held to
+    what the block may say."""
 
     epochs: tuple[int, ...]
     seed: int
@@ -72,16 +85,7 @@ def undecided(evidence: Evidence) -> str:
 
 
 METHOD = Method(
-    block=BlockSchema(
-        "structure",
-        "sharing by chance",
-        (
-            Key("epochs", Many(Integer(1), 1), "epochs at whose end two tasks merge"),
-            Key("seed", Integer(0), "seed of which", 0),
-            Key("wary", Integer(0), "epoch whose proposal it refuses", 0),
-        ),
-        label="chance",
-    ),
+    block=BLOCK,
     decisions=(
         DecisionRule(
             JOIN, ("layer", "tasks"), "luck", contradiction, "join(epoch=1, layer=..., tasks=a + b, luck=0.5)"

@@ -6,16 +6,17 @@ import torch
 
 from mtsldsl.diagnostics import Source
 from mtsldsl.ir.body import Body
-from mtsldsl.ir.model import Data, Spec, Target, Task, Train
-from mtsldsl.language.constants import Constant, Named, Shape
+from mtsldsl.ir.model import Spec, Target, Task
+from mtsldsl.language.constants import Constant, Shape
 from mtsldsl.runtime.data import FieldKind, Samples
 from mtsldsl.sharing import Backbone, Sharing
+from tests.records import TRAIN, data_of, task_of
 
 
 def task(name: str, target: Target, field: str | None = None, dense: bool = True, size: Shape = (64, 64)) -> Task:
     shape = (target.channels, *size) if dense else (target.channels,)
     head = Body(inputs=(), input_shapes=(), steps=(), output="stem", shape=shape)
-    return Task(name, target, head, Named("any"), (), field=field)
+    return task_of(name, target, head, field=field)
 
 
 def dense_tasks(classes: int, size: Shape = (64, 64), ignore: int | None = 255) -> tuple[Task, ...]:
@@ -39,10 +40,10 @@ def spec(
     **options: Constant,
 ) -> Spec:
     return Spec(
-        data=Data(kind, input_name, shape, batch, options=options),
+        data=data_of(kind, input_name, shape, batch, **options),
         tasks=tasks,
         layers=(),
-        train=Train(1, Named("adam"), None, Named("equal"), "fp32", 0),
+        train=TRAIN,
         structure=None,
         sharing=Sharing.each(Backbone(("stem",), {"stem": ()}), tuple(each.name for each in tasks)),
         history=(),

@@ -69,7 +69,7 @@ def test_data_depends_on_its_own_seed() -> None:
         (rooms(task("depth", Target("values", 1), "label")), r"MTL603.*`label` does not hold"),
         (rooms(SEGMENT, task("more", Target("classes", 5, 3), "label")), r"MTL603.*`more` reads `label` otherwise"),
         (rooms(DEPTH, shape=(1, 16, 16)), r"MTL602.*3 channels, but the input is 1 x 16 x 16"),
-        (rooms(DEPTH, images=4), r"MTL804"),
+        (rooms(DEPTH, images=16, validation=0.01), r"MTL804"),
         (spec("scenes", (DEPTH,), (3, 8, 8), images=20, batch=16), r"MTL804.*fewer than a batch"),
         (spec("scenes", (DEPTH,), (3, 8, 8), input_name="depth"), r"MTL603.*both called `depth`"),
     ],

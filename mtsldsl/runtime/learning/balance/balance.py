@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
-
-from mtsldsl.language.constants import Named
 
 Losses: TypeAlias = Mapping[str, Tensor]
 """A scalar loss per task, 0 with a gradient of 0 where the batch has no label of it."""
@@ -65,8 +63,3 @@ class Balance(nn.Module):
 
     def end_epoch(self, mean_losses: Mapping[str, float]) -> None:
         """Take note of an epoch's mean loss per task, NaN without a label; only `dwa` uses it."""
-
-
-def number(balance: Named, argument: str) -> float:
-    """An argument of a balance that is a number."""
-    return float(cast(float, balance.arguments[argument]))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mtsldsl.language.constants import Named
-from mtsldsl.runtime.learning.balance.balance import Balance, number
+from mtsldsl.language.operators.arguments import number
+from mtsldsl.runtime.learning.balance.balance import Balance
 from mtsldsl.runtime.learning.balance.gradient import GradientBalance
 
 
@@ -13,4 +14,4 @@ def make(weights: Mapping[str, float], balance: Named) -> Balance:
     """The balance of the tasks with these weights."""
     from torchjd.aggregation import CAGradWeighting
 
-    return GradientBalance(weights, CAGradWeighting(c=number(balance, "c")), averages=True)
+    return GradientBalance(weights, CAGradWeighting(c=number(balance.arguments, "c")), averages=True)

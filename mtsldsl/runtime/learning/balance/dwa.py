@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from mtsldsl.language.constants import Named
-from mtsldsl.runtime.learning.balance.balance import NO_TASK, Balance, Labelled, Losses, number
+from mtsldsl.language.operators.arguments import number
+from mtsldsl.runtime.learning.balance.balance import NO_TASK, Balance, Labelled, Losses
 
 
 class DynamicWeightAverage(Balance):
@@ -43,4 +44,4 @@ class DynamicWeightAverage(Balance):
 
 def make(weights: Mapping[str, float], balance: Named) -> Balance:
     """The balance of the tasks with these weights."""
-    return DynamicWeightAverage(weights, number(balance, "temperature"))
+    return DynamicWeightAverage(weights, number(balance.arguments, "temperature"))
