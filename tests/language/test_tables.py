@@ -1,54 +1,100 @@
-"""What the language knows is what the runtime does, for every kind of name."""
+"""What the language knows is what the runtime does, for every kind of name and every argument of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import inspect
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
+import attrs
 import pytest
+import torch
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 
+from mtsldsl import datasets, methods
+from mtsldsl.datasets.kind import COMMON
 from mtsldsl.datasets.registry import DATASETS, data_kind
-from mtsldsl.language import schema
-from mtsldsl.language.kinds import Call
-from mtsldsl.language.optimization import TORCH_OPTIMIZERS, TORCH_SCHEDULERS
+from mtsldsl.diagnostics import Source
+from mtsldsl.ir import Body, Layer, Spec, Step, Target
+from mtsldsl.language import Named, schema
+from mtsldsl.language.holding import keys_of
+from mtsldsl.language.kinds import EPOCHS, REQUIRED, Call, CallRule, Choice, Key
+from mtsldsl.language.optimization import TORCH_OPTIMIZERS, TORCH_SCHEDULERS, nesterov_without_momentum
 from mtsldsl.language.targets import TARGETS
-from mtsldsl.methods.mtsl.language import SIMILARITIES, TRANSFERS
+from mtsldsl.methods.mtsl import cka
+from mtsldsl.methods.mtsl.language import SIMILARITIES, TRANSFERS, Amalgamate, Cka, Settings
 from mtsldsl.methods.registry import METHODS, decision_rules, method
-from mtsldsl.runtime.data.augment import AUGMENTATIONS
+from mtsldsl.runtime.data import augment
+from mtsldsl.runtime.data.masks import valid_entries
 from mtsldsl.runtime.learning import balance
+from mtsldsl.runtime.learning.balance import SOLVERS
+from mtsldsl.runtime.learning.evaluation import autocast
+from mtsldsl.runtime.network.built import build_model
 from mtsldsl.runtime.objectives.by_target import OBJECTIVES
+from mtsldsl.runtime.run.selection import Selection
 from mtsldsl.runtime.structure.learner import Learner
+from mtsldsl.sharing import Backbone, Sharing
+from tests.language import test_operators as operators
+from tests.language.values import right_calls
+from tests.records import TRAIN, data_of, task_of
+from tests.runtime.data.factories import LAYOUT, numbered_pixels
+
+CPU = torch.device("cpu")
 
 
 def names(call: Call) -> set[str]:
     return {rule.name for rule in call.rules}
 
 
-def of_targets(table: dict[str, Call]) -> set[str]:
+def of_targets(table: Mapping[str, Call]) -> set[str]:
     return {f"{target}.{name}" for target, call in table.items() for name in names(call)}
 
 
-def flat(table: dict[str, Iterable[str]]) -> set[str]:
+def flat(table: Mapping[str, Iterable[str]]) -> set[str]:
     return {f"{target}.{name}" for target, inside in table.items() for name in inside}
 
 
-MODULES_OF_BALANCES = {path.stem for path in Path(str(balance.__file__)).parent.glob("*.py")} - {
-    "__init__",
-    "balance",
-    "gradient",
-}
+def files(package: Any, name: str = "*.py") -> set[str]:
+    """The files of a package by their stems, or the folders in it that have a file of that name."""
+    (place,) = package.__path__
+    found = Path(place).glob(name if name == "*.py" else f"*/{name}")
+    return {path.stem if name == "*.py" else path.parent.name for path in found}
+
+
+def transfers() -> set[str]:
+    """What an MTSL learner may be made of as its transfer: a record, or none for the mean that every merge starts
+    from."""
+    kinds = typing.get_args(typing.get_type_hints(Settings)["transfer"])
+    return {"average" if kind is type(None) else kind.__name__.lower() for kind in kinds}
+
+
+def choices(rule: CallRule, name: str) -> set[str]:
+    kind = next(key.kind for key in rule.keys if key.name == name)
+    assert isinstance(kind, Choice)
+    return set(kind.names)
+
 
 TABLES = {
+    "targets": (names(schema.TARGET), set(OBJECTIVES)),
     "losses": (of_targets(schema.LOSSES), flat({kind: each.losses for kind, each in OBJECTIVES.items()})),
     "metrics": (of_targets(schema.METRICS), flat({kind: each.metrics for kind, each in OBJECTIVES.items()})),
-    "targets": (names(schema.TARGET), set(TARGETS)),
-    "balances": (names(schema.BALANCES), MODULES_OF_BALANCES),
+    "balances": (names(schema.BALANCES), files(balance) - {"__init__", "balance", "gradient"}),
+    "balances with solvers": (names(schema.BALANCES) & set(SOLVERS), set(SOLVERS)),
     "optimizers": (names(schema.OPTIMIZERS), set(TORCH_OPTIMIZERS)),
-    "schedulers": (names(schema.SCHEDULERS) - {"none"}, set(TORCH_SCHEDULERS)),
-    "augmentations": (names(schema.AUGMENTATIONS), set(AUGMENTATIONS)),
-    "similarities": (names(SIMILARITIES), {"cka"}),
-    "transfers": (names(TRANSFERS), {"average", "amalgamate"}),
+    "schedulers": (names(schema.SCHEDULER), set(TORCH_SCHEDULERS)),
+    "augmentations": (names(schema.AUGMENTATIONS), set(augment.AUGMENTATIONS)),
+    "similarities": (
+        names(SIMILARITIES),
+        {name for name in names(SIMILARITIES) if inspect.isfunction(getattr(cka, f"{name}_matrix", None))},
+    ),
+    "kernels": (choices(SIMILARITIES.rules[0], "kernel"), set(typing.get_args(cka.Kernel))),
+    "transfers": (names(TRANSFERS), transfers()),
+    "data kinds": (set(DATASETS), files(datasets, "load.py")),
+    "methods": (set(METHODS), files(methods, "learner.py")),
 }
 
 
@@ -57,6 +103,143 @@ def test_every_name_of_the_language_is_one_of_the_runtime_and_the_other_way_roun
     said, done = TABLES[kind]
     assert said
     assert said == done
+
+
+class Noted(Mapping[str, Any]):
+    """Arguments that note which of them are read."""
+
+    def __init__(self, arguments: Mapping[str, Any]) -> None:
+        self.arguments, self.read = arguments, set[str]()
+
+    def __getitem__(self, name: str) -> Any:
+        self.read.add(name)
+        return self.arguments[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.arguments)
+
+    def __len__(self) -> int:
+        return len(self.arguments)
+
+
+def uses(kind: str, call: Call, use: Callable[[Named], object]) -> list[Any]:
+    return [pytest.param(rule, use, id=f"{kind}.{rule.name}") for rule in call.rules]
+
+
+def moved(step: Named) -> None:
+    # Without `augment_batch`, which reads all arguments to check them.
+    augment.AUGMENTATIONS[step.name](numbered_pixels(2, 4, 4), LAYOUT, step, torch.Generator())
+
+
+def weighed(chosen: Named) -> None:
+    for package in SOLVERS.get(chosen.name, ()):
+        pytest.importorskip(package)
+    import_module(f"{balance.__name__}.{chosen.name}").make({"a": 1.0, "b": 1.0}, chosen)
+
+
+HEAD = Body((), (), (), "image", ())
+TARGETS_OF = {kind: Target(kind, 3) for kind in TARGETS}
+READERS = [
+    *(
+        use
+        for kind, target in TARGETS_OF.items()
+        for use in uses(
+            kind,
+            schema.LOSSES[kind],
+            lambda loss, target=target: OBJECTIVES[target.kind].losses[loss.name](target, loss),
+        )
+    ),
+    *(
+        use
+        for kind, target in TARGETS_OF.items()
+        for use in uses(
+            kind,
+            schema.METRICS[kind],
+            lambda metric, target=target: OBJECTIVES[target.kind].metrics[metric.name](
+                task_of("it", target, HEAD), metric, CPU
+            ),
+        )
+    ),
+    *uses("balance", schema.BALANCES, weighed),
+    *uses("augment", schema.AUGMENTATIONS, moved),
+]
+
+
+@pytest.mark.parametrize(("rule", "use"), READERS)
+def test_the_runtime_reads_the_arguments_that_the_language_has_and_no_other(
+    rule: CallRule, use: Callable[[Named], object]
+) -> None:
+    call = next(right_calls(rule))
+    noted = Noted(call.arguments)
+    object.__setattr__(call, "arguments", noted)
+    use(call)
+    assert noted.read == {key.name for key in keys_of(rule)}
+
+
+def like_torch(keys: Iterable[Key], made: Callable[..., object], own: Iterable[str] = ()) -> None:
+    """Every argument is one of torch's, with torch's default but for those of our `own`."""
+    theirs = inspect.signature(made).parameters
+    for key in keys:
+        default = theirs[key.name].default
+        if key.name not in own:
+            assert key.default == (REQUIRED if default is inspect.Parameter.empty else default), key.name
+
+
+@pytest.mark.parametrize("rule", schema.OPTIMIZERS.rules, ids=lambda rule: rule.name)
+def test_an_optimizer_has_the_arguments_and_defaults_of_torch(rule: CallRule) -> None:
+    made = getattr(torch.optim, TORCH_OPTIMIZERS[rule.name].name)
+    like_torch(rule.keys, made)
+    assert TORCH_OPTIMIZERS[rule.name].fused is ("fused" in inspect.signature(made).parameters)
+    for call in right_calls(rule):
+        if not nesterov_without_momentum(call):
+            made([torch.nn.Parameter(torch.zeros(1))], **call.arguments)
+
+
+@pytest.mark.parametrize("rule", schema.SCHEDULER.rules, ids=lambda rule: rule.name)
+def test_a_schedule_has_the_arguments_and_defaults_of_torch(rule: CallRule) -> None:
+    made = getattr(torch.optim.lr_scheduler, TORCH_SCHEDULERS[rule.name])
+    like_torch(rule.keys, made, own=["T_max"])  # the epochs of the training
+    for call in right_calls(rule):
+        made(torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1), **call.arguments)
+
+
+def test_every_precision_is_an_arithmetic_of_its_own() -> None:
+    used: set[torch.dtype] = set()
+    for precision in schema.PRECISIONS:
+        with autocast(precision, CPU):
+            used.add(torch.nn.functional.linear(torch.ones(2, 2), torch.ones(2, 2)).dtype)
+    assert len(used) == len(schema.PRECISIONS)
+
+
+def test_what_counts_of_values_is_told_apart() -> None:
+    valid = next(key.kind for key in TARGETS["values"].arguments if key.name == "valid")
+    assert isinstance(valid, Choice)
+    values = torch.tensor([[-1.0], [0.0], [1.0], [torch.nan]])
+    masks = {tuple(valid_entries(Target("values", 1, valid=name), values).flatten().tolist()) for name in valid.names}
+    assert len(masks) == len(valid.names)
+
+
+@pytest.mark.parametrize("keep", EPOCHS)
+def test_an_epoch_that_is_kept_by_name_is_not_taken_for_a_metric(keep: str) -> None:
+    assert not Selection(keep).chosen_by().startswith(keep)
+
+
+def test_whatever_a_task_is_measured_by_may_choose_the_epoch() -> None:
+    keys = {rule.name for target in TARGETS.values() for rule in target.metrics}
+    for key in keys:
+        assert abs(Selection(f"it.{key}").score(["it"], {}, {"it": {key: 0.5}})) == 0.5
+
+
+@pytest.mark.parametrize("kernel", typing.get_args(cka.Kernel))
+@pytest.mark.parametrize("debiased", [True, False])
+def test_every_similarity_is_computed(kernel: cka.Kernel, debiased: bool) -> None:
+    features = torch.rand(2, 8, 3, generator=torch.Generator().manual_seed(0))
+    assert cka.cka_matrix(features, kernel, debiased).shape == (2, 2)
+
+
+@pytest.mark.parametrize(("record", "keys"), [(Cka, SIMILARITIES.rules[0].keys), (Amalgamate, TRANSFERS.rules[1].keys)])
+def test_a_record_of_settings_has_a_field_for_each_argument(record: type, keys: tuple[Key, ...]) -> None:
+    assert [field.name for field in attrs.fields(record)] == [key.name for key in keys]
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -77,6 +260,30 @@ def test_every_data_set_has_a_block_and_a_loader(name: str) -> None:
     assert known.name == name
     assert callable(import_module(f"{DATASETS[name]}.load").load)
     keys = {key.name for key in known.block.keys or ()}
-    assert {"input", "batch", "augment"} <= keys
+    assert set(COMMON) <= keys
+    made: Any = import_module(f"{DATASETS[name]}.language").Settings
+    assert {field.name for field in attrs.fields(made)} == keys - set(COMMON)
     assert known.place is None or known.place in keys
     assert all(field.target in TARGETS for field in known.fields)
+
+
+@pytest.mark.parametrize("name", operators.TABLE)
+@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_every_operator_is_compiled_into_a_network_that_runs(name: str, data: st.DataObject) -> None:
+    _, arguments, inputs, shape = data.draw(operators.applications(name))
+    assume(set(inputs) == {inputs[0]})
+    step = Step(name, arguments, ("image",) * len(inputs), shape)
+    target = Target("values", shape[0])
+    network = Spec(
+        data=data_of("arrays", "image", inputs[0], 2),
+        tasks=(task_of("it", target, Body(("stem",), (shape,), (), "stem", shape)),),
+        layers=(Layer("stem", Body(("image",), inputs[:1], (step,), 0, shape)),),
+        train=TRAIN,
+        structure=None,
+        sharing=Sharing.each(Backbone(("stem",), {"stem": ()}), ("it",)),
+        history=(),
+        source=Source("one.mtl", ""),
+    )
+    model = build_model(network).eval()
+    assert model(torch.rand(2, *inputs[0]))["it"].shape == (2, *shape)

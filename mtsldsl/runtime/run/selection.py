@@ -17,6 +17,7 @@ import attrs
 from mtsldsl.diagnostics.bounded import shown
 from mtsldsl.ir import Spec
 from mtsldsl.ir.wiring import together, wired
+from mtsldsl.language.kinds import EPOCHS
 from mtsldsl.runtime.objectives import higher_is_better
 from mtsldsl.runtime.objectives.relative_gain import Results, relative_gain
 from mtsldsl.runtime.run.events import Best as BestEpoch
@@ -83,7 +84,7 @@ class Selection:
         """The sets of tasks that each keep an epoch: those that are a network of their own, but all where one metric
         chooses."""
         tasks = spec.sharing.tasks
-        return together(wired(spec), tasks) if self.keep in ("best", "last") else (tasks,)
+        return together(wired(spec), tasks) if self.keep in EPOCHS else (tasks,)
 
     def chosen_by(self) -> str:
         """What the epoch is chosen by, in words; and for which tasks nothing was there to choose by."""
