@@ -6,7 +6,7 @@
 
     mtsldsl train specs/nyuv2.mtl
 
-runs this very file; so does `python generated/nyuv2/train.py`, by itself.
+runs this very text, from its run folder; so does `python generated/nyuv2/train.py`.
 A knob is changed in the spec, then compiled again.
 """
 
@@ -28,7 +28,7 @@ from mtsldsl.runtime.run.alone import run_alone
 from mtsldsl.runtime.run.session import Session
 from mtsldsl.runtime.structure.phase import structural_phase
 
-if __name__ != "__main__":  # a script run by itself is but its start, see the last line
+if __name__ != "__main__":  # run as a script, this file is checked and run anew by its last line
     from .model import Model
 
 SOURCE = "specs/nyuv2.mtl"  # compiled from this spec; the run folder keeps the copy that evolves

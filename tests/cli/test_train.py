@@ -194,6 +194,37 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+INTERRUPTED = "os.kill(os.getpid(), 2)"
+
+
+def test_a_run_that_a_person_stops_says_how_it_goes_on(tmp_path: Path) -> None:
+    arguments = ["train", "specs/scenes.mtl", "--quiet", "--device", "cpu", "--runs", str(tmp_path), *settings(SHORT)]
+    done = disturbed(*arguments, action=f"if training.epoch == 1: {INTERRUPTED}", cwd=ROOT)
+    folder = tmp_path / "scenes" / "1"
+    assert done.returncode == 130
+    assert done.stderr == f"stopped; go on after epoch 1 with `mtsldsl train --resume {folder}`\n"
+    assert (folder / "checkpoints" / "epoch-1").is_dir()
+
+
+@pytest.mark.parametrize("script", ["generated/scenes/train.py", None])
+def test_a_run_that_is_stopped_before_anything_is_saved_says_so(tmp_path: Path, script: str | None) -> None:
+    program = (
+        "import os, sys, runpy\n"
+        "from mtsldsl.runtime.run.session import Session\n"
+        f"Session.load_data = lambda session: {INTERRUPTED}\n"
+        "from mtsldsl.cli import main\n"
+        + (
+            f"sys.argv = sys.argv[1:]\nrunpy.run_path({script!r}, run_name='__main__')\n"
+            if script
+            else "main(sys.argv[1:])\n"
+        )
+    )
+    given = [script, "--display", "quiet"] if script else ["train", "specs/scenes.mtl", "--quiet"]
+    done = prepared.run("-c", program, *given, "--device", "cpu", "--runs", str(tmp_path), cwd=ROOT)
+    assert done.returncode == 130, done.stderr
+    assert done.stderr == f"stopped before the first epoch was saved in {tmp_path / 'scenes' / '1'}: train anew\n"
+
+
 def spoil(package: Path) -> None:
     """Edit generated code so that it neither loads nor trains."""
     (package / "model.py").write_text("raise AssertionError('an edited model.py')\n", encoding="utf-8")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import closing
+from signal import SIGINT
 
+from mtsldsl.diagnostics.printable import printable
 from mtsldsl.runtime.run.code import Code
+from mtsldsl.runtime.run.folder import RunFolder, epoch_of
 from mtsldsl.runtime.run.session import Session
 from mtsldsl.runtime.run.threads import use_threads
 
@@ -13,7 +17,8 @@ def launch(session: Session, threads: int | None = None, code: Code | None = Non
     """Run the `main` of `code`, by default that of the session's folder: the very files that `mtsldsl compile` writes
     for its spec.
 
-    With so many threads; without a number as `use_threads` says.
+    With so many threads; without a number as `use_threads` says. A person's Ctrl-C ends the process with status 130,
+    and is told how the run goes on.
     """
     if code is None:
         remedy = "leave the files of a run as they are; change the spec and train anew"
@@ -21,5 +26,17 @@ def launch(session: Session, threads: int | None = None, code: Code | None = Non
         code = Code.read(session.folder.code / "train.py", session.spec, problem, remedy)
     module = code.run()
     use_threads(threads, session.spec, session.device, session.folder.events)
-    with closing(session.display):  # whatever happens, the terminal gets its cursor back
-        module.main(session)
+    try:
+        with closing(session.display):  # whatever happens, the terminal gets its cursor back
+            module.main(session)
+    except KeyboardInterrupt:
+        print(_stopped(session.folder), file=sys.stderr)
+        sys.exit(128 + SIGINT)
+
+
+def _stopped(folder: RunFolder) -> str:
+    """What a person reads who stopped the run."""
+    latest = folder.latest_checkpoint()
+    if latest is None:
+        return printable(f"stopped before the first epoch was saved in {folder.path}: train anew")
+    return printable(f"stopped; go on after epoch {epoch_of(latest)} with `mtsldsl train --resume {folder.path}`")
