@@ -50,8 +50,9 @@ class Field(Record):
 class DataKind(Record):
     """A kind of data set as the language knows it. Its name is the label of `block`.
 
-    `fields` is empty where each task names a field of its own. `place` is the key that says where the files are, and
-    `remedy` what may be done where they are not; both None where nothing is read.
+    `fields` is empty where each task names a field of its own. The samples of a `dense` kind are pictures of three
+    channels, its fields hold something for every pixel; of others the spec says what sizes they have. `place` is the
+    key that says where the files are, and `remedy` what may be done where they are not; without files there is neither.
     """
 
     block: BlockSchema
@@ -60,6 +61,7 @@ class DataKind(Record):
     """The label of pixels without one."""
     place: str | None = None
     remedy: str = ""
+    dense: bool = False
     training_samples: Callable[[Options], int | None] = lambda _: None
     """How many there are to train on, None where that takes a look at the data."""
 

@@ -78,7 +78,7 @@ def _check_input(
         claim(written.value.function, "the input", places, problems)
     else:
         places.setdefault(name, span)
-    if data_kind(kind).fields and (len(shape) != 3 or shape[0] != 3):
+    if data_kind(kind).dense and (len(shape) != 3 or shape[0] != 3):
         problems.add(
             "MTL202",
             f"the images of `{kind}` have 3 channels, height and width, not {' x '.join(map(str, shape))}",

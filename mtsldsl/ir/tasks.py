@@ -167,6 +167,10 @@ def _field(
         return data.input
     known = data_kind(data.kind)
     usual = known.field_for(kind)
+    if usual is None and known.fields:
+        kinds = " or ".join(dict.fromkeys(f"`{each.target}`" for each in known.fields))
+        cause = f"`{data.kind}` has no field that holds `{kind}`"
+        return problems.add("MTL307", cause, f"take a target that is {kinds}", block.place("target"))
     if usual is None:
         return name if given is None or given is BROKEN else str(given)
     field = usual if given is None or given is BROKEN else known.field(str(given))
@@ -226,7 +230,7 @@ def _check_head(name: str, target: Target, head: Body, data: Data, span: Span, p
     shape = head.shape
     if target.kind == "reconstruct":
         wanted: Shape | None = data.shape
-    elif data_kind(data.kind).fields:
+    elif data_kind(data.kind).dense:
         wanted = (target.channels, *data.shape[1:])
     else:
         wanted = (target.channels, *shape[1:]) if len(shape) in (1, 3) else None

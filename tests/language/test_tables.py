@@ -265,6 +265,7 @@ def test_every_data_set_has_a_block_and_a_loader(name: str) -> None:
     assert {field.name for field in attrs.fields(made)} == keys - set(COMMON)
     assert known.place is None or known.place in keys
     assert all(field.target in TARGETS for field in known.fields)
+    assert known.fields or not known.dense
 
 
 @pytest.mark.parametrize("name", operators.TABLE)

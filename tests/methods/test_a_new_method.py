@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.package_copy import ROOT, add, copied, in_one_process, line, mtsldsl
+
 TASKS = ("depth", "edge")
-LINE = '    "chance": "mtsldsl.methods.chance",\n'
+TOY = Path(__file__).parent / "chance"
 SPEC = """\
 mtl 1
 
@@ -53,41 +50,9 @@ structure chance {
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the package with the toy in it: its folder, and one line of the registry."""
-    place = tmp_path_factory.mktemp("package")
-    shutil.copytree(ROOT / "mtsldsl", place / "mtsldsl", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("grammars", "specs"):
-        shutil.copytree(ROOT / name, place / name)
-    shutil.copytree(ROOT / "tests" / "methods" / "chance", place / "mtsldsl" / "methods" / "chance")
-    registry = place / "mtsldsl" / "methods" / "registry.py"
-    text = registry.read_text(encoding="utf-8")
-    registry.write_text(re.sub(r"(METHODS = \{)(.*?)\}", rf"\1\n    \2,\n{LINE}}}", text), encoding="utf-8")
+    place = copied(tmp_path_factory.mktemp("package"))
+    add(place, TOY, "METHODS")
     return place
-
-
-def mtsldsl(package: Path, *arguments: str, cwd: Path, status: int = 0) -> str:
-    return python(package, "-m", "mtsldsl", *arguments, cwd=cwd, status=status)
-
-
-def in_one_process(package: Path, *commands: str, cwd: Path) -> str:
-    """Commands one after the other, so that torch is loaded once; what they all say."""
-    program = (
-        "import sys; from mtsldsl.cli import main; [main(each.split(), standalone_mode=False) for each in sys.argv[1:]]"
-    )
-    return python(package, "-c", program, *commands, cwd=cwd)
-
-
-def python(package: Path, *arguments: str, cwd: Path, status: int = 0) -> str:
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(package), "CUDA_VISIBLE_DEVICES": ""},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == status, done.stdout + done.stderr
-    return done.stdout + done.stderr
 
 
 def test_it_is_checked_trained_written_down_resumed_and_compared(package: Path, tmp_path: Path) -> None:
@@ -161,7 +126,7 @@ def test_the_name_of_its_penalty_is_no_task(package: Path, tmp_path: Path) -> No
 
 def test_the_folder_in_the_words_of_contributing_is_this_one() -> None:
     words = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    assert LINE.strip().rstrip(",").replace("chance", "<name>") in words
+    assert line(TOY).replace("chance", "<name>") in words
     for name in ("language.py", "learner.py"):
         assert name in words
-        assert (ROOT / "tests" / "methods" / "chance" / name).is_file()
+        assert (TOY / name).is_file()

@@ -46,4 +46,5 @@ KIND = DataKind(
     "root",
     f"get {FILE} from {SOURCE}, or the preprocessed copy that https://github.com/lorenmt/mtan links to, and set `root` "
     "to where it is",
+    dense=True,
 )

@@ -46,5 +46,6 @@ KIND = DataKind(
     BLOCK,
     SCENE_FIELDS,
     UNLABELLED,
+    dense=True,
     training_samples=lambda options: made(Settings, options).rooms()[0],
 )
