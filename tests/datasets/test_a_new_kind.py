@@ -70,6 +70,37 @@ def test_what_the_kind_says_of_its_fields_is_checked(
     assert re.search(said, shown, re.DOTALL)
 
 
+@pytest.fixture(scope="module")
+def undeclared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package with a toy that says nothing of its fields, and leaves one out of the test samples."""
+    place = copied(tmp_path_factory.mktemp("undeclared"))
+    add(place, TOY, "DATASETS")
+    for name, right, wrong in (
+        ("language.py", ', (Field("form", "classes"), Field("height", "values", 1))', ""),
+        ("load.py", "samples.take(test)", 'samples.take(test).only(spec.data.input, "form")'),
+    ):
+        file = place / "mtsldsl" / "datasets" / "waves" / name
+        text = file.read_text(encoding="utf-8")
+        assert right in text
+        file.write_text(text.replace(right, wrong), encoding="utf-8")
+    return place
+
+
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        ("from", r"a\.mtl:7:.*MTL603.*the train samples of `waves` have no field `from`.*did you mean `form`"),
+        ("form", r"a\.mtl:13:.*MTL603.*the test samples of `waves` have no field `height`.*fields are: wave, form"),
+    ],
+)
+def test_a_field_that_the_samples_lack_is_an_error_also_where_the_kind_says_nothing_of_fields(
+    undeclared: Path, tmp_path: Path, field: str, said: str
+) -> None:
+    (tmp_path / "a.mtl").write_text(SPEC.replace("classes(2)", f"classes(2)\n  field  = {field}"), encoding="utf-8")
+    mtsldsl(undeclared, "check", "a.mtl", cwd=tmp_path)
+    assert re.search(said, mtsldsl(undeclared, "train", "a.mtl", cwd=tmp_path, status=1), re.DOTALL)
+
+
 def test_the_folder_in_the_words_of_contributing_is_this_one() -> None:
     words = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     assert line(TOY).replace("waves", "<name>") in words

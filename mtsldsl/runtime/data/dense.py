@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mtsldsl.datasets.kind import UNLABELLED
 from mtsldsl.datasets.registry import data_kind
-from mtsldsl.diagnostics import MtlError, suggestion
+from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.model import Spec, Target, Task
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.fields_read import at_odds, field_of_task
@@ -31,9 +31,6 @@ def wanted_fields(spec: Spec) -> dict[str, Target]:
         name = field_of_task(spec, task)
         if task.target.kind == "reconstruct":
             continue
-        if name not in fields:
-            cause = f"the data set `{spec.data.kind}` has no field `{name}`"
-            raise MtlError.of("MTL603", cause, suggestion(name, fields, "fields"), task.span)
         field = fields[name]
         fixed = field.channels or task.target.channels
         if task.target.kind != field.target or task.target.channels != fixed:
