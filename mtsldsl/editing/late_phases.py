@@ -48,6 +48,8 @@ def late_phases(before: tree.File, after: tree.File, earlier: Library, library: 
     if section is None or len(labels) != 1 or labels[0] not in METHODS or not isinstance(epochs, tree.Number):
         return None
     chosen = method(labels[0])
+    if chosen.phases is None:
+        return None
     phases = _numbers(_value(after, library, "structure", chosen.phases))
     if phases is None:
         return None

@@ -84,20 +84,20 @@ class DecisionRule(Record):
 class Method(Record):
     """A structure learner as the language knows it. Its name is the label of `block`.
 
-    `faults` holds the values against each other and their surroundings, where the sound ones alone are given;
-    `completed` fills in what the surroundings decide; `settings` makes the typed record that the learner is made of.
+    `settings` makes the typed record that the learner is made of. `faults` holds the values against each other and
+    their surroundings, where the sound ones alone are given; `completed` fills in what the surroundings decide.
     """
 
     block: BlockSchema
     decisions: tuple[DecisionRule, ...]
-    faults: Callable[[Values, Surroundings], Iterator[Fault]]
-    completed: Callable[[Values, Surroundings], Values]
     settings: Callable[[Values], Any]
-    doubts: Callable[[Situation], Iterator[Fault]]
     learner: str
     """The name of its class in `learner.py`, which is made of the settings."""
-    phases: str
-    """The key that lists the epochs at whose end it decides."""
+    faults: Callable[[Values, Surroundings], Iterator[Fault]] = lambda values, surroundings: iter(())
+    completed: Callable[[Values, Surroundings], Values] = lambda values, surroundings: values
+    doubts: Callable[[Situation], Iterator[Fault]] = lambda situation: iter(())
+    phases: str | None = None
+    """The key that lists the epochs at whose end it decides, where one does; fewer epochs of training shorten that."""
     one_a_phase: tuple[OneAPhase, ...] = ()
     penalty_name: str = PENALTY
     """What its learner's own loss is called among those of the tasks."""

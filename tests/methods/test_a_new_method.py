@@ -13,7 +13,7 @@ import pytest
 from tests.package_copy import ROOT, add, copied, in_one_process, line, mtsldsl
 
 TASKS = ("depth", "edge")
-TOY = Path(__file__).parent / "chance"
+TOY, SMALLEST = (Path(__file__).parent / name for name in ("chance", "rote"))
 SPEC = """\
 mtl 1
 
@@ -51,7 +51,8 @@ structure chance {
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = copied(tmp_path_factory.mktemp("package"))
-    add(place, TOY, "METHODS")
+    for toy in (TOY, SMALLEST):
+        add(place, toy, "METHODS")
     return place
 
 
@@ -122,6 +123,22 @@ def _is_reported_truly(page: str, phases: list[dict[str, Any]]) -> None:
 def test_the_name_of_its_penalty_is_no_task(package: Path, tmp_path: Path) -> None:
     (tmp_path / "a.mtl").write_text(SPEC.replace("task depth", "task regret"), encoding="utf-8")
     assert "a task cannot be named `regret`" in mtsldsl(package, "check", "a.mtl", cwd=tmp_path, status=1)
+
+
+def test_one_that_says_no_more_than_it_must_and_has_no_list_of_epochs(package: Path, tmp_path: Path) -> None:
+    rote = re.sub(r"structure .*", "structure rote {\n  every = 2\n}\n", SPEC, flags=re.DOTALL)
+    (tmp_path / "a.mtl").write_text(rote, encoding="utf-8")
+    in_one_process(
+        package,
+        "check --pedantic a.mtl",
+        "train --quiet --set train.epochs=3 a.mtl",
+        "train --quiet --resume runs/a/1",
+        "check runs/a/1/spec.mtl",
+        cwd=tmp_path,
+    )
+    evolved = (tmp_path / "runs" / "a" / "1" / "spec.mtl").read_text(encoding="utf-8")
+    assert "every = 2" in evolved
+    assert re.findall(r"  unite\(.*", evolved) == ["  unite(epoch=2, layer=stem, tasks=depth + edge, turn=1)"]
 
 
 def test_the_folder_in_the_words_of_contributing_is_this_one() -> None:

@@ -1,0 +1,1 @@
+"""A toy: sharing by rote. Not part of the package; a test puts it there, as CONTRIBUTING.md says."""
