@@ -12,7 +12,9 @@ import torch
 
 from mtsldsl.codegen import compile_spec
 from mtsldsl.ir import Spec
-from mtsldsl.language.constants import Constant, Named
+from mtsldsl.language import schema
+from mtsldsl.language.constants import Constant
+from mtsldsl.language.holding import named
 from tests.codegen.examples import NAMES, example
 
 OPTIMIZERS: dict[str, dict[str, Constant]] = {
@@ -54,8 +56,8 @@ def knobs(module: ast.Module) -> dict[str, str]:
 def test_every_knob_is_read_below_and_no_number_stands_there(optimizer: str, scheduler: str) -> None:
     spec = trained(
         example("tokens"),
-        optimizer=Named(optimizer, OPTIMIZERS[optimizer]),
-        scheduler=Named(scheduler, SCHEDULERS[scheduler]),
+        optimizer=named(schema.OPTIMIZERS, optimizer, **OPTIMIZERS[optimizer]),
+        scheduler=None if scheduler == "none" else named(schema.SCHEDULERS, scheduler, **SCHEDULERS[scheduler]),
     )
     module = script(spec)
     names = [node for node in ast.walk(module) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]
@@ -92,13 +94,13 @@ def test_of_what_is_read_from_the_spec_the_script_says_the_value(name: str) -> N
     spec = example(name)
     weights = [index / 4 for index, _ in enumerate(spec.tasks)]
     tasks = [attrs.evolve(task, weight=weight) for task, weight in zip(spec.tasks, weights, strict=True)]
-    changed = trained(
-        attrs.evolve(spec, tasks=tuple(tasks)), balance=Named("dwa", {"temperature": 3.5}), keep='last"""\nimport os'
-    )
+    dwa = named(schema.BALANCES, "dwa", temperature=3.5)
+    changed = trained(attrs.evolve(spec, tasks=tuple(tasks)), balance=dwa, keep="last")
     text = compile_spec(changed)["train.py"]
     said = " ".join(line.removeprefix("# ") for line in text.splitlines() if line.startswith("# "))
     assert "balance = dwa(temperature=3.5)" in said
-    assert "keep = 'last" in said
+    assert 'keep = "last"' in said
     assert all(f"{task.weight} of {task.name}" in said for task in tasks[1:])
-    assert [line for line in text.splitlines() if line.startswith("import os")] == ["import os"]
-    assert "balance = equal" in " ".join(compile_spec(trained(spec, balance=Named("equal")))["train.py"].split())
+    assert "balance = equal" in " ".join(
+        compile_spec(trained(spec, balance=named(schema.BALANCES, "equal")))["train.py"].split()
+    )
