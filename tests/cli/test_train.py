@@ -288,6 +288,21 @@ def test_data_beside_the_spec_is_found_by_eval_and_resume_too(tmp_path: Path) ->
     mtsldsl("eval", "runs/mine/1", "--device", "cpu", cwd=tmp_path)
     mtsldsl("train", "--resume", "runs/mine/1", "--quiet", "--device", "cpu", cwd=tmp_path)
 
+    # without its data it goes on nowhere, and loses nothing
+    run, data = tmp_path / "runs" / "mine" / "1", job / "mine.npz"
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    assert b'"event": "test"' in before[run / "events.jsonl"]
+    data.rename(job / "away.npz")
+    done = prepared.run("-m", "mtsldsl", "train", "--resume", "runs/mine/1", "--device", "cpu", cwd=tmp_path)
+    assert "MTL601" in done.stderr
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+    (checkpoint,) = (run / "checkpoints").iterdir()
+    shutil.rmtree(checkpoint)
+    done = prepared.run("-m", "mtsldsl", "train", "--resume", "runs/mine/1", "--device", "cpu", cwd=tmp_path)
+    assert "MTL801" in done.stderr
+    assert "mtsldsl train runs/mine/1/evolution/start.mtl" in done.stderr.replace(str(tmp_path) + "/", "")
+
 
 def restored(run: Finished) -> Training:
     spec = load(run.checkpoint / "spec.mtl")

@@ -28,6 +28,7 @@ from mtsldsl.language.operators.resizing import RESIZING
 from mtsldsl.language.operators.tokens import TOKENS
 from mtsldsl.language.targets import TARGETS, ObjectiveRule, TargetRule
 from mtsldsl.methods.mtsl import language as mtsl
+from mtsldsl.methods.registry import run_names
 from tests.docs import codes
 
 MARKED = re.compile(r"<!-- generated: (?P<name>[^>]+?) -->\n(?P<text>.*?)<!-- end -->", re.S)
@@ -247,6 +248,7 @@ def _reserved(_: Words) -> str:
         ["words of Python", "layers, tasks and the input", names(kwlist)],
         ["names that the generated code uses", "layers, tasks and the input", names(GENERATED_NAMES)],
         ["names of every PyTorch module", "layers, tasks and the input", names(MODULE_NAMES - GENERATED_NAMES)],
+        ["names in the records of a run", "tasks", names(run_names())],
     ]
     return _table(["kind", "closed to", "names"], rows)
 

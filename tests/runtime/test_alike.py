@@ -138,6 +138,28 @@ def test_of_the_evolved_network_nothing_is_run_but_what_changed() -> None:
     assert sorted(ran) == ["after body.a+b", "after heads.a", "after heads.b", "after stem.a+b+c"]
 
 
+class Mean(nn.Module):
+    """Keeps what its state does not show."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(()), persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            self.mean.add_(x.detach().mean())
+        return x - self.mean
+
+
+def test_nothing_is_known_of_what_a_module_of_a_persons_own_computes() -> None:
+    own = '  body = module("tests.runtime.test_alike:Mean", out=[4, 8, 8])\n'
+    spec = loads(BRANCHES.replace("  body = conv2d(4, 3) | batch_norm | relu\n", own))
+    model = build_model(spec)
+    new = copy.deepcopy(model)
+    same = alike(spec, model, spec, new)
+    assert {value.layer for value in same} == {"image", "stem"}
+
+
 def test_a_weight_that_a_learner_changed_is_not_taken_for_the_same() -> None:
     spec = loads(BRANCHES)
     model = build_model(spec)

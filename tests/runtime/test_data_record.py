@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from hashlib import sha256
 from pathlib import Path
 
@@ -139,6 +140,13 @@ def test_data_is_looked_for_from_here_then_beside_the_spec_then_where_the_run_fo
         located(spec, record)
     assert all(str(place) in str(caught.value) for place in (tmp_path / "rows.npz", tmp_path / "job/rows.npz", record))
     assert "--set data.path=" in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "pipe.npz"])
+def test_a_pipe_or_a_device_is_not_read(spec: Spec, path: str) -> None:
+    os.mkfifo("pipe.npz")
+    with pytest.raises(MtlError, match=r"MTL601.*neither a file nor a folder"):
+        load_data(load("job/rows.mtl", {"data.path": path}))
 
 
 def test_the_recorded_place_is_for_the_path_that_the_run_was_given(spec: Spec) -> None:

@@ -118,6 +118,6 @@ def test_a_mark_says_since_when_an_epoch_is_the_best() -> None:
     (line,) = describe_event(validation(["a", "b"]))
     assert line.endswith("gain +1.5 %  * best so far: b")
     (line,) = describe_event({**validation(["a", "b"]), "best": ["a", "b"], "since": 2})
-    assert line.endswith("gain +1.5 %  * best since the merge after epoch 2")
+    assert line.endswith("gain +1.5 %  * best since the structure changed after epoch 2")
     (line,) = describe_event({**validation(["a", "b"]), "best": []})
     assert line.endswith("gain +1.5 %")

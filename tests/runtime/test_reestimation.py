@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from itertools import islice
 from pathlib import Path
 
@@ -117,6 +118,22 @@ def test_after_a_merge_a_run_goes_on_with_statistics_of_the_network_that_it_has(
     reestimate([(spec, model)], load_data(spec).train, CPU)
     for name, value in buffers(model).items():
         torch.testing.assert_close(value, kept[name], rtol=1e-4, atol=1e-5)
+
+
+def test_a_norm_that_a_module_calls_by_keyword_is_estimated_as_any_other() -> None:
+    class ByKeyword(nn.BatchNorm2d):
+        def __call__(self, values: torch.Tensor) -> torch.Tensor:
+            return super().__call__(input=values)
+
+    spec, model = make_spec(TASKS), make_model(make_spec(TASKS))
+    named = copy.deepcopy(model)
+    norm = ByKeyword(4)
+    norm.load_state_dict(named.get_submodule("a.q")[1].state_dict())
+    named.get_submodule("a.q")[1] = norm
+    for each in (model, named):
+        reestimate([(spec, each)], samples(16), CPU)
+    for one, other in zip(buffers(model).values(), buffers(named).values(), strict=True):
+        assert torch.equal(one, other)
 
 
 def test_a_norm_that_its_own_module_keeps_frozen_stays_as_it_is() -> None:

@@ -69,9 +69,8 @@ class _Statistics:
             self.norm.momentum = self.momentum
             self.seen.copy_(self.batches)
 
-    def _add(self, _: nn.Module, inputs: tuple[Tensor, ...], __: Tensor) -> None:
-        (values,) = inputs
-        count = values.numel() // values.shape[1]
+    def _add(self, _: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> None:
+        count = output.numel() // output.shape[1]
         apart = self.mean.to(self.origin) - self.origin
         # What is kept of the variance is divided by one less than the count.
         squares = self.variance.to(self.origin) * ((count - 1) / count) + apart.square()

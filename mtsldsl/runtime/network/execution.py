@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir import Spec
 from mtsldsl.ir.wiring import Call, Value, common_reads, input_of, upstream, wired
-from mtsldsl.sharing import Copy
+from mtsldsl.sharing import HEADS, Copy
 
 
 def run_layers(model: nn.Module, spec: Spec, image: Tensor, wanted: Iterable[Value]) -> dict[Value, Tensor]:
@@ -31,14 +31,20 @@ def run_layers(model: nn.Module, spec: Spec, image: Tensor, wanted: Iterable[Val
 
 def alike(spec: Spec, model: nn.Module, other_spec: Spec, other_model: nn.Module) -> frozenset[Value]:
     """The values that two networks compute in the same way from the same input: by the same calls of copies of layers
-    whose weights and statistics are equal, bit for bit."""
-    calls = {call.value: call for call in wired(spec)}
+    whose weights and statistics are equal, bit for bit. A person's own module may keep what its state does not show, so
+    that nothing is known of what it computes."""
+    calls = {call.value: call for call in wired(spec) if not _has_own_module(spec, call.copy)}
     found = {input_of(spec)}
     for call in wired(other_spec):
         same = calls.get(call.value) == call and found.issuperset(call.reads)
         if same and _equal(model.get_submodule(call.copy.name), other_model.get_submodule(call.copy.name)):
             found.add(call.value)
     return frozenset(found)
+
+
+def _has_own_module(spec: Spec, copy: Copy) -> bool:
+    body = spec.task(copy.key).head if copy.layer == HEADS else spec.layer(copy.layer).body
+    return any(step.operator == "module" for step in body.steps)
 
 
 def _equal(module: nn.Module, other: nn.Module) -> bool:

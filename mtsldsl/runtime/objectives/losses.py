@@ -75,8 +75,8 @@ def cross_entropy(target: Target, loss: Named) -> Loss:
     def sums(prediction: Tensor, target_: Tensor, tasks: int = 1) -> Sums:
         prediction = as_float(prediction)
         labels, valid = labels_of(target, target_, IGNORED)
-        # On CUDA only the losses one by one have a deterministic kernel; elsewhere their sum is quicker.
-        reduction = "none" if prediction.is_cuda or tasks > 1 else "sum"
+        # On CUDA only the losses one by one have a deterministic kernel; elsewhere the sum over pixels is quicker.
+        reduction = "none" if prediction.is_cuda or prediction.dim() == 2 else "sum"
         losses = F.cross_entropy(
             prediction, labels, ignore_index=IGNORED, reduction=reduction, label_smoothing=smoothing
         )

@@ -206,7 +206,7 @@ def _validation(event: events.Validation) -> list[str]:
     best, since = event.best, event.since
     mark = ""
     if best:
-        mark = "  * best so far" if since is None else f"  * best since the merge after epoch {since}"
+        mark = "  * best so far" if since is None else f"  * best since the structure changed after epoch {since}"
         mark += "" if len(best) == len(event.metrics) else f": {shown(best, ', ')}"
     return [f"           validation: {_first_metrics(event.metrics)}  gain {_percent(event.gain)}{mark}"]
 

@@ -107,8 +107,16 @@ class RunFolder:
 
     def write_spec(self, source: Source, stage: str) -> None:
         """Replace the evolving spec and keep it under `evolution/<stage>.mtl`."""
-        for path in (self.evolution / f"{stage}.mtl", self.spec):
+        for path in (self._stage(stage), self.spec):
             write_source(path, source)
+
+    @property
+    def first_spec(self) -> Path:
+        """The spec that the run was started with."""
+        return self._stage("start")
+
+    def _stage(self, stage: str) -> Path:
+        return self.evolution / f"{stage}.mtl"
 
     def read_spec(self, path: Path, settings: Mapping[str, str] = {}) -> Spec:
         """The spec of a file of this run, with settings such as `{"data.batch": "8"}`. It is called what the person

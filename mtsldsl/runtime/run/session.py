@@ -68,6 +68,10 @@ class Session:
     _started: float = attrs.field(factory=time.monotonic)
     _selection: Selection = attrs.field(init=False)
     _constant: Results = attrs.field(factory=dict)
+    _logged: int = 0
+    """The length of the event log when the checkpoint was written."""
+    _differences: Sequence[str] = ()
+    """Between the data of a run that goes on and what it was."""
     _since: int | None = None
     """The epoch at whose end tasks last merged: earlier ones are of another network."""
 
@@ -92,12 +96,12 @@ class Session:
 
     @classmethod
     def resume(cls, path: Path, device: str, display: str) -> Session:
-        """A run that goes on from its newest checkpoint; events written after it are dropped."""
+        """A run that goes on from its newest checkpoint; events written after it are dropped once it does."""
         folder = RunFolder.open(path)
         checkpoint = folder.latest_checkpoint()
         if checkpoint is None:
             raise MtlError.of(
-                "MTL801", f"`{path}` has no checkpoint yet", f"start anew with `mtsldsl train {folder.spec}`"
+                "MTL801", f"`{path}` has no checkpoint yet", f"start anew with `mtsldsl train {folder.first_spec}`"
             )
         spec = folder.with_path(folder.read_spec(checkpoint / "spec.mtl"))
         with original_spans(spec):
@@ -106,7 +110,7 @@ class Session:
         view = choose_display(display)
         session = cls(spec, folder, choose_device(device), view, EventLog(folder.events, view.event), checkpoint)
         epoch = epoch_of(checkpoint)
-        session.log.cut(length_of_events(checkpoint))
+        session._logged = length_of_events(checkpoint)
         session._selection.best.update(best_so_far(folder.events, epoch))
         session._since = last_merge(folder.events, epoch)
         write_source(folder.spec, spec.source)
@@ -137,8 +141,8 @@ class Session:
                 warn(f"warning: {remark}")
                 self.log.write(events.Warned(about="data", text=remark))
             self.log.write(events.Constant(split="validation", metrics=self._constant))
-        elif differences := warn_of_other_data(self.spec, data, self.folder.events):
-            self.log.write(events.OtherData(differences=differences))
+        else:
+            self._differences = warn_of_other_data(self.spec, data, self.folder.events)
         return data
 
     def _require_score(self, described: Described) -> None:
@@ -159,6 +163,9 @@ class Session:
         training = Training.start(self.spec, model_class, learner, make_optimizer, make_scheduler, self.device)
         if self.checkpoint is not None:
             restore_checkpoint(self.checkpoint, training)
+            self.log.cut(self._logged)
+            if self._differences:
+                self.log.write(events.OtherData(differences=self._differences))
             self.log.write(events.Resume(epoch=training.epoch))
         return training
 
