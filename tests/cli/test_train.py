@@ -57,7 +57,7 @@ KILLED = "os.kill(os.getpid(), 9)"
 def disturbed(*arguments: str, action: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """A command in which the statement `action` runs whenever the checkpoint of `training.epoch` has been written."""
     program = (
-        "import os, sys\n"
+        "import os, signal, sys\n"
         "from pathlib import Path\n"
         "from mtsldsl.runtime.run import session\n"
         "written = session.save_checkpoint\n"
@@ -194,7 +194,8 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-INTERRUPTED = "os.kill(os.getpid(), 2)"
+INTERRUPTED = "(signal.signal(2, signal.default_int_handler), os.kill(os.getpid(), 2))"
+"""As a terminal does it; who starts tests in the background may have it ignored."""
 
 
 def test_a_run_that_a_person_stops_says_how_it_goes_on(tmp_path: Path) -> None:
@@ -209,7 +210,7 @@ def test_a_run_that_a_person_stops_says_how_it_goes_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize("script", ["generated/scenes/train.py", None])
 def test_a_run_that_is_stopped_before_anything_is_saved_says_so(tmp_path: Path, script: str | None) -> None:
     program = (
-        "import os, sys, runpy\n"
+        "import os, runpy, signal, sys\n"
         "from mtsldsl.runtime.run.session import Session\n"
         f"Session.load_data = lambda session: {INTERRUPTED}\n"
         "from mtsldsl.cli import main\n"
