@@ -49,7 +49,7 @@ def state(*models: nn.Module) -> list[torch.Tensor]:
     return [value.clone() for model in models for value in model.state_dict().values()]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(spec=specs(), data=st.data(), seed=st.integers(0, 99))
 def test_statistics_and_evaluations_are_those_of_each_network_alone(spec: Spec, data: st.DataObject, seed: int) -> None:
     spec = attrs.evolve(spec, data=attrs.evolve(spec.data, batch=4))
@@ -69,7 +69,7 @@ def test_statistics_and_evaluations_are_those_of_each_network_alone(spec: Spec, 
     assert list(before.updated(after).losses) == [task.name for task in spec.tasks]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(spec=specs(), data=st.data())
 def test_values_that_are_alike_are_equal_and_weights_or_reads_that_differ_end_them(
     spec: Spec, data: st.DataObject

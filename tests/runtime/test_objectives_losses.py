@@ -285,7 +285,7 @@ def alike(
     return tasks, outputs, batch
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     pair=st.sampled_from(EVERY),
     shape=st.sampled_from([(6,), (1,), *SHAPES]),
