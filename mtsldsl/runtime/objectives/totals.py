@@ -16,8 +16,7 @@ from mtsldsl.runtime.objectives.losses import Loss, Sums, sum_dtype
 
 
 def task_losses(tasks: Iterable[Task]) -> dict[str, Loss]:
-    """The loss function of every task, one and the same for equal targets and losses. Raises MtlError MTL305 where one
-    does not fit its target."""
+    """The loss function of every task, one and the same for equal targets and losses."""
     made: list[tuple[Target, Named, Loss]] = []
     found = {}
     for task in tasks:
