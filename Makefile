@@ -61,8 +61,9 @@ soak: .venv/.dev  ## searches that take many minutes: no operator writes beyond 
 generated: .venv/.dev  ## recompile every spec of specs/ into generated/
 	@for spec in specs/*.mtl; do $(BIN)/mtsldsl compile $$spec || exit 1; done
 
-tables: .venv/.dev  ## the parser's tables anew, after a change of grammars/mtl.lark or of lark's version
+tables: .venv/.dev  ## parser's tables and templates compiled ahead, after a change of them or of lark's or jinja2's version
 	$(BIN)/python -c 'from mtsldsl.syntax.grammar import READY, ready_tables; READY.write_text(ready_tables(), encoding="utf-8")'
+	$(BIN)/python -c 'from mtsldsl.codegen.compiled_templates import write_ready; write_ready()'
 
 clean:  ## remove what the targets above made
 	rm -rf .venv .venv-lowest .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -78,14 +78,15 @@ class Guard:
             return
         found = {name: value.detach() for name, value in losses.items()}
         self._waiting[-1].losses = found
-        finite = torch.stack([value.float() for value in found.values()]).isfinite().all()
-        torch.maximum(self.stop, 1 - finite.float(), out=self.stop)
+        if self.every > 1:
+            finite = torch.stack(list(found.values())).isfinite().all()
+            torch.maximum(self.stop, 1 - finite.float(), out=self.stop)
         if len(self._waiting) >= self.every:
             self.look()
 
     def look(self) -> None:
         """Look at the steps that wait. Raises MtlError MTL803 where losses of one are not finite."""
-        if self.stop.item():
+        if self.every == 1 or self.stop.item():
             for step in self._waiting:
                 if wrong := step.not_finite():
                     raise self._error(step, wrong)

@@ -1,0 +1,95 @@
+"""What jinja2 made of `templates/train.py.jinja`, by `make tables`. DO NOT EDIT."""
+
+from jinja2.runtime import LoopContext, Macro, Markup, Namespace, TemplateNotFound, TemplateReference, TemplateRuntimeError, Undefined, escape, identity, internalcode, markup_join, missing, str_join
+
+JINJA2 = '3.1.6'
+TEMPLATE = 'd2c1466dd3ccce4a84499b1638a267ec4df69e85e9e497b596428c9516bc21aa'
+name = 'train'
+
+def root(context, missing=missing):
+    resolve = context.resolve_or_missing
+    undefined = environment.undefined
+    concat = environment.concat
+    cond_expr_undefined = Undefined
+    if 0: yield None
+    l_0_header = resolve('header')
+    l_0_plan = resolve('plan')
+    l_0_spec = resolve('spec')
+    try:
+        t_1 = environment.filters['join']
+    except KeyError:
+        @internalcode
+        def t_1(*unused):
+            raise TemplateRuntimeError("No filter named 'join' found.")
+    try:
+        t_2 = environment.filters['literal']
+    except KeyError:
+        @internalcode
+        def t_2(*unused):
+            raise TemplateRuntimeError("No filter named 'literal' found.")
+    try:
+        t_3 = environment.filters['map']
+    except KeyError:
+        @internalcode
+        def t_3(*unused):
+            raise TemplateRuntimeError("No filter named 'map' found.")
+    pass
+    yield str((undefined(name='header') if l_0_header is missing else l_0_header))
+    yield '\n"""Trains '
+    yield str(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'name'))
+    yield ': '
+    yield str(t_1(context.eval_ctx, t_3(context, environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'tasks'), attribute='name'), ', '))
+    yield ' from one '
+    yield str(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'data'), 'input'))
+    yield '.\n\n    mtsldsl train '
+    yield str(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'source'))
+    yield '\n\nruns this very text, from its run folder; so does `python generated/'
+    yield str(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'name'))
+    yield '/train.py`.\nA knob is changed in the spec, then compiled again.\n"""\n\nfrom __future__ import annotations\n\nimport os\n\nos.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded: idle threads sleep, and do not spin\n\nimport torch\nfrom torch.optim.lr_scheduler import LRScheduler\n\n'
+    for l_1_line in environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'train_imports'):
+        _loop_vars = {}
+        pass
+        yield str(l_1_line)
+        yield '\n'
+    l_1_line = missing
+    yield '\nif __name__ != "__main__":  # run as a script, this file is checked and run anew by its last line\n    from .model import Model\n\nSOURCE = '
+    yield str(t_2(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'source')))
+    yield '  # compiled from this spec; the run folder keeps the copy that evolves\nEPOCHS = '
+    yield str(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'epochs'))
+    yield '\nBATCH_SIZE = '
+    yield str(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'data'), 'batch'))
+    yield '  # samples a step\nSEED = '
+    yield str(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'seed'))
+    yield '  # of the order of samples and their augmentation\nPRECISION = '
+    yield str(t_2(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'precision')))
+    yield '  # of the forward pass\nAUGMENT: tuple[Named, ...] = '
+    yield str(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'augment'))
+    yield '\n'
+    for l_1_knob in environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'knobs'):
+        _loop_vars = {}
+        pass
+        yield str(environment.getattr(l_1_knob, 'name'))
+        yield ' = '
+        yield str(environment.getattr(l_1_knob, 'value'))
+        yield str((('  # ' + environment.getattr(l_1_knob, 'comment')) if environment.getattr(l_1_knob, 'comment') else cond_expr_undefined("the inline if-expression on line 33 in 'train' evaluated to false and no else section was defined.")))
+        yield '\n'
+    l_1_knob = missing
+    for l_1_line in environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'rest_of_knobs'):
+        _loop_vars = {}
+        pass
+        yield '# '
+        yield str(l_1_line)
+        yield '\n'
+    l_1_line = missing
+    yield '\n\ndef make_optimizer(parameters: NamedParameters) -> torch.optim.Optimizer:\n    """The optimizer; a structural phase makes a new one of the same kind and carries the state over by name."""\n    return '
+    yield str(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'optimizer'))
+    yield '\n\n\ndef make_scheduler(optimizer: torch.optim.Optimizer) -> LRScheduler | None:\n    """The schedule of the learning rate, advanced once an epoch."""\n    return '
+    yield str(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'scheduler'))
+    yield '\n\n\ndef main(session: Session) -> None:\n    """The whole run: tasks learn, the learner of sharing decides; validation chooses the epoch, test comes once."""\n    data = session.load_data()\n    learner = '
+    yield str(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'learner'))
+    yield '\n    training = session.start(Model, learner, make_optimizer, make_scheduler)\n\n    while training.epoch < EPOCHS:\n        # Task learning: one pass over the training set.\n        with session.epoch(training, steps_per_epoch(data.train, BATCH_SIZE)) as epoch:\n            for batch in batches(\n                data.train,\n                BATCH_SIZE,\n                seed=SEED,\n                epoch=training.epoch,\n                shuffle=True,\n                augment=AUGMENT,\n                device=session.device,\n                drop_last=True,\n            ):\n                for tasks in training.sets():  # those that share no layer, one set after the other: less memory\n                    with autocast(PRECISION, session.device):\n                        outputs = training.forward(batch['
+    yield str(t_2(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'data'), 'input')))
+    yield '], tasks)\n                    losses = training.losses(outputs, batch)\n                    penalty = training.penalty(batch, outputs, losses)  # the learner\'s own loss, if it has one\n                    training.require_finite(losses, penalty)\n\n                    training.zero_grad(tasks)\n                    training.backward(losses, penalty)\n                    epoch.add(losses, penalty)\n                training.optimizer.step()\n                epoch.end_step()\n\n        # Structural phase: what the learner decides is written into the spec, which the network is made of anew.\n        if learner.due(training.position):\n            structural_phase(training, learner, data, session)\n\n        session.end_epoch(training, training.evaluate(data.validation))\n\n    session.finish(training, data)\n\n\nif __name__ == "__main__":  # compares this text and that of model.py with the spec, then runs this `main`\n    run_alone(SOURCE, __file__)\n'
+
+blocks = {}
+debug_info = '1=32&2=34&4=40&6=42&19=44&20=47&26=51&27=53&28=55&29=57&30=59&31=61&32=63&33=66&35=72&36=76&42=80&47=82&53=84&71=86'
