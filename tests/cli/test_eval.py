@@ -197,7 +197,6 @@ def test_what_load_run_gives_computes_what_eval_reports(
 def test_a_tasks_own_weights_give_its_output_alone(job: Job) -> None:
     own = job.run / "best" / "tasks" / "level.weights.safetensors"
     state = load_file(own)
-    assert not any(name.startswith("heads.bright") for name in state)
     state["heads.level.conv1.weight"] = torch.zeros_like(state["heads.level.conv1.weight"])
     state["heads.level.conv1.bias"] = torch.full_like(state["heads.level.conv1.bias"], 0.75)
     save_file(state, own)

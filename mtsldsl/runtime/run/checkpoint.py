@@ -18,6 +18,8 @@ from mtsldsl.ir.wiring import copies
 from mtsldsl.runtime.learning.saved import Saved
 from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.run.folder import RunFolder, write_source
+from mtsldsl.sharing import Copy
+from mtsldsl.sharing.component import HEADS
 from mtsldsl.syntax.files import is_file
 
 WEIGHTS = "weights.safetensors"
@@ -40,10 +42,23 @@ def keep_weights(folder: RunFolder, training: Training, tasks: Collection[str]) 
     write_source(folder.best / f"{MEAN}.mtl", training.spec.source)
 
 
-def keep_own_weights(folder: RunFolder, training: Training, task: str) -> None:
-    """Keep the present weights of all that the prediction of `task` depends on as the best ones of that task."""
-    folder.own_best.mkdir(exist_ok=True)
-    save_tensors(folder.own_best / f"{task}.{WEIGHTS}", _read_by(training, [task]))
+def keep_own_weights(folder: RunFolder, training: Training, tasks: Collection[str]) -> None:
+    """Keep the present weights of all that the prediction of each of `tasks` depends on as the best ones of that task.
+
+    Tasks that differ in their heads alone get copies of one file, which has the heads of all of them.
+    """
+    alike: dict[frozenset[Copy], list[str]] = {}
+    for task in tasks:
+        trunk = frozenset(copy for copy in copies(training.spec) if task in copy.component and copy.layer != HEADS)
+        alike.setdefault(trunk, []).append(task)
+    for found in alike.values():
+        folder.own_best.mkdir(exist_ok=True)
+        first, *others = (folder.own_best / f"{task}.{WEIGHTS}" for task in found)
+        save_tensors(first, _read_by(training, found))
+        for other in others:
+            temporary = _partial(other)
+            shutil.copyfile(first, temporary)
+            temporary.replace(other)
 
 
 def _read_by(training: Training, tasks: Collection[str]) -> dict[str, Tensor]:
@@ -58,13 +73,17 @@ def save_tensors(path: Path, state: Mapping[str, Tensor]) -> None:
 
     Raises MtlError MTL703 where it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.partial")
+    temporary = _partial(path)
     try:
         save_file({name: _stored(value) for name, value in state.items()}, str(temporary))
     except SafetensorError as problem:
         cause = f"{path} cannot be written: {problem}"
         raise MtlError.of("MTL703", cause, "check the folder, its permissions and the space on the disk") from None
     temporary.replace(path)
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.name}.partial")
 
 
 def _stored(value: Tensor) -> Tensor:

@@ -216,11 +216,10 @@ class Session:
             )
         )
         keep_weights(self.folder, training, chosen)
+        own = {name for name in found if name.startswith(OWN)}
+        keep_own_weights(self.folder, training, [found[name].tasks[0] for name in own])
         for name, best in found.items():
-            own = name.startswith(OWN)
-            if own:
-                keep_own_weights(self.folder, training, best.tasks[0])
-            self.log.write(events.Best(epoch=best.epoch, own=own, tasks=best.tasks, score=best.score))
+            self.log.write(events.Best(epoch=best.epoch, own=name in own, tasks=best.tasks, score=best.score))
         save_checkpoint(self.folder, training, self.log.length())
 
     def _better(self, training: Training, validation: Evaluation, gained: Mapping[str, float]) -> dict[str, Best]:
