@@ -1,101 +1,51 @@
-"""However large the network that a short text means, every command takes time in proportion and needs little memory."""
+"""However large the network that a short text means, every command takes time in proportion and needs little memory.
+
+Each text and each command is here once; every command with every text is in `tests/soak/test_limits_of_commands.py`.
+"""
 
 from __future__ import annotations
 
-import os
-import resource
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.ir.explosions import HOSTILE, LARGE, text_with_tasks
-from tests.timing import Measure, held_in_proportion, held_within
+from tests.cli.limits import COMMANDS, HARDEST, held_as_half, held_as_ordinary
+from tests.ir.explosions import LARGE
 
-MEMORY = 500 * 2**20
-COMMANDS = {
-    "check": ("check", "--pedantic", "hostile.mtl"),
-    "compile": ("compile", "hostile.mtl"),
-    "diff": ("diff", "hostile.mtl", "hostile.mtl"),
-    "show": ("show", "hostile.mtl"),
-    "fmt": ("fmt", "hostile.mtl"),
+OTHERS = {
+    "compile": "blocks with arguments",
+    "diff": "a long constant in a wide join",
+    "show": "repetitions side by side",
+    "fmt": "a long constant in a long pipeline",
 }
-HARDEST = (
-    "blocks with arguments",
-    "a long constant in a long pipeline",
-    "a long constant in a wide join",
-    "repetitions side by side",
-    "many tasks with many layers",
-)
-ORDINARY = text_with_tasks(20, "conv2d(1, 1)", 900)
-"""A sound text about as long as the hostile ones."""
+LARGEST = {
+    "check": "many tasks",
+    "compile": "many layers",
+    "diff": "a long layer",
+    "show": "long heads",
+    "fmt": "a wide layer",
+}
 
 
-def limited() -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-
-
-def run(command: str, text: str, folder: Path) -> tuple[int, str, float]:
-    """The exit status, all that a command says of the text, and the seconds of processor time that it takes."""
-    (folder / "hostile.mtl").write_text(text, encoding="utf-8")
-    with (folder / "said").open("w+", encoding="utf-8") as said:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "mtsldsl", *COMMANDS[command]],
-            stdout=said,
-            stderr=said,
-            cwd=folder,
-            preexec_fn=limited,
-        )
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        said.seek(0)
-        return process.returncode, said.read(), used.ru_utime + used.ru_stime
-
-
-def measured(command: str, text: str, folder: Path, status: int) -> Measure:
-    """Measures a command that is to have that exit status; where it refuses, it says why and nothing else."""
-
-    def measure() -> float:
-        found, said, seconds = run(command, text, folder)
-        assert "Traceback" not in said
-        assert found == status, said
-        if found:
-            assert (said.count("error MTL"), said.count("error MTL111")) == (1, 1)
-        return seconds
-
-    return measure
-
-
-def held_as_ordinary(command: str, text: str, folder: Path, status: int) -> None:
-    """A command takes no text much longer than an ordinary one of its length; what it refuses it need not even show."""
-    ordinary = "check" if command == "show" else command
-    held_within(3, measured(command, text, folder, status), measured(ordinary, ORDINARY, folder, 0))
-
-
-@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("name", HARDEST)
 def test_a_short_text_of_a_huge_network_is_refused_as_soon_as_an_ordinary_one_is_read(
     name: str, tmp_path: Path
 ) -> None:
-    assert len(HOSTILE[name]) < 11_000
-    held_as_ordinary("check", HOSTILE[name], tmp_path, 1)
+    held_as_ordinary("check", name, tmp_path)
 
 
-@pytest.mark.parametrize(("command", "failed"), [("compile", 1), ("diff", 2), ("show", 1)])
-@pytest.mark.parametrize("name", HARDEST)
-def test_so_it_is_by_the_other_commands(name: str, command: str, failed: int, tmp_path: Path) -> None:
-    held_as_ordinary(command, HOSTILE[name], tmp_path, failed)
+@pytest.mark.parametrize(("command", "name"), OTHERS.items())
+def test_so_it_is_by_the_other_commands(command: str, name: str, tmp_path: Path) -> None:
+    held_as_ordinary(command, name, tmp_path)
 
 
-@pytest.mark.parametrize("name", HARDEST)
-def test_it_is_laid_out_as_soon_as_an_ordinary_one(name: str, tmp_path: Path) -> None:
-    held_as_ordinary("fmt", HOSTILE[name], tmp_path, 0)
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("name", LARGE)
+@pytest.mark.parametrize(("command", "name"), LARGEST.items())
 def test_the_largest_networks_that_are_allowed_take_twice_the_time_of_half_of_them(
-    name: str, command: str, tmp_path: Path
+    command: str, name: str, tmp_path: Path
 ) -> None:
-    whole = 40 if command == "show" else 100  # rich takes seconds to lay out 200 columns
-    held_in_proportion(lambda percent: measured(command, LARGE[name](percent), tmp_path, 0), whole)
+    held_as_half(command, name, tmp_path)
+
+
+def test_every_command_and_every_large_network_is_among_them() -> None:
+    assert {"check", *OTHERS} == set(LARGEST) == set(COMMANDS)
+    assert sorted(LARGEST.values()) == sorted(LARGE)

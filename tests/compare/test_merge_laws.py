@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 
 from mtsldsl.compare.merge import Merged, merge_specs
 from mtsldsl.diagnostics import Source
 from mtsldsl.ir import Spec
 from tests.compare.merging import meaning, taken
 from tests.editing.evolving import Evolving, evolving_sides
-
-quickly = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+from tests.laws import law
 
 Sides = tuple[Evolving, Evolving, Evolving]
 
@@ -21,7 +20,7 @@ def merge(base: Evolving, ours: Evolving, theirs: Evolving) -> Merged:
     return merge_specs(*(Source(name, side.text()) for name, side in zip("bot", (base, ours, theirs), strict=True)))
 
 
-@quickly
+@law(15)
 @given(evolving_sides())
 def test_both_sides_of_all_conflicts_can_be_taken(sides: Sides) -> None:
     merged = merge(*sides)
@@ -45,7 +44,7 @@ def marked_pieces(merged: Merged, sides: Sides) -> set[tuple[str, ...]]:
     return {tuple(first.get(name, name) for name in piece) for piece in pieces} - alone
 
 
-@quickly
+@law(15)
 @given(evolving_sides())
 def test_it_does_not_matter_which_side_is_which(sides: Sides) -> None:
     base, ours, theirs = sides
@@ -55,7 +54,7 @@ def test_it_does_not_matter_which_side_is_which(sides: Sides) -> None:
     assert meaning(taken(one, 2)) == meaning(taken(other, 1))
 
 
-@quickly
+@law(15)
 @given(evolving_sides())
 def test_no_change_of_the_sharing_is_lost_in_silence(sides: Sides) -> None:
     merged = merge(*sides)

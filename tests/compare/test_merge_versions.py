@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import attrs
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mtsldsl.compare.threeway import counted, decided
@@ -13,11 +13,10 @@ from mtsldsl.editing import loads
 from mtsldsl.sharing import ConflictError, merge3
 from tests.compare.merging import meaning, merge
 from tests.compare.versions import DECISIONS, Version, three_sides, versions
+from tests.laws import law
 
 SAME_DECISION = DECISIONS[:2]
 """The same tasks at the same layer, with another similarity."""
-
-quickly = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def texts(*sides: Version) -> list[str]:
@@ -70,7 +69,7 @@ def without_layout(value: object) -> object:
     return value and re.sub(r"#[^\n]*|\s", "", str(value))
 
 
-@quickly
+@law(15)
 @given(three_sides())
 def test_a_merge_has_the_changes_of_both_sides_or_names_every_conflict(sides: tuple[Version, Version, Version]) -> None:
     wanted, conflicts = expected(*sides)
@@ -85,7 +84,7 @@ def test_a_merge_has_the_changes_of_both_sides_or_names_every_conflict(sides: tu
     assert meaning(loads(merged.source.text)) == meaning(loads(wanted.text()))
 
 
-@quickly
+@law(15)
 @given(three_sides())
 def test_a_merge_means_the_same_from_both_sides(sides: tuple[Version, Version, Version]) -> None:
     base, ours, theirs = texts(*sides)
@@ -95,7 +94,7 @@ def test_a_merge_means_the_same_from_both_sides(sides: tuple[Version, Version, V
     assert meaning(loads(one.source.text)) == meaning(loads(other.source.text))
 
 
-@quickly
+@law(15)
 @given(three_sides())
 def test_no_comment_that_a_side_wrote_is_lost(sides: tuple[Version, Version, Version]) -> None:
     base, ours, theirs = texts(*sides)
@@ -116,7 +115,7 @@ def unused_weight(sides: tuple[Version, ...]) -> bool:
     return any(side.weights["edge"] is None for side in sides)
 
 
-@quickly
+@law(15)
 @given(three_sides())
 def test_a_side_that_changed_nothing_gives_the_other_byte_for_byte(sides: tuple[Version, Version, Version]) -> None:
     base, other, _ = texts(*sides)
@@ -125,7 +124,7 @@ def test_a_side_that_changed_nothing_gives_the_other_byte_for_byte(sides: tuple[
     assert merge(base, other, other).source.text == other
 
 
-@quickly
+@law(15)
 @given(three_sides(), st.sampled_from(["\n", "\r\n"]))
 def test_a_side_that_changed_only_its_layout_gives_what_the_other_says(
     sides: tuple[Version, Version, Version], ending: str
@@ -139,7 +138,7 @@ def test_a_side_that_changed_only_its_layout_gives_what_the_other_says(
     assert "\r\n" not in apart or "\n" not in merged.source.text.replace("\r\n", "")
 
 
-@quickly
+@law(15)
 @given(three_sides())
 def test_our_side_of_every_conflict_is_there_to_take(sides: tuple[Version, Version, Version]) -> None:
     wanted, conflicts = expected(*sides)
@@ -151,7 +150,7 @@ def test_our_side_of_every_conflict_is_there_to_take(sides: tuple[Version, Versi
     assert meaning(loads(ours)) == meaning(loads(wanted.text()))
 
 
-@quickly
+@law(15)
 @given(versions(), versions())
 def test_two_texts_with_nothing_in_common_are_merged_where_they_agree(ours: Version, theirs: Version) -> None:
     agreed = attrs.evolve(theirs, train=ours.train, bodies=ours.bodies, weights=ours.weights, constant=ours.constant)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mtsldsl.diagnostics import MtlError
@@ -18,6 +18,7 @@ from tests.editing.law_12 import hold_law_12
 from tests.editing.layouts import laid_out
 from tests.ir.decisions import merge
 from tests.ir.specs import BACKBONE, LAYERS, TASKS, text
+from tests.laws import law
 from tests.sharing.strategies import valid_sharings
 
 decisions = st.builds(
@@ -28,7 +29,6 @@ decisions = st.builds(
     st.floats(-1, 1),
 )
 starts = st.just(Sharing.each(BACKBONE, TASKS)) | valid_sharings(BACKBONE, TASKS)
-slow = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 def spec_of(data: st.DataObject, sharing: Sharing) -> Spec:
@@ -52,7 +52,7 @@ def draw_merges(data: st.DataObject, sharing: Sharing, epoch: int) -> tuple[Shar
     return sharing, decisions
 
 
-@settings(slow, max_examples=60)
+@law(60)
 @given(starts, st.data())
 def test_any_sequence_of_merges_touches_nothing_else_in_any_layout(start: Sharing, data: st.DataObject) -> None:
     spec = spec_of(data, start)
@@ -64,7 +64,7 @@ def test_any_sequence_of_merges_touches_nothing_else_in_any_layout(start: Sharin
         spec = after
 
 
-@settings(slow, max_examples=60)
+@law(60)
 @given(starts, valid_sharings(BACKBONE, TASKS), st.lists(decisions, max_size=2), st.data())
 def test_any_other_sharing_touches_nothing_else_in_any_layout(
     start: Sharing, end: Sharing, added: list[Decision], data: st.DataObject
@@ -75,7 +75,7 @@ def test_any_other_sharing_touches_nothing_else_in_any_layout(
     hold_law_12(spec, after, added)
 
 
-@settings(slow, max_examples=40)
+@law(40)
 @given(starts, st.data())
 def test_a_formatted_text_is_formatted_after_any_merges(start: Sharing, data: st.DataObject) -> None:
     source = spec_of(data, start).source
@@ -86,7 +86,7 @@ def test_a_formatted_text_is_formatted_after_any_merges(start: Sharing, data: st
     hold_law_12(spec, after, added)
 
 
-@settings(slow, max_examples=12)
+@law(12)
 @given(starts, st.data())
 def test_a_rewrite_without_a_change_leaves_the_text_as_it_is(start: Sharing, data: st.DataObject) -> None:
     spec = spec_of(data, start)

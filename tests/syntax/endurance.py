@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import ast
+import resource
+import subprocess
+import sys
+from pathlib import Path
 
 from mtsldsl.codegen import compile_spec
 from mtsldsl.diagnostics import MtlError, Source
@@ -11,6 +15,7 @@ from mtsldsl.syntax import parse
 from mtsldsl.syntax.files import decode_source
 from mtsldsl.syntax.format import format_text
 
+ROOT = Path(__file__).parents[2]
 PIECES = (
     "(", ")", "[", "]", "{", "}", "|", "+", "*", ",", ":", "=", "..", ".", "-", "\\", '"', "#", "\n", "\r\n", "\r", " ",
     "\t", "\f", "\0", "\ufeff", "\xe9", "\u202e", "\u0430", "\U0001f600", "a", "_", "9", "1.", "1e", "-1", "1e9,", "a(",
@@ -22,6 +27,20 @@ PIECES = (
 
 OPENINGS = ("", "mtl 1\n", "let x = ", "let x = f(", "a {\n", "a {\nb = ", "backbone {\n  a = ", "# ")
 """What a repeated piece may stand behind."""
+
+
+def hold_to_memory(size: int, memory: int) -> None:
+    """Hard texts of so many bytes are examined by a process that may take no more than so many bytes of memory."""
+    program = f"from tests.syntax.endurance import examine_hard_texts; examine_hard_texts({size}, {memory})"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def examine_hard_texts(size: int, memory: int) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    for piece in ("(", "a {\n", '"', "a=[1,\n"):
+        examine((piece * (size // len(piece))).encode())
+    examine(f"let x = {'a|' * (size // 2)}a".encode())
 
 
 def examine(data: bytes) -> str:

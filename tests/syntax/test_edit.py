@@ -4,7 +4,7 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mtsldsl.diagnostics import MtlError, Source
@@ -17,6 +17,7 @@ from mtsldsl.syntax.edit import (
     replace_item,
     replace_value,
 )
+from tests.laws import law
 from tests.syntax.trees import files
 
 
@@ -163,7 +164,7 @@ def test_the_line_ending_is_that_of_the_first_line(text: str, ending: str) -> No
     assert line_ending(text) == ending
 
 
-@settings(max_examples=60, deadline=None)
+@law(60)
 @given(files(), st.data())
 def test_inserting_keeps_every_byte_and_says_what_was_meant(pair: tuple[Any, str], data: st.DataObject) -> None:
     _, text = pair
@@ -185,10 +186,6 @@ def test_inserting_keeps_every_byte_and_says_what_was_meant(pair: tuple[Any, str
     assert items[-2:] == list(section(read("s {\nnew_1 = a + b\nmerge(x=1)\n}")).items)
 
 
-SELDOM_FITS = [HealthCheck.filter_too_much, HealthCheck.data_too_large, HealthCheck.too_slow]
-"""Of the texts that are drawn many have no item of the kind that is removed."""
-
-
 def removals(file: tree.File, *, commented: bool) -> list[tuple[tree.Section, int, TextEdit]]:
     """The items of a text with what removes each: those that a comment goes with, or the others."""
     found = []
@@ -202,7 +199,7 @@ def removals(file: tree.File, *, commented: bool) -> list[tuple[tree.Section, in
     return found
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=SELDOM_FITS)
+@law(60)
 @given(files(), st.data())
 def test_removing_an_item_with_its_comment_is_noticed(pair: tuple[Any, str], data: st.DataObject) -> None:
     _, text = pair
@@ -213,7 +210,7 @@ def test_removing_an_item_with_its_comment_is_noticed(pair: tuple[Any, str], dat
         verify(text, apply_edits(text, [edit]), [edit])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=SELDOM_FITS)
+@law(60)
 @given(files(), st.data())
 def test_removing_keeps_every_other_item_and_comment(pair: tuple[Any, str], data: st.DataObject) -> None:
     _, text = pair

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,7 @@ from hypothesis import strategies as st
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.syntax import write_text_atomically
-from tests.syntax.endurance import OPENINGS, PIECES, examine
+from tests.syntax.endurance import OPENINGS, PIECES, examine, hold_to_memory
 from tests.syntax.trees import files
 from tests.timing import Measure, clocked, held_in_proportion
 
@@ -86,16 +84,9 @@ def test_time_grows_in_proportion_to_the_text(opening: str, piece: str, mirrored
     held_in_proportion(looking, 5_000)
 
 
-def test_hard_texts_of_100_kb_need_little_memory() -> None:
-    program = (
-        "import resource\n"
-        "resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))\n"
-        "from tests.syntax.endurance import examine\n"
-        "for text in ('(' * 100_000, 'a {\\n' * 25_000, '\"' * 100_000, 'a=[1,\\n' * 15_000, 'let x = ' + 'a|' * 50_000 + 'a'):\n"
-        "    examine(text.encode())\n"
-    )
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+def test_hard_texts_of_10_kb_need_little_memory() -> None:
+    """Those of 100 kB are in `tests/soak/test_limits_of_commands.py`."""
+    hold_to_memory(10_000, 256 << 20)
 
 
 def test_a_text_that_has_no_bytes_is_refused_and_nothing_is_written(tmp_path: Path) -> None:

@@ -1,0 +1,22 @@
+"""Laws whose examples take long: a third of them in `make test`, and all of them in `make soak`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+Test = TypeVar("Test", bound=Callable[..., None])
+
+SELDOM = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+"""What is no fault of such a law: examples take long, are large, and few of them may be of use."""
+
+
+def law(examples: int) -> Callable[[Test], Test]:
+    """Test with so many examples in the profile that `make soak` names, where it is one of its tests; else with a third."""
+    soaking = settings.default.max_examples == settings.get_profile("soak").max_examples
+    number = examples if soaking else -(-examples // 3)
+    chosen = settings(max_examples=number, deadline=None, suppress_health_check=SELDOM)
+    return lambda test: pytest.mark.soak(chosen(test)) if soaking else chosen(test)
