@@ -8,6 +8,7 @@ import keyword
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.editing import loads
 from mtsldsl.ir import Spec
 from mtsldsl.runtime.network.built import build_model
+from tests import prepared
 from tests.timing import clocked, held_in_proportion, held_within
 
 ROOT = Path(__file__).parents[1]
@@ -89,6 +91,18 @@ def skeleton(module: ast.Module) -> str:
         if isinstance(node, ast.Constant):
             node.value = type(node.value).__name__
     return ast.dump(module)
+
+
+def skeletons(spec: Spec) -> dict[str, str]:
+    return {name: skeleton(module) for name, module in trees(spec).items()}
+
+
+@cache
+def usual() -> dict[str, str]:
+    """Of the text that these tests change."""
+    spec = read(text())
+    assert spec is not None
+    return skeletons(spec)
 
 
 def test_the_text_that_these_tests_change_is_sound() -> None:
@@ -231,22 +245,18 @@ def quoted(value: str) -> str:
 @settings(max_examples=60, deadline=None)
 @given(strings.filter(lambda value: all(ord(each) < 0x10000 and not 0xD800 <= ord(each) < 0xE000 for each in value)))
 def test_a_string_stays_a_string_in_the_generated_code(value: str) -> None:
-    spec, plain = read(text(path=quoted(value))), read(text())
-    assert plain is not None
+    spec = read(text(path=quoted(value)))
     assume(spec is not None)
     assert spec is not None
-    made, usual = trees(spec), trees(plain)
-    assert {name: skeleton(made[name]) for name in made} == {name: skeleton(usual[name]) for name in usual}
+    assert skeletons(spec) == usual()
 
 
 @settings(max_examples=60, deadline=None)
 @given(strings)
 def test_the_name_of_a_spec_stays_a_name_in_the_generated_code(name: str) -> None:
-    spec, plain = read(text(), name), read(text())
+    spec = read(text(), name)
     assert spec is not None
-    assert plain is not None
-    made, usual = trees(spec), trees(plain)
-    assert {name: skeleton(made[name]) for name in made} == {name: skeleton(usual[name]) for name in usual}
+    assert skeletons(spec) == usual()
 
 
 @pytest.mark.parametrize(
@@ -297,7 +307,7 @@ def test_compiling_writes_into_its_folder_alone(tmp_path: Path, path: str) -> No
     work.mkdir(parents=True)
     (work / "t.mtl").write_text(text(path=quoted(path)), encoding="utf-8")
     for command in (["check", "t.mtl"], ["compile", "t.mtl", "-o", "out"], ["fmt", "t.mtl"]):
-        subprocess.run([sys.executable, "-m", "mtsldsl", *command], cwd=work, capture_output=True, check=False)
+        prepared.run("-m", "mtsldsl", *command, cwd=work)
     made = {each.relative_to(tmp_path).as_posix() for each in tmp_path.rglob("*") if each.is_file()}
     allowed = {f"a/job/out/{name}" for name in ("__init__.py", "model.py", "train.py", "manifest.json")}
     beside = {name for name in made if name.rpartition("/")[2].startswith(".")}  # what was compiled last

@@ -146,21 +146,22 @@ def test_law_11_the_evolved_spec_recompiled_elsewhere_computes_the_same_bits(run
     program = (
         "import sys, torch\n"
         "from safetensors.torch import load_file, save_file\n"
-        "sys.path.insert(0, sys.argv[1])\n"
-        "from model import Model\n"
-        "model = Model().eval()\n"
-        "model.load_state_dict(load_file(sys.argv[2]))\n"
-        "assert not any(name.startswith('mtsldsl') for name in sys.modules)\n"
         "image = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))\n"
-        "save_file({name: value.contiguous() for name, value in model(image).items()}, sys.argv[3])\n"
+        "for folder in sys.argv[2:]:\n"
+        "    sys.path.insert(0, folder)\n"
+        "    sys.modules.pop('model', None)\n"
+        "    from model import Model\n"
+        "    assert sys.modules['model'].__file__ == folder + '/model.py'\n"
+        "    model = Model().eval()\n"
+        "    model.load_state_dict(load_file(sys.argv[1]))\n"
+        "    outputs = {name: value.contiguous() for name, value in model(image).items()}\n"
+        "    save_file(outputs, folder + '/outputs.safetensors')\n"
+        "assert not any(name.startswith('mtsldsl') for name in sys.modules)\n"
     )
-    outputs = []
-    for index, folder in enumerate((run.folder / "code", tmp_path / "again")):
-        target = tmp_path / f"{index}.safetensors"
-        subprocess.run(
-            [sys.executable, "-W", "error", "-c", program, str(folder), str(weights), str(target)], check=True
-        )
-        outputs.append(load_file(target))
+    shutil.copytree(run.folder / "code", tmp_path / "code")
+    folders = [tmp_path / "code", tmp_path / "again"]
+    subprocess.run([sys.executable, "-W", "error", "-c", program, weights, *folders], check=True)
+    outputs = [load_file(folder / "outputs.safetensors") for folder in folders]
     assert outputs[0].keys() == outputs[1].keys() == {"segment", "depth", "normal", "edge"}
     assert all(torch.equal(outputs[0][task], outputs[1][task]) for task in outputs[0])
 

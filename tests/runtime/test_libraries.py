@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.diagnostics.libraries import require
+from tests import prepared
 from tests.diagnostics.scenarios import broken_torchvision
 
 ROOT = Path(__file__).parents[2]
+Command: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def mtsldsl(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -28,8 +32,20 @@ def broken(folder: Path, package: str, statement: str) -> None:
     (folder / package / "__init__.py").write_text(f"{statement}\n", encoding="utf-8")
 
 
-def refused(*arguments: str, cwd: Path) -> str:
-    done = mtsldsl(*arguments, "--device", "cpu", cwd=cwd)
+def forgetting(*packages: str) -> Command:
+    """Such a command in a process that is prepared, and has not imported these packages after all."""
+    program = (
+        "import sys\n"
+        f"for name in [each for each in sys.modules if each.partition('.')[0] in {packages}]:\n"
+        "    del sys.modules[name]\n"
+        "from mtsldsl.cli import main\n"
+        "main(sys.argv[1:])\n"
+    )
+    return lambda *arguments, cwd: prepared.run("-c", program, *arguments, cwd=cwd)
+
+
+def refused(*arguments: str, cwd: Path, by: Command = mtsldsl) -> str:
+    done = by(*arguments, "--device", "cpu", cwd=cwd)
     assert (done.returncode, done.stdout) == (1, ""), done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert not (cwd / "runs").exists()
@@ -62,7 +78,9 @@ def test_a_library_of_the_report_at_the_end_is_looked_at_before_the_run_begins(t
 )
 def test_the_solver_of_a_balance_is_looked_at_before_the_run_begins(tmp_path: Path, statement: str, code: str) -> None:
     broken(tmp_path, "cvxpy", statement)
-    said = refused("train", SCENES, "--quiet", "--set", "train.balance=cagrad", cwd=tmp_path)
+    said = refused(
+        "train", SCENES, "--quiet", "--set", "train.balance=cagrad", cwd=tmp_path, by=forgetting("cvxpy", "torchjd")
+    )
     assert f"error {code}: `cvxpy` cannot be imported" in said
     assert "install the version of cvxpy" in said
 

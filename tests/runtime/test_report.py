@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import subprocess
-import sys
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -17,6 +15,7 @@ from mtsldsl.runtime.run.drawing import COLOURS, Series, curves, matrix_map
 from mtsldsl.runtime.run.events import EventLog, from_json
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.report import write_report
+from tests import prepared
 
 
 def spec_text(count: int) -> str:
@@ -122,11 +121,11 @@ def test_the_epoch_of_every_task_and_the_constant_answer_are_said() -> None:
 def test_a_page_of_many_tasks_is_written_without_a_warning(tmp_path: Path) -> None:
     folder = run(40, tmp_path)
     program = (
-        "from pathlib import Path\n"
+        "import warnings\nwarnings.simplefilter('error')\nfrom pathlib import Path\n"
         "from mtsldsl.runtime.run.report import write_report\nfrom mtsldsl.runtime.run.folder import RunFolder\n"
         f"write_report(RunFolder.open(Path({str(folder.path)!r})))\n"
     )
-    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False)
+    done = prepared.run("-c", program)
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -137,6 +137,6 @@ def test_a_number_of_threads_that_is_none_is_a_mistake_of_usage(wrong: str) -> N
 
 
 def test_the_script_by_itself_refuses_it_too() -> None:
-    done = process("generated/scenes/train.py", "--threads=0")
+    done = prepared.run("generated/scenes/train.py", "--threads=0", cwd=ROOT)
     assert done.returncode == 2
     assert "argument --threads: 0 is no number from 1 to 1024" in done.stderr
