@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -73,18 +74,24 @@ def module_name(path: Path) -> str:
 MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 
-def imported_modules(path: Path, *, for_types: bool = True) -> set[str]:
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """All that a file is made of."""
+    return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+@cache
+def imported_modules(path: Path, *, for_types: bool = True) -> frozenset[str]:
     """The modules that a file imports, anywhere in it; those for type checkers alone only where asked for."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
     typing = {
         node
-        for test in ast.walk(tree)
+        for test in nodes(path)
         if isinstance(test, ast.If) and ast.unparse(test.test) == "TYPE_CHECKING"
         for statement in test.body
         for node in ast.walk(statement)
     }
     names: set[str] = set()
-    for node in ast.walk(tree):
+    for node in nodes(path):
         if node in typing and not for_types:
             continue
         if isinstance(node, ast.Import):
@@ -94,7 +101,7 @@ def imported_modules(path: Path, *, for_types: bool = True) -> set[str]:
             module = str(node.module)
             whole = {f"{module}.{alias.name}" for alias in node.names} & MODULES.keys()
             names.update(whole or {module})
-    return names
+    return frozenset(names)
 
 
 def circles(graph: dict[str, set[str]]) -> list[set[str]]:
@@ -164,7 +171,7 @@ def reached(path: Path) -> set[str]:
     """What a file imports, or names in a string as `import_module` takes it."""
     strings = {
         node.value
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in nodes(path)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
     return imported_modules(path) | {each for each in strings if re.fullmatch(r"mtsldsl(\.\w+)+", each)}
