@@ -55,7 +55,7 @@ unit: .venv/.dev  ## the tests, in parallel
 test-lowest: .venv-lowest/.ready  ## the tests with the lowest versions that pyproject.toml allows, but for torch
 	.venv-lowest/bin/pytest -n auto --dist worksteal --quiet
 
-soak: .venv/.dev  ## what takes many minutes: memory of every operator, commands on huge networks, all examples of slow laws
+soak: .venv/.dev  ## what takes many minutes: the memory of every operator, commands on huge networks, all examples of slow laws
 	$(BIN)/pytest -n 0 --quiet --hypothesis-profile=soak -m soak
 
 generated: .venv/.dev  ## recompile every spec of specs/ into generated/

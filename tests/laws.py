@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,9 +14,10 @@ SELDOM = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_t
 """What is no fault of such a law: examples take long, are large, and few of them may be of use."""
 
 
-def law(examples: int) -> Callable[[Test], Test]:
-    """Test with so many examples in the profile that `make soak` names, where it is one of its tests; else with a third."""
+def law(examples: int, **others: Any) -> Callable[[Test], Test]:
+    """Test with so many examples in the profile that `make soak` names, where it is one of its tests; else with a third.
+    What else hypothesis is told is told it in both."""
     soaking = settings.default.max_examples == settings.get_profile("soak").max_examples
     number = examples if soaking else -(-examples // 3)
-    chosen = settings(max_examples=number, deadline=None, suppress_health_check=SELDOM)
+    chosen = settings(max_examples=number, **{"deadline": None, "suppress_health_check": SELDOM, **others})
     return lambda test: pytest.mark.soak(chosen(test)) if soaking else chosen(test)

@@ -169,11 +169,7 @@ NAMED = {"methods.registry", "datasets.registry", "runtime.similarity"}
 
 def reached(path: Path) -> set[str]:
     """What a file imports, or names in a string as `import_module` takes it."""
-    strings = {
-        node.value
-        for node in nodes(path)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    }
+    strings = {node.value for node in nodes(path) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     return imported_modules(path) | {each for each in strings if re.fullmatch(r"mtsldsl(\.\w+)+", each)}
 
 

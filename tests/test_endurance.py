@@ -7,10 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given
 from hypothesis import strategies as st
 
 from tests.endurance import COMMANDS, SEPARATOR, SETTING, SETTINGS, examine, measured, parts, run
+from tests.laws import law
 from tests.syntax.endurance import PIECES
 from tests.timing import Measure, held_in_proportion, held_within
 
@@ -68,7 +69,7 @@ inputs = (st.sampled_from(SPECS) | st.sampled_from(SPECS + BROKEN)).flatmap(
 )
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@law(120)
 @given(st.integers(0, len(COMMANDS) - 1), inputs, st.sampled_from(SETTINGS))
 def test_every_command_ends_or_reports_whatever_was_done_to_a_spec(
     folder: Path, chosen: int, texts: list[bytes], setting: str
@@ -154,12 +155,7 @@ def large(draw: st.DrawFn) -> Callable[[int], bytes]:
     return make
 
 
-@settings(
-    max_examples=25,
-    deadline=None,
-    phases=[Phase.generate],  # what is slow takes long to make smaller, and is seldom clearer then
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+@law(25, phases=[Phase.generate])  # what is slow takes long to make smaller, and is seldom clearer then
 @given(st.sampled_from(COMMANDS[:-1]), large())
 def test_every_command_takes_twice_the_time_for_twice_the_text(
     folder: Path, command: tuple[str, ...], make: Callable[[int], bytes]

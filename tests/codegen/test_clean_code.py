@@ -8,12 +8,13 @@ from keyword import iskeyword
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mtsldsl.codegen import compile_spec
 from mtsldsl.codegen.line_breaks import WIDTH, lay_out
 from tests.codegen.examples import GOLDEN, NAMES, example
+from tests.laws import law
 
 ROOT = Path(__file__).parents[2]
 
@@ -70,8 +71,8 @@ results = st.builds("    return {{{}}}".format, joined(st.builds('"{}": {}'.form
 functions = st.builds("    def forward(self, {}) -> Tensor:".format, joined(words.map("{}: Tensor".format), 6))
 
 
+@law(20)
 @given(st.lists(statements, min_size=20, max_size=20), results, functions)
-@settings(max_examples=20, deadline=None)
 def test_long_statements_are_broken_where_the_formatter_breaks_them(lines: list[str], last: str, function: str) -> None:
     laid_out = lay_out(
         "\n".join(["def forward():", *lines, last, "", "", "class Layer:", function, "        return x", ""])

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mtsldsl.diagnostics import Diagnostic, MtlError, render
 from mtsldsl.editing import dumps, loads
+from tests.laws import law
 
 FOLDER = Path(__file__).parent
 TEXTS = [
@@ -34,7 +35,7 @@ def misspelled_texts(draw: st.DrawFn) -> str:
     return text
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@law(150)
 @given(misspelled_texts())
 def test_a_text_is_read_or_its_problems_are_reported(text: str) -> None:
     problems: tuple[Diagnostic, ...] = ()

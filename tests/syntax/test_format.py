@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mtsldsl.diagnostics import MtlError, Source
 from mtsldsl.syntax import parse, read_source
 from mtsldsl.syntax.comments import find_comments
 from mtsldsl.syntax.format import WIDEST_KEY, format_text, hold_same
+from tests.laws import law
 from tests.syntax.trees import FREE, LINE, SPACE, draft, files, statements, texts
 
 CASES = sorted((Path(__file__).parent / "format").glob("*.mtl"))
@@ -44,7 +45,7 @@ def test_the_specs_of_the_project_are_in_the_one_style(spec: Path) -> None:
 # Laws
 
 
-@settings(max_examples=50, deadline=None)
+@law(50)
 @given(files())
 def test_formatting_keeps_the_meaning_and_every_comment_in_order(pair: tuple[tuple[Any, ...], str]) -> None:
     parts, text = pair
@@ -53,14 +54,14 @@ def test_formatting_keeps_the_meaning_and_every_comment_in_order(pair: tuple[tup
     assert remarks(after) == remarks(text)
 
 
-@settings(max_examples=30, deadline=None)
+@law(30)
 @given(files())
 def test_formatting_again_changes_nothing(pair: tuple[tuple[Any, ...], str]) -> None:
     after = formatted(pair[1])
     assert formatted(after) == after
 
 
-@settings(max_examples=30, deadline=None)
+@law(30)
 @given(files())
 def test_formatted_text_has_no_stray_white_space(pair: tuple[tuple[Any, ...], str]) -> None:
     after = formatted(pair[1]).removeprefix("\ufeff")
@@ -87,7 +88,7 @@ def two_layouts(draw: st.DrawFn) -> tuple[str, str]:
     return laid_out(draw, parts), laid_out(draw, parts)
 
 
-@settings(max_examples=50, deadline=None)
+@law(50)
 @given(two_layouts())
 def test_every_layout_of_the_same_words_becomes_the_same_text(pair: tuple[str, str]) -> None:
     first, second = (text.replace("\r\n", "\n") for text in pair)
@@ -109,7 +110,7 @@ def two_commented_layouts(draw: st.DrawFn) -> tuple[str, str]:
     return draw(texts(parts)), draw(texts(parts))
 
 
-@settings(max_examples=30, deadline=None)
+@law(30)
 @given(two_commented_layouts())
 def test_comments_and_blank_lines_aside_every_layout_becomes_the_same_text(pair: tuple[str, str]) -> None:
     first, second = pair

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.syntax import write_text_atomically
+from tests.laws import law
 from tests.syntax.endurance import OPENINGS, PIECES, examine, hold_to_memory
 from tests.syntax.trees import files
 from tests.timing import Measure, clocked, held_in_proportion
@@ -65,13 +66,13 @@ def damaged_specs(draw: st.DrawFn) -> bytes:
     return data
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@law(60)
 @given(damaged_specs())
 def test_any_damage_to_a_spec_is_read_or_reported(data: bytes) -> None:
     examine(data)
 
 
-@settings(max_examples=30, deadline=None, phases=[Phase.generate])  # what is slow takes long to make smaller
+@law(30, phases=[Phase.generate])  # what is slow takes long to make smaller
 @given(st.sampled_from(OPENINGS), st.lists(st.sampled_from(PIECES), min_size=1, max_size=3).map("".join), st.booleans())
 def test_time_grows_in_proportion_to_the_text(opening: str, piece: str, mirrored: bool) -> None:
     examine(b"mtl 1")  # the parser is built once

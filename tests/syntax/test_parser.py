@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from mtsldsl.diagnostics import MtlError, Source, Span
 from mtsldsl.syntax import parse, tree
+from tests.laws import law
 from tests.syntax.trees import files
 
 
@@ -50,14 +51,14 @@ def spelled(node: Any) -> str:
     raise AssertionError(node)
 
 
-@settings(max_examples=80, deadline=None)
+@law(80)
 @given(files())
 def test_a_text_reads_as_the_tree_that_it_was_printed_from(pair: tuple[tuple[Any, ...], str]) -> None:
     statements, text = pair
     assert read(text).statements == statements
 
 
-@settings(max_examples=40, deadline=None)
+@law(40)
 @given(files())
 def test_every_span_covers_exactly_its_node(pair: tuple[tuple[Any, ...], str]) -> None:
     _, text = pair

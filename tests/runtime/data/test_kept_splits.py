@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from safetensors.torch import load, save
 
@@ -22,12 +22,16 @@ from mtsldsl.runtime.data import Splits, kept_splits, load_data
 from mtsldsl.runtime.data.kept_splits import Fields
 from mtsldsl.syntax.kept import read_private, write_private
 from tests import prepared
+from tests.laws import law
 from tests.runtime.data.factories import dense_tasks, spec, task
 from tests.runtime.data.test_labeled_mat import write_official
 from tests.runtime.data.test_nyuv2 import array_files, image_files, write_folder, write_zip
 
 ROOT = Path(__file__).parents[3]
 SIZE = (12, 16)
+
+FIXED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+"""The fixtures hold for all examples."""
 
 posix = pytest.mark.skipif(os.name != "posix", reason="links, pipes, owners and modes are POSIX")
 
@@ -116,7 +120,7 @@ tensors = st.builds(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@law(100, suppress_health_check=FIXED)
 @given(made=st.dictionaries(names, st.dictionaries(names, tensors, min_size=1, max_size=4), max_size=3))
 def test_any_fields_are_read_back_as_they_were_made(made: Fields, home: Path) -> None:
     shutil.rmtree(home, ignore_errors=True)
@@ -202,7 +206,7 @@ def test_a_folder_in_its_place_stays(inside: bool, decoded: tuple[Spec, list[obj
     assert sorted(file.parent.iterdir()) == [file]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=40)
+@law(40, suppress_health_check=FIXED)
 @given(data=st.data())
 def test_one_flipped_bit_anywhere_is_noticed(
     data: st.DataObject, decoded: tuple[Spec, list[object], Path], home: Path
@@ -339,6 +343,7 @@ def test_other_numbers_of_threads_and_precisions_are_kept_apart(home: Path) -> N
 PROGRAM = """\
 from mtsldsl.editing import loads
 from mtsldsl.runtime.data import load_data
+from tests.laws import law
 import sys
 load_data(loads(sys.stdin.read()))
 """
