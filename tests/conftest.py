@@ -8,6 +8,8 @@ import tempfile
 
 from hypothesis import HealthCheck, settings
 
+from tests.laws import SOAKING
+
 # Workers that test beside each other take one core each. torch and numpy read this when they are loaded, which is later.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -28,5 +30,5 @@ def pytest_unconfigure() -> None:
 slow = [HealthCheck.too_slow]
 settings.register_profile("desk", deadline=None, suppress_health_check=slow)
 settings.register_profile("integration", derandomize=True, deadline=None, print_blob=True, suppress_health_check=slow)
-settings.register_profile("soak", max_examples=300, deadline=None, print_blob=True, suppress_health_check=slow)
+settings.register_profile("soak", max_examples=SOAKING, deadline=None, print_blob=True, suppress_health_check=slow)
 settings.load_profile("integration" if os.environ.get("CI") else "desk")

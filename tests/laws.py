@@ -10,6 +10,9 @@ from hypothesis import HealthCheck, settings
 
 Test = TypeVar("Test", bound=Callable[..., None])
 
+SOAKING = 300
+"""The examples of a law with no number of its own in the profile of `make soak`, by which the profile is known."""
+
 SELDOM = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 """What is no fault of such a law: examples take long, are large, and few of them may be of use."""
 
@@ -17,7 +20,7 @@ SELDOM = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_t
 def law(examples: int, **others: Any) -> Callable[[Test], Test]:
     """Test with so many examples in the profile that `make soak` names, where it is one of its tests; else with a third.
     What else hypothesis is told is told it in both."""
-    soaking = settings.default.max_examples == settings.get_profile("soak").max_examples
+    soaking = settings.default.max_examples == SOAKING
     number = examples if soaking else -(-examples // 3)
     chosen = settings(max_examples=number, **{"deadline": None, "suppress_health_check": SELDOM, **others})
     return lambda test: pytest.mark.soak(chosen(test)) if soaking else chosen(test)
