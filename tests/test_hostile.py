@@ -113,9 +113,14 @@ def test_the_text_that_these_tests_change_is_sound() -> None:
 
 # Names
 
+EXCEPTIONS = sorted(
+    name
+    for name, value in vars(builtins).items()
+    if isinstance(value, type) and issubclass(value, BaseException) and name.isascii()
+)
 NAMES = sorted(
     {*keyword.kwlist, *keyword.softkwlist}
-    | {name for name in dir(builtins) if name.isascii()}
+    | {name for name in dir(builtins) if name.isascii() and name not in EXCEPTIONS}
     | {"__init__", "__class__", "__dict__", "__builtins__", "__file__", "__debug__", "__getattr__", "_", "__", "_x"}
     | {
         "self",
@@ -167,10 +172,13 @@ REACHING = ("task", "layer", "input")
 """The places of names that stand in the generated code."""
 
 
+@pytest.mark.parametrize(
+    "names", [NAMES, pytest.param(EXCEPTIONS, marks=pytest.mark.soak)], ids=["names", "exceptions"]
+)
 @pytest.mark.parametrize("place", PLACES)
-def test_any_name_is_refused_or_makes_a_network_that_runs(place: str) -> None:
+def test_any_name_is_refused_or_makes_a_network_that_runs(place: str, names: list[str]) -> None:
     image = torch.rand(1, 3, 8, 8)
-    taken = [spec for name in NAMES if (spec := read(PLACES[place](name))) is not None]
+    taken = [spec for name in names if (spec := read(PLACES[place](name))) is not None]
     assert taken
     for spec in taken:
         assert "model.py" in trees(spec)

@@ -33,10 +33,10 @@ ROOT = Path(__file__).parents[2]
 SHORT = {
     "train.epochs": "4",
     "data.input": "image(3, 32, 32)",
-    "data.images": "96",
+    "data.images": "64",
     "structure.phases": "[1, 2, 3]",
     "structure.threshold": "0.2",
-    "structure.similarity": "cka(samples=48)",
+    "structure.similarity": "cka(samples=32)",
     "train.scheduler": "multistep([3], gamma=0.1)",
 }
 

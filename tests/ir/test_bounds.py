@@ -54,7 +54,13 @@ def test_a_short_text_of_millions_of_layers_is_refused(name: str) -> None:
     assert re.search("more than (10,000 operators|50,000 values)", error.diagnostics[0].cause)
 
 
-@pytest.mark.parametrize("name", EXPLOSIONS)
+SPREAD = {"blocks with arguments", "constants", "joins", "modules", "a long constant in a joining block"}
+"""Texts of each kind of definition; the others are spread over files in `make soak`."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in SPREAD else pytest.mark.soak) for name in EXPLOSIONS]
+)
 def test_it_is_refused_through_imports_as_well(name: str, tmp_path: Path) -> None:
     definitions, stem = EXPLOSIONS[name]
     lines = definitions.split("\n")

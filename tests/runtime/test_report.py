@@ -119,7 +119,7 @@ def test_the_epoch_of_every_task_and_the_constant_answer_are_said() -> None:
 
 
 def test_a_page_of_many_tasks_is_written_without_a_warning(tmp_path: Path) -> None:
-    folder = run(40, tmp_path)
+    folder = run(24, tmp_path)  # pyplot would warn of more than 20 figures
     program = (
         "import warnings\nwarnings.simplefilter('error')\nfrom pathlib import Path\n"
         "from mtsldsl.runtime.run.report import write_report\nfrom mtsldsl.runtime.run.folder import RunFolder\n"
