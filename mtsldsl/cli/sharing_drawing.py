@@ -148,7 +148,7 @@ def _component_boxes(spec: Spec, row: Mapping[str, int], grid: _Grid, changes: M
     cost = spec.cost()
     for layer, index in row.items():
         one = cost.layers[layer].one
-        for component in spec.sharing[layer]:
+        for component in spec.sharing.partition(layer):
             tasks = format_tasks(component, spec.sharing.tasks)
             title = f"{layer}: {tasks}; {one.parameters:,} parameters, {one.flops / 1e6:,.2f} MFLOP an image"
             pieces = grid.pieces(component)

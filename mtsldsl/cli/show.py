@@ -41,8 +41,8 @@ def command(spec: Path, overrides: dict[str, str]) -> None:
 
 def _copies(spec: Spec) -> _Copies:
     return {
-        layer: {task: component for component in components for task in component}
-        for layer, components in spec.sharing.components.items()
+        layer: {task: component for component in spec.sharing.partition(layer) for task in component}
+        for layer in spec.backbone.layers
     }
 
 

@@ -127,7 +127,8 @@ def plan_spec(spec: Spec) -> Plan:
         Container.of(
             layer.name,
             tuple(
-                (Copy(layer.name, tasks).key, classes.of_layer[layer.name].name) for tasks in spec.sharing[layer.name]
+                (Copy(layer.name, tasks).key, classes.of_layer[layer.name].name)
+                for tasks in spec.sharing.partition(layer.name)
             ),
             order,
         )
@@ -252,7 +253,8 @@ _LONGEST_EXAMPLE = 60
 def _describe(spec: Spec, classes: _Classes) -> tuple[str, ...]:
     """The model's docstring: what it maps to what, then layers with their copies, and heads."""
     layers = [
-        (layer.name, classes.of_layer[layer.name].body.learned, spec.sharing[layer.name]) for layer in spec.layers
+        (layer.name, classes.of_layer[layer.name].body.learned, spec.sharing.partition(layer.name))
+        for layer in spec.layers
     ]
     heads = [(task.name, classes.of_head[task.name].body.learned, shape_text(task.head.shape)) for task in spec.tasks]
     total = sum(learned * len(copies) for _, learned, copies in layers) + sum(learned for _, learned, _ in heads)
@@ -269,7 +271,7 @@ def _describe(spec: Spec, classes: _Classes) -> tuple[str, ...]:
     for table in (rows, bottom):
         lines += [line for row in table for line in _row(row, first, second)]
         lines.append("")
-    names = [Copy(layer.name, spec.sharing[layer.name][0]).name for layer in spec.layers]
+    names = [Copy(layer.name, spec.sharing.partition(layer.name)[0]).name for layer in spec.layers]
     short = next((f", such as `{name}`" for name in names if len(name) <= _LONGEST_EXAMPLE), "")
     lines += [
         "Made by itself it has random weights of torch; mtsldsl.build_model gives all copies of a layer the same ones.",

@@ -111,7 +111,7 @@ def consensus(specs: Sequence[Spec]) -> Consensus:
 def _shared(sharing: Sharing) -> Iterator[tuple[str, frozenset[str]]]:
     """Every layer with every pair of tasks that share it."""
     for layer in sharing.backbone.layers:
-        for component in sharing[layer]:
+        for component in sharing.partition(layer):
             for pair in combinations(component, 2):
                 yield layer, frozenset(pair)
 

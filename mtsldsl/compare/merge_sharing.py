@@ -105,7 +105,7 @@ def _settled(
         alone = Backbone((layer,), {})
         try:
             merged = merge3(*(Sharing(alone, tasks, {layer: side}) for side in (before, mine, other)))
-            components[layer] = merged[layer]
+            components[layer] = merged.partition(layer)
         except ConflictError as error:
             reasons.setdefault(layer, error.conflicts[0].reason)
         if layer in reasons:
@@ -139,11 +139,11 @@ def left_out(base: Spec | None, ours: Spec, theirs: Spec, settled: Sequence[Sett
     tasks = {task for each in settled for task in each.tasks}
     for name, side in (("ours", ours), ("theirs", theirs)):
         for layer in side.backbone.layers:
-            now = side.sharing[layer]
+            now = side.sharing.partition(layer)
             before = (base and _extended(base, layer, side.sharing.tasks)) or singletons(side.sharing.tasks)
             changed = {task for component in set(now) ^ set(before) for task in component}
             if changed and (layer not in layers or changed - tasks):
-                said = format_partition(side.sharing[layer], side.sharing.tasks)
+                said = format_partition(side.sharing.partition(layer), side.sharing.tasks)
                 gone = f"layer `{layer}`" if layer not in layers else _named(sorted(changed - tasks))
                 yield f"left out of the sharing, for {gone} is gone: `{layer} = {said}` of {name}"
 
@@ -159,8 +159,8 @@ def _extended(spec: Spec, layer: str, tasks: Sequence[str], base: Spec | None = 
     """
     if layer not in spec.backbone:
         return None
-    components = [set(each) for each in parted(tasks, spec.sharing[layer])]
-    former = parted(tasks, base.sharing[layer]) if base and layer in base.backbone else ()
+    components = [set(each) for each in parted(tasks, spec.sharing.partition(layer))]
+    former = parted(tasks, base.sharing.partition(layer)) if base and layer in base.backbone else ()
     for task in tasks:
         if task not in spec.sharing.tasks:
             mates = next((component for component in former if task in component), frozenset())

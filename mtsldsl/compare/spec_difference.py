@@ -324,10 +324,10 @@ def _sharing_changes(before: Spec, after: Spec, pairs: Mapping[str, str]) -> Ite
     old_tasks, new_tasks = set(before.sharing.tasks), set(after.sharing.tasks)
     common = [task for task in before.sharing.tasks if task in new_tasks]
     for old, new in pairs.items():
-        kind = kind_of(parted(common, before.sharing[old]), parted(common, after.sharing[new]))
-        if kind is None and _shares(after.sharing[new], new_tasks - old_tasks):
+        kind = kind_of(parted(common, before.sharing.partition(old)), parted(common, after.sharing.partition(new)))
+        if kind is None and _shares(after.sharing.partition(new), new_tasks - old_tasks):
             kind = "join"
-        if kind is None and _shares(before.sharing[old], old_tasks - new_tasks):
+        if kind is None and _shares(before.sharing.partition(old), old_tasks - new_tasks):
             kind = "leave"
         if kind is not None:
             renamed = new if new != old else None
@@ -353,4 +353,4 @@ def _components(spec: Spec, layer: str) -> tuple[tuple[str, ...], ...]:
     def ordered(component: Component) -> tuple[str, ...]:
         return tuple(sorted(component, key=order.__getitem__))
 
-    return tuple(map(ordered, spec.sharing[layer]))
+    return tuple(map(ordered, spec.sharing.partition(layer)))

@@ -50,7 +50,8 @@ def normal_form(spec: Spec) -> dict[str, Any]:
         },
         "structure": spec.structure and {"method": spec.structure.method, **_plain(spec.structure.values)},
         "sharing": [
-            [layer, [sorted(component) for component in spec.sharing[layer]]] for layer in spec.backbone.layers
+            [layer, [sorted(component) for component in spec.sharing.partition(layer)]]
+            for layer in spec.backbone.layers
         ],
     }
 

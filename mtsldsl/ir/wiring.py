@@ -48,7 +48,7 @@ def input_of(spec: Spec) -> Value:
 
 def copies(spec: Spec) -> tuple[Copy, ...]:
     """All modules that have weights of their own: the copies of the layers, in their order, and the heads."""
-    layers = (Copy(layer.name, component) for layer in spec.layers for component in spec.sharing[layer.name])
+    layers = (Copy(layer.name, component) for layer in spec.layers for component in spec.sharing.partition(layer.name))
     return (*layers, *(Copy.head(task.name) for task in spec.tasks))
 
 
@@ -58,7 +58,7 @@ def wired(spec: Spec) -> tuple[Call, ...]:
     values: dict[tuple[str, str], Value] = {(whole.layer, task): whole for task in whole.tasks}
     calls: list[Call] = []
     for layer in spec.layers:
-        for component in spec.sharing[layer.name]:
+        for component in spec.sharing.partition(layer.name):
             one = next(iter(component))  # the others read the same, or could not share it
             value = Value(layer.name, component)
             reads = tuple(values[source, one] for source in layer.body.inputs)

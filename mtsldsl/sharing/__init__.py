@@ -10,20 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 from mtsldsl.sharing.backbone import Backbone
 from mtsldsl.sharing.component import HEADS, Copy, component_name
+from mtsldsl.sharing.cover import Cover, Use
 from mtsldsl.sharing.errors import SharingError
+from mtsldsl.sharing.groups import Group, Groups
 from mtsldsl.sharing.linked import linked, linked_in_order
-from mtsldsl.sharing.parsing import parse_components, parse_sharing
+from mtsldsl.sharing.parsing import parse_components, parse_row, parse_sharing
 from mtsldsl.sharing.partition import Component, Partition
+from mtsldsl.sharing.row import Row
 from mtsldsl.sharing.sharing import Sharing, problems, unmerged
 from mtsldsl.sharing.text import (
     format_components,
     format_partition,
+    format_row,
     format_sharing,
     format_tasks,
 )
 
 if TYPE_CHECKING:
-    from mtsldsl.sharing.difference import Change, Diff, apply, diff
+    from mtsldsl.sharing.difference import Change, Diff, Help, Switch, apply, diff
     from mtsldsl.sharing.grouping import GroupingDecision, decide_grouping, group_tasks
     from mtsldsl.sharing.merging import Conflict, ConflictError, merge3
 
@@ -35,17 +39,25 @@ __all__ = [
     "Conflict",
     "ConflictError",
     "Copy",
+    "Cover",
     "Diff",
+    "Group",
     "GroupingDecision",
+    "Groups",
+    "Help",
     "Partition",
+    "Row",
     "Sharing",
     "SharingError",
+    "Switch",
+    "Use",
     "apply",
     "component_name",
     "decide_grouping",
     "diff",
     "format_components",
     "format_partition",
+    "format_row",
     "format_sharing",
     "format_tasks",
     "group_tasks",
@@ -53,6 +65,7 @@ __all__ = [
     "linked_in_order",
     "merge3",
     "parse_components",
+    "parse_row",
     "parse_sharing",
     "problems",
     "unmerged",
@@ -60,7 +73,7 @@ __all__ = [
 
 
 _HOMES = {
-    **dict.fromkeys(("Change", "Diff", "apply", "diff"), "mtsldsl.sharing.difference"),
+    **dict.fromkeys(("Change", "Diff", "Help", "Switch", "apply", "diff"), "mtsldsl.sharing.difference"),
     **dict.fromkeys(("GroupingDecision", "decide_grouping", "group_tasks"), "mtsldsl.sharing.grouping"),
     **dict.fromkeys(("Conflict", "ConflictError", "merge3"), "mtsldsl.sharing.merging"),
 }

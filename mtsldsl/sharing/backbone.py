@@ -11,32 +11,54 @@ import attrs
 class Backbone:
     """The layers in topological order and, for each, the layers that it reads (the network's input is not one).
 
-    A layer that `reads` leaves out reads the input alone. Raises ValueError where a layer is named twice, or reads
-    one that is unknown or does not come before it.
+    A layer that `reads` leaves out reads the input alone. `alternatives` has the names of those that a layer is made
+    of, where it is made of some, of which each task uses its own. Raises ValueError where a layer is named twice, or
+    reads one that is unknown or does not come before it, and where an alternative is named twice or a layer has none.
     """
 
     layers: tuple[str, ...]
     _inputs: tuple[tuple[str, ...], ...] = attrs.field(repr=False)
+    _alternatives: tuple[tuple[str, ...], ...] = attrs.field(repr=False)
+    _below: tuple[bool, ...] = attrs.field(eq=False, repr=False)
     _position: dict[str, int] = attrs.field(eq=False, repr=False)
     _outputs: tuple[tuple[str, ...], ...] = attrs.field(eq=False, repr=False)
 
-    def __init__(self, layers: Iterable[str], reads: Mapping[str, Iterable[str]]) -> None:
+    def __init__(
+        self,
+        layers: Iterable[str],
+        reads: Mapping[str, Iterable[str]],
+        alternatives: Mapping[str, Iterable[str]] = {},
+    ) -> None:
         names = tuple(layers)
         position = {layer: place for place, layer in enumerate(names)}
         if len(position) < len(names):
             raise ValueError("a layer is named twice")
-        unknown = [layer for layer in reads if layer not in position]
-        if unknown:
-            raise ValueError(f"`reads` names layers that are not in the backbone: {', '.join(unknown)}")
+        for what, named in (("reads", reads), ("alternatives", alternatives)):
+            unknown = [layer for layer in named if layer not in position]
+            if unknown:
+                raise ValueError(f"`{what}` names layers that are not in the backbone: {', '.join(unknown)}")
+        parts = {layer: tuple(listed) for layer, listed in alternatives.items()}
+        for layer, listed in parts.items():
+            if not listed or len(set(listed)) < len(listed):
+                raise ValueError(f"layer `{layer}` needs alternatives of different names")
         inputs = tuple(tuple(dict.fromkeys(reads.get(layer, ()))) for layer in names)
         outputs: list[list[str]] = [[] for _ in names]
+        below: list[bool] = []
         for place, (layer, sources) in enumerate(zip(names, inputs, strict=True)):
             for source in sources:
                 before = position.get(source)
                 if before is None or before >= place:
                     raise ValueError(f"layer `{layer}` reads `{source}`, which is no layer before it")
                 outputs[before].append(layer)
-        self.__attrs_init__(layers=names, inputs=inputs, position=position, outputs=tuple(map(tuple, outputs)))
+            below.append(any(source in parts or below[position[source]] for source in sources))
+        self.__attrs_init__(
+            layers=names,
+            inputs=inputs,
+            alternatives=tuple(parts.get(layer, ()) for layer in names),
+            below=tuple(below),
+            position=position,
+            outputs=tuple(map(tuple, outputs)),
+        )
 
     @property
     def reads(self) -> dict[str, tuple[str, ...]]:
@@ -54,6 +76,15 @@ class Backbone:
     def readers(self, layer: str) -> tuple[str, ...]:
         """The layers that read `layer`; KeyError where there is no such layer."""
         return self._outputs[self._position[layer]]
+
+    def alternatives(self, layer: str) -> tuple[str, ...]:
+        """The alternatives that `layer` is made of, none for most; KeyError where there is no such layer."""
+        return self._alternatives[self._position[layer]]
+
+    def below_alternatives(self, layer: str) -> bool:
+        """Whether `layer` reads a layer of alternatives, directly or through others: then tasks that share it share its
+        weights, and what they compute with them may differ. KeyError where there is no such layer."""
+        return self._below[self._position[layer]]
 
     def __contains__(self, layer: object) -> bool:
         return layer in self._position

@@ -1,17 +1,23 @@
-"""What turns one sharing into another, layer by layer, as merges and splits of components."""
+"""What turns one sharing into another, layer by layer: merges and splits of components, alternatives that tasks begin
+and cease to use, groups that others begin and cease to help."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
 
 import attrs
 
 from mtsldsl.records import Record
 from mtsldsl.sharing import partition as sets
+from mtsldsl.sharing.cover import Cover, switches
 from mtsldsl.sharing.errors import SharingError
+from mtsldsl.sharing.groups import Group, Groups, helping
 from mtsldsl.sharing.partition import Component, Partition
+from mtsldsl.sharing.row import Row, groups_of
 from mtsldsl.sharing.sharing import Sharing
-from mtsldsl.sharing.text import format_partition
+from mtsldsl.sharing.text import format_partition, format_tasks
+from mtsldsl.sharing.validity import Given
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -47,15 +53,58 @@ class Change(Record):
 
 
 @attrs.frozen(eq=False, repr=False)
+class Switch(Record):
+    """Tasks that begin (`on`) or cease to use an alternative of a layer."""
+
+    layer: str
+    alternative: str
+    tasks: Component
+    on: bool
+
+    def inverse(self) -> Switch:
+        """The change that takes this one back."""
+        return attrs.evolve(self, on=not self.on)
+
+    def text(self, tasks: Sequence[str]) -> str:
+        """The change as a person reads it: `mix1: switch on conv3 for a + b`."""
+        return f"{self.layer}: switch {_on(self.on)} {self.alternative} for {format_tasks(self.tasks, tasks)}"
+
+
+@attrs.frozen(eq=False, repr=False)
+class Help(Record):
+    """A task that begins (`on`) or ceases to help to train the network that serves a group of others."""
+
+    layer: str
+    group: Component
+    task: str
+    on: bool
+
+    def inverse(self) -> Help:
+        """The change that takes this one back."""
+        return attrs.evolve(self, on=not self.on)
+
+    def text(self, tasks: Sequence[str]) -> str:
+        """The change as a person reads it: `enc1: switch on the help of depth for normal`."""
+        return f"{self.layer}: switch {_on(self.on)} the help of {self.task} for {format_tasks(self.group, tasks)}"
+
+
+def _on(on: bool) -> str:
+    return "on" if on else "off"
+
+
+AnyChange: TypeAlias = Change | Switch | Help
+
+
+@attrs.frozen(eq=False, repr=False)
 class Diff(Record):
     """The changes that turn one sharing into another, by layer; within a layer in the order in which they apply."""
 
-    changes: tuple[Change, ...] = ()
+    changes: tuple[AnyChange, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.changes)
 
-    def __iter__(self) -> Iterator[Change]:
+    def __iter__(self) -> Iterator[AnyChange]:
         return iter(self.changes)
 
     def __len__(self) -> int:
@@ -69,31 +118,56 @@ class Diff(Record):
     @property
     def merges(self) -> tuple[Change, ...]:
         """The merges alone."""
-        return tuple(change for change in self.changes if change.is_merge)
+        return tuple(change for change in self.changes if isinstance(change, Change) and change.is_merge)
 
     @property
     def splits(self) -> tuple[Change, ...]:
         """The splits alone."""
-        return tuple(change for change in self.changes if not change.is_merge)
+        return tuple(change for change in self.changes if isinstance(change, Change) and not change.is_merge)
+
+    @property
+    def switches(self) -> tuple[Switch, ...]:
+        """What tasks begin and cease to use of layers of alternatives."""
+        return tuple(change for change in self.changes if isinstance(change, Switch))
+
+    @property
+    def helps(self) -> tuple[Help, ...]:
+        """Who begins and ceases to help a group."""
+        return tuple(change for change in self.changes if isinstance(change, Help))
 
     def inverse(self) -> Diff:
         """The changes that lead back: `diff(a, b).inverse() == diff(b, a)`."""
-        # Changes of different tasks commute, so only those that touch the same tasks have to be turned round.
-        linked: list[tuple[str, Component, list[Change]]] = []
-        for change in self.changes:
-            touched, changes = frozenset[str]().union(*change.before), [change]
-            apart: list[tuple[str, Component, list[Change]]] = []
-            for layer, tasks, earlier in linked:
-                if layer == change.layer and not tasks.isdisjoint(touched):
-                    touched, changes = touched | tasks, [*earlier, *changes]
-                else:
-                    apart.append((layer, tasks, earlier))
-            linked = [*apart, (change.layer, touched, changes)]
-        return Diff(tuple(change.inverse() for _, _, changes in linked for change in reversed(changes)))
+        found: list[AnyChange] = []
+        for layer in self.layers:
+            changes = [change for change in self.changes if change.layer == layer]
+            helps = [change for change in changes if isinstance(change, Help)]
+            found += [change.inverse() for change in changes if isinstance(change, Switch)]
+            # help ends before its group goes, and begins once its group has come
+            found += [help_.inverse() for help_ in helps if help_.on]
+            found += _inverse([change for change in changes if isinstance(change, Change)])
+            found += [help_.inverse() for help_ in helps if not help_.on]
+        return Diff(tuple(found))
+
+
+def _inverse(changes: Iterable[Change]) -> list[Change]:
+    """The merges and splits of one layer that lead back."""
+    # Changes of different tasks commute, so only those that touch the same tasks have to be turned round.
+    linked: list[tuple[Component, list[Change]]] = []
+    for change in changes:
+        touched, together = frozenset[str]().union(*change.before), [change]
+        apart: list[tuple[Component, list[Change]]] = []
+        for tasks, earlier in linked:
+            if tasks.isdisjoint(touched):
+                apart.append((tasks, earlier))
+            else:
+                touched, together = touched | tasks, [*earlier, *together]
+        linked = [*apart, (touched, together)]
+    return [change.inverse() for _, together in linked for change in reversed(together)]
 
 
 def diff(first: Sharing, second: Sharing) -> Diff:
-    """The least list of merges and splits that turns `first` into `second`.
+    """The least list of changes that turns `first` into `second`: merges and splits, of a cover what tasks begin and
+    cease to use, of groups whom they serve and who helps.
 
     Least: a merge of n components counts as n - 1 pairwise ones, a split into n likewise, and no list has a smaller
     sum. Where tasks that are linked by components of either sharing need one split and one merge, the split comes
@@ -102,15 +176,29 @@ def diff(first: Sharing, second: Sharing) -> Diff:
     Raises ValueError where backbones or tasks differ.
     """
     second = first.comparable(second)
-    changes: list[Change] = []
+    changes: list[AnyChange] = []
     for layer in first.backbone.layers:
         before, after = first[layer], second[layer]
         if before != after:
-            changes += _layer_changes(layer, before, after, first.tasks)
+            changes += _row_changes(layer, before, after, first)
     return Diff(tuple(changes))
 
 
-def _layer_changes(layer: str, before: Partition, after: Partition, tasks: tuple[str, ...]) -> Iterator[Change]:
+def _row_changes(layer: str, before: Row, after: Row, sharing: Sharing) -> Iterator[AnyChange]:
+    tasks = sharing.tasks
+    if isinstance(before, Cover) and isinstance(after, Cover):
+        for switched in switches(before, after, sharing.backbone.alternatives(layer), tasks):
+            yield Switch(layer, *switched)
+    elif isinstance(before, Partition) and isinstance(after, Partition):
+        yield from _partition_changes(layer, before, after, tasks)
+    elif not isinstance(before, Cover) and not isinstance(after, Cover):
+        helps = [Help(layer, *each) for each in helping(groups_of(before), groups_of(after), tasks)]
+        yield from (each for each in helps if not each.on)
+        yield from _partition_changes(layer, groups_of(before).served, groups_of(after).served, tasks)
+        yield from (each for each in helps if each.on)
+
+
+def _partition_changes(layer: str, before: Partition, after: Partition, tasks: tuple[str, ...]) -> Iterator[Change]:
     common = sets.meet(before, after, tasks)
     for block in sets.join(before, after, tasks):
         old, new = sets.parted(block, before), sets.parted(block, after)
@@ -121,36 +209,64 @@ def _layer_changes(layer: str, before: Partition, after: Partition, tasks: tuple
         broken = [component for component in old if len(sets.parted(component, common)) > 1]
         made = [component for component in new if len(sets.parted(component, common)) > 1]
         if len(broken) == len(made) == 1:
-            yield Change(layer, (broken[0],), sets.parted(broken[0], common))
-            yield Change(layer, sets.parted(made[0], common), (made[0],))
+            yield Change(layer, Partition((broken[0],)), sets.parted(broken[0], common))
+            yield Change(layer, sets.parted(made[0], common), Partition((made[0],)))
         else:
-            yield Change(layer, old, (block,))
-            yield Change(layer, (block,), new)
+            yield Change(layer, old, Partition((block,)))
+            yield Change(layer, Partition((block,)), new)
 
 
 def apply(sharing: Sharing, change: Diff) -> Sharing:
     """The sharing after all of the changes: `apply(a, diff(a, b)) == b`.
 
-    Works on any sharing that has the components which the changes start from. Raises SharingError where one is missing
-    or the result would not be valid; the layers are changed all at once, so no order of them can be in the way.
+    Works on any sharing that has what the changes start from. Raises SharingError where something is missing or the
+    result would not be valid; the layers are changed all at once, so no order of them can be in the way.
     """
-    current: dict[str, set[Component]] = {}
-    for step in change:
-        if step.layer not in current:
-            if step.layer not in sharing.backbone:
-                raise SharingError(step.layer, (), "there is no such layer", code="MTL401")
-            current[step.layer] = set(sharing[step.layer])
-        components = current[step.layer]
-        for component in step.before:
-            if component not in components:
-                raise SharingError(
-                    step.layer,
-                    sorted(component),
-                    f"`{format_partition((component,), sorted(component))}` is none of its components",
-                    code="MTL407",
-                )
-        components.difference_update(step.before)
-        components.update(step.after)
-    if not current:
-        return sharing
-    return Sharing(sharing.backbone, sharing.tasks, {**sharing.components, **current})
+    changed: dict[str, Given] = {}
+    for layer in change.layers:
+        if layer not in sharing.backbone:
+            raise SharingError(layer, (), "there is no such layer", code="MTL401")
+        steps = [step for step in change if step.layer == layer]
+        row = sharing[layer]
+        changed[layer] = _switched(row, steps) if isinstance(row, Cover) else _regrouped(row, steps)
+    return Sharing(sharing.backbone, sharing.tasks, {**sharing.components, **changed}) if changed else sharing
+
+
+def _switched(row: Cover, steps: Iterable[AnyChange]) -> Given:
+    users = {use.alternative: set(use.tasks) for use in row}
+    for step in steps:
+        if not isinstance(step, Switch):
+            raise _missing(step, "it is made of alternatives")
+        using = users.setdefault(step.alternative, set())
+        wrong = step.tasks & using if step.on else step.tasks - using
+        if wrong:
+            said = "uses it already" if step.on else "does not use it"
+            raise _missing(step, f"`{min(wrong)}` {said}: `{step.alternative}`")
+        using.symmetric_difference_update(step.tasks)
+    return users
+
+
+def _regrouped(row: Partition | Groups, steps: Iterable[AnyChange]) -> Given:
+    helped = {group.tasks: set(group.helped) for group in groups_of(row)}
+    for step in steps:
+        if isinstance(step, Change):
+            for component in step.before:
+                if helped.get(component) != set():
+                    said = format_tasks(component, sorted(component))
+                    raise _missing(step, f"`{said}` is none of its components, or one that others help")
+            for component in step.before:
+                del helped[component]
+            helped.update((component, set()) for component in step.after)
+        elif isinstance(step, Help):
+            helping = helped.get(step.group)
+            if helping is None or (step.task in helping) == step.on:
+                raise _missing(step, f"the help of `{step.task}` is not there to change")
+            helping ^= {step.task}
+        else:
+            raise _missing(step, "it is not made of alternatives")
+    return [Group(tasks, frozenset(helping)) for tasks, helping in helped.items()]
+
+
+def _missing(step: AnyChange, reason: str) -> SharingError:
+    tasks = step.before[0] if isinstance(step, Change) else step.tasks if isinstance(step, Switch) else step.group
+    return SharingError(step.layer, sorted(tasks), reason)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import attrs
 
 from mtsldsl.records import Record
-from mtsldsl.sharing import partition as sets
-from mtsldsl.sharing.partition import Partition
+from mtsldsl.sharing.groups import Groups
+from mtsldsl.sharing.row import Row, merged
 from mtsldsl.sharing.sharing import Sharing
 from mtsldsl.sharing.validity import refinement_problems
 
@@ -21,9 +21,9 @@ class Conflict(Record):
 
     layer: str
     reason: str
-    base: Partition
-    ours: Partition
-    theirs: Partition
+    base: Row
+    ours: Row
+    theirs: Row
     keeper: str | None = None
 
     def __str__(self) -> str:
@@ -45,17 +45,21 @@ def merge3(base: Sharing, ours: Sharing, theirs: Sharing) -> Sharing:
     """The sharing that has the changes of both sides since `base`; it does not matter which side is which.
 
     Layer by layer: where one side left a layer alone or both made it the same, the other's is taken; where both only
-    merged, the join; where both only split, the meet. Anything else (one side split, the other merged) is a conflict,
+    merged, the join; where both only split, the meet; of a cover, each use that one side changed.
+    Anything else (one side split, the other merged) is a conflict,
     and so is a layer whose settled components would share what a layer that it reads, as settled, keeps apart.
     Raises ConflictError with all conflicts, ValueError where backbones or tasks differ.
     """
     ours, theirs = base.comparable(ours), base.comparable(theirs)
-    settled: dict[str, Partition] = {}
+    settled: dict[str, Row] = {}
     conflicts: list[Conflict] = []
     for layer in base.backbone.layers:
-        picked = _pick(base[layer], ours[layer], theirs[layer], base.tasks)
+        alternatives = base.backbone.alternatives(layer)
+        picked = merged(base[layer], ours[layer], theirs[layer], base.tasks, alternatives)
         if picked is None:
             reason = "one side split what the other merged"
+            if any(isinstance(side[layer], Groups) for side in (base, ours, theirs)):
+                reason = "the two sides group the tasks in ways that do not go together"
             conflicts.append(Conflict(layer, reason, base[layer], ours[layer], theirs[layer]))
         else:
             settled[layer] = picked
@@ -74,15 +78,3 @@ def merge3(base: Sharing, ours: Sharing, theirs: Sharing) -> Sharing:
     if conflicts:
         raise ConflictError(tuple(sorted(conflicts, key=lambda conflict: base.backbone.position(conflict.layer))))
     return Sharing(base.backbone, base.tasks, settled)
-
-
-def _pick(base: Partition, ours: Partition, theirs: Partition, tasks: tuple[str, ...]) -> Partition | None:
-    if ours in (theirs, base):
-        return theirs
-    if theirs == base:
-        return ours
-    if sets.refines(base, ours) and sets.refines(base, theirs):
-        return sets.join(ours, theirs, tasks)
-    if sets.refines(ours, base) and sets.refines(theirs, base):
-        return sets.meet(ours, theirs, tasks)
-    return None

@@ -1,4 +1,4 @@
-"""Set partitions of the tasks, as tuples of disjoint sets in a canonical order, and the lattice they form."""
+"""Set partitions of the tasks: the row of a layer whose copies serve disjoint sets of tasks. They form a lattice."""
 
 from __future__ import annotations
 
@@ -8,13 +8,32 @@ from typing import TypeAlias
 Component: TypeAlias = frozenset[str]
 """The tasks that one copy of a layer serves."""
 
-Partition: TypeAlias = tuple[Component, ...]
-"""Disjoint, non-empty components that cover the tasks, ordered by the first of their tasks."""
+
+class Partition(tuple[Component, ...]):
+    """Disjoint, non-empty components that cover the tasks, ordered by the first of their tasks."""
+
+    __slots__ = ()
+
+    @property
+    def components(self) -> tuple[Component, ...]:
+        """The components; a partition is the tuple of them."""
+        return self
+
+    def of(self, task: str) -> tuple[Component, ...]:
+        """The one component that serves a task; KeyError where none does."""
+        for component in self:
+            if task in component:
+                return (component,)
+        raise KeyError(task)
+
+    def renamed(self, names: Mapping[str, str]) -> Partition:
+        """With other names of tasks."""
+        return Partition(frozenset(names.get(task, task) for task in component) for component in self)
 
 
 def canonical(components: Iterable[Component], rank: Mapping[str, int]) -> Partition:
     """The components ordered by the first of their tasks; `rank` is each task's place in the order of the tasks."""
-    return tuple(sorted(components, key=lambda component: min(map(rank.__getitem__, component))))
+    return Partition(sorted(components, key=lambda component: min(map(rank.__getitem__, component))))
 
 
 def in_order(component: Iterable[str], tasks: Sequence[str]) -> tuple[str, ...]:
@@ -25,12 +44,12 @@ def in_order(component: Iterable[str], tasks: Sequence[str]) -> tuple[str, ...]:
 
 def single(tasks: Sequence[str]) -> Partition:
     """All tasks in one component."""
-    return (frozenset(tasks),)
+    return Partition((frozenset(tasks),))
 
 
 def singletons(tasks: Sequence[str]) -> Partition:
     """Each task in a component of its own."""
-    return tuple(frozenset((task,)) for task in tasks)
+    return Partition(frozenset((task,)) for task in tasks)
 
 
 def owners(partition: Partition) -> dict[str, int]:
@@ -56,7 +75,7 @@ def meet(first: Partition, second: Partition, tasks: Sequence[str]) -> Partition
     blocks: dict[tuple[int, int], list[str]] = {}
     for task in tasks:
         blocks.setdefault((one[task], other[task]), []).append(task)
-    return tuple(map(frozenset, blocks.values()))
+    return Partition(map(frozenset, blocks.values()))
 
 
 def join(first: Partition, second: Partition, tasks: Sequence[str]) -> Partition:
@@ -75,4 +94,4 @@ def join(first: Partition, second: Partition, tasks: Sequence[str]) -> Partition
 def parted(tasks: Iterable[str], partition: Partition) -> Partition:
     """The non-empty intersections of `tasks` with the components: several where the partition keeps them apart."""
     wanted = frozenset(tasks)
-    return tuple(common for component in partition if (common := wanted & component))
+    return Partition(common for component in partition if (common := wanted & component))

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 import attrs
 
 from mtsldsl.diagnostics import suggestion
 from mtsldsl.sharing import partition as sets
+from mtsldsl.sharing import row as rows
 from mtsldsl.sharing.backbone import Backbone
+from mtsldsl.sharing.cover import Cover, Use
 from mtsldsl.sharing.errors import SharingError
+from mtsldsl.sharing.groups import Group, Groups
 from mtsldsl.sharing.partition import Component, Partition, in_order
-from mtsldsl.sharing.text import format_partition, format_sharing, format_tasks
+from mtsldsl.sharing.row import Row
+from mtsldsl.sharing.text import format_partition, format_row, format_sharing, format_tasks
 from mtsldsl.sharing.validity import Components, check, kept_apart
 
 
@@ -20,64 +24,102 @@ from mtsldsl.sharing.validity import Components, check, kept_apart
 class Sharing:
     """A valid sharing: each layer's components partition the tasks and refine those of every layer that it reads.
 
-    `components` gives for every layer the tasks of each of its copies. Raises SharingError for the first thing that is
+    A layer of alternatives has a cover, and below it tasks may share the weights of a layer and not what it reads.
+    Where some layer has groups, all have the same. `components` gives for every layer the tasks of each of its copies,
+    or of each of its alternatives by name, or its groups. Raises SharingError for the first thing that is
     wrong with them (`problems` finds all), ValueError where there is no task or one is named twice. Two sharings are
     equal where backbone, tasks with their order, and components are.
     """
 
     backbone: Backbone
     tasks: tuple[str, ...]
-    _partitions: tuple[Partition, ...]
+    _rows: tuple[Row, ...]
 
     def __init__(self, backbone: Backbone, tasks: Iterable[str], components: Components) -> None:
         names = _names(tasks)
-        partitions, found = check(backbone, names, components)
+        checked, found = check(backbone, names, components)
         if found:
             raise found[0]
-        self._set(backbone, names, partitions)
+        self._set(backbone, names, checked)
 
-    def _set(self, backbone: Backbone, tasks: tuple[str, ...], partitions: Iterable[Partition]) -> None:
-        self.__attrs_init__(backbone=backbone, tasks=tasks, partitions=tuple(partitions))
+    def _set(self, backbone: Backbone, tasks: tuple[str, ...], found: Iterable[Row]) -> None:
+        self.__attrs_init__(backbone=backbone, tasks=tasks, rows=tuple(found))
 
-    def _with(self, partitions: Iterable[Partition]) -> Sharing:
-        """The same backbone and tasks with partitions that are known to be valid; they are not looked at again."""
-        return _trusted(self.backbone, self.tasks, partitions)
+    def _with(self, found: Iterable[Row]) -> Sharing:
+        """The same backbone and tasks with rows that are known to be valid; they are not looked at again."""
+        return _trusted(self.backbone, self.tasks, found)
 
     @classmethod
     def each(cls, backbone: Backbone, tasks: Iterable[str]) -> Sharing:
-        """Every task alone at every layer: single-task networks."""
-        names = _names(tasks)
-        return _trusted(backbone, names, [sets.singletons(names)] * len(backbone))
+        """Every task alone at every layer: single-task networks. Of a layer of alternatives each task uses all."""
+        return cls._everywhere(backbone, names := _names(tasks), sets.singletons(names))
 
     @classmethod
     def all(cls, backbone: Backbone, tasks: Iterable[str]) -> Sharing:
-        """All tasks together at every layer: hard parameter sharing."""
-        names = _names(tasks)
-        return _trusted(backbone, names, [sets.single(names)] * len(backbone))
+        """All tasks together at every layer: hard parameter sharing. Of a layer of alternatives each task uses all."""
+        return cls._everywhere(backbone, names := _names(tasks), sets.single(names))
 
-    def __getitem__(self, layer: str) -> Partition:
-        """The layer's components, ordered by the first of their tasks; KeyError where there is no such layer."""
-        return self._partitions[self.backbone.position(layer)]
+    @classmethod
+    def _everywhere(cls, backbone: Backbone, tasks: tuple[str, ...], partition: Partition) -> Sharing:
+        alternatives = map(backbone.alternatives, backbone.layers)
+        return _trusted(backbone, tasks, (Cover.full(each, tasks) if each else partition for each in alternatives))
+
+    def __getitem__(self, layer: str) -> Row:
+        """The layer's row: its components, ordered by the first of their tasks, those of a cover as the layer's
+        alternatives are; KeyError where there is no such layer."""
+        return self._rows[self.backbone.position(layer)]
 
     @property
-    def components(self) -> Mapping[str, Partition]:
-        """Every layer's components, in the order of the layers. Made anew at each call: use `s[layer]` for one."""
-        return MappingProxyType(dict(zip(self.backbone.layers, self._partitions, strict=True)))
+    def components(self) -> Mapping[str, Row]:
+        """Every layer's row, in the order of the layers. Made anew at each call: use `s[layer]` for one."""
+        return MappingProxyType(dict(zip(self.backbone.layers, self._rows, strict=True)))
+
+    def partition(self, layer: str) -> Partition:
+        """The row of a layer that has copies for disjoint sets of tasks: its partition, or whom its groups serve.
+
+        KeyError where there is no such layer, SharingError for a layer of alternatives.
+        """
+        row = self[layer]
+        if isinstance(row, Cover):
+            raise self._of_alternatives(layer)
+        return row.served if isinstance(row, Groups) else row
 
     def component(self, layer: str, task: str) -> Component:
-        """The tasks that share `layer` with `task`, itself included; KeyError for an unknown layer or task."""
-        for component in self[layer]:
-            if task in component:
-                return component
-        raise KeyError(task)
+        """The tasks that share `layer` with `task`, itself included; KeyError for an unknown layer or task.
+
+        Raises SharingError for a layer of alternatives, of which `of` gives those that the task uses.
+        """
+        return self.partition(layer).of(task)[0]
+
+    def of(self, layer: str, task: str) -> tuple[Component, ...] | tuple[Use, ...] | tuple[Group, ...]:
+        """The components of `layer` that compute for `task`: one, or of a cover as many as it uses."""
+        if task not in self.tasks:
+            raise KeyError(task)
+        return self[layer].of(task)
+
+    def values(self, layer: str) -> Partition:
+        """The sets of tasks for which `layer` gives the same tensor: those that have the same components of it and read
+        the same. Above covers these are the layer's components. KeyError where there is no such layer."""
+        found: dict[str, dict[str, int]] = {}
+        for name in self.backbone.layers[: self.backbone.position(layer) + 1]:
+            row, sources = self[name], [found[source] for source in self.backbone.inputs(name)]
+            classes: dict[object, int] = {}
+            found[name] = {
+                task: classes.setdefault((row.of(task), *(source[task] for source in sources)), len(classes))
+                for task in self.tasks
+            }
+        sides: dict[int, list[str]] = {}
+        for task, side in found[layer].items():
+            sides.setdefault(side, []).append(task)
+        return Partition(map(frozenset, sides.values()))
 
     def __str__(self) -> str:
         return format_sharing(self)
 
     def __repr__(self) -> str:
         lines = (
-            f"{layer} = {format_partition(parts, self.tasks)}"
-            for layer, parts in zip(self.backbone.layers, self._partitions, strict=True)
+            f"{layer} = {format_row(row, self.tasks)}"
+            for layer, row in zip(self.backbone.layers, self._rows, strict=True)
         )
         return f"Sharing({'; '.join(lines)})"
 
@@ -88,7 +130,7 @@ class Sharing:
         layer that it reads. Merging what is merged gives the same sharing.
         """
         group = self._group(layer, tasks)
-        current = self[layer]
+        current = self._changeable(layer)
         for component in current:
             if not component.isdisjoint(group) and not component <= group:
                 raise self._refusal(
@@ -99,15 +141,15 @@ class Sharing:
                     keeper=layer,
                     apart=(component & group, component - group),
                 )
-        for source in self.backbone.inputs(layer):
-            sides = sets.parted(group, self[source])
+        for source in () if self.backbone.below_alternatives(layer) else self.backbone.inputs(layer):
+            sides = sets.parted(group, self.partition(source))
             if len(sides) > 1:
                 raise kept_apart(layer, group, source, sides, self.tasks, code="MTL407")
         if group in current:
             return self
         first = next(index for index, component in enumerate(current) if component <= group)
         rest = [component for component in current if not component <= group]
-        return self._replaced(layer, (*rest[:first], group, *rest[first:]))
+        return self._replaced(layer, Partition((*rest[:first], group, *rest[first:])))
 
     def split(self, layer: str, tasks: Iterable[str]) -> Sharing:
         """Take `tasks` out of their component of `layer`, into a copy of their own.
@@ -116,7 +158,7 @@ class Sharing:
         between the two sides. Splitting off a whole component gives the same sharing.
         """
         group = self._group(layer, tasks)
-        current = self[layer]
+        current = self._changeable(layer)
         sides = sets.parted(group, current)
         if len(sides) > 1:
             raise self._refusal(
@@ -131,7 +173,9 @@ class Sharing:
             return self
         others = whole - group
         for reader in self.backbone.readers(layer):
-            for component in self[reader]:
+            if self.backbone.alternatives(reader) or self.backbone.below_alternatives(reader):
+                continue
+            for component in self.partition(reader):
                 if not component.isdisjoint(group) and not component.isdisjoint(others):
                     raise self._refusal(
                         layer,
@@ -148,37 +192,57 @@ class Sharing:
         """Every layer and set of tasks that share all that the layer reads but not the layer.
 
         In the order of the layers, then of the tasks. A layer that reads only the input is one whose input all share.
+        Raises SharingError where a layer has a cover or groups: what of these may change is no set of tasks.
         """
         found: list[tuple[str, Component]] = []
-        for layer, current in zip(self.backbone.layers, self._partitions, strict=True):
+        partitions = {layer: self._changeable(layer) for layer in self.backbone.layers}
+        for layer, current in partitions.items():
             if len(current) == 1:
                 continue
             shared = sets.single(self.tasks)
             for source in self.backbone.inputs(layer):
-                shared = sets.meet(shared, self[source], self.tasks)
+                shared = sets.meet(shared, partitions[source], self.tasks)
             present = frozenset(current)
             found += [(layer, block) for block in shared if block not in present]
         return tuple(found)
 
+    def switch(self, layer: str, tasks: Iterable[str], alternative: str, *, on: bool) -> Sharing:
+        """Let `tasks` use an alternative of `layer`, or use it no more.
+
+        Raises SharingError where the layer is not made of alternatives, or not of this one.
+        """
+        users = self._group(layer, tasks)
+        row, alternatives = self[layer], self.backbone.alternatives(layer)
+        if not isinstance(row, Cover):
+            reason = "it is not made of alternatives: its copies are merged and split"
+            raise SharingError(layer, in_order(users, self.tasks), reason)
+        if alternative not in alternatives:
+            remedy = suggestion(alternative, alternatives, "alternatives")
+            raise SharingError(layer, (), f"there is no alternative `{alternative}`; {remedy}", code="MTL409")
+        pairs = {(task, alternative) for task in users}
+        return self._replaced(layer, Cover.of_pairs(row.pairs | pairs if on else row.pairs - pairs, alternatives))
+
     def join(self, other: Sharing) -> Sharing:
-        """The least sharing that both refine, layer by layer. ValueError for other backbones or tasks."""
-        return self._with(
-            sets.join(mine, theirs, self.tasks)
-            for mine, theirs in zip(self._partitions, self.comparable(other)._partitions, strict=True)
-        )
+        """The least sharing that both refine, layer by layer. ValueError for other backbones or tasks, and for groups
+        that differ."""
+        return self._with(rows.join(one, two, self.tasks, named) for one, two, named in self._beside(other))
 
     def meet(self, other: Sharing) -> Sharing:
-        """The greatest sharing that refines both, layer by layer. ValueError for other backbones or tasks."""
-        return self._with(
-            sets.meet(mine, theirs, self.tasks)
-            for mine, theirs in zip(self._partitions, self.comparable(other)._partitions, strict=True)
-        )
+        """The greatest sharing that refines both, layer by layer. ValueError for other backbones or tasks, and for
+        groups that differ."""
+        return self._with(rows.meet(one, two, self.tasks, named) for one, two, named in self._beside(other))
+
+    def _beside(self, other: Sharing) -> Iterator[tuple[Row, Row, tuple[str, ...]]]:
+        """Both rows of every layer, and its alternatives."""
+        alternatives = map(self.backbone.alternatives, self.backbone.layers)
+        return zip(self._rows, self.comparable(other)._rows, alternatives, strict=True)
 
     def __le__(self, other: Sharing) -> bool:
-        """Whether this sharing refines the other at every layer. ValueError for other backbones or tasks."""
+        """Whether this sharing refines the other at every layer: its components lie in the other's, and what tasks use
+        of a cover they use there too. ValueError for other backbones or tasks."""
         if not isinstance(other, Sharing):
             return NotImplemented
-        return all(map(sets.refines, self._partitions, self.comparable(other)._partitions))
+        return all(map(rows.refines, self._rows, self.comparable(other)._rows))
 
     def __ge__(self, other: Sharing) -> bool:
         return other <= self if isinstance(other, Sharing) else NotImplemented
@@ -206,7 +270,7 @@ class Sharing:
         if set(names) != set(self.tasks):
             raise ValueError(f"{', '.join(names)} are not the tasks {', '.join(self.tasks)}")
         rank = {task: place for place, task in enumerate(names)}
-        return _trusted(self.backbone, names, (sets.canonical(parts, rank) for parts in self._partitions))
+        return _trusted(self.backbone, names, (rows.reordered(row, rank) for row in self._rows))
 
     def renamed(self, names: Mapping[str, str]) -> Sharing:
         """Every task under the name that `names` gives it (its own where there is none), in the same order.
@@ -214,18 +278,26 @@ class Sharing:
         Raises ValueError where two tasks would bear one name.
         """
         tasks = _names(names.get(task, task) for task in self.tasks)
-        return _trusted(
-            self.backbone,
-            tasks,
-            (
-                tuple(frozenset(names.get(task, task) for task in component) for component in parts)
-                for parts in self._partitions
-            ),
-        )
+        return _trusted(self.backbone, tasks, (row.renamed(names) for row in self._rows))
 
-    def _replaced(self, layer: str, partition: Partition) -> Sharing:
+    def _replaced(self, layer: str, row: Row) -> Sharing:
         place = self.backbone.position(layer)
-        return self._with((*self._partitions[:place], partition, *self._partitions[place + 1 :]))
+        return self._with((*self._rows[:place], row, *self._rows[place + 1 :]))
+
+    def _changeable(self, layer: str) -> Partition:
+        """The partition of a layer whose copies can be merged and split."""
+        row = self[layer]
+        if isinstance(row, Groups):
+            raise SharingError(layer, (), "its groups are networks of their own: give the sharing of all layers anew")
+        return self.partition(layer)
+
+    def _of_alternatives(self, layer: str) -> SharingError:
+        return SharingError(
+            layer,
+            (),
+            "it is made of alternatives, which are not merged or split: say with `switch` which tasks use which, or "
+            "let `structure allocation` learn it",
+        )
 
     def _rank(self) -> dict[str, int]:
         return {task: place for place, task in enumerate(self.tasks)}
@@ -258,9 +330,9 @@ class Sharing:
         )
 
 
-def _trusted(backbone: Backbone, tasks: tuple[str, ...], partitions: Iterable[Partition]) -> Sharing:
+def _trusted(backbone: Backbone, tasks: tuple[str, ...], found: Iterable[Row]) -> Sharing:
     sharing = Sharing.__new__(Sharing)
-    sharing._set(backbone, tasks, partitions)
+    sharing._set(backbone, tasks, found)
     return sharing
 
 
@@ -285,8 +357,9 @@ def unmerged(sharing: Sharing) -> tuple[tuple[str, Component], ...]:
     """
     found: list[tuple[str, Component]] = []
     for layer, tasks in sharing.frontier():
+        partition = sharing.partition(layer)
         alone = frozenset(
-            task for component in sharing[layer] if len(component) == 1 and component <= tasks for task in component
+            task for component in partition if len(component) == 1 and component <= tasks for task in component
         )
         if len(alone) > 1:
             found.append((layer, alone))

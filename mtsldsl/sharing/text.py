@@ -1,15 +1,20 @@
-"""Components as text: the lines of a sharing block."""
+"""Rows as text: the lines of a sharing block."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from mtsldsl.sharing.cover import Cover
+from mtsldsl.sharing.groups import Group, Groups
 from mtsldsl.sharing.partition import in_order
 
 if TYPE_CHECKING:
-    from mtsldsl.sharing.partition import Partition
+    from mtsldsl.sharing.row import Row
     from mtsldsl.sharing.sharing import Sharing
+
+NONE = "none"
+"""A cover of no alternative: the layer gives zeros to all tasks."""
 
 
 def format_tasks(component: Iterable[str], tasks: Sequence[str]) -> str:
@@ -17,14 +22,30 @@ def format_tasks(component: Iterable[str], tasks: Sequence[str]) -> str:
     return " + ".join(in_order(component, tasks))
 
 
-def format_partition(partition: Partition, tasks: Sequence[str]) -> str:
-    """A layer's components as in a spec: `segment + edge, depth + normal`."""
+def format_partition(partition: Iterable[Iterable[str]], tasks: Sequence[str]) -> str:
+    """The components of a partition as in a spec: `segment + edge, depth + normal`."""
     return ", ".join(format_tasks(component, tasks) for component in partition)
+
+
+def format_row(row: Row, tasks: Sequence[str]) -> str:
+    """A layer's row as in a spec: `segment + edge, depth + normal`, a cover as `conv3: a + b, conv5: b`, groups as
+    `segment + depth, (depth) + normal`."""
+    if isinstance(row, Cover):
+        return ", ".join(f"{use.alternative}: {format_tasks(use.tasks, tasks)}" for use in row) or NONE
+    if isinstance(row, Groups):
+        return ", ".join(format_group(group, tasks) for group in row)
+    return format_partition(row, tasks)
+
+
+def format_group(group: Group, tasks: Sequence[str]) -> str:
+    """One group, those that help in parentheses: `(depth) + normal`."""
+    members = in_order(group.tasks | group.helped, tasks)
+    return " + ".join(f"({task})" if task in group.helped else task for task in members)
 
 
 def format_components(sharing: Sharing, layer: str) -> str:
     """The right-hand side of the layer's line in a sharing block: `segment + edge, depth + normal`."""
-    return format_partition(sharing[layer], sharing.tasks)
+    return format_row(sharing[layer], sharing.tasks)
 
 
 def format_sharing(sharing: Sharing) -> str:

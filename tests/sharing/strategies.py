@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from mtsldsl.sharing import Backbone, Sharing
+from mtsldsl.sharing import Backbone, Group, Sharing
 
 TASKS = ("segment", "depth", "normal", "edge", "autoencode", "keypoint", "reshade", "albedo")
+ALTERNATIVES = ("conv3", "conv5", "skip", "pool")
 
 
 @st.composite
@@ -50,6 +51,66 @@ def sharings(draw, count=1, most=8):
     """A tuple of `count` valid sharings over one backbone and the same tasks."""
     backbone, tasks = draw(backbones()), draw(task_lists(most))
     return tuple(draw(valid_sharings(backbone, tasks)) for _ in range(count))
+
+
+@st.composite
+def backbones_of_alternatives(draw, most=6):
+    """Some layers of them are made of one to four alternatives."""
+    backbone = draw(backbones(most))
+    alternatives = {}
+    for layer in backbone.layers:
+        count = draw(st.sampled_from([0, 0, 1, 2, 3, 4]))
+        if count:
+            alternatives[layer] = draw(st.permutations(ALTERNATIVES))[:count]
+    return Backbone(backbone.layers, backbone.reads, alternatives)
+
+
+@st.composite
+def partitions(draw, tasks):
+    """Any partition of the tasks, as lists."""
+    blocks = {}
+    for task in tasks:
+        blocks.setdefault(draw(st.integers(0, 2)), []).append(task)
+    return list(blocks.values())
+
+
+@st.composite
+def rows_with_covers(draw, backbone, tasks):
+    """A valid sharing: any cover of a layer of alternatives, any partition below one, valid ones elsewhere."""
+    components = dict(draw(valid_sharings(Backbone(backbone.layers, backbone.reads), tasks)).components)
+    for layer in backbone.layers:
+        if backbone.alternatives(layer):
+            users = st.lists(st.sampled_from(tasks), unique=True)
+            components[layer] = {each: draw(users) for each in backbone.alternatives(layer)}
+        elif backbone.below_alternatives(layer):
+            components[layer] = draw(partitions(tasks))
+    return Sharing(backbone, tasks, components)
+
+
+@st.composite
+def sharings_with_covers(draw, count=1, most=5):
+    """A tuple of `count` valid sharings over one backbone, which may have layers of alternatives, and the same tasks."""
+    backbone, tasks = draw(backbones_of_alternatives()), draw(task_lists(most))
+    return tuple(draw(rows_with_covers(backbone, tasks)) for _ in range(count))
+
+
+@st.composite
+def grouped(draw, backbone, tasks):
+    """A sharing in groups, the same at every layer; some have help, of tasks that another group serves."""
+    served = draw(partitions(tasks))
+    found = []
+    for group in served:
+        others = [task for task in tasks if task not in group]
+        helping = draw(st.lists(st.sampled_from(others), unique=True)) if others else []
+        found.append(Group(frozenset(group), frozenset(helping)))
+    return Sharing(backbone, tasks, dict.fromkeys(backbone.layers, found))
+
+
+@st.composite
+def sharings_in_groups(draw, count=1, most=5):
+    """A tuple of `count` sharings in groups over one backbone and the same tasks."""
+    backbone, tasks = draw(backbones(3)), draw(task_lists(most))
+    return tuple(draw(grouped(backbone, tasks)) for _ in range(count))
 
 
 def groups(sharing):

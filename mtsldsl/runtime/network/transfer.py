@@ -61,10 +61,10 @@ def origins(old: Sharing, new: Sharing) -> dict[Copy, tuple[Copy, ...]]:
     Those are the members of a merge; of a split, the one component that was split.
     """
     return {
-        Copy(layer, component): tuple(Copy(layer, former) for former in old[layer] if former & component)
+        Copy(layer, component): tuple(Copy(layer, former) for former in old.partition(layer) if former & component)
         for layer in new.backbone.layers
-        for component in new[layer]
-        if component not in old[layer]
+        for component in new.partition(layer)
+        if component not in old.partition(layer)
     }
 
 
