@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import click
 
-from mtsldsl.compare.spec_difference import KeyChange, SpecDifference
+from mtsldsl.compare.spec_difference import KeyChange, Said, SpecDifference
 from mtsldsl.editing.rewrite import decision_line
 from mtsldsl.ir import Decision, Spec
 from mtsldsl.ir.wording import worded
@@ -17,6 +17,9 @@ _STYLES = {
     "regroup": "yellow",
     "join": "cyan",
     "leave": "cyan",
+    "on": "green",
+    "off": "red",
+    "switch": "yellow",
     "added": "green",
     "removed": "red",
 }
@@ -41,7 +44,7 @@ def lines(difference: SpecDifference, before: Spec, after: Spec, *, history: boo
     width = max((len(change.layer) for change in changes), default=0)
     for each in changes:
         kind = click.style(f"{each.kind:<7}", fg=_STYLES[each.kind])
-        sides = [_text(components) for components in (each.before, each.after) if components]
+        sides = [_text(said) for said in (each.before, each.after) if said != ()]
         yield f"{kind} {each.layer:<{width}}  {'  ->  '.join(sides)}"
     if history:
         for sign, color, decisions, spec in zip(
@@ -63,8 +66,10 @@ def _decision(decision: Decision, spec: Spec) -> str:
     return decision_line(decision, spec.sharing.tasks)
 
 
-def _text(components: tuple[tuple[str, ...], ...]) -> str:
-    return ", ".join(" + ".join(component) for component in components)
+def _text(said: Said) -> str:
+    if isinstance(said, Mapping):
+        return ", ".join(f"{alternative}: {' + '.join(tasks)}" for alternative, tasks in said.items()) or "none"
+    return ", ".join(" + ".join(component) for component in said)
 
 
 def _cost(before: int, after: int) -> str:

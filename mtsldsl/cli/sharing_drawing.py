@@ -9,7 +9,7 @@ from itertools import pairwise
 import attrs
 
 from mtsldsl.ir import Spec
-from mtsldsl.ir.wiring import wired
+from mtsldsl.ir.wiring import copies_of, wired
 from mtsldsl.records import Record
 from mtsldsl.sharing import Component, format_tasks
 
@@ -117,6 +117,8 @@ def order_of_tasks(spec: Spec) -> tuple[str, ...]:
     """The tasks in an order in which those that share a layer stand together, as far as one order can do that."""
     order = [task.name for task in spec.tasks]
     for layer in spec.backbone.layers:
+        if spec.backbone.alternatives(layer):
+            continue
         place = {task: index for index, task in enumerate(order)}
         first = {task: min(map(place.__getitem__, spec.sharing.component(layer, task))) for task in order}
         order = sorted(order, key=lambda task: (first[task], place[task]))
@@ -148,6 +150,9 @@ def _component_boxes(spec: Spec, row: Mapping[str, int], grid: _Grid, changes: M
     cost = spec.cost()
     for layer, index in row.items():
         one = cost.layers[layer].one
+        if spec.backbone.alternatives(layer):
+            yield from _uses(spec, layer, index, grid, changes.get(layer))
+            continue
         for component in spec.sharing.partition(layer):
             tasks = format_tasks(component, spec.sharing.tasks)
             title = f"{layer}: {tasks}; {one.parameters:,} parameters, {one.flops / 1e6:,.2f} MFLOP an image"
@@ -160,6 +165,16 @@ def _component_boxes(spec: Spec, row: Mapping[str, int], grid: _Grid, changes: M
                 width = grid.column * (last - first + 1) - 2 * _GAP
                 text = str(len(component)) if len(component) > 1 and len(pieces) == 1 else ""
                 yield Box(grid.x(first) + _GAP, _y(index) - _HALF, width, 2 * _HALF, kind, text, title)
+
+
+def _uses(spec: Spec, layer: str, index: int, grid: _Grid, change: str | None) -> Iterator[Box]:
+    """For each task the number of alternatives of a layer that it uses."""
+    for task in spec.sharing.tasks:
+        used = [copy.key for copy in copies_of(spec.sharing, layer) if task in copy.component]
+        title = f"{layer}: {task} uses {', '.join(used) or 'none, and gets zeros'}"
+        left = grid.x(grid.place[task]) + _GAP
+        width = grid.column - 2 * _GAP
+        yield Box(left, _y(index) - _HALF, width, 2 * _HALF, change or "uses", str(len(used)), title)
 
 
 def _head_boxes(spec: Spec, row: int, grid: _Grid) -> Iterator[Box]:
@@ -177,8 +192,8 @@ def _lines(spec: Spec, row: Mapping[str, int], heads: int, grid: _Grid) -> Itera
     for call in wired(spec):
         for value in call.reads:
             if value.layer in row:  # not the input
-                to_row = row.get(call.copy.layer, heads)
-                yield _line(grid, value.tasks, row[value.layer], call.copy.component, to_row, used)
+                to_row = row.get(call.layer, heads)
+                yield _line(grid, value.tasks, row[value.layer], call.value.tasks, to_row, used)
 
 
 def _line(grid: _Grid, above: Component, row: int, below: Component, to_row: int, used: Sequence[int]) -> Line:

@@ -10,13 +10,16 @@ import click
 
 from mtsldsl.cli.options import overrides, say_what_is_left_out
 from mtsldsl.cli.output import shown
+from mtsldsl.ir.cost import body_cost
+from mtsldsl.ir.wiring import copies, copies_of
+from mtsldsl.sharing import HEADS
 
 if TYPE_CHECKING:
     from rich.tree import Tree
 
     from mtsldsl.ir import Spec
     from mtsldsl.ir.cost import Amount, Cost
-    from mtsldsl.sharing import Component
+    from mtsldsl.sharing import Component, Sharing
 
     _Copies: TypeAlias = Mapping[str, Mapping[str, Component]]
     """For every layer and task the tasks that share its copy."""
@@ -34,16 +37,21 @@ def command(spec: Path, overrides: dict[str, str]) -> None:
     chosen = spec_at(spec, overrides)
     say_what_is_left_out(source_at(spec), overrides)
     console = Console(highlight=False)
-    cost, copies = chosen.cost(), _copies(chosen)
-    console.print(_sharing_tree(chosen, cost, copies))
-    console.print(_task_table(chosen, cost, copies))
+    cost = chosen.cost()
+    console.print(_sharing_tree(chosen, cost, _copies(chosen)))
+    console.print(_task_table(chosen, cost))
+    for layer in filter(chosen.backbone.alternatives, chosen.backbone.layers):
+        console.print(_uses_table(chosen, layer))
 
 
 def _copies(spec: Spec) -> _Copies:
-    return {
-        layer: {task: component for component in spec.sharing.partition(layer) for task in component}
-        for layer in spec.backbone.layers
-    }
+    return {layer: _shared(spec.sharing, layer) for layer in spec.backbone.layers}
+
+
+def _shared(sharing: Sharing, layer: str) -> Mapping[str, Component]:
+    if sharing.backbone.alternatives(layer):  # which has no copies
+        return dict.fromkeys(sharing.tasks, frozenset(sharing.tasks))
+    return {task: component for component in sharing.partition(layer) for task in component}
 
 
 def _sharing_tree(spec: Spec, cost: Cost, copies: _Copies) -> Tree:
@@ -57,25 +65,33 @@ def _sharing_tree(spec: Spec, cost: Cost, copies: _Copies) -> Tree:
         guide_style="dim",
     )
     order = {task.name: index for index, task in enumerate(spec.tasks)}
-    _grow(tree, cost, copies, spec.backbone.layers, frozenset(order), order)
+    covers = {layer: len(spec.sharing[layer]) for layer in filter(spec.backbone.alternatives, spec.backbone.layers)}
+    _grow(tree, cost, copies, spec.backbone.layers, frozenset(order), order, covers)
     return tree
 
 
 def _grow(
-    tree: Tree, cost: Cost, copies: _Copies, layers: Sequence[str], tasks: Component, order: Mapping[str, int]
+    tree: Tree,
+    cost: Cost,
+    copies: _Copies,
+    layers: Sequence[str],
+    tasks: Component,
+    order: Mapping[str, int],
+    covers: Mapping[str, int],
 ) -> None:
     """Add the layers that the tasks share, and a branch for each part of the tasks where they part."""
     one = next(iter(tasks))
     for position, layer in enumerate(layers):
         if copies[layer][one] == tasks:
-            each = cost.layers[layer].one
-            tree.add(f"{layer}  [dim]{_amount(each)}[/dim]")
+            each = cost.layers[layer].total if layer in covers else cost.layers[layer].one
+            named = f"  {covers[layer]} alternatives" if layer in covers else ""
+            tree.add(f"{layer}{named}  [dim]{_amount(each)}[/dim]")
             continue
         for part in sorted(
             _parts(copies, layers[position:], tasks), key=lambda part: min(map(order.__getitem__, part))
         ):
             names = " + ".join(sorted(part, key=order.__getitem__))
-            _grow(tree.add(f"[bold cyan]{names}[/bold cyan]"), cost, copies, layers[position:], part, order)
+            _grow(tree.add(f"[bold cyan]{names}[/bold cyan]"), cost, copies, layers[position:], part, order, covers)
         return
     for task in sorted(tasks, key=order.__getitem__):
         head = cost.heads[task]
@@ -100,14 +116,28 @@ def _parts(copies: _Copies, layers: Sequence[str], tasks: Component) -> Iterator
     return map(frozenset, {id(part): part for part in parts.values()}.values())
 
 
-def _task_table(spec: Spec, cost: Cost, copies: _Copies) -> object:
+def _uses_table(spec: Spec, layer: str) -> object:
+    """Which task uses which alternative of a layer."""
+    from rich.table import Table
+
+    table = Table("task", *spec.backbone.alternatives(layer), title=layer, title_justify="left", box=None)
+    for task in spec.tasks:
+        used = {copy.alternative for copy in copies_of(spec.sharing, layer) if task.name in copy.component}
+        table.add_row(task.name, *("x" if name in used else "" for name in spec.backbone.alternatives(layer)))
+    return table
+
+
+def _task_table(spec: Spec, cost: Cost) -> object:
     from rich.table import Table
 
     table = Table("task", "target", "loss", "parameters it uses", "MFLOP", "shared with others", box=None)
+    read = [copy for copy in copies(spec) if copy.layer != HEADS]
     for task in spec.tasks:
         own = cost.tasks[task.name]
         shared = sum(
-            cost.layers[layer].one.parameters for layer in spec.backbone.layers if len(copies[layer][task.name]) > 1
+            body_cost(spec.layer(copy.layer).bodies[copy.alternative]).parameters
+            for copy in read
+            if task.name in copy.component and len(copy.component) > 1
         )
         table.add_row(
             task.name,

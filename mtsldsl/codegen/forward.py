@@ -11,10 +11,32 @@ import attrs
 from mtsldsl.codegen.bodies import Statement, shape_text
 from mtsldsl.codegen.identifiers import Scope
 from mtsldsl.ir.model import Spec
-from mtsldsl.ir.wiring import Call, Value, input_of, needed, together, wired
+from mtsldsl.ir.wiring import Call, Value, input_of, needed, needed_layers, together, wired
 from mtsldsl.records import Record
 from mtsldsl.sharing import HEADS
 from mtsldsl.sharing.partition import in_order
+
+AVERAGED = "averaged"
+"""The function of the generated module that means are taken by."""
+
+AVERAGED_DEFINITION = '''\
+def averaged(
+    copies: nn.ModuleDict, calls: Calls, shape: tuple[int, ...], *inputs: dict[str, Tensor]
+) -> dict[str, Tensor]:
+    """Values of some layer, each under the first of the tasks that it is for: the mean of what copies make of what it
+    reads, or zeros of `shape`. `calls` has what it reads of every input, and the copies. What values have in common is
+    computed once."""
+    made: dict[tuple[str, tuple[str, ...]], Tensor] = {}
+    values: dict[str, Tensor] = {}
+    for value, (reads, names) in calls.items():
+        tensors = [tensor[read] for tensor, read in zip(inputs, reads, strict=True)]
+        for name in names:
+            if (name, reads) not in made:
+                made[name, reads] = copies[name](*tensors)
+        terms = [made[name, reads] for name in names] or [tensors[0].new_zeros(len(tensors[0]), *shape)]
+        values[value] = sum(terms[1:], start=terms[0]) / len(terms) if len(terms) > 1 else terms[0]
+    return values
+'''
 
 MANY = 8
 """More copies of a layer than these are called in one statement, where they read alike."""
@@ -35,6 +57,8 @@ class Pass(Record):
     result: str
     out: str
     """What a single output is called."""
+    tables: tuple[tuple[str, str], ...] = ()
+    """Constants of the module that it reads: what values of a layer read and what they are made by."""
 
     @property
     def constant(self) -> str:
@@ -57,12 +81,20 @@ class ForwardPlan(Record):
 
     @property
     def constants(self) -> tuple[tuple[str, str], ...]:
-        """Names of tasks that `forward` reads, each a constant of the module with its value."""
+        """What `forward` reads, each a constant of the module with its value: names of tasks, and tables."""
+        tables = tuple((f"{name}: Calls", rows) for each in self.passes for name, rows in each.tables)
+        if tables:
+            tables = (("Calls", "dict[str, tuple[tuple[str, ...], tuple[str, ...]]]"), *tables)
         if not self.apart:
-            return ()
+            return tables
         found = [(each.constant, each.tasks) for each in self.passes if each.by_task]
         listed = [("TASKS", self.tasks), *(found if len(self.passes) > 1 else ())]
-        return tuple((name, tuple_of(tasks)) for name, tasks in listed)
+        return (*((name, tuple_of(tasks)) for name, tasks in listed), *tables)
+
+    @property
+    def averages(self) -> bool:
+        """Whether it takes means of what alternatives give."""
+        return any(each.tables for each in self.passes)
 
     @property
     def apart(self) -> bool:
@@ -75,22 +107,23 @@ def plan_forward(spec: Spec) -> ForwardPlan:
     network = wired(spec)
     order = spec.sharing.tasks
     sets = together(network, order)
+    tables = Scope()
     if len(sets) == 1:
-        scope = Scope(frozenset(("tasks", "copy")))
+        scope = Scope(frozenset(("tasks", "copy", AVERAGED)))
         image = scope.variable(spec.data.input)
-        return ForwardPlan(image, order, (_pass(spec, network, sets[0], "", image, scope),))
-    taken = frozenset(("task", "tasks", "copy", "outputs"))
+        return ForwardPlan(image, order, (_pass(spec, network, sets[0], "", image, scope, tables),))
+    taken = frozenset(("task", "tasks", "copy", "outputs", AVERAGED))
     image = Scope(taken).variable(spec.data.input)
     alone: dict[object, Pass] = {}
     shared: list[Pass] = []
     methods = Scope(frozenset((*spec.backbone.layers, HEADS)))
     for tasks in sets:
         scope = Scope(taken | {image})
-        if len(tasks) > 1:
+        if len(tasks) > 1 or any(map(spec.backbone.alternatives, needed_layers(network, tasks))):
             name = methods.variable(_name(tasks))
-            shared.append(_pass(spec, network, tasks, name, image, scope))
+            shared.append(_pass(spec, network, tasks, name, image, scope, tables))
             continue
-        found = _pass(spec, network, tasks, "", image, scope, by_task=True)
+        found = _pass(spec, network, tasks, "", image, scope, tables, by_task=True)
         form = tuple(tuple((each.target, each.expression) for each in group) for group in found.statements)
         key = form, found.result
         known = alone.get(key)
@@ -111,35 +144,45 @@ def _pass(
     name: str,
     image: str,
     scope: Scope,
+    tables: Scope,
     *,
     by_task: bool = False,
 ) -> Pass:
     """The calls of all copies that these tasks need, one group a layer, and their outputs."""
-    printer = _Printer(spec, {input_of(spec): image}, scope, by_task=by_task)
+    printer = _Printer(spec, {input_of(spec): image}, scope, tables, by_task=by_task)
     *layers, (_, heads) = (
-        (layer, list(calls)) for layer, calls in groupby(needed(network, tasks), key=lambda call: call.copy.layer)
+        (layer, list(calls)) for layer, calls in groupby(needed(network, tasks), key=lambda call: call.layer)
     )
     statements = tuple(printer.layer(layer, calls) for layer, calls in layers)
-    return Pass(name, tuple(tasks), by_task, statements, printer.result(heads), scope.variable("out"))
+    result = printer.result(heads)
+    return Pass(name, tuple(tasks), by_task, statements, result, scope.variable("out"), tuple(printer.constants))
 
 
 @attrs.define
 class _Printer:
     """Prints the calls of one pass; `names` has what each value is called, `dictionaries` the layers whose values are
-    together in a dictionary, by the copies' keys."""
+    together in a dictionary, by the copies' keys, `averages` the variables of those that are so by the first of the
+    tasks, as layers of alternatives and what lies below them are. `constants` are the tables of these."""
 
     spec: Spec
     names: dict[Value, str]
     scope: Scope
+    tables: Scope
     by_task: bool = attrs.field(kw_only=True)
     dictionaries: set[str] = attrs.field(factory=set)
+    averages: dict[str, str] = attrs.field(factory=dict)
+    constants: list[tuple[str, str]] = attrs.field(factory=list)
 
     def layer(self, layer: str, calls: Sequence[Call]) -> tuple[Statement, ...]:
         """The statements that call the copies of a layer: one each, or one for all where they are many."""
         shape = shape_text(self.spec.layer(layer).body.shape)
+        if self.spec.backbone.alternatives(layer) or self.spec.backbone.below_alternatives(layer):
+            expression = self._averaged(layer, calls)
+            self.averages[layer] = self.scope.variable(layer)
+            return (Statement(self.averages[layer], expression, shape),)
         if (alike := self._alike(layer, calls)) is not None:
             variable = self.scope.variable(layer)
-            self.names |= {call.value: f'{variable}["{call.copy.key}"]' for call in calls}
+            self.names |= {call.value: f'{variable}["{_key(call)}"]' for call in calls}
             self.dictionaries.add(layer)
             return (Statement(variable, alike, shape),)
         group: list[Statement] = []
@@ -153,12 +196,49 @@ class _Printer:
         """What the outputs of these heads are returned as."""
         if self.by_task:
             return self._call(heads[0])
-        entries = ", ".join(f'"{call.copy.key}": {self._call(call)}' for call in heads)
+        if any(value.layer in self.averages for call in heads for value in call.reads):
+            return self._averaged(HEADS, heads)
+        entries = ", ".join(f'"{_key(call)}": {self._call(call)}' for call in heads)
         return self._alike(HEADS, heads) or f"{{{entries}}}"
 
     def _call(self, call: Call) -> str:
-        key = "task" if self.by_task else f'"{call.copy.key}"'
-        return f"self.{call.copy.layer}[{key}]({', '.join(self.names[value] for value in call.reads)})"
+        key = "task" if self.by_task else f'"{_key(call)}"'
+        return f"self.{call.layer}[{key}]({', '.join(self.names[value] for value in call.reads)})"
+
+    def _averaged(self, layer: str, calls: Sequence[Call]) -> str:
+        """The values of these calls as a dictionary by the first of the tasks of each, which it is called after."""
+        if (one := self._mapped(calls)) is not None:
+            return one
+        arguments = []
+        for reads in zip(*(call.reads for call in calls), strict=True):
+            if reads[0].layer in self.averages:
+                arguments.append(self.averages[reads[0].layer])
+            else:
+                named = {self._first(value): self.names[value] for value in dict.fromkeys(reads)}
+                entries = ", ".join(f'"{key}": {name}' for key, name in named.items())
+                arguments.append(f"{{{entries}}}")
+        rows = [
+            f'"{self._first(call.value)}": ({tuple_of(list(map(self._first, call.reads)))}, '
+            f"{tuple_of([copy.key for copy in call.copies])})"
+            for call in calls
+        ]
+        table = self.tables.variable(f"{layer}_calls").upper()
+        self.constants.append((table, f"{{{', '.join(rows)}}}"))
+        shape = f"({', '.join(map(str, calls[0].shape))}{',' if len(calls[0].shape) == 1 else ''})"
+        return f"{AVERAGED}(self.{layer}, {table}, {shape}, {', '.join(arguments)})"
+
+    def _mapped(self, calls: Sequence[Call]) -> str | None:
+        """The calls as one expression, where one copy makes of every value of another layer one of its own."""
+        reads = [call.reads[0] for call in calls]
+        alike = all(len(call.reads) == 1 and call.copies == calls[0].copies for call in calls)
+        same = all(self._first(value) == self._first(call.value) for value, call in zip(reads, calls, strict=True))
+        if not alike or not same or len(calls[0].copies) != 1 or reads[0].layer not in self.averages:
+            return None
+        copy = f'self.{calls[0].layer}["{calls[0].copies[0].key}"]'
+        return f"{{tasks: {copy}(value) for tasks, value in {self.averages[reads[0].layer]}.items()}}"
+
+    def _first(self, value: Value) -> str:
+        return in_order(value.tasks, self.spec.sharing.tasks)[0]
 
     def _alike(self, layer: str, calls: Sequence[Call]) -> str | None:
         """The calls of all copies of a layer as one expression, where they are many and read alike: the same value, or
@@ -176,6 +256,12 @@ class _Printer:
                 return None
             arguments.append(self.names[reads[0]].partition("[")[0] + "[tasks]")
         return f"{{tasks: copy({', '.join(arguments)}) for tasks, copy in self.{layer}.items()}}"
+
+
+def _key(call: Call) -> str:
+    """The name of the one copy that a call is of, among those of its layer."""
+    (copy,) = call.copies
+    return copy.key
 
 
 def _copy_name(layer: str, tasks: Sequence[str]) -> str:

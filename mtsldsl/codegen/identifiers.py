@@ -8,7 +8,7 @@ from keyword import iskeyword
 TAKEN = frozenset(("self", "torch", "nn", "l"))
 """Local names that mean something else in the generated code, and the one that linters take for a digit."""
 
-CLASSES_TAKEN = frozenset(("ALONE", "F", "Model", "TASKS", "Tensor"))
+CLASSES_TAKEN = frozenset(("ALONE", "Calls", "F", "Model", "TASKS", "Tensor", "averaged"))
 
 
 def variable(name: str) -> str:

@@ -37,7 +37,8 @@ class OwnClass(Record):
 
 def own_steps(spec: Spec) -> Iterator[Step]:
     """The steps of all layers and heads that are modules of the person's own."""
-    bodies: list[Body] = [*(layer.body for layer in spec.layers), *(task.head for task in spec.tasks)]
+    bodies: list[Body] = [body for layer in spec.layers for body in layer.bodies.values()]
+    bodies += [task.head for task in spec.tasks]
     for body in bodies:
         yield from (step for step in body.steps if OPERATORS[step.operator].own)
 
@@ -50,7 +51,7 @@ def own_classes(spec: Spec, taken: frozenset[str]) -> dict[str, OwnClass]:
     for target in targets:
         module, name = target_parts(target)
         alias, number = name, 1
-        while alias in given or hasattr(builtins, alias):
+        while alias in given or hasattr(builtins, alias) or alias.endswith("_CALLS"):
             alias = f"{name}Module{number if number > 1 else ''}"
             number += 1
         given.add(alias)

@@ -9,7 +9,7 @@ from textwrap import wrap
 import attrs
 
 from mtsldsl.codegen.bodies import BodyPlan, plan_body, shape_text, signature
-from mtsldsl.codegen.forward import MANY, ForwardPlan, plan_forward, tuple_of
+from mtsldsl.codegen.forward import AVERAGED_DEFINITION, MANY, ForwardPlan, plan_forward, tuple_of
 from mtsldsl.codegen.identifiers import Scope
 from mtsldsl.codegen.knobs import (
     Knob,
@@ -26,6 +26,7 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.body import Body
 from mtsldsl.ir.model import Spec
 from mtsldsl.ir.normal import digest
+from mtsldsl.ir.wiring import copies, copies_of
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.records import Record
 from mtsldsl.sharing import HEADS, Copy, format_tasks
@@ -127,8 +128,8 @@ def plan_spec(spec: Spec) -> Plan:
         Container.of(
             layer.name,
             tuple(
-                (Copy(layer.name, tasks).key, classes.of_layer[layer.name].name)
-                for tasks in spec.sharing.partition(layer.name)
+                (copy.key, classes.of_layer[layer.name, copy.alternative].name)
+                for copy in copies_of(spec.sharing, layer.name)
             ),
             order,
         )
@@ -139,6 +140,8 @@ def plan_spec(spec: Spec) -> Plan:
     named = any(container.of_tasks for container in (*containers, heads))
     plans = classes.plans
     definitions = tuple(dict.fromkeys(text for plan in plans for text in plan.body.definitions))
+    if forward.averages:
+        definitions = (*definitions, AVERAGED_DEFINITION)
     code = [*definitions, *(statement.expression for plan in plans for statement in plan.body.statements)]
     source = source_name(spec.source.name)
     return Plan(
@@ -179,7 +182,10 @@ class _Classes:
     """One class for each structure, layers first; the first layer or task that has it gives the name."""
 
     def __init__(self, spec: Spec, own: Mapping[str, OwnClass]) -> None:
-        parts = [(layer.name, layer.body, "") for layer in spec.layers]
+        used = [(copy.layer, copy.alternative) for copy in copies(spec) if copy.layer != HEADS]
+        bodies = {(layer.name, name): body for layer in spec.layers for name, body in layer.bodies.items()}
+        layers = [(*each, bodies[each]) for each in dict.fromkeys(used)]
+        parts = [(f"{layer}.{name}" if name else layer, body, "") for layer, name, body in layers]
         parts += [(task.name, task.head, "Head") for task in spec.tasks]
         keys = [(suffix, signature(body)) for _, body, suffix in parts]
         members: dict[tuple[str, object], list[tuple[str, Body]]] = {}
@@ -191,15 +197,15 @@ class _Classes:
             for (suffix, body), group in members.items()
         }
         self.plans = tuple(made.values())
-        self.of_layer = {layer.name: made[key] for layer, key in zip(spec.layers, keys, strict=False)}
-        self.of_head = {task.name: made[key] for task, key in zip(spec.tasks, keys[len(spec.layers) :], strict=True)}
+        self.of_layer = {(layer, name): made[key] for (layer, name, _), key in zip(layers, keys, strict=False)}
+        self.of_head = {task.name: made[key] for task, key in zip(spec.tasks, keys[len(layers) :], strict=True)}
 
 
 def _named_after(group: Sequence[tuple[str, Body]], suffix: str) -> str:
     """What a class is called after: its first layer; the tasks of a head, up to two, or else the channels of it."""
     names = [name for name, _ in group]
     if not suffix or len(names) == 1:
-        return names[0]
+        return names[0].replace(".", "_")
     if len(names) == 2:
         return "_".join(names)
     channels = group[0][1].shape[0]
@@ -253,16 +259,17 @@ _LONGEST_EXAMPLE = 60
 def _describe(spec: Spec, classes: _Classes) -> tuple[str, ...]:
     """The model's docstring: what it maps to what, then layers with their copies, and heads."""
     layers = [
-        (layer.name, classes.of_layer[layer.name].body.learned, spec.sharing.partition(layer.name))
-        for layer in spec.layers
+        [(copy, classes.of_layer[copy.layer, copy.alternative].body.learned) for copy in copies_of(spec.sharing, name)]
+        for name in spec.backbone.layers
     ]
     heads = [(task.name, classes.of_head[task.name].body.learned, shape_text(task.head.shape)) for task in spec.tasks]
-    total = sum(learned * len(copies) for _, learned, copies in layers) + sum(learned for _, learned, _ in heads)
+    total = sum(learned for made in layers for _, learned in made) + sum(learned for _, learned, _ in heads)
     tasks = "1 task" if len(heads) == 1 else f"{len(heads)} tasks"
     rows = [("layer", "parameters", "copies and the tasks they serve")]
-    for name, learned, copies in layers:
-        size = f"{len(copies)} x {learned:,}" if len(copies) > 1 else f"{learned:,}"
-        rows.append((name, size, " | ".join(format_tasks(copy, spec.sharing.tasks) for copy in copies)))
+    for name, made in zip(spec.backbone.layers, layers, strict=True):
+        alike = len({learned for _, learned in made}) == 1
+        size = f"{len(made)} x {made[0][1]:,}" if alike and len(made) > 1 else f"{sum(n for _, n in made):,}"
+        rows.append((name, size, " | ".join(_served(copy, spec.sharing.tasks) for copy, _ in made) or "none"))
     bottom = [("task", "parameters", "output of its head")]
     bottom += [(name, f"{learned:,}", shape) for name, learned, shape in heads]
     first = max(len(row[0]) for row in (*rows, *bottom))
@@ -271,14 +278,22 @@ def _describe(spec: Spec, classes: _Classes) -> tuple[str, ...]:
     for table in (rows, bottom):
         lines += [line for row in table for line in _row(row, first, second)]
         lines.append("")
-    names = [Copy(layer.name, spec.sharing.partition(layer.name)[0]).name for layer in spec.layers]
+    names = [made[0][0].name for made in layers if made]
     short = next((f", such as `{name}`" for name in names if len(name) <= _LONGEST_EXAMPLE), "")
+    called = "`<layer>.<tasks>`"
+    if any(each.alternatives for each in spec.layers):
+        called += " or `<layer>.<alternative>`"
     lines += [
         "Made by itself it has random weights of torch; mtsldsl.build_model gives all copies of a layer the same ones.",
-        f"In its state a copy is called `<layer>.<tasks>`{short}.",
+        f"In its state a copy is called {called}{short}.",
         "",
     ]
     return tuple(lines[:-1])
+
+
+def _served(copy: Copy, tasks: Sequence[str]) -> str:
+    served = format_tasks(copy.component, tasks)
+    return f"{copy.alternative}: {served}" if copy.alternative else served
 
 
 def _row(row: tuple[str, str, str], first: int, second: int) -> list[str]:

@@ -20,6 +20,7 @@ from mtsldsl.diagnostics import Diagnostic, MtlError
 from mtsldsl.ir.model import Spec
 from mtsldsl.records import Record
 from mtsldsl.sharing import Sharing
+from mtsldsl.sharing.row import tasks_of
 
 FORMAT_VERSION = 1
 
@@ -109,9 +110,9 @@ def consensus(specs: Sequence[Spec]) -> Consensus:
 
 
 def _shared(sharing: Sharing) -> Iterator[tuple[str, frozenset[str]]]:
-    """Every layer with every pair of tasks that share it."""
+    """Every layer with every pair of tasks that share it, or an alternative of it."""
     for layer in sharing.backbone.layers:
-        for component in sharing.partition(layer):
+        for component in map(tasks_of, sharing[layer].components):
             for pair in combinations(component, 2):
                 yield layer, frozenset(pair)
 

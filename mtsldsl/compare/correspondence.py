@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from mtsldsl.ir.body import Body, Reference
+from mtsldsl.ir.body import Body, Parallel, Reference
 from mtsldsl.ir.cost import body_cost
 from mtsldsl.ir.model import Layer, Spec
 
 Signature: TypeAlias = tuple[object, ...]
 
 
-def signature(body: Body, names: Mapping[str, str] | None = None) -> Signature:
-    """What a pipeline computes, heights and widths left out: equal for bodies that are the same piece of network.
+def signature(body: Body | Parallel, names: Mapping[str, str] | None = None) -> Signature:
+    """What a layer or head computes, heights and widths left out: equal for bodies that are the same piece of network.
 
     `names` translates what the body reads; None leaves the names out, and only counts whether two steps read the same.
     """
+    if isinstance(body, Parallel):
+        return tuple((name, signature(each, names)) for name, each in body.alternatives.items())
     if names is None:
         names = {name: f"#{place}" for place, name in enumerate(body.inputs)}
 

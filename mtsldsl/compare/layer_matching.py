@@ -61,7 +61,7 @@ class _Look(Record):
     @classmethod
     def of(cls, place: int, layer: Layer) -> _Look:
         words: Counter[Any] = Counter()
-        for step in layer.body.steps:
+        for step in (step for body in layer.bodies.values() for step in body.steps):
             words[step.operator] += 1
             words.update((step.operator, key, str(value)) for key, value in step.arguments.items())
         numbered = frozenset((word, number) for word, count in words.items() for number in range(count))

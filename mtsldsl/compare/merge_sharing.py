@@ -11,11 +11,12 @@ from mtsldsl.compare.threeway import Conflict
 from mtsldsl.diagnostics import Source
 from mtsldsl.editing.new_lines import aligned
 from mtsldsl.ir.model import Spec
-from mtsldsl.ir.problems import Problems
-from mtsldsl.ir.sharing_block import covered, line_above, line_components
+from mtsldsl.ir.problems import Broken, Problems
+from mtsldsl.ir.sharing_block import covered, line_above, line_row, unsaid
 from mtsldsl.records import Record
-from mtsldsl.sharing import Backbone, ConflictError, Partition, Sharing, format_partition, merge3
-from mtsldsl.sharing.partition import canonical, meet, parted, single, singletons
+from mtsldsl.sharing import Backbone, ConflictError, Cover, Partition, Row, Sharing, format_row, merge3
+from mtsldsl.sharing.partition import canonical, meet, parted, single
+from mtsldsl.sharing.row import reordered, tasks_of
 from mtsldsl.sharing.validity import refinement_problems
 from mtsldsl.syntax import tree
 from mtsldsl.syntax.edit import TextEdit, append_section, apply_edits
@@ -23,7 +24,7 @@ from mtsldsl.syntax.edit import TextEdit, append_section, apply_edits
 
 @attrs.frozen(eq=False, repr=False)
 class Settled(Record):
-    """The components of every layer of a merged network.
+    """The row of every layer of a merged network.
 
     Where the other side is taken at every conflict, layers of `apart` have other components and those of `lone`, which
     have lines in the text of their side, are not there, so that each has a line of its own.
@@ -31,18 +32,18 @@ class Settled(Record):
 
     backbone: Backbone
     tasks: tuple[str, ...]
-    components: Mapping[str, Partition]
+    components: Mapping[str, Row]
     apart: frozenset[str] = frozenset()
     lone: frozenset[str] = frozenset()
 
     def alone(self, layer: str) -> bool:
-        """Whether every task has the layer for itself."""
-        return len(self.components[layer]) == len(self.tasks)
+        """Whether the layer is as one without a line is: every task has it for itself, or uses all its alternatives."""
+        return self.components[layer] == unsaid(self.backbone.alternatives(layer), self.tasks)
 
     def ordered_as(self, other: Settled) -> Settled:
         """The same, its tasks in the order of the other, so that what is the same is also written so."""
         ranks = {task: place for place, task in enumerate(dict.fromkeys((*other.tasks, *self.tasks)))}
-        components = {layer: canonical(parts, ranks) for layer, parts in self.components.items()}
+        components = {layer: reordered(row, ranks) for layer, row in self.components.items()}
         return attrs.evolve(self, tasks=tuple(sorted(self.tasks, key=ranks.__getitem__)), components=components)
 
     def silent(self, layer: str) -> bool:
@@ -93,19 +94,20 @@ def _settled(
 ) -> Settled:
     """What each layer of one network has; what cannot be settled is added to `reasons`, and is as that side has it."""
     backbone, tasks = network.backbone, network.sharing.tasks
-    each = singletons(tasks)
-    components: dict[str, Partition] = {}
+    components: dict[str, Row] = {}
     for layer in backbone.layers:
-        mine, other = (_extended(side, layer, tasks, base) for side in sides)
+        alternatives = backbone.alternatives(layer)
+        each = unsaid(alternatives, tasks)
+        mine, other = (_fitting(_extended(side, layer, tasks, base), alternatives) for side in sides)
         if mine is None or other is None:
             foreign = (mine, other)[taken] is None and layer in reasons
-            components[layer] = _as_read(backbone, layer, components, tasks) if foreign else mine or other or each
+            components[layer] = _as_read(backbone, layer, components, tasks) if foreign else _known(mine, other, each)
             continue
-        before = (base and _extended(base, layer, tasks)) or each
-        alone = Backbone((layer,), {})
+        before = _known(_fitting(_extended(base, layer, tasks) if base else None, alternatives), each)
+        alone = Backbone((layer,), {}, {layer: alternatives} if alternatives else {})
         try:
             merged = merge3(*(Sharing(alone, tasks, {layer: side}) for side in (before, mine, other)))
-            components[layer] = merged.partition(layer)
+            components[layer] = merged[layer]
         except ConflictError as error:
             reasons.setdefault(layer, error.conflicts[0].reason)
         if layer in reasons:
@@ -120,11 +122,29 @@ def _with_lines(spec: Spec) -> frozenset[str]:
     return frozenset(layer for entry in entries for layer in covered(entry, spec.backbone))
 
 
-def _as_read(backbone: Backbone, layer: str, components: Mapping[str, Partition], tasks: Sequence[str]) -> Partition:
-    """The largest components of a layer that what it reads allows."""
+def _known(*rows: Row | None) -> Row:
+    """The first row that there is; one of alternatives that nobody uses is there too."""
+    return next(row for row in rows if row is not None)
+
+
+def _fitting(row: Row | None, alternatives: Sequence[str]) -> Row | None:
+    """The row where the layer of the merged network, with these alternatives, can have it; what a cover says of others
+    is left out."""
+    if not isinstance(row, Cover):
+        return None if alternatives else row
+    return (
+        Cover.of_pairs((pair for pair in row.pairs if pair[1] in alternatives), alternatives) if alternatives else None
+    )
+
+
+def _as_read(backbone: Backbone, layer: str, components: Mapping[str, Row], tasks: Sequence[str]) -> Row:
+    """The row of a layer that shares as much as what it reads allows."""
+    if backbone.alternatives(layer):
+        return unsaid(backbone.alternatives(layer), tasks)
     found = single(tasks)
-    for source in backbone.inputs(layer):
-        found = meet(found, components[source], tasks)
+    for source in () if backbone.below_alternatives(layer) else backbone.inputs(layer):
+        row = components[source]
+        found = meet(found, row, tasks) if isinstance(row, Partition) else found
     return found
 
 
@@ -139,28 +159,43 @@ def left_out(base: Spec | None, ours: Spec, theirs: Spec, settled: Sequence[Sett
     tasks = {task for each in settled for task in each.tasks}
     for name, side in (("ours", ours), ("theirs", theirs)):
         for layer in side.backbone.layers:
-            now = side.sharing.partition(layer)
-            before = (base and _extended(base, layer, side.sharing.tasks)) or singletons(side.sharing.tasks)
-            changed = {task for component in set(now) ^ set(before) for task in component}
+            now = side.sharing[layer]
+            default = unsaid(side.backbone.alternatives(layer), side.sharing.tasks)
+            before = _known(_extended(base, layer, side.sharing.tasks) if base else None, default)
+            changed = _changed(now, before)
             if changed and (layer not in layers or changed - tasks):
-                said = format_partition(side.sharing.partition(layer), side.sharing.tasks)
+                said = format_row(now, side.sharing.tasks)
                 gone = f"layer `{layer}`" if layer not in layers else _named(sorted(changed - tasks))
                 yield f"left out of the sharing, for {gone} is gone: `{layer} = {said}` of {name}"
+
+
+def _changed(now: Row, before: Row) -> set[str]:
+    """The tasks whose components are others."""
+    if isinstance(now, Cover) and isinstance(before, Cover):
+        return {task for task, _ in now.pairs ^ before.pairs}
+    components = set(map(tasks_of, now.components))
+    if isinstance(now, Cover) == isinstance(before, Cover):
+        components ^= set(map(tasks_of, before.components))
+    return {task for component in components for task in component}
 
 
 def _named(tasks: Sequence[str]) -> str:
     return f"task{'s' if len(tasks) > 1 else ''} {', '.join(f'`{task}`' for task in tasks)}"
 
 
-def _extended(spec: Spec, layer: str, tasks: Sequence[str], base: Spec | None = None) -> Partition | None:
-    """The components of a layer over these tasks; None where the spec lacks the layer.
+def _extended(spec: Spec, layer: str, tasks: Sequence[str], base: Spec | None = None) -> Row | None:
+    """The row of a layer over these tasks; None where the spec lacks the layer.
 
-    A task that the spec lacks is with those that it is with in the base, and alone where that has it neither.
+    A task that the spec lacks is with those that it is with in the base, and alone where that has it neither. Of
+    alternatives it uses those that it uses in the base, and all where that has it neither.
     """
     if layer not in spec.backbone:
         return None
+    if spec.backbone.alternatives(layer):
+        return _extended_cover(spec, layer, tasks, base)
     components = [set(each) for each in parted(tasks, spec.sharing.partition(layer))]
-    former = parted(tasks, base.sharing.partition(layer)) if base and layer in base.backbone else ()
+    known = base is not None and layer in base.backbone and not base.backbone.alternatives(layer)
+    former = parted(tasks, base.sharing.partition(layer)) if base and known else ()
     for task in tasks:
         if task not in spec.sharing.tasks:
             mates = next((component for component in former if task in component), frozenset())
@@ -171,6 +206,19 @@ def _extended(spec: Spec, layer: str, tasks: Sequence[str], base: Spec | None = 
                 together.add(task)
     rank = {task: place for place, task in enumerate(tasks)}
     return canonical(map(frozenset, components), rank)
+
+
+def _extended_cover(spec: Spec, layer: str, tasks: Sequence[str], base: Spec | None) -> Cover:
+    alternatives = spec.backbone.alternatives(layer)
+    pairs: set[tuple[str, str]] = set()
+    for task in tasks:
+        has = next(
+            (each for each in (spec, base) if each and layer in each.backbone and task in each.sharing.tasks), None
+        )
+        row = has.sharing[layer] if has else None
+        used = [use.alternative for use in row.of(task)] if isinstance(row, Cover) else alternatives
+        pairs |= {(task, alternative) for alternative in used if alternative in alternatives}
+    return Cover.of_pairs(pairs, alternatives)
 
 
 # The lines of `sharing`
@@ -220,8 +268,11 @@ def _says(line: _Line, settled: Settled) -> bool:
         return False
     if len(line.layers) > 1 and not settled.apart.isdisjoint(line.layers):
         return False
-    said = line_components(entry, settled.tasks, Problems())
-    return isinstance(said, tuple) and all(set(said) == set(settled.components[layer]) for layer in line.layers)
+    for layer in line.layers:
+        said = line_row(entry, settled.tasks, settled.backbone.alternatives(layer), Problems())
+        if isinstance(said, Broken) or set(said) != set(settled.components[layer]):
+            return False
+    return True
 
 
 def _unsaid(lines: Sequence[_Line], settled: Settled) -> list[str]:
@@ -242,7 +293,7 @@ def _edits(outlined: Outline, block: Piece, lines: list[_Line], settled: Settled
     for layer in _unsaid(lines, settled):
         anchor = line_above(layer, settled.backbone, owner)
         sibling = anchor.piece.node if anchor else lines[0].piece.node if lines else None
-        value = format_partition(settled.components[layer], settled.tasks)
+        value = format_row(settled.components[layer], settled.tasks)
         written = aligned(layer, value, sibling if isinstance(sibling, tree.Entry) else None)
         (anchor.after if anchor else first).append(written)
     indent = indent_of(text, block)
@@ -263,8 +314,8 @@ def _replaced(text: str, line: _Line, settled: Settled) -> Iterator[TextEdit]:
         spaced = text[end : end + 1] in (" ", "\t")
         yield TextEdit(start, end, first.ljust(end - start) if spaced else first)
     value = entry.value.span
-    yield TextEdit(value.start, value.end, format_partition(settled.components[first], settled.tasks))
-    line.after += [aligned(layer, format_partition(settled.components[layer], settled.tasks), entry) for layer in rest]
+    yield TextEdit(value.start, value.end, format_row(settled.components[first], settled.tasks))
+    line.after += [aligned(layer, format_row(settled.components[layer], settled.tasks), entry) for layer in rest]
 
 
 def _appended(source: Source, outlined: Outline, settled: Settled) -> Source:
@@ -272,7 +323,7 @@ def _appended(source: Source, outlined: Outline, settled: Settled) -> Source:
         return source
     width = max(map(len, settled.backbone.layers))
     lines = [
-        f"  {layer.ljust(width)} = {format_partition(settled.components[layer], settled.tasks)}"
+        f"  {layer.ljust(width)} = {format_row(settled.components[layer], settled.tasks)}"
         for layer in settled.backbone.layers
     ]
     section = "\n".join(["sharing {", *lines, "}"])

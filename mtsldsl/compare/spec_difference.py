@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import attrs
 
@@ -12,25 +12,37 @@ from mtsldsl.compare.layer_matching import matched_layers, translation
 from mtsldsl.ir.model import Decision, Spec
 from mtsldsl.ir.wording import Wording, shown, with_names
 from mtsldsl.records import Record
-from mtsldsl.sharing import Component, Partition
-from mtsldsl.sharing.partition import parted
+from mtsldsl.sharing import Cover, Partition, Row
+from mtsldsl.sharing.partition import in_order, parted
+from mtsldsl.sharing.row import tasks_of
 
 FORMAT_VERSION = 1
+
+Said: TypeAlias = tuple[tuple[str, ...], ...] | Mapping[str, tuple[str, ...]]
+"""The components of a layer, or its alternatives by name, each with tasks in their order."""
+
+
+def _as_json(said: Said) -> list[list[str]] | dict[str, list[str]]:
+    if isinstance(said, Mapping):
+        return {alternative: list(tasks) for alternative, tasks in said.items()}
+    return [list(component) for component in said]
 
 
 @attrs.frozen(eq=False, repr=False)
 class LayerChange(Record):
-    """The components of one layer in both specs, each a tuple of task names in the order of its spec.
+    """What the sharing says of one layer in both specs: its components, each a tuple of task names in the order of its
+    spec; of a layer of alternatives these by name, those that some task uses.
 
     `layer` is the layer's name in the first spec, `renamed` that in the second where it is another one.
-    `kind` is `merge`, `split`, or `regroup` where it is both; `join` and `leave` where all that changed is that a task
+    `kind` is `merge`, `split`, or `regroup` where it is both; `on` where tasks use more alternatives, `off` where they
+    use fewer, `switch` where it is both; `join` and `leave` where all that changed is that a task
     which only one of the specs has is in a component with others; `added` and `removed` for a layer that only one of
     the specs has, with no components in the other.
     """
 
     layer: str
-    before: tuple[tuple[str, ...], ...]
-    after: tuple[tuple[str, ...], ...]
+    before: Said = attrs.field(hash=False)
+    after: Said = attrs.field(hash=False)
     kind: str
     renamed: str | None = None
 
@@ -88,8 +100,8 @@ class SpecDifference(Record):
                 {
                     "layer": change.layer,
                     "kind": change.kind,
-                    "from": [list(component) for component in change.before],
-                    "to": [list(component) for component in change.after],
+                    "from": _as_json(change.before),
+                    "to": _as_json(change.after),
                     **({"renamed": change.renamed} if change.renamed else {}),
                 }
                 for change in self.sharing
@@ -106,7 +118,7 @@ class SpecDifference(Record):
                 "renamed": [list(pair) for pair in self.layers_renamed],
                 "components": {
                     kind: {
-                        each.layer: [list(component) for component in each.before or each.after]
+                        each.layer: _as_json(each.before if kind == "removed" else each.after)
                         for each in self.sharing_of_one
                         if each.kind == kind
                     }
@@ -324,14 +336,27 @@ def _sharing_changes(before: Spec, after: Spec, pairs: Mapping[str, str]) -> Ite
     old_tasks, new_tasks = set(before.sharing.tasks), set(after.sharing.tasks)
     common = [task for task in before.sharing.tasks if task in new_tasks]
     for old, new in pairs.items():
-        kind = kind_of(parted(common, before.sharing.partition(old)), parted(common, after.sharing.partition(new)))
-        if kind is None and _shares(after.sharing.partition(new), new_tasks - old_tasks):
+        was, now = before.sharing[old], after.sharing[new]
+        kind = _kind(was, now, common)
+        if kind is None and _shares(now, new_tasks - old_tasks):
             kind = "join"
-        if kind is None and _shares(before.sharing.partition(old), old_tasks - new_tasks):
+        if kind is None and _shares(was, old_tasks - new_tasks):
             kind = "leave"
         if kind is not None:
             renamed = new if new != old else None
             yield LayerChange(old, _components(before, old), _components(after, new), kind, renamed)
+
+
+def _kind(before: Row, after: Row, common: Sequence[str]) -> str | None:
+    """How the tasks that both specs have share a layer otherwise; None where they share it as before."""
+    if isinstance(before, Partition) and isinstance(after, Partition):
+        return kind_of(parted(common, before), parted(common, after))
+    if not isinstance(before, Cover) or not isinstance(after, Cover):
+        return "regroup"
+    old, new = ({pair for pair in row.pairs if pair[0] in common} for row in (before, after))
+    if old == new:
+        return None
+    return "on" if old < new else "off" if new < old else "switch"
 
 
 def kind_of(before: Partition, after: Partition) -> str | None:
@@ -343,14 +368,14 @@ def kind_of(before: Partition, after: Partition) -> str | None:
     return "split" if all(any(new <= old for old in before) for new in after) else "regroup"
 
 
-def _shares(partition: Partition, tasks: set[str]) -> bool:
-    return any(len(component) > 1 and component & tasks for component in partition)
+def _shares(row: Row, tasks: set[str]) -> bool:
+    """Whether one of these tasks has a copy with others."""
+    components = map(tasks_of, row.components)
+    return any(len(component) > 1 and component & tasks for component in components)
 
 
-def _components(spec: Spec, layer: str) -> tuple[tuple[str, ...], ...]:
-    order = {task.name: index for index, task in enumerate(spec.tasks)}
-
-    def ordered(component: Component) -> tuple[str, ...]:
-        return tuple(sorted(component, key=order.__getitem__))
-
-    return tuple(map(ordered, spec.sharing.partition(layer)))
+def _components(spec: Spec, layer: str) -> Said:
+    row, tasks = spec.sharing[layer], spec.sharing.tasks
+    if isinstance(row, Cover):
+        return {use.alternative: in_order(use.tasks, tasks) for use in row}
+    return tuple(in_order(component, tasks) for component in spec.sharing.partition(layer))

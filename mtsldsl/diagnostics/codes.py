@@ -54,6 +54,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL306": "a metric that does not fit the target",
         "MTL307": "data that has no field for the target",
         "MTL308": "a layer named in the middle of a pipeline",
+        "MTL309": "`parallel` inside a pipeline",
     },
     "sharing": {
         "MTL401": "sharing names an unknown layer",
@@ -63,13 +64,15 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL405": "sharing breaks the refinement rule",
         "MTL406": "sharing lists a layer twice",
         "MTL407": "sharing cannot be merged so",
-        "MTL408": "a form of sharing that this method does not use",
+        "MTL408": "a form of sharing that the layer does not have",
+        "MTL409": "sharing names an unknown alternative",
     },
     "structure and history": {
         "MTL501": "structural phases after the last epoch",
         "MTL502": "amalgamation epochs that do not cover the phases",
         "MTL503": "structural phases out of order",
         "MTL504": "a history line that does not fit the spec",
+        "MTL505": "a method that cannot learn this network",
     },
     "data": {
         "MTL601": "a data set that is not there",

@@ -37,3 +37,39 @@ class Body(Record):
     steps: tuple[Step, ...]
     output: Reference
     shape: Shape
+
+
+@attrs.frozen(eq=False, repr=False)
+class Parallel(Record):
+    """Alternatives of one layer by name, which read the same and give one shape. Each task gets the mean of what those
+    give that it uses, and zeros where it uses none."""
+
+    alternatives: Mapping[str, Body] = attrs.field(hash=False)
+
+    def __attrs_post_init__(self) -> None:
+        if len({(body.inputs, body.shape) for body in self.alternatives.values()}) != 1:
+            raise ValueError("a layer needs alternatives that read the same and give one shape")
+
+    @property
+    def _one(self) -> Body:
+        return next(iter(self.alternatives.values()))
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The outside names that every alternative is given."""
+        return self._one.inputs
+
+    @property
+    def input_shapes(self) -> tuple[Shape, ...]:
+        """Their shapes."""
+        return self._one.input_shapes
+
+    @property
+    def shape(self) -> Shape:
+        """That of what every alternative gives."""
+        return self._one.shape
+
+
+def bodies_of(body: Body | Parallel) -> Mapping[str | None, Body]:
+    """The bodies of a layer, by the alternative that each is; by None where the layer is one body."""
+    return dict(body.alternatives.items()) if isinstance(body, Parallel) else {None: body}

@@ -12,7 +12,7 @@ from mtsldsl.ir.header import check_header
 from mtsldsl.ir.imports import read_imports
 from mtsldsl.ir.keep import Tasks
 from mtsldsl.ir.library import Library
-from mtsldsl.ir.model import Data, Decision, Spec, Task, Train
+from mtsldsl.ir.model import Data, Decision, Spec, Structure, Task, Train
 from mtsldsl.ir.network import Network, read_data, read_input, read_network
 from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort
 from mtsldsl.ir.sections import check_count, read_sections
@@ -20,6 +20,7 @@ from mtsldsl.ir.sharing_block import read_sharing
 from mtsldsl.ir.structure_block import read_history, read_structure
 from mtsldsl.ir.tasks import check_fields, read_tasks
 from mtsldsl.ir.train_block import read_train
+from mtsldsl.methods.registry import method
 from mtsldsl.records import Record
 from mtsldsl.sharing import Sharing
 from mtsldsl.syntax import tree
@@ -78,6 +79,8 @@ def build(file: tree.File, mistakes: Iterable[Diagnostic] = (), library: Library
     if not problems.exhausted:
         sharing = read_sharing(single.get("sharing"), network.backbone(), names, problems, partial="sharing" in further)
         history = read_history(single.get("history"), network.names, names, problems)
+        if not isinstance(structure, Broken) and structure is not None:
+            _check_method(structure, network, problems)
     for section in sections.further:
         _check_further(section, network, known, definitions, problems)
     problems.check()
@@ -107,6 +110,15 @@ def _check_further(
             read_sharing(section, network.backbone(), tasks.names, problems, partial=True)
         case "history":
             read_history(section, network.names, tasks.names, problems)
+
+
+def _check_method(structure: Structure, network: Network, problems: Problems) -> None:
+    """Report a method that cannot learn layers of alternatives where there are some."""
+    layers = list(network.alternatives)
+    if layers and not method(structure.method).alternatives:
+        cause = f"`structure {structure.method}` merges copies of layers, and `{layers[0]}` is made of alternatives"
+        remedy = "leave the block `structure` out, or make the layer of one pipeline"
+        problems.add("MTL505", cause, remedy, structure.span)
 
 
 def _check_size(layers: Sequence[str], tasks: Sequence[_Described], problems: Problems) -> None:

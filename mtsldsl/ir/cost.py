@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import attrs
 
 from mtsldsl.ir.body import Body
-from mtsldsl.ir.wiring import needed_layers, wired
+from mtsldsl.ir.wiring import Value, copies_of, needed_layers, wired
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.records import Record
+from mtsldsl.sharing import HEADS, Copy
+from mtsldsl.sharing.cover import Cover
 
 if TYPE_CHECKING:
     from mtsldsl.ir.model import Spec
@@ -38,21 +40,23 @@ class Amount(Record):
 
 @attrs.frozen(eq=False, repr=False)
 class LayerCost(Record):
-    """A layer: the cost of one copy, and how many copies the sharing has."""
+    """A layer: the cost of one copy, the sum of all its alternatives where it is made of some; how many copies the
+    sharing has; and the cost of these, weights once and each call of a copy."""
 
     layer: str
     one: Amount
     copies: int
+    total: Amount
 
     @property
     def parameters(self) -> int:
         """Learned parameters of all copies."""
-        return self.one.parameters * self.copies
+        return self.total.parameters
 
     @property
     def flops(self) -> int:
-        """Floating-point operations of one sample's forward pass through all copies."""
-        return self.one.flops * self.copies
+        """Floating-point operations of one sample's forward pass through the layer, for all tasks."""
+        return self.total.flops
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -95,15 +99,49 @@ def body_cost(body: Body) -> Amount:
 
 def cost_of(spec: Spec) -> Cost:
     """The cost of the network that a spec describes, with its sharing."""
-    ones = {layer.name: body_cost(layer.body) for layer in spec.layers}
-    layers = {name: LayerCost(name, one, len(spec.sharing[name])) for name, one in ones.items()}
+    ones = {(layer.name, name): body_cost(body) for layer in spec.layers for name, body in layer.bodies.items()}
     heads = {task.name: body_cost(task.head) for task in spec.tasks}
-    total = _sum((*(layer.one * layer.copies for layer in layers.values()), *heads.values()))
     calls = wired(spec)
-    readers = {frozenset(task.head.inputs): task.name for task in spec.tasks}
-    below = {inputs: _sum(ones[layer] for layer in needed_layers(calls, (one,))) for inputs, one in readers.items()}
-    alone = {task.name: heads[task.name] + below[frozenset(task.head.inputs)] for task in spec.tasks}
+    made = {layer.name: copies_of(spec.sharing, layer.name) for layer in spec.layers}
+    run: dict[str, set[tuple[Copy, tuple[Value, ...]]]] = {layer.name: set() for layer in spec.layers}
+    for call in calls:
+        if call.layer != HEADS:
+            run[call.layer].update((copy, call.reads) for copy in call.copies)
+    layers = {
+        layer.name: LayerCost(
+            layer.name,
+            _sum(ones[layer.name, name] for name in layer.bodies),
+            len(made[layer.name]),
+            Amount(
+                sum(ones[layer.name, copy.alternative].parameters for copy in made[layer.name]),
+                sum(ones[layer.name, copy.alternative].flops for copy, _ in run[layer.name]),
+                any(ones[layer.name, copy.alternative].declared for copy in made[layer.name]),
+            ),
+        )
+        for layer in spec.layers
+    }
+    total = _sum((*(layer.total for layer in layers.values()), *heads.values()))
+    readers = {(frozenset(task.head.inputs), _used(spec, task.name)): task.name for task in spec.tasks}
+    below = {
+        read: _sum(ones[layer, name] for layer in needed_layers(calls, (one,)) for name in _used_of(spec, layer, one))
+        for read, one in readers.items()
+    }
+    alone = {
+        task.name: heads[task.name] + below[frozenset(task.head.inputs), _used(spec, task.name)] for task in spec.tasks
+    }
     return Cost(MappingProxyType(layers), MappingProxyType(heads), MappingProxyType(alone), total)
+
+
+def _used(spec: Spec, task: str) -> tuple[tuple[str | None, ...], ...]:
+    """What a task uses of every layer of alternatives."""
+    layers = filter(spec.backbone.alternatives, spec.backbone.layers)
+    return tuple(_used_of(spec, layer, task) for layer in layers)
+
+
+def _used_of(spec: Spec, layer: str, task: str) -> tuple[str | None, ...]:
+    """The alternatives of a layer that a task uses; None where it is one body."""
+    row = spec.sharing[layer]
+    return tuple(use.alternative for use in row.of(task)) if isinstance(row, Cover) else (None,)
 
 
 def _sum(amounts: Iterable[Amount]) -> Amount:

@@ -13,7 +13,7 @@ from mtsldsl.diagnostics.names import meant_by, neighbours
 from mtsldsl.ir.library import Library
 from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort, line_of
 from mtsldsl.ir.scope import Bound, Scope, unknown_factor
-from mtsldsl.language.naming import STAGES, refusal
+from mtsldsl.language.naming import PARALLEL, STAGES, refusal
 from mtsldsl.methods.registry import run_names
 from mtsldsl.records import Record
 from mtsldsl.syntax import tree
@@ -270,6 +270,10 @@ def check_factors(product: Bound, known: set[str], problems: Problems) -> None:
 
 def unknown_stage(name: tree.Name, known: Sequence[str] | set[str], problems: Problems) -> str | None:
     """Report a stage of a pipeline that is nothing known; the known name that it can only mean, if there is one."""
+    if name.text == PARALLEL:
+        remedy = "make it a layer: the whole of what stands after `=`"
+        problems.add("MTL309", f"`{PARALLEL}` is no stage of a pipeline", remedy, name.span)
+        return None
     cause = f"`{name.text}` is no operator, block or layer"
     said = problems.get("MTL107", cause, name.span)
     if said is not None:  # once is enough for a block that is used a thousand times

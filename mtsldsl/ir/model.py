@@ -16,7 +16,7 @@ import attrs
 from mtsldsl.datasets.kind import AUGMENT, BATCH, COMMON
 from mtsldsl.datasets.registry import DATASETS, data_kind
 from mtsldsl.diagnostics import Source, Span
-from mtsldsl.ir.body import Body
+from mtsldsl.ir.body import Body, Parallel, bodies_of
 from mtsldsl.ir.cost import Cost, cost_of
 from mtsldsl.language.constants import Constant, Named, Shape, frozen
 from mtsldsl.language.holding import by_keys, hold, hold_all, of_kind
@@ -45,14 +45,26 @@ def _hold_name(name: object, *, recorded: bool = False) -> None:
 
 @attrs.frozen(eq=False, repr=False)
 class Layer(Record):
-    """One layer of the backbone."""
+    """One layer of the backbone: one body, or several alternatives."""
 
     name: str
-    body: Body
+    body: Body | Parallel
     span: Span | None = attrs.field(default=None, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         _hold_name(self.name)
+        for alternative in self.alternatives:
+            _hold_name(alternative)
+
+    @property
+    def alternatives(self) -> tuple[str, ...]:
+        """The names of its alternatives, none where it is one body."""
+        return tuple(self.body.alternatives) if isinstance(self.body, Parallel) else ()
+
+    @property
+    def bodies(self) -> Mapping[str | None, Body]:
+        """Its bodies, by the alternative that each is; by None where it is one body."""
+        return bodies_of(self.body)
 
 
 @attrs.frozen(eq=False, repr=False)

@@ -10,12 +10,13 @@ from mtsldsl.datasets.kind import COMMON
 from mtsldsl.datasets.registry import DATASETS, data_kind
 from mtsldsl.diagnostics import Span
 from mtsldsl.ir.blocks import BlockValues, entries_of, is_plain, read_block
-from mtsldsl.ir.body import Body
+from mtsldsl.ir.body import Body, Parallel
 from mtsldsl.ir.definitions import Definitions, check_name, check_unused, claim, walk
 from mtsldsl.ir.expand import Expander, Stage
 from mtsldsl.ir.library import Library
 from mtsldsl.ir.lower import lower
 from mtsldsl.ir.model import Data, Layer
+from mtsldsl.ir.parallel import alternatives_of, parallel_call, pipelines_of, read_parallel
 from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort
 from mtsldsl.ir.scope import Bound
 from mtsldsl.language.constants import Shape
@@ -104,7 +105,9 @@ class Network:
     image: Shape | Broken
     problems: Problems
     shapes: dict[str, Shape | Broken]
-    bodies: dict[str, Body | Broken] = attrs.field(factory=dict)
+    bodies: dict[str, Body | Parallel | Broken] = attrs.field(factory=dict)
+    alternatives: dict[str, tuple[str, ...]] = attrs.field(factory=dict)
+    """Of the layers that have some, also where one is broken."""
     named: dict[str, tuple[str, ...]] = attrs.field(factory=dict)
     places: dict[str, Span] = attrs.field(factory=dict)
 
@@ -120,7 +123,7 @@ class Network:
 
     def backbone(self) -> Backbone:
         """The graph of the layers; a broken one reads what its line names, as far as that can be told."""
-        return graph(self.bodies, self.named)
+        return graph(self.bodies, self.named, self.alternatives)
 
     def layers(self) -> tuple[Layer, ...]:
         """The layers, once none is broken."""
@@ -138,6 +141,19 @@ class Network:
         if not isinstance(body, Broken) or len(self.problems.found) > before:
             return body
         return self._whatever(stages, start, self.image)
+
+    def layer(self, name: str, value: tree.Value) -> Body | Parallel | Broken:
+        """What a layer is: one body, or alternatives, whose names are taken note of."""
+        call = parallel_call(value)
+        if call is None:
+            return self.body(value, self.last)
+        values = alternatives_of(call, self.expander.definitions.scope, self.problems)
+        if isinstance(values, Broken):
+            for each in pipelines_of(value):
+                self.body(each, self.last)
+            return BROKEN
+        self.alternatives[name] = tuple(values)
+        return read_parallel(call, values, lambda each: self.body(each, self.last, len(values)), self.problems)
 
     def _whatever(self, stages: Sequence[Stage], start: str, image: Shape) -> Body | Broken:
         """The body of a pipeline that reads broken layers, where its output has one shape whatever theirs is.
@@ -158,7 +174,8 @@ class Network:
     def further(self, section: tree.Section) -> None:
         """Report what is wrong with the pipelines of a second backbone, which has no effect."""
         for entry in entries_of(section, self.problems):
-            self.expander.pipeline(entry.value)
+            for value in pipelines_of(entry.value):
+                self.expander.pipeline(value)
             self.expander.ready.add(entry.key.text)
 
     def head(self, bound: Bound, copies: int = 1) -> Body | Broken:
@@ -184,7 +201,11 @@ class _Supposed(Mapping[str, "Shape | Broken"]):
         return len(self.shapes)
 
 
-def graph(bodies: Mapping[str, Body | Broken], named: Mapping[str, Iterable[str]] = {}) -> Backbone:
+def graph(
+    bodies: Mapping[str, Body | Parallel | Broken],
+    named: Mapping[str, Iterable[str]] = {},
+    alternatives: Mapping[str, Iterable[str]] = {},
+) -> Backbone:
     """The layers and what each of them reads; of broken ones what they have in `named`."""
     reads: dict[str, Iterable[str]] = {
         name: named.get(name, ())
@@ -192,7 +213,7 @@ def graph(bodies: Mapping[str, Body | Broken], named: Mapping[str, Iterable[str]
         else [source for source in body.inputs if source in bodies]
         for name, body in bodies.items()
     }
-    return Backbone(bodies, reads)
+    return Backbone(bodies, reads, alternatives)
 
 
 def _named_in(value: tree.Value, last: str, layers: Mapping[str, object], operators: Container[str]) -> tuple[str, ...]:
@@ -230,10 +251,11 @@ def read_network(
     network = Network(expander, name, image, problems, {name: start}, places=spans)
     for entry in entries:
         layer = expander.current = entry.key.text
-        body = network.body(entry.value, network.last)
+        body = network.layer(layer, entry.value)
         if isinstance(body, Broken):
             operators = {*STAGES, *definitions.blocks}
-            network.named[layer] = _named_in(entry.value, network.last, network.bodies, operators)
+            reads = (_named_in(each, network.last, network.bodies, operators) for each in pipelines_of(entry.value))
+            network.named[layer] = tuple(dict.fromkeys(name for names in reads for name in names))
         network.bodies[layer] = body
         network.shapes[layer] = BROKEN if isinstance(body, Broken) else body.shape
         expander.ready.add(layer)

@@ -7,9 +7,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from mtsldsl.ir.body import Body
+from mtsldsl.ir.body import Body, Parallel
 from mtsldsl.ir.model import Spec
 from mtsldsl.language.constants import Named
+from mtsldsl.sharing import Cover, Groups, Row
 
 NORMAL_FORM = 2
 """Counts up whenever the form changes, so that old hashes are not mistaken for new ones."""
@@ -26,7 +27,7 @@ def normal_form(spec: Spec) -> dict[str, Any]:
             "augment": [_named(each) for each in spec.data.augment],
             "options": _plain(spec.data.options),
         },
-        "layers": [[layer.name, _body(layer.body)] for layer in spec.layers],
+        "layers": [[layer.name, _layer(layer.body)] for layer in spec.layers],
         "tasks": [
             {
                 "name": task.name,
@@ -49,10 +50,7 @@ def normal_form(spec: Spec) -> dict[str, Any]:
             "keep": spec.train.keep,
         },
         "structure": spec.structure and {"method": spec.structure.method, **_plain(spec.structure.values)},
-        "sharing": [
-            [layer, [sorted(component) for component in spec.sharing.partition(layer)]]
-            for layer in spec.backbone.layers
-        ],
+        "sharing": [[layer, _row(spec.sharing[layer])] for layer in spec.backbone.layers],
     }
 
 
@@ -68,6 +66,20 @@ def digest(spec: Spec) -> str:
 
 def _named(named: Named) -> list[Any]:
     return [named.name, _plain(named.arguments)]
+
+
+def _layer(body: Body | Parallel) -> Any:
+    if isinstance(body, Parallel):
+        return [[name, _body(each)] for name, each in body.alternatives.items()]
+    return _body(body)
+
+
+def _row(row: Row) -> list[Any]:
+    if isinstance(row, Cover):
+        return [[use.alternative, sorted(use.tasks)] for use in row]
+    if isinstance(row, Groups):
+        return [[sorted(group.tasks), sorted(group.helped)] for group in row]
+    return [sorted(component) for component in row]
 
 
 def _body(body: Body) -> dict[str, Any]:

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from mtsldsl.diagnostics import Span, suggestion
 from mtsldsl.ir.blocks import is_plain
 from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort
+from mtsldsl.language.naming import PARALLEL
 from mtsldsl.sharing import Backbone, Sharing
+from mtsldsl.sharing.cover import Cover
 from mtsldsl.sharing.partition import Partition, canonical, single, singletons
+from mtsldsl.sharing.row import Row
+from mtsldsl.sharing.text import NONE
 from mtsldsl.sharing.validity import faults, refinement_problems
 from mtsldsl.syntax import tree
 
 Line = TypeVar("Line")
 
+Alternatives: TypeAlias = tuple[str, ...] | None
+"""Those of a layer, none for most; None where the layer is not known."""
+
 
 def read_sharing(
     section: tree.Section | None, backbone: Backbone, tasks: Sequence[str], problems: Problems, *, partial: bool = False
 ) -> Sharing | Broken:
-    """The sharing that the block says; a layer without a line is each task's own.
+    """The sharing that the block says; a layer without a line is each task's own, and of alternatives each task uses
+    all.
 
     In a `partial` block, or one of which lines are lost, nothing is known of a layer without a line.
     """
-    components: dict[str, Partition] = dict.fromkeys(backbone.layers, singletons(tasks))
+    rows: dict[str, Row] = {layer: unsaid(backbone.alternatives(layer), tasks) for layer in backbone.layers}
     lines: dict[str, tree.Entry] = {}
     broken: set[str] = set()
     partial = partial or (section is not None and not section.whole)
@@ -33,20 +41,29 @@ def read_sharing(
                 "MTL104", f"`{item.function.text}(...)` in `sharing` has no layer", "write `layer = tasks`", item.span
             )
             continue
-        partition = line_components(item, tasks, problems)
         layers = _layers(item, backbone, lines, problems)
         partial = partial or not layers
+        said: dict[Alternatives, Row | Broken] = {}
+        kinds: list[Alternatives] = [backbone.alternatives(layer) for layer in layers]
+        for alternatives in dict.fromkeys(kinds or [None]):
+            said[alternatives] = line_row(item, tasks, alternatives, problems)
         for layer in layers:
             lines[layer] = item
-            if isinstance(partition, Broken):
+            row = said[backbone.alternatives(layer)]
+            if isinstance(row, Broken):
                 broken.add(layer)
             else:
-                components[layer] = partition
+                rows[layer] = row
     if partial:
-        broken |= components.keys() - lines.keys()
-    sound = {layer: partition for layer, partition in components.items() if layer not in broken}
+        broken |= rows.keys() - lines.keys()
+    sound = {layer: row for layer, row in rows.items() if layer not in broken}
     refined = _check_refinement(backbone, tasks, sound, lines, problems)
-    return Sharing(backbone, tasks, components) if refined and not broken and tasks else BROKEN
+    return Sharing(backbone, tasks, rows) if refined and not broken and tasks else BROKEN
+
+
+def unsaid(alternatives: Sequence[str], tasks: Sequence[str]) -> Row:
+    """The row of a layer without a line: each task's own, or of alternatives every one for every task."""
+    return Cover.full(alternatives, tasks) if alternatives else singletons(tasks)
 
 
 def covered(entry: tree.Entry, backbone: Backbone) -> tuple[str, ...]:
@@ -92,17 +109,88 @@ def _layers(
     return [layer for layer in layers if layer not in lines]
 
 
-def line_components(entry: tree.Entry, tasks: Sequence[str], problems: Problems) -> Partition | Broken:
-    """The components of one line, which must hold each task once; in the order of the tasks."""
+def line_row(entry: tree.Entry, tasks: Sequence[str], alternatives: Alternatives, problems: Problems) -> Row | Broken:
+    """What one line says of a layer of these alternatives, or without any; None where the layer is not known."""
     value = entry.value
+    items = value.items if isinstance(value, tree.Components) else (tree.Component(None, value, value.span),)
+    if alternatives or (alternatives is None and any(item.label is not None for item in items)):
+        return _cover(entry, items, tasks, alternatives, problems)
     if isinstance(value, tree.Name) and value.text in ("all", "each"):
         return single(tasks) if value.text == "all" else singletons(tasks)
-    items = value.items if isinstance(value, tree.Components) else (tree.Component(None, value, value.span),)
+    return _partition(entry, items, tasks, problems)
+
+
+def _cover(
+    entry: tree.Entry,
+    items: Sequence[tree.Component],
+    tasks: Sequence[str],
+    alternatives: Alternatives,
+    problems: Problems,
+) -> Row | Broken:
+    """Who uses which alternative. A task that is in none of them gets zeros."""
+    value, layer = entry.value, entry.key.text
+    if isinstance(value, tree.Name) and value.text in ("all", NONE):
+        return Cover.full(alternatives or (), tasks) if value.text == "all" else Cover(())
+    pairs: set[tuple[str, str]] = set()
+    labels: list[str] = []
+    sound = True
+    for item in items:
+        terms = _terms(item, problems)
+        if item.label is None:
+            listed = ", ".join(f"`{alternative}`" for alternative in alternatives or ())
+            cause = f"`{layer}` is made of the alternatives {listed}; `{item.span.text}` does not say who uses which"
+            problems.add("MTL408", cause, "write `alternative: tasks`, or `all` for all of both", item.span)
+            sound = False
+            continue
+        label = item.label.text
+        if alternatives is not None and label not in alternatives:
+            cause = f"`{layer}` has no alternative `{label}`"
+            problems.add("MTL409", cause, suggestion(label, alternatives, "alternatives"), item.label.span)
+            sound = False
+        elif label in labels:
+            problems.add("MTL404", f"`{label}` is listed twice at `{layer}`", "join both with `+`", item.label.span)
+            sound = False
+        labels.append(label)
+        if len(terms) == 1 and isinstance(terms[0], tree.Name) and terms[0].text == "all":
+            pairs |= {(task, label) for task in tasks}
+            continue
+        names: set[str] = set()
+        for term in terms:
+            if isinstance(term, Broken):
+                sound = False
+            elif term.text not in tasks:
+                sound = False
+                if not problems.may_be_lost(term.text, tasks, Sort.TASK):
+                    remedy = suggestion(term.text, tasks, "tasks")
+                    problems.add("MTL402", f"there is no task `{term.text}`", remedy, term.span)
+            elif term.text in names:
+                sound = False
+                cause = f"`{term.text}` is listed twice for `{label}` at `{layer}`"
+                problems.add("MTL404", cause, "list each task once", term.span)
+            else:
+                names.add(term.text)
+        pairs |= {(task, label) for task in names}
+    return Cover.of_pairs(pairs, alternatives or labels) if sound else BROKEN
+
+
+def _partition(
+    entry: tree.Entry, items: Sequence[tree.Component], tasks: Sequence[str], problems: Problems
+) -> Partition | Broken:
+    """The components of one line, which must hold each task once; in the order of the tasks."""
     listed: list[list[str]] = []
     places: dict[str, list[Span]] = {}
     broken = lost = False
+    layer = entry.key.text
     for item in items:
         listed.append([])
+        if item.label is not None:
+            broken = True
+            problems.add(
+                "MTL408",
+                f"the component has the label `{item.label.text}`, and `{layer}` is not made of alternatives",
+                f"leave the label out, or make the layer of alternatives: `{PARALLEL}({item.label.text}=...)`",
+                item.label.span,
+            )
         for term in _terms(item, problems):
             if isinstance(term, Broken):
                 broken = True
@@ -111,7 +199,6 @@ def line_components(entry: tree.Entry, tasks: Sequence[str], problems: Problems)
             else:
                 listed[-1].append(term.text)
                 places.setdefault(term.text, []).append(term.span)
-    layer = entry.key.text
     wrong = faults([task for names in listed for task in names], tasks)
     for task in wrong.unknown:
         problems.add("MTL402", f"there is no task `{task}`", suggestion(task, tasks, "tasks"), places[task][0])
@@ -124,7 +211,7 @@ def line_components(entry: tree.Entry, tasks: Sequence[str], problems: Problems)
             "MTL403",
             f"`{layer}` leaves out {', '.join(f'`{task}`' for task in wrong.missing)}",
             f"add it: `, {missing}` for a copy of its own, or `+ {missing}` to share one",
-            value.span,
+            entry.value.span,
         )
     if wrong.missing or broken or lost:
         return BROKEN
@@ -134,15 +221,6 @@ def line_components(entry: tree.Entry, tasks: Sequence[str], problems: Problems)
 def _terms(component: tree.Component, problems: Problems) -> list[tree.Name | Broken]:
     """The tasks of a component, forms that belong to other methods reported."""
     terms: list[tree.Name | Broken] = []
-    if component.label is not None:
-        terms.append(
-            problems.add(
-                "MTL408",
-                f"the component has the label `{component.label.text}`, which names an alternative of a layer",
-                "leave the label out: parameter allocation is not part of this version",
-                component.label.span,
-            )
-        )
     for term in component.value.terms if isinstance(component.value, tree.Sum) else (component.value,):
         if isinstance(term, tree.Name):
             terms.append(term)
@@ -166,12 +244,12 @@ def _terms(component: tree.Component, problems: Problems) -> list[tree.Name | Br
 def _check_refinement(
     backbone: Backbone,
     tasks: Sequence[str],
-    components: Mapping[str, Partition],
+    rows: Mapping[str, Row],
     lines: Mapping[str, tree.Entry],
     problems: Problems,
 ) -> bool:
     """Whether tasks that share a layer share all that it reads; one report for a line where they do not."""
-    found = refinement_problems(backbone, tasks, components)
+    found = refinement_problems(backbone, tasks, rows)
     seen: set[int] = set()
     for error in found:
         # A layer without a line refines everything, so the layer of a problem always has one.

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 import attrs
 
 from mtsldsl.records import Record
+from mtsldsl.sharing import Sharing
 from mtsldsl.sharing.component import HEADS, Copy
+from mtsldsl.sharing.cover import Cover
 from mtsldsl.sharing.linked import linked_in_order
 from mtsldsl.sharing.partition import Component
 
 if TYPE_CHECKING:
     from mtsldsl.ir.model import Spec
+    from mtsldsl.language.constants import Shape
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -34,11 +37,20 @@ class Value(Record):
 
 @attrs.frozen(eq=False, repr=False)
 class Call(Record):
-    """`value = copy(*reads)`; the values are read in the order of the arguments of the copy's module."""
+    """`value = mean(copy(*reads) for copy in copies)`; the values are read in the order of the arguments of the copies'
+    modules. Mostly there is one copy; there are several where the tasks use several alternatives of a layer, and none
+    where they use none, which gives zeros."""
 
     value: Value
-    copy: Copy
+    copies: tuple[Copy, ...]
     reads: tuple[Value, ...]
+    shape: Shape
+    """Of the value, for one sample."""
+
+    @property
+    def layer(self) -> str:
+        """The layer that it is a call of, or `heads`."""
+        return self.value.layer
 
 
 def input_of(spec: Spec) -> Value:
@@ -48,25 +60,39 @@ def input_of(spec: Spec) -> Value:
 
 def copies(spec: Spec) -> tuple[Copy, ...]:
     """All modules that have weights of their own: the copies of the layers, in their order, and the heads."""
-    layers = (Copy(layer.name, component) for layer in spec.layers for component in spec.sharing.partition(layer.name))
+    layers = (copy for layer in spec.layers for copy in copies_of(spec.sharing, layer.name))
     return (*layers, *(Copy.head(task.name) for task in spec.tasks))
 
 
+def copies_of(sharing: Sharing, layer: str) -> tuple[Copy, ...]:
+    """The copies of a layer that a sharing has: of a layer of alternatives those that some task uses."""
+    row = sharing[layer]
+    if isinstance(row, Cover):
+        return tuple(Copy(layer, use.tasks, use.alternative) for use in row)
+    return tuple(Copy(layer, component) for component in sharing.partition(layer))
+
+
 def wired(spec: Spec) -> tuple[Call, ...]:
-    """The network, each copy called once: what is read stands before what reads it, the heads last."""
+    """The network: what is read stands before what reads it, the heads last.
+
+    A copy is called for each of the values that it computes: once where all that share it read the same.
+    """
     whole = input_of(spec)
     values: dict[tuple[str, str], Value] = {(whole.layer, task): whole for task in whole.tasks}
+    computed = spec.sharing.all_values()
     calls: list[Call] = []
     for layer in spec.layers:
-        for component in spec.sharing.partition(layer.name):
-            one = next(iter(component))  # the others read the same, or could not share it
-            value = Value(layer.name, component)
+        found = copies_of(spec.sharing, layer.name)
+        for tasks in computed[layer.name]:
+            one = next(iter(tasks))  # the others read the same, of the same copies
+            value = Value(layer.name, tasks)
             reads = tuple(values[source, one] for source in layer.body.inputs)
-            calls.append(Call(value, Copy(layer.name, component), reads))
-            values.update(dict.fromkeys(((layer.name, task) for task in component), value))
+            made_by = tuple(copy for copy in found if one in copy.component)
+            calls.append(Call(value, made_by, reads, layer.body.shape))
+            values.update(dict.fromkeys(((layer.name, task) for task in tasks), value))
     for task in spec.tasks:
         reads = tuple(values[source, task.name] for source in task.head.inputs)
-        calls.append(Call(Value.of_head(task.name), Copy.head(task.name), reads))
+        calls.append(Call(Value.of_head(task.name), (Copy.head(task.name),), reads, task.head.shape))
     return tuple(calls)
 
 
@@ -84,19 +110,19 @@ def upstream(calls: Iterable[Call], wanted: Iterable[Value]) -> tuple[Call, ...]
 def needed(calls: Sequence[Call], tasks: Collection[str] | None = None) -> tuple[Call, ...]:
     """Of the calls of a network, in their order, those that the outputs of these tasks depend on, by default of all:
     their heads, and what the heads read, directly or through other layers."""
-    heads = [call.value for call in calls if call.copy.layer == HEADS]
+    heads = [call.value for call in calls if call.layer == HEADS]
     return upstream(calls, heads if tasks is None else [head for head in heads if head.tasks.issubset(tasks)])
 
 
 def needed_layers(calls: Sequence[Call], tasks: Collection[str] | None = None) -> frozenset[str]:
     """The layers that the heads of these tasks read, by default of all, directly or through other layers."""
-    return frozenset(call.copy.layer for call in needed(calls, tasks)) - {HEADS}
+    return frozenset(call.layer for call in needed(calls, tasks)) - {HEADS}
 
 
 def together(calls: Sequence[Call], tasks: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     """The sets of tasks whose outputs depend on a common copy, directly or through other tasks; the sets and their
     members in the order of `tasks`. Two sets have no copy in common."""
-    return linked_in_order((call.copy.component for call in needed(calls)), tasks)
+    return linked_in_order((copy.component for call in needed(calls) for copy in call.copies), tasks)
 
 
 def common_reads(spec: Spec, copy: Copy) -> tuple[Value, ...]:

@@ -14,6 +14,7 @@ from mtsldsl.ir.body import Body
 from mtsldsl.ir.cost import body_cost
 from mtsldsl.ir.model import Spec, Target
 from mtsldsl.language.constants import Named
+from mtsldsl.language.naming import PARALLEL
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.records import Record
 from mtsldsl.syntax import parse, tree
@@ -76,11 +77,11 @@ class Wording(Record):
 
     def layer(self, name: str) -> tuple[str, ...]:
         """The ways of saying a layer."""
-        return self._ways(self._written.get(("backbone", "", name)), self.spec.layer(name).body)
+        return self._ways(self._written.get(("backbone", "", name)), self.spec.layer(name).bodies)
 
     def head(self, task: str) -> tuple[str, ...]:
         """The ways of saying a task's head."""
-        return self._ways(self._written.get(("task", task, "head")), self.spec.task(task).head)
+        return self._ways(self._written.get(("task", task, "head")), {None: self.spec.task(task).head})
 
     @cached_property
     def _written(self) -> dict[tuple[str, str, str], str]:
@@ -102,15 +103,22 @@ class Wording(Record):
         imported = [library.backbone] if library and library.backbone else []
         return [*parse(self.spec.source).statements, *imported]
 
-    def _ways(self, written: str | None, body: Body) -> tuple[str, ...]:
-        steps = " | ".join(_call(step.operator, _unusual(step.operator, step.arguments)) for step in body.steps)
+    def _ways(self, written: str | None, bodies: Mapping[str | None, Body]) -> tuple[str, ...]:
+        said = {name: _steps(body) or "identity" for name, body in bodies.items()}
+        named = ", ".join(f"{name}={each}" for name, each in said.items())
+        steps = said.get(None, f"{PARALLEL}({named})")
+        inputs = next(iter(bodies.values())).inputs
         return (
-            written or steps or "identity",
-            steps or "identity",
-            f"reads {', '.join(body.inputs)}",
-            f"{body_cost(body).parameters:,} parameters",
-            f"{steps} of {body.inputs}",
+            written or steps,
+            steps,
+            f"reads {', '.join(inputs)}",
+            f"{sum(body_cost(body).parameters for body in bodies.values()):,} parameters",
+            f"{steps} of {inputs}",
         )
+
+
+def _steps(body: Body) -> str:
+    return " | ".join(_call(step.operator, _unusual(step.operator, step.arguments)) for step in body.steps)
 
 
 def _unusual(operator: str, arguments: Mapping[str, Any]) -> dict[str, Any]:

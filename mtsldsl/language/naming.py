@@ -13,7 +13,10 @@ RESIDUAL = "residual"
 STAGES = (*OPERATORS, RESIDUAL)
 """Every name that may be a stage of a pipeline wherever it stands."""
 
-WORDS = frozenset(("all", "each", "none", "true", "false", "let", "block", "import", "mtl"))
+PARALLEL = "parallel"
+"""What stands for a whole layer of alternatives: no stage of a pipeline."""
+
+WORDS = frozenset(("all", "each", "none", "true", "false", "let", "block", "import", "mtl", PARALLEL))
 """Words with a meaning of their own."""
 
 # fmt: off

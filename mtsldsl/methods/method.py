@@ -96,6 +96,8 @@ class Method(Record):
     faults: Callable[[Values, Surroundings], Iterator[Fault]] = lambda values, surroundings: iter(())
     completed: Callable[[Values, Surroundings], Values] = lambda values, surroundings: values
     doubts: Callable[[Situation], Iterator[Fault]] = lambda situation: iter(())
+    alternatives: bool = False
+    """Whether it can learn a network that has layers of alternatives."""
     phases: str | None = None
     """The key that lists the epochs at whose end it decides, where one does; fewer epochs of training shorten that."""
     one_a_phase: tuple[OneAPhase, ...] = ()

@@ -20,31 +20,29 @@ def component_name(tasks: Iterable[str]) -> str:
 
 @attrs.frozen(eq=False, repr=False)
 class Copy(Record):
-    """A copy of a layer with weights of its own, for the tasks that share it; or, of `heads`, the head of one task."""
+    """A copy of a layer with weights of its own, for the tasks that share it, or an alternative of it, for the tasks
+    that use it; or, of `heads`, the head of one task."""
 
     layer: str
     component: Component
+    alternative: str | None = None
 
     @classmethod
     def head(cls, task: str) -> Copy:
         """The head of a task."""
         return cls(HEADS, frozenset((task,)))
 
-    @classmethod
-    def holding(cls, name: str) -> Copy:
-        """The copy that a module or tensor of the network belongs to, by its name: `enc1.depth+normal.conv1.weight`.
-
-        Raises ValueError where the name has no part for the tasks.
-        """
-        layer, tasks, *_ = name.split(".")
-        return cls(layer, frozenset(tasks.split("+")))
+    def holds(self, name: str) -> bool:
+        """Whether a module or tensor of that name in the network belongs to it: `enc1.depth+normal.conv1.weight`."""
+        return f"{name}.".startswith(f"{self.name}.")
 
     @property
     def key(self) -> str:
         """Its name among the copies of its layer."""
-        return component_name(self.component)
+        return self.alternative or component_name(self.component)
 
     @property
     def name(self) -> str:
-        """Its name in the network, under which its modules and tensors stand: `enc1.depth+normal`, `heads.depth`."""
+        """Its name in the network, under which its modules and tensors stand: `enc1.depth+normal`, `mix1.conv3`,
+        `heads.depth`."""
         return f"{self.layer}.{self.key}"

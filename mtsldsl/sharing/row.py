@@ -7,11 +7,16 @@ from typing import TypeAlias
 
 from mtsldsl.sharing import cover, groups
 from mtsldsl.sharing import partition as sets
-from mtsldsl.sharing.cover import Cover
+from mtsldsl.sharing.cover import Cover, Use
 from mtsldsl.sharing.groups import Group, Groups
-from mtsldsl.sharing.partition import Partition
+from mtsldsl.sharing.partition import Component, Partition
 
 Row: TypeAlias = Partition | Cover | Groups
+
+
+def tasks_of(component: Component | Use | Group) -> Component:
+    """The tasks that a component of a row serves."""
+    return component if isinstance(component, frozenset) else component.tasks
 
 
 def reordered(row: Row, rank: Mapping[str, int]) -> Row:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 import attrs
@@ -100,18 +100,29 @@ class Sharing:
     def values(self, layer: str) -> Partition:
         """The sets of tasks for which `layer` gives the same tensor: those that have the same components of it and read
         the same. Above covers these are the layer's components. KeyError where there is no such layer."""
-        found: dict[str, dict[str, int]] = {}
-        for name in self.backbone.layers[: self.backbone.position(layer) + 1]:
-            row, sources = self[name], [found[source] for source in self.backbone.inputs(name)]
-            classes: dict[object, int] = {}
-            found[name] = {
-                task: classes.setdefault((row.of(task), *(source[task] for source in sources)), len(classes))
-                for task in self.tasks
-            }
-        sides: dict[int, list[str]] = {}
-        for task, side in found[layer].items():
-            sides.setdefault(side, []).append(task)
-        return Partition(map(frozenset, sides.values()))
+        return self.all_values()[self.backbone.layers[self.backbone.position(layer)]]
+
+    def all_values(self) -> Mapping[str, Partition]:
+        """The same of every layer."""
+        made: dict[str, Partition] = {}
+        sides: dict[str, dict[str, int]] = {}
+        for layer, row in zip(self.backbone.layers, self._rows, strict=True):
+            if not isinstance(row, Cover) and not self.backbone.below_alternatives(layer):
+                made[layer] = self.partition(layer)
+            else:
+                for source in self.backbone.inputs(layer):
+                    sides.setdefault(source, sets.owners(made[source]))
+                made[layer] = self._same(row, [sides[source] for source in self.backbone.inputs(layer)])
+        return made
+
+    def _same(self, row: Row, read: Sequence[Mapping[str, int]]) -> Partition:
+        """The tasks that have the same components of a row, and are on the same side in all that is `read`."""
+        used: Mapping[str, object] = sets.owners(row) if isinstance(row, Partition) else {}
+        blocks: dict[object, list[str]] = {}
+        for task in self.tasks:
+            components = used[task] if used else row.of(task)
+            blocks.setdefault((components, *(side[task] for side in read)), []).append(task)
+        return Partition(map(frozenset, blocks.values()))
 
     def __str__(self) -> str:
         return format_sharing(self)

@@ -25,7 +25,7 @@ quick = settings(max_examples=30, deadline=None)
 
 
 def test_a_network_as_it_is_wired() -> None:
-    read = {call.copy.name: (call.value, call.reads) for call in wired(SPEC)}
+    read = {call.copies[0].name: (call.value, call.reads) for call in wired(SPEC)}
     assert list(read) == ["a.x+y+z", "b.x+y", "b.z", "c.x", "c.y", "c.z", "heads.x", "heads.y", "heads.z"]
     assert read["a.x+y+z"] == (Value("a", ALL), (IMAGE,))
     assert read["c.y"] == (Value("c", Y), (Value("b", XY), Value("a", ALL)))
@@ -34,8 +34,8 @@ def test_a_network_as_it_is_wired() -> None:
 
 def test_what_values_depend_on_is_there_once_and_in_order() -> None:
     needed = upstream(wired(SPEC), [Value("c", Y), Value("c", X), Value("b", XY)])
-    assert [call.copy.name for call in needed] == ["a.x+y+z", "b.x+y", "c.x", "c.y"]
-    assert [call.copy.name for call in upstream(wired(SPEC), [Value("b", Z)])] == ["a.x+y+z", "b.z"]
+    assert [call.copies[0].name for call in needed] == ["a.x+y+z", "b.x+y", "c.x", "c.y"]
+    assert [call.copies[0].name for call in upstream(wired(SPEC), [Value("b", Z)])] == ["a.x+y+z", "b.z"]
 
 
 def test_tasks_that_are_about_to_share_a_layer_read_what_they_have_in_common() -> None:
@@ -53,7 +53,7 @@ def test_every_copy_is_called_once_after_all_that_it_reads(spec: Spec) -> None:
         assert there.issuperset(call.reads)
         assert call.value not in there
         there.add(call.value)
-    assert tuple(call.copy for call in wired(spec)) == copies(spec)
+    assert tuple(call.copies[0] for call in wired(spec)) == copies(spec)
 
 
 @given(specs())
@@ -74,7 +74,7 @@ def test_computing_call_after_call_is_computing_the_network(spec: Spec) -> None:
     values = {input_of(spec): image}
     with torch.no_grad():
         for call in wired(spec):
-            values[call.value] = model.get_submodule(call.copy.name)(*(values[value] for value in call.reads))
+            values[call.value] = model.get_submodule(call.copies[0].name)(*(values[value] for value in call.reads))
         for task, output in model(image).items():
             assert torch.equal(output, values[Value(HEADS, frozenset((task,)))])
 
@@ -113,7 +113,7 @@ def test_what_heads_need_is_what_they_are_given_when_the_network_runs(spec: Spec
 @given(specs(), st.data())
 @quick
 def test_copies_that_are_there_read_what_all_their_tasks_read(spec: Spec, data: st.DataObject) -> None:
-    call = data.draw(st.sampled_from([call for call in wired(spec) if call.copy.layer != HEADS]))
-    assert common_reads(spec, call.copy) == call.reads
+    call = data.draw(st.sampled_from([call for call in wired(spec) if call.layer != HEADS]))
+    assert common_reads(spec, call.copies[0]) == call.reads
     for layer, tasks in unmerged(spec.sharing):
         assert len(common_reads(spec, Copy(layer, tasks))) == len(spec.layer(layer).body.inputs)

@@ -133,7 +133,7 @@ def _dense(step: Step) -> bool:
 def single_batches(reading: Reading) -> Iterator[Diagnostic]:
     """MTL918: batch norm, and a batch of one sample."""
     spec = reading.spec
-    named = [(f"the layer `{layer.name}`", layer.body) for layer in spec.layers]
+    named = [(f"the layer `{layer.name}`", body) for layer in spec.layers for body in layer.bodies.values()]
     named += [(f"the head of `{task.name}`", task.head) for task in spec.tasks]
     having = [(name, step) for name, body in named for step in body.steps if step.operator == "batch_norm"]
     if spec.data.batch == 1 and having:
@@ -161,7 +161,7 @@ NETWORK: tuple[Check, ...] = (
 
 def _bodies(reading: Reading) -> Iterator[Body]:
     for layer in reading.spec.layers:
-        yield layer.body
+        yield from layer.bodies.values()
     for task in reading.spec.tasks:
         yield task.head
 

@@ -18,7 +18,9 @@ def require_values_to_normalise(spec: Spec) -> None:
         return
     read = needed_layers(wired(spec))
     problems = [
-        _problem(f"layer {each.name}", each.span) for each in spec.layers if each.name in read and _single(each.body)
+        _problem(f"layer {each.name}", each.span)
+        for each in spec.layers
+        if each.name in read and any(map(_single, each.bodies.values()))
     ]
     problems += [_problem(f"the head of task {each.name}", each.span) for each in spec.tasks if _single(each.head)]
     if problems:

@@ -102,9 +102,10 @@ class _Network:
         model.train()  # what stays in evaluation mode even so is frozen by its own module
         norms, wanted = [], []
         for call in wired(spec):
-            below = [module for module in model.get_submodule(call.copy.name).modules() if _estimated(module)]
+            names = [copy.name for copy in call.copies]
+            below = [module for name in names for module in model.get_submodule(name).modules() if _estimated(module)]
             if below and call.value not in known:
-                norms += below
+                norms += [module for module in below if module not in norms]
                 wanted.append(call.value)
         model.eval()
         return cls(spec, model, known, [_Statistics.of(norm) for norm in norms], wanted)
@@ -156,7 +157,7 @@ def reestimate(networks: Sequence[tuple[Spec, nn.Module]], samples: Samples, dev
     for statistics in found:
         statistics.keep()
     for each in later:
-        for name in (call.copy.name for call in wired(each.spec) if call.value in each.known):
+        for name in (copy.name for call in wired(each.spec) if call.value in each.known for copy in call.copies):
             each.model.get_submodule(name).load_state_dict(model.get_submodule(name).state_dict())
 
 

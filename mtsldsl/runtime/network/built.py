@@ -18,7 +18,7 @@ from mtsldsl.codegen.plan import source_name
 from mtsldsl.ir.model import Spec
 from mtsldsl.ir.wiring import copies
 from mtsldsl.runtime.network.user_modules import check_own_modules, watch_own_modules
-from mtsldsl.sharing import HEADS
+from mtsldsl.sharing import HEADS, Copy
 
 
 def build_model(spec: Spec) -> nn.Module:
@@ -71,7 +71,7 @@ def load_model_class(text: str, name: str) -> type[nn.Module]:
 
 @torch.no_grad()
 def initialise(model: nn.Module, spec: Spec, seed: int) -> None:
-    """Give every layer and head torch's default initial weights, drawn from `seed` and its name.
+    """Give every layer, alternative and head torch's default initial weights, drawn from `seed` and its name.
 
     The order of tasks and layers, the sharing and the device do not matter; all copies of a layer start equal. torch's
     random state is left as it was.
@@ -86,9 +86,13 @@ def initialise(model: nn.Module, spec: Spec, seed: int) -> None:
 
 
 def _parts(model: nn.Module, spec: Spec) -> Iterator[tuple[str, list[nn.Module]]]:
-    """Every layer and head by name, with its copies."""
-    for name, alike in groupby(copies(spec), key=lambda copy: copy.name if copy.layer == HEADS else copy.layer):
+    """Every layer, alternative of a layer and head by name, with its copies."""
+    for name, alike in groupby(copies(spec), key=_name_of_all):
         yield name, [model.get_submodule(copy.name) for copy in alike]
+
+
+def _name_of_all(copy: Copy) -> str:
+    return copy.name if copy.layer == HEADS or copy.alternative else copy.layer
 
 
 def _seed(seed: int, name: str) -> int:

@@ -33,17 +33,18 @@ def alike(spec: Spec, model: nn.Module, other_spec: Spec, other_model: nn.Module
     """The values that two networks compute in the same way from the same input: by the same calls of copies of layers
     whose weights and statistics are equal, bit for bit. A person's own module may keep what its state does not show, so
     that nothing is known of what it computes."""
-    calls = {call.value: call for call in wired(spec) if not _has_own_module(spec, call.copy)}
+    calls = {call.value: call for call in wired(spec) if not any(_has_own_module(spec, each) for each in call.copies)}
     found = {input_of(spec)}
     for call in wired(other_spec):
         same = calls.get(call.value) == call and found.issuperset(call.reads)
-        if same and _equal(model.get_submodule(call.copy.name), other_model.get_submodule(call.copy.name)):
+        names = [copy.name for copy in call.copies]
+        if same and all(_equal(model.get_submodule(name), other_model.get_submodule(name)) for name in names):
             found.add(call.value)
     return frozenset(found)
 
 
 def _has_own_module(spec: Spec, copy: Copy) -> bool:
-    body = spec.task(copy.key).head if copy.layer == HEADS else spec.layer(copy.layer).body
+    body = spec.task(copy.key).head if copy.layer == HEADS else spec.layer(copy.layer).bodies[copy.alternative]
     return any(step.operator == "module" for step in body.steps)
 
 
@@ -69,14 +70,29 @@ def run_calls(
     values, kept = dict(known), tuple(keep)
     readers = Counter(value for call in calls for value in call.reads)
     readers.update(kept)  # one more reader, which never comes
+    layer, made = "", dict[tuple[Copy, tuple[Value, ...]], Tensor]()  # what copies of one layer make of the same
     for call in calls:
-        values[call.value] = model.get_submodule(call.copy.name)(*(values[value] for value in call.reads))
+        if call.layer != layer:
+            layer, made = call.layer, {}
+        reads = [values[value] for value in call.reads]
+        for copy in call.copies:
+            if (copy, call.reads) not in made:
+                made[copy, call.reads] = model.get_submodule(copy.name)(*reads)
+        values[call.value] = _mean([made[copy, call.reads] for copy in call.copies], reads, call)
         readers[call.value] += 1  # of this call itself
         for value in (*call.reads, call.value):
             readers[value] -= 1
             if not readers[value]:
                 del values[value]
     return {value: values[value] for value in kept}
+
+
+def _mean(terms: Sequence[Tensor], reads: Sequence[Tensor], call: Call) -> Tensor:
+    """What a call gives: the mean of what its copies make, as the generated code computes it."""
+    if not terms:
+        return reads[0].new_zeros(len(reads[0]), *call.shape)
+    first, *rest = terms
+    return sum(rest, start=first) / len(terms) if rest else first
 
 
 def pooled(activation: Tensor) -> Tensor:

@@ -54,8 +54,12 @@ def parts(model: nn.Module, spec: Spec) -> Iterator[tuple[str, nn.Module]]:
 
 def part_of(spec: Spec, name: str) -> Layer | Task:
     """The layer, or the task whose head it is, that a name in the network belongs to: `enc1.depth+edge.conv1`."""
-    copy = Copy.holding(name)
+    copy = _copy_holding(spec, name)
     return spec.task(copy.key) if copy.layer == HEADS else spec.layer(copy.layer)
+
+
+def _copy_holding(spec: Spec, name: str) -> Copy:
+    return next(copy for copy in copies(spec) if copy.holds(name))
 
 
 def describe(spec: Spec, name: str) -> str:
@@ -68,7 +72,9 @@ def title(spec: Spec, name: str) -> str:
     part = part_of(spec, name)
     if isinstance(part, Task):
         return f"head of task {part.name}"
-    return f"layer {part.name} of {format_tasks(Copy.holding(name).component, spec.sharing.tasks)}"
+    copy = _copy_holding(spec, name)
+    alternative = f", alternative {copy.alternative}" if copy.alternative else ""
+    return f"layer {part.name}{alternative} of {format_tasks(copy.component, spec.sharing.tasks)}"
 
 
 def described(spec: Spec, span: Span | None, what: str) -> str:

@@ -67,7 +67,8 @@ def _places(spec: Spec) -> Iterator[tuple[Key, Span]]:
             yield (kind, part.name), part.span
         if isinstance(part, Task) and part.loss.span is not None:
             yield ("loss", part.name), part.loss.span
-        body = part.head if isinstance(part, Task) else part.body
-        for number, step in enumerate(body.steps):
-            if step.span is not None:
-                yield (kind, part.name, str(number)), step.span
+        bodies = {None: part.head} if isinstance(part, Task) else part.bodies
+        for name, body in bodies.items():
+            for number, step in enumerate(body.steps):
+                if step.span is not None:
+                    yield (kind, part.name, *([name] if name else []), str(number)), step.span

@@ -58,11 +58,13 @@ def average_state(members: Sequence[State], counts: Sequence[int] | None = None)
 def origins(old: Sharing, new: Sharing) -> dict[Copy, tuple[Copy, ...]]:
     """The copies of layers that `new` has and `old` has not, each with the copies of `old` that it comes from.
 
-    Those are the members of a merge; of a split, the one component that was split.
+    Those are the members of a merge; of a split, the one component that was split. An alternative comes from none but
+    itself.
     """
     return {
         Copy(layer, component): tuple(Copy(layer, former) for former in old.partition(layer) if former & component)
         for layer in new.backbone.layers
+        if not new.backbone.alternatives(layer)
         for component in new.partition(layer)
         if component not in old.partition(layer)
     }

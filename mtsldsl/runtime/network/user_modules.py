@@ -173,10 +173,10 @@ def watch_own_modules(model: nn.Module, spec: Spec) -> None:
 
 def _places(spec: Spec) -> Iterator[tuple[str, Body]]:
     """Every copy of a layer and every head by its name in the model."""
-    bodies = {layer.name: layer.body for layer in spec.layers}
+    bodies = {(layer.name, name): body for layer in spec.layers for name, body in layer.bodies.items()}
     heads = {Copy.head(task.name): task.head for task in spec.tasks}
     for copy in copies(spec):
-        yield copy.name, heads[copy] if copy in heads else bodies[copy.layer]
+        yield copy.name, heads[copy] if copy in heads else bodies[copy.layer, copy.alternative]
 
 
 def _watch(module: nn.Module, step: Step) -> None:

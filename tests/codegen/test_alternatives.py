@@ -1,0 +1,158 @@
+"""Networks with layers of alternatives compute what their sharing says, each thing once, and cost what they compute."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+import mtsldsl
+from mtsldsl.ir.cost import body_cost
+from mtsldsl.ir.wiring import copies, wired
+from mtsldsl.runtime.network.execution import run_layers
+from mtsldsl.sharing import Cover, Sharing
+from tests.ir.alternatives import Drawn, networks
+
+quick = settings(max_examples=30, deadline=None)
+
+
+def image() -> torch.Tensor:
+    return torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+@given(networks())
+@quick
+def test_every_task_gets_the_mean_of_what_it_uses(drawn: Drawn) -> None:
+    model = mtsldsl.build_model(mtsldsl.loads(drawn.text)).eval()
+    with torch.no_grad():
+        found, wanted = model(image()), drawn.outputs(model, image())
+    assert list(found) == list(drawn.tasks)
+    for task, value in wanted.items():
+        assert torch.equal(found[task], value)
+
+
+@given(networks())
+@quick
+def test_running_it_call_by_call_gives_the_same_bits(drawn: Drawn) -> None:
+    spec = mtsldsl.loads(drawn.text)
+    model = mtsldsl.build_model(spec).eval()
+    heads = [call.value for call in wired(spec) if call.layer == "heads"]
+    with torch.no_grad():
+        found, outputs = run_layers(model, spec, image(), heads), model(image())
+    for value in heads:
+        (task,) = value.tasks
+        assert torch.equal(found[value], outputs[task])
+
+
+@given(networks())
+@quick
+def test_what_is_shared_in_weights_and_input_is_computed_once(drawn: Drawn) -> None:
+    """Counted in the running network: each copy as often as it is given different tensors, and the cost says so."""
+    spec = mtsldsl.loads(drawn.text)
+    model = mtsldsl.build_model(spec).eval()
+    calls: Counter[str] = Counter()
+    inputs: dict[str, set[tuple[int, ...]]] = {}
+    kept: list[Any] = []  # no other tensor takes the place of one that is gone
+
+    def note(name: str) -> Any:
+        def hook(_: nn.Module, given: tuple[torch.Tensor, ...]) -> None:
+            calls[name] += 1
+            kept.extend(given)
+            inputs.setdefault(name, set()).add(tuple(map(id, given)))
+
+        return hook
+
+    for copy in copies(spec):
+        model.get_submodule(copy.name).register_forward_pre_hook(note(copy.name))
+    with torch.no_grad():
+        model(image())
+    assert all(calls[name] == len(each) for name, each in inputs.items())
+    bodies = {(layer.name, name): body for layer in spec.layers for name, body in layer.bodies.items()}
+    flops = sum(
+        body_cost(bodies[copy.layer, copy.alternative]).flops * calls[copy.name]
+        for copy in copies(spec)
+        if copy.layer != "heads"
+    )
+    flops += sum(body_cost(task.head).flops for task in spec.tasks)
+    assert spec.cost().flops == flops
+
+
+@given(networks())
+@quick
+def test_the_cost_is_that_of_the_built_network_and_of_each_task_alone(drawn: Drawn) -> None:
+    spec = mtsldsl.loads(drawn.text)
+    cost = spec.cost()
+    assert cost.parameters == sum(each.numel() for each in mtsldsl.build_model(spec).parameters())
+    for task in drawn.tasks:
+        lines = []
+        for layer, parts in drawn.layers.items():
+            used = drawn.uses[layer][task]
+            lines.append(
+                f"{layer} = {task if '' in parts else ', '.join(f'{name}: {task}' for name in used) or 'none'}"
+            )
+        alone = mtsldsl.build_model(mtsldsl.loads(drawn.text_of((task,), tuple(lines))))
+        assert cost.tasks[task].parameters == sum(each.numel() for each in alone.parameters())
+
+
+@given(networks())
+@quick
+def test_alternatives_that_nobody_uses_change_no_output(drawn: Drawn) -> None:
+    spec = mtsldsl.loads(drawn.text)
+    more = {
+        layer: parts if "" in parts else {"unused": "conv2d(4, 3)", **parts, "dead": "identity"}
+        for layer, parts in drawn.layers.items()
+    }
+    wider = mtsldsl.loads(Drawn(drawn.tasks, more, drawn.uses, drawn.sharing).text)
+    with torch.no_grad():
+        one, other = (mtsldsl.build_model(each).eval()(image()) for each in (spec, wider))
+    assert all(torch.equal(one[task], other[task]) for task in drawn.tasks)
+    assert spec.cost().parameters == wider.cost().parameters
+
+
+@given(networks(), st.data())
+@quick
+def test_another_cover_is_written_into_the_text_and_changes_nothing_else(drawn: Drawn, data: st.DataObject) -> None:
+    spec = mtsldsl.loads(drawn.text)
+    rows = dict(spec.sharing.components)
+    for layer in filter(spec.backbone.alternatives, spec.backbone.layers):
+        users = st.lists(st.sampled_from(spec.sharing.tasks), unique=True)
+        rows[layer] = Cover.of_pairs(
+            ((task, name) for name in spec.backbone.alternatives(layer) for task in data.draw(users)),
+            spec.backbone.alternatives(layer),
+        )
+    wanted = Sharing(spec.backbone, spec.sharing.tasks, rows)
+    changed = spec.with_sharing(wanted)
+    assert changed.sharing == mtsldsl.loads(changed.source.text).sharing == wanted
+    before, after = spec.source.text.splitlines(), changed.source.text.splitlines()
+    assert len(before) == len(after)
+    different = [one for one, other in zip(before, after, strict=True) if one != other]
+    assert {line.split(" = ")[0].strip() for line in different} == {
+        layer for layer in spec.backbone.layers if spec.sharing[layer] != wanted[layer]
+    }
+
+
+def test_without_a_line_every_task_uses_every_alternative() -> None:
+    drawn = Drawn(
+        ("apple", "banana"),
+        {"layer0": {"": "conv2d(4, 3)"}, "layer1": {"one": "conv2d(4, 3)", "two": "identity", "three": "conv2d(4, 1)"}},
+        {},
+        ("layer0 = all",),
+    )
+    spec = mtsldsl.loads(drawn.text)
+    assert spec.sharing["layer1"] == Cover.full(("one", "two", "three"), drawn.tasks)
+    assert [copy.name for copy in copies(spec)][1:4] == ["layer1.one", "layer1.two", "layer1.three"]
+    said = mtsldsl.loads(drawn.text_of(drawn.tasks, ("layer0..layer1 = all",)))
+    assert said.sharing == spec.sharing
+    assert said.sharing.values("layer1") == (frozenset(drawn.tasks),)
+
+
+def test_numbered_copies_of_one_alternative_begin_different() -> None:
+    text = Drawn(("apple",), {"layer0": {"": "parallel(unit=conv2d(4, 3), copies=3)"}}, {}, ("layer0 = all",)).text
+    spec = mtsldsl.loads(text)
+    assert spec.backbone.alternatives("layer0") == ("unit1", "unit2", "unit3")
+    weights = [each for name, each in mtsldsl.build_model(spec).named_parameters() if name.endswith("conv1.weight")][:3]
+    assert not any(torch.equal(one, other) for one in weights for other in weights if one is not other)
