@@ -194,6 +194,8 @@ def _partition(
         for term in _terms(item, problems):
             if isinstance(term, Broken):
                 broken = True
+            elif item.label is not None and term.text == "all":
+                continue
             elif term.text not in tasks and problems.may_be_lost(term.text, tasks, Sort.TASK):
                 lost = True
             else:
