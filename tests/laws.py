@@ -13,8 +13,8 @@ Test = TypeVar("Test", bound=Callable[..., None])
 SOAKING = 300
 """The examples of a law with no number of its own in the profile of `make soak`, by which the profile is known."""
 
-SELDOM = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-"""What is no fault of such a law: examples take long, are large, and few of them may be of use."""
+SELDOM = [HealthCheck.too_slow, HealthCheck.data_too_large]
+"""What is no fault of such a law: examples take long and are large."""
 
 
 def law(examples: int, **others: Any) -> Callable[[Test], Test]:
