@@ -92,7 +92,8 @@ def _broken(text: _Text, node: ast.expr, indent: str, before: str, after: str, *
             return _bracketed(text, entries, indent, f"{before}{{", f"}}{after}")
         case ast.BinOp():
             inner = indent + _INDENT if statement else indent
-            terms = f"\n{inner}+ ".join(_terms(text, node))
+            sign = "*" if isinstance(node.op, ast.Mult) else "+"
+            terms = f"\n{inner}{sign} ".join(_terms(text, node, type(node.op)))
             return f"{before}(\n{inner}{terms}\n{indent}){after}" if statement else f"{before}{terms}{after}"
     return before + flat + after
 
@@ -115,9 +116,9 @@ def _bracketed(
     return "\n".join([opening, *lines, indent + closing])
 
 
-def _terms(text: _Text, node: ast.expr) -> list[str]:
+def _terms(text: _Text, node: ast.expr, sign: type[ast.operator]) -> list[str]:
     terms = []
-    while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+    while isinstance(node, ast.BinOp) and isinstance(node.op, sign):
         terms.append(text.of(node.right))
         node = node.left
     return [text.of(node), *reversed(terms)]

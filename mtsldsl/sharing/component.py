@@ -32,8 +32,18 @@ class Copy(Record):
         """The head of a task."""
         return cls(HEADS, frozenset((task,)))
 
+    @classmethod
+    def holding(cls, name: str) -> Copy:
+        """The copy that a module or tensor of the network belongs to, by its name: `enc1.depth+normal.conv1.weight`.
+        Not for layers of alternatives, whose names do not say which tasks use them.
+
+        Raises ValueError where the name has no part for the tasks.
+        """
+        layer, tasks, *_ = name.split(".")
+        return cls(layer, frozenset(tasks.split("+")))
+
     def holds(self, name: str) -> bool:
-        """Whether a module or tensor of that name in the network belongs to it: `enc1.depth+normal.conv1.weight`."""
+        """Whether a module or tensor of that name in the network belongs to it."""
         return f"{name}.".startswith(f"{self.name}.")
 
     @property

@@ -17,7 +17,7 @@ from mtsldsl.codegen import compile_spec
 from mtsldsl.ir import Body, Spec
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.runtime.network.built import build_model
-from mtsldsl.sharing import Sharing, component_name
+from mtsldsl.sharing import Sharing, Use, component_name
 from tests.codegen.examples import NAMES, example, specs
 from tests.sharing.strategies import valid_sharings
 
@@ -43,7 +43,9 @@ def test_outputs_come_in_the_spec_s_order_with_the_heads_shapes(name: str) -> No
 def test_tensors_are_named_by_layer_component_and_module(name: str) -> None:
     spec = example(name)
     places = {
-        f"{layer.name}.{component_name(tasks)}" for layer in spec.layers for tasks in spec.sharing[layer.name]
+        f"{layer.name}.{each.alternative if isinstance(each, Use) else component_name(each)}"
+        for layer in spec.layers
+        for each in spec.sharing[layer.name].components
     } | {f"heads.{task.name}" for task in spec.tasks}
     assert {".".join(key.split(".")[:2]) for key in build_model(spec).state_dict()} <= places
 

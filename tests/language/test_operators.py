@@ -71,9 +71,9 @@ OWN_DEFAULTS = {
     ("upsample", "mode"),
     ("upsample", "align_corners"),
 }
-TORCH_HAS_NONE = frozenset({"resize", "resize_as", "concat", "add", "flatten", "identity", "patch_embed"}) | frozenset(
-    {"mean_tokens", "to_tokens", "to_image", "relu", "silu", "sigmoid", "tanh"}
-)
+TORCH_HAS_NONE = frozenset(
+    {"resize", "resize_as", "concat", "add", "mul", "flatten", "identity", "patch_embed"}
+) | frozenset({"mean_tokens", "to_tokens", "to_image", "relu", "silu", "sigmoid", "tanh"})
 
 
 def complete(
@@ -187,7 +187,7 @@ def legal_arguments(draw: st.DrawFn, operator: Operator, first: Shape) -> Mappin
 def further_inputs(draw: st.DrawFn, operator: Operator, first: Shape) -> tuple[Shape, ...]:
     """What an operator of several values reads beside the first."""
     match operator.name:
-        case "add":
+        case "add" | "mul":
             return (first,) * draw(st.integers(1, 3))
         case "concat":
             return tuple(
@@ -429,6 +429,7 @@ def test_modules_are_written_without_their_defaults(
         ("upsample", {"scale_factor": 2.0}, 'F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)'),
         ("concat", {}, "torch.cat([x, y], dim=1)"),
         ("add", {}, "x + y"),
+        ("mul", {}, "x * y"),
         ("flatten", {}, "torch.flatten(x, 1)"),
         ("identity", {}, "x"),
         ("attention", {"num_heads": 2}, "self.conv(x, x, x, need_weights=False)[0]"),
@@ -527,9 +528,10 @@ PICTURE: Shape = (8, 12, 16)
         ("concat", [PICTURE, FEATURES], {}, "images and features", "adaptive_avg_pool2d(1) | flatten"),
         ("concat", [SEQUENCE, SEQUENCE], {}, "tokens of 12 x 8", "`add`"),
         ("add", [PICTURE], {}, "gets 1", "name what"),
+        ("mul", [PICTURE, (4, 12, 16)], {}, "`mul` needs equal shapes", "`conv2d(8, 1)`"),
         ("add", [PICTURE, (4, 12, 16)], {}, "8 x 12 x 16 and 4 x 12 x 16", "`conv2d(8, 1)`"),
         ("add", [PICTURE, (8, 6, 8)], {}, "equal shapes", "`resize_as`"),
-        ("add", [PICTURE, SEQUENCE], {}, "equal shapes", "images to images"),
+        ("add", [PICTURE, SEQUENCE], {}, "equal shapes", "images with images"),
         ("add", [SEQUENCE, (12, 4)], {}, "equal shapes", "`linear(8)`"),
         ("add", [SEQUENCE, (6, 8)], {}, "equal shapes", "one length"),
         ("linear", [PICTURE], {"out_features": 10}, "8 x 12 x 16 (channels, height, width)", "put `flatten` before it"),

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 from mtsldsl.language.constants import Shape
 from mtsldsl.language.operator import Arguments, Misfit, Operator
 from mtsldsl.language.operators.shapes import described, times
+
+ShapeRule: TypeAlias = Callable[[Arguments, tuple[Shape, ...]], Shape]
 
 
 def _several(operator: str, inputs: tuple[Shape, ...]) -> None:
@@ -39,34 +44,51 @@ def _concat_shape(arguments: Arguments, inputs: tuple[Shape, ...]) -> Shape:
     return sum(shape[0] for shape in inputs), *first[1:]
 
 
-def _add_remedy(inputs: tuple[Shape, ...]) -> str:
+def _equal_remedy(inputs: tuple[Shape, ...]) -> str:
     first = inputs[0]
     if any(len(shape) != len(first) for shape in inputs):
-        return "add images to images, tokens to tokens and features to features"
+        return "join images with images, tokens with tokens and features with features"
     if len(first) == 3:
         if any(shape[1:] != first[1:] for shape in inputs):
             return "put `resize_as` before it, with the image whose size is right, and see that the channels are equal"
         return f"put `conv2d({first[0]}, 1)` after what has other channels"
     if len(first) == 2 and any(shape[0] != first[0] for shape in inputs):
-        return "add tokens of one length"
+        return "join tokens of one length"
     return f"put `linear({first[-1]})` after what has other channels"
 
 
-def _add_shape(arguments: Arguments, inputs: tuple[Shape, ...]) -> Shape:
-    _several("add", inputs)
-    if len(set(inputs)) > 1:
-        raise Misfit(f"`add` needs equal shapes, but gets {_listed(inputs)}", _add_remedy(inputs))
-    return inputs[0]
+def _equal_shape(operator: str) -> ShapeRule:
+    """The one shape of all values that an operator joins."""
+
+    def shape(arguments: Arguments, inputs: tuple[Shape, ...]) -> Shape:
+        _several(operator, inputs)
+        if len(set(inputs)) > 1:
+            raise Misfit(f"`{operator}` needs equal shapes, but gets {_listed(inputs)}", _equal_remedy(inputs))
+        return inputs[0]
+
+    return shape
+
+
+def _is_sum(expression: str) -> bool:
+    """Whether a piece of Python is a sum, or another operation between values."""
+    import ast  # which only who compiles needs
+
+    return isinstance(ast.parse(expression, mode="eval").body, ast.BinOp)
 
 
 MOST_TERMS = 100
-"""Terms of a written sum; Python reads one of a few thousand no more."""
+"""Terms of a written sum or product; Python reads one of a few thousand no more."""
 
 
-def _sum(values: tuple[str, ...]) -> str:
-    if len(values) > MOST_TERMS:
-        return f"torch.sum(torch.stack([{', '.join(values)}]), dim=0)"
-    return " + ".join(values)
+def _joined(sign: str, function: str) -> Callable[[Arguments, str, tuple[str, ...]], str]:
+    """All values with a sign between them, sums among the factors in parentheses; where they are many, in a call."""
+
+    def expression(arguments: Arguments, module: str, values: tuple[str, ...]) -> str:
+        if len(values) > MOST_TERMS:
+            return f"torch.{function}(torch.stack([{', '.join(values)}]), dim=0)"
+        return f" {sign} ".join(f"({value})" if sign == "*" and _is_sum(value) else value for value in values)
+
+    return expression
 
 
 JOINING: tuple[Operator, ...] = (
@@ -83,8 +105,17 @@ JOINING: tuple[Operator, ...] = (
         "The sum of two or more values of one shape.",
         (),
         arity=None,
-        shape=_add_shape,
-        expression=lambda arguments, module, values: _sum(values),
+        shape=_equal_shape("add"),
+        expression=_joined("+", "sum"),
+        fresh=True,
+    ),
+    Operator(
+        "mul",
+        "The product of two or more values of one shape, entry by entry: with a `sigmoid` before it, a mask.",
+        (),
+        arity=None,
+        shape=_equal_shape("mul"),
+        expression=_joined("*", "prod"),
         fresh=True,
     ),
 )

@@ -10,7 +10,7 @@ from torch import nn
 
 from mtsldsl.diagnostics import Span
 from mtsldsl.ir import Layer, Spec, Task
-from mtsldsl.ir.wiring import copies
+from mtsldsl.ir.wiring import copies, copies_of
 from mtsldsl.runtime.network.source_file import original_span, original_spans
 from mtsldsl.sharing import HEADS, Copy, format_tasks
 
@@ -59,7 +59,11 @@ def part_of(spec: Spec, name: str) -> Layer | Task:
 
 
 def _copy_holding(spec: Spec, name: str) -> Copy:
-    return next(copy for copy in copies(spec) if copy.holds(name))
+    """The copy by its name in the network, also one that the spec does not have yet."""
+    layer = name.partition(".")[0]
+    if layer in spec.backbone and spec.backbone.alternatives(layer):
+        return next(copy for copy in copies_of(spec.sharing, layer) if copy.holds(name))
+    return Copy.holding(name)
 
 
 def describe(spec: Spec, name: str) -> str:
