@@ -11,7 +11,7 @@ import click
 from mtsldsl.cli.options import overrides, say_what_is_left_out
 from mtsldsl.cli.output import shown
 from mtsldsl.ir.cost import body_cost
-from mtsldsl.ir.wiring import copies, copies_of
+from mtsldsl.ir.wiring import bodies, copies_of
 from mtsldsl.sharing import HEADS
 
 if TYPE_CHECKING:
@@ -131,12 +131,12 @@ def _task_table(spec: Spec, cost: Cost) -> object:
     from rich.table import Table
 
     table = Table("task", "target", "loss", "parameters it uses", "MFLOP", "shared with others", box=None)
-    read = [copy for copy in copies(spec) if copy.layer != HEADS]
+    read = {copy: body for copy, body in bodies(spec).items() if copy.layer != HEADS}
     for task in spec.tasks:
         own = cost.tasks[task.name]
         shared = sum(
-            body_cost(spec.layer(copy.layer).bodies[copy.alternative]).parameters
-            for copy in read
+            body_cost(body).parameters
+            for copy, body in read.items()
             if task.name in copy.component and len(copy.component) > 1
         )
         table.add_row(

@@ -19,24 +19,41 @@ from mtsldsl.sharing.partition import in_order
 AVERAGED = "averaged"
 """The function of the generated module that means are taken by."""
 
-AVERAGED_DEFINITION = '''\
+_AVERAGED = '''\
 def averaged(
     copies: nn.ModuleDict, calls: Calls, shape: tuple[int, ...], *inputs: dict[str, Tensor]
 ) -> dict[str, Tensor]:
     """Values of some layer, each under the first of the tasks that it is for: the mean of what copies make of what it
     reads, or zeros of `shape`. `calls` has what it reads of every input, and the copies. What values have in common is
-    computed once."""
-    made: dict[tuple[str, tuple[str, ...]], Tensor] = {}
-    values: dict[str, Tensor] = {}
+    computed once.{said}"""
+    made: dict[tuple[str, tuple[str, ...]], Tensor] = {{}}
+    values: dict[str, Tensor] = {{}}
     for value, (reads, names) in calls.items():
         tensors = [tensor[read] for tensor, read in zip(inputs, reads, strict=True)]
         for name in names:
             if (name, reads) not in made:
                 made[name, reads] = copies[name](*tensors)
         terms = [made[name, reads] for name in names] or [tensors[0].new_zeros(len(tensors[0]), *shape)]
-        values[value] = sum(terms[1:], start=terms[0]) / len(terms) if len(terms) > 1 else terms[0]
+{weighed}        values[value] = sum(terms[1:], start=terms[0]) / len(terms) if len(terms) > 1 else terms[0]
     return values
 '''
+
+_SAID = " A task with a gate gets their sum instead, each times the share that the gate gives it."
+
+_WEIGHED = """\
+        if f"gate({value})" in copies:
+            shares = copies[f"gate({value})"](tensors[0]).softmax(1)
+            weights = shares.reshape(len(shares), -1, *[1] * len(shape)).unbind(1)
+            terms = [weight * term for weight, term in zip(weights, terms, strict=True)]
+            values[value] = sum(terms[1:], start=terms[0])
+            continue
+"""
+
+
+def averaged_definition(*, mixtures: bool) -> str:
+    """The text of the function that means are taken by; with `mixtures` also sums that tasks weigh."""
+    return _AVERAGED.format(said=_SAID if mixtures else "", weighed=_WEIGHED if mixtures else "")
+
 
 MANY = 8
 """More copies of a layer than these are called in one statement, where they read alike."""

@@ -9,7 +9,7 @@ from textwrap import wrap
 import attrs
 
 from mtsldsl.codegen.bodies import BodyPlan, plan_body, shape_text, signature
-from mtsldsl.codegen.forward import AVERAGED_DEFINITION, MANY, ForwardPlan, plan_forward, tuple_of
+from mtsldsl.codegen.forward import MANY, ForwardPlan, averaged_definition, plan_forward, tuple_of
 from mtsldsl.codegen.identifiers import Scope
 from mtsldsl.codegen.knobs import (
     Knob,
@@ -26,7 +26,7 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.body import Body
 from mtsldsl.ir.model import Spec
 from mtsldsl.ir.normal import digest
-from mtsldsl.ir.wiring import copies, copies_of
+from mtsldsl.ir.wiring import bodies, copies, copies_of, gates_of
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.records import Record
 from mtsldsl.sharing import HEADS, Copy, format_tasks
@@ -128,8 +128,8 @@ def plan_spec(spec: Spec) -> Plan:
         Container.of(
             layer.name,
             tuple(
-                (copy.key, classes.of_layer[layer.name, copy.alternative].name)
-                for copy in copies_of(spec.sharing, layer.name)
+                (copy.key, classes.of_copy(copy).name)
+                for copy in (*copies_of(spec.sharing, layer.name), *gates_of(spec.sharing, layer.name))
             ),
             order,
         )
@@ -141,7 +141,8 @@ def plan_spec(spec: Spec) -> Plan:
     plans = classes.plans
     definitions = tuple(dict.fromkeys(text for plan in plans for text in plan.body.definitions))
     if forward.averages:
-        definitions = (*definitions, AVERAGED_DEFINITION)
+        mixtures = any(map(spec.backbone.mixes, spec.backbone.layers))
+        definitions = (*definitions, averaged_definition(mixtures=mixtures))
     code = [*definitions, *(statement.expression for plan in plans for statement in plan.body.statements)]
     source = source_name(spec.source.name)
     return Plan(
@@ -182,10 +183,12 @@ class _Classes:
     """One class for each structure, layers first; the first layer or task that has it gives the name."""
 
     def __init__(self, spec: Spec, own: Mapping[str, OwnClass]) -> None:
-        used = [(copy.layer, copy.alternative) for copy in copies(spec) if copy.layer != HEADS]
-        bodies = {(layer.name, name): body for layer in spec.layers for name, body in layer.bodies.items()}
-        layers = [(*each, bodies[each]) for each in dict.fromkeys(used)]
-        parts = [(f"{layer}.{name}" if name else layer, body, "") for layer, name, body in layers]
+        places = [(copy, _place(spec, copy)) for copy in copies(spec) if copy.layer != HEADS]
+        layers: dict[tuple[str, ...], Copy] = {}
+        for copy, place in places:
+            layers.setdefault(place, copy)
+        each = bodies(spec)
+        parts = [(".".join(place), each[copy], "") for place, copy in layers.items()]
         parts += [(task.name, task.head, "Head") for task in spec.tasks]
         keys = [(suffix, signature(body)) for _, body, suffix in parts]
         members: dict[tuple[str, object], list[tuple[str, Body]]] = {}
@@ -197,8 +200,21 @@ class _Classes:
             for (suffix, body), group in members.items()
         }
         self.plans = tuple(made.values())
-        self.of_layer = {(layer, name): made[key] for (layer, name, _), key in zip(layers, keys, strict=False)}
+        self._spec = spec
+        self._of_place = {place: made[key] for place, key in zip(layers, keys, strict=False)}
         self.of_head = {task.name: made[key] for task, key in zip(spec.tasks, keys[len(layers) :], strict=True)}
+
+    def of_copy(self, copy: Copy) -> ClassPlan:
+        """The class of a copy of a layer."""
+        return self._of_place[_place(self._spec, copy)]
+
+
+def _place(spec: Spec, copy: Copy) -> tuple[str, ...]:
+    """What has one class: all copies of a layer, an alternative, or the gates of so many alternatives."""
+    if copy.gate:
+        (task,) = copy.component
+        return (copy.layer, "gate", str(len(spec.sharing.of(copy.layer, task))))
+    return (copy.layer, copy.alternative) if copy.alternative else (copy.layer,)
 
 
 def _named_after(group: Sequence[tuple[str, Body]], suffix: str) -> str:
@@ -259,17 +275,25 @@ _LONGEST_EXAMPLE = 60
 def _describe(spec: Spec, classes: _Classes) -> tuple[str, ...]:
     """The model's docstring: what it maps to what, then layers with their copies, and heads."""
     layers = [
-        [(copy, classes.of_layer[copy.layer, copy.alternative].body.learned) for copy in copies_of(spec.sharing, name)]
+        [(copy, classes.of_copy(copy).body.learned) for copy in copies_of(spec.sharing, name)]
         for name in spec.backbone.layers
     ]
     heads = [(task.name, classes.of_head[task.name].body.learned, shape_text(task.head.shape)) for task in spec.tasks]
+    gates = [
+        [classes.of_copy(copy).body.learned for copy in gates_of(spec.sharing, name)] for name in spec.backbone.layers
+    ]
     total = sum(learned for made in layers for _, learned in made) + sum(learned for _, learned, _ in heads)
+    total += sum(map(sum, gates))
     tasks = "1 task" if len(heads) == 1 else f"{len(heads)} tasks"
     rows = [("layer", "parameters", "copies and the tasks they serve")]
-    for name, made in zip(spec.backbone.layers, layers, strict=True):
+    for name, made, weighing in zip(spec.backbone.layers, layers, gates, strict=True):
         alike = len({learned for _, learned in made}) == 1
         size = f"{len(made)} x {made[0][1]:,}" if alike and len(made) > 1 else f"{sum(n for _, n in made):,}"
         rows.append((name, size, " | ".join(_served(copy, spec.sharing.tasks) for copy, _ in made) or "none"))
+        if weighing:
+            rows.append(
+                ("", f"{sum(weighing):,}", f"in {len(weighing)} gates, one for each task that weighs alternatives")
+            )
     bottom = [("task", "parameters", "output of its head")]
     bottom += [(name, f"{learned:,}", shape) for name, learned, shape in heads]
     first = max(len(row[0]) for row in (*rows, *bottom))

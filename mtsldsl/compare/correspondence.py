@@ -18,7 +18,7 @@ def signature(body: Body | Parallel, names: Mapping[str, str] | None = None) -> 
     `names` translates what the body reads; None leaves the names out, and only counts whether two steps read the same.
     """
     if isinstance(body, Parallel):
-        return tuple((name, signature(each, names)) for name, each in body.alternatives.items())
+        return (body.gate, *((name, signature(each, names)) for name, each in body.alternatives.items()))
     if names is None:
         names = {name: f"#{place}" for place, name in enumerate(body.inputs)}
 

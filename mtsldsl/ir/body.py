@@ -39,12 +39,20 @@ class Body(Record):
     shape: Shape
 
 
+MEAN, MIXTURE = "mean", "mixture"
+"""How a layer joins what its alternatives give."""
+
+
 @attrs.frozen(eq=False, repr=False)
 class Parallel(Record):
-    """Alternatives of one layer by name, which read the same and give one shape. Each task gets the mean of what those
-    give that it uses, and zeros where it uses none."""
+    """Alternatives of one layer by name, which read the same and give one shape.
+
+    Each task gets what those give that it uses, and zeros where it uses none: the mean, or as `gate` says a mixture,
+    whose shares a gate of the task's own computes from what the layer reads.
+    """
 
     alternatives: Mapping[str, Body] = attrs.field(hash=False)
+    gate: str = MEAN
 
     def __attrs_post_init__(self) -> None:
         if len({(body.inputs, body.shape) for body in self.alternatives.values()}) != 1:
@@ -68,6 +76,21 @@ class Parallel(Record):
     def shape(self) -> Shape:
         """That of what every alternative gives."""
         return self._one.shape
+
+
+def gate_of(layer: Parallel, uses: int) -> Body:
+    """What gives the shares of so many alternatives, before a softmax: a linear map, without a bias, of the layer's
+    first input, which is averaged over space or tokens (Ma et al., 2018, eq. 7)."""
+    name, shape = layer.inputs[0], layer.input_shapes[0]
+    steps: list[Step] = []
+    if len(shape) == 3:
+        steps.append(Step("adaptive_avg_pool2d", {"output_size": 1}, (name,), (shape[0], 1, 1)))
+        steps.append(Step("flatten", {}, (0,), (shape[0],)))
+    elif len(shape) == 2:
+        steps.append(Step("mean_tokens", {}, (name,), (shape[1],)))
+    reads: Reference = len(steps) - 1 if steps else name
+    steps.append(Step("linear", {"out_features": uses, "bias": False}, (reads,), (uses,)))
+    return Body((name,), (shape,), tuple(steps), len(steps) - 1, (uses,))
 
 
 def bodies_of(body: Body | Parallel) -> Mapping[str | None, Body]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from mtsldsl.ir.body import Body
-from mtsldsl.ir.wiring import Value, copies_of, needed_layers, wired
+from mtsldsl.ir.wiring import Value, bodies, copies_of, gates_of, needed_layers, wired
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.records import Record
 from mtsldsl.sharing import HEADS, Copy
@@ -100,13 +100,14 @@ def body_cost(body: Body) -> Amount:
 def cost_of(spec: Spec) -> Cost:
     """The cost of the network that a spec describes, with its sharing."""
     ones = {(layer.name, name): body_cost(body) for layer in spec.layers for name, body in layer.bodies.items()}
+    gates = {copy: body_cost(body) for copy, body in bodies(spec).items() if copy.gate}
     heads = {task.name: body_cost(task.head) for task in spec.tasks}
     calls = wired(spec)
     made = {layer.name: copies_of(spec.sharing, layer.name) for layer in spec.layers}
     run: dict[str, set[tuple[Copy, tuple[Value, ...]]]] = {layer.name: set() for layer in spec.layers}
     for call in calls:
         if call.layer != HEADS:
-            run[call.layer].update((copy, call.reads) for copy in call.copies)
+            run[call.layer].update((copy, call.reads) for copy in call.modules)
     layers = {
         layer.name: LayerCost(
             layer.name,
@@ -114,9 +115,10 @@ def cost_of(spec: Spec) -> Cost:
             len(made[layer.name]),
             Amount(
                 sum(ones[layer.name, copy.alternative].parameters for copy in made[layer.name]),
-                sum(ones[layer.name, copy.alternative].flops for copy, _ in run[layer.name]),
+                sum(ones[layer.name, copy.alternative].flops for copy, _ in run[layer.name] if copy not in gates),
                 any(ones[layer.name, copy.alternative].declared for copy in made[layer.name]),
-            ),
+            )
+            + _sum(gates[copy] for copy in gates_of(spec.sharing, layer.name)),
         )
         for layer in spec.layers
     }
@@ -126,8 +128,13 @@ def cost_of(spec: Spec) -> Cost:
         read: _sum(ones[layer, name] for layer in needed_layers(calls, (one,)) for name in _used_of(spec, layer, one))
         for read, one in readers.items()
     }
+    weighed = {task.name: Amount() for task in spec.tasks}
+    for copy, amount in gates.items():
+        (task,) = copy.component
+        weighed[task] += amount if copy.layer in needed_layers(calls, (task,)) else Amount()
     alone = {
-        task.name: heads[task.name] + below[frozenset(task.head.inputs), _used(spec, task.name)] for task in spec.tasks
+        task.name: heads[task.name] + weighed[task.name] + below[frozenset(task.head.inputs), _used(spec, task.name)]
+        for task in spec.tasks
     }
     return Cost(MappingProxyType(layers), MappingProxyType(heads), MappingProxyType(alone), total)
 

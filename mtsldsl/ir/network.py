@@ -10,7 +10,7 @@ from mtsldsl.datasets.kind import COMMON
 from mtsldsl.datasets.registry import DATASETS, data_kind
 from mtsldsl.diagnostics import Span
 from mtsldsl.ir.blocks import BlockValues, entries_of, is_plain, read_block
-from mtsldsl.ir.body import Body, Parallel
+from mtsldsl.ir.body import MIXTURE, Body, Parallel
 from mtsldsl.ir.definitions import Definitions, check_name, check_unused, claim, walk
 from mtsldsl.ir.expand import Expander, Stage
 from mtsldsl.ir.library import Library
@@ -147,13 +147,14 @@ class Network:
         call = parallel_call(value)
         if call is None:
             return self.body(value, self.last)
-        values = alternatives_of(call, self.expander.definitions.scope, self.problems)
-        if isinstance(values, Broken):
+        read = alternatives_of(call, self.expander.definitions.scope, self.problems)
+        if isinstance(read, Broken):
             for each in pipelines_of(value):
                 self.body(each, self.last)
             return BROKEN
+        values, gate = read
         self.alternatives[name] = tuple(values)
-        return read_parallel(call, values, lambda each: self.body(each, self.last, len(values)), self.problems)
+        return read_parallel(call, values, lambda each: self.body(each, self.last, len(values)), gate, self.problems)
 
     def _whatever(self, stages: Sequence[Stage], start: str, image: Shape) -> Body | Broken:
         """The body of a pipeline that reads broken layers, where its output has one shape whatever theirs is.
@@ -213,7 +214,8 @@ def graph(
         else [source for source in body.inputs if source in bodies]
         for name, body in bodies.items()
     }
-    return Backbone(bodies, reads, alternatives)
+    mixtures = (name for name, body in bodies.items() if isinstance(body, Parallel) and body.gate == MIXTURE)
+    return Backbone(bodies, reads, alternatives, mixtures)
 
 
 def _named_in(value: tree.Value, last: str, layers: Mapping[str, object], operators: Container[str]) -> tuple[str, ...]:

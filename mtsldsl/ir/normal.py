@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from mtsldsl.ir.body import Body, Parallel
+from mtsldsl.ir.body import MEAN, Body, Parallel
 from mtsldsl.ir.model import Spec
 from mtsldsl.language.constants import Named
 from mtsldsl.sharing import Cover, Groups, Row
@@ -70,7 +70,8 @@ def _named(named: Named) -> list[Any]:
 
 def _layer(body: Body | Parallel) -> Any:
     if isinstance(body, Parallel):
-        return [[name, _body(each)] for name, each in body.alternatives.items()]
+        alternatives = [[name, _body(each)] for name, each in body.alternatives.items()]
+        return alternatives if body.gate == MEAN else [body.gate, *alternatives]
     return _body(body)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from mtsldsl.ir.body import Body, Parallel, gate_of
 from mtsldsl.records import Record
 from mtsldsl.sharing import Sharing
 from mtsldsl.sharing.component import HEADS, Copy
@@ -39,13 +40,20 @@ class Value(Record):
 class Call(Record):
     """`value = mean(copy(*reads) for copy in copies)`; the values are read in the order of the arguments of the copies'
     modules. Mostly there is one copy; there are several where the tasks use several alternatives of a layer, and none
-    where they use none, which gives zeros."""
+    where they use none, which gives zeros. With a `gate`, a task's own, it is not the mean but the sum with the shares
+    `gate(reads[0]).softmax(1)`."""
 
     value: Value
     copies: tuple[Copy, ...]
     reads: tuple[Value, ...]
     shape: Shape
     """Of the value, for one sample."""
+    gate: Copy | None = None
+
+    @property
+    def modules(self) -> tuple[Copy, ...]:
+        """All that it calls."""
+        return self.copies if self.gate is None else (*self.copies, self.gate)
 
     @property
     def layer(self) -> str:
@@ -60,8 +68,32 @@ def input_of(spec: Spec) -> Value:
 
 def copies(spec: Spec) -> tuple[Copy, ...]:
     """All modules that have weights of their own: the copies of the layers, in their order, and the heads."""
-    layers = (copy for layer in spec.layers for copy in copies_of(spec.sharing, layer.name))
+    layers = (
+        copy
+        for layer in spec.layers
+        for copy in (*copies_of(spec.sharing, layer.name), *gates_of(spec.sharing, layer.name))
+    )
     return (*layers, *(Copy.head(task.name) for task in spec.tasks))
+
+
+def bodies(spec: Spec) -> dict[Copy, Body]:
+    """What all copies are."""
+    found: dict[Copy, Body] = {}
+    for layer in spec.layers:
+        found |= {copy: layer.bodies[copy.alternative] for copy in copies_of(spec.sharing, layer.name)}
+        if isinstance(layer.body, Parallel):
+            for copy in gates_of(spec.sharing, layer.name):
+                (task,) = copy.component
+                found[copy] = gate_of(layer.body, len(spec.sharing.of(layer.name, task)))
+    return found | {Copy.head(task.name): task.head for task in spec.tasks}
+
+
+def gates_of(sharing: Sharing, layer: str) -> tuple[Copy, ...]:
+    """The gates of a layer whose alternatives tasks weigh: one for each task that uses several."""
+    if not sharing.backbone.mixes(layer):
+        return ()
+    tasks = (task for task in sharing.tasks if len(sharing.of(layer, task)) > 1)
+    return tuple(Copy(layer, frozenset((task,)), gate=True) for task in tasks)
 
 
 def copies_of(sharing: Sharing, layer: str) -> tuple[Copy, ...]:
@@ -83,12 +115,13 @@ def wired(spec: Spec) -> tuple[Call, ...]:
     calls: list[Call] = []
     for layer in spec.layers:
         found = copies_of(spec.sharing, layer.name)
+        gates = {copy.component: copy for copy in gates_of(spec.sharing, layer.name)}
         for tasks in computed[layer.name]:
             one = next(iter(tasks))  # the others read the same, of the same copies
             value = Value(layer.name, tasks)
             reads = tuple(values[source, one] for source in layer.body.inputs)
             made_by = tuple(copy for copy in found if one in copy.component)
-            calls.append(Call(value, made_by, reads, layer.body.shape))
+            calls.append(Call(value, made_by, reads, layer.body.shape, gates.get(tasks)))
             values.update(dict.fromkeys(((layer.name, task) for task in tasks), value))
     for task in spec.tasks:
         reads = tuple(values[source, task.name] for source in task.head.inputs)
@@ -122,7 +155,7 @@ def needed_layers(calls: Sequence[Call], tasks: Collection[str] | None = None) -
 def together(calls: Sequence[Call], tasks: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     """The sets of tasks whose outputs depend on a common copy, directly or through other tasks; the sets and their
     members in the order of `tasks`. Two sets have no copy in common."""
-    return linked_in_order((copy.component for call in needed(calls) for copy in call.copies), tasks)
+    return linked_in_order((copy.component for call in needed(calls) for copy in call.modules), tasks)
 
 
 def common_reads(spec: Spec, copy: Copy) -> tuple[Value, ...]:

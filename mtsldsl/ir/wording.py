@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from mtsldsl.diagnostics.printable import printable
-from mtsldsl.ir.body import Body
+from mtsldsl.ir.body import MIXTURE, Body, Parallel
 from mtsldsl.ir.cost import body_cost
 from mtsldsl.ir.model import Spec, Target
 from mtsldsl.language.constants import Named
@@ -77,7 +77,9 @@ class Wording(Record):
 
     def layer(self, name: str) -> tuple[str, ...]:
         """The ways of saying a layer."""
-        return self._ways(self._written.get(("backbone", "", name)), self.spec.layer(name).bodies)
+        layer = self.spec.layer(name)
+        mixed = isinstance(layer.body, Parallel) and layer.body.gate == MIXTURE
+        return self._ways(self._written.get(("backbone", "", name)), layer.bodies, mixed=mixed)
 
     def head(self, task: str) -> tuple[str, ...]:
         """The ways of saying a task's head."""
@@ -103,9 +105,9 @@ class Wording(Record):
         imported = [library.backbone] if library and library.backbone else []
         return [*parse(self.spec.source).statements, *imported]
 
-    def _ways(self, written: str | None, bodies: Mapping[str | None, Body]) -> tuple[str, ...]:
+    def _ways(self, written: str | None, bodies: Mapping[str | None, Body], *, mixed: bool = False) -> tuple[str, ...]:
         said = {name: _steps(body) or "identity" for name, body in bodies.items()}
-        named = ", ".join(f"{name}={each}" for name, each in said.items())
+        named = ", ".join([*(f"{name}={each}" for name, each in said.items()), *(["gate=mixture"] if mixed else [])])
         steps = said.get(None, f"{PARALLEL}({named})")
         inputs = next(iter(bodies.values())).inputs
         return (

@@ -12,13 +12,15 @@ class Backbone:
     """The layers in topological order and, for each, the layers that it reads (the network's input is not one).
 
     A layer that `reads` leaves out reads the input alone. `alternatives` has the names of those that a layer is made
-    of, where it is made of some, of which each task uses its own. Raises ValueError where a layer is named twice, or
+    of, where it is made of some, of which each task uses its own; `mixtures` are those of these layers that each task
+    weighs for itself. Raises ValueError where a layer is named twice, or
     reads one that is unknown or does not come before it, and where an alternative is named twice or a layer has none.
     """
 
     layers: tuple[str, ...]
     _inputs: tuple[tuple[str, ...], ...] = attrs.field(repr=False)
     _alternatives: tuple[tuple[str, ...], ...] = attrs.field(repr=False)
+    _mixtures: frozenset[str] = attrs.field(repr=False)
     _below: tuple[bool, ...] = attrs.field(eq=False, repr=False)
     _position: dict[str, int] = attrs.field(eq=False, repr=False)
     _outputs: tuple[tuple[str, ...], ...] = attrs.field(eq=False, repr=False)
@@ -28,6 +30,7 @@ class Backbone:
         layers: Iterable[str],
         reads: Mapping[str, Iterable[str]],
         alternatives: Mapping[str, Iterable[str]] = {},
+        mixtures: Iterable[str] = (),
     ) -> None:
         names = tuple(layers)
         position = {layer: place for place, layer in enumerate(names)}
@@ -41,6 +44,9 @@ class Backbone:
         for layer, listed in parts.items():
             if not listed or len(set(listed)) < len(listed):
                 raise ValueError(f"layer `{layer}` needs alternatives of different names")
+        mixed = frozenset(mixtures)
+        if not mixed <= parts.keys():
+            raise ValueError(f"`mixtures` names layers without alternatives: {', '.join(sorted(mixed - parts.keys()))}")
         inputs = tuple(tuple(dict.fromkeys(reads.get(layer, ()))) for layer in names)
         outputs: list[list[str]] = [[] for _ in names]
         below: list[bool] = []
@@ -55,6 +61,7 @@ class Backbone:
             layers=names,
             inputs=inputs,
             alternatives=tuple(parts.get(layer, ()) for layer in names),
+            mixtures=mixed,
             below=tuple(below),
             position=position,
             outputs=tuple(map(tuple, outputs)),
@@ -80,6 +87,10 @@ class Backbone:
     def alternatives(self, layer: str) -> tuple[str, ...]:
         """The alternatives that `layer` is made of, none for most; KeyError where there is no such layer."""
         return self._alternatives[self._position[layer]]
+
+    def mixes(self, layer: str) -> bool:
+        """Whether each task weighs the alternatives of `layer` for itself, so that no two get the same."""
+        return layer in self._mixtures
 
     def below_alternatives(self, layer: str) -> bool:
         """Whether `layer` reads a layer of alternatives, directly or through others: then tasks that share it share its

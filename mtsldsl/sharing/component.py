@@ -13,6 +13,10 @@ HEADS = "heads"
 """Stands for the layer in the copy that is a task's head."""
 
 
+GATE = "gate"
+"""What the gate of a task is called, with the task in parentheses."""
+
+
 def component_name(tasks: Iterable[str]) -> str:
     """What the copy that serves these tasks is called among those of its layer: `depth+normal`."""
     return "+".join(sorted(tasks))
@@ -21,11 +25,12 @@ def component_name(tasks: Iterable[str]) -> str:
 @attrs.frozen(eq=False, repr=False)
 class Copy(Record):
     """A copy of a layer with weights of its own, for the tasks that share it, or an alternative of it, for the tasks
-    that use it; or, of `heads`, the head of one task."""
+    that use it, or the gate by which one task weighs the alternatives; or, of `heads`, the head of one task."""
 
     layer: str
     component: Component
     alternative: str | None = None
+    gate: bool = False
 
     @classmethod
     def head(cls, task: str) -> Copy:
@@ -49,10 +54,11 @@ class Copy(Record):
     @property
     def key(self) -> str:
         """Its name among the copies of its layer."""
-        return self.alternative or component_name(self.component)
+        tasks = component_name(self.component)
+        return f"{GATE}({tasks})" if self.gate else self.alternative or tasks
 
     @property
     def name(self) -> str:
         """Its name in the network, under which its modules and tensors stand: `enc1.depth+normal`, `mix1.conv3`,
-        `heads.depth`."""
+        `mix1.gate(depth)`, `heads.depth`."""
         return f"{self.layer}.{self.key}"

@@ -112,15 +112,19 @@ class Sharing:
             else:
                 for source in self.backbone.inputs(layer):
                     sides.setdefault(source, sets.owners(made[source]))
-                made[layer] = self._same(row, [sides[source] for source in self.backbone.inputs(layer)])
+                read = [sides[source] for source in self.backbone.inputs(layer)]
+                made[layer] = self._same(row, read, apart=self.backbone.mixes(layer))
         return made
 
-    def _same(self, row: Row, read: Sequence[Mapping[str, int]]) -> Partition:
-        """The tasks that have the same components of a row, and are on the same side in all that is `read`."""
+    def _same(self, row: Row, read: Sequence[Mapping[str, int]], *, apart: bool) -> Partition:
+        """The tasks that have the same components of a row, and are on the same side in all that is `read`; `apart`, a
+        task that has several is alone."""
         used: Mapping[str, object] = sets.owners(row) if isinstance(row, Partition) else {}
         blocks: dict[object, list[str]] = {}
         for task in self.tasks:
-            components = used[task] if used else row.of(task)
+            components: object = used[task] if used else row.of(task)
+            if apart and len(row.of(task)) > 1:
+                components = task
             blocks.setdefault((components, *(side[task] for side in read)), []).append(task)
         return Partition(map(frozenset, blocks.values()))
 

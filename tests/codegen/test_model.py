@@ -47,6 +47,12 @@ def test_tensors_are_named_by_layer_component_and_module(name: str) -> None:
         for layer in spec.layers
         for each in spec.sharing[layer.name].components
     } | {f"heads.{task.name}" for task in spec.tasks}
+    places |= {
+        f"{layer}.gate({task})"
+        for layer in filter(spec.backbone.mixes, spec.backbone.layers)
+        for task in spec.sharing.tasks
+        if len(spec.sharing.of(layer, task)) > 1
+    }
     assert {".".join(key.split(".")[:2]) for key in build_model(spec).state_dict()} <= places
 
 

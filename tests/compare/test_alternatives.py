@@ -27,6 +27,7 @@ BASE = Drawn(
         "mix": {"conv3": "conv2d(4, 3)", "conv5": "conv2d(4, 5)", "skip": "identity"},
         "norm": {"": "group_norm(2)"},
     },
+    frozenset(),
     {},
     ("layer0 = all", "mix    = conv3: apple + banana, skip: cherry  # learned", "norm   = all"),
 ).text

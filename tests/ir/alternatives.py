@@ -21,6 +21,8 @@ class Drawn:
 
     tasks: tuple[str, ...]
     layers: Mapping[str, Mapping[str, str]]
+    mixed: frozenset[str]
+    """The layers whose alternatives tasks weigh."""
     uses: Mapping[str, Mapping[str, tuple[str, ...]]]
     sharing: tuple[str, ...]
 
@@ -34,7 +36,7 @@ class Drawn:
         blocks = [
             f"task {task} {{\n  target = values(1)\n  head   = conv2d(1, 1) | resize_as(image)\n}}" for task in tasks
         ]
-        layers = "\n".join(f"  {name} = {self._value(parts)}" for name, parts in self.layers.items())
+        layers = "\n".join(f"  {name} = {self._value(name, parts)}" for name, parts in self.layers.items())
         return "\n\n".join(
             [
                 "mtl 1",
@@ -47,10 +49,11 @@ class Drawn:
             ]
         )
 
-    def _value(self, parts: Mapping[str, str]) -> str:
+    def _value(self, layer: str, parts: Mapping[str, str]) -> str:
         if "" in parts:
             return parts[""]
-        return f"parallel({', '.join(f'{name}={value}' for name, value in parts.items())})"
+        gate = ", gate=mixture" if layer in self.mixed else ""
+        return f"parallel({', '.join(f'{name}={value}' for name, value in parts.items())}{gate})"
 
     def outputs(self, model: nn.Module, image: Tensor) -> dict[str, Tensor]:
         """What the tasks get, each computed alone, layer after layer."""
@@ -61,11 +64,22 @@ class Drawn:
         previous = image
         for layer, parts in self.layers.items():
             reads_first = any("add(layer0)" in value for value in parts.values())
-            read = (previous, values["layer0"]) if reads_first and previous is not values["layer0"] else (previous,)
+            read = (previous, values["layer0"]) if reads_first and layer != "layer1" else (previous,)
             terms = [model.get_submodule(f"{layer}.{name}")(*read) for name in self.uses[layer][task]]
+            if layer in self.mixed and len(terms) > 1:
+                values[layer] = previous = mixture(model.get_submodule(f"{layer}.gate({task})"), previous, terms)
+                continue
             values[layer] = previous = mean(terms) if terms else torch.zeros_like(previous)
         head: Tensor = model.get_submodule(f"heads.{task}")(previous, image)
         return head
+
+
+def mixture(gate: nn.Module, read: Tensor, terms: list[Tensor]) -> Tensor:
+    """The sum of images (n, c, h, w), each weighed by softmax(W x), where x is the mean of what is read over space."""
+    (weight,) = gate.parameters()
+    scores = read.mean((2, 3)) @ weight.T
+    shares = scores.exp() / scores.exp().sum(1, keepdim=True)
+    return sum((shares[:, place, None, None, None] * term for place, term in enumerate(terms)), torch.zeros(()))
 
 
 def mean(terms: list[Tensor]) -> Tensor:
@@ -82,6 +96,7 @@ def networks(draw: st.DrawFn) -> Drawn:
     of alternatives."""
     tasks = TASKS[: draw(st.integers(1, 4))]
     layers: dict[str, dict[str, str]] = {"layer0": {"": "conv2d(4, 3) | relu"}}
+    mixed = set()
     uses: dict[str, dict[str, tuple[str, ...]]] = {}
     lines = []
     below = False
@@ -93,6 +108,7 @@ def networks(draw: st.DrawFn) -> Drawn:
             below = True
             chosen = draw(st.lists(st.sampled_from(PIPELINES), min_size=1, max_size=3))
             layers[layer] = {f"way{place}": value for place, value in enumerate(chosen)}
+            mixed |= {layer} if draw(st.booleans()) else set()
             used = {name: draw(st.lists(st.sampled_from(tasks), unique=True)) for name in layers[layer]}
             uses[layer] = {task: tuple(name for name in used if task in used[name]) for task in tasks}
             said = ", ".join(f"{name}: {' + '.join(users)}" for name, users in used.items() if users)
@@ -104,7 +120,7 @@ def networks(draw: st.DrawFn) -> Drawn:
             groups = draw(partitions(tasks))
         uses[layer] = {task: ("+".join(sorted(group)),) for group in groups for task in group}
         lines.append(f"{layer} = {', '.join(' + '.join(group) for group in groups)}")
-    return Drawn(tasks, layers, uses, tuple(lines))
+    return Drawn(tasks, layers, frozenset(mixed), uses, tuple(lines))
 
 
 @st.composite

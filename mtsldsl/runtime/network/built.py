@@ -92,7 +92,7 @@ def _parts(model: nn.Module, spec: Spec) -> Iterator[tuple[str, list[nn.Module]]
 
 
 def _name_of_all(copy: Copy) -> str:
-    return copy.name if copy.layer == HEADS or copy.alternative else copy.layer
+    return copy.name if copy.layer == HEADS or copy.alternative or copy.gate else copy.layer
 
 
 def _seed(seed: int, name: str) -> int:

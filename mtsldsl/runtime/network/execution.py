@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir import Spec
-from mtsldsl.ir.wiring import Call, Value, common_reads, input_of, upstream, wired
-from mtsldsl.sharing import HEADS, Copy
+from mtsldsl.ir.wiring import Call, Value, bodies, common_reads, input_of, upstream, wired
+from mtsldsl.sharing import Copy
 
 
 def run_layers(model: nn.Module, spec: Spec, image: Tensor, wanted: Iterable[Value]) -> dict[Value, Tensor]:
@@ -33,19 +33,15 @@ def alike(spec: Spec, model: nn.Module, other_spec: Spec, other_model: nn.Module
     """The values that two networks compute in the same way from the same input: by the same calls of copies of layers
     whose weights and statistics are equal, bit for bit. A person's own module may keep what its state does not show, so
     that nothing is known of what it computes."""
-    calls = {call.value: call for call in wired(spec) if not any(_has_own_module(spec, each) for each in call.copies)}
+    own = {copy for copy, body in bodies(spec).items() if any(step.operator == "module" for step in body.steps)}
+    calls = {call.value: call for call in wired(spec) if own.isdisjoint(call.modules)}
     found = {input_of(spec)}
     for call in wired(other_spec):
         same = calls.get(call.value) == call and found.issuperset(call.reads)
-        names = [copy.name for copy in call.copies]
+        names = [copy.name for copy in call.modules]
         if same and all(_equal(model.get_submodule(name), other_model.get_submodule(name)) for name in names):
             found.add(call.value)
     return frozenset(found)
-
-
-def _has_own_module(spec: Spec, copy: Copy) -> bool:
-    body = spec.task(copy.key).head if copy.layer == HEADS else spec.layer(copy.layer).bodies[copy.alternative]
-    return any(step.operator == "module" for step in body.steps)
 
 
 def _equal(module: nn.Module, other: nn.Module) -> bool:
@@ -78,7 +74,8 @@ def run_calls(
         for copy in call.copies:
             if (copy, call.reads) not in made:
                 made[copy, call.reads] = model.get_submodule(copy.name)(*reads)
-        values[call.value] = _mean([made[copy, call.reads] for copy in call.copies], reads, call)
+        shares = None if call.gate is None else model.get_submodule(call.gate.name)(reads[0]).softmax(1)
+        values[call.value] = _joined([made[copy, call.reads] for copy in call.copies], reads, shares, call)
         readers[call.value] += 1  # of this call itself
         for value in (*call.reads, call.value):
             readers[value] -= 1
@@ -87,11 +84,17 @@ def run_calls(
     return {value: values[value] for value in kept}
 
 
-def _mean(terms: Sequence[Tensor], reads: Sequence[Tensor], call: Call) -> Tensor:
-    """What a call gives: the mean of what its copies make, as the generated code computes it."""
+def _joined(terms: Sequence[Tensor], reads: Sequence[Tensor], shares: Tensor | None, call: Call) -> Tensor:
+    """What a call gives of what its copies make, as the generated code computes it: the mean, or with its gate's shares
+    (n, copies) the weighted sum."""
     if not terms:
         return reads[0].new_zeros(len(reads[0]), *call.shape)
+    if shares is not None:
+        weights = shares.reshape(len(shares), -1, *[1] * len(call.shape)).unbind(1)
+        terms = [weight * term for weight, term in zip(weights, terms, strict=True)]
     first, *rest = terms
+    if shares is not None:
+        return sum(rest, start=first)
     return sum(rest, start=first) / len(terms) if rest else first
 
 

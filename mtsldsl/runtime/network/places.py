@@ -10,7 +10,7 @@ from torch import nn
 
 from mtsldsl.diagnostics import Span
 from mtsldsl.ir import Layer, Spec, Task
-from mtsldsl.ir.wiring import copies, copies_of
+from mtsldsl.ir.wiring import copies
 from mtsldsl.runtime.network.source_file import original_span, original_spans
 from mtsldsl.sharing import HEADS, Copy, format_tasks
 
@@ -62,7 +62,7 @@ def _copy_holding(spec: Spec, name: str) -> Copy:
     """The copy by its name in the network, also one that the spec does not have yet."""
     layer = name.partition(".")[0]
     if layer in spec.backbone and spec.backbone.alternatives(layer):
-        return next(copy for copy in copies_of(spec.sharing, layer) if copy.holds(name))
+        return next(copy for copy in copies(spec) if copy.holds(name))
     return Copy.holding(name)
 
 
@@ -77,7 +77,7 @@ def title(spec: Spec, name: str) -> str:
     if isinstance(part, Task):
         return f"head of task {part.name}"
     copy = _copy_holding(spec, name)
-    alternative = f", alternative {copy.alternative}" if copy.alternative else ""
+    alternative = f", alternative {copy.alternative}" if copy.alternative else ", gate" if copy.gate else ""
     return f"layer {part.name}{alternative} of {format_tasks(copy.component, spec.sharing.tasks)}"
 
 

@@ -23,11 +23,10 @@ from mtsldsl.codegen.own_modules import own_steps
 from mtsldsl.diagnostics import MtlError, nearest
 from mtsldsl.ir.body import Body, Step
 from mtsldsl.ir.model import Spec
-from mtsldsl.ir.wiring import copies
+from mtsldsl.ir.wiring import bodies
 from mtsldsl.language.constants import Constant, Shape
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.language.operators.own import options_of, target_parts
-from mtsldsl.sharing import Copy
 
 
 def check_own_modules(spec: Spec) -> None:
@@ -173,10 +172,8 @@ def watch_own_modules(model: nn.Module, spec: Spec) -> None:
 
 def _places(spec: Spec) -> Iterator[tuple[str, Body]]:
     """Every copy of a layer and every head by its name in the model."""
-    bodies = {(layer.name, name): body for layer in spec.layers for name, body in layer.bodies.items()}
-    heads = {Copy.head(task.name): task.head for task in spec.tasks}
-    for copy in copies(spec):
-        yield copy.name, heads[copy] if copy in heads else bodies[copy.layer, copy.alternative]
+    for copy, body in bodies(spec).items():
+        yield copy.name, body
 
 
 def _watch(module: nn.Module, step: Step) -> None:
