@@ -205,7 +205,10 @@ def test_a_text_without_a_place_imports_it_too() -> None:
 
 @pytest.mark.parametrize(
     ("path", "remedy"),
-    [("mtsldsl/resnt18.mtl", "did you mean `mtsldsl/resnet18.mtl`?"), ("mtsldsl/zzz.mtl", "deeplab.mtl, mlp.mtl")],
+    [
+        ("mtsldsl/resnt18.mtl", "did you mean `mtsldsl/resnet18.mtl`?"),
+        ("mtsldsl/zzz.mtl", "cgc.mtl, deeplab.mtl, mlp.mtl"),
+    ],
 )
 def test_a_name_that_the_library_does_not_have_is_reported_with_those_it_has(path: str, remedy: str) -> None:
     with pytest.raises(MtlError) as caught:
