@@ -195,7 +195,8 @@ class _Printer:
         shape = shape_text(self.spec.layer(layer).body.shape)
         if self.spec.backbone.alternatives(layer) or self.spec.backbone.below_alternatives(layer):
             expression = self._averaged(layer, calls)
-            self.averages[layer] = self.scope.variable(layer)
+            variable = self.averages[layer] = self.scope.variable(layer)
+            self.names |= {call.value: f'{variable}["{self._first(call.value)}"]' for call in calls}
             return (Statement(self.averages[layer], expression, shape),)
         if (alike := self._alike(layer, calls)) is not None:
             variable = self.scope.variable(layer)
@@ -213,7 +214,8 @@ class _Printer:
         """What the outputs of these heads are returned as."""
         if self.by_task:
             return self._call(heads[0])
-        if any(value.layer in self.averages for call in heads for value in call.reads):
+        read = {tuple(value.layer for value in call.reads) for call in heads}
+        if len(read) == 1 and any(layer in self.averages for layers in read for layer in layers):
             return self._averaged(HEADS, heads)
         entries = ", ".join(f'"{_key(call)}": {self._call(call)}' for call in heads)
         return self._alike(HEADS, heads) or f"{{{entries}}}"
@@ -251,6 +253,8 @@ class _Printer:
         same = all(self._first(value) == self._first(call.value) for value, call in zip(reads, calls, strict=True))
         if not alike or not same or len(calls[0].copies) != 1 or reads[0].layer not in self.averages:
             return None
+        if len(calls) < sum(value.layer == reads[0].layer for value in self.names):
+            return None  # some value is not needed of this layer
         copy = f'self.{calls[0].layer}["{calls[0].copies[0].key}"]'
         return f"{{tasks: {copy}(value) for tasks, value in {self.averages[reads[0].layer]}.items()}}"
 

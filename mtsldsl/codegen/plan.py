@@ -137,7 +137,9 @@ def plan_spec(spec: Spec) -> Plan:
     )
     heads = Container.of(HEADS, tuple((task.name, classes.of_head[task.name].name) for task in spec.tasks), order)
     forward = plan_forward(spec)
-    named = any(container.of_tasks for container in (*containers, heads))
+    constants = forward.constants
+    if any(each.of_tasks for each in (*containers, heads)) and "TASKS" not in dict(constants):
+        constants = (("TASKS", tuple_of(order)), *constants)
     plans = classes.plans
     definitions = tuple(dict.fromkeys(text for plan in plans for text in plan.body.definitions))
     if forward.averages:
@@ -155,7 +157,7 @@ def plan_spec(spec: Spec) -> Plan:
         docstring=_describe(spec, classes),
         containers=containers,
         heads=heads,
-        constants=forward.constants or ((("TASKS", tuple_of(order)),) if named else ()),
+        constants=constants,
         forward=forward,
         uses_torch=any("torch." in text for text in code),
         uses_functional=any("F." in text for text in code),

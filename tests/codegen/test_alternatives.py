@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -156,3 +158,44 @@ def test_numbered_copies_of_one_alternative_begin_different() -> None:
     assert spec.backbone.alternatives("layer0") == ("unit1", "unit2", "unit3")
     weights = [each for name, each in mtsldsl.build_model(spec).named_parameters() if name.endswith("conv1.weight")][:3]
     assert not any(torch.equal(one, other) for one in weights for other in weights if one is not other)
+
+
+def several(backbone: str, heads: Mapping[str, str], sharing: str) -> str:
+    """A spec of these lines, with a task for each of the heads."""
+    tasks = "".join(f"task {task} {{\n  target = values(1)\n  head   = {head}\n}}\n\n" for task, head in heads.items())
+    data = 'data arrays {\n  path  = "x.npz"\n  input = image(3, 8, 8)\n  batch = 4\n}\n\n'
+    train = "train {\n  epochs    = 1\n  optimizer = adam(lr=1e-3)\n}\n\n"
+    return f"mtl 1\n\n{data}{tasks}backbone {{\n{backbone}\n}}\n\n{train}sharing {{\n{sharing}\n}}\n"
+
+
+MIXED = "stem = conv2d(4, 3)\nmix1 = parallel(wide=conv2d(4, 5), skip=identity)\nlast = conv2d(4, 3) | batch_norm"
+
+
+@pytest.mark.parametrize(
+    "reads", [("last", "mix1"), ("mix1", "last"), ("mix1", "mix1"), ("add(mix1, stem)", "last"), ("stem", "last")]
+)
+def test_every_head_reads_the_layer_that_it_names(reads: tuple[str, str]) -> None:
+    heads = {task: f"{read} | conv2d(1, 1)" for task, read in zip(("apple", "banana"), reads, strict=True)}
+    text = several(MIXED, heads, "stem = all\nmix1 = wide: apple, skip: all\nlast = all")
+    model = mtsldsl.build_model(mtsldsl.loads(text)).eval()
+    with torch.no_grad():
+        found, stem = model(image()), model.stem["apple+banana"](image())
+        mixes = {"apple": (model.mix1["wide"](stem) + model.mix1["skip"](stem)) / 2, "banana": model.mix1["skip"](stem)}
+        for task, read in zip(heads, reads, strict=True):
+            values = {"stem": (stem,), "mix1": (mixes[task],), "last": (model.last["apple+banana"](mixes[task]),)}
+            wanted = model.heads[task](*values.get(read, (mixes[task], stem)))
+            assert torch.equal(found[task], wanted)
+
+
+def test_a_shared_copy_is_given_no_value_that_nobody_needs() -> None:
+    heads = {"apple": "last | conv2d(1, 1)", "banana": "mix1 | conv2d(1, 1)"}
+    text = several(MIXED, heads, "stem = all\nmix1 = wide: apple, skip: banana\nlast = all")
+    model = mtsldsl.build_model(mtsldsl.loads(text)).train()
+    model(image())
+    assert [int(each) for name, each in model.named_buffers() if name.endswith("num_batches_tracked")] == [1]
+
+
+def test_many_tasks_whose_heads_are_alike_are_named_once() -> None:
+    heads = {f"task{number}": "conv2d(1, 1)" for number in range(30)}
+    text = several(MIXED, heads, "stem = all\nmix1 = wide: task3, skip: all\nlast = all")
+    assert list(mtsldsl.build_model(mtsldsl.loads(text)).eval()(image())) == list(heads)
