@@ -12,7 +12,8 @@ from mtsldsl.cli.options import overrides, say_what_is_left_out
 from mtsldsl.cli.output import shown
 from mtsldsl.ir.cost import body_cost
 from mtsldsl.ir.wiring import bodies, copies_of
-from mtsldsl.sharing import HEADS
+from mtsldsl.sharing import HEADS, format_partition
+from mtsldsl.sharing import partition as sets
 
 if TYPE_CHECKING:
     from rich.tree import Tree
@@ -79,17 +80,23 @@ def _grow(
     order: Mapping[str, int],
     covers: Mapping[str, int],
 ) -> None:
-    """Add the layers that the tasks share, and a branch for each part of the tasks where they part."""
+    """Add the layers that the tasks share, and a branch for each part of the tasks where they part. Where a layer below
+    lets them meet again, as alternatives do, no branch can part them: the copies stand in the layer's own line."""
     one = next(iter(tasks))
     for position, layer in enumerate(layers):
         if copies[layer][one] == tasks:
-            each = cost.layers[layer].total if layer in covers else cost.layers[layer].one
+            once = layer not in covers and cost.layers[layer].copies > 1
+            each = cost.layers[layer].one if once else cost.layers[layer].total
             named = f"  {covers[layer]} alternatives" if layer in covers else ""
             tree.add(f"{layer}{named}  [dim]{_amount(each)}[/dim]")
             continue
-        for part in sorted(
-            _parts(copies, layers[position:], tasks), key=lambda part: min(map(order.__getitem__, part))
-        ):
+        parts = list(_parts(copies, layers[position:], tasks))
+        if len(parts) == 1:
+            components = sets.canonical({copies[layer][task] for task in tasks}, order)
+            amount = _amount(cost.layers[layer].total)
+            tree.add(f"{layer}  [cyan]{format_partition(components, list(order))}[/cyan]  [dim]{amount}[/dim]")
+            continue
+        for part in sorted(parts, key=lambda part: min(map(order.__getitem__, part))):
             names = " + ".join(sorted(part, key=order.__getitem__))
             _grow(tree.add(f"[bold cyan]{names}[/bold cyan]"), cost, copies, layers[position:], part, order, covers)
         return

@@ -150,6 +150,27 @@ def test_show_has_a_table_of_tasks_and_alternatives(tmp_path: Path) -> None:
     assert "mix  2 alternatives  148 parameters" in shown
 
 
+@given(networks())
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_show_draws_every_network_with_each_layer_and_head_of_it(tmp_path: Path, drawn: Drawn) -> None:
+    path = tmp_path / "one.mtl"
+    path.write_text(drawn.text)
+    shown = CliRunner().invoke(main, ["show", str(path)], catch_exceptions=False).output
+    words = [line.strip(" │├└─").split() for line in shown.splitlines()]
+    assert {line[0] for line in words if line} >= set(drawn.layers)
+    assert sorted(line[0] for line in words if line[1:2] == ["head"]) == sorted(drawn.tasks)
+
+
+def test_show_names_the_copies_of_a_layer_whose_tasks_meet_again_below(tmp_path: Path) -> None:
+    text = edited(
+        BASE, ("layer0 = all", "layer0 = apple, banana + cherry"), ("norm   = all", "norm   = apple, banana + cherry")
+    )
+    path = tmp_path / "one.mtl"
+    path.write_text(text)
+    shown = CliRunner().invoke(main, ["show", str(path)], catch_exceptions=False).output
+    assert "layer0  apple, banana + cherry  224 parameters" in shown
+
+
 def test_a_consensus_counts_the_tasks_that_use_a_common_alternative(tmp_path: Path) -> None:
     paths = [tmp_path / f"{number}.mtl" for number in range(3)]
     for path, mix in zip(paths, (MIX, MIX, "conv3: apple + cherry, conv5: banana"), strict=True):
