@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import attrs
 
+from mtsldsl.diagnostics import suggestion
 from mtsldsl.records import Record
 from mtsldsl.sharing import partition as sets
 from mtsldsl.sharing.cover import Cover, switches
@@ -225,7 +226,8 @@ def apply(sharing: Sharing, change: Diff) -> Sharing:
     changed: dict[str, Given] = {}
     for layer in change.layers:
         if layer not in sharing.backbone:
-            raise SharingError(layer, (), "there is no such layer", code="MTL401")
+            remedy = suggestion(layer, sharing.backbone.layers, "layers")
+            raise SharingError(layer, (), f"there is no such layer; {remedy}", code="MTL401")
         steps = [step for step in change if step.layer == layer]
         row = sharing[layer]
         changed[layer] = _switched(row, steps) if isinstance(row, Cover) else _regrouped(row, steps)

@@ -28,7 +28,7 @@ def parse_row(text: str) -> tuple[tuple[str, ...], ...] | dict[str, tuple[str, .
     """What a line says, as `Sharing` takes it: components as `parse_components` gives them, the tasks of each
     alternative where they have labels, or groups where tasks stand in parentheses.
 
-    Raises ValueError where a name is missing or is not one, or an alternative comes twice.
+    Raises ValueError where a name is missing or is not one, or an alternative, or a task of a group, comes twice.
     """
     if text.strip() == NONE:
         return {}
@@ -47,8 +47,11 @@ def parse_row(text: str) -> tuple[tuple[str, ...], ...] | dict[str, tuple[str, .
     for part in text.split(","):
         names = [name.strip() for name in part.split("+")]
         helped = [name[1:-1].strip() for name in names if name.startswith("(") and name.endswith(")")]
-        served = [name for name in names if not name.startswith("(")]
+        served = [name for name in names if not (name.startswith("(") and name.endswith(")"))]
         parse_components(" + ".join([*served, *helped]))
+        for name in (*served, *helped):
+            if max(served.count(name), helped.count(name)) > 1:
+                raise ValueError(f"`{part.strip()}` is no group: `{name}` is listed twice")
         read.append(Group(frozenset(served), frozenset(helped)))
     return tuple(read)
 

@@ -18,6 +18,7 @@ from mtsldsl.sharing import (
     apply,
     diff,
     merge3,
+    parse_row,
     parse_sharing,
     problems,
 )
@@ -146,3 +147,9 @@ def test_groups_that_differ_have_no_join():
         assert made(S, S) == S
         with pytest.raises(ValueError, match="merge3"):
             made(S, grouped("a, b, c + (a)"))
+
+
+@pytest.mark.parametrize("text", ["a + (b, b + c", "a + a + (b), b + c", "a + (b) + (b), b + c", "a + b), (c)"])
+def test_no_task_of_a_line_of_groups_is_passed_over(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is not a task's name|is listed twice"):
+        parse_row(text)
