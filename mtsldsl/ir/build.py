@@ -77,7 +77,14 @@ def build(file: tree.File, mistakes: Iterable[Diagnostic] = (), library: Library
     history: tuple[Decision, ...] = ()
     _check_size(network.names, tasks, problems)
     if not problems.exhausted:
-        sharing = read_sharing(single.get("sharing"), network.backbone(), names, problems, partial="sharing" in further)
+        sharing = read_sharing(
+            single.get("sharing"),
+            network.backbone(),
+            names,
+            problems,
+            partial="sharing" in further,
+            unsure=network.unsure,
+        )
         history = read_history(single.get("history"), network.names, names, problems)
         if not isinstance(structure, Broken) and structure is not None:
             _check_method(structure, network, problems)
@@ -107,7 +114,7 @@ def _check_further(
         case "structure":
             read_structure(section, BROKEN, definitions, problems)
         case "sharing":
-            read_sharing(section, network.backbone(), tasks.names, problems, partial=True)
+            read_sharing(section, network.backbone(), tasks.names, problems, partial=True, unsure=network.unsure)
         case "history":
             read_history(section, network.names, tasks.names, problems)
 

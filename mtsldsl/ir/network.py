@@ -121,6 +121,12 @@ class Network:
         """The last layer, or the input where there is none."""
         return next(reversed(self.bodies), self.input)
 
+    @property
+    def unsure(self) -> frozenset[str]:
+        """The broken layers of which it cannot be told whether they have alternatives, or which."""
+        broken = (name for name, body in self.bodies.items() if isinstance(body, Broken))
+        return frozenset(name for name in broken if name not in self.alternatives)
+
     def backbone(self) -> Backbone:
         """The graph of the layers; a broken one reads what its line names, as far as that can be told."""
         return graph(self.bodies, self.named, self.alternatives)

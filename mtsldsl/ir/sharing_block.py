@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypeAlias, TypeVar
 
 from mtsldsl.diagnostics import Span, suggestion
@@ -24,12 +24,19 @@ Alternatives: TypeAlias = tuple[str, ...] | None
 
 
 def read_sharing(
-    section: tree.Section | None, backbone: Backbone, tasks: Sequence[str], problems: Problems, *, partial: bool = False
+    section: tree.Section | None,
+    backbone: Backbone,
+    tasks: Sequence[str],
+    problems: Problems,
+    *,
+    partial: bool = False,
+    unsure: Collection[str] = (),
 ) -> Sharing | Broken:
     """The sharing that the block says; a layer without a line is each task's own, and of alternatives each task uses
     all.
 
-    In a `partial` block, or one of which lines are lost, nothing is known of a layer without a line.
+    In a `partial` block, or one of which lines are lost, nothing is known of a layer without a line. Of the layers that
+    are `unsure` nobody knows whether they have alternatives, as they could not be read.
     """
     rows: dict[str, Row] = {layer: unsaid(backbone.alternatives(layer), tasks) for layer in backbone.layers}
     lines: dict[str, tree.Entry] = {}
@@ -44,13 +51,16 @@ def read_sharing(
         layers = _layers(item, backbone, lines, problems)
         partial = partial or not layers
         said: dict[Alternatives, Row | Broken] = {}
-        kinds: list[Alternatives] = [backbone.alternatives(layer) for layer in layers]
-        for alternatives in dict.fromkeys(kinds or [None]):
-            said[alternatives] = line_row(item, tasks, alternatives, problems)
-        for layer in layers:
+        kinds: dict[str, Alternatives] = {
+            layer: None if layer in unsure else backbone.alternatives(layer) for layer in layers
+        }
+        for layer, alternatives in kinds.items() or [(item.key.text, None)]:
+            if alternatives not in said:
+                said[alternatives] = line_row(item, tasks, alternatives, problems, layer)
+        for layer, alternatives in kinds.items():
             lines[layer] = item
-            row = said[backbone.alternatives(layer)]
-            if isinstance(row, Broken):
+            row = said[alternatives]
+            if isinstance(row, Broken) or alternatives is None:
                 broken.add(layer)
             else:
                 rows[layer] = row
@@ -109,26 +119,33 @@ def _layers(
     return [layer for layer in layers if layer not in lines]
 
 
-def line_row(entry: tree.Entry, tasks: Sequence[str], alternatives: Alternatives, problems: Problems) -> Row | Broken:
-    """What one line says of a layer of these alternatives, or without any; None where the layer is not known."""
+def line_row(
+    entry: tree.Entry, tasks: Sequence[str], alternatives: Alternatives, problems: Problems, layer: str | None = None
+) -> Row | Broken:
+    """What one line says of a layer of these alternatives, or without any; None where the layer is not known. Reports
+    call it `layer`, by default what the line begins with."""
     value = entry.value
+    named = entry.key.text if layer is None else layer
     items = value.items if isinstance(value, tree.Components) else (tree.Component(None, value, value.span),)
     if alternatives or (alternatives is None and any(item.label is not None for item in items)):
-        return _cover(entry, items, tasks, alternatives, problems)
+        return _cover(entry, named, items, tasks, alternatives, problems)
     if isinstance(value, tree.Name) and value.text in ("all", "each"):
         return single(tasks) if value.text == "all" else singletons(tasks)
-    return _partition(entry, items, tasks, problems)
+    if alternatives is None and isinstance(value, tree.Name) and value.text == NONE:
+        return Cover(())
+    return _partition(entry, named, items, tasks, problems)
 
 
 def _cover(
     entry: tree.Entry,
+    layer: str,
     items: Sequence[tree.Component],
     tasks: Sequence[str],
     alternatives: Alternatives,
     problems: Problems,
 ) -> Row | Broken:
     """Who uses which alternative. A task that is in none of them gets zeros."""
-    value, layer = entry.value, entry.key.text
+    value = entry.value
     if isinstance(value, tree.Name) and value.text in ("all", NONE):
         return Cover.full(alternatives or (), tasks) if value.text == "all" else Cover(())
     pairs: set[tuple[str, str]] = set()
@@ -137,10 +154,12 @@ def _cover(
     for item in items:
         terms = _terms(item, problems)
         if item.label is None:
+            sound = False
+            if BROKEN in terms:  # which is reported
+                continue
             listed = ", ".join(f"`{alternative}`" for alternative in alternatives or ())
             cause = f"`{layer}` is made of the alternatives {listed}; `{item.span.text}` does not say who uses which"
             problems.add("MTL408", cause, "write `alternative: tasks`, or `all` for all of both", item.span)
-            sound = False
             continue
         label = item.label.text
         if alternatives is not None and label not in alternatives:
@@ -174,13 +193,12 @@ def _cover(
 
 
 def _partition(
-    entry: tree.Entry, items: Sequence[tree.Component], tasks: Sequence[str], problems: Problems
+    entry: tree.Entry, layer: str, items: Sequence[tree.Component], tasks: Sequence[str], problems: Problems
 ) -> Partition | Broken:
     """The components of one line, which must hold each task once; in the order of the tasks."""
     listed: list[list[str]] = []
     places: dict[str, list[Span]] = {}
     broken = lost = False
-    layer = entry.key.text
     for item in items:
         listed.append([])
         if item.label is not None:
@@ -204,7 +222,7 @@ def _partition(
     wrong = faults([task for names in listed for task in names], tasks)
     for task in wrong.unknown:
         problems.add("MTL402", f"there is no task `{task}`", suggestion(task, tasks, "tasks"), places[task][0])
-    for task in wrong.repeated:
+    for task in () if any(item.label is not None for item in items) else wrong.repeated:
         problems.add("MTL404", f"`{task}` is listed twice at `{layer}`", "list each task once", places[task][1])
     broken = broken or bool(wrong.unknown or wrong.repeated)
     if wrong.missing and not broken:
