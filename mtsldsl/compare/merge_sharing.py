@@ -154,7 +154,8 @@ def _differ(base: Spec | None, sides: tuple[Spec, Spec], layer: str, tasks: Sequ
 
 
 def left_out(base: Spec | None, ours: Spec, theirs: Spec, settled: Sequence[Settled]) -> Iterator[str]:
-    """What a side changed in the sharing of layers and tasks that no merged network has, one sentence a line."""
+    """What a side changed in the sharing of layers, alternatives and tasks that no merged network has, one sentence a
+    line."""
     layers = {layer for each in settled for layer in each.backbone.layers}
     tasks = {task for each in settled for task in each.tasks}
     for name, side in (("ours", ours), ("theirs", theirs)):
@@ -163,10 +164,27 @@ def left_out(base: Spec | None, ours: Spec, theirs: Spec, settled: Sequence[Sett
             default = unsaid(side.backbone.alternatives(layer), side.sharing.tasks)
             before = _known(_extended(base, layer, side.sharing.tasks) if base else None, default)
             changed = _changed(now, before)
+            said = f"`{layer} = {format_row(now, side.sharing.tasks)}` of {name}"
             if changed and (layer not in layers or changed - tasks):
-                said = format_row(now, side.sharing.tasks)
                 gone = f"layer `{layer}`" if layer not in layers else _named(sorted(changed - tasks))
-                yield f"left out of the sharing, for {gone} is gone: `{layer} = {said}` of {name}"
+                yield f"left out of the sharing, for {gone} is gone: {said}"
+            elif changed and (other := _of_another_kind(side, layer, before, settled)):
+                yield f"left out of the sharing, for {other}: {said}"
+
+
+def _of_another_kind(side: Spec, layer: str, before: Row, settled: Sequence[Settled]) -> str | None:
+    """Why no merged network can have all that a side changed in a layer that is there; None where one can."""
+    now = side.sharing[layer]
+    kept = [each.backbone.alternatives(layer) for each in settled if layer in each.backbone]
+    if isinstance(now, Cover) and isinstance(before, Cover):
+        changed = {alternative for _, alternative in now.pairs ^ before.pairs}
+        own = [name for name in side.backbone.alternatives(layer) if name in changed]
+        gone = [name for name in own if not any(name in names for names in kept)]
+        verb = "is" if len(gone) == 1 else "are"
+        return f"{', '.join(f'`{name}`' for name in gone)} of layer `{layer}` {verb} gone" if gone else None
+    if isinstance(now, Cover) or isinstance(before, Cover) or not all(kept):
+        return None
+    return f"layer `{layer}` is made of alternatives now"
 
 
 def _changed(now: Row, before: Row) -> set[str]:

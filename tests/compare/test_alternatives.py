@@ -139,6 +139,48 @@ def test_a_task_that_one_side_added_uses_what_that_side_says() -> None:
     assert ("mix", "banana", "conv3") not in bits(found)
 
 
+PARALLEL = "parallel(conv3=conv2d(4, 3), conv5=conv2d(4, 5), skip=identity)"
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "note"),
+    [
+        (
+            [(PARALLEL, "conv2d(4, 3)"), (MIX, "all")],
+            [(MIX, "conv3: apple, skip: cherry")],
+            "for `conv3` of layer `mix` is gone: `mix = conv3: apple, skip: cherry` of theirs",
+        ),
+        (
+            [("conv3=", "wide="), ("conv3:", "wide:")],
+            [(MIX, "conv3: apple, skip: cherry")],
+            "for `conv3` of layer `mix` is gone: `mix = conv3: apple, skip: cherry` of theirs",
+        ),
+        (
+            [
+                ("layer0 = conv2d(4, 3) | relu", "layer0 = parallel(a=conv2d(4, 3))"),
+                ("layer0 = all", "layer0 = a: all"),
+            ],
+            [("layer0 = all", "layer0 = apple, banana + cherry")],
+            "for layer `layer0` is made of alternatives now: `layer0 = apple, banana + cherry` of theirs",
+        ),
+        ([(", skip: cherry", "")], [(MIX, "conv3: apple, skip: cherry")], None),
+        ([(", skip=identity", ""), (", skip: cherry", "")], [(MIX, "conv3: apple, skip: cherry")], None),
+    ],
+)
+def test_a_change_that_the_merged_layer_has_no_place_for_is_named(
+    ours: list[tuple[str, str]], theirs: list[tuple[str, str]], note: str | None
+) -> None:
+    """Where one side makes the layer another one, and the other side changes who uses what of it."""
+    one, other = edited(BASE, *ours), edited(BASE, *theirs)
+    said = f"left out of the sharing, {note}"
+    for merged, notes in (
+        (merge(BASE, one, other), (said,)),
+        (merge(BASE, other, one), (said.replace("of theirs", "of ours"),)),
+    ):
+        assert not merged.conflicts
+        assert merged.notes == (notes if note else ())
+
+
 def test_show_has_a_table_of_tasks_and_alternatives(tmp_path: Path) -> None:
     path = tmp_path / "one.mtl"
     path.write_text(BASE)
