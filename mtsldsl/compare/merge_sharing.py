@@ -65,7 +65,7 @@ def settle(
     A layer in whose way another one is comes with it into the conflict, so that each side of it can be taken whole.
     """
     sides = (ours, theirs)
-    reasons: dict[str, str] = {}
+    reasons = dict(_of_other_alternatives(base, sides, networks))
     while True:
         known = len(reasons)
         settled = [_settled(base, sides, networks[taken], taken, reasons) for taken in (0, 1)]
@@ -87,6 +87,19 @@ def settle(
     order = {layer: place for place, layer in enumerate((*one.backbone.layers, *other.backbone.layers))}
     found = [(f"sharing.{layer}", reasons[layer]) for layer in sorted(reasons, key=lambda layer: order[layer])]
     return (first, second), [Conflict(key, reason, (key,)) for key, reason in found]
+
+
+def _of_other_alternatives(
+    base: Spec | None, sides: tuple[Spec, Spec], networks: tuple[Spec, Spec]
+) -> Iterator[tuple[str, str]]:
+    """The layers that have other alternatives with the other side at every conflict: what the sides say of them goes
+    with these, whole."""
+    mine, other = networks
+    for layer in mine.backbone.layers:
+        if layer not in other.backbone or mine.backbone.alternatives(layer) == other.backbone.alternatives(layer):
+            continue
+        if _differ(base, sides, layer, mine.sharing.tasks):
+            yield layer, f"goes with backbone.{layer}, which has other alternatives on each side"
 
 
 def _settled(
@@ -170,6 +183,18 @@ def left_out(base: Spec | None, ours: Spec, theirs: Spec, settled: Sequence[Sett
                 yield f"left out of the sharing, for {gone} is gone: {said}"
             elif changed and (other := _of_another_kind(side, layer, before, settled)):
                 yield f"left out of the sharing, for {other}: {said}"
+    yield from _without_use(ours, theirs, settled)
+
+
+def _without_use(ours: Spec, theirs: Spec, settled: Sequence[Settled]) -> Iterator[str]:
+    """The tasks that would get zeros of a layer of alternatives, and did on neither side."""
+    for layer in settled[0].backbone.layers:
+        row = settled[0].components[layer]
+        sides = [side.sharing for side in (ours, theirs) if layer in side.backbone]
+        for task in settled[0].tasks if isinstance(row, Cover) else ():
+            known = [side.of(layer, task) for side in sides if task in side.tasks]
+            if known and all(known) and not row.of(task):
+                yield f"with both sides' changes `{task}` uses no alternative of `{layer}`, and gets zeros: name one"
 
 
 def _of_another_kind(side: Spec, layer: str, before: Row, settled: Sequence[Settled]) -> str | None:

@@ -280,6 +280,9 @@ def unknown_stage(name: tree.Name, known: Sequence[str] | set[str], problems: Pr
         return meant_by(said.remedy)
     if problems.may_be_lost(name.text, known, Sort.DEFINITION, Sort.LAYER) and not neighbours(name.text, STAGES):
         return None
+    if neighbours(name.text, (PARALLEL,)) and not neighbours(name.text, known):
+        problems.add("MTL107", cause, suggestion(name.text, (PARALLEL,), "ones"), name.span)
+        return None
     remedy = suggestion(name.text, sorted(known), "ones", "operators")
     problems.add("MTL107", cause, remedy, name.span)
     return meant_by(remedy)

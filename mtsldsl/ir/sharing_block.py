@@ -181,6 +181,8 @@ def _cover(
                 sound = False
                 if not problems.may_be_lost(term.text, tasks, Sort.TASK):
                     remedy = suggestion(term.text, tasks, "tasks")
+                    if term.text in (NONE, "each"):
+                        remedy = f"leave `{label}` out where no task uses it, or name those that do"
                     problems.add("MTL402", f"there is no task `{term.text}`", remedy, term.span)
             elif term.text in names:
                 sound = False

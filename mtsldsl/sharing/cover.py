@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import attrs
 
+from mtsldsl.diagnostics import suggestion
 from mtsldsl.records import Record
 from mtsldsl.sharing.partition import Component
 
@@ -38,9 +39,11 @@ class Cover(Record):
 
     @classmethod
     def of_pairs(cls, pairs: Iterable[Pair], alternatives: Sequence[str]) -> Cover:
-        """The cover of these pairs."""
+        """The cover of these pairs. ValueError for one of an alternative that is not listed."""
         users: dict[str, set[str]] = {alternative: set() for alternative in alternatives}
         for task, alternative in pairs:
+            if alternative not in users:
+                raise ValueError(f"there is no alternative `{alternative}`: {suggestion(alternative, users, 'ones')}")
             users[alternative].add(task)
         return cls(tuple(Use(alternative, frozenset(tasks)) for alternative, tasks in users.items() if tasks))
 

@@ -310,8 +310,7 @@ class Sharing:
         return SharingError(
             layer,
             (),
-            "it is made of alternatives, which are not merged or split: say with `switch` which tasks use which, or "
-            "let `structure allocation` learn it",
+            "it is made of alternatives, which are not merged or split: say with `switch` which tasks use which",
         )
 
     def _rank(self) -> dict[str, int]:

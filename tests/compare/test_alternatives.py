@@ -17,7 +17,7 @@ from mtsldsl.cli import main
 from mtsldsl.compare.spec_difference import compare
 from mtsldsl.ir import Spec
 from mtsldsl.sharing import Cover, Sharing
-from tests.compare.merging import edited, merge
+from tests.compare.merging import edited, merge, taken
 from tests.ir.alternatives import Drawn, networks
 
 BASE = Drawn(
@@ -222,3 +222,25 @@ def test_a_consensus_counts_the_tasks_that_use_a_common_alternative(tmp_path: Pa
     assert pairs["mix", "apple", "banana"] == 2
     assert pairs["mix", "apple", "cherry"] == 1
     assert pairs["mix", "banana", "cherry"] == 0
+
+
+def test_a_task_that_would_use_nothing_any_more_is_told_of() -> None:
+    base = edited(BASE, (MIX, "conv3: apple + banana, skip: apple + cherry"))
+    ours = edited(base, (", skip=identity", ""), ("conv3: apple + banana, skip: apple + cherry", "conv3: all"))
+    theirs = edited(base, ("conv3: apple + banana, skip: apple + cherry", "conv3: banana, skip: apple + cherry"))
+    merged = merge(base, ours, theirs)
+    assert "with both sides' changes `apple` uses no alternative of `mix`, and gets zeros: name one" in merged.notes
+
+
+def test_where_alternatives_are_in_conflict_each_side_has_its_own_sharing_whole() -> None:
+    base = edited(BASE, (MIX, "conv3: apple + banana, skip: apple + cherry"))
+    ours = edited(
+        base,
+        ("conv5=conv2d(4, 5)", "conv5=conv2d(4, 5), conv7=conv2d(4, 7)"),
+        ("conv3: apple + banana, skip: apple + cherry", "conv3: apple + banana, conv7: banana, skip: apple + cherry"),
+    )
+    theirs = edited(base, (", skip=identity", ""), ("conv3: apple + banana, skip: apple + cherry", "conv3: all"))
+    merged = merge(base, ours, theirs)
+    assert {conflict.key for conflict in merged.conflicts} == {"backbone.mix", "sharing.mix"}
+    for side, whole in ((1, ours), (2, theirs)):
+        assert taken(merged, side).sharing == mtsldsl.loads(whole).sharing

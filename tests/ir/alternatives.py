@@ -25,6 +25,8 @@ class Drawn:
     """The layers whose alternatives tasks weigh."""
     uses: Mapping[str, Mapping[str, tuple[str, ...]]]
     sharing: tuple[str, ...]
+    heads: Mapping[str, str] = attrs.field(factory=dict)
+    """The layer that the head of a task reads, where it is not the last."""
 
     @property
     def text(self) -> str:
@@ -34,7 +36,8 @@ class Drawn:
     def text_of(self, tasks: tuple[str, ...], sharing: tuple[str, ...]) -> str:
         """The spec of some of the tasks, with these lines of `sharing`."""
         blocks = [
-            f"task {task} {{\n  target = values(1)\n  head   = conv2d(1, 1) | resize_as(image)\n}}" for task in tasks
+            f"task {task} {{\n  target = values(1)\n  head   = {self._read(task)}conv2d(1, 1) | resize_as(image)\n}}"
+            for task in tasks
         ]
         layers = "\n".join(f"  {name} = {self._value(name, parts)}" for name, parts in self.layers.items())
         return "\n\n".join(
@@ -48,6 +51,9 @@ class Drawn:
                 "",
             ]
         )
+
+    def _read(self, task: str) -> str:
+        return f"{self.heads[task]} | " if task in self.heads else ""
 
     def _value(self, layer: str, parts: Mapping[str, str]) -> str:
         if "" in parts:
@@ -70,7 +76,7 @@ class Drawn:
                 values[layer] = previous = mixture(model.get_submodule(f"{layer}.gate({task})"), previous, terms)
                 continue
             values[layer] = previous = mean(terms) if terms else torch.zeros_like(previous)
-        head: Tensor = model.get_submodule(f"heads.{task}")(previous, image)
+        head: Tensor = model.get_submodule(f"heads.{task}")(values[self.heads.get(task, layer)], image)
         return head
 
 
@@ -120,7 +126,8 @@ def networks(draw: st.DrawFn) -> Drawn:
             groups = draw(partitions(tasks))
         uses[layer] = {task: ("+".join(sorted(group)),) for group in groups for task in group}
         lines.append(f"{layer} = {', '.join(' + '.join(group) for group in groups)}")
-    return Drawn(tasks, layers, frozenset(mixed), uses, tuple(lines))
+    heads = draw(st.dictionaries(st.sampled_from(tasks), st.sampled_from(sorted(layers)), max_size=len(tasks)))
+    return Drawn(tasks, layers, frozenset(mixed), uses, tuple(lines), heads)
 
 
 @st.composite

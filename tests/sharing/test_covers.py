@@ -163,7 +163,7 @@ def test_tasks_may_share_weights_below_a_cover_and_nowhere_else():
     ],
 )
 def test_what_is_for_partitions_says_what_to_use(what):
-    with pytest.raises(SharingError, match=r"`mix1`(.|\n)*`switch`(.|\n)*`structure allocation`"):
+    with pytest.raises(SharingError, match=r"`mix1`(.|\n)*say with `switch`"):
         what(S)
 
 
