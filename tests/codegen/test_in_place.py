@@ -24,6 +24,7 @@ FRESH = {
     "group_norm": "conv2d(4, 3) | group_norm(2)",
     "layer_norm": "patch_embed(8, 4) | layer_norm",
     "linear": "patch_embed(8, 4) | linear(6)",
+    "mul": "mul(conv2d(4, 1), conv2d(4, 3))",
 }
 OTHERS = (
     "dropout", "identity", "sigmoid", "tanh", "gelu", "softplus", "max_pool2d(2)", "avg_pool2d(2)", "flatten", "relu",

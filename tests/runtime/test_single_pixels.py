@@ -59,7 +59,7 @@ def test_no_spec_of_the_project_has_a_projection_with_a_stride() -> None:
         assert strided_projections(spec) == [], spec.source.name
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "own"])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("own", "mixture")])  # the last is of rows
 def test_no_kept_example_has_a_projection_with_a_stride(name: str) -> None:
     assert strided_projections(example(name)) == []
 
