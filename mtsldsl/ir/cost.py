@@ -100,28 +100,29 @@ def body_cost(body: Body) -> Amount:
 def cost_of(spec: Spec) -> Cost:
     """The cost of the network that a spec describes, with its sharing."""
     ones = {(layer.name, name): body_cost(body) for layer in spec.layers for name, body in layer.bodies.items()}
-    gates = {copy: body_cost(body) for copy, body in bodies(spec).items() if copy.gate}
+    mixtures = any(map(spec.backbone.mixes, spec.backbone.layers))
+    gates = {copy: body_cost(body) for copy, body in bodies(spec).items() if copy.gate} if mixtures else {}
     heads = {task.name: body_cost(task.head) for task in spec.tasks}
     calls = wired(spec)
-    made = {layer.name: copies_of(spec.sharing, layer.name) for layer in spec.layers}
-    run: dict[str, set[tuple[Copy, tuple[Value, ...]]]] = {layer.name: set() for layer in spec.layers}
+    run: dict[str, set[tuple[Copy, tuple[Value, ...]]]] = {}
     for call in calls:
-        if call.layer != HEADS:
-            run[call.layer].update((copy, call.reads) for copy in call.modules)
-    layers = {
-        layer.name: LayerCost(
-            layer.name,
-            _sum(ones[layer.name, name] for name in layer.bodies),
-            len(made[layer.name]),
-            Amount(
-                sum(ones[layer.name, copy.alternative].parameters for copy in made[layer.name]),
-                sum(ones[layer.name, copy.alternative].flops for copy, _ in run[layer.name] if copy not in gates),
-                any(ones[layer.name, copy.alternative].declared for copy in made[layer.name]),
-            )
-            + _sum(gates[copy] for copy in gates_of(spec.sharing, layer.name)),
+        if call.layer != HEADS and _of_alternatives(spec, call.layer):
+            run.setdefault(call.layer, set()).update((copy, call.reads) for copy in call.modules)
+    layers: dict[str, LayerCost] = {}
+    for name in spec.backbone.layers:
+        if not _of_alternatives(spec, name):  # each copy is called once
+            one, copies = ones[name, None], len(spec.sharing.partition(name))
+            layers[name] = LayerCost(name, one, copies, one * copies)
+            continue
+        found = copies_of(spec.sharing, name)
+        total = Amount(
+            sum(ones[name, copy.alternative].parameters for copy in found),
+            sum(ones[name, copy.alternative].flops for copy, _ in run.get(name, ()) if copy not in gates),
+            any(ones[name, copy.alternative].declared for copy in found),
         )
-        for layer in spec.layers
-    }
+        total += _sum(gates[copy] for copy in gates_of(spec.sharing, name))
+        whole = _sum(one for (layer, _), one in ones.items() if layer == name)
+        layers[name] = LayerCost(name, whole, len(found), total)
     total = _sum((*(layer.total for layer in layers.values()), *heads.values()))
     readers = {(frozenset(task.head.inputs), _used(spec, task.name)): task.name for task in spec.tasks}
     below = {
@@ -137,6 +138,11 @@ def cost_of(spec: Spec) -> Cost:
         for task in spec.tasks
     }
     return Cost(MappingProxyType(layers), MappingProxyType(heads), MappingProxyType(alone), total)
+
+
+def _of_alternatives(spec: Spec, layer: str) -> bool:
+    """Whether copies of a layer may be called several times, or not for all tasks alike."""
+    return bool(spec.backbone.alternatives(layer)) or spec.backbone.below_alternatives(layer)
 
 
 def _used(spec: Spec, task: str) -> tuple[tuple[str | None, ...], ...]:

@@ -115,13 +115,16 @@ def wired(spec: Spec) -> tuple[Call, ...]:
     calls: list[Call] = []
     for layer in spec.layers:
         found = copies_of(spec.sharing, layer.name)
+        of_task: dict[str, list[Copy]] = {}
+        for copy in found:
+            for task_name in copy.component:
+                of_task.setdefault(task_name, []).append(copy)
         gates = {copy.component: copy for copy in gates_of(spec.sharing, layer.name)}
         for tasks in computed[layer.name]:
             one = next(iter(tasks))  # the others read the same, of the same copies
             value = Value(layer.name, tasks)
             reads = tuple(values[source, one] for source in layer.body.inputs)
-            made_by = tuple(copy for copy in found if one in copy.component)
-            calls.append(Call(value, made_by, reads, layer.body.shape, gates.get(tasks)))
+            calls.append(Call(value, tuple(of_task.get(one, ())), reads, layer.body.shape, gates.get(tasks)))
             values.update(dict.fromkeys(((layer.name, task) for task in tasks), value))
     for task in spec.tasks:
         reads = tuple(values[source, task.name] for source in task.head.inputs)
