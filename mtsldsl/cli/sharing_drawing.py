@@ -9,7 +9,7 @@ from itertools import pairwise
 import attrs
 
 from mtsldsl.ir import Spec
-from mtsldsl.ir.wiring import copies_of, wired
+from mtsldsl.ir.wiring import wired
 from mtsldsl.records import Record
 from mtsldsl.sharing import Component, format_tasks
 
@@ -170,7 +170,7 @@ def _component_boxes(spec: Spec, row: Mapping[str, int], grid: _Grid, changes: M
 def _uses(spec: Spec, layer: str, index: int, grid: _Grid, change: str | None) -> Iterator[Box]:
     """For each task the number of alternatives of a layer that it uses."""
     for task in spec.sharing.tasks:
-        used = [copy.key for copy in copies_of(spec.sharing, layer) if task in copy.component]
+        used = spec.sharing.uses(layer, task)
         title = f"{layer}: {task} uses {', '.join(used) or 'none, and gets zeros'}"
         left = grid.x(grid.place[task]) + _GAP
         width = grid.column - 2 * _GAP

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -11,8 +12,8 @@ import click
 from mtsldsl.cli.options import overrides, say_what_is_left_out
 from mtsldsl.cli.output import shown
 from mtsldsl.ir.cost import body_cost
-from mtsldsl.ir.wiring import bodies, copies_of
-from mtsldsl.sharing import HEADS, format_partition
+from mtsldsl.ir.wiring import bodies
+from mtsldsl.sharing import format_partition
 from mtsldsl.sharing import partition as sets
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def _uses_table(spec: Spec, layer: str) -> object:
 
     table = Table("task", *spec.backbone.alternatives(layer), title=layer, title_justify="left", box=None)
     for task in spec.tasks:
-        used = {copy.alternative for copy in copies_of(spec.sharing, layer) if task.name in copy.component}
+        used = spec.sharing.uses(layer, task.name)
         table.add_row(task.name, *("x" if name in used else "" for name in spec.backbone.alternatives(layer)))
     return table
 
@@ -138,14 +139,12 @@ def _task_table(spec: Spec, cost: Cost) -> object:
     from rich.table import Table
 
     table = Table("task", "target", "loss", "parameters it uses", "MFLOP", "shared with others", box=None)
-    read = {copy: body for copy, body in bodies(spec).items() if copy.layer != HEADS}
+    with_others = Counter[str]()
+    for copy, body in bodies(spec).items():
+        if len(copy.component) > 1:
+            with_others.update(dict.fromkeys(copy.component, body_cost(body).parameters))
     for task in spec.tasks:
-        own = cost.tasks[task.name]
-        shared = sum(
-            body_cost(body).parameters
-            for copy, body in read.items()
-            if task.name in copy.component and len(copy.component) > 1
-        )
+        own, shared = cost.tasks[task.name], with_others[task.name]
         table.add_row(
             task.name,
             task.target.kind,

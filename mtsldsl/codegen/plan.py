@@ -215,7 +215,7 @@ def _place(spec: Spec, copy: Copy) -> tuple[str, ...]:
     """What has one class: all copies of a layer, an alternative, or the gates of so many alternatives."""
     if copy.gate:
         (task,) = copy.component
-        return (copy.layer, "gate", str(len(spec.sharing.of(copy.layer, task))))
+        return (copy.layer, "gate", str(len(spec.sharing.uses(copy.layer, task))))
     return (copy.layer, copy.alternative) if copy.alternative else (copy.layer,)
 
 

@@ -143,11 +143,11 @@ def _known(*rows: Row | None) -> Row:
 def _fitting(row: Row | None, alternatives: Sequence[str]) -> Row | None:
     """The row where the layer of the merged network, with these alternatives, can have it; what a cover says of others
     is left out."""
+    if isinstance(row, Cover) != bool(alternatives):
+        return None
     if not isinstance(row, Cover):
-        return None if alternatives else row
-    return (
-        Cover.of_pairs((pair for pair in row.pairs if pair[1] in alternatives), alternatives) if alternatives else None
-    )
+        return row
+    return Cover.of_pairs((pair for pair in row.pairs if pair[1] in alternatives), alternatives)
 
 
 def _as_read(backbone: Backbone, layer: str, components: Mapping[str, Row], tasks: Sequence[str]) -> Row:
@@ -255,11 +255,9 @@ def _extended_cover(spec: Spec, layer: str, tasks: Sequence[str], base: Spec | N
     alternatives = spec.backbone.alternatives(layer)
     pairs: set[tuple[str, str]] = set()
     for task in tasks:
-        has = next(
-            (each for each in (spec, base) if each and layer in each.backbone and task in each.sharing.tasks), None
-        )
-        row = has.sharing[layer] if has else None
-        used = [use.alternative for use in row.of(task)] if isinstance(row, Cover) else alternatives
+        having = (each for each in (spec, base) if each and layer in each.backbone and task in each.sharing.tasks)
+        known = next((each for each in having if each.backbone.alternatives(layer)), None)
+        used = known.sharing.uses(layer, task) if known else alternatives
         pairs |= {(task, alternative) for alternative in used if alternative in alternatives}
     return Cover.of_pairs(pairs, alternatives)
 

@@ -13,7 +13,6 @@ from mtsldsl.ir.wiring import Value, bodies, copies_of, gates_of, needed_layers,
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.records import Record
 from mtsldsl.sharing import HEADS, Copy
-from mtsldsl.sharing.cover import Cover
 
 if TYPE_CHECKING:
     from mtsldsl.ir.model import Spec
@@ -124,19 +123,21 @@ def cost_of(spec: Spec) -> Cost:
         whole = _sum(one for (layer, _), one in ones.items() if layer == name)
         layers[name] = LayerCost(name, whole, len(found), total)
     total = _sum((*(layer.total for layer in layers.values()), *heads.values()))
-    readers = {(frozenset(task.head.inputs), _used(spec, task.name)): task.name for task in spec.tasks}
-    below = {
-        read: _sum(ones[layer, name] for layer in needed_layers(calls, (one,)) for name in _used_of(spec, layer, one))
-        for read, one in readers.items()
-    }
-    weighed = {task.name: Amount() for task in spec.tasks}
+    routed = [name for name in spec.backbone.layers if spec.backbone.alternatives(name)]
+    alike: dict[object, tuple[frozenset[str], Amount]] = {}  # tasks that read the same and use the same cost the same
+    alone: dict[str, Amount] = {}
+    for task in spec.tasks:
+        key = frozenset(task.head.inputs), tuple(spec.sharing.uses(name, task.name) for name in routed)
+        if key not in alike:
+            read = needed_layers(calls, (task.name,))
+            used = ((name, each) for name in read for each in _used(spec, name, task.name))
+            alike[key] = read, _sum(ones[each] for each in used)
+        alone[task.name] = heads[task.name] + alike[key][1]
     for copy, amount in gates.items():
-        (task,) = copy.component
-        weighed[task] += amount if copy.layer in needed_layers(calls, (task,)) else Amount()
-    alone = {
-        task.name: heads[task.name] + weighed[task.name] + below[frozenset(task.head.inputs), _used(spec, task.name)]
-        for task in spec.tasks
-    }
+        (owner,) = copy.component
+        key = frozenset(spec.task(owner).head.inputs), tuple(spec.sharing.uses(name, owner) for name in routed)
+        if copy.layer in alike[key][0]:
+            alone[owner] += amount
     return Cost(MappingProxyType(layers), MappingProxyType(heads), MappingProxyType(alone), total)
 
 
@@ -145,16 +146,9 @@ def _of_alternatives(spec: Spec, layer: str) -> bool:
     return bool(spec.backbone.alternatives(layer)) or spec.backbone.below_alternatives(layer)
 
 
-def _used(spec: Spec, task: str) -> tuple[tuple[str | None, ...], ...]:
-    """What a task uses of every layer of alternatives."""
-    layers = filter(spec.backbone.alternatives, spec.backbone.layers)
-    return tuple(_used_of(spec, layer, task) for layer in layers)
-
-
-def _used_of(spec: Spec, layer: str, task: str) -> tuple[str | None, ...]:
+def _used(spec: Spec, layer: str, task: str) -> tuple[str | None, ...]:
     """The alternatives of a layer that a task uses; None where it is one body."""
-    row = spec.sharing[layer]
-    return tuple(use.alternative for use in row.of(task)) if isinstance(row, Cover) else (None,)
+    return spec.sharing.uses(layer, task) if spec.backbone.alternatives(layer) else (None,)
 
 
 def _sum(amounts: Iterable[Amount]) -> Amount:

@@ -84,7 +84,7 @@ def bodies(spec: Spec) -> dict[Copy, Body]:
         if isinstance(layer.body, Parallel):
             for copy in gates_of(spec.sharing, layer.name):
                 (task,) = copy.component
-                found[copy] = gate_of(layer.body, len(spec.sharing.of(layer.name, task)))
+                found[copy] = gate_of(layer.body, len(spec.sharing.uses(layer.name, task)))
     return found | {Copy.head(task.name): task.head for task in spec.tasks}
 
 
@@ -92,7 +92,7 @@ def gates_of(sharing: Sharing, layer: str) -> tuple[Copy, ...]:
     """The gates of a layer whose alternatives tasks weigh: one for each task that uses several."""
     if not sharing.backbone.mixes(layer):
         return ()
-    tasks = (task for task in sharing.tasks if len(sharing.of(layer, task)) > 1)
+    tasks = (task for task in sharing.tasks if len(sharing.uses(layer, task)) > 1)
     return tuple(Copy(layer, frozenset((task,)), gate=True) for task in tasks)
 
 

@@ -97,6 +97,11 @@ class Sharing:
             raise KeyError(task)
         return self[layer].of(task)
 
+    def uses(self, layer: str, task: str) -> tuple[str, ...]:
+        """The alternatives of `layer` that a task uses; none of a layer that is not made of alternatives."""
+        row = self[layer]
+        return tuple(use.alternative for use in row.of(task)) if isinstance(row, Cover) else ()
+
     def values(self, layer: str) -> Partition:
         """The sets of tasks for which `layer` gives the same tensor: those that have the same components of it and read
         the same. Above covers these are the layer's components. KeyError where there is no such layer."""

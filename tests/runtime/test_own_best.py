@@ -13,57 +13,29 @@ from mtsldsl.ir.wiring import copies
 from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.run.checkpoint import keep_own_weights
 from mtsldsl.runtime.run.folder import RunFolder
+from tests.ir.specs import TASKS, text
 from tests.runtime.started import started
 
-BACKBONE = """\
-mtl 1
-
-data scenes {
-  input = image(3, 16, 16)
-}
-
-task depth {
-  target = values(1)
-  head   = conv2d(1, 1) | resize_as(image)
-}
-
-task edge {
-  target = binary(1)
-  head   = conv2d(1, 1) | resize_as(image)
-}
-
-task normal {
-  target = unit_vectors(3)
-  head   = conv2d(3, 1) | resize_as(image)
-}
-
-backbone {
-  stem = conv2d(4, 3) | relu
-  top  = conv2d(4, 3) | relu
-}
-"""
-
 SHARINGS = {
-    "all": ["stem..top = all"],
-    "the stem": ["stem = all", "top = each"],
-    "two and one": ["stem..top = depth + edge, normal"],
-    "each": ["stem..top = each"],
+    "all": "stem..dec2 = all",
+    "the stem": "stem = all",
+    "two and two": "stem..dec2 = depth + edge, normal + segment",
+    "each": "stem..dec2 = each",
 }
 
 
-def training_of(lines: str) -> Training:
-    spec = mtsldsl.loads(f"{BACKBONE}\ntrain {{\n  epochs = 1\n}}\n\nsharing {{\n{lines}}}\n")
+def training_of(line: str) -> Training:
+    spec = mtsldsl.loads(text(f"sharing {{\n  {line}\n}}\n"))
     return started(spec, lambda named: torch.optim.SGD(named, lr=0.1))
 
 
 @pytest.mark.parametrize("sharing", SHARINGS)
 def test_a_file_has_what_its_task_depends_on_and_no_layer_that_only_others_have(sharing: str, tmp_path: Path) -> None:
-    lines = "".join(f"  {line}\n" for line in SHARINGS[sharing])
-    training = training_of(lines)
+    training = training_of(SHARINGS[sharing])
     folder = RunFolder(tmp_path)
     folder.best.mkdir()
-    keep_own_weights(folder, training, ["depth", "edge", "normal"])
-    of_all = {task: load_file(folder.own_best / f"{task}.weights.safetensors") for task in ("depth", "edge", "normal")}
+    keep_own_weights(folder, training, list(TASKS))
+    of_all = {task: load_file(folder.own_best / f"{task}.weights.safetensors") for task in TASKS}
     model = training.model.state_dict()
     for task, kept in of_all.items():
         needed = {copy.name for copy in copies(training.spec) if task in copy.component}
@@ -76,10 +48,10 @@ def test_a_file_has_what_its_task_depends_on_and_no_layer_that_only_others_have(
 
 
 def test_weights_of_a_task_that_is_not_named_stay_as_they_were(tmp_path: Path) -> None:
-    training = training_of("  stem..top = all\n")
+    training = training_of(SHARINGS["all"])
     folder = RunFolder(tmp_path)
     folder.best.mkdir()
-    keep_own_weights(folder, training, ["depth", "edge", "normal"])
+    keep_own_weights(folder, training, list(TASKS))
     before = {path.name: path.read_bytes() for path in folder.own_best.iterdir()}
     with torch.no_grad():
         for parameter in training.model.parameters():

@@ -62,6 +62,8 @@ def test_a_cover_has_alternatives_with_their_tasks_in_the_order_of_the_layers_al
     assert isinstance(S["mix1"], Cover)
     assert [use.alternative for use in S.of("mix1", "a")] == ["conv3", "skip"]
     assert S.of("mix2", "c") == ()
+    assert S.uses("mix1", "a") == ("conv3", "skip")
+    assert S.uses("mix2", "c") == S.uses("norm1", "a") == ()
     assert S.of("norm1", "b") == (frozenset("abc"),)
     with pytest.raises(KeyError):
         S.of("mix1", "d")
@@ -211,8 +213,15 @@ def test_join_is_the_union_and_meet_the_intersection_and_both_are_valid(two):
 def test_inclusion_orders_covers(two):
     a, b = two
     assert (a <= b) == (a.join(b) == b) == (a.meet(b) == a)
-    if all(map(a.backbone.alternatives, a.backbone.layers)):
-        assert (a <= b) == (bits(a) <= bits(b))
+
+
+@given(sharings_with_covers(2))
+@quick
+def test_sharings_that_differ_in_covers_alone_are_ordered_as_their_bits_are(two):
+    a, b = two
+    other = Sharing(a.backbone, a.tasks, {**a.components, **covers(b)})
+    assert (a <= other) == (bits(a) <= bits(other))
+    assert (a < other) == (bits(a) < bits(other))
 
 
 @given(sharings_with_covers())
