@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import attrs
 
 from mtsldsl.ir.body import Body
-from mtsldsl.ir.wiring import Value, bodies, copies_of, gates_of, needed_layers, wired
+from mtsldsl.ir.wiring import Value, bodies, copies_of, gates_of, needed, needed_layers, wired
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.records import Record
-from mtsldsl.sharing import HEADS, Copy
+from mtsldsl.sharing import Copy
 
 if TYPE_CHECKING:
     from mtsldsl.ir.model import Spec
@@ -98,30 +98,26 @@ def body_cost(body: Body) -> Amount:
 
 def cost_of(spec: Spec) -> Cost:
     """The cost of the network that a spec describes, with its sharing."""
-    ones = {(layer.name, name): body_cost(body) for layer in spec.layers for name, body in layer.bodies.items()}
+    bodies_by_layer = {layer.name: layer.bodies for layer in spec.layers}
+    ones = {(layer, name): body_cost(body) for layer, each in bodies_by_layer.items() for name, body in each.items()}
     mixtures = any(map(spec.backbone.mixes, spec.backbone.layers))
     gates = {copy: body_cost(body) for copy, body in bodies(spec).items() if copy.gate} if mixtures else {}
     heads = {task.name: body_cost(task.head) for task in spec.tasks}
     calls = wired(spec)
-    run: dict[str, set[tuple[Copy, tuple[Value, ...]]]] = {}
-    for call in calls:
-        if call.layer != HEADS and _of_alternatives(spec, call.layer):
-            run.setdefault(call.layer, set()).update((copy, call.reads) for copy in call.modules)
+    run: dict[str, set[tuple[Copy, tuple[Value, ...]]]] = {}  # what a forward pass calls, each once
+    for call in needed(calls):
+        run.setdefault(call.layer, set()).update((copy, call.reads) for copy in call.modules)
     layers: dict[str, LayerCost] = {}
     for name in spec.backbone.layers:
-        if not _of_alternatives(spec, name):  # each copy is called once
-            one, copies = ones[name, None], len(spec.sharing.partition(name))
-            layers[name] = LayerCost(name, one, copies, one * copies)
-            continue
-        found = copies_of(spec.sharing, name)
+        found = (*copies_of(spec.sharing, name), *gates_of(spec.sharing, name))
+        cost_of_copy = {copy: gates[copy] if copy.gate else ones[name, copy.alternative] for copy in found}
         total = Amount(
-            sum(ones[name, copy.alternative].parameters for copy in found),
-            sum(ones[name, copy.alternative].flops for copy, _ in run.get(name, ()) if copy not in gates),
-            any(ones[name, copy.alternative].declared for copy in found),
+            sum(one.parameters for one in cost_of_copy.values()),
+            sum(cost_of_copy[copy].flops for copy, _ in run.get(name, ())),
+            any(one.declared for one in cost_of_copy.values()),
         )
-        total += _sum(gates[copy] for copy in gates_of(spec.sharing, name))
-        whole = _sum(one for (layer, _), one in ones.items() if layer == name)
-        layers[name] = LayerCost(name, whole, len(found), total)
+        whole = _sum(ones[name, each] for each in bodies_by_layer[name])
+        layers[name] = LayerCost(name, whole, len(found) - len(gates_of(spec.sharing, name)), total)
     total = _sum((*(layer.total for layer in layers.values()), *heads.values()))
     routed = [name for name in spec.backbone.layers if spec.backbone.alternatives(name)]
     alike: dict[object, tuple[frozenset[str], Amount]] = {}  # tasks that read the same and use the same cost the same
@@ -139,11 +135,6 @@ def cost_of(spec: Spec) -> Cost:
         if copy.layer in alike[key][0]:
             alone[owner] += amount
     return Cost(MappingProxyType(layers), MappingProxyType(heads), MappingProxyType(alone), total)
-
-
-def _of_alternatives(spec: Spec, layer: str) -> bool:
-    """Whether copies of a layer may be called several times, or not for all tasks alike."""
-    return bool(spec.backbone.alternatives(layer)) or spec.backbone.below_alternatives(layer)
 
 
 def _used(spec: Spec, layer: str, task: str) -> tuple[str | None, ...]:
