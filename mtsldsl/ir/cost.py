@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import attrs
 
 from mtsldsl.ir.body import Body
-from mtsldsl.ir.wiring import Value, bodies, copies_of, gates_of, needed, needed_layers, wired
+from mtsldsl.ir.wiring import Call, bodies, copies_of, gates_of, needed, needed_layers, wired
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.records import Record
 from mtsldsl.sharing import Copy
@@ -98,26 +98,15 @@ def body_cost(body: Body) -> Amount:
 
 def cost_of(spec: Spec) -> Cost:
     """The cost of the network that a spec describes, with its sharing."""
-    bodies_by_layer = {layer.name: layer.bodies for layer in spec.layers}
-    ones = {(layer, name): body_cost(body) for layer, each in bodies_by_layer.items() for name, body in each.items()}
+    ones = {(layer.name, name): body_cost(body) for layer in spec.layers for name, body in layer.bodies.items()}
     mixtures = any(map(spec.backbone.mixes, spec.backbone.layers))
     gates = {copy: body_cost(body) for copy, body in bodies(spec).items() if copy.gate} if mixtures else {}
     heads = {task.name: body_cost(task.head) for task in spec.tasks}
     calls = wired(spec)
-    run: dict[str, set[tuple[Copy, tuple[Value, ...]]]] = {}  # what a forward pass calls, each once
+    run: dict[str, list[Call]] = {name: [] for name in spec.backbone.layers}
     for call in needed(calls):
-        run.setdefault(call.layer, set()).update((copy, call.reads) for copy in call.modules)
-    layers: dict[str, LayerCost] = {}
-    for name in spec.backbone.layers:
-        found = (*copies_of(spec.sharing, name), *gates_of(spec.sharing, name))
-        cost_of_copy = {copy: gates[copy] if copy.gate else ones[name, copy.alternative] for copy in found}
-        total = Amount(
-            sum(one.parameters for one in cost_of_copy.values()),
-            sum(cost_of_copy[copy].flops for copy, _ in run.get(name, ())),
-            any(one.declared for one in cost_of_copy.values()),
-        )
-        whole = _sum(ones[name, each] for each in bodies_by_layer[name])
-        layers[name] = LayerCost(name, whole, len(found) - len(gates_of(spec.sharing, name)), total)
+        run.setdefault(call.layer, []).append(call)
+    layers = {name: _layer_cost(spec, name, ones, gates, run[name]) for name in spec.backbone.layers}
     total = _sum((*(layer.total for layer in layers.values()), *heads.values()))
     routed = [name for name in spec.backbone.layers if spec.backbone.alternatives(name)]
     alike: dict[object, tuple[frozenset[str], Amount]] = {}  # tasks that read the same and use the same cost the same
@@ -135,6 +124,29 @@ def cost_of(spec: Spec) -> Cost:
         if copy.layer in alike[key][0]:
             alone[owner] += amount
     return Cost(MappingProxyType(layers), MappingProxyType(heads), MappingProxyType(alone), total)
+
+
+def _layer_cost(
+    spec: Spec,
+    name: str,
+    ones: Mapping[tuple[str, str | None], Amount],
+    gates: Mapping[Copy, Amount],
+    calls: Sequence[Call],
+) -> LayerCost:
+    """The cost of a layer: weights of all its copies, and what the calls of a forward pass compute, each once."""
+    if not spec.backbone.alternatives(name):
+        one, copies = ones[name, None], len(spec.sharing.partition(name))
+        return LayerCost(name, one, copies, Amount(one.parameters * copies, one.flops * len(calls), one.declared))
+    amounts = {copy: ones[name, copy.alternative] for copy in copies_of(spec.sharing, name)}
+    weighing = {copy: gates[copy] for copy in gates_of(spec.sharing, name)}
+    run = {(copy, call.reads) for call in calls for copy in call.modules}
+    total = Amount(
+        sum(each.parameters for each in (*amounts.values(), *weighing.values())),
+        sum((weighing[copy] if copy.gate else amounts[copy]).flops for copy, _ in run),
+        any(each.declared for each in amounts.values()),
+    )
+    whole = _sum(ones[name, each] for each in spec.backbone.alternatives(name))
+    return LayerCost(name, whole, len(amounts), total)
 
 
 def _used(spec: Spec, layer: str, task: str) -> tuple[str | None, ...]:

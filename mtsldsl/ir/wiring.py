@@ -114,22 +114,29 @@ def wired(spec: Spec) -> tuple[Call, ...]:
     computed = spec.sharing.all_values()
     calls: list[Call] = []
     for layer in spec.layers:
-        found = copies_of(spec.sharing, layer.name)
-        of_task: dict[str, list[Copy]] = {}
-        for copy in found:
-            for task_name in copy.component:
-                of_task.setdefault(task_name, []).append(copy)
+        made_by = _made_by(spec.sharing, layer.name, computed[layer.name])
         gates = {copy.component: copy for copy in gates_of(spec.sharing, layer.name)}
         for tasks in computed[layer.name]:
             one = next(iter(tasks))  # the others read the same, of the same copies
             value = Value(layer.name, tasks)
             reads = tuple(values[source, one] for source in layer.body.inputs)
-            calls.append(Call(value, tuple(of_task.get(one, ())), reads, layer.body.shape, gates.get(tasks)))
+            calls.append(Call(value, made_by[tasks], reads, layer.body.shape, gates.get(tasks)))
             values.update(dict.fromkeys(((layer.name, task) for task in tasks), value))
     for task in spec.tasks:
         reads = tuple(values[source, task.name] for source in task.head.inputs)
         calls.append(Call(Value.of_head(task.name), (Copy.head(task.name),), reads, task.head.shape))
     return tuple(calls)
+
+
+def _made_by(sharing: Sharing, layer: str, values: Iterable[Component]) -> dict[Component, tuple[Copy, ...]]:
+    """The copies of a layer that compute each of its values."""
+    if not sharing.backbone.alternatives(layer) and not sharing.backbone.below_alternatives(layer):
+        return {tasks: (Copy(layer, tasks),) for tasks in values}  # which are its components
+    of_task: dict[str, list[Copy]] = {task: [] for task in sharing.tasks}
+    for copy in copies_of(sharing, layer):
+        for task in copy.component:
+            of_task[task].append(copy)
+    return {tasks: tuple(of_task[next(iter(tasks))]) for tasks in values}
 
 
 def upstream(calls: Iterable[Call], wanted: Iterable[Value]) -> tuple[Call, ...]:
