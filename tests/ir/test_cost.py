@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils.flop_counter import FlopCounterMode
 
 from mtsldsl.editing import loads
+from mtsldsl.runtime.network.built import build_model
 from tests.ir.specs import text
 
 SPEC = loads(text(""))
@@ -32,3 +35,13 @@ def test_cost_falls_at_each_merge_by_just_the_removed_copies(data: st.DataObject
         assert before.layers[layer].copies - after.layers[layer].copies == removed
         assert before.heads == after.heads
         assert before.tasks == after.tasks
+
+
+def test_copies_that_no_head_reads_have_weights_and_compute_nothing() -> None:
+    spec = loads(text().replace("head   = conv2d(1, 1)", "head   = stem | conv2d(1, 1)"))  # of depth and edge
+    model = build_model(spec).eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(torch.zeros(1, *spec.data.shape))
+    assert spec.cost().flops == counter.get_total_flops()
+    assert spec.cost().parameters == sum(each.numel() for each in model.parameters())
+    assert spec.cost().layers["dec2"].flops == 2 * spec.cost().layers["dec2"].one.flops  # of segment and normal
