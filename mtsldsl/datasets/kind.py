@@ -62,6 +62,10 @@ class DataKind(Record):
     place: str | None = None
     remedy: str = ""
     dense: bool = False
+    apart: Callable[[Options], bool] = lambda _: False
+    """Whether each task has samples of its own, and so batches; else every sample has every field."""
+    classes: Callable[[Options, str], int | None] = lambda options, field: None
+    """How many classes a field has, None where that takes a look at the data: what `classes(auto)` stands for."""
     training_samples: Callable[[Options], int | None] = lambda _: None
     """How many there are to train on, None where that takes a look at the data."""
 

@@ -130,14 +130,14 @@ def test_data_is_looked_for_from_here_then_beside_the_spec_then_where_the_run_fo
     record = tmp_path / "record.npz"
     for place in (Path("rows.npz"), record):
         np.savez(place, **rows())
-    assert located(spec, record) == Path("rows.npz")
+    assert located(spec.data, spec.source.name, record) == Path("rows.npz")
     Path("rows.npz").unlink()
-    assert located(spec, record) == Path("job/rows.npz")
+    assert located(spec.data, spec.source.name, record) == Path("job/rows.npz")
     Path("job/rows.npz").unlink()
-    assert located(spec, record) == record
+    assert located(spec.data, spec.source.name, record) == record
     record.unlink()
     with pytest.raises(MtlError, match="MTL601") as caught:
-        located(spec, record)
+        located(spec.data, spec.source.name, record)
     assert all(str(place) in str(caught.value) for place in (tmp_path / "rows.npz", tmp_path / "job/rows.npz", record))
     assert "--set data.path=" in str(caught.value)
 

@@ -15,9 +15,10 @@ from torch import Tensor
 from mtsldsl.datasets.arrays.language import Settings
 from mtsldsl.datasets.kind import made
 from mtsldsl.diagnostics import MtlError, suggestion
-from mtsldsl.ir.model import Spec, Task
+from mtsldsl.ir.model import Task
 from mtsldsl.records import Record
 from mtsldsl.runtime.data.array_fields import Array, Expected, fitted
+from mtsldsl.runtime.data.demand import Demand
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.fields_read import at_odds, field_of_task
 from mtsldsl.runtime.data.samples import Samples, Splits
@@ -42,7 +43,7 @@ class Loaded(Record):
     remarks: tuple[str, ...]
 
 
-def load(spec: Spec, place: Path, _: bool) -> Splits:
+def load(spec: Demand, place: Path, _: bool) -> Splits:
     """The arrays at `place` that the tasks read; nothing of them is worth keeping. Raises MtlError as `arrays` does."""
     shape, chosen = spec.data.shape, made(Settings, spec.data.options)
     expected = {spec.data.input: Expected(FieldKind.IMAGE if len(shape) == 3 else FieldKind.PLAIN, shape)}

@@ -13,13 +13,13 @@ from mtsldsl.datasets.kind import made
 from mtsldsl.datasets.scenes.language import Settings
 from mtsldsl.datasets.scenes.raytracing import CLASSES, render
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.ir.model import Spec
+from mtsldsl.runtime.data.demand import Demand
 from mtsldsl.runtime.data.dense import image_size, samples_of, task_of, wanted_fields
 from mtsldsl.runtime.data.kept_splits import kept_splits
 from mtsldsl.runtime.data.samples import Splits
 
 
-def load(spec: Spec, _: Path | None, cache: bool) -> Splits:
+def load(spec: Demand, _: Path | None, cache: bool) -> Splits:
     """The rooms of the spec, rendered, or with `cache` as they were kept.
 
     Raises MtlError: MTL603 for other classes than they have, MTL804 for too few of them.

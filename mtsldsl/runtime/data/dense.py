@@ -10,7 +10,8 @@ from torch import Tensor
 from mtsldsl.datasets.kind import UNLABELLED
 from mtsldsl.datasets.registry import data_kind
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.ir.model import Spec, Target, Task
+from mtsldsl.ir.model import Target, Task
+from mtsldsl.runtime.data.demand import Demand
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.fields_read import at_odds, field_of_task
 from mtsldsl.runtime.data.samples import Samples, Splits
@@ -23,7 +24,7 @@ _KINDS = {
 }
 
 
-def wanted_fields(spec: Spec) -> dict[str, Target]:
+def wanted_fields(spec: Demand) -> dict[str, Target]:
     """The fields that the tasks read, the input left out, each with its target."""
     fields = {field.name: field for field in data_kind(spec.data.kind).fields}
     wanted: dict[str, Target] = {}
@@ -44,7 +45,7 @@ def wanted_fields(spec: Spec) -> dict[str, Target]:
     return wanted
 
 
-def samples_of(spec: Spec, wanted: Mapping[str, Target], loaded: Mapping[str, Mapping[str, Tensor]]) -> Splits:
+def samples_of(spec: Demand, wanted: Mapping[str, Target], loaded: Mapping[str, Mapping[str, Tensor]]) -> Splits:
     """Only the wanted fields, the image under the input's name, and labels with the task's own `ignore`."""
     layout = {spec.data.input: FieldKind.IMAGE, **{name: _KINDS[name] for name in wanted}}
     made = {}
@@ -69,12 +70,12 @@ def _with_ignore(labels: Tensor, task: Task) -> Tensor:
     return torch.where(unlabelled, ignore, labels.to(torch.int16))
 
 
-def task_of(spec: Spec, field: str) -> Task:
+def task_of(spec: Demand, field: str) -> Task:
     """The first task that reads a field."""
     return next(task for task in spec.tasks if field_of_task(spec, task) == field)
 
 
-def image_size(spec: Spec) -> tuple[int, int]:
+def image_size(spec: Demand) -> tuple[int, int]:
     """Height and width of the input, which must be an image of three channels."""
     shape = spec.data.shape
     if len(shape) != 3 or shape[0] != 3:

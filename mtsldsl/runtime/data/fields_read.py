@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from mtsldsl.datasets.registry import data_kind
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.ir.model import Spec, Task
+from mtsldsl.ir.model import Task
+from mtsldsl.runtime.data.demand import Demand
 
 
-def field_of_task(spec: Spec, task: Task) -> str:
+def field_of_task(spec: Demand, task: Task) -> str:
     """The field of the samples that holds a task's target."""
     if task.target.kind == "reconstruct":
         return spec.data.input

@@ -30,7 +30,7 @@ def load_data(spec: Spec, recorded: Path | None = None, *, cache: bool = True) -
     if declared:  # it may take long to load them
         _require_fields(spec, f"the data set `{spec.data.kind}` has", [spec.data.input, *declared])
     try:
-        place = located(spec, recorded)
+        place = located(spec.data, spec.source.name, recorded)
         splits: Splits = import_module(f"{DATASETS[spec.data.kind]}.load").load(spec, place, cache)
     except MtlError as error:
         # what reads files knows nothing of specs: the place is added here, once

@@ -31,10 +31,10 @@ def record_of_data(spec: Spec, splits: Splits) -> dict[str, Any]:
     """
     path = splits.path
     return {
-        "given": given_place(spec),
+        "given": given_place(spec.data),
         "path": str(path.absolute()) if path else None,
         "bytes": path.stat().st_size if path and path.is_file() else None,
-        "settings": settings_of_data(spec),
+        "settings": settings_of_data(spec.data),
         "sha256": {name: _digest(splits, name) for name in splits.train.fields},
     }
 
@@ -46,7 +46,7 @@ _PARTING = ("seed", "validation", "test")
 def recorded_place(spec: Spec, events: Path) -> Path | None:
     """Where the run of these events found its data, if the spec still says the same of where it is."""
     before = _read_at_start(events)
-    return Path(before["path"]) if before and before["path"] and before["given"] == given_place(spec) else None
+    return Path(before["path"]) if before and before["path"] and before["given"] == given_place(spec.data) else None
 
 
 def _read_at_start(events: Path) -> Mapping[str, Any] | None:
