@@ -42,7 +42,7 @@ def command(
     from mtsldsl.runtime.network.source_file import original_spans
     from mtsldsl.runtime.run.best import load_best
     from mtsldsl.runtime.run.checkpoint import MEAN
-    from mtsldsl.runtime.run.data_record import recorded_place, warn_of_other_data
+    from mtsldsl.runtime.run.data_record import recorded_places, warn_of_other_data
     from mtsldsl.runtime.run.device import choose_device
     from mtsldsl.runtime.run.display import short
     from mtsldsl.runtime.run.events import plain
@@ -57,7 +57,7 @@ def command(
     use_threads(threads, spec, place, folder.events)
     warn_of_other_modules(spec, folder.events)
     with original_spans(spec):
-        data = load_data(spec, recorded_place(spec, folder.events), cache=not no_cache)
+        data = load_data(spec, recorded_places(spec, folder.events), cache=not no_cache)
         warn_of_other_data(spec, data, folder.events)
         tasks = None if of == MEAN else [of]
         evaluation = evaluate(model, spec, getattr(data, split), place, tasks)

@@ -3,15 +3,16 @@ set of tasks that share layers, so that sets may be computed one after the other
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 import attrs
 
 from mtsldsl.codegen.bodies import Statement, shape_text
 from mtsldsl.codegen.identifiers import Scope
+from mtsldsl.codegen.one_task import MEAN_OF, OneTask, alike_tasks, mean_definition
 from mtsldsl.ir.model import Spec
-from mtsldsl.ir.wiring import Call, Value, input_of, needed, needed_layers, together, wired
+from mtsldsl.ir.wiring import Call, Value, inputs_of, needed, needed_layers, together, wired
 from mtsldsl.records import Record
 from mtsldsl.sharing import HEADS
 from mtsldsl.sharing.partition import in_order
@@ -76,6 +77,10 @@ class Pass(Record):
     """What a single output is called."""
     tables: tuple[tuple[str, str], ...] = ()
     """Constants of the module that it reads: what values of a layer read and what they are made by."""
+    uses: tuple[tuple[str, str], ...] = ()
+    """Those of a method for one task: which copies it uses."""
+    said: str = ""
+    """What its docstring says."""
 
     @property
     def constant(self) -> str:
@@ -95,23 +100,29 @@ class ForwardPlan(Record):
     input: str
     tasks: tuple[str, ...]
     passes: tuple[Pass, ...]
+    said: str = "those sets of them that share layers with no others"
+    """Which tasks may be asked for."""
 
     @property
     def constants(self) -> tuple[tuple[str, str], ...]:
         """What `forward` reads, each a constant of the module with its value: names of tasks, and tables."""
         tables = tuple((f"{name}: Calls", rows) for each in self.passes for name, rows in each.tables)
+        used = tuple(row for each in self.passes for row in each.uses)
         if tables:
             tables = (("Calls", "dict[str, tuple[tuple[str, ...], tuple[str, ...]]]"), *tables)
         if not self.apart:
             return tables
+        tables = (*tables, *used)
         found = [(each.constant, each.tasks) for each in self.passes if each.by_task]
         listed = [("TASKS", self.tasks), *(found if len(self.passes) > 1 else ())]
         return (*((name, tuple_of(tasks)) for name, tasks in listed), *tables)
 
-    @property
-    def averages(self) -> bool:
-        """Whether it takes means of what alternatives give."""
-        return any(each.tables for each in self.passes)
+    def functions(self, *, mixtures: bool) -> Iterator[str]:
+        """The definitions of what takes means; with `mixtures` also of sums that tasks weigh."""
+        if any(each.tables for each in self.passes):
+            yield averaged_definition(mixtures=mixtures)
+        if any(MEAN_OF in each.expression for one in self.passes for group in one.statements for each in group):
+            yield mean_definition(mixtures=mixtures)
 
     @property
     def apart(self) -> bool:
@@ -123,6 +134,8 @@ def plan_forward(spec: Spec) -> ForwardPlan:
     """How the network of `spec` is called."""
     network = wired(spec)
     order = spec.sharing.tasks
+    if len(spec.sharing.sources) > 1:
+        return _by_source(spec, network)
     sets = together(network, order)
     tables = Scope()
     if len(sets) == 1:
@@ -138,15 +151,42 @@ def plan_forward(spec: Spec) -> ForwardPlan:
         scope = Scope(taken | {image})
         if len(tasks) > 1 or any(map(spec.backbone.alternatives, needed_layers(network, tasks))):
             name = methods.variable(_name(tasks))
-            shared.append(_pass(spec, network, tasks, name, image, scope, tables))
+            found = _pass(spec, network, tasks, name, image, scope, tables)
+            shared.append(attrs.evolve(found, said="The outputs of tasks that share layers with no others."))
             continue
         found = _pass(spec, network, tasks, "", image, scope, tables, by_task=True)
         form = tuple(tuple((each.target, each.expression) for each in group) for group in found.statements)
         key = form, found.result
         known = alone.get(key)
         name = known.name if known else methods.variable("forward_alone")
-        alone[key] = attrs.evolve(found, name=name, tasks=(*(known.tasks if known else ()), *tasks))
+        said = "The output of a task that shares no layer with others."
+        alone[key] = attrs.evolve(found, name=name, tasks=(*(known.tasks if known else ()), *tasks), said=said)
     return ForwardPlan(image, order, (*alone.values(), *shared))
+
+
+def _by_source(spec: Spec, network: Sequence[Call]) -> ForwardPlan:
+    """The passes of a network whose tasks read samples of several sources: one for each source of several tasks, and
+    one for all single tasks that are computed alike."""
+    taken = frozenset(("task", "tasks", "copy", "outputs", AVERAGED, MEAN_OF))
+    image = Scope(taken).variable(spec.data.input)
+    tables, methods = Scope(), Scope(frozenset((*spec.backbone.layers, HEADS)))
+    passes = []
+    lone = [stream.tasks[0] for stream in spec.streams if len(stream.tasks) == 1]
+    for alike in alike_tasks(spec, network, lone):
+        scope = Scope(taken | {image})
+        printer = OneTask(spec, image, scope, tables)
+        statements, result = printer.statements(alike)
+        name = methods.variable("forward_one")
+        said = "The output of one task."
+        out = scope.variable("out")
+        uses = tuple(printer.tables)
+        passes.append(Pass(name, alike.tasks, True, statements, result, out, uses=uses, said=said))
+    for stream in spec.streams:
+        if len(stream.tasks) > 1:
+            name = methods.variable(f"forward_{stream.name}")
+            found = _pass(spec, network, stream.tasks, name, image, Scope(taken | {image}), tables)
+            passes.append(attrs.evolve(found, said=f"The outputs of the tasks that read the samples of {stream.name}."))
+    return ForwardPlan(image, spec.sharing.tasks, tuple(passes), "those that read the samples of one source")
 
 
 def _name(tasks: Sequence[str]) -> str:
@@ -166,7 +206,7 @@ def _pass(
     by_task: bool = False,
 ) -> Pass:
     """The calls of all copies that these tasks need, one group a layer, and their outputs."""
-    printer = _Printer(spec, {input_of(spec): image}, scope, tables, by_task=by_task)
+    printer = _Printer(spec, dict.fromkeys(inputs_of(spec), image), scope, tables, by_task=by_task)
     *layers, (_, heads) = (
         (layer, list(calls)) for layer, calls in groupby(needed(network, tasks), key=lambda call: call.layer)
     )
@@ -192,7 +232,7 @@ class _Printer:
 
     def layer(self, layer: str, calls: Sequence[Call]) -> tuple[Statement, ...]:
         """The statements that call the copies of a layer: one each, or one for all where they are many."""
-        shape = shape_text(self.spec.layer(layer).body.shape)
+        shape = shape_text(calls[0].shape)
         if self.spec.backbone.alternatives(layer) or self.spec.backbone.below_alternatives(layer):
             expression = self._averaged(layer, calls)
             variable = self.averages[layer] = self.scope.variable(layer)

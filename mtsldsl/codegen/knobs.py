@@ -141,15 +141,36 @@ def augmentations(given: Sequence[Named]) -> str:
     return f"({', '.join(calls)}{',' if len(calls) == 1 else ''})"
 
 
+@attrs.frozen(eq=False, repr=False)
+class MixedPlan(Record):
+    """The knobs of a spec whose batches come from several sources: the samples of a batch and the augmentations, by
+    data block, and the rule by which sources take turns."""
+
+    batch: str
+    augment: str
+    sampling: str
+
+
+def mixed_plan(spec: Spec) -> MixedPlan | None:
+    """None where there is one source."""
+    if len(spec.streams) == 1:
+        return None
+    sizes = ", ".join(f"{literal(data.name)}: {data.batch}" for data in spec.blocks)
+    augment = ", ".join(f"{literal(data.name)}: {augmentations(data.augment)}" for data in spec.blocks)
+    sampling = spec.train.sampling
+    rule = f"Named({literal(sampling.name)}, {_arguments(sampling.arguments)})"
+    return MixedPlan(f"{{{sizes}}}", f"{{{augment}}}", rule)
+
+
 def _arguments(arguments: Mapping[str, Constant]) -> str:
     return f"{{{', '.join(f'{literal(name)}: {literal(value)}' for name, value in arguments.items())}}}"
 
 
-def train_imports(learner: LearnerPlan) -> tuple[str, ...]:
-    """What a training script imports of this package, in order."""
+def train_imports(learner: LearnerPlan, *, mixed: bool) -> tuple[str, ...]:
+    """What a training script imports of this package, in order; `mixed`: samples come from several sources."""
     needed = {
         "mtsldsl.language": ("Named",),
-        "mtsldsl.runtime.data": ("batches", "steps_per_epoch"),
+        "mtsldsl.runtime.data": ("Schedule",) if mixed else ("batches", "steps_per_epoch"),
         "mtsldsl.runtime.learning.evaluation": ("autocast",),
         "mtsldsl.runtime.learning.training": ("NamedParameters",),
         "mtsldsl.runtime.run.alone": ("run_alone",),

@@ -9,12 +9,14 @@ from textwrap import wrap
 import attrs
 
 from mtsldsl.codegen.bodies import BodyPlan, plan_body, shape_text, signature
-from mtsldsl.codegen.forward import MANY, ForwardPlan, averaged_definition, plan_forward, tuple_of
+from mtsldsl.codegen.forward import MANY, ForwardPlan, plan_forward, tuple_of
 from mtsldsl.codegen.identifiers import Scope
 from mtsldsl.codegen.knobs import (
     Knob,
+    MixedPlan,
     augmentations,
     learner_plan,
+    mixed_plan,
     optimizer_plan,
     rest_of_knobs,
     scheduler_plan,
@@ -24,6 +26,7 @@ from mtsldsl.codegen.line_breaks import WIDTH
 from mtsldsl.codegen.own_modules import OwnClass, import_lines, own_classes, own_problems
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.body import Body
+from mtsldsl.ir.data_blocks import fits
 from mtsldsl.ir.model import Spec
 from mtsldsl.ir.normal import digest
 from mtsldsl.ir.wiring import bodies, copies, copies_of, gates_of
@@ -101,6 +104,8 @@ class Plan(Record):
     optimizer: str
     scheduler: str
     augment: str
+    mixed: MixedPlan | None
+    """Where samples come from several sources."""
     learner: str
     knobs: tuple[Knob, ...]
     """Constants of the training script that not every spec has."""
@@ -142,9 +147,8 @@ def plan_spec(spec: Spec) -> Plan:
         constants = (("TASKS", tuple_of(order)), *constants)
     plans = classes.plans
     definitions = tuple(dict.fromkeys(text for plan in plans for text in plan.body.definitions))
-    if forward.averages:
-        mixtures = any(map(spec.backbone.mixes, spec.backbone.layers))
-        definitions = (*definitions, averaged_definition(mixtures=mixtures))
+    mixtures = any(map(spec.backbone.mixes, spec.backbone.layers))
+    definitions = (*definitions, *forward.functions(mixtures=mixtures))
     code = [*definitions, *(statement.expression for plan in plans for statement in plan.body.statements)]
     source = source_name(spec.source.name)
     return Plan(
@@ -164,10 +168,11 @@ def plan_spec(spec: Spec) -> Plan:
         optimizer=optimizer.call,
         scheduler=scheduler.call,
         augment=augmentations(spec.data.augment),
+        mixed=mixed_plan(spec),
         learner=learner.call,
         knobs=(*optimizer.knobs, *scheduler.knobs, *learner.knobs),
         rest_of_knobs=tuple(_wrapped(rest_of_knobs(spec), WIDTH - 2)),
-        train_imports=train_imports(learner),
+        train_imports=train_imports(learner, mixed=len(spec.streams) > 1),
     )
 
 
@@ -216,7 +221,17 @@ def _place(spec: Spec, copy: Copy) -> tuple[str, ...]:
     if copy.gate:
         (task,) = copy.component
         return (copy.layer, "gate", str(len(spec.sharing.uses(copy.layer, task))))
-    return (copy.layer, copy.alternative) if copy.alternative else (copy.layer,)
+    variant = _variant(spec, copy)
+    return tuple(part for part in (copy.layer, variant, copy.alternative) if part)
+
+
+def _variant(spec: Spec, copy: Copy) -> str | None:
+    """The data block for whose inputs a copy is another class than for the first block's."""
+    layer = spec.layer(copy.layer)
+    if not layer.variants:
+        return None
+    data = spec.data_of(next(task for task in spec.sharing.tasks if task in copy.component)).name
+    return data if data in layer.variants and not fits(layer.body, layer.variants[data]) else None
 
 
 def _named_after(group: Sequence[tuple[str, Body]], suffix: str) -> str:
@@ -300,7 +315,8 @@ def _describe(spec: Spec, classes: _Classes) -> tuple[str, ...]:
     bottom += [(name, f"{learned:,}", shape) for name, learned, shape in heads]
     first = max(len(row[0]) for row in (*rows, *bottom))
     second = max(len(row[1]) for row in (*rows, *bottom))
-    lines = [f"{spec.data.input} {shape_text(spec.data.shape)} -> the outputs of {tasks}; {_count(total)}.", ""]
+    given = " or ".join(dict.fromkeys(shape_text(data.shape) for data in spec.blocks))
+    lines = [f"{spec.data.input} {given} -> the outputs of {tasks}; {_count(total)}.", ""]
     for table in (rows, bottom):
         lines += [line for row in table for line in _row(row, first, second)]
         lines.append("")

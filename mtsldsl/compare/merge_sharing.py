@@ -33,6 +33,7 @@ class Settled(Record):
     backbone: Backbone
     tasks: tuple[str, ...]
     components: Mapping[str, Row]
+    sources: Partition
     apart: frozenset[str] = frozenset()
     lone: frozenset[str] = frozenset()
 
@@ -70,7 +71,7 @@ def settle(
         known = len(reasons)
         settled = [_settled(base, sides, networks[taken], taken, reasons) for taken in (0, 1)]
         for each in settled:
-            for problem in refinement_problems(each.backbone, each.tasks, each.components):
+            for problem in refinement_problems(each.backbone, each.tasks, each.components, each.sources):
                 if _differ(base, sides, problem.layer, each.tasks):
                     reasons.setdefault(problem.layer, f"with both sides' changes {problem.reason}")
                 if problem.keeper and _differ(base, sides, problem.keeper, each.tasks):
@@ -125,7 +126,7 @@ def _settled(
             reasons.setdefault(layer, error.conflicts[0].reason)
         if layer in reasons:
             components[layer] = (mine, other)[taken]
-    return Settled(backbone, tasks, components)
+    return Settled(backbone, tasks, components, network.sharing.sources)
 
 
 def _with_lines(spec: Spec) -> frozenset[str]:

@@ -23,7 +23,7 @@ TAIL = "}"
 
 _INDENT = "  "
 
-_UNLABELLED = frozenset(("data", "structure"))
+_OF_A_KIND = frozenset(("data", "structure"))
 """Blocks whose label is a value and no name: a text has one of them, whatever its label."""
 
 
@@ -142,7 +142,8 @@ def _key(node: Node, section: str) -> str:
         case tree.Section() if node.listed:  # which names are listed is what it says, and not what it is called
             return f"{node.kind.text} [...]"
         case tree.Section():
-            labels = [] if node.kind.text in _UNLABELLED else [label.text for label in node.labels]
+            labels = [label.text for label in node.labels]
+            labels = labels[1:] if node.kind.text in _OF_A_KIND else labels  # what is left is its own name
             return ".".join((node.kind.text, *labels))
         case tree.Entry():
             return f"{section}.{node.key.text}"

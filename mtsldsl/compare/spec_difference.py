@@ -9,7 +9,7 @@ import attrs
 
 from mtsldsl.compare.correspondence import signature
 from mtsldsl.compare.layer_matching import matched_layers, translation
-from mtsldsl.ir.model import Decision, Spec
+from mtsldsl.ir.model import Data, Decision, Spec
 from mtsldsl.ir.wording import Wording, shown, with_names
 from mtsldsl.records import Record
 from mtsldsl.sharing import Cover, Partition, Row
@@ -253,20 +253,16 @@ def _block_changes(before: Spec, after: Spec) -> Iterator[KeyChange]:
     """The keys of data, train and structure."""
     for block in _BLOCKS:
         yield from _changes(block, _keys_of(before, block), _keys_of(after, block))
+    old, new = ({data.name: _data_keys(data) for data in spec.more_data} for spec in (before, after))
+    for name in (*old, *(name for name in new if name not in old)):
+        yield from _changes(f"data.{name}", old.get(name), new.get(name))
 
 
 def _keys_of(spec: Spec, block: str) -> dict[str, Any] | None:
     """The block's keys; under the empty key its label, where it has one. None for a block that is not there."""
     match block:
         case "data":
-            data = spec.data
-            return {
-                "": data.kind,
-                "input": f"{data.input}({', '.join(map(str, data.shape))})",
-                "batch": data.batch,
-                "augment": data.augment,
-                **data.options,
-            }
+            return _data_keys(spec.data)
         case "train":
             return {key: getattr(spec.train, key) for key in _TRAIN}
         case _ if spec.structure is None:
@@ -275,9 +271,19 @@ def _keys_of(spec: Spec, block: str) -> dict[str, Any] | None:
             return {"": spec.structure.method, **spec.structure.values}
 
 
+def _data_keys(data: Data) -> dict[str, Any]:
+    return {
+        "": data.kind,
+        "input": f"{data.input}({', '.join(map(str, data.shape))})",
+        "batch": data.batch,
+        "augment": data.augment,
+        **data.options,
+    }
+
+
 _BLOCKS = ("data", "train", "structure")
-_TRAIN = ("epochs", "optimizer", "scheduler", "balance", "precision", "seed", "keep")
-_TASK = ("target", "loss", "metrics", "weight", "field")
+_TRAIN = ("epochs", "optimizer", "scheduler", "balance", "precision", "seed", "sampling", "keep")
+_TASK = ("data", "target", "loss", "metrics", "weight", "field")
 
 
 def _changes(path: str, before: Any, after: Any) -> Iterator[KeyChange]:

@@ -55,6 +55,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL307": "data that has no field for the target",
         "MTL308": "a layer named in the middle of a pipeline",
         "MTL309": "`parallel` inside a pipeline",
+        "MTL310": "data blocks that one network cannot read",
     },
     "sharing": {
         "MTL401": "sharing names an unknown layer",

@@ -10,7 +10,7 @@ import attrs
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.editing.load import load, loads_source
 from mtsldsl.ir.model import Spec
-from mtsldsl.sharing import Sharing, SharingError
+from mtsldsl.sharing import SharingError
 from mtsldsl.syntax import parse, read_source
 from mtsldsl.syntax.tree import Section
 
@@ -29,15 +29,14 @@ def load_static(path: Path, overrides: Mapping[str, str]) -> Spec:
 def with_sharing_of(spec: Spec, choice: str) -> Spec:
     """`spec` with every task alone (`each`), everything shared (`all`), or the sharing of another spec file or run
     folder, which must have the same tasks and layers. Raises MtlError MTL407 where it does not fit."""
-    tasks = tuple(task.name for task in spec.tasks)
     if choice == "each":
-        return spec.with_sharing(Sharing.each(spec.backbone, tasks))
+        return spec.with_sharing(spec.sharing.apart())
     if choice == "all":
-        return spec.with_sharing(Sharing.all(spec.backbone, tasks))
+        return spec.with_sharing(spec.sharing.united())
     path = Path(choice)
     other = load(path / "spec.mtl" if path.is_dir() else path).sharing
     try:
-        return spec.with_sharing(Sharing(spec.backbone, tasks, other.components))
+        return spec.with_sharing(spec.sharing.given(other.components))
     except SharingError as problem:
         raise MtlError.of(
             "MTL407",

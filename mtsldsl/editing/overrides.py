@@ -186,7 +186,8 @@ def _section_places(section: tree.Section) -> Iterator[tuple[str, Place]]:
             for path, place in _section_places(single):
                 yield path, attrs.evolve(place, shared_by=tuple(labels))
         labels = [f"[{', '.join(labels)}]"]
-    prefix = ".".join([kind, *labels]) if kind == "task" else kind
+    own = labels if kind == "task" else labels[1:] if kind == "data" else []  # a data block may have a name of its own
+    prefix = ".".join([kind, *own])
     if schema is not None:
         for key in schema.keys or ():
             yield f"{prefix}.{key.name}", Place(None, section, key)
@@ -204,7 +205,7 @@ def _schema(section: tree.Section) -> BlockSchema | None:
             return method_with(item.key.text for item in section.items if isinstance(item, tree.Entry)).block
         return method(labels[0]).block if len(labels) == 1 and labels[0] in METHODS else None
     if section.kind.text == "data":
-        return data_kind(labels[0]).block if len(labels) == 1 and labels[0] in DATASETS else None
+        return data_kind(labels[0]).block if len(labels) in (1, 2) and labels[0] in DATASETS else None
     return next(iter(BLOCKS.get(section.kind.text, ())), None)
 
 

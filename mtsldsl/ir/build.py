@@ -7,19 +7,21 @@ from collections.abc import Iterable, Sequence
 import attrs
 
 from mtsldsl.diagnostics import Diagnostic, Span
+from mtsldsl.ir.data_blocks import Blocks, check_fits, read_blocks, sources_of, with_variants
 from mtsldsl.ir.definitions import Definitions, check_name, claim, read_definitions
 from mtsldsl.ir.header import check_header
 from mtsldsl.ir.imports import read_imports
 from mtsldsl.ir.keep import Tasks
 from mtsldsl.ir.library import Library
-from mtsldsl.ir.model import Data, Decision, Spec, Structure, Task, Train
-from mtsldsl.ir.network import Network, read_data, read_input, read_network
+from mtsldsl.ir.model import Decision, Layer, Spec, Structure, Task, Train
+from mtsldsl.ir.network import Network, Networks, read_network
 from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort
 from mtsldsl.ir.sections import check_count, read_sections
 from mtsldsl.ir.sharing_block import read_sharing
 from mtsldsl.ir.structure_block import read_history, read_structure
 from mtsldsl.ir.tasks import check_fields, read_tasks
 from mtsldsl.ir.train_block import read_train
+from mtsldsl.language.constants import Shape
 from mtsldsl.methods.registry import method
 from mtsldsl.records import Record
 from mtsldsl.sharing import Sharing
@@ -57,16 +59,17 @@ def build(file: tree.File, mistakes: Iterable[Diagnostic] = (), library: Library
     single = sections.single
     definitions = read_definitions([*library.definitions(), *file.statements], problems)
     places = problems.places = dict(definitions.places)
-    data: Data | Broken = read_data(single["data"], definitions, places, problems) if "data" in single else BROKEN
-    name = read_input(single["data"]) if "data" in single else None
-    network = read_network(single.get("backbone"), data, name, definitions, library, places, problems)
+    blocks = read_blocks(sections.data, definitions, places, problems)
+    section = single.get("backbone")
+    network = read_network(section, blocks.first, blocks.input, definitions, library, places, problems)
+    networks = _networks(network, section, blocks, definitions, library, problems)
     tasks = _named_tasks(sections.tasks, places, problems)
     sound: list[Task] = []
     for described in tasks:
-        read = read_tasks(described.section, described.names, data, network, definitions, problems)
+        read = read_tasks(described.section, described.names, blocks, networks, definitions, problems)
         sound += () if isinstance(read, Broken) or not described.sure else read
-    if not isinstance(data, Broken):
-        check_fields(sound, data, problems)
+    for data in blocks.sound:
+        check_fields([task for task in sound if task.data in (None, data.name)], data, problems)
     names = tuple(name for described in tasks if described.sure for name in described.names)
     known = Tasks(names, sound)
     train: Train | Broken = read_train(single["train"], known, definitions, problems) if "train" in single else BROKEN
@@ -84,19 +87,65 @@ def build(file: tree.File, mistakes: Iterable[Diagnostic] = (), library: Library
             problems,
             partial="sharing" in further,
             unsure=network.unsure,
+            sources=sources_of(blocks.sound, sound, names) if names else None,
         )
         history = read_history(single.get("history"), network.names, names, problems)
         if not isinstance(structure, Broken) and structure is not None:
             _check_method(structure, network, problems)
     for section in sections.further:
         _check_further(section, network, known, definitions, problems)
+    if networks.others and not problems.found:
+        _check_fits(_layers(networks), blocks, sound, sharing, problems)
     problems.check()
-    assert not isinstance(data, Broken)
+    layers = _layers(networks)
+    data, *more = blocks.sound
     assert not isinstance(train, Broken)
     assert not isinstance(structure, Broken)
     assert not isinstance(sharing, Broken)
     assert len(sound) == len(names)
-    return Spec(data, tuple(sound), network.layers(), train, structure, sharing, history, file.source, library)
+    given = (train, structure, sharing, history, file.source, library)
+    return Spec(data, tuple(sound), layers, *given, more_data=tuple(more))
+
+
+def _networks(
+    main: Network,
+    section: tree.Section | None,
+    blocks: Blocks,
+    definitions: Definitions,
+    library: Library,
+    problems: Problems,
+) -> Networks:
+    """The network as each data block makes it. What does not fit a further block is reported with its name."""
+    first, found = blocks.first, Networks(main)
+    known: dict[Shape, Network] = {} if isinstance(first, Broken) else {first.shape: main}
+    for name, data in blocks.by_name.items():
+        if isinstance(data, Broken) or isinstance(first, Broken) or data.shape == first.shape:
+            continue
+        if data.shape not in known:
+            heard = problems.aside()
+            known[data.shape] = read_network(section, data, blocks.input, definitions, library, {}, heard)
+            said = {each.span for each in problems.found.values()}
+            for each in heard.found.values():
+                if each.span not in said:
+                    cause = f"with the input of `data {name}`, {' x '.join(map(str, data.shape))}: {each.cause}"
+                    problems.take([attrs.evolve(each, cause=cause)])
+        found.others[name] = known[data.shape]
+    return found
+
+
+def _layers(networks: Networks) -> tuple[Layer, ...]:
+    """The layers as all data blocks make them, once none is broken."""
+    others = {name: network.layers() for name, network in networks.others.items()}
+    return with_variants(networks.main.layers(), others)
+
+
+def _check_fits(
+    layers: Sequence[Layer], blocks: Blocks, tasks: Sequence[Task], sharing: Sharing | Broken, problems: Problems
+) -> None:
+    """Report what tasks share that cannot serve the inputs of all of them."""
+    if not isinstance(sharing, Broken) and len(tasks) == len(sharing.tasks):
+        of_task = {task.name: data for task in tasks for data in blocks.sound if task.data == data.name}
+        check_fits(layers, sharing, of_task, problems)
 
 
 def _check_further(
@@ -105,8 +154,6 @@ def _check_further(
     """Report what is wrong inside a second block of a kind, which has no effect."""
     section = attrs.evolve(section, whole=False)  # what it lacks may be in the first
     match section.kind.text:
-        case "data":
-            read_data(section, definitions, {}, problems)
         case "backbone":
             network.further(section)
         case "train":

@@ -87,9 +87,10 @@ class Expander:
     steps: int = 0
     """Values looked at, the arguments of operators included."""
 
-    def pipeline(self, value: tree.Value, copies: int = 1) -> tuple[Stage, ...] | Broken:
-        """The stages of a layer's or head's pipeline, of which the network has so many."""
-        stages = self._expand(Bound(value, self.definitions.scope, value.span), None, 0)
+    def pipeline(self, value: tree.Value, copies: int = 1, scope: Scope | None = None) -> tuple[Stage, ...] | Broken:
+        """The stages of a layer's or head's pipeline, of which the network has so many; by default names stand for what
+        the text defines."""
+        stages = self._expand(Bound(value, scope or self.definitions.scope, value.span), None, 0)
         if isinstance(stages, Broken):
             return BROKEN
         self.size += sum(stage.size for stage in stages) * copies

@@ -7,7 +7,7 @@ Each record holds what it is made of against the tables of the language, and rai
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -45,16 +45,22 @@ def _hold_name(name: object, *, recorded: bool = False) -> None:
 
 @attrs.frozen(eq=False, repr=False)
 class Layer(Record):
-    """One layer of the backbone: one body, or several alternatives."""
+    """One layer of the backbone: one body, or several alternatives. `variants` has what it is, by the names of data
+    blocks, for inputs of other sizes than the first block's."""
 
     name: str
     body: Body | Parallel
     span: Span | None = attrs.field(default=None, eq=False, repr=False)
+    variants: Mapping[str, Body | Parallel] = attrs.field(factory=dict, hash=False)
 
     def __attrs_post_init__(self) -> None:
         _hold_name(self.name)
         for alternative in self.alternatives:
             _hold_name(alternative)
+
+    def body_for(self, data: str) -> Body | Parallel:
+        """What it is for the samples of a data block."""
+        return self.variants.get(data, self.body)
 
     @property
     def alternatives(self) -> tuple[str, ...]:
@@ -91,7 +97,8 @@ class Target(Record):
 
 @attrs.frozen(eq=False, repr=False, field_transformer=by_keys((WEIGHT,)))
 class Task(Record):
-    """One task: its target, head, loss and metrics. `field` names the data set's array; None takes the default."""
+    """One task: its target, head, loss and metrics. `field` names the data set's array; None takes the default. `data`
+    names the block that it reads, where there are several."""
 
     name: str
     target: Target
@@ -101,6 +108,7 @@ class Task(Record):
     weight: float = 1.0
     field: str | None = attrs.field(default=None, validator=of_kind(Maybe(Identifier())))
     span: Span | None = attrs.field(default=None, eq=False, repr=False)
+    data: str | None = None
 
     def __attrs_post_init__(self) -> None:
         _hold_name(self.name, recorded=True)
@@ -114,15 +122,16 @@ class Task(Record):
 class Data(Record):
     """The data set (`kind` is the block's label), the input's name and shape, and what is done to a batch.
 
-    `options` holds the keys of the kind, such as `root`."""
+    `options` holds the keys of the kind, such as `root`; `label` is the block's own name where it has one."""
 
     kind: str
     input: str
     shape: Shape
     batch: int
     augment: tuple[Named, ...] = ()
-    options: Mapping[str, Constant] = attrs.field(factory=dict, converter=frozen)
+    options: Mapping[str, Constant] = attrs.field(factory=dict, converter=frozen, hash=False)
     span: Span | None = attrs.field(default=None, eq=False, repr=False)
+    label: str | None = None
 
     def __attrs_post_init__(self) -> None:
         hold(Choice(tuple(DATASETS)), self.kind, "data")
@@ -130,6 +139,16 @@ class Data(Record):
         hold(Input(), (self.input, *self.shape), "input")
         keys = data_kind(self.kind).block.keys or ()
         hold_all((key for key in keys if key.name not in COMMON), self.options, self.kind)
+
+    @property
+    def name(self) -> str:
+        """What tasks call the block: its own name, or else its kind."""
+        return self.label or self.kind
+
+    @property
+    def apart(self) -> bool:
+        """Whether each task has samples of its own, and so batches."""
+        return data_kind(self.kind).apart(self.options)
 
 
 @attrs.frozen(eq=False, repr=False, field_transformer=by_keys(TRAIN.keys))
@@ -146,6 +165,7 @@ class Train(Record):
     seed: int
     keep: str = EPOCHS[0]
     span: Span | None = attrs.field(default=None, eq=False, repr=False)
+    sampling: Named = attrs.field(factory=lambda: Named("proportional"))
 
     def __attrs_post_init__(self) -> None:
         if nesterov_without_momentum(self.optimizer):
@@ -186,8 +206,32 @@ class Decision(Record):
 
 
 @attrs.frozen(eq=False, repr=False)
+class Stream(Record):
+    """What batches are drawn from: a data block with all tasks that read it, or one task of a block where each has
+    samples of its own. `name` is that of the block, or of the task."""
+
+    name: str
+    data: Data
+    tasks: tuple[str, ...]
+
+
+def streams_of(blocks: Sequence[Data], tasks: Sequence[Task]) -> tuple[Stream, ...]:
+    """What batches of these data blocks are drawn from, in their order, then in that of the tasks."""
+    found: list[Stream] = []
+    for data in blocks:
+        names = tuple(task.name for task in tasks if len(blocks) == 1 or task.data == data.name)
+        if data.apart:
+            found += [Stream(name, data, (name,)) for name in names]
+        elif names:
+            found.append(Stream(data.name, data, names))
+    return tuple(found)
+
+
+@attrs.frozen(eq=False, repr=False)
 class Spec(Record):
-    """A whole specification. Equal specs mean the same; comments, layout and places do not count."""
+    """A whole specification. Equal specs mean the same; comments, layout and places do not count.
+
+    `data` is its first data block, and `more_data` has the further ones, if there are several."""
 
     data: Data
     tasks: tuple[Task, ...]
@@ -199,6 +243,7 @@ class Spec(Record):
     source: Source = attrs.field(eq=False, repr=False)
     library: Library | None = attrs.field(default=None, eq=False, repr=False)
     """What its imports brought."""
+    more_data: tuple[Data, ...] = ()
 
     @train.validator
     def _keeps(self, _: attrs.Attribute[Train], train: Train) -> None:
@@ -211,6 +256,23 @@ class Spec(Record):
     def backbone(self) -> Backbone:
         """The graph of the layers."""
         return self.sharing.backbone
+
+    @property
+    def blocks(self) -> tuple[Data, ...]:
+        """All its data blocks."""
+        return (self.data, *self.more_data)
+
+    def data_of(self, task: str) -> Data:
+        """The data block that a task reads."""
+        if not self.more_data:
+            return self.data
+        name = self.task(task).data
+        return next(data for data in self.blocks if data.name == name)
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """What batches are drawn from, in the order of the blocks and of the tasks: one for most specs."""
+        return streams_of(self.blocks, self.tasks)
 
     @property
     def penalty_name(self) -> str:

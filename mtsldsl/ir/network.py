@@ -18,9 +18,9 @@ from mtsldsl.ir.lower import lower
 from mtsldsl.ir.model import Data, Layer
 from mtsldsl.ir.parallel import alternatives_of, parallel_call, pipelines_of, read_parallel
 from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort
-from mtsldsl.ir.scope import Bound
+from mtsldsl.ir.scope import Bound, Scope
 from mtsldsl.language.constants import Shape
-from mtsldsl.language.naming import STAGES, refusal
+from mtsldsl.language.naming import OUTPUTS, STAGES, refusal
 from mtsldsl.sharing import Backbone
 from mtsldsl.syntax import tree
 
@@ -66,7 +66,9 @@ def read_data(
     options = {key: value for key, value in values.items() if key not in COMMON}
     sound = label in DATASETS and refusal(name, generated=True) is None and BROKEN not in options.values()
     made = Data if sound else Supposed
-    return made(schema.label or "", name, tuple(shape), values["batch"], values["augment"], options, span=section.span)
+    own = section.labels[1].text if len(section.labels) > 1 else None
+    batch, augment = values["batch"], values["augment"]
+    return made(schema.label or "", name, tuple(shape), batch, augment, options, section.span, own)
 
 
 def _check_input(
@@ -137,9 +139,9 @@ class Network:
             Layer(name, body, self.places[name]) for name, body in self.bodies.items() if not isinstance(body, Broken)
         )
 
-    def body(self, value: tree.Value, start: str, copies: int = 1) -> Body | Broken:
+    def body(self, value: tree.Value, start: str, copies: int = 1, scope: Scope | None = None) -> Body | Broken:
         """The body of a pipeline that starts from `start` unless it names another layer; for so many tasks."""
-        stages = self.expander.pipeline(value, copies)
+        stages = self.expander.pipeline(value, copies, scope)
         if isinstance(stages, Broken) or isinstance(self.image, Broken):
             return BROKEN
         before = len(self.problems.found)
@@ -185,9 +187,28 @@ class Network:
                 self.expander.pipeline(value)
             self.expander.ready.add(entry.key.text)
 
-    def head(self, bound: Bound, copies: int = 1) -> Body | Broken:
-        """The body of a head that so many tasks have."""
-        return self.body(bound.value, self.last, copies)
+    def head(self, bound: Bound, outputs: int | Broken, copies: int = 1) -> Body | Broken:
+        """The body of a head that so many tasks have, whose target needs so many channels: `outputs` in its text."""
+        scope = self.expander.definitions.scope
+        if OUTPUTS not in scope.names:
+            number: Bound | Broken = BROKEN
+            if not isinstance(outputs, Broken):
+                number = Bound(tree.Number(outputs, bound.span), scope, bound.span)
+            scope = Scope({OUTPUTS: number}, scope, call=True)
+        return self.body(bound.value, self.last, copies, scope)
+
+
+@attrs.define
+class Networks:
+    """The network as the samples of each data block make it: blocks with inputs of one shape have one."""
+
+    main: Network
+    others: dict[str, Network] = attrs.field(factory=dict)
+    """By the names of the blocks whose inputs have another shape than the first one's."""
+
+    def of(self, data: Data | Broken) -> Network:
+        """That of a block."""
+        return self.main if isinstance(data, Broken) else self.others.get(data.name, self.main)
 
 
 @attrs.frozen

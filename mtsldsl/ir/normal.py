@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mtsldsl.ir.body import MEAN, Body, Parallel
-from mtsldsl.ir.model import Spec
+from mtsldsl.ir.model import Data, Spec
 from mtsldsl.language.constants import Named
 from mtsldsl.sharing import Cover, Groups, Row
 
@@ -20,13 +20,8 @@ def normal_form(spec: Spec) -> dict[str, Any]:
     """The meaning as dictionaries, lists, strings and numbers; equal for specs that mean the same."""
     return {
         "normal_form": NORMAL_FORM,
-        "data": {
-            "kind": spec.data.kind,
-            "input": [spec.data.input, *spec.data.shape],
-            "batch": spec.data.batch,
-            "augment": [_named(each) for each in spec.data.augment],
-            "options": _plain(spec.data.options),
-        },
+        "data": _data(spec.data),
+        **_mixed(spec),
         "layers": [[layer.name, _layer(layer.body)] for layer in spec.layers],
         "tasks": [
             {
@@ -51,6 +46,27 @@ def normal_form(spec: Spec) -> dict[str, Any]:
         },
         "structure": spec.structure and {"method": spec.structure.method, **_plain(spec.structure.values)},
         "sharing": [[layer, _row(spec.sharing[layer])] for layer in spec.backbone.layers],
+    }
+
+
+def _data(data: Data) -> dict[str, Any]:
+    return {
+        "kind": data.kind,
+        "input": [data.input, *data.shape],
+        "batch": data.batch,
+        "augment": [_named(each) for each in data.augment],
+        "options": _plain(data.options),
+    }
+
+
+def _mixed(spec: Spec) -> dict[str, Any]:
+    """What only a spec has whose samples come from several sources."""
+    if len(spec.streams) == 1:
+        return {}
+    return {
+        "blocks": [[data.name, _data(data)] for data in spec.blocks],
+        "reads": [task.data for task in spec.tasks],
+        "sampling": _named(spec.train.sampling),
     }
 
 

@@ -31,12 +31,14 @@ _LABELS: Mapping[str, tuple[str, ...]] = {"data": tuple(DATASETS), "structure": 
 
 @attrs.frozen(eq=False, repr=False)
 class Sections(Record):
-    """The blocks of which a text has one, by kind; the tasks; and further blocks of a kind that there is already.
+    """The blocks of which a text has one, by kind; the data blocks; the tasks; and further blocks of a kind of which
+    there is one already.
 
     All are to be checked: what is wrong with a block's first line is reported, and does not hide what stands in it.
     """
 
     single: Mapping[str, tree.Section]
+    data: Sequence[tree.Section]
     tasks: Sequence[tree.Section]
     further: Sequence[tree.Section]
 
@@ -44,6 +46,7 @@ class Sections(Record):
 def read_sections(file: tree.File, library: Library, problems: Problems) -> Sections:
     """The blocks, each of the kind that its first line says or seems to mean; missing ones are reported."""
     single: dict[str, tree.Section] = {}
+    data: list[tree.Section] = []
     tasks: list[tree.Section] = []
     further: list[tree.Section] = []
     known, unknown = _kinds(file, problems)
@@ -53,6 +56,8 @@ def read_sections(file: tree.File, library: Library, problems: Problems) -> Sect
         kind = section.kind.text
         if kind == "task":
             tasks.append(section)
+        elif kind == "data":
+            data.append(_labelled(section, problems))
         elif kind in single:
             further.append(_labelled(section, problems))
         else:
@@ -71,11 +76,11 @@ def read_sections(file: tree.File, library: Library, problems: Problems) -> Sect
         problems.lost.add(Sort.TASK)
     end = Span(file.source, len(file.source.text), len(file.source.text))
     for kind, wanted in _REQUIRED.items():
-        there = bool(tasks) if kind == "task" else kind in single
+        there = bool({"task": tasks, "data": data}[kind]) if kind in ("task", "data") else kind in single
         hidden = kind in strays or (kind == "backbone" and (not library.whole or "import" in strays))
         if not there and not hidden:
             problems.add("MTL103", f"there is no block `{kind}`", f"add one: `{wanted}`", end)
-    return Sections(single, tasks, further)
+    return Sections(single, data, tasks, further)
 
 
 def _meant_as_import(statement: tree.Statement) -> bool:
@@ -134,7 +139,7 @@ def _report_second(sections: Sequence[tree.Section], problems: Problems) -> None
     for section in sections:
         kind = section.kind.text
         first = seen.setdefault(kind, section)
-        if kind != "task" and first is not section and section.kind.span.text == kind:
+        if kind not in ("task", "data") and first is not section and section.kind.span.text == kind:
             cause = f"there is a second block `{kind}`; the first is on line {first.span.line}"
             problems.add("MTL102", cause, "leave one of them out", section.kind.span)
 
@@ -142,7 +147,8 @@ def _report_second(sections: Sequence[tree.Section], problems: Problems) -> None
 def _labelled(section: tree.Section, problems: Problems) -> tree.Section:
     """The block with the labels that its kind needs; others than that are reported, and the likely one is taken."""
     wanted, labels = _LABELS.get(section.kind.text), section.labels
-    sound = check_count(section, 1 if wanted else 0, problems)
+    named = section.kind.text == "data" and len(labels) == 2 and not section.listed  # it has a name of its own too
+    sound = check_count(section, 2 if named else 1 if wanted else 0, problems)
     if not wanted:
         return attrs.evolve(section, labels=(), listed=False)
     label = labels[0].text if labels else ""
@@ -155,7 +161,8 @@ def _labelled(section: tree.Section, problems: Problems) -> tree.Section:
         meant = meant_by(proposal(label, wanted) or "") or nearest(label, wanted)
         label = meant or ("" if label else _label_of(section))
     name = tree.Name(label, labels[0].span if labels else section.kind.span)
-    return attrs.evolve(section, labels=(name,), listed=False, whole=section.whole and label in wanted)
+    own = labels[1:] if named else ()
+    return attrs.evolve(section, labels=(name, *own), listed=False, whole=section.whole and label in wanted)
 
 
 def _label_of(section: tree.Section) -> str:
@@ -181,6 +188,8 @@ def check_count(section: tree.Section, count: int, problems: Problems) -> bool:
         return False
     if len(labels) != count and not section.listed:
         form = f"{kind} {wanted[0] if wanted else 'name'} {{ ... }}" if count else f"{kind} {{ ... }}"
+        if kind == "data" and len(labels) > 2:
+            form += f"`, or with a name of its own `data {labels[0].text} {labels[1].text} {{ ... }}"
         said = f"`{title(section)}` has {len(labels) or 'no'} {'label' if len(labels) == 1 else 'labels'}"
         problems.add("MTL110", said, f"write `{form}`", span)
         return False

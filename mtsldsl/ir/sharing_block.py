@@ -31,12 +31,14 @@ def read_sharing(
     *,
     partial: bool = False,
     unsure: Collection[str] = (),
+    sources: Partition | None = None,
 ) -> Sharing | Broken:
     """The sharing that the block says; a layer without a line is each task's own, and of alternatives each task uses
     all.
 
-    In a `partial` block, or one of which lines are lost, nothing is known of a layer without a line. Of the layers that
-    are `unsure` nobody knows whether they have alternatives, as they could not be read.
+    `sources` has the tasks of each source of samples. In a `partial` block, or one of which lines are lost, nothing is
+    known of a layer without a line. Of the layers that are `unsure` nobody knows whether they have alternatives, as
+    they could not be read.
     """
     rows: dict[str, Row] = {layer: unsaid(backbone.alternatives(layer), tasks) for layer in backbone.layers}
     lines: dict[str, tree.Entry] = {}
@@ -67,8 +69,8 @@ def read_sharing(
     if partial:
         broken |= rows.keys() - lines.keys()
     sound = {layer: row for layer, row in rows.items() if layer not in broken}
-    refined = _check_refinement(backbone, tasks, sound, lines, problems)
-    return Sharing(backbone, tasks, rows) if refined and not broken and tasks else BROKEN
+    refined = _check_refinement(backbone, tasks, sound, lines, sources or single(tasks), problems)
+    return Sharing(backbone, tasks, rows, sources) if refined and not broken and tasks else BROKEN
 
 
 def unsaid(alternatives: Sequence[str], tasks: Sequence[str]) -> Row:
@@ -268,10 +270,11 @@ def _check_refinement(
     tasks: Sequence[str],
     rows: Mapping[str, Row],
     lines: Mapping[str, tree.Entry],
+    sources: Partition,
     problems: Problems,
 ) -> bool:
     """Whether tasks that share a layer share all that it reads; one report for a line where they do not."""
-    found = refinement_problems(backbone, tasks, rows)
+    found = refinement_problems(backbone, tasks, rows, sources)
     seen: set[int] = set()
     for error in found:
         # A layer without a line refines everything, so the layer of a problem always has one.

@@ -12,16 +12,17 @@ from mtsldsl.diagnostics import Span, proposal, suggestion
 from mtsldsl.diagnostics.names import meant_by
 from mtsldsl.ir.blocks import BlockValues, entries_of, read_block
 from mtsldsl.ir.body import Body
+from mtsldsl.ir.data_blocks import Blocks, data_of_task
 from mtsldsl.ir.definitions import Definitions
 from mtsldsl.ir.former import without_positive_only
 from mtsldsl.ir.model import Data, Target, Task
-from mtsldsl.ir.network import Network
+from mtsldsl.ir.network import Network, Networks
 from mtsldsl.ir.problems import BROKEN, Broken, Problems
 from mtsldsl.ir.scope import Bound, resolve
 from mtsldsl.ir.values import convert
 from mtsldsl.language.constants import Named, Shape
 from mtsldsl.language.holding import named
-from mtsldsl.language.kinds import Call, Many
+from mtsldsl.language.kinds import Call, Identifier, Many
 from mtsldsl.language.naming import refusal
 from mtsldsl.language.schema import LOSSES, METRICS, TARGET, TASK, BlockSchema
 from mtsldsl.language.targets import AUTO, TARGETS, TargetRule, reserved_answer
@@ -32,19 +33,45 @@ from mtsldsl.syntax import tree
 def read_tasks(
     section: tree.Section,
     names: Sequence[str],
-    data: Data | Broken,
-    network: Network,
+    blocks: Blocks,
+    networks: Networks,
     definitions: Definitions,
     problems: Problems,
 ) -> tuple[Task, ...] | Broken:
-    """The tasks of those names that one block describes: it is read once, for they differ in name and field alone."""
+    """The tasks of those names that one block describes: it is read once, for they differ in name and field alone, or
+    for each where the data set says how many classes there are."""
     free = list(filter(_is_free, names))
+    data = _data(section, blocks, definitions, problems)
+    network = networks.of(data)
+    written, _ = _target(section, definitions, problems)
+    if not isinstance(written, Broken) and written.arguments.get("channels") == AUTO and len(free) > 1:
+        each = [_read_task(section, name, 1, data, network, definitions, problems) for name in free]
+        sound = tuple(task for task in each if not isinstance(task, Broken))
+        return _reading(sound, data, blocks) if len(sound) == len(each) else BROKEN
     first = _read_task(section, (free or names)[0], len(names), data, network, definitions, problems)
     if isinstance(first, Broken) or isinstance(data, Broken):
         return BROKEN
     given = any(entry.key.text == "field" for entry in section.items if isinstance(entry, tree.Entry))
     by_name = not given and first.field == first.name
-    return tuple(attrs.evolve(first, name=name, field=name if by_name else first.field) for name in free)
+    alike = tuple(attrs.evolve(first, name=name, field=name if by_name else first.field) for name in free)
+    return _reading(alike, data, blocks)
+
+
+def _reading(tasks: tuple[Task, ...], data: Data | Broken, blocks: Blocks) -> tuple[Task, ...]:
+    """The tasks with the name of the data block that they read, where there are several."""
+    if isinstance(data, Broken) or not blocks.several:
+        return tasks
+    return tuple(attrs.evolve(task, data=data.name) for task in tasks)
+
+
+def _data(section: tree.Section, blocks: Blocks, definitions: Definitions, problems: Problems) -> Data | Broken:
+    """The data block that the tasks of a section read."""
+    entry = next((item for item in section.items if isinstance(item, tree.Entry) and item.key.text == "data"), None)
+    if entry is None:
+        return data_of_task(section, None, section.kind.span, blocks, problems)
+    span = entry.value.span
+    given = convert(Identifier(), Bound(entry.value, definitions.scope, span), "`data`", problems.aside())
+    return data_of_task(section, given, span, blocks, problems)
 
 
 def _read_task(
@@ -60,14 +87,15 @@ def _read_task(
     written, kind = _target(section, definitions, problems)
     section = without_positive_only(section, kind, data, definitions.scope, problems)
     block = read_block(section, _schema(kind), definitions.scope, problems)
-    head = BROKEN if isinstance(block["head"], Broken) else network.head(block["head"], copies)
+    target: Target | Broken = BROKEN
+    if kind is not None and not (isinstance(written, Broken) or isinstance(data, Broken)):
+        target = _resolved(written, TARGETS[kind], data, _name_of_field(name, block), problems)
+    outputs = BROKEN if isinstance(target, Broken) else target.channels
+    head = BROKEN if isinstance(block["head"], Broken) else network.head(block["head"], outputs, copies)
     if kind is None:
         _check_metrics(block, problems)
         return BROKEN
     rule = TARGETS[kind]
-    target: Target | Broken = BROKEN
-    if not (isinstance(written, Broken) or isinstance(data, Broken)):
-        target = _resolved(written, rule, data, problems)
     field = BROKEN if isinstance(data, Broken) else _field(name, kind, target, data, block, problems)
     fits = False
     if not (isinstance(head, Broken) or isinstance(data, Broken) or isinstance(target, Broken)):
@@ -136,8 +164,19 @@ def _schema(kind: str | None) -> BlockSchema:
     return attrs.evolve(TASK, keys=keys)
 
 
-def _resolved(named: Named, rule: TargetRule, data: Data, problems: Problems) -> Target | Broken:
+def _name_of_field(name: str, block: BlockValues) -> str:
+    """The field that a task names, or else its own name."""
+    given = block["field"]
+    return name if given is None or given is BROKEN else str(given)
+
+
+def _resolved(named: Named, rule: TargetRule, data: Data, field: str, problems: Problems) -> Target | Broken:
     channels = named.arguments.get("channels")
+    if channels == AUTO:
+        channels = data_kind(data.kind).classes(data.options, field)
+        if channels is None:
+            cause = f"`{data.kind}` does not say how many classes `{field}` has"
+            return problems.add("MTL202", cause, f"give the number: `{rule.kind}(10)`", named.span)
     ignore = named.arguments.get("ignore")
     if ignore == AUTO:
         ignore = data_kind(data.kind).ignore
@@ -172,7 +211,7 @@ def _field(
         cause = f"`{data.kind}` has no field that holds `{kind}`"
         return problems.add("MTL307", cause, f"take a target that is {kinds}", block.place("target"))
     if usual is None:
-        return name if given is None or given is BROKEN else str(given)
+        return _name_of_field(name, block)
     field = usual if given is None or given is BROKEN else known.field(str(given))
     if field is None:
         names = {each.name: each for each in known.fields}
@@ -198,7 +237,7 @@ def _field(
 
 
 def check_fields(tasks: Sequence[Task], data: Data, problems: Problems) -> None:
-    """Report fields that two tasks read differently, and one that has the name of the input."""
+    """Report fields of a data block that two of its tasks read differently, and one that has the name of the input."""
     readers: dict[str, Task] = {}
     for task in tasks:
         if task.target.kind == "reconstruct":

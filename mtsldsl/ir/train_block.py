@@ -38,6 +38,7 @@ def read_train(section: tree.Section, tasks: Tasks, definitions: Definitions, pr
         values["seed"],
         EPOCHS[0] if isinstance(keep, Broken) else keep,
         span=section.span,
+        sampling=values["sampling"],
     )
 
 

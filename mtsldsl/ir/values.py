@@ -13,6 +13,7 @@ from mtsldsl.language import kinds
 from mtsldsl.language.constants import Constant, Named
 from mtsldsl.language.holding import completed, named
 from mtsldsl.language.kinds import CallRule, Kind, Required, describe, within
+from mtsldsl.language.targets import AUTO
 from mtsldsl.syntax import tree
 
 
@@ -58,6 +59,10 @@ def _converted(kind: Kind, found: Bound, subject: str, problems: Problems) -> An
             return convert(kinds.Many(item, length=length), found, subject, problems)
         case kinds.OneOrMany(item), _:
             return convert(item, found, subject, problems)
+        case kinds.Told(), tree.Name("auto"):
+            return AUTO
+        case kinds.Told(inner), _:
+            return convert(inner, found, subject, problems)
         case kinds.Maybe(), tree.Name("none"):
             return None
         case kinds.Maybe(inner), _:

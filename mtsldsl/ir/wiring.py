@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from mtsldsl.ir.body import Body, Parallel, gate_of
+from mtsldsl.ir.body import Body, Parallel, bodies_of, gate_of
 from mtsldsl.records import Record
 from mtsldsl.sharing import Sharing
 from mtsldsl.sharing.component import HEADS, Copy
@@ -19,7 +19,7 @@ from mtsldsl.sharing.linked import linked_in_order
 from mtsldsl.sharing.partition import Component
 
 if TYPE_CHECKING:
-    from mtsldsl.ir.model import Spec
+    from mtsldsl.ir.model import Layer, Spec
     from mtsldsl.language.constants import Shape
 
 
@@ -61,9 +61,9 @@ class Call(Record):
         return self.value.layer
 
 
-def input_of(spec: Spec) -> Value:
-    """What the network reads, the same for all tasks."""
-    return Value(spec.data.input, frozenset(spec.sharing.tasks))
+def inputs_of(spec: Spec) -> tuple[Value, ...]:
+    """What the network reads: the samples of each source, the same for all tasks that read it."""
+    return tuple(Value(spec.data.input, tasks) for tasks in spec.sharing.sources)
 
 
 def copies(spec: Spec) -> tuple[Copy, ...]:
@@ -81,11 +81,20 @@ def bodies(spec: Spec) -> dict[Copy, Body]:
     found: dict[Copy, Body] = {}
     for layer in spec.layers:
         found |= {copy: layer.bodies[copy.alternative] for copy in copies_of(spec.sharing, layer.name)}
-        if isinstance(layer.body, Parallel):
-            for copy in gates_of(spec.sharing, layer.name):
-                (task,) = copy.component
-                found[copy] = gate_of(layer.body, len(spec.sharing.uses(layer.name, task)))
+        if layer.variants:
+            found |= {copy: _body(spec, layer, copy) for copy in copies_of(spec.sharing, layer.name)}
+        for copy in gates_of(spec.sharing, layer.name):
+            (task,) = copy.component
+            body = layer.body_for(spec.data_of(task).name)
+            assert isinstance(body, Parallel)
+            found[copy] = gate_of(body, len(spec.sharing.uses(layer.name, task)))
     return found | {Copy.head(task.name): task.head for task in spec.tasks}
+
+
+def _body(spec: Spec, layer: Layer, copy: Copy) -> Body:
+    """What a copy is, for the samples of the first of its tasks: with the same weights it is made for the others."""
+    first = next(task for task in spec.sharing.tasks if task in copy.component)
+    return bodies_of(layer.body_for(spec.data_of(first).name))[copy.alternative]
 
 
 def gates_of(sharing: Sharing, layer: str) -> tuple[Copy, ...]:
@@ -109,8 +118,7 @@ def wired(spec: Spec) -> tuple[Call, ...]:
 
     A copy is called for each of the values that it computes: once where all that share it read the same.
     """
-    whole = input_of(spec)
-    values: dict[tuple[str, str], Value] = {(whole.layer, task): whole for task in whole.tasks}
+    values = {(whole.layer, task): whole for whole in inputs_of(spec) for task in whole.tasks}
     computed = spec.sharing.all_values()
     calls: list[Call] = []
     for layer in spec.layers:
@@ -120,7 +128,8 @@ def wired(spec: Spec) -> tuple[Call, ...]:
             one = next(iter(tasks))  # the others read the same, of the same copies
             value = Value(layer.name, tasks)
             reads = tuple(values[source, one] for source in layer.body.inputs)
-            calls.append(Call(value, made_by[tasks], reads, layer.body.shape, gates.get(tasks)))
+            shape = (layer.body_for(spec.data_of(one).name) if layer.variants else layer.body).shape
+            calls.append(Call(value, made_by[tasks], reads, shape, gates.get(tasks)))
             values.update(dict.fromkeys(((layer.name, task) for task in tasks), value))
     for task in spec.tasks:
         reads = tuple(values[source, task.name] for source in task.head.inputs)
@@ -130,7 +139,7 @@ def wired(spec: Spec) -> tuple[Call, ...]:
 
 def _made_by(sharing: Sharing, layer: str, values: Iterable[Component]) -> dict[Component, tuple[Copy, ...]]:
     """The copies of a layer that compute each of its values."""
-    if not sharing.backbone.alternatives(layer) and not sharing.backbone.below_alternatives(layer):
+    if sharing.computes_alike(layer):
         return {tasks: (Copy(layer, tasks),) for tasks in values}  # which are its components
     of_task: dict[str, list[Copy]] = {task: [] for task in sharing.tasks}
     for copy in copies_of(sharing, layer):
@@ -163,24 +172,26 @@ def needed_layers(calls: Sequence[Call], tasks: Collection[str] | None = None) -
 
 
 def together(calls: Sequence[Call], tasks: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    """The sets of tasks whose outputs depend on a common copy, directly or through other tasks; the sets and their
-    members in the order of `tasks`. Two sets have no copy in common."""
-    return linked_in_order((copy.component for call in needed(calls) for copy in call.modules), tasks)
+    """The sets of these tasks whose outputs depend on a common copy, directly or through others of them; the sets and
+    their members in the order of `tasks`. Two sets have no copy in common."""
+    among = frozenset(tasks)
+    return linked_in_order((copy.component & among for call in needed(calls, among) for copy in call.modules), tasks)
 
 
 def common_reads(spec: Spec, copy: Copy) -> tuple[Value, ...]:
-    """What a copy of a layer reads, also one that is not there yet, for tasks that are about to share it.
+    """What a copy of a layer reads, also one that is not there yet, for tasks that are about to share it. Of tasks that
+    read other samples it is what the first of them reads.
 
     Raises ValueError where its tasks do not read the same.
     """
-    whole = input_of(spec)
+    first = min(copy.component)
     reads: list[Value] = []
     for source in spec.layer(copy.layer).body.inputs:
-        if source == whole.layer:
-            reads.append(whole)
+        if source == spec.data.input:
+            reads += [whole for whole in inputs_of(spec) if first in whole.tasks]
             continue
-        components = {spec.sharing.component(source, task) for task in copy.component}
-        if len(components) != 1:
+        if len({spec.sharing.component(source, task) for task in copy.component}) != 1:
             raise ValueError(f"{sorted(copy.component)} do not share {source}, which {copy.layer} reads")
-        reads.append(Value(source, components.pop()))
+        (tasks,) = spec.sharing.values(source).of(first)
+        reads.append(Value(source, tasks))
     return tuple(reads)

@@ -29,6 +29,7 @@ from mtsldsl.language.kinds import (
     Required,
     Tasks,
     Text,
+    Told,
     describe,
     within,
 )
@@ -55,6 +56,8 @@ def hold(kind: Kind, value: object, subject: str) -> None:
             return hold(Many(item, length=length) if isinstance(value, tuple) else item, value, subject)
         case Maybe(inner), _:
             return None if value is None else hold(inner, value, subject)
+        case Told(inner), _:  # by now it is told
+            return hold(inner, value, subject)
         case _ if _is_one(kind, value):
             return None
     raise ValueError(f"{subject} cannot be {value!r}: give {describe(kind)}")

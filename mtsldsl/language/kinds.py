@@ -101,6 +101,13 @@ class Maybe(Record):
 
 
 @attrs.frozen(eq=False, repr=False)
+class Told(Record):
+    """A value, or the name `auto`: then the data set knows it."""
+
+    kind: Kind
+
+
+@attrs.frozen(eq=False, repr=False)
 class Input(Record):
     """The network's input: a name of the writer's choice with the sizes of one sample, such as `image(3, 64, 64)`."""
 
@@ -152,6 +159,7 @@ Kind: TypeAlias = (
     | Many
     | OneOrMany
     | Maybe
+    | Told
     | Input
     | Call
     | Pipe
@@ -227,6 +235,8 @@ def describe(kind: Kind) -> str:
             return f"{describe(item)}, or a list of {f'{length} ' if length else ''}such"
         case Maybe(inner):
             return f"{describe(inner)}, or `none`"
+        case Told(inner):
+            return f"{describe(inner)}, or `auto`"
         case Input():
             return "a name with sizes, such as `image(3, 64, 64)`"
         case Call(rules) if rules:

@@ -16,6 +16,9 @@ STAGES = (*OPERATORS, RESIDUAL)
 PARALLEL = "parallel"
 """What stands for a whole layer of alternatives: no stage of a pipeline."""
 
+OUTPUTS = "outputs"
+"""What stands in a head for the channels that its target needs."""
+
 WORDS = frozenset(("all", "each", "none", "true", "false", "let", "block", "import", "mtl", PARALLEL))
 """Words with a meaning of their own."""
 

@@ -119,6 +119,20 @@ SCHEDULERS = Call(
     "schedulers",
 )
 
+SAMPLINGS = Call(
+    (
+        CallRule("proportional", "all batches of every source, in one shuffled order"),
+        CallRule("equal", "as many batches of each source, in all as many as the sources have"),
+        CallRule(
+            "temperature",
+            "batches in proportion to those that a source has to the power of a number, in all as many as there are",
+            (Key("power", Real(0, 1), "the power: 1 is proportional, 0 equal"),),
+        ),
+        CallRule("round_robin", "rounds of one batch of every source, as many as the largest source has batches"),
+    ),
+    "samplings",
+)
+
 BALANCES = Call(
     (
         CallRule("equal", "the sum of the losses, each times its task's weight"),

@@ -16,7 +16,7 @@ from mtsldsl.language.kinds import (
     Pipe,
     Real,
 )
-from mtsldsl.language.optimization import BALANCES, OPTIMIZERS, SCHEDULERS
+from mtsldsl.language.optimization import BALANCES, OPTIMIZERS, SAMPLINGS, SCHEDULERS
 from mtsldsl.language.targets import TARGETS, ObjectiveRule
 from mtsldsl.records import Record
 
@@ -76,6 +76,7 @@ TASK = BlockSchema(
         Key("metrics", Many(Call(())), "metrics", None, "those usual for the target"),
         WEIGHT,
         Key("field", Identifier(), "the data set's field of the target", None, "the one for the target's kind"),
+        Key("data", Identifier(), "the data block that it reads", None, "the only one"),
     ),
     noun="the task's name",
     required=True,
@@ -101,6 +102,7 @@ TRAIN = BlockSchema(
         Key("balance", BALANCES, "how the tasks' losses or gradients are combined", "equal"),
         Key("precision", Choice(PRECISIONS), "arithmetic of the forward pass", "fp32"),
         Key("seed", Integer(0), "seed of initial weights and of the order of samples", 0),
+        Key("sampling", SAMPLINGS, "how sources of samples take turns, where there are several", "proportional"),
         Key("keep", Keep(), "epoch whose weights are kept: the best by validation, or the last", "best"),
     ),
     required=True,

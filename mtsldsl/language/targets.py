@@ -8,7 +8,7 @@ from typing import cast
 import attrs
 
 from mtsldsl.language.constants import Named
-from mtsldsl.language.kinds import Choice, Integer, Key, Maybe, Real
+from mtsldsl.language.kinds import Choice, Integer, Key, Maybe, Real, Told
 from mtsldsl.records import Record
 
 AUTO = "auto"
@@ -76,7 +76,7 @@ TARGETS: dict[str, TargetRule] = {
             "classes",
             "one class of some, for the sample or each of its pixels",
             (
-                Key("channels", Integer(2), "number of classes"),
+                Key("channels", Told(Integer(2)), "number of classes; `auto` where the data set says it"),
                 Key(
                     "ignore",
                     Maybe(Integer()),

@@ -231,7 +231,7 @@ def apply(sharing: Sharing, change: Diff) -> Sharing:
         steps = [step for step in change if step.layer == layer]
         row = sharing[layer]
         changed[layer] = _switched(row, steps) if isinstance(row, Cover) else _regrouped(row, steps)
-    return Sharing(sharing.backbone, sharing.tasks, {**sharing.components, **changed}) if changed else sharing
+    return sharing.given({**sharing.components, **changed}) if changed else sharing
 
 
 def _switched(row: Cover, steps: Iterable[AnyChange]) -> Given:

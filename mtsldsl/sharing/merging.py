@@ -73,8 +73,8 @@ def merge3(base: Sharing, ours: Sharing, theirs: Sharing) -> Sharing:
             theirs[problem.layer],
             problem.keeper,
         )
-        for problem in refinement_problems(base.backbone, base.tasks, settled)
+        for problem in refinement_problems(base.backbone, base.tasks, settled, base.sources)
     ]
     if conflicts:
         raise ConflictError(tuple(sorted(conflicts, key=lambda conflict: base.backbone.position(conflict.layer))))
-    return Sharing(base.backbone, base.tasks, settled)
+    return base.given(settled)

@@ -26,43 +26,57 @@ class Sharing:
 
     A layer of alternatives has a cover, and below it tasks may share the weights of a layer and not what it reads.
     Where some layer has groups, all have the same. `components` gives for every layer the tasks of each of its copies,
-    or of each of its alternatives by name, or its groups. Raises SharingError for the first thing that is
-    wrong with them (`problems` finds all), ValueError where there is no task or one is named twice. Two sharings are
-    equal where backbone, tasks with their order, and components are.
+    or of each of its alternatives by name, or its groups. `sources` parts the tasks by the samples that they read, by
+    default all read the same: tasks of other samples share weights alone, so a layer that they share may read what they
+    do not. Raises SharingError for the first thing that is wrong with all this (`problems` finds all), ValueError where
+    there is no task or one is named twice, or the sources do not part the tasks. Two sharings are equal where backbone,
+    tasks with their order, sources and components are.
     """
 
     backbone: Backbone
     tasks: tuple[str, ...]
+    sources: Partition
+    """The tasks of each source of samples."""
     _rows: tuple[Row, ...]
 
-    def __init__(self, backbone: Backbone, tasks: Iterable[str], components: Components) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        tasks: Iterable[str],
+        components: Components,
+        sources: Iterable[Iterable[str]] | None = None,
+    ) -> None:
         names = _names(tasks)
-        checked, found = check(backbone, names, components)
+        parted = _sources(names, sources)
+        checked, found = check(backbone, names, components, parted)
         if found:
             raise found[0]
-        self._set(backbone, names, checked)
+        self._set(backbone, names, parted, checked)
 
-    def _set(self, backbone: Backbone, tasks: tuple[str, ...], found: Iterable[Row]) -> None:
-        self.__attrs_init__(backbone=backbone, tasks=tasks, rows=tuple(found))
+    def _set(self, backbone: Backbone, tasks: tuple[str, ...], sources: Partition, found: Iterable[Row]) -> None:
+        self.__attrs_init__(backbone=backbone, tasks=tasks, sources=sources, rows=tuple(found))
 
     def _with(self, found: Iterable[Row]) -> Sharing:
         """The same backbone and tasks with rows that are known to be valid; they are not looked at again."""
-        return _trusted(self.backbone, self.tasks, found)
+        return _trusted(self.backbone, self.tasks, self.sources, found)
 
     @classmethod
-    def each(cls, backbone: Backbone, tasks: Iterable[str]) -> Sharing:
+    def each(cls, backbone: Backbone, tasks: Iterable[str], sources: Iterable[Iterable[str]] | None = None) -> Sharing:
         """Every task alone at every layer: single-task networks. Of a layer of alternatives each task uses all."""
-        return cls._everywhere(backbone, names := _names(tasks), sets.singletons(names))
+        return cls._everywhere(backbone, names := _names(tasks), _sources(names, sources), sets.singletons(names))
 
     @classmethod
-    def all(cls, backbone: Backbone, tasks: Iterable[str]) -> Sharing:
+    def all(cls, backbone: Backbone, tasks: Iterable[str], sources: Iterable[Iterable[str]] | None = None) -> Sharing:
         """All tasks together at every layer: hard parameter sharing. Of a layer of alternatives each task uses all."""
-        return cls._everywhere(backbone, names := _names(tasks), sets.single(names))
+        return cls._everywhere(backbone, names := _names(tasks), _sources(names, sources), sets.single(names))
 
     @classmethod
-    def _everywhere(cls, backbone: Backbone, tasks: tuple[str, ...], partition: Partition) -> Sharing:
+    def _everywhere(
+        cls, backbone: Backbone, tasks: tuple[str, ...], sources: Partition, partition: Partition
+    ) -> Sharing:
         alternatives = map(backbone.alternatives, backbone.layers)
-        return _trusted(backbone, tasks, (Cover.full(each, tasks) if each else partition for each in alternatives))
+        rows = (Cover.full(each, tasks) if each else partition for each in alternatives)
+        return _trusted(backbone, tasks, sources, rows)
 
     def __getitem__(self, layer: str) -> Row:
         """The layer's row: its components, ordered by the first of their tasks, those of a cover as the layer's
@@ -104,22 +118,30 @@ class Sharing:
 
     def values(self, layer: str) -> Partition:
         """The sets of tasks for which `layer` gives the same tensor: those that have the same components of it and read
-        the same. Above covers these are the layer's components. KeyError where there is no such layer."""
+        the same. Above covers, where all tasks read the same samples, these are the layer's components. KeyError where
+        there is no such layer."""
         return self.all_values()[self.backbone.layers[self.backbone.position(layer)]]
 
     def all_values(self) -> Mapping[str, Partition]:
         """The same of every layer."""
         made: dict[str, Partition] = {}
         sides: dict[str, dict[str, int]] = {}
+        samples = sets.owners(self.sources)
         for layer, row in zip(self.backbone.layers, self._rows, strict=True):
-            if not isinstance(row, Cover) and not self.backbone.below_alternatives(layer):
+            if self.computes_alike(layer):
                 made[layer] = self.partition(layer)
             else:
                 for source in self.backbone.inputs(layer):
                     sides.setdefault(source, sets.owners(made[source]))
-                read = [sides[source] for source in self.backbone.inputs(layer)]
+                read = [samples, *(sides[source] for source in self.backbone.inputs(layer))]
                 made[layer] = self._same(row, read, apart=self.backbone.mixes(layer))
         return made
+
+    def computes_alike(self, layer: str) -> bool:
+        """Whether the tasks that share a copy of `layer` share what it computes too: they read the same samples, and
+        there are no alternatives above."""
+        of_alternatives = isinstance(self[layer], Cover) or self.backbone.below_alternatives(layer)
+        return not of_alternatives and len(self.sources) == 1
 
     def _same(self, row: Row, read: Sequence[Mapping[str, int]], *, apart: bool) -> Partition:
         """The tasks that have the same components of a row, and are on the same side in all that is `read`; `apart`, a
@@ -162,9 +184,10 @@ class Sharing:
                     apart=(component & group, component - group),
                 )
         for source in () if self.backbone.below_alternatives(layer) else self.backbone.inputs(layer):
-            sides = sets.parted(group, self.partition(source))
-            if len(sides) > 1:
-                raise kept_apart(layer, group, source, sides, self.tasks, code="MTL407")
+            for alike in sets.parted(group, self.sources):
+                sides = sets.parted(alike, self.partition(source))
+                if len(sides) > 1:
+                    raise kept_apart(layer, alike, source, sides, self.tasks, code="MTL407")
         if group in current:
             return self
         first = next(index for index, component in enumerate(current) if component <= group)
@@ -195,7 +218,7 @@ class Sharing:
         for reader in self.backbone.readers(layer):
             if self.backbone.alternatives(reader) or self.backbone.below_alternatives(reader):
                 continue
-            for component in self.partition(reader):
+            for component in (side for each in self.partition(reader) for side in sets.parted(each, self.sources)):
                 if not component.isdisjoint(group) and not component.isdisjoint(others):
                     raise self._refusal(
                         layer,
@@ -282,6 +305,8 @@ class Sharing:
             raise ValueError(
                 f"the two sharings are over different tasks: {', '.join(self.tasks)} and {', '.join(other.tasks)}{hint}"
             )
+        if self.sources != other.sources:
+            raise ValueError("the tasks of the two sharings read different samples")
         return other
 
     def reordered(self, tasks: Iterable[str]) -> Sharing:
@@ -290,7 +315,8 @@ class Sharing:
         if set(names) != set(self.tasks):
             raise ValueError(f"{', '.join(names)} are not the tasks {', '.join(self.tasks)}")
         rank = {task: place for place, task in enumerate(names)}
-        return _trusted(self.backbone, names, (rows.reordered(row, rank) for row in self._rows))
+        sources = sets.canonical(self.sources, rank)
+        return _trusted(self.backbone, names, sources, (rows.reordered(row, rank) for row in self._rows))
 
     def renamed(self, names: Mapping[str, str]) -> Sharing:
         """Every task under the name that `names` gives it (its own where there is none), in the same order.
@@ -298,7 +324,19 @@ class Sharing:
         Raises ValueError where two tasks would bear one name.
         """
         tasks = _names(names.get(task, task) for task in self.tasks)
-        return _trusted(self.backbone, tasks, (row.renamed(names) for row in self._rows))
+        return _trusted(self.backbone, tasks, self.sources.renamed(names), (row.renamed(names) for row in self._rows))
+
+    def apart(self) -> Sharing:
+        """Every task alone, as `each` has it, with the same samples."""
+        return Sharing.each(self.backbone, self.tasks, self.sources)
+
+    def united(self) -> Sharing:
+        """All tasks together, as `all` has it, with the same samples."""
+        return Sharing.all(self.backbone, self.tasks, self.sources)
+
+    def given(self, components: Components) -> Sharing:
+        """Another sharing of the same layers, tasks and samples; raises as `Sharing` does."""
+        return Sharing(self.backbone, self.tasks, components, self.sources)
 
     def _replaced(self, layer: str, row: Row) -> Sharing:
         place = self.backbone.position(layer)
@@ -349,10 +387,20 @@ class Sharing:
         )
 
 
-def _trusted(backbone: Backbone, tasks: tuple[str, ...], found: Iterable[Row]) -> Sharing:
+def _trusted(backbone: Backbone, tasks: tuple[str, ...], sources: Partition, found: Iterable[Row]) -> Sharing:
     sharing = Sharing.__new__(Sharing)
-    sharing._set(backbone, tasks, found)
+    sharing._set(backbone, tasks, sources, found)
     return sharing
+
+
+def _sources(tasks: tuple[str, ...], given: Iterable[Iterable[str]] | None) -> Partition:
+    """The sources of the tasks in canonical order; one where none is given."""
+    if given is None:
+        return sets.single(tasks)
+    listed = [tuple(names) for names in given]
+    if sorted(task for names in listed for task in names) != sorted(tasks) or not all(listed):
+        raise ValueError("the sources do not part the tasks")
+    return sets.canonical(map(frozenset, listed), {task: place for place, task in enumerate(tasks)})
 
 
 def _names(tasks: Iterable[str]) -> tuple[str, ...]:
@@ -364,9 +412,12 @@ def _names(tasks: Iterable[str]) -> tuple[str, ...]:
     return names
 
 
-def problems(backbone: Backbone, tasks: Iterable[str], components: Components) -> tuple[SharingError, ...]:
+def problems(
+    backbone: Backbone, tasks: Iterable[str], components: Components, sources: Iterable[Iterable[str]] | None = None
+) -> tuple[SharingError, ...]:
     """All that is wrong with `components` as a sharing, empty where they are valid."""
-    return check(backbone, _names(tasks), components)[1]
+    names = _names(tasks)
+    return check(backbone, names, components, _sources(names, sources))[1]
 
 
 def unmerged(sharing: Sharing) -> tuple[tuple[str, Component], ...]:

@@ -28,9 +28,9 @@ Components: TypeAlias = Mapping[str, Given]
 
 
 def check(
-    backbone: Backbone, tasks: Sequence[str], components: Components
+    backbone: Backbone, tasks: Sequence[str], components: Components, sources: Partition
 ) -> tuple[tuple[Row, ...], tuple[SharingError, ...]]:
-    """The layers' rows in canonical order, and all that is wrong with them.
+    """The layers' rows in canonical order, and all that is wrong with them; `sources` has the tasks of each source.
 
     Where there are problems the rows are not to be used. Takes time linear in the backbone's edges.
     """
@@ -53,7 +53,7 @@ def check(
             found += row
         else:
             sound[layer] = known.setdefault(row, row)
-    found += refinement_problems(backbone, tasks, sound)
+    found += refinement_problems(backbone, tasks, sound, sources)
     found += _group_problems(sound)
     return tuple(sound.values()), tuple(found)
 
@@ -178,10 +178,13 @@ def _partition_problems(layer: str, listed: list[tuple[str, ...]], rank: Mapping
     return found
 
 
-def refinement_problems(backbone: Backbone, tasks: Sequence[str], rows: Mapping[str, Row]) -> list[SharingError]:
+def refinement_problems(
+    backbone: Backbone, tasks: Sequence[str], rows: Mapping[str, Row], sources: Partition
+) -> list[SharingError]:
     """Where tasks share a layer but not all that it reads; layers that are absent from `rows` are passed over.
 
-    Below a layer of alternatives what tasks read differs in any case: they share the weights of a layer alone.
+    Below a layer of alternatives, and where tasks read other samples, what they read differs in any case: they share
+    the weights of a layer alone.
     """
     found: list[SharingError] = []
     for layer, fine in rows.items():
@@ -194,7 +197,8 @@ def refinement_problems(backbone: Backbone, tasks: Sequence[str], rows: Mapping[
             owner = owners(coarse)
             found += [
                 kept_apart(layer, component, source, parted(component, coarse), tasks, code="MTL405")
-                for component in fine
+                for whole in fine
+                for component in (parted(whole, sources) if len(sources) > 1 else (whole,))
                 if len({owner[task] for task in component}) > 1
             ]
     return found

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from mtsldsl.ir import Spec
-from mtsldsl.ir.wiring import Value, common_reads, copies, input_of, needed_layers, together, upstream, wired
+from mtsldsl.ir.wiring import Value, common_reads, copies, inputs_of, needed_layers, together, upstream, wired
 from mtsldsl.runtime.network.built import build_model
 from mtsldsl.sharing import HEADS, Copy, unmerged
 from tests.codegen.examples import specs
@@ -48,7 +48,7 @@ def test_tasks_that_are_about_to_share_a_layer_read_what_they_have_in_common() -
 @given(specs())
 @quick
 def test_every_copy_is_called_once_after_all_that_it_reads(spec: Spec) -> None:
-    there = {input_of(spec)}
+    there = set(inputs_of(spec))
     for call in wired(spec):
         assert there.issuperset(call.reads)
         assert call.value not in there
@@ -71,7 +71,7 @@ def test_the_copies_are_the_modules_of_the_compiled_network_that_have_weights(sp
 def test_computing_call_after_call_is_computing_the_network(spec: Spec) -> None:
     model = build_model(spec).eval()
     image = torch.rand(2, *spec.data.shape, generator=torch.Generator().manual_seed(1))
-    values = {input_of(spec): image}
+    values = dict.fromkeys(inputs_of(spec), image)
     with torch.no_grad():
         for call in wired(spec):
             values[call.value] = model.get_submodule(call.copies[0].name)(*(values[value] for value in call.reads))

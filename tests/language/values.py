@@ -21,6 +21,7 @@ from mtsldsl.language.kinds import (
     LayerName,
     Many,
     Maybe,
+    Told,
     OneOrMany,
     Real,
     Tasks,
@@ -52,6 +53,8 @@ def right(kind: Kind) -> list[Any]:
             return [*right(item), *right(Many(item, length=length))]
         case Maybe(inner):
             return [None, *right(inner)]
+        case Told(inner):
+            return right(inner)
         case Call(rules):
             return [named for rule in rules for named in right_calls(rule)]
         case Input():
@@ -88,6 +91,8 @@ def wrong(kind: Kind) -> list[Any]:
             return [*single, *inside(item, (right(item)[0],) * (length or 1))]
         case Maybe(inner):
             return [each for each in wrong(inner) if each is not None]
+        case Told(inner):
+            return wrong(inner)
         case Call(rules):
             return ["worst", None, Named("worst"), NONSENSE, *(each for rule in rules for each in wrong_calls(rule))]
         case Input():

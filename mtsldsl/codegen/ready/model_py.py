@@ -3,7 +3,7 @@
 from jinja2.runtime import LoopContext, Macro, Markup, Namespace, TemplateNotFound, TemplateReference, TemplateRuntimeError, Undefined, escape, identity, internalcode, markup_join, missing, str_join
 
 JINJA2 = '3.1.6'
-TEMPLATE = 'aee485f24a7d70328d5ab5eff0d249fbea3741eaf982209234e9def3e60f5965'
+TEMPLATE = '5a19f1ada12697d82f471cdefdb74a0be5e5f0623962656596f25fc60b5d4cbc'
 name = 'model'
 
 def root(context, missing=missing):
@@ -150,14 +150,18 @@ def root(context, missing=missing):
             yield str(environment.getattr(l_1_pass, 'name'))
             yield '(self, task: str, '
             yield str(environment.getattr(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'forward'), 'input'))
-            yield ': Tensor) -> Tensor:\n        """The output of a task that shares no layer with others."""\n'
+            yield ': Tensor) -> Tensor:\n        """'
+            yield str(environment.getattr(l_1_pass, 'said'))
+            yield '"""\n'
         else:
             pass
             yield '    def '
             yield str(environment.getattr(l_1_pass, 'name'))
             yield '(self, '
             yield str(environment.getattr(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'forward'), 'input'))
-            yield ': Tensor) -> dict[str, Tensor]:\n        """The outputs of tasks that share layers with no others."""\n'
+            yield ': Tensor) -> dict[str, Tensor]:\n        """'
+            yield str(environment.getattr(l_1_pass, 'said'))
+            yield '"""\n'
         l_2_loop = missing
         for l_2_group, l_2_loop in LoopContext(environment.getattr(l_1_pass, 'statements'), undefined):
             _loop_vars = {}
@@ -195,7 +199,9 @@ def root(context, missing=missing):
         pass
         yield '\n    def forward(self, '
         yield str(environment.getattr(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'forward'), 'input'))
-        yield ': Tensor, tasks: tuple[str, ...] = TASKS) -> dict[str, Tensor]:\n        """The outputs of `tasks`: all, or those sets of them that share layers with no others."""\n'
+        yield ': Tensor, tasks: tuple[str, ...] = TASKS) -> dict[str, Tensor]:\n        """The outputs of `tasks`: all, or '
+        yield str(environment.getattr(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'forward'), 'said'))
+        yield '."""\n'
         if (t_2(environment.getattr(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'forward'), 'passes')) == 1):
             pass
             yield '        return {task: self.'
@@ -231,4 +237,4 @@ def root(context, missing=missing):
             yield '        return {task: outputs[task] for task in TASKS if task in outputs}\n'
 
 blocks = {}
-debug_info = '1=31&2=33&4=42&7=45&11=49&14=52&15=55&18=59&19=62&22=65&24=70&27=74&29=77&32=81&33=83&35=85&38=88&39=92&43=99&44=107&45=111&51=116&56=118&57=122&59=128&61=131&62=134&65=137&66=140&67=142&68=145&71=152&74=157&75=160&78=163&79=167&82=171&85=174&86=177&87=181&89=186&92=189&94=192&96=194&97=197&100=204&101=207&102=210&104=212&106=219&107=221'
+debug_info = '1=31&2=33&4=42&7=45&11=49&14=52&15=55&18=59&19=62&22=65&24=70&27=74&29=77&32=81&33=83&35=85&38=88&39=92&43=99&44=107&45=111&51=116&56=118&57=122&59=128&61=131&62=134&65=137&66=140&67=142&68=145&69=149&71=154&72=158&74=161&75=164&78=167&79=171&82=175&85=178&86=181&87=185&89=190&92=193&94=196&95=198&96=200&97=203&100=210&101=213&102=216&104=218&106=225&107=227'

@@ -3,7 +3,7 @@
 from jinja2.runtime import LoopContext, Macro, Markup, Namespace, TemplateNotFound, TemplateReference, TemplateRuntimeError, Undefined, escape, identity, internalcode, markup_join, missing, str_join
 
 JINJA2 = '3.1.6'
-TEMPLATE = 'd2c1466dd3ccce4a84499b1638a267ec4df69e85e9e497b596428c9516bc21aa'
+TEMPLATE = '466bb21927e201bffde1103948037fd4da1506199102a268e7bfa4a39f2b5039'
 name = 'train'
 
 def root(context, missing=missing):
@@ -56,22 +56,41 @@ def root(context, missing=missing):
     yield str(t_2(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'source')))
     yield '  # compiled from this spec; the run folder keeps the copy that evolves\nEPOCHS = '
     yield str(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'epochs'))
-    yield '\nBATCH_SIZE = '
-    yield str(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'data'), 'batch'))
-    yield '  # samples a step\nSEED = '
+    yield '\n'
+    if environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'mixed'):
+        pass
+        yield 'BATCH_SIZE = '
+        yield str(environment.getattr(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'mixed'), 'batch'))
+        yield '  # samples a step, by data block\nSAMPLING = '
+        yield str(environment.getattr(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'mixed'), 'sampling'))
+        yield '  # how the sources of samples take turns\n'
+    else:
+        pass
+        yield 'BATCH_SIZE = '
+        yield str(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'data'), 'batch'))
+        yield '  # samples a step\n'
+    yield 'SEED = '
     yield str(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'seed'))
     yield '  # of the order of samples and their augmentation\nPRECISION = '
     yield str(t_2(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'precision')))
-    yield '  # of the forward pass\nAUGMENT: tuple[Named, ...] = '
-    yield str(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'augment'))
-    yield '\n'
+    yield '  # of the forward pass\n'
+    if environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'mixed'):
+        pass
+        yield 'AUGMENT: dict[str, tuple[Named, ...]] = '
+        yield str(environment.getattr(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'mixed'), 'augment'))
+        yield '\n'
+    else:
+        pass
+        yield 'AUGMENT: tuple[Named, ...] = '
+        yield str(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'augment'))
+        yield '\n'
     for l_1_knob in environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'knobs'):
         _loop_vars = {}
         pass
         yield str(environment.getattr(l_1_knob, 'name'))
         yield ' = '
         yield str(environment.getattr(l_1_knob, 'value'))
-        yield str((('  # ' + environment.getattr(l_1_knob, 'comment')) if environment.getattr(l_1_knob, 'comment') else cond_expr_undefined("the inline if-expression on line 33 in 'train' evaluated to false and no else section was defined.")))
+        yield str((('  # ' + environment.getattr(l_1_knob, 'comment')) if environment.getattr(l_1_knob, 'comment') else cond_expr_undefined("the inline if-expression on line 42 in 'train' evaluated to false and no else section was defined.")))
         yield '\n'
     l_1_knob = missing
     for l_1_line in environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'rest_of_knobs'):
@@ -87,9 +106,16 @@ def root(context, missing=missing):
     yield str(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'scheduler'))
     yield '\n\n\ndef main(session: Session) -> None:\n    """The whole run: tasks learn, the learner of sharing decides; validation chooses the epoch, test comes once."""\n    data = session.load_data()\n    learner = '
     yield str(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'learner'))
-    yield '\n    training = session.start(Model, learner, make_optimizer, make_scheduler)\n\n    while training.epoch < EPOCHS:\n        # Task learning: one pass over the training set.\n        with session.epoch(training, steps_per_epoch(data.train, BATCH_SIZE)) as epoch:\n            for batch in batches(\n                data.train,\n                BATCH_SIZE,\n                seed=SEED,\n                epoch=training.epoch,\n                shuffle=True,\n                augment=AUGMENT,\n                device=session.device,\n                drop_last=True,\n            ):\n                for tasks in training.sets():  # those that share no layer, one set after the other: less memory\n                    with autocast(PRECISION, session.device):\n                        outputs = training.forward(batch['
+    yield '\n    training = session.start(Model, learner, make_optimizer, make_scheduler)\n\n    while training.epoch < EPOCHS:\n'
+    if environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'mixed'):
+        pass
+        yield '        # Task learning: batches of every source of samples, each for the tasks that read it.\n        order = Schedule.of(data.train, BATCH_SIZE, SAMPLING, seed=SEED, epoch=training.epoch)\n        with session.epoch(training, len(order), order.samples) as epoch:\n            for served, batch in order.batches(AUGMENT, session.device):\n                for tasks in training.sets(served):  # those that read the source of the batch\n'
+    else:
+        pass
+        yield '        # Task learning: one pass over the training set.\n        with session.epoch(training, steps_per_epoch(data.train, BATCH_SIZE)) as epoch:\n            for batch in batches(\n                data.train,\n                BATCH_SIZE,\n                seed=SEED,\n                epoch=training.epoch,\n                shuffle=True,\n                augment=AUGMENT,\n                device=session.device,\n                drop_last=True,\n            ):\n                for tasks in training.sets():  # those that share no layer, one set after the other: less memory\n'
+    yield '                    with autocast(PRECISION, session.device):\n                        outputs = training.forward(batch['
     yield str(t_2(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'data'), 'input')))
     yield '], tasks)\n                    losses = training.losses(outputs, batch)\n                    penalty = training.penalty(batch, outputs, losses)  # the learner\'s own loss, if it has one\n                    training.require_finite(losses, penalty)\n\n                    training.zero_grad(tasks)\n                    training.backward(losses, penalty)\n                    epoch.add(losses, penalty)\n                training.optimizer.step()\n                epoch.end_step()\n\n        # Structural phase: what the learner decides is written into the spec, which the network is made of anew.\n        if learner.due(training.position):\n            structural_phase(training, learner, data, session)\n\n        session.end_epoch(training, training.evaluate(data.validation))\n\n    session.finish(training, data)\n\n\nif __name__ == "__main__":  # compares this text and that of model.py with the spec, then runs this `main`\n    run_alone(SOURCE, __file__)\n'
 
 blocks = {}
-debug_info = '1=32&2=34&4=40&6=42&19=44&20=47&26=51&27=53&28=55&29=57&30=59&31=61&32=63&33=66&35=72&36=76&42=80&47=82&53=84&71=86'
+debug_info = '1=32&2=34&4=40&6=42&19=44&20=47&26=51&27=53&28=55&29=58&30=60&32=65&34=68&35=70&36=72&37=75&39=80&41=82&42=85&44=91&45=95&51=99&56=101&62=103&66=105&88=112'

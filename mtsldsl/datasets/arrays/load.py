@@ -43,12 +43,12 @@ class Loaded(Record):
     remarks: tuple[str, ...]
 
 
-def load(spec: Demand, place: Path, _: bool) -> Splits:
+def load(spec: Demand, place: Path, _: bool) -> Splits[Samples]:
     """The arrays at `place` that the tasks read; nothing of them is worth keeping. Raises MtlError as `arrays` does."""
     shape, chosen = spec.data.shape, made(Settings, spec.data.options)
     expected = {spec.data.input: Expected(FieldKind.IMAGE if len(shape) == 3 else FieldKind.PLAIN, shape)}
     for task in spec.tasks:
-        name = field_of_task(spec, task)
+        name = field_of_task(spec.data, task)
         if name == spec.data.input:
             continue
         found = _expected(name, task)

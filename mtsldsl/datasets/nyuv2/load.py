@@ -32,12 +32,12 @@ from mtsldsl.runtime.data.demand import Demand
 from mtsldsl.runtime.data.dense import image_size, samples_of, wanted_fields
 from mtsldsl.runtime.data.geometry import normals_from_depth
 from mtsldsl.runtime.data.kept_splits import kept_splits
-from mtsldsl.runtime.data.samples import Splits
+from mtsldsl.runtime.data.samples import Samples, Splits
 
 _COARSEST_FOCAL_LENGTH = 100.0
 
 
-def load(spec: Demand, place: Path, cache: bool) -> Splits:
+def load(spec: Demand, place: Path, cache: bool) -> Splits[Samples]:
     """The data set at `place`, decoded, or with `cache` as it was kept. Raises MtlError as `nyuv2` does."""
     fields, size, chosen = wanted_fields(spec), image_size(spec), made(Settings, spec.data.options)
     channels = {"image": 3} | {name: target.channels for name, target in fields.items()}

@@ -16,10 +16,10 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.runtime.data.demand import Demand
 from mtsldsl.runtime.data.dense import image_size, samples_of, task_of, wanted_fields
 from mtsldsl.runtime.data.kept_splits import kept_splits
-from mtsldsl.runtime.data.samples import Splits
+from mtsldsl.runtime.data.samples import Samples, Splits
 
 
-def load(spec: Demand, _: Path | None, cache: bool) -> Splits:
+def load(spec: Demand, _: Path | None, cache: bool) -> Splits[Samples]:
     """The rooms of the spec, rendered, or with `cache` as they were kept.
 
     Raises MtlError: MTL603 for other classes than they have, MTL804 for too few of them.

@@ -8,7 +8,6 @@ from mtsldsl.diagnostics import Diagnostic
 from mtsldsl.ir.pedantic.reading import Check, Reading, warn
 from mtsldsl.methods.method import Situation
 from mtsldsl.methods.registry import decision_rules, method
-from mtsldsl.sharing import Sharing
 from mtsldsl.syntax import tree
 
 
@@ -16,7 +15,7 @@ def empty_sharing(reading: Reading) -> Iterator[Diagnostic]:
     """MTL921: a `sharing` block with which every task has its own copy of every layer."""
     spec = reading.spec
     for section in reading.sections("sharing"):
-        if section.items and len(spec.tasks) > 1 and spec.sharing == Sharing.each(spec.backbone, spec.sharing.tasks):
+        if section.items and len(spec.tasks) > 1 and spec.sharing == spec.sharing.apart():
             cause = "the block shares nothing, as if it were not there"
             yield warn("MTL921", cause, "leave it out", section.kind.span)
 

@@ -266,6 +266,21 @@ class Similarity(Finding):
         return [Matrix(title, self.tasks, self.similarity, ("The most similar", "the least"))]
 
 
+@attrs.frozen(kw_only=True)
+class Incomparable(Finding):
+    """Tasks that might merge at a layer, but for the sizes of their inputs: those of each set have inputs of one size,
+    and no two sets are ever compared."""
+
+    kind = "incomparable"
+    layer: str
+    tasks: Sequence[Sequence[str]]
+
+    def lines(self) -> list[str]:
+        """The sets."""
+        sides = " and ".join(shown(side, " + ") for side in self.tasks)
+        return [f"{self.layer}: {sides} have inputs of other sizes, so they are not compared, and never merge here"]
+
+
 def _pairs(pairs: Sequence[tuple[float, str]]) -> str:
     return ", ".join(f"{names} {similarity:.3f}" for similarity, names in pairs)
 
@@ -303,6 +318,6 @@ METHOD = Method(
     phases="phases",
     one_a_phase=(OneAPhase("transfer", "amalgamate", "epochs"),),
     penalty_name="align",
-    findings=(Similarity,),
+    findings=(Similarity, Incomparable),
     words=Words(decided, undecided),
 )

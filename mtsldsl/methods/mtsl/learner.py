@@ -16,9 +16,9 @@ from torch.optim import Optimizer
 from mtsldsl.ir import Decision, Spec
 from mtsldsl.ir.wiring import Value
 from mtsldsl.language import Constant, Shape
-from mtsldsl.methods.mtsl.amalgamation import AmalgamationJob, amalgamate
+from mtsldsl.methods.mtsl.amalgamation import AmalgamationJob, AmalgamationReport, amalgamate
 from mtsldsl.methods.mtsl.cka import alignment_loss, cka_matrix
-from mtsldsl.methods.mtsl.language import Amalgamate, Cka, Settings, Similarity
+from mtsldsl.methods.mtsl.language import Amalgamate, Cka, Incomparable, Settings, Similarity
 from mtsldsl.records import Record
 from mtsldsl.runtime.data import batches, steps_per_epoch
 from mtsldsl.runtime.learning.step import Position, Step
@@ -120,7 +120,12 @@ class Mtsl(Learner):
 
 def compare(view: View, settings: Settings) -> list[Comparison]:
     """Similarity and grouping at every place where tasks may merge next, from one pass over training samples."""
-    places = [(layer, tuple(sorted(tasks))) for layer, tasks in unmerged(view.spec.sharing)]
+    places: list[tuple[str, tuple[str, ...]]] = []
+    for layer, together in unmerged(view.spec.sharing):
+        sides = view.comparable(sorted(together))
+        if len(sides) > 1:
+            view.say(Incomparable.kind, layer=layer, tasks=[sorted(side) for side in sides])
+        places += [(layer, tuple(sorted(side))) for side in sides if len(side) > 1]
     wanted = [Value(layer, frozenset([task])) for layer, tasks in places for task in tasks]
     found = view.features(wanted, settings.similarity.samples)
     comparisons = []
@@ -152,8 +157,25 @@ def proposed(spec: Spec, epoch: int, merges: Sequence[Merge], places: int) -> Pr
 
 def _amalgamated(carry: Carry, view: View, transfer: Amalgamate, epochs: int) -> Prepared:
     """Train each new component on what its members make of the training samples; so far it is their average."""
-    spec, old_model, new_model = carry.old_spec, carry.old_model, carry.new_model
     made = [_copy(decision) for decision in carry.decisions]
+    comparable = view.comparable(task for copy in made for task in sorted(copy.component))
+    reports = [
+        _amalgamated_alike([copy for copy in made if copy.component <= tasks], carry, view, transfer, epochs)
+        for tasks in comparable
+    ]
+    return Prepared(
+        {name: state for each in reports for name, state in each.optimizer_state.items()},
+        {"amalgamation": {name: losses for each in reports for name, losses in each.losses.items()}},
+    )
+
+
+def _amalgamated_alike(
+    made: Sequence[Copy], carry: Carry, view: View, transfer: Amalgamate, epochs: int
+) -> AmalgamationReport:
+    """The same of those components whose tasks have inputs of one shape."""
+    spec, old_model, new_model = carry.old_spec, carry.old_model, carry.new_model
+    tasks = [task for copy in made for task in sorted(copy.component)]
+    data, samples = spec.data_of(tasks[0]), view.inputs(tasks)
     jobs = []
     for copy in made:
         former = (Copy(copy.layer, frozenset([task])) for task in sorted(copy.component))
@@ -163,15 +185,14 @@ def _amalgamated(carry: Carry, view: View, transfer: Amalgamate, epochs: int) ->
         jobs.append(AmalgamationJob(copy.name, fusion, members, channels, title(spec, copy.name), part.span))
 
     def inputs(epoch: int) -> Iterator[list[tuple[Tensor, ...]]]:
-        samples = view.samples.only(spec.data.input)
-        view.watcher.begin_stage("amalgamation", steps_per_epoch(samples, spec.data.batch))
+        view.watcher.begin_stage("amalgamation", steps_per_epoch(samples, data.batch))
         for batch in batches(
             samples,
-            spec.data.batch,
+            data.batch,
             seed=spec.train.seed,
             epoch=spec.train.epochs * view.position.epoch + epoch,  # other batches than those of task learning
             shuffle=True,
-            augment=spec.data.augment,
+            augment=data.augment,
             device=view.device,
             drop_last=True,
         ):
@@ -186,8 +207,7 @@ def _amalgamated(carry: Carry, view: View, transfer: Amalgamate, epochs: int) ->
         return optimizer
 
     with located(old_model, spec), located(new_model, carry.new_spec):
-        report = amalgamate(jobs, inputs, epochs, make_optimizer, lambda _, __, ___: view.watcher.advance())
-    return Prepared(report.optimizer_state, {"amalgamation": report.losses})
+        return amalgamate(jobs, inputs, epochs, make_optimizer, lambda _, __, ___: view.watcher.advance())
 
 
 def _copy(merge: Decision) -> Copy:

@@ -33,14 +33,14 @@ def batches(
     """
     device = torch.device(device)
     count = len(samples)
-    order = torch.randperm(count, generator=_generator(seed, epoch, 0)) if shuffle else torch.arange(count)
+    order = torch.randperm(count, generator=generator(seed, epoch, 0)) if shuffle else torch.arange(count)
     for number in range(steps_per_epoch(samples, batch_size, drop_last=drop_last)):
         indices = order[number * batch_size : (number + 1) * batch_size]
         batch = {
             name: widen(_gather(tensor, indices, device), samples.layout[name])
             for name, tensor in samples.fields.items()
         }
-        batch = augment_batch(batch, samples.layout, augment, _generator(seed, epoch, number + 1))
+        batch = augment_batch(batch, samples.layout, augment, generator(seed, epoch, number + 1))
         yield {name: _laid_out(tensor, samples.layout[name]) for name, tensor in batch.items()}
 
 
@@ -63,7 +63,8 @@ def _unit(vectors: Tensor) -> Tensor:
     return vectors / vectors.square().sum(dim=1, keepdim=True).sqrt_().clamp_min_(1e-12)
 
 
-def _generator(*key: int) -> torch.Generator:
+def generator(*key: int) -> torch.Generator:
+    """Random numbers that depend on the key alone."""
     words = [part & 0xFFFF_FFFF_FFFF_FFFF for part in key]
     return torch.Generator().manual_seed(int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0]) >> 1)
 

@@ -29,7 +29,7 @@ def wanted_fields(spec: Demand) -> dict[str, Target]:
     fields = {field.name: field for field in data_kind(spec.data.kind).fields}
     wanted: dict[str, Target] = {}
     for task in spec.tasks:
-        name = field_of_task(spec, task)
+        name = field_of_task(spec.data, task)
         if task.target.kind == "reconstruct":
             continue
         field = fields[name]
@@ -45,7 +45,9 @@ def wanted_fields(spec: Demand) -> dict[str, Target]:
     return wanted
 
 
-def samples_of(spec: Demand, wanted: Mapping[str, Target], loaded: Mapping[str, Mapping[str, Tensor]]) -> Splits:
+def samples_of(
+    spec: Demand, wanted: Mapping[str, Target], loaded: Mapping[str, Mapping[str, Tensor]]
+) -> Splits[Samples]:
     """Only the wanted fields, the image under the input's name, and labels with the task's own `ignore`."""
     layout = {spec.data.input: FieldKind.IMAGE, **{name: _KINDS[name] for name in wanted}}
     made = {}
@@ -72,7 +74,7 @@ def _with_ignore(labels: Tensor, task: Task) -> Tensor:
 
 def task_of(spec: Demand, field: str) -> Task:
     """The first task that reads a field."""
-    return next(task for task in spec.tasks if field_of_task(spec, task) == field)
+    return next(task for task in spec.tasks if field_of_task(spec.data, task) == field)
 
 
 def image_size(spec: Demand) -> tuple[int, int]:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from mtsldsl.datasets.registry import data_kind
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.ir.model import Task
-from mtsldsl.runtime.data.demand import Demand
+from mtsldsl.ir.model import Data, Task
 
 
-def field_of_task(spec: Demand, task: Task) -> str:
-    """The field of the samples that holds a task's target."""
+def field_of_task(data: Data, task: Task) -> str:
+    """The field of a block's samples that holds a task's target."""
     if task.target.kind == "reconstruct":
-        return spec.data.input
-    field = data_kind(spec.data.kind).field_for(task.target.kind)
+        return data.input
+    field = data_kind(data.kind).field_for(task.target.kind)
     return task.field or (field.name if field else task.name)
 
 

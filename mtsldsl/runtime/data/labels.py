@@ -14,6 +14,7 @@ from mtsldsl.language.targets import TARGETS
 from mtsldsl.runtime.data.batches import widen
 from mtsldsl.runtime.data.fields_read import field_of_task
 from mtsldsl.runtime.data.masks import valid_entries
+from mtsldsl.runtime.data.mixed import Mixed, read_by
 from mtsldsl.runtime.data.samples import Samples, Splits
 
 Described: TypeAlias = dict[str, dict[str, Any]]
@@ -25,20 +26,21 @@ _MOST_NAMED = 6
 """Tasks that a line names."""
 
 
-def describe(spec: Spec, splits: Splits) -> Described:
+def describe(spec: Spec, splits: Splits[Any]) -> Described:
     """For each split, in plain data, its `samples` and the `labels` of each task: the number of `samples` that have at
     least one, and of `entries` that count in loss and metrics, `of` how many there are. Where some columns of a target
     have none, these are `empty_columns`, counted from 0."""
     return {name: _split(spec, samples) for name, samples in splits.named()}
 
 
-def _split(spec: Spec, samples: Samples) -> dict[str, Any]:
-    counted: dict[tuple[str, Target], dict[str, Any]] = {}
+def _split(spec: Spec, samples: Samples | Mixed) -> dict[str, Any]:
+    counted: dict[tuple[int, str, Target], dict[str, Any]] = {}
     labels = {}
     for task in spec.tasks:
-        key = field_of_task(spec, task), task.target
+        read, field = read_by(samples, task.name), field_of_task(spec.data_of(task.name), task)
+        key = id(read), field, task.target
         if key not in counted:
-            counted[key] = _count(samples, *key)
+            counted[key] = _count(read, field, task.target)
         labels[task.name] = counted[key]
     return {"samples": len(samples), "labels": labels}
 

@@ -2,51 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import attrs
 
 from mtsldsl.datasets.registry import DATASETS, data_kind
 from mtsldsl.diagnostics import MtlError, suggestion
 from mtsldsl.ir.model import Spec
+from mtsldsl.runtime.data.demand import Part
 from mtsldsl.runtime.data.fields_read import field_of_task
+from mtsldsl.runtime.data.mixed import Mixed
 from mtsldsl.runtime.data.place import located
-from mtsldsl.runtime.data.samples import Splits
+from mtsldsl.runtime.data.samples import Samples, Splits
 
 
-def load_data(spec: Spec, recorded: Path | None = None, *, cache: bool = True) -> Splits:
-    """The samples of `spec.data`, with the input and the fields that the tasks need.
+def load_data(spec: Spec, recorded: Mapping[str, Path] = {}, *, cache: bool = True) -> Splits[Any]:
+    """The samples of a spec, with the input and the fields that the tasks need: `Samples`, or `Mixed` where they come
+    from several sources.
 
-    A relative `root` or `path` is looked for from the working folder, then from the spec's own; then the data is taken
-    from `recorded`, where a run found it. What takes long to decode or to render is kept for other processes and taken
-    from there (`kept_splits`), without `cache` neither; the samples are the same.
+    A relative `root` or `path` is looked for from the working folder, then from the spec's own; then the data of a
+    block is taken from `recorded`, where a run found it. What takes long to decode or to render is kept for other
+    processes and taken from there (`kept_splits`), without `cache` neither; the samples are the same.
 
     Raises MTL601 for a data set that is not there, saying how to get it, MTL602 for files that are not as they should
     be, MTL603 for a field that the data set lacks, MTL804 for fewer training samples than a batch.
     """
-    declared = [field.name for field in data_kind(spec.data.kind).fields]
+    loaded: dict[str, Splits[Samples]] = {}
+    places: dict[str, Path] = {}
+    for data in spec.blocks:
+        tasks = tuple(task for task in spec.tasks if spec.data_of(task.name) is data)
+        if tasks:
+            loaded |= _load(Part(data, tasks), spec.source.name, recorded.get(data.name), places, cache=cache)
+    remarks = tuple(dict.fromkeys(remark for each in loaded.values() for remark in each.remarks))
+    if len(spec.streams) == 1:
+        (whole,) = loaded.values()
+        return attrs.evolve(whole, places=places)
+    parts = {
+        split: {name: samples for name, each in loaded.items() for own, samples in each.named() if own == split}
+        for split in ("train", "validation", "test")
+    }
+    mixed = {split: Mixed(each, spec.streams) for split, each in parts.items()}
+    return Splits(**mixed, remarks=remarks, places=places)
+
+
+def _load(
+    part: Part, spec_file: str, recorded: Path | None, places: dict[str, Path], *, cache: bool
+) -> dict[str, Splits[Samples]]:
+    """The samples of a data block, by source: its own, or one for each of its tasks. Where they are is noted."""
+    data = part.data
+    declared = [field.name for field in data_kind(data.kind).fields]
     if declared:  # it may take long to load them
-        _require_fields(spec, f"the data set `{spec.data.kind}` has", [spec.data.input, *declared])
+        _require_fields(part, f"the data set `{data.kind}` has", [data.input, *declared])
     try:
-        place = located(spec.data, spec.source.name, recorded)
-        splits: Splits = import_module(f"{DATASETS[spec.data.kind]}.load").load(spec, place, cache)
+        place = located(data, spec_file, recorded)
+        found = import_module(f"{DATASETS[data.kind]}.load").load(part, place, cache)
     except MtlError as error:
         # what reads files knows nothing of specs: the place is added here, once
-        raise MtlError(attrs.evolve(found, span=found.span or spec.data.span) for found in error.diagnostics) from error
+        raise MtlError(attrs.evolve(each, span=each.span or data.span) for each in error.diagnostics) from error
+    if place is not None:
+        places[data.name] = place
+    if not data.apart:
+        _require_samples(part, f"of `{data.kind}`", found)
+        return {data.name: found}
+    for task in part.tasks:
+        _require_samples(Part(data, (task,)), f"of `{task.name}`", found[task.name])
+    return {task.name: found[task.name] for task in part.tasks}
+
+
+def _require_samples(part: Part, whose: str, splits: Splits[Samples]) -> None:
+    """Hold that each split has the fields that are read, and enough samples."""
+    data = part.data
     for name, samples in splits.named():
-        _require_fields(spec, f"the {name} samples of `{spec.data.kind}` have", samples.fields)
-        least = spec.data.batch if name == "train" else 1
+        _require_fields(part, f"the {name} samples {whose} have", samples.fields)
+        least = data.batch if name == "train" else 1
+        more = f" {whose}" if data.apart else ""
         if len(samples) < least:
-            cause = f"there are {len(samples)} {name} samples, fewer than {'a batch' if least > 1 else 'one'}"
-            raise MtlError.of("MTL804", cause, "give more samples, or a smaller `batch`", spec.data.span)
-    return attrs.evolve(splits, path=place)
+            cause = f"there are {len(samples)} {name} samples{more}, fewer than {'a batch' if least > 1 else 'one'}"
+            raise MtlError.of("MTL804", cause, "give more samples, or a smaller `batch`", data.span)
 
 
-def _require_fields(spec: Spec, who: str, fields: Collection[str]) -> None:
+def _require_fields(part: Part, who: str, fields: Collection[str]) -> None:
     """Raises MTL603 where the input, or what a task reads, is none of the fields."""
-    wanted = [(spec.data.input, spec.data.span), *((field_of_task(spec, task), task.span) for task in spec.tasks)]
+    data = part.data
+    wanted = [(data.input, data.span), *((field_of_task(data, task), task.span) for task in part.tasks)]
     for name, span in wanted:
         if name not in fields:
             raise MtlError.of("MTL603", f"{who} no field `{name}`", suggestion(name, fields, "fields"), span)

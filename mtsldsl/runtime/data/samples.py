@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import attrs
 import torch
@@ -38,17 +39,21 @@ class Samples:
         return Samples({name: tensor.to(device) for name, tensor in self.fields.items()}, self.layout)
 
 
+Given = TypeVar("Given")
+"""The samples of a split: `Samples`, or those of several sources."""
+
+
 @attrs.frozen(eq=False)
-class Splits:
-    """Training, validation and test samples, kept apart, what a person should know about their numbers, and the file
-    or folder that they were read from."""
+class Splits(Generic[Given]):
+    """Training, validation and test samples, kept apart, what a person should know about their numbers, and the files
+    or folders that they were read from, by data block; nothing where none was."""
 
-    train: Samples
-    validation: Samples
-    test: Samples
+    train: Given
+    validation: Given
+    test: Given
     remarks: tuple[str, ...] = ()
-    path: Path | None = None
+    places: Mapping[str, Path] = attrs.field(factory=dict)
 
-    def named(self) -> tuple[tuple[str, Samples], ...]:
+    def named(self) -> tuple[tuple[str, Given], ...]:
         """The three with their names."""
         return ("train", self.train), ("validation", self.validation), ("test", self.test)

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from mtsldsl.ir import Spec, Task
 from mtsldsl.ir.wiring import Value
-from mtsldsl.runtime.data import Samples, batches
+from mtsldsl.runtime.data import Mixed, Samples, batches
+from mtsldsl.runtime.data.mixed import streamed
 from mtsldsl.runtime.learning.finite import UNREPEATED, Anomaly, anomaly_of_loss, find_anomaly, recorded
 from mtsldsl.runtime.network.execution import evaluating, run_layers
 from mtsldsl.runtime.network.places import located
@@ -35,7 +36,11 @@ class Evaluation:
 
 
 def evaluate(
-    model: nn.Module, spec: Spec, samples: Samples, device: torch.device, tasks: Collection[str] | None = None
+    model: nn.Module,
+    spec: Spec,
+    samples: Samples | Mixed,
+    device: torch.device,
+    tasks: Collection[str] | None = None,
 ) -> Evaluation:
     """Run `model` over `samples` once, in evaluation mode and without gradients; the mode is put back afterwards.
 
@@ -49,7 +54,8 @@ def evaluate(
         for batch, outputs, losses in _passes(model, spec, chosen, samples, device):
             totals.add(losses)
             for task in chosen:
-                metrics[task.name].update(outputs[task.name], batch[str(task.field)])
+                if task.name in outputs:
+                    metrics[task.name].update(outputs[task.name], batch[str(task.field)])
         means = totals.values()
         wrong = [name for name, mean in means.items() if not math.isfinite(mean) and totals.labelled(name)]
         if wrong:
@@ -63,23 +69,31 @@ def evaluate(
 
 
 def _passes(
-    model: nn.Module, spec: Spec, tasks: Sequence[Task], samples: Samples, device: torch.device
+    model: nn.Module, spec: Spec, tasks: Sequence[Task], samples: Samples | Mixed, device: torch.device
 ) -> Iterator[tuple[Mapping[str, Tensor], Mapping[str, Tensor], BatchLosses]]:
-    """Every batch with the outputs and the losses of the tasks, none of them waited for."""
+    """Every batch with the outputs and the losses of the tasks that it serves, none of them waited for."""
     functions = task_losses(tasks)
-    heads = {task.name: Value.of_head(task.name) for task in tasks}
-    read = samples.only(*dict.fromkeys((spec.data.input, *(str(task.field) for task in tasks))))
-    for batch in batches(read, spec.data.batch, shuffle=False, device=device):
-        with autocast(spec.train.precision, device):
-            if len(tasks) == len(spec.tasks):
-                outputs = model(batch[spec.data.input])
-            else:
-                found = run_layers(model, spec, batch[spec.data.input], heads.values())
-                outputs = {name: found[head] for name, head in heads.items()}
-        yield batch, outputs, BatchLosses.of(tasks, functions, outputs, batch, together=True)
+    for stream, own in streamed(spec, samples):
+        served = [task for task in tasks if task.name in stream.tasks]
+        if not served:
+            continue
+        heads = {task.name: Value.of_head(task.name) for task in served}
+        read = own.only(*dict.fromkeys((spec.data.input, *(str(task.field) for task in served))))
+        for batch in batches(read, stream.data.batch, shuffle=False, device=device):
+            with autocast(spec.train.precision, device):
+                if len(served) == len(spec.tasks):
+                    outputs = model(batch[spec.data.input])
+                elif len(served) == len(stream.tasks):
+                    outputs = model(batch[spec.data.input], stream.tasks)
+                else:
+                    found = run_layers(model, spec, batch[spec.data.input], heads.values())
+                    outputs = {name: found[head] for name, head in heads.items()}
+            yield batch, outputs, BatchLosses.of(served, functions, outputs, batch, together=True)
 
 
-def _anomaly(model: nn.Module, spec: Spec, tasks: Sequence[Task], samples: Samples, device: torch.device) -> Anomaly:
+def _anomaly(
+    model: nn.Module, spec: Spec, tasks: Sequence[Task], samples: Samples | Mixed, device: torch.device
+) -> Anomaly:
     """Where the first loss that is not finite comes from, by a second pass that looks at everything."""
     with recorded(model, spec) as computed:
         for batch, _, losses in _passes(model, spec, tasks, samples, device):

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mtsldsl.ir import Spec
-from mtsldsl.ir.wiring import Call, Value, input_of, upstream, wired
-from mtsldsl.runtime.data import Samples, batches
+from mtsldsl.ir.wiring import Call, Value, inputs_of, upstream, wired
+from mtsldsl.runtime.data import Mixed, Samples, batches
+from mtsldsl.runtime.data.mixed import streamed
 from mtsldsl.runtime.learning.evaluation import autocast
 from mtsldsl.runtime.network.execution import alike, evaluating, run_calls
 from mtsldsl.runtime.network.places import located
@@ -120,9 +121,12 @@ class _Network:
         return {value for call in self.calls() for value in call.reads if value in self.known}
 
     def run(self, known: Mapping[Value, Tensor], keep: Collection[Value], device: torch.device) -> dict[Value, Tensor]:
-        """Take part in one batch."""
+        """Take part in one batch, with what it is for: the values that are for tasks of those that are known."""
+        served = frozenset(task for value in known for task in value.tasks)
+        kept = [value for value in keep if value.tasks <= served]
+        calls = [call for call in self.calls(kept) if call.value.tasks <= served]
         with located(self.model, self.spec), autocast(self.spec.train.precision, device):
-            return run_calls(self.model, self.calls(keep), known, keep)
+            return run_calls(self.model, calls, known, kept)
 
 
 def _estimated(module: nn.Module) -> TypeGuard[_BatchNorm]:
@@ -130,18 +134,19 @@ def _estimated(module: nn.Module) -> TypeGuard[_BatchNorm]:
 
 
 @torch.no_grad()
-def reestimate(networks: Sequence[tuple[Spec, nn.Module]], samples: Samples, device: torch.device) -> None:
+def reestimate(networks: Sequence[tuple[Spec, nn.Module]], samples: Samples | Mixed, device: torch.device) -> None:
     """Give every batch normalisation of the networks the mean and variance (E[x²] - mean²) of its input over BATCHES
-    fixed batches of training, each normalised by its own statistics meanwhile, all else being as in evaluation.
+    fixed batches of training, of each source of samples, each normalised by its own statistics meanwhile, all else
+    being as in evaluation.
 
     What a network computes as the first one does is computed once. The networks' modes and the count of batches they
     have seen stay as they were, as do normalisations that are not run and those that stay in evaluation mode when the
     network is put into training.
     """
     (spec, model), *others = networks
-    whole = input_of(spec)
+    whole = inputs_of(spec)
     with evaluating(*(model for _, model in networks)):
-        first = _Network.of(spec, model, frozenset((whole,)))
+        first = _Network.of(spec, model, frozenset(whole))
         later = [_Network.of(*other, alike(spec, model, *other)) for other in others]
         found = [statistics for each in (first, *later) for statistics in each.found]
         if not found:
@@ -150,8 +155,8 @@ def reestimate(networks: Sequence[tuple[Spec, nn.Module]], samples: Samples, dev
         with ExitStack() as collecting:
             for statistics in found:
                 collecting.enter_context(statistics.collected())
-            for image in _fixed(spec, samples, device):
-                values = first.run({whole: image}, read, device)
+            for value, image in _fixed(spec, samples, device):
+                values = first.run({value: image}, read, device)
                 for each in later:
                     each.run(values, (), device)
     for statistics in found:
@@ -161,15 +166,18 @@ def reestimate(networks: Sequence[tuple[Spec, nn.Module]], samples: Samples, dev
             each.model.get_submodule(name).load_state_dict(model.get_submodule(name).state_dict())
 
 
-def _fixed(spec: Spec, samples: Samples, device: torch.device) -> Iterable[Tensor]:
-    """The inputs of the same training batches each time, augmented as in training."""
-    of_epoch = batches(
-        samples.only(spec.data.input),
-        spec.data.batch,
-        seed=spec.train.seed,
-        shuffle=True,
-        augment=spec.data.augment,
-        device=device,
-        drop_last=True,
-    )
-    return (batch[spec.data.input] for batch in islice(of_epoch, BATCHES))
+def _fixed(spec: Spec, samples: Samples | Mixed, device: torch.device) -> Iterator[tuple[Value, Tensor]]:
+    """The inputs of the same training batches each time, augmented as in training, each with the value that it is."""
+    for stream, own in streamed(spec, samples):
+        of_epoch = batches(
+            own.only(spec.data.input),
+            stream.data.batch,
+            seed=spec.train.seed,
+            shuffle=True,
+            augment=stream.data.augment,
+            device=device,
+            drop_last=True,
+        )
+        value = Value(spec.data.input, frozenset(stream.tasks))
+        for batch in islice(of_epoch, BATCHES):
+            yield value, batch[spec.data.input]

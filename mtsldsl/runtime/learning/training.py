@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from mtsldsl.ir import Spec
 from mtsldsl.ir.wiring import copies, together, wired
-from mtsldsl.runtime.data import Samples
+from mtsldsl.runtime.data import Mixed, Samples
 from mtsldsl.runtime.learning.balance import Balance, GradientBalance, make_balance
 from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.learning.guard import SELDOM, Guard
@@ -80,7 +80,7 @@ class Training:
     phases: int = 0
     earlier: int = 0
     guard: Guard | None = None
-    evaluated: tuple[Samples, Evaluation] | None = None
+    evaluated: tuple[Samples | Mixed, Evaluation] | None = None
     """Samples, and what the network as it is was found to reach on them."""
     _watched: dict[Copy, Tensor] = attrs.field(factory=dict)
     least: float = LEAST
@@ -121,15 +121,19 @@ class Training:
             learner=learner,
         )
 
-    def sets(self) -> Iterator[tuple[str, ...]]:
+    def sets(self, served: tuple[str, ...] | None = None) -> Iterator[tuple[str, ...]]:
         """The sets of tasks that a step computes one after the other: those that share no layer, or all at once where
-        the learner watches outputs, or a set computes less than it takes to call it. At the end the step is counted.
+        the learner watches outputs, or a set computes less than it takes to call it, or the batch has been `served` by
+        one of several sources, for the tasks that read it. At the end the step is counted.
 
         Two sets have no parameter in common, so the gradients are the same; only one set's activations are in memory.
         """
-        apart = self._apart()
-        at_once = self._watching or apart.work < self.least
-        yield from (tuple(task.name for task in self.spec.tasks),) if at_once else apart.parameters
+        if served is not None:
+            yield served
+        elif self._watching or self._apart().work < self.least:
+            yield tuple(task.name for task in self.spec.tasks)
+        else:
+            yield from self._apart().parameters
         self.batches += 1
         self.steps += 1
 
@@ -143,7 +147,7 @@ class Training:
     def zero_grad(self, tasks: tuple[str, ...]) -> None:
         """Forget the gradients of what one of the `sets` depends on, and with the first one all that are no weights of
         the network."""
-        if len(tasks) == len(self.spec.tasks):
+        if len(tasks) == len(self.spec.tasks) or len(self.spec.sharing.sources) > 1:
             self.optimizer.zero_grad()
             return
         apart = self._apart().parameters
@@ -228,7 +232,7 @@ class Training:
         waits = isinstance(self.balance, GradientBalance)
         return SELDOM if self.device.type == "cuda" and fused and not waits else 1
 
-    def evaluate(self, samples: Samples) -> Evaluation:
+    def evaluate(self, samples: Samples | Mixed) -> Evaluation:
         """What the network as it is reaches on these samples; once where a structural phase has just found it."""
         if self.evaluated is not None and self.evaluated[0] is samples:
             return self.evaluated[1]

@@ -15,18 +15,18 @@ from torch import Tensor, nn
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir import Spec
-from mtsldsl.ir.wiring import Call, Value, bodies, common_reads, input_of, upstream, wired
+from mtsldsl.ir.wiring import Call, Value, bodies, common_reads, inputs_of, upstream, wired
 from mtsldsl.sharing import Copy
 
 
 def run_layers(model: nn.Module, spec: Spec, image: Tensor, wanted: Iterable[Value]) -> dict[Value, Tensor]:
-    """The wanted values for `image` (n, c, h, w), running only what they depend on.
+    """The wanted values for `image` (n, c, h, w), running only what they depend on; all tasks read the same image.
 
     In the modes and with the gradients that the modules have at the time. An activation is dropped as soon as nothing
     more reads it.
     """
     keep = list(dict.fromkeys(wanted))
-    return run_calls(model, upstream(wired(spec), keep), {input_of(spec): image}, keep)
+    return run_calls(model, upstream(wired(spec), keep), dict.fromkeys(inputs_of(spec), image), keep)
 
 
 def alike(spec: Spec, model: nn.Module, other_spec: Spec, other_model: nn.Module) -> frozenset[Value]:
@@ -35,7 +35,7 @@ def alike(spec: Spec, model: nn.Module, other_spec: Spec, other_model: nn.Module
     that nothing is known of what it computes."""
     own = {copy for copy, body in bodies(spec).items() if any(step.operator == "module" for step in body.steps)}
     calls = {call.value: call for call in wired(spec) if own.isdisjoint(call.modules)}
-    found = {input_of(spec)}
+    found = set(inputs_of(spec))
     for call in wired(other_spec):
         same = calls.get(call.value) == call and found.issuperset(call.reads)
         names = [copy.name for copy in call.modules]
@@ -134,14 +134,14 @@ def features(
     keep = list(dict.fromkeys(wanted))
     if not keep:
         return {}
-    calls, whole = upstream(wired(spec), keep), input_of(spec)
+    calls, whole = upstream(wired(spec), keep), inputs_of(spec)
     parts: Mapping[Value, list[Tensor]] = {value: [] for value in keep}
     device = next(iter(model.state_dict().values())).device
     seen = 0
     with evaluating(model):
         for batch in image_batches:
             image = batch[: samples - seen].to(device)
-            for value, output in run_calls(model, calls, {whole: image}, keep).items():
+            for value, output in run_calls(model, calls, dict.fromkeys(whole, image), keep).items():
                 parts[value].append(pooled(output))
             seen += len(image)
             if seen >= samples:

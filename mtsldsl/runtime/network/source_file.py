@@ -57,9 +57,12 @@ def _places_of_file(name: str) -> Iterator[tuple[Key, Span]]:
 
 def _places(spec: Spec) -> Iterator[tuple[Key, Span]]:
     """What an error of a run may name, and where it is."""
-    for kind, block in (("data", spec.data), ("train", spec.train), ("structure", spec.structure)):
+    for kind, block in (("train", spec.train), ("structure", spec.structure)):
         if block is not None and block.span is not None:
             yield (kind,), block.span
+    for data in spec.blocks:
+        if data.span is not None:
+            yield ("data", data.name), data.span
     both: list[Task | Layer] = [*spec.tasks, *spec.layers]
     for part in both:
         kind = "task" if isinstance(part, Task) else "layer"

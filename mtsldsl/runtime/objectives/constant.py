@@ -9,8 +9,9 @@ import numpy as np
 from torch import Tensor
 
 from mtsldsl.ir.model import Task
-from mtsldsl.runtime.data import Samples, batches
+from mtsldsl.runtime.data import Mixed, Samples, batches
 from mtsldsl.runtime.data.masks import valid_entries
+from mtsldsl.runtime.data.mixed import read_by
 from mtsldsl.runtime.objectives.answers import Values
 from mtsldsl.runtime.objectives.by_target import OBJECTIVES
 from mtsldsl.runtime.objectives.metric_set import MetricSet
@@ -22,13 +23,13 @@ BATCH = 256
 """Samples that are measured at a time."""
 
 
-def constant_metrics(tasks: Iterable[Task], samples: Samples) -> dict[str, dict[str, float]]:
+def constant_metrics(tasks: Iterable[Task], samples: Samples | Mixed) -> dict[str, dict[str, float]]:
     """For each task the best value of each of its metrics that one answer, the same everywhere, has on `samples`.
 
     Each metric has its own best constant: the mean for `rmse` and `r2`, the median for `mae`, the commonest class or
     answer for accuracies, always yes for `f1`, for directions what a search finds. NaN where nothing counts.
     """
-    return {task.name: _best(task, samples.only(str(task.field))) for task in tasks}
+    return {task.name: _best(task, read_by(samples, task.name).only(str(task.field))) for task in tasks}
 
 
 def _best(task: Task, samples: Samples) -> dict[str, float]:

@@ -75,7 +75,9 @@ def _require_same_network(spec: Spec, changed: Spec, folder: RunFolder) -> None:
 
 
 def _first_difference(spec: Spec, changed: Spec) -> str | None:
-    if (spec.data.input, spec.data.shape) != (changed.data.input, changed.data.shape):
+    if [(data.name, data.input, data.shape) for data in spec.blocks] != [
+        (data.name, data.input, data.shape) for data in changed.blocks
+    ]:
         return "the input"
     for block in ("train", "structure"):
         if getattr(spec, block) != getattr(changed, block):

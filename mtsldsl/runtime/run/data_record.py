@@ -7,7 +7,7 @@ version of the program, or of its libraries, may draw them otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -15,27 +15,40 @@ from typing import Any
 import torch
 
 from mtsldsl.diagnostics.bounded import shown
-from mtsldsl.ir import Spec
-from mtsldsl.runtime.data import Splits
+from mtsldsl.ir import Data, Spec
+from mtsldsl.runtime.data import Samples, Splits
+from mtsldsl.runtime.data.mixed import read_by
 from mtsldsl.runtime.data.place import given_place, settings_of_data
 from mtsldsl.runtime.run.display import warn
 from mtsldsl.runtime.run.events import plain, started
 
 
-def record_of_data(spec: Spec, splits: Splits) -> dict[str, Any]:
-    """For the event of a run's start.
+def record_of_data(spec: Spec, splits: Splits[Any]) -> dict[str, Any]:
+    """For the event of a run's start; of several data blocks the record of each in `blocks`, by their names.
 
     `given` and `path` are where the spec says that the data is, and where it was found; `bytes` is how large the file
     is (None for a folder); `settings` are what else decides the samples; `sha256` has a digest of every field that was
     read or rendered, over the training, validation and test samples. Where nothing is read the first three are None.
     """
-    path = splits.path
+    if spec.more_data:
+        return {"blocks": {data.name: _record(spec, data, splits) for data in spec.blocks}}
+    return _record(spec, spec.data, splits)
+
+
+def _record(spec: Spec, data: Data, splits: Splits[Any]) -> dict[str, Any]:
+    path = splits.places.get(data.name)
+    streams = [stream for stream in spec.streams if stream.data is data]
+    digests: dict[str, str] = {}
+    for stream in streams:
+        parts = [(name, read_by(samples, stream.tasks[0])) for name, samples in splits.named()]
+        own = f"{stream.name}/" if data.apart else ""
+        digests |= {f"{own}{field}": _digest(parts, field) for field in parts[0][1].fields}
     return {
-        "given": given_place(spec.data),
+        "given": given_place(data),
         "path": str(path.absolute()) if path else None,
         "bytes": path.stat().st_size if path and path.is_file() else None,
-        "settings": settings_of_data(spec.data),
-        "sha256": {name: _digest(splits, name) for name in splits.train.fields},
+        "settings": settings_of_data(data),
+        "sha256": digests,
     }
 
 
@@ -43,22 +56,37 @@ _PARTING = ("seed", "validation", "test")
 """Settings by which samples are parted into training, validation and test."""
 
 
-def recorded_place(spec: Spec, events: Path) -> Path | None:
-    """Where the run of these events found its data, if the spec still says the same of where it is."""
-    before = _read_at_start(events)
-    return Path(before["path"]) if before and before["path"] and before["given"] == given_place(spec.data) else None
+def recorded_places(spec: Spec, events: Path) -> dict[str, Path]:
+    """Where the run of these events found its data, by data block, of those of which the spec still says the same of
+    where it is."""
+    found = {}
+    for data in spec.blocks:
+        before = _before(events, spec, data)
+        if before and before["path"] and before["given"] == given_place(data):
+            found[data.name] = Path(before["path"])
+    return found
 
 
-def _read_at_start(events: Path) -> Mapping[str, Any] | None:
+def _before(events: Path, spec: Spec, data: Data) -> Mapping[str, Any] | None:
+    """What was noted of a data block at the start of the run."""
     start = started(events)
-    return start.read if start else None
+    if start is None or start.read is None:
+        return None
+    read: Mapping[str, Any] = start.read
+    known: Mapping[str, Any] | None = read.get("blocks", {}).get(data.name) if spec.more_data else read
+    return known if known and "sha256" in known else None
 
 
-def differences(spec: Spec, splits: Splits, events: Path) -> list[str]:
+def differences(spec: Spec, splits: Splits[Any], events: Path) -> list[str]:
     """How the data differs from what the run of these events read at its start, in words; nothing if it does not."""
-    before, now = _read_at_start(events), plain(record_of_data(spec, splits))
+    return [line for data in spec.blocks for line in _differences(spec, data, splits, events)]
+
+
+def _differences(spec: Spec, data: Data, splits: Splits[Any], events: Path) -> list[str]:
+    before = _before(events, spec, data)
     if before is None:
         return []
+    now = plain(_record(spec, data, splits))
     found = [
         f"`{name}` is {now['settings'][name]}, and was {value}"
         for name, value in before["settings"].items()
@@ -72,11 +100,11 @@ def differences(spec: Spec, splits: Splits, events: Path) -> list[str]:
         return []
     sizes = (now["bytes"], before["bytes"])
     grown = "" if None in sizes or sizes[0] == sizes[1] else " ({:,} bytes, and was {:,})".format(*sizes)
-    what = now["path"] or f"`data {spec.data.kind}`"
+    what = now["path"] or f"`data {data.kind}`"
     return [f"{what} has other values of {shown(fields, ', ')}{grown}"]
 
 
-def warn_of_other_data(spec: Spec, splits: Splits, events: Path) -> list[str]:
+def warn_of_other_data(spec: Spec, splits: Splits[Any], events: Path) -> list[str]:
     """Tell a person of these differences, and give them back."""
     found = differences(spec, splits, events)
     for each in found:
@@ -84,9 +112,9 @@ def warn_of_other_data(spec: Spec, splits: Splits, events: Path) -> list[str]:
     return found
 
 
-def _digest(splits: Splits, field: str) -> str:
+def _digest(parts: Sequence[tuple[str, Samples]], field: str) -> str:
     digest = sha256()
-    for name, samples in splits.named():
+    for name, samples in parts:
         tensor = samples.fields[field].contiguous()
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.flatten().view(torch.uint8).numpy().data)

@@ -38,7 +38,7 @@ from mtsldsl.runtime.run.checkpoint import (
     restore_checkpoint,
     save_checkpoint,
 )
-from mtsldsl.runtime.run.data_record import record_of_data, recorded_place, warn_of_other_data
+from mtsldsl.runtime.run.data_record import record_of_data, recorded_places, warn_of_other_data
 from mtsldsl.runtime.run.device import choose_device
 from mtsldsl.runtime.run.display import Display, choose_display, warn
 from mtsldsl.runtime.run.epoch import EpochLosses
@@ -118,12 +118,12 @@ class Session:
         session.in_place = _in_place(folder, spec)
         return session
 
-    def load_data(self) -> Splits:
+    def load_data(self) -> Splits[Any]:
         """The spec's data set, each split apart. Without its data, or labels to learn from, a new run leaves no folder
         behind."""
         try:
             with original_spans(self.spec):
-                data = load_data(self.spec, recorded_place(self.spec, self.folder.events), cache=self.cache)
+                data = load_data(self.spec, recorded_places(self.spec, self.folder.events), cache=self.cache)
                 described = describe(self.spec, data)
                 missing = require_labels(self.spec, described)
                 self._require_score(described)
@@ -174,8 +174,9 @@ class Session:
         self.folder.write_code(compile_spec(spec))
 
     @contextmanager
-    def epoch(self, training: Training, steps: int) -> Iterator[EpochLosses]:
-        """One pass over the training set: collects the losses without waiting for the device, and logs their means."""
+    def epoch(self, training: Training, steps: int, samples: int | None = None) -> Iterator[EpochLosses]:
+        """An epoch of so many steps: collects the losses without waiting for the device, and logs their means. Without
+        `samples`, those of all steps, each has a whole batch."""
         training.model.train()
         rate = training.optimizer.param_groups[0]["lr"]
         self.display.begin_epoch(training.epoch + 1, training.spec.train.epochs, steps)
@@ -186,6 +187,7 @@ class Session:
         means, penalty = losses.means(), losses.penalty()
         training.end_epoch(means)
         seconds = losses.seconds()
+        count = losses.steps * training.spec.data.batch if samples is None else samples
         self.log.write(
             events.Epoch(
                 epoch=training.epoch,
@@ -193,7 +195,7 @@ class Session:
                 penalty=next(iter(penalty), None),
                 lr=rate,
                 epoch_seconds=round(seconds, 4),
-                samples_per_second=round(losses.steps * training.spec.data.batch / seconds, 1) if seconds else None,
+                samples_per_second=round(count / seconds, 1) if seconds else None,
                 seconds=round(time.monotonic() - self._started, 1),
             )
         )
@@ -256,7 +258,7 @@ class Session:
             self.log.write(events.LeftAlone(epoch=epoch, file=path, reason=str(own.reason), evolved=evolved))
             self._warn_of_file_left_alone()
 
-    def finish(self, training: Training, data: Splits) -> None:
+    def finish(self, training: Training, data: Splits[Any]) -> None:
         """Report the test set once, for the epoch that validation chose, and write the report."""
         from mtsldsl.runtime.run.report import write_report
 
@@ -285,7 +287,7 @@ class Session:
         if own is not None and own.reason is not None:
             warn(f"{own.path} is left alone: {own.reason}; the evolved spec is {self.folder.spec}")
 
-    def _describe_start(self, data: Splits, described: Mapping[str, object]) -> None:
+    def _describe_start(self, data: Splits[Any], described: Mapping[str, object]) -> None:
         spec, cost = self.spec, self.spec.cost()
         self.log.write(
             events.Start(

@@ -57,7 +57,7 @@ def _begun_with(events: Path) -> int | None:
 def helpful(spec: Spec) -> int:
     """One thread for every `FLOPS_A_THREAD` of a training step: the forward pass over a batch, and twice as much again
     for the gradients."""
-    return max(1, 3 * spec.cost().flops * spec.data.batch // FLOPS_A_THREAD)
+    return max(1, 3 * spec.cost().flops * max(data.batch for data in spec.blocks) // FLOPS_A_THREAD)
 
 
 def _cores() -> int:

@@ -17,7 +17,7 @@ from mtsldsl.editing.rewrite import decision_line
 from mtsldsl.ir import Decision, Spec
 from mtsldsl.ir.wiring import Value
 from mtsldsl.methods.method import NO_METHOD
-from mtsldsl.runtime.data import Samples, Splits
+from mtsldsl.runtime.data import Mixed, Samples, Splits
 from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.learning.reestimation import reestimate
 from mtsldsl.runtime.learning.training import Training, named_parameters, place
@@ -43,7 +43,7 @@ class Run(Protocol):
         """Write down the evolved spec."""
 
 
-def structural_phase(training: Training, learner: Learner, data: Splits, run: Run) -> None:
+def structural_phase(training: Training, learner: Learner, data: Splits[Any], run: Run) -> None:
     """Ask the learner of the training; where it decides something, `training` then holds the new spec and network.
 
     Structure is decided on training samples alone. What it costs each task is measured on the validation set, just
@@ -91,7 +91,7 @@ def structural_phase(training: Training, learner: Learner, data: Splits, run: Ru
     run.say("phase", **found, parameters=cost.parameters, flops=cost.flops)
 
 
-def _view(training: Training, samples: Samples, run: Run) -> View:
+def _view(training: Training, samples: Samples | Mixed, run: Run) -> View:
     def say(kind: str, **fields: Any) -> None:
         run.say(kind, epoch=training.epoch, **fields)
 

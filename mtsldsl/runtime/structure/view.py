@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from mtsldsl.ir import Spec
 from mtsldsl.ir.wiring import Value
-from mtsldsl.runtime.data import Samples, batches
+from mtsldsl.language import Shape
+from mtsldsl.runtime.data import Mixed, Samples, batches
+from mtsldsl.runtime.data.mixed import streamed
 from mtsldsl.runtime.learning.finite import UNREPEATED, Anomaly, find_anomaly, recorded
 from mtsldsl.runtime.learning.step import Position
 from mtsldsl.runtime.learning.training import OptimizerFactory
@@ -38,7 +40,7 @@ class View:
 
     spec: Spec
     model: nn.Module
-    samples: Samples
+    samples: Samples | Mixed
     device: torch.device
     position: Position
     decided: int
@@ -50,16 +52,40 @@ class View:
 
     def features(self, wanted: Sequence[Value], count: int) -> Mapping[Value, Tensor]:
         """The values of layers, pooled, (n, channels) float32, for up to `count` training samples drawn by the spec's
-        seed, in evaluation mode.
+        seed, in evaluation mode. The values are of the same samples, those of all sources whose tasks they are for, as
+        far as the inputs have one shape.
 
         Raises MtlError MTL803 where one is not finite, with the place that it comes from.
         """
-        count = min(count, len(self.samples))
+        found: dict[Value, Tensor] = {}
+        for tasks in self.comparable(task for value in wanted for task in value.tasks):
+            own = [value for value in wanted if value.tasks <= tasks]
+            found |= self._features(own, self.inputs(tasks), count)
+        return {value: found[value] for value in wanted}
+
+    def comparable(self, tasks: Iterable[str]) -> list[frozenset[str]]:
+        """The tasks, those together whose inputs have one shape."""
+        by_shape: dict[Shape, set[str]] = {}
+        for task in tasks:
+            by_shape.setdefault(self.spec.data_of(task).shape, set()).add(task)
+        return list(map(frozenset, by_shape.values()))
+
+    def inputs(self, tasks: Iterable[str]) -> Samples:
+        """The training inputs of all sources whose tasks these are, one after the other; of one shape."""
+        name, wanted = self.spec.data.input, frozenset(tasks)
+        parts = [own for stream, own in streamed(self.spec, self.samples) if wanted.intersection(stream.tasks)]
+        first = parts[0].only(name)
+        if len(parts) == 1:
+            return first
+        return Samples({name: torch.cat([part.fields[name] for part in parts])}, first.layout)
+
+    def _features(self, wanted: Sequence[Value], samples: Samples, count: int) -> Mapping[Value, Tensor]:
+        count = min(count, len(samples))
         generator = torch.Generator().manual_seed(self.spec.train.seed)
-        chosen = torch.randperm(len(self.samples), generator=generator)[:count]
+        chosen = torch.randperm(len(samples), generator=generator)[:count]
 
         def inputs() -> Iterator[Tensor]:
-            read = self.samples.only(self.spec.data.input).take(chosen)
+            read = samples.take(chosen)
             for batch in batches(read, self.spec.data.batch, shuffle=False, device=self.device):
                 yield batch[self.spec.data.input]
 

@@ -1,0 +1,181 @@
+"""The data blocks of a text: each read by its kind, and what they must have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import attrs
+
+from mtsldsl.diagnostics import Span, suggestion
+from mtsldsl.ir.blocks import title
+from mtsldsl.ir.body import Body, Parallel, bodies_of
+from mtsldsl.ir.definitions import Definitions
+from mtsldsl.ir.model import Data, Layer, Stream, Task, streams_of
+from mtsldsl.ir.network import read_data, read_input
+from mtsldsl.ir.problems import BROKEN, Broken, Problems
+from mtsldsl.language.constants import Shape
+from mtsldsl.language.operators import OPERATORS
+from mtsldsl.records import Record
+from mtsldsl.sharing import Sharing
+from mtsldsl.sharing.cover import Cover
+from mtsldsl.sharing.partition import Partition, canonical
+from mtsldsl.sharing.row import tasks_of
+from mtsldsl.syntax import tree
+
+
+@attrs.frozen(eq=False, repr=False)
+class Blocks(Record):
+    """The data blocks of a text by name, broken ones too, and the input's name, where it can be told."""
+
+    by_name: Mapping[str, Data | Broken]
+    input: str | None
+
+    @property
+    def first(self) -> Data | Broken:
+        """The first one, which decides what the layers are."""
+        return next(iter(self.by_name.values()), BROKEN)
+
+    @property
+    def sound(self) -> tuple[Data, ...]:
+        """Those that could be read."""
+        return tuple(data for data in self.by_name.values() if not isinstance(data, Broken))
+
+    @property
+    def several(self) -> bool:
+        """Whether tasks have to say which one they read."""
+        return len(self.by_name) > 1
+
+
+def block_name(section: tree.Section) -> tree.Name:
+    """What tasks call a data block: its second label, or else its kind."""
+    return section.labels[-1]
+
+
+def read_blocks(
+    sections: Sequence[tree.Section], definitions: Definitions, places: dict[str, Span], problems: Problems
+) -> Blocks:
+    """All data blocks, each with a name of its own and with the input's name of the first one."""
+    found: dict[str, Data | Broken] = {}
+    first: tuple[str, tree.Section] | None = None
+    for section in sections:
+        name = block_name(section)
+        if found and (not name.text or name.text in found):
+            _report_second(section, sections[0], name.text, problems)
+            read_data(section, definitions, {}, problems)  # what else is wrong in it
+            continue
+        heard = {} if first else places  # the input's name is taken once
+        data = read_data(section, definitions, heard, problems)
+        found[name.text] = data
+        given = data.input if not isinstance(data, Broken) else read_input(section)
+        if given is not None and first is not None and given != first[0]:
+            before = block_name(first[1]).text
+            cause = f"the input of `data {name.text}` is called `{given}`, and that of `data {before}` `{first[0]}`"
+            span = _input_span(section)
+            problems.add("MTL310", cause, f"call both `{first[0]}`: one network reads them", span)
+        if given is not None and first is None:
+            first = given, section
+    return Blocks(found, first[0] if first else None)
+
+
+def _report_second(section: tree.Section, first: tree.Section, name: str, problems: Problems) -> None:
+    if section.kind.span.text == section.kind.text:  # otherwise the word is misspelt, which is reported
+        cause = f"there is a second block `data`; the first is on line {first.span.line}"
+        remedy = "leave one of them out"
+        if name:
+            cause = f"there is a second block `data {name}`; the first is on line {first.span.line}"
+            remedy += f", or give it a name of its own: `data {section.labels[0].text} other {{ ... }}`"
+        problems.add("MTL102", cause, remedy, section.kind.span)
+
+
+def _input_span(section: tree.Section) -> Span:
+    for item in section.items:
+        if isinstance(item, tree.Entry) and item.key.text == "input":
+            return item.value.span
+    return section.kind.span
+
+
+def data_of_task(
+    section: tree.Section, given: str | Broken | None, span: Span, blocks: Blocks, problems: Problems
+) -> Data | Broken:
+    """The data block that a task reads, by what its key `data` says; None stands for no such line."""
+    if isinstance(given, Broken):
+        return BROKEN
+    names = list(blocks.by_name)
+    if given is None:
+        if not blocks.several:
+            return blocks.first
+        listed = " or ".join(f"`{name}`" for name in names)
+        cause = f"`{title(section)}` does not say which data it reads"
+        return problems.add("MTL106", cause, f"add a line `data = ...`, one of {listed}", section.kind.span)
+    if given not in blocks.by_name:
+        if not names:
+            return BROKEN
+        remedy = suggestion(given, names, "data blocks")
+        return problems.add("MTL107", f"there is no data block `{given}`", remedy, span)
+    return blocks.by_name[given]
+
+
+def sources_of(blocks: Sequence[Data], tasks: Sequence[Task], names: Sequence[str]) -> Partition:
+    """The tasks that batches serve together; those of tasks that are not known are all in one."""
+    streams: Iterable[Stream] = streams_of(blocks, tasks) if blocks else ()
+    known = [frozenset(stream.tasks) & frozenset(names) for stream in streams]
+    rest = frozenset(names).difference(*known)
+    if rest and known:  # a task that is broken: with the first of them
+        known[0] |= rest
+    elif rest:
+        known = [rest]
+    rank = {task: place for place, task in enumerate(names)}
+    return canonical(filter(None, known), rank)
+
+
+def with_variants(layers: Sequence[Layer], others: Mapping[str, Sequence[Layer]]) -> tuple[Layer, ...]:
+    """The layers, with what they are for the inputs of `others`, by the names of data blocks, where that differs."""
+    found = []
+    for place, layer in enumerate(layers):
+        variants = {name: other[place].body for name, other in others.items() if other[place].body != layer.body}
+        found.append(attrs.evolve(layer, variants=variants) if variants else layer)
+    return tuple(found)
+
+
+def check_fits(layers: Sequence[Layer], sharing: Sharing, of_task: Mapping[str, Data], problems: Problems) -> None:
+    """Report copies of layers that tasks with inputs of other sizes share, where their weights cannot serve both."""
+    for layer in layers:
+        if not layer.variants:
+            continue
+        row = sharing[layer.name]
+        for component in row:
+            alternative = component.alternative if isinstance(row, Cover) else None  # type: ignore[union-attr]
+            tasks = [task for task in sharing.tasks if task in tasks_of(component)]
+            first = of_task[tasks[0]]
+            for task in tasks[1:]:
+                wrong = _misfit(layer, alternative, first, of_task[task])
+                if wrong is not None:
+                    names = f"for `data {of_task[task].name}` and for `data {first.name}`"
+                    cause = f"`{tasks[0]}` and `{task}` cannot share `{layer.name}`: {wrong} {names}"
+                    remedy = f"part them at `{layer.name}`, or pool before it to one size: `adaptive_avg_pool2d(1)`"
+                    problems.add("MTL310", cause, remedy, layer.span)
+                    break
+
+
+def _misfit(layer: Layer, alternative: str | None, first: Data, other: Data) -> str | None:
+    """What of a layer has other weights for the samples of another block, in words; None where it fits."""
+    one, two = (bodies_of(layer.body_for(data.name))[alternative] for data in (first, other))
+    for step, its_module, its_other in zip(one.steps, _modules(one), _modules(two), strict=True):
+        if its_module != its_other:
+            return f"`{step.operator}` would be `{its_other}` and `{its_module}`"
+    return None
+
+
+def _modules(body: Body) -> Iterator[str]:
+    """What the modules of a body are made by, one for each step."""
+    shapes: dict[int | str, Shape] = dict(zip(body.inputs, body.input_shapes, strict=True))
+    for step in body.steps:
+        operator = OPERATORS[step.operator]
+        given = tuple(body.steps[source].shape if isinstance(source, int) else shapes[source] for source in step.inputs)
+        yield operator.module(step.arguments, given) if operator.module else repr(sorted(step.arguments.items()))
+
+
+def fits(first: Body | Parallel, other: Body | Parallel) -> bool:
+    """Whether one class of modules serves both, the same layer for inputs of two sizes."""
+    pairs = zip(bodies_of(first).values(), bodies_of(other).values(), strict=True)
+    return all(list(_modules(one)) == list(_modules(two)) for one, two in pairs)
