@@ -265,11 +265,14 @@ class _Planner:
         operands = self.inputs[index]
         if self.body.steps[index].operator == "add" and len(operands) == 2:
             return "shortcut" if position == 1 and self._computed(operands[1], index) else ""
+        piped = OPERATORS[self.body.steps[index].operator].piped
+        if piped and position == 0:
+            return ""  # it is the main path
         if len(operands) == 2 and not all(isinstance(operand, int) for operand in operands):
             return ""
         if len(dying) == 1 and dying[0] != "x":  # a branch from a value of its own keeps that value's name
             return dying[0]
-        return f"branch{position + 1}"
+        return f"branch{position if piped else position + 1}"
 
     def _computed(self, operand: Reference, join: int) -> bool:
         """Whether the operand is made for this join alone."""

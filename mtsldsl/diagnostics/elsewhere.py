@@ -62,6 +62,7 @@ _OTHER_NAMES = {
     "layer_norm": "ln",
     "linear": "dense fc fully_connected",
     "max_pool2d": "maxpool max_pool max_pooling2d",
+    "mixture": "moe mixture_of_experts",
     "negative_slope": "alpha slope",
     "num_groups": "groups",
     "num_heads": "heads n_heads",

@@ -94,7 +94,8 @@ class _Body:
         if stage.operator == "identity":
             return piped
         inputs = [self.chain(value, piped) for value in stage.values]
-        if OPERATORS[stage.operator].arity is not None or len(inputs) == 1:
+        operator = OPERATORS[stage.operator]
+        if operator.arity is not None or operator.piped or len(inputs) == 1:
             inputs = [piped, *inputs]
         return self.step(stage, inputs, following.operator if isinstance(following, Apply) else None)
 

@@ -51,6 +51,7 @@ class Operator(Record):
     """One operator: arguments, shape, cost and how it is written in PyTorch.
 
     arity       number of value inputs; None: two or more
+    piped       whether the piped value comes first however many others are named, and not only beside a single one
     complete    fills AUTO arguments (after this no argument is AUTO); raises Misfit
     shape       shape of the result from the completed arguments; raises Misfit
     parameters  number of learned parameters
@@ -75,6 +76,7 @@ class Operator(Record):
     shape: Callable[[Arguments, tuple[Shape, ...]], Shape]
     expression: Callable[[Arguments, str, tuple[str, ...]], str]
     arity: int | None = 1
+    piped: bool = False
     complete: Callable[[Given, Context], Arguments] = _as_given
     parameters: Callable[[Arguments, tuple[Shape, ...], Shape], int] = _nothing
     flops: Callable[[Arguments, tuple[Shape, ...], Shape], int] = _nothing

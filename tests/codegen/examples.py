@@ -57,6 +57,7 @@ def specs(draw: st.DrawFn) -> Spec:
             f"basic({channels}, stride={stride}) | basic({channels})",
             f"conv2d({channels}, 1) | before({channels}) * 2",
             f"concat(conv2d(2, 1) | relu, conv2d(2, 3, dilation=2) | tanh) | residual(conv2d({channels}, 3))",
+            f"mixture(conv2d({channels}, 1) | relu, conv2d({channels}, 3))",
             "sigmoid",
         ]
         if place:

@@ -57,6 +57,16 @@ def test_joining_two_values_or_more_joins_exactly_those() -> None:
     assert steps(body) == [("relu", ("enc1",), (4, 32, 32)), ("concat", ("stem", 0, "image"), (15, 32, 32))]
 
 
+def test_a_mixture_reads_what_is_piped_before_the_values_that_it_names() -> None:
+    body = last("stem = conv2d(8, 3)", "enc1 = conv2d(4, 3)", "enc2 = enc1 | mixture(stem, conv2d(8, 1), stem | relu)")
+    assert steps(body) == [
+        ("conv2d", ("enc1",), (8, 32, 32)),
+        ("relu", ("stem",), (8, 32, 32)),
+        ("mixture", ("enc1", "stem", 0, 1), (8, 32, 32)),
+    ]
+    assert body.inputs == ("enc1", "stem")
+
+
 def test_a_convolution_has_no_bias_where_a_batch_norm_follows_also_through_a_block() -> None:
     blocks = "block wide(n) = conv2d(n, 3)\nblock tail() = batch_norm | relu\n"
     body = last("stem = wide(8) | tail() | wide(4) * 2", blocks=blocks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -72,7 +73,7 @@ OWN_DEFAULTS = {
     ("upsample", "align_corners"),
 }
 TORCH_HAS_NONE = frozenset(
-    {"resize", "resize_as", "concat", "add", "mul", "flatten", "identity", "patch_embed"}
+    {"resize", "resize_as", "concat", "add", "mul", "mixture", "flatten", "identity", "patch_embed"}
 ) | frozenset({"mean_tokens", "to_tokens", "to_image", "relu", "silu", "sigmoid", "tanh"})
 
 
@@ -189,6 +190,8 @@ def further_inputs(draw: st.DrawFn, operator: Operator, first: Shape) -> tuple[S
     match operator.name:
         case "add" | "mul":
             return (first,) * draw(st.integers(1, 3))
+        case "mixture":
+            return (draw(shapes(draw(st.sampled_from(ANY_RANK)))),) * draw(st.integers(2, 4))
         case "concat":
             return tuple(
                 (channels, *first[1:]) for channels in draw(st.lists(st.integers(1, 6), min_size=1, max_size=3))
@@ -391,6 +394,8 @@ def test_two_sizes_are_height_and_width() -> None:
             {"embed_dim": 64, "patch_size": 3, "position": False},
             "PatchEmbedding(3, 64, 3)",
         ),
+        ("mixture", [(64,), (8,), (8,), (8,)], {}, "Mixture(64, 3)"),
+        ("mixture", [(9, 64), (8, 3, 3), (8, 3, 3)], {}, "Mixture(64, 2)"),
     ],
 )
 def test_modules_are_written_without_their_defaults(
@@ -430,6 +435,7 @@ def test_modules_are_written_without_their_defaults(
         ("concat", {}, "torch.cat([x, y], dim=1)"),
         ("add", {}, "x + y"),
         ("mul", {}, "x * y"),
+        ("mixture", {}, "self.conv(x, y)"),
         ("flatten", {}, "torch.flatten(x, 1)"),
         ("identity", {}, "x"),
         ("attention", {"num_heads": 2}, "self.conv(x, x, x, need_weights=False)[0]"),
@@ -471,6 +477,24 @@ def test_each_patch_makes_one_token_in_reading_order() -> None:
     token = weights["projection.weight"].flatten(1) @ image[0, :, 2:4, 4:6].flatten() + weights["projection.bias"]
     result = evaluate(operator, arguments, module, (image,))
     torch.testing.assert_close(result[0, 5], token + weights["position"][0, 5])
+
+
+@pytest.mark.parametrize("shape", [(5,), (7, 5), (5, 4, 3)])
+@pytest.mark.parametrize("mixed", [(6,), (2, 6), (6, 3, 2)])
+def test_a_mixture_is_a_sum_whose_shares_are_a_softmax_of_the_mean_of_what_is_piped(shape: Shape, mixed: Shape) -> None:
+    operator, inputs = OPERATORS["mixture"], (shape, mixed, mixed, mixed)
+    generator = torch.Generator().manual_seed(0)
+    piped, *values = (torch.randn(2, *each, generator=generator) for each in inputs)
+    module = build(operator, {}, inputs)
+    assert module is not None
+    (weight,) = module.parameters()
+    for sample in range(2):
+        mean = piped[sample].flatten(1).mean(1) if len(shape) == 3 else piped[sample].reshape(-1, 5).mean(0)
+        exponents = [float(row @ mean) for row in weight.detach()]
+        shares = [math.exp(each) / sum(map(math.exp, exponents)) for each in exponents]
+        wanted = sum((share * value[sample] for share, value in zip(shares, values, strict=True)), torch.zeros(mixed))
+        found = evaluate(operator, {}, module, (piped, *values))[sample]
+        torch.testing.assert_close(found, wanted)
 
 
 def test_resize_as_follows_the_reference_at_any_size() -> None:
@@ -529,6 +553,8 @@ PICTURE: Shape = (8, 12, 16)
         ("concat", [SEQUENCE, SEQUENCE], {}, "tokens of 12 x 8", "`add`"),
         ("add", [PICTURE], {}, "gets 1", "name what"),
         ("mul", [PICTURE, (4, 12, 16)], {}, "`mul` needs equal shapes", "`conv2d(8, 1)`"),
+        ("mixture", [PICTURE, FEATURES], {}, "gets 1", "name what"),
+        ("mixture", [FEATURES, PICTURE, (4, 12, 16)], {}, "`mixture` needs equal shapes", "`conv2d(8, 1)`"),
         ("add", [PICTURE, (4, 12, 16)], {}, "8 x 12 x 16 and 4 x 12 x 16", "`conv2d(8, 1)`"),
         ("add", [PICTURE, (8, 6, 8)], {}, "equal shapes", "`resize_as`"),
         ("add", [PICTURE, SEQUENCE], {}, "equal shapes", "images with images"),

@@ -7,9 +7,26 @@ from typing import TypeAlias
 
 from mtsldsl.language.constants import Shape
 from mtsldsl.language.operator import Arguments, Misfit, Operator
-from mtsldsl.language.operators.shapes import described, times
+from mtsldsl.language.operators.arguments import call
+from mtsldsl.language.operators.shapes import channels, described, times
 
 ShapeRule: TypeAlias = Callable[[Arguments, tuple[Shape, ...]], Shape]
+
+_MIXTURE = '''\
+class Mixture(nn.Module):
+    """The sum of values, each times its share: softmax(W x), where x is averaged over space or tokens."""
+
+    def __init__(self, channels: int, values: int) -> None:
+        super().__init__()
+        self.gate = nn.Linear(channels, values, bias=False)
+
+    def forward(self, x: Tensor, *values: Tensor) -> Tensor:
+        mean = x.mean((2, 3)) if x.dim() == 4 else x.mean(1) if x.dim() == 3 else x
+        shares: Tensor = self.gate(mean).softmax(1)
+        weights = shares.reshape(*shares.shape, *[1] * (values[0].dim() - 1)).unbind(1)
+        terms = [weight * value for weight, value in zip(weights, values, strict=True)]
+        return sum(terms[1:], start=terms[0])
+'''
 
 
 def _several(operator: str, inputs: tuple[Shape, ...]) -> None:
@@ -76,6 +93,10 @@ def _is_sum(expression: str) -> bool:
     return isinstance(ast.parse(expression, mode="eval").body, ast.BinOp)
 
 
+def _mixture_parameters(arguments: Arguments, inputs: tuple[Shape, ...], output: Shape) -> int:
+    return channels(inputs[0]) * (len(inputs) - 1)
+
+
 MOST_TERMS = 100
 """Terms of a written sum or product; Python reads one of a few thousand no more."""
 
@@ -117,5 +138,20 @@ JOINING: tuple[Operator, ...] = (
         shape=_equal_shape("mul"),
         expression=_joined("*", "prod"),
         fresh=True,
+    ),
+    Operator(
+        "mixture",
+        "The sum of two or more values, such as experts, each times its share: softmax(W x), the gate, with a learned "
+        "matrix W and the piped value x averaged over space or tokens.",
+        (),
+        arity=None,
+        piped=True,
+        shape=lambda arguments, inputs: _equal_shape("mixture")(arguments, inputs[1:]),
+        parameters=_mixture_parameters,
+        flops=lambda arguments, inputs, output: 2 * _mixture_parameters(arguments, inputs, output),
+        module=lambda arguments, inputs: call("Mixture", channels(inputs[0]), len(inputs) - 1),
+        stem="mixture",
+        expression=lambda arguments, module, values: f"{module}({', '.join(values)})",
+        definition=_MIXTURE,
     ),
 )
