@@ -12,7 +12,7 @@ import click
 from mtsldsl.cli.options import overrides, say_what_is_left_out
 from mtsldsl.cli.output import shown
 from mtsldsl.ir.cost import body_cost
-from mtsldsl.ir.wiring import bodies
+from mtsldsl.ir.wiring import bodies, needed_layers, wired
 from mtsldsl.sharing import format_partition
 from mtsldsl.sharing import partition as sets
 
@@ -135,14 +135,29 @@ def _uses_table(spec: Spec, layer: str) -> object:
     return table
 
 
+def _with_others(spec: Spec) -> Counter[str]:
+    """For every task the parameters that another task's output depends on too."""
+    calls = wired(spec)
+    alike: dict[tuple[str, ...], frozenset[str]] = {}  # what a head reads says on which layers it depends
+    reads: dict[str, frozenset[str]] = {}
+    for task in spec.tasks:
+        key = task.head.inputs
+        if key not in alike:
+            alike[key] = needed_layers(calls, (task.name,))
+        reads[task.name] = alike[key]
+    found = Counter[str]()
+    for copy, body in bodies(spec).items():
+        users = [task for task in copy.component if copy.layer in reads[task]]
+        if len(users) > 1:
+            found.update(dict.fromkeys(users, body_cost(body).parameters))
+    return found
+
+
 def _task_table(spec: Spec, cost: Cost) -> object:
     from rich.table import Table
 
     table = Table("task", "target", "loss", "parameters it uses", "MFLOP", "shared with others", box=None)
-    with_others = Counter[str]()
-    for copy, body in bodies(spec).items():
-        if len(copy.component) > 1:
-            with_others.update(dict.fromkeys(copy.component, body_cost(body).parameters))
+    with_others = _with_others(spec)
     for task in spec.tasks:
         own, shared = cost.tasks[task.name], with_others[task.name]
         table.add_row(
