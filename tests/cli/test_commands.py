@@ -122,6 +122,18 @@ def test_show_draws_shared_layers_once_and_every_head(evolved: Path) -> None:
     assert "segment + edge" in lines
 
 
+def test_show_counts_as_shared_what_another_head_reads_too() -> None:
+    lines = run("show", ROOT / "specs" / "library" / "ple.mtl").stdout.splitlines()
+    experts, gate, level = (
+        6 * 33 * 64,
+        6 * 32,
+        2 * 65 * 64,
+    )  # of the first level, of the shared ones, shared of the second
+    share = (experts + gate + level) / 34_113
+    rows = {line.split()[0]: " ".join(line.split()[-2:]) for line in lines if " binary " in line}
+    assert rows == dict.fromkeys(("click", "buy"), f"{100 * share:.0f} %")
+
+
 def test_show_says_which_phases_a_setting_leaves_out() -> None:
     done = run("show", SCENES, "--set", "train.epochs=2")
     assert done.returncode == 0

@@ -166,6 +166,14 @@ def test_the_page_of_the_library_says_what_its_networks_cost() -> None:
     }
 
 
+def test_the_page_of_the_library_says_what_all_tasks_together_cost() -> None:
+    page = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
+    said = re.findall(r"([\d,]+)(?: parameters)? in `(\w+)\.mtl`", page)
+    assert {name for _, name in said} == {"mmoe", "cgc", "ple", "mtan"}
+    for number, name in said:
+        assert spec_of(name).cost().parameters == int(number.replace(",", ""))
+
+
 # Imported as part of the program
 
 IMPORTING = """mtl 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -68,7 +69,79 @@ def test_it_has_the_parameters_of_the_published_network_and_computes_the_same(na
         torch.testing.assert_close(found[task], value)
 
 
-@pytest.mark.parametrize("name", EXPERTS)
+class Progressive(nn.Module):
+    """Levels of experts (Tang et al., 2020, 4.2): those of each task, and shared ones. A task's gate weighs its own experts and
+    the shared ones, the shared gate all of a level; each gate and expert reads what the level before mixed for it."""
+
+    def __init__(
+        self, tasks: tuple[str, ...], levels: int = 2, experts: int = 2, inputs: int = 32, width: int = 64
+    ) -> None:
+        super().__init__()
+        self.tasks = tasks
+        self.levels = nn.ModuleList()
+        for level in range(levels):
+            size, last = width if level else inputs, level == levels - 1
+            weighed = dict.fromkeys(tasks, 2 * experts) | ({} if last else {"shared": (len(tasks) + 1) * experts})
+            made = {who: nn.ModuleList(nn.Linear(size, width) for _ in range(experts)) for who in (*tasks, "shared")}
+            gates = {who: nn.Linear(size, count, bias=False) for who, count in weighed.items()}
+            self.levels.append(nn.ModuleDict({"experts": nn.ModuleDict(made), "gates": nn.ModuleDict(gates)}))
+        self.towers = nn.ModuleDict(
+            {task: nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1)) for task in tasks}
+        )
+
+    def forward(self, row: Tensor) -> dict[str, Tensor]:
+        """(n, inputs) -> the logits of the tasks, (n, 1)."""
+        reads = dict.fromkeys((*self.tasks, "shared"), row)
+        for level in self.levels:
+            made = {who: [F.relu(expert(reads[who])) for expert in level["experts"][who]] for who in reads}
+            everything = [each for outputs in made.values() for each in outputs]
+            reads = {
+                who: torch.einsum(
+                    "nk,nkd->nd",
+                    gate(reads[who]).softmax(1),
+                    torch.stack(everything if who == "shared" else made[who] + made["shared"], dim=1),
+                )
+                for who, gate in level["gates"].items()
+            }
+        return {task: self.towers[task](reads[task]) for task in self.tasks}
+
+
+def progressive_place(key: str) -> str:
+    """What a tensor of ours is called there: `shared2b.buy+click.linear1.bias` is `levels.1.experts.shared.1.bias`."""
+    layer, copy, *rest = key.split(".")
+    if layer == "heads":
+        return f"towers.{copy}.{ {'linear1': 0, 'linear2': 2}[rest[0]] }.{rest[1]}"
+    found = re.fullmatch(r"([a-z]+)(\d)([ab]?)", layer)
+    assert found is not None
+    who, level, expert = found.groups()
+    part = f"experts.{who}.{'ab'.index(expert)}" if expert else f"gates.{who}"
+    return f"levels.{int(level) - 1}.{part}.{rest[-1]}"
+
+
+def test_progressive_layered_extraction_has_the_published_parameters_and_computes_the_same() -> None:
+    spec = mtsldsl.load(LIBRARY / "ple.mtl")
+    ours, published = mtsldsl.build_model(spec), Progressive(("click", "buy"))
+    state = {progressive_place(key): value for key, value in ours.state_dict().items()}
+    published.load_state_dict(state)  # strict: neither has a tensor that the other lacks
+    assert spec.cost().parameters == sum(each.numel() for each in published.parameters()) == 47_042
+    row = torch.randn(7, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        found, wanted = ours(row), published(row)
+    for task, value in wanted.items():
+        torch.testing.assert_close(found[task], value)
+
+
+def test_each_task_reads_all_but_the_last_experts_and_gate_of_the_other() -> None:
+    spec = mtsldsl.load(LIBRARY / "ple.mtl")
+    model = mtsldsl.build_model(spec)
+    model(torch.randn(7, 32, generator=torch.Generator().manual_seed(0)))["click"].sum().backward()
+    unread = {name.partition(".")[0] for name, each in model.named_parameters() if each.grad is None}
+    assert unread == {"buy1", "buy2a", "buy2b", "buy2", "heads"}
+    read = sum(each.numel() for each in model.parameters() if each.grad is not None)
+    assert spec.cost().tasks["click"].parameters == read == 34_113
+
+
+@pytest.mark.parametrize("name", [*EXPERTS, "ple"])
 def test_it_trains_from_the_command_line(name: str, tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     row = generator.normal(size=(1200, 32)).astype("f4")
