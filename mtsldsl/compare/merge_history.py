@@ -76,7 +76,8 @@ def _fits(decision: Decision, layers: Collection[str], tasks: Collection[str]) -
 
 
 def _rank(decision: Decision) -> tuple[int, float]:
-    return decision.epoch, -number(decision.fields, decision_rules()[decision.kind].strength)
+    strength = decision_rules()[decision.kind].strength
+    return decision.epoch, -number(decision.fields, strength) if strength else 0.0
 
 
 def _what(decision: Decision) -> tuple[object, ...]:

@@ -16,9 +16,10 @@ from mtsldsl.ir.ignoring import ignores
 from mtsldsl.ir.model import Decision, Spec
 from mtsldsl.ir.sharing_block import covered, line_above
 from mtsldsl.language.constants import Constant
-from mtsldsl.language.kinds import Kind, Real, Tasks
+from mtsldsl.language.kinds import Alternatives, Kind, Real, Tasks
 from mtsldsl.methods.registry import decision_rules
 from mtsldsl.sharing import Sharing, format_components, format_tasks
+from mtsldsl.sharing.text import NONE
 from mtsldsl.syntax import parse, tree
 from mtsldsl.syntax.edit import TextEdit, append_section, apply_edits, insert_items, line_ending, verify
 
@@ -105,6 +106,8 @@ def _written(kind: Kind, value: Constant, tasks: Sequence[str]) -> str:
     match kind, value:
         case Tasks(), tuple(names):
             return " + ".join(map(str, names)) or format_tasks(tasks, tasks)
+        case Alternatives(), tuple(names):
+            return " + ".join(map(str, names)) or NONE
         case Real(), float(number) | int(number):
             return repr(float(number))
     return str(value)

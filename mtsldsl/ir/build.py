@@ -22,6 +22,7 @@ from mtsldsl.ir.structure_block import read_history, read_structure
 from mtsldsl.ir.tasks import check_fields, read_tasks
 from mtsldsl.ir.train_block import read_train
 from mtsldsl.language.constants import Shape
+from mtsldsl.language.naming import PARALLEL
 from mtsldsl.methods.registry import method
 from mtsldsl.records import Record
 from mtsldsl.sharing import Sharing
@@ -89,7 +90,7 @@ def build(file: tree.File, mistakes: Iterable[Diagnostic] = (), library: Library
             unsure=network.unsure,
             sources=sources_of(blocks.sound, sound, names) if names else None,
         )
-        history = read_history(single.get("history"), network.names, names, problems)
+        history = read_history(single.get("history"), network.backbone(), names, problems)
         if not isinstance(structure, Broken) and structure is not None:
             _check_method(structure, network, problems)
     for section in sections.further:
@@ -163,15 +164,21 @@ def _check_further(
         case "sharing":
             read_sharing(section, network.backbone(), tasks.names, problems, partial=True, unsure=network.unsure)
         case "history":
-            read_history(section, network.names, tasks.names, problems)
+            read_history(section, network.backbone(), tasks.names, problems)
 
 
 def _check_method(structure: Structure, network: Network, problems: Problems) -> None:
-    """Report a method that cannot learn layers of alternatives where there are some."""
-    layers = list(network.alternatives)
-    if layers and not method(structure.method).alternatives:
+    """Report a method that cannot learn layers of alternatives where there are some, or can learn nothing else where
+    there are none."""
+    layers, learned = list(network.alternatives), method(structure.method).alternatives
+    if layers and not learned:
         cause = f"`structure {structure.method}` merges copies of layers, and `{layers[0]}` is made of alternatives"
         remedy = "leave the block `structure` out, or make the layer of one pipeline"
+        problems.add("MTL505", cause, remedy, structure.span)
+    means = [name for name in layers if not network.backbone().mixes(name)]
+    if learned and not means and not network.unsure:
+        cause = f"`structure {structure.method}` chooses among alternatives, and no layer is a mean of some"
+        remedy = f"make a layer of alternatives: `mix = {PARALLEL}(conv3=conv2d(16, 3), skip=identity)`"
         problems.add("MTL505", cause, remedy, structure.span)
 
 

@@ -12,9 +12,10 @@ from mtsldsl.ir.model import Decision, Structure, Train
 from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort
 from mtsldsl.ir.scope import EMPTY
 from mtsldsl.ir.values import call_arguments
-from mtsldsl.language.kinds import CallRule, LayerName, Tasks
+from mtsldsl.language.kinds import Alternatives, CallRule, LayerName, Tasks
 from mtsldsl.methods.method import NO_METHOD, Surroundings
 from mtsldsl.methods.registry import METHODS, decision_rules, method, method_with
+from mtsldsl.sharing import Backbone
 from mtsldsl.syntax import tree
 
 
@@ -53,7 +54,7 @@ def _item_span(block: BlockValues, key: str, index: int) -> Span:
 
 
 def read_history(
-    section: tree.Section | None, layers: Sequence[str], tasks: Sequence[str], problems: Problems
+    section: tree.Section | None, backbone: Backbone, tasks: Sequence[str], problems: Problems
 ) -> tuple[Decision, ...]:
     """The decisions so far, oldest first. They have no effect on the network."""
     decisions = []
@@ -66,7 +67,7 @@ def read_history(
         values = call_arguments(rule, item.arguments, EMPTY, item.function.span, problems)
         if isinstance(values, Broken):
             continue
-        _check_names(rule, values, item, layers, tasks, problems)
+        _check_names(rule, values, item, backbone, tasks, problems)
         epoch, *rest = rule.keys
         fields = {key.name: values[key.name] for key in rest}
         decisions.append(Decision(rule.name, cast(int, values[epoch.name]), fields, span=item.span))
@@ -87,11 +88,19 @@ def _rule(item: tree.Entry | tree.Call, problems: Problems) -> CallRule | None:
 
 
 def _check_names(
-    rule: CallRule, values: Any, item: tree.Call, layers: Sequence[str], tasks: Sequence[str], problems: Problems
+    rule: CallRule, values: Any, item: tree.Call, backbone: Backbone, tasks: Sequence[str], problems: Problems
 ) -> None:
-    """Report layers and tasks of a decision that there are not."""
+    """Report layers, alternatives and tasks of a decision that there are not."""
+    layers, layer = backbone.layers, ""
     for key in rule.keys:
         named = values[key.name]
+        layer = named if isinstance(key.kind, LayerName) and named in backbone else layer
+        if isinstance(key.kind, Alternatives) and layer:
+            known = backbone.alternatives(layer)
+            for each in named:
+                if each not in known and not problems.may_be_lost(each, known, Sort.LAYER):
+                    cause = f"the decision is about `{each}`, which is no alternative of `{layer}`"
+                    problems.add("MTL504", cause, suggestion(each, known, "alternatives"), item.span)
         if isinstance(key.kind, LayerName) and named not in layers:
             if not problems.may_be_lost(named, layers, Sort.LAYER):
                 remedy = suggestion(named, layers, "layers")

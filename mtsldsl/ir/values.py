@@ -73,6 +73,10 @@ def _converted(kind: Kind, found: Bound, subject: str, problems: Problems) -> An
             return _input(found, subject, problems)
         case kinds.Tasks(), tree.Name() | tree.Sum():
             return task_names(found.value, subject, problems)
+        case kinds.Alternatives(), tree.Name("none"):
+            return ()
+        case kinds.Alternatives(), tree.Name() | tree.Sum():
+            return task_names(found.value, subject, problems)
         case kinds.Keep(), tree.Name() | tree.Call():
             return found  # what it names are tasks, which are not known here
     return _wrong_type(kind, found, subject, problems)

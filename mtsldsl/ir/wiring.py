@@ -113,13 +113,14 @@ def copies_of(sharing: Sharing, layer: str) -> tuple[Copy, ...]:
     return tuple(Copy(layer, component) for component in sharing.partition(layer))
 
 
-def wired(spec: Spec) -> tuple[Call, ...]:
+def wired(spec: Spec, apart: Collection[str] = ()) -> tuple[Call, ...]:
     """The network: what is read stands before what reads it, the heads last.
 
-    A copy is called for each of the values that it computes: once where all that share it read the same.
+    A copy is called for each of the values that it computes: once where all that share it read the same. At layers that
+    are `apart` every task has a value of its own, also where it uses what others use.
     """
     values = {(whole.layer, task): whole for whole in inputs_of(spec) for task in whole.tasks}
-    computed = spec.sharing.all_values()
+    computed = spec.sharing.all_values(apart)
     calls: list[Call] = []
     for layer in spec.layers:
         made_by = _made_by(spec.sharing, layer.name, computed[layer.name])

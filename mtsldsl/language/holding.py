@@ -10,6 +10,7 @@ import attrs
 from mtsldsl.language.constants import Named
 from mtsldsl.language.kinds import (
     EPOCHS,
+    Alternatives,
     Call,
     CallRule,
     Choice,
@@ -103,6 +104,8 @@ def _is_one(kind: Kind, value: object) -> bool:
             return value in names
         case Tasks():
             return isinstance(value, tuple) and len(value) > 0 and all(isinstance(each, str) for each in value)
+        case Alternatives():
+            return isinstance(value, tuple) and all(isinstance(each, str) for each in value)
         case Input():
             match value:
                 case (str(), *sizes) if 1 <= len(sizes) <= 3:

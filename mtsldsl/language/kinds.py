@@ -139,6 +139,11 @@ class Tasks(Record):
     """One task, or several joined by `+`."""
 
 
+@attrs.frozen(eq=False, repr=False)
+class Alternatives(Record):
+    """Alternatives of a layer joined by `+`, or `none`."""
+
+
 EPOCHS = ("best", "last")
 """What may be kept without naming a metric; the first is the default."""
 
@@ -164,6 +169,7 @@ Kind: TypeAlias = (
     | Call
     | Pipe
     | Tasks
+    | Alternatives
     | Keep
 )
 
@@ -247,5 +253,7 @@ def describe(kind: Kind) -> str:
             return "a pipeline of operators"
         case Tasks():
             return "tasks joined by `+`"
+        case Alternatives():
+            return "alternatives of the layer joined by `+`, or `none`"
         case Keep():
             return "`best`, `last`, or a metric of a task, such as `depth.rmse`"

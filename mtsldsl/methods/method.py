@@ -68,13 +68,13 @@ class OneAPhase(Record):
 class DecisionRule(Record):
     """A line of `history` that a method writes: its arguments, the first of which is the epoch.
 
-    Of two decisions on one `subject` the earlier counts, of equal ones that with more of `strength`. `contradiction`
-    says in words where a sharing has something else than what was decided.
+    Of two decisions on one `subject` the earlier counts, of equal ones that with more of `strength`, a number, where
+    they have one. `contradiction` says in words where a sharing has something else than what was decided.
     """
 
     call: CallRule
     subject: tuple[str, ...]
-    strength: str
+    strength: str | None
     contradiction: Callable[[Values, Sharing], str | None]
     example: str
     """How such a line is written."""
@@ -97,7 +97,7 @@ class Method(Record):
     completed: Callable[[Values, Surroundings], Values] = lambda values, surroundings: values
     doubts: Callable[[Situation], Iterator[Fault]] = lambda situation: iter(())
     alternatives: bool = False
-    """Whether it can learn a network that has layers of alternatives."""
+    """Whether it learns which alternatives of layers tasks use: then there must be some, else there can be none."""
     phases: str | None = None
     """The key that lists the epochs at whose end it decides, where one does; fewer epochs of training shorten that."""
     one_a_phase: tuple[OneAPhase, ...] = ()

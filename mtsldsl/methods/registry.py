@@ -11,7 +11,7 @@ from typing import TypeVar
 from mtsldsl.methods.evidence import PENALTY, Finding, Words
 from mtsldsl.methods.method import DecisionRule, Method
 
-METHODS = {"mtsl": "mtsldsl.methods.mtsl"}
+METHODS = {"mtsl": "mtsldsl.methods.mtsl", "allocation": "mtsldsl.methods.allocation"}
 """The folder of each method, by the label of its `structure` block."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 import attrs
@@ -122,8 +122,8 @@ class Sharing:
         there is no such layer."""
         return self.all_values()[self.backbone.layers[self.backbone.position(layer)]]
 
-    def all_values(self) -> Mapping[str, Partition]:
-        """The same of every layer."""
+    def all_values(self, apart: Collection[str] = ()) -> Mapping[str, Partition]:
+        """The same of every layer; at those that are `apart`, layers of alternatives, every task is alone."""
         made: dict[str, Partition] = {}
         sides: dict[str, dict[str, int]] = {}
         samples = sets.owners(self.sources)
@@ -134,7 +134,8 @@ class Sharing:
                 for source in self.backbone.inputs(layer):
                     sides.setdefault(source, sets.owners(made[source]))
                 read = [samples, *(sides[source] for source in self.backbone.inputs(layer))]
-                made[layer] = self._same(row, read, apart=self.backbone.mixes(layer))
+                mixed = self.backbone.mixes(layer)
+                made[layer] = sets.singletons(self.tasks) if layer in apart else self._same(row, read, apart=mixed)
         return made
 
     def computes_alike(self, layer: str) -> bool:

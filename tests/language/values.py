@@ -21,11 +21,11 @@ from mtsldsl.language.kinds import (
     LayerName,
     Many,
     Maybe,
-    Told,
     OneOrMany,
     Real,
     Tasks,
     Text,
+    Told,
 )
 
 NONSENSE = object()

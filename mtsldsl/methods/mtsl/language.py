@@ -27,6 +27,7 @@ from mtsldsl.language.kinds import (
 from mtsldsl.language.schema import BlockSchema
 from mtsldsl.methods.evidence import Evidence, Finding, Matrix, Words
 from mtsldsl.methods.method import DecisionRule, Fault, Method, OneAPhase, Situation, Surroundings, Values
+from mtsldsl.methods.phases import faults_of_phases
 from mtsldsl.records import Record
 from mtsldsl.sharing import Sharing, unmerged
 from mtsldsl.sharing.exact import EXACT_TASKS, LEAST_EXACT_TASKS, MOST_EXACT_TASKS
@@ -143,7 +144,7 @@ def faults(values: Values, surroundings: Surroundings) -> Iterator[Fault]:
 
 def _faults(phases: tuple[int, ...], last: int | None, amalgamation: tuple[int, ...] | int | None) -> Iterator[Fault]:
     """Of phases with the `last` epoch and the epochs of amalgamation, as far as these are known."""
-    yield from _faults_of_phases(phases, last)
+    yield from faults_of_phases(phases, last, "phases")
     if isinstance(amalgamation, tuple) and len(amalgamation) != len(phases):
         given, wanted = len(amalgamation), len(phases)
         yield Fault(
@@ -152,30 +153,6 @@ def _faults(phases: tuple[int, ...], last: int | None, amalgamation: tuple[int, 
             f"{'is' if wanted == 1 else 'are'} {wanted}",
             f"give {wanted} numbers, or one number for all",
             "transfer",
-        )
-
-
-def _faults_of_phases(phases: tuple[int, ...], epochs: int | None) -> Iterator[Fault]:
-    for index in range(1, len(phases)):
-        if phases[index] <= phases[index - 1]:
-            yield Fault(
-                "MTL503",
-                f"the phase at epoch {phases[index]} comes after the one at epoch {phases[index - 1]}",
-                "list the epochs in rising order, each once",
-                "phases",
-                index,
-            )
-            return
-    late = [index for index, epoch in enumerate(phases) if epochs is not None and epoch > epochs]
-    if late:
-        count = len(late)
-        yield Fault(
-            "MTL501",
-            f"{'a structural phase comes' if count == 1 else f'{count} structural phases come'} after the last epoch, "
-            f"{epochs}",
-            f"let every phase be at epoch {epochs} or before, or train for at least {max(phases)} epochs",
-            "phases",
-            late[0],
         )
 
 

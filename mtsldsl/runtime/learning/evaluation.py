@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from mtsldsl.ir import Spec, Task
-from mtsldsl.ir.wiring import Value
+from mtsldsl.ir.wiring import Value, inputs_of, upstream, wired
 from mtsldsl.runtime.data import Mixed, Samples, batches
 from mtsldsl.runtime.data.mixed import streamed
 from mtsldsl.runtime.learning.finite import UNREPEATED, Anomaly, anomaly_of_loss, find_anomaly, recorded
-from mtsldsl.runtime.network.execution import evaluating, run_layers
+from mtsldsl.runtime.network.execution import evaluating, run_calls
 from mtsldsl.runtime.network.places import located
 from mtsldsl.runtime.objectives import BatchLosses, LossTotals, MetricSet, task_losses
 
@@ -41,17 +41,20 @@ def evaluate(
     samples: Samples | Mixed,
     device: torch.device,
     tasks: Collection[str] | None = None,
+    *,
+    whole: bool = True,
 ) -> Evaluation:
     """Run `model` over `samples` once, in evaluation mode and without gradients; the mode is put back afterwards.
 
-    `tasks` names those that are evaluated, by default all; nothing else is run. Raises MtlError MTL803 where a loss is
-    not a finite number, with the place in the spec that it comes from, and MTL804 where there is no sample.
+    `tasks` names those that are evaluated, by default all; nothing else is run. Where `model` is not the `whole`
+    network of `spec` and no more, what it has of it is run. Raises MtlError MTL803 where a loss is not a finite number,
+    with the place in the spec that it comes from, and MTL804 where there is no sample.
     """
     chosen = [task for task in spec.tasks if tasks is None or task.name in tasks]
     metrics = {task.name: MetricSet(task) for task in chosen}
     totals = LossTotals()
     with located(model, spec), evaluating(model):
-        for batch, outputs, losses in _passes(model, spec, chosen, samples, device):
+        for batch, outputs, losses in _passes(model, spec, chosen, samples, device, whole):
             totals.add(losses)
             for task in chosen:
                 if task.name in outputs:
@@ -59,7 +62,7 @@ def evaluate(
         means = totals.values()
         wrong = [name for name, mean in means.items() if not math.isfinite(mean) and totals.labelled(name)]
         if wrong:
-            found = _anomaly(model, spec, chosen, samples, device)
+            found = _anomaly(model, spec, chosen, samples, device, whole)
             raise found.error(f"the loss of {', '.join(wrong)} in evaluation")
     return Evaluation(
         means,
@@ -69,34 +72,37 @@ def evaluate(
 
 
 def _passes(
-    model: nn.Module, spec: Spec, tasks: Sequence[Task], samples: Samples | Mixed, device: torch.device
+    model: nn.Module, spec: Spec, tasks: Sequence[Task], samples: Samples | Mixed, device: torch.device, whole: bool
 ) -> Iterator[tuple[Mapping[str, Tensor], Mapping[str, Tensor], BatchLosses]]:
     """Every batch with the outputs and the losses of the tasks that it serves, none of them waited for."""
     functions = task_losses(tasks)
+    calls = wired(spec)
     for stream, own in streamed(spec, samples):
         served = [task for task in tasks if task.name in stream.tasks]
         if not served:
             continue
         heads = {task.name: Value.of_head(task.name) for task in served}
+        needful = upstream(calls, heads.values())
         read = own.only(*dict.fromkeys((spec.data.input, *(str(task.field) for task in served))))
         for batch in batches(read, stream.data.batch, shuffle=False, device=device):
             with autocast(spec.train.precision, device):
-                if len(served) == len(spec.tasks):
+                if whole and len(served) == len(spec.tasks):
                     outputs = model(batch[spec.data.input])
-                elif len(served) == len(stream.tasks):
+                elif whole and len(served) == len(stream.tasks):
                     outputs = model(batch[spec.data.input], stream.tasks)
                 else:
-                    found = run_layers(model, spec, batch[spec.data.input], heads.values())
+                    known = dict.fromkeys(inputs_of(spec), batch[spec.data.input])
+                    found = run_calls(model, needful, known, heads.values())
                     outputs = {name: found[head] for name, head in heads.items()}
             yield batch, outputs, BatchLosses.of(served, functions, outputs, batch, together=True)
 
 
 def _anomaly(
-    model: nn.Module, spec: Spec, tasks: Sequence[Task], samples: Samples | Mixed, device: torch.device
+    model: nn.Module, spec: Spec, tasks: Sequence[Task], samples: Samples | Mixed, device: torch.device, whole: bool
 ) -> Anomaly:
     """Where the first loss that is not finite comes from, by a second pass that looks at everything."""
     with recorded(model, spec) as computed:
-        for batch, _, losses in _passes(model, spec, tasks, samples, device):
+        for batch, _, losses in _passes(model, spec, tasks, samples, device, whole):
             wrong = [name for name, loss in losses.values.items() if not loss.isfinite()]
             if wrong:
                 return find_anomaly(model, spec, batch[spec.data.input], computed) or anomaly_of_loss(spec, wrong[0])

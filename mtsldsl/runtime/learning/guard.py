@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 import attrs
 import torch
@@ -26,7 +25,9 @@ class _Step:
     """A step that is not known to be sound: what its losses were computed from."""
 
     number: int
-    inputs: tuple[Any, ...]
+    inputs: Tensor
+    run: Callable[[], object]
+    """Computes it once more."""
     random: Tensor
     losses: Mapping[str, Tensor] = attrs.field(factory=dict)
 
@@ -56,20 +57,20 @@ class Guard:
 
     @contextmanager
     def over(self, optimizer: Optimizer) -> Iterator[None]:
-        """While open, notice every forward pass in training mode. At the end no step is left that was not looked at."""
-        begin = self.model.register_forward_pre_hook(self._begin)
+        """While open, an optimizer that can be told is told to stop. At the end no step is left that was not looked
+        at."""
         if self.every > 1:
             optimizer.found_inf = self.stop  # type: ignore[attr-defined]  # what torch's GradScaler sets
         try:
             yield
             self.look()
         finally:
-            begin.remove()
             if self.every > 1:
                 del optimizer.found_inf  # type: ignore[attr-defined]
 
-    def _begin(self, _: nn.Module, inputs: tuple[Any, ...]) -> None:
-        self._waiting.append(_Step(self.number(), inputs, _random_state(self.stop.device)))
+    def begin(self, inputs: Tensor, run: Callable[[], object]) -> None:
+        """Take note of a forward pass in training mode that `run` makes of these inputs."""
+        self._waiting.append(_Step(self.number(), inputs, run, _random_state(self.stop.device)))
 
     def check(self, losses: Mapping[str, Tensor]) -> None:
         """Take the losses of the step that is about to be made. Raises MtlError MTL803 where one, of this step or an
@@ -93,7 +94,7 @@ class Guard:
         self._waiting.clear()
 
     def _error(self, step: _Step, losses: list[str]) -> MtlError:
-        found = find_anomaly(self.model, self.spec, step.inputs[0], self._repeat(step))
+        found = find_anomaly(self.model, self.spec, step.inputs, self._repeat(step))
         found = found or anomaly_of_loss(self.spec, losses[0], repeated=True)
         what = f"in step {step.number} of epoch {self.epoch} the loss of {', '.join(losses)}"
         return found.error(what, self.hint)
@@ -103,7 +104,7 @@ class Guard:
         device = self.stop.device
         _set_random_state(step.random, device)
         with recorded(self.model, self.spec) as outputs, torch.no_grad(), autocast(self.spec.train.precision, device):
-            self.model(*step.inputs)
+            step.run()
         return outputs
 
 

@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Any, TypeAlias
 
 import attrs
+import torch
 from torch import Tensor, nn
 
 from mtsldsl.ir import Spec
-from mtsldsl.sharing import Copy
+from mtsldsl.sharing import Copy, Sharing
+
+Gates: TypeAlias = Mapping[str, Mapping[str, Tensor]]
+"""For each layer, by task, a number for each alternative that the task may use, in their order."""
 
 
 @attrs.frozen
 class Position:
-    """Where a run is: epochs, batches of this epoch, steps in all, and structural phases that are done."""
+    """Where a run is: epochs, batches of this epoch, steps in all, and structural phases that are done; and the seed by
+    which its random numbers are drawn."""
 
     epoch: int = 0
     batch: int = 0
     step: int = 0
     phase: int = 0
+    seed: int = 0
+
+
+def keyed_generator(position: Position, *purpose: str) -> torch.Generator:
+    """Random numbers of a step for one purpose: the same whenever that step is made again."""
+    key = sha256(f"{position.seed} {position.step} {' '.join(purpose)}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(key[:8], "big") >> 1)
 
 
 @attrs.frozen(eq=False)
@@ -35,10 +48,31 @@ class Step:
     outputs: Mapping[str, Tensor]
     losses: Mapping[str, Tensor]
     watched: Mapping[Copy, Tensor]
+    progress: float = 0.0
+    """The part of the run that is done, from 0 to 1."""
 
 
 class Penalty(nn.Module):
     """A loss that belongs to no task, such as one that draws copies of a layer together. This one has none."""
+
+    def begin(self, spec: Spec) -> None:
+        """The run of this spec begins, or goes on with it: what it learns is made here."""
+
+    def options(self) -> Mapping[str, float]:
+        """Options of the optimizer for its own parameters, where they are others than the network's."""
+        return {}
+
+    def gates(self, tasks: Sequence[str], position: Position) -> Gates | None:
+        """How much of each alternative the tasks take in this step; None where that is what the spec says."""
+        return None
+
+    def usable(self, sharing: Sharing) -> Sharing:
+        """The sharing that has all that gates may open, by which the network is run with them."""
+        return sharing
+
+    def present(self, sharing: Sharing) -> Sharing:
+        """The sharing as it would be if the run ended here, by which the network is evaluated and kept."""
+        return sharing
 
     def watching(self, spec: Spec, position: Position) -> tuple[Copy, ...]:
         """The copies of layers whose outputs it wants to see in the coming epoch."""

@@ -13,14 +13,15 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from mtsldsl.ir import Spec
-from mtsldsl.ir.wiring import copies, together, wired
+from mtsldsl.ir.wiring import Call, Value, copies, inputs_of, together, upstream, wired
 from mtsldsl.runtime.data import Mixed, Samples
 from mtsldsl.runtime.learning.balance import Balance, GradientBalance, make_balance
 from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.learning.guard import SELDOM, Guard
 from mtsldsl.runtime.learning.saved import Saved
-from mtsldsl.runtime.learning.step import Penalty, Position, Step
+from mtsldsl.runtime.learning.step import Gates, Penalty, Position, Step
 from mtsldsl.runtime.network.built import initialised
+from mtsldsl.runtime.network.execution import run_calls
 from mtsldsl.runtime.network.optimizer_state import load_named_state, named_optimizer_state
 from mtsldsl.runtime.objectives import BatchLosses, Loss, task_losses
 from mtsldsl.sharing import Copy
@@ -86,6 +87,9 @@ class Training:
     least: float = LEAST
     _watching: bool = False
     _found: _Sets | None = None
+    epoch_steps: int = 0
+    """How many steps the epoch in hand has."""
+    _routes: dict[tuple[str, ...], tuple[Call, ...]] = attrs.field(factory=dict)
 
     @classmethod
     def start(
@@ -100,13 +104,14 @@ class Training:
         """A run's beginning: initial weights depend on the seed and the layer alone, so all tasks start equal."""
         torch.manual_seed(spec.train.seed)
         model = place(initialised(model_class, spec), spec, device)
+        learner.begin(spec)
         learner.to(device)
         balance = make_balance(
             spec.train.balance,
             tuple(task.name for task in spec.tasks),
             {task.name: task.weight for task in spec.tasks},
         ).to(device)
-        optimizer = make_optimizer(named_parameters(model, balance, learner))
+        optimizer = optimizer_of(make_optimizer, model, balance, learner)
         return cls(
             spec=spec,
             model=model,
@@ -138,11 +143,36 @@ class Training:
         self.steps += 1
 
     def forward(self, inputs: Tensor, tasks: tuple[str, ...]) -> Mapping[str, Tensor]:
-        """The outputs of one of the `sets`."""
-        outputs: Mapping[str, Tensor] = (
-            self.model(inputs) if len(tasks) == len(self.spec.tasks) else self.model(inputs, tasks)
-        )
-        return outputs
+        """The outputs of one of the `sets`: those of the network's own forward pass, or where the learner has gates
+        what the network's modules give with these."""
+        gates = self.learner.gates(tasks, self.position)
+
+        def run() -> Mapping[str, Tensor]:
+            if gates is not None:
+                return self._routed(inputs, tasks, gates)
+            outputs: Mapping[str, Tensor] = (
+                self.model(inputs) if len(tasks) == len(self.spec.tasks) else self.model(inputs, tasks)
+            )
+            return outputs
+
+        if self.guard is not None:
+            self.guard.begin(inputs, run)
+        return run()
+
+    def forget_routes(self) -> None:
+        """What runs with gates is to be found anew: the network is another one."""
+        self._routes.clear()
+
+    def _routed(self, inputs: Tensor, tasks: tuple[str, ...], gates: Gates) -> Mapping[str, Tensor]:
+        """The outputs of tasks with gates. Every alternative is computed that a task may use, as those that are shut
+        have a gradient too."""
+        heads = {task: Value.of_head(task) for task in tasks}
+        if tasks not in self._routes:
+            usable = attrs.evolve(self.spec, sharing=self.learner.usable(self.spec.sharing))
+            self._routes[tasks] = upstream(wired(usable, apart=gates), heads.values())
+        known = dict.fromkeys(inputs_of(self.spec), inputs)
+        found = run_calls(self.model, self._routes[tasks], known, heads.values(), gates)
+        return {task: found[head] for task, head in heads.items()}
 
     def zero_grad(self, tasks: tuple[str, ...]) -> None:
         """Forget the gradients of what one of the `sets` depends on, and with the first one all that are no weights of
@@ -174,7 +204,18 @@ class Training:
     @property
     def position(self) -> Position:
         """Where the training is."""
-        return Position(self.epoch, self.batches, self.steps, self.phases)
+        return Position(self.epoch, self.batches, self.steps, self.phases, self.spec.train.seed)
+
+    @property
+    def progress(self) -> float:
+        """The part of the run that is done."""
+        return (self.epoch + self.batches / max(self.epoch_steps, 1)) / self.spec.train.epochs
+
+    @property
+    def present(self) -> Spec:
+        """The spec as it would be written down if the run ended here; its text is that of the last phase."""
+        sharing = self.learner.present(self.spec.sharing)
+        return self.spec if sharing is self.spec.sharing else attrs.evolve(self.spec, sharing=sharing)
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -194,7 +235,7 @@ class Training:
 
     def penalty(self, batch: Mapping[str, Tensor], outputs: Mapping[str, Tensor], losses: BatchLosses) -> Tensor | None:
         """The loss of the learner itself, such as one that draws copies of a layer together."""
-        step = Step(self.position, batch, outputs, losses.values, dict(self._watched))
+        step = Step(self.position, batch, outputs, losses.values, dict(self._watched), self.progress)
         self._watched.clear()
         return self.learner.penalty(step)
 
@@ -236,7 +277,7 @@ class Training:
         """What the network as it is reaches on these samples; once where a structural phase has just found it."""
         if self.evaluated is not None and self.evaluated[0] is samples:
             return self.evaluated[1]
-        return evaluate(self.model, self.spec, samples, self.device)
+        return evaluate(self.model, self.present, samples, self.device, whole=self.present is self.spec)
 
     def saved(self) -> dict[str, Saved]:
         """All that a training started anew needs to go on from here, by part; the tensors are those in use."""
@@ -302,6 +343,18 @@ def named_parameters(model: nn.Module, balance: Balance, learner: Penalty) -> li
         *((f"balance.{name}", value) for name, value in balance.named_parameters()),
         *((f"learner.{name}", value) for name, value in learner.named_parameters()),
     ]
+
+
+def optimizer_of(make_optimizer: OptimizerFactory, model: nn.Module, balance: Balance, learner: Penalty) -> Optimizer:
+    """The optimizer of everything that is learned; a learner with options of its own has a group of its own."""
+    named, options = named_parameters(model, balance, learner), learner.options()
+    if not options:
+        return make_optimizer(named)
+    own = {id(parameter) for parameter in learner.parameters()}
+    optimizer = make_optimizer([(name, each) for name, each in named if id(each) not in own])
+    known = {name: value for name, value in options.items() if name in optimizer.defaults}
+    optimizer.add_param_group({"params": [(name, each) for name, each in named if id(each) in own], **known})
+    return optimizer
 
 
 def place(model: nn.Module, spec: Spec, device: torch.device) -> nn.Module:

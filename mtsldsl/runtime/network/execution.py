@@ -60,9 +60,17 @@ def layer_inputs(model: nn.Module, spec: Spec, image: Tensor, wanted: Iterable[C
 
 
 def run_calls(
-    model: nn.Module, calls: Sequence[Call], known: Mapping[Value, Tensor], keep: Iterable[Value]
+    model: nn.Module,
+    calls: Sequence[Call],
+    known: Mapping[Value, Tensor],
+    keep: Iterable[Value],
+    gates: Mapping[str, Mapping[str, Tensor]] = {},
 ) -> dict[Value, Tensor]:
-    """The values to keep, after making the calls, in this order, from values that are known."""
+    """The values to keep, after making the calls, in this order, from values that are known.
+
+    At layers with `gates`, by task a number for each of the copies of its call, a value is the sum of what the copies
+    give, each times its number, over the sum of the numbers, or over 1 where that is less.
+    """
     values, kept = dict(known), tuple(keep)
     readers = Counter(value for call in calls for value in call.reads)
     readers.update(kept)  # one more reader, which never comes
@@ -74,8 +82,13 @@ def run_calls(
         for copy in call.copies:
             if (copy, call.reads) not in made:
                 made[copy, call.reads] = model.get_submodule(copy.name)(*reads)
-        shares = None if call.gate is None else model.get_submodule(call.gate.name)(reads[0]).softmax(1)
-        values[call.value] = _joined([made[copy, call.reads] for copy in call.copies], reads, shares, call)
+        terms = [made[copy, call.reads] for copy in call.copies]
+        if call.layer in gates and terms:
+            (task,) = call.value.tasks
+            values[call.value] = _gated(terms, gates[call.layer][task])
+        else:
+            shares = None if call.gate is None else model.get_submodule(call.gate.name)(reads[0]).softmax(1)
+            values[call.value] = _joined(terms, reads, shares, call)
         readers[call.value] += 1  # of this call itself
         for value in (*call.reads, call.value):
             readers[value] -= 1
@@ -96,6 +109,13 @@ def _joined(terms: Sequence[Tensor], reads: Sequence[Tensor], shares: Tensor | N
     if shares is not None:
         return sum(rest, start=first)
     return sum(rest, start=first) / len(terms) if rest else first
+
+
+def _gated(terms: Sequence[Tensor], gates: Tensor) -> Tensor:
+    """The mean of the terms whose gates are 1, where gates are 0 or 1: zeros where none is."""
+    weights = (gates / gates.sum().clamp(min=1)).to(terms[0].dtype).unbind()
+    first, *rest = (weight * term for weight, term in zip(weights, terms, strict=True))
+    return sum(rest, start=first)
 
 
 def pooled(activation: Tensor) -> Tensor:

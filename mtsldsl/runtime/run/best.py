@@ -38,16 +38,20 @@ def load_best(
 
     Raises MtlError: MTL805 where they would make another network, besides what `load_run` and reading a spec do.
     """
-    path = folder.best / f"{MEAN}.mtl"
+    path, own = folder.best / f"{MEAN}.mtl", folder.own_best / f"{of}.mtl"
     if not path.is_file():
         raise MtlError.of("MTL801", f"`{folder.path}` has no finished epoch yet", "let the run end its first epoch")
     spec = folder.read_spec(path)
     tasks = [task.name for task in spec.tasks]
     if of not in (MEAN, *tasks):
         raise MtlError.of("MTL107", f"`{folder.path}` has no task `{of}`", suggestion(of, tasks, "tasks"))
+    alone = of != MEAN and own.is_file()  # the network of that epoch is another one
+    if alone:
+        path, spec = own, folder.read_spec(own)
     with original_spans(spec):
         model = place(build_model(spec), spec, device)
-    load_weights(folder.best / f"{MEAN}.{WEIGHTS}", model)
+    if not alone:
+        load_weights(folder.best / f"{MEAN}.{WEIGHTS}", model)
     if of != MEAN:
         load_weights(folder.own_best / f"{of}.{WEIGHTS}", model, whole=False)
         model.register_forward_hook(_giving_only(of))

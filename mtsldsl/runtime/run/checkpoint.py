@@ -14,6 +14,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.editing import rewritten
+from mtsldsl.ir import Spec
 from mtsldsl.ir.wiring import copies
 from mtsldsl.runtime.learning.saved import Saved
 from mtsldsl.runtime.learning.training import Training
@@ -39,7 +41,7 @@ def keep_weights(folder: RunFolder, training: Training, tasks: Collection[str]) 
     if len(tasks) < len(training.spec.tasks):
         kept = load_file(path) | {name: _stored(value) for name, value in kept.items()}
     save_tensors(path, kept)
-    write_source(folder.best / f"{MEAN}.mtl", training.spec.source)
+    write_source(folder.best / f"{MEAN}.mtl", _written(training).source)
 
 
 def keep_own_weights(folder: RunFolder, training: Training, tasks: Collection[str]) -> None:
@@ -49,7 +51,7 @@ def keep_own_weights(folder: RunFolder, training: Training, tasks: Collection[st
     """
     alike: dict[frozenset[Copy], list[str]] = {}
     for task in tasks:
-        trunk = frozenset(copy for copy in copies(training.spec) if task in copy.component and copy.layer != HEADS)
+        trunk = frozenset(copy for copy in copies(training.present) if task in copy.component and copy.layer != HEADS)
         alike.setdefault(trunk, []).append(task)
     for found in alike.values():
         folder.own_best.mkdir(exist_ok=True)
@@ -59,11 +61,20 @@ def keep_own_weights(folder: RunFolder, training: Training, tasks: Collection[st
             temporary = _partial(other)
             shutil.copyfile(first, temporary)
             temporary.replace(other)
+    if training.present is not training.spec:  # another epoch's network is another one
+        for task in tasks:
+            write_source(folder.own_best / f"{task}.mtl", _written(training).source)
+
+
+def _written(training: Training) -> Spec:
+    """The spec as it would be if the run ended here, in its text too."""
+    present = training.present
+    return training.spec if present is training.spec else rewritten(training.spec, present.sharing)
 
 
 def _read_by(training: Training, tasks: Collection[str]) -> dict[str, Tensor]:
     """The tensors that the predictions of `tasks` depend on, by name."""
-    prefixes = [f"{copy.name}." for copy in copies(training.spec) if not copy.component.isdisjoint(tasks)]
+    prefixes = [f"{copy.name}." for copy in copies(training.present) if not copy.component.isdisjoint(tasks)]
     state = training.model.state_dict()
     return {name: value for name, value in state.items() if name.startswith(tuple(prefixes))}
 

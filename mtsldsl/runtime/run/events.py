@@ -148,6 +148,8 @@ class Phase(Event):
     accepted: bool | None = _left_out()
     parameters: int | None = _left_out()
     flops: int | None = _left_out()
+    same: bool | None = _left_out()
+    """Whether the network computes what it did before, so that the best epoch may be an earlier one."""
 
     @evidence.validator
     def _has_names_of_its_own(self, _: object, evidence: Evidence) -> None:

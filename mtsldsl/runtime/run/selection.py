@@ -80,11 +80,11 @@ class Selection:
     best: dict[str, Best] = attrs.field(factory=dict)
     """By the name of the weights that are kept: the tasks of a set joined by `+`, or OWN and a task's name."""
 
-    def sets(self, spec: Spec) -> tuple[tuple[str, ...], ...]:
+    def sets(self, spec: Spec, *, whole: bool = False) -> tuple[tuple[str, ...], ...]:
         """The sets of tasks that each keep an epoch: those that are a network of their own, but all where one metric
-        chooses."""
+        chooses, or where the sharing of an epoch goes with its weights, so that they are kept `whole`."""
         tasks = spec.sharing.tasks
-        return together(wired(spec), tasks) if self.keep in EPOCHS else (tasks,)
+        return together(wired(spec), tasks) if self.keep in EPOCHS and not whole else (tasks,)
 
     def chosen_by(self) -> str:
         """What the epoch is chosen by, in words; and for which tasks nothing was there to choose by."""
@@ -136,7 +136,7 @@ def best_so_far(events: Path, epoch: float = math.inf) -> dict[str, Best]:
     for event in read_events(events):
         if epoch_of(event) > epoch:
             break
-        if isinstance(event, Phase) and event.changed:
+        if isinstance(event, Phase) and event.changed and not event.same:
             best.clear()
         elif isinstance(event, BestEpoch):
             tasks = tuple(event.tasks)
@@ -148,4 +148,4 @@ def best_so_far(events: Path, epoch: float = math.inf) -> dict[str, Best]:
 def last_merge(events: Path, epoch: float = math.inf) -> int | None:
     """The epoch at whose end the structure last changed, up to `epoch`."""
     phases = (event for event in read_events(events) if isinstance(event, Phase) and event.epoch <= epoch)
-    return max((event.epoch for event in phases if event.changed), default=None)
+    return max((event.epoch for event in phases if event.changed and not event.same), default=None)

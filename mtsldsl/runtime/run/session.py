@@ -180,6 +180,7 @@ class Session:
         training.model.train()
         rate = training.optimizer.param_groups[0]["lr"]
         self.display.begin_epoch(training.epoch + 1, training.spec.train.epochs, steps)
+        training.epoch_steps = steps
         losses = EpochLosses(self.display, training.spec.penalty_name)
         hint = f"the run so far is in {self.folder.path}"
         with located(training.model, training.spec), training.guarded(hint), training.watched():
@@ -227,7 +228,7 @@ class Session:
     def _better(self, training: Training, validation: Evaluation, gained: Mapping[str, float]) -> dict[str, Best]:
         """What this epoch is the best of so far, by the names of `Selection.best`."""
         selection, epoch = self._selection, training.epoch
-        for tasks in selection.sets(training.spec):
+        for tasks in selection.sets(training.spec, whole=training.present is not training.spec):
             score = selection.score(_voting(training.spec, tasks), gained, validation.metrics)
             selection.note("+".join(tasks), tasks, epoch, score, latest=selection.keep == "last")
         for task, gain in gained.items():
@@ -246,12 +247,14 @@ class Session:
             raise ValueError(f"no `language.py` of a method has an event `{kind}` among its `findings`")
         self.log.write(made(**fields))
 
-    def structure_changed(self, spec: Spec, epoch: int, decisions: Sequence[Decision]) -> None:
-        """Write the evolved spec and its code. The best epoch is chosen anew: earlier ones are of another network."""
+    def structure_changed(self, spec: Spec, epoch: int, decisions: Sequence[Decision], *, same: bool = False) -> None:
+        """Write the evolved spec and its code. The best epoch is chosen anew, as earlier ones are of another network,
+        unless it computes the `same`."""
         self.folder.write_spec(spec.source, f"epoch-{epoch:03d}")
         self.write_code(spec)
-        self._selection.best.clear()
-        self._since = epoch
+        if not same:
+            self._selection.best.clear()
+            self._since = epoch
         own = self.in_place
         if own is not None and own.reason is None and not own.update(spec, decisions):
             path, evolved = str(own.path), str(self.folder.spec)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 from torch import nn
@@ -58,6 +58,10 @@ class Learner(Penalty):
     `facts` are what a checkpoint keeps of it. It never touches files, the optimizer, the display or the network of the
     run.
     """
+
+    exact: ClassVar[bool] = False
+    """Whether what it decides is what the network computes already, in evaluation: then nothing is estimated anew or
+    measured twice, and the best epoch may be one before."""
 
     def due(self, position: Position) -> bool:
         """Whether it decides now, at the end of an epoch."""

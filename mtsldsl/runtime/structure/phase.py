@@ -20,12 +20,12 @@ from mtsldsl.methods.method import NO_METHOD
 from mtsldsl.runtime.data import Mixed, Samples, Splits
 from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.learning.reestimation import reestimate
-from mtsldsl.runtime.learning.training import Training, named_parameters, place
+from mtsldsl.runtime.learning.training import Training, named_parameters, optimizer_of, place
 from mtsldsl.runtime.network.built import build_model
 from mtsldsl.runtime.network.execution import alike
 from mtsldsl.runtime.network.optimizer_state import ParameterState, carry_optimizer_state, set_parameter_state
 from mtsldsl.runtime.network.transfer import carry_state, merged_parameters, origins
-from mtsldsl.runtime.structure.learner import Carry, Learner
+from mtsldsl.runtime.structure.learner import Carry, Learner, Proposal
 from mtsldsl.runtime.structure.view import View, Watcher
 
 
@@ -39,8 +39,8 @@ class Run(Protocol):
     def say(self, kind: str, **fields: Any) -> None:
         """Write an event."""
 
-    def structure_changed(self, spec: Spec, epoch: int, decisions: Sequence[Decision]) -> None:
-        """Write down the evolved spec."""
+    def structure_changed(self, spec: Spec, epoch: int, decisions: Sequence[Decision], *, same: bool = False) -> None:
+        """Write down the evolved spec; its network may compute the `same` as the one before."""
 
 
 def structural_phase(training: Training, learner: Learner, data: Splits[Any], run: Run) -> None:
@@ -57,6 +57,9 @@ def structural_phase(training: Training, learner: Learner, data: Splits[Any], ru
     if not proposal.decisions:
         run.say("phase", epoch=epoch, method=method, evidence=proposal.evidence)
         return
+    if learner.exact:
+        _adopt_exactly(training, learner, proposal, data, run)
+        return
     new_spec = rewritten(spec, proposal.sharing, proposal.decisions)
     new_model = place(build_model(new_spec), new_spec, training.device)
     made = origins(spec.sharing, new_spec.sharing)
@@ -70,15 +73,8 @@ def structural_phase(training: Training, learner: Learner, data: Splits[Any], ru
     moved = [task.name for task in spec.tasks if Value.of_head(task.name) not in same]
     after = before.updated(evaluate(new_model, new_spec, data.validation, training.device, moved))
     accepted = learner.accept(before, after)
-    found = {
-        "epoch": epoch,
-        "method": method,
-        "evidence": {**proposal.evidence, **prepared.evidence},
-        "decisions": [decision_line(decision, spec.sharing.tasks) for decision in proposal.decisions],
-        "before": _found(before),
-        "after": _found(after),
-        "accepted": accepted,
-    }
+    evidence = {**proposal.evidence, **prepared.evidence}
+    found = _record(training, proposal, evidence, before, after, accepted=accepted)
     if not accepted:
         model.load_state_dict(estimated, strict=False)
         run.say("phase", **found)
@@ -89,6 +85,44 @@ def structural_phase(training: Training, learner: Learner, data: Splits[Any], ru
     run.structure_changed(new_spec, epoch, new_spec.history[len(spec.history) :])
     cost = new_spec.cost()
     run.say("phase", **found, parameters=cost.parameters, flops=cost.flops)
+
+
+def _adopt_exactly(training: Training, learner: Learner, proposal: Proposal, data: Splits[Any], run: Run) -> None:
+    """Take what is left of the network where the proposal leaves something out that its outputs do not depend on."""
+    spec, epoch = training.spec, training.epoch
+    found = training.evaluate(data.validation)
+    new_spec = rewritten(spec, proposal.sharing, proposal.decisions)
+    new_model = place(build_model(new_spec), new_spec, training.device)
+    carry_state(spec, new_spec, training.model, new_model)
+    record = _record(training, proposal, proposal.evidence, found, found, accepted=True)
+    replace_network(training, new_spec, new_model, {})
+    training.evaluated = (data.validation, found)
+    learner.adopted(new_spec)
+    run.structure_changed(new_spec, epoch, new_spec.history[len(spec.history) :], same=True)
+    cost = new_spec.cost()
+    run.say("phase", **record, parameters=cost.parameters, flops=cost.flops, same=True)
+
+
+def _record(
+    training: Training,
+    proposal: Proposal,
+    evidence: Mapping[str, Any],
+    before: Evaluation,
+    after: Evaluation,
+    *,
+    accepted: bool,
+) -> dict[str, Any]:
+    """The fields of the event of a phase."""
+    spec = training.spec
+    return {
+        "epoch": training.epoch,
+        "method": spec.structure.method if spec.structure else NO_METHOD,
+        "evidence": evidence,
+        "decisions": [decision_line(decision, spec.sharing.tasks) for decision in proposal.decisions],
+        "before": _found(before),
+        "after": _found(after),
+        "accepted": accepted,
+    }
 
 
 def _view(training: Training, samples: Samples | Mixed, run: Run) -> View:
@@ -131,7 +165,7 @@ def replace_network(
     new_model.train(training.model.training)
     old_parameters = named_parameters(training.model, training.balance, training.learner)
     new_parameters = named_parameters(new_model, training.balance, training.learner)
-    optimizer = training.make_optimizer(new_parameters)
+    optimizer = optimizer_of(training.make_optimizer, new_model, training.balance, training.learner)
     scheduler = training.make_scheduler(optimizer)
     if scheduler is not None and training.scheduler is not None:
         scheduler.load_state_dict(training.scheduler.state_dict())
@@ -140,3 +174,4 @@ def replace_network(
     set_parameter_state(optimizer, new_parameters, trained)
     training.spec, training.model = new_spec, new_model
     training.optimizer, training.scheduler = optimizer, scheduler
+    training.forget_routes()

@@ -1,0 +1,188 @@
+"""Parameter allocation in the language: its block, what is wrong in it, the decisions that it writes down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from mtsldsl.diagnostics.bounded import first_lines
+from mtsldsl.language.constants import Named
+from mtsldsl.language.holding import by_keys, of_record
+from mtsldsl.language.kinds import Alternatives, Call, CallRule, Integer, Key, LayerName, Many, Maybe, Real, Tasks
+from mtsldsl.language.schema import BlockSchema
+from mtsldsl.methods.evidence import Evidence, Finding, Words
+from mtsldsl.methods.method import DecisionRule, Fault, Method, Surroundings, Values
+from mtsldsl.methods.phases import faults_of_phases
+from mtsldsl.records import Record
+from mtsldsl.sharing import Sharing
+
+_POSITIVE = Real(0, open_minimum=True)
+
+TEMPERATURES = Call(
+    (
+        CallRule(
+            "anneal",
+            "max(end, start / sqrt(step + 1)), by the steps of the run",
+            (Key("start", _POSITIVE, "temperature of the first step", 50.0), Key("end", _POSITIVE, "the least", 0.5)),
+        ),
+        CallRule("constant", "the same at every step", (Key("value", _POSITIVE, "the temperature"),)),
+    ),
+    "temperatures",
+)
+
+BLOCK = BlockSchema(
+    "structure",
+    "how sharing is learned: parameter allocation (Maziarz et al., 2019)",
+    (
+        Key(
+            "on",
+            Real(0, 1, open_minimum=True, open_maximum=True),
+            "probability at the start that a task uses an alternative",
+            0.5,
+        ),
+        Key("lr", _POSITIVE, "learning rate of the allocation", None, "the optimizer's"),
+        Key("temperature", TEMPERATURES, "temperature of the samples", "anneal"),
+        Key(
+            "budget",
+            Maybe(Real(0, 1, open_minimum=True)),
+            "part of all alternatives that a task may use at no loss",
+            None,
+            "no limit",
+        ),
+        Key("budget_weight", Real(0), "weight of the loss of what a task uses above the budget", 1.0),
+        Key("entropy_weight", Real(0), "weight of the loss that makes probabilities 0 or 1", 0.0),
+        Key("entropy_power", Real(0), "power of the part of the run that is done, by which that weight grows", 1.0),
+        Key("connection_weight", Real(0), "weight of the loss of all that a task uses", 0.0),
+        Key("disconnection_weight", Real(0), "weight of the loss of layers of which a task uses nothing", 0.0),
+        Key(
+            "write", Many(Integer(1)), "epochs at whose end the spec is rewritten; that of the last is in any case", ()
+        ),
+    ),
+    label="allocation",
+)
+
+
+@attrs.frozen(eq=False, repr=False)
+class Anneal(Record):
+    """The temperature of step n, from 0: max(end, start / sqrt(n + 1))."""
+
+    start: float
+    end: float
+
+
+@attrs.frozen(eq=False, repr=False, field_transformer=by_keys(BLOCK.keys))
+class Settings(Record):
+    """What the learner is made of. A constant temperature is an annealing from itself to itself."""
+
+    on: float
+    lr: float
+    temperature: Anneal = attrs.field(validator=of_record(Anneal))
+    budget: float | None
+    budget_weight: float
+    entropy_weight: float
+    entropy_power: float
+    connection_weight: float
+    disconnection_weight: float
+    write: tuple[int, ...]
+
+    def __attrs_post_init__(self) -> None:
+        for fault in faults_of_phases(self.write, None, "write"):
+            raise ValueError(fault.cause)
+
+
+ALLOCATE = CallRule(
+    "allocate",
+    "the alternatives that a task came to use",
+    (
+        Key("epoch", Integer(0), "epoch at whose end it was written down"),
+        Key("layer", LayerName(), "the layer"),
+        Key("task", Tasks(), "the task"),
+        Key("uses", Alternatives(), "the alternatives, or `none`"),
+    ),
+)
+
+
+def contradiction(allocate: Values, sharing: Sharing) -> str | None:
+    """A later line may say otherwise, so that none is contradicted by the sharing."""
+    return None
+
+
+def faults(values: Values, surroundings: Surroundings) -> Iterator[Fault]:
+    """Epochs to write at out of order or after the last one, and a temperature that rises."""
+    if "write" in values:
+        yield from faults_of_phases(values["write"], surroundings.epochs, "write")
+    temperature = values.get("temperature")
+    if isinstance(temperature, Named) and temperature.name == "anneal":
+        given: Mapping[str, Any] = temperature.arguments
+        if given["end"] > given["start"]:
+            cause = f"the temperature begins at {given['start']:g}, below its end, {given['end']:g}"
+            yield Fault("MTL202", cause, "give the higher one first: `anneal(50, 0.5)`", "temperature")
+
+
+def completed(values: Values, surroundings: Surroundings) -> Values:
+    """The values with a learning rate."""
+    return values if values["lr"] is not None else {**values, "lr": surroundings.lr}
+
+
+def settings(values: Values) -> Settings:
+    """The record of a sound block."""
+    temperature: Named = values["temperature"]
+    given: Mapping[str, Any] = temperature.arguments
+    anneal = Anneal(**given) if temperature.name == "anneal" else Anneal(given["value"], given["value"])
+    record: dict[str, Any] = {**values, "temperature": anneal}
+    return Settings(**record)
+
+
+@attrs.frozen(kw_only=True)
+class Allocation(Finding):
+    """What each task uses of each layer at the end of an epoch, and how sure that is: for each layer the probabilities,
+    a row for a task, a column for each of its `alternatives`."""
+
+    kind = "allocation"
+    tasks: Sequence[str]
+    alternatives: Mapping[str, Sequence[str]]
+    probabilities: Mapping[str, Sequence[Sequence[float]]]
+
+    def lines(self) -> list[str]:
+        """How many alternatives of each layer tasks use, on average and at the ends."""
+        found = []
+        for layer, rows in self.probabilities.items():
+            used = [sum(probability >= 0.5 for probability in row) for row in rows]
+            mean = sum(used) / len(used)
+            dead = sum(all(row[place] < 0.5 for row in rows) for place in range(len(self.alternatives[layer])))
+            gone = f"; {dead} used by no task" if dead else ""
+            found.append(
+                f"{layer}: tasks use {mean:.1f} of {len(self.alternatives[layer])} alternatives, {min(used)} to "
+                f"{max(used)}{gone}"
+            )
+        return first_lines(found, "layers")
+
+
+def undecided(evidence: Evidence) -> str:
+    """Why nothing is written."""
+    return "every task uses what the spec says already"
+
+
+METHOD = Method(
+    block=BLOCK,
+    decisions=(
+        DecisionRule(
+            ALLOCATE,
+            ("layer", "task", "uses"),
+            None,
+            contradiction,
+            "allocate(epoch=20, layer=..., task=a, uses=conv3 + skip)",
+        ),
+    ),
+    faults=faults,
+    completed=completed,
+    settings=settings,
+    learner="Allocation",
+    alternatives=True,
+    phases="write",
+    penalty_name="allocation",
+    findings=(Allocation,),
+    words=Words(undecided=undecided),
+)

@@ -1,0 +1,32 @@
+"""What may be wrong with a list of epochs at whose end a learner decides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mtsldsl.methods.method import Fault
+
+
+def faults_of_phases(phases: tuple[int, ...], epochs: int | None, key: str) -> Iterator[Fault]:
+    """Phases out of order, and those after the last of the epochs, where that is known."""
+    for index in range(1, len(phases)):
+        if phases[index] <= phases[index - 1]:
+            yield Fault(
+                "MTL503",
+                f"the phase at epoch {phases[index]} comes after the one at epoch {phases[index - 1]}",
+                "list the epochs in rising order, each once",
+                key,
+                index,
+            )
+            return
+    late = [index for index, epoch in enumerate(phases) if epochs is not None and epoch > epochs]
+    if late:
+        count = len(late)
+        yield Fault(
+            "MTL501",
+            f"{'a structural phase comes' if count == 1 else f'{count} structural phases come'} after the last epoch, "
+            f"{epochs}",
+            f"let every phase be at epoch {epochs} or before, or train for at least {max(phases)} epochs",
+            key,
+            late[0],
+        )
