@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -19,8 +18,10 @@ from mtsldsl.ir.model import Task
 from mtsldsl.records import Record
 from mtsldsl.runtime.data.array_fields import Array, Expected, fitted
 from mtsldsl.runtime.data.demand import Demand
+from mtsldsl.runtime.data.division import divided
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.fields_read import at_odds, field_of_task
+from mtsldsl.runtime.data.npz_files import UNREADABLE, opened_npz
 from mtsldsl.runtime.data.samples import Samples, Splits
 
 _SPLITS = ("train", "validation", "test")
@@ -91,7 +92,7 @@ def arrays(
     there is a validation set, `validation/<field>`. A sample's channel dimension may be left out where it is 1.
     Raises MTL602 for a file, a length, a shape or values that do not fit, MTL603 for an array that is missing.
     """
-    with _opened(path) as file:
+    with opened_npz(path, "write it with numpy.savez(path, image=..., ...)") as file:
         present = _splits_of(path, file.files)
         read = {split: _read(path, file, f"{split}/" if split else "", expected) for split in present}
     found: dict[str, Tensors] = {split: {} for split in present}
@@ -127,16 +128,6 @@ def _splits_of(path: Path, names: Sequence[str]) -> tuple[str, ...]:
     return present or ("",)
 
 
-def _opened(path: Path) -> np.lib.npyio.NpzFile:
-    # numpy leaves the file open where it finds it to be no archive
-    if not zipfile.is_zipfile(path):
-        raise MtlError.of(
-            "MTL602", f"`{path}` is no whole .npz file", "write it with numpy.savez(path, image=..., ...)"
-        )
-    file: np.lib.npyio.NpzFile = np.load(path, allow_pickle=False)
-    return file
-
-
 def _read(path: Path, file: np.lib.npyio.NpzFile, prefix: str, expected: Mapping[str, Expected]) -> dict[str, Array]:
     missing = [name for name in expected if prefix + name not in file.files]
     if missing:
@@ -147,7 +138,7 @@ def _read(path: Path, file: np.lib.npyio.NpzFile, prefix: str, expected: Mapping
     for name, wanted in expected.items():
         try:
             found[name] = np.asarray(file[prefix + name])
-        except (ValueError, zipfile.BadZipFile) as error:
+        except UNREADABLE as error:
             cause = f"`{prefix}{name}` of `{path}` is no array of numbers"
             raise MtlError.of("MTL602", cause, _of_one_size(wanted)) from error
     lengths = {name: len(array) if array.ndim else 0 for name, array in found.items()}
@@ -170,8 +161,5 @@ def _of_one_size(expected: Expected) -> str:
 
 def _divide(fields: dict[str, Tensor], part: float, seed: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """All but a seeded part of the samples, and that part; both in the order of the file."""
-    count = len(next(iter(fields.values())))
-    held = max(1, round(count * part))
-    order = torch.from_numpy(np.random.default_rng(seed).permutation(count))
-    kept, apart = order[held:].sort().values, order[:held].sort().values
+    kept, apart = map(torch.from_numpy, divided(len(next(iter(fields.values()))), part, seed))
     return {name: x[kept] for name, x in fields.items()}, {name: x[apart] for name, x in fields.items()}

@@ -30,6 +30,7 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.runtime.data.boundaries import boundaries
 from mtsldsl.runtime.data.demand import Demand
 from mtsldsl.runtime.data.dense import image_size, samples_of, wanted_fields
+from mtsldsl.runtime.data.division import divided
 from mtsldsl.runtime.data.geometry import normals_from_depth
 from mtsldsl.runtime.data.kept_splits import kept_splits
 from mtsldsl.runtime.data.samples import Samples, Splits
@@ -106,12 +107,8 @@ def files_of(source: Path) -> dict[str, Path]:
 
 
 def _kept_apart(keys: tuple[str, ...], part: float, seed: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    order = np.random.default_rng(seed).permutation(len(keys))
-    kept = set(order[: max(1, round(len(keys) * part))].tolist())
-    return (
-        tuple(key for index, key in enumerate(keys) if index not in kept),
-        tuple(key for index, key in enumerate(keys) if index in kept),
-    )
+    rest, held = divided(len(keys), part, seed)
+    return tuple(keys[index] for index in rest), tuple(keys[index] for index in held)
 
 
 def _load(

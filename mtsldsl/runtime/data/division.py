@@ -1,0 +1,13 @@
+"""Samples divided by a seed."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def divided(count: int, part: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The numbers of all but a seeded part of so many samples, and those of that part, at least one; each in order."""
+    held = max(1, round(count * part))
+    order = np.random.default_rng(seed).permutation(count)
+    return np.sort(order[held:]), np.sort(order[:held])
