@@ -33,10 +33,11 @@ AUTO: Final = Chosen.AUTO
 
 @attrs.frozen(eq=False, repr=False)
 class Integer(Record):
-    """A whole number within bounds, both included."""
+    """A whole number within bounds, both included, and a multiple of `step`."""
 
     minimum: int | None = None
     maximum: int | None = None
+    step: int = 1
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -206,7 +207,8 @@ def within(kind: Integer | Real, value: float) -> bool:
     open_low, open_high = isinstance(kind, Real) and kind.open_minimum, isinstance(kind, Real) and kind.open_maximum
     below = low is not None and (value < low or (open_low and value == low))
     above = high is not None and (value > high or (open_high and value == high))
-    return isfinite(value) and not (below or above)
+    between = isinstance(kind, Integer) and value % kind.step != 0
+    return isfinite(value) and not (below or above or between)
 
 
 def _bounds(kind: Integer | Real) -> str:
@@ -217,7 +219,8 @@ def _bounds(kind: Integer | Real) -> str:
         parts.append(f"{'more than' if open_minimum else 'at least'} {kind.minimum}")
     if kind.maximum is not None:
         parts.append(f"{'less than' if open_maximum else 'at most'} {kind.maximum}")
-    return f" of {' and '.join(parts)}" if parts else ""
+    bounds = f" of {' and '.join(parts)}" if parts else ""
+    return f"{bounds}, a multiple of {kind.step}" if isinstance(kind, Integer) and kind.step > 1 else bounds
 
 
 def describe(kind: Kind) -> str:

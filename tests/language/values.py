@@ -34,9 +34,9 @@ NONSENSE = object()
 def right(kind: Kind) -> list[Any]:
     """Values of the kind, those at its bounds among them."""
     match kind:
-        case Integer(low, high):
+        case Integer(low, high, step):
             least = -3 if low is None else low
-            return [least, least + 1 if high is None else high]
+            return [least, least + step if high is None else high]
         case Real(low, high, open_low, open_high):
             first, last = -1.5 if low is None else float(low), 1e9 if high is None else float(high)
             inner = first + min(1.0, (last - first) / 2)
@@ -69,8 +69,9 @@ def right(kind: Kind) -> list[Any]:
 def wrong(kind: Kind) -> list[Any]:
     """Values that are none of the kind: of another type, and beyond each of its bounds."""
     match kind:
-        case Integer(low, high):
+        case Integer(low, high, step):
             beyond = [*([] if low is None else [low - 1]), *([] if high is None else [high + 1])]
+            beyond += [right(kind)[0] + 1] if step > 1 else []
             return [1.5, True, "1", None, nan, inf, NONSENSE, *beyond]
         case Real(low, high, open_low, open_high):
             beyond = [*([] if low is None else [low - 1]), *([] if high is None else [high + 1])]
