@@ -13,6 +13,9 @@ DATASETS = {
     "scenes": "mtsldsl.datasets.scenes",
     "nyuv2": "mtsldsl.datasets.nyuv2",
     "arrays": "mtsldsl.datasets.arrays",
+    "omniglot": "mtsldsl.datasets.omniglot",
+    "mnist": "mtsldsl.datasets.mnist",
+    "fashion_mnist": "mtsldsl.datasets.fashion_mnist",
 }
 """The folder of each kind, by the label of its `data` block."""
 

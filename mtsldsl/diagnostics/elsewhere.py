@@ -29,6 +29,7 @@ _OTHER_NAMES = {
     "optimizer": "optim",
     "path": "file filename file_name data_path data_file",
     "root": "data_dir data_root data_path dataset_path",
+    "rotate": "rotation rotation_angle",
     "scheduler": "lr_scheduler lr_schedule",
     "seed": "random_seed random_state",
     "similarity": "similarity_metric similarity_measure",

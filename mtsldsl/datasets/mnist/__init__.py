@@ -1,0 +1,1 @@
+"""MNIST: handwritten digits."""

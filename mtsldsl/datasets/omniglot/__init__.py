@@ -1,0 +1,1 @@
+"""Omniglot: characters of fifty alphabets."""

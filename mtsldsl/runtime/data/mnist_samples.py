@@ -1,0 +1,62 @@
+"""Samples of MNIST and Fashion-MNIST: the official test set is the test set, and a seeded part of the images for
+training is for validation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtsldsl.datasets.kind import made
+from mtsldsl.datasets.mnist_like import CLASSES, Settings
+from mtsldsl.datasets.registry import data_kind
+from mtsldsl.diagnostics import MtlError
+from mtsldsl.ir.model import Task
+from mtsldsl.runtime.data.demand import Demand
+from mtsldsl.runtime.data.division import divided
+from mtsldsl.runtime.data.fields_read import field_of_task
+from mtsldsl.runtime.data.gray_images import area_averaged, gray_samples, gray_size, misfits
+from mtsldsl.runtime.data.mnist_files import Items, mnist_items
+from mtsldsl.runtime.data.samples import Samples, Splits
+
+
+def turned_images(spec: Demand, place: Path) -> dict[str, Splits[Samples]]:
+    """The samples of each task, by its name: the same images and classes, the classes under the name of its field.
+
+    Raises MtlError: MTL602 for files that are not the data set's, MTL603 for a task that asks for anything but classes.
+    """
+    size, chosen = gray_size(spec), made(Settings, spec.data.options)
+    require_ten_classes(spec)
+    items = items_of(spec, place, chosen.validation, chosen.seed)
+    turned = {split: Items(_turned(each.images, chosen.rotate, size), each.classes) for split, each in items.items()}
+    return {task.name: _splits(spec, task, turned) for task in spec.tasks}
+
+
+def require_ten_classes(spec: Demand) -> None:
+    """Raises MTL603 where a task asks for anything but the ten classes of an image, or the image itself."""
+    faults = [fault for task in spec.tasks for fault in misfits(task, f"`{spec.data.kind}`", CLASSES)]
+    if faults:
+        raise MtlError(faults)
+
+
+def items_of(spec: Demand, place: Path, validation: float, seed: int) -> dict[str, Items]:
+    """The items of each split (`train`, `validation`, `test`), in the order of the files."""
+    train, test = mnist_items(place, data_kind(spec.data.kind).remedy)
+    rest, held = divided(len(train.images), validation, seed)
+    return {"train": train.take(rest), "validation": train.take(held), "test": test}
+
+
+def _turned(images: NDArray[np.uint8], degrees: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+    return area_averaged(np.ascontiguousarray(np.rot90(images, degrees // 90, axes=(1, 2))), size)
+
+
+def _splits(spec: Demand, task: Task, items: dict[str, Items]) -> Splits[Samples]:
+    labelled = task.target.kind != "reconstruct"
+    parts = {
+        split: gray_samples(
+            spec.data.input, each.images, {field_of_task(spec.data, task): each.classes} if labelled else {}
+        )
+        for split, each in items.items()
+    }
+    return Splits(parts["train"], parts["validation"], parts["test"])
