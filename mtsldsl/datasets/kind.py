@@ -74,9 +74,10 @@ class DataKind(Record):
         """The label of its block."""
         return str(self.block.label)
 
-    def field_for(self, target: str) -> Field | None:
-        """The field that holds targets of that kind."""
-        return next((field for field in self.fields if field.target == target), None)
+    def field_for(self, target: str, name: str | None = None) -> Field | None:
+        """The field that holds targets of that kind: of several the one of that name, or else the first."""
+        holding = [field for field in self.fields if field.target == target]
+        return next((field for field in holding if field.name == name), holding[0] if holding else None)
 
     def field(self, name: str) -> Field | None:
         """The field of that name."""

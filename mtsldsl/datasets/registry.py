@@ -16,6 +16,8 @@ DATASETS = {
     "omniglot": "mtsldsl.datasets.omniglot",
     "mnist": "mtsldsl.datasets.mnist",
     "fashion_mnist": "mtsldsl.datasets.fashion_mnist",
+    "multimnist": "mtsldsl.datasets.multimnist",
+    "multifashion": "mtsldsl.datasets.multifashion",
 }
 """The folder of each kind, by the label of its `data` block."""
 

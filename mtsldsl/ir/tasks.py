@@ -52,9 +52,18 @@ def read_tasks(
     if isinstance(first, Broken) or isinstance(data, Broken):
         return BROKEN
     given = any(entry.key.text == "field" for entry in section.items if isinstance(entry, tree.Entry))
-    by_name = not given and first.field == first.name
-    alike = tuple(attrs.evolve(first, name=name, field=name if by_name else first.field) for name in free)
-    return _reading(alike, data, blocks)
+    alike = (
+        attrs.evolve(first, name=name, field=first.field if given else _field_of(name, first, data)) for name in free
+    )
+    return _reading(tuple(alike), data, blocks)
+
+
+def _field_of(name: str, alike: Task, data: Data) -> str | None:
+    """The field that a task reads which names none, and is as another but for its name."""
+    if alike.target.kind == "reconstruct":
+        return alike.field
+    usual = data_kind(data.kind).field_for(alike.target.kind, name)
+    return usual.name if usual else name
 
 
 def _reading(tasks: tuple[Task, ...], data: Data | Broken, blocks: Blocks) -> tuple[Task, ...]:
@@ -205,7 +214,7 @@ def _field(
             )
         return data.input
     known = data_kind(data.kind)
-    usual = known.field_for(kind)
+    usual = known.field_for(kind, name)
     if usual is None and known.fields:
         kinds = " or ".join(dict.fromkeys(f"`{each.target}`" for each in known.fields))
         cause = f"`{data.kind}` has no field that holds `{kind}`"

@@ -181,7 +181,7 @@ def test_every_kind_of_target_has_losses_metrics_and_fields() -> None:
         defaults = {*rule.default_metrics, *rule.default_for_samples, *rule.default_for_positive}
         assert defaults <= {each.name for each in METRICS[kind].rules}
         assert all(name not in rule.default_for_samples for name in ("miou", "pixel_accuracy"))
-        kinds = [known for known in map(data_kind, DATASETS) if known.fields]
+        kinds = [known for known in map(data_kind, DATASETS) if known.dense]
         assert kinds
         assert kind == "reconstruct" or all(known.field_for(kind) for known in kinds)
 

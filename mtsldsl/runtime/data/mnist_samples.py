@@ -1,5 +1,5 @@
-"""Samples of MNIST and Fashion-MNIST: the official test set is the test set, and a seeded part of the images for
-training is for validation."""
+"""Samples of MNIST and Fashion-MNIST, and of pairs of their images: the official test set is the test set, and a seeded
+part of the images for training is for validation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtsldsl.datasets.kind import made
-from mtsldsl.datasets.mnist_like import CLASSES, Settings
+from mtsldsl.datasets.mnist_like import CANVAS, CLASSES, SHIFT, SIDE, PairSettings, Settings
 from mtsldsl.datasets.registry import data_kind
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.model import Task
@@ -60,3 +60,40 @@ def _splits(spec: Demand, task: Task, items: dict[str, Items]) -> Splits[Samples
         for split, each in items.items()
     }
     return Splits(parts["train"], parts["validation"], parts["test"])
+
+
+def paired_images(spec: Demand, place: Path) -> Splits[Samples]:
+    """Samples of two images each, with the classes of both, `left` and `right`.
+
+    Both are images of the same split, drawn by the seed, so that no image is in two splits. Raises as `turned_images`
+    does.
+    """
+    size, chosen = gray_size(spec), made(PairSettings, spec.data.options)
+    require_ten_classes(spec)
+    items = items_of(spec, place, chosen.validation, chosen.seed)
+    read = {field_of_task(spec.data, task) for task in spec.tasks}
+    parts = []
+    for number, (each, count) in enumerate(zip(items.values(), chosen.pairs(), strict=True)):
+        random = np.random.default_rng((chosen.seed, number))
+        images, left, right = _pairs(each, count, random)
+        labels = {name: classes for name, classes in (("left", left), ("right", right)) if name in read}
+        parts.append(gray_samples(spec.data.input, area_averaged(images, size), labels))
+    train, kept, test = parts
+    return Splits(train, kept, test)
+
+
+def _pairs(
+    items: Items, count: int, random: np.random.Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.integer], NDArray[np.integer]]:
+    """Pictures with an image at the top left and one at the bottom right, each moved towards the other by up to `SHIFT`
+    pixels down and across, the larger value of both where they overlap; and the classes of the two."""
+    # a pair a row, so that the first ones are the same however many there are
+    drawn = random.integers(0, [*[len(items.images)] * 2, *[SHIFT + 1] * 4], size=(count, 6))
+    first, second = drawn[:, 0], drawn[:, 1]
+    images = np.zeros((count, CANVAS, CANVAS), dtype=np.uint8)
+    for chosen, corner in ((first, drawn[:, 2:4]), (second, CANVAS - SIDE - drawn[:, 4:6])):
+        for row, column in np.unique(corner, axis=0):
+            rows = np.flatnonzero((corner == (row, column)).all(axis=1))
+            window = (rows, slice(row, row + SIDE), slice(column, column + SIDE))
+            images[window] = np.maximum(images[window], items.images[chosen[rows]])
+    return images, items.classes[first], items.classes[second]

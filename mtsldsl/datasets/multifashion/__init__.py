@@ -1,0 +1,1 @@
+"""MultiFashion: two garments in one picture."""

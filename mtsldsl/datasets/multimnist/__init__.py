@@ -1,0 +1,1 @@
+"""MultiMNIST: two handwritten digits in one picture."""
