@@ -6,7 +6,7 @@ import attrs
 
 from mtsldsl.datasets.kind import AUGMENT, BATCH, TEST, VALIDATION, DataKind
 from mtsldsl.language.holding import by_keys
-from mtsldsl.language.kinds import Input, Integer, Key, Text
+from mtsldsl.language.kinds import Flag, Input, Integer, Key, Text
 from mtsldsl.language.schema import BlockSchema
 from mtsldsl.records import Record
 
@@ -16,6 +16,7 @@ BLOCK = BlockSchema(
     (
         Key("input", Input(), "the input's name and the sizes of one sample"),
         Key("path", Text(), "the .npz file"),
+        Key("apart", Flag(), "whether each field has samples of its own, and so each task batches of its own", False),
         VALIDATION,
         TEST,
         Key("seed", Integer(0), "seed of the split", 0),
@@ -31,6 +32,7 @@ class Settings(Record):
     """Where the arrays are, and how their samples are divided."""
 
     path: str
+    apart: bool
     validation: float
     test: float
     seed: int
@@ -40,4 +42,5 @@ KIND = DataKind(
     BLOCK,
     place="path",
     remedy="write it with numpy.savez, one array a field, or set `path` to where it is",
+    apart=lambda options: bool(options["apart"]),
 )

@@ -44,10 +44,17 @@ class Loaded(Record):
     remarks: tuple[str, ...]
 
 
-def load(spec: Demand, place: Path, _: bool) -> Splits[Samples]:
-    """The arrays at `place` that the tasks read; nothing of them is worth keeping. Raises MtlError as `arrays` does."""
-    shape, chosen = spec.data.shape, made(Settings, spec.data.options)
-    expected = {spec.data.input: Expected(FieldKind.IMAGE if len(shape) == 3 else FieldKind.PLAIN, shape)}
+_TARGET = "target"
+"""The array of what is learned, where the samples of a field are its own."""
+
+
+def load(spec: Demand, place: Path, _: bool) -> Splits[Samples] | dict[str, Splits[Samples]]:
+    """The arrays at `place` that the tasks read, with `apart` those of each task by its name; nothing of them is worth
+    keeping. Raises MtlError as `arrays` does."""
+    chosen = made(Settings, spec.data.options)
+    if chosen.apart:
+        return _each_apart(spec, place, chosen)
+    expected = {spec.data.input: _expected_input(spec)}
     for task in spec.tasks:
         name = field_of_task(spec.data, task)
         if name == spec.data.input:
@@ -55,16 +62,44 @@ def load(spec: Demand, place: Path, _: bool) -> Splits[Samples]:
         found = _expected(name, task)
         if expected.setdefault(name, found) != found:
             raise at_odds(name, task)
-    loaded = arrays(
-        place,
-        expected,
-        validation=chosen.validation,
-        test=chosen.test,
-        seed=chosen.seed,
-    )
-    layout = {name: wanted.kind for name, wanted in expected.items()}
+    return _splits(arrays(place, expected, chosen), {name: wanted.kind for name, wanted in expected.items()})
+
+
+def _each_apart(spec: Demand, place: Path, chosen: Settings) -> dict[str, Splits[Samples]]:
+    """The samples of each task; those of tasks that read the same are in memory once."""
+    given = spec.data.input
+    if given == _TARGET:
+        cause = f"with `apart` each field has an array `{_TARGET}`, which is the input's name too"
+        raise MtlError.of("MTL603", cause, "give the input another name, such as `image`", spec.data.span)
+    read: dict[tuple[str, str, Expected | None], Splits[Samples]] = {}
+    found = {}
+    for task in spec.tasks:
+        name = field_of_task(spec.data, task)
+        wanted = None if name == given else _expected(name, task)
+        folder = task.name if wanted is None else name  # a reconstruction has no field of its own
+        key = (folder, name, wanted)
+        if key not in read:
+            expected = {given: _expected_input(spec)} | ({_TARGET: wanted} if wanted else {})
+            loaded = arrays(place, expected, chosen, folder)
+            called = {given: given, _TARGET: name}
+            splits = {
+                split: {called[each]: tensor for each, tensor in fields.items()}
+                for split, fields in loaded.splits.items()
+            }
+            layout = {called[each]: one.kind for each, one in expected.items()}
+            read[key] = _splits(attrs.evolve(loaded, splits=splits), layout)
+        found[task.name] = read[key]
+    return found
+
+
+def _splits(loaded: Loaded, layout: Mapping[str, FieldKind]) -> Splits[Samples]:
     samples = {split: Samples(fields, layout) for split, fields in loaded.splits.items()}
     return Splits(samples["train"], samples["validation"], samples["test"], loaded.remarks)
+
+
+def _expected_input(spec: Demand) -> Expected:
+    shape = spec.data.shape
+    return Expected(FieldKind.IMAGE if len(shape) == 3 else FieldKind.PLAIN, shape)
 
 
 def _expected(name: str, task: Task) -> Expected:
@@ -82,33 +117,33 @@ def _expected(name: str, task: Task) -> Expected:
     return Expected(kind, (target.channels, *space), target)
 
 
-def arrays(
-    path: Path, expected: Mapping[str, Expected], *, validation: float = 0.1, test: float = 0.2, seed: int = 0
-) -> Loaded:
+def arrays(path: Path, expected: Mapping[str, Expected], chosen: Settings, folder: str = "") -> Loaded:
     """The arrays of `path`, split.
 
     Either each field is one array of its name, and a seeded `test` part of the samples is kept for the test and a
     `validation` part of the others for validation; or the arrays are named `train/<field>`, `test/<field>` and, if
-    there is a validation set, `validation/<field>`. A sample's channel dimension may be left out where it is 1.
+    there is a validation set, `validation/<field>`. With a `folder` that stands before all names, but behind that of
+    the split: `train/<folder>/<field>`. A sample's channel dimension may be left out where it is 1.
     Raises MTL602 for a file, a length, a shape or values that do not fit, MTL603 for an array that is missing.
     """
     with opened_npz(path, "write it with numpy.savez(path, image=..., ...)") as file:
-        present = _splits_of(path, file.files)
-        read = {split: _read(path, file, f"{split}/" if split else "", expected) for split in present}
+        present = _splits_of(path, [name for name in file.files if not folder or name.count("/") > 1])
+        before = {split: "".join(f"{part}/" for part in (split, folder) if part) for split in present}
+        read = {split: _read(path, file, before[split], folder, expected) for split in present}
     found: dict[str, Tensors] = {split: {} for split in present}
     remarks: list[str] = []
     for name, wanted in expected.items():
-        called = {split: f"`{split}/{name}` of `{path}`" if split else f"`{name}` of `{path}`" for split in present}
+        called = {split: f"`{before[split]}{name}` of `{path}`" for split in present}
         field = fitted({called[split]: read[split].pop(name) for split in present}, wanted)
         remarks += field.remarks
         for split in present:
             found[split][name] = field.tensors[called[split]]
     if present == ("",):
-        rest, held = _divide(found[""], test, seed)
-        train, kept = _divide(rest, validation, seed + 1)
+        rest, held = _divide(found[""], chosen.test, chosen.seed)
+        train, kept = _divide(rest, chosen.validation, chosen.seed + 1)
         found = {"train": train, "validation": kept, "test": held}
     elif "validation" not in found:
-        found["train"], found["validation"] = _divide(found["train"], validation, seed + 1)
+        found["train"], found["validation"] = _divide(found["train"], chosen.validation, chosen.seed + 1)
     return Loaded(found, tuple(remarks))
 
 
@@ -128,12 +163,13 @@ def _splits_of(path: Path, names: Sequence[str]) -> tuple[str, ...]:
     return present or ("",)
 
 
-def _read(path: Path, file: np.lib.npyio.NpzFile, prefix: str, expected: Mapping[str, Expected]) -> dict[str, Array]:
-    missing = [name for name in expected if prefix + name not in file.files]
+def _read(
+    path: Path, file: np.lib.npyio.NpzFile, prefix: str, folder: str, expected: Mapping[str, Expected]
+) -> dict[str, Array]:
+    missing = next((name for name in expected if prefix + name not in file.files), None)
     if missing:
-        known = [name.removeprefix(prefix) for name in file.files if name.startswith(prefix)]
-        cause = f"`{path}` has no array `{prefix}{missing[0]}`"
-        raise MtlError.of("MTL603", cause, suggestion(missing[0], known, "arrays"))
+        cause = f"`{path}` has no array `{prefix}{missing}`"
+        raise MtlError.of("MTL603", cause, _instead(missing, file.files, prefix, folder))
     found = {}
     for name, wanted in expected.items():
         try:
@@ -146,6 +182,25 @@ def _read(path: Path, file: np.lib.npyio.NpzFile, prefix: str, expected: Mapping
         listed = ", ".join(f"`{prefix}{name}` {length}" for name, length in lengths.items())
         raise MtlError.of("MTL602", f"the arrays of `{path}` differ in length: {listed}", "give one entry a sample")
     return found
+
+
+def _instead(missing: str, names: Sequence[str], prefix: str, folder: str) -> str:
+    """What to do about an array that is not there."""
+    known = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
+    if not folder:
+        if any(name.endswith(f"/{missing}") for name in known):
+            return (
+                "write `apart = true` in `data` where each field has samples of its own, or name the arrays otherwise"
+            )
+        return suggestion(missing, known, "arrays")
+    split = prefix.removesuffix(f"{folder}/")
+    folders = [name.removeprefix(split).rpartition("/")[0] for name in names if name.startswith(split)]
+    others = [name for name in dict.fromkeys(folders) if name and "/" not in name and name not in _SPLITS]
+    if known:
+        return suggestion(missing, known, "arrays")
+    if others:
+        return suggestion(folder, others, "fields")
+    return f"with `apart` the arrays of a field are named as `{prefix}{missing}`, the target `{prefix}{_TARGET}`"
 
 
 def _of_one_size(expected: Expected) -> str:
