@@ -15,7 +15,7 @@ from mtsldsl.datasets.registry import data_kind
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.model import Target, Task
 from mtsldsl.language.constants import Constant, Shape
-from mtsldsl.runtime.data import FieldKind, Splits, load_data
+from mtsldsl.runtime.data import FieldKind, Samples, Splits, load_data
 from mtsldsl.runtime.data.demand import Part
 from tests.records import data_of
 from tests.runtime.data.factories import spec, task
@@ -28,7 +28,7 @@ SHAPE = (1, 6, 8)
 
 def loaded(
     path: Path, *tasks: Task, shape: Shape = SHAPE, input_name: str = "image", **options: Constant
-) -> dict[str, Splits]:
+) -> dict[str, Splits[Samples]]:
     data = data_of("arrays", input_name, shape, 2, path=str(path), apart=True, **options)
     found = load(Part(data, tasks), path, False)
     assert isinstance(found, dict)
@@ -46,7 +46,7 @@ def saved(folder: Path, *arrays: dict[str, Any]) -> Path:
     return folder / "a.npz"
 
 
-def counts(splits: Splits) -> list[int]:
+def counts(splits: Splits[Samples]) -> list[int]:
     return [len(samples) for _, samples in splits.named()]
 
 

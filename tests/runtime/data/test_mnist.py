@@ -13,7 +13,7 @@ from mtsldsl.datasets.registry import data_kind
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.model import Target, Task
 from mtsldsl.language.constants import Constant, Shape
-from mtsldsl.runtime.data import FieldKind, Splits
+from mtsldsl.runtime.data import FieldKind, Samples, Splits
 from mtsldsl.runtime.data.demand import Part
 from tests.given import DATA, needs_data
 from tests.records import data_of
@@ -27,9 +27,9 @@ REAL = {"mnist": DATA / "mnist", "fashion_mnist": DATA / "fashion_mnist"}
 
 def loaded(
     place: Path, *tasks: Task, kind: str = "mnist", shape: Shape = (1, 28, 28), **options: Constant
-) -> dict[str, Splits]:
+) -> dict[str, Splits[Samples]]:
     demand = Part(data_of(kind, "image", shape, 2, root=str(place), **options), tasks or (DIGIT,))
-    found: dict[str, Splits] = import_module(f"mtsldsl.datasets.{kind}.load").load(demand, place, False)
+    found: dict[str, Splits[Samples]] = import_module(f"mtsldsl.datasets.{kind}.load").load(demand, place, False)
     return found
 
 
@@ -65,7 +65,7 @@ def write_published(folder: Path, packed: bool = False, dot: bool = False) -> Pa
     return folder
 
 
-def same(one: Splits, other: Splits) -> bool:
+def same(one: Splits[Samples], other: Splits[Samples]) -> bool:
     return all(
         torch.equal(tensor, theirs.fields[name])
         for (_, ours), (_, theirs) in zip(one.named(), other.named(), strict=True)

@@ -44,7 +44,7 @@ BOTH = "task [left, right] {\n  target = classes(10)\n  head = linear(10)\n}"
 
 def loaded(
     place: Path, *tasks: Task, kind: str = "multimnist", shape: Shape = (1, 36, 36), **options: Constant
-) -> Splits:
+) -> Splits[Samples]:
     return load_data(spec(kind, tasks or (LEFT, RIGHT), shape, root=str(place), **options))
 
 

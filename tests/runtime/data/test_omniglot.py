@@ -14,7 +14,7 @@ from mtsldsl.datasets.omniglot.load import load
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.model import Target, Task
 from mtsldsl.language.constants import Constant, Shape
-from mtsldsl.runtime.data import FieldKind, Splits, batches
+from mtsldsl.runtime.data import FieldKind, Samples, Splits, batches
 from mtsldsl.runtime.data.demand import Part
 from tests.given import DATA, needs_data
 from tests.records import data_of
@@ -34,7 +34,7 @@ def reading(alphabet: str, name: str | None = None) -> Task:
 
 def loaded(
     root: Path, *tasks: Task, shape: Shape = (1, 28, 28), cache: bool = False, **options: Constant
-) -> dict[str, Splits]:
+) -> dict[str, Splits[Samples]]:
     return load(Part(data_of("omniglot", "image", shape, 2, root=str(root), **options), tasks), root, cache)
 
 
@@ -76,7 +76,7 @@ def write_folders(
     return root
 
 
-def same(one: Splits, other: Splits) -> bool:
+def same(one: Splits[Samples], other: Splits[Samples]) -> bool:
     return all(
         torch.equal(tensor, theirs.fields[name])
         for (_, ours), (_, theirs) in zip(one.named(), other.named(), strict=True)
