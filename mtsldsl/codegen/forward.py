@@ -9,7 +9,7 @@ from itertools import groupby
 import attrs
 
 from mtsldsl.codegen.bodies import Statement, shape_text
-from mtsldsl.codegen.identifiers import Scope
+from mtsldsl.codegen.identifiers import ALL, MANY, Scope, whole
 from mtsldsl.codegen.one_task import MEAN_OF, OneTask, alike_tasks, mean_definition
 from mtsldsl.ir.model import Spec
 from mtsldsl.ir.wiring import Call, Value, inputs_of, needed, needed_layers, together, wired
@@ -54,10 +54,6 @@ _WEIGHED = """\
 def averaged_definition(*, mixtures: bool) -> str:
     """The text of the function that means are taken by; with `mixtures` also sums that tasks weigh."""
     return _AVERAGED.format(said=_SAID if mixtures else "", weighed=_WEIGHED if mixtures else "")
-
-
-MANY = 8
-"""More copies of a layer than these are called in one statement, where they read alike."""
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -261,7 +257,7 @@ class _Printer:
         return self._alike(HEADS, heads) or f"{{{entries}}}"
 
     def _call(self, call: Call) -> str:
-        key = "task" if self.by_task else f'"{_key(call)}"'
+        key = "task" if self.by_task else self._quoted(_key(call))
         return f"self.{call.layer}[{key}]({', '.join(self.names[value] for value in call.reads)})"
 
     def _averaged(self, layer: str, calls: Sequence[Call]) -> str:
@@ -278,7 +274,7 @@ class _Printer:
                 arguments.append(f"{{{entries}}}")
         rows = [
             f'"{self._first(call.value)}": ({tuple_of(list(map(self._first, call.reads)))}, '
-            f"{tuple_of([copy.key for copy in call.copies])})"
+            f"{self._tuple_of([copy.key for copy in call.copies])})"
             for call in calls
         ]
         table = self.tables.variable(f"{layer}_calls").upper()
@@ -295,8 +291,14 @@ class _Printer:
             return None
         if len(calls) < sum(value.layer == reads[0].layer for value in self.names):
             return None  # some value is not needed of this layer
-        copy = f'self.{calls[0].layer}["{calls[0].copies[0].key}"]'
+        copy = f"self.{calls[0].layer}[{self._quoted(calls[0].copies[0].key)}]"
         return f"{{tasks: {copy}(value) for tasks, value in {self.averages[reads[0].layer]}.items()}}"
+
+    def _tuple_of(self, keys: Sequence[str]) -> str:
+        return f"({', '.join(map(self._quoted, keys))}{',' if len(keys) == 1 else ''})"
+
+    def _quoted(self, key: str) -> str:
+        return ALL if key == whole(self.spec.sharing.tasks) else f'"{key}"'
 
     def _first(self, value: Value) -> str:
         return in_order(value.tasks, self.spec.sharing.tasks)[0]

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Sequence
 from keyword import iskeyword
+
+from mtsldsl.sharing.component import component_name
 
 TAKEN = frozenset(("self", "torch", "nn", "l"))
 """Local names that mean something else in the generated code, and the one that linters take for a digit."""
 
-CLASSES_TAKEN = frozenset(("ALONE", "Calls", "F", "Model", "TASKS", "Tensor", "averaged"))
+ALL = "ALL"
+"""The constant that holds the key of what serves all tasks, where they are many."""
+
+MANY = 8
+"""More copies of a layer than these, or tasks, are not listed one by one."""
+
+CLASSES_TAKEN = frozenset((ALL, "ALONE", "Calls", "F", "Model", "TASKS", "Tensor", "averaged", "mean_of"))
+
+
+def whole(tasks: Sequence[str]) -> str | None:
+    """The key of a copy that serves all tasks, where they are many."""
+    return component_name(tasks) if len(tasks) > MANY else None
 
 
 def variable(name: str) -> str:

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import attrs
 
 from mtsldsl.codegen.bodies import Statement, shape_text
-from mtsldsl.codegen.identifiers import Scope
+from mtsldsl.codegen.identifiers import ALL, Scope, whole
 from mtsldsl.ir.model import Spec
-from mtsldsl.ir.wiring import Call, inputs_of, needed
+from mtsldsl.ir.wiring import Call, copies_of, inputs_of, needed
 from mtsldsl.records import Record
 from mtsldsl.sharing import HEADS
 
@@ -19,10 +19,13 @@ MEAN_OF = "mean_of"
 
 _MEAN_OF = '''\
 def mean_of(
-    copies: nn.ModuleDict, names: tuple[str, ...], shape: tuple[int, ...], *inputs: Tensor{parameter}
+    copies: nn.ModuleDict,
+    names: nn.ModuleDict | tuple[str, ...],
+    shape: tuple[int, ...],
+    *inputs: Tensor,{parameter}
 ) -> Tensor:
     """The mean of what the copies of these names make of the inputs, or zeros of `shape` without any.{said}"""
-    terms = [copies[name](*inputs) for name in names]
+    terms: list[Tensor] = [copies[name](*inputs) for name in names]
     if not terms:
         return inputs[0].new_zeros(len(inputs[0]), *shape)
 {weighed}    return sum(terms[1:], start=terms[0]) / len(terms) if len(terms) > 1 else terms[0]
@@ -40,7 +43,7 @@ _WEIGHED = """\
 def mean_definition(*, mixtures: bool) -> str:
     """The text of the function; with `mixtures` also sums that the task weighs."""
     return _MEAN_OF.format(
-        parameter=', gate: str = ""' if mixtures else "",
+        parameter='\n    gate: str = "",' if mixtures else "",
         said=" With a gate, their sum, each times the share that it gives." if mixtures else "",
         weighed=_WEIGHED if mixtures else "",
     )
@@ -75,7 +78,8 @@ def alike_tasks(spec: Spec, network: Sequence[Call], tasks: Sequence[str]) -> It
         for call in needed(network, (task,)):
             routed = bool(call.layer != HEADS and spec.backbone.alternatives(call.layer))
             reads = tuple(value.layer for value in call.reads)
-            lines.append(_Line(call.layer, reads, routed, routed and spec.backbone.mixes(call.layer), call.shape))
+            shape = () if call.layer == HEADS else call.shape
+            lines.append(_Line(call.layer, reads, routed, routed and spec.backbone.mixes(call.layer), shape))
             keys.append(tuple(copy.key for copy in call.copies))
         found.setdefault(tuple(lines), []).append((task, keys))
     for form, members in found.items():
@@ -111,8 +115,9 @@ class OneTask:
         reads = ", ".join(variables[name] for name in line.reads)
         if not line.averages:
             return f"self.{line.layer}[{self._key(line.layer, keys, tasks)}]({reads})"
+        everything = tuple(copy.key for copy in copies_of(self.spec.sharing, line.layer))
         if len(set(keys.values())) == 1:
-            names = _tuple_of(keys[tasks[0]])
+            names = f"self.{line.layer}" if keys[tasks[0]] == everything else _tuple_of(keys[tasks[0]])
         else:
             rows = ", ".join(f'"{task}": {_tuple_of(keys[task])}' for task in tasks)
             names = f"{self._table(line.layer, 'dict[str, tuple[str, ...]]', rows)}[task]"
@@ -125,7 +130,8 @@ class OneTask:
         if all(keys[task] == (task,) for task in tasks):
             return "task"
         if len(set(keys.values())) == 1:
-            return f'"{keys[tasks[0]][0]}"'
+            key = keys[tasks[0]][0]
+            return ALL if key == whole(self.spec.sharing.tasks) else f'"{key}"'
         rows = ", ".join(f'"{task}": "{keys[task][0]}"' for task in tasks)
         return f"{self._table(layer, 'dict[str, str]', rows)}[task]"
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from textwrap import wrap
 
 import attrs
 
-from mtsldsl.codegen.bodies import BodyPlan, plan_body, shape_text, signature
-from mtsldsl.codegen.forward import MANY, ForwardPlan, plan_forward, tuple_of
-from mtsldsl.codegen.identifiers import Scope
+from mtsldsl.codegen.bodies import shape_text
+from mtsldsl.codegen.classes import DEFINED, Classes, ClassPlan, count, wrapped
+from mtsldsl.codegen.forward import ForwardPlan, plan_forward, tuple_of
+from mtsldsl.codegen.identifiers import ALL, MANY, whole
 from mtsldsl.codegen.knobs import (
     Knob,
     MixedPlan,
@@ -23,35 +23,18 @@ from mtsldsl.codegen.knobs import (
     train_imports,
 )
 from mtsldsl.codegen.line_breaks import WIDTH
-from mtsldsl.codegen.own_modules import OwnClass, import_lines, own_classes, own_problems
+from mtsldsl.codegen.own_modules import import_lines, own_classes, own_problems
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.ir.body import Body
-from mtsldsl.ir.data_blocks import fits
 from mtsldsl.ir.model import Spec
 from mtsldsl.ir.normal import digest
-from mtsldsl.ir.wiring import bodies, copies, copies_of, gates_of
-from mtsldsl.language.operators import OPERATORS
+from mtsldsl.ir.wiring import copies_of, gates_of
+from mtsldsl.language.naming import OUTPUTS
 from mtsldsl.records import Record
 from mtsldsl.sharing import HEADS, Copy, format_tasks
+from mtsldsl.sharing.partition import in_order
 
-GENERATOR = 4
+GENERATOR = 5
 """Raised whenever the same spec gives other code."""
-
-_DEFINED = frozenset(
-    operator.definition.split("(")[0].removeprefix("class ").strip()
-    for operator in OPERATORS.values()
-    if operator.definition
-)
-"""Classes that operators bring with them."""
-
-
-@attrs.frozen(eq=False, repr=False)
-class ClassPlan(Record):
-    """One class of the generated module, for a layer or head and all that have the same structure."""
-
-    name: str
-    docstring: tuple[str, ...]
-    body: BodyPlan
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -62,19 +45,32 @@ class Container(Record):
     entries: tuple[tuple[str, str], ...]
     of_tasks: bool = False
     """Whether they are many, alike, and called as the tasks are, in the constant TASKS."""
+    of_outputs: str = ""
+    """What makes one of them, where they are many heads that differ in their `outputs` alone."""
+    outputs: tuple[str, ...] = ()
+    made_by: str = ""
+    """The function that makes its copies, where many layers have the same."""
+    all_tasks: str | None = None
+    """The key of what serves all tasks, where that is long."""
 
     @classmethod
     def of(cls, name: str, entries: tuple[tuple[str, str], ...], tasks: tuple[str, ...]) -> Container:
         """The container of these copies, in a network of these tasks."""
         alike = len({made for _, made in entries}) == 1
-        return cls(name, entries, alike and len(entries) > MANY and tuple(key for key, _ in entries) == tasks)
+        of_tasks = alike and len(entries) > MANY and tuple(key for key, _ in entries) == tasks
+        return cls(name, entries, of_tasks, all_tasks=whole(tasks))
 
     @property
     def expression(self) -> str:
         """The constructor of the dictionary."""
+        if self.made_by:
+            return f"{self.made_by}()"
+        if self.of_outputs:
+            return f"nn.ModuleDict({{task: {self.of_outputs} for task, {OUTPUTS} in {OUTPUTS.upper()}.items()}})"
         if self.of_tasks:
-            return f"nn.ModuleDict({{task: {self.entries[0][1]}() for task in TASKS}})"
-        entries = ", ".join(f'"{key}": {made}()' for key, made in self.entries)
+            return f"nn.ModuleDict({{task: {self.entries[0][1]} for task in TASKS}})"
+        keys = (ALL if key == self.all_tasks else f'"{key}"' for key, _ in self.entries)
+        entries = ", ".join(f"{key}: {made}" for key, (_, made) in zip(keys, self.entries, strict=True))
         return f"nn.ModuleDict({{{entries}}})"
 
 
@@ -98,6 +94,8 @@ class Plan(Record):
     heads: Container
     constants: tuple[tuple[str, str], ...]
     """Of the module, each a name and its value."""
+    makers: tuple[tuple[str, str, str], ...]
+    """Functions that make the copies of several layers: name, docstring, expression."""
     forward: ForwardPlan
     uses_torch: bool
     uses_functional: bool
@@ -124,27 +122,26 @@ def plan_spec(spec: Spec) -> Plan:
     found = tuple(own_problems(spec))
     if found:
         raise MtlError(found)
-    own = own_classes(spec, _DEFINED)
+    own = own_classes(spec, DEFINED)
     optimizer, scheduler = optimizer_plan(spec.train.optimizer), scheduler_plan(spec.train.scheduler)
     learner = learner_plan(spec.structure)
-    classes = _Classes(spec, own)
+    classes = Classes(spec, own)
     order = spec.sharing.tasks
     containers = tuple(
         Container.of(
             layer.name,
             tuple(
-                (copy.key, classes.of_copy(copy).name)
+                (copy.key, f"{classes.of_copy(copy).name}()")
                 for copy in (*copies_of(spec.sharing, layer.name), *gates_of(spec.sharing, layer.name))
             ),
             order,
         )
         for layer in spec.layers
     )
-    heads = Container.of(HEADS, tuple((task.name, classes.of_head[task.name].name) for task in spec.tasks), order)
+    containers, makers = _made_alike(containers)
+    heads = _heads(spec, classes)
     forward = plan_forward(spec)
-    constants = forward.constants
-    if any(each.of_tasks for each in (*containers, heads)) and "TASKS" not in dict(constants):
-        constants = (("TASKS", tuple_of(order)), *constants)
+    constants = _constants(spec, containers, heads, forward)
     plans = classes.plans
     definitions = tuple(dict.fromkeys(text for plan in plans for text in plan.body.definitions))
     mixtures = any(map(spec.backbone.mixes, spec.backbone.layers))
@@ -162,6 +159,7 @@ def plan_spec(spec: Spec) -> Plan:
         containers=containers,
         heads=heads,
         constants=constants,
+        makers=makers,
         forward=forward,
         uses_torch=any("torch." in text for text in code),
         uses_functional=any("F." in text for text in code),
@@ -171,9 +169,66 @@ def plan_spec(spec: Spec) -> Plan:
         mixed=mixed_plan(spec),
         learner=learner.call,
         knobs=(*optimizer.knobs, *scheduler.knobs, *learner.knobs),
-        rest_of_knobs=tuple(_wrapped(rest_of_knobs(spec), WIDTH - 2)),
+        rest_of_knobs=tuple(wrapped(rest_of_knobs(spec), WIDTH - 2)),
         train_imports=train_imports(learner, mixed=len(spec.streams) > 1),
     )
+
+
+def _heads(spec: Spec, classes: Classes) -> Container:
+    """All heads: many that differ in their number of outputs alone are made from a table of these."""
+    order = spec.sharing.tasks
+    made = {task.name: classes.of_head[task.name] for task in spec.tasks}
+    entries = tuple(
+        (task.name, f"{made[task.name].name}({task.head.shape[0] if made[task.name].argument else ''})")
+        for task in spec.tasks
+    )
+    container = Container.of(HEADS, entries, order)
+    if len(entries) > MANY and len(set(made.values())) == 1 and made[order[0]].argument:
+        outputs = tuple(str(task.head.shape[0]) for task in spec.tasks)
+        return attrs.evolve(container, of_outputs=f"{made[order[0]].name}({OUTPUTS})", outputs=outputs)
+    return container
+
+
+_FEWEST, _LONG = 3, 80
+"""So many layers and more whose copies are made by the same expression, of so many letters, have a function for it."""
+
+
+def _made_alike(
+    containers: tuple[Container, ...],
+) -> tuple[tuple[Container, ...], tuple[tuple[str, str, str], ...]]:
+    """The containers, and functions for what several of them are made by."""
+    by_expression: dict[str, list[str]] = {}
+    for container in containers:
+        by_expression.setdefault(container.expression, []).append(container.name)
+    makers = {
+        expression: f"copies_of_{names[0].lower()}"
+        for expression, names in by_expression.items()
+        if len(names) >= _FEWEST and len(expression) > _LONG
+    }
+    found = tuple(attrs.evolve(each, made_by=makers.get(each.expression, "")) for each in containers)
+    return found, tuple(
+        (name, f"The copies of {', '.join(by_expression[expression])}.", expression)
+        for expression, name in makers.items()
+    )
+
+
+def _constants(
+    spec: Spec, containers: Sequence[Container], heads: Container, forward: ForwardPlan
+) -> tuple[tuple[str, str], ...]:
+    """The constants of the module: who the tasks are, where that is said in several places, and tables of calls."""
+    constants, order = forward.constants, spec.sharing.tasks
+    if (heads.of_outputs or any(each.of_tasks for each in (*containers, heads))) and "TASKS" not in dict(constants):
+        constants = (("TASKS", tuple_of(order)), *constants)
+    if heads.of_outputs:
+        table = ", ".join(f'"{task}": {number}' for task, number in zip(order, heads.outputs, strict=True))
+        rest = tuple(pair for pair in constants if pair[0] != "TASKS")
+        constants = ((OUTPUTS.upper(), f"{{{table}}}"), ("TASKS", f"tuple({OUTPUTS.upper()})"), *rest)
+    if any(key == whole(order) for each in containers for key, _ in each.entries):
+        place = next((place for place, (name, _) in enumerate(constants) if name == "TASKS"), None)
+        if place is None:
+            place, constants = 0, (("TASKS", tuple_of(order)), *constants)
+        constants = (*constants[: place + 1], (ALL, '"+".join(sorted(TASKS))'), *constants[place + 1 :])
+    return constants
 
 
 def source_name(name: str) -> str:
@@ -186,119 +241,17 @@ def source_name(name: str) -> str:
     return "".join(character if character.isprintable() and character not in '"\\' else "_" for character in shown)
 
 
-class _Classes:
-    """One class for each structure, layers first; the first layer or task that has it gives the name."""
-
-    def __init__(self, spec: Spec, own: Mapping[str, OwnClass]) -> None:
-        places = [(copy, _place(spec, copy)) for copy in copies(spec) if copy.layer != HEADS]
-        layers: dict[tuple[str, ...], Copy] = {}
-        for copy, place in places:
-            layers.setdefault(place, copy)
-        each = bodies(spec)
-        parts = [(".".join(place), each[copy], "") for place, copy in layers.items()]
-        parts += [(task.name, task.head, "Head") for task in spec.tasks]
-        keys = [(suffix, signature(body)) for _, body, suffix in parts]
-        members: dict[tuple[str, object], list[tuple[str, Body]]] = {}
-        for key, (name, body, _) in zip(keys, parts, strict=True):
-            members.setdefault(key, []).append((name, body))
-        scope = Scope(_DEFINED, frozenset(each.alias for each in own.values()))
-        made = {
-            (suffix, body): _class(scope.class_name(_named_after(group, suffix), suffix), group, own)
-            for (suffix, body), group in members.items()
-        }
-        self.plans = tuple(made.values())
-        self._spec = spec
-        self._of_place = {place: made[key] for place, key in zip(layers, keys, strict=False)}
-        self.of_head = {task.name: made[key] for task, key in zip(spec.tasks, keys[len(layers) :], strict=True)}
-
-    def of_copy(self, copy: Copy) -> ClassPlan:
-        """The class of a copy of a layer."""
-        return self._of_place[_place(self._spec, copy)]
-
-
-def _place(spec: Spec, copy: Copy) -> tuple[str, ...]:
-    """What has one class: all copies of a layer, an alternative, or the gates of so many alternatives."""
-    if copy.gate:
-        (task,) = copy.component
-        return (copy.layer, "gate", str(len(spec.sharing.uses(copy.layer, task))))
-    variant = _variant(spec, copy)
-    return tuple(part for part in (copy.layer, variant, copy.alternative) if part)
-
-
-def _variant(spec: Spec, copy: Copy) -> str | None:
-    """The data block for whose inputs a copy is another class than for the first block's."""
-    layer = spec.layer(copy.layer)
-    if not layer.variants:
-        return None
-    data = spec.data_of(next(task for task in spec.sharing.tasks if task in copy.component)).name
-    return data if data in layer.variants and not fits(layer.body, layer.variants[data]) else None
-
-
-def _named_after(group: Sequence[tuple[str, Body]], suffix: str) -> str:
-    """What a class is called after: its first layer; the tasks of a head, up to two, or else the channels of it."""
-    names = [name for name, _ in group]
-    if not suffix or len(names) == 1:
-        return names[0].replace(".", "_")
-    if len(names) == 2:
-        return "_".join(names)
-    channels = group[0][1].shape[0]
-    return f"{_NUMBERS.get(channels, str(channels))}_channel"
-
-
-_NUMBERS = {
-    1: "one",
-    2: "two",
-    3: "three",
-    4: "four",
-    5: "five",
-    6: "six",
-    7: "seven",
-    8: "eight",
-    9: "nine",
-    10: "ten",
-}
-
-
-def _class(name: str, members: Sequence[tuple[str, Body]], own: Mapping[str, OwnClass]) -> ClassPlan:
-    body = members[0][1]
-    plan = plan_body(body, _parameters([member.inputs for _, member in members]), own)
-    learned = _count(plan.learned) + (" as far as declared" if plan.declared else "")
-    shapes = [shape_text(shape) for shape in body.input_shapes]
-    given = [f"{name} {shape}" for name, shape in zip(plan.parameters, shapes, strict=True)]
-    mapping = f"{shapes[0] if len(shapes) == 1 else ', '.join(given)} -> {shape_text(body.shape)}"
-    names = [member for member, _ in members]
-    shown = ", ".join(names) if len(names) <= 4 else f"{', '.join(names[:2])} and {len(names) - 2} more"
-    docstring: tuple[str, ...] = (f"{shown}: {mapping}, {learned}.",)
-    if len(docstring[0]) > WIDTH - 10:  # the indent and the quotes
-        docstring = (f"{shown}: {learned}.", "", *_wrapped(mapping, WIDTH - 4), "")
-    return ClassPlan(name, docstring, plan)
-
-
-def _parameters(inputs: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    """Names of forward's parameters: the layers' own where all members read the same ones, else `x` and `skip`."""
-    number = len(inputs[0])
-    if number == 1:
-        return ("x",)
-    scope = Scope()
-    if len(set(inputs)) == 1:
-        return tuple(scope.variable(name) for name in inputs[0])
-    return ("x", "skip") if number == 2 else ("x", *(f"skip{place}" for place in range(1, number)))
-
-
 _LONGEST_EXAMPLE = 60
 """Letters of the name of a copy that is shown."""
 
 
-def _describe(spec: Spec, classes: _Classes) -> tuple[str, ...]:
+def _describe(spec: Spec, classes: Classes) -> tuple[str, ...]:
     """The model's docstring: what it maps to what, then layers with their copies, and heads."""
     layers = [
-        [(copy, classes.of_copy(copy).body.learned) for copy in copies_of(spec.sharing, name)]
-        for name in spec.backbone.layers
+        [(copy, classes.learned(copy)) for copy in copies_of(spec.sharing, name)] for name in spec.backbone.layers
     ]
-    heads = [(task.name, classes.of_head[task.name].body.learned, shape_text(task.head.shape)) for task in spec.tasks]
-    gates = [
-        [classes.of_copy(copy).body.learned for copy in gates_of(spec.sharing, name)] for name in spec.backbone.layers
-    ]
+    heads = [(task.name, classes.learned(Copy.head(task.name)), shape_text(task.head.shape)) for task in spec.tasks]
+    gates = [[classes.learned(copy) for copy in gates_of(spec.sharing, name)] for name in spec.backbone.layers]
     total = sum(learned for made in layers for _, learned in made) + sum(learned for _, learned, _ in heads)
     total += sum(map(sum, gates))
     tasks = "1 task" if len(heads) == 1 else f"{len(heads)} tasks"
@@ -306,17 +259,22 @@ def _describe(spec: Spec, classes: _Classes) -> tuple[str, ...]:
     for name, made, weighing in zip(spec.backbone.layers, layers, gates, strict=True):
         alike = len({learned for _, learned in made}) == 1
         size = f"{len(made)} x {made[0][1]:,}" if alike and len(made) > 1 else f"{sum(n for _, n in made):,}"
-        rows.append((name, size, " | ".join(_served(copy, spec.sharing.tasks) for copy, _ in made) or "none"))
+        rows.append((name, size, _served([copy for copy, _ in made], spec.sharing.tasks) or "none"))
         if weighing:
             rows.append(
                 ("", f"{sum(weighing):,}", f"in {len(weighing)} gates, one for each task that weighs alternatives")
             )
     bottom = [("task", "parameters", "output of its head")]
-    bottom += [(name, f"{learned:,}", shape) for name, learned, shape in heads]
+    if len(heads) > MANY and classes.of_head[heads[0][0]].argument:
+        bottom = [
+            ("heads", f"{sum(learned for _, learned, _ in heads):,}", f"one of each task, as {OUTPUTS.upper()} says")
+        ]
+    else:
+        bottom += [(name, f"{learned:,}", shape) for name, learned, shape in heads]
     first = max(len(row[0]) for row in (*rows, *bottom))
     second = max(len(row[1]) for row in (*rows, *bottom))
     given = " or ".join(dict.fromkeys(shape_text(data.shape) for data in spec.blocks))
-    lines = [f"{spec.data.input} {given} -> the outputs of {tasks}; {_count(total)}.", ""]
+    lines = [f"{spec.data.input} {given} -> the outputs of {tasks}; {count(total)}.", ""]
     for table in (rows, bottom):
         lines += [line for row in table for line in _row(row, first, second)]
         lines.append("")
@@ -333,22 +291,33 @@ def _describe(spec: Spec, classes: _Classes) -> tuple[str, ...]:
     return tuple(lines[:-1])
 
 
-def _served(copy: Copy, tasks: Sequence[str]) -> str:
-    served = format_tasks(copy.component, tasks)
-    return f"{copy.alternative}: {served}" if copy.alternative else served
+def _served(copies: Sequence[Copy], tasks: Sequence[str]) -> str:
+    """Whom the copies of a layer serve; alternatives that serve the same tasks are named together."""
+    by_tasks: dict[str, list[str]] = {}
+    for copy in copies:
+        by_tasks.setdefault(_tasks(copy, tasks), []).append(copy.alternative or "")
+    parts = []
+    for served, alternatives in by_tasks.items():
+        if len(tasks) > MANY and alternatives[0]:
+            parts.append(f"{', '.join(alternatives)}: {served}")
+        else:
+            parts += [f"{name}: {served}" if name else served for name in alternatives]
+    return " | ".join(parts)
+
+
+def _tasks(copy: Copy, tasks: Sequence[str]) -> str:
+    """The tasks that a copy serves; of many the first alone."""
+    if len(copy.component) <= MANY:
+        return format_tasks(copy.component, tasks)
+    if len(copy.component) == len(tasks):
+        return f"all {len(tasks)} tasks"
+    first = in_order(copy.component, tasks)[:2]
+    return f"{' + '.join(first)} and {len(copy.component) - 2} more"
 
 
 def _row(row: tuple[str, str, str], first: int, second: int) -> list[str]:
     """A row of the table, its last column wrapped."""
     start = f"{row[0]:<{first}}  {row[1]:>{second}}  "
     room = max(WIDTH - 4 - len(start), 20)
-    head, *rest = _wrapped(row[2], room)
+    head, *rest = wrapped(row[2], room)
     return [start + head, *(" " * len(start) + line for line in rest)]
-
-
-def _count(parameters: int) -> str:
-    return "1 parameter" if parameters == 1 else f"{parameters:,} parameters" if parameters else "no parameters"
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    return wrap(text, width, break_long_words=False, break_on_hyphens=False)

@@ -15,7 +15,7 @@ from mtsldsl.editing import load
 from mtsldsl.ir import Spec
 from mtsldsl.runtime.data import load_data
 from mtsldsl.runtime.data.place import located
-from mtsldsl.runtime.run.data_record import differences, record_of_data, recorded_place
+from mtsldsl.runtime.run.data_record import differences, record_of_data, recorded_places
 
 SPEC = """\
 mtl 1
@@ -121,7 +121,7 @@ def test_rendered_rooms_are_recorded_by_their_settings_and_by_what_was_drawn(tmp
 def test_a_run_without_such_a_record_is_not_judged(spec: Spec) -> None:
     Path("old.jsonl").write_text('{"event": "start"}\n', encoding="utf-8")
     assert differences(spec, load_data(spec), Path("old.jsonl")) == []
-    assert recorded_place(spec, Path("old.jsonl")) is None
+    assert recorded_places(spec, Path("old.jsonl")) == {}
 
 
 def test_data_is_looked_for_from_here_then_beside_the_spec_then_where_the_run_found_it(
@@ -151,5 +151,5 @@ def test_a_pipe_or_a_device_is_not_read(spec: Spec, path: str) -> None:
 
 def test_the_recorded_place_is_for_the_path_that_the_run_was_given(spec: Spec) -> None:
     events = recorded(spec)
-    assert recorded_place(spec, events) == Path("job/rows.npz").absolute()
-    assert recorded_place(load("job/rows.mtl", {"data.path": "other.npz"}), events) is None
+    assert recorded_places(spec, events) == {"arrays": Path("job/rows.npz").absolute()}
+    assert recorded_places(load("job/rows.mtl", {"data.path": "other.npz"}), events) == {}

@@ -3,7 +3,7 @@
 from jinja2.runtime import LoopContext, Macro, Markup, Namespace, TemplateNotFound, TemplateReference, TemplateRuntimeError, Undefined, escape, identity, internalcode, markup_join, missing, str_join
 
 JINJA2 = '3.1.6'
-TEMPLATE = '5a19f1ada12697d82f471cdefdb74a0be5e5f0623962656596f25fc60b5d4cbc'
+TEMPLATE = '04ac4d7ddea4427cc17b9418f8ec8a632565900d99e99735d498112931ca43fd'
 name = 'model'
 
 def root(context, missing=missing):
@@ -89,7 +89,9 @@ def root(context, missing=missing):
         yield '"""\n\n'
         if environment.getattr(environment.getattr(l_1_class, 'body'), 'attributes'):
             pass
-            yield '    def __init__(self) -> None:\n        super().__init__()\n'
+            yield '    def __init__(self'
+            yield str((((', ' + environment.getattr(l_1_class, 'argument')) + ': int') if environment.getattr(l_1_class, 'argument') else cond_expr_undefined("the inline if-expression on line 36 in 'model' evaluated to false and no else section was defined.")))
+            yield ') -> None:\n        super().__init__()\n'
             for l_2_attribute in environment.getattr(environment.getattr(l_1_class, 'body'), 'attributes'):
                 _loop_vars = {}
                 pass
@@ -117,6 +119,17 @@ def root(context, missing=missing):
             yield '\n'
         l_2_statement = missing
     l_1_class = missing
+    for (l_1_name, l_1_said, l_1_expression) in environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'makers'):
+        _loop_vars = {}
+        pass
+        yield '\n\ndef '
+        yield str(l_1_name)
+        yield '() -> nn.ModuleDict:\n    """'
+        yield str(l_1_said)
+        yield '"""\n    return '
+        yield str(l_1_expression)
+        yield '\n'
+    l_1_name = l_1_said = l_1_expression = missing
     yield '\n\nclass Model(nn.Module):\n    """'
     yield str(t_3(context.eval_ctx, t_1(context.eval_ctx, environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'docstring'), '\n    '), '\n    \n', '\n\n'))
     yield '\n    """\n\n    def __init__(self) -> None:\n        super().__init__()\n'
@@ -237,4 +250,4 @@ def root(context, missing=missing):
             yield '        return {task: outputs[task] for task in TASKS if task in outputs}\n'
 
 blocks = {}
-debug_info = '1=31&2=33&4=42&7=45&11=49&14=52&15=55&18=59&19=62&22=65&24=70&27=74&29=77&32=81&33=83&35=85&38=88&39=92&43=99&44=107&45=111&51=116&56=118&57=122&59=128&61=131&62=134&65=137&66=140&67=142&68=145&69=149&71=154&72=158&74=161&75=164&78=167&79=171&82=175&85=178&86=181&87=185&89=190&92=193&94=196&95=198&96=200&97=203&100=210&101=213&102=216&104=218&106=225&107=227'
+debug_info = '1=31&2=33&4=42&7=45&11=49&14=52&15=55&18=59&19=62&22=65&24=70&27=74&29=77&32=81&33=83&35=85&36=88&38=90&39=94&43=101&44=109&45=113&48=117&51=121&52=123&53=125&58=129&63=131&64=135&66=141&68=144&69=147&72=150&73=153&74=155&75=158&76=162&78=167&79=171&81=174&82=177&85=180&86=184&89=188&92=191&93=194&94=198&96=203&99=206&101=209&102=211&103=213&104=216&107=223&108=226&109=229&111=231&113=238&114=240'

@@ -6,6 +6,7 @@ import linecache
 import sys
 from collections.abc import Iterator
 from hashlib import sha256
+from inspect import signature
 from itertools import groupby
 from pathlib import PurePath
 from types import ModuleType
@@ -17,6 +18,7 @@ from mtsldsl.codegen import model_source
 from mtsldsl.codegen.plan import source_name
 from mtsldsl.ir.model import Spec
 from mtsldsl.ir.wiring import copies
+from mtsldsl.language.naming import OUTPUTS
 from mtsldsl.runtime.network.user_modules import check_own_modules, watch_own_modules
 from mtsldsl.sharing import HEADS, Copy
 
@@ -76,10 +78,13 @@ def initialise(model: nn.Module, spec: Spec, seed: int) -> None:
     The order of tasks and layers, the sharing and the device do not matter; all copies of a layer start equal. torch's
     random state is left as it was.
     """
+    outputs = {Copy.head(task.name).name: task.head.shape[0] for task in spec.tasks}
     for name, alike in _parts(model, spec):
+        made = type(alike[0])
+        given = (outputs[name],) if OUTPUTS in signature(made).parameters else ()
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(_seed(seed, name))
-            fresh = type(alike[0])()
+            fresh = made(*given)
         state = fresh.state_dict()
         for copy in alike:
             copy.load_state_dict(state)
