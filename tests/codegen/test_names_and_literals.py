@@ -107,6 +107,6 @@ def test_layers_of_one_structure_share_a_class() -> None:
     plan = plan_spec(example("tokens"))
     assert [made.name for made in plan.classes] == ["Patches", "First", "AgeHead", "MoodHead"]
     assert [container.entries for container in plan.containers[1:]] == [
-        (("age+mood", "First"),),
-        (("age", "First"), ("mood", "First")),
+        (("age+mood", "First()"),),
+        (("age", "First()"), ("mood", "First()")),
     ]
