@@ -149,12 +149,12 @@ def _y(row: int) -> float:
 def _component_boxes(spec: Spec, row: Mapping[str, int], grid: _Grid, changes: Mapping[str, str]) -> Iterator[Box]:
     cost = spec.cost()
     for layer, index in row.items():
-        one = cost.layers[layer].one
         if spec.backbone.alternatives(layer):
             yield from _uses(spec, layer, index, grid, changes.get(layer))
             continue
         for component in spec.sharing.partition(layer):
             tasks = format_tasks(component, spec.sharing.tasks)
+            one = cost.layers[layer].apart.get(component, cost.layers[layer].one)
             title = f"{layer}: {tasks}; {one.parameters:,} parameters, {one.flops / 1e6:,.2f} MFLOP an image"
             pieces = grid.pieces(component)
             kind = changes.get(layer) or ("shared" if len(component) > 1 else "own")

@@ -88,6 +88,7 @@ def _grow(
         if copies[layer][one] == tasks:
             once = layer not in covers and cost.layers[layer].copies > 1
             each = cost.layers[layer].one if once else cost.layers[layer].total
+            each = cost.layers[layer].apart.get(tasks, each) if once else each
             named = f"  {covers[layer]} alternatives" if layer in covers else ""
             tree.add(f"{layer}{named}  [dim]{_amount(each)}[/dim]")
             continue

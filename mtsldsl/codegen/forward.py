@@ -314,10 +314,11 @@ class _Printer:
             if len(set(reads)) == 1:
                 arguments.append(self.names[reads[0]])
                 continue
-            same = all(value.tasks == call.value.tasks for value, call in zip(reads, calls, strict=True))
-            if reads[0].layer not in self.dictionaries or not same:
-                return None
-            arguments.append(self.names[reads[0]].partition("[")[0] + "[tasks]")
+            variable = self.names[reads[0]].partition("[")[0]
+            named = (f'{variable}["{_key(call)}"]' for call in calls)
+            if reads[0].layer not in self.dictionaries or [self.names[value] for value in reads] != list(named):
+                return None  # tasks of other sources may be in the copy of the one layer alone
+            arguments.append(f"{variable}[tasks]")
         return f"{{tasks: copy({', '.join(arguments)}) for tasks, copy in self.{layer}.items()}}"
 
 

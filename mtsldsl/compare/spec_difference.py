@@ -79,7 +79,7 @@ class SpecDifference(Record):
     sharing_of_one: tuple[LayerChange, ...]
     """The components of the layers that only one of the specs has."""
     reordered: tuple[str, ...]
-    """`tasks` or `layers`, where those that both specs have stand in another order."""
+    """`tasks`, `layers` or `data blocks`, where those that both specs have stand in another order."""
     settings: tuple[str, ...]
     """Blocks other than tasks, layers and sharing whose meaning differs: data, train, structure."""
     keys: tuple[KeyChange, ...]
@@ -176,6 +176,7 @@ def compare(before: Spec, after: Spec) -> SpecDifference:
     orders = {
         "tasks": (common, [task for task in new_tasks if task in old_tasks]),
         "layers": (list(pairs.values()), [name for name in new_layers if name in pairs.values()]),
+        "data blocks": _order_of_blocks(before, after),
     }
     keys = keys_changed(before, after, pairs)
     old_cost, new_cost = before.cost(), after.cost()
@@ -199,6 +200,12 @@ def compare(before: Spec, after: Spec) -> SpecDifference:
         flops=(old_cost.flops, new_cost.flops),
         decisions=(_without(before.history, after.history), _without(after.history, before.history)),
     )
+
+
+def _order_of_blocks(before: Spec, after: Spec) -> tuple[list[str], list[str]]:
+    """The names of the data blocks that both have, in the order of each."""
+    old, new = ([data.name for data in spec.blocks] for spec in (before, after))
+    return [name for name in old if name in new], [name for name in new if name in old]
 
 
 def one_sided(spec: Spec, *, added: bool) -> SpecDifference:
@@ -251,18 +258,19 @@ def _without(decisions: Sequence[Decision], others: Sequence[Decision]) -> tuple
 
 def _block_changes(before: Spec, after: Spec) -> Iterator[KeyChange]:
     """The keys of data, train and structure."""
-    for block in _BLOCKS:
-        yield from _changes(block, _keys_of(before, block), _keys_of(after, block))
-    old, new = ({data.name: _data_keys(data) for data in spec.more_data} for spec in (before, after))
+    several = bool(before.more_data or after.more_data)
+    old, new = ({data.name if several else "": _data_keys(data) for data in spec.blocks} for spec in (before, after))
     for name in (*old, *(name for name in new if name not in old)):
-        yield from _changes(f"data.{name}", old.get(name), new.get(name))
+        yield from _changes(f"data.{name}" if several else "data", old.get(name), new.get(name))
+    for block in _BLOCKS[1:]:
+        yield from _changes(block, _keys_of(before, block), _keys_of(after, block))
+    if len(before.streams) > 1 or len(after.streams) > 1:  # otherwise there is nothing to take turns
+        yield from _changes("train.sampling", before.train.sampling, after.train.sampling)
 
 
 def _keys_of(spec: Spec, block: str) -> dict[str, Any] | None:
     """The block's keys; under the empty key its label, where it has one. None for a block that is not there."""
     match block:
-        case "data":
-            return _data_keys(spec.data)
         case "train":
             return {key: getattr(spec.train, key) for key in _TRAIN}
         case _ if spec.structure is None:
@@ -282,7 +290,7 @@ def _data_keys(data: Data) -> dict[str, Any]:
 
 
 _BLOCKS = ("data", "train", "structure")
-_TRAIN = ("epochs", "optimizer", "scheduler", "balance", "precision", "seed", "sampling", "keep")
+_TRAIN = ("epochs", "optimizer", "scheduler", "balance", "precision", "seed", "keep")
 _TASK = ("data", "target", "loss", "metrics", "weight", "field")
 
 

@@ -163,11 +163,12 @@ def _places(file: tree.File, layers: Sequence[str] = ()) -> Iterator[tuple[str, 
     """Every path that may be set, the first of equal ones last so that it wins; `layers` are those of the backbone."""
     for layer in layers:
         yield f"sharing.{layer}", Place(None, layers=(layer,))
+    blocks = sum(isinstance(each, tree.Section) and each.kind.text == "data" for each in file.statements)
     for statement in reversed(file.statements):
         if isinstance(statement, tree.Definition) and statement.kind.text == "let":
             yield statement.name.text, Place(statement.value)
         elif isinstance(statement, tree.Section):
-            yield from _section_places(statement)
+            yield from _section_places(statement, several=blocks > 1)
 
 
 def _range_place(path: str, layers: Sequence[str]) -> Place | None:
@@ -177,7 +178,8 @@ def _range_place(path: str, layers: Sequence[str]) -> Place | None:
     return Place(None, layers=covered) if covered else None
 
 
-def _section_places(section: tree.Section) -> Iterator[tuple[str, Place]]:
+def _section_places(section: tree.Section, *, several: bool = False) -> Iterator[tuple[str, Place]]:
+    """The paths of a block; with `several` data blocks each is told by its name, and be it that of its kind."""
     kind, labels = section.kind.text, [label.text for label in section.labels]
     schema = _schema(section)
     if section.listed and len(labels) > 1:
@@ -186,7 +188,9 @@ def _section_places(section: tree.Section) -> Iterator[tuple[str, Place]]:
             for path, place in _section_places(single):
                 yield path, attrs.evolve(place, shared_by=tuple(labels))
         labels = [f"[{', '.join(labels)}]"]
-    own = labels if kind == "task" else labels[1:] if kind == "data" else []  # a data block may have a name of its own
+    own = labels if kind == "task" else []
+    if kind == "data":  # it may have a name of its own
+        own = labels[-1:] if several else labels[1:]
     prefix = ".".join([kind, *own])
     if schema is not None:
         for key in schema.keys or ():

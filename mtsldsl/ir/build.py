@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import attrs
 
 from mtsldsl.diagnostics import Diagnostic, Span
-from mtsldsl.ir.data_blocks import Blocks, check_fits, read_blocks, sources_of, with_variants
+from mtsldsl.ir.data_blocks import Blocks, check_fits, check_read, read_blocks, sources_of, with_variants
 from mtsldsl.ir.definitions import Definitions, check_name, claim, read_definitions
 from mtsldsl.ir.header import check_header
 from mtsldsl.ir.imports import read_imports
@@ -95,6 +95,8 @@ def build(file: tree.File, mistakes: Iterable[Diagnostic] = (), library: Library
             _check_method(structure, network, problems)
     for section in sections.further:
         _check_further(section, network, known, definitions, problems)
+    if len(sound) == len(names) and Sort.TASK not in problems.lost:
+        check_read(sections.data, sound, blocks, problems)
     if networks.others and not problems.found:
         _check_fits(_layers(networks), blocks, sound, sharing, problems)
     problems.check()
@@ -124,7 +126,9 @@ def _networks(
             continue
         if data.shape not in known:
             heard = problems.aside()
-            known[data.shape] = read_network(section, data, blocks.input, definitions, library, {}, heard)
+            network = read_network(section, data, blocks.input, definitions, library, {}, heard)
+            network.problems = network.expander.problems = problems  # what heads have is theirs
+            known[data.shape] = network
             said = {each.span for each in problems.found.values()}
             for each in heard.found.values():
                 if each.span not in said:

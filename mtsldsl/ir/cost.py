@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from mtsldsl.ir.body import Body
+from mtsldsl.ir.body import Body, bodies_of
 from mtsldsl.ir.wiring import Call, bodies, copies_of, gates_of, needed, needed_layers, wired
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.records import Record
 from mtsldsl.sharing import Copy
+from mtsldsl.sharing.partition import Component
 
 if TYPE_CHECKING:
-    from mtsldsl.ir.model import Spec
+    from mtsldsl.ir.model import Layer, Spec
     from mtsldsl.language.constants import Shape
 
 
@@ -46,6 +47,8 @@ class LayerCost(Record):
     one: Amount
     copies: int
     total: Amount
+    apart: Mapping[Component, Amount] = attrs.field(factory=dict, hash=False)
+    """Of a layer that is another for some data blocks, the cost of each copy by its tasks, for the first of them."""
 
     @property
     def parameters(self) -> int:
@@ -99,6 +102,11 @@ def body_cost(body: Body) -> Amount:
 def cost_of(spec: Spec) -> Cost:
     """The cost of the network that a spec describes, with its sharing."""
     ones = {(layer.name, name): body_cost(body) for layer in spec.layers for name, body in layer.bodies.items()}
+    others = {
+        (layer.name, data): {name: body_cost(each) for name, each in bodies_of(body).items()}
+        for layer in spec.layers
+        for data, body in layer.variants.items()
+    }
     mixtures = any(map(spec.backbone.mixes, spec.backbone.layers))
     gates = {copy: body_cost(body) for copy, body in bodies(spec).items() if copy.gate} if mixtures else {}
     heads = {task.name: body_cost(task.head) for task in spec.tasks}
@@ -106,21 +114,31 @@ def cost_of(spec: Spec) -> Cost:
     run: dict[str, list[Call]] = {name: [] for name in spec.backbone.layers}
     for call in needed(calls):
         run.setdefault(call.layer, []).append(call)
-    layers = {name: _layer_cost(spec, name, ones, gates, run[name]) for name in spec.backbone.layers}
+    layers = {
+        layer.name: _layer_cost_by_data(spec, layer, gates, run[layer.name])
+        if layer.variants
+        else _layer_cost(spec, layer.name, ones, gates, run[layer.name])
+        for layer in spec.layers
+    }
     total = _sum((*(layer.total for layer in layers.values()), *heads.values()))
     routed = [name for name in spec.backbone.layers if spec.backbone.alternatives(name)]
     alike: dict[object, tuple[frozenset[str], Amount]] = {}  # tasks that read the same and use the same cost the same
     alone: dict[str, Amount] = {}
     for task in spec.tasks:
-        key = frozenset(task.head.inputs), tuple(spec.sharing.uses(name, task.name) for name in routed)
+        data = spec.data_of(task.name).name if others else ""
+        key = frozenset(task.head.inputs), tuple(spec.sharing.uses(name, task.name) for name in routed), data
         if key not in alike:
             read = needed_layers(calls, (task.name,))
             used = ((name, each) for name in read for each in _used(spec, name, task.name))
-            alike[key] = read, _sum(ones[each] for each in used)
+            alike[key] = (
+                read,
+                _sum(others[name, data][each] if (name, data) in others else ones[name, each] for name, each in used),
+            )
         alone[task.name] = heads[task.name] + alike[key][1]
     for copy, amount in gates.items():
         (owner,) = copy.component
-        key = frozenset(spec.task(owner).head.inputs), tuple(spec.sharing.uses(name, owner) for name in routed)
+        data = spec.data_of(owner).name if others else ""
+        key = frozenset(spec.task(owner).head.inputs), tuple(spec.sharing.uses(name, owner) for name in routed), data
         if copy.layer in alike[key][0]:
             alone[owner] += amount
     return Cost(MappingProxyType(layers), MappingProxyType(heads), MappingProxyType(alone), total)
@@ -147,6 +165,34 @@ def _layer_cost(
     )
     whole = _sum(ones[name, each] for each in spec.backbone.alternatives(name))
     return LayerCost(name, whole, len(amounts), total)
+
+
+def _layer_cost_by_data(spec: Spec, layer: Layer, gates: Mapping[Copy, Amount], calls: Sequence[Call]) -> LayerCost:
+    """The same of a layer that is not the same for all data blocks: a copy has the parameters of its first task's, and
+    a call computes what it does for the samples of its own."""
+    every = {data.name: layer.body_for(data.name) for data in spec.blocks}
+    amounts = {(data, name): body_cost(each) for data, body in every.items() for name, each in bodies_of(body).items()}
+    of_task = {task: spec.data_of(task).name for task in spec.sharing.tasks}
+    each = {
+        copy: amounts[next(of_task[task] for task in spec.sharing.tasks if task in copy.component), copy.alternative]
+        for copy in copies_of(spec.sharing, layer.name)
+    }
+    weighing = {copy: gates[copy] for copy in gates_of(spec.sharing, layer.name)}
+    run = {
+        (copy, call.reads): weighing[copy]
+        if copy.gate
+        else amounts[of_task[next(iter(call.value.tasks))], copy.alternative]
+        for call in calls
+        for copy in call.modules
+    }
+    total = Amount(
+        sum(each.parameters for each in (*each.values(), *weighing.values())),
+        sum(amount.flops for amount in run.values()),
+        any(amount.declared for amount in each.values()),
+    )
+    one = _sum(amounts[spec.data.name, name] for name in bodies_of(layer.body))
+    apart = {} if layer.alternatives else {copy.component: amount for copy, amount in each.items()}
+    return LayerCost(layer.name, one, len(each), total, apart)
 
 
 def _used(spec: Spec, layer: str, task: str) -> tuple[str | None, ...]:

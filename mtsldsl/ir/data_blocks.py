@@ -115,6 +115,16 @@ def data_of_task(
     return blocks.by_name[given]
 
 
+def check_read(sections: Sequence[tree.Section], tasks: Sequence[Task], blocks: Blocks, problems: Problems) -> None:
+    """Report the data blocks, where there are several, that no task reads; all tasks are known."""
+    read = {task.data for task in tasks}
+    for section in sections if blocks.several else ():
+        name = block_name(section)
+        if name.text not in read and not isinstance(blocks.by_name.get(name.text, BROKEN), Broken):
+            remedy = f"leave it out, or give a task the line `data = {name.text}`"
+            problems.add("MTL310", f"no task reads `data {name.text}`", remedy, name.span)
+
+
 def sources_of(blocks: Sequence[Data], tasks: Sequence[Task], names: Sequence[str]) -> Partition:
     """The tasks that batches serve together; those of tasks that are not known are all in one."""
     streams: Iterable[Stream] = streams_of(blocks, tasks) if blocks else ()

@@ -208,7 +208,7 @@ class Decision(Record):
 @attrs.frozen(eq=False, repr=False)
 class Stream(Record):
     """What batches are drawn from: a data block with all tasks that read it, or one task of a block where each has
-    samples of its own. `name` is that of the block, or of the task."""
+    samples of its own. `name` is that of the block, or of the task, told apart from that of a block."""
 
     name: str
     data: Data
@@ -218,10 +218,11 @@ class Stream(Record):
 def streams_of(blocks: Sequence[Data], tasks: Sequence[Task]) -> tuple[Stream, ...]:
     """What batches of these data blocks are drawn from, in their order, then in that of the tasks."""
     found: list[Stream] = []
+    taken = {data.name for data in blocks if not data.apart}
     for data in blocks:
         names = tuple(task.name for task in tasks if len(blocks) == 1 or task.data == data.name)
         if data.apart:
-            found += [Stream(name, data, (name,)) for name in names]
+            found += [Stream(f"{data.name}.{name}" if name in taken else name, data, (name,)) for name in names]
         elif names:
             found.append(Stream(data.name, data, names))
     return tuple(found)

@@ -187,7 +187,8 @@ def check_count(section: tree.Section, count: int, problems: Problems) -> bool:
         problems.add("MTL110", f"`{title(section)}` has a list; only `task` takes one", remedy, span)
         return False
     if len(labels) != count and not section.listed:
-        form = f"{kind} {wanted[0] if wanted else 'name'} {{ ... }}" if count else f"{kind} {{ ... }}"
+        label = next((each.text for each in labels if each.text in wanted), wanted[0]) if wanted else "name"
+        form = f"{kind} {label} {{ ... }}" if count else f"{kind} {{ ... }}"
         if kind == "data" and len(labels) > 2:
             form += f"`, or with a name of its own `data {labels[0].text} {labels[1].text} {{ ... }}"
         said = f"`{title(section)}` has {len(labels) or 'no'} {'label' if len(labels) == 1 else 'labels'}"

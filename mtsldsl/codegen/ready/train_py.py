@@ -3,7 +3,7 @@
 from jinja2.runtime import LoopContext, Macro, Markup, Namespace, TemplateNotFound, TemplateReference, TemplateRuntimeError, Undefined, escape, identity, internalcode, markup_join, missing, str_join
 
 JINJA2 = '3.1.6'
-TEMPLATE = '466bb21927e201bffde1103948037fd4da1506199102a268e7bfa4a39f2b5039'
+TEMPLATE = 'e0c915c0ce16f4892b7457dbfdfc1f79806486b9fff6f6a15b57476aa99a3a77'
 name = 'train'
 
 def root(context, missing=missing):
@@ -22,25 +22,38 @@ def root(context, missing=missing):
         def t_1(*unused):
             raise TemplateRuntimeError("No filter named 'join' found.")
     try:
-        t_2 = environment.filters['literal']
+        t_2 = environment.filters['length']
     except KeyError:
         @internalcode
         def t_2(*unused):
-            raise TemplateRuntimeError("No filter named 'literal' found.")
+            raise TemplateRuntimeError("No filter named 'length' found.")
     try:
-        t_3 = environment.filters['map']
+        t_3 = environment.filters['literal']
     except KeyError:
         @internalcode
         def t_3(*unused):
+            raise TemplateRuntimeError("No filter named 'literal' found.")
+    try:
+        t_4 = environment.filters['map']
+    except KeyError:
+        @internalcode
+        def t_4(*unused):
             raise TemplateRuntimeError("No filter named 'map' found.")
     pass
     yield str((undefined(name='header') if l_0_header is missing else l_0_header))
     yield '\n"""Trains '
     yield str(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'name'))
     yield ': '
-    yield str(t_1(context.eval_ctx, t_3(context, environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'tasks'), attribute='name'), ', '))
-    yield ' from one '
-    yield str(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'data'), 'input'))
+    yield str(t_1(context.eval_ctx, t_4(context, environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'tasks'), attribute='name'), ', '))
+    yield ' from '
+    if environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'mixed'):
+        pass
+        yield str(t_2(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'streams')))
+        yield ' sources of samples'
+    else:
+        pass
+        yield 'one '
+        yield str(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'data'), 'input'))
     yield '.\n\n    mtsldsl train '
     yield str(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'source'))
     yield '\n\nruns this very text, from its run folder; so does `python generated/'
@@ -53,7 +66,7 @@ def root(context, missing=missing):
         yield '\n'
     l_1_line = missing
     yield '\nif __name__ != "__main__":  # run as a script, this file is checked and run anew by its last line\n    from .model import Model\n\nSOURCE = '
-    yield str(t_2(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'source')))
+    yield str(t_3(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'source')))
     yield '  # compiled from this spec; the run folder keeps the copy that evolves\nEPOCHS = '
     yield str(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'epochs'))
     yield '\n'
@@ -72,7 +85,7 @@ def root(context, missing=missing):
     yield 'SEED = '
     yield str(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'seed'))
     yield '  # of the order of samples and their augmentation\nPRECISION = '
-    yield str(t_2(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'precision')))
+    yield str(t_3(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'precision')))
     yield '  # of the forward pass\n'
     if environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'mixed'):
         pass
@@ -114,8 +127,8 @@ def root(context, missing=missing):
         pass
         yield '        # Task learning: one pass over the training set.\n        with session.epoch(training, steps_per_epoch(data.train, BATCH_SIZE)) as epoch:\n            for batch in batches(\n                data.train,\n                BATCH_SIZE,\n                seed=SEED,\n                epoch=training.epoch,\n                shuffle=True,\n                augment=AUGMENT,\n                device=session.device,\n                drop_last=True,\n            ):\n                for tasks in training.sets():  # those that share no layer, one set after the other: less memory\n'
     yield '                    with autocast(PRECISION, session.device):\n                        outputs = training.forward(batch['
-    yield str(t_2(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'data'), 'input')))
+    yield str(t_3(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'data'), 'input')))
     yield '], tasks)\n                    losses = training.losses(outputs, batch)\n                    penalty = training.penalty(batch, outputs, losses)  # the learner\'s own loss, if it has one\n                    training.require_finite(losses, penalty)\n\n                    training.zero_grad(tasks)\n                    training.backward(losses, penalty)\n                    epoch.add(losses, penalty)\n                training.optimizer.step()\n                epoch.end_step()\n\n        # Structural phase: what the learner decides is written into the spec, which the network is made of anew.\n        if learner.due(training.position):\n            structural_phase(training, learner, data, session)\n\n        session.end_epoch(training, training.evaluate(data.validation))\n\n    session.finish(training, data)\n\n\nif __name__ == "__main__":  # compares this text and that of model.py with the spec, then runs this `main`\n    run_alone(SOURCE, __file__)\n'
 
 blocks = {}
-debug_info = '1=32&2=34&4=40&6=42&19=44&20=47&26=51&27=53&28=55&29=58&30=60&32=65&34=68&35=70&36=72&37=75&39=80&41=82&42=85&44=91&45=95&51=99&56=101&62=103&66=105&88=112'
+debug_info = '1=38&2=40&4=53&6=55&19=57&20=60&26=64&27=66&28=68&29=71&30=73&32=78&34=81&35=83&36=85&37=88&39=93&41=95&42=98&44=104&45=108&51=112&56=114&62=116&66=118&88=125'

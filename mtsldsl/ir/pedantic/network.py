@@ -136,7 +136,8 @@ def single_batches(reading: Reading) -> Iterator[Diagnostic]:
     named = [(f"the layer `{layer.name}`", body) for layer in spec.layers for body in layer.bodies.values()]
     named += [(f"the head of `{task.name}`", task.head) for task in spec.tasks]
     having = [(name, step) for name, body in named for step in body.steps if step.operator == "batch_norm"]
-    if spec.data.batch == 1 and having:
+    data = next((each for each in spec.blocks if each.batch == 1), None)
+    if data is not None and having:
         name, step = having[0]
         hidden = step.span is not None and step.span.text.startswith(RESIDUAL)
         where = f"{name} has `batch_norm`{f' in the shortcut of its `{RESIDUAL}`' if hidden else ''}"
@@ -144,7 +145,7 @@ def single_batches(reading: Reading) -> Iterator[Diagnostic]:
         remedy = "take a larger batch, or `group_norm` in the place of `batch_norm`"
         if hidden:
             remedy = "take a larger batch, or give `residual` a `shortcut` of your own"
-        yield warn("MTL918", cause, remedy, reading.place("data", "batch"))
+        yield warn("MTL918", cause, remedy, reading.place_of_data(data, "batch"))
 
 
 NETWORK: tuple[Check, ...] = (

@@ -9,7 +9,7 @@ import attrs
 
 from mtsldsl.datasets.registry import data_kind
 from mtsldsl.diagnostics import Diagnostic, Severity, Span
-from mtsldsl.ir.model import Spec
+from mtsldsl.ir.model import Data, Spec
 from mtsldsl.records import Record
 from mtsldsl.syntax import parse, tree
 
@@ -32,11 +32,16 @@ class Reading(Record):
             if isinstance(statement, tree.Section) and statement.kind.text == kind:
                 yield statement
 
+    def place_of_data(self, data: Data, key: str) -> Span:
+        """The same of a data block."""
+        return self.place("data", key, data.name if self.spec.more_data else None)
+
     def place(self, kind: str, key: str, label: str | None = None) -> Span:
         """Where the value of a key stands; where the key is not given the block's kind, and else the text's start."""
         found = Span(self.file.source, 0, 0)
         for section in self.sections(kind):
-            if label is None or label in (each.text for each in section.labels):
+            labels = section.labels[-1:] if kind == "data" else section.labels
+            if label is None or label in (each.text for each in labels):
                 found = section.kind.span
                 for item in section.items:
                     if isinstance(item, tree.Entry) and item.key.text == key:
@@ -45,8 +50,9 @@ class Reading(Record):
 
     @property
     def training_images(self) -> int | None:
-        """The images that are trained on, None where that takes a look at the data."""
-        return data_kind(self.spec.data.kind).training_samples(self.spec.data.options)
+        """The images that are trained on, of all data blocks, None where that takes a look at the data."""
+        found = [data_kind(data.kind).training_samples(data.options) for data in self.spec.blocks]
+        return None if None in found else sum(filter(None, found))
 
     def item(self, kind: str, key: str, index: int) -> Span:
         """Where one item of a key's list stands; the whole value where that is not written as a list."""

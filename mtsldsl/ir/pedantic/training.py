@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
+from mtsldsl.datasets.registry import data_kind
 from mtsldsl.diagnostics import Diagnostic
+from mtsldsl.ir.model import Data
 from mtsldsl.ir.pedantic.reading import Check, Reading, warn
 from mtsldsl.language.constants import Named
 from mtsldsl.language.operators.arguments import number
@@ -66,10 +68,12 @@ def lone_balances(reading: Reading) -> Iterator[Diagnostic]:
 
 def large_batches(reading: Reading) -> Iterator[Diagnostic]:
     """MTL944: a batch of more images than are rendered for training; other data sets are not looked at."""
-    there, batch = reading.training_images, reading.spec.data.batch
-    if there is not None and batch > there:
-        cause = f"a batch is {batch} samples, and there are {there} to train on, so training will not begin"
-        yield warn("MTL944", cause, "take a smaller `batch`, or render more `images`", reading.place("data", "batch"))
+    for data in reading.spec.blocks:
+        there, batch = data_kind(data.kind).training_samples(data.options), data.batch
+        if there is not None and batch > there:
+            cause = f"a batch is {batch} samples, and there are {there} to train on, so training will not begin"
+            remedy = "take a smaller `batch`, or render more `images`"
+            yield warn("MTL944", cause, remedy, reading.place_of_data(data, "batch"))
 
 
 def equal_metrics(reading: Reading) -> Iterator[Diagnostic]:
@@ -94,14 +98,19 @@ def zero_weights(reading: Reading) -> Iterator[Diagnostic]:
 
 def idle_augmentations(reading: Reading) -> Iterator[Diagnostic]:
     """MTL953: augmentations that do the same to every sample, or nothing, or nothing more than one before."""
+    for data in reading.spec.blocks:
+        yield from _idle_augmentations(reading, data)
+
+
+def _idle_augmentations(reading: Reading, data: Data) -> Iterator[Diagnostic]:
     flipped = False
-    for augmentation in reading.spec.data.augment:
+    for augmentation in data.augment:
         cause, remedy = _idle(augmentation), "leave it out, or give it something to choose from"
         if cause is None and augmentation.name == "hflip" and flipped:
             cause, remedy = "a second `hflip` gives no image that one alone does not give", "leave one of them out"
         flipped |= augmentation.name == "hflip"
         if cause:
-            yield warn("MTL953", cause, remedy, augmentation.span or reading.place("data", "augment"))
+            yield warn("MTL953", cause, remedy, augmentation.span or reading.place_of_data(data, "augment"))
 
 
 def _idle(augmentation: Named) -> str | None:

@@ -30,20 +30,22 @@ def load_data(spec: Spec, recorded: Mapping[str, Path] = {}, *, cache: bool = Tr
     Raises MTL601 for a data set that is not there, saying how to get it, MTL602 for files that are not as they should
     be, MTL603 for a field that the data set lacks, MTL804 for fewer training samples than a batch.
     """
-    loaded: dict[str, Splits[Samples]] = {}
+    loaded: dict[str, dict[str, Splits[Samples]]] = {}
     places: dict[str, Path] = {}
     for data in spec.blocks:
         tasks = tuple(task for task in spec.tasks if spec.data_of(task.name) is data)
         if tasks:
-            loaded |= _load(Part(data, tasks), spec.source.name, recorded.get(data.name), places, cache=cache)
-    remarks = tuple(dict.fromkeys(remark for each in loaded.values() for remark in each.remarks))
-    if len(spec.streams) == 1:
-        (whole,) = loaded.values()
+            recorded_place = recorded.get(data.name)
+            loaded[data.name] = _load(Part(data, tasks), spec.source.name, recorded_place, places, cache=cache)
+    every = {each.name: loaded[each.data.name][each.tasks[0]] for each in spec.streams}
+    remarks = tuple(dict.fromkeys(remark for each in every.values() for remark in each.remarks))
+    if len(every) == 1:
+        (whole,) = every.values()
         return attrs.evolve(whole, places=places)
-    parts = {
-        split: {name: samples for name, each in loaded.items() for own, samples in each.named() if own == split}
-        for split in ("train", "validation", "test")
-    }
+    parts: dict[str, dict[str, Samples]] = {}
+    for name, each in every.items():
+        for split, samples in each.named():
+            parts.setdefault(split, {})[name] = samples
     mixed = {split: Mixed(each, spec.streams) for split, each in parts.items()}
     return Splits(**mixed, remarks=remarks, places=places)
 
@@ -51,7 +53,7 @@ def load_data(spec: Spec, recorded: Mapping[str, Path] = {}, *, cache: bool = Tr
 def _load(
     part: Part, spec_file: str, recorded: Path | None, places: dict[str, Path], *, cache: bool
 ) -> dict[str, Splits[Samples]]:
-    """The samples of a data block, by source: its own, or one for each of its tasks. Where they are is noted."""
+    """The samples of a data block, by the tasks that read them. Where they are is noted."""
     data = part.data
     declared = [field.name for field in data_kind(data.kind).fields]
     if declared:  # it may take long to load them
@@ -66,7 +68,7 @@ def _load(
         places[data.name] = place
     if not data.apart:
         _require_samples(part, f"of `{data.kind}`", found)
-        return {data.name: found}
+        return {task.name: found for task in part.tasks}
     for task in part.tasks:
         _require_samples(Part(data, (task,)), f"of `{task.name}`", found[task.name])
     return {task.name: found[task.name] for task in part.tasks}

@@ -6,6 +6,7 @@ from math import prod
 
 from mtsldsl.diagnostics import Diagnostic, MtlError, Span
 from mtsldsl.ir import Body, Spec
+from mtsldsl.ir.body import bodies_of
 from mtsldsl.ir.wiring import needed_layers, wired
 
 
@@ -14,17 +15,21 @@ def require_values_to_normalise(spec: Spec) -> None:
 
     Raises MtlError MTL804 with each layer and head where it has not: torch refuses to train it.
     """
-    if spec.data.batch > 1:
-        return
-    read = needed_layers(wired(spec))
-    problems = [
-        _problem(f"layer {each.name}", each.span)
-        for each in spec.layers
-        if each.name in read and any(map(_single, each.bodies.values()))
-    ]
-    problems += [_problem(f"the head of task {each.name}", each.span) for each in spec.tasks if _single(each.head)]
+    problems: dict[str, Diagnostic] = {}
+    for data in spec.blocks:
+        if data.batch > 1:
+            continue
+        tasks = [task for task in spec.tasks if spec.data_of(task.name) is data]
+        read = needed_layers(wired(spec), [task.name for task in tasks])
+        found = [
+            _problem(f"layer {each.name}", each.span)
+            for each in spec.layers
+            if each.name in read and any(map(_single, bodies_of(each.body_for(data.name)).values()))
+        ]
+        found += [_problem(f"the head of task {each.name}", each.span) for each in tasks if _single(each.head)]
+        problems |= {each.cause: each for each in found}
     if problems:
-        raise MtlError(problems)
+        raise MtlError(problems.values())
 
 
 def _single(body: Body) -> bool:

@@ -59,11 +59,12 @@ def evaluate(
             for task in chosen:
                 if task.name in outputs:
                     metrics[task.name].update(outputs[task.name], batch[str(task.field)])
-        means = totals.values()
+        found = totals.values()
+        means = {task.name: found[task.name] for task in chosen if task.name in found}
         wrong = [name for name, mean in means.items() if not math.isfinite(mean) and totals.labelled(name)]
         if wrong:
-            found = _anomaly(model, spec, chosen, samples, device, whole)
-            raise found.error(f"the loss of {', '.join(wrong)} in evaluation")
+            anomaly = _anomaly(model, spec, chosen, samples, device, whole)
+            raise anomaly.error(f"the loss of {', '.join(wrong)} in evaluation")
     return Evaluation(
         means,
         {name: each.compute() for name, each in metrics.items()},

@@ -58,7 +58,8 @@ def find_anomaly(model: nn.Module, spec: Spec, image: Tensor, outputs: Mapping[s
     None where all outputs are. The first output that is not was made of finite ones."""
     if not image.isfinite().all():
         cause = f"neither is the `{spec.data.input}` that it is computed from"
-        return Anomaly(cause, "look at the data", spec.data.span)
+        data = next((each for each in spec.blocks if each.shape == image.shape[1:]), spec.data)
+        return Anomaly(cause, "look at the data", data.span)
     name = next((name for name, output in outputs.items() if not output.isfinite().all()), None)
     if name is None:
         return None

@@ -87,8 +87,9 @@ def _differences(spec: Spec, data: Data, splits: Splits[Any], events: Path) -> l
     if before is None:
         return []
     now = plain(_record(spec, data, splits))
+    whose = f" of `data {data.name}`" if spec.more_data else ""
     found = [
-        f"`{name}` is {now['settings'][name]}, and was {value}"
+        f"`{name}`{whose} is {now['settings'][name]}, and was {value}"
         for name, value in before["settings"].items()
         if now["settings"].get(name, value) != value
     ]
@@ -100,7 +101,7 @@ def _differences(spec: Spec, data: Data, splits: Splits[Any], events: Path) -> l
         return []
     sizes = (now["bytes"], before["bytes"])
     grown = "" if None in sizes or sizes[0] == sizes[1] else " ({:,} bytes, and was {:,})".format(*sizes)
-    what = now["path"] or f"`data {data.kind}`"
+    what = now["path"] or f"`data {data.name}`"
     return [f"{what} has other values of {shown(fields, ', ')}{grown}"]
 
 

@@ -185,7 +185,8 @@ class Session:
         hint = f"the run so far is in {self.folder.path}"
         with located(training.model, training.spec), training.guarded(hint), training.watched():
             yield losses
-        means, penalty = losses.means(), losses.penalty()
+        found, penalty = losses.means(), losses.penalty()
+        means = {task.name: found[task.name] for task in training.spec.tasks if task.name in found}
         training.end_epoch(means)
         seconds = losses.seconds()
         count = losses.steps * training.spec.data.batch if samples is None else samples

@@ -13,6 +13,7 @@ from mtsldsl.ir import Spec
 from mtsldsl.ir.wiring import Value
 from mtsldsl.language import Shape
 from mtsldsl.runtime.data import Mixed, Samples, batches
+from mtsldsl.runtime.data.batches import widen
 from mtsldsl.runtime.data.mixed import streamed
 from mtsldsl.runtime.learning.finite import UNREPEATED, Anomaly, find_anomaly, recorded
 from mtsldsl.runtime.learning.step import Position
@@ -77,7 +78,10 @@ class View:
         first = parts[0].only(name)
         if len(parts) == 1:
             return first
-        return Samples({name: torch.cat([part.fields[name] for part in parts])}, first.layout)
+        fields = [part.fields[name] for part in parts]
+        if len({field.dtype for field in fields}) > 1:  # such as bytes beside numbers from 0 to 1
+            fields = [widen(part.fields[name], part.layout[name]) for part in parts]
+        return Samples({name: torch.cat(fields)}, first.layout)
 
     def _features(self, wanted: Sequence[Value], samples: Samples, count: int) -> Mapping[Value, Tensor]:
         count = min(count, len(samples))
