@@ -267,9 +267,26 @@ class Sharing:
         return self._replaced(layer, Cover.of_pairs(row.pairs | pairs if on else row.pairs - pairs, alternatives))
 
     def join(self, other: Sharing) -> Sharing:
-        """The least sharing that both refine, layer by layer. ValueError for other backbones or tasks, and for groups
-        that differ."""
-        return self._with(rows.join(one, two, self.tasks, named) for one, two, named in self._beside(other))
+        """The least sharing that both refine, layer by layer; where tasks read samples of several sources, tasks of one
+        that the other's bring together share what they read too. ValueError for other backbones or tasks, and for
+        groups that differ."""
+        found = [rows.join(one, two, self.tasks, named) for one, two, named in self._beside(other)]
+        return self._with(found if len(self.sources) == 1 else self._closed(found))
+
+    def _closed(self, found: list[Row]) -> list[Row]:
+        """The rows, coarsened until tasks of one source that share a layer share what it reads."""
+        place = self.backbone.position
+        for layer in reversed(self.backbone.layers):
+            row = found[place(layer)]
+            if not isinstance(row, Partition) or self.backbone.below_alternatives(layer):
+                continue
+            pairs = (sets.parted(each, self.sources) for each in row)
+            alike = Partition(part for parts in pairs for part in parts)
+            for source in self.backbone.inputs(layer):
+                above = found[place(source)]
+                if isinstance(above, Partition):
+                    found[place(source)] = sets.join(above, alike, self.tasks)
+        return found
 
     def meet(self, other: Sharing) -> Sharing:
         """The greatest sharing that refines both, layer by layer. ValueError for other backbones or tasks, and for

@@ -124,3 +124,34 @@ def groups(sharing):
 def rebuilt(sharing):
     """The same sharing through the constructor, which looks at all of it."""
     return Sharing(sharing.backbone, sharing.tasks, sharing.components)
+
+
+@st.composite
+def sharings_by_source(draw, count=1, most=6, backbone=None, tasks=None, sources=None):
+    """A tuple of `count` valid sharings over one backbone, of tasks that read samples of one to three sources. Within a
+    source a layer's components refine those of what it reads; copies of different sources are joined as it comes."""
+    backbone = draw(backbones_of_alternatives()) if backbone is None else backbone
+    tasks = draw(task_lists(most)) if tasks is None else tasks
+    sources = draw(partitions(tasks)) if sources is None else sources
+    return tuple(draw(_by_source(backbone, tasks, sources)) for _ in range(count))
+
+
+@st.composite
+def _by_source(draw, backbone, tasks, sources):
+    plain = Backbone(backbone.layers, backbone.reads)
+    parts = [draw(valid_sharings(plain, tuple(each))) for each in sources]
+    components = {}
+    for layer in backbone.layers:
+        if backbone.alternatives(layer):
+            users = st.lists(st.sampled_from(tasks), unique=True)
+            components[layer] = {each: draw(users) for each in backbone.alternatives(layer)}
+        elif backbone.below_alternatives(layer):
+            components[layer] = draw(partitions(tasks))
+        else:
+            joined = {}  # a component has one part of each source at most
+            for part in parts:
+                places = draw(st.permutations(range(len(part[layer]) + 1)))
+                for place, component in zip(places, part[layer], strict=False):
+                    joined.setdefault(place, []).extend(component)
+            components[layer] = list(joined.values())
+    return Sharing(backbone, tasks, components, sources)
