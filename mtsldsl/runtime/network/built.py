@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import linecache
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from inspect import signature
 from itertools import groupby
 from pathlib import PurePath
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import nn
@@ -75,19 +76,20 @@ def load_model_class(text: str, name: str) -> type[nn.Module]:
 def initialise(model: nn.Module, spec: Spec, seed: int) -> None:
     """Give every layer, alternative and head torch's default initial weights, drawn from `seed` and its name.
 
-    The order of tasks and layers, the sharing and the device do not matter; all copies of a layer start equal. torch's
-    random state is left as it was.
+    The order of tasks and layers, the sharing and the device do not matter; all copies of a layer start equal, as far
+    as inputs of several sizes leave them of one class. torch's random state is left as it was.
     """
     outputs = {Copy.head(task.name).name: task.head.shape[0] for task in spec.tasks}
     for name, alike in _parts(model, spec):
-        made = type(alike[0])
-        given = (outputs[name],) if OUTPUTS in signature(made).parameters else ()
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(_seed(seed, name))
-            fresh = made(*given)
-        state = fresh.state_dict()
+        states: dict[type[nn.Module], Mapping[str, Any]] = {}
         for copy in alike:
-            copy.load_state_dict(state)
+            kind = type(copy)
+            if kind not in states:
+                with torch.random.fork_rng(devices=[]):
+                    torch.default_generator.manual_seed(_seed(seed, name))
+                    given = (outputs[name],) if OUTPUTS in signature(kind).parameters else ()
+                    states[kind] = kind(*given).state_dict()
+            copy.load_state_dict(states[kind])
 
 
 def _parts(model: nn.Module, spec: Spec) -> Iterator[tuple[str, list[nn.Module]]]:

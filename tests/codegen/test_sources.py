@@ -1,0 +1,145 @@
+"""Networks whose tasks read samples of several sources: each task gets what a network of its own would give it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from torch import nn
+
+import mtsldsl
+from mtsldsl.ir import Spec
+from mtsldsl.ir.body import bodies_of
+from mtsldsl.ir.cost import body_cost
+from mtsldsl.ir.model import Stream
+from mtsldsl.ir.wiring import bodies, copies, wired
+from mtsldsl.runtime.network.execution import run_layers
+from mtsldsl.syntax.format import format_text
+from tests.ir.sources import Drawn, alone, image, made, specs
+
+quick = settings(max_examples=15, deadline=None)
+Case = tuple[Drawn, Spec]
+
+
+@given(specs())
+@quick
+def test_each_task_gets_what_its_own_network_gives_it(case: Case) -> None:
+    drawn, spec = case
+    model = made(spec)
+    for task in drawn.reads:
+        size = drawn.sizes[drawn.reads[task]]
+        own, network = alone(drawn, spec, model, task)
+        stream = next(each for each in spec.streams if task in each.tasks)
+        with torch.no_grad():
+            found = model(image(size), stream.tasks) if len(spec.streams) > 1 else model(image(size))
+            wanted = network(image(size))[task]
+        torch.testing.assert_close(found[task], wanted, rtol=1e-5, atol=1e-6)
+        assert (
+            spec.cost().tasks[task].parameters
+            == own.cost().parameters
+            == sum(each.numel() for each in network.parameters())
+        )
+        assert spec.cost().tasks[task].flops == own.cost().flops
+
+
+@given(specs())
+@quick
+def test_generated_code_and_running_it_call_by_call_give_the_same_bits(case: Case) -> None:
+    drawn, spec = case
+    model = made(spec)
+    heads = {next(iter(call.value.tasks)): call.value for call in wired(spec) if call.layer == "heads"}
+    for stream in spec.streams:
+        read = image(stream.data.shape[1])
+        with torch.no_grad():
+            outputs = model(read, stream.tasks) if len(spec.streams) > 1 else model(read)
+            found = run_layers(model, spec, read, [heads[task] for task in stream.tasks])
+        assert list(outputs) == [task for task in spec.sharing.tasks if task in stream.tasks]
+        assert all(torch.equal(outputs[task], found[heads[task]]) for task in stream.tasks)
+    if len(set(drawn.sizes.values())) == 1 and len(spec.streams) > 1:
+        with torch.no_grad():
+            whole = model(read)
+            parts = {task: value for each in spec.streams for task, value in model(read, each.tasks).items()}
+        assert list(whole) == list(spec.sharing.tasks)
+        assert all(torch.equal(whole[task], parts[task]) for task in whole)
+
+
+def counted(model: nn.Module, spec: Spec, stream: Stream) -> Counter[str]:
+    """How often each copy is called for a batch of a source."""
+    calls: Counter[str] = Counter()
+    parts = {copy.name: model.get_submodule(copy.name) for copy in copies(spec)}
+    handles = [
+        each.register_forward_pre_hook(lambda *_, name=name: calls.update([name])) for name, each in parts.items()
+    ]
+    with torch.no_grad():
+        model(image(stream.data.shape[1]), stream.tasks)
+    for handle in handles:
+        handle.remove()
+    return calls
+
+
+@given(specs())
+@quick
+def test_the_cost_is_that_of_the_network_and_of_what_its_streams_compute(case: Case) -> None:
+    _, spec = case
+    assume(len(spec.streams) > 1)
+    model = made(spec)
+    assert spec.cost().parameters == sum(each.numel() for each in model.parameters())
+    flops = 0
+    for stream in spec.streams:
+        calls = counted(model, spec, stream)
+        for copy in copies(spec):
+            if copy.layer == "heads":
+                flops += calls[copy.name] * body_cost(spec.task(next(iter(copy.component))).head).flops
+            elif copy.gate:
+                flops += calls[copy.name] * body_cost(bodies(spec)[copy]).flops
+            else:
+                body = bodies_of(spec.layer(copy.layer).body_for(stream.data.name))[copy.alternative]
+                flops += calls[copy.name] * body_cost(body).flops
+    assert spec.cost().flops == flops
+
+
+@given(specs())
+@quick
+def test_a_spec_is_read_as_it_is_written(case: Case) -> None:
+    _, spec = case
+    text = format_text(spec.source)
+    again = mtsldsl.loads(text)
+    assert again == spec
+    assert again.sharing.sources == spec.sharing.sources
+    assert format_text(again.source) == text
+    for other in (spec.sharing.apart(), spec.sharing):
+        rewritten = again.with_sharing(other)
+        assert rewritten.sharing == other
+        assert rewritten.blocks == spec.blocks
+        assert mtsldsl.loads(rewritten.source.text) == rewritten
+
+
+MANY = 10
+
+
+def many(layer: str) -> str:
+    """Twenty tasks of two blocks, of which each shares a layer with one of the other block."""
+    parts = ["mtl 1"]
+    for block in "ab":
+        parts.append(f'data arrays {block} {{\n  path  = "x.npz"\n  input = row(3)\n}}')
+        names = ", ".join(f"{block}{place}" for place in range(MANY))
+        parts.append(f"task [{names}] {{\n  data   = {block}\n  target = values(1)\n  head   = linear(1)\n}}")
+    pairs = ", ".join(f"a{place} + b{place}" for place in range(MANY))
+    parts += ["backbone {\n  one = linear(4)\n  two = linear(4) | relu\n}", "train {\n  epochs = 1\n}"]
+    return "\n\n".join([*parts, f"sharing {{\n  {layer} = {pairs}\n}}", ""])
+
+
+@pytest.mark.parametrize("layer", ["one", "two"])
+def test_many_copies_of_which_some_serve_two_sources_are_called_by_their_names(layer: str) -> None:
+    """A layer that all share with one of another source has other names for its copies than a layer that none does."""
+    spec = mtsldsl.loads(many(layer))
+    model = made(spec)
+    rows = torch.rand(2, 3)
+    heads = {next(iter(call.value.tasks)): call.value for call in wired(spec) if call.layer == "heads"}
+    for stream in spec.streams:
+        with torch.no_grad():
+            outputs = model(rows, stream.tasks)
+            found = run_layers(model, spec, rows, [heads[task] for task in stream.tasks])
+        assert all(torch.equal(outputs[task], found[heads[task]]) for task in stream.tasks)
