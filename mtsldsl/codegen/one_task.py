@@ -31,6 +31,11 @@ def mean_of(
 {weighed}    return sum(terms[1:], start=terms[0]) / len(terms) if len(terms) > 1 else terms[0]
 '''
 
+_SAID = """\
+ With a
+    gate, their sum, each times the share that it gives.
+    """
+
 _WEIGHED = """\
     if gate in copies:
         shares = copies[gate](inputs[0]).softmax(1)
@@ -44,7 +49,7 @@ def mean_definition(*, mixtures: bool) -> str:
     """The text of the function; with `mixtures` also sums that the task weighs."""
     return _MEAN_OF.format(
         parameter='\n    gate: str = "",' if mixtures else "",
-        said=" With a gate, their sum, each times the share that it gives." if mixtures else "",
+        said=_SAID if mixtures else "",
         weighed=_WEIGHED if mixtures else "",
     )
 

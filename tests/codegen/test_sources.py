@@ -119,22 +119,26 @@ def test_a_spec_is_read_as_it_is_written(case: Case) -> None:
 MANY = 10
 
 
-def many(layer: str) -> str:
-    """Twenty tasks of two blocks, of which each shares a layer with one of the other block."""
+def many(one: int | None, two: int | None) -> str:
+    """Twenty tasks of two blocks, of which each shares a layer with the one of the other block that is so far from it."""
     parts = ["mtl 1"]
     for block in "ab":
         parts.append(f'data arrays {block} {{\n  path  = "x.npz"\n  input = row(3)\n}}')
         names = ", ".join(f"{block}{place}" for place in range(MANY))
         parts.append(f"task [{names}] {{\n  data   = {block}\n  target = values(1)\n  head   = linear(1)\n}}")
-    pairs = ", ".join(f"a{place} + b{place}" for place in range(MANY))
     parts += ["backbone {\n  one = linear(4)\n  two = linear(4) | relu\n}", "train {\n  epochs = 1\n}"]
-    return "\n\n".join([*parts, f"sharing {{\n  {layer} = {pairs}\n}}", ""])
+    lines = []
+    for layer, distance in (("one", one), ("two", two)):
+        if distance is not None:
+            pairs = ", ".join(f"a{place} + b{(place + distance) % MANY}" for place in range(MANY))
+            lines.append(f"  {layer} = {pairs}\n")
+    return "\n\n".join([*parts, f"sharing {{\n{''.join(lines)}}}", ""])
 
 
-@pytest.mark.parametrize("layer", ["one", "two"])
-def test_many_copies_of_which_some_serve_two_sources_are_called_by_their_names(layer: str) -> None:
-    """A layer that all share with one of another source has other names for its copies than a layer that none does."""
-    spec = mtsldsl.loads(many(layer))
+@pytest.mark.parametrize(("one", "two"), [(0, None), (None, 0), (0, 0), (0, 1)])
+def test_many_copies_that_serve_two_sources_are_called_by_their_names(one: int | None, two: int | None) -> None:
+    """Two layers that tasks share with others of the other source have other names for their copies."""
+    spec = mtsldsl.loads(many(one, two))
     model = made(spec)
     rows = torch.rand(2, 3)
     heads = {next(iter(call.value.tasks)): call.value for call in wired(spec) if call.layer == "heads"}
