@@ -95,7 +95,7 @@ def build(file: tree.File, mistakes: Iterable[Diagnostic] = (), library: Library
             _check_method(structure, network, problems)
     for section in sections.further:
         _check_further(section, network, known, definitions, problems)
-    if len(sound) == len(names) and Sort.TASK not in problems.lost:
+    if len(sound) == len(names) and problems.lost.isdisjoint((Sort.TASK, Sort.DATA)):
         check_read(sections.data, sound, blocks, problems)
     if networks.others and not problems.found:
         _check_fits(_layers(networks), blocks, sound, sharing, problems)

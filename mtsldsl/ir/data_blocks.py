@@ -12,7 +12,7 @@ from mtsldsl.ir.body import Body, Parallel, bodies_of
 from mtsldsl.ir.definitions import Definitions
 from mtsldsl.ir.model import Data, Layer, Stream, Task, streams_of
 from mtsldsl.ir.network import read_data, read_input
-from mtsldsl.ir.problems import BROKEN, Broken, Problems
+from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort
 from mtsldsl.language.constants import Shape
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.records import Record
@@ -60,7 +60,8 @@ def read_blocks(
     for section in sections:
         name = block_name(section)
         if found and (not name.text or name.text in found):
-            _report_second(section, sections[0], name.text, problems)
+            if Sort.DATA not in problems.lost:
+                _report_second(section, sections[0], name.text, problems)
             read_data(section, definitions, {}, problems)  # what else is wrong in it
             continue
         heard = {} if first else places  # the input's name is taken once
@@ -108,7 +109,7 @@ def data_of_task(
         cause = f"`{title(section)}` does not say which data it reads"
         return problems.add("MTL106", cause, f"add a line `data = ...`, one of {listed}", section.kind.span)
     if given not in blocks.by_name:
-        if not names:
+        if not names or problems.may_be_lost(given, names, Sort.DATA):
             return BROKEN
         remedy = suggestion(given, names, "data blocks")
         return problems.add("MTL107", f"there is no data block `{given}`", remedy, span)

@@ -32,6 +32,7 @@ class Sort(Enum):
     DEFINITION = "a constant or block"
     LAYER = "a layer"
     TASK = "a task"
+    DATA = "a data block"
 
 
 @attrs.frozen(eq=False, repr=False)

@@ -151,6 +151,8 @@ def _labelled(section: tree.Section, problems: Problems) -> tree.Section:
     sound = check_count(section, 2 if named else 1 if wanted else 0, problems)
     if not wanted:
         return attrs.evolve(section, labels=(), listed=False)
+    if section.kind.text == "data" and not (sound and section.headed):
+        problems.lost.add(Sort.DATA)
     label = labels[0].text if labels else ""
     if label not in wanted:
         noun = "data set" if section.kind.text == "data" else "method"
