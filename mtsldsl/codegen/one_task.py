@@ -121,8 +121,9 @@ class OneTask:
         if not line.averages:
             return f"self.{line.layer}[{self._key(line.layer, keys, tasks)}]({reads})"
         everything = tuple(copy.key for copy in copies_of(self.spec.sharing, line.layer))
+        every = keys[tasks[0]] == everything and not line.mixes  # gates stand among the copies too
         if len(set(keys.values())) == 1:
-            names = f"self.{line.layer}" if keys[tasks[0]] == everything else _tuple_of(keys[tasks[0]])
+            names = f"self.{line.layer}" if every else _tuple_of(keys[tasks[0]])
         else:
             rows = ", ".join(f'"{task}": {_tuple_of(keys[task])}' for task in tasks)
             names = f"{self._table(line.layer, 'dict[str, tuple[str, ...]]', rows)}[task]"
