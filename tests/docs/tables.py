@@ -271,6 +271,7 @@ TABLES: Mapping[str, Callable[[Words], str]] = MappingProxyType(
         "optimizers": _calls(schema.OPTIMIZERS),
         "schedulers": _calls(schema.SCHEDULERS),
         "balances": _calls(schema.BALANCES),
+        "samplings": _calls(schema.SAMPLINGS),
         "augmentations": _calls(schema.AUGMENTATIONS),
         "similarities": _calls(mtsl.SIMILARITIES),
         "transfers": _calls(mtsl.TRANSFERS),
