@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from mtsldsl.editing import load
+from tests.ir.data_blocks import TWO
 from tests.ir.specs import text
 
 BASE = text("sharing {\n  stem = segment, depth, edge, normal\n  enc1 = segment, depth, edge, normal\n}\n")
@@ -52,6 +54,13 @@ def evolve(run: Run, folder: Path, base: str, ours: str, theirs: str) -> subproc
         run("git", "add", ".")
         assert run("git", "commit", "--quiet", "-m", branch).returncode == 0
     return run("git", "merge", "theirs")
+
+
+def test_two_branches_that_changed_different_data_blocks_merge(run: Run, folder: Path) -> None:
+    ours, theirs = TWO.replace("batch   = 8", "batch   = 4"), TWO.replace("batch = 16", "batch = 2")
+    done = evolve(run, folder, TWO, ours, theirs)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [data.batch for data in load(folder / "a.mtl").blocks] == [2, 4]
 
 
 def test_two_branches_that_evolved_one_spec_merge_into_the_join(run: Run, folder: Path) -> None:

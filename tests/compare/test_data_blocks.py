@@ -11,8 +11,9 @@ from click.testing import CliRunner
 from mtsldsl.cli import main
 from mtsldsl.compare.consensus import consensus
 from mtsldsl.compare.spec_difference import compare
-from mtsldsl.diagnostics import MtlError
+from mtsldsl.diagnostics import MtlError, Source
 from mtsldsl.editing import load, loads
+from mtsldsl.editing.checking import check
 from mtsldsl.ir.normal import digest
 from tests.compare.merging import edited, merge, taken
 from tests.ir.data_blocks import TWO
@@ -227,3 +228,9 @@ def test_rewriting_the_sharing_leaves_the_blocks_alone() -> None:
     assert apart.sharing.sources == spec.sharing.sources
     assert apart.source.text.split("sharing")[0] == TWO.split("sharing {")[0].split("sharing")[0]
     assert apart.with_sharing(spec.sharing) == spec
+
+
+def test_warnings_are_about_each_block() -> None:
+    text = edited(TWO, ("augment = [hflip]", "augment = [hflip, hflip]"), ("batch   = 8", "batch   = 1"))
+    found = check(Source("two.mtl", text), pedantic=True).diagnostics
+    assert [(each.code, each.place[0]) for each in found] == [("MTL918", 12), ("MTL953", 13)]

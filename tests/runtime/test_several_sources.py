@@ -390,3 +390,34 @@ def test_too_few_samples_of_one_source_are_told_of_with_its_block(tmp_path: Path
     (found,) = caught.value.diagnostics
     assert found.span is not None
     assert found.span.text.startswith("data arrays large")
+
+
+def test_a_block_and_a_task_with_samples_of_its_own_may_have_one_name(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for number, name in enumerate(("ink", "other")):
+        image = np.full((30, 1, 4, 4), number, np.float32)
+        np.savez(tmp_path / f"{name}.npz", image=image, digit=rng.integers(0, 3, 30))
+    own = {f"{field}/{what}": array for field in ("ink", "blot") for what, array in (
+        ("image", np.full((20, 1, 4, 4), 7 if field == "ink" else 9, np.float32)), ("target", np.ones((20, 1), np.float32)),
+    )}  # fmt: skip
+    np.savez(tmp_path / "apart.npz", **own)
+    block = '\ndata arrays {name} {{\n  path  = "{name}.npz"\n  input = image(1, 4, 4)\n  batch = 4\n{more}}}\n'
+    task = "\ntask {name} {{\n  data   = {data}\n  target = {target}\n  head   = flatten | linear(outputs)\n}}\n"
+    text = "mtl 1\n" + block.format(name="ink", more="") + block.format(name="apart", more="  apart = true\n")
+    text += task.format(name="digit", data="ink", target="classes(3)")
+    text += "".join(task.format(name=name, data="apart", target="values(1)") for name in ("ink", "blot"))
+    text += "\nbackbone {\n  stem = conv2d(2, 3) | relu\n}\n\ntrain {\n  epochs = 1\n}\n"
+    path = tmp_path / "names.mtl"
+    path.write_text(text, encoding="utf-8")
+    spec = load(path)
+    assert [(stream.name, stream.tasks) for stream in spec.streams] == [
+        ("ink", ("digit",)), ("apart.ink", ("ink",)), ("blot", ("blot",)),
+    ]  # fmt: skip
+    train = load_data(spec).train
+    assert {task: float(train.of_task(task).fields["image"].max()) for task in ("digit", "ink", "blot")} == {
+        "digit": 0, "ink": 7, "blot": 9,
+    }  # fmt: skip
+    order = Schedule.of(train, {"ink": 4, "apart": 4}, RULES[2], seed=0, epoch=0)
+    served = Counter(tasks for tasks, _ in order.batches({"ink": (), "apart": ()}, "cpu"))
+    assert len(set(served.values())) == 1
+    assert set(served) == {("digit",), ("ink",), ("blot",)}
