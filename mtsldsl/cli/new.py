@@ -10,7 +10,7 @@ import click
 
 from mtsldsl.cli.output import say
 
-KINDS = ("scenes", "images", "table")
+KINDS = ("scenes", "images", "table", "allocation")
 """What a new spec may start from; each has its text in `starters/`."""
 
 
@@ -37,14 +37,15 @@ def _checked(_: click.Context, __: click.Parameter, given: str) -> Path:
 def command(path: Path, kind: str) -> None:
     """Write a commented spec that trains as it is.
 
-    It is NAME.mtl, for tasks on rendered scenes, on your own images or on the rows of a table. Beside a spec for images
-    or a table comes NAME.npz, a small example to be replaced. NAME may lie in a folder. No file is overwritten."""
+    It is NAME.mtl, for tasks on rendered scenes, on your own images or on the rows of a table; with `allocation`, for
+    tasks on such rows that each learn what of the network they use. Beside all but the first comes NAME.npz, a small
+    example to be replaced. NAME may lie in a folder. No file is overwritten."""
     import shlex
 
     files = {path: _text(path, kind).encode("utf-8")}
-    arrays = _images() if kind == "images" else _table() if kind == "table" else None
-    if arrays is not None:
-        files[path.with_suffix(".npz")] = _packed(arrays)
+    examples = {"images": _images, "table": _table, "allocation": _two_groups}
+    if kind in examples:
+        files[path.with_suffix(".npz")] = _packed(examples[kind]())
     _write(files)
     for written in files:
         say(f"wrote {written}")
@@ -128,5 +129,24 @@ def _table(count: int = 240, columns: int = 12) -> dict[str, Any]:
         "row": row,
         "kind": np.digitize(first, [-0.4, 0.4]),
         "amount": (first + np.abs(second) + noise)[:, None].astype(np.float32),
+        "risk": (second + noise > 0.5)[:, None].astype(np.uint8),
+    }
+
+
+def _two_groups(count: int = 320, columns: int = 12) -> dict[str, Any]:
+    """Rows (n, columns) of random numbers, and what follows from two hidden sums of them, with a little noise: from the
+    first `kind` (n), `amount` (n, 1) and `size` (n, 1), from the second `cost` (n, 1) and `risk` (n, 1)."""
+    import numpy as np
+
+    random = np.random.default_rng(0)
+    row = random.standard_normal((count, columns)).astype(np.float32)
+    first, second = (row @ (random.standard_normal((columns, 2)) / np.sqrt(columns))).T
+    noise = 0.1 * random.standard_normal(count)
+    return {
+        "row": row,
+        "kind": np.digitize(first, [-0.4, 0.4]),
+        "amount": (first + noise)[:, None].astype(np.float32),
+        "size": (np.abs(first) + noise)[:, None].astype(np.float32),
+        "cost": (1.5 * np.abs(second) + noise)[:, None].astype(np.float32),
         "risk": (second + noise > 0.5)[:, None].astype(np.uint8),
     }

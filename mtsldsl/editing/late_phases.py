@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from mtsldsl.ir.library import Library, sections_of
+from mtsldsl.language.kinds import REQUIRED
 from mtsldsl.methods.method import NO_METHOD, Method
 from mtsldsl.methods.registry import METHODS, method
 from mtsldsl.records import Record
@@ -59,7 +60,8 @@ def late_phases(before: tree.File, after: tree.File, earlier: Library, library: 
     if same_epochs or not late or phases != _numbers(_value(before, earlier, "structure", chosen.phases)):
         return None
     kept = [place for place, phase in enumerate(phases) if phase <= epochs.value]
-    if not kept:
+    key = chosen.block.key(chosen.phases)
+    if not kept and key is not None and key.default is REQUIRED:  # it decides at no other epoch
         label = section.labels[0].span
         return LatePhases(int(epochs.value), late, (TextEdit(label.start, label.end, NO_METHOD),))
     edits = [

@@ -18,8 +18,11 @@ SHORT = {
     "scenes": ["data.images=32", "data.input=image(3, 32, 32)", "structure.similarity=cka(samples=16)"],
     "images": [],
     "table": [],
+    "allocation": [],
 }
 FIRST_PHASE = ["train.epochs=1", "structure.phases=[1]"]
+BY_EPOCHS = [kind for kind in KINDS if kind != "allocation"]
+"""Those whose structure changes at the epochs of a list alone."""
 
 
 def mtsldsl(*arguments: str, cwd: Path, status: int = 0) -> subprocess.CompletedProcess[str]:
@@ -38,7 +41,8 @@ def test_what_it_writes_checks_and_trains_as_it_is(kind: str, tmp_path: Path) ->
     mtsldsl("new", "jobs/first", "--from", kind, cwd=tmp_path)
     mtsldsl("check", "jobs/first.mtl", cwd=tmp_path)
     mtsldsl("fmt", "--check", "jobs/first.mtl", cwd=tmp_path)
-    settings = [part for setting in (*SHORT[kind], *FIRST_PHASE) for part in ("--set", setting)]
+    first = FIRST_PHASE if kind in BY_EPOCHS else FIRST_PHASE[:1]
+    settings = [part for setting in (*SHORT[kind], *first) for part in ("--set", setting)]
     printed = mtsldsl("train", "jobs/first.mtl", "--json", "--device", "cpu", *settings, cwd=tmp_path).stdout
     events = [json.loads(line) for line in printed.splitlines()]
     (test,) = [event for event in events if event["event"] == "test"]
@@ -48,7 +52,7 @@ def test_what_it_writes_checks_and_trains_as_it_is(kind: str, tmp_path: Path) ->
         mtsldsl("eval", "runs/first/1", "--device", "cpu", cwd=tmp_path)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", BY_EPOCHS)
 def test_it_can_be_tried_for_two_epochs_and_says_which_phases_are_left_out(kind: str, tmp_path: Path) -> None:
     mtsldsl("new", "first", "--from", kind, cwd=tmp_path)
     structure = load(tmp_path / "first.mtl").structure
@@ -60,6 +64,30 @@ def test_it_can_be_tried_for_two_epochs_and_says_which_phases_are_left_out(kind:
         done = mtsldsl("train", "first.mtl", "--set", "train.epochs=2", "--quiet", "--device", "cpu", cwd=tmp_path)
         assert done.stderr == said
         assert load(tmp_path / "runs" / "first" / "1" / "spec.mtl").train.epochs == 2
+
+
+def test_an_allocation_that_is_tried_for_two_epochs_is_written_at_the_end(tmp_path: Path) -> None:
+    mtsldsl("new", "first", "--from", "allocation", cwd=tmp_path)
+    short = ["--set", "train.epochs=2", "--device", "cpu"]
+    done = mtsldsl("train", "first.mtl", "--json", *short, cwd=tmp_path)
+    assert done.stderr == "first.mtl: the phase at epoch 10 is left out: training ends at epoch 2\n"
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [event["epoch"] for event in events if event["event"] == "phase"] == [2]
+
+
+def test_the_tasks_of_the_example_come_to_use_different_parts_of_the_network(tmp_path: Path) -> None:
+    mtsldsl("new", "first", "--from", "allocation", cwd=tmp_path)
+    mtsldsl("train", "first.mtl", "--quiet", "--device", "cpu", "--threads", "1", cwd=tmp_path)
+    spec = load(tmp_path / "runs" / "first" / "1" / "spec.mtl")
+    used = {task: frozenset(spec.sharing.uses("mix1", task)) for task in spec.sharing.tasks}
+    assert len(set(used.values())) > 1
+    assert all(len(uses) < len(spec.backbone.alternatives("mix1")) for uses in used.values())
+    assert frozenset[str]().union(*used.values()) < set(spec.backbone.alternatives("mix1"))
+    assert {decision.kind for decision in spec.history} == {"allocate"}
+    assert {decision.epoch for decision in spec.history} == {10, 20}
+    mtsldsl("eval", "runs/first/1", "--device", "cpu", cwd=tmp_path)
+    for task in spec.sharing.tasks:
+        mtsldsl("eval", "runs/first/1", "--of", task, "--device", "cpu", cwd=tmp_path)
 
 
 def test_the_command_that_it_recommends_is_one_for_the_shell(tmp_path: Path) -> None:
@@ -101,7 +129,7 @@ def test_an_example_is_the_same_every_time(tmp_path: Path) -> None:
 
 
 def test_the_answers_of_the_examples_are_no_constants(tmp_path: Path) -> None:
-    for kind in ("images", "table"):
+    for kind in ("images", "table", "allocation"):
         mtsldsl("new", kind, "--from", kind, cwd=tmp_path)
         with np.load(tmp_path / f"{kind}.npz") as arrays:
             assert all(len(arrays[name]) == len(arrays[arrays.files[0]]) > 48 for name in arrays.files)

@@ -59,6 +59,27 @@ def test_the_epochs_may_be_set_by_a_constant_and_the_phases_may_be_one(tmp_path:
     assert structure.settings.phases == (1,)
 
 
+ALLOCATION = text("structure allocation {\n  on    = 0.9\n  write = [1, 3]  # early\n}\n").replace(
+    "conv2d(16, 3) | batch_norm | relu", "parallel(conv3=conv2d(16, 3), conv5=conv2d(16, 5))"
+)
+
+
+@pytest.mark.parametrize(("epochs", "left"), [(4, (1, 3)), (3, (1, 3)), (2, (1,))])
+def test_epochs_to_write_at_after_the_last_are_left_out(epochs: int, left: tuple[int, ...]) -> None:
+    structure = loads(ALLOCATION, overrides={"train.epochs": str(epochs)}).structure
+    assert structure is not None
+    assert structure.settings.write == left
+
+
+def test_without_one_left_an_allocation_is_learned_all_the_same() -> None:
+    """It is written at the end of the last epoch in any case."""
+    whole = ALLOCATION.replace("[1, 3]", "[2, 3]")
+    spec = loads(whole, overrides={"train.epochs": "1"})
+    assert spec.structure is not None
+    assert spec.structure.settings.write == ()
+    assert dumps(spec) == whole.replace("[2, 3]", "[]").replace("epochs = 4", "epochs = 1")
+
+
 @pytest.mark.parametrize(
     ("whole", "overrides"),
     [
