@@ -23,7 +23,7 @@ from mtsldsl.ir.tasks import check_fields, read_tasks
 from mtsldsl.ir.train_block import read_train
 from mtsldsl.language.constants import Shape
 from mtsldsl.language.naming import PARALLEL
-from mtsldsl.methods.registry import method
+from mtsldsl.methods.registry import method, methods
 from mtsldsl.records import Record
 from mtsldsl.sharing import Sharing
 from mtsldsl.syntax import tree
@@ -175,11 +175,12 @@ def _check_method(structure: Structure, network: Network, problems: Problems) ->
     """Report a method that cannot learn layers of alternatives where there are some, or can learn nothing else where
     there are none."""
     layers, learned = list(network.alternatives), method(structure.method).alternatives
+    means = [name for name in layers if not network.backbone().mixes(name)]
     if layers and not learned:
         cause = f"`structure {structure.method}` merges copies of layers, and `{layers[0]}` is made of alternatives"
-        remedy = "leave the block `structure` out, or make the layer of one pipeline"
-        problems.add("MTL505", cause, remedy, structure.span)
-    means = [name for name in layers if not network.backbone().mixes(name)]
+        others = " or ".join(f"`structure {each.name}`" for each in methods() if each.alternatives and means)
+        remedy = f"leave the block `structure` out{f', write {others}' if others else ''}"
+        problems.add("MTL505", cause, f"{remedy}, or make the layer of one pipeline", structure.span)
     if learned and not means and not network.unsure:
         cause = f"`structure {structure.method}` chooses among alternatives, and no layer is a mean of some"
         remedy = f"make a layer of alternatives: `mix = {PARALLEL}(conv3=conv2d(16, 3), skip=identity)`"

@@ -5,7 +5,7 @@ What a key takes is drawn from the tables of the language, so that a new entry t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -22,6 +22,7 @@ from mtsldsl.language.naming import GENERATED_NAMES, LONGEST_NAME, MODULE_NAMES,
 from mtsldsl.language.optimization import nesterov_without_momentum
 from mtsldsl.language.schema import LOSSES, METRICS, OPTIMIZERS, SCHEDULER, SCHEDULERS, TRAIN
 from mtsldsl.language.targets import TARGETS
+from mtsldsl.methods.allocation import language as allocation
 from mtsldsl.methods.mtsl.language import BLOCK, SIMILARITIES, Amalgamate, Settings
 from mtsldsl.methods.registry import decision_rules, run_names
 from tests.ir.specs import text
@@ -35,6 +36,13 @@ TASK_OF = {task.target.kind: task for task in SPEC.tasks} | {
 STRUCTURE = SPEC.structure
 assert STRUCTURE is not None
 SETTINGS: Settings = STRUCTURE.settings
+ALLOCATION = loads(
+    text("structure allocation {\n  budget = 0.5\n  write  = [3]\n}").replace(
+        "conv2d(16, 3) | batch_norm | relu", "parallel(conv3=conv2d(16, 3), conv5=conv2d(16, 5))"
+    )
+).structure
+assert ALLOCATION is not None
+ALLOCATING: allocation.Settings = ALLOCATION.settings
 
 Made = Callable[[Any], Any]
 
@@ -98,6 +106,10 @@ FIELDS: dict[str, tuple[Any, Made]] = {
     },
     **{f"{kind}.epoch": (Integer(0), evolving(decision_of(kind), "epoch")) for kind in decision_rules()},
     **{f"mtsl.{key.name}": (key.kind, within(STRUCTURE, "values", key.name)) for key in BLOCK.keys or ()},
+    **{
+        f"allocation.{key.name}": (key.kind, within(ALLOCATION, "values", key.name))
+        for key in allocation.BLOCK.keys or ()
+    },
 }
 """What a field takes, and what makes a record with a value of it."""
 
@@ -112,6 +124,14 @@ SETTINGS_FIELDS: dict[str, tuple[Any, Made]] = {
         if not isinstance(key.kind, Call)
     },
     "settings.similarity": (Call(()), evolving(SETTINGS, "similarity")),
+    **{
+        f"allocating.{key.name}": (key.kind, evolving(ALLOCATING, key.name))
+        for key in allocation.BLOCK.keys or ()
+        if not isinstance(key.kind, Call)
+    },
+    "allocating.temperature": (Call(()), evolving(ALLOCATING, "temperature")),
+    "anneal.start": (Real(0, open_minimum=True), lambda value: allocation.Anneal(value, 1e-9)),
+    "anneal.end": (Real(0, open_minimum=True), lambda value: allocation.Anneal(1e9, value)),
 }
 
 
@@ -137,7 +157,9 @@ def test_a_record_refuses_what_no_text_can_say(name: str) -> None:
 def test_a_record_takes_all_that_a_text_can_say(name: str) -> None:
     kind, made = ALL[name]
     for value in right(kind):
-        if one_a_phase(value) and not (isinstance(value, Named) and nesterov_without_momentum(value)):
+        if one_a_phase(value) and not (
+            isinstance(value, Named) and (nesterov_without_momentum(value) or rising(value))
+        ):
             made(value)
 
 
@@ -147,11 +169,19 @@ def one_a_phase(value: Any) -> bool:
     return isinstance(epochs, tuple) and len(epochs) == 1
 
 
+def rising(value: Named) -> bool:
+    """Whether it is a temperature that ends above its beginning, which a text may not say."""
+    arguments: Mapping[str, Any] = value.arguments
+    return value.name == "anneal" and arguments["end"] > arguments["start"]
+
+
 def test_every_field_of_a_record_is_held() -> None:
     held = {name.partition(".")[::2] for name in ALL}
     for record, prefix in ((SPEC.train, "train"), (SETTINGS.similarity, "cka"), (AMALGAMATE, "amalgamate")):
         assert {(prefix, each.name) for each in attrs.fields(type(record)) if each.name != "span"} <= held
     assert {("settings", each.name) for each in attrs.fields(Settings) if each.name != "transfer"} <= held
+    assert {("allocating", each.name) for each in attrs.fields(allocation.Settings)} <= held
+    assert {("anneal", each.name) for each in attrs.fields(allocation.Anneal)} <= held
 
 
 RESERVED = sorted(
@@ -206,6 +236,8 @@ WRONG: dict[str, Callable[[], Any]] = {
     "epoch of a metric that no task has": lambda: keeping("depth.r2"),
     "epoch of a task that there is not": lambda: keeping("disparity.rmse"),
     "phases out of order": lambda: attrs.evolve(SETTINGS, phases=(3, 2)),
+    "epochs to write at out of order": lambda: attrs.evolve(ALLOCATING, write=(3, 2)),
+    "a temperature that rises": lambda: allocation.Anneal(0.5, 1.0),
     "phases and epochs of unlike number": lambda: attrs.evolve(SETTINGS, transfer=Amalgamate((1, 2), 0.1)),
     "transfer": lambda: attrs.evolve(SETTINGS, transfer=Named("amalgamate")),
 }

@@ -9,6 +9,7 @@ from typing import Any
 from mtsldsl.language import Named
 from mtsldsl.language.holding import keys_of
 from mtsldsl.language.kinds import (
+    Alternatives,
     Call,
     CallRule,
     Choice,
@@ -61,6 +62,8 @@ def right(kind: Kind) -> list[Any]:
             return [("image", 3), ("image", 3, 8, 8)]
         case Tasks():
             return [("a",), ("a", "b")]
+        case Alternatives():
+            return [(), ("a",), ("a", "b")]
         case Keep():
             return ["best", "last", "depth.rmse", "normal.within_11.25"]
     raise AssertionError(f"no values are known of {kind}")
@@ -100,6 +103,8 @@ def wrong(kind: Kind) -> list[Any]:
             return [("image",), ("image", 0), ("image", 1, 2, 3, 4), ("image", 1.5), (3, 3), "image", NONSENSE]
         case Tasks():
             return [(), "a", (1,), ["a"], NONSENSE]
+        case Alternatives():
+            return ["a", (1,), ["a"], None, NONSENSE]
         case Keep():
             return ["worst", "depth", "depth.worst", ".rmse", "", None, NONSENSE]
     raise AssertionError(f"no values are known of {kind}")

@@ -9,7 +9,7 @@ import attrs
 
 from mtsldsl.diagnostics.bounded import first_lines
 from mtsldsl.language.constants import Named
-from mtsldsl.language.holding import by_keys, of_record
+from mtsldsl.language.holding import by_keys, keys_in, of_record
 from mtsldsl.language.kinds import Alternatives, Call, CallRule, Integer, Key, LayerName, Many, Maybe, Real, Tasks
 from mtsldsl.language.schema import BlockSchema
 from mtsldsl.methods.evidence import Evidence, Finding, Words
@@ -64,12 +64,21 @@ BLOCK = BlockSchema(
 )
 
 
-@attrs.frozen(eq=False, repr=False)
+def _rising(start: float, end: float) -> str | None:
+    """What is wrong with a temperature that ends above its beginning."""
+    return f"the temperature begins at {start:g}, below its end, {end:g}" if end > start else None
+
+
+@attrs.frozen(eq=False, repr=False, field_transformer=by_keys(keys_in(TEMPERATURES, "anneal")))
 class Anneal(Record):
     """The temperature of step n, from 0: max(end, start / sqrt(n + 1))."""
 
     start: float
     end: float
+
+    def __attrs_post_init__(self) -> None:
+        if (cause := _rising(self.start, self.end)) is not None:
+            raise ValueError(cause)
 
 
 @attrs.frozen(eq=False, repr=False, field_transformer=by_keys(BLOCK.keys))
@@ -116,8 +125,7 @@ def faults(values: Values, surroundings: Surroundings) -> Iterator[Fault]:
     temperature = values.get("temperature")
     if isinstance(temperature, Named) and temperature.name == "anneal":
         given: Mapping[str, Any] = temperature.arguments
-        if given["end"] > given["start"]:
-            cause = f"the temperature begins at {given['start']:g}, below its end, {given['end']:g}"
+        if (cause := _rising(given["start"], given["end"])) is not None:
             yield Fault("MTL202", cause, "give the higher one first: `anneal(50, 0.5)`", "temperature")
 
 
