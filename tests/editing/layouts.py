@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
 from mtsldsl.diagnostics import Source
-from mtsldsl.sharing import Sharing, format_components
+from mtsldsl.sharing import Cover, Sharing, format_components
 from mtsldsl.syntax import parse, tree
 from tests.ir.specs import BODY, LAYERS, TASKS
 from tests.syntax.trees import FREE, LINE, PIECES, SPACE, draft
@@ -22,17 +23,14 @@ _IN_BLOCKS = {**PIECES, FREE: st.one_of(PIECES[FREE], PIECES[FREE], PIECES[FREE]
 def _sharing(draw: st.DrawFn, sharing: Sharing) -> str:
     """A block that says the sharing: ranges, `all` and `each` where they fit, lines left out, in any order."""
     lines: list[str] = []
-    position = 0
-    while position < len(LAYERS):
-        layer, length = LAYERS[position], 1
-        while position + length < len(LAYERS) and sharing[LAYERS[position + length]] == sharing[layer]:
+    layers, position = sharing.backbone.layers, 0
+    while position < len(layers):
+        layer, length = layers[position], 1
+        while position + length < len(layers) and sharing[layers[position + length]] == sharing[layer]:
             length += 1
         length = draw(st.integers(1, length))
-        forms = [format_components(sharing, layer)]
-        forms += ["all"] if len(sharing[layer]) == 1 else []
-        forms += ["each", "", ""] if len(sharing[layer]) == len(TASKS) else []
-        if form := draw(st.sampled_from(forms)):
-            last = LAYERS[position + length - 1]
+        if form := draw(st.sampled_from(_forms(sharing, layer))):
+            last = layers[position + length - 1]
             key = layer if length == 1 and draw(st.booleans()) else f"{layer}..{last}"
             lines.append(f"{key} = {form}")
         position += length
@@ -41,21 +39,30 @@ def _sharing(draw: st.DrawFn, sharing: Sharing) -> str:
     return "\n".join(["sharing {", *lines, "}"])
 
 
-@st.composite
-def _history(draw: st.DrawFn) -> str:
-    layers = draw(st.lists(st.sampled_from(LAYERS), max_size=2))
-    merges = [f"merge(epoch=1, layer={layer}, tasks=depth + edge, similarity=0.5)" for layer in layers]
-    return "\n".join(["history {", *merges, "}"])
+def _forms(sharing: Sharing, layer: str) -> list[str]:
+    """What a line of the layer may say; nothing where it may be left out."""
+    row, forms = sharing[layer], [format_components(sharing, layer)]
+    if alternatives := sharing.backbone.alternatives(layer):
+        assert isinstance(row, Cover)
+        everything = len(row.pairs) == len(sharing.tasks) * len(alternatives)
+        return [*forms, *(["all", "", ""] if everything else [])]
+    forms += ["all"] if len(row) == 1 else []
+    forms += ["each", "", ""] if len(row) == len(sharing.tasks) else []
+    return forms
+
+
+MERGES = tuple(f"merge(epoch=1, layer={layer}, tasks=depth + edge, similarity=0.5)" for layer in LAYERS)
 
 
 @st.composite
-def _statements(draw: st.DrawFn, sharing: Sharing) -> list[tree.Statement]:
+def _statements(draw: st.DrawFn, sharing: Sharing, body: str, history: Sequence[str]) -> list[tree.Statement]:
     """Those of the spec in any order, but for the header and that of the tasks."""
-    blocks = [BODY]
+    blocks = [body]
     if sharing != Sharing.each(sharing.backbone, TASKS) or draw(st.booleans()):
         blocks.append(draw(_sharing(sharing)))
     if draw(st.booleans()):
-        blocks.append(draw(_history()))
+        lines = draw(st.lists(st.sampled_from(history), max_size=2))
+        blocks.append("\n".join(["history {", *lines, "}"]))
     header, *others = parse(Source("t.mtl", "\n".join(blocks))).statements
     tasks = iter([each for each in others if _is_a(each, "task")])
     return [header, *(next(tasks) if _is_a(each, "task") else each for each in draw(st.permutations(others)))]
@@ -79,9 +86,10 @@ def _filled(draw: st.DrawFn, statement: tree.Statement) -> str:
 
 
 @st.composite
-def laid_out(draw: st.DrawFn, sharing: Sharing) -> bytes:
-    """A file that says the sharing, with any line endings, with or without a byte order mark and a last line end."""
-    statements = [draw(_filled(each)) for each in draw(_statements(sharing))]
+def laid_out(draw: st.DrawFn, sharing: Sharing, body: str = BODY, history: Sequence[str] = MERGES) -> bytes:
+    """A file that says the sharing, with any line endings, with or without a byte order mark and a last line end. It may
+    have some of the lines of `history`."""
+    statements = [draw(_filled(each)) for each in draw(_statements(sharing, body, history))]
     between = [draw(PIECES[LINE]) for _ in statements[1:]]
     parts = [draw(PIECES[FREE]), statements[0]]
     for one, statement in zip(between, statements[1:], strict=True):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from typing import Any
+
 import attrs
 import pytest
 from hypothesis import given
@@ -11,13 +15,13 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.editing import dumps, loads, rewritten
 from mtsldsl.editing.load import loads_source
 from mtsldsl.ir import Decision, Spec
-from mtsldsl.sharing import Backbone, Sharing, unmerged
+from mtsldsl.sharing import Backbone, Cover, Row, Sharing, unmerged
 from mtsldsl.syntax.files import decode_source, encoded
 from mtsldsl.syntax.format import format_text
 from tests.editing.law_12 import hold_law_12
 from tests.editing.layouts import laid_out
-from tests.ir.decisions import merge
-from tests.ir.specs import BACKBONE, LAYERS, TASKS, text
+from tests.ir.decisions import allocate, merge
+from tests.ir.specs import BACKBONE, BODY, LAYERS, TASKS, text
 from tests.laws import law
 from tests.sharing.strategies import valid_sharings
 
@@ -31,9 +35,58 @@ decisions = st.builds(
 starts = st.just(Sharing.each(BACKBONE, TASKS)) | valid_sharings(BACKBONE, TASKS)
 
 
-def spec_of(data: st.DataObject, sharing: Sharing) -> Spec:
+ALTERNATIVES = """\
+backbone {
+  stem = conv2d(8, 3, stride=2) | batch_norm | relu
+  enc1 = parallel(conv3=conv2d(8, 3), conv5=conv2d(8, 5) | relu, skip=identity)
+  enc2 = group_norm(4) | relu
+  dec1 = parallel(wide=conv2d(8, 5), copies=3)
+  dec2 = resize_as(stem) | concat(stem) | conv2d(8, 3) | relu
+}
+"""
+ALLOCATING = (
+    re.sub(r"backbone \{.*?\n\}\n", ALTERNATIVES, BODY, flags=re.S) + "\nstructure allocation {\n  on = 0.9\n}\n"
+)
+ROUTED = loads(ALLOCATING).backbone
+ALLOCATED = (
+    "allocate(epoch=1, layer=enc1, task=depth, uses=conv3 + skip)",
+    "allocate(epoch=1, layer=dec1, task=edge, uses=none)",
+)
+
+
+@st.composite
+def allocations(draw: st.DrawFn) -> Sharing:
+    """A sharing of the layers of alternatives and of what is around them, everything used more often than not."""
+    rows: dict[str, Row] = {
+        layer: partition_of(draw(st.lists(st.integers(0, 2), min_size=4, max_size=4))) for layer in LAYERS
+    }
+    for layer in filter(ROUTED.alternatives, LAYERS):
+        pairs = [(task, name) for name in ROUTED.alternatives(layer) for task in TASKS]
+        off = draw(st.just([]) | st.lists(st.sampled_from(pairs), unique=True))
+        rows[layer] = Cover.of_pairs([pair for pair in pairs if pair not in off], ROUTED.alternatives(layer))
+    return Sharing(ROUTED, TASKS, rows)
+
+
+def partition_of(groups: Sequence[int]) -> frozenset[frozenset[str]]:
+    """The tasks of one number together."""
+    return frozenset(
+        frozenset(task for task, other in zip(TASKS, groups, strict=True) if other == group) for group in set(groups)
+    )
+
+
+def allocating(before: Sharing, after: Sharing, epoch: int) -> list[Decision]:
+    """A line of history for each layer and task that uses something else."""
+    return [
+        allocate(epoch, layer, task, after.uses(layer, task))
+        for layer in filter(ROUTED.alternatives, LAYERS)
+        for task in TASKS
+        if after.uses(layer, task) != before.uses(layer, task)
+    ]
+
+
+def spec_of(data: st.DataObject, sharing: Sharing, **of: Any) -> Spec:
     """The sharing in a file with any layout."""
-    spec = loads_source(decode_source("t.mtl", data.draw(laid_out(sharing))))
+    spec = loads_source(decode_source("t.mtl", data.draw(laid_out(sharing, **of))))
     assert spec.sharing == sharing
     return spec
 
@@ -84,6 +137,22 @@ def test_a_formatted_text_is_formatted_after_any_merges(start: Sharing, data: st
     after = rewritten(spec, sharing, added)
     assert format_text(after.source) == after.source.text
     hold_law_12(spec, after, added)
+
+
+@law(60)
+@given(allocations(), st.lists(allocations(), min_size=1, max_size=3), st.data())
+def test_any_sequence_of_allocations_touches_nothing_else_in_any_layout(
+    start: Sharing, found: list[Sharing], data: st.DataObject
+) -> None:
+    """Lines of `all`, of alternatives, of `none`, and none for a layer of which tasks use everything."""
+    spec = spec_of(data, start, body=ALLOCATING, history=ALLOCATED)
+    for epoch, sharing in enumerate(found, 2):
+        used = sharing.given({**spec.sharing.components, **{layer: sharing[layer] for layer in ("enc1", "dec1")}})
+        added = allocating(spec.sharing, used, epoch)
+        after = rewritten(spec, used, added)
+        assert after.sharing == used
+        hold_law_12(spec, after, added)
+        spec = after
 
 
 @law(12)
