@@ -117,7 +117,7 @@ class Draft(Record):
     def settled(self, sharing: Settled) -> Draft:
         """The draft with this sharing, and with the history of both sides."""
         sides = self.sides
-        history = merge_history(sides.before, sides.mine, sides.other, sharing.backbone.layers, sharing.tasks)
+        history = merge_history(sides.before, sides.mine, sides.other, sharing.backbone, sharing.tasks)
         source = with_sharing(self.source, sharing, [sides.mine.backbone, sides.other.backbone])
         source = with_history(source, self._written(), history)
         return attrs.evolve(self, source=source, sharing=sharing, history=history)

@@ -12,10 +12,11 @@ from mtsldsl.compare.threeway import counted
 from mtsldsl.diagnostics import Source
 from mtsldsl.editing.rewrite import decision_line
 from mtsldsl.ir.model import Decision, Spec
-from mtsldsl.language.kinds import LayerName, Tasks
+from mtsldsl.language.kinds import Alternatives, LayerName, Tasks
 from mtsldsl.language.operators.arguments import number
 from mtsldsl.methods.registry import decision_rules
 from mtsldsl.records import Record
+from mtsldsl.sharing import Backbone
 from mtsldsl.syntax.edit import TextEdit, append_section, apply_edits
 
 
@@ -23,7 +24,7 @@ from mtsldsl.syntax.edit import TextEdit, append_section, apply_edits
 class History(Record):
     """The decisions to be in the merged text, those of ours first, and those that cannot be.
 
-    A decision about a layer or a task that the merged network does not have is `dropped`.
+    A decision about a layer, an alternative or a task that the merged network does not have is `dropped`.
     """
 
     decisions: tuple[Decision, ...]
@@ -33,7 +34,7 @@ class History(Record):
 NO_HISTORY = History((), ())
 
 
-def merge_history(base: Spec | None, ours: Spec, theirs: Spec, layers: Sequence[str], tasks: Sequence[str]) -> History:
+def merge_history(base: Spec | None, ours: Spec, theirs: Spec, backbone: Backbone, tasks: Sequence[str]) -> History:
     """The decisions of both sides; one that a side took away is gone, and what both decided is there once."""
     sides = [[*map(repr, spec.history)] if spec else [] for spec in (base, ours, theirs)]
     wanted = counted(*sides)
@@ -44,7 +45,7 @@ def merge_history(base: Spec | None, ours: Spec, theirs: Spec, layers: Sequence[
                 wanted[repr(decision)] -= 1
                 picked_here.append(decision)
     picked = _once(*lists, {*sides[0], *(set(sides[1]) & set(sides[2]))})
-    fitting = [each for each in picked if _fits(each, layers, tasks)]
+    fitting = [each for each in picked if _fits(each, backbone, tasks)]
     return History(tuple(fitting), tuple(each for each in picked if each not in fitting))
 
 
@@ -66,12 +67,16 @@ def _once(ours: Sequence[Decision], theirs: Sequence[Decision], shared: Collecti
     return kept
 
 
-def _fits(decision: Decision, layers: Collection[str], tasks: Collection[str]) -> bool:
-    """Whether all layers and tasks that the decision names are there."""
-    return all(
-        (not isinstance(key.kind, LayerName) or decision.fields[key.name] in layers)
-        and (not isinstance(key.kind, Tasks) or set(cast("tuple[str, ...]", decision.fields[key.name])) <= set(tasks))
-        for key in decision_rules()[decision.kind].call.keys
+def _fits(decision: Decision, backbone: Backbone, tasks: Collection[str]) -> bool:
+    """Whether all layers, alternatives and tasks that the decision names are there."""
+    keys = decision_rules()[decision.kind].call.keys
+    layers = [str(decision.fields[key.name]) for key in keys if isinstance(key.kind, LayerName)]
+    known = {name for layer in layers if layer in backbone for name in backbone.alternatives(layer)}
+    there = {Tasks: set(tasks), Alternatives: known}
+    return all(layer in backbone for layer in layers) and all(
+        set(cast("tuple[str, ...]", decision.fields[key.name])) <= there[type(key.kind)]
+        for key in keys
+        if type(key.kind) in there
     )
 
 
@@ -91,7 +96,8 @@ def dropped_lines(histories: Sequence[History], tasks: Sequence[str]) -> Iterato
     for decision in histories[0].dropped:
         if all(decision in history.dropped for history in histories):
             yield (
-                f"left out of the history, for it names a layer or task that is gone: {decision_line(decision, tasks)}"
+                "left out of the history, for it names a layer, task or alternative that is gone: "
+                f"{decision_line(decision, tasks)}"
             )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -244,3 +245,45 @@ def test_where_alternatives_are_in_conflict_each_side_has_its_own_sharing_whole(
     assert {conflict.key for conflict in merged.conflicts} == {"backbone.mix", "sharing.mix"}
     for side, whole in ((1, ours), (2, theirs)):
         assert taken(merged, side).sharing == mtsldsl.loads(whole).sharing
+
+
+LEARNED = "allocate(epoch=2, layer=mix, task=apple, uses=conv3 + skip)"
+OFF = "allocate(epoch=2, layer=mix, task=cherry, uses=none)"
+ALLOCATED = edited(BASE, (MIX, "conv3: apple + banana, skip: apple")) + f"\nhistory {{\n  {LEARNED}\n  {OFF}\n}}\n"
+
+
+def history(text: str) -> list[str]:
+    return re.findall(r"^  (\w+\(epoch=.*\))$", text, re.M)
+
+
+@pytest.mark.parametrize(
+    ("changes", "lines", "left_out"),
+    [
+        ([("group_norm(2)", "group_norm(4)")], [LEARNED, OFF], None),
+        ([("mix ", "blend ")] * 2, [line.replace("mix", "blend") for line in (LEARNED, OFF)], None),
+        ([(", skip=identity", ""), (", skip: cherry", "")], [OFF], LEARNED),
+        ([("skip=", "past="), ("skip:", "past:")], [OFF], LEARNED),
+        ([(PARALLEL, "conv2d(4, 3)"), (MIX, "all")], [OFF], LEARNED),
+    ],
+)
+def test_what_one_side_learned_stays_in_the_history_where_its_alternatives_are_there(
+    changes: list[tuple[str, str]], lines: list[str], left_out: str | None
+) -> None:
+    other = edited(BASE, *changes)
+    for merged in (merge(BASE, ALLOCATED, other), merge(BASE, other, ALLOCATED)):
+        assert not merged.conflicts
+        assert history(merged.source.text) == lines
+        said = f"left out of the history, for it names a layer, task or alternative that is gone: {left_out}"
+        assert (said in merged.notes) == (left_out is not None)
+
+
+def test_what_both_sides_learned_is_there_once_and_what_they_learned_apart_is_all_there() -> None:
+    base = f"{BASE}\nhistory {{\n  {LEARNED}\n}}\n"
+    later = [LEARNED.replace("epoch=2", f"epoch={epoch}").replace("apple", "banana") for epoch in (4, 6)]
+    own = ["allocate(epoch=5, layer=mix, task=cherry, uses=conv5)", OFF.replace("epoch=2", "epoch=5")]
+    texts = [
+        edited(base, (f"{LEARNED}\n", f"{LEARNED}\n  {both}\n  {alone}\n"))
+        for both, alone in zip(later, own, strict=True)
+    ]
+    for one, two in (texts, reversed(texts)):
+        assert sorted(history(merge(base, one, two).source.text)) == sorted([LEARNED, later[0], *own])

@@ -218,7 +218,7 @@ def test_a_task_that_one_side_removed_is_gone_from_the_sharing_and_the_history_o
     assert merged.conflicts == ()
     assert merged.notes == (
         "left out of the sharing, for task `edge` is gone: `stem = segment, depth, edge + normal` of ours",
-        f"left out of the history, for it names a layer or task that is gone: {line}",
+        f"left out of the history, for it names a layer, task or alternative that is gone: {line}",
     )
     assert "history" not in merged.source.text
     spec = loads(merged.source.text)
