@@ -27,6 +27,7 @@ from mtsldsl.language.operators.own import OWN_MODULE
 from mtsldsl.language.operators.resizing import RESIZING
 from mtsldsl.language.operators.tokens import TOKENS
 from mtsldsl.language.targets import TARGETS, ObjectiveRule, TargetRule
+from mtsldsl.methods.allocation import language as allocation
 from mtsldsl.methods.mtsl import language as mtsl
 from mtsldsl.methods.registry import run_names
 from tests.docs import codes
@@ -267,7 +268,9 @@ TABLES: Mapping[str, Callable[[Words], str]] = MappingProxyType(
         "block task": _block(schema.TASK),
         "block train": _block(schema.TRAIN),
         "block structure": _block(mtsl.BLOCK),
+        "block structure allocation": _block(allocation.BLOCK),
         "decision merge": lambda _: _keys(mtsl.MERGE.keys),
+        "decision allocate": lambda _: _keys(allocation.ALLOCATE.keys),
         "optimizers": _calls(schema.OPTIMIZERS),
         "schedulers": _calls(schema.SCHEDULERS),
         "balances": _calls(schema.BALANCES),
@@ -275,6 +278,7 @@ TABLES: Mapping[str, Callable[[Words], str]] = MappingProxyType(
         "augmentations": _calls(schema.AUGMENTATIONS),
         "similarities": _calls(mtsl.SIMILARITIES),
         "transfers": _calls(mtsl.TRANSFERS),
+        "temperatures": _calls(allocation.TEMPERATURES),
         "targets": _targets,
         "losses": _losses,
         "metrics": _metrics,
