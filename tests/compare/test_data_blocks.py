@@ -234,3 +234,9 @@ def test_warnings_are_about_each_block() -> None:
     text = edited(TWO, ("augment = [hflip]", "augment = [hflip, hflip]"), ("batch   = 8", "batch   = 1"))
     found = check(Source("two.mtl", text), pedantic=True).diagnostics
     assert [(each.code, each.place[0]) for each in found] == [("MTL918", 12), ("MTL953", 13)]
+
+
+def test_turns_of_a_single_source_are_warned_of() -> None:
+    one = edited(TWO, (TWO[TWO.index("data arrays large") : TWO.index("task digit")], ""), ("= large", "= small"))
+    found = check(Source("one.mtl", one), pedantic=True).diagnostics
+    assert [(each.code, each.span.text) for each in found if each.span] == [("MTL943", "temperature(0.5)")]

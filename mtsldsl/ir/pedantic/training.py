@@ -59,11 +59,15 @@ def _misfit(scheduler: Named, epochs: int) -> tuple[str, str] | None:
 
 
 def lone_balances(reading: Reading) -> Iterator[Diagnostic]:
-    """MTL943: a balance of one task."""
+    """MTL943: a balance of one task, and turns that one source of samples is to take."""
     balance = reading.spec.train.balance
     if len(reading.spec.tasks) == 1 and balance.name != "equal":
         cause = f"there is a single task, and nothing for `{balance.name}` to balance"
         yield warn("MTL943", cause, "leave `balance` out", balance.span or reading.place("train", "balance"))
+    sampling = reading.spec.train.sampling
+    if len(reading.spec.streams) == 1 and sampling.name != "proportional":
+        cause = f"there is a single source of samples, and none for it to take turns with by `{sampling.name}`"
+        yield warn("MTL943", cause, "leave `sampling` out", sampling.span or reading.place("train", "sampling"))
 
 
 def large_batches(reading: Reading) -> Iterator[Diagnostic]:
