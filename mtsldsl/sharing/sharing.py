@@ -10,14 +10,15 @@ import attrs
 from mtsldsl.diagnostics import suggestion
 from mtsldsl.sharing import partition as sets
 from mtsldsl.sharing import row as rows
+from mtsldsl.sharing import steps
 from mtsldsl.sharing.backbone import Backbone
 from mtsldsl.sharing.cover import Cover, Use
 from mtsldsl.sharing.errors import SharingError
 from mtsldsl.sharing.groups import Group, Groups
 from mtsldsl.sharing.partition import Component, Partition, in_order
 from mtsldsl.sharing.row import Row
-from mtsldsl.sharing.text import format_partition, format_row, format_sharing, format_tasks
-from mtsldsl.sharing.validity import Components, check, kept_apart
+from mtsldsl.sharing.text import format_row, format_sharing
+from mtsldsl.sharing.validity import Components, check
 
 
 @attrs.frozen(init=False, repr=False)
@@ -95,7 +96,11 @@ class Sharing:
         """
         row = self[layer]
         if isinstance(row, Cover):
-            raise self._of_alternatives(layer)
+            raise SharingError(
+                layer,
+                (),
+                "it is made of alternatives, which are not merged or split: say with `switch` which tasks use which",
+            )
         return row.served if isinstance(row, Groups) else row
 
     def component(self, layer: str, task: str) -> Component:
@@ -172,28 +177,7 @@ class Sharing:
         Raises SharingError where `tasks` is no union of its components, or does not lie inside one component of every
         layer that it reads. Merging what is merged gives the same sharing.
         """
-        group = self._group(layer, tasks)
-        current = self._changeable(layer)
-        for component in current:
-            if not component.isdisjoint(group) and not component <= group:
-                raise self._refusal(
-                    layer,
-                    group,
-                    f"`{self._said(group)}` is no union of its components: `{self._said(component)}` is one copy, and "
-                    f"`{self._said(component - group)}` would be left without it",
-                    keeper=layer,
-                    apart=(component & group, component - group),
-                )
-        for source in () if self.backbone.below_alternatives(layer) else self.backbone.inputs(layer):
-            for alike in sets.parted(group, self.sources):
-                sides = sets.parted(alike, self.partition(source))
-                if len(sides) > 1:
-                    raise kept_apart(layer, alike, source, sides, self.tasks, code="MTL407")
-        if group in current:
-            return self
-        first = next(index for index, component in enumerate(current) if component <= group)
-        rest = [component for component in current if not component <= group]
-        return self._replaced(layer, Partition((*rest[:first], group, *rest[first:])))
+        return self._replaced(layer, steps.merged(self, layer, self._group(layer, tasks)))
 
     def split(self, layer: str, tasks: Iterable[str]) -> Sharing:
         """Take `tasks` out of their component of `layer`, into a copy of their own.
@@ -201,36 +185,7 @@ class Sharing:
         Raises SharingError where they are not inside one component, or a layer that reads this one still shares
         between the two sides. Splitting off a whole component gives the same sharing.
         """
-        group = self._group(layer, tasks)
-        current = self._changeable(layer)
-        sides = sets.parted(group, current)
-        if len(sides) > 1:
-            raise self._refusal(
-                layer,
-                group,
-                f"`{self._said(group)}` lies in several of its components: `{format_partition(sides, self.tasks)}`",
-                keeper=layer,
-                apart=sides,
-            )
-        whole = next(component for component in current if group <= component)
-        if whole == group:
-            return self
-        others = whole - group
-        for reader in self.backbone.readers(layer):
-            if self.backbone.alternatives(reader) or self.backbone.below_alternatives(reader):
-                continue
-            for component in (side for each in self.partition(reader) for side in sets.parted(each, self.sources)):
-                if not component.isdisjoint(group) and not component.isdisjoint(others):
-                    raise self._refusal(
-                        layer,
-                        group,
-                        f"`{self._said(group)}` cannot be split off, because `{reader}` reads it and is one copy for "
-                        f"`{self._said(component)}`",
-                        keeper=reader,
-                        apart=(component & group, component & others),
-                    )
-        kept = [component for component in current if component != whole]
-        return self._replaced(layer, sets.canonical([*kept, group, others], self._rank()))
+        return self._replaced(layer, steps.split(self, layer, self._group(layer, tasks)))
 
     def frontier(self) -> tuple[tuple[str, Component], ...]:
         """Every layer and set of tasks that share all that the layer reads but not the layer.
@@ -238,17 +193,7 @@ class Sharing:
         In the order of the layers, then of the tasks. A layer that reads only the input is one whose input all share.
         Raises SharingError where a layer has a cover or groups: what of these may change is no set of tasks.
         """
-        found: list[tuple[str, Component]] = []
-        partitions = {layer: self._changeable(layer) for layer in self.backbone.layers}
-        for layer, current in partitions.items():
-            if len(current) == 1:
-                continue
-            shared = sets.single(self.tasks)
-            for source in self.backbone.inputs(layer):
-                shared = sets.meet(shared, partitions[source], self.tasks)
-            present = frozenset(current)
-            found += [(layer, block) for block in shared if block not in present]
-        return tuple(found)
+        return steps.frontier(self)
 
     def switch(self, layer: str, tasks: Iterable[str], alternative: str, *, on: bool) -> Sharing:
         """Let `tasks` use an alternative of `layer`, or use it no more.
@@ -358,24 +303,9 @@ class Sharing:
 
     def _replaced(self, layer: str, row: Row) -> Sharing:
         place = self.backbone.position(layer)
+        if row is self._rows[place]:
+            return self
         return self._with((*self._rows[:place], row, *self._rows[place + 1 :]))
-
-    def _changeable(self, layer: str) -> Partition:
-        """The partition of a layer whose copies can be merged and split."""
-        row = self[layer]
-        if isinstance(row, Groups):
-            raise SharingError(layer, (), "its groups are networks of their own: give the sharing of all layers anew")
-        return self.partition(layer)
-
-    def _of_alternatives(self, layer: str) -> SharingError:
-        return SharingError(
-            layer,
-            (),
-            "it is made of alternatives, which are not merged or split: say with `switch` which tasks use which",
-        )
-
-    def _rank(self) -> dict[str, int]:
-        return {task: place for place, task in enumerate(self.tasks)}
 
     def _group(self, layer: str, tasks: Iterable[str]) -> Component:
         names = tuple(tasks)
@@ -389,20 +319,6 @@ class Sharing:
                 remedy = suggestion(task, self.tasks, "tasks")
                 raise SharingError(layer, (task,), f"there is no task `{task}`; {remedy}", code="MTL402")
         return frozenset(names)
-
-    def _said(self, component: Component) -> str:
-        return format_tasks(component, self.tasks)
-
-    def _refusal(
-        self, layer: str, group: Component, reason: str, *, keeper: str, apart: Iterable[Component]
-    ) -> SharingError:
-        return SharingError(
-            layer,
-            in_order(group, self.tasks),
-            reason,
-            keeper=keeper,
-            apart=[in_order(side, self.tasks) for side in apart],
-        )
 
 
 def _trusted(backbone: Backbone, tasks: tuple[str, ...], sources: Partition, found: Iterable[Row]) -> Sharing:
