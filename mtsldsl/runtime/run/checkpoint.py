@@ -14,8 +14,6 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.editing import rewritten
-from mtsldsl.ir import Spec
 from mtsldsl.ir.wiring import copies
 from mtsldsl.runtime.learning.saved import Saved
 from mtsldsl.runtime.learning.training import Training
@@ -41,7 +39,7 @@ def keep_weights(folder: RunFolder, training: Training, tasks: Collection[str]) 
     if len(tasks) < len(training.spec.tasks):
         kept = load_file(path) | {name: _stored(value) for name, value in kept.items()}
     save_tensors(path, kept)
-    write_source(folder.best / f"{MEAN}.mtl", _written(training).source)
+    write_source(folder.best / f"{MEAN}.mtl", training.written().source)
 
 
 def keep_own_weights(folder: RunFolder, training: Training, tasks: Collection[str]) -> None:
@@ -62,14 +60,9 @@ def keep_own_weights(folder: RunFolder, training: Training, tasks: Collection[st
             shutil.copyfile(first, temporary)
             temporary.replace(other)
     if training.present is not training.spec:  # another epoch's network is another one
+        source = training.written().source
         for task in tasks:
-            write_source(folder.own_best / f"{task}.mtl", _written(training).source)
-
-
-def _written(training: Training) -> Spec:
-    """The spec as it would be if the run ended here, in its text too."""
-    present = training.present
-    return training.spec if present is training.spec else rewritten(training.spec, present.sharing)
+            write_source(folder.own_best / f"{task}.mtl", source)
 
 
 def _read_by(training: Training, tasks: Collection[str]) -> dict[str, Tensor]:
