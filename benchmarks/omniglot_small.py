@@ -32,7 +32,7 @@ from mtsldsl.sharing import Cover, format_row
 
 SPEC = Path(__file__).parent.parent / "specs" / "omniglot_small.mtl"
 STRUCTURE = re.compile(r"structure allocation \{.*?\n\}\n", re.DOTALL)
-MTSL = "structure mtsl {\n  phases    = [5, 8, 11, 14, 17, 20]\n  threshold = 0.9\n}\n"
+MTSL = "structure mtsl {\n  phases    = [4, 6, 8, 10, 12, 14]\n  threshold = 0.9\n}\n"
 ROWS = ("learned", "all", "random", "single", "mtsl")
 TITLES = {
     "learned": "learned allocation",

@@ -72,7 +72,7 @@ def split(sharing: Sharing, layer: str, group: Component) -> Partition:
 
 
 def frontier(sharing: Sharing) -> tuple[tuple[str, Component], ...]:
-    """Every layer and set of tasks that share all that the layer reads but not the layer, as `Sharing.frontier` says."""
+    """Every layer and set of tasks that share all that the layer reads but not the layer."""
     found: list[tuple[str, Component]] = []
     partitions = {layer: _changeable(sharing, layer) for layer in sharing.backbone.layers}
     for layer, current in partitions.items():
