@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import attrs
 from hypothesis import strategies as st
+from torch import Tensor, nn
 
 from mtsldsl.editing import loads
 from mtsldsl.ir import Spec
@@ -43,6 +45,15 @@ task {name} {{
 def example(name: str) -> Spec:
     """One of the specs in golden/."""
     return loads((GOLDEN / name / "spec.mtl").read_text(encoding="utf-8"), name=f"specs/{name}.mtl")
+
+
+def outputs(spec: Spec, model: nn.Module, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What all tasks get of inputs by data block, in the order of the tasks: each source of samples by itself."""
+    if len(spec.streams) == 1:
+        found: dict[str, Tensor] = model(inputs[spec.data.name])
+        return found
+    given = {name: value for each in spec.streams for name, value in model(inputs[each.data.name], each.tasks).items()}
+    return {task.name: given[task.name] for task in spec.tasks}
 
 
 @st.composite

@@ -15,6 +15,7 @@ from mtsldsl.ir import Spec
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.runtime.network.built import initialised, model_class
 from tests.codegen.examples import NAMES, example, specs
+from tests.codegen.examples import outputs as outputs_of
 
 IN_PLACE = ", inplace=True"
 FRESH = {
@@ -51,11 +52,12 @@ def run(spec: Spec, *, plainly: bool) -> list[Tensor]:
         made = names["Model"]
     torch.manual_seed(0)
     model = initialised(made, spec)
-    image = torch.rand(2, *spec.data.shape, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    generator = torch.Generator().manual_seed(1)
+    images = {data.name: torch.rand(2, *data.shape, generator=generator).requires_grad_() for data in spec.blocks}
     torch.manual_seed(2)  # of dropout
-    outputs = list(model(image).values())
+    outputs = list(outputs_of(spec, model, images).values())
     torch.stack([output.square().sum() for output in outputs]).sum().backward()
-    learned = [image, *model.parameters()]
+    learned = [*images.values(), *model.parameters()]
     return [*(output.detach() for output in outputs), *(each.grad for each in learned if each.grad is not None)]
 
 

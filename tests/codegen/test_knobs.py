@@ -84,7 +84,8 @@ def test_every_knob_is_read_below_and_no_number_stands_there(optimizer: str, sch
 def test_the_constants_are_what_the_spec_says(name: str) -> None:
     spec = example(name)
     found = knobs(script(spec))
-    said = {"EPOCHS": spec.train.epochs, "BATCH_SIZE": spec.data.batch, "SEED": spec.train.seed}
+    batch = {data.name: data.batch for data in spec.blocks} if spec.more_data else spec.data.batch
+    said = {"EPOCHS": spec.train.epochs, "BATCH_SIZE": batch, "SEED": spec.train.seed}
     assert {constant: ast.literal_eval(found[constant]) for constant in said} == said
     assert ("STRUCTURE" in found) == (spec.structure is not None)
 
