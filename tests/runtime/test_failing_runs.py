@@ -208,7 +208,8 @@ def learn(training: Training, steps: int, guard: AbstractContextManager[None]) -
                 "edge": torch.rand(4, 1, 16, 16, generator=generator).round().to(training.device),
             }
             with unwaiting(training.device):
-                step(training, training.losses(training.model(batch["image"]), batch))
+                outputs = training.forward(batch["image"], tuple(task.name for task in training.spec.tasks))
+                step(training, training.losses(outputs, batch))
             after.append({name: value.detach().clone() for name, value in training.model.named_parameters()})
     return after
 

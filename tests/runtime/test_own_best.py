@@ -34,7 +34,7 @@ def test_a_file_has_what_its_task_depends_on_and_no_layer_that_only_others_have(
     training = training_of(SHARINGS[sharing])
     folder = RunFolder(tmp_path)
     folder.best.mkdir()
-    keep_own_weights(folder, training, list(TASKS))
+    keep_own_weights(folder, training, list(TASKS), training.spec.source)
     of_all = {task: load_file(folder.own_best / f"{task}.weights.safetensors") for task in TASKS}
     model = training.model.state_dict()
     for task, kept in of_all.items():
@@ -51,11 +51,11 @@ def test_weights_of_a_task_that_is_not_named_stay_as_they_were(tmp_path: Path) -
     training = training_of(SHARINGS["all"])
     folder = RunFolder(tmp_path)
     folder.best.mkdir()
-    keep_own_weights(folder, training, list(TASKS))
+    keep_own_weights(folder, training, list(TASKS), training.spec.source)
     before = {path.name: path.read_bytes() for path in folder.own_best.iterdir()}
     with torch.no_grad():
         for parameter in training.model.parameters():
             parameter.add_(1)
-    keep_own_weights(folder, training, ["edge"])
+    keep_own_weights(folder, training, ["edge"], training.spec.source)
     changed = {path.name for path in folder.own_best.iterdir() if path.read_bytes() != before[path.name]}
     assert changed == {"edge.weights.safetensors"}

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from mtsldsl.editing import rewritten
 from mtsldsl.ir import Spec
 from mtsldsl.ir.wiring import Call, Value, copies, inputs_of, together, upstream, wired
 from mtsldsl.runtime.data import Mixed, Samples
@@ -90,7 +89,6 @@ class Training:
     _found: _Sets | None = None
     epoch_steps: int = 0
     """How many steps the epoch in hand has."""
-    _written: Spec | None = None
     _routes: dict[tuple[str, ...], tuple[Call, ...]] = attrs.field(factory=dict)
 
     @classmethod
@@ -162,9 +160,8 @@ class Training:
         return run()
 
     def forget_routes(self) -> None:
-        """What runs with gates, and the text, are to be found anew: the network is another one."""
+        """What runs with gates is to be found anew: the network is another one."""
         self._routes.clear()
-        self._written = None
 
     def _routed(self, inputs: Tensor, tasks: tuple[str, ...], gates: Gates) -> Mapping[str, Tensor]:
         """The outputs of tasks with gates. Every alternative is computed that a task may use, as those that are shut
@@ -235,15 +232,6 @@ class Training:
             self._watched.clear()
             for handle in handles:
                 handle.remove()
-
-    def written(self) -> Spec:
-        """The spec that is `present`, in its text too."""
-        present = self.present
-        if present is self.spec:
-            return self.spec
-        if self._written is None or self._written.sharing != present.sharing:
-            self._written = rewritten(self.spec, present.sharing)
-        return self._written
 
     def penalty(self, batch: Mapping[str, Tensor], outputs: Mapping[str, Tensor], losses: BatchLosses) -> Tensor | None:
         """The loss of the learner itself, such as one that draws copies of a layer together."""

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from mtsldsl.diagnostics import MtlError
+from mtsldsl.diagnostics import MtlError, Source
 from mtsldsl.ir.wiring import copies
 from mtsldsl.runtime.learning.saved import Saved
 from mtsldsl.runtime.learning.training import Training
@@ -28,8 +28,9 @@ MEAN = "mean"
 """What the best weights of the whole network are called; a task's own stand apart, by the task's name."""
 
 
-def keep_weights(folder: RunFolder, training: Training, tasks: Collection[str]) -> None:
-    """Keep the present weights of all that the predictions of `tasks` depend on as the best ones of the network.
+def keep_weights(folder: RunFolder, training: Training, tasks: Collection[str], source: Source) -> None:
+    """Keep the present weights of all that the predictions of `tasks` depend on as the best ones of the network, with
+    the text of the spec as it is at present.
 
     What other tasks depend on stays as it was: they share nothing with these, and have an epoch of their own.
     """
@@ -39,10 +40,10 @@ def keep_weights(folder: RunFolder, training: Training, tasks: Collection[str]) 
     if len(tasks) < len(training.spec.tasks):
         kept = load_file(path) | {name: _stored(value) for name, value in kept.items()}
     save_tensors(path, kept)
-    write_source(folder.best / f"{MEAN}.mtl", training.written().source)
+    write_source(folder.best / f"{MEAN}.mtl", source)
 
 
-def keep_own_weights(folder: RunFolder, training: Training, tasks: Collection[str]) -> None:
+def keep_own_weights(folder: RunFolder, training: Training, tasks: Collection[str], source: Source) -> None:
     """Keep the present weights of all that the prediction of each of `tasks` depends on as the best ones of that task.
 
     Tasks that differ in their heads alone get copies of one file, which has the heads of all of them.
@@ -60,7 +61,6 @@ def keep_own_weights(folder: RunFolder, training: Training, tasks: Collection[st
             shutil.copyfile(first, temporary)
             temporary.replace(other)
     if training.present is not training.spec:  # another epoch's network is another one
-        source = training.written().source
         for task in tasks:
             write_source(folder.own_best / f"{task}.mtl", source)
 

@@ -15,7 +15,8 @@ import torch
 from torch import nn
 
 from mtsldsl.codegen import compile_spec
-from mtsldsl.diagnostics import MtlError
+from mtsldsl.diagnostics import MtlError, Source
+from mtsldsl.editing import rewritten
 from mtsldsl.editing.bundle import self_contained
 from mtsldsl.ir import Decision, Spec, normal
 from mtsldsl.runtime.data import Splits, describe, load_data
@@ -219,9 +220,11 @@ class Session:
                 since=self._since,
             )
         )
-        keep_weights(self.folder, training, chosen)
         own = {name for name in found if name.startswith(OWN)}
-        keep_own_weights(self.folder, training, [found[name].tasks[0] for name in own])
+        if found:
+            source = _present_source(training)
+            keep_weights(self.folder, training, chosen, source)
+            keep_own_weights(self.folder, training, [found[name].tasks[0] for name in own], source)
         for name, best in found.items():
             self.log.write(events.Best(epoch=best.epoch, own=name in own, tasks=best.tasks, score=best.score))
         save_checkpoint(self.folder, training, self.log.length())
@@ -316,6 +319,13 @@ class Session:
                 read=record_of_data(spec, data),
             )
         )
+
+
+def _present_source(training: Training) -> Source:
+    """The text of the spec as it would be if the run ended here."""
+    present = training.present
+    same = present is training.spec
+    return training.spec.source if same else rewritten(training.spec, present.sharing).source
 
 
 def _voting(spec: Spec, tasks: Iterable[str]) -> list[str]:
