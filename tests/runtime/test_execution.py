@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.ir.wiring import Value
-from mtsldsl.runtime.network.execution import evaluating, features, layer_inputs, pooled, run_layers
+from mtsldsl.ir.wiring import Value, inputs_of, upstream, wired
+from mtsldsl.runtime.network.execution import Route, evaluating, features, layer_inputs, pooled, run_layers
 from mtsldsl.sharing import Copy
 from tests.runtime.hand_built import images, make_model, make_spec
 
@@ -30,6 +30,19 @@ def test_run_layers_runs_each_ancestor_once_and_nothing_else() -> None:
     found = run_layers(model, SPEC, images(2), [Value("c", X), Value("b", XY), Value("c", X)])
     assert sorted(ran) == ["a.x+y+z", "b.x+y", "c.x"]
     assert list(found) == [Value("c", X), Value("b", XY)]
+
+
+def test_a_route_is_run_with_one_input_after_the_other() -> None:
+    model = make_model(SPEC).eval()
+    wanted = [Value("c", X), Value("b", XY), Value("c", X)]
+    route = Route.of(model, upstream(wired(SPEC), wanted), wanted)
+    assert list(route.known) == list(inputs_of(SPEC))
+    for image in (images(2), images(3) + 1):
+        found = route.run(dict.fromkeys(route.known, image))
+        expected = run_layers(model, SPEC, image, wanted)
+        assert list(found) == list(expected)
+        assert all(torch.equal(found[value], expected[value]) for value in found)
+    assert model.get_submodule("c.y").calls == 0
 
 
 def test_run_layers_keeps_modes_and_gradients() -> None:

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from mtsldsl.ir import Spec
-from mtsldsl.ir.wiring import Call, Value, copies, inputs_of, together, upstream, wired
+from mtsldsl.ir.wiring import Value, copies, together, upstream, wired
 from mtsldsl.runtime.data import Mixed, Samples
 from mtsldsl.runtime.learning.balance import Balance, GradientBalance, make_balance
 from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
@@ -21,7 +21,7 @@ from mtsldsl.runtime.learning.guard import SELDOM, Guard
 from mtsldsl.runtime.learning.saved import Saved
 from mtsldsl.runtime.learning.step import Gates, Penalty, Position, Step
 from mtsldsl.runtime.network.built import initialised
-from mtsldsl.runtime.network.execution import run_calls
+from mtsldsl.runtime.network.execution import Route
 from mtsldsl.runtime.network.optimizer_state import load_named_state, named_optimizer_state
 from mtsldsl.runtime.objectives import BatchLosses, Loss, task_losses
 from mtsldsl.sharing import Copy
@@ -89,7 +89,7 @@ class Training:
     _found: _Sets | None = None
     epoch_steps: int = 0
     """How many steps the epoch in hand has."""
-    _routes: dict[tuple[str, ...], tuple[Call, ...]] = attrs.field(factory=dict)
+    _routes: dict[tuple[str, ...], Route] = attrs.field(factory=dict)
 
     @classmethod
     def start(
@@ -166,13 +166,13 @@ class Training:
     def _routed(self, inputs: Tensor, tasks: tuple[str, ...], gates: Gates) -> Mapping[str, Tensor]:
         """The outputs of tasks with gates. Every alternative is computed that a task may use, as those that are shut
         have a gradient too."""
-        heads = {task: Value.of_head(task) for task in tasks}
         if tasks not in self._routes:
             usable = attrs.evolve(self.spec, sharing=self.learner.usable(self.spec.sharing))
-            self._routes[tasks] = upstream(wired(usable, apart=gates), heads.values())
-        known = dict.fromkeys(inputs_of(self.spec), inputs)
-        found = run_calls(self.model, self._routes[tasks], known, heads.values(), gates)
-        return {task: found[head] for task, head in heads.items()}
+            heads = [Value.of_head(task) for task in tasks]
+            self._routes[tasks] = Route.of(self.model, upstream(wired(usable, apart=gates), heads), heads)
+        route = self._routes[tasks]
+        found = route.run(dict.fromkeys(route.known, inputs), gates)
+        return dict(zip(tasks, found.values(), strict=True))
 
     def zero_grad(self, tasks: tuple[str, ...]) -> None:
         """Forget the gradients of what one of the `sets` depends on, and with the first one all that are no weights of

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+import attrs
 import torch
 from torch import Tensor, nn
 
@@ -71,30 +72,90 @@ def run_calls(
     At layers with `gates`, by task a number for each of the copies of its call, a value is the sum of what the copies
     give, each times its number, over the sum of the numbers, or over 1 where that is less.
     """
-    values, kept = dict(known), tuple(keep)
-    readers = Counter(value for call in calls for value in call.reads)
-    readers.update(kept)  # one more reader, which never comes
-    layer, made = "", dict[tuple[Copy, tuple[Value, ...]], Tensor]()  # what copies of one layer make of the same
-    for call in calls:
-        if call.layer != layer:
-            layer, made = call.layer, {}
-        reads = [values[value] for value in call.reads]
-        for copy in call.copies:
-            if (copy, call.reads) not in made:
-                made[copy, call.reads] = model.get_submodule(copy.name)(*reads)
-        terms = [made[copy, call.reads] for copy in call.copies]
-        if call.layer in gates and terms:
-            (task,) = call.value.tasks
-            values[call.value] = _gated(terms, gates[call.layer][task])
-        else:
-            shares = None if call.gate is None else model.get_submodule(call.gate.name)(reads[0]).softmax(1)
-            values[call.value] = _joined(terms, reads, shares, call)
-        readers[call.value] += 1  # of this call itself
-        for value in (*call.reads, call.value):
-            readers[value] -= 1
-            if not readers[value]:
-                del values[value]
-    return {value: values[value] for value in kept}
+    return Route.of(model, calls, keep).run(known, gates)
+
+
+@attrs.frozen(eq=False)
+class _Stop:
+    """A call of a route, and the places of the values that it reads and gives.
+
+    A copy that makes the same for several values of a layer is called once: each module stands with the number of what
+    it makes, counted in its layer.
+    """
+
+    call: Call
+    first: bool
+    """Of its layer."""
+    modules: Sequence[tuple[int, nn.Module]]
+    gate: nn.Module | None
+    reads: Sequence[int]
+    value: int
+    done: Sequence[int]
+    """What nothing reads after it."""
+
+
+@attrs.frozen(eq=False)
+class Route:
+    """Calls of a network, and the values to keep: modules are looked up and values numbered once, for many runs."""
+
+    stops: Sequence[_Stop]
+    known: Mapping[Value, int]
+    """What is to be known, by value the place."""
+    kept: Mapping[Value, int]
+
+    @classmethod
+    def of(cls, model: nn.Module, calls: Sequence[Call], keep: Iterable[Value]) -> Route:
+        """The route of the calls, in this order."""
+        kept = tuple(dict.fromkeys(keep))
+        readers = Counter(value for call in calls for value in call.reads)
+        readers.update(kept)  # one more reader, which never comes
+        places: dict[Value, int] = {}
+        for value in (*(value for call in calls for value in (*call.reads, call.value)), *kept):
+            places.setdefault(value, len(places))
+        computed = {call.value for call in calls}
+        stops = []
+        layer, numbers = "", dict[tuple[Copy, tuple[Value, ...]], int]()
+        for call in calls:
+            first = call.layer != layer
+            if first:
+                layer, numbers = call.layer, {}
+            modules = [
+                (numbers.setdefault((copy, call.reads), len(numbers)), model.get_submodule(copy.name))
+                for copy in call.copies
+            ]
+            gate = None if call.gate is None else model.get_submodule(call.gate.name)
+            readers[call.value] += 1  # the call itself
+            done = []
+            for value in (*call.reads, call.value):
+                readers[value] -= 1
+                if not readers[value]:
+                    done.append(places[value])
+            reads = [places[value] for value in call.reads]
+            stops.append(_Stop(call, first, modules, gate, reads, places[call.value], done))
+        known = {value: place for value, place in places.items() if value not in computed}
+        return cls(stops, known, {value: places[value] for value in kept})
+
+    def run(self, known: Mapping[Value, Tensor], gates: Mapping[str, Mapping[str, Tensor]] = {}) -> dict[Value, Tensor]:
+        """What `run_calls` gives."""
+        values = {place: known[value] for value, place in self.known.items()}
+        made: dict[int, Tensor] = {}
+        for stop in self.stops:
+            if stop.first:
+                made = {}
+            call, reads = stop.call, [values[place] for place in stop.reads]
+            for number, module in stop.modules:
+                if number not in made:
+                    made[number] = module(*reads)
+            terms = [made[number] for number, _ in stop.modules]
+            if call.layer in gates and terms:
+                (task,) = call.value.tasks
+                values[stop.value] = _gated(terms, gates[call.layer][task])
+            else:
+                shares = None if stop.gate is None else stop.gate(reads[0]).softmax(1)
+                values[stop.value] = _joined(terms, reads, shares, call)
+            for place in stop.done:
+                del values[place]
+        return {value: values[place] for value, place in self.kept.items()}
 
 
 def _joined(terms: Sequence[Tensor], reads: Sequence[Tensor], shares: Tensor | None, call: Call) -> Tensor:
