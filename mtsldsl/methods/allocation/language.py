@@ -100,6 +100,12 @@ class Settings(Record):
         for fault in faults_of_phases(self.write, None, "write"):
             raise ValueError(fault.cause)
 
+    @property
+    def has_penalty(self) -> bool:
+        """Whether anything that a task uses costs anything."""
+        budget = 0.0 if self.budget is None else self.budget_weight
+        return any((budget, self.entropy_weight, self.connection_weight, self.disconnection_weight))
+
 
 ALLOCATE = CallRule(
     "allocate",

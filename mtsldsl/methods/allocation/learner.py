@@ -71,21 +71,32 @@ class Allocation(Learner):
 
         The noise is drawn anew for each step, layer and task, by the seed of the run.
         """
-        temperature = self.temperature(position.step)
-        return {
-            layer: {task: self._sample(layer, task, temperature, position) for task in tasks} for layer in self.logits
-        }
+        samples = {task: self._sample(task, position) for task in tasks}
+        return {layer: {task: by_layer[layer] for task, by_layer in samples.items()} for layer in self.logits}
 
     def temperature(self, step: int) -> float:
         """That of a step, counted from 0 over the whole run."""
         anneal = self.settings.temperature
         return max(anneal.end, anneal.start / math.sqrt(step + 1))
 
-    def _sample(self, layer: str, task: str, temperature: float, position: Position) -> Tensor:
-        logits = self._logits(layer, task)
-        chance = keyed_generator(position, layer, task)
-        noise = torch.rand(self.logits[layer].shape[1:], generator=chance)[self._may_use(layer, task).cpu()]
-        return straight_through(logits, noise.to(logits.device), temperature)
+    def _sample(self, task: str, position: Position) -> dict[str, Tensor]:
+        """For each layer a number for each alternative that the task may use, of all layers at once."""
+        place = self._tasks.index(task)
+        logits = torch.cat([logits[place] for logits in self.logits.values()])
+        counts = [len(alternatives) for alternatives in self._alternatives.values()]
+        noise = torch.cat(
+            [
+                torch.rand(count, 2, generator=keyed_generator(position, layer, task))
+                for layer, count in zip(self.logits, counts, strict=True)
+            ]
+        )
+        gates = straight_through(logits, noise.to(logits.device), self.temperature(position.step))
+        every = torch.split_with_sizes(gates, counts)
+        found = dict(zip(self.logits, every, strict=True))
+        may_use = {layer: self._may_use(layer, task) for layer in found}
+        if torch.cat(list(may_use.values())).all():
+            return found
+        return {layer: each[may_use[layer]] for layer, each in found.items()}
 
     def _may_use(self, layer: str, task: str) -> Tensor:
         allowed: Tensor = self.get_buffer(_allowed(layer))[self._tasks.index(task)]
@@ -124,6 +135,8 @@ class Allocation(Learner):
         """What the tasks of the step use, as far as it costs: above the budget (section 3.3), at all, in doubt, or
         nowhere at a layer. The mean loss of a task's samples goes beside it."""
         chosen = self.settings
+        if not chosen.has_penalty:
+            return None
         total = sum(map(len, self._alternatives.values()))
         terms: list[Tensor] = []
         for task in in_order(step.outputs, self._tasks):
@@ -139,7 +152,7 @@ class Allocation(Learner):
             if chosen.disconnection_weight:
                 nothing = torch.stack([(1 - each).prod() for each in by_layer])
                 terms.append(chosen.disconnection_weight * nothing.sum())
-        return torch.stack(terms).sum() if terms else None
+        return torch.stack(terms).sum()
 
     def due(self, position: Position) -> bool:
         """At the end of the epochs of `write`, and of the last."""
