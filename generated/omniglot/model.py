@@ -41,10 +41,13 @@ def mean_of(
     *inputs: Tensor,
 ) -> Tensor:
     """The mean of what the copies of these names make of the inputs, or zeros of `shape` without any."""
-    terms: list[Tensor] = [copies[name](*inputs) for name in names]
-    if not terms:
+    total: Tensor | None = None
+    for name in names:
+        term: Tensor = copies[name](*inputs)
+        total = term if total is None else total + term
+    if total is None:
         return inputs[0].new_zeros(len(inputs[0]), *shape)
-    return sum(terms[1:], start=terms[0]) / len(terms) if len(terms) > 1 else terms[0]
+    return total / len(names) if len(names) > 1 else total
 
 
 class Stem(nn.Module):

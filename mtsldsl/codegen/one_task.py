@@ -25,11 +25,18 @@ def mean_of(
     *inputs: Tensor,{parameter}
 ) -> Tensor:
     """The mean of what the copies of these names make of the inputs, or zeros of `shape` without any.{said}"""
-    terms: list[Tensor] = [copies[name](*inputs) for name in names]
-    if not terms:
+{body}'''
+
+_ADDED = """\
+    total: Tensor | None = None
+    for name in names:
+        term: Tensor = copies[name](*inputs)
+        total = term if total is None else total + term
+    if total is None:
         return inputs[0].new_zeros(len(inputs[0]), *shape)
-{weighed}    return sum(terms[1:], start=terms[0]) / len(terms) if len(terms) > 1 else terms[0]
-'''
+    return total / len(names) if len(names) > 1 else total
+"""
+"""Each is added while it is in the cache, and no list keeps all of them."""
 
 _SAID = """\
  With a
@@ -37,11 +44,15 @@ _SAID = """\
     """
 
 _WEIGHED = """\
+    terms: list[Tensor] = [copies[name](*inputs) for name in names]
+    if not terms:
+        return inputs[0].new_zeros(len(inputs[0]), *shape)
     if gate in copies:
         shares = copies[gate](inputs[0]).softmax(1)
         weights = shares.reshape(len(shares), -1, *[1] * len(shape)).unbind(1)
         terms = [weight * term for weight, term in zip(weights, terms, strict=True)]
         return sum(terms[1:], start=terms[0])
+    return sum(terms[1:], start=terms[0]) / len(terms) if len(terms) > 1 else terms[0]
 """
 
 
@@ -50,7 +61,7 @@ def mean_definition(*, mixtures: bool) -> str:
     return _MEAN_OF.format(
         parameter='\n    gate: str = "",' if mixtures else "",
         said=_SAID if mixtures else "",
-        weighed=_WEIGHED if mixtures else "",
+        body=_WEIGHED if mixtures else _ADDED,
     )
 
 
