@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from textwrap import wrap
 
 import attrs
@@ -43,13 +44,23 @@ class ClassPlan(Record):
     argument: str = ""
 
 
-@attrs.frozen(eq=False, repr=False)
-class _Member(Record):
+@attrs.frozen(eq=False)
+class _Member:
     """A layer, alternative or head that a class is for."""
 
     name: str
     body: Body
     suffix: str
+
+    @cached_property
+    def modules(self) -> tuple[str, ...]:
+        """What the modules of the steps are made by."""
+        return _modules(self.body)
+
+    @cached_property
+    def signature(self) -> tuple[object, ...]:
+        """What the body does."""
+        return signature(self.body)
 
 
 class Classes:
@@ -73,7 +84,8 @@ class Classes:
         self.plans = tuple(made.values())
         self._of_place = {place: made[key] for place, key in zip(places, keys, strict=False)}
         self.of_head = {task.name: made[key] for task, key in zip(spec.tasks, keys[len(places) :], strict=True)}
-        self._learned = {copy: body_cost(body).parameters for copy, body in each.items()}
+        learned = {id(body): body_cost(body).parameters for body in {id(body): body for body in each.values()}.values()}
+        self._learned = {copy: learned[id(body)] for copy, body in each.items()}
 
     def of_copy(self, copy: Copy) -> ClassPlan:
         """The class of a copy of a layer."""
@@ -102,7 +114,7 @@ class Classes:
 def _keys(members: Sequence[_Member]) -> list[object]:
     """What the members of a class have in common: all, but for the sizes of images where there are many, and for the
     numbers of outputs of heads where there are many."""
-    keys: list[object] = [(member.suffix, signature(member.body)) for member in members]
+    keys: list[object] = [(member.suffix, member.signature) for member in members]
     for loose in (_without_sizes, _without_outputs):
         found: dict[object, set[object]] = {}
         alike = [loose(member) for member in members]
@@ -122,28 +134,31 @@ def _without_sizes(member: _Member) -> object:
     if any(OPERATORS[step.operator].own for step in body.steps):
         return None
     channels = tuple(shape[0] if len(shape) == 3 else shape for shape in body.input_shapes)
-    return member.suffix, channels, _modules(body), signature(body)[1:]
+    return member.suffix, channels, member.modules, member.signature[1:]
 
 
 def _without_outputs(member: _Member) -> object:
     """What is equal for heads that differ in the number of outputs of their last module alone; None for others."""
-    found = _last_module(member.body)
-    if member.suffix != "Head" or found is None:
+    found = _last_module(member)
+    if found is None:
         return None
-    modules = list(_modules(member.body))
+    modules = list(member.modules)
     modules[found] = _with_argument(modules[found], member.body.shape[0])
-    _, steps, output = signature(member.body)
+    _, steps, output = member.signature
     assert isinstance(steps, tuple)
     kept = tuple(step if place != found else (step[0], step[2]) for place, step in enumerate(steps))
     return member.suffix, member.body.input_shapes, tuple(modules), kept, output
 
 
-def _last_module(body: Body) -> int | None:
-    """The last step, where a module makes the outputs and is given their number."""
+def _last_module(member: _Member) -> int | None:
+    """The last step of a head, where a module makes the outputs and is given their number."""
+    body = member.body
+    if member.suffix != "Head":
+        return None
     place = len(body.steps) - 1
     if place < 0 or body.output != place or OPERATORS[body.steps[place].operator].own:
         return None
-    made = _modules(body)[place]
+    made = member.modules[place]
     return place if made and _with_argument(made, body.shape[0]) != made else None
 
 
