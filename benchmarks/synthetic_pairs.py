@@ -2,8 +2,8 @@
 
     python benchmarks/synthetic_pairs.py --seeds 0 1 2 3 4
 
-Four tasks in two pairs (Ma et al., 2018, section 3.1, as Maziarz et al., 2019, take them): x ~ N(0, I) of 16 numbers, y =
-w x + sum over i = 1..10 of sin(i w x + (i - 1)^2) + N(0, 0.01^2). The weights of a pair are u and 0.99 u + sqrt(1 -
+Four tasks in two pairs (Ma et al., 2018, section 3.1, as Maziarz et al., 2019, take them): x ~ N(0, I) of 16 numbers,
+y = w x + sum over i = 1..10 of sin(i w x + (i - 1)^2) + N(0, 0.01^2). The weights of a pair are u and 0.99 u + sqrt(1 -
 0.99^2) v, all u and v orthonormal: the tasks of a pair are almost the same, those of different pairs have nothing in
 common. A layer has eight small alternatives, of which the budget gives a task less than two. Each seed draws tasks,
 samples and weights; its run is a process of the command line.
