@@ -51,16 +51,17 @@ backbone {
 }
 
 train {
-  epochs    = 34
-  optimizer = adam(lr=3e-3)
+  epochs    = 45
+  optimizer = adam(lr=6e-3)
   sampling  = round_robin
 }
 
 structure allocation {
   lr                   = 0.005
   temperature          = anneal(10, 0.5)
-  budget               = 0.2
-  disconnection_weight = 2
+  budget               = 0.15
+  budget_weight        = 3
+  disconnection_weight = 3
 }
 """
 
