@@ -55,8 +55,8 @@ STREETS: dict[str, set[str]] = {
 """What each room may import. `learners` and `loaders` are what the registries of methods and data sets reach by name:
 all in their folders but `language.py`."""
 
-GROUND = {"records"}
-"""What every room may stand on, and which stands on none."""
+GROUND = {"records", "seeds"}
+"""What every room may stand on, and which stand on none."""
 
 PUBLIC = {"", "__main__", "runtime", "runtime.similarity"}
 """Modules that only hand on what others have."""

@@ -117,14 +117,10 @@ def _images(count: int = 96, side: int = 32) -> dict[str, Any]:
 
 
 def _table(count: int = 240, columns: int = 12) -> dict[str, Any]:
-    """Rows (n, columns) of random numbers, and what follows from two hidden sums of them, with a little noise:
-    `kind` (n), `amount` (n, 1) and `risk` (n, 1)."""
+    """The rows of `_rows`, and of each `kind` (n), `amount` (n, 1) and `risk` (n, 1)."""
     import numpy as np
 
-    random = np.random.default_rng(0)
-    row = random.standard_normal((count, columns)).astype(np.float32)
-    first, second = (row @ (random.standard_normal((columns, 2)) / np.sqrt(columns))).T
-    noise = 0.1 * random.standard_normal(count)
+    row, first, second, noise = _rows(count, columns)
     return {
         "row": row,
         "kind": np.digitize(first, [-0.4, 0.4]),
@@ -134,14 +130,11 @@ def _table(count: int = 240, columns: int = 12) -> dict[str, Any]:
 
 
 def _two_groups(count: int = 320, columns: int = 12) -> dict[str, Any]:
-    """Rows (n, columns) of random numbers, and what follows from two hidden sums of them, with a little noise: from the
-    first `kind` (n), `amount` (n, 1) and `size` (n, 1), from the second `cost` (n, 1) and `risk` (n, 1)."""
+    """The rows of `_rows`, and from their first hidden sum `kind` (n), `amount` (n, 1) and `size` (n, 1), from the
+    second `cost` (n, 1) and `risk` (n, 1)."""
     import numpy as np
 
-    random = np.random.default_rng(0)
-    row = random.standard_normal((count, columns)).astype(np.float32)
-    first, second = (row @ (random.standard_normal((columns, 2)) / np.sqrt(columns))).T
-    noise = 0.1 * random.standard_normal(count)
+    row, first, second, noise = _rows(count, columns)
     return {
         "row": row,
         "kind": np.digitize(first, [-0.4, 0.4]),
@@ -150,3 +143,13 @@ def _two_groups(count: int = 320, columns: int = 12) -> dict[str, Any]:
         "cost": (1.5 * np.abs(second) + noise)[:, None].astype(np.float32),
         "risk": (second + noise > 0.5)[:, None].astype(np.uint8),
     }
+
+
+def _rows(count: int, columns: int) -> tuple[Any, ...]:
+    """Rows (n, columns) of random numbers, two hidden sums of each (n), and a little noise (n)."""
+    import numpy as np
+
+    random = np.random.default_rng(0)
+    row = random.standard_normal((count, columns)).astype(np.float32)
+    first, second = (row @ (random.standard_normal((columns, 2)) / np.sqrt(columns))).T
+    return row, first, second, 0.1 * random.standard_normal(count)

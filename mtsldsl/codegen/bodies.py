@@ -62,10 +62,8 @@ class BodyPlan(Record):
     statements: tuple[Statement, ...]
     definitions: tuple[str, ...]
     """Sources of classes that torch does not have."""
-    learned: int
-    """Number of learned parameters."""
     declared: bool = False
-    """Whether that number holds what a spec declares of a module of the person's own."""
+    """Whether a module of a person's own is in it, of whose parameters there is only what a spec declares."""
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -132,11 +130,10 @@ class _Planner:
         self.joins: dict[int, tuple[int, int] | None] = {}
 
     def plan(self) -> BodyPlan:
-        attributes, definitions, learned, declared = [], [], 0, False
+        attributes, definitions, declared = [], [], False
         for index, step in enumerate(self.body.steps):
             operator = OPERATORS[step.operator]
             shapes = tuple(self.shapes[source] for source in step.inputs)
-            learned += operator.parameters(step.arguments, shapes, step.shape)
             if operator.module is not None:
                 made = own_call(step.arguments, self.own) if operator.own else operator.module(step.arguments, shapes)
                 attributes.append(Attribute(self.modules[index], made))
@@ -146,7 +143,7 @@ class _Planner:
         self._resolve()
         statements = self._statements(self._chains())
         sources = tuple(dict.fromkeys(definitions))
-        return BodyPlan(self.parameters, tuple(attributes), statements, sources, learned, declared)
+        return BodyPlan(self.parameters, tuple(attributes), statements, sources, declared)
 
     def _resolve(self) -> None:
         """Find out who reads what; a step that only passes its input on is read through."""

@@ -169,12 +169,10 @@ def _with_argument(made: str, outputs: int) -> str:
 
 def _modules(body: Body) -> tuple[str, ...]:
     """What the modules of the steps are made by."""
-    shapes = dict(zip(body.inputs, body.input_shapes, strict=True))
     made = []
-    for step in body.steps:
+    for step, shapes in body.steps_with_shapes():
         operator = OPERATORS[step.operator]
-        given = tuple(body.steps[source].shape if isinstance(source, int) else shapes[source] for source in step.inputs)
-        made.append(operator.module(step.arguments, given) if operator.module and not operator.own else "")
+        made.append(operator.module(step.arguments, shapes) if operator.module and not operator.own else "")
     return tuple(made)
 
 

@@ -3,7 +3,7 @@ flattened, every argument given a value and every shape computed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
 import attrs
@@ -37,6 +37,13 @@ class Body(Record):
     steps: tuple[Step, ...]
     output: Reference
     shape: Shape
+
+    def steps_with_shapes(self) -> Iterator[tuple[Step, tuple[Shape, ...]]]:
+        """Each step with the shapes of what it reads."""
+        known: dict[Reference, Shape] = dict(zip(self.inputs, self.input_shapes, strict=True))
+        for place, step in enumerate(self.steps):
+            yield step, tuple(known[source] for source in step.inputs)
+            known[place] = step.shape
 
 
 MEAN, MIXTURE = "mean", "mixture"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,6 @@ from mtsldsl.sharing.partition import Component
 
 if TYPE_CHECKING:
     from mtsldsl.ir.model import Layer, Spec
-    from mtsldsl.language.constants import Shape
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -84,13 +83,9 @@ class Cost(Record):
 
 def body_cost(body: Body) -> Amount:
     """The cost of one lowered pipeline."""
-    outside: dict[int | str, Shape] = dict(zip(body.inputs, body.input_shapes, strict=True))
     total = Amount()
-    for step in body.steps:
+    for step, shapes in body.steps_with_shapes():
         operator = OPERATORS[step.operator]
-        shapes = tuple(
-            body.steps[source].shape if isinstance(source, int) else outside[source] for source in step.inputs
-        )
         total += Amount(
             operator.parameters(step.arguments, shapes, step.shape),
             operator.flops(step.arguments, shapes, step.shape),
@@ -158,11 +153,8 @@ def _layer_cost(
     amounts = {copy: ones[name, copy.alternative] for copy in copies_of(spec.sharing, name)}
     weighing = {copy: gates[copy] for copy in gates_of(spec.sharing, name)}
     run = {(copy, call.reads) for call in calls for copy in call.modules}
-    total = Amount(
-        sum(each.parameters for each in (*amounts.values(), *weighing.values())),
-        sum((weighing[copy] if copy.gate else amounts[copy]).flops for copy, _ in run),
-        any(each.declared for each in amounts.values()),
-    )
+    made = amounts | weighing
+    total = _of_weights_and_calls(made.values(), (made[copy] for copy, _ in run))
     whole = _sum(ones[name, each] for each in spec.backbone.alternatives(name))
     return LayerCost(name, whole, len(amounts), total)
 
@@ -177,22 +169,24 @@ def _layer_cost_by_data(spec: Spec, layer: Layer, gates: Mapping[Copy, Amount], 
         copy: amounts[next(of_task[task] for task in spec.sharing.tasks if task in copy.component), copy.alternative]
         for copy in copies_of(spec.sharing, layer.name)
     }
-    weighing = {copy: gates[copy] for copy in gates_of(spec.sharing, layer.name)}
+    weighing = [gates[copy] for copy in gates_of(spec.sharing, layer.name)]
     run = {
-        (copy, call.reads): weighing[copy]
+        (copy, call.reads): gates[copy]
         if copy.gate
         else amounts[of_task[next(iter(call.value.tasks))], copy.alternative]
         for call in calls
         for copy in call.modules
     }
-    total = Amount(
-        sum(each.parameters for each in (*each.values(), *weighing.values())),
-        sum(amount.flops for amount in run.values()),
-        any(amount.declared for amount in each.values()),
-    )
+    total = _of_weights_and_calls((*each.values(), *weighing), run.values())
     one = _sum(amounts[spec.data.name, name] for name in bodies_of(layer.body))
     apart = {} if layer.alternatives else {copy.component: amount for copy, amount in each.items()}
     return LayerCost(layer.name, one, len(each), total, apart)
+
+
+def _of_weights_and_calls(copies: Collection[Amount], calls: Iterable[Amount]) -> Amount:
+    """The parameters of copies, and what calls of them compute."""
+    parameters, declared = sum(each.parameters for each in copies), any(each.declared for each in copies)
+    return Amount(parameters, sum(each.flops for each in calls), declared)
 
 
 def _used(spec: Spec, layer: str, task: str) -> tuple[str | None, ...]:

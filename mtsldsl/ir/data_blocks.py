@@ -13,11 +13,10 @@ from mtsldsl.ir.definitions import Definitions
 from mtsldsl.ir.model import Data, Layer, Stream, Task, streams_of
 from mtsldsl.ir.network import read_data, read_input
 from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort
-from mtsldsl.language.constants import Shape
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.records import Record
 from mtsldsl.sharing import Sharing
-from mtsldsl.sharing.cover import Cover
+from mtsldsl.sharing.cover import Use
 from mtsldsl.sharing.partition import Partition, canonical
 from mtsldsl.sharing.row import tasks_of
 from mtsldsl.syntax import tree
@@ -80,10 +79,12 @@ def read_blocks(
 
 def _report_second(section: tree.Section, first: tree.Section, name: str, problems: Problems) -> None:
     if section.kind.span.text == section.kind.text:  # otherwise the word is misspelt, which is reported
-        cause = f"there is a second block `data`; the first is on line {first.span.line}"
-        remedy = "leave one of them out"
+        block = f"data {name}".rstrip()
+        cause, remedy = (
+            f"there is a second block `{block}`; the first is on line {first.span.line}",
+            "leave one of them out",
+        )
         if name:
-            cause = f"there is a second block `data {name}`; the first is on line {first.span.line}"
             remedy += f", or give it a name of its own: `data {section.labels[0].text} other {{ ... }}`"
         problems.add("MTL102", cause, remedy, section.kind.span)
 
@@ -155,7 +156,7 @@ def check_fits(layers: Sequence[Layer], sharing: Sharing, of_task: Mapping[str, 
             continue
         row = sharing[layer.name]
         for component in row:
-            alternative = component.alternative if isinstance(row, Cover) else None  # type: ignore[union-attr]
+            alternative = component.alternative if isinstance(component, Use) else None
             tasks = [task for task in sharing.tasks if task in tasks_of(component)]
             first = of_task[tasks[0]]
             for task in tasks[1:]:
@@ -179,11 +180,9 @@ def _misfit(layer: Layer, alternative: str | None, first: Data, other: Data) -> 
 
 def _modules(body: Body) -> Iterator[str]:
     """What the modules of a body are made by, one for each step."""
-    shapes: dict[int | str, Shape] = dict(zip(body.inputs, body.input_shapes, strict=True))
-    for step in body.steps:
+    for step, shapes in body.steps_with_shapes():
         operator = OPERATORS[step.operator]
-        given = tuple(body.steps[source].shape if isinstance(source, int) else shapes[source] for source in step.inputs)
-        yield operator.module(step.arguments, given) if operator.module else repr(sorted(step.arguments.items()))
+        yield operator.module(step.arguments, shapes) if operator.module else repr(sorted(step.arguments.items()))
 
 
 def fits(first: Body | Parallel, other: Body | Parallel) -> bool:

@@ -47,7 +47,7 @@ def test_each_task_gets_what_its_own_network_gives_it(case: Case) -> None:
 @given(specs())
 @quick
 def test_generated_code_and_running_it_call_by_call_give_the_same_bits(case: Case) -> None:
-    drawn, spec = case
+    _, spec = case
     model = made(spec)
     heads = {next(iter(call.value.tasks)): call.value for call in wired(spec) if call.layer == "heads"}
     for stream in spec.streams:
@@ -57,12 +57,19 @@ def test_generated_code_and_running_it_call_by_call_give_the_same_bits(case: Cas
             found = run_layers(model, spec, read, [heads[task] for task in stream.tasks])
         assert list(outputs) == [task for task in spec.sharing.tasks if task in stream.tasks]
         assert all(torch.equal(outputs[task], found[heads[task]]) for task in stream.tasks)
-    if len(set(drawn.sizes.values())) == 1 and len(spec.streams) > 1:
-        with torch.no_grad():
-            whole = model(read)
-            parts = {task: value for each in spec.streams for task, value in model(read, each.tasks).items()}
-        assert list(whole) == list(spec.sharing.tasks)
-        assert all(torch.equal(whole[task], parts[task]) for task in whole)
+
+
+@given(specs())
+@quick
+def test_without_tasks_the_generated_code_computes_all_as_it_does_for_each_source(case: Case) -> None:
+    drawn, spec = case
+    assume(len(set(drawn.sizes.values())) == 1 and len(spec.streams) > 1)
+    model, read = made(spec), image(spec.data.shape[1])
+    with torch.no_grad():
+        whole = model(read)
+        parts = {task: value for each in spec.streams for task, value in model(read, each.tasks).items()}
+    assert list(whole) == list(spec.sharing.tasks)
+    assert all(torch.equal(whole[task], parts[task]) for task in whole)
 
 
 def counted(model: nn.Module, spec: Spec, stream: Stream) -> Counter[str]:

@@ -6,6 +6,7 @@ import json
 import math
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from mtsldsl.runtime.data import FieldKind, Mixed, Samples, Schedule, Splits, ba
 from mtsldsl.runtime.data.mixed import shares
 from mtsldsl.runtime.learning.evaluation import evaluate
 from mtsldsl.runtime.learning.reestimation import BATCHES, reestimate
+from mtsldsl.runtime.learning.step import Position
 from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.network.built import build_model, model_class
 from mtsldsl.runtime.run.data_record import differences, record_of_data, recorded_places
@@ -298,11 +300,28 @@ def independent_cka(x: np.ndarray, y: np.ndarray) -> float:
     return hsic(k, m) / math.sqrt(hsic(k, k) * hsic(m, m))
 
 
-def viewed(spec: Spec, model: nn.Module, samples: Mixed, said: list[tuple[str, dict[str, object]]]) -> View:
+class Silent:
+    """A watcher that says nothing."""
+
+    def begin_stage(self, title: str, steps: int) -> None:
+        """Nothing is drawn."""
+
+    def advance(self) -> None:
+        """Nothing is drawn."""
+
+
+def viewed(spec: Spec, model: nn.Module, samples: Mixed, said: list[tuple[str, dict[str, Any]]]) -> View:
     return View(
-        spec, model, samples, CPU, position=None, decided=1, make_optimizer=None, watcher=None,  # type: ignore[arg-type]
+        spec,
+        model,
+        samples,
+        CPU,
+        position=Position(epoch=1),
+        decided=1,
+        make_optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1),
+        watcher=Silent(),
         say=lambda kind, **fields: said.append((kind, fields)),
-    )  # fmt: skip
+    )
 
 
 MTSL = "structure mtsl {\n  phases     = [1]\n  threshold  = 0.2\n  similarity = cka(samples=60)\n}\n"
@@ -336,13 +355,13 @@ def test_tasks_of_sources_of_one_shape_are_compared_on_the_samples_of_both(tmp_p
 @needs_data
 def test_tasks_of_sources_of_other_shapes_are_never_compared_and_that_is_said(tmp_path: Path) -> None:
     spec = load(written(tmp_path, apart(PLAIN)))
-    said: list[tuple[str, dict[str, object]]] = []
+    said: list[tuple[str, dict[str, Any]]] = []
     found = compare(viewed(spec, randomised(spec), load_data(spec).train, said), spec.structure.settings)
     assert [(each.layer, each.tasks) for each in found] == [("stem", ("digit", "ink"))]
     ((kind, fields),) = said
     assert kind == "incomparable"
     assert fields["layer"] == "stem"
-    assert sorted(map(sorted, fields["tasks"])) == [["digit", "ink"], ["letter"]]  # type: ignore[call-overload]
+    assert sorted(map(sorted, fields["tasks"])) == [["digit", "ink"], ["letter"]]
 
 
 @needs_data

@@ -78,13 +78,20 @@ def partitions(draw, tasks):
 def rows_with_covers(draw, backbone, tasks):
     """A valid sharing: any cover of a layer of alternatives, any partition below one, valid ones elsewhere."""
     components = dict(draw(valid_sharings(Backbone(backbone.layers, backbone.reads), tasks)).components)
+    return Sharing(backbone, tasks, components | draw(free_rows(backbone, tasks)))
+
+
+@st.composite
+def free_rows(draw, backbone, tasks):
+    """Rows of the layers that may have any: of alternatives, and below them."""
+    users = st.lists(st.sampled_from(tasks), unique=True)
+    found = {}
     for layer in backbone.layers:
         if backbone.alternatives(layer):
-            users = st.lists(st.sampled_from(tasks), unique=True)
-            components[layer] = {each: draw(users) for each in backbone.alternatives(layer)}
+            found[layer] = {each: draw(users) for each in backbone.alternatives(layer)}
         elif backbone.below_alternatives(layer):
-            components[layer] = draw(partitions(tasks))
-    return Sharing(backbone, tasks, components)
+            found[layer] = draw(partitions(tasks))
+    return found
 
 
 @st.composite
@@ -140,18 +147,14 @@ def sharings_by_source(draw, count=1, most=6, backbone=None, tasks=None, sources
 def _by_source(draw, backbone, tasks, sources):
     plain = Backbone(backbone.layers, backbone.reads)
     parts = [draw(valid_sharings(plain, tuple(each))) for each in sources]
-    components = {}
+    components = draw(free_rows(backbone, tasks))
     for layer in backbone.layers:
-        if backbone.alternatives(layer):
-            users = st.lists(st.sampled_from(tasks), unique=True)
-            components[layer] = {each: draw(users) for each in backbone.alternatives(layer)}
-        elif backbone.below_alternatives(layer):
-            components[layer] = draw(partitions(tasks))
-        else:
-            joined = {}  # a component has one part of each source at most
-            for part in parts:
-                places = draw(st.permutations(range(len(part[layer]) + 1)))
-                for place, component in zip(places, part[layer], strict=False):
-                    joined.setdefault(place, []).extend(component)
-            components[layer] = list(joined.values())
+        if layer in components:
+            continue
+        joined = {}  # a component has one part of each source at most
+        for part in parts:
+            places = draw(st.permutations(range(len(part[layer]) + 1)))
+            for place, component in zip(places, part[layer], strict=False):
+                joined.setdefault(place, []).extend(component)
+        components[layer] = list(joined.values())
     return Sharing(backbone, tasks, components, sources)

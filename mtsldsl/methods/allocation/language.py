@@ -20,6 +20,9 @@ from mtsldsl.sharing import Sharing
 
 _POSITIVE = Real(0, open_minimum=True)
 
+USED = 0.5
+"""From this probability on a task uses an alternative."""
+
 TEMPERATURES = Call(
     (
         CallRule(
@@ -163,9 +166,9 @@ class Allocation(Finding):
         """How many alternatives of each layer tasks use, on average and at the ends."""
         found = []
         for layer, rows in self.probabilities.items():
-            used = [sum(probability >= 0.5 for probability in row) for row in rows]
+            used = [sum(probability >= USED for probability in row) for row in rows]
             mean = sum(used) / len(used)
-            dead = sum(all(row[place] < 0.5 for row in rows) for place in range(len(self.alternatives[layer])))
+            dead = sum(all(row[place] < USED for row in rows) for place in range(len(self.alternatives[layer])))
             gone = f"; {dead} used by no task" if dead else ""
             found.append(
                 f"{layer}: tasks use {mean:.1f} of {len(self.alternatives[layer])} alternatives, {min(used)} to "

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from mtsldsl.ir import Decision, Spec
+from mtsldsl.methods.allocation.language import USED, Anneal, Settings
 from mtsldsl.methods.allocation.language import Allocation as Allocated
-from mtsldsl.methods.allocation.language import Anneal, Settings
 from mtsldsl.runtime.learning.step import Gates, Position, Step, keyed_generator
 from mtsldsl.runtime.structure.learner import Learner, Proposal
 from mtsldsl.runtime.structure.view import View
@@ -122,10 +122,14 @@ class Allocation(Learner):
     def _uses(self) -> dict[str, Cover]:
         found = {}
         for layer, alternatives in self._alternatives.items():
-            logits = self.logits[layer].detach()
-            on = (logits[..., ON] >= logits[..., 1 - ON]) & self.get_buffer(_allowed(layer))
+            on = self._probabilities(layer) >= USED
             found[layer] = Cover.of_pairs(self._pairs(on, alternatives), alternatives)
         return found
+
+    def _probabilities(self, layer: str) -> Tensor:
+        """That a task uses an alternative, (tasks, alternatives): 0 where it may not."""
+        logits: Tensor = self.logits[layer]
+        return logits.detach().softmax(-1)[..., ON] * self.get_buffer(_allowed(layer))
 
     def _pairs(self, on: Tensor, alternatives: Sequence[str]) -> Iterator[tuple[str, str]]:
         for task, row in zip(self._tasks, on.tolist(), strict=True):
@@ -162,10 +166,7 @@ class Allocation(Learner):
         """What tasks use by now, and a line of `history` for each layer and task that uses something else than the
         spec says."""
         before, after = view.spec.sharing, self.present(view.spec.sharing)
-        probabilities = {
-            layer: (logits.detach().softmax(-1)[..., ON] * self.get_buffer(_allowed(layer))).tolist()
-            for layer, logits in self.logits.items()
-        }
+        probabilities = {layer: self._probabilities(layer).tolist() for layer in self.logits}
         view.say(Allocated.kind, tasks=self._tasks, alternatives=self._alternatives, probabilities=probabilities)
         decisions = [
             Decision("allocate", view.decided, {"layer": layer, "task": (task,), "uses": after.uses(layer, task)})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from hashlib import sha256
 from itertools import count
 
 import attrs
@@ -15,6 +14,7 @@ from mtsldsl.language.constants import Named
 from mtsldsl.language.operators.arguments import number
 from mtsldsl.runtime.data.batches import batches, generator, steps_per_epoch
 from mtsldsl.runtime.data.samples import Samples
+from mtsldsl.seeds import seed_of
 
 
 @attrs.frozen(eq=False)
@@ -122,11 +122,10 @@ class Schedule:
         """The batches of a source, and those of its samples in another order when they end."""
         block = stream.data.name
         for again in count():
-            key = sha256(f"{self.seed} {stream.name} {again}".encode()).digest()
             yield from batches(
                 self.mixed.parts[stream.name],
                 self.batch[block],
-                seed=int.from_bytes(key[:8], "big"),
+                seed=seed_of(self.seed, stream.name, again),
                 epoch=self.epoch,
                 shuffle=True,
                 augment=augment[block],

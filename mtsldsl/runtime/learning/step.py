@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
 from typing import Any, TypeAlias
 
 import attrs
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mtsldsl.ir import Spec
+from mtsldsl.seeds import torch_seed_of
 from mtsldsl.sharing import Copy, Sharing
 
 Gates: TypeAlias = Mapping[str, Mapping[str, Tensor]]
@@ -31,8 +31,7 @@ class Position:
 
 def keyed_generator(position: Position, *purpose: str) -> torch.Generator:
     """Random numbers of a step for one purpose: the same whenever that step is made again."""
-    key = sha256(f"{position.seed} {position.step} {' '.join(purpose)}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(key[:8], "big") >> 1)
+    return torch.Generator().manual_seed(torch_seed_of(position.seed, position.step, *purpose))
 
 
 @attrs.frozen(eq=False)

@@ -277,7 +277,8 @@ class Training:
         """What the network as it is reaches on these samples; once where a structural phase has just found it."""
         if self.evaluated is not None and self.evaluated[0] is samples:
             return self.evaluated[1]
-        return evaluate(self.model, self.present, samples, self.device, whole=self.present is self.spec)
+        present = self.present
+        return evaluate(self.model, present, samples, self.device, whole=present is self.spec)
 
     def saved(self) -> dict[str, Saved]:
         """All that a training started anew needs to go on from here, by part; the tensors are those in use."""

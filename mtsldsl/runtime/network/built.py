@@ -21,6 +21,7 @@ from mtsldsl.ir.model import Spec
 from mtsldsl.ir.wiring import copies
 from mtsldsl.language.naming import OUTPUTS
 from mtsldsl.runtime.network.user_modules import check_own_modules, watch_own_modules
+from mtsldsl.seeds import torch_seed_of
 from mtsldsl.sharing import HEADS, Copy
 
 
@@ -86,7 +87,7 @@ def initialise(model: nn.Module, spec: Spec, seed: int) -> None:
             kind = type(copy)
             if kind not in states:
                 with torch.random.fork_rng(devices=[]):
-                    torch.default_generator.manual_seed(_seed(seed, name))
+                    torch.default_generator.manual_seed(torch_seed_of(seed, name))
                     given = (outputs[name],) if OUTPUTS in signature(kind).parameters else ()
                     states[kind] = kind(*given).state_dict()
             copy.load_state_dict(states[kind])
@@ -100,7 +101,3 @@ def _parts(model: nn.Module, spec: Spec) -> Iterator[tuple[str, list[nn.Module]]
 
 def _name_of_all(copy: Copy) -> str:
     return copy.name if copy.layer == HEADS or copy.alternative or copy.gate else copy.layer
-
-
-def _seed(seed: int, name: str) -> int:
-    return int.from_bytes(sha256(f"{seed} {name}".encode()).digest()[:8], "big") >> 1

@@ -61,18 +61,10 @@ def layer_inputs(model: nn.Module, spec: Spec, image: Tensor, wanted: Iterable[C
 
 
 def run_calls(
-    model: nn.Module,
-    calls: Sequence[Call],
-    known: Mapping[Value, Tensor],
-    keep: Iterable[Value],
-    gates: Mapping[str, Mapping[str, Tensor]] = {},
+    model: nn.Module, calls: Sequence[Call], known: Mapping[Value, Tensor], keep: Iterable[Value]
 ) -> dict[Value, Tensor]:
-    """The values to keep, after making the calls, in this order, from values that are known.
-
-    At layers with `gates`, by task a number for each of the copies of its call, a value is the sum of what the copies
-    give, each times its number, over the sum of the numbers, or over 1 where that is less.
-    """
-    return Route.of(model, calls, keep).run(known, gates)
+    """The values to keep, after making the calls, in this order, from values that are known."""
+    return Route.of(model, calls, keep).run(known)
 
 
 @attrs.frozen(eq=False)
@@ -136,7 +128,11 @@ class Route:
         return cls(stops, known, {value: places[value] for value in kept})
 
     def run(self, known: Mapping[Value, Tensor], gates: Mapping[str, Mapping[str, Tensor]] = {}) -> dict[Value, Tensor]:
-        """What `run_calls` gives."""
+        """The values to keep, from values that are known.
+
+        At layers with `gates`, by task a number for each of the copies of its call, a value is the sum of what the
+        copies give, each times its number, over the sum of the numbers, or over 1 where that is less.
+        """
         values = {place: known[value] for value, place in self.known.items()}
         made: dict[int, Tensor] = {}
         for stop in self.stops:

@@ -21,9 +21,9 @@ from tests.methods.allocation.specs import spec, training
 TASKS = ("a", "b", "c")
 
 
-def chosen(bits: list[bool], **keys: object) -> tuple[Training, Allocation, Spec]:
+def chosen(bits: list[bool]) -> tuple[Training, Allocation, Spec]:
     """A training whose tasks use what the bits say, for each layer, task and alternative; and the spec as it is."""
-    made, learner = training(spec(**keys))  # type: ignore[arg-type]
+    made, learner = training(spec())
     values = iter(bits)
     with torch.no_grad():
         for logits in learner.logits.values():

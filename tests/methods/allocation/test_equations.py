@@ -12,7 +12,7 @@ from torch import Tensor
 from mtsldsl.ir.wiring import Value, inputs_of, upstream, wired
 from mtsldsl.methods.allocation.learner import Allocation, straight_through
 from mtsldsl.runtime.learning.step import Position, Step
-from mtsldsl.runtime.network.execution import run_calls
+from mtsldsl.runtime.network.execution import Route
 from tests.methods.allocation.specs import spec, training
 
 STEPS = pytest.mark.parametrize("step", [0, 1, 99, 9_998, 9_999, 100_000])
@@ -68,7 +68,7 @@ def gated(gates: dict[str, list[float]]) -> tuple[Tensor, dict[str, Tensor], Ten
     tensors = {layer: torch.tensor(numbers, requires_grad=True) for layer, numbers in gates.items()}
     known = dict.fromkeys(inputs_of(made.spec), image)
     routed = {layer: {"c": numbers} for layer, numbers in tensors.items()}
-    found = run_calls(made.model, upstream(calls, [value]), known, [value], routed)[value]
+    found = Route.of(made.model, upstream(calls, [value]), [value]).run(known, routed)[value]
     stem = made.model.get_submodule("stem.a+b+c")(image)
     each = [made.model.get_submodule(f"mix1.{name}")(stem) for name in ("wide", "thin", "skip")]
     return found, tensors, torch.stack(each)

@@ -62,11 +62,10 @@ def events(run: Path, kind: str) -> list[dict[str, Any]]:
 
 def test_the_spec_says_what_is_used_and_the_history_how_it_came(run: Path) -> None:
     evolved = load(run / "spec.mtl")
-    said = {
-        (str(each.fields["layer"]), task): each.fields["uses"]
-        for each in evolved.history
-        for task in each.fields["task"]
-    }  # type: ignore[union-attr]
+    said = {}
+    for decision in evolved.history:
+        fields: dict[str, Any] = {**decision.fields}
+        said |= {(fields["layer"], task): fields["uses"] for task in fields["task"]}
     assert {each.epoch for each in evolved.history} <= {2, 4}
     assert said, "nothing was allocated: the test needs another seed"
     for (layer, task), uses in said.items():
