@@ -72,11 +72,11 @@ def _converted(kind: Kind, found: Bound, subject: str, problems: Problems) -> An
         case kinds.Input(), tree.Call():
             return _input(found, subject, problems)
         case kinds.Tasks(), tree.Name() | tree.Sum():
-            return task_names(found.value, subject, problems)
+            return _joined_names(found.value, "tasks", subject, problems)
         case kinds.Alternatives(), tree.Name("none"):
             return ()
         case kinds.Alternatives(), tree.Name() | tree.Sum():
-            return task_names(found.value, subject, problems)
+            return _joined_names(found.value, "alternatives", subject, problems)
         case kinds.Keep(), tree.Name() | tree.Call():
             return found  # what it names are tasks, which are not known here
     return _wrong_type(kind, found, subject, problems)
@@ -268,26 +268,25 @@ def _input(found: Bound, subject: str, problems: Problems) -> tuple[str | int, .
     return BROKEN if BROKEN in sizes else (call.function.text, *sizes)
 
 
-def task_names(value: tree.Value, subject: str, problems: Problems) -> tuple[str, ...] | Broken:
-    """The names of `a + b`."""
-    terms = value.terms if isinstance(value, tree.Sum) else (value,)
+def _joined_names(value: tree.Value, of: str, subject: str, problems: Problems) -> tuple[str, ...] | Broken:
+    """The names of `a + b`, each once: `tasks`, or `alternatives`."""
     names: list[str] = []
-    for term in terms:
-        if isinstance(term, tree.Name):
-            names.append(term.text)
-        elif isinstance(term, tree.Unreadable):
+    for term in value.terms if isinstance(value, tree.Sum) else (value,):
+        if isinstance(term, tree.Unreadable):
             return BROKEN
-        elif isinstance(term, tree.Group):
+        if isinstance(term, tree.Group) and of == "tasks":
             return problems.add(
                 "MTL408",
                 f"{subject} has `{term.span.text}` in parentheses, which marks a task that is helped but not served",
                 "leave it out: task grouping by transference is not part of this version",
                 term.span,
             )
-        else:
-            return problems.add(
-                "MTL201", f"{subject} cannot be `{term.span.text}`", "name tasks, as in `a + b`", term.span
-            )
+        if not isinstance(term, tree.Name):
+            cause = f"{subject} cannot be `{term.span.text}`"
+            return problems.add("MTL201", cause, f"name {of}, as in `a + b`", term.span)
+        if term.text in names:
+            return problems.add("MTL404", f"{subject} has `{term.text}` twice", "list it once", term.span)
+        names.append(term.text)
     return tuple(names)
 
 

@@ -103,9 +103,9 @@ def _is_one(kind: Kind, value: object) -> bool:
         case Choice(names):
             return value in names
         case Tasks():
-            return isinstance(value, tuple) and len(value) > 0 and all(isinstance(each, str) for each in value)
+            return _are_names(value) and value != ()
         case Alternatives():
-            return isinstance(value, tuple) and all(isinstance(each, str) for each in value)
+            return _are_names(value)
         case Input():
             match value:
                 case (str(), *sizes) if 1 <= len(sizes) <= 3:
@@ -114,6 +114,11 @@ def _is_one(kind: Kind, value: object) -> bool:
         case Keep():
             return isinstance(value, str) and (value in EPOCHS or _names_a_metric(value))
     return False
+
+
+def _are_names(value: object) -> bool:
+    """Whether it holds names, each once."""
+    return isinstance(value, tuple) and all(isinstance(each, str) for each in value) and len({*value}) == len(value)
 
 
 def _names_a_metric(keep: str) -> bool:

@@ -45,13 +45,12 @@ def test_every_way_is_timed_in_every_round(benchmark: Any) -> None:
 
 
 def test_alike_alternatives_have_the_same_gradients_at_once(benchmark: Any) -> None:
-    stacks = benchmark.make_stacks()
-    assert len(stacks) == 10
-    for name in ("8 of 3x3, 8 filters, 8x8, batch 16", "three of 8 of 3x3 and 8 of 5x5, 8 filters, 32x32"):
-        stack, (_, *shape) = stacks[name]
-        passes = benchmark.make_passes(stack, (2, *shape))
+    for kind in ({}, {"inputs": 1}, {"groups": 2}):
+        passes, pays = benchmark.make_passes(benchmark.Alike(3, 6, 3, 5, images=2, **kind))
+        assert pays
         benchmark.require_equal_gradients(passes)
         assert all(ratio > 0 for ratio in benchmark.ratios_of(passes, 2))
+    assert not benchmark.make_passes(benchmark.Alike(2, 32, 3, 16, images=8))[1]
 
 
 @pytest.mark.parametrize(("way", "seconds", "missed"), [

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -34,45 +35,56 @@ ON = 0
 class Allocation(Learner):
     """Learns for every task which alternatives of each layer it uses, as far as the sharing lets it use them.
 
-    `logits` has for each layer of alternatives a parameter (tasks, alternatives, 2), `allowed_<layer>` (tasks,
-    alternatives) what a task may use at all.
+    `logits` (tasks, alternatives, 2) has those of all layers side by side, `allowed` (tasks, alternatives) what a task
+    may use at all, `layer_of` (alternatives) the number of the layer of each.
     """
 
     exact = True
+    logits: nn.Parameter
+    allowed: Tensor
+    layer_of: Tensor
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self.settings = settings
-        self.logits = nn.ParameterDict()
         self._tasks: tuple[str, ...] = ()
         self._alternatives: dict[str, tuple[str, ...]] = {}
+        self._counts: list[int] = []
         self._epochs = 0
+        self._all_allowed = True
 
     def begin(self, spec: Spec) -> None:
         """Every use that the sharing has is as probable as the settings say."""
         backbone, self._tasks, self._epochs = spec.backbone, spec.sharing.tasks, spec.train.epochs
         routed = [name for name in backbone.layers if backbone.alternatives(name) and not backbone.mixes(name)]
         self._alternatives = {name: backbone.alternatives(name) for name in routed}
+        self._counts = [len(alternatives) for alternatives in self._alternatives.values()]
         start = torch.tensor([math.log(self.settings.on), math.log1p(-self.settings.on)])
-        for layer, alternatives in self._alternatives.items():
-            self.logits[layer] = nn.Parameter(start.repeat(len(self._tasks), len(alternatives), 1))
-            row = spec.sharing[layer]
-            assert isinstance(row, Cover)
-            allowed = [[(task, name) in row.pairs for name in alternatives] for task in self._tasks]
-            self.register_buffer(_allowed(layer), torch.tensor(allowed))
+        self.logits = nn.Parameter(start.repeat(len(self._tasks), sum(self._counts), 1))
+        uses = [{layer: spec.sharing.uses(layer, task) for layer in routed} for task in self._tasks]
+        allowed = [[name in used[layer] for layer in routed for name in self._alternatives[layer]] for used in uses]
+        self.register_buffer("allowed", torch.tensor(allowed))
+        numbers = torch.arange(len(routed)).repeat_interleave(torch.tensor(self._counts))
+        self.register_buffer("layer_of", numbers, persistent=False)
+        self._all_allowed = bool(self.allowed.all())
+
+    def restore(self, facts: Mapping[str, Any]) -> None:
+        """What tasks may use was loaded with the other tensors."""
+        self._all_allowed = bool(self.allowed.all())
 
     def options(self) -> Mapping[str, float]:
         """A rate of its own, and no decay."""
         return {"lr": self.settings.lr, "weight_decay": 0.0}
 
     def gates(self, tasks: Sequence[str], position: Position) -> Gates:
-        """A sample of who uses what: 0 or 1 for each alternative that the task may use, with the gradient of the
-        relaxed sample (straight-through; Jang et al., 2017, Maddison et al., 2017).
+        """A sample of who uses what: for each alternative that a task may use, 1 over how many it uses of the layer, or
+        0, with the gradient of the relaxed sample (straight-through; Jang et al., 2017, Maddison et al., 2017) and of
+        the count.
 
         The noise is drawn anew for each step, layer and task, by the seed of the run.
         """
         samples = {task: self._sample(task, position) for task in tasks}
-        return {layer: {task: by_layer[layer] for task, by_layer in samples.items()} for layer in self.logits}
+        return {layer: {task: by_layer[layer] for task, by_layer in samples.items()} for layer in self._alternatives}
 
     def temperature(self, step: int) -> float:
         """That of a step, counted from 0 over the whole run."""
@@ -80,56 +92,44 @@ class Allocation(Learner):
         return max(anneal.end, anneal.start / math.sqrt(step + 1))
 
     def _sample(self, task: str, position: Position) -> dict[str, Tensor]:
-        """For each layer a number for each alternative that the task may use, of all layers at once."""
         place = self._tasks.index(task)
-        logits = torch.cat([logits[place] for logits in self.logits.values()])
-        counts = [len(alternatives) for alternatives in self._alternatives.values()]
-        noise = torch.cat(
-            [
-                torch.rand(count, 2, generator=keyed_generator(position, layer, task))
-                for layer, count in zip(self.logits, counts, strict=True)
-            ]
-        )
-        gates = straight_through(logits, noise.to(logits.device), self.temperature(position.step))
-        every = torch.split_with_sizes(gates, counts)
-        found = dict(zip(self.logits, every, strict=True))
-        may_use = {layer: self._may_use(layer, task) for layer in found}
-        if torch.cat(list(may_use.values())).all():
-            return found
-        return {layer: each[may_use[layer]] for layer, each in found.items()}
+        drawn = [
+            torch.rand(count, 2, generator=keyed_generator(position, layer, task))
+            for layer, count in zip(self._alternatives, self._counts, strict=True)
+        ]
+        noise = torch.cat(drawn).to(self.logits.device)
+        on = straight_through(self.logits[place], noise, self.temperature(position.step))
+        if not self._all_allowed:
+            on = on.masked_fill(~self.allowed[place], 0)
+        by_layer = self._by_layer(means(on, self.layer_of, len(self._counts)))
+        if self._all_allowed:
+            return by_layer
+        may_use = self._by_layer(self.allowed[place])
+        return {layer: each[may_use[layer]] for layer, each in by_layer.items()}
 
-    def _may_use(self, layer: str, task: str) -> Tensor:
-        allowed: Tensor = self.get_buffer(_allowed(layer))[self._tasks.index(task)]
-        return allowed
-
-    def _logits(self, layer: str, task: str) -> Tensor:
-        """Those of the alternatives that a task may use, (alternatives, 2)."""
-        logits: Tensor = self.logits[layer][self._tasks.index(task)]
-        return logits[self._may_use(layer, task)]
+    def _by_layer(self, numbers: Tensor) -> dict[str, Tensor]:
+        """What all alternatives have, (..., alternatives), layer by layer."""
+        return dict(zip(self._alternatives, torch.split_with_sizes(numbers, self._counts, -1), strict=True))
 
     def usable(self, sharing: Sharing) -> Sharing:
         """What tasks may use while they learn."""
-        rows = {
-            layer: Cover.of_pairs(self._pairs(self.get_buffer(_allowed(layer)), alternatives), alternatives)
-            for layer, alternatives in self._alternatives.items()
-        }
-        return sharing.given({**sharing.components, **rows})
+        return self._with_uses(sharing, self.allowed)
 
     def present(self, sharing: Sharing) -> Sharing:
         """What tasks use by now: what is as probable as not, or more so."""
-        return sharing.given({**sharing.components, **self._uses()})
+        return self._with_uses(sharing, self._probabilities() >= USED)
 
-    def _uses(self) -> dict[str, Cover]:
-        found = {}
-        for layer, alternatives in self._alternatives.items():
-            on = self._probabilities(layer) >= USED
-            found[layer] = Cover.of_pairs(self._pairs(on, alternatives), alternatives)
-        return found
+    def _with_uses(self, sharing: Sharing, used: Tensor) -> Sharing:
+        """A sharing with what tasks use, (tasks, alternatives)."""
+        rows = {}
+        for layer, of_layer in self._by_layer(used).items():
+            alternatives = self._alternatives[layer]
+            rows[layer] = Cover.of_pairs(self._pairs(of_layer, alternatives), alternatives)
+        return sharing.given({**sharing.components, **rows})
 
-    def _probabilities(self, layer: str) -> Tensor:
+    def _probabilities(self) -> Tensor:
         """That a task uses an alternative, (tasks, alternatives): 0 where it may not."""
-        logits: Tensor = self.logits[layer]
-        return logits.detach().softmax(-1)[..., ON] * self.get_buffer(_allowed(layer))
+        return self.logits.detach().softmax(-1)[..., ON] * self.allowed
 
     def _pairs(self, on: Tensor, alternatives: Sequence[str]) -> Iterator[tuple[str, str]]:
         for task, row in zip(self._tasks, on.tolist(), strict=True):
@@ -141,20 +141,21 @@ class Allocation(Learner):
         chosen = self.settings
         if not chosen.has_penalty:
             return None
-        total = sum(map(len, self._alternatives.values()))
         terms: list[Tensor] = []
         for task in in_order(step.outputs, self._tasks):
-            by_layer = [self._logits(layer, task).softmax(-1)[:, ON] for layer in self.logits]
-            on = torch.cat(by_layer)
+            place = self._tasks.index(task)
+            on = self.logits[place].softmax(-1)[:, ON]
+            if not self._all_allowed:
+                on = on.masked_fill(~self.allowed[place], 0)
             if chosen.budget is not None and chosen.budget_weight:
-                terms.append(chosen.budget_weight * (on.sum() / total - chosen.budget).clamp(min=0))
+                terms.append(chosen.budget_weight * (on.sum() / sum(self._counts) - chosen.budget).clamp(min=0))
             if chosen.entropy_weight:
                 weight = chosen.entropy_weight * step.progress**chosen.entropy_power
                 terms.append(weight * (torch.special.entr(on) + torch.special.entr(1 - on)).sum())
             if chosen.connection_weight:
                 terms.append(chosen.connection_weight * on.sum())
             if chosen.disconnection_weight:
-                nothing = torch.stack([(1 - each).prod() for each in by_layer])
+                nothing = torch.stack([(1 - each).prod() for each in self._by_layer(on).values()])
                 terms.append(chosen.disconnection_weight * nothing.sum())
         return torch.stack(terms).sum()
 
@@ -166,7 +167,7 @@ class Allocation(Learner):
         """What tasks use by now, and a line of `history` for each layer and task that uses something else than the
         spec says."""
         before, after = view.spec.sharing, self.present(view.spec.sharing)
-        probabilities = {layer: self._probabilities(layer).tolist() for layer in self.logits}
+        probabilities = {layer: each.tolist() for layer, each in self._by_layer(self._probabilities()).items()}
         view.say(Allocated.kind, tasks=self._tasks, alternatives=self._alternatives, probabilities=probabilities)
         decisions = [
             Decision("allocate", view.decided, {"layer": layer, "task": (task,), "uses": after.uses(layer, task)})
@@ -178,17 +179,12 @@ class Allocation(Learner):
 
     def adopted(self, spec: Spec) -> None:
         """What no task used is gone for all."""
+        live: list[bool] = []
         for layer, alternatives in self._alternatives.items():
-            row = spec.sharing[layer]
-            assert isinstance(row, Cover)
-            there = {use.alternative for use in row}
-            live = torch.tensor([name in there for name in alternatives])
-            allowed = self.get_buffer(_allowed(layer))
-            allowed &= live.to(allowed.device)
-
-
-def _allowed(layer: str) -> str:
-    return f"allowed_{layer}"
+            used = {name for task in self._tasks for name in spec.sharing.uses(layer, task)}
+            live += [name in used for name in alternatives]
+        self.allowed &= torch.tensor(live, device=self.allowed.device)
+        self._all_allowed = bool(self.allowed.all())
 
 
 def straight_through(logits: Tensor, uniform: Tensor, temperature: float) -> Tensor:
@@ -198,3 +194,10 @@ def straight_through(logits: Tensor, uniform: Tensor, temperature: float) -> Ten
     soft = (noisy / temperature).softmax(-1)[:, ON]
     hard = (noisy[:, ON] >= noisy[:, 1 - ON]).to(soft)
     return hard + (soft - soft.detach())
+
+
+def means(on: Tensor, layer_of: Tensor, layers: int) -> Tensor:
+    """What makes the mean of what is on in each layer, (n,), from 0 or 1 for each alternative and the number of its
+    layer: 1 over the sum of the layer, 0 where that is 0."""
+    counts = on.new_zeros(layers).index_add(0, layer_of, on).clamp(min=1)
+    return on / counts.index_select(0, layer_of)

@@ -14,7 +14,8 @@ from mtsldsl.seeds import torch_seed_of
 from mtsldsl.sharing import Copy, Sharing
 
 Gates: TypeAlias = Mapping[str, Mapping[str, Tensor]]
-"""For each layer, by task, a number for each alternative that the task may use, in their order."""
+"""For each layer, by task, a number for each alternative that the task may use, in their order: the task's value is the
+sum of what they give, each times its number."""
 
 
 @attrs.frozen

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeAlias
 
 import attrs
@@ -147,31 +148,31 @@ class Training:
         what the network's modules give with these."""
         gates = self.learner.gates(tasks, self.position)
 
-        def run() -> Mapping[str, Tensor]:
+        def run(each_module: bool = self._watching) -> Mapping[str, Tensor]:
             if gates is not None:
-                return self._routed(inputs, tasks, gates)
+                return self._routed(inputs, tasks, gates, each_module)
             outputs: Mapping[str, Tensor] = (
                 self.model(inputs) if len(tasks) == len(self.spec.tasks) else self.model(inputs, tasks)
             )
             return outputs
 
         if self.guard is not None:
-            self.guard.begin(inputs, run)
+            self.guard.begin(inputs, partial(run, each_module=True))
         return run()
 
     def forget_routes(self) -> None:
         """What runs with gates is to be found anew: the network is another one."""
         self._routes.clear()
 
-    def _routed(self, inputs: Tensor, tasks: tuple[str, ...], gates: Gates) -> Mapping[str, Tensor]:
+    def _routed(self, inputs: Tensor, tasks: tuple[str, ...], gates: Gates, each_module: bool) -> Mapping[str, Tensor]:
         """The outputs of tasks with gates. Every alternative is computed that a task may use, as those that are shut
         have a gradient too."""
         if tasks not in self._routes:
             usable = attrs.evolve(self.spec, sharing=self.learner.usable(self.spec.sharing))
             heads = [Value.of_head(task) for task in tasks]
-            self._routes[tasks] = Route.of(self.model, upstream(wired(usable, apart=gates), heads), heads)
+            self._routes[tasks] = Route.of(self.model, upstream(wired(usable, apart=gates), heads), heads, gates)
         route = self._routes[tasks]
-        found = route.run(dict.fromkeys(route.known, inputs), gates)
+        found = route.run(dict.fromkeys(route.known, inputs), gates, each_module=each_module)
         return dict(zip(tasks, found.values(), strict=True))
 
     def zero_grad(self, tasks: tuple[str, ...]) -> None:

@@ -6,8 +6,8 @@ the network's own `forward`.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import attrs
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir import Spec
 from mtsldsl.ir.wiring import Call, Value, bodies, common_reads, inputs_of, upstream, wired
+from mtsldsl.runtime.network.side_by_side import SideBySide
 from mtsldsl.sharing import Copy
 
 
@@ -79,6 +80,8 @@ class _Stop:
     first: bool
     """Of its layer."""
     modules: Sequence[tuple[int, nn.Module]]
+    at_once: Sequence[tuple[Sequence[int], SideBySide]]
+    """Those that no stop before this calls and that can be computed at once."""
     gate: nn.Module | None
     reads: Sequence[int]
     value: int
@@ -96,8 +99,9 @@ class Route:
     kept: Mapping[Value, int]
 
     @classmethod
-    def of(cls, model: nn.Module, calls: Sequence[Call], keep: Iterable[Value]) -> Route:
-        """The route of the calls, in this order."""
+    def of(cls, model: nn.Module, calls: Sequence[Call], keep: Iterable[Value], gated: Collection[str] = ()) -> Route:
+        """The route of the calls, in this order. At layers that are `gated`, to which `run` is given gates, copies that
+        are alike may be computed at once, which gives the same but for rounding."""
         kept = tuple(dict.fromkeys(keep))
         readers = Counter(value for call in calls for value in call.reads)
         readers.update(kept)  # one more reader, which never comes
@@ -111,10 +115,13 @@ class Route:
             first = call.layer != layer
             if first:
                 layer, numbers = call.layer, {}
+            known_before = len(numbers)
             modules = [
                 (numbers.setdefault((copy, call.reads), len(numbers)), model.get_submodule(copy.name))
                 for copy in call.copies
             ]
+            new = [each for each in modules if each[0] >= known_before]
+            at_once = _at_once(new, call) if call.layer in gated else []
             gate = None if call.gate is None else model.get_submodule(call.gate.name)
             readers[call.value] += 1  # the call itself
             done = []
@@ -123,15 +130,22 @@ class Route:
                 if not readers[value]:
                     done.append(places[value])
             reads = [places[value] for value in call.reads]
-            stops.append(_Stop(call, first, modules, gate, reads, places[call.value], done))
+            stops.append(_Stop(call, first, modules, at_once, gate, reads, places[call.value], done))
         known = {value: place for value, place in places.items() if value not in computed}
         return cls(stops, known, {value: places[value] for value in kept})
 
-    def run(self, known: Mapping[Value, Tensor], gates: Mapping[str, Mapping[str, Tensor]] = {}) -> dict[Value, Tensor]:
-        """The values to keep, from values that are known.
+    def run(
+        self,
+        known: Mapping[Value, Tensor],
+        gates: Mapping[str, Mapping[str, Tensor]] = {},
+        *,
+        each_module: bool = False,
+    ) -> dict[Value, Tensor]:
+        """The values to keep, from values that are known. With `each_module` none is computed but by its module, so
+        that hooks see it.
 
         At layers with `gates`, by task a number for each of the copies of its call, a value is the sum of what the
-        copies give, each times its number, over the sum of the numbers, or over 1 where that is less.
+        copies give, each times its number.
         """
         values = {place: known[value] for value, place in self.known.items()}
         made: dict[int, Tensor] = {}
@@ -139,6 +153,9 @@ class Route:
             if stop.first:
                 made = {}
             call, reads = stop.call, [values[place] for place in stop.reads]
+            for numbers, alike in () if each_module else stop.at_once:
+                if alike.pays(len(reads[0])):
+                    made.update(zip(numbers, alike(*reads), strict=True))
             for number, module in stop.modules:
                 if number not in made:
                     made[number] = module(*reads)
@@ -169,10 +186,21 @@ def _joined(terms: Sequence[Tensor], reads: Sequence[Tensor], shares: Tensor | N
 
 
 def _gated(terms: Sequence[Tensor], gates: Tensor) -> Tensor:
-    """The mean of the terms whose gates are 1, where gates are 0 or 1: zeros where none is."""
-    weights = (gates / gates.sum().clamp(min=1)).to(terms[0].dtype).unbind()
-    first, *rest = (weight * term for weight, term in zip(weights, terms, strict=True))
+    """The sum of the terms, each times its gate."""
+    first, *rest = (gate * term for gate, term in zip(gates.to(terms[0].dtype).unbind(), terms, strict=True))
     return sum(rest, start=first)
+
+
+def _at_once(modules: Sequence[tuple[int, nn.Module]], call: Call) -> list[tuple[Sequence[int], SideBySide]]:
+    """Which of the modules of a call, by their numbers, are computed at once."""
+    if len(call.reads) > 1:
+        return []
+    of_class = defaultdict[type[nn.Module], list[tuple[int, nn.Module]]](list)
+    for number, module in modules:
+        of_class[type(module)].append((number, module))
+    tried = ([*zip(*each, strict=True)] for each in of_class.values())
+    found = [(numbers, SideBySide.of(alike, call.shape)) for numbers, alike in tried]
+    return [(numbers, alike) for numbers, alike in found if alike is not None]
 
 
 def pooled(activation: Tensor) -> Tensor:

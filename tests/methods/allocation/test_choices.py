@@ -24,12 +24,10 @@ TASKS = ("a", "b", "c")
 def chosen(bits: list[bool]) -> tuple[Training, Allocation, Spec]:
     """A training whose tasks use what the bits say, for each layer, task and alternative; and the spec as it is."""
     made, learner = training(spec())
-    values = iter(bits)
+    on = torch.tensor(bits).reshape(learner.logits.shape[:2])
     with torch.no_grad():
-        for logits in learner.logits.values():
-            for row in logits:
-                for pair in row:
-                    pair[0], pair[1] = (1.0, -1.0) if next(values) else (-1.0, 1.0)
+        learner.logits[..., 0] = torch.where(on, 1.0, -1.0)
+        learner.logits[..., 1] = torch.where(on, -1.0, 1.0)
     return made, learner, made.present
 
 
@@ -67,7 +65,7 @@ def test_what_is_as_probable_as_not_is_on() -> None:
     made, learner = training(spec(on=0.5))
     assert made.present.sharing == made.spec.sharing
     with torch.no_grad():
-        learner.logits["mix2"][1, 2, 0] -= 1e-6
+        learner.logits[1, 3 + 2, 0] -= 1e-6  # mix1 has three
     assert made.present.sharing.uses("mix2", "b") == ("unit1", "unit2", "unit4")
 
 
@@ -95,7 +93,8 @@ def test_a_layer_whose_tasks_weigh_alternatives_is_left_as_it_is() -> None:
 
     given_spec = loads(text)
     made, learner = training(given_spec)
-    assert list(learner.logits) == ["mix1"]
+    assert list(learner.gates(TASKS, made.position)) == ["mix1"]
+    assert learner.logits.shape == (3, 3, 2)
     assert made.present.sharing["mix2"] == given_spec.sharing["mix2"]
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mtsldsl.ir.wiring import Value, inputs_of, upstream, wired
-from mtsldsl.methods.allocation.learner import Allocation, straight_through
+from mtsldsl.methods.allocation.learner import Allocation, means, straight_through
 from mtsldsl.runtime.learning.step import Position, Step
 from mtsldsl.runtime.network.execution import Route
 from tests.methods.allocation.specs import spec, training
@@ -59,41 +59,41 @@ def test_equal_noisy_logits_are_on() -> None:
     assert found.tolist() == [1.0, 1.0, 1.0]
 
 
-def gated(gates: dict[str, list[float]]) -> tuple[Tensor, dict[str, Tensor], Tensor]:
-    """The value of `mix1` for the task c with these gates, the gates, and what its alternatives give, (3, n, 5)."""
+def gated(on: tuple[float, ...]) -> tuple[Tensor, Tensor, Tensor]:
+    """The value of `mix1` for the task c with these alternatives on, which these are, and what they give, (3, n, 5)."""
     made, _ = training(spec())
     calls = wired(made.spec, apart=("mix1", "mix2"))
     value = Value("mix1", frozenset("c"))
     image = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
-    tensors = {layer: torch.tensor(numbers, requires_grad=True) for layer, numbers in gates.items()}
+    chosen = torch.tensor(on, requires_grad=True)
     known = dict.fromkeys(inputs_of(made.spec), image)
-    routed = {layer: {"c": numbers} for layer, numbers in tensors.items()}
-    found = Route.of(made.model, upstream(calls, [value]), [value]).run(known, routed)[value]
+    gates = {"mix1": {"c": means(chosen, torch.zeros(3, dtype=torch.long), 1)}}
+    found = Route.of(made.model, upstream(calls, [value]), [value], gates).run(known, gates)[value]
     stem = made.model.get_submodule("stem.a+b+c")(image)
     each = [made.model.get_submodule(f"mix1.{name}")(stem) for name in ("wide", "thin", "skip")]
-    return found, tensors, torch.stack(each)
+    return found, chosen, torch.stack(each)
 
 
 def test_the_value_is_the_mean_of_what_is_on() -> None:
-    found, _, each = gated({"mix1": [1.0, 0.0, 1.0]})
+    found, _, each = gated((1.0, 0.0, 1.0))
     torch.testing.assert_close(found, (each[0] + each[2]) / 2)
-    found, _, each = gated({"mix1": [0.0, 1.0, 0.0]})
+    found, _, each = gated((0.0, 1.0, 0.0))
     assert torch.equal(found, each[1])
 
 
 def test_where_nothing_is_on_the_value_is_zero() -> None:
-    found, _, _ = gated({"mix1": [0.0, 0.0, 0.0]})
+    found, _, _ = gated((0.0, 0.0, 0.0))
     assert torch.equal(found, torch.zeros(4, 5))
 
 
 @pytest.mark.parametrize("on", [(1.0, 0.0, 1.0), (1.0, 1.0, 1.0), (0.0, 1.0, 0.0), (0.0, 0.0, 0.0)])
 def test_the_normaliser_has_a_gradient_where_it_counts(on: tuple[float, ...]) -> None:
-    found, tensors, each = gated({"mix1": list(on)})
+    found, chosen, each = gated(on)
     found.sum().backward()
     sums, total = each.sum(dim=(1, 2)).detach().numpy(), sum(on)
     weighted = float(np.dot(on, sums))
     slope = sums / max(total, 1) - (weighted / total**2 if total >= 1 else 0.0)
-    gradient = tensors["mix1"].grad
+    gradient = chosen.grad
     assert gradient is not None
     np.testing.assert_allclose(gradient.numpy(), slope, rtol=2e-5, atol=1e-5)
 
@@ -103,7 +103,7 @@ def test_a_step_moves_the_logits_of_its_own_tasks_alone() -> None:
     made.model.train()
     outputs = made.forward(torch.randn(4, 6), ("c",))
     outputs["c"].square().sum().backward()
-    gradient = learner.logits["mix2"].grad
+    gradient = learner.logits.grad
     assert gradient is not None
     assert gradient[:2].abs().sum() == 0
     assert gradient[2].abs().sum() > 0
@@ -127,8 +127,7 @@ def penalty(learner: Allocation, *tasks: str, progress: float = 0.0) -> Tensor |
 def with_probabilities(more: str, probability: float) -> Allocation:
     _, learner = training(spec(more))
     with torch.no_grad():
-        for logits in learner.logits.values():
-            logits[..., 0], logits[..., 1] = math.log(probability), math.log(1 - probability)
+        learner.logits[..., 0], learner.logits[..., 1] = math.log(probability), math.log(1 - probability)
     return learner
 
 
@@ -139,10 +138,10 @@ def test_only_what_is_above_the_budget_costs(probability: float) -> None:
     assert found is not None
     assert found.item() == pytest.approx(3 * max(0.0, probability - 0.4), abs=1e-6)
     found.backward()
-    gradient = learner.logits["mix1"].grad
+    gradient = learner.logits.grad
     assert gradient is not None
     slope = 3 / 7 * probability * (1 - probability) if probability > 0.4 else 0.0  # of 7 alternatives in all
-    assert gradient[0, :, 0].tolist() == pytest.approx([slope] * 3, abs=1e-6)
+    assert gradient[0, :, 0].tolist() == pytest.approx([slope] * 7, abs=1e-6)
     assert gradient[1:].abs().sum() == 0
 
 
@@ -178,8 +177,7 @@ def test_without_weights_there_is_no_penalty() -> None:
 
 def test_probabilities_start_as_the_settings_say() -> None:
     _, learner = training(spec(on=0.97))
-    for logits in learner.logits.values():
-        torch.testing.assert_close(logits.softmax(-1)[..., 0], torch.full(logits.shape[:2], 0.97))
+    torch.testing.assert_close(learner.logits.softmax(-1)[..., 0], torch.full((3, 7), 0.97))
 
 
 def test_the_allocation_has_a_rate_of_its_own_and_no_decay() -> None:
@@ -187,4 +185,4 @@ def test_the_allocation_has_a_rate_of_its_own_and_no_decay() -> None:
     network, own = made.optimizer.param_groups
     assert (network["lr"], own["lr"], own["weight_decay"]) == (0.01, 0.25, 0.0)
     assert {id(each) for each in own["params"]} == {id(each) for each in learner.parameters()}
-    assert len(own["params"]) == 2
+    assert len(own["params"]) == 1
