@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import attrs
 
@@ -110,6 +110,8 @@ class Network:
     bodies: dict[str, Body | Parallel | Broken] = attrs.field(factory=dict)
     alternatives: dict[str, tuple[str, ...]] = attrs.field(factory=dict)
     """Of the layers that have some, also where one is broken."""
+    ordinary: set[str] = attrs.field(factory=set)
+    """Broken layers that have none for certain."""
     named: dict[str, tuple[str, ...]] = attrs.field(factory=dict)
     places: dict[str, Span] = attrs.field(factory=dict)
 
@@ -117,6 +119,10 @@ class Network:
     def names(self) -> tuple[str, ...]:
         """All layers, broken ones too, in order."""
         return tuple(self.bodies)
+
+    def is_stage(self, name: str) -> bool:
+        """Whether a pipeline may call it."""
+        return name in STAGES or name in self.expander.definitions.blocks
 
     @property
     def last(self) -> str:
@@ -126,8 +132,8 @@ class Network:
     @property
     def unsure(self) -> frozenset[str]:
         """The broken layers of which it cannot be told whether they have alternatives, or which."""
-        broken = (name for name, body in self.bodies.items() if isinstance(body, Broken))
-        return frozenset(name for name in broken if name not in self.alternatives)
+        broken = {name for name, body in self.bodies.items() if isinstance(body, Broken)}
+        return frozenset(broken - self.alternatives.keys() - self.ordinary)
 
     def backbone(self) -> Backbone:
         """The graph of the layers; a broken one reads what its line names, as far as that can be told."""
@@ -163,6 +169,21 @@ class Network:
         values, gate = read
         self.alternatives[name] = tuple(values)
         return read_parallel(call, values, lambda each: self.body(each, self.last, len(values)), gate, self.problems)
+
+    def named_in(self, value: tree.Value) -> tuple[str, ...]:
+        """The layers above that a pipeline names; it starts from the last one unless it names another first."""
+        names = [node.text for node in walk(value) if isinstance(node, tree.Name) and node.text in self.bodies]
+        first = value.stages[0] if isinstance(value, tree.Pipeline) else value
+        while isinstance(first, tree.Group):
+            first = first.value
+        name = first.function if isinstance(first, tree.Call) else first
+        if not isinstance(name, tree.Name):
+            return ()
+        if name.text in self.bodies:
+            return tuple(dict.fromkeys(names))
+        if not self.is_stage(name.text):
+            return ()  # it may be a layer misspelt
+        return tuple(dict.fromkeys([*names, *([self.last] if self.last in self.bodies else [])]))
 
     def _whatever(self, stages: Sequence[Stage], start: str, image: Shape) -> Body | Broken:
         """The body of a pipeline that reads broken layers, where its output has one shape whatever theirs is.
@@ -245,22 +266,6 @@ def graph(
     return Backbone(bodies, reads, alternatives, mixtures)
 
 
-def _named_in(value: tree.Value, last: str, layers: Mapping[str, object], operators: Container[str]) -> tuple[str, ...]:
-    """The layers above that a pipeline names; it starts from the last one unless it names another first."""
-    names = [node.text for node in walk(value) if isinstance(node, tree.Name) and node.text in layers]
-    first = value.stages[0] if isinstance(value, tree.Pipeline) else value
-    while isinstance(first, tree.Group):
-        first = first.value
-    name = first.function if isinstance(first, tree.Call) else first
-    if not isinstance(name, tree.Name):
-        return ()
-    if name.text in layers:
-        return tuple(dict.fromkeys(names))
-    if name.text not in operators:
-        return ()  # it may be a layer misspelt
-    return tuple(dict.fromkeys([*names, *([last] if last in layers else [])]))
-
-
 def read_network(
     section: tree.Section | None,
     data: Data | Broken,
@@ -282,9 +287,11 @@ def read_network(
         layer = expander.current = entry.key.text
         body = network.layer(layer, entry.value)
         if isinstance(body, Broken):
-            operators = {*STAGES, *definitions.blocks}
-            reads = (_named_in(each, network.last, network.bodies, operators) for each in pipelines_of(entry.value))
+            reads = (network.named_in(each) for each in pipelines_of(entry.value))
             network.named[layer] = tuple(dict.fromkeys(name for names in reads for name in names))
+            calls = (node.function.text for node in walk(entry.value) if isinstance(node, tree.Call))
+            if all(map(network.is_stage, calls)):  # what is none may be `parallel` misspelt
+                network.ordinary.add(layer)
         network.bodies[layer] = body
         network.shapes[layer] = BROKEN if isinstance(body, Broken) else body.shape
         expander.ready.add(layer)

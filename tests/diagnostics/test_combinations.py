@@ -51,6 +51,14 @@ def test_independent_mistakes_are_all_reported_and_nothing_else_is(drawn: list[M
     assert found == places, words
 
 
+def test_the_sharing_of_a_layer_that_cannot_be_read_is_checked_all_the_same() -> None:
+    spoiled = ("let ^wdith = 12", "wide      = ^segment, depth + edge")
+    text, places = plant([mistake for mistake in CATALOGUE if mistake.wrong in spoiled])
+    assert [code for code, *_ in places] == ["MTL107", "MTL405"]
+    found, words = said(text)
+    assert found == places, words
+
+
 def test_most_pairs_of_the_catalogue_are_independent() -> None:
     pairs = list(combinations(CATALOGUE, 2))
     assert sum(independent(*pair) for pair in pairs) > 0.8 * len(pairs)
