@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
+
+from tests import prepared
 
 ROOT = Path(__file__).parents[1]
 
@@ -49,13 +48,6 @@ def in_one_process(package: Path, *commands: str, cwd: Path) -> str:
 
 
 def python(package: Path, *arguments: str, cwd: Path, status: int = 0) -> str:
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(package), "CUDA_VISIBLE_DEVICES": ""},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = prepared.run(*arguments, cwd=cwd, PYTHONPATH=str(package), CUDA_VISIBLE_DEVICES="")
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout + done.stderr

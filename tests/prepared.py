@@ -128,6 +128,11 @@ def _become(words: list[str], folder: str, environment: dict[str, str], outputs:
         ((os.devnull, os.O_RDONLY), *((each, os.O_WRONLY | os.O_CREAT) for each in outputs))
     ):
         os.dup2(os.open(path, flags), number)
+    packages = environment.get("PYTHONPATH")
+    if packages and packages != os.environ.get("PYTHONPATH"):
+        sys.path[1:1] = packages.split(os.pathsep)
+        for name in [each for each in sys.modules if each.partition(".")[0] == "mtsldsl"]:
+            del sys.modules[name]  # it may be another one
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)

@@ -40,7 +40,7 @@ def test_one_mistake_has_one_report_at_its_place(mistake: Mistake) -> None:
 
 
 @given(st.lists(st.sampled_from(CATALOGUE), min_size=2, max_size=14, unique=True))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_independent_mistakes_are_all_reported_and_nothing_else_is(drawn: list[Mistake]) -> None:
     mistakes: list[Mistake] = []
     for mistake in drawn:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import torch
@@ -12,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import mtsldsl
+from tests import prepared
 
 PATH = Path(__file__).parents[2] / "specs" / "library" / "mtan.mtl"
 TASKS = {"segment": 5, "depth": 1, "normal": 3}
@@ -130,8 +129,8 @@ def test_it_trains_from_the_command_line(tmp_path: Path) -> None:
         "train.optimizer": "adam(lr=1e-2)",
     }
     settings = [part for key, value in changed.items() for part in ("--set", f"{key}={value}")]
-    run = [sys.executable, "-m", "mtsldsl", "train", str(PATH), "--json", "--device", "cpu", "--runs", str(tmp_path)]
-    done = subprocess.run([*run, *settings], capture_output=True, text=True, check=False)
+    run = ["-m", "mtsldsl", "train", str(PATH), "--json", "--device", "cpu", "--runs", str(tmp_path)]
+    done = prepared.run(*run, *settings)
     assert done.returncode == 0, done.stdout + done.stderr
     events = [json.loads(line) for line in done.stdout.splitlines()]
     losses = [event["losses"] for event in events if event["event"] == "epoch"]

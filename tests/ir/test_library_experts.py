@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import mtsldsl
+from tests import prepared
 
 LIBRARY = Path(__file__).parents[2] / "specs" / "library"
 
@@ -156,9 +155,9 @@ def test_it_trains_from_the_command_line(name: str, tmp_path: Path) -> None:
             for key, value in arrays.items()
         },
     )
-    run = [sys.executable, "-m", "mtsldsl", "train", str(LIBRARY / f"{name}.mtl"), "--json", "--runs", str(tmp_path)]
+    run = ["-m", "mtsldsl", "train", str(LIBRARY / f"{name}.mtl"), "--json", "--runs", str(tmp_path)]
     changed = ["--set", f"data.path={tmp_path / 'table.npz'}", "--set", "train.epochs=6", "--set", "data.batch=32"]
-    done = subprocess.run([*run, *changed], capture_output=True, text=True, check=False)
+    done = prepared.run(*run, *changed)
     assert done.returncode == 0, done.stdout + done.stderr
     events = [json.loads(line) for line in done.stdout.splitlines()]
     metrics = next(event for event in events if event["event"] == "test")["metrics"]
