@@ -1,7 +1,7 @@
 """The algebra of sharing: which tasks share which layers, and what may change.
 
 Pure Python and light to import: what a specification is read without is imported when it is first asked for. Only
-`group_tasks`, `decide_grouping` and `GroupingDecision` bring numpy in.
+`group_tasks`, `decide_grouping` and `GroupingDecision` bring numpy in, and `select_groups` for very many tasks.
 """
 
 from __future__ import annotations
@@ -27,9 +27,11 @@ from mtsldsl.sharing.text import (
 )
 
 if TYPE_CHECKING:
+    from mtsldsl.sharing.budget import select_networks
     from mtsldsl.sharing.difference import Change, Diff, Help, Switch, apply, diff
     from mtsldsl.sharing.grouping import GroupingDecision, decide_grouping, group_tasks
     from mtsldsl.sharing.merging import Conflict, ConflictError, merge3
+    from mtsldsl.sharing.selection import Selection, decide_groups, select_groups
 
 __all__ = [
     "HEADS",
@@ -47,6 +49,7 @@ __all__ = [
     "Help",
     "Partition",
     "Row",
+    "Selection",
     "Sharing",
     "SharingError",
     "Switch",
@@ -54,6 +57,7 @@ __all__ = [
     "apply",
     "component_name",
     "decide_grouping",
+    "decide_groups",
     "diff",
     "format_components",
     "format_partition",
@@ -68,6 +72,8 @@ __all__ = [
     "parse_row",
     "parse_sharing",
     "problems",
+    "select_groups",
+    "select_networks",
     "unmerged",
 ]
 
@@ -76,6 +82,8 @@ _HOMES = {
     **dict.fromkeys(("Change", "Diff", "Help", "Switch", "apply", "diff"), "mtsldsl.sharing.difference"),
     **dict.fromkeys(("GroupingDecision", "decide_grouping", "group_tasks"), "mtsldsl.sharing.grouping"),
     **dict.fromkeys(("Conflict", "ConflictError", "merge3"), "mtsldsl.sharing.merging"),
+    **dict.fromkeys(("Selection", "decide_groups", "select_groups"), "mtsldsl.sharing.selection"),
+    "select_networks": "mtsldsl.sharing.budget",
 }
 
 
