@@ -9,7 +9,7 @@ from __future__ import annotations
 import attrs
 
 from mtsldsl.language.constants import Named
-from mtsldsl.language.kinds import Call, CallRule, Flag, Integer, Key, Many, Real
+from mtsldsl.language.kinds import Call, CallRule, Choice, Flag, Integer, Key, Many, Real
 from mtsldsl.records import Record
 
 _positive = Real(0, open_minimum=True)
@@ -136,7 +136,16 @@ SAMPLINGS = Call(
 BALANCES = Call(
     (
         CallRule("equal", "the sum of the losses, each times its task's weight"),
+        CallRule("random", "weights drawn anew at every step, which sum to the number of tasks (Lin et al., 2022)"),
+        CallRule("relative", "the sum of the losses' logarithms, each times its task's weight: free of their scales"),
+        CallRule("geometric_mean", "the geometric mean of the losses (Chennupati et al., 2019)"),
+        CallRule(
+            "stch",
+            "a smooth maximum of the losses (Lin et al., 2024)",
+            (Key("mu", _positive, "how smooth: the smaller, the nearer to the largest loss", 0.1),),
+        ),
         CallRule("uncertainty", "weights learned from each task's uncertainty (Kendall et al., 2018)"),
+        CallRule("imtl_l", "scales learned that make all losses alike (Liu et al., 2021)"),
         CallRule(
             "dwa",
             "weights from how fast each loss falls (Liu et al., 2019)",
@@ -144,11 +153,23 @@ BALANCES = Call(
         ),
         CallRule("pcgrad", "conflicting gradients are projected (Yu et al., 2020)"),
         CallRule("mgda", "the least-norm combination of the gradients (Sener and Koltun, 2018)"),
+        CallRule("imtl_g", "a step whose projections onto all gradients are equal (Liu et al., 2021)"),
+        CallRule(
+            "aligned_mtl",
+            "gradients made orthogonal and of one length (Senushkin et al., 2023)",
+            (Key("scale_mode", Choice(("min", "median", "rmse")), "which length: of the singular values", "min"),),
+        ),
         CallRule(
             "cagrad",
             "conflict-averse gradients (Liu et al., 2021)",
             (Key("c", Real(0), "how far the direction may leave the mean gradient", 0.5),),
         ),
+        CallRule(
+            "fair_grad",
+            "progress allocated fairly between the tasks (Ban and Ji, 2024)",
+            (Key("alpha", _positive, "which fairness: 1 is proportional", 1.0),),
+        ),
+        CallRule("dual_proj", "the mean gradient projected onto the dual cone (Lopez-Paz and Ranzato, 2017)"),
         CallRule("upgrad", "gradients projected onto the dual cone (Quinton and Rey, 2024)"),
     ),
     "balances",

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.language.holding import named
 from mtsldsl.language.optimization import BALANCES
-from mtsldsl.runtime.learning.balance import SOLVERS, Balance, make_balance
+from mtsldsl.runtime.learning.balance import SOLVERS, Balance, GradientBalance, make_balance
 from mtsldsl.sharing import linked
 
 TASKS = ("segment", "depth", "normal")
@@ -26,7 +26,7 @@ def installed(name: str) -> bool:
 
 
 AVAILABLE = [name for name in [rule.name for rule in BALANCES.rules] if installed(name)]
-GRADIENT = [name for name in AVAILABLE if name in ("pcgrad", "mgda", "cagrad", "upgrad")]
+GRADIENT = [name for name in AVAILABLE if isinstance(make_balance(named(BALANCES, name), TASKS, ONES), GradientBalance)]
 
 
 def balance_of(
@@ -39,9 +39,9 @@ def scalars(**values: float) -> dict[str, Tensor]:
     return {task: torch.tensor(value) for task, value in values.items()}
 
 
-def linear(rows: Mapping[str, list[float]], shared: nn.Parameter) -> dict[str, Tensor]:
-    """Losses whose gradients on the shared parameter are the rows."""
-    return {task: (torch.tensor(row) * shared).sum() for task, row in rows.items()}
+def linear(rows: Mapping[str, list[float]], shared: Tensor) -> dict[str, Tensor]:
+    """Losses of 1 where the shared parameter is 0, whose gradients on it are the rows."""
+    return {task: 1 + (torch.tensor(row) * shared).sum() for task, row in rows.items()}
 
 
 def step(balance: Balance, rows: Mapping[str, list[float]]) -> Tensor:
@@ -104,6 +104,97 @@ def test_dwa_gives_more_weight_to_the_loss_that_falls_slower_and_keeps_the_sum()
     assert of_a + of_b == pytest.approx(2)
 
 
+def test_relative_is_free_of_the_scales_of_the_losses() -> None:
+    shared = nn.Parameter(torch.tensor([1.0, 2.0]))
+    found = []
+    for scale in (1.0, 1000.0):
+        shared.grad = None
+        losses = {"a": shared.square().sum(), "b": scale * (shared[0] + 3 * shared[1])}
+        balance_of("relative", ("a", "b"), {"a": 1.0, "b": 2.0}).backward(losses, None, [shared])
+        assert shared.grad is not None
+        found.append(shared.grad)
+    torch.testing.assert_close(found[0], torch.tensor([2.0 / 5 + 2 * 1 / 7, 4.0 / 5 + 2 * 3 / 7]))
+    torch.testing.assert_close(found[0], found[1])
+
+
+def test_the_geometric_mean_weighs_a_task_as_often_as_its_weight_says() -> None:
+    balance = balance_of("geometric_mean", ("a", "b"), {"a": 1.0, "b": 2.0})
+    assert balance.combine(scalars(a=8.0, b=1.0)).item() == pytest.approx(3 * 2.0)
+    assert balance.combine(scalars(a=5.0, b=5.0)).item() == pytest.approx(15.0)
+
+
+def test_random_weights_are_positive_and_sum_to_the_number_of_tasks() -> None:
+    torch.manual_seed(0)
+    rows = {"segment": [1.0, 0.0, 0.0], "depth": [0.0, 1.0, 0.0], "normal": [0.0, 0.0, 1.0]}
+    drawn = []
+    for _ in range(200):
+        shared = nn.Parameter(torch.zeros(3))
+        balance_of("random").backward(linear(rows, shared), None, [shared])
+        assert shared.grad is not None
+        drawn.append(shared.grad)
+    weights = torch.stack(drawn)
+    assert (weights > 0).all()
+    torch.testing.assert_close(weights.sum(1), torch.full((200,), 3.0))
+    assert weights.mean(0).tolist() == pytest.approx([1.0] * 3, abs=0.15)
+    assert weights.std(0).min() > 0.3
+
+
+@pytest.mark.parametrize("mu", [0.05, 1.0])
+def test_stch_is_the_smooth_maximum_of_its_paper(mu: float) -> None:
+    losses = {"segment": 0.5, "depth": 2.0, "normal": 1.0}
+    found = balance_of("stch", mu=mu).combine(scalars(**losses))
+    wanted = 3 * mu * math.log(sum(math.exp(loss / 3 / mu) for loss in losses.values()))
+    assert found.item() == pytest.approx(wanted, rel=1e-5)
+
+
+def test_the_scales_of_imtl_l_make_all_losses_one() -> None:
+    balance = balance_of("imtl_l", ("a", "b"), {"a": 1.0, "b": 1.0})
+    optimizer = torch.optim.SGD(balance.parameters(), lr=0.2)
+    losses = scalars(a=4.0, b=0.5)
+    for _ in range(400):
+        optimizer.zero_grad()
+        balance.combine(losses).backward()
+        optimizer.step()
+    scales = [parameter.exp().item() for parameter in balance.parameters()]
+    assert scales == pytest.approx([1 / 4.0, 1 / 0.5], rel=1e-3)
+
+
+LEFT_OUT = {
+    "Mean": "equal, but for the learning rate",
+    "Sum": "equal",
+    "Constant": "the key `weight` of a task",
+    "UW": "ours, which leaves tasks without labels out",
+    "IMTLL": "ours, which leaves tasks without labels out",
+    "GeometricMean": "ours, which does not fail at a loss of 0",
+    "CRMOGM": "a mean over steps of another one's weights",
+    "MoDo": "needs gradients of two batches",
+    "SDMGrad": "needs gradients of two batches",
+    "COSMOS": "its network reads the preference",
+    "Krum": "against gradients that are hostile",
+    "TrimmedMean": "against gradients that are hostile",
+    **dict.fromkeys(
+        ("ExcessMTL", "FAMO", "GradVac", "NashMTL", "PCD"), "not yet: keeps a state that no checkpoint has"
+    ),
+    **dict.fromkeys(("ConFIG", "GradDrop"), "not yet: needs whole gradients, and not their products alone"),
+    "PBI": "not yet: needs a preference",
+}
+"""What torchjd keeps and no balance is called, and why."""
+
+CALLED = {"AlignedMTL": "aligned_mtl", "FairGrad": "fair_grad", "DualProj": "dual_proj", "IMTLG": "imtl_g"}
+
+
+def test_every_method_that_torchjd_keeps_is_a_balance_or_left_out_for_a_reason() -> None:
+    from torchjd import aggregation, scalarization
+
+    bases = ("Aggregator", "GramianWeightedAggregator", "WeightedAggregator", "Weighting", "Scalarizer")
+    every = {*aggregation.__all__, *scalarization.__all__} - {*bases}
+    kept = {name.removesuffix("Weighting") for name in every}
+    balances = {rule.name for rule in BALANCES.rules}
+    named_so = {name for name in kept if CALLED.get(name, name.lower()) in balances}
+    assert kept == named_so | LEFT_OUT.keys()
+    assert not named_so & LEFT_OUT.keys()
+
+
 @pytest.mark.parametrize("name", AVAILABLE)
 def test_a_balance_goes_on_from_its_state(name: str) -> None:
     first, second = balance_of(name), balance_of(name, tuple(reversed(TASKS)))
@@ -114,10 +205,15 @@ def test_a_balance_goes_on_from_its_state(name: str) -> None:
             parameter.fill_(place)
     second.load_state_dict(first.state_dict())
     losses = scalars(segment=1.0, depth=20.0, normal=300.0)
-    assert torch.equal(first.combine(losses), second.combine(losses))
+
+    def combined(balance: Balance) -> Tensor:
+        torch.manual_seed(0)  # random draws its weights
+        return balance.combine(losses)
+
+    assert torch.equal(combined(first), combined(second))
     first.end_epoch(ONES)
     second.end_epoch(ONES)
-    assert torch.equal(first.combine(losses), second.combine(losses))
+    assert torch.equal(combined(first), combined(second))
 
 
 def test_pcgrad_without_conflict_is_the_sum() -> None:
@@ -136,7 +232,9 @@ def test_mgda_is_the_least_norm_combination_scaled_by_the_number_of_tasks() -> N
     assert found.tolist() == pytest.approx([2 * 0.8, 2 * 0.4])
 
 
-@pytest.mark.parametrize("name", GRADIENT)
+@pytest.mark.parametrize(
+    "name", [name for name in GRADIENT if name != "fair_grad"]
+)  # whose steps have a length of their own
 def test_gradients_that_agree_add_up(name: str) -> None:
     rows = {"a": [1.0, 2.0], "b": [1.0, 2.0]}
     arguments = {"c": 0.0} if name == "cagrad" else {}
@@ -191,7 +289,7 @@ def test_the_extra_loss_adds_its_plain_gradient(name: str) -> None:
     torch.manual_seed(0)
     shared = nn.Parameter(torch.zeros(2))
     hidden = shared * 2  # part of the graph of the losses and of the extra loss
-    losses = {task: (torch.tensor(row) * hidden).sum() / 2 for task, row in rows.items()}
+    losses = linear({task: [number / 2 for number in row] for task, row in rows.items()}, hidden)
     balance_of(name).backward(losses, 10 * hidden.sum(), [shared])
     assert shared.grad is not None
     torch.testing.assert_close(shared.grad, without + 20)
@@ -229,7 +327,10 @@ def test_the_order_of_the_tasks_does_not_matter(name: str, order: list[str], row
     shuffled = {task: named[task] for task in order}
     one = step(balance_of(name, weights=weights), named)
     other = step(balance_of(name, tuple(order), {task: weights[task] for task in order}), shuffled)
-    assert torch.equal(one, other)
+    if name in ("random", "stch", "geometric_mean"):  # factors that no float16 has: the order of a sum rounds otherwise
+        torch.testing.assert_close(one, other)
+    else:
+        assert torch.equal(one, other)
     assert one.isfinite().all()
 
 
@@ -244,13 +345,17 @@ def test_a_gradient_method_is_torchjd_on_the_whole_jacobian(name: str, rows: lis
     aggregator = {
         "pcgrad": lambda: aggregation.PCGrad(),
         "mgda": lambda: aggregation.MGDA(),
+        "imtl_g": lambda: aggregation.IMTLG(),
+        "aligned_mtl": lambda: aggregation.AlignedMTL(),
         "cagrad": lambda: aggregation.CAGrad(0.5),
+        "fair_grad": lambda: aggregation.FairGrad(1.0),
+        "dual_proj": lambda: aggregation.DualProj(),
         "upgrad": lambda: aggregation.UPGrad(),
     }[name]()
     tasks = tuple("abcd"[: len(rows)])
     jacobian = torch.tensor(rows, dtype=torch.float32)
     torch.manual_seed(0)
-    wanted = aggregator(jacobian) * (1 if name == "pcgrad" else len(rows))
+    wanted = aggregator(jacobian) * (1 if name in ("pcgrad", "fair_grad") else len(rows))
     first, second = nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(3))
     losses = {task: row[:2] @ first + row[2:] @ second for task, row in zip(tasks, jacobian, strict=True)}
     torch.manual_seed(0)

@@ -129,14 +129,14 @@ class Training:
 
     def sets(self, served: tuple[str, ...] | None = None) -> Iterator[tuple[str, ...]]:
         """The sets of tasks that a step computes one after the other: those that share no layer, or all at once where
-        the learner watches outputs, or a set computes less than it takes to call it, or the batch has been `served` by
-        one of several sources, for the tasks that read it. At the end the step is counted.
+        the learner watches outputs or the balance is `joint`, or a set computes less than it takes to call it, or the
+        batch has been `served` by one of several sources, for the tasks that read it. At the end the step is counted.
 
         Two sets have no parameter in common, so the gradients are the same; only one set's activations are in memory.
         """
         if served is not None:
             yield served
-        elif self._watching or self._apart().work < self.least:
+        elif self._watching or self.balance.joint or self._apart().work < self.least:
             yield tuple(task.name for task in self.spec.tasks)
         else:
             yield from self._apart().parameters

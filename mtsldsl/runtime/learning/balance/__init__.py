@@ -18,8 +18,13 @@ from mtsldsl.runtime.learning.balance.gradient import GradientBalance
 
 __all__ = ["SOLVERS", "Balance", "GradientBalance", "Labelled", "Losses", "make_balance"]
 
-SOLVERS = {"cagrad": ("cvxpy", "clarabel"), "upgrad": ("qpsolvers", "quadprog")}
-"""The packages that torchjd needs for a method beside itself: its extras `cagrad` and `quadprog-projector`."""
+SOLVERS = {
+    "cagrad": ("cvxpy", "clarabel"),
+    "fair_grad": ("scipy",),
+    "dual_proj": ("qpsolvers", "quadprog"),
+    "upgrad": ("qpsolvers", "quadprog"),
+}
+"""The packages that torchjd needs for a method beside itself, as its extras name them."""
 
 
 def make_balance(balance: Named, tasks: tuple[str, ...], weights: Mapping[str, float]) -> Balance:

@@ -25,6 +25,9 @@ class Balance(nn.Module):
     in the optimizer.
     """
 
+    joint = False
+    """Whether it takes all losses of a step at once, as what one counts depends on the others."""
+
     def __init__(self, weights: Mapping[str, float]) -> None:
         super().__init__()
         self.weights = dict(sorted(weights.items()))

@@ -1,0 +1,16 @@
+"""A step whose projections onto all gradients are equal (Liu et al., 2021)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mtsldsl.language.constants import Named
+from mtsldsl.runtime.learning.balance.balance import Balance
+from mtsldsl.runtime.learning.balance.gradient import GradientBalance
+
+
+def make(weights: Mapping[str, float], _: Named) -> Balance:
+    """The balance of the tasks with these weights."""
+    from torchjd.aggregation import IMTLGWeighting
+
+    return GradientBalance(weights, IMTLGWeighting(), averages=True)

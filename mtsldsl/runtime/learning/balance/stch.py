@@ -1,0 +1,17 @@
+"""A smooth maximum of the losses (Lin et al., 2024)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mtsldsl.language.constants import Named
+from mtsldsl.language.operators.arguments import number
+from mtsldsl.runtime.learning.balance.balance import Balance
+from mtsldsl.runtime.learning.balance.scalarizer import ScalarizerBalance
+
+
+def make(weights: Mapping[str, float], balance: Named) -> Balance:
+    """The balance of the tasks with these weights."""
+    from torchjd.scalarization import STCH
+
+    return ScalarizerBalance(weights, STCH(number(balance.arguments, "mu")))
