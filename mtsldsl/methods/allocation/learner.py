@@ -91,13 +91,17 @@ class Allocation(Learner):
         anneal = self.settings.temperature
         return max(anneal.end, anneal.start / math.sqrt(step + 1))
 
-    def _sample(self, task: str, position: Position) -> dict[str, Tensor]:
-        place = self._tasks.index(task)
+    def noise(self, task: str, position: Position) -> Tensor:
+        """Uniform random numbers (alternatives, 2) for a task of a step."""
         drawn = [
             torch.rand(count, 2, generator=keyed_generator(position, layer, task))
             for layer, count in zip(self._alternatives, self._counts, strict=True)
         ]
-        noise = torch.cat(drawn).to(self.logits.device)
+        return torch.cat(drawn)
+
+    def _sample(self, task: str, position: Position) -> dict[str, Tensor]:
+        place = self._tasks.index(task)
+        noise = self.noise(task, position).to(self.logits.device)
         on = straight_through(self.logits[place], noise, self.temperature(position.step))
         if not self._all_allowed:
             on = on.masked_fill(~self.allowed[place], 0)
