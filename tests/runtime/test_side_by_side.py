@@ -85,6 +85,7 @@ def test_at_once_modules_give_what_each_gives(sample: str, unit: str, shape: tup
     [
         "group_norm(1) | conv2d(4, 3)",
         "conv2d(6, 3, groups=3)",
+        "group_norm(1, affine=false) | relu",
         "conv2d(4, 3) | batch_norm",
         "conv2d(4, 3) | dropout(0.5)",
         "relu",

@@ -35,18 +35,20 @@ ON = 0
 class Allocation(Learner):
     """Learns for every task which alternatives of each layer it uses, as far as the sharing lets it use them.
 
-    `logits` (tasks, alternatives, 2) has those of all layers side by side, `allowed` (tasks, alternatives) what a task
-    may use at all, `layer_of` (alternatives) the number of the layer of each.
+    `logits` has for each task a parameter (alternatives, 2), those of all layers side by side, `allowed` (tasks,
+    alternatives) what a task may use at all, `layer_of` (alternatives) the number of the layer of each. Each task has a
+    parameter of its own, so that a step of others moves it no more than it moves the task's head. (In the authors' code
+    they are parts of one tensor, which Adam goes on moving by its momentum in the steps of all tasks.)
     """
 
     exact = True
-    logits: nn.Parameter
     allowed: Tensor
     layer_of: Tensor
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self.settings = settings
+        self.logits = nn.ParameterDict()
         self._tasks: tuple[str, ...] = ()
         self._alternatives: dict[str, tuple[str, ...]] = {}
         self._counts: list[int] = []
@@ -60,7 +62,7 @@ class Allocation(Learner):
         self._alternatives = {name: backbone.alternatives(name) for name in routed}
         self._counts = [len(alternatives) for alternatives in self._alternatives.values()]
         start = torch.tensor([math.log(self.settings.on), math.log1p(-self.settings.on)])
-        self.logits = nn.Parameter(start.repeat(len(self._tasks), sum(self._counts), 1))
+        self.logits.update({task: nn.Parameter(start.repeat(sum(self._counts), 1)) for task in self._tasks})
         uses = [{layer: spec.sharing.uses(layer, task) for layer in routed} for task in self._tasks]
         allowed = [[name in used[layer] for layer in routed for name in self._alternatives[layer]] for used in uses]
         self.register_buffer("allowed", torch.tensor(allowed))
@@ -101,8 +103,8 @@ class Allocation(Learner):
 
     def _sample(self, task: str, position: Position) -> dict[str, Tensor]:
         place = self._tasks.index(task)
-        noise = self.noise(task, position).to(self.logits.device)
-        on = straight_through(self.logits[place], noise, self.temperature(position.step))
+        logits = self.logits[task]
+        on = straight_through(logits, self.noise(task, position).to(logits.device), self.temperature(position.step))
         if not self._all_allowed:
             on = on.masked_fill(~self.allowed[place], 0)
         by_layer = self._by_layer(means(on, self.layer_of, len(self._counts)))
@@ -133,7 +135,8 @@ class Allocation(Learner):
 
     def _probabilities(self) -> Tensor:
         """That a task uses an alternative, (tasks, alternatives): 0 where it may not."""
-        return self.logits.detach().softmax(-1)[..., ON] * self.allowed
+        logits = torch.stack([self.logits[task].detach() for task in self._tasks])
+        return logits.softmax(-1)[..., ON] * self.allowed
 
     def _pairs(self, on: Tensor, alternatives: Sequence[str]) -> Iterator[tuple[str, str]]:
         for task, row in zip(self._tasks, on.tolist(), strict=True):
@@ -147,10 +150,9 @@ class Allocation(Learner):
             return None
         terms: list[Tensor] = []
         for task in in_order(step.outputs, self._tasks):
-            place = self._tasks.index(task)
-            on = self.logits[place].softmax(-1)[:, ON]
+            on = self.logits[task].softmax(-1)[:, ON]
             if not self._all_allowed:
-                on = on.masked_fill(~self.allowed[place], 0)
+                on = on.masked_fill(~self.allowed[self._tasks.index(task)], 0)
             if chosen.budget is not None and chosen.budget_weight:
                 terms.append(chosen.budget_weight * (on.sum() / sum(self._counts) - chosen.budget).clamp(min=0))
             if chosen.entropy_weight:

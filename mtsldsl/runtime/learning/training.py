@@ -168,12 +168,16 @@ class Training:
         """The outputs of tasks with gates. Every alternative is computed that a task may use, as those that are shut
         have a gradient too."""
         if tasks not in self._routes:
-            usable = attrs.evolve(self.spec, sharing=self.learner.usable(self.spec.sharing))
             heads = [Value.of_head(task) for task in tasks]
-            self._routes[tasks] = Route.of(self.model, upstream(wired(usable, apart=gates), heads), heads, gates)
+            self._routes[tasks] = Route.of(self.model, upstream(wired(self._usable, apart=gates), heads), heads, gates)
         route = self._routes[tasks]
         found = route.run(dict.fromkeys(route.known, inputs), gates, each_module=each_module)
         return dict(zip(tasks, found.values(), strict=True))
+
+    @property
+    def _usable(self) -> Spec:
+        """The spec with the sharing by which a step is computed."""
+        return attrs.evolve(self.spec, sharing=self.learner.usable(self.spec.sharing))
 
     def zero_grad(self, tasks: tuple[str, ...]) -> None:
         """Forget the gradients of what one of the `sets` depends on, and with the first one all that are no weights of
@@ -188,7 +192,7 @@ class Training:
 
     def _apart(self) -> _Sets:
         if self._found is None or self._found.model is not self.model:
-            self._found = _Sets.of(self.model, self.spec)
+            self._found = _Sets.of(self.model, self._usable)
         return self._found
 
     def _other_parameters(self) -> Iterator[nn.Parameter]:

@@ -86,8 +86,9 @@ class SideBySide:
         if not parts or any(type(part) not in RULES for part in parts):  # a person's own is not looked at
             return None
         steps = _steps(modules, fx.symbolic_trace(one).graph)
-        width = max(len(each) for part in parts for each in part.parameters())
-        return None if steps is None else cls(modules, steps, width, prod(shape[1:]))
+        if steps is None:
+            return None
+        return cls(modules, steps, max(len(each) for each in one.parameters()), prod(shape[1:]))
 
     def pays(self, samples: int) -> bool:
         """Whether it is faster for so many samples."""

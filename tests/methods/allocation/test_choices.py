@@ -8,10 +8,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtsldsl import build_model
+from mtsldsl import build_model, loads
 from mtsldsl.ir import Spec
 from mtsldsl.ir.wiring import Value
 from mtsldsl.methods.allocation.learner import Allocation
+from mtsldsl.runtime.learning.step import Position
 from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.network.execution import evaluating, run_layers
 from mtsldsl.runtime.network.transfer import carry_state
@@ -20,14 +21,45 @@ from tests.methods.allocation.specs import spec, training
 
 TASKS = ("a", "b", "c")
 
+APART = """\
+mtl 1
+
+data arrays {
+  path  = "none.npz"
+  input = row(6)
+}
+
+task [a, b] {
+  target = values(1)
+  head   = linear(outputs)
+}
+
+backbone {
+  stem = linear(5) | relu
+  mix  = parallel(unit=linear(5) | relu, copies=2)
+}
+
+train {
+  epochs = 4
+}
+
+structure allocation {
+  write = [1]
+}
+
+sharing {
+  stem = each
+}
+"""
+
 
 def chosen(bits: list[bool]) -> tuple[Training, Allocation, Spec]:
     """A training whose tasks use what the bits say, for each layer, task and alternative; and the spec as it is."""
     made, learner = training(spec())
-    on = torch.tensor(bits).reshape(learner.logits.shape[:2])
     with torch.no_grad():
-        learner.logits[..., 0] = torch.where(on, 1.0, -1.0)
-        learner.logits[..., 1] = torch.where(on, -1.0, 1.0)
+        for logits, on in zip(learner.logits.values(), torch.tensor(bits).reshape(3, -1), strict=True):
+            logits[:, 0] = torch.where(on, 1.0, -1.0)
+            logits[:, 1] = torch.where(on, -1.0, 1.0)
     return made, learner, made.present
 
 
@@ -65,8 +97,36 @@ def test_what_is_as_probable_as_not_is_on() -> None:
     made, learner = training(spec(on=0.5))
     assert made.present.sharing == made.spec.sharing
     with torch.no_grad():
-        learner.logits[1, 3 + 2, 0] -= 1e-6  # mix1 has three
+        learner.logits["b"][3 + 2, 0] -= 1e-6  # mix1 has three
     assert made.present.sharing.uses("mix2", "b") == ("unit1", "unit2", "unit4")
+
+
+def all_on(learner: Allocation, at: Position) -> bool:
+    """Whether a sample of `a` has all of `mix`."""
+    return bool((learner.gates(("a",), at)["mix"]["a"] > 0).all())
+
+
+def test_tasks_that_may_use_the_same_are_computed_together_also_where_the_spec_parts_them() -> None:
+    """After a phase the spec has what tasks use; they may still use more, which has gradients of both."""
+    found = []
+    for least in (0.0, float("inf")):  # sets apart wherever there are some, or never
+        made, learner = training(loads(APART))
+        with torch.no_grad():
+            learner.logits["a"][:, 0] = -1.0
+        made.spec = made.present
+        learner.adopted(made.spec)
+        assert {made.spec.sharing.uses("mix", task) for task in "ab"} == {(), ("unit1", "unit2")}
+        made.least = least
+        made.model.train()
+        made.steps = next(step for step in range(100) if all_on(learner, attrs.evolve(made.position, step=step)))
+        for tasks in made.sets():
+            outputs = made.forward(torch.ones(4, 6), tasks)
+            made.zero_grad(tasks)
+            torch.stack([output.square().sum() for output in outputs.values()]).sum().backward()
+        found.append({name: each.grad for name, each in made.model.named_parameters() if each.grad is not None})
+    assert found[0].keys() == found[1].keys()
+    for name, gradient in found[0].items():
+        torch.testing.assert_close(gradient, found[1][name])
 
 
 def test_evaluation_has_no_noise() -> None:
@@ -89,12 +149,10 @@ def test_a_task_uses_no_more_than_its_row_gives_it() -> None:
 
 def test_a_layer_whose_tasks_weigh_alternatives_is_left_as_it_is() -> None:
     text = spec().source.text.replace("copies=4)", "copies=4, gate=mixture)")
-    from mtsldsl import loads
-
     given_spec = loads(text)
     made, learner = training(given_spec)
     assert list(learner.gates(TASKS, made.position)) == ["mix1"]
-    assert learner.logits.shape == (3, 3, 2)
+    assert all(logits.shape == (3, 2) for logits in learner.logits.values())
     assert made.present.sharing["mix2"] == given_spec.sharing["mix2"]
 
 

@@ -31,7 +31,7 @@ def write_data(folder: Path) -> None:
     np.savez(folder / "large.npz", row=large, c=(large[:, 0] > 0).astype(int))
 
 
-MORE = "write = [2]\n  temperature = constant(1)\n  budget = 0.5\n  budget_weight = 2"
+MORE = "write = [2]\n  temperature = constant(1)\n  budget = 0.6\n  disconnection_weight = 2"
 
 
 def run_of(folder: Path, *, stop: int | None = None) -> Path:
@@ -58,6 +58,20 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def events(run: Path, kind: str) -> list[dict[str, Any]]:
     lines = (run / "events.jsonl").read_text(encoding="utf-8").splitlines()
     return [event for event in map(json.loads, lines) if event["event"] == kind]
+
+
+def test_what_is_left_lives_and_goes_on_changing(run: Path) -> None:
+    """Else the tests below would say little."""
+    uses = []
+    for event in events(run, "allocation"):
+        rows = event["probabilities"]["mix2"]
+        uses.append([frozenset(place for place, p in enumerate(row) if p >= 0.5) for row in rows])
+    first, last = uses
+    assert frozenset().union(*first) < frozenset(range(4))
+    assert all(first)
+    assert all(last)
+    assert first != last
+    assert len(set(last)) > 1
 
 
 def test_the_spec_says_what_is_used_and_the_history_how_it_came(run: Path) -> None:
