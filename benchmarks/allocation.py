@@ -65,7 +65,7 @@ CPU = torch.device("cpu")
 SPEC = Path(__file__).parents[1] / "specs" / "omniglot_small.mtl"
 LAYERS = ("mix1", "mix2", "mix3", "mix4")
 ALTERNATIVES = ("conv3", "conv5", "cross", "maximum", "average", "skip")
-RATE, DECAY, RATE_OF_LOGITS = 3e-3, 1e-4, 1e-2
+RATE, DECAY, RATE_OF_LOGITS = 3e-3, 1e-4, 4e-2
 HOTTEST, COLDEST = 10.0, 0.5
 
 EPOCHS = ExitStack()

@@ -32,6 +32,9 @@ def lines(found: Consensus, width: int | None) -> Iterator[str]:
     for index, (name, distance) in enumerate(zip(runs, found.distances, strict=True)):
         near = "  the nearest to the consensus" if index == nearest else ""
         yield f"{name:<{names}}  {distance:>3} of {len(found.pairs)} answers differ{near}"
+    if found.allocated:
+        yield ""
+        yield f"tasks use other alternatives of {', '.join(found.allocated)}: compare two runs to see which"
     if any(found.keys):
         yield ""
         yield f"apart from the sharing, other than in {runs[0]}:"

@@ -2,8 +2,9 @@
 
 A run is a set of answers, one for each layer and pair of tasks: do the two share the layer? The consensus answers as
 more than half of the runs do (a tie is a no), and a run's distance to it is the number of answers that differ. The
-consensus need be no sharing itself: that most runs share a with b and b with c does not make most share a with c.
-Whatever else the runs say otherwise than the first does is listed beside it.
+consensus need be no sharing itself: that most runs share a with b and b with c does not make most share a with c. At a
+layer of alternatives two tasks share it where they use a common one; which one that is, runs may see otherwise all the
+same. Whatever else the runs say otherwise than the first does is listed beside it.
 """
 
 from __future__ import annotations
@@ -49,12 +50,14 @@ class Consensus(Record):
     distances: tuple[int, ...]
     keys: tuple[tuple[KeyChange, ...], ...]
     """What each run says otherwise than the first does, the sharing left out."""
+    allocated: tuple[str, ...] = ()
+    """The layers of alternatives that tasks use otherwise in some run than in the first."""
 
     def __bool__(self) -> bool:
         """Whether the runs differ, and not in the seed alone, in which runs of one job are meant to differ."""
-        return any(0 < pair.runs < len(self.names) for pair in self.pairs) or any(
-            change.key != "train.seed" for changes in self.keys for change in changes
-        )
+        shared = any(0 < pair.runs < len(self.names) for pair in self.pairs)
+        said = any(change.key != "train.seed" for changes in self.keys for change in changes)
+        return shared or said or bool(self.allocated)
 
     def shared(self, pair: Pair) -> bool:
         """Whether more than half of the runs share the pair."""
@@ -80,6 +83,7 @@ class Consensus(Record):
                 for name, distance, changes in zip(self.names, self.distances, self.keys, strict=True)
             ],
             "nearest": self.nearest,
+            "allocated": list(self.allocated),
         }
 
 
@@ -106,7 +110,17 @@ def consensus(specs: Sequence[Spec]) -> Consensus:
         pairs=pairs,
         distances=tuple(len(each ^ majority) for each in answers),
         keys=tuple(keys_changed(first, spec, {layer: layer for layer in layers}) for spec in specs),
+        allocated=tuple(
+            layer
+            for layer in layers
+            if any(_uses(spec, layer, task) != _uses(first, layer, task) for spec in specs for task in tasks)
+        ),
     )
+
+
+def _uses(spec: Spec, layer: str, task: str) -> frozenset[str]:
+    """The alternatives that a task uses, none of an ordinary layer."""
+    return frozenset(spec.sharing.uses(layer, task)) if spec.backbone.alternatives(layer) else frozenset()
 
 
 def _shared(sharing: Sharing) -> Iterator[tuple[str, frozenset[str]]]:

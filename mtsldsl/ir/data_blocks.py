@@ -10,9 +10,10 @@ from mtsldsl.diagnostics import Span, suggestion
 from mtsldsl.ir.blocks import title
 from mtsldsl.ir.body import Body, Parallel, bodies_of
 from mtsldsl.ir.definitions import Definitions
-from mtsldsl.ir.model import Data, Layer, Stream, Task, streams_of
+from mtsldsl.ir.model import Data, Layer, Spec, Stream, Task, streams_of
 from mtsldsl.ir.network import read_data, read_input
 from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort
+from mtsldsl.ir.wiring import bodies
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.records import Record
 from mtsldsl.sharing import Sharing
@@ -189,3 +190,12 @@ def fits(first: Body | Parallel, other: Body | Parallel) -> bool:
     """Whether one class of modules serves both, the same layer for inputs of two sizes."""
     pairs = zip(bodies_of(first).values(), bodies_of(other).values(), strict=True)
     return all(list(_modules(one)) == list(_modules(two)) for one, two in pairs)
+
+
+def with_mixed_statistics(spec: Spec) -> Iterator[tuple[str, frozenset[str]]]:
+    """The layers with a batch normalisation that tasks of several sources of samples share, each with these tasks:
+    its running statistics are those of no source."""
+    for copy, body in bodies(spec).items():
+        mixed = sum(not copy.component.isdisjoint(tasks) for tasks in spec.sharing.sources) > 1
+        if mixed and any(step.operator == "batch_norm" for step in body.steps):
+            yield copy.layer, copy.component

@@ -66,6 +66,7 @@ def read_sharing(
                 broken.add(layer)
             else:
                 rows[layer] = row
+    broken |= set(unsure)
     if partial:
         broken |= rows.keys() - lines.keys()
     sound = {layer: row for layer, row in rows.items() if layer not in broken}

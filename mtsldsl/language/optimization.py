@@ -122,7 +122,7 @@ SCHEDULERS = Call(
 SAMPLINGS = Call(
     (
         CallRule("proportional", "all batches of every source, in one shuffled order"),
-        CallRule("equal", "as many batches of each source, in all as many as the sources have"),
+        CallRule("equal", "as many batches of each source, in all as many as the sources have, rounded up"),
         CallRule(
             "temperature",
             "batches in proportion to those that a source has to the power of a number, in all as many as there are",

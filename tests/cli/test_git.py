@@ -56,6 +56,25 @@ def evolve(run: Run, folder: Path, base: str, ours: str, theirs: str) -> subproc
     return run("git", "merge", "theirs")
 
 
+ROUTED = BASE.replace(
+    "  enc1 = segment, depth, edge, normal\n", "  enc1 = wide: segment + depth, plain: edge + normal  # routed\n"
+)
+
+
+def test_two_branches_that_switch_different_alternatives_merge_bit_by_bit(run: Run, folder: Path) -> None:
+    base = re.sub(r"(?m)^  enc1 = .*\(.*$", "  enc1 = parallel(wide=conv2d(8, 5), plain=conv2d(8, 3))", ROUTED)
+    assert base != ROUTED
+    ours = base.replace("wide: segment + depth", "wide: segment")
+    theirs = base.replace("plain: edge + normal", "plain: edge + normal + segment")
+    merged = evolve(run, folder, base, ours, theirs)
+    assert merged.returncode == 0, merged.stdout + merged.stderr
+    spec = load(folder / "a.mtl")
+    uses = {task: spec.sharing.uses("enc1", task) for task in spec.sharing.tasks}
+    assert uses == {"segment": ("wide", "plain"), "depth": (), "edge": ("plain",), "normal": ("plain",)}
+    assert "# routed" in (folder / "a.mtl").read_text(encoding="utf-8")
+    assert "switch" in run("git", "diff", "HEAD~1", "--", "a.mtl").stdout
+
+
 def test_two_branches_that_changed_different_data_blocks_merge(run: Run, folder: Path) -> None:
     ours, theirs = TWO.replace("batch   = 8", "batch   = 4"), TWO.replace("batch = 16", "batch = 2")
     done = evolve(run, folder, TWO, ours, theirs)

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 import mtsldsl as package
 from mtsldsl.editing import load
+from mtsldsl.methods.mtsl.language import Incomparable
 from mtsldsl.runtime.data import load_data
 from mtsldsl.runtime.run.data_record import recorded_places
 from tests import prepared
@@ -80,6 +81,10 @@ def test_layers_merge_among_tasks_of_one_size_and_that_others_never_do_is_said(r
     assert set(spec.sharing.component("stem", "digit")) == {"digit", "ink"}
     assert all(spec.sharing.component(layer, "letter") == {"letter"} for layer in spec.backbone.layers)
     said = run.of("incomparable")
+    (words,) = Incomparable(layer=said[0]["layer"], tasks=said[0]["tasks"]).lines()
+    assert words == (
+        "stem: digit + ink and letter have inputs of other sizes, so they are not compared, and never merge here"
+    )
     assert [(each["epoch"], each["layer"]) for each in said] == [(1, "stem")]
     assert sorted(map(sorted, said[0]["tasks"])) == [["digit", "ink"], ["letter"]]
     assert not [each for each in run.of("similarity") if "letter" in each["tasks"]]

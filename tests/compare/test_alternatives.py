@@ -225,6 +225,20 @@ def test_a_consensus_counts_the_tasks_that_use_a_common_alternative(tmp_path: Pa
     assert pairs["mix", "banana", "cherry"] == 0
 
 
+def test_runs_whose_tasks_use_other_alternatives_differ_though_they_share_alike(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.mtl" for number in range(3)]
+    other = "conv5: apple + banana, skip: cherry"
+    for path, mix in zip(paths, (MIX, other, MIX), strict=True):
+        path.write_text(edited(BASE, (MIX, mix)))
+    names = [*map(str, paths)]
+    said = CliRunner().invoke(main, ["diff", "--exit-code", *names])
+    assert said.exit_code == 1
+    assert "tasks use other alternatives of mix: compare two runs to see which" in said.output
+    assert json.loads(CliRunner().invoke(main, ["diff", "--json", *names]).output)["allocated"] == ["mix"]
+    same = CliRunner().invoke(main, ["diff", "--exit-code", names[0], names[2], names[0]])
+    assert (same.exit_code, "alternatives" in same.output) == (0, False)
+
+
 def test_a_task_that_would_use_nothing_any_more_is_told_of() -> None:
     base = edited(BASE, (MIX, "conv3: apple + banana, skip: apple + cherry"))
     ours = edited(base, (", skip=identity", ""), ("conv3: apple + banana, skip: apple + cherry", "conv3: all"))

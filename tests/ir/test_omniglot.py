@@ -46,6 +46,22 @@ def test_trunk_and_heads_have_the_parameters_of_the_paper_s_network(spec: Spec) 
     assert spec.cost().parameters == sum(counted.values())
 
 
+def test_every_alphabet_has_the_batches_of_the_paper(spec: Spec) -> None:
+    """8,000, of 16 pictures of an alphabet: ten drawings of a character are for training."""
+    characters = {spelt(name): count for name, count in CHARACTERS.items()}
+    rounds = max(-(-10 * characters[task] // spec.data.batch) for task in spec.sharing.tasks)
+    assert (spec.train.sampling.name, spec.data.batch) == ("round_robin", 16)
+    assert spec.train.epochs == -(-8_000 // rounds)
+
+
+def test_digits_are_there_upright_and_turned_twice() -> None:
+    rotated = load(SPECS / "mnist_rotated.mtl")
+    sources = {task.name: rotated.data_of(task.name).options["rotate"] for task in rotated.tasks}
+    assert sources == {"upright1": 0, "upright2": 0, "turned1": 90, "turned2": 90}
+    assert len(rotated.sharing.sources) == 4
+    assert all(rotated.data_of(task).kind == "mnist" for task in sources)
+
+
 def test_the_generated_model_has_no_more_lines_than_a_person_reads(spec: Spec) -> None:
     assert len(compile_spec(spec)["model.py"].splitlines()) <= 400
 

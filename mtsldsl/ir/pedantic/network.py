@@ -6,12 +6,14 @@ from collections.abc import Iterator
 
 from mtsldsl.diagnostics import Diagnostic
 from mtsldsl.ir.body import Body, Step
+from mtsldsl.ir.data_blocks import with_mixed_statistics
 from mtsldsl.ir.model import Task
 from mtsldsl.ir.pedantic.reading import Check, Reading, warn
 from mtsldsl.ir.wiring import needed_layers, wired
 from mtsldsl.language.naming import RESIDUAL
 from mtsldsl.language.operators.arguments import number
 from mtsldsl.language.operators.shapes import channels
+from mtsldsl.sharing.partition import in_order
 
 _RESIZING = frozenset(("resize", "resize_as", "upsample", "identity"))
 _ACTIVATIONS = frozenset(("relu", "leaky_relu", "gelu", "silu", "sigmoid", "tanh", "softplus"))
@@ -148,6 +150,16 @@ def single_batches(reading: Reading) -> Iterator[Diagnostic]:
         yield warn("MTL918", cause, remedy, reading.place_of_data(data, "batch"))
 
 
+def mixed_statistics(reading: Reading) -> Iterator[Diagnostic]:
+    """MTL919: batch norm in a layer that tasks of several sources of samples share."""
+    spec = reading.spec
+    for name, tasks in dict(with_mixed_statistics(spec)).items():
+        listed = " + ".join(in_order(tasks, spec.sharing.tasks))
+        cause = f"`{name}` has `batch_norm`, and {listed} share it, which read several sources of samples"
+        remedy = "take `group_norm` or `layer_norm`, or let tasks of different sources have copies of their own"
+        yield warn("MTL919", cause, remedy, spec.layer(name).span)
+
+
 NETWORK: tuple[Check, ...] = (
     dead_layers,
     large_heads,
@@ -156,6 +168,7 @@ NETWORK: tuple[Check, ...] = (
     vain_operators,
     linear_pairs,
     single_batches,
+    mixed_statistics,
 )
 """All checks of this module."""
 

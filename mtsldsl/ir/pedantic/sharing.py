@@ -60,5 +60,19 @@ def _written(reading: Reading, key: str, name: str) -> bool:
     )
 
 
-SHARING: tuple[Check, ...] = (empty_sharing, contradicted_history, doubtful_structure)
+def unused_alternatives(reading: Reading) -> Iterator[Diagnostic]:
+    """MTL923: a layer of alternatives of which a task uses none."""
+    spec = reading.spec
+    for layer in spec.layers:
+        without = [
+            task for task in spec.sharing.tasks if layer.alternatives and not spec.sharing.uses(layer.name, task)
+        ]
+        if without:
+            listed = ", ".join(f"`{task}`" for task in without)
+            cause = f"{listed} {'uses' if len(without) == 1 else 'use'} no alternative of `{layer.name}`, and get zeros"
+            cause = cause if len(without) > 1 else cause.replace("and get", "and gets")
+            yield warn("MTL923", cause, "name an alternative for each", layer.span)
+
+
+SHARING: tuple[Check, ...] = (empty_sharing, contradicted_history, doubtful_structure, unused_alternatives)
 """All checks of this module."""

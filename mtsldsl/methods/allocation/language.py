@@ -170,9 +170,11 @@ class Allocation(Finding):
             mean = sum(used) / len(used)
             dead = sum(all(row[place] < USED for row in rows) for place in range(len(self.alternatives[layer])))
             gone = f"; {dead} used by no task" if dead else ""
+            without = [f"`{task}`" for task, count in zip(self.tasks, used, strict=True) if not count]
+            nothing = f"; nothing is left for {', '.join(without)}, which gets zeros (MTL923)" if without else ""
             found.append(
                 f"{layer}: tasks use {mean:.1f} of {len(self.alternatives[layer])} alternatives, {min(used)} to "
-                f"{max(used)}{gone}"
+                f"{max(used)}{gone}{nothing}"
             )
         return first_lines(found, "layers")
 

@@ -1,4 +1,4 @@
-"""Whether the batches of a run are large enough for its batch normalisation."""
+"""Whether the batches of a run suit its batch normalisation."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from math import prod
 from mtsldsl.diagnostics import Diagnostic, MtlError, Span
 from mtsldsl.ir import Body, Spec
 from mtsldsl.ir.body import bodies_of
+from mtsldsl.ir.data_blocks import with_mixed_statistics
 from mtsldsl.ir.wiring import needed_layers, wired
 
 
@@ -30,6 +31,18 @@ def require_values_to_normalise(spec: Spec) -> None:
         problems |= {each.cause: each for each in found}
     if problems:
         raise MtlError(problems.values())
+
+
+def remarks_on_statistics(spec: Spec) -> list[str]:
+    """What a person should know of layers whose running statistics are those of several sources of samples."""
+    layers = list(dict(with_mixed_statistics(spec)))
+    if not layers:
+        return []
+    listed = ", ".join(f"`{layer}`" for layer in layers)
+    what = (
+        f"the `batch_norm` in {listed} is evaluated by the mean and variance of the samples of several sources, mixed"
+    )
+    return [f"{what}: where these differ it fits none of them; take `group_norm` or `layer_norm` (MTL919)"]
 
 
 def _single(body: Body) -> bool:

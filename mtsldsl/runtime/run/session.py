@@ -21,7 +21,7 @@ from mtsldsl.editing.bundle import self_contained
 from mtsldsl.ir import Decision, Spec, normal
 from mtsldsl.runtime.data import Splits, describe, load_data
 from mtsldsl.runtime.data.labels import Described, require_labels
-from mtsldsl.runtime.learning.batch_norm import require_values_to_normalise
+from mtsldsl.runtime.learning.batch_norm import remarks_on_statistics, require_values_to_normalise
 from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.learning.precision import remark_on
 from mtsldsl.runtime.learning.training import OptimizerFactory, SchedulerFactory, Training
@@ -138,7 +138,7 @@ class Session:
             if (slow := remark_on(self.spec.train.precision, self.device)) is not None:
                 warn(f"warning: {slow}")
                 self.log.write(events.Warned(about="precision", text=slow))
-            for remark in (*data.remarks, *missing):
+            for remark in (*data.remarks, *missing, *remarks_on_statistics(self.spec)):
                 warn(f"warning: {remark}")
                 self.log.write(events.Warned(about="data", text=remark))
             self.log.write(events.Constant(split="validation", metrics=self._constant))
