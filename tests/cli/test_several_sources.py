@@ -81,7 +81,7 @@ def test_layers_merge_among_tasks_of_one_size_and_that_others_never_do_is_said(r
     assert set(spec.sharing.component("stem", "digit")) == {"digit", "ink"}
     assert all(spec.sharing.component(layer, "letter") == {"letter"} for layer in spec.backbone.layers)
     said = run.of("incomparable")
-    (words,) = Incomparable(layer=said[0]["layer"], tasks=said[0]["tasks"]).lines()
+    (words,) = Incomparable(epoch=1, layer=said[0]["layer"], tasks=said[0]["tasks"]).lines()
     assert words == (
         "stem: digit + ink and letter have inputs of other sizes, so they are not compared, and never merge here"
     )

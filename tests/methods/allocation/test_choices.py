@@ -78,6 +78,62 @@ def test_the_pruned_network_computes_what_the_gated_one_does_bit_for_bit(bits: l
     assert {name.rpartition(".linear")[0] for name in pruned.state_dict() if name.startswith("mix2.")} == used
 
 
+PICTURES = """\
+mtl 1
+
+data arrays {
+  path  = "none.npz"
+  input = image(1, 12, 12)
+}
+
+task [a, b, c] {
+  target = values(1)
+  head   = flatten | linear(outputs)
+}
+
+block unit(kernel) =
+    conv2d(8, kernel, stride=2) | group_norm(4) | relu
+
+backbone {
+  stem = conv2d(8, 3) | group_norm(4) | relu
+  mix1 = parallel(three=unit(3), five=unit(5), maximum=max_pool2d(3, 2, padding=1), skip=conv2d(8, 1, stride=2))
+  norm = group_norm(4) | relu
+  mix2 = parallel(three=conv2d(8, 3), mean=avg_pool2d(3, 1, padding=1), skip=identity)
+}
+
+train {
+  epochs = 4
+}
+
+structure allocation {
+}
+
+sharing {
+  stem = all
+  norm = all
+}
+"""
+
+
+@law(30)
+@given(st.lists(st.booleans(), min_size=21, max_size=21), st.integers(0, 3))
+def test_so_does_a_pruned_network_of_pictures(bits: list[bool], seed: int) -> None:
+    made, learner = training(loads(PICTURES))
+    with torch.no_grad():
+        for logits, on in zip(learner.logits.values(), torch.tensor(bits).reshape(3, 7), strict=True):
+            logits[:, 0] = torch.where(on, 1.0, -1.0)
+            logits[:, 1] = torch.where(on, -1.0, 1.0)
+    pruned = build_model(made.present)
+    carry_state(made.spec, made.present, made.model, pruned)
+    pruned.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # the stubs lack the keyword
+    picture = torch.randn(3, 1, 12, 12, generator=torch.Generator().manual_seed(seed))
+    picture = picture.contiguous(memory_format=torch.channels_last)
+    heads = {task: Value.of_head(task) for task in TASKS}
+    with evaluating(made.model), evaluating(pruned):
+        gated = run_layers(made.model, made.present, picture, heads.values())
+        assert all(torch.equal(output, gated[heads[task]]) for task, output in pruned(picture).items())
+
+
 @law(20)
 @given(st.lists(st.booleans(), min_size=21, max_size=21))
 def test_a_phase_writes_what_is_used_and_nothing_is_lost(bits: list[bool]) -> None:
