@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mtsldsl.diagnostics import MtlError, Span
 from mtsldsl.ir import Spec, Task
+from mtsldsl.runtime.learning.step import Gates
 from mtsldsl.runtime.network.places import describe, described, part_of, parts
 
 
@@ -51,6 +52,17 @@ def _recorder(outputs: dict[str, Tensor], name: str) -> Callable[[nn.Module, tup
         outputs[name] = output
 
     return record
+
+
+def anomaly_of_gates(spec: Spec, gates: Gates) -> Anomaly | None:
+    """Whether what tasks take of alternatives is no number, of whatever these give."""
+    for layer, by_task in gates.items():
+        for task, numbers in by_task.items():
+            if not numbers.isfinite().all():
+                cause = f"how much {task} takes of the alternatives of `{layer}` is no finite number"
+                remedy = "lower the `lr`, or raise the `temperature`, in `structure`"
+                return Anomaly(cause, remedy, None if spec.structure is None else spec.structure.span)
+    return None
 
 
 def find_anomaly(model: nn.Module, spec: Spec, image: Tensor, outputs: Mapping[str, Tensor]) -> Anomaly | None:

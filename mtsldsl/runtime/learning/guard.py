@@ -14,7 +14,8 @@ from torch.optim import Optimizer
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir import Spec
 from mtsldsl.runtime.learning.evaluation import autocast
-from mtsldsl.runtime.learning.finite import anomaly_of_loss, find_anomaly, recorded
+from mtsldsl.runtime.learning.finite import anomaly_of_gates, anomaly_of_loss, find_anomaly, recorded
+from mtsldsl.runtime.learning.step import Gates
 
 SELDOM = 8
 """After how many steps a device is asked that would have to be waited for: the images of so many steps are kept."""
@@ -29,6 +30,7 @@ class _Step:
     run: Callable[[], object]
     """Computes it once more."""
     random: Tensor
+    gates: Gates
     losses: Mapping[str, Tensor] = attrs.field(factory=dict)
 
     def not_finite(self) -> list[str]:
@@ -68,9 +70,9 @@ class Guard:
             if self.every > 1:
                 del optimizer.found_inf  # type: ignore[attr-defined]
 
-    def begin(self, inputs: Tensor, run: Callable[[], object]) -> None:
-        """Take note of a forward pass in training mode that `run` makes of these inputs."""
-        self._waiting.append(_Step(self.number(), inputs, run, _random_state(self.stop.device)))
+    def begin(self, inputs: Tensor, run: Callable[[], object], gates: Gates | None = None) -> None:
+        """Take note of a forward pass in training mode that `run` makes of these inputs, with these gates."""
+        self._waiting.append(_Step(self.number(), inputs, run, _random_state(self.stop.device), gates or {}))
 
     def check(self, losses: Mapping[str, Tensor]) -> None:
         """Take the losses of the step that is about to be made. Raises MtlError MTL803 where one, of this step or an
@@ -94,7 +96,8 @@ class Guard:
         self._waiting.clear()
 
     def _error(self, step: _Step, losses: list[str]) -> MtlError:
-        found = find_anomaly(self.model, self.spec, step.inputs, self._repeat(step))
+        found = anomaly_of_gates(self.spec, step.gates)
+        found = found or find_anomaly(self.model, self.spec, step.inputs, self._repeat(step))
         found = found or anomaly_of_loss(self.spec, losses[0], repeated=True)
         what = f"in step {step.number} of epoch {self.epoch} the loss of {', '.join(losses)}"
         return found.error(what, self.hint)

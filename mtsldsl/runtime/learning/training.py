@@ -157,7 +157,7 @@ class Training:
             return outputs
 
         if self.guard is not None:
-            self.guard.begin(inputs, partial(run, each_module=True))
+            self.guard.begin(inputs, partial(run, each_module=True), gates)
         return run()
 
     def forget_routes(self) -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.wiring import Value, inputs_of, upstream, wired
 from mtsldsl.methods.allocation.learner import Allocation, means, straight_through
 from mtsldsl.runtime.learning.step import Position, Step
@@ -169,6 +170,24 @@ def test_a_task_has_the_same_gates_whoever_is_in_its_step() -> None:
     at = Position(step=7, seed=3)
     once, alone = learner.gates(("a", "b", "c"), at), learner.gates(("b",), at)
     assert all(torch.equal(once[layer]["b"], alone[layer]["b"]) for layer in once)
+
+
+def test_gates_that_are_no_numbers_are_said_to_be_at_fault() -> None:
+    given = spec("temperature = constant(1e-39)")
+    made, _ = training(given)
+    made.model.train()
+
+    def step() -> None:
+        with made.guarded():
+            outputs = made.forward(torch.randn(4, 6), ("a", "b"))
+            batch = {"a": torch.zeros(4, dtype=torch.long), "b": torch.zeros(4, 2)}
+            made.require_finite(made.losses(outputs, batch), None)
+
+    with pytest.raises(MtlError, match=r"MTL803.*how much a takes of the alternatives of `mix1`") as caught:
+        step()
+    (found,) = caught.value.diagnostics
+    assert found.span is not None
+    assert found.span.text.startswith("structure allocation")
 
 
 def penalty(learner: Allocation, *tasks: str, progress: float = 0.0) -> Tensor | None:
