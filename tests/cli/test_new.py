@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,8 @@ import pytest
 from mtsldsl.cli.new import KINDS
 from mtsldsl.editing import load
 from tests import prepared
+
+ROOT = Path(__file__).parents[2]
 
 SHORT = {
     "scenes": ["data.images=32", "data.input=image(3, 32, 32)", "structure.similarity=cka(samples=16)"],
@@ -76,18 +80,26 @@ def test_an_allocation_that_is_tried_for_two_epochs_is_written_at_the_end(tmp_pa
 
 
 def test_the_tasks_of_the_example_come_to_use_different_parts_of_the_network(tmp_path: Path) -> None:
-    mtsldsl("new", "first", "--from", "allocation", cwd=tmp_path)
-    mtsldsl("train", "first.mtl", "--quiet", "--device", "cpu", "--threads", "1", cwd=tmp_path)
-    spec = load(tmp_path / "runs" / "first" / "1" / "spec.mtl")
+    """By the commands of the page on it, one after the other."""
+    page = (ROOT / "docs" / "allocation.md").read_text(encoding="utf-8")
+    said: dict[str, str] = {}
+    for line in re.findall(r"(?m)^\$ mtsldsl (.*)$", page):
+        words = shlex.split(line)
+        more = ["--device", "cpu"] if words[0] == "train" else []
+        said.setdefault(words[0], mtsldsl(*words, *more, cwd=tmp_path).stdout)
+    assert re.search(r"(?m)^  mix1: tasks use \d\.\d of \d alternatives", said["train"])
+    assert "alternatives" in said["show"]
+    assert re.search(r"(?m)^off +mix1 ", said["diff"])
+    spec = load(tmp_path / "runs" / "routes" / "1" / "spec.mtl")
     used = {task: frozenset(spec.sharing.uses("mix1", task)) for task in spec.sharing.tasks}
     assert len(set(used.values())) > 1
     assert all(len(uses) < len(spec.backbone.alternatives("mix1")) for uses in used.values())
     assert frozenset[str]().union(*used.values()) < set(spec.backbone.alternatives("mix1"))
     assert {decision.kind for decision in spec.history} == {"allocate"}
     assert {decision.epoch for decision in spec.history} == {10, 20}
-    mtsldsl("eval", "runs/first/1", "--device", "cpu", cwd=tmp_path)
+    mtsldsl("eval", "runs/routes/1", "--device", "cpu", cwd=tmp_path)
     for task in spec.sharing.tasks:
-        mtsldsl("eval", "runs/first/1", "--of", task, "--device", "cpu", cwd=tmp_path)
+        mtsldsl("eval", "runs/routes/1", "--of", task, "--device", "cpu", cwd=tmp_path)
 
 
 def test_the_command_that_it_recommends_is_one_for_the_shell(tmp_path: Path) -> None:
