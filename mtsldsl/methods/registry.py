@@ -11,7 +11,11 @@ from typing import TypeVar
 from mtsldsl.methods.evidence import PENALTY, Finding, Words
 from mtsldsl.methods.method import DecisionRule, Method
 
-METHODS = {"mtsl": "mtsldsl.methods.mtsl", "allocation": "mtsldsl.methods.allocation"}
+METHODS = {
+    "mtsl": "mtsldsl.methods.mtsl",
+    "allocation": "mtsldsl.methods.allocation",
+    "transference": "mtsldsl.methods.transference",
+}
 """The folder of each method, by the label of its `structure` block."""
 
 

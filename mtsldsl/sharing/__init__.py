@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mtsldsl.sharing.difference import Change, Diff, Help, Switch, apply, diff
     from mtsldsl.sharing.grouping import GroupingDecision, decide_grouping, group_tasks
     from mtsldsl.sharing.merging import Conflict, ConflictError, merge3
-    from mtsldsl.sharing.selection import Selection, decide_groups, select_groups
+    from mtsldsl.sharing.overlapping import Selection, decide_groups, select_groups
 
 __all__ = [
     "HEADS",
@@ -82,7 +82,7 @@ _HOMES = {
     **dict.fromkeys(("Change", "Diff", "Help", "Switch", "apply", "diff"), "mtsldsl.sharing.difference"),
     **dict.fromkeys(("GroupingDecision", "decide_grouping", "group_tasks"), "mtsldsl.sharing.grouping"),
     **dict.fromkeys(("Conflict", "ConflictError", "merge3"), "mtsldsl.sharing.merging"),
-    **dict.fromkeys(("Selection", "decide_groups", "select_groups"), "mtsldsl.sharing.selection"),
+    **dict.fromkeys(("Selection", "decide_groups", "select_groups"), "mtsldsl.sharing.overlapping"),
     "select_networks": "mtsldsl.sharing.budget",
 }
 

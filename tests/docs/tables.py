@@ -30,6 +30,7 @@ from mtsldsl.language.targets import TARGETS, ObjectiveRule, TargetRule
 from mtsldsl.methods.allocation import language as allocation
 from mtsldsl.methods.mtsl import language as mtsl
 from mtsldsl.methods.registry import run_names
+from mtsldsl.methods.transference import language as transference
 from tests.docs import codes
 
 MARKED = re.compile(r"<!-- generated: (?P<name>[^>]+?) -->\n(?P<text>.*?)<!-- end -->", re.S)
@@ -269,6 +270,7 @@ TABLES: Mapping[str, Callable[[Words], str]] = MappingProxyType(
         "block train": _block(schema.TRAIN),
         "block structure": _block(mtsl.BLOCK),
         "block structure allocation": _block(allocation.BLOCK),
+        "block structure transference": _block(transference.BLOCK),
         "decision merge": lambda _: _keys(mtsl.MERGE.keys),
         "decision allocate": lambda _: _keys(allocation.ALLOCATE.keys),
         "optimizers": _calls(schema.OPTIMIZERS),

@@ -227,7 +227,7 @@ WRONG: dict[str, Callable[[], Any]] = {
     "Nesterov momentum without momentum": lambda: attrs.evolve(
         SPEC.train, optimizer=named(OPTIMIZERS, "sgd", nesterov=True)
     ),
-    "method": lambda: Structure("transference", {}),
+    "method": lambda: Structure("pruning", {}),
     "key that the method has not": lambda: attrs.evolve(STRUCTURE, values={**STRUCTURE.values, "every": 10}),
     "keys left out": lambda: Structure("mtsl", {}),
     "decision": lambda: Decision("foo", 1, {}),

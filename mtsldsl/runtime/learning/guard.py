@@ -15,6 +15,7 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir import Spec
 from mtsldsl.runtime.learning.evaluation import autocast
 from mtsldsl.runtime.learning.finite import anomaly_of_gates, anomaly_of_loss, find_anomaly, recorded
+from mtsldsl.runtime.learning.random_state import random_state, set_random_state
 from mtsldsl.runtime.learning.step import Gates
 
 SELDOM = 8
@@ -72,7 +73,7 @@ class Guard:
 
     def begin(self, inputs: Tensor, run: Callable[[], object], gates: Gates | None = None) -> None:
         """Take note of a forward pass in training mode that `run` makes of these inputs, with these gates."""
-        self._waiting.append(_Step(self.number(), inputs, run, _random_state(self.stop.device), gates or {}))
+        self._waiting.append(_Step(self.number(), inputs, run, random_state(self.stop.device), gates or {}))
 
     def check(self, losses: Mapping[str, Tensor]) -> None:
         """Take the losses of the step that is about to be made. Raises MtlError MTL803 where one, of this step or an
@@ -105,18 +106,7 @@ class Guard:
     def _repeat(self, step: _Step) -> dict[str, Tensor]:
         """What the layers and heads compute, in training mode, from the images of a step and its random numbers."""
         device = self.stop.device
-        _set_random_state(step.random, device)
+        set_random_state(step.random, device)
         with recorded(self.model, self.spec) as outputs, torch.no_grad(), autocast(self.spec.train.precision, device):
             step.run()
         return outputs
-
-
-def _random_state(device: torch.device) -> Tensor:
-    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
-
-
-def _set_random_state(state: Tensor, device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(state, device)
-    else:
-        torch.set_rng_state(state)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
 import torch
@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from mtsldsl.ir import Spec
 from mtsldsl.seeds import torch_seed_of
 from mtsldsl.sharing import Copy, Sharing
+
+if TYPE_CHECKING:
+    from mtsldsl.runtime.learning.probe import Probe
 
 Gates: TypeAlias = Mapping[str, Mapping[str, Tensor]]
 """For each layer, by task, a number for each alternative that the task may use, in their order: the task's value is the
@@ -77,6 +80,13 @@ class Penalty(nn.Module):
     def watching(self, spec: Spec, position: Position) -> tuple[Copy, ...]:
         """The copies of layers whose outputs it wants to see in the coming epoch."""
         return ()
+
+    def observing(self, position: Position) -> bool:
+        """Whether it wants to look ahead in this step."""
+        return False
+
+    def observe(self, probe: Probe) -> None:
+        """Look ahead from a step whose losses are known, and change nothing."""
 
     def penalty(self, step: Step) -> Tensor | None:
         """The loss, a scalar; None where there is none in this step."""

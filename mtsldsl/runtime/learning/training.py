@@ -19,6 +19,8 @@ from mtsldsl.runtime.data import Mixed, Samples
 from mtsldsl.runtime.learning.balance import Balance, GradientBalance, make_balance
 from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.learning.guard import SELDOM, Guard
+from mtsldsl.runtime.learning.probe import Probe
+from mtsldsl.runtime.learning.random_state import random_state
 from mtsldsl.runtime.learning.saved import Saved
 from mtsldsl.runtime.learning.step import Gates, Penalty, Position, Step
 from mtsldsl.runtime.network.built import initialised
@@ -87,6 +89,8 @@ class Training:
     _watched: dict[Copy, Tensor] = attrs.field(factory=dict)
     least: float = LEAST
     _watching: bool = False
+    _began: tuple[Tensor, Tensor] | None = None
+    """The inputs of a step that the learner observes, and the random state before it."""
     _found: _Sets | None = None
     epoch_steps: int = 0
     """How many steps the epoch in hand has."""
@@ -158,6 +162,7 @@ class Training:
 
         if self.guard is not None:
             self.guard.begin(inputs, partial(run, each_module=True), gates)
+        self._began = (inputs, random_state(self.device)) if self.learner.observing(self.position) else None
         return run()
 
     def forget_routes(self) -> None:
@@ -242,7 +247,32 @@ class Training:
         """The loss of the learner itself, such as one that draws copies of a layer together."""
         step = Step(self.position, batch, outputs, losses.values, dict(self._watched), self.progress)
         self._watched.clear()
+        if self._began is not None:
+            self.learner.observe(self._probe(*self._began, batch, outputs, losses))
+            self._began = None
         return self.learner.penalty(step)
+
+    def _probe(
+        self,
+        inputs: Tensor,
+        random: Tensor,
+        batch: Mapping[str, Tensor],
+        outputs: Mapping[str, Tensor],
+        losses: BatchLosses,
+    ) -> Probe:
+        """A look ahead from the step in hand."""
+        labelled = losses.labelled()
+        known = {
+            task: loss
+            for task, loss in losses.values.items()
+            if (task not in labelled or bool(labelled[task])) and float(loss.detach())
+        }
+        rate = self.optimizer.param_groups[0]["lr"]
+
+        def losses_of(others: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+            return self.losses(others, batch).values
+
+        return Probe(self.spec, self.model, inputs, tuple(outputs), known, losses_of, rate, random)
 
     def require_finite(self, losses: BatchLosses, penalty: Tensor | None) -> None:
         """Look at the losses of a step while the gradients of the one before are there. Raises MtlError MTL803 where

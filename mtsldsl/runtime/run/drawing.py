@@ -84,6 +84,33 @@ def matrix_map(names: Sequence[str], values: Sequence[Sequence[float]]) -> str:
         return _svg(figure, repr((names, values)))
 
 
+def heat_map(names: Sequence[str], values: Sequence[Sequence[float | None]], *, rows: str, columns: str) -> str:
+    """The matrix as squares with their numbers, blue above 0 and red below, those that are None empty; an SVG."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    numbers = [[math.nan if value is None else value for value in row] for row in values]
+    # What a task does to itself is above all others, and would make them pale.
+    others = [abs(value) for row, each in enumerate(numbers) for column, value in enumerate(each) if row != column]
+    largest = max((value for value in others if math.isfinite(value)), default=0.0) or 1.0
+    with rc_context({**_STYLE, "font.size": 7}):
+        side = 0.8 * len(names) + 1
+        figure = Figure(figsize=(side, side), layout="constrained")
+        axes = figure.add_subplot()
+        axes.pcolormesh(numbers, cmap="RdBu", vmin=-largest, vmax=largest)
+        for row, each in enumerate(numbers):
+            for column, value in enumerate(each):
+                if math.isfinite(value):
+                    axes.text(column + 0.5, row + 0.5, f"{value:.1e}", ha="center", va="center")
+        places = [place + 0.5 for place in range(len(names))]
+        axes.set_yticks(places, list(names))
+        axes.set_xticks(places, list(names), rotation=90)
+        axes.set_ylabel(rows)
+        axes.set_xlabel(columns)
+        axes.invert_yaxis()
+        return _svg(figure, repr((names, values)))
+
+
 def _svg(figure: Figure, content: str) -> str:
     """The figure as an element of a page: the same content draws the same bytes."""
     from matplotlib import rc_context

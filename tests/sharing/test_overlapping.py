@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mtsldsl.sharing import Sharing, decide_groups, select_groups, select_networks
 from mtsldsl.sharing.backbone import Backbone
 from mtsldsl.sharing.climbing import climb
-from mtsldsl.sharing.selection import EXACT_TASKS
+from mtsldsl.sharing.overlapping import EXACT_TASKS
 from tests.laws import law
 
 Affinity = dict[str, dict[str, float]]
