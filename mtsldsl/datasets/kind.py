@@ -66,6 +66,8 @@ class DataKind(Record):
     """Whether each task has samples of its own, and so batches; else every sample has every field."""
     classes: Callable[[Options, str], int | None] = lambda options, field: None
     """How many classes a field has, None where that takes a look at the data: what `classes(auto)` stands for."""
+    counted: tuple[str, ...] = ()
+    """The fields of which it says so, where their names are known beforehand."""
     training_samples: Callable[[Options], int | None] = lambda _: None
     """How many there are to train on, None where that takes a look at the data."""
 

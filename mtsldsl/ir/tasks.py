@@ -9,7 +9,7 @@ import attrs
 
 from mtsldsl.datasets.registry import data_kind
 from mtsldsl.diagnostics import Span, proposal, suggestion
-from mtsldsl.diagnostics.names import meant_by
+from mtsldsl.diagnostics.names import meant_by, misspelt
 from mtsldsl.ir.blocks import BlockValues, entries_of, read_block
 from mtsldsl.ir.body import Body
 from mtsldsl.ir.data_blocks import Blocks, data_of_task
@@ -185,7 +185,11 @@ def _resolved(named: Named, rule: TargetRule, data: Data, field: str, problems: 
         channels = data_kind(data.kind).classes(data.options, field)
         if channels is None:
             cause = f"`{data.kind}` does not say how many classes `{field}` has"
-            return problems.add("MTL202", cause, f"give the number: `{rule.kind}(10)`", named.span)
+            remedy = f"give the number: `{rule.kind}(10)`"
+            known = data_kind(data.kind).counted
+            if misspelt(field, known):
+                remedy = f"{suggestion(field, known, 'fields')} Or {remedy}"
+            return problems.add("MTL202", cause, remedy, named.span)
     ignore = named.arguments.get("ignore")
     if ignore == AUTO:
         ignore = data_kind(data.kind).ignore

@@ -121,4 +121,5 @@ KIND = DataKind(
     "one folder, and set `root` to where it is",
     apart=lambda _: True,
     classes=_classes,
+    counted=tuple(map(spelt, CHARACTERS)),
 )
