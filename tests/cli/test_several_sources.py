@@ -17,6 +17,7 @@ import mtsldsl as package
 from mtsldsl.editing import load
 from mtsldsl.methods.mtsl.language import Incomparable
 from mtsldsl.runtime.data import load_data
+from mtsldsl.runtime.data.labels import label_lines
 from mtsldsl.runtime.run.data_record import recorded_places
 from tests import prepared
 from tests.cli.test_train import KILLED, disturbed, mtsldsl
@@ -100,6 +101,17 @@ def test_layers_merge_across_blocks_of_one_size(alike: Finished) -> None:
     assert [line.fields["layer"] for line in spec.history] == [each["layer"] for each in merged]
     reported = [phase["amalgamation"] for phase in alike.of("phase") if phase["merges"]]
     assert all(found for found in reported)
+
+
+def test_the_samples_of_each_source_are_counted(run: Finished) -> None:
+    (start,) = run.of("start")
+    for split in start["data"].values():
+        assert set(split["sources"]) == {"small", "large"}
+        assert sum(split["sources"].values()) == split["samples"]
+    lines = label_lines(start["data"])
+    assert lines[1] == "  of `small`: " + ", ".join(
+        f"{found['sources']['small']} {split}" for split, found in start["data"].items()
+    )
 
 
 def test_losses_and_metrics_come_in_the_order_of_the_tasks(run: Finished) -> None:

@@ -29,7 +29,7 @@ _MOST_NAMED = 6
 def describe(spec: Spec, splits: Splits[Any]) -> Described:
     """For each split, in plain data, its `samples` and the `labels` of each task: the number of `samples` that have at
     least one, and of `entries` that count in loss and metrics, `of` how many there are. Where some columns of a target
-    have none, these are `empty_columns`, counted from 0."""
+    have none, these are `empty_columns`, counted from 0. Of several `sources` it has how many samples each gives."""
     return {name: _split(spec, samples) for name, samples in splits.named()}
 
 
@@ -42,7 +42,10 @@ def _split(spec: Spec, samples: Samples | Mixed) -> dict[str, Any]:
         if key not in counted:
             counted[key] = _count(read, field, task.target)
         labels[task.name] = counted[key]
-    return {"samples": len(samples), "labels": labels}
+    found: dict[str, Any] = {"samples": len(samples), "labels": labels}
+    if isinstance(samples, Mixed):
+        found["sources"] = {name: len(part) for name, part in samples.parts.items()}
+    return found
 
 
 def _count(samples: Samples, field: str, target: Target) -> dict[str, Any]:
@@ -121,6 +124,12 @@ def label_lines(described: Mapping[str, Mapping[str, Any]]) -> list[str]:
     partly = [task for task in tasks if task not in whole]
     partly.sort(key=lambda task: described["train"]["labels"][task]["entries"])
     lines = [f"samples: {sizes}"]
+    sources = list(next(iter(described.values())).get("sources", ()))
+    for name in sources[:_MOST_NAMED]:
+        parts = [f"{found['sources'][name]:,} {split}" for split, found in described.items()]
+        lines.append(f"  of `{name}`: {', '.join(parts)}")
+    if len(sources) > _MOST_NAMED:
+        lines.append(f"  of {len(sources) - _MOST_NAMED} more sources; the events have their numbers")
     if whole:
         lines.append(f"labels: all of {named(whole)}")
     for task in partly[:_MOST_NAMED]:
