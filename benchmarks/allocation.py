@@ -7,8 +7,8 @@ of 32 of one task in a step. One thread, the process's own CPU time, all ways in
 in an order that is drawn; the median of the rounds' ratios, of which each has all tasks.
 
 - A training step: the generated model in the loop of a generated train.py, against an equal model and step written by
-  hand with care (channels_last, one tensor of all logits, fused Adam with two groups); at most 1.05 of its time. From
-  the same weights, with the same noise, losses of both are equal to 1e-5.
+  hand with care (channels_last, a tensor of all logits of a task, fused Adam with two groups); at most 1.05 of its
+  time. From the same weights, with the same noise, losses of both are equal to 1e-5.
 - Inference where tasks use about half of the alternatives: the generated model, against modules and means by hand; at
   most 1.02 of its time. Outputs of both are equal to 1e-5.
 - Alternatives that are alike, all at once with their weights side by side against each by itself, forward and
@@ -136,13 +136,12 @@ class Shares(nn.Module):
 
     def __init__(self, tasks: Iterable[str], on: float) -> None:
         super().__init__()
-        self.places = {task: place for place, task in enumerate(tasks)}
-        start = torch.tensor([math.log(on), math.log1p(-on)])
-        self.logits = nn.Parameter(start.repeat(len(self.places), len(LAYERS), len(ALTERNATIVES), 1))
+        start = torch.tensor([math.log(on), math.log1p(-on)]).repeat(len(LAYERS), len(ALTERNATIVES), 1)
+        self.logits = nn.ParameterDict({task: nn.Parameter(start.clone()) for task in tasks})
 
     def forward(self, task: str, uniform: Tensor, temperature: float) -> Tensor:
         """(layers, alternatives, 2) -> (layers, alternatives)."""
-        noisy = self.logits[self.places[task]] - (-(uniform + 1e-20).log() + 1e-20).log()
+        noisy = self.logits[task] - (-(uniform + 1e-20).log() + 1e-20).log()
         soft = (noisy / temperature).softmax(-1)[..., 0]
         gates = (noisy[..., 0] >= noisy[..., 1]).to(soft) + (soft - soft.detach())
         return gates / gates.sum(-1, keepdim=True).clamp(min=1)

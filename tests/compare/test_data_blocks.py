@@ -232,7 +232,8 @@ def test_rewriting_the_sharing_leaves_the_blocks_alone() -> None:
 
 def test_warnings_are_about_each_block() -> None:
     text = edited(TWO, ("augment = [hflip]", "augment = [hflip, hflip]"), ("batch   = 8", "batch   = 1"))
-    found = check(Source("two.mtl", text), pedantic=True).diagnostics
+    reported = check(Source("two.mtl", text), pedantic=True).diagnostics
+    found = [each for each in reported if each.code != "MTL919"]  # which is about layers
     assert [(each.code, each.place[0]) for each in found] == [("MTL918", 12), ("MTL953", 13)]
 
 

@@ -83,7 +83,18 @@ def everything(spec: Spec) -> tuple[tuple[str, ...], ...]:
     return (tuple(task.name for task in spec.tasks),)
 
 
-@pytest.mark.parametrize("balance", [rule.name for rule in BALANCES.rules])
+JOINT = {"random", "geometric_mean", "stch"}
+"""The balances by which what a task counts depends on the losses of all, or on one draw for all."""
+
+
+@pytest.mark.parametrize("balance", sorted(JOINT))
+def test_tasks_of_a_joint_balance_are_computed_together(balance: str) -> None:
+    made = training(loads(SPEC, overrides={"train.balance": balance}))
+    assert made.balance.joint
+    assert list(made.sets()) == [tuple(TASKS)]
+
+
+@pytest.mark.parametrize("balance", [rule.name for rule in BALANCES.rules if rule.name not in JOINT])
 def test_every_balance_gives_the_gradients_that_it_gives_for_all_at_once(balance: str) -> None:
     spec = loads(SPEC, overrides={"train.balance": balance})
     apart, whole = training(spec), training(spec)

@@ -31,7 +31,7 @@ def write_data(folder: Path) -> None:
     np.savez(folder / "large.npz", row=large, c=(large[:, 0] > 0).astype(int))
 
 
-MORE = "write = [2]\n  temperature = constant(1)\n  budget = 0.6\n  disconnection_weight = 2"
+MORE = "write = [2]\n  temperature = constant(1)\n  budget = 0.5\n  budget_weight = 2\n  disconnection_weight = 3"
 
 
 def run_of(folder: Path, *, stop: int | None = None) -> Path:
