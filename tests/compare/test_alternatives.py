@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import mtsldsl
@@ -20,6 +20,7 @@ from mtsldsl.ir import Spec
 from mtsldsl.sharing import Cover, Sharing
 from tests.compare.merging import edited, merge, taken
 from tests.ir.alternatives import Drawn, networks
+from tests.laws import law
 
 BASE = Drawn(
     ("apple", "banana", "cherry"),
@@ -88,7 +89,7 @@ def test_a_layer_that_becomes_one_of_alternatives_is_regrouped() -> None:
     assert [each.key for each in found.keys] == ["backbone.norm"]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@law(40)
 @given(networks(), st.data())
 def test_three_versions_are_merged_bit_by_bit_from_both_sides(drawn: Drawn, data: st.DataObject) -> None:
     base = mtsldsl.loads(drawn.text)

@@ -139,7 +139,7 @@ def test_a_formatted_text_is_formatted_after_any_merges(start: Sharing, data: st
     hold_law_12(spec, after, added)
 
 
-@law(60)
+@law(40)
 @given(allocations(), st.lists(allocations(), min_size=1, max_size=3), st.data())
 def test_any_sequence_of_allocations_touches_nothing_else_in_any_layout(
     start: Sharing, found: list[Sharing], data: st.DataObject
