@@ -24,7 +24,7 @@ Row: TypeAlias = Mapping[str, float]
 @attrs.frozen
 class Affinities:
     """Of a run: for each recipient how much each donor helped it, on average over all measurements; in the last epoch;
-    and in each epoch, by its number."""
+    and in each epoch that has some, by its number."""
 
     tasks: tuple[str, ...]
     mean: Mapping[str, Row]
@@ -34,7 +34,7 @@ class Affinities:
 
     @property
     def last(self) -> Mapping[str, Row]:
-        """Those of the last epoch."""
+        """Those of the last epoch that has some."""
         return self.curve[max(self.curve)]
 
     def as_json(self) -> dict[str, Any]:
@@ -55,7 +55,8 @@ def affinities(run: Path) -> Affinities:
     for event in read_events(RunFolder.open(run).events):
         if event.kind == FOUND:
             found: Any = event
-            of_epoch[found.epoch] = found
+            if any(map(any, found.looks)):
+                of_epoch[found.epoch] = found
     if not of_epoch:
         raise MtlError.of(
             "MTL804",

@@ -111,6 +111,14 @@ def test_the_command_tells_the_mean_the_last_epoch_and_the_curve(run: Path, tmp_
     assert drawing.read_text(encoding="utf-8").startswith("<svg")
 
 
+def test_an_epoch_without_a_look_ahead_is_left_out(tmp_path: Path) -> None:
+    seldom = trained(tmp_path / "job", TEXT, "--set", "structure.every=100")
+    found = json.loads(prepared.run("-m", "mtsldsl", "affinity", str(seldom), "--json").stdout)
+    assert [each["epoch"] for each in found["curve"]] == [1]
+    assert found["last"] == found["affinity"] == found["curve"][0]["affinity"]
+    assert found["looks"] == 1
+
+
 def test_a_run_that_measured_nothing_is_an_error(run: Path, tmp_path: Path) -> None:
     plain = trained(tmp_path / "plain", TEXT.replace("epochs = 3", "epochs = 1"), "--structure", "none")
     said = prepared.run("-m", "mtsldsl", "affinity", str(plain))
