@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mtsldsl.sharing import Sharing, decide_groups, select_groups, select_networks
 from mtsldsl.sharing.backbone import Backbone
 from mtsldsl.sharing.climbing import climb
-from mtsldsl.sharing.overlapping import EXACT_TASKS
+from mtsldsl.sharing.overlapping import EXACT_TASKS, Singles
 from tests.laws import law
 
 Affinity = dict[str, dict[str, float]]
@@ -122,9 +122,9 @@ def test_the_order_of_the_tasks_changes_nothing(affinity: Affinity, groups: int,
 @law(60)
 @given(affinities(6), st.integers(1, 4), st.sampled_from(["never", "allowed"]))
 def test_every_group_serves_some_and_no_task_would_be_better_served(
-    affinity: Affinity, groups: int, singles: str
+    affinity: Affinity, groups: int, singles: Singles
 ) -> None:
-    found = decide_groups(affinity, groups, singles)  # type: ignore[arg-type]
+    found = decide_groups(affinity, groups, singles)
     assert sorted(task for served in found.served for task in served) == sorted(affinity)
     assert all(served and served <= group for group, served in zip(found.groups, found.served, strict=True))
     assert singles == "allowed" or all(len(group) > 1 for group in found.groups)

@@ -69,8 +69,8 @@ def unused_alternatives(reading: Reading) -> Iterator[Diagnostic]:
         ]
         if without:
             listed = ", ".join(f"`{task}`" for task in without)
-            cause = f"{listed} {'uses' if len(without) == 1 else 'use'} no alternative of `{layer.name}`, and get zeros"
-            cause = cause if len(without) > 1 else cause.replace("and get", "and gets")
+            verbs = ("uses", "gets") if len(without) == 1 else ("use", "get")
+            cause = f"{listed} {verbs[0]} no alternative of `{layer.name}`, and {verbs[1]} zeros"
             yield warn("MTL923", cause, "name an alternative for each", layer.span)
 
 

@@ -22,7 +22,7 @@ from mtsldsl.language.constants import Shape
 Modules: TypeAlias = Sequence[Any]
 """Alike, of one class of PyTorch's: one of each that is computed at once."""
 
-Rule: TypeAlias = Callable[[Modules, Tensor, bool], Tensor]
+Rule: TypeAlias = Callable[[Modules, bool, Tensor], Tensor]
 """What modules give of their inputs, side by side along the channels: of `same` inputs for all, or each of its part."""
 
 
@@ -32,19 +32,19 @@ def _joined(modules: Modules, name: str) -> Tensor | None:
     return None if found[0] is None else torch.cat(found)
 
 
-def _conv2d(modules: Modules, x: Tensor, same: bool) -> Tensor:
+def _conv2d(modules: Modules, same: bool, x: Tensor) -> Tensor:
     one = modules[0]
     weight, bias = _joined(modules, "weight"), _joined(modules, "bias")
     assert weight is not None
     return F.conv2d(x, weight, bias, one.stride, one.padding, one.dilation, 1 if same else one.groups * len(modules))
 
 
-def _group_norm(modules: Modules, x: Tensor, same: bool) -> Tensor:
+def _group_norm(modules: Modules, same: bool, x: Tensor) -> Tensor:
     one, weight, bias = modules[0], _joined(modules, "weight"), _joined(modules, "bias")
     return F.group_norm(x, one.num_groups * len(modules), weight, bias, one.eps)
 
 
-def _linear(modules: Modules, x: Tensor, same: bool) -> Tensor:
+def _linear(modules: Modules, same: bool, x: Tensor) -> Tensor:
     weight, bias = _joined(modules, "weight"), _joined(modules, "bias")
     assert weight is not None
     if same:
@@ -69,7 +69,7 @@ is no faster (docs/results.md)."""
 class SideBySide:
     """Modules that can be computed at once."""
 
-    modules: Sequence[nn.Module]
+    count: int
     steps: Sequence[Callable[[Tensor], Tensor]]
     width: int
     """Channels, where each has most."""
@@ -88,7 +88,7 @@ class SideBySide:
         steps = _steps(modules, fx.symbolic_trace(one).graph)
         if steps is None:
             return None
-        return cls(modules, steps, max(len(each) for each in one.parameters()), prod(shape[1:]))
+        return cls(len(modules), steps, max(len(each) for each in one.parameters()), prod(shape[1:]))
 
     def pays(self, samples: int) -> bool:
         """Whether it is faster for so many samples."""
@@ -98,7 +98,7 @@ class SideBySide:
         """What each of the modules makes of `x`, (n, c, h, w) or (n, c)."""
         for step in self.steps:
             x = step(x)
-        return x.chunk(len(self.modules), 1)
+        return x.chunk(self.count, 1)
 
 
 def _steps(modules: Sequence[nn.Module], graph: fx.Graph) -> list[Callable[[Tensor], Tensor]] | None:
@@ -113,7 +113,7 @@ def _steps(modules: Sequence[nn.Module], graph: fx.Graph) -> list[Callable[[Tens
             parts = [module.get_submodule(node.target) for module in modules]
             if same and (isinstance(parts[0], nn.GroupNorm) or getattr(parts[0], "groups", 1) > 1):
                 return None  # not each of its channels comes of all that is read
-            found.append(partial(_by_rule, RULES[type(parts[0])], parts, same))
+            found.append(partial(RULES[type(parts[0])], parts, same))
             same = False
         elif node.op == "call_function" and (node.target in EACH_CHANNEL or _of_pixels(node)):
             found.append(partial(_by_function, node.target, node.args[1:], dict(node.kwargs)))
@@ -129,10 +129,6 @@ def _of_pixels(node: fx.Node) -> bool:
         return False
     places = node.args[1]
     return isinstance(places, tuple) and places[:2] == (slice(None), slice(None))
-
-
-def _by_rule(rule: Rule, parts: Modules, same: bool, x: Tensor) -> Tensor:
-    return rule(parts, x, same)
 
 
 def _by_function(function: Callable[..., Tensor], more: Sequence[Any], named: Mapping[str, Any], x: Tensor) -> Tensor:

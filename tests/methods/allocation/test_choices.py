@@ -13,11 +13,11 @@ from mtsldsl.ir import Spec
 from mtsldsl.ir.wiring import Value
 from mtsldsl.methods.allocation.learner import Allocation
 from mtsldsl.runtime.learning.step import Position
-from mtsldsl.runtime.learning.training import Training
+from mtsldsl.runtime.learning.training import Training, place
 from mtsldsl.runtime.network.execution import evaluating, run_layers
 from mtsldsl.runtime.network.transfer import carry_state
 from tests.laws import law
-from tests.methods.allocation.specs import spec, training
+from tests.methods.allocation.specs import CPU, spec, training
 
 TASKS = ("a", "b", "c")
 
@@ -123,9 +123,8 @@ def test_so_does_a_pruned_network_of_pictures(bits: list[bool], seed: int) -> No
         for logits, on in zip(learner.logits.values(), torch.tensor(bits).reshape(3, 7), strict=True):
             logits[:, 0] = torch.where(on, 1.0, -1.0)
             logits[:, 1] = torch.where(on, -1.0, 1.0)
-    pruned = build_model(made.present)
+    pruned = place(build_model(made.present), made.present, CPU)
     carry_state(made.spec, made.present, made.model, pruned)
-    pruned.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # the stubs lack the keyword
     picture = torch.randn(3, 1, 12, 12, generator=torch.Generator().manual_seed(seed))
     picture = picture.contiguous(memory_format=torch.channels_last)
     heads = {task: Value.of_head(task) for task in TASKS}

@@ -18,6 +18,10 @@ Labelled: TypeAlias = Mapping[str, Tensor]
 NO_TASK: Labelled = MappingProxyType({})
 
 
+LEAST = 1e-8
+"""Added to a loss whose logarithm is taken, so that it is finite."""
+
+
 class Balance(nn.Module):
     """Equal balance: the sum of the losses, each times its task's weight; the base of the other methods.
 
@@ -66,3 +70,19 @@ class Balance(nn.Module):
 
     def end_epoch(self, mean_losses: Mapping[str, float]) -> None:
         """Take note of an epoch's mean loss per task, NaN without a label; only `dwa` uses it."""
+
+
+class SumOfTerms(Balance):
+    """Methods that make a term of the loss of each task, by itself, and add them up."""
+
+    def term(self, task: str, loss: Tensor) -> Tensor:
+        """What stands for the loss of a task in the sum."""
+        raise NotImplementedError
+
+    def combine(self, losses: Losses, labelled: Labelled = NO_TASK) -> Tensor:
+        """The sum, of the tasks that have a label."""
+        return torch.stack([self._counted(task, losses, labelled) for task in self.tasks if task in losses]).sum()
+
+    def _counted(self, task: str, losses: Losses, labelled: Labelled) -> Tensor:
+        term = self.term(task, losses[task])
+        return torch.where(labelled[task], term, 0.0) if task in labelled else term

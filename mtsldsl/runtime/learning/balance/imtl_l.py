@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from mtsldsl.language.constants import Named
-from mtsldsl.runtime.learning.balance.balance import NO_TASK, Balance, Labelled, Losses
+from mtsldsl.runtime.learning.balance.balance import Balance, SumOfTerms
 
 
-class ImpartialLosses(Balance):
+class ImpartialLosses(SumOfTerms):
     """IMTL-L (Liu et al., 2021, eq. 6): the sum of exp(s) * loss - s, with a learned s per task, 0 at first. A task's
     weight multiplies its whole term, as s would cancel it from the loss. (torchjd's has one parameter for all tasks,
     so that none can be left out of a step.)"""
@@ -20,14 +20,10 @@ class ImpartialLosses(Balance):
         super().__init__(weights)
         self.log_scale = nn.ParameterDict({task: nn.Parameter(torch.zeros(())) for task in self.tasks})
 
-    def combine(self, losses: Losses, labelled: Labelled = NO_TASK) -> Tensor:
-        """The scaled losses without the scales' logarithms, of the tasks that have a label."""
-        return torch.stack([self._term(task, losses, labelled) for task in self.tasks if task in losses]).sum()
-
-    def _term(self, task: str, losses: Losses, labelled: Labelled) -> Tensor:
-        s = self.log_scale[task]
-        term = self.weights[task] * (torch.exp(s) * losses[task] - s)
-        return torch.where(labelled[task], term, 0.0) if task in labelled else term
+    def term(self, task: str, loss: Tensor) -> Tensor:
+        """The scaled loss without the scale's logarithm."""
+        s: Tensor = self.log_scale[task]
+        return self.weights[task] * (torch.exp(s) * loss - s)
 
 
 def make(weights: Mapping[str, float], _: Named) -> Balance:
