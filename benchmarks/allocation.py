@@ -41,8 +41,9 @@ from mtsldsl.editing import rewritten
 from mtsldsl.ir import Spec
 from mtsldsl.methods.allocation.learner import Allocation, Settings
 from mtsldsl.runtime.learning.evaluation import autocast
+from mtsldsl.runtime.learning.learned import NamedParameters
 from mtsldsl.runtime.learning.step import Position, keyed_generator
-from mtsldsl.runtime.learning.training import NamedParameters, Training
+from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.network.built import build_model, model_class
 from mtsldsl.runtime.network.side_by_side import SideBySide
 from mtsldsl.runtime.run.display import QuietDisplay

@@ -36,7 +36,8 @@ from torchmetrics.classification import BinaryF1Score, MulticlassAccuracy, Multi
 import mtsldsl
 from mtsldsl.runtime.data import Samples, Splits, batches, steps_per_epoch
 from mtsldsl.runtime.learning.evaluation import autocast
-from mtsldsl.runtime.learning.training import NamedParameters, Training
+from mtsldsl.runtime.learning.learned import NamedParameters
+from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.network.built import model_class
 from mtsldsl.runtime.run.session import Session
 from mtsldsl.runtime.structure.learner import Learner

@@ -47,7 +47,8 @@ import mtsldsl
 from mtsldsl.methods.mtsl.language import Similarity
 from mtsldsl.methods.mtsl.learner import Amalgamate, Cka, Mtsl, Settings
 from mtsldsl.runtime.data import Splits
-from mtsldsl.runtime.learning.training import NamedParameters, Training
+from mtsldsl.runtime.learning.learned import NamedParameters
+from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.network.built import model_class
 from mtsldsl.runtime.run.events import Phase, read_events
 from mtsldsl.runtime.run.session import Session

@@ -38,7 +38,8 @@ from torch import Tensor, nn
 import mtsldsl
 from mtsldsl.ir import Spec
 from mtsldsl.runtime.learning.evaluation import autocast
-from mtsldsl.runtime.learning.training import NamedParameters, Training
+from mtsldsl.runtime.learning.learned import NamedParameters
+from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.network.built import model_class
 from mtsldsl.runtime.run.display import QuietDisplay
 from mtsldsl.runtime.run.epoch import EpochLosses

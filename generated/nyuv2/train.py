@@ -23,7 +23,7 @@ from mtsldsl.language import Named
 from mtsldsl.methods.mtsl.learner import Amalgamate, Cka, Mtsl, Settings
 from mtsldsl.runtime.data import batches, steps_per_epoch
 from mtsldsl.runtime.learning.evaluation import autocast
-from mtsldsl.runtime.learning.training import NamedParameters
+from mtsldsl.runtime.learning.learned import NamedParameters
 from mtsldsl.runtime.run.alone import run_alone
 from mtsldsl.runtime.run.session import Session
 from mtsldsl.runtime.structure.phase import structural_phase

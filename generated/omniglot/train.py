@@ -23,7 +23,7 @@ from mtsldsl.language import Named
 from mtsldsl.methods.allocation.learner import Allocation, Anneal, Settings
 from mtsldsl.runtime.data import Schedule
 from mtsldsl.runtime.learning.evaluation import autocast
-from mtsldsl.runtime.learning.training import NamedParameters
+from mtsldsl.runtime.learning.learned import NamedParameters
 from mtsldsl.runtime.run.alone import run_alone
 from mtsldsl.runtime.run.session import Session
 from mtsldsl.runtime.structure.phase import structural_phase

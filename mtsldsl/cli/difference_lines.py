@@ -15,6 +15,7 @@ _STYLES = {
     "merge": "green",
     "split": "red",
     "regroup": "yellow",
+    "help": "cyan",
     "join": "cyan",
     "leave": "cyan",
     "on": "green",

@@ -11,7 +11,9 @@ import attrs
 from mtsldsl.ir import Spec
 from mtsldsl.ir.wiring import wired
 from mtsldsl.records import Record
-from mtsldsl.sharing import Component, format_tasks
+from mtsldsl.sharing import Component
+from mtsldsl.sharing.row import tasks_of
+from mtsldsl.sharing.text import format_component
 
 ROW, TOP = 44, 16
 """Pixels: the height of a row, the space above the first one."""
@@ -152,8 +154,9 @@ def _component_boxes(spec: Spec, row: Mapping[str, int], grid: _Grid, changes: M
         if spec.backbone.alternatives(layer):
             yield from _uses(spec, layer, index, grid, changes.get(layer))
             continue
-        for component in spec.sharing.partition(layer):
-            tasks = format_tasks(component, spec.sharing.tasks)
+        for part in spec.sharing[layer]:
+            component = tasks_of(part)
+            tasks = format_component(part, spec.sharing.tasks)
             one = cost.layers[layer].apart.get(component, cost.layers[layer].one)
             title = f"{layer}: {tasks}; {one.parameters:,} parameters, {one.flops / 1e6:,.2f} MFLOP an image"
             pieces = grid.pieces(component)
@@ -189,7 +192,7 @@ def _head_boxes(spec: Spec, row: int, grid: _Grid) -> Iterator[Box]:
 def _lines(spec: Spec, row: Mapping[str, int], heads: int, grid: _Grid) -> Iterator[Line]:
     """From everything that is read to what reads it."""
     used = sorted(row.values())
-    for call in wired(spec):
+    for call in wired(spec.served()):
         for value in call.reads:
             if value.layer in row:  # not the input
                 to_row = row.get(call.layer, heads)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mtsldsl.ir import Spec
     from mtsldsl.ir.cost import Amount, Cost
     from mtsldsl.sharing import Component, Sharing
+    from mtsldsl.sharing.groups import Helper
 
     _Copies: TypeAlias = Mapping[str, Mapping[str, Component]]
     """For every layer and task the tasks that share its copy."""
@@ -62,13 +63,17 @@ def _sharing_tree(spec: Spec, cost: Cost, copies: _Copies) -> Tree:
     from rich.tree import Tree
 
     name = escape(shown(spec.source.name))
-    tree = Tree(
-        f"[bold]{name}[/bold]  {cost.parameters:,} parameters, {cost.flops / 1e6:,.1f} MFLOP an image",
-        guide_style="dim",
-    )
+    title = f"[bold]{name}[/bold]  {cost.parameters:,} parameters, {cost.flops / 1e6:,.1f} MFLOP an image"
+    if cost.helpers:
+        trained = cost.training
+        title += f"; {trained.parameters:,} and {trained.flops / 1e6:,.1f} in training, with the heads that help"
+    tree = Tree(title, guide_style="dim")
     order = {task.name: index for index, task in enumerate(spec.tasks)}
     covers = {layer: len(spec.sharing[layer]) for layer in filter(spec.backbone.alternatives, spec.backbone.layers)}
-    _grow(tree, cost, copies, spec.backbone.layers, frozenset(order), order, covers)
+    helpers: dict[Component, list[Helper]] = {}
+    for helper in spec.sharing.helpers:
+        helpers.setdefault(helper.served, []).append(helper)
+    _grow(tree, cost, copies, spec.backbone.layers, frozenset(order), order, covers, helpers)
     return tree
 
 
@@ -80,6 +85,7 @@ def _grow(
     tasks: Component,
     order: Mapping[str, int],
     covers: Mapping[str, int],
+    helpers: Mapping[Component, Sequence[Helper]],
 ) -> None:
     """Add the layers that the tasks share, and a branch for each part of the tasks where they part. Where a layer below
     lets them meet again, as alternatives do, no branch can part them: the copies stand in the layer's own line."""
@@ -100,11 +106,15 @@ def _grow(
             continue
         for part in sorted(parts, key=lambda part: min(map(order.__getitem__, part))):
             names = " + ".join(sorted(part, key=order.__getitem__))
-            _grow(tree.add(f"[bold cyan]{names}[/bold cyan]"), cost, copies, layers[position:], part, order, covers)
+            branch = tree.add(f"[bold cyan]{names}[/bold cyan]")
+            _grow(branch, cost, copies, layers[position:], part, order, covers, helpers)
         return
     for task in sorted(tasks, key=order.__getitem__):
         head = cost.heads[task]
         tree.add(f"[green]{task}[/green] head  [dim]{_amount(head)}[/dim]")
+    for helper in helpers.get(tasks, ()):
+        head = cost.helpers[helper.name]
+        tree.add(f"({helper.task}) helps in training  [dim]{_amount(head)}[/dim]")
 
 
 def _amount(amount: Amount) -> str:
@@ -147,7 +157,7 @@ def _with_others(spec: Spec) -> Counter[str]:
             alike[key] = needed_layers(calls, (task.name,))
         reads[task.name] = alike[key]
     found = Counter[str]()
-    for copy, body in bodies(spec).items():
+    for copy, body in bodies(spec.served()).items():
         users = [task for task in copy.component if copy.layer in reads[task]]
         if len(users) > 1:
             found.update(dict.fromkeys(users, body_cost(body).parameters))

@@ -84,6 +84,7 @@ class Classes:
         self.plans = tuple(made.values())
         self._of_place = {place: made[key] for place, key in zip(places, keys, strict=False)}
         self.of_head = {task.name: made[key] for task, key in zip(spec.tasks, keys[len(places) :], strict=True)}
+        self.of_head |= {helper.name: self.of_head[helper.task] for helper in spec.sharing.helpers}
         learned = {id(body): body_cost(body).parameters for body in {id(body): body for body in each.values()}.values()}
         self._learned = {copy: learned[id(body)] for copy, body in each.items()}
 

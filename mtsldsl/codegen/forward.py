@@ -77,6 +77,8 @@ class Pass(Record):
     """Those of a method for one task: which copies it uses."""
     said: str = ""
     """What its docstring says."""
+    helping: tuple[tuple[str, str], ...] = ()
+    """Heads that help in training, each with its name and the expression that is its output."""
 
     @property
     def constant(self) -> str:
@@ -98,6 +100,8 @@ class ForwardPlan(Record):
     passes: tuple[Pass, ...]
     said: str = "those sets of them that share layers with no others"
     """Which tasks may be asked for."""
+    helpers: tuple[str, ...] = ()
+    """Heads that have outputs too while the network is trained."""
 
     @property
     def constants(self) -> tuple[tuple[str, str], ...]:
@@ -110,7 +114,8 @@ class ForwardPlan(Record):
             return tables
         tables = (*tables, *used)
         found = [(each.constant, each.tasks) for each in self.passes if each.by_task]
-        listed = [("TASKS", self.tasks), *(found if len(self.passes) > 1 else ())]
+        helpers = [("HELPERS", self.helpers)] if self.helpers else []
+        listed = [("TASKS", self.tasks), *helpers, *(found if len(self.passes) > 1 else ())]
         return (*((name, tuple_of(tasks)) for name, tasks in listed), *tables)
 
     def functions(self, *, mixtures: bool) -> Iterator[str]:
@@ -145,7 +150,8 @@ def plan_forward(spec: Spec) -> ForwardPlan:
     methods = Scope(frozenset((*spec.backbone.layers, HEADS)))
     for tasks in sets:
         scope = Scope(taken | {image})
-        if len(tasks) > 1 or any(map(spec.backbone.alternatives, needed_layers(network, tasks))):
+        alone_here = len(tasks) == 1 and len(spec.trained_with(tasks)) == 1
+        if not alone_here or any(map(spec.backbone.alternatives, needed_layers(network, tasks))):
             name = methods.variable(_name(tasks))
             found = _pass(spec, network, tasks, name, image, scope, tables)
             shared.append(attrs.evolve(found, said="The outputs of tasks that share layers with no others."))
@@ -157,7 +163,8 @@ def plan_forward(spec: Spec) -> ForwardPlan:
         name = known.name if known else methods.variable("forward_alone")
         said = "The output of a task that shares no layer with others."
         alone[key] = attrs.evolve(found, name=name, tasks=(*(known.tasks if known else ()), *tasks), said=said)
-    return ForwardPlan(image, order, (*alone.values(), *shared))
+    helpers = tuple(each.name for each in spec.sharing.helpers)
+    return ForwardPlan(image, order, (*alone.values(), *shared), helpers=helpers)
 
 
 def _by_source(spec: Spec, network: Sequence[Call]) -> ForwardPlan:
@@ -204,11 +211,14 @@ def _pass(
     """The calls of all copies that these tasks need, one group a layer, and their outputs."""
     printer = _Printer(spec, dict.fromkeys(inputs_of(spec), image), scope, tables, by_task=by_task)
     *layers, (_, heads) = (
-        (layer, list(calls)) for layer, calls in groupby(needed(network, tasks), key=lambda call: call.layer)
+        (layer, list(calls))
+        for layer, calls in groupby(needed(network, spec.trained_with(tasks)), key=lambda call: call.layer)
     )
     statements = tuple(printer.layer(layer, calls) for layer, calls in layers)
-    result = printer.result(heads)
-    return Pass(name, tuple(tasks), by_task, statements, result, scope.variable("out"), tuple(printer.constants))
+    result = printer.result([call for call in heads if call.value.tasks.issubset(tasks)])
+    helping = tuple(printer.helping(call) for call in heads if not call.value.tasks.issubset(tasks))
+    out, constants = scope.variable("out"), tuple(printer.constants)
+    return Pass(name, tuple(tasks), by_task, statements, result, out, constants, helping=helping)
 
 
 @attrs.define
@@ -255,6 +265,10 @@ class _Printer:
             return self._averaged(HEADS, heads)
         entries = ", ".join(f'"{_key(call)}": {self._call(call)}' for call in heads)
         return self._alike(HEADS, heads) or f"{{{entries}}}"
+
+    def helping(self, call: Call) -> tuple[str, str]:
+        """The name of a head that helps, and its output."""
+        return _key(call), self._call(call)
 
     def _call(self, call: Call) -> str:
         key = "task" if self.by_task else self._quoted(_key(call))

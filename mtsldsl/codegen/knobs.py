@@ -172,7 +172,7 @@ def train_imports(learner: LearnerPlan, *, mixed: bool) -> tuple[str, ...]:
         "mtsldsl.language": ("Named",),
         "mtsldsl.runtime.data": ("Schedule",) if mixed else ("batches", "steps_per_epoch"),
         "mtsldsl.runtime.learning.evaluation": ("autocast",),
-        "mtsldsl.runtime.learning.training": ("NamedParameters",),
+        "mtsldsl.runtime.learning.learned": ("NamedParameters",),
         "mtsldsl.runtime.run.alone": ("run_alone",),
         "mtsldsl.runtime.run.session": ("Session",),
         "mtsldsl.runtime.structure.phase": ("structural_phase",),

@@ -177,13 +177,13 @@ def plan_spec(spec: Spec) -> Plan:
 def _heads(spec: Spec, classes: Classes) -> Container:
     """All heads: many that differ in their number of outputs alone are made from a table of these."""
     order = spec.sharing.tasks
-    made = {task.name: classes.of_head[task.name] for task in spec.tasks}
+    made = classes.of_head
     entries = tuple(
         (task.name, f"{made[task.name].name}({task.head.shape[0] if made[task.name].argument else ''})")
-        for task in spec.tasks
+        for task in spec.trained
     )
     container = Container.of(HEADS, entries, order)
-    if len(entries) > MANY and len(set(made.values())) == 1 and made[order[0]].argument:
+    if MANY < len(entries) == len(order) and len(set(made.values())) == 1 and made[order[0]].argument:
         outputs = tuple(str(task.head.shape[0]) for task in spec.tasks)
         return attrs.evolve(container, of_outputs=f"{made[order[0]].name}({OUTPUTS})", outputs=outputs)
     return container
@@ -251,9 +251,10 @@ def _describe(spec: Spec, classes: Classes) -> tuple[str, ...]:
         [(copy, classes.learned(copy)) for copy in copies_of(spec.sharing, name)] for name in spec.backbone.layers
     ]
     heads = [(task.name, classes.learned(Copy.head(task.name)), shape_text(task.head.shape)) for task in spec.tasks]
+    helpers = [(each.name, classes.learned(Copy.head(each.name))) for each in spec.sharing.helpers]
     gates = [[classes.learned(copy) for copy in gates_of(spec.sharing, name)] for name in spec.backbone.layers]
     total = sum(learned for made in layers for _, learned in made) + sum(learned for _, learned, _ in heads)
-    total += sum(map(sum, gates))
+    total += sum(map(sum, gates)) + sum(learned for _, learned in helpers)
     tasks = "1 task" if len(heads) == 1 else f"{len(heads)} tasks"
     rows = [("layer", "parameters", "copies and the tasks they serve")]
     for name, made, weighing in zip(spec.backbone.layers, layers, gates, strict=True):
@@ -265,12 +266,13 @@ def _describe(spec: Spec, classes: Classes) -> tuple[str, ...]:
                 ("", f"{sum(weighing):,}", f"in {len(weighing)} gates, one for each task that weighs alternatives")
             )
     bottom = [("task", "parameters", "output of its head")]
-    if len(heads) > MANY and classes.of_head[heads[0][0]].argument:
+    if len(heads) > MANY and not helpers and classes.of_head[heads[0][0]].argument:
         bottom = [
             ("heads", f"{sum(learned for _, learned, _ in heads):,}", f"one of each task, as {OUTPUTS.upper()} says")
         ]
     else:
         bottom += [(name, f"{learned:,}", shape) for name, learned, shape in heads]
+    bottom += [(name, f"{learned:,}", "helps in training, and has no output afterwards") for name, learned in helpers]
     first = max(len(row[0]) for row in (*rows, *bottom))
     second = max(len(row[1]) for row in (*rows, *bottom))
     given = " or ".join(dict.fromkeys(shape_text(data.shape) for data in spec.blocks))

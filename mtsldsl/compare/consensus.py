@@ -20,7 +20,7 @@ from mtsldsl.compare.spec_difference import KeyChange, keys_changed
 from mtsldsl.diagnostics import Diagnostic, MtlError
 from mtsldsl.ir.model import Spec
 from mtsldsl.records import Record
-from mtsldsl.sharing import Sharing
+from mtsldsl.sharing import Group, Groups, Sharing
 from mtsldsl.sharing.row import tasks_of
 
 FORMAT_VERSION = 1
@@ -51,7 +51,8 @@ class Consensus(Record):
     keys: tuple[tuple[KeyChange, ...], ...]
     """What each run says otherwise than the first does, the sharing left out."""
     allocated: tuple[str, ...] = ()
-    """The layers of alternatives that tasks use otherwise in some run than in the first."""
+    """The layers of alternatives that tasks use otherwise in some run than in the first, and those whose groups serve
+    others."""
 
     def __bool__(self) -> bool:
         """Whether the runs differ, and not in the seed alone, in which runs of one job are meant to differ."""
@@ -119,15 +120,18 @@ def consensus(specs: Sequence[Spec]) -> Consensus:
 
 
 def _uses(spec: Spec, layer: str, task: str) -> frozenset[str]:
-    """The alternatives that a task uses, none of an ordinary layer."""
+    """The alternatives that a task uses, or who is served by its group where tasks help; none of another layer."""
+    if isinstance(spec.sharing[layer], Groups):
+        return spec.sharing.component(layer, task)
     return frozenset(spec.sharing.uses(layer, task)) if spec.backbone.alternatives(layer) else frozenset()
 
 
 def _shared(sharing: Sharing) -> Iterator[tuple[str, frozenset[str]]]:
-    """Every layer with every pair of tasks that share it, or an alternative of it."""
+    """Every layer with every pair of tasks that share it, or an alternative of it, or help each other in a group."""
     for layer in sharing.backbone.layers:
-        for component in map(tasks_of, sharing[layer].components):
-            for pair in combinations(component, 2):
+        for component in sharing[layer].components:
+            helped = component.helped if isinstance(component, Group) else frozenset()
+            for pair in combinations(tasks_of(component) | helped, 2):
                 yield layer, frozenset(pair)
 
 

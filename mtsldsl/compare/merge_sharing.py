@@ -14,10 +14,10 @@ from mtsldsl.ir.model import Spec
 from mtsldsl.ir.problems import Broken, Problems
 from mtsldsl.ir.sharing_block import covered, line_above, line_row, unsaid
 from mtsldsl.records import Record
-from mtsldsl.sharing import Backbone, ConflictError, Cover, Partition, Row, Sharing, format_row, merge3
+from mtsldsl.sharing import Backbone, ConflictError, Cover, Group, Groups, Partition, Row, Sharing, format_row, merge3
 from mtsldsl.sharing.partition import canonical, meet, parted, single
-from mtsldsl.sharing.row import reordered, tasks_of
-from mtsldsl.sharing.validity import refinement_problems
+from mtsldsl.sharing.row import groups_of, reordered, tasks_of
+from mtsldsl.sharing.validity import group_problems, refinement_problems
 from mtsldsl.syntax import tree
 from mtsldsl.syntax.edit import TextEdit, append_section, apply_edits
 
@@ -71,7 +71,8 @@ def settle(
         known = len(reasons)
         settled = [_settled(base, sides, networks[taken], taken, reasons) for taken in (0, 1)]
         for each in settled:
-            for problem in refinement_problems(each.backbone, each.tasks, each.components, each.sources):
+            rows = each.backbone, each.tasks, each.components, each.sources
+            for problem in (*refinement_problems(*rows), *group_problems(each.components, each.sources)):
                 if _differ(base, sides, problem.layer, each.tasks):
                     reasons.setdefault(problem.layer, f"with both sides' changes {problem.reason}")
                 if problem.keeper and _differ(base, sides, problem.keeper, each.tasks):
@@ -217,10 +218,10 @@ def _changed(now: Row, before: Row) -> set[str]:
     """The tasks whose components are others."""
     if isinstance(now, Cover) and isinstance(before, Cover):
         return {task for task, _ in now.pairs ^ before.pairs}
-    components = set(map(tasks_of, now.components))
-    if isinstance(now, Cover) == isinstance(before, Cover):
-        components ^= set(map(tasks_of, before.components))
-    return {task for component in components for task in component}
+    if isinstance(now, Cover) or isinstance(before, Cover):
+        return {task for component in now.components for task in tasks_of(component)}
+    changed = set(groups_of(now)) ^ set(groups_of(before))
+    return {task for group in changed for task in group.tasks | group.helped}
 
 
 def _named(tasks: Sequence[str]) -> str:
@@ -237,7 +238,11 @@ def _extended(spec: Spec, layer: str, tasks: Sequence[str], base: Spec | None = 
         return None
     if spec.backbone.alternatives(layer):
         return _extended_cover(spec, layer, tasks, base)
-    components = [set(each) for each in parted(tasks, spec.sharing.partition(layer))]
+    row = spec.sharing[layer]
+    assert not isinstance(row, Cover)
+    among = [(set(tasks) & group.tasks, group.helped & set(tasks)) for group in groups_of(row)]
+    components = [served for served, _ in among if served]
+    helped = [helping for served, helping in among if served]
     known = base is not None and layer in base.backbone and not base.backbone.alternatives(layer)
     former = parted(tasks, base.sharing.partition(layer)) if base and known else ()
     for task in tasks:
@@ -249,6 +254,10 @@ def _extended(spec: Spec, layer: str, tasks: Sequence[str], base: Spec | None = 
             else:
                 together.add(task)
     rank = {task: place for place, task in enumerate(tasks)}
+    if any(helped):
+        helped += [frozenset()] * (len(components) - len(helped))
+        pairs = zip(map(frozenset, components), helped, strict=True)
+        return Groups(tuple(Group(served, helping - served) for served, helping in pairs)).reordered(rank)
     return canonical(map(frozenset, components), rank)
 
 

@@ -12,14 +12,16 @@ from mtsldsl.compare.layer_matching import matched_layers, translation
 from mtsldsl.ir.model import Data, Decision, Spec
 from mtsldsl.ir.wording import Wording, shown, with_names
 from mtsldsl.records import Record
-from mtsldsl.sharing import Cover, Partition, Row
+from mtsldsl.sharing import Cover, Groups, Partition, Row
 from mtsldsl.sharing.partition import in_order, parted
-from mtsldsl.sharing.row import tasks_of
+from mtsldsl.sharing.row import groups_of, tasks_of
+from mtsldsl.sharing.text import members
 
 FORMAT_VERSION = 1
 
 Said: TypeAlias = tuple[tuple[str, ...], ...] | Mapping[str, tuple[str, ...]]
-"""The components of a layer, or its alternatives by name, each with tasks in their order."""
+"""The components of a layer, or its alternatives by name, each with tasks in their order, those that help in a
+group in parentheses: `("(depth)", "normal")`."""
 
 
 def _as_json(said: Said) -> list[list[str]] | dict[str, list[str]]:
@@ -34,7 +36,8 @@ class LayerChange(Record):
     spec; of a layer of alternatives these by name, those that some task uses.
 
     `layer` is the layer's name in the first spec, `renamed` that in the second where it is another one.
-    `kind` is `merge`, `split`, or `regroup` where it is both; `on` where tasks use more alternatives, `off` where they
+    `kind` is `merge`, `split`, or `regroup` where it is both; `help` where other tasks help in the same groups;
+    `on` where tasks use more alternatives, `off` where they
     use fewer, `switch` where it is both; `join` and `leave` where all that changed is that a task
     which only one of the specs has is in a component with others; `added` and `removed` for a layer that only one of
     the specs has, with no components in the other.
@@ -365,12 +368,20 @@ def _kind(before: Row, after: Row, common: Sequence[str]) -> str | None:
     """How the tasks that both specs have share a layer otherwise; None where they share it as before."""
     if isinstance(before, Partition) and isinstance(after, Partition):
         return kind_of(parted(common, before), parted(common, after))
+    if not isinstance(before, Cover) and not isinstance(after, Cover):
+        one, other = map(groups_of, (before, after))
+        kind = kind_of(parted(common, one.served), parted(common, other.served))
+        return kind or ("help" if _helps(one, common) != _helps(other, common) else None)
     if not isinstance(before, Cover) or not isinstance(after, Cover):
         return "regroup"
     old, new = ({pair for pair in row.pairs if pair[0] in common} for row in (before, after))
     if old == new:
         return None
     return "on" if old < new else "off" if new < old else "switch"
+
+
+def _helps(row: Groups, common: Sequence[str]) -> set[tuple[str, str]]:
+    return {pair for pair in row.helps if set(pair) <= set(common)}
 
 
 def kind_of(before: Partition, after: Partition) -> str | None:
@@ -392,4 +403,4 @@ def _components(spec: Spec, layer: str) -> Said:
     row, tasks = spec.sharing[layer], spec.sharing.tasks
     if isinstance(row, Cover):
         return {use.alternative: in_order(use.tasks, tasks) for use in row}
-    return tuple(in_order(component, tasks) for component in spec.sharing.partition(layer))
+    return tuple(members(component, tasks) for component in row)

@@ -78,9 +78,7 @@ def _edits(file: tree.File, spec: Spec, sharing: Sharing, decisions: Sequence[De
     if "sharing" in blocks:
         edits += _sharing_edits(file, blocks["sharing"], spec.sharing, sharing)
     elif sharing != spec.sharing:
-        width = max(map(len, sharing.backbone.layers))
-        lines = [f"{layer.ljust(width)} = {format_components(sharing, layer)}" for layer in sharing.backbone.layers]
-        new.append(_block("sharing", lines))
+        new.append(_block("sharing", _new_lines(sharing, sharing.backbone.layers)))
     lines = [decision_line(decision, sharing.tasks) for decision in decisions]
     if lines and "history" in blocks:
         edits.append(insert_items(file, blocks["history"], lines))
@@ -89,6 +87,14 @@ def _edits(file: tree.File, spec: Spec, sharing: Sharing, decisions: Sequence[De
     if new:
         edits.append(append_section(file, "\n\n".join(new)))
     return edits
+
+
+def _new_lines(sharing: Sharing, layers: Sequence[str]) -> list[str]:
+    """A line for each layer; one for all of them where they are in groups, which are the same everywhere."""
+    if sharing.helpers and len(layers) == len(sharing.backbone) > 1:
+        return [f"{layers[0]}..{layers[-1]} = {format_components(sharing, layers[0])}"]
+    width = max(map(len, layers))
+    return [f"{layer.ljust(width)} = {format_components(sharing, layer)}" for layer in layers]
 
 
 def _block(kind: str, lines: Iterable[str]) -> str:
@@ -132,9 +138,7 @@ def _sharing_edits(file: tree.File, section: tree.Section, old: Sharing, new: Sh
     owner = {layer: line for line in lines for layer in line.layers}
     missing = [layer for layer in old.backbone.layers if layer not in owner and old[layer] != new[layer]]
     if missing and not lines:
-        width = max(map(len, missing))
-        texts = [f"{layer.ljust(width)} = {format_components(new, layer)}" for layer in missing]
-        return [insert_items(file, section, texts)]
+        return [insert_items(file, section, _new_lines(new, missing))]
     first: list[str] = []
     for layer in missing:
         anchor = line_above(layer, old.backbone, owner)
@@ -150,7 +154,8 @@ def _topmost(lines: Sequence[_Line]) -> _Line:
 
 
 def _replace(file: tree.File, line: _Line, new: Sharing) -> list[TextEdit]:
-    """The line with its new value. A range becomes a line for each layer; a comment behind it stays on the first.
+    """The line with its new value. A range becomes a line for each layer, but for groups, which are the same for all; a
+    comment behind it stays on the first.
 
     Comments inside the value move to lines of their own above; from one that ignores a diagnostic on they stay inside,
     where alone it holds for the line.
@@ -158,7 +163,7 @@ def _replace(file: tree.File, line: _Line, new: Sharing) -> list[TextEdit]:
     entry, text = line.entry, file.source.text
     first, *rest = line.layers
     edits = []
-    if entry.last is not None:
+    if entry.last is not None and not new.helpers:
         start, end = entry.key.span.start, entry.last.span.end
         spaced = text[end : end + 1] in (" ", "\t")
         edits.append(TextEdit(start, end, first.ljust(end - start) if spaced else first))

@@ -92,7 +92,7 @@ def build(file: tree.File, mistakes: Iterable[Diagnostic] = (), library: Library
         )
         history = read_history(single.get("history"), network.backbone(), names, problems)
         if not isinstance(structure, Broken) and structure is not None:
-            _check_method(structure, network, problems)
+            _check_method(structure, network, sharing, problems)
     for section in sections.further:
         _check_further(section, network, known, definitions, problems)
     if len(sound) == len(names) and problems.lost.isdisjoint((Sort.TASK, Sort.DATA)):
@@ -171,9 +171,13 @@ def _check_further(
             read_history(section, network.backbone(), tasks.names, problems)
 
 
-def _check_method(structure: Structure, network: Network, problems: Problems) -> None:
+def _check_method(structure: Structure, network: Network, sharing: Sharing | Broken, problems: Problems) -> None:
     """Report a method that cannot learn layers of alternatives where there are some, or can learn nothing else where
-    there are none."""
+    there are none; or one that has nothing to decide where tasks are in groups."""
+    if not isinstance(sharing, Broken) and sharing.helpers and not method(structure.method).groups:
+        cause = f"`structure {structure.method}` changes what tasks share, and each group is a network of its own"
+        remedy = "leave the block `structure` out, or in `sharing` what is in parentheses"
+        problems.add("MTL505", cause, remedy, structure.span)
     layers, learned = list(network.alternatives), method(structure.method).alternatives
     means = [name for name in layers if not network.backbone().mixes(name)]
     if layers and not learned:

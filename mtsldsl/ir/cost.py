@@ -69,6 +69,14 @@ class Cost(Record):
     tasks: Mapping[str, Amount]
     """What a network for one task alone needs: its head and the layers that it reads, one copy of each."""
     total: Amount
+    """Of the network as it is used."""
+    helpers: Mapping[str, Amount] = attrs.field(factory=dict, hash=False)
+    """Heads of tasks in the groups that they help, by their names: there in training alone."""
+
+    @property
+    def training(self) -> Amount:
+        """Of the network as it is trained, with the heads that help."""
+        return _sum((self.total, *self.helpers.values()))
 
     @property
     def parameters(self) -> int:
@@ -107,7 +115,7 @@ def cost_of(spec: Spec) -> Cost:
     heads = {task.name: body_cost(task.head) for task in spec.tasks}
     calls = wired(spec)
     run: dict[str, list[Call]] = {name: [] for name in spec.backbone.layers}
-    for call in needed(calls):
+    for call in needed(calls, frozenset(spec.sharing.tasks)):
         run.setdefault(call.layer, []).append(call)
     layers = {
         layer.name: _layer_cost_by_data(spec, layer, gates, run[layer.name])
@@ -136,7 +144,10 @@ def cost_of(spec: Spec) -> Cost:
         key = frozenset(spec.task(owner).head.inputs), tuple(spec.sharing.uses(name, owner) for name in routed), data
         if copy.layer in alike[key][0]:
             alone[owner] += amount
-    return Cost(MappingProxyType(layers), MappingProxyType(heads), MappingProxyType(alone), total)
+    helpers = {each.name: heads[each.task] for each in spec.sharing.helpers}
+    return Cost(
+        MappingProxyType(layers), MappingProxyType(heads), MappingProxyType(alone), total, MappingProxyType(helpers)
+    )
 
 
 def _layer_cost(

@@ -7,7 +7,7 @@ Each record holds what it is made of against the tables of the language, and rai
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,8 @@ from mtsldsl.language.targets import TARGETS, metric_key, reserved_answer
 from mtsldsl.methods.evidence import PENALTY
 from mtsldsl.methods.registry import METHODS, decision_rules, method, run_names
 from mtsldsl.records import Record
-from mtsldsl.sharing import Backbone, Sharing
+from mtsldsl.sharing import Backbone, Component, Sharing
+from mtsldsl.sharing.component import helping_task
 
 if TYPE_CHECKING:
     from mtsldsl.ir.library import Library
@@ -109,9 +110,11 @@ class Task(Record):
     field: str | None = attrs.field(default=None, validator=of_kind(Maybe(Identifier())))
     span: Span | None = attrs.field(default=None, eq=False, repr=False)
     data: str | None = None
+    helping: Component = frozenset()
+    """Whom it helps, where it stands for the head that a task has in a group which does not serve it."""
 
     def __attrs_post_init__(self) -> None:
-        _hold_name(self.name, recorded=True)
+        _hold_name(helping_task(self.name) if self.helping else self.name, recorded=True)
         hold(LOSSES[self.target.kind], self.loss, "loss")
         hold(Many(METRICS[self.target.kind], 1), self.metrics, "metrics")
         if len(set(map(metric_key, self.metrics))) < len(self.metrics):
@@ -280,9 +283,29 @@ class Spec(Record):
         """What the learner's own loss is called among those of the tasks."""
         return method(self.structure.method).penalty_name if self.structure else PENALTY
 
+    @property
+    def helpers(self) -> tuple[Task, ...]:
+        """The heads of tasks in the groups that they help, each as a task: `depth(normal)`."""
+        helping = self.sharing.helpers
+        tasks = {task.name: task for task in self.tasks} if helping else {}
+        return tuple(attrs.evolve(tasks[each.task], name=each.name, helping=each.served) for each in helping)
+
+    @property
+    def trained(self) -> tuple[Task, ...]:
+        """All that has a head and a loss in training: the tasks, then the helpers."""
+        return (*self.tasks, *self.helpers)
+
+    def trained_with(self, tasks: Collection[str]) -> tuple[str, ...]:
+        """These tasks, and what helps in the groups that serve them."""
+        return (*tasks, *(each.name for each in self.sharing.helpers if each.served <= frozenset(tasks)))
+
+    def served(self) -> Spec:
+        """The spec of the network as it is used: without what helps in training. Its text stays as it is."""
+        return attrs.evolve(self, sharing=self.sharing.served()) if self.sharing.helpers else self
+
     def task(self, name: str) -> Task:
-        """The task of that name."""
-        return next(task for task in self.tasks if task.name == name)
+        """The task of that name, or helper."""
+        return next(task for several in (self.tasks, self.helpers) for task in several if task.name == name)
 
     def layer(self, name: str) -> Layer:
         """The layer of that name."""

@@ -11,10 +11,12 @@ from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort
 from mtsldsl.language.naming import PARALLEL
 from mtsldsl.sharing import Backbone, Sharing
 from mtsldsl.sharing.cover import Cover
+from mtsldsl.sharing.errors import SharingError
+from mtsldsl.sharing.groups import Group, Groups
 from mtsldsl.sharing.partition import Partition, canonical, single, singletons
 from mtsldsl.sharing.row import Row
-from mtsldsl.sharing.text import NONE
-from mtsldsl.sharing.validity import faults, refinement_problems
+from mtsldsl.sharing.text import NONE, format_row
+from mtsldsl.sharing.validity import faults, group_problems, refinement_problems
 from mtsldsl.syntax import tree
 
 Line = TypeVar("Line")
@@ -155,7 +157,11 @@ def _cover(
     labels: list[str] = []
     sound = True
     for item in items:
-        terms = _terms(item, problems)
+        terms, helping = _terms(item, problems)
+        if helping:
+            sound = False
+            _refuse_helpers(layer, helping[0], problems)
+            continue
         if item.label is None:
             sound = False
             if BROKEN in terms:  # which is reported
@@ -199,9 +205,11 @@ def _cover(
 
 def _partition(
     entry: tree.Entry, layer: str, items: Sequence[tree.Component], tasks: Sequence[str], problems: Problems
-) -> Partition | Broken:
-    """The components of one line, which must hold each task once; in the order of the tasks."""
+) -> Partition | Groups | Broken:
+    """The components of one line, which must hold each task once, beside those in parentheses; in the order of the
+    tasks."""
     listed: list[list[str]] = []
+    helpers: list[set[str]] = []
     places: dict[str, list[Span]] = {}
     broken = lost = False
     for item in items:
@@ -214,7 +222,17 @@ def _partition(
                 f"leave the label out, or make the layer of alternatives: `{PARALLEL}({item.label.text}=...)`",
                 item.label.span,
             )
-        for term in _terms(item, problems):
+        terms, helping = _terms(item, problems)
+        helpers.append(set())
+        for name in helping:
+            if item.label is not None or not _helps(layer, name, tasks, helpers[-1], terms, problems):
+                broken = True
+        if helping and not terms:
+            broken = True
+            cause = f"`{item.span.text}` serves no task at `{layer}`, it only trains some"
+            remedy = "take the parentheses from a task that it is to serve, or leave the group out"
+            problems.add("MTL403", cause, remedy, item.span)
+        for term in terms:
             if isinstance(term, Broken):
                 broken = True
             elif item.label is not None and term.text == "all":
@@ -232,38 +250,72 @@ def _partition(
     broken = broken or bool(wrong.unknown or wrong.repeated)
     if wrong.missing and not broken:
         missing = wrong.missing[0]
-        problems.add(
-            "MTL403",
-            f"`{layer}` leaves out {', '.join(f'`{task}`' for task in wrong.missing)}",
-            f"add it: `, {missing}` for a copy of its own, or `+ {missing}` to share one",
-            entry.value.span,
-        )
+        cause = f"`{layer}` leaves out {', '.join(f'`{task}`' for task in wrong.missing)}"
+        remedy = f"add it: `, {missing}` for a copy of its own, or `+ {missing}` to share one"
+        if any(missing in helping for helping in helpers):
+            cause = f"no group of `{layer}` serves `{missing}`, which only helps"
+            remedy = f"take the parentheses from it in one group, or add `, {missing}`"
+        problems.add("MTL403", cause, remedy, entry.value.span)
     if wrong.missing or broken or lost:
         return BROKEN
-    return canonical(map(frozenset, listed), {task: place for place, task in enumerate(tasks)})
+    rank = {task: place for place, task in enumerate(tasks)}
+    if any(helpers):
+        pairs = zip(map(frozenset, listed), map(frozenset, helpers), strict=True)
+        return Groups(tuple(Group(served, helping) for served, helping in pairs)).reordered(rank)
+    return canonical(map(frozenset, listed), rank)
 
 
-def _terms(component: tree.Component, problems: Problems) -> list[tree.Name | Broken]:
-    """The tasks of a component, forms that belong to other methods reported."""
+def _helps(
+    layer: str,
+    name: tree.Name,
+    tasks: Sequence[str],
+    known: set[str],
+    served: Sequence[tree.Name | Broken],
+    problems: Problems,
+) -> bool:
+    """Whether a task in parentheses may stand there; then it is among those `known` to help the group."""
+    if name.text not in tasks:
+        if not problems.may_be_lost(name.text, tasks, Sort.TASK):
+            problems.add("MTL402", f"there is no task `{name.text}`", suggestion(name.text, tasks, "tasks"), name.span)
+        return False
+    if any(isinstance(term, tree.Name) and term.text == name.text for term in served):
+        cause = f"`{name.text}` is in one group of `{layer}` in parentheses and without"
+        problems.add("MTL404", cause, "the group trains what it serves: leave out what is in parentheses", name.span)
+        return False
+    if name.text in known:
+        cause = f"`{name.text}` is in parentheses twice in one group of `{layer}`"
+        problems.add("MTL404", cause, "list each task once", name.span)
+        return False
+    known.add(name.text)
+    return True
+
+
+def _refuse_helpers(layer: str, name: tree.Name, problems: Problems) -> None:
+    cause = f"`({name.text})` is in parentheses, which mark a task that helps in a group, and `{layer}` has none"
+    problems.add("MTL408", cause, "leave the parentheses out: a layer of alternatives has no groups", name.span)
+
+
+def _terms(component: tree.Component, problems: Problems) -> tuple[list[tree.Name | Broken], list[tree.Name]]:
+    """The tasks of a component, then those in parentheses; what is neither is reported."""
     terms: list[tree.Name | Broken] = []
+    helping: list[tree.Name] = []
     for term in component.value.terms if isinstance(component.value, tree.Sum) else (component.value,):
         if isinstance(term, tree.Name):
             terms.append(term)
         elif isinstance(term, tree.Unreadable):
             terms.append(BROKEN)
+        elif isinstance(term, tree.Group) and isinstance(term.value, tree.Name):
+            helping.append(term.value)
+        elif isinstance(term, tree.Group) and isinstance(term.value, tree.Unreadable):
+            terms.append(BROKEN)
         elif isinstance(term, tree.Group):
-            terms.append(
-                problems.add(
-                    "MTL408",
-                    f"`{term.span.text}` is in parentheses, which mark a task that is helped but not served",
-                    "leave the parentheses out: task grouping by transference is not part of this version",
-                    term.span,
-                )
-            )
+            remedy = "put each task into parentheses of its own: `(depth) + (edge) + normal`"
+            cause = f"`{term.span.text}` is no task that helps"
+            terms.append(problems.add("MTL201", cause, remedy, term.span))
         else:
             remedy = "name tasks: `+` joins those that share a copy, `,` parts the copies"
             terms.append(problems.add("MTL201", f"`{term.span.text}` is no task", remedy, term.span))
-    return terms
+    return terms, helping
 
 
 def _check_refinement(
@@ -276,6 +328,8 @@ def _check_refinement(
 ) -> bool:
     """Whether tasks that share a layer share all that it reads; one report for a line where they do not."""
     found = refinement_problems(backbone, tasks, rows, sources)
+    apart = group_problems(rows, sources)
+    _report_groups(apart, tasks, rows, lines, problems)
     seen: set[int] = set()
     for error in found:
         # A layer without a line refines everything, so the layer of a problem always has one.
@@ -289,4 +343,25 @@ def _check_refinement(
         if error.keeper not in lines:
             remedy += f"; `{error.keeper}` has no line, so each task has its own"
         problems.add(error.code, f"layer `{error.layer}`: {error.reason}", remedy, span)
-    return not found
+    return not found and not apart
+
+
+def _report_groups(
+    found: Sequence[SharingError],
+    tasks: Sequence[str],
+    rows: Mapping[str, Row],
+    lines: Mapping[str, tree.Entry],
+    problems: Problems,
+) -> None:
+    """Report groups that are not those of every layer: at each line that has others, or where layers have no line at
+    the line of the groups."""
+    seen: set[int] = set()
+    for error in found:
+        entry = lines.get(error.layer) or lines[error.keeper or error.layer]
+        if entry.span.start in seen:
+            continue
+        seen.add(entry.span.start)
+        remedy = "leave out what is in parentheses"
+        if error.keeper is not None:
+            remedy = f"write `{error.layer} = {format_row(rows[error.keeper], tasks)}`, or {remedy}"
+        problems.add(error.code, f"layer `{error.layer}`: {error.reason}", remedy, entry.value.span)

@@ -277,8 +277,8 @@ def _joined_names(value: tree.Value, of: str, subject: str, problems: Problems) 
         if isinstance(term, tree.Group) and of == "tasks":
             return problems.add(
                 "MTL408",
-                f"{subject} has `{term.span.text}` in parentheses, which marks a task that is helped but not served",
-                "leave it out: task grouping by transference is not part of this version",
+                f"{subject} has `{term.span.text}` in parentheses, which mark a task that helps, in `sharing`",
+                "leave the parentheses out",
                 term.span,
             )
         if not isinstance(term, tree.Name):

@@ -32,7 +32,7 @@ class Value(Record):
 
     @classmethod
     def of_head(cls, task: str) -> Value:
-        """The output of a task."""
+        """The output of a task, or of a helper by its name."""
         return cls(HEADS, frozenset((task,)))
 
 
@@ -67,13 +67,14 @@ def inputs_of(spec: Spec) -> tuple[Value, ...]:
 
 
 def copies(spec: Spec) -> tuple[Copy, ...]:
-    """All modules that have weights of their own: the copies of the layers, in their order, and the heads."""
+    """All modules that have weights of their own: the copies of the layers, in their order, the heads of the tasks, and
+    those of tasks in the groups that they help."""
     layers = (
         copy
         for layer in spec.layers
         for copy in (*copies_of(spec.sharing, layer.name), *gates_of(spec.sharing, layer.name))
     )
-    return (*layers, *(Copy.head(task.name) for task in spec.tasks))
+    return (*layers, *(Copy.head(task.name) for task in spec.trained))
 
 
 def bodies(spec: Spec) -> dict[Copy, Body]:
@@ -88,7 +89,7 @@ def bodies(spec: Spec) -> dict[Copy, Body]:
             body = layer.body_for(spec.data_of(task).name)
             assert isinstance(body, Parallel)
             found[copy] = gate_of(body, len(spec.sharing.uses(layer.name, task)))
-    return found | {Copy.head(task.name): task.head for task in spec.tasks}
+    return found | {Copy.head(task.name): task.head for task in spec.trained}
 
 
 def _body(spec: Spec, layer: Layer, copy: Copy) -> Body:
@@ -114,7 +115,7 @@ def copies_of(sharing: Sharing, layer: str) -> tuple[Copy, ...]:
 
 
 def wired(spec: Spec, apart: Collection[str] = ()) -> tuple[Call, ...]:
-    """The network: what is read stands before what reads it, the heads last.
+    """The network: what is read stands before what reads it, the heads last, of these those that help in groups.
 
     A copy is called for each of the values that it computes: once where all that share it read the same. At layers that
     are `apart` every task has a value of its own, also where it uses what others use.
@@ -132,8 +133,9 @@ def wired(spec: Spec, apart: Collection[str] = ()) -> tuple[Call, ...]:
             shape = (layer.body_for(spec.data_of(one).name) if layer.variants else layer.body).shape
             calls.append(Call(value, made_by[tasks], reads, shape, gates.get(tasks)))
             values.update(dict.fromkeys(((layer.name, task) for task in tasks), value))
-    for task in spec.tasks:
-        reads = tuple(values[source, task.name] for source in task.head.inputs)
+    for task in spec.trained:
+        group = min(task.helping, default=task.name)  # whom it helps: their copies are what it reads
+        reads = tuple(values[source, group] for source in task.head.inputs)
         calls.append(Call(Value.of_head(task.name), (Copy.head(task.name),), reads, task.head.shape))
     return tuple(calls)
 

@@ -96,6 +96,8 @@ class Method(Record):
     faults: Callable[[Values, Surroundings], Iterator[Fault]] = lambda values, surroundings: iter(())
     completed: Callable[[Values, Surroundings], Values] = lambda values, surroundings: values
     doubts: Callable[[Situation], Iterator[Fault]] = lambda situation: iter(())
+    groups: bool = False
+    """Whether it goes on where tasks help in groups that do not serve them; others have nothing to decide there."""
     alternatives: bool = False
     """Whether it learns which alternatives of layers tasks use: then there must be some, else there can be none."""
     phases: str | None = None

@@ -22,6 +22,16 @@ def component_name(tasks: Iterable[str]) -> str:
     return "+".join(sorted(tasks))
 
 
+def helper_name(task: str, served: Iterable[str]) -> str:
+    """What the head of a task is called in a group that it helps, by whom that serves: `depth(edge+normal)`."""
+    return f"{task}({component_name(served)})"
+
+
+def helping_task(name: str) -> str:
+    """The task that has a head of that name, also where that is one in a group that it helps."""
+    return name.partition("(")[0]
+
+
 @attrs.frozen(eq=False, repr=False)
 class Copy(Record):
     """A copy of a layer with weights of its own, for the tasks that share it, or an alternative of it, for the tasks
@@ -34,7 +44,7 @@ class Copy(Record):
 
     @classmethod
     def head(cls, task: str) -> Copy:
-        """The head of a task."""
+        """The head of a task, or of a helper by its name."""
         return cls(HEADS, frozenset((task,)))
 
     @classmethod
@@ -45,7 +55,7 @@ class Copy(Record):
         Raises ValueError where the name has no part for the tasks.
         """
         layer, tasks, *_ = name.split(".")
-        return cls(layer, frozenset(tasks.split("+")))
+        return cls.head(tasks) if layer == HEADS else cls(layer, frozenset(tasks.split("+")))
 
     def holds(self, name: str) -> bool:
         """Whether a module or tensor of that name in the network belongs to it."""

@@ -13,6 +13,7 @@ import attrs
 
 from mtsldsl.records import Record
 from mtsldsl.sharing import partition as sets
+from mtsldsl.sharing.component import helper_name
 from mtsldsl.sharing.partition import Component, Partition
 
 Help: TypeAlias = tuple[str, str]
@@ -25,6 +26,20 @@ class Group(Record):
 
     tasks: Component
     helped: Component = frozenset()
+
+
+@attrs.frozen(eq=False, repr=False)
+class Helper(Record):
+    """A task in a group that trains it and does not serve it: there it has a head of its own."""
+
+    task: str
+    served: Component
+    """Whom the group serves."""
+
+    @property
+    def name(self) -> str:
+        """What that head is called: `depth(normal)`."""
+        return helper_name(self.task, self.served)
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -60,6 +75,11 @@ class Groups(Record):
     def helps(self) -> frozenset[Help]:
         """Every task that helps with every task that it helps."""
         return frozenset((helper, task) for group in self.components for helper in group.helped for task in group.tasks)
+
+    @property
+    def helpers(self) -> tuple[Helper, ...]:
+        """Every task in every group that it helps, in the order of the groups, then by name."""
+        return tuple(Helper(task, group.tasks) for group in self.components for task in sorted(group.helped))
 
     def of(self, task: str) -> tuple[Group, ...]:
         """The one group that serves a task; KeyError where none does."""

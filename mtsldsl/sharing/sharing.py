@@ -14,7 +14,7 @@ from mtsldsl.sharing import steps
 from mtsldsl.sharing.backbone import Backbone
 from mtsldsl.sharing.cover import Cover, Use
 from mtsldsl.sharing.errors import SharingError
-from mtsldsl.sharing.groups import Group, Groups
+from mtsldsl.sharing.groups import Group, Groups, Helper
 from mtsldsl.sharing.partition import Component, Partition, in_order
 from mtsldsl.sharing.row import Row
 from mtsldsl.sharing.text import format_row, format_sharing
@@ -88,6 +88,18 @@ class Sharing:
     def components(self) -> Mapping[str, Row]:
         """Every layer's row, in the order of the layers. Made anew at each call: use `s[layer]` for one."""
         return MappingProxyType(dict(zip(self.backbone.layers, self._rows, strict=True)))
+
+    @property
+    def helpers(self) -> tuple[Helper, ...]:
+        """The tasks that help in groups that do not serve them; groups are the same at every layer."""
+        first = self._rows[0] if self._rows else None
+        return first.helpers if isinstance(first, Groups) else ()
+
+    def served(self) -> Sharing:
+        """The same without what helps: the network that is used when it is trained."""
+        if not self.helpers:
+            return self
+        return self._with(row.served if isinstance(row, Groups) else row for row in self._rows)
 
     def partition(self, layer: str) -> Partition:
         """The row of a layer that has copies for disjoint sets of tasks: its partition, or whom its groups serve.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from mtsldsl.sharing.cover import Cover
-from mtsldsl.sharing.groups import Group, Groups
+from mtsldsl.sharing.cover import Cover, Use
+from mtsldsl.sharing.groups import Group
 from mtsldsl.sharing.partition import in_order
 
 if TYPE_CHECKING:
@@ -30,17 +30,24 @@ def format_partition(partition: Iterable[Iterable[str]], tasks: Sequence[str]) -
 def format_row(row: Row, tasks: Sequence[str]) -> str:
     """A layer's row as in a spec: `segment + edge, depth + normal`, a cover as `conv3: a + b, conv5: b`, groups as
     `segment + depth, (depth) + normal`."""
-    if isinstance(row, Cover):
-        return ", ".join(f"{use.alternative}: {format_tasks(use.tasks, tasks)}" for use in row) or NONE
-    if isinstance(row, Groups):
-        return ", ".join(format_group(group, tasks) for group in row)
-    return format_partition(row, tasks)
+    parts = ", ".join(format_component(each, tasks) for each in row)
+    return parts or NONE if isinstance(row, Cover) else parts
 
 
-def format_group(group: Group, tasks: Sequence[str]) -> str:
-    """One group, those that help in parentheses: `(depth) + normal`."""
-    members = in_order(group.tasks | group.helped, tasks)
-    return " + ".join(f"({task})" if task in group.helped else task for task in members)
+def format_component(component: Iterable[str] | Use | Group, tasks: Sequence[str]) -> str:
+    """One part of a row: `depth + normal`, an alternative `conv3: a + b`, or a group, those that help in parentheses:
+    `(depth) + normal`."""
+    if isinstance(component, Use):
+        return f"{component.alternative}: {format_tasks(component.tasks, tasks)}"
+    return " + ".join(members(component, tasks))
+
+
+def members(component: Iterable[str] | Group, tasks: Sequence[str]) -> tuple[str, ...]:
+    """Those of a component in the order of `tasks`, and those that help in a group in parentheses."""
+    if isinstance(component, Group):
+        together = in_order(component.tasks | component.helped, tasks)
+        return tuple(f"({task})" if task in component.helped else task for task in together)
+    return in_order(component, tasks)
 
 
 def format_components(sharing: Sharing, layer: str) -> str:

@@ -54,7 +54,7 @@ def check(
         else:
             sound[layer] = known.setdefault(row, row)
     found += refinement_problems(backbone, tasks, sound, sources)
-    found += _group_problems(sound)
+    found += group_problems(sound, sources)
     return tuple(sound.values()), tuple(found)
 
 
@@ -122,11 +122,15 @@ def _unknown(layer: str, names: Iterable[str], rank: Mapping[str, int]) -> list[
     ]
 
 
-def _group_problems(rows: Mapping[str, Row]) -> list[SharingError]:
-    """Where some layers are in groups and others are not, or in others: each group is a network of its own."""
+def group_problems(rows: Mapping[str, Row], sources: Partition) -> list[SharingError]:
+    """Where some layers are in groups and others are not, or in others: each group is a network of its own. And that
+    tasks which read other samples cannot help each other: a batch is of one source."""
     grouped = next((layer for layer, row in rows.items() if isinstance(row, Groups)), None)
     if grouped is None:
         return []
+    if len(sources) > 1:
+        cause = "its groups have tasks that help, and the tasks do not read the same samples"
+        return [SharingError(grouped, (), cause, code="MTL408")]
     return [
         SharingError(
             layer,

@@ -18,7 +18,8 @@ from safetensors.torch import load_file
 
 from mtsldsl.editing import load, rewritten
 from mtsldsl.methods.mtsl.learner import Merge, proposed
-from mtsldsl.runtime.learning.training import Training, named_parameters
+from mtsldsl.runtime.learning.learned import named_parameters
+from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.network.built import build_model
 from mtsldsl.runtime.network.optimizer_state import parameter_state
 from mtsldsl.runtime.network.transfer import carry_state

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from mtsldsl.ir import Spec
-from mtsldsl.runtime.learning.training import OptimizerFactory, SchedulerFactory, Training
+from mtsldsl.runtime.learning.learned import OptimizerFactory
+from mtsldsl.runtime.learning.training import SchedulerFactory, Training
 from mtsldsl.runtime.network.built import model_class
 from mtsldsl.runtime.objectives import BatchLosses
 from mtsldsl.runtime.structure.learner import Learner

@@ -3,7 +3,7 @@
 from jinja2.runtime import LoopContext, Macro, Markup, Namespace, TemplateNotFound, TemplateReference, TemplateRuntimeError, Undefined, escape, identity, internalcode, markup_join, missing, str_join
 
 JINJA2 = '3.1.6'
-TEMPLATE = '04ac4d7ddea4427cc17b9418f8ec8a632565900d99e99735d498112931ca43fd'
+TEMPLATE = 'c7cf30bdd4b712612f1b12e65584352a5ad8d70ec507518b0fec669c72775188'
 name = 'model'
 
 def root(context, missing=missing):
@@ -202,6 +202,21 @@ def root(context, missing=missing):
             yield '\n        return '
             yield str(environment.getattr(l_1_pass, 'out'))
             yield '\n'
+        elif environment.getattr(l_1_pass, 'helping'):
+            pass
+            yield '        outputs = '
+            yield str(environment.getattr(l_1_pass, 'result'))
+            yield '\n        if self.training:  # these help, and are not used afterwards\n'
+            for (l_2_key, l_2_expression) in environment.getattr(l_1_pass, 'helping'):
+                _loop_vars = {}
+                pass
+                yield '            outputs["'
+                yield str(l_2_key)
+                yield '"] = '
+                yield str(l_2_expression)
+                yield '\n'
+            l_2_key = l_2_expression = missing
+            yield '        return outputs\n'
         else:
             pass
             yield '        return '
@@ -214,7 +229,11 @@ def root(context, missing=missing):
         yield str(environment.getattr(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'forward'), 'input'))
         yield ': Tensor, tasks: tuple[str, ...] = TASKS) -> dict[str, Tensor]:\n        """The outputs of `tasks`: all, or '
         yield str(environment.getattr(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'forward'), 'said'))
-        yield '."""\n'
+        yield '.'
+        if environment.getattr(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'forward'), 'helpers'):
+            pass
+            yield ' In training those of the\n        heads that help them too.'
+        yield '"""\n'
         if (t_2(environment.getattr(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'forward'), 'passes')) == 1):
             pass
             yield '        return {task: self.'
@@ -247,7 +266,14 @@ def root(context, missing=missing):
                     yield str(environment.getattr(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'forward'), 'input'))
                     yield ')\n'
             l_1_pass = missing
-            yield '        return {task: outputs[task] for task in TASKS if task in outputs}\n'
+            yield '        return {task: outputs[task] for task in '
+            if environment.getattr(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'forward'), 'helpers'):
+                pass
+                yield '(*TASKS, *HELPERS)'
+            else:
+                pass
+                yield 'TASKS'
+            yield ' if task in outputs}\n'
 
 blocks = {}
-debug_info = '1=31&2=33&4=42&7=45&11=49&14=52&15=55&18=59&19=62&22=65&24=70&27=74&29=77&32=81&33=83&35=85&36=88&38=90&39=94&43=101&44=109&45=113&48=117&51=121&52=123&53=125&58=129&63=131&64=135&66=141&68=144&69=147&72=150&73=153&74=155&75=158&76=162&78=167&79=171&81=174&82=177&85=180&86=184&89=188&92=191&93=194&94=198&96=203&99=206&101=209&102=211&103=213&104=216&107=223&108=226&109=229&111=231&113=238&114=240'
+debug_info = '1=31&2=33&4=42&7=45&11=49&14=52&15=55&18=59&19=62&22=65&24=70&27=74&29=77&32=81&33=83&35=85&36=88&38=90&39=94&43=101&44=109&45=113&48=117&51=121&52=123&53=125&58=129&63=131&64=135&66=141&68=144&69=147&72=150&73=153&74=155&75=158&76=162&78=167&79=171&81=174&82=177&85=180&86=184&89=188&92=191&93=194&94=198&95=200&96=203&98=205&99=209&103=218&106=221&108=224&109=226&111=232&112=235&115=242&116=245&117=248&119=250&121=257&122=259&125=265'

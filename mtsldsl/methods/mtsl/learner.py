@@ -21,8 +21,8 @@ from mtsldsl.methods.mtsl.cka import alignment_loss, cka_matrix
 from mtsldsl.methods.mtsl.language import Amalgamate, Cka, Incomparable, Settings, Similarity
 from mtsldsl.records import Record
 from mtsldsl.runtime.data import batches, steps_per_epoch
+from mtsldsl.runtime.learning.learned import NamedParameters
 from mtsldsl.runtime.learning.step import Position, Step
-from mtsldsl.runtime.learning.training import NamedParameters
 from mtsldsl.runtime.network.execution import evaluating, layer_inputs
 from mtsldsl.runtime.network.places import located, title
 from mtsldsl.runtime.structure.learner import Carry, Learner, Prepared, Proposal

@@ -75,6 +75,7 @@ METHOD = Method(
     decisions=(),
     settings=lambda values: Settings(**values),
     learner="Transference",
+    groups=True,
     findings=(LookAhead,),
     words=Words(undecided=undecided),
 )

@@ -109,7 +109,7 @@ def _of_weights(model: nn.Module, spec: Spec, computed: Collection[str]) -> Anom
 
 def anomaly_of_loss(spec: Spec, loss: str, repeated: bool = False) -> Anomaly:
     """A loss that is not finite though the outputs are, those of the same computation or of a repeated one."""
-    task = next((task for task in spec.tasks if task.name == loss), None)
+    task = next((task for task in spec.trained if task.name == loss), None)
     if task is None:
         span, title = spec.structure.span if spec.structure else None, f"the loss `{loss}` of the structure"
     else:

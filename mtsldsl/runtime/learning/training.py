@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeAlias
@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from mtsldsl.ir import Spec
+from mtsldsl.ir import Spec, Task
 from mtsldsl.ir.wiring import Value, copies, together, upstream, wired
 from mtsldsl.runtime.data import Mixed, Samples
-from mtsldsl.runtime.learning.balance import Balance, GradientBalance, make_balance
+from mtsldsl.runtime.learning.balance import Balance, GradientBalance
 from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.learning.guard import SELDOM, Guard
+from mtsldsl.runtime.learning.learned import OptimizerFactory, balance_of, named_parameters, optimizer_of
 from mtsldsl.runtime.learning.probe import Probe
 from mtsldsl.runtime.learning.random_state import random_state
 from mtsldsl.runtime.learning.saved import Saved
@@ -28,10 +29,6 @@ from mtsldsl.runtime.network.execution import Route
 from mtsldsl.runtime.network.optimizer_state import load_named_state, named_optimizer_state
 from mtsldsl.runtime.objectives import BatchLosses, Loss, task_losses
 from mtsldsl.sharing import Copy
-
-NamedParameters: TypeAlias = Iterable[tuple[str, nn.Parameter]]
-OptimizerFactory: TypeAlias = Callable[[NamedParameters], Optimizer]
-
 
 SchedulerFactory: TypeAlias = Callable[[Optimizer], LRScheduler | None]
 """Makes the schedule of an optimizer, None for a constant rate."""
@@ -55,7 +52,8 @@ class _Sets:
         """The sets of the network of a spec."""
         found = {}
         for tasks in together(wired(spec), spec.sharing.tasks):
-            read = [copy.name for copy in copies(spec) if copy.component <= frozenset(tasks)]
+            trained = frozenset(spec.trained_with(tasks))
+            read = [copy.name for copy in copies(spec) if copy.component <= trained]
             found[tasks] = [each for name in read for each in model.get_submodule(name).parameters()]
         # The gradients take twice a forward pass.
         return cls(model, found, 3 * spec.data.batch * spec.cost().flops / len(found))
@@ -76,6 +74,8 @@ class Training:
     make_optimizer: OptimizerFactory
     make_scheduler: SchedulerFactory
     device: torch.device
+    trained: tuple[Task, ...]
+    """All that has a loss: the tasks, and those that help in groups."""
     loss_functions: Mapping[str, Loss]
     learner: Penalty
     epoch: int = 0
@@ -111,11 +111,7 @@ class Training:
         model = place(initialised(model_class, spec), spec, device)
         learner.begin(spec)
         learner.to(device)
-        balance = make_balance(
-            spec.train.balance,
-            tuple(task.name for task in spec.tasks),
-            {task.name: task.weight for task in spec.tasks},
-        ).to(device)
+        balance = balance_of(spec).to(device)
         optimizer = optimizer_of(make_optimizer, model, balance, learner)
         return cls(
             spec=spec,
@@ -127,7 +123,8 @@ class Training:
             make_scheduler=make_scheduler,
             device=device,
             earlier=max((decision.epoch for decision in spec.history), default=0),
-            loss_functions=task_losses(spec.tasks),
+            trained=spec.trained,
+            loss_functions=task_losses(spec.trained),
             learner=learner,
         )
 
@@ -169,6 +166,12 @@ class Training:
         """What runs with gates is to be found anew: the network is another one."""
         self._routes.clear()
 
+    def train_what(self, spec: Spec) -> None:
+        """Have the losses of all that a spec trains, and a balance that begins anew, where it trains something else."""
+        if [task.name for task in spec.trained] != [task.name for task in self.trained]:
+            self.trained, self.loss_functions = spec.trained, task_losses(spec.trained)
+            self.balance = balance_of(spec).to(self.device)
+
     def _routed(self, inputs: Tensor, tasks: tuple[str, ...], gates: Gates, each_module: bool) -> Mapping[str, Tensor]:
         """The outputs of tasks with gates. Every alternative is computed that a task may use, as those that are shut
         have a gradient too."""
@@ -205,8 +208,8 @@ class Training:
         yield from self.learner.parameters()
 
     def losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> BatchLosses:
-        """The loss of every task that has an output, each a scalar."""
-        tasks = [task for task in self.spec.tasks if task.name in outputs]
+        """The loss of every task that has an output, and of every helper, each a scalar."""
+        tasks = [task for task in self.trained if task.name in outputs]
         # Where the gradient of each is asked for alone, each has a graph of its own.
         together = not isinstance(self.balance, GradientBalance)
         return BatchLosses.of(tasks, self.loss_functions, outputs, batch, together=together)
@@ -261,11 +264,11 @@ class Training:
         losses: BatchLosses,
     ) -> Probe:
         """A look ahead from the step in hand."""
-        labelled = losses.labelled()
+        labelled, tasks = losses.labelled(), frozenset(self.spec.sharing.tasks)
         known = {
             task: loss
             for task, loss in losses.values.items()
-            if (task not in labelled or bool(labelled[task])) and float(loss.detach())
+            if task in tasks and (task not in labelled or bool(labelled[task])) and float(loss.detach())
         }
         rate = self.optimizer.param_groups[0]["lr"]
 
@@ -370,27 +373,6 @@ def _keeper(kept: dict[Copy, Tensor], copy: Copy) -> Callable[[nn.Module, tuple[
         kept[copy] = output
 
     return keep
-
-
-def named_parameters(model: nn.Module, balance: Balance, learner: Penalty) -> list[tuple[str, nn.Parameter]]:
-    """Everything that is learned, by name: the network's parameters, then those of the balance and of the learner."""
-    return [
-        *model.named_parameters(),
-        *((f"balance.{name}", value) for name, value in balance.named_parameters()),
-        *((f"learner.{name}", value) for name, value in learner.named_parameters()),
-    ]
-
-
-def optimizer_of(make_optimizer: OptimizerFactory, model: nn.Module, balance: Balance, learner: Penalty) -> Optimizer:
-    """The optimizer of everything that is learned; a learner with options of its own has a group of its own."""
-    named, options = named_parameters(model, balance, learner), learner.options()
-    if not options:
-        return make_optimizer(named)
-    own = {id(parameter) for parameter in learner.parameters()}
-    optimizer = make_optimizer([(name, each) for name, each in named if id(each) not in own])
-    known = {name: value for name, value in options.items() if name in optimizer.defaults}
-    optimizer.add_param_group({"params": [(name, each) for name, each in named if id(each) in own], **known})
-    return optimizer
 
 
 def place(model: nn.Module, spec: Spec, device: torch.device) -> nn.Module:

@@ -23,6 +23,7 @@ from mtsldsl.language.naming import OUTPUTS
 from mtsldsl.runtime.network.user_modules import check_own_modules, watch_own_modules
 from mtsldsl.seeds import torch_seed_of
 from mtsldsl.sharing import HEADS, Copy
+from mtsldsl.sharing.component import helping_task
 
 
 def build_model(spec: Spec) -> nn.Module:
@@ -100,4 +101,6 @@ def _parts(model: nn.Module, spec: Spec) -> Iterator[tuple[str, list[nn.Module]]
 
 
 def _name_of_all(copy: Copy) -> str:
-    return copy.name if copy.layer == HEADS or copy.alternative or copy.gate else copy.layer
+    if copy.layer == HEADS:  # a task starts with the same head in every group
+        return Copy.head(helping_task(copy.key)).name
+    return copy.name if copy.alternative or copy.gate else copy.layer

@@ -56,12 +56,13 @@ def average_state(members: Sequence[State], counts: Sequence[int] | None = None)
 
 
 def origins(old: Sharing, new: Sharing) -> dict[Copy, tuple[Copy, ...]]:
-    """The copies of layers that `new` has and `old` has not, each with the copies of `old` that it comes from.
+    """The copies of layers, and heads, that `new` has and `old` has not, each with those of `old` that it comes from.
 
     Those are the members of a merge; of a split, the one component that was split. An alternative comes from none but
-    itself.
+    itself. The head of a task in a group that it helps comes from the task's own.
     """
-    return {
+    heads = {Copy.head(each.name): (Copy.head(each.task),) for each in new.helpers if each not in old.helpers}
+    return heads | {
         Copy(layer, component): tuple(Copy(layer, former) for former in old.partition(layer) if former & component)
         for layer in new.backbone.layers
         if not new.backbone.alternatives(layer)

@@ -7,7 +7,8 @@ from importlib.util import find_spec
 
 from mtsldsl.diagnostics.libraries import CURVES, METRICS, importing, require
 from mtsldsl.ir import Spec
-from mtsldsl.runtime.learning.balance import SOLVERS, GradientBalance, make_balance
+from mtsldsl.runtime.learning.balance import SOLVERS, GradientBalance
+from mtsldsl.runtime.learning.learned import balance_of
 
 
 def require_for_run(spec: Spec) -> None:
@@ -20,8 +21,6 @@ def require_for_run(spec: Spec) -> None:
         if find_spec(solver) is not None:  # torchjd hides why one that is there fails
             require((solver,))
     with importing("torchjd"):
-        balance = make_balance(
-            spec.train.balance, tuple(task.name for task in spec.tasks), {t.name: t.weight for t in spec.tasks}
-        )
+        balance = balance_of(spec)
         if isinstance(balance, GradientBalance):
             balance.try_out()  # a solver that cannot be imported may be noticed no sooner

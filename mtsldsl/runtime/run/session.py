@@ -23,8 +23,9 @@ from mtsldsl.runtime.data import Splits, describe, load_data
 from mtsldsl.runtime.data.labels import Described, require_labels
 from mtsldsl.runtime.learning.batch_norm import remarks_on_statistics, require_values_to_normalise
 from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
+from mtsldsl.runtime.learning.learned import OptimizerFactory
 from mtsldsl.runtime.learning.precision import remark_on
-from mtsldsl.runtime.learning.training import OptimizerFactory, SchedulerFactory, Training
+from mtsldsl.runtime.learning.training import SchedulerFactory, Training
 from mtsldsl.runtime.network.places import located
 from mtsldsl.runtime.network.source_file import original_spans
 from mtsldsl.runtime.network.user_modules import check_own_modules
@@ -187,7 +188,7 @@ class Session:
         with located(training.model, training.spec), training.guarded(hint), training.watched():
             yield losses
         found, penalty = losses.means(), losses.penalty()
-        means = {task.name: found[task.name] for task in training.spec.tasks if task.name in found}
+        means = {task.name: found[task.name] for task in training.trained if task.name in found}
         training.end_epoch(means)
         seconds = losses.seconds()
         count = losses.steps * training.spec.data.batch if samples is None else samples
@@ -322,8 +323,8 @@ class Session:
 
 
 def _present_source(training: Training) -> Source:
-    """The text of the spec as it would be if the run ended here."""
-    present = training.present
+    """The text of the spec as it would be if the run ended here, without what helps in training alone."""
+    present = training.present.served()
     same = present is training.spec
     return training.spec.source if same else rewritten(training.spec, present.sharing).source
 

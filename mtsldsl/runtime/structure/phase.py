@@ -19,8 +19,9 @@ from mtsldsl.ir.wiring import Value
 from mtsldsl.methods.method import NO_METHOD
 from mtsldsl.runtime.data import Mixed, Samples, Splits
 from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
+from mtsldsl.runtime.learning.learned import named_parameters, optimizer_of
 from mtsldsl.runtime.learning.reestimation import reestimate
-from mtsldsl.runtime.learning.training import Training, named_parameters, optimizer_of, place
+from mtsldsl.runtime.learning.training import Training, place
 from mtsldsl.runtime.network.built import build_model
 from mtsldsl.runtime.network.execution import alike
 from mtsldsl.runtime.network.optimizer_state import ParameterState, carry_optimizer_state, set_parameter_state
@@ -164,6 +165,7 @@ def replace_network(
     component gets the mean of its members', or its own of `trained`; the schedule goes on where it was."""
     new_model.train(training.model.training)
     old_parameters = named_parameters(training.model, training.balance, training.learner)
+    training.train_what(new_spec)
     new_parameters = named_parameters(new_model, training.balance, training.learner)
     optimizer = optimizer_of(training.make_optimizer, new_model, training.balance, training.learner)
     scheduler = training.make_scheduler(optimizer)

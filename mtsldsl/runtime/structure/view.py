@@ -16,8 +16,8 @@ from mtsldsl.runtime.data import Mixed, Samples, batches
 from mtsldsl.runtime.data.batches import widen
 from mtsldsl.runtime.data.mixed import streamed
 from mtsldsl.runtime.learning.finite import UNREPEATED, Anomaly, find_anomaly, recorded
+from mtsldsl.runtime.learning.learned import OptimizerFactory
 from mtsldsl.runtime.learning.step import Position
-from mtsldsl.runtime.learning.training import OptimizerFactory
 from mtsldsl.runtime.network.execution import evaluating, features, run_layers
 from mtsldsl.runtime.network.places import located
 
