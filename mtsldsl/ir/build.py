@@ -172,16 +172,16 @@ def _check_further(
 
 
 def _check_method(structure: Structure, network: Network, problems: Problems) -> None:
-    """Report a method that cannot learn layers of alternatives where there are some, or can learn nothing else where
+    """Report a method that decides, but not on layers of alternatives, where there are some, or on nothing else where
     there are none."""
-    layers, learned = list(network.alternatives), method(structure.method).alternatives
+    layers, known = list(network.alternatives), method(structure.method)
     means = [name for name in layers if not network.backbone().mixes(name)]
-    if layers and not learned:
+    if layers and known.decisions and not known.alternatives:
         cause = f"`structure {structure.method}` merges copies of layers, and `{layers[0]}` is made of alternatives"
         others = " or ".join(f"`structure {each.name}`" for each in methods() if each.alternatives and means)
         remedy = f"leave the block `structure` out{f', write {others}' if others else ''}"
         problems.add("MTL505", cause, f"{remedy}, or make the layer of one pipeline", structure.span)
-    if learned and not means and not network.unsure:
+    if known.alternatives and not means and not network.unsure:
         cause = f"`structure {structure.method}` chooses among alternatives, and no layer is a mean of some"
         remedy = f"make a layer of alternatives: `mix = {PARALLEL}(conv3=conv2d(16, 3), skip=identity)`"
         problems.add("MTL505", cause, remedy, structure.span)

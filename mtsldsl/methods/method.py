@@ -97,7 +97,8 @@ class Method(Record):
     completed: Callable[[Values, Surroundings], Values] = lambda values, surroundings: values
     doubts: Callable[[Situation], Iterator[Fault]] = lambda situation: iter(())
     alternatives: bool = False
-    """Whether it learns which alternatives of layers tasks use: then there must be some, else there can be none."""
+    """Whether it learns which alternatives of layers tasks use: then there must be some; else there can be none, unless
+    it decides nothing."""
     phases: str | None = None
     """The key that lists the epochs at whose end it decides, where one does; fewer epochs of training shorten that."""
     one_a_phase: tuple[OneAPhase, ...] = ()

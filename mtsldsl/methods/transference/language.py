@@ -14,15 +14,21 @@ from mtsldsl.methods.evidence import Evidence, Finding, Words
 from mtsldsl.methods.method import Method
 from mtsldsl.records import Record
 
-SGD, GRADIENT = "sgd", "gradient"
-"""How a step is looked ahead: made, and the losses computed anew; or to the first order, by the gradients alone."""
+SGD, OPTIMIZER, GRADIENT = "sgd", "optimizer", "gradient"
+"""How a step is looked ahead: a plain one is made, or that of the optimizer, and the losses are computed anew; or the
+plain one to the first order, by the gradients alone."""
 
 BLOCK = BlockSchema(
     "structure",
     "which tasks help which is measured, and nothing changes: transference (Fifty et al., 2020)",
     (
         Key("every", Integer(1), "steps from one look ahead to the next", 10),
-        Key("step", Choice((SGD, GRADIENT)), "what is looked ahead to: a plain step, or its first order", SGD),
+        Key(
+            "step",
+            Choice((SGD, OPTIMIZER, GRADIENT)),
+            "what is looked ahead to: a plain step, the optimizer's own, or the first order of the plain one",
+            SGD,
+        ),
     ),
     label="transference",
 )

@@ -7,12 +7,13 @@ Identifying Task Groupings for Multi-Task Learning, 2021, arXiv 2109.04617, eq. 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
 
 import torch
 from torch import Tensor
 
 from mtsldsl.ir import Spec
-from mtsldsl.methods.transference.language import SGD, LookAhead, Settings
+from mtsldsl.methods.transference.language import OPTIMIZER, SGD, LookAhead, Settings
 from mtsldsl.runtime.learning.probe import Gains, Probe
 from mtsldsl.runtime.learning.step import Position
 from mtsldsl.runtime.structure.learner import Learner, Proposal
@@ -36,6 +37,7 @@ class Transference(Learner):
         super().__init__()
         self.settings = settings
         self._tasks: tuple[str, ...] = ()
+        self._step, self._looked = -1, tuple[str, ...]()
 
     def begin(self, spec: Spec) -> None:
         """Nothing is measured yet."""
@@ -50,9 +52,13 @@ class Transference(Learner):
         return position.step % self.settings.every == 0
 
     def observe(self, probe: Probe) -> None:
-        """Take the gains of a step."""
+        """Take the gains of a step, or of a set of its tasks that is computed apart as it shares nothing."""
+        self._add(self._between_sets(probe))
         if self.settings.step == SGD:
             self._add(probe.gains())
+            return
+        if self.settings.step == OPTIMIZER:
+            self._add(probe.gains_of_optimizer())
             return
         found = probe.first_order()
         if not self.counts.any():  # once an epoch it is held against the step itself
@@ -60,6 +66,14 @@ class Transference(Learner):
             off = [abs(found[pair] - exact[pair]) for pair in found.keys() & exact.keys()]
             self.errors += torch.tensor([sum(off), len(off)], device=self.errors.device)
         self._add(found)
+
+    def _between_sets(self, probe: Probe) -> Gains:
+        """What the tasks do to those of the step that were looked at before them."""
+        if probe.step != self._step:
+            self._step, self._looked = probe.step, ()
+        pairs = list(product(self._looked, probe.losses))
+        self._looked += tuple(probe.losses)
+        return dict.fromkeys([*pairs, *((other, one) for one, other in pairs)], 0.0)
 
     def _add(self, gains: Gains) -> None:
         places: Mapping[str, int] = {task: place for place, task in enumerate(self._tasks)}
