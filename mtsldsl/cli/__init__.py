@@ -32,6 +32,7 @@ _COMMANDS = {
     "train": "Train a spec, and let its sharing be learned.",
     "eval": "Compute the losses and metrics of a run's best weights.",
     "affinity": "Print which tasks helped which in a run.",
+    "group": "Write a spec with the tasks in groups that are best to train together.",
     "show": "Draw which tasks share which layers.",
     "diff": "Print what turns one spec into another.",
     "merge": "Put together what two sides changed in a spec.",

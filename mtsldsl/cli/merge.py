@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mtsldsl.cli.options import complete_files
-from mtsldsl.cli.output import say, shown
+from mtsldsl.cli.output import say, shown, write_spec
 
 if TYPE_CHECKING:
     from mtsldsl.compare.merge import Merged
@@ -67,11 +67,11 @@ def command(
         if not or_lines:
             raise
         source, conflicts = _merged_lines(base, ours, theirs, markers)
-        _write(source, output)
+        write_spec(source, output)
         click.echo(str(error), err=True)
         say(f"{shown(path or ours)}: merged line by line instead, as git does; look at it", err=True)
         raise SystemExit(1 if conflicts else 0) from None
-    _write(merged.source, output)
+    write_spec(merged.source, output)
     for note in merged.notes:
         say(f"{shown(path or ours)}: {note}", err=True)
     for conflict in merged.conflicts:
@@ -112,16 +112,6 @@ def _conflict_style() -> str:
     except FileNotFoundError:
         return ""
     return done.stdout.strip().lower()
-
-
-def _write(source: Source, output: Path | None) -> None:
-    from mtsldsl.syntax import write_text_atomically
-    from mtsldsl.syntax.files import encoded
-
-    if output and str(output) != "-":
-        write_text_atomically(output, source.text, bom=source.bom)
-    else:
-        click.echo(encoded(source), nl=False)  # bytes, for of a text click leaves out what steers a terminal
 
 
 def _merged_lines(base: str, ours: str, theirs: str, markers: Markers) -> tuple[Source, int]:

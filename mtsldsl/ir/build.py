@@ -172,20 +172,25 @@ def _check_further(
 
 
 def _check_method(structure: Structure, network: Network, sharing: Sharing | Broken, problems: Problems) -> None:
-    """Report a method that cannot learn layers of alternatives where there are some, or can learn nothing else where
-    there are none; or one that has nothing to decide where tasks are in groups."""
-    if not isinstance(sharing, Broken) and sharing.helpers and not method(structure.method).groups:
-        cause = f"`structure {structure.method}` changes what tasks share, and each group is a network of its own"
-        remedy = "leave the block `structure` out, or in `sharing` what is in parentheses"
-        problems.add("MTL505", cause, remedy, structure.span)
-    layers, learned = list(network.alternatives), method(structure.method).alternatives
+    """Report a method that decides, but not on layers of alternatives, where there are some, or on nothing else where
+    there are none; or one that decides where each group of tasks is a network of its own; or that does not go with the
+    sharing."""
+    layers, known = list(network.alternatives), method(structure.method)
+    decides = known.decides(structure.settings)
+    if not isinstance(sharing, Broken):
+        if sharing.helpers and not known.groups:
+            cause = f"`structure {structure.method}` changes what tasks share, and each group is a network of its own"
+            remedy = "leave the block `structure` out, or in `sharing` what is in parentheses"
+            problems.add("MTL505", cause, remedy, structure.span)
+        for fault in known.misfits(structure.settings, sharing):
+            problems.add(fault.code, fault.cause, fault.remedy, structure.span)
     means = [name for name in layers if not network.backbone().mixes(name)]
-    if layers and not learned:
+    if layers and decides and not known.alternatives:
         cause = f"`structure {structure.method}` merges copies of layers, and `{layers[0]}` is made of alternatives"
         others = " or ".join(f"`structure {each.name}`" for each in methods() if each.alternatives and means)
         remedy = f"leave the block `structure` out{f', write {others}' if others else ''}"
         problems.add("MTL505", cause, f"{remedy}, or make the layer of one pipeline", structure.span)
-    if learned and not means and not network.unsure:
+    if known.alternatives and not means and not network.unsure:
         cause = f"`structure {structure.method}` chooses among alternatives, and no layer is a mean of some"
         remedy = f"make a layer of alternatives: `mix = {PARALLEL}(conv3=conv2d(16, 3), skip=identity)`"
         problems.add("MTL505", cause, remedy, structure.span)

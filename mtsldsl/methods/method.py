@@ -96,10 +96,15 @@ class Method(Record):
     faults: Callable[[Values, Surroundings], Iterator[Fault]] = lambda values, surroundings: iter(())
     completed: Callable[[Values, Surroundings], Values] = lambda values, surroundings: values
     doubts: Callable[[Situation], Iterator[Fault]] = lambda situation: iter(())
+    decides: Callable[[Any], bool] = lambda settings: True
+    """Whether it changes what tasks share, with these settings."""
     groups: bool = False
-    """Whether it goes on where tasks help in groups that do not serve them; others have nothing to decide there."""
+    """Whether there may be groups with tasks that help, in which others have nothing to decide."""
+    misfits: Callable[[Any, Sharing], Iterator[Fault]] = lambda settings, sharing: iter(())
+    """Why settings do not go with a sharing."""
     alternatives: bool = False
-    """Whether it learns which alternatives of layers tasks use: then there must be some, else there can be none."""
+    """Whether it learns which alternatives of layers tasks use: then there must be some; else there can be none, unless
+    it decides nothing."""
     phases: str | None = None
     """The key that lists the epochs at whose end it decides, where one does; fewer epochs of training shorten that."""
     one_a_phase: tuple[OneAPhase, ...] = ()

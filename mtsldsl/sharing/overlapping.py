@@ -43,6 +43,8 @@ class Selection(Record):
     """The mean score over the tasks, each where it is served."""
     exact: bool
     """Whether no other choice has a higher value; else it is the best that was found."""
+    affinities: tuple[float, ...] = ()
+    """Of each group the mean score of those that it serves."""
 
     def row(self, tasks: Sequence[str]) -> Groups:
         """The groups as a line of `sharing` has them: those that a group trains and does not serve help in it."""
@@ -73,13 +75,15 @@ def decide_groups(affinity: Affinity, groups: int, singles: Singles = "never") -
     scores = _Scores(tasks, affinity, alone=singles == "allowed" or len(tasks) == 1)
     exact = len(tasks) <= EXACT_TASKS
     chosen = _best(scores, groups) if exact else _found(scores, groups)
-    named = sorted((sorted(_named(members, tasks)), sorted(_named(served, tasks))) for members, served in chosen)
+    chosen.sort(key=lambda each: (sorted(_named(each[0], tasks)), sorted(_named(each[1], tasks))))
+    named = [(_named(members, tasks), _named(served, tasks)) for members, served in chosen]
     total = sum(scores.of(members, served) for members, served in chosen)
     return Selection(
         tuple(frozenset(members) for members, _ in named),
         tuple(frozenset(served) for _, served in named),
         float(Fraction(total, scores.unit * len(tasks))),
         exact,
+        tuple(scores.mean(members, served) for members, served in chosen),
     )
 
 
@@ -114,6 +118,10 @@ class _Scores:
     def of(self, members: int, served: int) -> int:
         """The sum of the scores of those that a group serves."""
         return sum(score for bit, score in self.in_group(members).items() if bit & served)
+
+    def mean(self, members: int, served: int) -> float:
+        """The mean score of those that a group serves."""
+        return float(Fraction(self.of(members, served), self.unit * served.bit_count()))
 
     def groups(self) -> Iterator[int]:
         """All that may be chosen: the small ones first, then by their members."""

@@ -1,28 +1,47 @@
-"""Transference in the language: its block, and what it finds."""
+"""Transference in the language: its block, what it finds, and the groups that it writes down."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import attrs
 
-from mtsldsl.diagnostics.bounded import first_lines
+from mtsldsl.diagnostics.bounded import first_lines, shown
 from mtsldsl.language.holding import by_keys
-from mtsldsl.language.kinds import Choice, Integer, Key
+from mtsldsl.language.kinds import CallRule, Choice, Integer, Key, Maybe, Real, Tasks
 from mtsldsl.language.schema import BlockSchema
 from mtsldsl.methods.evidence import Evidence, Finding, Words
-from mtsldsl.methods.method import Method
+from mtsldsl.methods.method import DecisionRule, Fault, Method, Situation, Surroundings, Values
+from mtsldsl.methods.phases import faults_of_phases
 from mtsldsl.records import Record
+from mtsldsl.sharing import Sharing
+from mtsldsl.sharing.groups import Groups
 
-SGD, GRADIENT = "sgd", "gradient"
-"""How a step is looked ahead: made, and the losses computed anew; or to the first order, by the gradients alone."""
+SGD, OPTIMIZER, GRADIENT = "sgd", "optimizer", "gradient"
+"""How a step is looked ahead: a plain one is made, or that of the optimizer, and the losses are computed anew; or the
+plain one to the first order, by the gradients alone."""
 
 BLOCK = BlockSchema(
     "structure",
-    "which tasks help which is measured, and nothing changes: transference (Fifty et al., 2020)",
+    "which tasks help which is measured, and groups are chosen by it: transference (Fifty et al., 2020)",
     (
         Key("every", Integer(1), "steps from one look ahead to the next", 10),
-        Key("step", Choice((SGD, GRADIENT)), "what is looked ahead to: a plain step, or its first order", SGD),
+        Key(
+            "step",
+            Choice((SGD, OPTIMIZER, GRADIENT)),
+            "what is looked ahead to: a plain step, the optimizer's own, or the first order of the plain one",
+            SGD,
+        ),
+        Key("groups", Maybe(Integer(1)), "networks to choose, each for a group of tasks", None, "nothing is chosen"),
+        Key(
+            "epochs",
+            Integer(1),
+            "epochs of training together, at whose end they are chosen",
+            None,
+            "half of those of the training",
+        ),
+        Key("singles", Choice(("never", "allowed")), "whether a task may be a group by itself", "never"),
     ),
     label="transference",
 )
@@ -34,6 +53,79 @@ class Settings(Record):
 
     every: int
     step: str
+    groups: int | None
+    epochs: int
+    singles: Literal["never", "allowed"]
+
+    @property
+    def until(self) -> int | None:
+        """The epochs after which groups are chosen and nothing more is measured; None where that never is."""
+        return None if self.groups is None else self.epochs
+
+
+GROUP = CallRule(
+    "group",
+    "tasks that came to be trained together, in a network of their own",
+    (
+        Key("epoch", Integer(0), "epoch at whose end they were chosen"),
+        Key("tasks", Tasks(), "the tasks, those that help among them"),
+        Key("affinity", Real(), "how much those that it serves are helped by the others, on average"),
+    ),
+)
+
+
+def contradiction(group: Values, sharing: Sharing) -> str | None:
+    """Where the sharing trains others together than the history says."""
+    tasks = frozenset(group["tasks"])
+    for layer in sharing.backbone.layers:
+        row = sharing[layer]
+        together = (
+            {each.tasks | each.helped for each in row} if isinstance(row, Groups) else set(sharing.partition(layer))
+        )
+        if tasks not in together:
+            return f"the history trains {shown(group['tasks'], ' + ')} together, and no group of `{layer}` is that"
+    return None
+
+
+def faults(values: Values, surroundings: Surroundings) -> Iterator[Fault]:
+    """An epoch to choose groups at, where none are chosen, or after the last."""
+    epochs = values.get("epochs")
+    if epochs is None:
+        return
+    if values.get("groups", 1) is None:
+        cause = "`epochs` says when groups are chosen, and `groups` does not say how many"
+        yield Fault("MTL204", cause, "write `groups = 2`, or leave `epochs` out", "epochs")
+    for fault in faults_of_phases((epochs,), surroundings.epochs, "epochs"):
+        yield attrs.evolve(fault, item=None)
+
+
+def completed(values: Values, surroundings: Surroundings) -> Values:
+    """The values with the epoch at which groups are chosen."""
+    half = ((surroundings.epochs or 1) + 1) // 2
+    return {**values, "epochs": values["epochs"] or half}
+
+
+def misfits(settings: Settings, sharing: Sharing) -> Iterator[Fault]:
+    """Groups of tasks that read other samples, of whom nothing is measured."""
+    if settings.groups is not None and len(sharing.sources) > 1:
+        cause = "groups are chosen among tasks of one data block, and these tasks do not read the same samples"
+        yield Fault("MTL505", cause, "leave `groups` out", "groups")
+
+
+def doubts(situation: Situation) -> Iterator[Fault]:
+    """Groups that change nothing, or are never trained."""
+    chosen: Settings = situation.settings
+    if chosen.groups is None:
+        return
+    if len(situation.sharing.tasks) == 1:
+        yield Fault("MTL931", "there is a single task, and no group to choose", "leave `groups` out", "groups")
+    elif situation.sharing.helpers:
+        yield Fault(
+            "MTL931", "the tasks are in groups already, and no others are chosen", "leave `groups` out", "groups"
+        )
+    elif chosen.epochs == situation.epochs:
+        cause = f"the groups that are chosen at epoch {chosen.epochs} are never trained: it is the last epoch"
+        yield Fault("MTL932", cause, "let `epochs` be fewer, or train for longer", "epochs")
 
 
 @attrs.frozen(kw_only=True)
@@ -65,17 +157,45 @@ class LookAhead(Finding):
         return first_lines(found, "tasks")
 
 
+def decided(decisions: Sequence[str], evidence: Evidence) -> list[str]:
+    """The groups, and how they were found."""
+    found = [
+        f"{shown(group['served'], ' + ')}"
+        + (f", with the help of {shown(group['helped'], ' + ')}" if group["helped"] else "")
+        + f" (affinity {group['affinity']:+.3g})"
+        for group in evidence.get("groups", ())
+    ]
+    if not evidence.get("exact", True):
+        found.append("these are the best groups that were found: for so many tasks none are proven to be the best")
+    if missing := evidence.get("unmeasured"):
+        found.append(f"nothing was measured of {missing} pairs of tasks, which count as 0")
+    return first_lines(found, "groups")
+
+
 def undecided(evidence: Evidence) -> str:
-    """Nothing ever is."""
-    return "who helps whom is measured, and nothing changes"
+    """Nothing is chosen, or not yet."""
+    return str(evidence.get("reason", "who helps whom is measured, and nothing changes"))
 
 
 METHOD = Method(
     block=BLOCK,
-    decisions=(),
+    decisions=(
+        DecisionRule(
+            GROUP,
+            ("tasks",),
+            "affinity",
+            contradiction,
+            "group(epoch=20, tasks=a + b, affinity=0.3)",
+        ),
+    ),
     settings=lambda values: Settings(**values),
     learner="Transference",
+    faults=faults,
+    completed=completed,
+    doubts=doubts,
+    decides=lambda settings: settings.groups is not None,
     groups=True,
+    misfits=misfits,
     findings=(LookAhead,),
-    words=Words(undecided=undecided),
+    words=Words(decided, undecided),
 )

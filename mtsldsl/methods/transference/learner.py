@@ -7,12 +7,14 @@ Identifying Task Groupings for Multi-Task Learning, 2021, arXiv 2109.04617, eq. 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
 
 import torch
 from torch import Tensor
 
 from mtsldsl.ir import Spec
-from mtsldsl.methods.transference.language import SGD, LookAhead, Settings
+from mtsldsl.ir.grouped import grouped
+from mtsldsl.methods.transference.language import OPTIMIZER, SGD, LookAhead, Settings
 from mtsldsl.runtime.learning.probe import Gains, Probe
 from mtsldsl.runtime.learning.step import Position
 from mtsldsl.runtime.structure.learner import Learner, Proposal
@@ -24,35 +26,46 @@ __all__ = ["Settings", "Transference"]
 class Transference(Learner):
     """Looks ahead every so many steps, and tells the mean of an epoch.
 
-    `sums` and `counts` (tasks, tasks) are those of the epoch, a row for each recipient; `errors` (2,) is the sum of how
-    far the first order was off, and of how many numbers that is.
+    After the epochs that its settings name it chooses groups, by the mean of all that was measured.
+
+    `sums` and `counts` (tasks, tasks) are those of the epoch, a row for each recipient, `run_sums` and `run_counts` are
+    those of the run; `errors` (2,) is the sum of how far the first order was off, and of how many numbers that is.
     """
 
     sums: Tensor
     counts: Tensor
     errors: Tensor
+    run_sums: Tensor
+    run_counts: Tensor
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self.settings = settings
         self._tasks: tuple[str, ...] = ()
+        self._grouped = False
+        self._step, self._looked = -1, tuple[str, ...]()
 
     def begin(self, spec: Spec) -> None:
         """Nothing is measured yet."""
         self._tasks = spec.sharing.tasks
-        zeros = torch.zeros(len(self._tasks), len(self._tasks), dtype=torch.float64)
-        self.register_buffer("sums", zeros)
-        self.register_buffer("counts", torch.zeros_like(zeros))
+        self._grouped = bool(spec.sharing.helpers)
+        for name in ("sums", "counts", "run_sums", "run_counts"):
+            self.register_buffer(name, torch.zeros(len(self._tasks), len(self._tasks), dtype=torch.float64))
         self.register_buffer("errors", torch.zeros(2, dtype=torch.float64))
 
     def observing(self, position: Position) -> bool:
-        """At every so many steps of the run, beginning with the first."""
-        return position.step % self.settings.every == 0
+        """At every so many steps of the run, beginning with the first, until groups are chosen."""
+        until = self._until
+        return position.step % self.settings.every == 0 and (until is None or position.epoch < until)
 
     def observe(self, probe: Probe) -> None:
-        """Take the gains of a step."""
+        """Take the gains of a step, or of a set of its tasks that is computed apart as it shares nothing."""
+        self._add(self._between_sets(probe))
         if self.settings.step == SGD:
             self._add(probe.gains())
+            return
+        if self.settings.step == OPTIMIZER:
+            self._add(probe.gains_of_optimizer())
             return
         found = probe.first_order()
         if not self.counts.any():  # once an epoch it is held against the step itself
@@ -60,6 +73,14 @@ class Transference(Learner):
             off = [abs(found[pair] - exact[pair]) for pair in found.keys() & exact.keys()]
             self.errors += torch.tensor([sum(off), len(off)], device=self.errors.device)
         self._add(found)
+
+    def _between_sets(self, probe: Probe) -> Gains:
+        """What the tasks do to those of the step that were looked at before them."""
+        if probe.step != self._step:
+            self._step, self._looked = probe.step, ()
+        pairs = list(product(self._looked, probe.losses))
+        self._looked += tuple(probe.losses)
+        return dict.fromkeys([*pairs, *((other, one) for one, other in pairs)], 0.0)
 
     def _add(self, gains: Gains) -> None:
         places: Mapping[str, int] = {task: place for place, task in enumerate(self._tasks)}
@@ -69,11 +90,18 @@ class Transference(Learner):
             self.counts[at] += 1
 
     def due(self, position: Position) -> bool:
-        """At the end of every epoch."""
-        return True
+        """At the end of every epoch in which it looked ahead."""
+        return self._until is None or position.epoch <= self._until
+
+    @property
+    def _until(self) -> int | None:
+        """Until which epoch it looks ahead: not at all where it would choose groups, and the tasks are in some."""
+        return 0 if self._grouped and self.settings.groups is not None else self.settings.until
 
     def decide(self, view: View) -> Proposal:
-        """Tell what was measured in the epoch."""
+        """Tell what was measured in the epoch, and choose groups when the time has come."""
+        self.run_sums += self.sums
+        self.run_counts += self.counts
         counts = [[int(number) for number in row] for row in self.counts.tolist()]
         means = [
             [total / count if count else None for total, count in zip(*rows, strict=True)]
@@ -84,4 +112,21 @@ class Transference(Learner):
         view.say(LookAhead.kind, tasks=self._tasks, gained=means, looks=counts, first_order_error=error)
         for each in (self.sums, self.counts, self.errors):
             each.zero_()
-        return Proposal(view.spec.sharing, ())
+        if self.settings.groups is None or view.position.epoch != self.settings.until:
+            return Proposal(view.spec.sharing, ())
+        return self._chosen(view, self.settings.groups)
+
+    def _chosen(self, view: View, groups: int) -> Proposal:
+        sums, counts = self.run_sums.tolist(), self.run_counts.tolist()
+        affinity = {
+            recipient: {
+                donor: sums[row][column] / counts[row][column]
+                for column, donor in enumerate(self._tasks)
+                if counts[row][column]
+            }
+            for row, recipient in enumerate(self._tasks)
+        }
+        found = grouped(view.spec, affinity, groups, self.settings.singles, view.decided)
+        if found.sharing == view.spec.sharing:
+            return Proposal(view.spec.sharing, (), {"reason": "all tasks are in these groups already"})
+        return Proposal(found.sharing, found.decisions, found.evidence)

@@ -5,30 +5,60 @@ Nothing is changed by it: weights, gradients, statistics and random numbers are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TypeAlias
 
 import attrs
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.optim import Optimizer
 
 from mtsldsl.ir import Spec
-from mtsldsl.ir.wiring import copies
-from mtsldsl.runtime.learning.evaluation import autocast
+from mtsldsl.ir.wiring import needed, wired
+from mtsldsl.runtime.learning.ahead import stepped
 from mtsldsl.runtime.learning.random_state import random_state, set_random_state
 
 Gains: TypeAlias = Mapping[tuple[str, str], float]
 """For a donor and a recipient, which may be one task, by which part the recipient's loss falls; below 0 it rises."""
 
+Weights: TypeAlias = Mapping[str, nn.Parameter]
+"""By their names in the network."""
+
+
+def shared_weights(spec: Spec, model: nn.Module) -> dict[str, Weights]:
+    """For each task those weights that its output depends on, and that of another task too."""
+    calls = wired(spec)
+    used = {
+        task: dict.fromkeys(copy for call in needed(calls, [task]) for copy in call.modules)
+        for task in spec.sharing.tasks
+    }
+    users = Counter(copy for copies in used.values() for copy in copies)
+    weights = {
+        copy: {
+            f"{copy.name}.{name}": parameter
+            for name, parameter in model.get_submodule(copy.name).named_parameters()
+            if parameter.requires_grad
+        }
+        for copy, many in users.items()
+        if many > 1
+    }
+    return {
+        task: {name: each for copy in copies if copy in weights for name, each in weights[copy].items()}
+        for task, copies in used.items()
+    }
+
 
 @attrs.frozen(eq=False)
 class Probe:
     """A step in training, whose losses have a graph still. `rate` is the learning rate by which it is looked ahead,
-    `random` the random state before its forward pass."""
+    `random` the random state before its forward pass, `step` its number in the run."""
 
     spec: Spec
     model: nn.Module
+    optimizer: Optimizer
     inputs: Tensor
     tasks: tuple[str, ...]
     """Those that the step computes."""
@@ -36,68 +66,71 @@ class Probe:
     """Of those that have a label in the batch, and are not 0."""
     losses_of: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
     """The same of other outputs."""
+    shared: Mapping[str, Weights]
+    """What `shared_weights` says."""
     rate: float
     random: Tensor
+    step: int
 
     def gains(self) -> Gains:
         """1 - L_j(θ - η ∇L_i) / L_j(θ) for the batch, with θ the weights that several tasks share (Fifty et al., 2021,
         eq. 1): what one task has of its own, its head above all, stays where it is."""
-        shared, gradients = self._shared(), self._gradients()
+        return self._gains(self._along)
+
+    def gains_of_optimizer(self) -> Gains:
+        """The same with the step that the optimizer would make of ∇L_i alone in place of -η ∇L_i: with its moments as
+        they are, its weight decay and all else."""
+        return self._gains(partial(stepped, self.optimizer))
+
+    def first_order(self) -> Gains:
+        """η <∇L_i, ∇L_j> / L_j over the weights that both use: what `gains` comes to for a small rate."""
+        gradients = {task: self._gradient(task) for task in self.losses}
+        found = {}
+        for donor, of_donor in gradients.items():
+            for recipient, of_recipient in gradients.items():
+                both = [name for name in of_donor if name in of_recipient]
+                inner = sum(float((of_donor[name].double() * of_recipient[name].double()).sum()) for name in both)
+                found[donor, recipient] = self.rate * inner / float(self.losses[recipient].detach())
+        return found
+
+    def _gains(self, ahead: Callable[[Weights, Mapping[str, Tensor]], Mapping[str, Tensor]]) -> Gains:
+        """With `ahead` that says where weights are after a step along a gradient."""
         found = {}
         now = random_state(self.inputs.device)
         try:
-            for donor, of_donor in gradients.items():
-                moved = {
-                    name: parameter.detach() - self.rate * gradient
-                    for (name, parameter), gradient in zip(shared.items(), of_donor, strict=True)
-                    if gradient is not None
-                }
-                after = self._losses_with(moved)
-                for recipient, before in self.losses.items():
-                    found[donor, recipient] = 1 - float(after[recipient]) / float(before.detach())
+            before = self._before()
+            for donor in self.losses:
+                after = self._losses_with(ahead(self.shared[donor], self._gradient(donor)))
+                for recipient, loss in before.items():
+                    found[donor, recipient] = 1 - float(after[recipient]) / loss
         finally:
             set_random_state(now, self.inputs.device)
         return found
 
-    def first_order(self) -> Gains:
-        """η <∇L_i, ∇L_j> / L_j over the weights that both use: what `gains` comes to for a small rate."""
-        gradients = self._gradients()
-        found = {}
-        for donor, of_donor in gradients.items():
-            for recipient, of_recipient in gradients.items():
-                both = zip(of_donor, of_recipient, strict=True)
-                products = [(a.double() * b.double()).sum() for a, b in both if a is not None and b is not None]
-                inner = float(sum(products)) if products else 0.0
-                found[donor, recipient] = self.rate * inner / float(self.losses[recipient].detach())
-        return found
+    def _along(self, weights: Weights, gradient: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {name: weights[name].detach() - self.rate * value for name, value in gradient.items()}
 
-    def _shared(self) -> dict[str, nn.Parameter]:
-        """The parameters that several tasks share, by their names in the network."""
-        names = [copy.name for copy in copies(self.spec) if len(copy.component) > 1]
-        return {
-            f"{name}.{each}": parameter
-            for name in names
-            for each, parameter in self.model.get_submodule(name).named_parameters()
-            if parameter.requires_grad
-        }
+    def _gradient(self, task: str) -> dict[str, Tensor]:
+        """Of the loss of a task, on the weights that it shares."""
+        weights = self.shared[task]
+        if not weights:
+            return {}
+        found = torch.autograd.grad(self.losses[task], list(weights.values()), retain_graph=True, allow_unused=True)
+        return {name: each for name, each in zip(weights, found, strict=True) if each is not None}
 
-    def _gradients(self) -> dict[str, Sequence[Tensor | None]]:
-        """Of each loss, on the shared parameters; None where it does not depend on one."""
-        shared = list(self._shared().values())
-        if not shared:
-            return dict.fromkeys(self.losses, ())
-        return {
-            task: torch.autograd.grad(loss, shared, retain_graph=True, allow_unused=True)
-            for task, loss in self.losses.items()
-        }
+    def _before(self) -> dict[str, float]:
+        """The losses before the step, in the arithmetic of those after it."""
+        losses = self.losses if self.spec.train.precision == "fp32" else self._losses_with({})
+        return {task: float(losses[task].detach()) for task in self.losses}
 
     @torch.no_grad()
     def _losses_with(self, moved: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """The losses of the batch with some weights in other places, with the random numbers of the step."""
+        """The losses of the batch with some weights in other places, with the random numbers of the step.
+
+        Always in fp32: in bf16 a step is mostly less than what the next number of a weight is away.
+        """
         set_random_state(self.random, self.inputs.device)
         buffers = {name: buffer.clone() for name, buffer in self.model.named_buffers()}
         every = len(self.tasks) == len(self.spec.tasks)
         given = (self.inputs,) if every else (self.inputs, self.tasks)
-        with autocast(self.spec.train.precision, self.inputs.device):
-            outputs = functional_call(self.model, {**buffers, **moved}, given)
-        return self.losses_of(outputs)
+        return self.losses_of(functional_call(self.model, {**buffers, **moved}, given))

@@ -20,7 +20,7 @@ from mtsldsl.runtime.learning.balance import Balance, GradientBalance
 from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.learning.guard import SELDOM, Guard
 from mtsldsl.runtime.learning.learned import OptimizerFactory, balance_of, named_parameters, optimizer_of
-from mtsldsl.runtime.learning.probe import Probe
+from mtsldsl.runtime.learning.probe import Probe, Weights, shared_weights
 from mtsldsl.runtime.learning.random_state import random_state
 from mtsldsl.runtime.learning.saved import Saved
 from mtsldsl.runtime.learning.step import Gates, Penalty, Position, Step
@@ -92,6 +92,7 @@ class Training:
     _began: tuple[Tensor, Tensor] | None = None
     """The inputs of a step that the learner observes, and the random state before it."""
     _found: _Sets | None = None
+    _shared: tuple[nn.Module, Mapping[str, Weights]] | None = None
     epoch_steps: int = 0
     """How many steps the epoch in hand has."""
     _routes: dict[tuple[str, ...], Route] = attrs.field(factory=dict)
@@ -275,7 +276,24 @@ class Training:
         def losses_of(others: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
             return self.losses(others, batch).values
 
-        return Probe(self.spec, self.model, inputs, tuple(outputs), known, losses_of, rate, random)
+        return Probe(
+            self.spec,
+            self.model,
+            self.optimizer,
+            inputs,
+            tuple(outputs),
+            known,
+            losses_of,
+            self._weights_shared(),
+            rate,
+            random,
+            self.position.step,
+        )
+
+    def _weights_shared(self) -> Mapping[str, Weights]:
+        if self._shared is None or self._shared[0] is not self.model:
+            self._shared = self.model, shared_weights(self.spec, self.model)
+        return self._shared[1]
 
     def require_finite(self, losses: BatchLosses, penalty: Tensor | None) -> None:
         """Look at the losses of a step while the gradients of the one before are there. Raises MtlError MTL803 where

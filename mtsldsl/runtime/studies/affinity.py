@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -9,8 +11,11 @@ from typing import Any, TypeAlias
 import attrs
 
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.ir import Spec
 from mtsldsl.runtime.run.events import read_events
 from mtsldsl.runtime.run.folder import RunFolder
+from mtsldsl.syntax import read_source
+from mtsldsl.syntax.files import is_folder
 
 FORMAT_VERSION = 1
 
@@ -71,6 +76,73 @@ def affinities(run: Path) -> Affinities:
         {event.epoch: _mean(tasks, [event]) for event in events},
         _count(events),
     )
+
+
+@attrs.frozen
+class Measured:
+    """Who helps whom, by whom it was measured, and after how many epochs."""
+
+    name: str
+    mean: Mapping[str, Row]
+    epoch: int
+
+
+def measured_for(spec: Spec, place: Path, given: Path | None, runs: Path = Path("runs")) -> Measured:
+    """Who helps whom of the tasks of a spec, which was read at `place`: as `given`, a run folder, or what `as_json`
+    gives in a file; or as the run at `place` itself measured it, or the newest of the runs of that file.
+
+    Raises MtlError: MTL804 where nothing was measured, or not of all its tasks, MTL703 for a file that is no such one.
+    """
+    if given is not None:
+        found = _of_run(given) if is_folder(given) else _of_file(given)
+    elif is_folder(place):
+        found = _of_run(place)
+    else:
+        found = _newest(runs / (place.stem.strip(".") or "spec"), spec)
+    missing = [task for task in spec.sharing.tasks if task not in found.mean]
+    if missing:
+        cause = f"{found.name} measured nothing of {', '.join(f'`{task}`' for task in missing)}"
+        raise MtlError.of("MTL804", cause, "name a run of the same tasks with `--affinity`")
+    return found
+
+
+def _of_run(run: Path) -> Measured:
+    found = affinities(run)
+    return Measured(str(run), found.mean, max(found.curve))
+
+
+def _newest(folder: Path, spec: Spec) -> Measured:
+    """Of the newest run in a folder that measured something."""
+    numbers = [int(each.name) for each in folder.iterdir() if each.name.isdecimal()] if is_folder(folder) else []
+    for number in sorted(numbers, reverse=True):
+        try:
+            return _of_run(folder / str(number))
+        except MtlError:
+            continue
+    cause = f"no run of {spec.source.name} in {folder} measured who helps whom"
+    raise MtlError.of(
+        "MTL804", cause, "train it with `structure transference`, or name a run or a file with `--affinity`"
+    )
+
+
+def _of_file(path: Path) -> Measured:
+    """What `affinity --json` printed into a file."""
+    try:
+        found = json.loads(read_source(path).text)
+        rows = {
+            str(recipient): {str(donor): _number(value) for donor, value in row.items()}
+            for recipient, row in found["affinity"].items()
+        }
+        return Measured(str(path), rows, max((int(each["epoch"]) for each in found.get("curve", ())), default=0))
+    except (ValueError, TypeError, KeyError, AttributeError) as problem:
+        cause = f"{path} has no numbers of who helps whom"
+        raise MtlError.of("MTL703", cause, "write it with `mtsldsl affinity RUN --json`, or name a run") from problem
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is no finite number")
+    return float(value)
 
 
 def _count(events: Sequence[Any]) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Mapping
 
 import attrs
@@ -11,82 +10,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from mtsldsl import loads
 from mtsldsl.methods.transference.learner import Transference
-from mtsldsl.runtime.learning.probe import Probe
-from mtsldsl.runtime.learning.random_state import random_state
-from mtsldsl.runtime.learning.training import Training
-from mtsldsl.runtime.network.built import model_class
-
-CPU = torch.device("cpu")
-TEXT = """\
-mtl 1
-
-data arrays {
-  path  = "none.npz"
-  input = row(6)
-}
-
-task [a, b, c] {
-  target = values(2)
-  head   = dropout(0.5) | linear(outputs)
-  loss   = mse
-}
-
-backbone {
-  stem = linear(8) | batch_norm | relu
-  last = linear(8) | relu
-}
-
-train {
-  epochs    = 2
-  optimizer = sgd(lr=0.1)
-}
-
-structure transference {
-  every = 3
-}
-
-sharing {
-  stem = all
-  last = a + b, c
-}
-"""
-
-
-def training(text: str = TEXT) -> Training:
-    spec = loads(text)
-    assert spec.structure is not None
-    learner = Transference(spec.structure.settings)
-    made = Training.start(
-        spec,
-        model_class(spec),
-        learner,
-        lambda named: torch.optim.SGD(named, lr=0.1, momentum=0.9),
-        lambda _: None,
-        CPU,
-    )
-    made.model.double()
-    made.model.train()
-    return made
-
-
-def batch_of(seed: int, **without: int) -> tuple[Tensor, dict[str, Tensor]]:
-    generator = torch.Generator().manual_seed(seed)
-    rows = torch.randn(16, 6, generator=generator, dtype=torch.float64)
-    labels = {task: torch.randn(16, 2, generator=generator, dtype=torch.float64) for task in "abc"}
-    for task in without:
-        labels[task] = torch.full((16, 2), math.nan, dtype=torch.float64)
-    return rows, labels
-
-
-def probe_of(made: Training, rows: Tensor, labels: Mapping[str, Tensor], rate: float = 0.1) -> Probe:
-    """A look ahead from a step on a batch."""
-    random = random_state(CPU)
-    outputs = made.forward(rows, ("a", "b", "c"))
-    losses = made.losses(outputs, labels)
-    made_of = made._probe(rows, random, labels, outputs, losses)
-    return attrs.evolve(made_of, rate=rate)
+from tests.methods.transference.looking import (
+    LOOKS,
+    TEXT,
+    batch_of,
+    bits,
+    losses_by_hand,
+    make_step,
+    probe_of,
+    state_of,
+    training,
+)
 
 
 def test_the_gain_is_that_of_a_step_made_by_hand() -> None:
@@ -98,8 +33,7 @@ def test_the_gain_is_that_of_a_step_made_by_hand() -> None:
     assert gains.keys() == {(one, other) for one in "abc" for other in "abc"}
     # The same random numbers decide dropout before and after.
     by_hand = copy.deepcopy(made.model)
-    torch.set_rng_state(again.random)
-    losses = {task: (output - labels[task]).square().mean() for task, output in by_hand(rows).items()}
+    losses = losses_by_hand(by_hand, again.random, rows, labels)
     for donor in "abc":
         gradients = torch.autograd.grad(losses[donor], list(by_hand.parameters()), retain_graph=True, allow_unused=True)
         moved = copy.deepcopy(made.model)
@@ -107,25 +41,28 @@ def test_the_gain_is_that_of_a_step_made_by_hand() -> None:
             for (name, parameter), gradient in zip(moved.named_parameters(), gradients, strict=True):
                 if gradient is not None and name.startswith(("stem", "last.a+b")):
                     parameter -= 0.1 * gradient
-        torch.set_rng_state(again.random)
-        after = {task: (output - labels[task]).square().mean() for task, output in moved(rows).items()}
+        after = losses_by_hand(moved, again.random, rows, labels)
         for recipient in "abc":
             wanted = 1 - after[recipient].item() / losses[recipient].item()
             assert gains[donor, recipient] == pytest.approx(wanted, rel=1e-9, abs=1e-12)
 
 
-def test_nothing_is_changed_by_it() -> None:
-    made = training()
-    rows, labels = batch_of(0)
-    probe = probe_of(made, rows, labels)
-    state = {name: tensor.clone() for name, tensor in made.model.state_dict().items()}
-    random = torch.get_rng_state()
-    probe.gains()
-    probe.first_order()
-    assert torch.equal(torch.get_rng_state(), random)
-    for name, tensor in made.model.state_dict().items():
-        assert torch.equal(tensor, state[name]), name
-    assert all(parameter.grad is None for parameter in made.model.parameters())
+@pytest.mark.parametrize("optimizer", ["sgd(lr=0.1)", "sgd(lr=0.1, momentum=0.9)", "adam", "radam"])
+@pytest.mark.parametrize("steps", [0, 2])
+@pytest.mark.parametrize("look", LOOKS)
+def test_nothing_is_changed_by_it(look: str, steps: int, optimizer: str) -> None:
+    made = training(train__optimizer=optimizer)
+    for seed in range(steps):
+        make_step(made, *batch_of(seed))
+    probe = probe_of(made, *batch_of(9))
+    before = bits(state_of(made))
+    tensors = [*made.model.state_dict(keep_vars=True).values()]
+    versions = [each._version for each in tensors]
+    LOOKS[look](probe)
+    assert bits(state_of(made)) == before
+    assert [each._version for each in tensors] == versions  # nor changed and put back
+    gradients = [each.grad for each in made.model.parameters()]
+    assert bool(steps) == any(each is not None for each in gradients)
 
 
 def test_tasks_that_are_the_same_help_each_other_as_they_help_themselves() -> None:
@@ -141,7 +78,7 @@ def test_tasks_that_are_the_same_help_each_other_as_they_help_themselves() -> No
 def test_tasks_that_want_the_opposite_harm_each_other() -> None:
     made = training()
     rows, labels = batch_of(0)
-    probe = probe_of(made, rows, labels, rate=1e-4)
+    probe = attrs.evolve(probe_of(made, rows, labels), rate=1e-4)
 
     def opposite(losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {"a": losses["a"], "b": 5 - losses["a"]}
@@ -175,10 +112,10 @@ def test_a_task_that_shares_nothing_with_another_does_nothing_to_it() -> None:
         assert gains["a", "b"] != 0
 
 
-def test_a_task_without_a_label_neither_gives_nor_takes() -> None:
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_task_without_a_label_neither_gives_nor_takes(look: str) -> None:
     made = training()
-    rows, labels = batch_of(0, b=1)
-    gains = probe_of(made, rows, labels).gains()
+    gains = LOOKS[look](probe_of(made, *batch_of(0, without="b")))
     assert gains.keys() == {(one, other) for one in "ac" for other in "ac"}
 
 
@@ -192,7 +129,7 @@ def test_it_looks_ahead_every_so_many_steps_and_tells_the_mean_of_an_epoch() -> 
     for seed in range(2):
         torch.manual_seed(seed)
         probe = probe_of(made, rows, labels)
-        made.learner.observe(probe)
+        made.learner.observe(attrs.evolve(probe, step=3 * seed))
         found.append(probe.gains())
     means = (made.learner.sums / made.learner.counts).tolist()
     for row, recipient in enumerate("abc"):
