@@ -136,6 +136,7 @@ WORDS = {
     "train": ["net.mtl"],
     "eval": ["runs/net/1"],
     "affinity": ["runs/net/1"],
+    "group": ["net.mtl", "--groups", "2"],
     "show": ["net.mtl"],
     "diff": ["net.mtl", "net.mtl"],
     "merge": ["net.mtl", "net.mtl", "net.mtl"],

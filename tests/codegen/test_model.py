@@ -18,6 +18,7 @@ from mtsldsl.ir import Body, Spec
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.runtime.network.built import build_model
 from mtsldsl.sharing import Sharing, Use, component_name
+from mtsldsl.sharing.row import tasks_of
 from tests.codegen.examples import NAMES, example, outputs, specs
 from tests.sharing.strategies import valid_sharings
 
@@ -33,7 +34,7 @@ def image(spec: Spec, count: int = 2) -> Tensor:
 @pytest.mark.parametrize("name", NAMES)
 def test_outputs_come_in_the_spec_s_order_with_the_heads_shapes(name: str) -> None:
     spec = example(name)
-    found = outputs(spec, build_model(spec), {data.name: torch.rand(2, *data.shape) for data in spec.blocks})
+    found = outputs(spec, build_model(spec).eval(), {data.name: torch.rand(2, *data.shape) for data in spec.blocks})
     assert list(found) == [task.name for task in spec.tasks]
     for task in spec.tasks:
         assert found[task.name].shape == (2, *task.head.shape)
@@ -43,10 +44,10 @@ def test_outputs_come_in_the_spec_s_order_with_the_heads_shapes(name: str) -> No
 def test_tensors_are_named_by_layer_component_and_module(name: str) -> None:
     spec = example(name)
     places = {
-        f"{layer.name}.{each.alternative if isinstance(each, Use) else component_name(each)}"
+        f"{layer.name}.{each.alternative if isinstance(each, Use) else component_name(tasks_of(each))}"
         for layer in spec.layers
         for each in spec.sharing[layer.name].components
-    } | {f"heads.{task.name}" for task in spec.tasks}
+    } | {f"heads.{task.name}" for task in spec.trained}
     places |= {
         f"{layer}.gate({task})"
         for layer in filter(spec.backbone.mixes, spec.backbone.layers)
