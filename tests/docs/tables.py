@@ -273,6 +273,7 @@ TABLES: Mapping[str, Callable[[Words], str]] = MappingProxyType(
         "block structure transference": _block(transference.BLOCK),
         "decision merge": lambda _: _keys(mtsl.MERGE.keys),
         "decision allocate": lambda _: _keys(allocation.ALLOCATE.keys),
+        "decision group": lambda _: _keys(transference.GROUP.keys),
         "optimizers": _calls(schema.OPTIMIZERS),
         "schedulers": _calls(schema.SCHEDULERS),
         "balances": _calls(schema.BALANCES),
