@@ -13,7 +13,7 @@ from mtsldsl.ir.model import Data, Decision, Spec
 from mtsldsl.ir.wording import Wording, shown, with_names
 from mtsldsl.records import Record
 from mtsldsl.sharing import Cover, Partition, Row
-from mtsldsl.sharing.partition import in_order, parted
+from mtsldsl.sharing.partition import all_in_order, in_order, parted
 from mtsldsl.sharing.row import tasks_of
 
 FORMAT_VERSION = 1
@@ -392,4 +392,4 @@ def _components(spec: Spec, layer: str) -> Said:
     row, tasks = spec.sharing[layer], spec.sharing.tasks
     if isinstance(row, Cover):
         return {use.alternative: in_order(use.tasks, tasks) for use in row}
-    return tuple(in_order(component, tasks) for component in spec.sharing.partition(layer))
+    return all_in_order(spec.sharing.partition(layer), tasks)

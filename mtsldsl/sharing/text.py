@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mtsldsl.sharing.cover import Cover
 from mtsldsl.sharing.groups import Group, Groups
-from mtsldsl.sharing.partition import in_order
+from mtsldsl.sharing.partition import all_in_order, in_order
 
 if TYPE_CHECKING:
     from mtsldsl.sharing.row import Row
@@ -24,7 +24,7 @@ def format_tasks(component: Iterable[str], tasks: Sequence[str]) -> str:
 
 def format_partition(partition: Iterable[Iterable[str]], tasks: Sequence[str]) -> str:
     """The components of a partition as in a spec: `segment + edge, depth + normal`."""
-    return ", ".join(format_tasks(component, tasks) for component in partition)
+    return ", ".join(map(" + ".join, all_in_order(partition, tasks)))
 
 
 def format_row(row: Row, tasks: Sequence[str]) -> str:
