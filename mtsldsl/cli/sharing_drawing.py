@@ -11,9 +11,9 @@ import attrs
 from mtsldsl.ir import Spec
 from mtsldsl.ir.wiring import wired
 from mtsldsl.records import Record
-from mtsldsl.sharing import Component
+from mtsldsl.sharing import Component, Cover
 from mtsldsl.sharing.row import tasks_of
-from mtsldsl.sharing.text import format_component
+from mtsldsl.sharing.text import all_members
 
 ROW, TOP = 44, 16
 """Pixels: the height of a row, the space above the first one."""
@@ -122,7 +122,8 @@ def order_of_tasks(spec: Spec) -> tuple[str, ...]:
         if spec.backbone.alternatives(layer):
             continue
         place = {task: index for index, task in enumerate(order)}
-        first = {task: min(map(place.__getitem__, spec.sharing.component(layer, task))) for task in order}
+        components = spec.sharing.partition(layer)
+        first = {task: min(map(place.__getitem__, component)) for component in components for task in component}
         order = sorted(order, key=lambda task: (first[task], place[task]))
     return tuple(order)
 
@@ -154,11 +155,14 @@ def _component_boxes(spec: Spec, row: Mapping[str, int], grid: _Grid, changes: M
         if spec.backbone.alternatives(layer):
             yield from _uses(spec, layer, index, grid, changes.get(layer))
             continue
-        for part in spec.sharing[layer]:
-            component = tasks_of(part)
-            tasks = format_component(part, spec.sharing.tasks)
+        parts = spec.sharing[layer]
+        assert not isinstance(parts, Cover)
+        for part, members in zip(parts, all_members(parts, spec.sharing.tasks), strict=True):
+            component, tasks = tasks_of(part), " + ".join(members)
             one = cost.layers[layer].apart.get(component, cost.layers[layer].one)
-            title = f"{layer}: {tasks}; {one.parameters:,} parameters, {one.flops / 1e6:,.2f} MFLOP an image"
+            title = (
+                f"{layer}: {' + '.join(tasks)}; {one.parameters:,} parameters, {one.flops / 1e6:,.2f} MFLOP an image"
+            )
             pieces = grid.pieces(component)
             kind = changes.get(layer) or ("shared" if len(component) > 1 else "own")
             for one_piece, next_piece in pairwise(pieces):  # a bar between the pieces of one component
@@ -192,15 +196,16 @@ def _head_boxes(spec: Spec, row: int, grid: _Grid) -> Iterator[Box]:
 def _lines(spec: Spec, row: Mapping[str, int], heads: int, grid: _Grid) -> Iterator[Line]:
     """From everything that is read to what reads it."""
     used = sorted(row.values())
-    for call in wired(spec.served()):
+    calls = wired(spec.served())
+    x = {tasks: grid.middle(tasks) for tasks in {call.value.tasks for call in calls}}
+    for call in calls:
         for value in call.reads:
             if value.layer in row:  # not the input
                 to_row = row.get(call.layer, heads)
-                yield _line(grid, value.tasks, row[value.layer], call.value.tasks, to_row, used)
+                yield _line(grid, x[value.tasks], row[value.layer], x[call.value.tasks], to_row, used)
 
 
-def _line(grid: _Grid, above: Component, row: int, below: Component, to_row: int, used: Sequence[int]) -> Line:
-    x, to_x = grid.middle(above), grid.middle(below)
+def _line(grid: _Grid, x: float, row: int, to_x: float, to_row: int, used: Sequence[int]) -> Line:
     top, bottom = _y(row) + _HALF, _y(to_row) - _HALF
     if bisect_right(used, row) < bisect_left(used, to_row):  # round the boxes in between
         side = max(x, to_x) + grid.column * 2 / 3  # the curve comes three quarters near, into the gap of two columns

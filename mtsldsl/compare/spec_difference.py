@@ -15,7 +15,7 @@ from mtsldsl.records import Record
 from mtsldsl.sharing import Cover, Groups, Partition, Row
 from mtsldsl.sharing.partition import in_order, parted
 from mtsldsl.sharing.row import groups_of, tasks_of
-from mtsldsl.sharing.text import members
+from mtsldsl.sharing.text import all_members
 
 FORMAT_VERSION = 1
 
@@ -403,4 +403,4 @@ def _components(spec: Spec, layer: str) -> Said:
     row, tasks = spec.sharing[layer], spec.sharing.tasks
     if isinstance(row, Cover):
         return {use.alternative: in_order(use.tasks, tasks) for use in row}
-    return tuple(members(component, tasks) for component in row)
+    return all_members(row, tasks)

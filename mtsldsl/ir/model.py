@@ -8,6 +8,7 @@ Each record holds what it is made of against the tables of the language, and rai
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -313,6 +314,10 @@ class Spec(Record):
 
     def cost(self) -> Cost:
         """Parameters and floating-point operations of the network, per layer, head and task, and in all."""
+        return self._cost
+
+    @cached_property
+    def _cost(self) -> Cost:
         return cost_of(self)
 
     def with_sharing(self, sharing: Sharing) -> Spec:

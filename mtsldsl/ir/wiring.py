@@ -120,22 +120,23 @@ def wired(spec: Spec, apart: Collection[str] = ()) -> tuple[Call, ...]:
     A copy is called for each of the values that it computes: once where all that share it read the same. At layers that
     are `apart` every task has a value of its own, also where it uses what others use.
     """
-    values = {(whole.layer, task): whole for whole in inputs_of(spec) for task in whole.tasks}
+    values = {spec.data.input: {task: whole for whole in inputs_of(spec) for task in whole.tasks}}
     computed = spec.sharing.all_values(apart)
     calls: list[Call] = []
     for layer in spec.layers:
         made_by = _made_by(spec.sharing, layer.name, computed[layer.name])
         gates = {copy.component: copy for copy in gates_of(spec.sharing, layer.name)}
+        here = values[layer.name] = {}
         for tasks in computed[layer.name]:
             one = next(iter(tasks))  # the others read the same, of the same copies
             value = Value(layer.name, tasks)
-            reads = tuple(values[source, one] for source in layer.body.inputs)
+            reads = tuple(values[source][one] for source in layer.body.inputs)
             shape = (layer.body_for(spec.data_of(one).name) if layer.variants else layer.body).shape
             calls.append(Call(value, made_by[tasks], reads, shape, gates.get(tasks)))
-            values.update(dict.fromkeys(((layer.name, task) for task in tasks), value))
+            here.update(dict.fromkeys(tasks, value))
     for task in spec.trained:
         group = min(task.helping, default=task.name)  # whom it helps: their copies are what it reads
-        reads = tuple(values[source, group] for source in task.head.inputs)
+        reads = tuple(values[source][group] for source in task.head.inputs)
         calls.append(Call(Value.of_head(task.name), (Copy.head(task.name),), reads, task.head.shape))
     return tuple(calls)
 

@@ -42,6 +42,12 @@ def in_order(component: Iterable[str], tasks: Sequence[str]) -> tuple[str, ...]:
     return tuple(task for task in tasks if task in members)
 
 
+def all_in_order(components: Iterable[Iterable[str]], tasks: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """`in_order` of each component, in time that grows with their members and not with components times tasks."""
+    rank = {task: place for place, task in enumerate(tasks)}
+    return tuple(tuple(sorted(rank.keys() & component, key=rank.__getitem__)) for component in components)
+
+
 def single(tasks: Sequence[str]) -> Partition:
     """All tasks in one component."""
     return Partition((frozenset(tasks),))

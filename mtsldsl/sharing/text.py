@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from mtsldsl.sharing.cover import Cover, Use
-from mtsldsl.sharing.groups import Group
-from mtsldsl.sharing.partition import in_order
+from mtsldsl.sharing.cover import Cover
+from mtsldsl.sharing.partition import Partition, all_in_order, in_order
 
 if TYPE_CHECKING:
+    from mtsldsl.sharing.groups import Groups
     from mtsldsl.sharing.row import Row
     from mtsldsl.sharing.sharing import Sharing
 
@@ -24,30 +24,26 @@ def format_tasks(component: Iterable[str], tasks: Sequence[str]) -> str:
 
 def format_partition(partition: Iterable[Iterable[str]], tasks: Sequence[str]) -> str:
     """The components of a partition as in a spec: `segment + edge, depth + normal`."""
-    return ", ".join(format_tasks(component, tasks) for component in partition)
+    return ", ".join(map(" + ".join, all_in_order(partition, tasks)))
 
 
 def format_row(row: Row, tasks: Sequence[str]) -> str:
     """A layer's row as in a spec: `segment + edge, depth + normal`, a cover as `conv3: a + b, conv5: b`, groups as
     `segment + depth, (depth) + normal`."""
-    parts = ", ".join(format_component(each, tasks) for each in row)
-    return parts or NONE if isinstance(row, Cover) else parts
+    if isinstance(row, Cover):
+        return ", ".join(f"{use.alternative}: {format_tasks(use.tasks, tasks)}" for use in row) or NONE
+    return ", ".join(map(" + ".join, all_members(row, tasks)))
 
 
-def format_component(component: Iterable[str] | Use | Group, tasks: Sequence[str]) -> str:
-    """One part of a row: `depth + normal`, an alternative `conv3: a + b`, or a group, those that help in parentheses:
-    `(depth) + normal`."""
-    if isinstance(component, Use):
-        return f"{component.alternative}: {format_tasks(component.tasks, tasks)}"
-    return " + ".join(members(component, tasks))
-
-
-def members(component: Iterable[str] | Group, tasks: Sequence[str]) -> tuple[str, ...]:
-    """Those of a component in the order of `tasks`, and those that help in a group in parentheses."""
-    if isinstance(component, Group):
-        together = in_order(component.tasks | component.helped, tasks)
-        return tuple(f"({task})" if task in component.helped else task for task in together)
-    return in_order(component, tasks)
+def all_members(row: Partition | Groups, tasks: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """Of each component its tasks in the order of `tasks`, and those that help in a group in parentheses."""
+    if isinstance(row, Partition):
+        return all_in_order(row, tasks)
+    together = all_in_order((group.tasks | group.helped for group in row), tasks)
+    return tuple(
+        tuple(f"({task})" if task in group.helped else task for task in found)
+        for group, found in zip(row, together, strict=True)
+    )
 
 
 def format_components(sharing: Sharing, layer: str) -> str:

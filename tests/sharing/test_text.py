@@ -13,6 +13,7 @@ from mtsldsl.sharing import (
     parse_components,
     parse_sharing,
 )
+from mtsldsl.sharing.partition import all_in_order, in_order
 from tests.sharing.strategies import TASKS, sharings
 
 quick = settings(max_examples=60, deadline=None)
@@ -49,6 +50,12 @@ def test_equal_sharings_print_equal_text(data):
     again = Sharing(s.backbone, s.tasks, shuffled)
     assert again == s
     assert str(again) == str(s)
+
+
+@given(st.permutations(TASKS), st.lists(st.frozensets(st.sampled_from([*TASKS, "unknown"]))))
+@quick
+def test_components_are_put_in_order_at_once_as_one_by_one(tasks, components):
+    assert all_in_order(components, tasks) == tuple(in_order(component, tasks) for component in components)
 
 
 @given(sharings(2))
