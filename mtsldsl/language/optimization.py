@@ -171,6 +171,25 @@ BALANCES = Call(
         ),
         CallRule("dual_proj", "the mean gradient projected onto the dual cone (Lopez-Paz and Ranzato, 2017)"),
         CallRule("upgrad", "gradients projected onto the dual cone (Quinton and Rey, 2024)"),
+        CallRule(
+            "it_mtl",
+            "the combination of tasks whose step lowers all losses most (Fifty et al., 2020)",
+            (
+                Key("candidates", Choice(("all", "singles")), "which combinations: all, or each task and all", "all"),
+                Key("every", Integer(1), "steps between two looks ahead", 1),
+            ),
+        ),
     ),
     "balances",
 )
+
+MOST_COMBINED = 10
+"""Of which all combinations are looked at, 1023."""
+
+
+def misfit_of_balance(balance: Named, tasks: int) -> tuple[str, str] | None:
+    """What does not fit so many tasks, and the remedy."""
+    if balance.name == "it_mtl" and balance.arguments["candidates"] == "all" and tasks > MOST_COMBINED:
+        cause = f"`it_mtl` would look ahead at {2**tasks - 1} combinations of {tasks} tasks in a step"
+        return cause, f"write `it_mtl(candidates=singles)`; all combinations are for {MOST_COMBINED} tasks at most"
+    return None

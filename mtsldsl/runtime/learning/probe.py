@@ -38,6 +38,8 @@ class Probe:
     """The same of other outputs."""
     rate: float
     random: Tensor
+    run: Callable[[], Mapping[str, Tensor]]
+    """The step's forward pass, once more."""
 
     def gains(self) -> Gains:
         """1 - L_j(θ - η ∇L_i) / L_j(θ) for the batch, with θ the weights that several tasks share (Fifty et al., 2021,
@@ -91,13 +93,29 @@ class Probe:
             for task, loss in self.losses.items()
         }
 
+    def losses_at(self, moved: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The losses of the batch with some parameters, by name, in other places: what the step would compute there."""
+        now = random_state(self.inputs.device)
+        try:
+            return self._losses_with(moved)
+        finally:
+            set_random_state(now, self.inputs.device)
+
     @torch.no_grad()
     def _losses_with(self, moved: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The losses of the batch with some weights in other places, with the random numbers of the step."""
         set_random_state(self.random, self.inputs.device)
         buffers = {name: buffer.clone() for name, buffer in self.model.named_buffers()}
-        every = len(self.tasks) == len(self.spec.tasks)
-        given = (self.inputs,) if every else (self.inputs, self.tasks)
+        state = {f"model.{name}": tensor for name, tensor in {**buffers, **moved}.items()}
         with autocast(self.spec.train.precision, self.inputs.device):
-            outputs = functional_call(self.model, {**buffers, **moved}, given)
+            outputs = functional_call(_Again(self.model, self.run), state, ())
         return self.losses_of(outputs)
+
+
+class _Again(nn.Module):
+    """A forward pass of a network, as a module whose parameters are the network's."""
+
+    def __init__(self, model: nn.Module, run: Callable[[], Mapping[str, Tensor]]) -> None:
+        super().__init__()
+        self.model = model
+        self.forward = run

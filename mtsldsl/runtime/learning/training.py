@@ -90,7 +90,7 @@ class Training:
     least: float = LEAST
     _watching: bool = False
     _began: tuple[Tensor, Tensor] | None = None
-    """The inputs of a step that the learner observes, and the random state before it."""
+    """The inputs of a step that is observed, and the random state before it."""
     _found: _Sets | None = None
     epoch_steps: int = 0
     """How many steps the epoch in hand has."""
@@ -152,18 +152,24 @@ class Training:
         what the network's modules give with these."""
         gates = self.learner.gates(tasks, self.position)
 
-        def run(each_module: bool = self._watching) -> Mapping[str, Tensor]:
-            if gates is not None:
-                return self._routed(inputs, tasks, gates, each_module)
-            outputs: Mapping[str, Tensor] = (
-                self.model(inputs) if len(tasks) == len(self.spec.tasks) else self.model(inputs, tasks)
-            )
-            return outputs
-
+        run = partial(self._outputs, inputs, tasks, gates)
         if self.guard is not None:
             self.guard.begin(inputs, partial(run, each_module=True), gates)
-        self._began = (inputs, random_state(self.device)) if self.learner.observing(self.position) else None
-        return run()
+        self._began = (inputs, random_state(self.device)) if self._observers() else None
+        return run(each_module=self._watching)
+
+    def _observers(self) -> list[Penalty | Balance]:
+        """Who looks ahead in this step."""
+        return [each for each in (self.learner, self.balance) if each.observing(self.position)]
+
+    def _outputs(
+        self, inputs: Tensor, tasks: tuple[str, ...], gates: Gates | None, *, each_module: bool = False
+    ) -> Mapping[str, Tensor]:
+        if gates is not None:
+            return self._routed(inputs, tasks, gates, each_module)
+        whole = len(tasks) == len(self.spec.tasks)
+        outputs: Mapping[str, Tensor] = self.model(inputs) if whole else self.model(inputs, tasks)
+        return outputs
 
     def forget_routes(self) -> None:
         """What runs with gates is to be found anew: the network is another one."""
@@ -248,7 +254,9 @@ class Training:
         step = Step(self.position, batch, outputs, losses.values, dict(self._watched), self.progress)
         self._watched.clear()
         if self._began is not None:
-            self.learner.observe(self._probe(*self._began, batch, outputs, losses))
+            probe = self._probe(*self._began, batch, outputs, losses)
+            for observer in self._observers():
+                observer.observe(probe)
             self._began = None
         return self.learner.penalty(step)
 
@@ -268,11 +276,13 @@ class Training:
             if (task not in labelled or bool(labelled[task])) and float(loss.detach())
         }
         rate = self.optimizer.param_groups[0]["lr"]
+        tasks = tuple(outputs)
+        run = partial(self._outputs, inputs, tasks, self.learner.gates(tasks, self.position))
 
         def losses_of(others: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
             return self.losses(others, batch).values
 
-        return Probe(self.spec, self.model, inputs, tuple(outputs), known, losses_of, rate, random)
+        return Probe(self.spec, self.model, inputs, tasks, known, losses_of, rate, random, run)
 
     def require_finite(self, losses: BatchLosses, penalty: Tensor | None) -> None:
         """Look at the losses of a step while the gradients of the one before are there. Raises MtlError MTL803 where
@@ -284,7 +294,8 @@ class Training:
     def backward(self, losses: BatchLosses, penalty: Tensor | None) -> None:
         """The gradients of a step, or of one of its `sets`: the balance weighs the losses, or combines the tasks'
         gradients."""
-        self.balance.backward(losses.values, penalty, self.model.parameters(), losses.labelled())
+        learned = (*self.model.parameters(), *self.learner.parameters())
+        self.balance.backward(losses.values, penalty, learned, losses.labelled())
         self.evaluated = None
 
     @contextmanager

@@ -1,0 +1,67 @@
+"""Methods that see the inner products of the tasks' gradients alone; torchjd gives the weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from mtsldsl.runtime.learning.balance.balance import Losses
+from mtsldsl.runtime.learning.balance.gradient import GradientBalance, Row, Rows
+
+if TYPE_CHECKING:
+    from torchjd.aggregation import Weighting
+    from torchjd.linalg import PSDMatrix
+
+
+class GramianBalance(GradientBalance):
+    """A weighting of torchjd. One that `averages` has weights that sum to 1, which are multiplied by the number of
+    tasks: gradients in agreement add up as under `equal`, and sharing more does not change the learning rate."""
+
+    def __init__(self, weights: Mapping[str, float], weighting: Weighting[PSDMatrix], *, averages: bool) -> None:
+        super().__init__(weights)
+        self._weigh: Callable[[Tensor], Tensor] = weighting
+        self._averages = averages
+
+    def try_out(self) -> None:
+        """Weigh two gradients once, for nothing; torch's random state is left as it was."""
+        with torch.random.fork_rng(devices=[]):
+            self._weigh(torch.eye(2))
+
+    def factors(self, tasks: Sequence[str], rows: Rows, losses: Losses) -> Tensor:
+        """The weights by the products."""
+        weights = self._weigh(gramian(tasks, list(rows.values())))
+        return weights * len(tasks) if self._averages else weights
+
+
+_SQUARES = (1e-20, 1e30)
+"""Between these the squared lengths of gradients leave room for their products in float32."""
+
+
+def gramian(tasks: Sequence[str], rows: Sequence[Row]) -> Tensor:
+    """`_products`, of gradients that are all scaled alike where their squares are no numbers of float32: the weights
+    depend on the gradients' ratios."""
+    found = _products(tasks, rows)
+    longest = found.diagonal().max()
+    if _SQUARES[0] < float(longest) < _SQUARES[1]:
+        return found
+    largest = max(float(gradient.abs().max()) for row in rows for gradient in row.values())
+    if not 0 < largest < math.inf:
+        return found
+    return _products(tasks, [{task: gradient / largest for task, gradient in row.items()} for row in rows])
+
+
+def _products(tasks: Sequence[str], rows: Sequence[Row]) -> Tensor:
+    """Inner products `(tasks, tasks)` of the tasks' gradients over all rows; a gradient that is missing is zero."""
+    total: Tensor | None = None
+    for row in rows:
+        zero = torch.zeros_like(next(iter(row.values())))
+        with torch.autocast(zero.device.type, enabled=False):  # bf16 products would turn conflicts into agreement
+            matrix = torch.stack([row.get(task, zero).flatten() for task in tasks]).float()
+            total = matrix @ matrix.T if total is None else total + matrix @ matrix.T
+    if total is None:
+        raise ValueError("a group of tasks shares at least one parameter")
+    return total
