@@ -172,6 +172,36 @@ BALANCES = Call(
         CallRule("dual_proj", "the mean gradient projected onto the dual cone (Lopez-Paz and Ranzato, 2017)"),
         CallRule("upgrad", "gradients projected onto the dual cone (Quinton and Rey, 2024)"),
         CallRule(
+            "grad_vac",
+            "gradients turned until they are as similar as they used to be (Wang et al., 2021)",
+            (Key("beta", Real(0, 1), "how much one step changes what is usual", 0.5),),
+        ),
+        CallRule(
+            "nash_mtl",
+            "the step on which the tasks agree in Nash's bargaining game (Navon et al., 2022)",
+            (
+                Key("max_norm", Real(0), "the greatest length of the step, 0 for any", 1.0),
+                Key("update_weights_every", Integer(1), "steps between two solutions", 1),
+                Key("optim_niter", Integer(1), "the most iterations to a solution", 20),
+            ),
+        ),
+        CallRule(
+            "pcd",
+            "the gradient of the task with the largest weight, with progress for the others (arXiv 2606.29521, 2026)",
+            (
+                Key("tau", Real(0, 1), "the part of its own progress that each other task is to make", 0.02),
+                Key("beta", Real(0, 1, open_maximum=True), "decay of the running means of squared lengths", 0.999),
+            ),
+        ),
+        CallRule(
+            "cr_mogm",
+            "the weights of another balance, as a running mean over the steps (Zhou et al., 2022)",
+            (
+                Key("of", Choice(("mgda", "pcgrad", "imtl_g")), "the balance", "mgda"),
+                Key("alpha", Real(0, 1), "decay of the running mean", 0.9),
+            ),
+        ),
+        CallRule(
             "it_mtl",
             "the combination of tasks whose step lowers all losses most (Fifty et al., 2020)",
             (

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mtsldsl.runtime.learning.balance.balance import Losses
 from mtsldsl.runtime.learning.balance.gradient import GradientBalance, Row, Rows
+from mtsldsl.runtime.objectives.losses import sum_dtype
 
 if TYPE_CHECKING:
     from torchjd.aggregation import Weighting
@@ -41,27 +42,48 @@ _SQUARES = (1e-20, 1e30)
 """Between these the squared lengths of gradients leave room for their products in float32."""
 
 
-def gramian(tasks: Sequence[str], rows: Sequence[Row]) -> Tensor:
-    """`_products`, of gradients that are all scaled alike where their squares are no numbers of float32: the weights
-    depend on the gradients' ratios."""
-    found = _products(tasks, rows)
+def gramian(tasks: Sequence[str], rows: Sequence[Row], *, exact: bool = False) -> Tensor:
+    """Inner products `(tasks, tasks)` of the tasks' gradients over all rows; a gradient that is missing is zero.
+
+    In float32, and then of gradients that are all scaled alike where their squares are no numbers of it, for weights
+    that depend on the gradients' ratios alone; or `exact`, in float64 where the device has it.
+    """
+    if exact:
+        return _products(tasks, rows, sum_dtype(next(iter(rows[0].values())).device))
+    found = _products(tasks, rows, torch.float32)
     longest = found.diagonal().max()
     if _SQUARES[0] < float(longest) < _SQUARES[1]:
         return found
     largest = max(float(gradient.abs().max()) for row in rows for gradient in row.values())
     if not 0 < largest < math.inf:
         return found
-    return _products(tasks, [{task: gradient / largest for task, gradient in row.items()} for row in rows])
+    scaled = [{task: gradient / largest for task, gradient in row.items()} for row in rows]
+    return _products(tasks, scaled, torch.float32)
 
 
-def _products(tasks: Sequence[str], rows: Sequence[Row]) -> Tensor:
-    """Inner products `(tasks, tasks)` of the tasks' gradients over all rows; a gradient that is missing is zero."""
+def _products(tasks: Sequence[str], rows: Sequence[Row], dtype: torch.dtype) -> Tensor:
     total: Tensor | None = None
     for row in rows:
         zero = torch.zeros_like(next(iter(row.values())))
         with torch.autocast(zero.device.type, enabled=False):  # bf16 products would turn conflicts into agreement
-            matrix = torch.stack([row.get(task, zero).flatten() for task in tasks]).float()
+            matrix = torch.stack([row.get(task, zero).flatten() for task in tasks]).to(dtype)
             total = matrix @ matrix.T if total is None else total + matrix @ matrix.T
     if total is None:
         raise ValueError("a group of tasks shares at least one parameter")
     return total
+
+
+def rows_of(products: Tensor) -> Tensor:
+    """Rows `(tasks, tasks)`, in float64 on the processor, with these inner products: the gradients, turned into as few
+    dimensions as there are tasks. What does not depend on the axes is the same for them as for the gradients."""
+    products = products.double().cpu()
+    lengths = products.diagonal().clamp(min=0).sqrt()
+    lengths = torch.where(lengths > 0, lengths, 1.0)
+    squares, axes = torch.linalg.eigh(products / torch.outer(lengths, lengths))
+    squares = torch.where(squares > _ROUNDING, squares, 0.0)
+    found: Tensor = lengths.unsqueeze(1) * axes * squares.sqrt()
+    return found
+
+
+_ROUNDING = 1e-12
+"""The square of a sine below which directions are taken for the same."""
