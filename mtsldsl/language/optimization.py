@@ -9,7 +9,7 @@ from __future__ import annotations
 import attrs
 
 from mtsldsl.language.constants import Named
-from mtsldsl.language.kinds import Call, CallRule, Choice, Flag, Integer, Key, Many, Real
+from mtsldsl.language.kinds import Call, CallRule, Choice, Flag, Integer, Key, Many, Maybe, Real
 from mtsldsl.records import Record
 
 _positive = Real(0, open_minimum=True)
@@ -133,6 +133,14 @@ SAMPLINGS = Call(
     "samplings",
 )
 
+_preference = Key(
+    "preference",
+    Maybe(Many(_positive, 2)),
+    "in which proportion the losses are to stand, in the order of the tasks",
+    None,
+    "the same number for all tasks",
+)
+
 BALANCES = Call(
     (
         CallRule("equal", "the sum of the losses, each times its task's weight"),
@@ -143,6 +151,16 @@ BALANCES = Call(
             "stch",
             "a smooth maximum of the losses (Lin et al., 2024)",
             (Key("mu", _positive, "how smooth: the smaller, the nearer to the largest loss", 0.1),),
+        ),
+        CallRule(
+            "pbi",
+            "the losses along a preferred direction, with a penalty for leaving it (Zhang and Li, 2007)",
+            (_preference, Key("theta", Real(0), "the penalty", 5.0)),
+        ),
+        CallRule(
+            "cosmos",
+            "the losses weighed by a preference, with a reward for lying in its direction (Ruchte and Grabocka, 2021)",
+            (_preference, Key("lambda_", Real(0), "the reward", 2.0)),
         ),
         CallRule("uncertainty", "weights learned from each task's uncertainty (Kendall et al., 2018)"),
         CallRule("imtl_l", "scales learned that make all losses alike (Liu et al., 2021)"),
@@ -171,6 +189,20 @@ BALANCES = Call(
         ),
         CallRule("dual_proj", "the mean gradient projected onto the dual cone (Lopez-Paz and Ranzato, 2017)"),
         CallRule("upgrad", "gradients projected onto the dual cone (Quinton and Rey, 2024)"),
+        CallRule("config", "a step whose cosine with every gradient is the same (Liu et al., 2024)"),
+        CallRule(
+            "grad_drop",
+            "where gradients pull both ways one sign is drawn, and the others are dropped (Chen et al., 2020)",
+            (Key("leak", Real(0, 1), "the part of each gradient that is never dropped", 0.0),),
+        ),
+        CallRule(
+            "excess_mtl",
+            "more weight for tasks that are still far from their best (He et al., 2024)",
+            (
+                Key("robust_step_size", _positive, "how fast the weights follow", 1.0),
+                Key("n_warmup_steps", Integer(0), "steps with equal weights at first", 0),
+            ),
+        ),
         CallRule(
             "grad_vac",
             "gradients turned until they are as similar as they used to be (Wang et al., 2021)",
@@ -222,4 +254,8 @@ def misfit_of_balance(balance: Named, tasks: int) -> tuple[str, str] | None:
     if balance.name == "it_mtl" and balance.arguments["candidates"] == "all" and tasks > MOST_COMBINED:
         cause = f"`it_mtl` would look ahead at {2**tasks - 1} combinations of {tasks} tasks in a step"
         return cause, f"write `it_mtl(candidates=singles)`; all combinations are for {MOST_COMBINED} tasks at most"
+    preference = balance.arguments.get("preference")
+    if isinstance(preference, tuple) and len(preference) != tasks:
+        cause = f"the preference of `{balance.name}` has {len(preference)} numbers, and there are {tasks} tasks"
+        return cause, "give one for each task, in their order"
     return None

@@ -175,3 +175,4 @@ def replace_network(
     training.spec, training.model = new_spec, new_model
     training.optimizer, training.scheduler = optimizer, scheduler
     training.forget_routes()
+    training.balance.network_changed()

@@ -83,6 +83,9 @@ class Balance(nn.Module):
         total = self.combine(losses, labelled)
         (total if extra is None else total + extra).backward()  # type: ignore[no-untyped-call]
 
+    def network_changed(self) -> None:
+        """Take note that the network has become another one, by a phase."""
+
     def end_epoch(self, mean_losses: Mapping[str, float]) -> None:
         """Take note of an epoch's mean loss per task, NaN without a label; only `dwa` uses it."""
 

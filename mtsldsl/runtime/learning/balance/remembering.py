@@ -99,7 +99,7 @@ class Memories(nn.Module):
         found = {name: getattr(weighting, name) for name in self._remembered}
         return {name: _tensor(value) for name, value in found.items() if value is not None}
 
-    def _load_from_state_dict(self, state_dict: Mapping[str, Tensor], prefix: str, *_: Any) -> None:
+    def _load_from_state_dict(self, state_dict: Mapping[str, Tensor], prefix: str, *more: Any) -> None:
         self.forget()
         for key, tensor in state_dict.items():
             if key.startswith(prefix):
