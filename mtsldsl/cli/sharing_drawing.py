@@ -12,7 +12,7 @@ from mtsldsl.ir import Spec
 from mtsldsl.ir.wiring import wired
 from mtsldsl.records import Record
 from mtsldsl.sharing import Component, Cover
-from mtsldsl.sharing.row import tasks_of
+from mtsldsl.sharing.row import groups_of
 from mtsldsl.sharing.text import all_members
 
 ROW, TOP = 44, 16
@@ -157,8 +157,8 @@ def _component_boxes(spec: Spec, row: Mapping[str, int], grid: _Grid, changes: M
             continue
         parts = spec.sharing[layer]
         assert not isinstance(parts, Cover)
-        for part, members in zip(parts, all_members(parts, spec.sharing.tasks), strict=True):
-            component, tasks = tasks_of(part), " + ".join(members)
+        for group, members in zip(groups_of(parts), all_members(parts, spec.sharing.tasks), strict=True):
+            component, tasks = group.tasks, " + ".join(members)
             one = cost.layers[layer].apart.get(component, cost.layers[layer].one)
             title = (
                 f"{layer}: {' + '.join(tasks)}; {one.parameters:,} parameters, {one.flops / 1e6:,.2f} MFLOP an image"

@@ -23,6 +23,7 @@ from mtsldsl.ir.tasks import check_fields, read_tasks
 from mtsldsl.ir.train_block import read_train
 from mtsldsl.language.constants import Shape
 from mtsldsl.language.naming import PARALLEL
+from mtsldsl.language.optimization import misfit_of_balance
 from mtsldsl.methods.registry import method, methods
 from mtsldsl.records import Record
 from mtsldsl.sharing import Sharing
@@ -97,6 +98,8 @@ def build(file: tree.File, mistakes: Iterable[Diagnostic] = (), library: Library
         _check_further(section, network, known, definitions, problems)
     if len(sound) == len(names) and problems.lost.isdisjoint((Sort.TASK, Sort.DATA)):
         check_read(sections.data, sound, blocks, problems)
+        if not isinstance(train, Broken) and (misfit := misfit_of_balance(train.balance, len(names))):
+            problems.add("MTL202", *misfit, train.balance.span)
     if networks.others and not problems.found:
         _check_fits(_layers(networks), blocks, sound, sharing, problems)
     problems.check()

@@ -23,7 +23,7 @@ from mtsldsl.language.constants import Constant, Named, Shape, frozen
 from mtsldsl.language.holding import by_keys, hold, hold_all, of_kind
 from mtsldsl.language.kinds import EPOCHS, Choice, Identifier, Input, Integer, Many, Maybe
 from mtsldsl.language.naming import refusal
-from mtsldsl.language.optimization import nesterov_without_momentum
+from mtsldsl.language.optimization import misfit_of_balance, nesterov_without_momentum
 from mtsldsl.language.schema import LOSSES, METRICS, SCHEDULER, TRAIN, WEIGHT
 from mtsldsl.language.targets import TARGETS, metric_key, reserved_answer
 from mtsldsl.methods.evidence import PENALTY
@@ -251,11 +251,13 @@ class Spec(Record):
     more_data: tuple[Data, ...] = ()
 
     @train.validator
-    def _keeps(self, _: attrs.Attribute[Train], train: Train) -> None:
-        """Holds what is kept to the metrics of the tasks."""
+    def _fits(self, _: attrs.Attribute[Train], train: Train) -> None:
+        """Holds what is kept to the metrics of the tasks, and the balance to their number."""
         known = {f"{task.name}.{metric_key(metric)}" for task in self.tasks for metric in task.metrics}
         if train.keep not in (*EPOCHS, *known):
             raise ValueError(f"keep cannot be {train.keep!r}, which is no metric of a task")
+        if misfit := misfit_of_balance(train.balance, len(self.tasks)):
+            raise ValueError(misfit[0])
 
     @property
     def backbone(self) -> Backbone:

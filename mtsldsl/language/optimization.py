@@ -9,7 +9,7 @@ from __future__ import annotations
 import attrs
 
 from mtsldsl.language.constants import Named
-from mtsldsl.language.kinds import Call, CallRule, Choice, Flag, Integer, Key, Many, Real
+from mtsldsl.language.kinds import Call, CallRule, Choice, Flag, Integer, Key, Many, Maybe, Real
 from mtsldsl.records import Record
 
 _positive = Real(0, open_minimum=True)
@@ -133,6 +133,14 @@ SAMPLINGS = Call(
     "samplings",
 )
 
+_preference = Key(
+    "preference",
+    Maybe(Many(_positive, 2)),
+    "in which proportion the losses are to stand, in the order of the tasks",
+    None,
+    "the same number for all tasks",
+)
+
 BALANCES = Call(
     (
         CallRule("equal", "the sum of the losses, each times its task's weight"),
@@ -143,6 +151,16 @@ BALANCES = Call(
             "stch",
             "a smooth maximum of the losses (Lin et al., 2024)",
             (Key("mu", _positive, "how smooth: the smaller, the nearer to the largest loss", 0.1),),
+        ),
+        CallRule(
+            "pbi",
+            "the losses along a preferred direction, with a penalty for leaving it (Zhang and Li, 2007)",
+            (_preference, Key("theta", Real(0), "the penalty", 5.0)),
+        ),
+        CallRule(
+            "cosmos",
+            "the losses weighed by a preference, with a reward for lying in its direction (Ruchte and Grabocka, 2021)",
+            (_preference, Key("lambda_", Real(0), "the reward", 2.0)),
         ),
         CallRule("uncertainty", "weights learned from each task's uncertainty (Kendall et al., 2018)"),
         CallRule("imtl_l", "scales learned that make all losses alike (Liu et al., 2021)"),
@@ -171,6 +189,73 @@ BALANCES = Call(
         ),
         CallRule("dual_proj", "the mean gradient projected onto the dual cone (Lopez-Paz and Ranzato, 2017)"),
         CallRule("upgrad", "gradients projected onto the dual cone (Quinton and Rey, 2024)"),
+        CallRule("config", "a step whose cosine with every gradient is the same (Liu et al., 2024)"),
+        CallRule(
+            "grad_drop",
+            "where gradients pull both ways one sign is drawn, and the others are dropped (Chen et al., 2020)",
+            (Key("leak", Real(0, 1), "the part of each gradient that is never dropped", 0.0),),
+        ),
+        CallRule(
+            "excess_mtl",
+            "more weight for tasks that are still far from their best (He et al., 2024)",
+            (
+                Key("robust_step_size", _positive, "how fast the weights follow", 1.0),
+                Key("n_warmup_steps", Integer(0), "steps with equal weights at first", 0),
+            ),
+        ),
+        CallRule(
+            "grad_vac",
+            "gradients turned until they are as similar as they used to be (Wang et al., 2021)",
+            (Key("beta", Real(0, 1), "how much one step changes what is usual", 0.5),),
+        ),
+        CallRule(
+            "nash_mtl",
+            "the step on which the tasks agree in Nash's bargaining game (Navon et al., 2022)",
+            (
+                Key("max_norm", Real(0), "the greatest length of the step, 0 for any", 1.0),
+                Key("update_weights_every", Integer(1), "steps between two solutions", 1),
+                Key("optim_niter", Integer(1), "the most iterations to a solution", 20),
+            ),
+        ),
+        CallRule(
+            "pcd",
+            "the gradient of the task with the largest weight, with progress for the others (arXiv 2606.29521, 2026)",
+            (
+                Key("tau", Real(0, 1), "the part of its own progress that each other task is to make", 0.02),
+                Key("beta", Real(0, 1, open_maximum=True), "decay of the running means of squared lengths", 0.999),
+            ),
+        ),
+        CallRule(
+            "cr_mogm",
+            "the weights of another balance, as a running mean over the steps (Zhou et al., 2022)",
+            (
+                Key("of", Choice(("mgda", "pcgrad", "imtl_g")), "the balance", "mgda"),
+                Key("alpha", Real(0, 1), "decay of the running mean", 0.9),
+            ),
+        ),
+        CallRule(
+            "it_mtl",
+            "the combination of tasks whose step lowers all losses most (Fifty et al., 2020)",
+            (
+                Key("candidates", Choice(("all", "singles")), "which combinations: all, or each task and all", "all"),
+                Key("every", Integer(1), "steps between two looks ahead", 1),
+            ),
+        ),
     ),
     "balances",
 )
+
+MOST_COMBINED = 10
+"""Of which all combinations are looked at, 1023."""
+
+
+def misfit_of_balance(balance: Named, tasks: int) -> tuple[str, str] | None:
+    """What does not fit so many tasks, and the remedy."""
+    if balance.name == "it_mtl" and balance.arguments["candidates"] == "all" and tasks > MOST_COMBINED:
+        cause = f"`it_mtl` would look ahead at {2**tasks - 1} combinations of {tasks} tasks in a step"
+        return cause, f"write `it_mtl(candidates=singles)`; all combinations are for {MOST_COMBINED} tasks at most"
+    preference = balance.arguments.get("preference")
+    if isinstance(preference, tuple) and len(preference) != tasks:
+        cause = f"the preference of `{balance.name}` has {len(preference)} numbers, and there are {tasks} tasks"
+        return cause, "give one for each task, in their order"
+    return None

@@ -78,11 +78,17 @@ def choices(rule: CallRule, name: str) -> set[str]:
     return set(kind.names)
 
 
+INSIDE = {"__init__", "balance", "gradient", "gramian", "preference", "remembering", "scalarizer"}
+"""What balances are made of."""
+
 TABLES = {
     "targets": (names(schema.TARGET), set(OBJECTIVES)),
     "losses": (of_targets(schema.LOSSES), flat({kind: each.losses for kind, each in OBJECTIVES.items()})),
     "metrics": (of_targets(schema.METRICS), flat({kind: each.metrics for kind, each in OBJECTIVES.items()})),
-    "balances": (names(schema.BALANCES), files(balance) - {"__init__", "balance", "gradient", "scalarizer"}),
+    "balances": (
+        names(schema.BALANCES),
+        files(balance) - INSIDE,
+    ),
     "balances with solvers": (names(schema.BALANCES) & set(SOLVERS), set(SOLVERS)),
     "optimizers": (names(schema.OPTIMIZERS), set(TORCH_OPTIMIZERS)),
     "schedulers": (names(schema.SCHEDULER), set(TORCH_SCHEDULERS)),

@@ -13,8 +13,7 @@ from torch import nn
 
 from mtsldsl.editing import load, loads
 from mtsldsl.ir import Spec
-from mtsldsl.runtime.learning.training import place
-from mtsldsl.runtime.network.built import build_model
+from mtsldsl.runtime.network.built import build_model, place
 from tests.codegen.examples import NAMES, example
 from tests.soak.memory import AVX2, case, damages
 

@@ -85,6 +85,8 @@ class Transference(Learner):
     def _add(self, gains: Gains) -> None:
         places: Mapping[str, int] = {task: place for place, task in enumerate(self._tasks)}
         for (donor, recipient), gain in gains.items():
+            if donor not in places or recipient not in places:  # a task in a group that it only helps
+                continue
             at = places[recipient], places[donor]
             self.sums[at] += gain
             self.counts[at] += 1

@@ -29,11 +29,11 @@ Weights: TypeAlias = Mapping[str, nn.Parameter]
 
 
 def shared_weights(spec: Spec, model: nn.Module) -> dict[str, Weights]:
-    """For each task those weights that its output depends on, and that of another task too."""
+    """For each task, and each that helps, those weights that its output depends on, and that of another too."""
     calls = wired(spec)
     used = {
-        task: dict.fromkeys(copy for call in needed(calls, [task]) for copy in call.modules)
-        for task in spec.sharing.tasks
+        task.name: dict.fromkeys(copy for call in needed(calls, [task.name]) for copy in call.modules)
+        for task in spec.trained
     }
     users = Counter(copy for copies in used.values() for copy in copies)
     weights = {
@@ -60,8 +60,6 @@ class Probe:
     model: nn.Module
     optimizer: Optimizer
     inputs: Tensor
-    tasks: tuple[str, ...]
-    """Those that the step computes."""
     losses: Mapping[str, Tensor]
     """Of those that have a label in the batch, and are not 0."""
     losses_of: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
@@ -70,6 +68,8 @@ class Probe:
     """What `shared_weights` says."""
     rate: float
     random: Tensor
+    run: Callable[[], Mapping[str, Tensor]]
+    """The step's forward pass, once more."""
     step: int
 
     def gains(self) -> Gains:
@@ -123,6 +123,14 @@ class Probe:
         losses = self.losses if self.spec.train.precision == "fp32" else self._losses_with({})
         return {task: float(losses[task].detach()) for task in self.losses}
 
+    def losses_at(self, moved: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The losses of the batch with some parameters, by name, in other places: what the step would compute there."""
+        now = random_state(self.inputs.device)
+        try:
+            return self._losses_with(moved)
+        finally:
+            set_random_state(now, self.inputs.device)
+
     @torch.no_grad()
     def _losses_with(self, moved: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The losses of the batch with some weights in other places, with the random numbers of the step.
@@ -131,6 +139,14 @@ class Probe:
         """
         set_random_state(self.random, self.inputs.device)
         buffers = {name: buffer.clone() for name, buffer in self.model.named_buffers()}
-        every = len(self.tasks) == len(self.spec.tasks)
-        given = (self.inputs,) if every else (self.inputs, self.tasks)
-        return self.losses_of(functional_call(self.model, {**buffers, **moved}, given))
+        state = {f"model.{name}": tensor for name, tensor in {**buffers, **moved}.items()}
+        return self.losses_of(functional_call(_Again(self.model, self.run), state, ()))
+
+
+class _Again(nn.Module):
+    """A forward pass of a network, as a module whose parameters are the network's."""
+
+    def __init__(self, model: nn.Module, run: Callable[[], Mapping[str, Tensor]]) -> None:
+        super().__init__()
+        self.model = model
+        self.forward = run

@@ -24,7 +24,7 @@ from mtsldsl.runtime.learning.probe import Probe, Weights, shared_weights
 from mtsldsl.runtime.learning.random_state import random_state
 from mtsldsl.runtime.learning.saved import Saved
 from mtsldsl.runtime.learning.step import Gates, Penalty, Position, Step
-from mtsldsl.runtime.network.built import initialised
+from mtsldsl.runtime.network.built import initialised, place
 from mtsldsl.runtime.network.execution import Route
 from mtsldsl.runtime.network.optimizer_state import load_named_state, named_optimizer_state
 from mtsldsl.runtime.objectives import BatchLosses, Loss, task_losses
@@ -90,7 +90,7 @@ class Training:
     least: float = LEAST
     _watching: bool = False
     _began: tuple[Tensor, Tensor] | None = None
-    """The inputs of a step that the learner observes, and the random state before it."""
+    """The inputs of a step that is observed, and the random state before it."""
     _found: _Sets | None = None
     _shared: tuple[nn.Module, Mapping[str, Weights]] | None = None
     epoch_steps: int = 0
@@ -150,18 +150,24 @@ class Training:
         what the network's modules give with these."""
         gates = self.learner.gates(tasks, self.position)
 
-        def run(each_module: bool = self._watching) -> Mapping[str, Tensor]:
-            if gates is not None:
-                return self._routed(inputs, tasks, gates, each_module)
-            outputs: Mapping[str, Tensor] = (
-                self.model(inputs) if len(tasks) == len(self.spec.tasks) else self.model(inputs, tasks)
-            )
-            return outputs
-
+        run = partial(self._outputs, inputs, tasks, gates)
         if self.guard is not None:
             self.guard.begin(inputs, partial(run, each_module=True), gates)
-        self._began = (inputs, random_state(self.device)) if self.learner.observing(self.position) else None
-        return run()
+        self._began = (inputs, random_state(self.device)) if self._observers() else None
+        return run(each_module=self._watching)
+
+    def _observers(self) -> list[Penalty | Balance]:
+        """Who looks ahead in this step."""
+        return [each for each in (self.learner, self.balance) if each.observing(self.position)]
+
+    def _outputs(
+        self, inputs: Tensor, tasks: tuple[str, ...], gates: Gates | None, *, each_module: bool = False
+    ) -> Mapping[str, Tensor]:
+        if gates is not None:
+            return self._routed(inputs, tasks, gates, each_module)
+        whole = len(tasks) == len(self.spec.tasks)
+        outputs: Mapping[str, Tensor] = self.model(inputs) if whole else self.model(inputs, tasks)
+        return outputs
 
     def forget_routes(self) -> None:
         """What runs with gates is to be found anew: the network is another one."""
@@ -252,7 +258,9 @@ class Training:
         step = Step(self.position, batch, outputs, losses.values, dict(self._watched), self.progress)
         self._watched.clear()
         if self._began is not None:
-            self.learner.observe(self._probe(*self._began, batch, outputs, losses))
+            probe = self._probe(*self._began, batch, outputs, losses)
+            for observer in self._observers():
+                observer.observe(probe)
             self._began = None
         return self.learner.penalty(step)
 
@@ -265,13 +273,15 @@ class Training:
         losses: BatchLosses,
     ) -> Probe:
         """A look ahead from the step in hand."""
-        labelled, tasks = losses.labelled(), frozenset(self.spec.sharing.tasks)
+        labelled = losses.labelled()
         known = {
             task: loss
             for task, loss in losses.values.items()
-            if task in tasks and (task not in labelled or bool(labelled[task])) and float(loss.detach())
+            if (task not in labelled or bool(labelled[task])) and float(loss.detach())
         }
         rate = self.optimizer.param_groups[0]["lr"]
+        tasks = tuple(task.name for task in self.spec.tasks if task.name in outputs)
+        run = partial(self._outputs, inputs, tasks, self.learner.gates(tasks, self.position))
 
         def losses_of(others: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
             return self.losses(others, batch).values
@@ -281,12 +291,12 @@ class Training:
             self.model,
             self.optimizer,
             inputs,
-            tuple(outputs),
             known,
             losses_of,
             self._weights_shared(),
             rate,
             random,
+            run,
             self.position.step,
         )
 
@@ -305,7 +315,8 @@ class Training:
     def backward(self, losses: BatchLosses, penalty: Tensor | None) -> None:
         """The gradients of a step, or of one of its `sets`: the balance weighs the losses, or combines the tasks'
         gradients."""
-        self.balance.backward(losses.values, penalty, self.model.parameters(), losses.labelled())
+        learned = (*self.model.parameters(), *self.learner.parameters())
+        self.balance.backward(losses.values, penalty, learned, losses.labelled())
         self.evaluated = None
 
     @contextmanager
@@ -391,11 +402,3 @@ def _keeper(kept: dict[Copy, Tensor], copy: Copy) -> Callable[[nn.Module, tuple[
         kept[copy] = output
 
     return keep
-
-
-def place(model: nn.Module, spec: Spec, device: torch.device) -> nn.Module:
-    """The network on the device; image networks in channels_last, which convolutions are quicker in."""
-    model = model.to(device)
-    if len(spec.data.shape) == 3:
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack the keyword
-    return model

@@ -74,6 +74,14 @@ def load_model_class(text: str, name: str) -> type[nn.Module]:
     return made
 
 
+def place(model: nn.Module, spec: Spec, device: torch.device) -> nn.Module:
+    """The network on the device; image networks in channels_last, which convolutions are quicker in."""
+    model = model.to(device)
+    if len(spec.data.shape) == 3:
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack the keyword
+    return model
+
+
 @torch.no_grad()
 def initialise(model: nn.Module, spec: Spec, seed: int) -> None:
     """Give every layer, alternative and head torch's default initial weights, drawn from `seed` and its name.

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from mtsldsl.diagnostics import MtlError, suggestion
 from mtsldsl.ir import Spec, Task
-from mtsldsl.runtime.learning.training import place
-from mtsldsl.runtime.network.built import build_model
+from mtsldsl.runtime.network.built import build_model, place
 from mtsldsl.runtime.network.source_file import original_spans
 from mtsldsl.runtime.run.checkpoint import MEAN, WEIGHTS, load_weights
 from mtsldsl.runtime.run.folder import RunFolder

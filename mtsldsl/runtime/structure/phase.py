@@ -21,8 +21,8 @@ from mtsldsl.runtime.data import Mixed, Samples, Splits
 from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.learning.learned import named_parameters, optimizer_of
 from mtsldsl.runtime.learning.reestimation import reestimate
-from mtsldsl.runtime.learning.training import Training, place
-from mtsldsl.runtime.network.built import build_model
+from mtsldsl.runtime.learning.training import Training
+from mtsldsl.runtime.network.built import build_model, place
 from mtsldsl.runtime.network.execution import alike
 from mtsldsl.runtime.network.optimizer_state import ParameterState, carry_optimizer_state, set_parameter_state
 from mtsldsl.runtime.network.transfer import carry_state, merged_parameters, origins
@@ -177,3 +177,4 @@ def replace_network(
     training.spec, training.model = new_spec, new_model
     training.optimizer, training.scheduler = optimizer, scheduler
     training.forget_routes()
+    training.balance.network_changed()

@@ -13,7 +13,8 @@ from mtsldsl.ir import Spec
 from mtsldsl.ir.wiring import Value
 from mtsldsl.methods.allocation.learner import Allocation
 from mtsldsl.runtime.learning.step import Position
-from mtsldsl.runtime.learning.training import Training, place
+from mtsldsl.runtime.learning.training import Training
+from mtsldsl.runtime.network.built import place
 from mtsldsl.runtime.network.execution import evaluating, run_layers
 from mtsldsl.runtime.network.transfer import carry_state
 from tests.laws import law

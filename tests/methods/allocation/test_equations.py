@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from mtsldsl import loads
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.wiring import Value, inputs_of, upstream, wired
 from mtsldsl.methods.allocation.learner import Allocation, means, straight_through
@@ -259,3 +260,22 @@ def test_the_allocation_has_a_rate_of_its_own_and_no_decay() -> None:
     assert (network["lr"], own["lr"], own["weight_decay"]) == (0.01, 0.25, 0.0)
     assert {id(each) for each in own["params"]} == {id(each) for each in learner.parameters()}
     assert len(own["params"]) == 3
+
+
+@pytest.mark.parametrize("balance", ["pcgrad", "it_mtl"])
+def test_what_a_task_chooses_is_learned_whatever_the_balance(balance: str) -> None:
+    """A task's own logits have its own gradient, however the gradients of what tasks share are balanced."""
+    text = spec().source.text
+    plain, balanced = (training(loads(text, overrides={"train.balance": name}))[0] for name in ("equal", balance))
+    batch = {"row": torch.randn(8, 6, generator=torch.Generator().manual_seed(0))}
+    batch |= {"a": batch["row"][:, :3].argmax(1), "b": batch["row"][:, 2:4]}
+    for made in (plain, balanced):
+        outputs = made.forward(batch["row"], ("a", "b"))
+        made.backward(made.losses(outputs, batch), None)
+    for task in "ab":
+        gradient = plain.learner.get_parameter(f"logits.{task}").grad
+        assert gradient is not None
+        assert gradient.any()
+        found = balanced.learner.get_parameter(f"logits.{task}").grad
+        assert found is not None
+        torch.testing.assert_close(found, gradient)

@@ -23,6 +23,7 @@ SOLVERS = {
     "fair_grad": ("scipy",),
     "dual_proj": ("qpsolvers", "quadprog"),
     "upgrad": ("qpsolvers", "quadprog"),
+    "nash_mtl": ("cvxpy", "ecos"),
 }
 """The packages that torchjd needs for a method beside itself, as its extras name them."""
 

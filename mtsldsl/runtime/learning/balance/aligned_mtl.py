@@ -7,7 +7,7 @@ from typing import Any
 
 from mtsldsl.language.constants import Named
 from mtsldsl.runtime.learning.balance.balance import Balance
-from mtsldsl.runtime.learning.balance.gradient import GradientBalance
+from mtsldsl.runtime.learning.balance.gramian import GramianBalance
 
 
 def make(weights: Mapping[str, float], balance: Named) -> Balance:
@@ -15,4 +15,4 @@ def make(weights: Mapping[str, float], balance: Named) -> Balance:
     from torchjd.aggregation import AlignedMTLWeighting
 
     mode: Any = balance.arguments["scale_mode"]
-    return GradientBalance(weights, AlignedMTLWeighting(scale_mode=mode), averages=True)
+    return GramianBalance(weights, AlignedMTLWeighting(scale_mode=mode), averages=True)

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 from torch import Tensor, nn
+
+from mtsldsl.runtime.learning.step import Position
+
+if TYPE_CHECKING:
+    from mtsldsl.runtime.learning.probe import Probe
 
 Losses: TypeAlias = Mapping[str, Tensor]
 """A scalar loss per task, 0 with a gradient of 0 where the batch has no label of it."""
@@ -35,11 +40,21 @@ class Balance(nn.Module):
     def __init__(self, weights: Mapping[str, float]) -> None:
         super().__init__()
         self.weights = dict(sorted(weights.items()))
+        self.weighed: Mapping[str, Tensor] = {}
+        """The factor by which the loss of each task, or its gradient on what is shared, counted at the last step; empty
+        where there is none."""
 
     @property
     def tasks(self) -> tuple[str, ...]:
         """The tasks, sorted by name."""
         return tuple(self.weights)
+
+    def observing(self, position: Position) -> bool:
+        """Whether it wants to look ahead in this step."""
+        return False
+
+    def observe(self, probe: Probe) -> None:
+        """Take the look ahead of a step whose losses are known, before its `backward`."""
 
     def combine(self, losses: Losses, labelled: Labelled = NO_TASK) -> Tensor:
         """The scalar whose plain gradient a scalar method follows, and what a gradient method reports as total.
@@ -67,6 +82,9 @@ class Balance(nn.Module):
         """
         total = self.combine(losses, labelled)
         (total if extra is None else total + extra).backward()  # type: ignore[no-untyped-call]
+
+    def network_changed(self) -> None:
+        """Take note that the network has become another one, by a phase."""
 
     def end_epoch(self, mean_losses: Mapping[str, float]) -> None:
         """Take note of an epoch's mean loss per task, NaN without a label; only `dwa` uses it."""

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from mtsldsl.language.constants import Named
 from mtsldsl.language.operators.arguments import number
 from mtsldsl.runtime.learning.balance.balance import Balance
-from mtsldsl.runtime.learning.balance.gradient import GradientBalance
+from mtsldsl.runtime.learning.balance.gramian import GramianBalance
 
 
 def make(weights: Mapping[str, float], balance: Named) -> Balance:
     """The balance of the tasks with these weights."""
     from torchjd.aggregation import CAGradWeighting
 
-    return GradientBalance(weights, CAGradWeighting(c=number(balance.arguments, "c")), averages=True)
+    return GramianBalance(weights, CAGradWeighting(c=number(balance.arguments, "c")), averages=True)

@@ -1,10 +1,9 @@
-"""Methods that settle conflicts between the gradients of the tasks; torchjd gives the weights."""
+"""Methods that settle conflicts between the gradients of the tasks."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -12,9 +11,10 @@ from torch import Tensor, nn
 from mtsldsl.runtime.learning.balance.balance import NO_TASK, Balance, Labelled, Losses
 from mtsldsl.sharing import linked
 
-if TYPE_CHECKING:
-    from torchjd.aggregation import Weighting
-    from torchjd.linalg import PSDMatrix
+Row: TypeAlias = Mapping[str, Tensor]
+"""The gradients of one parameter, by task; a task that does not use it has none."""
+
+Rows: TypeAlias = Mapping[nn.Parameter, Row]
 
 
 class GradientBalance(Balance):
@@ -22,19 +22,12 @@ class GradientBalance(Balance):
 
     A parameter that one task uses gets that task's plain gradient. Tasks that are linked by shared parameters, directly
     or through other tasks, are balanced together, and apart from the rest: a task that shares nothing with them would
-    be a zero row, which some methods take for a task that must not move. The step is scaled so that gradients in
-    agreement add up as under `equal`, whatever the number of tasks: sharing more does not change the learning rate.
+    be a zero row, which some methods take for a task that must not move. The memory is one gradient a task: the graph
+    of the losses is gone before they are balanced.
     """
 
-    def __init__(self, weights: Mapping[str, float], weighting: Weighting[PSDMatrix], *, averages: bool) -> None:
-        super().__init__(weights)
-        self._weigh: Callable[[Tensor], Tensor] = weighting
-        self._averages = averages
-
     def try_out(self) -> None:
-        """Weigh two gradients once, for nothing; torch's random state is left as it was."""
-        with torch.random.fork_rng(devices=[]):
-            self._weigh(torch.eye(2))
+        """Balance something once, for nothing, so that what is not installed is noticed before a run begins."""
 
     def backward(
         self,
@@ -48,65 +41,47 @@ class GradientBalance(Balance):
         # A constant, such as the alignment of a batch too small to compare, has no gradient to add.
         extra = extra if extra is not None and extra.requires_grad else None
         counted = {  # a zero gradient stops some methods
-            task: weight
+            task: weight * losses[task]
             for task, weight in self.weights.items()
             if task in losses and weight and (task not in labelled or bool(labelled[task]))
         }
         last = next(reversed(counted), None)
         gradients = {
-            task: torch.autograd.grad(
-                weight * losses[task], trained, retain_graph=task != last or extra is not None, allow_unused=True
-            )
-            for task, weight in counted.items()
+            task: torch.autograd.grad(loss, trained, retain_graph=task != last or extra is not None, allow_unused=True)
+            for task, loss in counted.items()
         }
         if extra is not None:
             extra.backward()  # type: ignore[no-untyped-call]
-        rows = [
-            {task: gradient for task in counted if (gradient := gradients[task][place]) is not None}
-            for place in range(len(trained))
-        ]
-        factors = self._factors([row for row in rows if len(row) > 1])
-        for parameter, row in zip(trained, rows, strict=True):
-            if len(row) > 1:
-                row = {task: factors[task] * gradient for task, gradient in row.items()}
-            for gradient in row.values():
-                parameter.grad = gradient.clone() if parameter.grad is None else parameter.grad.add_(gradient)
+        rows = {
+            parameter: {task: gradient for task in counted if (gradient := gradients[task][place]) is not None}
+            for place, parameter in enumerate(trained)
+        }
+        shared = {parameter: row for parameter, row in rows.items() if len(row) > 1}
+        for parameter, row in rows.items():
+            if parameter not in shared:
+                _add(parameter, row.values())
+        self.weighed = {}
+        values = {task: loss.detach() for task, loss in counted.items()}
+        for group in linked([frozenset(row) for row in shared.values()]):
+            of_group = {parameter: row for parameter, row in shared.items() if group.issuperset(row)}
+            for parameter, terms in self.balanced(sorted(group), of_group, values):
+                _add(parameter, terms)
 
-    def _factors(self, shared: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-        """The factor of each task's gradient, from the gradients `{task: gradient}` of the shared parameters."""
-        factors: dict[str, Tensor] = {}
-        for group in linked([frozenset(row) for row in shared]):
-            tasks = sorted(group)
-            weights = self._weigh(_gramian_in_range(tasks, [row for row in shared if group.issuperset(row)]))
-            factors.update(zip(tasks, weights * len(tasks) if self._averages else weights, strict=True))
-        return factors
+    def balanced(
+        self, tasks: Sequence[str], rows: Rows, losses: Losses
+    ) -> Iterator[tuple[nn.Parameter, Iterable[Tensor]]]:
+        """For each of the shared parameters of linked tasks, sorted by name, the terms that its gradient is the sum
+        of. The losses are those of the tasks times their weights."""
+        factors = dict(zip(tasks, self.factors(tasks, rows, losses), strict=True))
+        self.weighed = {**self.weighed, **factors}
+        for parameter, row in rows.items():
+            yield parameter, (factors[task] * gradient for task, gradient in row.items())
 
-
-_SQUARES = (1e-20, 1e30)
-"""Between these the squared lengths of gradients leave room for their products in float32."""
-
-
-def _gramian_in_range(tasks: list[str], rows: list[dict[str, Tensor]]) -> Tensor:
-    """`_gramian`, of gradients that are all scaled alike where their squares are no numbers of float32: the weights
-    depend on the gradients' ratios."""
-    found = _gramian(tasks, rows)
-    longest = found.diagonal().max()
-    if _SQUARES[0] < float(longest) < _SQUARES[1]:
-        return found
-    largest = max(float(gradient.abs().max()) for row in rows for gradient in row.values())
-    if not 0 < largest < math.inf:
-        return found
-    return _gramian(tasks, [{task: gradient / largest for task, gradient in row.items()} for row in rows])
+    def factors(self, tasks: Sequence[str], rows: Rows, losses: Losses) -> Tensor:
+        """What the gradient of each of these tasks counts, `(tasks,)`."""
+        raise NotImplementedError
 
 
-def _gramian(tasks: list[str], rows: list[dict[str, Tensor]]) -> Tensor:
-    """Inner products `(tasks, tasks)` of the tasks' gradients over all rows; a gradient that is missing is zero."""
-    total: Tensor | None = None
-    for row in rows:
-        zero = torch.zeros_like(next(iter(row.values())))
-        with torch.autocast(zero.device.type, enabled=False):  # bf16 products would turn conflicts into agreement
-            matrix = torch.stack([row.get(task, zero).flatten() for task in tasks]).float()
-            total = matrix @ matrix.T if total is None else total + matrix @ matrix.T
-    if total is None:
-        raise ValueError("a group of tasks shares at least one parameter")
-    return total
+def _add(parameter: nn.Parameter, terms: Iterable[Tensor]) -> None:
+    for term in terms:
+        parameter.grad = term.clone() if parameter.grad is None else parameter.grad.add_(term)

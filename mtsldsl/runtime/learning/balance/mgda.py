@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from mtsldsl.language.constants import Named
 from mtsldsl.runtime.learning.balance.balance import Balance
-from mtsldsl.runtime.learning.balance.gradient import GradientBalance
+from mtsldsl.runtime.learning.balance.gramian import GramianBalance
 
 
 def make(weights: Mapping[str, float], _: Named) -> Balance:
     """The balance of the tasks with these weights."""
     from torchjd.aggregation import MGDAWeighting
 
-    return GradientBalance(weights, MGDAWeighting(), averages=True)
+    return GramianBalance(weights, MGDAWeighting(), averages=True)

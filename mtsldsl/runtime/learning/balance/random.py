@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from mtsldsl.language.constants import Named
 from mtsldsl.runtime.learning.balance.balance import Balance
-from mtsldsl.runtime.learning.balance.scalarizer import ScalarizerBalance
+from mtsldsl.runtime.learning.balance.scalarizer import ScalarizerBalance, of_values
 
 
 def make(weights: Mapping[str, float], _: Named) -> Balance:
     """The balance of the tasks with these weights."""
     from torchjd.scalarization import Random
 
-    return ScalarizerBalance(weights, Random())
+    return ScalarizerBalance(weights, of_values(Random()))

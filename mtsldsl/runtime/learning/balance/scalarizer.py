@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 
 from mtsldsl.runtime.learning.balance.balance import NO_TASK, Balance, Labelled, Losses
 
-if TYPE_CHECKING:
-    from torchjd.scalarization import Scalarizer
-
 
 class ScalarizerBalance(Balance):
-    """A function of the weighted losses of those tasks that have a label, times their number: so that losses that are
-    all the same give the step of `equal`."""
+    """A function of the weighted losses of those tasks that have a label, by name, times their number: so that losses
+    that are all the same give the step of `equal`."""
 
     joint = True
 
-    def __init__(self, weights: Mapping[str, float], scalarizer: Scalarizer) -> None:
+    def __init__(self, weights: Mapping[str, float], scalar: Callable[[Losses], Tensor]) -> None:
         super().__init__(weights)
-        self._scalarizer = scalarizer
+        self._scalar = scalar
 
     def combine(self, losses: Losses, labelled: Labelled = NO_TASK) -> Tensor:
         """The number; waits for `labelled`."""
-        present = [
-            weight * losses[task]
+        present = {
+            task: weight * losses[task]
             for task, weight in self.weights.items()
             if weight and task in losses and (task not in labelled or bool(labelled[task]))
-        ]
+        }
         if not present:
             return super().combine(losses, labelled)
-        total: Tensor = len(present) * self._scalarizer(torch.stack(present))
-        return total
+        return len(present) * self._scalar(present)
+
+
+def of_values(scalarizer: Callable[[Tensor], Tensor]) -> Callable[[Losses], Tensor]:
+    """A function of the losses that does not ask whose they are, given as one of a tensor of them."""
+    return lambda losses: scalarizer(torch.stack(list(losses.values())))

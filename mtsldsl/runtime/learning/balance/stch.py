@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from mtsldsl.language.constants import Named
 from mtsldsl.language.operators.arguments import number
 from mtsldsl.runtime.learning.balance.balance import Balance
-from mtsldsl.runtime.learning.balance.scalarizer import ScalarizerBalance
+from mtsldsl.runtime.learning.balance.scalarizer import ScalarizerBalance, of_values
 
 
 def make(weights: Mapping[str, float], balance: Named) -> Balance:
     """The balance of the tasks with these weights."""
     from torchjd.scalarization import STCH
 
-    return ScalarizerBalance(weights, STCH(number(balance.arguments, "mu")))
+    return ScalarizerBalance(weights, of_values(STCH(number(balance.arguments, "mu"))))
