@@ -37,6 +37,17 @@ SchedulerFactory: TypeAlias = Callable[[Optimizer], LRScheduler | None]
 """Makes the schedule of an optimizer, None for a constant rate."""
 
 
+TOLD = 8
+"""Steps of an epoch at which is told what the balance weighs."""
+
+
+def told(step: int, steps: int) -> bool:
+    """Whether this step, counted from 0, of so many of an epoch is told of: the first of each of `TOLD` parts that are
+    alike, or each where there are no more. It says nothing of what came before, so that a run that goes on tells the
+    same."""
+    return 0 <= step < steps and step * TOLD % steps < TOLD
+
+
 LEAST = 30_000_000
 """Floating-point operations of a set of tasks in a step, some milliseconds, below which it is not computed apart."""
 
@@ -94,6 +105,8 @@ class Training:
     _found: _Sets | None = None
     epoch_steps: int = 0
     """How many steps the epoch in hand has."""
+    weighed: dict[int, dict[str, Tensor]] = attrs.field(factory=dict)
+    """What the balance weighed at some steps of the epoch in hand, by their numbers from 1 (`Balance.weighed`)."""
     _routes: dict[tuple[str, ...], Route] = attrs.field(factory=dict)
 
     @classmethod
@@ -284,7 +297,12 @@ class Training:
     def backward(self, losses: BatchLosses, penalty: Tensor | None) -> None:
         """The gradients of a step, or of one of its `sets`: the balance weighs the losses, or combines the tasks'
         gradients."""
-        self.balance.backward(losses.values, penalty, self.model.parameters(), losses.labelled())
+        balance = self.balance
+        balance.asked = not balance.constant and told(self.batches, self.epoch_steps)
+        balance.weighed = {}
+        balance.backward(losses.values, penalty, self.model.parameters(), losses.labelled())
+        if balance.asked:
+            self.weighed.setdefault(self.batches + 1, {}).update(balance.weighed)
         self.evaluated = None
 
     @contextmanager

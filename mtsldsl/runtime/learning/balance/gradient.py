@@ -66,6 +66,9 @@ class GradientBalance(Balance):
             for place in range(len(trained))
         ]
         factors = self._factors([row for row in rows if len(row) > 1])
+        if self.asked:
+            alone = torch.ones(())  # what shares nothing has its plain gradient
+            self.weighed = {task: weight * factors.get(task, alone) for task, weight in counted.items()}
         for parameter, row in zip(trained, rows, strict=True):
             if len(row) > 1:
                 row = {task: factors[task] * gradient for task, gradient in row.items()}
