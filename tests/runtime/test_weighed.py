@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -134,3 +134,51 @@ def test_a_task_without_labels_in_the_batch_of_a_step_is_not_told(name: str) -> 
 def test_means_leave_out_steps_without_a_part() -> None:
     weights = {"a": [1.0, None, 3.0], "b": [None, None, None]}
     assert Weighed(epoch=1, steps=[1, 2, 3], weights=weights).means() == {"a": 2.0}
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    name=st.sampled_from(GRADIENT),
+    sizes=st.lists(st.integers(1, 40), min_size=2, max_size=4),
+    reads=st.lists(st.sets(st.sampled_from(TASKS), min_size=1), min_size=4, max_size=4),
+    seed=st.integers(0, 1000),
+)
+def test_a_step_has_the_bits_of_the_plain_formula(
+    name: str, sizes: list[int], reads: list[set[str]], seed: int
+) -> None:
+    """A parameter is read by some tasks; the first by all, so that all are one group."""
+    read = [set(TASKS), *reads[1 : len(sizes)]]
+    torch.manual_seed(seed)
+    parameters = [nn.Parameter(torch.randn(size)) for size in sizes]
+    slopes = {
+        task: [torch.randn(size) if task in tasks else None for size, tasks in zip(sizes, read, strict=True)]
+        for task in sorted(TASKS)
+    }
+    gramian = torch.zeros(3, 3)
+    for place, (size, tasks) in enumerate(zip(sizes, read, strict=True)):
+        if len(tasks) > 1:
+            rows = [found[place] if task in tasks else torch.zeros(size) for task, found in slopes.items()]
+            matrix = torch.stack(rows)
+            gramian = gramian + matrix @ matrix.T
+    balance = balance_of(name)
+    torch.manual_seed(seed)
+    factors = balance._weigh(gramian) * (3 if balance._averages else 1)
+    losses = {
+        task: torch.stack(
+            [(slope * each).sum() for slope, each in zip(found, parameters, strict=True) if slope is not None]
+        ).sum()
+        for task, found in slopes.items()
+    }
+    torch.manual_seed(seed)
+    balance.backward(losses, None, parameters)
+    for place, (parameter, tasks) in enumerate(zip(parameters, read, strict=True)):
+        known = [
+            (factor, found[place])
+            for factor, found in zip(factors, slopes.values(), strict=True)
+            if found[place] is not None
+        ]
+        wanted = [factor * slope if len(tasks) > 1 else slope for factor, slope in known]
+        total = wanted[0].clone()
+        for each in wanted[1:]:
+            total = total + each
+        assert torch.equal(parameter.grad, total)

@@ -70,10 +70,13 @@ class GradientBalance(Balance):
             alone = torch.ones(())  # what shares nothing has its plain gradient
             self.weighed = {task: weight * factors.get(task, alone) for task, weight in counted.items()}
         for parameter, row in zip(trained, rows, strict=True):
-            if len(row) > 1:
-                row = {task: factors[task] * gradient for task, gradient in row.items()}
-            for gradient in row.values():
-                parameter.grad = gradient.clone() if parameter.grad is None else parameter.grad.add_(gradient)
+            shared = len(row) > 1
+            for task, gradient in row.items():
+                counts = factors[task] * gradient if shared else gradient
+                if parameter.grad is not None:
+                    parameter.grad.add_(counts)
+                else:
+                    parameter.grad = counts if shared else counts.clone()
 
     def _factors(self, shared: list[dict[str, Tensor]]) -> dict[str, Tensor]:
         """The factor of each task's gradient, from the gradients `{task: gradient}` of the shared parameters."""
@@ -104,12 +107,15 @@ def _gramian_in_range(tasks: list[str], rows: list[dict[str, Tensor]]) -> Tensor
 
 def _gramian(tasks: list[str], rows: list[dict[str, Tensor]]) -> Tensor:
     """Inner products `(tasks, tasks)` of the tasks' gradients over all rows; a gradient that is missing is zero."""
-    total: Tensor | None = None
-    for row in rows:
-        zero = torch.zeros_like(next(iter(row.values())))
-        with torch.autocast(zero.device.type, enabled=False):  # bf16 products would turn conflicts into agreement
-            matrix = torch.stack([row.get(task, zero).flatten() for task in tasks]).float()
-            total = matrix @ matrix.T if total is None else total + matrix @ matrix.T
-    if total is None:
+    if not rows:
         raise ValueError("a group of tasks shares at least one parameter")
+    device = next(iter(rows[0].values())).device
+    total = torch.zeros(len(tasks), len(tasks), device=device)
+    with torch.autocast(device.type, enabled=False):  # bf16 products would turn conflicts into agreement
+        for row in rows:
+            if len(row) < len(tasks):
+                zero = torch.zeros_like(next(iter(row.values())))
+                row = dict.fromkeys(tasks, zero) | row
+            matrix = torch.stack([row[task].flatten() for task in tasks]).float()
+            total += matrix @ matrix.T
     return total
