@@ -31,6 +31,7 @@ _COMMANDS = {
     "compile": "Write readable PyTorch for a spec: model.py, train.py.",
     "train": "Train a spec, and let its sharing be learned.",
     "eval": "Compute the losses and metrics of a run's best weights.",
+    "log": "Tell what happened in a run, from its record.",
     "affinity": "Print which tasks helped which in a run.",
     "group": "Write a spec with the tasks in groups that are best to train together.",
     "show": "Draw which tasks share which layers.",

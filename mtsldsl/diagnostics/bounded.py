@@ -21,6 +21,13 @@ def shown(items: Sequence[str], joint: str) -> str:
     return f"{joint.join(items[:FIRST_SHOWN])} and {len(items) - FIRST_SHOWN} more"
 
 
+def named(names: Sequence[str]) -> str:
+    """Names in a line: the first, and how many there are besides."""
+    more = len(names) - FIRST_SHOWN
+    listed = ", ".join(f"`{name}`" for name in names[:FIRST_SHOWN])
+    return f"{listed} and {more} more" if more > 0 else listed
+
+
 def first_lines(lines: Sequence[str], noun: str) -> list[str]:
     """All of a few lines; of more the first, and one that says how many there are besides."""
     if len(lines) <= MOST_SHOWN:

@@ -17,8 +17,8 @@ import mtsldsl as package
 from mtsldsl.editing import load
 from mtsldsl.methods.mtsl.language import Incomparable
 from mtsldsl.runtime.data import load_data
-from mtsldsl.runtime.data.labels import label_lines
 from mtsldsl.runtime.run.data_record import recorded_places
+from mtsldsl.runtime.run.event_lines import label_lines
 from tests import prepared
 from tests.cli.test_train import KILLED, disturbed, mtsldsl
 from tests.compare.merging import edited

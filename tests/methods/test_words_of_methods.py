@@ -17,7 +17,7 @@ from mtsldsl.language.kinds import Call
 from mtsldsl.methods.evidence import Event
 from mtsldsl.methods.method import Method
 from mtsldsl.methods.registry import METHODS, findings, method
-from mtsldsl.runtime.run.display import describe_event
+from mtsldsl.runtime.run.event_lines import describe_event
 from mtsldsl.runtime.run.events import KINDS, EventLog, Phase, as_json, from_json, read_events
 
 PACKAGE = Path(__file__).parents[2] / "mtsldsl"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mtsldsl.runtime.run import display
+from mtsldsl.runtime.run import event_lines
 from mtsldsl.runtime.run.events import from_json
 from mtsldsl.runtime.run.selection import Selection
 
@@ -16,7 +16,7 @@ from mtsldsl.runtime.run.selection import Selection
 def describe_event(content: dict[str, Any]) -> list[str]:
     event = from_json(content)
     assert event is not None
-    return display.describe_event(event)
+    return event_lines.describe_event(event)
 
 
 NAMES = [f"task_{number:02d}" for number in range(40)]

@@ -107,6 +107,20 @@ def test_many_tasks_are_folded_and_their_similarities_a_map() -> None:
     assert "no tasks are left that could merge" in text
 
 
+def test_what_a_balance_weighed_is_a_curve_of_each_task(tmp_path: Path) -> None:
+    folder = run(5, tmp_path)
+    before = write_report(folder).read_text(encoding="utf-8")
+    assert "weight of each task" not in before
+    for epoch in (1, 2, 3):
+        weights = {f"t{n:02d}": [1.0 / epoch, None] for n in range(5)}
+        event = from_json({"event": "balance", "epoch": epoch, "steps": [1, 2], "weights": weights})
+        assert event is not None
+        EventLog(folder.events, lambda _: None).write(event)
+    text = write_report(folder).read_text(encoding="utf-8")
+    assert "weight of each task" in text
+    assert text.count("<svg") == before.count("<svg") + 1
+
+
 @pytest.mark.parametrize("count", [5, 40])
 def test_every_table_stands_where_it_can_be_scrolled(count: int) -> None:
     text = page(count)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.diagnostics.bounded import FIRST_SHOWN, named
 from mtsldsl.ir.model import Spec, Target, Task
 from mtsldsl.language.targets import TARGETS
 from mtsldsl.runtime.data.batches import widen
@@ -21,9 +21,6 @@ Described: TypeAlias = dict[str, dict[str, Any]]
 
 _AT_ONCE = 64
 """Samples that are looked at together."""
-
-_MOST_NAMED = 6
-"""Tasks that a line names."""
 
 
 def describe(spec: Spec, splits: Splits[Any]) -> Described:
@@ -91,8 +88,8 @@ def require_labels(spec: Spec, described: Described) -> list[str]:
 
 
 def _columns(numbers: list[int]) -> str:
-    shown = ", ".join(map(str, numbers[:_MOST_NAMED]))
-    more = len(numbers) - _MOST_NAMED
+    shown = ", ".join(map(str, numbers[:FIRST_SHOWN]))
+    more = len(numbers) - FIRST_SHOWN
     noun = "column" if len(numbers) == 1 else "columns"
     return f"{noun} {shown}{f' and {more} more' if more > 0 else ''} (from 0)"
 
@@ -106,46 +103,3 @@ def _nothing_to_learn(task: Task) -> MtlError:
     else:
         remedy = "label some of them, or leave the task out"
     return MtlError.of("MTL804", f"no training sample has a label of `{task.name}` that counts", remedy, task.span)
-
-
-def named(names: list[str]) -> str:
-    """Names in a line that has a bound."""
-    shown = ", ".join(f"`{name}`" for name in names[:_MOST_NAMED])
-    more = len(names) - _MOST_NAMED
-    return f"{shown} and {more} more" if more > 0 else shown
-
-
-def label_lines(described: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Samples and labels in a few lines, however many tasks there are: those whose every entry counts in one, and one
-    for each of the others, those with the fewest labels in training first."""
-    sizes = ", ".join(f"{found['samples']:,} {split}" for split, found in described.items())
-    tasks = list(next(iter(described.values()))["labels"])
-    whole = [task for task in tasks if all(_whole(found["labels"][task]) for found in described.values())]
-    partly = [task for task in tasks if task not in whole]
-    partly.sort(key=lambda task: described["train"]["labels"][task]["entries"])
-    lines = [f"samples: {sizes}"]
-    sources = list(next(iter(described.values())).get("sources", ()))
-    for name in sources[:_MOST_NAMED]:
-        parts = [f"{found['sources'][name]:,} {split}" for split, found in described.items()]
-        lines.append(f"  of `{name}`: {', '.join(parts)}")
-    if len(sources) > _MOST_NAMED:
-        lines.append(f"  of {len(sources) - _MOST_NAMED} more sources; the events have their numbers")
-    if whole:
-        lines.append(f"labels: all of {named(whole)}")
-    for task in partly[:_MOST_NAMED]:
-        parts = [_part(split, found["labels"][task], found["samples"]) for split, found in described.items()]
-        lines.append(f"labels: `{task}` {', '.join(parts)}")
-    if len(partly) > _MOST_NAMED:
-        lines.append(f"labels: some of {len(partly) - _MOST_NAMED} more tasks; the events have their numbers")
-    return lines
-
-
-def _whole(found: Mapping[str, int]) -> bool:
-    return found["entries"] == found["of"]
-
-
-def _part(split: str, found: Mapping[str, int], samples: int) -> str:
-    """The samples with a label, and what part of their entries count where a sample has many."""
-    one_each = found["of"] == samples
-    share = "" if one_each else f" ({100 * found['entries'] / max(found['of'], 1):.3g} % of all entries)"
-    return f"{found['samples']:,} {split}{share}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeAlias
@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from mtsldsl.ir import Spec, Task
-from mtsldsl.ir.wiring import Value, copies, together, upstream, wired
+from mtsldsl.ir.wiring import Value, upstream, wired
 from mtsldsl.runtime.data import Mixed, Samples
 from mtsldsl.runtime.learning.balance import Balance, GradientBalance
 from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
@@ -24,6 +24,7 @@ from mtsldsl.runtime.learning.probe import Probe, Weights, shared_weights
 from mtsldsl.runtime.learning.random_state import random_state
 from mtsldsl.runtime.learning.saved import Saved
 from mtsldsl.runtime.learning.step import Gates, Penalty, Position, Step
+from mtsldsl.runtime.learning.task_sets import LEAST, TaskSets
 from mtsldsl.runtime.network.built import initialised, place
 from mtsldsl.runtime.network.execution import Route
 from mtsldsl.runtime.network.optimizer_state import load_named_state, named_optimizer_state
@@ -34,29 +35,15 @@ SchedulerFactory: TypeAlias = Callable[[Optimizer], LRScheduler | None]
 """Makes the schedule of an optimizer, None for a constant rate."""
 
 
-LEAST = 30_000_000
-"""Floating-point operations of a set of tasks in a step, some milliseconds, below which it is not computed apart."""
+TOLD = 8
+"""Steps of an epoch at which is told what the balance weighs."""
 
 
-@attrs.frozen(eq=False)
-class _Sets:
-    """The sets of tasks of a network that share no layer, each with the parameters that its outputs depend on, and the
-    operations that a step takes for each of them on average."""
-
-    model: nn.Module
-    parameters: Mapping[tuple[str, ...], Sequence[nn.Parameter]]
-    work: float
-
-    @classmethod
-    def of(cls, model: nn.Module, spec: Spec) -> _Sets:
-        """The sets of the network of a spec."""
-        found = {}
-        for tasks in together(wired(spec), spec.sharing.tasks):
-            trained = frozenset(spec.trained_with(tasks))
-            read = [copy.name for copy in copies(spec) if copy.component <= trained]
-            found[tasks] = [each for name in read for each in model.get_submodule(name).parameters()]
-        # The gradients take twice a forward pass.
-        return cls(model, found, 3 * spec.data.batch * spec.cost().flops / len(found))
+def told(step: int, steps: int) -> bool:
+    """Whether this step, counted from 0, of so many of an epoch is told of: the first of each of `TOLD` parts that are
+    alike, or each where there are no more. It says nothing of what came before, so that a run that goes on tells the
+    same."""
+    return 0 <= step < steps and step * TOLD % steps < TOLD
 
 
 @attrs.define
@@ -91,10 +78,12 @@ class Training:
     _watching: bool = False
     _began: tuple[Tensor, Tensor] | None = None
     """The inputs of a step that is observed, and the random state before it."""
-    _found: _Sets | None = None
+    _found: TaskSets | None = None
     _shared: tuple[nn.Module, Mapping[str, Weights]] | None = None
     epoch_steps: int = 0
     """How many steps the epoch in hand has."""
+    weighed: dict[int, dict[str, Tensor]] = attrs.field(factory=dict)
+    """What the balance weighed at some steps of the epoch in hand, by their numbers from 1 (`Balance.weighed`)."""
     _routes: dict[tuple[str, ...], Route] = attrs.field(factory=dict)
 
     @classmethod
@@ -205,9 +194,9 @@ class Training:
         for parameter in (*apart[tasks], *(self._other_parameters() if first else ())):
             parameter.grad = None
 
-    def _apart(self) -> _Sets:
+    def _apart(self) -> TaskSets:
         if self._found is None or self._found.model is not self.model:
-            self._found = _Sets.of(self.model, self._usable)
+            self._found = TaskSets.of(self.model, self._usable)
         return self._found
 
     def _other_parameters(self) -> Iterator[nn.Parameter]:
@@ -315,8 +304,12 @@ class Training:
     def backward(self, losses: BatchLosses, penalty: Tensor | None) -> None:
         """The gradients of a step, or of one of its `sets`: the balance weighs the losses, or combines the tasks'
         gradients."""
-        learned = (*self.model.parameters(), *self.learner.parameters())
-        self.balance.backward(losses.values, penalty, learned, losses.labelled())
+        learned, balance = (*self.model.parameters(), *self.learner.parameters()), self.balance
+        balance.asked = not balance.constant and told(self.batches, self.epoch_steps)
+        balance.weighed = {}
+        balance.backward(losses.values, penalty, learned, losses.labelled())
+        if balance.asked:
+            self.weighed.setdefault(self.batches + 1, {}).update(balance.weighed)
         self.evaluated = None
 
     @contextmanager

@@ -20,7 +20,8 @@ from mtsldsl.runtime.data import Samples, Splits
 from mtsldsl.runtime.data.mixed import read_by
 from mtsldsl.runtime.data.place import given_place, settings_of_data
 from mtsldsl.runtime.run.display import warn
-from mtsldsl.runtime.run.events import plain, started
+from mtsldsl.runtime.run.event_lines import warning_lines
+from mtsldsl.runtime.run.events import OtherData, plain, started
 
 
 def record_of_data(spec: Spec, splits: Splits[Any]) -> dict[str, Any]:
@@ -108,8 +109,8 @@ def _differences(spec: Spec, data: Data, splits: Splits[Any], events: Path) -> l
 def warn_of_other_data(spec: Spec, splits: Splits[Any], events: Path) -> list[str]:
     """Tell a person of these differences, and give them back."""
     found = differences(spec, splits, events)
-    for each in found:
-        warn(f"warning: the data is not what it was when the run started: {each}")
+    for line in warning_lines(OtherData(differences=found)):
+        warn(line)
     return found
 
 

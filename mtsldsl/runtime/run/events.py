@@ -11,10 +11,12 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any, TypeAlias
 
 import attrs
 
+from mtsldsl.diagnostics import MtlError
 from mtsldsl.methods.evidence import Event, Evidence
 from mtsldsl.methods.method import NO_METHOD
 from mtsldsl.methods.registry import findings
@@ -103,6 +105,22 @@ class Epoch(Event):
     epoch_seconds: float
     samples_per_second: float | None
     seconds: float
+
+
+@attrs.frozen(kw_only=True)
+class Weighed(Event):
+    """By what the balance multiplied the loss of each task, or its gradient on shared weights, at some `steps` of an
+    epoch, counted from 1: `weights` has for each task as many numbers, None where it had no part in the step."""
+
+    kind = "balance"
+    epoch: int
+    steps: Sequence[int]
+    weights: Mapping[str, Sequence[Number]]
+
+    def means(self) -> dict[str, float]:
+        """For each task the mean over the steps in which it had a part; of tasks without any there is none."""
+        known = {task: [each for each in found if each is not None] for task, found in self.weights.items()}
+        return {task: fmean(found) for task, found in known.items() if found}
 
 
 @attrs.frozen(kw_only=True)
@@ -207,6 +225,7 @@ KINDS: Mapping[str, type[Event]] = {
         OtherData,
         Resume,
         Epoch,
+        Weighed,
         Validation,
         Best,
         Phase,
@@ -297,21 +316,53 @@ class EventLog:
             os.truncate(self.path, length)
 
 
-def read_events(path: Path) -> Iterator[Event]:
-    """The events of a file, oldest first; a last line that was cut off by a kill is left out. A phase of an earlier
-    version is of the method that the run started with."""
+def read_record(path: Path) -> Iterator[dict[str, Any]]:
+    """What each line of a file of events holds, oldest first; a last line that was cut off by a kill is left out.
+
+    Raises MtlError MTL801 at a line that is none.
+    """
     if not path.exists():
         return
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream, 1):
+            if line.endswith(b"\n"):
+                yield _content(path, number, line)
+
+
+def _content(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        content = json.loads(line.decode("utf-8"))
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict) or not isinstance(content.get("event"), str):
+        raise damaged(path, number)
+    return content
+
+
+def damaged(path: Path, number: int) -> MtlError:
+    """Line `number` of a record is no event."""
+    remedy = "copy the run folder once more from where it is whole"
+    return MtlError.of("MTL801", f"line {number} of `{path}` is no event as a run writes it", remedy)
+
+
+def numbered_events(path: Path) -> Iterator[tuple[int, Event]]:
+    """The events of a file, oldest first, each with its line. A phase of an earlier version is of the method that the
+    run started with.
+
+    Raises MtlError MTL801 as `read_record` does.
+    """
     method = NO_METHOD
-    with path.open(encoding="utf-8") as stream:
-        for line in stream:
-            if not line.endswith("\n"):
-                continue
-            event = from_json({"method": method, **json.loads(line)})
-            if isinstance(event, Start):
-                method = event.method
-            if event is not None:
-                yield event
+    for number, content in enumerate(read_record(path), 1):
+        event = from_json({"method": method, **content})
+        if isinstance(event, Start):
+            method = event.method
+        if event is not None:
+            yield number, event
+
+
+def read_events(path: Path) -> Iterator[Event]:
+    """The events of a file, oldest first. Raises MtlError MTL801 as `read_record` does."""
+    return (event for _, event in numbered_events(path))
 
 
 def started(path: Path) -> Start | None:

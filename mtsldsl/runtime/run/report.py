@@ -55,6 +55,7 @@ def write_report(folder: RunFolder) -> Path:
         few=FEW,
         constant=_last(recorded, events.Constant),
         losses=_charts("training loss", _losses(recorded), changed),
+        weights=_charts("weight of each task", _weights(recorded), changed),
         metrics=[
             Chart(f"{task.name}: {task.metrics[0].name}", curves([series], changed, 320, 150))
             for task, series in zip(
@@ -84,6 +85,13 @@ def _losses(recorded: Sequence[Event]) -> list[Series]:
     ]
 
 
+def _weights(recorded: Sequence[Event]) -> list[Series]:
+    """What the balance weighed, the mean of the steps of an epoch that were told."""
+    told = [(event.epoch, event.means()) for event in recorded if isinstance(event, events.Weighed)]
+    names = dict.fromkeys(name for _, means in told for name in means)
+    return [Series(name, tuple((epoch, means[name]) for epoch, means in told if name in means)) for name in names]
+
+
 def _first_metrics(recorded: Sequence[Event], tasks: list[str]) -> list[Series]:
     validations = [event for event in recorded if isinstance(event, events.Validation)]
     curves = []
@@ -95,6 +103,8 @@ def _first_metrics(recorded: Sequence[Event], tasks: list[str]) -> list[Series]:
 
 def _charts(title: str, series: list[Series], changed: list[int]) -> list[Chart]:
     """One chart of a few curves, or one each of more than can be told apart."""
+    if not series:
+        return []
     if len(series) > FEW:
         return [Chart(each.name, curves([each], changed, 320, 150)) for each in series]
     legend = tuple((each.name, colour) for each, colour in zip(series, COLOURS, strict=False))

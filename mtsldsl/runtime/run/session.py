@@ -44,6 +44,7 @@ from mtsldsl.runtime.run.data_record import record_of_data, recorded_places, war
 from mtsldsl.runtime.run.device import choose_device
 from mtsldsl.runtime.run.display import Display, choose_display, warn
 from mtsldsl.runtime.run.epoch import EpochLosses
+from mtsldsl.runtime.run.event_lines import warning_lines
 from mtsldsl.runtime.run.events import EventLog, read_events
 from mtsldsl.runtime.run.folder import RunFolder, epoch_of, write_source
 from mtsldsl.runtime.run.in_place import InPlace
@@ -137,15 +138,18 @@ class Session:
         if self.checkpoint is None:
             self._describe_start(data, described)
             if (slow := remark_on(self.spec.train.precision, self.device)) is not None:
-                warn(f"warning: {slow}")
-                self.log.write(events.Warned(about="precision", text=slow))
+                self._warn(events.Warned(about="precision", text=slow))
             for remark in (*data.remarks, *missing, *remarks_on_statistics(self.spec)):
-                warn(f"warning: {remark}")
-                self.log.write(events.Warned(about="data", text=remark))
+                self._warn(events.Warned(about="data", text=remark))
             self.log.write(events.Constant(split="validation", metrics=self._constant))
         else:
             self._differences = warn_of_other_data(self.spec, data, self.folder.events)
         return data
+
+    def _warn(self, event: events.Warned) -> None:
+        for line in warning_lines(event):
+            warn(line)
+        self.log.write(event)
 
     def _require_score(self, described: Described) -> None:
         """Hold that the metric that chooses the epoch, where one is named, has a label to be measured on."""
@@ -203,6 +207,14 @@ class Session:
                 seconds=round(time.monotonic() - self._started, 1),
             )
         )
+        self._say_what_was_weighed(training)
+
+    def _say_what_was_weighed(self, training: Training) -> None:
+        found = training.weighed
+        if found:
+            weights = {task: [_short(step.get(task)) for step in found.values()] for task in training.balance.tasks}
+            self.log.write(events.Weighed(epoch=training.epoch, steps=list(found), weights=weights))
+            found.clear()
 
     def end_epoch(self, training: Training, validation: Evaluation) -> None:
         """Log the validation, keep the best weights of the present structure, write the checkpoint."""
@@ -262,9 +274,8 @@ class Session:
             self._since = epoch
         own = self.in_place
         if own is not None and own.reason is None and not own.update(spec, decisions):
-            path, evolved = str(own.path), str(self.folder.spec)
-            self.log.write(events.LeftAlone(epoch=epoch, file=path, reason=str(own.reason), evolved=evolved))
-            self._warn_of_file_left_alone()
+            self.log.write(self._left_alone(own, epoch))
+            self._warn_of_file_left_alone(epoch)
 
     def finish(self, training: Training, data: Splits[Any]) -> None:
         """Report the test set once, for the epoch that validation chose, and write the report."""
@@ -288,12 +299,17 @@ class Session:
         seconds = round(time.monotonic() - self._started, 1)
         self.log.write(events.End(folder=str(self.folder.path), seconds=seconds))
         write_report(self.folder)
-        self._warn_of_file_left_alone()
+        self._warn_of_file_left_alone(training.epoch)
 
-    def _warn_of_file_left_alone(self) -> None:
+    def _left_alone(self, own: InPlace, epoch: int) -> events.LeftAlone:
+        path, evolved = str(own.path), str(self.folder.spec)
+        return events.LeftAlone(epoch=epoch, file=path, reason=str(own.reason), evolved=evolved)
+
+    def _warn_of_file_left_alone(self, epoch: int) -> None:
         own = self.in_place
         if own is not None and own.reason is not None:
-            warn(f"{own.path} is left alone: {own.reason}; the evolved spec is {self.folder.spec}")
+            for line in warning_lines(self._left_alone(own, epoch)):
+                warn(line)
 
     def _describe_start(self, data: Splits[Any], described: Mapping[str, object]) -> None:
         spec, cost = self.spec, self.spec.cost()
@@ -320,6 +336,11 @@ class Session:
                 read=record_of_data(spec, data),
             )
         )
+
+
+def _short(weight: torch.Tensor | None) -> float | None:
+    """A weight in six digits, which is about what float32 has."""
+    return None if weight is None else float(f"{float(weight):.6g}")
 
 
 def _present_source(training: Training) -> Source:

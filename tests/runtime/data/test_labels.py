@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.model import Target, Task
 from mtsldsl.runtime.data import FieldKind, Samples, Splits, describe
-from mtsldsl.runtime.data.labels import label_lines, require_labels
+from mtsldsl.runtime.data.labels import require_labels
+from mtsldsl.runtime.run.event_lines import label_lines
 from tests.runtime.data.factories import spec, task
 
 NUMBERS = (0.0, 1.0, -1.0, 2.5, 255.0, float("nan"), float("inf"), -float("inf"))

@@ -37,12 +37,19 @@ class Balance(nn.Module):
     joint = False
     """Whether it takes all losses of a step at once, as what one counts depends on the others."""
 
+    constant = False
+    """Whether what a task counts is its weight at every step, so that there is nothing to tell."""
+
+    asked = False
+    """Whether `weighed` is asked for of the coming step; of others a method need not find it."""
+
     def __init__(self, weights: Mapping[str, float]) -> None:
         super().__init__()
         self.weights = dict(sorted(weights.items()))
         self.weighed: Mapping[str, Tensor] = {}
-        """The factor by which the loss of each task, or its gradient on what is shared, counted at the last step; empty
-        where there is none."""
+        """By what the loss of each task, or its gradient on shared parameters, was multiplied in the last step that was
+        `asked` for, its weight included: scalars, detached; without the tasks that had no part in it, and empty where
+        gradients are not multiplied as wholes."""
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -81,6 +88,8 @@ class Balance(nn.Module):
         `parameters` are the network's; only the gradient methods read them, and wait for `labelled`.
         """
         total = self.combine(losses, labelled)
+        if self.asked:
+            self.weighed = _derivatives(total, losses, labelled)
         (total if extra is None else total + extra).backward()  # type: ignore[no-untyped-call]
 
     def network_changed(self) -> None:
@@ -88,6 +97,20 @@ class Balance(nn.Module):
 
     def end_epoch(self, mean_losses: Mapping[str, float]) -> None:
         """Take note of an epoch's mean loss per task, NaN without a label; only `dwa` uses it."""
+
+
+def _derivatives(total: Tensor, losses: Losses, labelled: Labelled) -> dict[str, Tensor]:
+    """The derivative of the total by each loss that the batch has a label for: the gradient of a task counts as much.
+    Only what lies between the losses and the total is gone through."""
+    known = {
+        task: loss
+        for task, loss in losses.items()
+        if loss.requires_grad and (task not in labelled or bool(labelled[task]))
+    }
+    if not known:
+        return {}
+    found = torch.autograd.grad(total, list(known.values()), retain_graph=True, allow_unused=True)
+    return {task: each for task, each in zip(known, found, strict=True) if each is not None}
 
 
 class SumOfTerms(Balance):

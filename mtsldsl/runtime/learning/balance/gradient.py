@@ -59,13 +59,17 @@ class GradientBalance(Balance):
         shared = {parameter: row for parameter, row in rows.items() if len(row) > 1}
         for parameter, row in rows.items():
             if parameter not in shared:
-                _add(parameter, row.values())
+                _add(parameter, (gradient.clone() for gradient in row.values()))
         self.weighed = {}
         values = {task: loss.detach() for task, loss in counted.items()}
         for group in linked([frozenset(row) for row in shared.values()]):
             of_group = {parameter: row for parameter, row in shared.items() if group.issuperset(row)}
             for parameter, terms in self.balanced(sorted(group), of_group, values):
                 _add(parameter, terms)
+        if self.asked:
+            linked_tasks = {task for row in shared.values() for task in row}
+            factors = {task: torch.ones(()) for task in counted if task not in linked_tasks}  # their plain gradients
+            self.weighed = {task: self.weights[task] * factor for task, factor in {**factors, **self.weighed}.items()}
 
     def balanced(
         self, tasks: Sequence[str], rows: Rows, losses: Losses
@@ -83,5 +87,6 @@ class GradientBalance(Balance):
 
 
 def _add(parameter: nn.Parameter, terms: Iterable[Tensor]) -> None:
+    """Add terms that nothing else holds to the gradient of a parameter."""
     for term in terms:
-        parameter.grad = term.clone() if parameter.grad is None else parameter.grad.add_(term)
+        parameter.grad = term if parameter.grad is None else parameter.grad.add_(term)

@@ -62,14 +62,17 @@ def gramian(tasks: Sequence[str], rows: Sequence[Row], *, exact: bool = False) -
 
 
 def _products(tasks: Sequence[str], rows: Sequence[Row], dtype: torch.dtype) -> Tensor:
-    total: Tensor | None = None
-    for row in rows:
-        zero = torch.zeros_like(next(iter(row.values())))
-        with torch.autocast(zero.device.type, enabled=False):  # bf16 products would turn conflicts into agreement
-            matrix = torch.stack([row.get(task, zero).flatten() for task in tasks]).to(dtype)
-            total = matrix @ matrix.T if total is None else total + matrix @ matrix.T
-    if total is None:
+    if not rows:
         raise ValueError("a group of tasks shares at least one parameter")
+    device = next(iter(rows[0].values())).device
+    total = torch.zeros(len(tasks), len(tasks), device=device, dtype=dtype)
+    with torch.autocast(device.type, enabled=False):  # bf16 products would turn conflicts into agreement
+        for row in rows:
+            if len(row) < len(tasks):
+                zero = torch.zeros_like(next(iter(row.values())))
+                row = {task: row.get(task, zero) for task in tasks}
+            matrix = torch.stack([row[task].flatten() for task in tasks]).to(dtype)
+            total += matrix @ matrix.T
     return total
 
 

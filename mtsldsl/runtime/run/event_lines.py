@@ -1,0 +1,163 @@
+"""What a person is told of an event, on the screen of a run and from its record."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from mtsldsl.diagnostics.bounded import FIRST_SHOWN, named, shown
+from mtsldsl.methods.evidence import Event, Finding, as_in_history
+from mtsldsl.methods.registry import words
+from mtsldsl.runtime.run import events
+from mtsldsl.runtime.run.events import Metrics, Number
+
+
+def describe_event(event: Event) -> list[str]:
+    """The lines that tell a person of an event; none for an event that only the record needs."""
+    match event:
+        case events.Start():
+            return _start(event)
+        case events.Constant():
+            every = [
+                f"{task} {name} {short(value)}" for task, each in event.metrics.items() for name, value in each.items()
+            ]
+            return [f"best constant answer on {event.split}: {shown(every, '  ')}"]
+        case events.Epoch():
+            return _epoch(event)
+        case events.Validation():
+            return _validation(event)
+        case Finding():
+            return [f"  {line}" for line in event.lines()]
+        case events.Phase():
+            return _phase(event)
+        case events.Resume():
+            return [f"going on after epoch {event.epoch}"]
+        case events.Test():
+            return _test(event)
+        case events.End():
+            return [f"done in {event.seconds:.0f} s: {event.folder}"]
+    return []
+
+
+def warning_lines(event: Event) -> list[str]:
+    """The lines that a person is told of an event whatever the display shows; none for most."""
+    match event:
+        case events.Warned():
+            return [f"warning: {event.text}"]
+        case events.OtherData():
+            return [f"warning: the data is not what it was when the run started: {each}" for each in event.differences]
+        case events.LeftAlone():
+            return [f"{event.file} is left alone: {event.reason}; the evolved spec is {event.evolved}"]
+    return []
+
+
+def _start(event: events.Start) -> list[str]:
+    size = f"{event.parameters:,} parameters, {event.flops / 1e6:,.1f} MFLOP an image"
+    return [
+        f"{event.spec}: {len(event.tasks)} tasks, {len(event.layers)} layers, {size}",
+        f"structure {event.method}, balance {event.balance}, seed {event.seed}, on {event.device}",
+        *label_lines(event.data),
+        f"run folder: {event.folder}",
+    ]
+
+
+def _numbers(values: Mapping[str, Number]) -> str:
+    return shown([f"{name} {short(value)}" for name, value in values.items()], "  ")
+
+
+def short(value: float | None) -> str:
+    """A number in four digits, `-` where there is none."""
+    return "-" if value is None or math.isnan(value) else f"{value:.4g}"
+
+
+def _epoch(event: events.Epoch) -> list[str]:
+    pace = f"lr {short(event.lr)}  {event.epoch_seconds:.1f} s  {short(event.samples_per_second)} samples/s"
+    losses = dict(event.losses)
+    penalty = {event.penalty: losses.pop(event.penalty)} if event.penalty is not None else {}
+    return [f"epoch {event.epoch:>3}  loss: {'  '.join(filter(None, (_numbers(losses), _numbers(penalty))))}  {pace}"]
+
+
+def _validation(event: events.Validation) -> list[str]:
+    best, since = event.best, event.since
+    mark = ""
+    if best:
+        mark = "  * best so far" if since is None else f"  * best since the structure changed after epoch {since}"
+        mark += "" if len(best) == len(event.metrics) else f": {shown(best, ', ')}"
+    return [f"           validation: {_first_metrics(event.metrics)}  gain {_percent(event.gain)}{mark}"]
+
+
+def _first_metrics(metrics: Metrics) -> str:
+    """The first metric of every task, which stands for it."""
+    first = {task: next(iter(values.items()), ("", None)) for task, values in metrics.items()}
+    return shown([f"{task} {name} {short(value)}" for task, (name, value) in first.items()], "  ")
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.1f} %"
+
+
+def _phase(event: events.Phase) -> list[str]:
+    title, said = f"structural phase after epoch {event.epoch}", words(event.method)
+    if event.changed:
+        lines = [f"now {event.parameters:,} parameters", *said.decided(event.decisions, event.evidence)]
+    elif event.accepted is False:
+        lines = ["the proposal is refused, nothing changes", *as_in_history(event.decisions), _validated(event)]
+    else:
+        lines = [said.undecided(event.evidence)]
+    return [f"{title}: {lines[0]}", *(f"  {line}" for line in lines[1:])]
+
+
+def _validated(event: events.Phase) -> str:
+    """What either network of a phase reaches on validation."""
+    before, after = ((found or {}).get("losses", {}) for found in (event.before, event.after))
+    losses = [f"{task} {short(value)} -> {short(after.get(task))}" for task, value in before.items()]
+    return f"validation loss as it was -> as proposed: {shown(losses, '  ')}"
+
+
+def _test(event: events.Test) -> list[str]:
+    epochs = event.epochs
+    one = set(epochs.values())
+    which = f"weights of epoch {one.pop()}" if len(one) == 1 else "each task's own epoch"
+    lines = [f"test set, {which}, chosen by {event.chosen_by}:"]
+    width = max(map(len, event.metrics))
+    for task, metrics in event.metrics.items():
+        own = f"  (epoch {epochs[task]})" if one else ""
+        lines.append(f"  {task:<{max(width, 12)}} {_numbers(metrics)}{own}")
+    return lines
+
+
+def label_lines(described: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Samples and labels in a few lines, however many tasks there are: those whose every entry counts in one, and one
+    for each of the others, those with the fewest labels in training first."""
+    sizes = ", ".join(f"{found['samples']:,} {split}" for split, found in described.items())
+    tasks = list(next(iter(described.values()))["labels"])
+    whole = [task for task in tasks if all(_whole(found["labels"][task]) for found in described.values())]
+    partly = [task for task in tasks if task not in whole]
+    partly.sort(key=lambda task: described["train"]["labels"][task]["entries"])
+    lines = [f"samples: {sizes}"]
+    sources = list(next(iter(described.values())).get("sources", ()))
+    for name in sources[:FIRST_SHOWN]:
+        parts = [f"{found['sources'][name]:,} {split}" for split, found in described.items()]
+        lines.append(f"  of `{name}`: {', '.join(parts)}")
+    if len(sources) > FIRST_SHOWN:
+        lines.append(f"  of {len(sources) - FIRST_SHOWN} more sources; the events have their numbers")
+    if whole:
+        lines.append(f"labels: all of {named(whole)}")
+    for task in partly[:FIRST_SHOWN]:
+        parts = [_part(split, found["labels"][task], found["samples"]) for split, found in described.items()]
+        lines.append(f"labels: `{task}` {', '.join(parts)}")
+    if len(partly) > FIRST_SHOWN:
+        lines.append(f"labels: some of {len(partly) - FIRST_SHOWN} more tasks; the events have their numbers")
+    return lines
+
+
+def _whole(found: Mapping[str, int]) -> bool:
+    return found["entries"] == found["of"]
+
+
+def _part(split: str, found: Mapping[str, int], samples: int) -> str:
+    """The samples with a label, and what part of their entries count where a sample has many."""
+    one_each = found["of"] == samples
+    share = "" if one_each else f" ({100 * found['entries'] / max(found['of'], 1):.3g} % of all entries)"
+    return f"{found['samples']:,} {split}{share}"
