@@ -135,12 +135,13 @@ def of_kind(kind: Kind) -> Validator:
     return validate
 
 
-def of_record(record: type) -> Validator:
-    """Holds a field to the records of a class."""
+def of_record(*records: type) -> Validator:
+    """Holds a field to the records of a class, or of one of several."""
 
     def validate(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
-        if not isinstance(value, record):
-            raise ValueError(f"{attribute.name} cannot be {value!r}: give a {record.__name__}")
+        if not isinstance(value, records):
+            names = " or a ".join(record.__name__ for record in records)
+            raise ValueError(f"{attribute.name} cannot be {value!r}: give a {names}")
 
     return validate
 

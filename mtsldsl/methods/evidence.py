@@ -30,7 +30,7 @@ class Event:
 
 @attrs.frozen(eq=False, repr=False)
 class Matrix(Record):
-    """A number for each two of some names, from 0 to 1: the page of a run has it as a table, or as a map where there
+    """A number for each two of some names, at most 1: the page of a run has it as a table, or as a map where there
     are many. `extremes` are its words for the largest numbers and the least."""
 
     title: str
@@ -62,6 +62,19 @@ def as_in_history(decisions: Sequence[str], evidence: Evidence | None = None) ->
 def nothing_proposed(evidence: Evidence) -> str:
     """What is true of every phase without a proposal."""
     return "nothing is proposed"
+
+
+def told(number: float) -> str:
+    """A number for a person: three decimals, or three digits of one so small that these would say little of it."""
+    return f"{number:.3f}" if abs(number) >= _SMALL or not number else f"{number:.2e}"
+
+
+_SMALL = 0.01
+
+
+def in_four_digits(number: float) -> float:
+    """A number as `history` has it."""
+    return float(f"{number:.4g}")
 
 
 @attrs.frozen(eq=False, repr=False)

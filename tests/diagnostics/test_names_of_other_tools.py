@@ -36,8 +36,9 @@ from mtsldsl.language.schema import (
     TARGET,
     TRAIN,
 )
-from mtsldsl.methods.mtsl.language import SIMILARITIES, TRANSFERS
+from mtsldsl.methods.mtsl.language import TRANSFERS
 from mtsldsl.methods.registry import methods
+from mtsldsl.methods.similarities import SIMILARITIES
 
 BLOCKS = {
     **schema.BLOCKS,
@@ -183,7 +184,7 @@ def test_a_name_that_is_written_otherwise_has_the_true_remedy_and_no_fix(text: s
         (written("elu", "relu"), "the known ones are:"),
         (written("dropout2d(0.1)", "dropout(0.1)"), "the known ones are:"),
         (written("sync_batch_norm", "batch_norm"), "the known ones are:"),
-        (added("similarity = cca", PHASES), "the known similarities are: cka"),
+        (added("similarity = cca", PHASES), "the known similarities are: cka, rsa, gradient, transference"),
     ],
 )
 def test_for_a_name_that_means_what_is_not_here_the_known_ones_are_listed(text: str, listed: str) -> None:

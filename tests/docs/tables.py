@@ -27,6 +27,7 @@ from mtsldsl.language.operators.own import OWN_MODULE
 from mtsldsl.language.operators.resizing import RESIZING
 from mtsldsl.language.operators.tokens import TOKENS
 from mtsldsl.language.targets import TARGETS, ObjectiveRule, TargetRule
+from mtsldsl.methods import similarities
 from mtsldsl.methods.allocation import language as allocation
 from mtsldsl.methods.mtsl import language as mtsl
 from mtsldsl.methods.registry import run_names
@@ -279,7 +280,7 @@ TABLES: Mapping[str, Callable[[Words], str]] = MappingProxyType(
         "balances": _calls(schema.BALANCES),
         "samplings": _calls(schema.SAMPLINGS),
         "augmentations": _calls(schema.AUGMENTATIONS),
-        "similarities": _calls(mtsl.SIMILARITIES),
+        "similarities": _calls(similarities.SIMILARITIES),
         "transfers": _calls(mtsl.TRANSFERS),
         "temperatures": _calls(allocation.TEMPERATURES),
         "targets": _targets,

@@ -23,8 +23,9 @@ from mtsldsl.language.optimization import nesterov_without_momentum
 from mtsldsl.language.schema import LOSSES, METRICS, OPTIMIZERS, SCHEDULER, SCHEDULERS, TRAIN
 from mtsldsl.language.targets import TARGETS
 from mtsldsl.methods.allocation import language as allocation
-from mtsldsl.methods.mtsl.language import BLOCK, SIMILARITIES, Amalgamate, Settings
+from mtsldsl.methods.mtsl.language import BLOCK, Amalgamate, Settings
 from mtsldsl.methods.registry import decision_rules, run_names
+from mtsldsl.methods.similarities import SIMILARITIES, completed_similarity, record_of
 from tests.ir.specs import text
 from tests.language.values import right, wrong
 from tests.records import loss_of, task_of
@@ -35,6 +36,7 @@ TASK_OF = {task.target.kind: task for task in SPEC.tasks} | {
 }
 STRUCTURE = SPEC.structure
 assert STRUCTURE is not None
+UNALIGNED = attrs.evolve(STRUCTURE, values={**STRUCTURE.values, "align": 0.0})  # as every similarity can be
 SETTINGS: Settings = STRUCTURE.settings
 ALLOCATION = loads(
     text("structure allocation {\n  budget = 0.5\n  write  = [3]\n}").replace(
@@ -42,6 +44,9 @@ ALLOCATION = loads(
     )
 ).structure
 assert ALLOCATION is not None
+COMPARED = {
+    rule.name: record_of(completed_similarity(named(SIMILARITIES, rule.name), 0.1)) for rule in SIMILARITIES.rules
+}
 ALLOCATING: allocation.Settings = ALLOCATION.settings
 
 Made = Callable[[Any], Any]
@@ -105,7 +110,7 @@ FIELDS: dict[str, tuple[Any, Made]] = {
         for key in rule.call.keys[1:]
     },
     **{f"{kind}.epoch": (Integer(0), evolving(decision_of(kind), "epoch")) for kind in decision_rules()},
-    **{f"mtsl.{key.name}": (key.kind, within(STRUCTURE, "values", key.name)) for key in BLOCK.keys or ()},
+    **{f"mtsl.{key.name}": (key.kind, within(UNALIGNED, "values", key.name)) for key in BLOCK.keys or ()},
     **{
         f"allocation.{key.name}": (key.kind, within(ALLOCATION, "values", key.name))
         for key in allocation.BLOCK.keys or ()
@@ -115,7 +120,11 @@ FIELDS: dict[str, tuple[Any, Made]] = {
 
 AMALGAMATE = Amalgamate((1,), 0.1)
 SETTINGS_FIELDS: dict[str, tuple[Any, Made]] = {
-    **{f"cka.{key.name}": (key.kind, evolving(SETTINGS.similarity, key.name)) for key in SIMILARITIES.rules[0].keys},
+    **{
+        f"{rule.name}.{key.name}": (key.kind, evolving(COMPARED[rule.name], key.name))
+        for rule in SIMILARITIES.rules
+        for key in rule.keys
+    },
     "amalgamate.epochs": (Many(Integer(1), 1), evolving(AMALGAMATE, "epochs")),
     "amalgamate.lr": (Real(0, open_minimum=True), evolving(AMALGAMATE, "lr")),
     **{
@@ -177,7 +186,8 @@ def rising(value: Named) -> bool:
 
 def test_every_field_of_a_record_is_held() -> None:
     held = {name.partition(".")[::2] for name in ALL}
-    for record, prefix in ((SPEC.train, "train"), (SETTINGS.similarity, "cka"), (AMALGAMATE, "amalgamate")):
+    compared = ((record, name) for name, record in COMPARED.items())
+    for record, prefix in ((SPEC.train, "train"), (AMALGAMATE, "amalgamate"), *compared):
         assert {(prefix, each.name) for each in attrs.fields(type(record)) if each.name != "span"} <= held
     assert {("settings", each.name) for each in attrs.fields(Settings) if each.name != "transfer"} <= held
     assert {("allocating", each.name) for each in attrs.fields(allocation.Settings)} <= held
@@ -240,6 +250,8 @@ WRONG: dict[str, Callable[[], Any]] = {
     "a temperature that rises": lambda: allocation.Anneal(0.5, 1.0),
     "phases and epochs of unlike number": lambda: attrs.evolve(SETTINGS, transfer=Amalgamate((1, 2), 0.1)),
     "transfer": lambda: attrs.evolve(SETTINGS, transfer=Named("amalgamate")),
+    "similarity": lambda: attrs.evolve(SETTINGS, similarity=Named("cka")),
+    "features drawn together by what does not compare them": lambda: attrs.evolve(SETTINGS, similarity=COMPARED["rsa"]),
 }
 MERGE = decision_of("merge")
 

@@ -25,9 +25,9 @@ from mtsldsl.language.holding import keys_of
 from mtsldsl.language.kinds import EPOCHS, REQUIRED, Call, CallRule, Choice, Key
 from mtsldsl.language.optimization import TORCH_OPTIMIZERS, TORCH_SCHEDULERS, nesterov_without_momentum
 from mtsldsl.language.targets import TARGETS
-from mtsldsl.methods.mtsl import cka
-from mtsldsl.methods.mtsl.language import SIMILARITIES, TRANSFERS, Amalgamate, Cka, Settings
+from mtsldsl.methods.mtsl.language import TRANSFERS, Amalgamate, Settings
 from mtsldsl.methods.registry import METHODS, decision_rules, method
+from mtsldsl.methods.similarities import CKA, RECORDS, SIMILARITIES
 from mtsldsl.runtime.data import augment
 from mtsldsl.runtime.data.masks import valid_entries
 from mtsldsl.runtime.learning import balance
@@ -36,7 +36,9 @@ from mtsldsl.runtime.learning.evaluation import autocast
 from mtsldsl.runtime.network.built import build_model
 from mtsldsl.runtime.objectives.by_target import OBJECTIVES
 from mtsldsl.runtime.run.selection import Selection
+from mtsldsl.runtime.structure import similarities
 from mtsldsl.runtime.structure.learner import Learner
+from mtsldsl.runtime.structure.similarities import cka
 from mtsldsl.sharing import Backbone, Sharing
 from tests.language import test_operators as operators
 from tests.language.values import right_calls
@@ -93,11 +95,9 @@ TABLES = {
     "optimizers": (names(schema.OPTIMIZERS), set(TORCH_OPTIMIZERS)),
     "schedulers": (names(schema.SCHEDULER), set(TORCH_SCHEDULERS)),
     "augmentations": (names(schema.AUGMENTATIONS), set(augment.AUGMENTATIONS)),
-    "similarities": (
-        names(SIMILARITIES),
-        {name for name in names(SIMILARITIES) if inspect.isfunction(getattr(cka, f"{name}_matrix", None))},
-    ),
-    "kernels": (choices(SIMILARITIES.rules[0], "kernel"), set(typing.get_args(cka.Kernel))),
+    "similarities": (names(SIMILARITIES), files(similarities) - {"__init__", "beyond", "compared_features"}),
+    "records of similarities": (names(SIMILARITIES), set(RECORDS)),
+    "kernels": (choices(CKA, "kernel"), set(typing.get_args(cka.Kernel))),
     "transfers": (names(TRANSFERS), transfers()),
     "data kinds": (set(DATASETS), files(datasets, "load.py")),
     "methods": (set(METHODS), files(methods, "learner.py")),
@@ -238,12 +238,15 @@ def test_whatever_a_task_is_measured_by_may_choose_the_epoch() -> None:
 
 @pytest.mark.parametrize("kernel", typing.get_args(cka.Kernel))
 @pytest.mark.parametrize("debiased", [True, False])
-def test_every_similarity_is_computed(kernel: cka.Kernel, debiased: bool) -> None:
+def test_cka_is_computed_with_every_kernel(kernel: cka.Kernel, debiased: bool) -> None:
     features = torch.rand(2, 8, 3, generator=torch.Generator().manual_seed(0))
     assert cka.cka_matrix(features, kernel, debiased).shape == (2, 2)
 
 
-@pytest.mark.parametrize(("record", "keys"), [(Cka, SIMILARITIES.rules[0].keys), (Amalgamate, TRANSFERS.rules[1].keys)])
+@pytest.mark.parametrize(
+    ("record", "keys"),
+    [*((RECORDS[rule.name], rule.keys) for rule in SIMILARITIES.rules), (Amalgamate, TRANSFERS.rules[1].keys)],
+)
 def test_a_record_of_settings_has_a_field_for_each_argument(record: type, keys: tuple[Key, ...]) -> None:
     assert [field.name for field in attrs.fields(record)] == [key.name for key in keys]
 

@@ -29,10 +29,12 @@ GENERAL = {
     "epoch", "epochs", "layer", "lr", "merge", "phases", "places", "samples", "tasks", "transfer", "average",
     "alternatives", "constant", "end", "every", "gradient", "on", "penalty", "sgd", "start", "step", "task", "temperature", "uses",
     "value", "write",
+    "cka", "debiased", "kernel", "rsa", "similarity", "transference",
 }  # fmt: skip
 """Names among a method's that the rest of the package has for things of its own, or that every method may have: the
 epochs of a phase, the phases of a training, places of a text, `runtime.network.transfer`, `balance` of averages,
-alternatives of a layer and who uses them, the temperature of `dwa`, the best constant answer, steps and gradients."""
+alternatives of a layer and who uses them, the temperature of `dwa`, the best constant answer, steps and gradients;
+and the similarities, which every method may offer."""
 
 ALLOWED = {
     "cli/new.py": {"allocation"},  # the name of a starter
@@ -40,7 +42,6 @@ ALLOWED = {
     "language/targets.py": {"threshold"},  # an argument of the metric `f1`
     "methods/registry.py": {"allocation"},  # the name of the method is that of its loss too
     "runtime/objectives/metrics.py": {"threshold"},  # the same
-    "runtime/similarity.py": {"cka"},  # the public door to it
     "runtime/studies/affinity.py": {"gained", "look_ahead", "looks"},  # it asks what that method found
     "sharing/grouping.py": {"exact_tasks", "threshold"},  # an algorithm that any method may use has them of its own
 }

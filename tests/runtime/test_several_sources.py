@@ -20,7 +20,6 @@ from mtsldsl.editing import load, loads
 from mtsldsl.ir import Spec
 from mtsldsl.ir.wiring import Value, copies
 from mtsldsl.language import Named
-from mtsldsl.methods.mtsl.cka import cka
 from mtsldsl.methods.mtsl.language import Settings
 from mtsldsl.methods.mtsl.learner import compare
 from mtsldsl.runtime.data import FieldKind, Mixed, Samples, Schedule, Splits, batches, load_data
@@ -31,6 +30,7 @@ from mtsldsl.runtime.learning.step import Position
 from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.network.built import build_model, model_class
 from mtsldsl.runtime.run.data_record import differences, record_of_data, recorded_places
+from mtsldsl.runtime.similarity import cka
 from mtsldsl.runtime.structure.learner import Learner
 from mtsldsl.runtime.structure.view import View
 from tests.compare.merging import edited

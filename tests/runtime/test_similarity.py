@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from typing import Any
@@ -7,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.runtime.network.execution import pooled
-from mtsldsl.runtime.similarity import alignment_loss, cka, cka_matrix
+from mtsldsl.runtime.similarity import alignment_loss, cka, cka_matrix, rsa, rsa_matrix
 from tests.given import CONFORMANCE, needs_conformance
 
 
@@ -262,3 +263,84 @@ def test_the_alignment_loss_is_computed_in_single_precision_under_autocast() -> 
     with torch.autocast("cpu", torch.bfloat16):
         mixed = alignment_loss(found, 0.2)
     assert mixed.item() == alignment_loss(found, 0.2).item()
+
+
+def slow_rsa(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> float:
+    """RSA by its definition: pairs of samples one by one, and ranks by counting."""
+
+    def dissimilarities(features: np.ndarray[Any, Any]) -> list[float]:
+        pairs = itertools.combinations(features.astype(np.float64), 2)
+        return [1 - float(np.corrcoef(one, other)[0, 1]) for one, other in pairs]
+
+    def ranks(values: list[float]) -> list[float]:
+        close = [[math.isclose(one, other, abs_tol=1e-13) for other in values] for one in values]
+        below = [sum(other < one for other, same in zip(values, equal, strict=True) if not same)
+                 for one, equal in zip(values, close, strict=True)]  # fmt: skip
+        return [under + (sum(equal) + 1) / 2 for under, equal in zip(below, close, strict=True)]
+
+    return float(np.corrcoef(ranks(dissimilarities(x)), ranks(dissimilarities(y)))[0, 1])
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10**6), st.integers(4, 12), st.integers(2, 9), st.integers(2, 9), st.booleans())
+def test_rsa_is_spearman_of_the_dissimilarities(seed: int, samples: int, width: int, other: int, equal: bool) -> None:
+    rng = np.random.default_rng(seed)
+    x, y = rng.standard_normal((samples, width)), rng.standard_normal((samples, other))
+    if equal:  # a sample twice, so that dissimilarities are equal
+        x[1], y[1], y[2] = x[0], y[0], y[0]
+    expected = slow_rsa(x, y)
+    assume(math.isfinite(expected))
+    assert rsa(x, y) == pytest.approx(expected, abs=1e-9)
+
+
+def test_rsa_is_that_of_scipy() -> None:
+    stats = pytest.importorskip("scipy.stats")
+    found = features(3, 3, 40, 5, 30, 8)
+    matrix = rsa_matrix(found)
+    above = np.triu_indices(40, 1)
+    flat = [1 - np.corrcoef(feature.double().numpy())[above] for feature in found]
+    for i, j in itertools.product(range(3), repeat=2):
+        assert float(matrix[i, j]) == pytest.approx(stats.spearmanr(flat[i], flat[j]).statistic, abs=1e-9)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10**6), st.integers(4, 20), st.floats(1e-3, 1e4), st.floats(-1e3, 1e3))
+def test_rsa_ignores_the_scale_and_shift_of_each_sample_and_follows_the_order_of_tasks(
+    seed: int, samples: int, scale: float, shift: float
+) -> None:
+    found = [feature.double() for feature in features(seed, 3, samples, 6, 4, 9)]
+    matrix = rsa_matrix(found)
+    moved = [feature * scale * (1 + torch.arange(samples)[:, None]) + shift for feature in found]
+    torch.testing.assert_close(rsa_matrix(moved), matrix, rtol=0, atol=1e-6)
+    assert torch.equal(matrix, matrix.T)
+    order = [2, 0, 1]
+    torch.testing.assert_close(
+        rsa_matrix([found[index] for index in order]), matrix[order][:, order], rtol=0, atol=1e-12
+    )
+    assert torch.equal(matrix.diagonal(), torch.ones(3, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 1e5])
+def test_features_that_rank_nothing_are_similar_to_nothing(value: float) -> None:
+    live, one = features(4, 2, 12, 5, 1)
+    matrix = rsa_matrix([torch.full((12, 5), value), live, one])
+    assert matrix.tolist() == [[0, 0, 0], [0, 1, 0], [0, 0, 0]]
+
+
+def test_a_dead_sample_has_no_correlation_with_any() -> None:
+    x, y = (feature.double() for feature in features(5, 2, 6, 4, 4))
+    x[2] = 0.3
+    rows = np.corrcoef(np.delete(x.numpy(), 2, 0))
+    whole = np.zeros((6, 6))
+    whole[np.ix_([0, 1, 3, 4, 5], [0, 1, 3, 4, 5])] = rows
+    stats = pytest.importorskip("scipy.stats")
+    above = np.triu_indices(6, 1)
+    expected = stats.spearmanr(1 - whole[above], 1 - np.corrcoef(y.numpy())[above]).statistic
+    assert rsa(x, y) == pytest.approx(expected, abs=1e-9)
+
+
+def test_features_that_rsa_cannot_compare_are_refused() -> None:
+    with pytest.raises(MtlError, match="MTL804"):
+        rsa(torch.randn(3, 4), torch.randn(3, 4))
+    with pytest.raises(MtlError, match="MTL803"):
+        rsa(torch.full((8, 2), math.nan), torch.randn(8, 2))

@@ -3,49 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import attrs
 from attrs.validators import optional
 
-from mtsldsl.diagnostics.bounded import MOST_SHOWN, first_lines, shown
+from mtsldsl.diagnostics.bounded import first_lines, shown
 from mtsldsl.language.constants import Named
 from mtsldsl.language.holding import by_keys, keys_in, of_kind, of_record
-from mtsldsl.language.kinds import (
-    Call,
-    CallRule,
-    Choice,
-    Flag,
-    Integer,
-    Key,
-    LayerName,
-    Many,
-    OneOrMany,
-    Real,
-    Tasks,
-)
+from mtsldsl.language.kinds import Call, CallRule, Integer, Key, LayerName, Many, OneOrMany, Real, Tasks
 from mtsldsl.language.schema import BlockSchema
-from mtsldsl.methods.evidence import Evidence, Finding, Matrix, Words
+from mtsldsl.methods.evidence import Evidence, Finding, Words, told
 from mtsldsl.methods.method import DecisionRule, Fault, Method, OneAPhase, Situation, Surroundings, Values
 from mtsldsl.methods.phases import faults_of_phases
+from mtsldsl.methods.similarities import (
+    CKA,
+    RECORDS,
+    SIMILARITIES,
+    Chosen,
+    Compared,
+    Transference,
+    completed_similarity,
+    name_of,
+    record_of,
+)
 from mtsldsl.records import Record
 from mtsldsl.sharing import Sharing, unmerged
 from mtsldsl.sharing.exact import EXACT_TASKS, LEAST_EXACT_TASKS, MOST_EXACT_TASKS
 
-SIMILARITIES = Call(
-    (
-        CallRule(
-            "cka",
-            "centred kernel alignment (Kornblith et al., 2019) of features averaged over space",
-            (
-                Key("samples", Integer(4), "training images", 800),
-                Key("kernel", Choice(("linear", "rbf")), "kernel", "linear"),
-                Key("debiased", Flag(), "use the unbiased estimator", True),
-            ),
-        ),
-    ),
-    "similarities",
-)
+ALIGN = 0.2
+"""The weight of the loss that draws features together, where none is given."""
 
 TRANSFERS = Call(
     (
@@ -67,28 +54,25 @@ BLOCK = BlockSchema(
     "how sharing is learned: multi-task structural learning (Gurulingan et al., 2023)",
     (
         Key("phases", Many(Integer(1), 1), "epochs at whose end tasks may merge"),
-        Key("similarity", SIMILARITIES, "similarity of two tasks' features", "cka"),
-        Key("threshold", Real(-1, 1), "mean similarity above which a group of tasks merges", 0.8),
+        Key("similarity", SIMILARITIES, "similarity of two tasks' copies of a layer", "cka"),
+        Key(
+            "threshold",
+            Real(-1, 1),
+            "mean similarity above which a group of tasks merges",
+            None,
+            "0.8 with `cka` and `rsa`, else 0",
+        ),
         Key(
             "exact_tasks",
             Integer(LEAST_EXACT_TASKS, MOST_EXACT_TASKS),
             "up to so many tasks the grouping is proven to be the best",
             EXACT_TASKS,
         ),
-        Key("align", Real(0), "weight of the loss that draws features together", 0.2),
+        Key("align", Real(0), "weight of the loss that draws features together", None, "0.2 with `cka`, else 0"),
         Key("transfer", TRANSFERS, "how a merged component gets its weights", "average"),
     ),
     label="mtsl",
 )
-
-
-@attrs.frozen(eq=False, repr=False, field_transformer=by_keys(keys_in(SIMILARITIES, "cka")))
-class Cka(Record):
-    """The similarity: centred kernel alignment over so many training images."""
-
-    samples: int
-    kernel: Literal["linear", "rbf"]
-    debiased: bool
 
 
 @attrs.frozen(eq=False, repr=False, field_transformer=by_keys(keys_in(TRANSFERS, "amalgamate")))
@@ -104,7 +88,7 @@ class Settings(Record):
     """What an MTSL learner is made of. `transfer` None: a merged component starts from the mean of its members."""
 
     phases: tuple[int, ...]
-    similarity: Cka = attrs.field(validator=of_record(Cka))
+    similarity: Chosen = attrs.field(validator=of_record(*RECORDS.values()))
     threshold: float
     exact_tasks: int
     align: float
@@ -112,6 +96,8 @@ class Settings(Record):
 
     def __attrs_post_init__(self) -> None:
         for fault in _faults(self.phases, None, self.transfer.epochs if self.transfer else None):
+            raise ValueError(fault.cause)
+        for fault in _misaligned(name_of(self.similarity), self.align):
             raise ValueError(fault.cause)
 
 
@@ -135,7 +121,10 @@ def contradiction(merge: Values, sharing: Sharing) -> str | None:
 
 
 def faults(values: Values, surroundings: Surroundings) -> Iterator[Fault]:
-    """Phases out of order or after the last epoch, and epochs of `amalgamate` that are not one for each phase."""
+    """Phases out of order or after the last epoch, epochs of `amalgamate` that are not one for each phase, and features
+    drawn together by what they are not compared by."""
+    if "similarity" in values:
+        yield from _misaligned(values["similarity"].name, values.get("align"))
     if "phases" not in values:
         return
     epochs = values["transfer"].arguments.get("epochs") if "transfer" in values else None
@@ -156,8 +145,26 @@ def _faults(phases: tuple[int, ...], last: int | None, amalgamation: tuple[int, 
         )
 
 
+def _misaligned(similarity: str, align: float | None) -> Iterator[Fault]:
+    """Of a weight of the loss that draws features together: it is made of `cka`."""
+    if align and similarity != CKA.name:
+        yield Fault(
+            "MTL202",
+            f"`align` draws features together by `{CKA.name}`, and `{similarity}` compares them",
+            f"leave `align` out, or compare by `{CKA.name}`",
+            "align",
+        )
+
+
 def completed(values: Values, surroundings: Surroundings) -> Values:
-    """The values with one number of epochs for each phase, and a learning rate, of `amalgamate`."""
+    """The values with the threshold and the weight that go with the similarity, with learning rates, and with one
+    number of epochs for each phase of `amalgamate`."""
+    similarity = completed_similarity(values["similarity"], surroundings.lr)
+    values = {**values, "similarity": similarity}
+    if values["threshold"] is None:
+        values["threshold"] = RECORDS[similarity.name].usual
+    if values["align"] is None:
+        values["align"] = ALIGN if similarity.name == CKA.name else 0.0
     transfer: Named = values["transfer"]
     if transfer.name != "amalgamate":
         return values
@@ -176,7 +183,7 @@ def settings(values: Values) -> Settings:
     given: dict[str, Any] = dict(transfer.arguments)  # of the kinds that the schema holds them to
     return Settings(
         values["phases"],
-        Cka(**values["similarity"].arguments),
+        record_of(values["similarity"]),
         values["threshold"],
         values["exact_tasks"],
         values["align"],
@@ -198,74 +205,66 @@ def doubts(situation: Situation) -> Iterator[Fault]:
     elif chosen.phases[-1] >= situation.epochs:
         cause = f"what the phase at epoch {chosen.phases[-1]} merges is never trained: it is the last epoch"
         yield Fault("MTL932", cause, "let the last phase come earlier, or train for longer", "phases", -1)
-    least = -1 if chosen.similarity.debiased else 0
-    remedy = f"take a threshold between {least} and 1, such as 0.8"
-    if chosen.threshold >= 1:
-        cause = f"no similarity is above {chosen.threshold:g}, so nothing will ever merge"
-        yield Fault("MTL933", cause, remedy, "threshold")
-    elif chosen.threshold <= least:
-        cause = f"every similarity is above {chosen.threshold:g}, so everything will merge"
-        yield Fault("MTL933", cause, remedy, "threshold")
+    yield from _idle_thresholds(chosen)
     wanted, images = chosen.similarity.samples, situation.images
     if images is not None and wanted > images and situation.written("similarity", "samples"):  # the default is a bound
         cause = f"the similarity asks for {wanted} training images, and there are {images}"
         yield Fault("MTL934", cause, "ask for fewer `samples`, or render more `images`", "similarity")
 
 
-_EXTREMES = 3
-"""Of many pairs, so many of the most similar and of the least are told."""
+_LARGE_STEP = 0.5
+"""No one step of training takes that part of a loss away, of another task at that."""
+
+
+def _idle_thresholds(chosen: Settings) -> Iterator[Fault]:
+    """A threshold that is above or below whatever the data may say."""
+    similarity, threshold = chosen.similarity, chosen.threshold
+    lowest, usual = similarity.lowest, f"such as {similarity.usual:g}"
+    between = f"below {similarity.highest:g}" if lowest is None else f"between {lowest:g} and {similarity.highest:g}"
+    if threshold >= similarity.highest:
+        cause = f"no similarity is above {threshold:g}, so nothing will ever merge"
+        yield Fault("MTL933", cause, f"take a threshold {between}, {usual}", "threshold")
+    elif lowest is not None and threshold <= lowest:
+        cause = f"every similarity is above {threshold:g}, so everything will merge"
+        yield Fault("MTL933", cause, f"take a threshold {between}, {usual}", "threshold")
+    elif isinstance(similarity, Transference) and threshold >= _LARGE_STEP:
+        cause = f"no one step lowers the loss of another task by {threshold:.0%}, so nothing will ever merge"
+        yield Fault("MTL933", cause, f"take a threshold near 0, {usual}", "threshold")
 
 
 @attrs.frozen(kw_only=True)
-class Similarity(Finding):
-    """What was found where tasks may merge at a layer: the matrix, and how they are grouped."""
+class Similarity(Compared):
+    """What was found where tasks may merge at a layer, and how they are grouped."""
 
     kind = "similarity"
-    layer: str
-    tasks: Sequence[str]
-    similarity: Sequence[Sequence[float]]
     threshold: float
     grouping: Mapping[str, Any]
 
-    def lines(self) -> list[str]:
-        """All pairs of a few tasks; of more those at both ends."""
-        tasks, found = self.tasks, self.similarity
-        pairs = [(found[i][j], f"{tasks[i]}~{tasks[j]}") for i in range(len(tasks)) for j in range(i + 1, len(tasks))]
-        if len(pairs) <= MOST_SHOWN:
-            return [f"{self.layer}: similarity {_pairs(pairs)}"]
-        ordered = sorted(pairs, key=lambda pair: -pair[0])
-        most, least = _pairs(ordered[:_EXTREMES]), _pairs(ordered[-_EXTREMES:])
-        return [f"{self.layer}: similarity of {len(pairs)} pairs: {most} the most, {least} the least"]
-
-    def shown(self) -> Sequence[str | Matrix]:
-        """The whole matrix."""
-        title = f"Epoch {self.epoch}, similarities at {self.layer}, threshold {self.threshold}"
-        return [Matrix(title, self.tasks, self.similarity, ("The most similar", "the least"))]
+    def title(self) -> str:
+        """With the threshold."""
+        return f"{super().title()}, threshold {self.threshold}"
 
 
 @attrs.frozen(kw_only=True)
 class Incomparable(Finding):
-    """Tasks that might merge at a layer, but for the sizes of their inputs: those of each set have inputs of one size,
-    and no two sets are ever compared."""
+    """Tasks that might merge at a layer, but for the sizes of their inputs, or where the similarity needs samples that
+    all read, for their samples: no two of these sets are ever compared."""
 
     kind = "incomparable"
     layer: str
     tasks: Sequence[Sequence[str]]
+    have: str = "inputs of other sizes"
 
     def lines(self) -> list[str]:
         """The sets."""
         sides = " and ".join(shown(side, " + ") for side in self.tasks)
-        return [f"{self.layer}: {sides} have inputs of other sizes, so they are not compared, and never merge here"]
-
-
-def _pairs(pairs: Sequence[tuple[float, str]]) -> str:
-    return ", ".join(f"{names} {similarity:.3f}" for similarity, names in pairs)
+        return [f"{self.layer}: {sides} have {self.have}, so they are not compared, and never merge here"]
 
 
 def decided(decisions: Sequence[str], evidence: Evidence) -> list[str]:
     """Who shares what from now on."""
     merges = [
-        f"{merge['layer']}: {shown(merge['tasks'], ' + ')} share it (similarity {merge['similarity']:.3f})"
+        f"{merge['layer']}: {shown(merge['tasks'], ' + ')} share it (similarity {told(merge['similarity'])})"
         for merge in evidence.get("merges", ())
     ]
     return first_lines(merges, "merges")

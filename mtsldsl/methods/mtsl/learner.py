@@ -16,9 +16,10 @@ from torch.optim import Optimizer
 from mtsldsl.ir import Decision, Spec
 from mtsldsl.ir.wiring import Value
 from mtsldsl.language import Constant, Shape
+from mtsldsl.methods.evidence import in_four_digits
 from mtsldsl.methods.mtsl.amalgamation import AmalgamationJob, AmalgamationReport, amalgamate
-from mtsldsl.methods.mtsl.cka import alignment_loss, cka_matrix
-from mtsldsl.methods.mtsl.language import Amalgamate, Cka, Incomparable, Settings, Similarity
+from mtsldsl.methods.mtsl.language import Amalgamate, Incomparable, Settings, Similarity
+from mtsldsl.methods.similarities import Cka, Gradient, Rsa, Transference
 from mtsldsl.records import Record
 from mtsldsl.runtime.data import batches, steps_per_epoch
 from mtsldsl.runtime.learning.learned import NamedParameters
@@ -26,12 +27,14 @@ from mtsldsl.runtime.learning.step import Position, Step
 from mtsldsl.runtime.network.execution import evaluating, layer_inputs
 from mtsldsl.runtime.network.places import located, title
 from mtsldsl.runtime.structure.learner import Carry, Learner, Prepared, Proposal
+from mtsldsl.runtime.structure.similarities import comparable_tasks, similarity_matrices
+from mtsldsl.runtime.structure.similarities.cka import alignment_loss
 from mtsldsl.runtime.structure.view import View
 from mtsldsl.sharing import Copy, unmerged
 from mtsldsl.sharing.grouping import GroupingDecision, decide_grouping
 from mtsldsl.sharing.partition import in_order
 
-__all__ = ["Amalgamate", "Cka", "Mtsl", "Settings"]
+__all__ = ["Amalgamate", "Cka", "Gradient", "Mtsl", "Rsa", "Settings", "Transference"]
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -122,19 +125,14 @@ def compare(view: View, settings: Settings) -> list[Comparison]:
     """Similarity and grouping at every place where tasks may merge next, from one pass over training samples."""
     places: list[tuple[str, tuple[str, ...]]] = []
     for layer, together in unmerged(view.spec.sharing):
-        sides = view.comparable(sorted(together))
+        sides = comparable_tasks(view, settings.similarity, sorted(together))
         if len(sides) > 1:
-            view.say(Incomparable.kind, layer=layer, tasks=[sorted(side) for side in sides])
+            have = {"have": "samples of their own"} if settings.similarity.apart else {}
+            view.say(Incomparable.kind, layer=layer, tasks=[sorted(side) for side in sides], **have)
         places += [(layer, tuple(sorted(side))) for side in sides if len(side) > 1]
-    wanted = [Value(layer, frozenset([task])) for layer, tasks in places for task in tasks]
-    found = view.features(wanted, settings.similarity.samples)
+    values = [[Value(layer, frozenset([task])) for task in tasks] for layer, tasks in places]
     comparisons = []
-    for layer, tasks in places:
-        matrix = cka_matrix(
-            [found[Value(layer, frozenset([task]))] for task in tasks],
-            kernel=settings.similarity.kernel,
-            debiased=settings.similarity.debiased,
-        )
+    for (layer, tasks), matrix in zip(places, similarity_matrices(view, settings.similarity, values), strict=True):
         rows = tuple(tuple(row) for row in matrix.tolist())
         grouping = decide_grouping(rows, settings.threshold, exact_tasks=settings.exact_tasks)
         comparisons.append(Comparison(layer, tasks, rows, grouping))
@@ -149,7 +147,11 @@ def proposed(spec: Spec, epoch: int, merges: Sequence[Merge], places: int) -> Pr
     decisions = []
     for merge in merges:
         tasks = in_order(merge.tasks, sharing.tasks)
-        fields: dict[str, Constant] = {"layer": merge.layer, "tasks": tasks, "similarity": round(merge.similarity, 4)}
+        fields: dict[str, Constant] = {
+            "layer": merge.layer,
+            "tasks": tasks,
+            "similarity": in_four_digits(merge.similarity),
+        }
         decisions.append(Decision("merge", epoch, fields))
     listed = [{"layer": each.layer, "tasks": sorted(each.tasks), "similarity": each.similarity} for each in merges]
     return Proposal(sharing, tuple(decisions), {"places": places, "merges": listed})

@@ -29,6 +29,9 @@ COLOURS = (
 DOTS = 72
 """Of a drawing's own units in an inch, as SVG has them."""
 
+_SMALL = 0.1
+"""A map of numbers that are no larger would be all pale."""
+
 _STYLE: dict[Any, Any] = {"font.size": 8, "svg.fonttype": "none", "axes.spines.top": False, "axes.spines.right": False}
 """Text stays text, in the font of the page."""
 
@@ -65,7 +68,8 @@ def curves(series: Sequence[Series], changed: Sequence[int], width: int, height:
 
 
 def matrix_map(names: Sequence[str], values: Sequence[Sequence[float]]) -> str:
-    """The matrix as squares, white for 0 and less, dark for 1; rows have the names, and columns their order."""
+    """The matrix as squares, white for 0 and less, dark for 1, or for the largest of two names where all are small;
+    rows have the names, and columns their order."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -73,7 +77,9 @@ def matrix_map(names: Sequence[str], values: Sequence[Sequence[float]]) -> str:
     with rc_context({**_STYLE, "font.size": 7}):
         figure = Figure(figsize=((side + 6 * max(map(len, names))) / DOTS, side / DOTS), layout="constrained")
         axes = figure.add_subplot()
-        axes.pcolormesh(values, cmap="Blues", vmin=0, vmax=1)
+        others = (abs(value) for row, each in enumerate(values) for column, value in enumerate(each) if row != column)
+        largest = max(others, default=1.0)
+        axes.pcolormesh(values, cmap="Blues", vmin=0, vmax=1 if largest > _SMALL or not largest else largest)
         axes.set_yticks([row + 0.5 for row in range(len(names))], list(names))
         axes.set_xticks(
             [column + 0.5 for column in range(0, len(names), 5)],

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from mtsldsl.methods.evidence import Event, Finding, Matrix
+from mtsldsl.methods.evidence import Event, Finding, Matrix, told
 from mtsldsl.methods.registry import words
 from mtsldsl.runtime.run import events
 from mtsldsl.runtime.run.drawing import COLOURS, Series, curves, matrix_map
@@ -44,6 +44,7 @@ def write_report(folder: RunFolder) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["told"] = told
     recorded = list(read_events(folder.events))
     spec, changed = folder.read_spec(folder.spec), _changed_epochs(recorded)
     text = environment.get_template("report.html.jinja").render(

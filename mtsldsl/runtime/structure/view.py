@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import Protocol
 
 import attrs
@@ -83,18 +84,31 @@ class View:
             fields = [widen(part.fields[name], part.layout[name]) for part in parts]
         return Samples({name: torch.cat(fields)}, first.layout)
 
-    def _features(self, wanted: Sequence[Value], samples: Samples, count: int) -> Mapping[Value, Tensor]:
-        count = min(count, len(samples))
+    def labelled(self, count: int) -> Iterator[list[tuple[tuple[str, ...], Mapping[str, Tensor]]]]:
+        """Up to `count` training samples of each source, drawn by the spec's seed, in batches that are not augmented:
+        at each turn one of every source that has any left, behind the tasks that it serves."""
+        streams, samples = zip(*streamed(self.spec, self.samples), strict=True)
+        sources = [
+            batches(self._drawn(own, count), stream.data.batch, shuffle=False, device=self.device)
+            for stream, own in zip(streams, samples, strict=True)
+        ]
+        for turn in zip_longest(*sources):
+            yield [(stream.tasks, batch) for stream, batch in zip(streams, turn, strict=True) if batch is not None]
+
+    def _drawn(self, samples: Samples, count: int) -> Samples:
+        """Up to so many of the samples, drawn by the spec's seed."""
         generator = torch.Generator().manual_seed(self.spec.train.seed)
-        chosen = torch.randperm(len(samples), generator=generator)[:count]
+        return samples.take(torch.randperm(len(samples), generator=generator)[:count])
+
+    def _features(self, wanted: Sequence[Value], samples: Samples, count: int) -> Mapping[Value, Tensor]:
+        read = self._drawn(samples, count)
 
         def inputs() -> Iterator[Tensor]:
-            read = samples.take(chosen)
             for batch in batches(read, self.spec.data.batch, shuffle=False, device=self.device):
                 yield batch[self.spec.data.input]
 
         with located(self.model, self.spec), evaluating(self.model):
-            found = features(self.model, self.spec, inputs(), wanted, count)
+            found = features(self.model, self.spec, inputs(), wanted, len(read))
             if not all(feature.isfinite().all() for feature in found.values()):
                 raise self._anomaly(inputs(), wanted).error("an activation that is compared")
         return found

@@ -23,13 +23,13 @@ import attrs
 import torch
 from torch import Tensor
 
-from mtsldsl.diagnostics import MtlError
+from mtsldsl.methods.similarities import Cka
 from mtsldsl.runtime.network.execution import pooled
+from mtsldsl.runtime.structure.similarities import Place
+from mtsldsl.runtime.structure.similarities.compared_features import LEAST_SAMPLES, in_double_precision
+from mtsldsl.runtime.structure.view import View
 
 Kernel: TypeAlias = Literal["linear", "rbf"]
-
-LEAST_SAMPLES = 4
-"""The unbiased estimator of HSIC divides by n - 3."""
 
 _CHEAP = 2e7  # multiplications; below this double precision costs no time that anybody would notice
 _BLOCK = 2**22  # kernel values held at once: 32 MiB
@@ -46,6 +46,15 @@ class _Sums:
     products: Tensor
     rows: Tensor
     diagonals: Tensor
+
+
+def matrices(view: View, chosen: Cka, places: Sequence[Place]) -> list[Tensor]:
+    """Of the features of the copies, averaged over space or tokens."""
+    found = view.features([value for place in places for value in place], chosen.samples)
+    return [
+        cka_matrix([found[value] for value in place], kernel=chosen.kernel, debiased=chosen.debiased).cpu()
+        for place in places
+    ]
 
 
 def cka(x: Any, y: Any, kernel: Kernel = "linear", debiased: bool = True) -> float:
@@ -95,30 +104,12 @@ def _centred(features: Sequence[Tensor]) -> list[Tensor]:
     Subtracting the first sample before the mean makes constant columns exactly zero and is exact where the spread is
     small beside the mean; kernels of one sample less another are invariant to it.
     """
-    if not features:
-        raise ValueError("there are no features to compare")
-    if any(feature.ndim != 2 or len(feature) != len(features[0]) for feature in features):
-        raise ValueError(f"features must all be (n, d) of the same n, not {[tuple(f.shape) for f in features]}")
-    if len(features[0]) < LEAST_SAMPLES:
-        raise MtlError.of(
-            "MTL804",
-            f"the similarity of features cannot be estimated from {len(features[0])} samples",
-            f"use {LEAST_SAMPLES} samples or more; some hundreds give a steady estimate",
-        )
-    device = features[0].device if features[0].device.type != "mps" else torch.device("cpu")  # mps has no float64
     blocks = []
-    for feature in features:
-        block = feature.to(device).double()
-        block = block - block[:1]
+    for feature in in_double_precision(features):
+        block = feature - feature[:1]
         block -= block.mean(0)
         blocks.append(block)
     energies = torch.stack([block.square().sum() for block in blocks])
-    if not bool(energies.isfinite().all()):
-        raise MtlError.of(
-            "MTL803",
-            "a feature holds values that are not finite numbers, so that its similarity has no meaning",
-            "lower the learning rate, or look at the losses of the epochs before",
-        )
     scales = torch.where(energies > 0, len(blocks[0]) / energies, 0.0).sqrt()
     for block, scale in zip(blocks, scales, strict=True):
         block *= scale

@@ -1,0 +1,180 @@
+"""Similarities in the language: by what tasks' copies of a layer are compared. Any method may let a spec choose one;
+`runtime.structure.similarities` computes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal, TypeAlias
+
+import attrs
+
+from mtsldsl.diagnostics.bounded import MOST_SHOWN
+from mtsldsl.language.constants import Named
+from mtsldsl.language.holding import by_keys
+from mtsldsl.language.kinds import Call, CallRule, Choice, Flag, Integer, Key, Real
+from mtsldsl.methods.evidence import Finding, Matrix, told
+from mtsldsl.records import Record
+
+_SAMPLES = Key("samples", Integer(4), "training samples", 800)
+
+CKA = CallRule(
+    "cka",
+    "centred kernel alignment (Kornblith et al., 2019) of features averaged over space",
+    (
+        _SAMPLES,
+        Key("kernel", Choice(("linear", "rbf")), "kernel", "linear"),
+        Key("debiased", Flag(), "use the unbiased estimator", True),
+    ),
+)
+
+RSA = CallRule(
+    "rsa",
+    "rank correlation of how unlike every two samples' features are, averaged over space (Dwivedi and Roig, 2019)",
+    (_SAMPLES,),
+)
+
+GRADIENT = CallRule(
+    "gradient",
+    "cosine of the gradients of the tasks' losses with respect to what the layer reads (Du et al., 2018)",
+    (_SAMPLES,),
+)
+
+TRANSFERENCE = CallRule(
+    "transference",
+    "part of a task's loss that goes when its copy takes the other's step (Fifty et al., 2020), mean of both ways",
+    (_SAMPLES, Key("lr", Real(0, open_minimum=True), "learning rate of that step", None, "the optimizer's")),
+)
+
+REPRESENTATIONS = Call(
+    (CKA, RSA),
+    "similarities",
+    elsewhere=dict.fromkeys(
+        (GRADIENT.name, TRANSFERENCE.name), "it compares copies that read the same, as `structure mtsl` does"
+    ),
+)
+"""Those of what two copies make of the same samples, whatever they read."""
+
+SIMILARITIES = Call((*REPRESENTATIONS.rules, GRADIENT, TRANSFERENCE), "similarities")
+"""Those and what needs copies that read the same values."""
+
+
+@attrs.frozen(eq=False, repr=False, field_transformer=by_keys(CKA.keys))
+class Cka(Record):
+    """Centred kernel alignment over so many training samples."""
+
+    samples: int
+    kernel: Literal["linear", "rbf"]
+    debiased: bool
+
+    usual: ClassVar[float] = 0.8
+    """The threshold where none is given."""
+    highest: ClassVar[float] = 1.0
+    """No two tasks are more similar than that."""
+    apart: ClassVar[bool] = False
+    """Whether tasks that read samples of their own cannot be compared."""
+
+    @property
+    def lowest(self) -> float | None:
+        """No two tasks are less similar than that; None where there is no such number."""
+        return -1.0 if self.debiased else 0.0
+
+
+@attrs.frozen(eq=False, repr=False, field_transformer=by_keys(RSA.keys))
+class Rsa(Record):
+    """Representational similarity analysis over so many training samples."""
+
+    samples: int
+
+    usual: ClassVar[float] = 0.8
+    lowest: ClassVar[float | None] = -1.0
+    highest: ClassVar[float] = 1.0
+    apart: ClassVar[bool] = False
+
+
+@attrs.frozen(eq=False, repr=False, field_transformer=by_keys(GRADIENT.keys))
+class Gradient(Record):
+    """The cosine of gradients over so many training samples."""
+
+    samples: int
+
+    usual: ClassVar[float] = 0.0
+    lowest: ClassVar[float | None] = -1.0
+    highest: ClassVar[float] = 1.0
+    apart: ClassVar[bool] = True
+
+
+@attrs.frozen(eq=False, repr=False, field_transformer=by_keys(TRANSFERENCE.keys))
+class Transference(Record):
+    """The transference of steps at this learning rate, over batches of so many training samples."""
+
+    samples: int
+    lr: float
+
+    usual: ClassVar[float] = 0.0
+    lowest: ClassVar[float | None] = None
+    highest: ClassVar[float] = 1.0
+    apart: ClassVar[bool] = False
+
+
+Chosen: TypeAlias = Cka | Rsa | Gradient | Transference
+"""The record of a similarity with its arguments."""
+
+RECORDS: dict[str, type[Chosen]] = {
+    CKA.name: Cka,
+    RSA.name: Rsa,
+    GRADIENT.name: Gradient,
+    TRANSFERENCE.name: Transference,
+}
+"""By the name in a spec; the module that computes it has that name too."""
+
+
+def name_of(chosen: Chosen) -> str:
+    """What a spec calls it."""
+    return next(name for name, record in RECORDS.items() if isinstance(chosen, record))
+
+
+def record_of(similarity: Named) -> Chosen:
+    """The record of what a spec says, once it is `completed`."""
+    return RECORDS[similarity.name](**similarity.arguments)  # type: ignore[arg-type]  # held to their kinds by the record
+
+
+def completed_similarity(similarity: Named, lr: float | None) -> Named:
+    """What a spec says, with the optimizer's learning rate where a step is to be made and it gives none."""
+    if similarity.arguments.get("lr", lr) is not None:
+        return similarity
+    return attrs.evolve(similarity, arguments={**similarity.arguments, "lr": lr})
+
+
+_EXTREMES = 3
+"""Of many pairs, so many of the most similar and of the least are told."""
+
+
+@attrs.frozen(kw_only=True)
+class Compared(Finding):
+    """How similar tasks' copies of a layer are, every two: a matrix (tasks, tasks)."""
+
+    layer: str
+    tasks: Sequence[str]
+    similarity: Sequence[Sequence[float]]
+
+    def lines(self) -> list[str]:
+        """All pairs of a few tasks; of more those at both ends."""
+        tasks, found = self.tasks, self.similarity
+        pairs = [(found[i][j], f"{tasks[i]}~{tasks[j]}") for i in range(len(tasks)) for j in range(i + 1, len(tasks))]
+        if len(pairs) <= MOST_SHOWN:
+            return [f"{self.layer}: similarity {_pairs(pairs)}"]
+        ordered = sorted(pairs, key=lambda pair: -pair[0])
+        most, least = _pairs(ordered[:_EXTREMES]), _pairs(ordered[-_EXTREMES:])
+        return [f"{self.layer}: similarity of {len(pairs)} pairs: {most} the most, {least} the least"]
+
+    def title(self) -> str:
+        """What the page of the run calls the matrix."""
+        return f"Epoch {self.epoch}, similarities at {self.layer}"
+
+    def shown(self) -> Sequence[str | Matrix]:
+        """The whole matrix."""
+        return [Matrix(self.title(), self.tasks, self.similarity, ("The most similar", "the least"))]
+
+
+def _pairs(pairs: Sequence[tuple[float, str]]) -> str:
+    return ", ".join(f"{names} {told(similarity)}" for similarity, names in pairs)
