@@ -30,6 +30,7 @@ from mtsldsl.language.targets import TARGETS, ObjectiveRule, TargetRule
 from mtsldsl.methods.allocation import language as allocation
 from mtsldsl.methods.mtsl import language as mtsl
 from mtsldsl.methods.registry import run_names
+from mtsldsl.methods.split import language as split
 from mtsldsl.methods.transference import language as transference
 from tests.docs import codes
 
@@ -271,8 +272,10 @@ TABLES: Mapping[str, Callable[[Words], str]] = MappingProxyType(
         "block structure": _block(mtsl.BLOCK),
         "block structure allocation": _block(allocation.BLOCK),
         "block structure transference": _block(transference.BLOCK),
+        "block structure split": _block(split.BLOCK),
         "decision merge": lambda _: _keys(mtsl.MERGE.keys),
         "decision allocate": lambda _: _keys(allocation.ALLOCATE.keys),
+        "decision split": lambda _: _keys(split.SPLIT.keys),
         "optimizers": _calls(schema.OPTIMIZERS),
         "schedulers": _calls(schema.SCHEDULERS),
         "balances": _calls(schema.BALANCES),

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import attrs
 from attrs.validators import optional
 
-from mtsldsl.diagnostics.bounded import MOST_SHOWN, first_lines, shown
+from mtsldsl.diagnostics.bounded import first_lines, shown
 from mtsldsl.language.constants import Named
 from mtsldsl.language.holding import by_keys, keys_in, of_kind, of_record
 from mtsldsl.language.kinds import (
@@ -25,9 +25,9 @@ from mtsldsl.language.kinds import (
     Tasks,
 )
 from mtsldsl.language.schema import BlockSchema
-from mtsldsl.methods.evidence import Evidence, Finding, Matrix, Words
+from mtsldsl.methods.evidence import Evidence, Finding, Matrix, Words, told_pairs
 from mtsldsl.methods.method import DecisionRule, Fault, Method, OneAPhase, Situation, Surroundings, Values
-from mtsldsl.methods.phases import faults_of_phases
+from mtsldsl.methods.phases import faults_of_phases, untrained
 from mtsldsl.records import Record
 from mtsldsl.sharing import Sharing, unmerged
 from mtsldsl.sharing.exact import EXACT_TASKS, LEAST_EXACT_TASKS, MOST_EXACT_TASKS
@@ -195,9 +195,8 @@ def doubts(situation: Situation) -> Iterator[Fault]:
         cause = "the sharing leaves no layer at which two tasks may still merge, so no phase can find one"
         remedy = "leave `structure` out, or start from a sharing with lines left to decide"
         yield Fault("MTL931", cause, remedy, "phases")
-    elif chosen.phases[-1] >= situation.epochs:
-        cause = f"what the phase at epoch {chosen.phases[-1]} merges is never trained: it is the last epoch"
-        yield Fault("MTL932", cause, "let the last phase come earlier, or train for longer", "phases", -1)
+    else:
+        yield from untrained(chosen.phases, situation.epochs, "merges")
     least = -1 if chosen.similarity.debiased else 0
     remedy = f"take a threshold between {least} and 1, such as 0.8"
     if chosen.threshold >= 1:
@@ -210,10 +209,6 @@ def doubts(situation: Situation) -> Iterator[Fault]:
     if images is not None and wanted > images and situation.written("similarity", "samples"):  # the default is a bound
         cause = f"the similarity asks for {wanted} training images, and there are {images}"
         yield Fault("MTL934", cause, "ask for fewer `samples`, or render more `images`", "similarity")
-
-
-_EXTREMES = 3
-"""Of many pairs, so many of the most similar and of the least are told."""
 
 
 @attrs.frozen(kw_only=True)
@@ -229,13 +224,7 @@ class Similarity(Finding):
 
     def lines(self) -> list[str]:
         """All pairs of a few tasks; of more those at both ends."""
-        tasks, found = self.tasks, self.similarity
-        pairs = [(found[i][j], f"{tasks[i]}~{tasks[j]}") for i in range(len(tasks)) for j in range(i + 1, len(tasks))]
-        if len(pairs) <= MOST_SHOWN:
-            return [f"{self.layer}: similarity {_pairs(pairs)}"]
-        ordered = sorted(pairs, key=lambda pair: -pair[0])
-        most, least = _pairs(ordered[:_EXTREMES]), _pairs(ordered[-_EXTREMES:])
-        return [f"{self.layer}: similarity of {len(pairs)} pairs: {most} the most, {least} the least"]
+        return [f"{self.layer}: similarity {told_pairs(self.tasks, self.similarity)}"]
 
     def shown(self) -> Sequence[str | Matrix]:
         """The whole matrix."""
@@ -256,10 +245,6 @@ class Incomparable(Finding):
         """The sets."""
         sides = " and ".join(shown(side, " + ") for side in self.tasks)
         return [f"{self.layer}: {sides} have inputs of other sizes, so they are not compared, and never merge here"]
-
-
-def _pairs(pairs: Sequence[tuple[float, str]]) -> str:
-    return ", ".join(f"{names} {similarity:.3f}" for similarity, names in pairs)
 
 
 def decided(decisions: Sequence[str], evidence: Evidence) -> list[str]:

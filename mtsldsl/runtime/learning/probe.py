@@ -17,9 +17,20 @@ from mtsldsl.ir import Spec
 from mtsldsl.ir.wiring import copies
 from mtsldsl.runtime.learning.evaluation import autocast
 from mtsldsl.runtime.learning.random_state import random_state, set_random_state
+from mtsldsl.runtime.learning.step import Position
+from mtsldsl.sharing import Copy
 
 Gains: TypeAlias = Mapping[tuple[str, str], float]
 """For a donor and a recipient, which may be one task, by which part the recipient's loss falls; below 0 it rises."""
+
+
+@attrs.frozen(eq=False)
+class Cosines:
+    """The cosines (tasks, tasks) of the gradients of some tasks on the parameters of one copy of a layer; NaN where a
+    gradient is 0."""
+
+    tasks: tuple[str, ...]
+    values: Tensor
 
 
 @attrs.frozen(eq=False)
@@ -38,6 +49,7 @@ class Probe:
     """The same of other outputs."""
     rate: float
     random: Tensor
+    position: Position
 
     def gains(self) -> Gains:
         """1 - L_j(θ - η ∇L_i) / L_j(θ) for the batch, with θ the weights that several tasks share (Fifty et al., 2021,
@@ -71,9 +83,25 @@ class Probe:
                 found[donor, recipient] = self.rate * inner / float(self.losses[recipient].detach())
         return found
 
+    def cosines(self) -> dict[Copy, Cosines]:
+        """<∇L_i, ∇L_j> / (|∇L_i| |∇L_j|) on the parameters of each copy of a layer that several tasks share, of all of
+        them together, in double precision."""
+        gradients = self._gradients()
+        names = list(self._shared())
+        found = {}
+        for copy in self._shared_copies():
+            own = [place for place, name in enumerate(names) if copy.holds(name)]
+            tasks = tuple(task for task in gradients if task in copy.component)
+            if own and len(tasks) > 1:
+                found[copy] = Cosines(tasks, _cosines([[gradients[task][place] for place in own] for task in tasks]))
+        return found
+
+    def _shared_copies(self) -> list[Copy]:
+        return [copy for copy in copies(self.spec) if len(copy.component) > 1]
+
     def _shared(self) -> dict[str, nn.Parameter]:
         """The parameters that several tasks share, by their names in the network."""
-        names = [copy.name for copy in copies(self.spec) if len(copy.component) > 1]
+        names = [copy.name for copy in self._shared_copies()]
         return {
             f"{name}.{each}": parameter
             for name in names
@@ -101,3 +129,18 @@ class Probe:
         with autocast(self.spec.train.precision, self.inputs.device):
             outputs = functional_call(self.model, {**buffers, **moved}, given)
         return self.losses_of(outputs)
+
+
+def _cosines(gradients: Sequence[Sequence[Tensor | None]]) -> Tensor:
+    """Of the rows, each a vector in pieces: a piece that is None is 0."""
+    products = []
+    for pieces in zip(*gradients, strict=True):
+        some = next((piece for piece in pieces if piece is not None), None)
+        if some is not None:
+            flat = torch.stack([torch.zeros_like(some) if piece is None else piece for piece in pieces]).flatten(1)
+            products.append(flat.double() @ flat.double().T)
+    if not products:
+        return torch.full((len(gradients), len(gradients)), torch.nan, dtype=torch.float64)
+    gram = torch.stack(products).sum(0)
+    norms = gram.diagonal().sqrt()
+    return gram / norms.outer(norms)

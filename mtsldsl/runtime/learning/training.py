@@ -272,7 +272,7 @@ class Training:
         def losses_of(others: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
             return self.losses(others, batch).values
 
-        return Probe(self.spec, self.model, inputs, tuple(outputs), known, losses_of, rate, random)
+        return Probe(self.spec, self.model, inputs, tuple(outputs), known, losses_of, rate, random, self.position)
 
     def require_finite(self, losses: BatchLosses, penalty: Tensor | None) -> None:
         """Look at the losses of a step while the gradients of the one before are there. Raises MtlError MTL803 where
