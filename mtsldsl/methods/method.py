@@ -95,6 +95,8 @@ class Method(Record):
     settings: Callable[[Values], Any]
     learner: str
     """The name of its class in `learner.py`, which is made of the settings."""
+    paper: str = ""
+    """Where it comes from: authors, title, where and when; the sentence of what a run does is `block.summary`."""
     faults: Callable[[Values, Surroundings], Iterator[Fault]] = lambda values, surroundings: iter(())
     completed: Callable[[Values, Surroundings], Values] = lambda values, surroundings: values
     doubts: Callable[[Situation], Iterator[Fault]] = lambda situation: iter(())

@@ -64,7 +64,7 @@ TRANSFERS = Call(
 
 BLOCK = BlockSchema(
     "structure",
-    "how sharing is learned: multi-task structural learning (Gurulingan et al., 2023)",
+    "begins with a network for each task, and merges layers of tasks that have become similar",
     (
         Key("phases", Many(Integer(1), 1), "epochs at whose end tasks may merge"),
         Key("similarity", SIMILARITIES, "similarity of two tasks' features", "cka"),
@@ -277,6 +277,8 @@ METHOD = Method(
     settings=settings,
     doubts=doubts,
     learner="Mtsl",
+    paper="Gurulingan, Arani, Zonooz: Multi-Task Structural Learning using Local Task Similarity induced Neuron "
+    "Creation and Removal, ICML 2023, arXiv 2305.00441",
     phases="phases",
     one_a_phase=(OneAPhase("transfer", "amalgamate", "epochs"),),
     penalty_name="align",

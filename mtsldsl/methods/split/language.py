@@ -18,7 +18,7 @@ from mtsldsl.sharing import Partition, Sharing
 
 BLOCK = BlockSchema(
     "structure",
-    "how sharing is learned: what is shared is split where gradients conflict (after Lu et al., 2017)",
+    "begins with what tasks share, and splits a layer where their gradients conflict for long",
     (
         Key("phases", Many(Integer(1), 1), "epochs at whose end tasks may be parted"),
         Key("every", Integer(1), "steps from one look at the gradients to the next", 10),
@@ -156,6 +156,8 @@ METHOD = Method(
     settings=lambda values: Settings(**values),
     doubts=doubts,
     learner="Split",
+    paper="after Lu, Kumar, Zhai, Cheng, Javidi, Feris: Fully-adaptive Feature Sharing in Multi-Task Networks with "
+    "Applications in Person Attribute Classification, CVPR 2017, arXiv 1611.05377",
     phases="phases",
     findings=(Disagreement,),
     words=Words(undecided=undecided),

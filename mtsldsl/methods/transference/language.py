@@ -19,7 +19,7 @@ SGD, GRADIENT = "sgd", "gradient"
 
 BLOCK = BlockSchema(
     "structure",
-    "which tasks help which is measured, and nothing changes: transference (Fifty et al., 2020)",
+    "measures which tasks help which while they learn together, and changes nothing",
     (
         Key("every", Integer(1), "steps from one look ahead to the next", 10),
         Key("step", Choice((SGD, GRADIENT)), "what is looked ahead to: a plain step, or its first order", SGD),
@@ -75,6 +75,8 @@ METHOD = Method(
     decisions=(),
     settings=lambda values: Settings(**values),
     learner="Transference",
+    paper="Fifty, Amid, Zhao, Yu, Anil, Finn: Measuring and Harnessing Transference in Multi-Task Learning, 2020, "
+    "arXiv 2010.15413",
     findings=(LookAhead,),
     words=Words(undecided=undecided),
 )
