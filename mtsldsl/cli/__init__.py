@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _COMMANDS = {
     "new": "Write a commented spec that trains as it is.",
     "check": "Report every problem of specs, without running anything.",
-    "explain": "Say what the codes of reports mean, such as MTL107.",
+    "explain": "Say what the codes of reports mean, such as MTL107, or what there is to choose from.",
     "fmt": "Lay out specs in the one style.",
     "compile": "Write readable PyTorch for a spec: model.py, train.py.",
     "train": "Train a spec, and let its sharing be learned.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -11,32 +11,56 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 
-def _complete(_: click.Context, __: click.Parameter, typed: str) -> list[CompletionItem]:
+def _complete(context: click.Context, __: click.Parameter, typed: str) -> list[CompletionItem]:
     from click.shell_completion import CompletionItem
 
+    from mtsldsl.cli.choices import choices, subjects
     from mtsldsl.diagnostics import CODES
 
-    return [CompletionItem(code, help=title) for code, title in CODES.items() if code.startswith(typed.upper())]
+    before = context.params.get("words") or ()
+    first = {**CODES, **({} if before else subjects())}
+    found = choices(before[0]) if before and before[0] in subjects() else first
+    return [CompletionItem(name, help=said) for name, said in found.items() if name.lower().startswith(typed.lower())]
 
 
 @click.command()
-@click.argument("codes", nargs=-1, shell_complete=_complete)
-def command(codes: tuple[str, ...]) -> None:
-    """Say what CODES mean, such as MTL107: why they are reported, an example, the remedy. Without any, list all."""
+@click.argument("words", nargs=-1, metavar="[CODES | KEY [NAMES]]", shell_complete=_complete)
+def command(words: tuple[str, ...]) -> None:
+    """Say what CODES mean, such as MTL107: why they are reported, an example, the remedy. Without any, list all.
+
+    With a KEY, such as structure, balance or optimizer: what there is to choose from, or all of the choices NAMES.
+    """
+    from mtsldsl.cli.choices import chosen, listed, subjects
+
     lines: list[str] = []
-    if not codes:
-        lines = list(_listed())
-    for code in codes:
-        lines += [*([""] if lines else []), *_explained(_known(code))]
+    if words and words[0] in subjects():
+        key, *names = words
+        lines = list(listed(key)) if not names else _joined(chosen(key, name) for name in names)
+    elif words:
+        lines = _joined(_explained(_known(code)) for code in words)
+    else:
+        lines = [*_listed(), "", f"What there is to choose from: mtsldsl explain {'|'.join(subjects())}"]
     click.echo("\n".join(lines))
+
+
+def _joined(pages: Iterable[Iterable[str]]) -> list[str]:
+    """The lines of the pages, with an empty one between two."""
+    lines: list[str] = []
+    for page in pages:
+        lines += [*([""] if lines else []), *page]
+    return lines
 
 
 def _known(code: str) -> str:
     """The code that is meant; `107` and `mtl107` will do. Raises click.BadParameter where there is none."""
-    from mtsldsl.diagnostics import CODES, suggestion
+    from mtsldsl.cli.choices import subjects
+    from mtsldsl.diagnostics import CODES, proposal, suggestion
 
     wanted = code.upper() if code.upper().startswith("MTL") else f"MTL{code}"
     if wanted not in CODES:
+        meant = proposal(code, list(subjects()))
+        if meant is not None:
+            raise click.BadParameter(f"there is no code or key `{code}`; {meant}")
         raise click.BadParameter(f"there is no code `{code}`; {suggestion(wanted, CODES, 'codes')}")
     return wanted
 

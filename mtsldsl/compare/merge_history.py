@@ -50,10 +50,12 @@ def merge_history(base: Spec | None, ours: Spec, theirs: Spec, backbone: Backbon
 
 
 def _once(ours: Sequence[Decision], theirs: Sequence[Decision], shared: Collection[str]) -> list[Decision]:
-    """The decisions without the second of two that put the same tasks together at the same layer, one on each side.
+    """The decisions without the second of two on one subject, such as the same tasks at the same layer, one on each
+    side.
 
     Two runs come to one decision with another similarity, or after another epoch: the earlier stays, of equal ones
-    that of the higher similarity. Those that are `shared` already, by their repr, are not compared.
+    the stronger, such as that of the higher similarity. Those that are `shared` already, by their repr, are not
+    compared.
     """
     kept = list(ours)
     alone = [place for place, each in enumerate(ours) if repr(each) not in shared]
@@ -81,8 +83,9 @@ def _fits(decision: Decision, backbone: Backbone, tasks: Collection[str]) -> boo
 
 
 def _rank(decision: Decision) -> tuple[int, float]:
-    strength = decision_rules()[decision.kind].strength
-    return decision.epoch, -number(decision.fields, strength) if strength else 0.0
+    rule = decision_rules()[decision.kind]
+    strength = number(decision.fields, rule.strength) if rule.strength else 0.0
+    return decision.epoch, -strength if rule.rising else strength
 
 
 def _what(decision: Decision) -> tuple[object, ...]:

@@ -189,7 +189,7 @@ def _check_method(structure: Structure, network: Network, sharing: Sharing | Bro
             problems.add(fault.code, fault.cause, fault.remedy, structure.span)
     means = [name for name in layers if not network.backbone().mixes(name)]
     if layers and decides and not known.alternatives:
-        cause = f"`structure {structure.method}` merges copies of layers, and `{layers[0]}` is made of alternatives"
+        cause = f"`structure {structure.method}` is about copies of layers, and `{layers[0]}` is made of alternatives"
         others = " or ".join(f"`structure {each.name}`" for each in methods() if each.alternatives and means)
         remedy = f"leave the block `structure` out{f', write {others}' if others else ''}"
         problems.add("MTL505", cause, f"{remedy}, or make the layer of one pipeline", structure.span)

@@ -110,7 +110,7 @@ TRAIN = BlockSchema(
 
 SHARING = BlockSchema("sharing", "which tasks share each layer; a layer without a line is each task's own", None)
 
-HISTORY = BlockSchema("history", "the merges so far, oldest first", None)
+HISTORY = BlockSchema("history", "the decisions so far, oldest first", None)
 
 BLOCKS: dict[str, tuple[BlockSchema, ...]] = {
     "data": (),

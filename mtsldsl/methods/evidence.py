@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeAlias
 
 import attrs
 
-from mtsldsl.diagnostics.bounded import cut, first_lines
+from mtsldsl.diagnostics.bounded import MOST_SHOWN, cut, first_lines
 from mtsldsl.records import Record
 
 Evidence: TypeAlias = Mapping[str, Any]
@@ -52,6 +52,25 @@ class Finding(Event):
     def shown(self) -> Sequence[str | Matrix]:
         """What the page of the run has of it."""
         return self.lines()
+
+
+_EXTREMES = 3
+"""Of many pairs, so many of the most similar and of the least are told."""
+
+
+def told_pairs(names: Sequence[str], values: Sequence[Sequence[float | None]]) -> str:
+    """A number for each two of some names in a line: all pairs of a few, of more those at both ends."""
+    every = [(values[i][j], f"{names[i]}~{names[j]}") for i in range(len(names)) for j in range(i + 1, len(names))]
+    pairs = [(value, pair) for value, pair in every if value is not None]
+    if len(pairs) <= MOST_SHOWN:
+        return _pairs(pairs) or "not measured"
+    ordered = sorted(pairs, key=lambda pair: -pair[0])
+    most, least = _pairs(ordered[:_EXTREMES]), _pairs(ordered[-_EXTREMES:])
+    return f"of {len(pairs)} pairs: {most} the most, {least} the least"
+
+
+def _pairs(pairs: Sequence[tuple[float, str]]) -> str:
+    return ", ".join(f"{names} {value:.3f}" for value, names in pairs)
 
 
 def as_in_history(decisions: Sequence[str], evidence: Evidence | None = None) -> list[str]:

@@ -68,8 +68,8 @@ class OneAPhase(Record):
 class DecisionRule(Record):
     """A line of `history` that a method writes: its arguments, the first of which is the epoch.
 
-    Of two decisions on one `subject` the earlier counts, of equal ones that with more of `strength`, a number, where
-    they have one. `contradiction` says in words where a sharing has something else than what was decided.
+    Of two decisions on one `subject` the earlier counts, of equal ones the stronger by `strength`, a number, where they
+    have one. `contradiction` says in words where a sharing has something else than what was decided.
     """
 
     call: CallRule
@@ -78,6 +78,8 @@ class DecisionRule(Record):
     contradiction: Callable[[Values, Sharing], str | None]
     example: str
     """How such a line is written."""
+    rising: bool = True
+    """Whether more of `strength` is the stronger; else less is."""
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -93,6 +95,8 @@ class Method(Record):
     settings: Callable[[Values], Any]
     learner: str
     """The name of its class in `learner.py`, which is made of the settings."""
+    paper: str = ""
+    """Where it comes from: authors, title, where and when; the sentence of what a run does is `block.summary`."""
     faults: Callable[[Values, Surroundings], Iterator[Fault]] = lambda values, surroundings: iter(())
     completed: Callable[[Values, Surroundings], Values] = lambda values, surroundings: values
     doubts: Callable[[Situation], Iterator[Fault]] = lambda situation: iter(())

@@ -1,4 +1,4 @@
-"""What may be wrong with a list of epochs at whose end a learner decides."""
+"""What may be wrong, or doubtful, with a list of epochs at whose end a learner decides."""
 
 from __future__ import annotations
 
@@ -30,3 +30,10 @@ def faults_of_phases(phases: tuple[int, ...], epochs: int | None, key: str) -> I
             key,
             late[0],
         )
+
+
+def untrained(phases: tuple[int, ...], epochs: int, does: str) -> Iterator[Fault]:
+    """A last phase at the last epoch: what it `does`, such as "merges", is never trained."""
+    if phases[-1] >= epochs:
+        cause = f"what the phase at epoch {phases[-1]} {does} is never trained: it is the last epoch"
+        yield Fault("MTL932", cause, "let the last phase come earlier, or train for longer", "phases", -1)

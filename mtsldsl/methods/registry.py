@@ -15,6 +15,7 @@ METHODS = {
     "mtsl": "mtsldsl.methods.mtsl",
     "allocation": "mtsldsl.methods.allocation",
     "transference": "mtsldsl.methods.transference",
+    "split": "mtsldsl.methods.split",
 }
 """The folder of each method, by the label of its `structure` block."""
 

@@ -99,6 +99,16 @@ def decide_grouping(similarity: ArrayLike, threshold: float, *, exact_tasks: int
     )
 
 
+def best_partition(similarity: ArrayLike, groups: int) -> Groups:
+    """The partition of the highest value into at most `groups` groups, whatever its value; of equal ones that with the
+    fewest. Up to `EXACT_TASKS` tasks it is proven to be the best. Same errors."""
+    matrix = _checked(similarity)
+    if len(matrix) < 2:
+        return tuple((task,) for task in range(len(matrix)))
+    search = SubsetSearch(matrix) if len(matrix) <= EXACT_TASKS else LinkageSearch(matrix)
+    return search.best(min(groups, len(matrix)))
+
+
 class _Scores:
     """Exact scores of groups of the doubles in a matrix, so that no rounding decides at the threshold."""
 

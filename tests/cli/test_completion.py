@@ -79,6 +79,9 @@ def test_bash_completes_a_command_with_it(tmp_path: Path) -> None:
         ("new x --from t", "table"),
         ("train x.mtl --device c", "cpu cuda"),
         ("explain mtl20", "MTL201 MTL202 MTL203 MTL204 MTL205 MTL206"),
+        ("explain str", "structure"),
+        ("explain structure sp", "split"),
+        ("explain balance st", "stch"),
         ("completion f", "fish"),
     ],
 )

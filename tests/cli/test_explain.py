@@ -7,6 +7,9 @@ from click.testing import CliRunner, Result
 
 from mtsldsl.cli import main
 from mtsldsl.diagnostics.explained import REGISTRY, families
+from mtsldsl.language.kinds import Call, Key
+from mtsldsl.language.schema import TRAIN
+from mtsldsl.methods.registry import methods
 
 
 def run(*arguments: str) -> Result:
@@ -66,3 +69,59 @@ def test_a_code_that_occurs_outside_a_text_says_when() -> None:
         "Reported when a generated `train.py` is run after its spec was edited, or its `model.py`."
         in run("MTL702").output
     )
+
+
+def test_the_ways_to_learn_sharing_are_listed_each_with_a_sentence_and_its_paper() -> None:
+    said = " ".join(run("structure").output.split())
+    for each in methods():
+        assert each.paper
+        assert f" {each.name} {each.block.summary} {each.paper}" in said
+
+
+def test_one_way_to_learn_sharing_is_told_with_all_that_may_be_said_of_it() -> None:
+    assert run("structure", "transference").output == (
+        "structure transference: measures which tasks help which while they learn together, and changes\n"
+        "nothing\n"
+        "\n"
+        "Paper: Fifty, Amid, Zhao, Yu, Anil, Finn: Measuring and Harnessing Transference in Multi-Task\n"
+        "Learning, 2020, arXiv 2010.15413\n"
+        "\n"
+        "  every  steps from one look ahead to the next: a whole number of at least 1; by default `10`\n"
+        "  step   what is looked ahead to: a plain step, or its first order: one of `sgd`, `gradient`; by\n"
+        "         default `sgd`\n"
+    )
+    told = run("structure", "mtsl").output
+    assert "\n    merge(epoch=3, layer=..., tasks=a + b, similarity=0.9)\n" in told
+    assert "cka(samples=800, kernel=linear, debiased=true): centred kernel alignment" in told
+
+
+@pytest.mark.parametrize("key", [key for key in TRAIN.keys if isinstance(key.kind, Call)], ids=lambda key: key.name)
+def test_every_key_with_names_to_choose_from_has_them_listed_and_told_one_by_one(key: Key) -> None:
+    assert isinstance(key.kind, Call)
+    listed, rules = run(key.name).output.splitlines(), key.kind.rules
+    assert [line.split()[0] for line in listed[2:] if line[2] != " "] == [rule.name for rule in rules]
+    assert len(rules) > 1
+    for rule in rules:
+        done = run(key.name, rule.name)
+        assert done.exit_code == 0
+        assert done.output.startswith(f"{key.name} = {rule.name}")
+        for argument in rule.keys:
+            assert f"\n  {argument.name} " in done.output
+
+
+def test_several_choices_are_told_one_after_the_other() -> None:
+    assert run("balance", "mgda", "dwa").output == f"{run('balance', 'mgda').output}\n{run('balance', 'dwa').output}"
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (("structure", "mtls"), "there is no structure `mtls`; did you mean `mtsl`?"),
+        (("balance", "pcgrd"), "there is no balance `pcgrd`; did you mean `pcgrad`?"),
+        (("balanc",), "there is no code or key `balanc`; did you mean `balance`?"),
+    ],
+)
+def test_an_unknown_choice_is_a_usage_error_with_the_nearest(words: tuple[str, ...], answer: str) -> None:
+    done = run(*words)
+    assert done.exit_code == 2
+    assert answer in " ".join(done.stderr.split())

@@ -210,6 +210,7 @@ def test_no_word_of_a_command_line_steers_the_terminal(name: str, folder: Path) 
         ("check", "net.mtl", "--set", f"train.epochs={STEERING}"),
         ("check", "net.mtl", "--set", f"{STEERING}=1"),
         ("explain", STEERING),
+        ("explain", "structure", STEERING),
         ("new", f"{STEERING}/", "--from", "table"),
         ("merge", "net.mtl", "net.mtl", "net.mtl", "-o", f"{STEERING} folder"),
         ("train", "net.mtl", "--structure", STEERING),

@@ -15,7 +15,7 @@ from mtsldsl.datasets.kind import SCENE_FIELDS
 from mtsldsl.datasets.registry import DATASETS, data_kind
 from mtsldsl.language import kinds, schema
 from mtsldsl.language.constants import Constant
-from mtsldsl.language.kinds import REQUIRED, CallRule, Chosen, Key, describe
+from mtsldsl.language.kinds import REQUIRED, Key, describe
 from mtsldsl.language.naming import GENERATED_NAMES, MODULE_NAMES, STAGES, WORDS
 from mtsldsl.language.operator import Operator
 from mtsldsl.language.operators import OPERATORS
@@ -26,18 +26,17 @@ from mtsldsl.language.operators.normalisation import NORMALISATION
 from mtsldsl.language.operators.own import OWN_MODULE
 from mtsldsl.language.operators.resizing import RESIZING
 from mtsldsl.language.operators.tokens import TOKENS
+from mtsldsl.language.reference import call_of, default_of, value_of, written
 from mtsldsl.language.targets import TARGETS, ObjectiveRule, TargetRule
 from mtsldsl.methods import similarities
 from mtsldsl.methods.allocation import language as allocation
 from mtsldsl.methods.mtsl import language as mtsl
-from mtsldsl.methods.registry import run_names
+from mtsldsl.methods.registry import methods, run_names
+from mtsldsl.methods.split import language as split
 from mtsldsl.methods.transference import language as transference
 from tests.docs import codes
 
 MARKED = re.compile(r"<!-- generated: (?P<name>[^>]+?) -->\n(?P<text>.*?)<!-- end -->", re.S)
-CHOSEN = "…"
-"""Stands for a default that depends on something."""
-
 Words = Mapping[tuple[str, ...], str]
 """The words of the last column by the names in the columns before it."""
 
@@ -72,27 +71,13 @@ def _words(table: str) -> Words:
     return {key: cells[-1] for cells in rows for key in (_key(cells), _key(cells[:1]))}
 
 
-def literal(value: Constant) -> str:
-    """A constant in the words of the language."""
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case tuple((str(name), *sizes)):
-            return f"{name}({', '.join(map(str, sizes))})"
-        case tuple(items):
-            return f"[{', '.join(map(literal, items))}]"
-        case None:
-            return CHOSEN
-    return str(value)
-
-
 # Operators ------------------------------------------------------------------------------------------------------------
 
 
 def _argument(rule: Key) -> str:
     if rule.default is REQUIRED:
         return rule.name
-    return f"{rule.name}={CHOSEN if isinstance(rule.default, Chosen) else literal(rule.default)}"
+    return f"{rule.name}={written(rule.default)}"
 
 
 def _signature(operator: Operator) -> str:
@@ -122,39 +107,17 @@ def _operator_arguments(_: Words) -> str:
 # Blocks ---------------------------------------------------------------------------------------------------------------
 
 
-def _value(kind: kinds.Kind) -> str:
-    match kind:
-        case kinds.Call(()):
-            return "one that fits the target"
-        case kinds.Many(kinds.Call(())):
-            return "a list of such as fit the target"
-    return describe(kind)
-
-
 def _default(key: Key) -> str:
-    if key.otherwise:
-        return key.otherwise
-    return "**required**" if key.default is REQUIRED else f"`{literal(key.default)}`"
+    return f"**{REQUIRED.value}**" if key.default is REQUIRED else default_of(key)
 
 
 def _keys(keys: Iterable[Key]) -> str:
-    rows = [[f"`{key.name}`", key.summary, _value(key.kind), _default(key)] for key in keys]
+    rows = [[f"`{key.name}`", key.summary, value_of(key.kind), _default(key)] for key in keys]
     return _table(["key", "what it says", "value", "default"], rows)
 
 
 def _block(block: schema.BlockSchema) -> Callable[[Words], str]:
     return lambda _: _keys(block.keys or ())
-
-
-def _call(rule: CallRule) -> str:
-    parts = [_parameter(key) for key in rule.keys] + ([f"{rule.rest.name}..."] if rule.rest else [])
-    return f"`{rule.name}({', '.join(parts)})`" if parts else f"`{rule.name}`"
-
-
-def _parameter(key: Key) -> str:
-    if key.default is REQUIRED:
-        return key.name
-    return f"{key.name}={CHOSEN if key.otherwise else literal(key.default)}"
 
 
 def _calls(call: kinds.Call) -> Callable[[Words], str]:
@@ -166,7 +129,7 @@ def _calls(call: kinds.Call) -> Callable[[Words], str]:
             for key in (*rule.keys, *([rule.rest] if rule.rest else [])):
                 row = (f"`{key.name}`", key.summary, describe(key.kind), key.otherwise or _default(key))
                 users.setdefault(row, []).append(f"`{rule.name}`")
-        calls = _table(["written", "meaning"], [[_call(rule), rule.summary] for rule in call.rules])
+        calls = _table(["written", "meaning"], [[f"`{call_of(rule)}`", rule.summary] for rule in call.rules])
         rows = [[row[0], ", ".join(names), *row[1:]] for row, names in users.items()]
         arguments = _table(["argument", "of", "meaning", "value", "default"], rows)
         return f"{calls}\n\n{arguments}" if rows else calls
@@ -178,7 +141,7 @@ def _calls(call: kinds.Call) -> Callable[[Words], str]:
 
 
 def _objective(rule: ObjectiveRule) -> str:
-    arguments = ", ".join(f"{key.name}={literal(cast(Constant, key.default))}" for key in rule.arguments)
+    arguments = ", ".join(f"{key.name}={written(cast(Constant, key.default))}" for key in rule.arguments)
     return f"`{rule.name}({arguments})`" if arguments else f"`{rule.name}`"
 
 
@@ -186,7 +149,7 @@ def _targets(words: Words) -> str:
     fields = {field.target: field.name for field in SCENE_FIELDS}
     rows = [
         [
-            _call(rule),
+            f"`{call_of(rule)}`",
             rule.summary,
             f"`{fields[rule.name]}`" if rule.name in fields else "the input",
             words.get((rule.name,), ""),
@@ -241,6 +204,11 @@ def _metrics(words: Words) -> str:
 # Lists ----------------------------------------------------------------------------------------------------------------
 
 
+def _methods(words: Words) -> str:
+    rows = [[f"`{each.name}`", each.block.summary, words.get((each.name,), "")] for each in methods()]
+    return _table(["`structure`", "what a run does", "more"], rows)
+
+
 def _reserved(_: Words) -> str:
     def names(group: Iterable[str]) -> str:
         return ", ".join(f"`{name}`" for name in sorted(group, key=lambda name: (name.lower(), name)))
@@ -272,9 +240,11 @@ TABLES: Mapping[str, Callable[[Words], str]] = MappingProxyType(
         "block structure": _block(mtsl.BLOCK),
         "block structure allocation": _block(allocation.BLOCK),
         "block structure transference": _block(transference.BLOCK),
+        "block structure split": _block(split.BLOCK),
         "decision merge": lambda _: _keys(mtsl.MERGE.keys),
         "decision allocate": lambda _: _keys(allocation.ALLOCATE.keys),
         "decision group": lambda _: _keys(transference.GROUP.keys),
+        "decision split": lambda _: _keys(split.SPLIT.keys),
         "optimizers": _calls(schema.OPTIMIZERS),
         "schedulers": _calls(schema.SCHEDULERS),
         "balances": _calls(schema.BALANCES),
@@ -286,6 +256,7 @@ TABLES: Mapping[str, Callable[[Words], str]] = MappingProxyType(
         "targets": _targets,
         "losses": _losses,
         "metrics": _metrics,
+        "methods": _methods,
         "reserved": _reserved,
         "frame": codes.frame,
         "codes": codes.codes,

@@ -25,7 +25,7 @@ def contradicted_history(reading: Reading) -> Iterator[Diagnostic]:
     for decision in reading.spec.history:
         cause = decision_rules()[decision.kind].contradiction(decision.fields, reading.spec.sharing)
         if cause is not None:
-            yield warn("MTL922", cause, "share the layer, or leave the decision out", decision.span)
+            yield warn("MTL922", cause, "let the sharing say the same, or leave the decision out", decision.span)
 
 
 def doubtful_structure(reading: Reading) -> Iterator[Diagnostic]:

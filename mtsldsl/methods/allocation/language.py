@@ -37,7 +37,7 @@ TEMPERATURES = Call(
 
 BLOCK = BlockSchema(
     "structure",
-    "how sharing is learned: parameter allocation (Maziarz et al., 2019)",
+    "lets every task learn which alternatives of a layer it uses, and drops what no task uses",
     (
         Key(
             "on",
@@ -199,6 +199,8 @@ METHOD = Method(
     completed=completed,
     settings=settings,
     learner="Allocation",
+    paper="Maziarz, Kokiopoulou, Gesmundo, Sbaiz, Bartok, Berent: Flexible Multi-task Networks by Learning Parameter "
+    "Allocation, 2019, arXiv 1910.04915",
     alternatives=True,
     phases="write",
     penalty_name="allocation",

@@ -42,6 +42,7 @@ class Allocation(Learner):
     """
 
     exact = True
+    earlier_best = True
     allowed: Tensor
     layer_of: Tensor
 

@@ -1,5 +1,1 @@
-"""Multi-task structural learning: start from one network per task; layers that have become similar merge.
-
-Gurulingan, Arani, Zonooz: Multi-Task Structural Learning using Local Task Similarity induced Neuron Creation and
-Removal, ICML 2023, arXiv 2305.00441.
-"""
+"""Multi-task structural learning: start from one network per task; layers that have become similar merge."""

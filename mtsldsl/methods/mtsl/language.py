@@ -15,7 +15,7 @@ from mtsldsl.language.kinds import Call, CallRule, Integer, Key, LayerName, Many
 from mtsldsl.language.schema import BlockSchema
 from mtsldsl.methods.evidence import Evidence, Finding, Words, told
 from mtsldsl.methods.method import DecisionRule, Fault, Method, OneAPhase, Situation, Surroundings, Values
-from mtsldsl.methods.phases import faults_of_phases
+from mtsldsl.methods.phases import faults_of_phases, untrained
 from mtsldsl.methods.similarities import (
     CKA,
     RECORDS,
@@ -51,7 +51,7 @@ TRANSFERS = Call(
 
 BLOCK = BlockSchema(
     "structure",
-    "how sharing is learned: multi-task structural learning (Gurulingan et al., 2023)",
+    "begins with a network for each task, and merges layers of tasks that have become similar",
     (
         Key("phases", Many(Integer(1), 1), "epochs at whose end tasks may merge"),
         Key("similarity", SIMILARITIES, "similarity of two tasks' copies of a layer", "cka"),
@@ -202,9 +202,8 @@ def doubts(situation: Situation) -> Iterator[Fault]:
         cause = "the sharing leaves no layer at which two tasks may still merge, so no phase can find one"
         remedy = "leave `structure` out, or start from a sharing with lines left to decide"
         yield Fault("MTL931", cause, remedy, "phases")
-    elif chosen.phases[-1] >= situation.epochs:
-        cause = f"what the phase at epoch {chosen.phases[-1]} merges is never trained: it is the last epoch"
-        yield Fault("MTL932", cause, "let the last phase come earlier, or train for longer", "phases", -1)
+    else:
+        yield from untrained(chosen.phases, situation.epochs, "merges")
     yield from _idle_thresholds(chosen)
     wanted, images = chosen.similarity.samples, situation.images
     if images is not None and wanted > images and situation.written("similarity", "samples"):  # the default is a bound
@@ -291,6 +290,8 @@ METHOD = Method(
     settings=settings,
     doubts=doubts,
     learner="Mtsl",
+    paper="Gurulingan, Arani, Zonooz: Multi-Task Structural Learning using Local Task Similarity induced Neuron "
+    "Creation and Removal, ICML 2023, arXiv 2305.00441",
     phases="phases",
     one_a_phase=(OneAPhase("transfer", "amalgamate", "epochs"),),
     penalty_name="align",

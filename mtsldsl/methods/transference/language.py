@@ -24,7 +24,7 @@ plain one to the first order, by the gradients alone."""
 
 BLOCK = BlockSchema(
     "structure",
-    "which tasks help which is measured, and groups are chosen by it: transference (Fifty et al., 2020)",
+    "measures which tasks help which while they learn together, and may choose groups of them",
     (
         Key("every", Integer(1), "steps from one look ahead to the next", 10),
         Key(
@@ -190,6 +190,8 @@ METHOD = Method(
     ),
     settings=lambda values: Settings(**values),
     learner="Transference",
+    paper="Fifty, Amid, Zhao, Yu, Anil, Finn: Measuring and Harnessing Transference in Multi-Task Learning, 2020, "
+    "arXiv 2010.15413",
     faults=faults,
     completed=completed,
     doubts=doubts,

@@ -76,8 +76,8 @@ class Transference(Learner):
 
     def _between_sets(self, probe: Probe) -> Gains:
         """What the tasks do to those of the step that were looked at before them."""
-        if probe.step != self._step:
-            self._step, self._looked = probe.step, ()
+        if probe.position.step != self._step:
+            self._step, self._looked = probe.position.step, ()
         pairs = list(product(self._looked, probe.losses))
         self._looked += tuple(probe.losses)
         return dict.fromkeys([*pairs, *((other, one) for one, other in pairs)], 0.0)

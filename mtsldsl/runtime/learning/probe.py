@@ -6,7 +6,7 @@ Nothing is changed by it: weights, gradients, statistics and random numbers are 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeAlias
 
@@ -17,9 +17,11 @@ from torch.func import functional_call
 from torch.optim import Optimizer
 
 from mtsldsl.ir import Spec
-from mtsldsl.ir.wiring import needed, wired
-from mtsldsl.runtime.learning.ahead import stepped
+from mtsldsl.ir.wiring import copies, needed, wired
+from mtsldsl.runtime.learning.optimizer_step import stepped
 from mtsldsl.runtime.learning.random_state import random_state, set_random_state
+from mtsldsl.runtime.learning.step import Position
+from mtsldsl.sharing import Copy
 
 Gains: TypeAlias = Mapping[tuple[str, str], float]
 """For a donor and a recipient, which may be one task, by which part the recipient's loss falls; below 0 it rises."""
@@ -52,9 +54,18 @@ def shared_weights(spec: Spec, model: nn.Module) -> dict[str, Weights]:
 
 
 @attrs.frozen(eq=False)
+class Cosines:
+    """The cosines (tasks, tasks) of the gradients of some tasks on the parameters of one copy of a layer; NaN where a
+    gradient is 0."""
+
+    tasks: tuple[str, ...]
+    values: Tensor
+
+
+@attrs.frozen(eq=False)
 class Probe:
     """A step in training, whose losses have a graph still. `rate` is the learning rate by which it is looked ahead,
-    `random` the random state before its forward pass, `step` its number in the run."""
+    `random` the random state before its forward pass."""
 
     spec: Spec
     model: nn.Module
@@ -70,7 +81,7 @@ class Probe:
     random: Tensor
     run: Callable[[], Mapping[str, Tensor]]
     """The step's forward pass, once more."""
-    step: int
+    position: Position
 
     def gains(self) -> Gains:
         """1 - L_j(θ - η ∇L_i) / L_j(θ) for the batch, with θ the weights that several tasks share (Fifty et al., 2021,
@@ -118,6 +129,21 @@ class Probe:
         found = torch.autograd.grad(self.losses[task], list(weights.values()), retain_graph=True, allow_unused=True)
         return {name: each for name, each in zip(weights, found, strict=True) if each is not None}
 
+    def cosines(self) -> dict[Copy, Cosines]:
+        """<∇L_i, ∇L_j> / (|∇L_i| |∇L_j|) on the parameters of each copy of a layer that several tasks share, of all of
+        them together, in double precision."""
+        gradients = {task: self._gradient(task) for task in self.losses}
+        found = {}
+        for copy in copies(self.spec):
+            tasks = tuple(task for task in gradients if task in copy.component)
+            if len(tasks) < 2:
+                continue
+            names = dict.fromkeys(name for task in tasks for name in gradients[task] if copy.holds(name))
+            if names:
+                rows = [[gradients[task].get(name) for name in names] for task in tasks]
+                found[copy] = Cosines(tasks, _cosines(rows))
+        return found
+
     def _before(self) -> dict[str, float]:
         """The losses before the step, in the arithmetic of those after it."""
         losses = self.losses if self.spec.train.precision == "fp32" else self._losses_with({})
@@ -150,3 +176,18 @@ class _Again(nn.Module):
         super().__init__()
         self.model = model
         self.forward = run
+
+
+def _cosines(gradients: Sequence[Sequence[Tensor | None]]) -> Tensor:
+    """Of the rows, each a vector in pieces: a piece that is None is 0."""
+    products = []
+    for pieces in zip(*gradients, strict=True):
+        some = next((piece for piece in pieces if piece is not None), None)
+        if some is not None:
+            flat = torch.stack([torch.zeros_like(some) if piece is None else piece for piece in pieces]).flatten(1)
+            products.append(flat.double() @ flat.double().T)
+    if not products:
+        return torch.full((len(gradients), len(gradients)), torch.nan, dtype=torch.float64)
+    gram = torch.stack(products).sum(0)
+    norms = gram.diagonal().sqrt()
+    return gram / norms.outer(norms)

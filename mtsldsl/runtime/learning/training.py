@@ -286,7 +286,7 @@ class Training:
             rate,
             random,
             run,
-            self.position.step,
+            self.position,
         )
 
     def _weights_shared(self) -> Mapping[str, Weights]:

@@ -1,7 +1,8 @@
 """Weights and buffers of an evolved network from those of the network it came from, found by name.
 
 What survives is copied bit for bit. A new copy of a layer gets the mean of its members: of their weights, and of the
-statistics of their batch normalisations as if their samples had been seen by one.
+statistics of their batch normalisations as if their samples had been seen by one. After a split each new copy has one
+member, and is that bit for bit.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ def average_state(members: Sequence[State], counts: Sequence[int] | None = None)
         raise ValueError("there are no members to average")
     if counts is not None and (len(counts) != len(members) or min(counts) < 1):
         raise ValueError(f"{list(counts)} are no counts for {len(members)} members")
+    if len(members) == 1:
+        return dict(members[0])
     for member in members[1:]:
         if {name: value.shape for name, value in member.items()} != {n: v.shape for n, v in members[0].items()}:
             raise ValueError("the members are not copies of the same layer: their tensors differ in name or shape")

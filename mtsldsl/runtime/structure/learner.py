@@ -61,7 +61,9 @@ class Learner(Penalty):
 
     exact: ClassVar[bool] = False
     """Whether what it decides is what the network computes already, in evaluation: then nothing is estimated anew or
-    measured twice, and the best epoch may be one before."""
+    measured twice."""
+    earlier_best: ClassVar[bool] = False
+    """Whether the best epoch may be one before what it decides: each epoch has a sharing of its own, `present`."""
 
     def due(self, position: Position) -> bool:
         """Whether it decides now, at the end of an epoch."""

@@ -89,7 +89,8 @@ def structural_phase(training: Training, learner: Learner, data: Splits[Any], ru
 
 
 def _adopt_exactly(training: Training, learner: Learner, proposal: Proposal, data: Splits[Any], run: Run) -> None:
-    """Take what is left of the network where the proposal leaves something out that its outputs do not depend on."""
+    """Take the network of a proposal whose outputs are those of the one before: it leaves out what these do not depend
+    on, or gives tasks copies of what they shared."""
     spec, epoch = training.spec, training.epoch
     found = training.evaluate(data.validation)
     new_spec = rewritten(spec, proposal.sharing, proposal.decisions)
@@ -99,9 +100,10 @@ def _adopt_exactly(training: Training, learner: Learner, proposal: Proposal, dat
     replace_network(training, new_spec, new_model, {})
     training.evaluated = (data.validation, found)
     learner.adopted(new_spec)
-    run.structure_changed(new_spec, epoch, new_spec.history[len(spec.history) :], same=True)
+    same = learner.earlier_best
+    run.structure_changed(new_spec, epoch, new_spec.history[len(spec.history) :], same=same)
     cost = new_spec.cost()
-    run.say("phase", **record, parameters=cost.parameters, flops=cost.flops, same=True)
+    run.say("phase", **record, parameters=cost.parameters, flops=cost.flops, same=same or None)
 
 
 def _record(

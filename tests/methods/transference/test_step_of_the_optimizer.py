@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mtsldsl.language.optimization import OPTIMIZERS
-from mtsldsl.runtime.learning.ahead import stepped
+from mtsldsl.runtime.learning.optimizer_step import stepped
 from mtsldsl.runtime.learning.probe import Probe
 from mtsldsl.runtime.learning.training import Training
 from tests.methods.transference.looking import (
