@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import attrs
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mtsldsl.ir.wiring import copies
 from mtsldsl.language.optimization import BALANCES
