@@ -81,13 +81,13 @@ def step_by_hand(
     return step
 
 
-def step_of_ours(spec: Spec, batch: Batch) -> tuple[Training, Step]:
-    """What the loop of a generated train.py does, line by line."""
+def step_of_ours(spec: Spec, batch: Batch, learner: Learner | None = None) -> tuple[Training, Step]:
+    """What the loop of a generated train.py does, line by line; by default with a learner that does nothing."""
 
     def make_optimizer(parameters: NamedParameters) -> torch.optim.Optimizer:
         return torch.optim.Adam(parameters, lr=0.001, fused=True)
 
-    training = Training.start(spec, model_class(spec), Learner(), make_optimizer, lambda _: None, CPU)
+    training = Training.start(spec, model_class(spec), learner or Learner(), make_optimizer, lambda _: None, CPU)
     training.model.train()
     EPOCHS.enter_context(training.guarded())
     epoch = EpochLosses(QuietDisplay(), "penalty")

@@ -18,6 +18,7 @@ DATASETS = {
     "fashion_mnist": "mtsldsl.datasets.fashion_mnist",
     "multimnist": "mtsldsl.datasets.multimnist",
     "multifashion": "mtsldsl.datasets.multifashion",
+    "planted": "mtsldsl.datasets.planted",
 }
 """The folder of each kind, by the label of its `data` block."""
 

@@ -23,16 +23,17 @@ def stepped(
     The step is that of the optimizer's own class, on copies of parameters and state. What is hooked onto the optimizer
     is not called.
     """
-    moved = {parameters[name]: parameters[name].detach().clone() for name in gradients}
+    moved = {name: parameters[name].detach().clone() for name in gradients}
     for name, gradient in gradients.items():
-        copied = moved[parameters[name]]
-        copied.grad = torch.empty_like(copied).copy_(gradient)  # laid out as the parameter, which fused kernels rely on
+        # Laid out in memory as the parameter, which fused kernels rely on.
+        moved[name].grad = torch.empty_like(moved[name]).copy_(gradient)
     ahead = copy.copy(optimizer)  # as it is pickled: state and groups, no hooks
     state = parameter_state(optimizer, {name: parameters[name] for name in gradients})
-    ahead.state = defaultdict(dict, {moved[parameters[name]]: each for name, each in state.items()})
+    ahead.state = defaultdict(dict, {moved[name]: each for name, each in state.items()})
+    copies = {id(parameters[name]): each for name, each in moved.items()}
     ahead.param_groups = [
-        {**group, "params": [moved[each] for each in group["params"] if each in moved]}
+        {**group, "params": [copies[id(each)] for each in group["params"] if id(each) in copies]}
         for group in optimizer.param_groups
     ]
     ahead.step()
-    return {name: moved[parameters[name]] for name in gradients}
+    return moved

@@ -21,6 +21,7 @@ from mtsldsl.ir.wiring import copies, needed, wired
 from mtsldsl.runtime.learning.optimizer_step import stepped
 from mtsldsl.runtime.learning.random_state import random_state, set_random_state
 from mtsldsl.runtime.learning.step import Position
+from mtsldsl.runtime.objectives.losses import sum_dtype
 from mtsldsl.sharing import Copy
 
 Gains: TypeAlias = Mapping[tuple[str, str], float]
@@ -95,14 +96,19 @@ class Probe:
 
     def first_order(self) -> Gains:
         """η <∇L_i, ∇L_j> / L_j over the weights that both use: what `gains` comes to for a small rate."""
-        gradients = {task: self._gradient(task) for task in self.losses}
-        found = {}
-        for donor, of_donor in gradients.items():
-            for recipient, of_recipient in gradients.items():
-                both = [name for name in of_donor if name in of_recipient]
-                inner = sum(float((of_donor[name].double() * of_recipient[name].double()).sum()) for name in both)
-                found[donor, recipient] = self.rate * inner / float(self.losses[recipient].detach())
-        return found
+        tasks = list(self.losses)
+        gradients = [self._gradient(task) for task in tasks]
+        inner = torch.zeros(len(tasks), len(tasks), dtype=sum_dtype(self.inputs.device), device=self.inputs.device)
+        for name in dict.fromkeys(name for gradient in gradients for name in gradient):
+            users = [place for place, gradient in enumerate(gradients) if name in gradient]
+            rows = torch.stack([gradients[place][name].flatten() for place in users]).to(inner)
+            inner[torch.tensor(users)[:, None], users] += rows @ rows.T
+        losses = [float(self.losses[task].detach()) for task in tasks]
+        return {
+            (donor, recipient): self.rate * product / loss
+            for donor, row in zip(tasks, inner.tolist(), strict=True)
+            for recipient, product, loss in zip(tasks, row, losses, strict=True)
+        }
 
     def _gains(self, ahead: Callable[[Weights, Mapping[str, Tensor]], Mapping[str, Tensor]]) -> Gains:
         """With `ahead` that says where weights are after a step along a gradient."""
@@ -110,10 +116,9 @@ class Probe:
         now = random_state(self.inputs.device)
         try:
             before = self._before()
-            for donor in self.losses:
+            for donor in before:
                 after = self._losses_with(ahead(self.shared[donor], self._gradient(donor)))
-                for recipient, loss in before.items():
-                    found[donor, recipient] = 1 - float(after[recipient]) / loss
+                found |= {(donor, task): 1 - float(after[task]) / loss for task, loss in before.items()}
         finally:
             set_random_state(now, self.inputs.device)
         return found
