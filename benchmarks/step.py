@@ -81,13 +81,15 @@ def step_by_hand(
     return step
 
 
-def step_of_ours(spec: Spec, batch: Batch, learner: Learner | None = None) -> tuple[Training, Step]:
+def step_of_ours(
+    spec: Spec, batch: Batch, learner: Learner | None = None, device: torch.device = CPU
+) -> tuple[Training, Step]:
     """What the loop of a generated train.py does, line by line; by default with a learner that does nothing."""
 
     def make_optimizer(parameters: NamedParameters) -> torch.optim.Optimizer:
         return torch.optim.Adam(parameters, lr=0.001, fused=True)
 
-    training = Training.start(spec, model_class(spec), learner or Learner(), make_optimizer, lambda _: None, CPU)
+    training = Training.start(spec, model_class(spec), learner or Learner(), make_optimizer, lambda _: None, device)
     training.model.train()
     EPOCHS.enter_context(training.guarded())
     epoch = EpochLosses(QuietDisplay(), "penalty")
@@ -95,7 +97,7 @@ def step_of_ours(spec: Spec, batch: Batch, learner: Learner | None = None) -> tu
     def step() -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}
         for tasks in training.sets():
-            with autocast(training.spec.train.precision, CPU):
+            with autocast(training.spec.train.precision, device):
                 outputs = training.forward(batch[spec.data.input], tasks)
             losses = training.losses(outputs, batch)
             penalty = training.penalty(batch, outputs, losses)

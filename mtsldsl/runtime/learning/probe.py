@@ -138,7 +138,7 @@ class Probe:
         """<∇L_i, ∇L_j> / (|∇L_i| |∇L_j|) on the parameters of each copy of a layer that several tasks share, of all of
         them together, in double precision."""
         gradients = {task: self._gradient(task) for task in self.losses}
-        found = {}
+        found: dict[Copy, Cosines] = {}
         for copy in copies(self.spec):
             tasks = tuple(task for task in gradients if task in copy.component)
             if len(tasks) < 2:
