@@ -13,7 +13,8 @@ from mtsldsl.language.kinds import Call, CallRule, Choice, Flag, Integer, Key, M
 from mtsldsl.records import Record
 
 _positive = Real(0, open_minimum=True)
-_betas = Many(Real(0, 1, open_maximum=True), length=2)
+_decay = Real(0, 1, open_maximum=True)
+_betas = Many(_decay, length=2)
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -196,6 +197,15 @@ BALANCES = Call(
             (Key("leak", Real(0, 1), "the part of each gradient that is never dropped", 0.0),),
         ),
         CallRule(
+            "sam_gs",
+            "gradients of unlike lengths are made alike, others follow their running means (Borsani et al., 2025)",
+            (
+                Key("gamma", Real(0, 1), "the similarity of their lengths below which they are made alike", 0.1),
+                Key("beta", _decay, "decay of the running mean of the conflict", 0.99),
+                Key("max_norm", Real(0), "the greatest length of the step, 0 for any", 1.0),
+            ),
+        ),
+        CallRule(
             "excess_mtl",
             "more weight for tasks that are still far from their best (He et al., 2024)",
             (
@@ -222,7 +232,7 @@ BALANCES = Call(
             "the gradient of the task with the largest weight, with progress for the others (arXiv 2606.29521, 2026)",
             (
                 Key("tau", Real(0, 1), "the part of its own progress that each other task is to make", 0.02),
-                Key("beta", Real(0, 1, open_maximum=True), "decay of the running means of squared lengths", 0.999),
+                Key("beta", _decay, "decay of the running means of squared lengths", 0.999),
             ),
         ),
         CallRule(

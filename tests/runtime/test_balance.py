@@ -293,7 +293,7 @@ def test_mgda_is_the_least_norm_combination_scaled_by_the_number_of_tasks() -> N
     assert found.tolist() == pytest.approx([2 * 0.8, 2 * 0.4])
 
 
-OF_OWN_LENGTH = {"fair_grad", "nash_mtl", "pcd"}
+OF_OWN_LENGTH = {"fair_grad", "nash_mtl", "pcd", "sam_gs"}
 """The balances whose steps are as long as their papers say."""
 
 
