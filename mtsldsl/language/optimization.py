@@ -163,6 +163,14 @@ BALANCES = Call(
             "the losses weighed by a preference, with a reward for lying in its direction (Ruchte and Grabocka, 2021)",
             (_preference, Key("lambda_", Real(0), "the reward", 2.0)),
         ),
+        CallRule(
+            "famo",
+            "weights by which all losses fall at the same rate (Liu et al., 2023)",
+            (
+                Key("lr", _positive, "learning rate of the weights", 0.025),
+                Key("weight_decay", Real(0), "their decay towards the same for all", 1e-3),
+            ),
+        ),
         CallRule("uncertainty", "weights learned from each task's uncertainty (Kendall et al., 2018)"),
         CallRule("imtl_l", "scales learned that make all losses alike (Liu et al., 2021)"),
         CallRule(
@@ -190,6 +198,11 @@ BALANCES = Call(
         ),
         CallRule("dual_proj", "the mean gradient projected onto the dual cone (Lopez-Paz and Ranzato, 2017)"),
         CallRule("upgrad", "gradients projected onto the dual cone (Quinton and Rey, 2024)"),
+        CallRule(
+            "pareto",
+            "the losses are led to where they stand as preferred, and fall from there (Lin et al., 2019)",
+            (_preference, Key("vectors", Integer(2), "preferences in a quarter circle: how narrow the way is", 5)),
+        ),
         CallRule("config", "a step whose cosine with every gradient is the same (Liu et al., 2024)"),
         CallRule(
             "grad_drop",
