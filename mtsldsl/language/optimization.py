@@ -13,7 +13,8 @@ from mtsldsl.language.kinds import Call, CallRule, Choice, Flag, Integer, Key, M
 from mtsldsl.records import Record
 
 _positive = Real(0, open_minimum=True)
-_betas = Many(Real(0, 1, open_maximum=True), length=2)
+_decay = Real(0, 1, open_maximum=True)
+_betas = Many(_decay, length=2)
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -162,6 +163,14 @@ BALANCES = Call(
             "the losses weighed by a preference, with a reward for lying in its direction (Ruchte and Grabocka, 2021)",
             (_preference, Key("lambda_", Real(0), "the reward", 2.0)),
         ),
+        CallRule(
+            "famo",
+            "weights by which all losses fall at the same rate (Liu et al., 2023)",
+            (
+                Key("lr", _positive, "learning rate of the weights", 0.025),
+                Key("weight_decay", Real(0), "their decay towards the same for all", 1e-3),
+            ),
+        ),
         CallRule("uncertainty", "weights learned from each task's uncertainty (Kendall et al., 2018)"),
         CallRule("imtl_l", "scales learned that make all losses alike (Liu et al., 2021)"),
         CallRule(
@@ -189,11 +198,25 @@ BALANCES = Call(
         ),
         CallRule("dual_proj", "the mean gradient projected onto the dual cone (Lopez-Paz and Ranzato, 2017)"),
         CallRule("upgrad", "gradients projected onto the dual cone (Quinton and Rey, 2024)"),
+        CallRule(
+            "pareto",
+            "the losses are led to where they stand as preferred, and fall from there (Lin et al., 2019)",
+            (_preference, Key("vectors", Integer(2), "preferences in a quarter circle: how narrow the way is", 5)),
+        ),
         CallRule("config", "a step whose cosine with every gradient is the same (Liu et al., 2024)"),
         CallRule(
             "grad_drop",
             "where gradients pull both ways one sign is drawn, and the others are dropped (Chen et al., 2020)",
             (Key("leak", Real(0, 1), "the part of each gradient that is never dropped", 0.0),),
+        ),
+        CallRule(
+            "sam_gs",
+            "gradients of unlike lengths are made alike, others follow their running means (Borsani et al., 2025)",
+            (
+                Key("gamma", Real(0, 1), "the similarity of their lengths below which they are made alike", 0.1),
+                Key("beta", _decay, "decay of the running mean of the conflict", 0.99),
+                Key("max_norm", Real(0), "the greatest length of the step, 0 for any", 1.0),
+            ),
         ),
         CallRule(
             "excess_mtl",
@@ -222,7 +245,7 @@ BALANCES = Call(
             "the gradient of the task with the largest weight, with progress for the others (arXiv 2606.29521, 2026)",
             (
                 Key("tau", Real(0, 1), "the part of its own progress that each other task is to make", 0.02),
-                Key("beta", Real(0, 1, open_maximum=True), "decay of the running means of squared lengths", 0.999),
+                Key("beta", _decay, "decay of the running means of squared lengths", 0.999),
             ),
         ),
         CallRule(

@@ -226,7 +226,6 @@ LEFT_OUT = {
     "SDMGrad": "needs gradients of two batches",
     "Krum": "against gradients that are hostile",
     "TrimmedMean": "against gradients that are hostile",
-    "FAMO": "not yet: keeps a state that no checkpoint has",
 }
 """What torchjd keeps and no balance is called, and why."""
 
@@ -293,7 +292,7 @@ def test_mgda_is_the_least_norm_combination_scaled_by_the_number_of_tasks() -> N
     assert found.tolist() == pytest.approx([2 * 0.8, 2 * 0.4])
 
 
-OF_OWN_LENGTH = {"fair_grad", "nash_mtl", "pcd"}
+OF_OWN_LENGTH = {"fair_grad", "nash_mtl", "pcd", "sam_gs"}
 """The balances whose steps are as long as their papers say."""
 
 
@@ -378,7 +377,7 @@ def test_a_frozen_parameter_and_one_that_no_loss_reads_get_no_gradient() -> None
     assert (frozen.grad, idle.grad) == (None, None)
 
 
-ROUNDED = {"random", "stch", "geometric_mean", "pbi", "cosmos"}
+ROUNDED = {"famo", "pareto", "random", "stch", "geometric_mean", "pbi", "cosmos"}
 
 
 @settings(max_examples=25, deadline=None)

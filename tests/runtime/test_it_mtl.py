@@ -260,7 +260,7 @@ def test_more_tasks_than_combinations_can_be_tried_of_are_an_error() -> None:
         attrs.evolve(single, train=loads(TEXT, overrides={"train.balance": "it_mtl"}).train)
 
 
-@pytest.mark.parametrize("name", ["pbi", "cosmos"])
+@pytest.mark.parametrize("name", ["pareto", "pbi", "cosmos"])
 def test_a_preference_of_another_number_of_tasks_is_an_error(name: str) -> None:
     with pytest.raises(MtlError) as caught:
         loads(TEXT, overrides={"train.balance": f"{name}(preference=[1, 2])"})

@@ -83,7 +83,7 @@ def everything(spec: Spec) -> tuple[tuple[str, ...], ...]:
     return (tuple(task.name for task in spec.tasks),)
 
 
-JOINT = {"random", "geometric_mean", "stch", "pbi", "cosmos"}
+JOINT = {"random", "geometric_mean", "stch", "pbi", "cosmos", "famo"}
 """The balances by which what a task counts depends on the losses of all, or on one draw for all."""
 
 

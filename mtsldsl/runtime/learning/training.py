@@ -270,7 +270,9 @@ class Training:
         }
         rate = self.optimizer.param_groups[0]["lr"]
         tasks = tuple(task.name for task in self.spec.tasks if task.name in outputs)
-        run = partial(self._outputs, inputs, tasks, self.learner.gates(tasks, self.position))
+        with torch.no_grad():
+            gates = self.learner.gates(tasks, self.position)
+        run = partial(self._outputs, inputs, tasks, gates)
 
         def losses_of(others: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
             return self.losses(others, batch).values
