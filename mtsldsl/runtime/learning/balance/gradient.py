@@ -55,7 +55,10 @@ class GradientBalance(Balance):
         last = next(reversed(counted), None)
         gradients = {
             task: torch.autograd.grad(
-                weight * losses[task], trained, retain_graph=task != last or extra is not None, allow_unused=True
+                losses[task] if weight == 1 else weight * losses[task],
+                trained,
+                retain_graph=task != last or extra is not None,
+                allow_unused=True,
             )
             for task, weight in counted.items()
         }
