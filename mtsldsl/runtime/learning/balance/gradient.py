@@ -41,7 +41,7 @@ class GradientBalance(Balance):
         # A constant, such as the alignment of a batch too small to compare, has no gradient to add.
         extra = extra if extra is not None and extra.requires_grad else None
         counted = {  # a zero gradient stops some methods
-            task: weight * losses[task]
+            task: losses[task] if weight == 1 else weight * losses[task]
             for task, weight in self.weights.items()
             if task in losses and weight and (task not in labelled or bool(labelled[task]))
         }
