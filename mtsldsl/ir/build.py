@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import attrs
 
 from mtsldsl.diagnostics import Diagnostic, Span
+from mtsldsl.ir.cost import cost_of
 from mtsldsl.ir.data_blocks import Blocks, check_fits, check_read, read_blocks, sources_of, with_variants
 from mtsldsl.ir.definitions import Definitions, check_name, claim, read_definitions
 from mtsldsl.ir.header import check_header
@@ -23,9 +24,10 @@ from mtsldsl.ir.tasks import check_fields, read_tasks
 from mtsldsl.ir.train_block import read_train
 from mtsldsl.language.constants import Shape
 from mtsldsl.language.naming import PARALLEL
+from mtsldsl.methods.method import Reach
 from mtsldsl.methods.registry import method, methods
 from mtsldsl.records import Record
-from mtsldsl.sharing import Sharing
+from mtsldsl.sharing import Sharing, linked
 from mtsldsl.syntax import tree
 
 MOST_TASKS = 200
@@ -107,7 +109,29 @@ def build(file: tree.File, mistakes: Iterable[Diagnostic] = (), library: Library
     assert not isinstance(sharing, Broken)
     assert len(sound) == len(names)
     given = (train, structure, sharing, history, file.source, library)
-    return Spec(data, tuple(sound), layers, *given, more_data=tuple(more))
+    spec = Spec(data, tuple(sound), layers, *given, more_data=tuple(more))
+    if structure is not None:
+        _check_reach(spec, structure, single["structure"], problems)
+        problems.check()
+    return spec
+
+
+def _check_reach(spec: Spec, structure: Structure, section: tree.Section, problems: Problems) -> None:
+    """Report what the method cannot reach from the network as it is."""
+    hindrances = method(structure.method).hindrances
+    if hindrances is None:
+        return
+    shapes: dict[Shape, set[str]] = {}
+    for task in spec.tasks:
+        shapes.setdefault(spec.data_of(task.name).shape, set()).add(task.name)
+    sides = [frozenset(tasks) for tasks in shapes.values()]
+    together = linked([*sides, *(each for layer in spec.layers for each in spec.sharing.partition(layer.name))])
+    shared = spec.sharing.given(dict.fromkeys(spec.backbone.layers, together))
+    single, least = (cost_of(attrs.evolve(spec, sharing=each)).parameters for each in (spec.sharing.apart(), shared))
+    for fault in hindrances(structure.settings, Reach(spec.sharing, sides, single, least)):
+        entries = (each for each in section.items if isinstance(each, tree.Entry) and each.key.text == fault.key)
+        place = next((each.value.span for each in entries), section.span)
+        problems.add(fault.code, fault.cause, fault.remedy, place)
 
 
 def _networks(

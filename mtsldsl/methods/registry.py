@@ -15,6 +15,7 @@ METHODS = {
     "mtsl": "mtsldsl.methods.mtsl",
     "allocation": "mtsldsl.methods.allocation",
     "transference": "mtsldsl.methods.transference",
+    "branch": "mtsldsl.methods.branch",
 }
 """The folder of each method, by the label of its `structure` block."""
 
@@ -70,7 +71,6 @@ _Named = TypeVar("_Named")
 def _by_name(pairs: Iterable[tuple[str, _Named]]) -> dict[str, _Named]:
     found: dict[str, _Named] = {}
     for name, named in pairs:
-        if name in found:
+        if found.setdefault(name, named) is not named:
             raise ValueError(f"two methods have something of the name `{name}`")
-        found[name] = named
     return found

@@ -29,6 +29,7 @@ from mtsldsl.language.operators.tokens import TOKENS
 from mtsldsl.language.targets import TARGETS, ObjectiveRule, TargetRule
 from mtsldsl.methods import similarities
 from mtsldsl.methods.allocation import language as allocation
+from mtsldsl.methods.branch import language as branch
 from mtsldsl.methods.mtsl import language as mtsl
 from mtsldsl.methods.registry import run_names
 from mtsldsl.methods.transference import language as transference
@@ -271,8 +272,10 @@ TABLES: Mapping[str, Callable[[Words], str]] = MappingProxyType(
         "block train": _block(schema.TRAIN),
         "block structure": _block(mtsl.BLOCK),
         "block structure allocation": _block(allocation.BLOCK),
+        "block structure branch": _block(branch.BLOCK),
         "block structure transference": _block(transference.BLOCK),
-        "decision merge": lambda _: _keys(mtsl.MERGE.keys),
+        "decision merge": lambda _: _keys(mtsl.MERGE.call.keys),
+        "decision branch": lambda _: _keys(branch.BRANCH.call.keys),
         "decision allocate": lambda _: _keys(allocation.ALLOCATE.keys),
         "optimizers": _calls(schema.OPTIMIZERS),
         "schedulers": _calls(schema.SCHEDULERS),

@@ -22,28 +22,31 @@ from mtsldsl.runtime.run.events import KINDS, EventLog, Phase, as_json, from_jso
 
 PACKAGE = Path(__file__).parents[2] / "mtsldsl"
 
-EVIDENCE = {"mtsl": {"places", "merges", "amalgamation"}}
+EVIDENCE = {"mtsl": {"places", "merges", "amalgamation"}, "branch": {"branches", "dissimilarity", "proven"}}
 """What each method calls its evidence of a phase."""
 
 GENERAL = {
     "epoch", "epochs", "layer", "lr", "merge", "phases", "places", "samples", "tasks", "transfer", "average",
     "alternatives", "constant", "end", "every", "gradient", "on", "penalty", "sgd", "start", "step", "task", "temperature", "uses",
-    "value", "write",
-    "cka", "debiased", "kernel", "rsa", "similarity", "transference",
+    "budget", "value", "weights", "write",
+    "cka", "debiased", "difference", "incomparable", "kernel", "rsa", "similarity", "transference",
 }  # fmt: skip
 """Names among a method's that the rest of the package has for things of its own, or that every method may have: the
 epochs of a phase, the phases of a training, places of a text, `runtime.network.transfer`, `balance` of averages,
-alternatives of a layer and who uses them, the temperature of `dwa`, the best constant answer, steps and gradients;
+alternatives of a layer and who uses them, the temperature of `dwa`, the best constant answer, steps and gradients,
+budgets and weights;
 and the similarities, which every method may offer."""
 
 ALLOWED = {
     "cli/new.py": {"allocation"},  # the name of a starter
     "language/operators/elementwise.py": {"threshold"},  # what torch's softplus has
     "language/targets.py": {"threshold"},  # an argument of the metric `f1`
-    "methods/registry.py": {"allocation"},  # the name of the method is that of its loss too
+    "codegen/bodies.py": {"branch"},  # of a residual operator
+    "methods/registry.py": {"allocation", "branch"},  # the name of the method is that of its loss, or its decision, too
     "runtime/objectives/metrics.py": {"threshold"},  # the same
     "runtime/studies/affinity.py": {"gained", "look_ahead", "looks"},  # it asks what that method found
     "sharing/grouping.py": {"exact_tasks", "threshold"},  # an algorithm that any method may use has them of its own
+    "sharing/trees.py": {"beam", "dissimilarity"},  # the same
 }
 """Files that have such a word for another thing, and the words."""
 
