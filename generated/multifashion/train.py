@@ -22,7 +22,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from mtsldsl.language import Named
 from mtsldsl.runtime.data import batches, steps_per_epoch
 from mtsldsl.runtime.learning.evaluation import autocast
-from mtsldsl.runtime.learning.training import NamedParameters
+from mtsldsl.runtime.learning.learned import NamedParameters
 from mtsldsl.runtime.run.alone import run_alone
 from mtsldsl.runtime.run.session import Session
 from mtsldsl.runtime.structure.learner import Learner

@@ -112,8 +112,8 @@ def _followed(value: tree.Value, file: tree.File, library: Library) -> tree.Valu
 
 
 def _numbers(value: tree.Value | None) -> list[int] | None:
-    """The whole numbers of a list, None where it is none of such."""
-    items = value.items if isinstance(value, tree.List) else ()
+    """The whole numbers of a list, or the one that stands for a list of one; None where it is none of such."""
+    items = value.items if isinstance(value, tree.List) else (value,)
     numbers = [item.value for item in items if isinstance(item, tree.Number) and isinstance(item.value, int)]
     return numbers if numbers and len(numbers) == len(items) else None
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import attrs
 
 from mtsldsl.diagnostics import Diagnostic, Span
+from mtsldsl.ir.cost import cost_of
 from mtsldsl.ir.data_blocks import Blocks, check_fits, check_read, read_blocks, sources_of, with_variants
 from mtsldsl.ir.definitions import Definitions, check_name, claim, read_definitions
 from mtsldsl.ir.header import check_header
@@ -24,9 +25,10 @@ from mtsldsl.ir.train_block import read_train
 from mtsldsl.language.constants import Shape
 from mtsldsl.language.naming import PARALLEL
 from mtsldsl.language.optimization import misfit_of_balance
+from mtsldsl.methods.method import Reach
 from mtsldsl.methods.registry import method, methods
 from mtsldsl.records import Record
-from mtsldsl.sharing import Sharing
+from mtsldsl.sharing import Sharing, linked
 from mtsldsl.syntax import tree
 
 MOST_TASKS = 200
@@ -110,7 +112,29 @@ def build(file: tree.File, mistakes: Iterable[Diagnostic] = (), library: Library
     assert not isinstance(sharing, Broken)
     assert len(sound) == len(names)
     given = (train, structure, sharing, history, file.source, library)
-    return Spec(data, tuple(sound), layers, *given, more_data=tuple(more))
+    spec = Spec(data, tuple(sound), layers, *given, more_data=tuple(more))
+    if structure is not None:
+        _check_reach(spec, structure, single["structure"], problems)
+        problems.check()
+    return spec
+
+
+def _check_reach(spec: Spec, structure: Structure, section: tree.Section, problems: Problems) -> None:
+    """Report what the method cannot reach from the network as it is."""
+    hindrances = method(structure.method).hindrances
+    if hindrances is None or any(map(spec.backbone.alternatives, spec.backbone.layers)):
+        return
+    shapes: dict[Shape, set[str]] = {}
+    for task in spec.tasks:
+        shapes.setdefault(spec.data_of(task.name).shape, set()).add(task.name)
+    sides = [frozenset(tasks) for tasks in shapes.values()]
+    together = linked([*sides, *(each for layer in spec.layers for each in spec.sharing.partition(layer.name))])
+    shared = spec.sharing.given(dict.fromkeys(spec.backbone.layers, together))
+    single, least = (cost_of(attrs.evolve(spec, sharing=each)).parameters for each in (spec.sharing.apart(), shared))
+    for fault in hindrances(structure.settings, Reach(spec.sharing, sides, single, least)):
+        entries = (each for each in section.items if isinstance(each, tree.Entry) and each.key.text == fault.key)
+        place = next((each.value.span for each in entries), section.span)
+        problems.add(fault.code, fault.cause, fault.remedy, place)
 
 
 def _networks(
@@ -180,13 +204,10 @@ def _check_method(structure: Structure, network: Network, sharing: Sharing | Bro
     sharing."""
     layers, known = list(network.alternatives), method(structure.method)
     decides = known.decides(structure.settings)
-    if not isinstance(sharing, Broken):
-        if sharing.helpers and not known.groups:
-            cause = f"`structure {structure.method}` changes what tasks share, and each group is a network of its own"
-            remedy = "leave the block `structure` out, or in `sharing` what is in parentheses"
-            problems.add("MTL505", cause, remedy, structure.span)
-        for fault in known.misfits(structure.settings, sharing):
-            problems.add(fault.code, fault.cause, fault.remedy, structure.span)
+    if not isinstance(sharing, Broken) and sharing.helpers and not known.groups:
+        cause = f"`structure {structure.method}` changes what tasks share, and each group is a network of its own"
+        remedy = "leave the block `structure` out, or in `sharing` what is in parentheses"
+        problems.add("MTL505", cause, remedy, structure.span)
     means = [name for name in layers if not network.backbone().mixes(name)]
     if layers and decides and not known.alternatives:
         cause = f"`structure {structure.method}` is about copies of layers, and `{layers[0]}` is made of alternatives"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import attrs
@@ -56,6 +56,17 @@ class Situation(Record):
 
 
 @attrs.frozen(eq=False, repr=False)
+class Reach(Record):
+    """How far the network of a sound spec can go on to share: the parameters of its single-task networks, and those
+    where all tasks of a side share every layer. Those of a side read inputs of one size."""
+
+    sharing: Sharing
+    sides: Sequence[frozenset[str]]
+    single: int
+    least: int
+
+
+@attrs.frozen(eq=False, repr=False)
 class OneAPhase(Record):
     """An argument of a key's call, which may be a list with an entry for each phase."""
 
@@ -104,13 +115,14 @@ class Method(Record):
     """Whether it changes what tasks share, with these settings."""
     groups: bool = False
     """Whether there may be groups with tasks that help, in which others have nothing to decide."""
-    misfits: Callable[[Any, Sharing], Iterator[Fault]] = lambda settings, sharing: iter(())
-    """Why settings do not go with a sharing."""
     alternatives: bool = False
     """Whether it learns which alternatives of layers tasks use: then there must be some; else there can be none, unless
     it decides nothing."""
+    hindrances: Callable[[Any, Reach], Iterator[Fault]] | None = None
+    """What stands in the way of its settings in the network of a spec; asked only of what has no alternatives."""
     phases: str | None = None
-    """The key that lists the epochs at whose end it decides, where one does; fewer epochs of training shorten that."""
+    """The key with the epochs at whose end it decides, a list or the only one; fewer epochs of training shorten that.
+    """
     one_a_phase: tuple[OneAPhase, ...] = ()
     penalty_name: str = PENALTY
     """What its learner's own loss is called among those of the tasks."""

@@ -16,6 +16,7 @@ METHODS = {
     "allocation": "mtsldsl.methods.allocation",
     "transference": "mtsldsl.methods.transference",
     "split": "mtsldsl.methods.split",
+    "branch": "mtsldsl.methods.branch",
 }
 """The folder of each method, by the label of its `structure` block."""
 
@@ -71,7 +72,6 @@ _Named = TypeVar("_Named")
 def _by_name(pairs: Iterable[tuple[str, _Named]]) -> dict[str, _Named]:
     found: dict[str, _Named] = {}
     for name, named in pairs:
-        if name in found:
+        if found.setdefault(name, named) is not named:
             raise ValueError(f"two methods have something of the name `{name}`")
-        found[name] = named
     return found

@@ -3,16 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar, Literal, TypeAlias
 
 import attrs
 
-from mtsldsl.diagnostics.bounded import MOST_SHOWN
+from mtsldsl.diagnostics.bounded import MOST_SHOWN, shown
 from mtsldsl.language.constants import Named
 from mtsldsl.language.holding import by_keys
 from mtsldsl.language.kinds import Call, CallRule, Choice, Flag, Integer, Key, Real
 from mtsldsl.methods.evidence import Finding, Matrix, told
+from mtsldsl.methods.method import Fault, Situation
 from mtsldsl.records import Record
 
 _SAMPLES = Key("samples", Integer(4), "training samples", 800)
@@ -49,7 +50,7 @@ REPRESENTATIONS = Call(
     (CKA, RSA),
     "similarities",
     elsewhere=dict.fromkeys(
-        (GRADIENT.name, TRANSFERENCE.name), "it compares copies that read the same, as `structure mtsl` does"
+        (GRADIENT.name, TRANSFERENCE.name), "compares copies that read the same, as those of `structure mtsl` do"
     ),
 )
 """Those of what two copies make of the same samples, whatever they read."""
@@ -149,6 +150,14 @@ _EXTREMES = 3
 """Of many pairs, so many of the most similar and of the least are told."""
 
 
+def too_many_samples(chosen: Chosen, situation: Situation) -> Iterator[Fault]:
+    """The doubt about more samples than there are; the default is a bound, and asks for none."""
+    wanted, images = chosen.samples, situation.images
+    if images is not None and wanted > images and situation.written("similarity", "samples"):
+        cause = f"the similarity asks for {wanted} training images, and there are {images}"
+        yield Fault("MTL934", cause, "ask for fewer `samples`, or render more `images`", "similarity")
+
+
 @attrs.frozen(kw_only=True)
 class Compared(Finding):
     """How similar tasks' copies of a layer are, every two: a matrix (tasks, tasks)."""
@@ -174,6 +183,22 @@ class Compared(Finding):
     def shown(self) -> Sequence[str | Matrix]:
         """The whole matrix."""
         return [Matrix(self.title(), self.tasks, self.similarity, ("The most similar", "the least"))]
+
+
+@attrs.frozen(kw_only=True)
+class Incomparable(Finding):
+    """Tasks that might share a layer, but for the sizes of their inputs, or where the similarity needs samples that
+    all read, for their samples: no two of these sets are ever compared."""
+
+    kind = "incomparable"
+    layer: str
+    tasks: Sequence[Sequence[str]]
+    difference: str = "inputs of other sizes"
+
+    def lines(self) -> list[str]:
+        """The sets."""
+        sides = " and ".join(shown(side, " + ") for side in self.tasks)
+        return [f"{self.layer}: {sides} have {self.difference}, so they are not compared, and never merge here"]
 
 
 def _pairs(pairs: Sequence[tuple[float, str]]) -> str:

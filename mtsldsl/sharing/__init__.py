@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mtsldsl.sharing.grouping import GroupingDecision, decide_grouping, group_tasks
     from mtsldsl.sharing.merging import Conflict, ConflictError, merge3
     from mtsldsl.sharing.overlapping import Selection, decide_groups, select_groups
+    from mtsldsl.sharing.trees import Tree, choose_tree
 
 __all__ = [
     "HEADS",
@@ -53,8 +54,10 @@ __all__ = [
     "Sharing",
     "SharingError",
     "Switch",
+    "Tree",
     "Use",
     "apply",
+    "choose_tree",
     "component_name",
     "decide_grouping",
     "decide_groups",
@@ -84,6 +87,7 @@ _HOMES = {
     **dict.fromkeys(("Conflict", "ConflictError", "merge3"), "mtsldsl.sharing.merging"),
     **dict.fromkeys(("Selection", "decide_groups", "select_groups"), "mtsldsl.sharing.overlapping"),
     "select_networks": "mtsldsl.sharing.budget",
+    **dict.fromkeys(("Tree", "choose_tree"), "mtsldsl.sharing.trees"),
 }
 
 

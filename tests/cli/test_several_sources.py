@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 import mtsldsl as package
 from mtsldsl.editing import load
-from mtsldsl.methods.mtsl.language import Incomparable
+from mtsldsl.methods.similarities import Incomparable
 from mtsldsl.runtime.data import load_data
 from mtsldsl.runtime.run.data_record import recorded_places
 from mtsldsl.runtime.run.event_lines import label_lines

@@ -30,6 +30,7 @@ from mtsldsl.language.reference import call_of, default_of, value_of, written
 from mtsldsl.language.targets import TARGETS, ObjectiveRule, TargetRule
 from mtsldsl.methods import similarities
 from mtsldsl.methods.allocation import language as allocation
+from mtsldsl.methods.branch import language as branch
 from mtsldsl.methods.mtsl import language as mtsl
 from mtsldsl.methods.registry import methods, run_names
 from mtsldsl.methods.split import language as split
@@ -239,9 +240,11 @@ TABLES: Mapping[str, Callable[[Words], str]] = MappingProxyType(
         "block train": _block(schema.TRAIN),
         "block structure": _block(mtsl.BLOCK),
         "block structure allocation": _block(allocation.BLOCK),
+        "block structure branch": _block(branch.BLOCK),
         "block structure transference": _block(transference.BLOCK),
         "block structure split": _block(split.BLOCK),
-        "decision merge": lambda _: _keys(mtsl.MERGE.keys),
+        "decision merge": lambda _: _keys(mtsl.MERGE.call.keys),
+        "decision branch": lambda _: _keys(branch.BRANCH.call.keys),
         "decision allocate": lambda _: _keys(allocation.ALLOCATE.keys),
         "decision group": lambda _: _keys(transference.GROUP.keys),
         "decision split": lambda _: _keys(split.SPLIT.keys),

@@ -22,27 +22,33 @@ from mtsldsl.runtime.run.events import KINDS, EventLog, Phase, as_json, from_jso
 
 PACKAGE = Path(__file__).parents[2] / "mtsldsl"
 
-EVIDENCE = {"mtsl": {"places", "merges", "amalgamation"}, "split": {"places"}}
+EVIDENCE = {
+    "mtsl": {"places", "merges", "amalgamation"},
+    "split": {"places"},
+    "branch": {"branches", "dissimilarity", "proven"},
+}
 """What each method calls its evidence of a phase."""
 
 GENERAL = {
     "epoch", "epochs", "layer", "lr", "merge", "phases", "places", "samples", "tasks", "transfer", "average",
     "affinity", "alternatives", "budget", "constant", "cosine", "end", "every", "gradient", "group", "groups", "on", "penalty", "sets", "sgd",
-    "split", "start", "step", "task", "temperature", "threshold", "uses", "value", "write",
+    "difference", "incomparable", "weights", "split", "start", "step", "task", "temperature", "threshold", "uses", "value", "write",
     "cka", "debiased", "kernel", "rsa", "similarity", "transference",
 }  # fmt: skip
 """Names among a method's that the rest of the package has for things of its own, or that every method may have: the
 epochs of a phase, the phases of a training, places of a text, `runtime.network.transfer`, `balance` of averages,
 alternatives of a layer and who uses them, thresholds of any kind, the temperature of `dwa`, the best constant answer,
-the loss and the schedule `cosine`, splits of data, groups of tasks and their affinities, steps and gradients; and the similarities, which
-every method may offer."""
+the loss and the schedule `cosine`, splits of data, groups of tasks and their affinities, steps and gradients, budgets and
+weights; and the similarities, which every method may offer."""
 
 ALLOWED = {
     "cli/new.py": {"allocation"},  # the name of a starter
     "language/optimization.py": {"singles"},  # which combinations `it_mtl` tries
-    "methods/registry.py": {"allocation"},  # the name of the method is that of its loss too
+    "codegen/bodies.py": {"branch"},  # of a residual operator
+    "methods/registry.py": {"allocation", "branch"},  # the name of the method is that of its loss, or its decision, too
     "runtime/studies/affinity.py": {"gained", "look_ahead", "looks"},  # it asks what that method found
     "sharing/grouping.py": {"exact_tasks"},  # an algorithm that any method may use has it of its own
+    "sharing/trees.py": {"beam", "dissimilarity"},  # the same
 }
 """Files that have such a word for another thing, and the words."""
 

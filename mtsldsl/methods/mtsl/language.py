@@ -8,27 +8,29 @@ from typing import Any
 import attrs
 from attrs.validators import optional
 
-from mtsldsl.diagnostics.bounded import first_lines, shown
 from mtsldsl.language.constants import Named
 from mtsldsl.language.holding import by_keys, keys_in, of_kind, of_record
-from mtsldsl.language.kinds import Call, CallRule, Integer, Key, LayerName, Many, OneOrMany, Real, Tasks
+from mtsldsl.language.kinds import Call, CallRule, Integer, Key, Many, OneOrMany, Real
 from mtsldsl.language.schema import BlockSchema
-from mtsldsl.methods.evidence import Evidence, Finding, Words, told
-from mtsldsl.methods.method import DecisionRule, Fault, Method, OneAPhase, Situation, Surroundings, Values
+from mtsldsl.methods.evidence import Evidence, Words
+from mtsldsl.methods.method import Fault, Method, OneAPhase, Situation, Surroundings, Values
 from mtsldsl.methods.phases import faults_of_phases, untrained
+from mtsldsl.methods.shared_layers import deciding_to_share, who_shares
 from mtsldsl.methods.similarities import (
     CKA,
     RECORDS,
     SIMILARITIES,
     Chosen,
     Compared,
+    Incomparable,
     Transference,
     completed_similarity,
     name_of,
     record_of,
+    too_many_samples,
 )
 from mtsldsl.records import Record
-from mtsldsl.sharing import Sharing, unmerged
+from mtsldsl.sharing import unmerged
 from mtsldsl.sharing.exact import EXACT_TASKS, LEAST_EXACT_TASKS, MOST_EXACT_TASKS
 
 ALIGN = 0.2
@@ -101,23 +103,13 @@ class Settings(Record):
             raise ValueError(fault.cause)
 
 
-MERGE = CallRule(
+MERGE = deciding_to_share(
     "merge",
     "tasks that came to share a layer",
-    (
-        Key("epoch", Integer(0), "epoch at whose end they merged"),
-        Key("layer", LayerName(), "the layer"),
-        Key("tasks", Tasks(), "the tasks"),
-        Key("similarity", Real(), "their mean similarity"),
-    ),
+    "epoch at whose end they merged",
+    "their mean similarity",
+    "merges",
 )
-
-
-def contradiction(merge: Values, sharing: Sharing) -> str | None:
-    """Where the sharing keeps apart what the history merges."""
-    layer, tasks = merge["layer"], merge["tasks"]
-    apart = [task for task in tasks if task not in sharing.component(layer, tasks[0])]
-    return f"the history merges `{layer}`, where the sharing keeps `{apart[0]}` apart" if apart else None
 
 
 def faults(values: Values, surroundings: Surroundings) -> Iterator[Fault]:
@@ -205,10 +197,7 @@ def doubts(situation: Situation) -> Iterator[Fault]:
     else:
         yield from untrained(chosen.phases, situation.epochs, "merges")
     yield from _idle_thresholds(chosen)
-    wanted, images = chosen.similarity.samples, situation.images
-    if images is not None and wanted > images and situation.written("similarity", "samples"):  # the default is a bound
-        cause = f"the similarity asks for {wanted} training images, and there are {images}"
-        yield Fault("MTL934", cause, "ask for fewer `samples`, or render more `images`", "similarity")
+    yield from too_many_samples(chosen.similarity, situation)
 
 
 _LARGE_STEP = 0.5
@@ -244,29 +233,9 @@ class Similarity(Compared):
         return f"{super().title()}, threshold {self.threshold}"
 
 
-@attrs.frozen(kw_only=True)
-class Incomparable(Finding):
-    """Tasks that might merge at a layer, but for the sizes of their inputs, or where the similarity needs samples that
-    all read, for their samples: no two of these sets are ever compared."""
-
-    kind = "incomparable"
-    layer: str
-    tasks: Sequence[Sequence[str]]
-    have: str = "inputs of other sizes"
-
-    def lines(self) -> list[str]:
-        """The sets."""
-        sides = " and ".join(shown(side, " + ") for side in self.tasks)
-        return [f"{self.layer}: {sides} have {self.have}, so they are not compared, and never merge here"]
-
-
 def decided(decisions: Sequence[str], evidence: Evidence) -> list[str]:
     """Who shares what from now on."""
-    merges = [
-        f"{merge['layer']}: {shown(merge['tasks'], ' + ')} share it (similarity {told(merge['similarity'])})"
-        for merge in evidence.get("merges", ())
-    ]
-    return first_lines(merges, "merges")
+    return who_shares(evidence.get("merges", ()), "merges")
 
 
 def undecided(evidence: Evidence) -> str:
@@ -276,15 +245,7 @@ def undecided(evidence: Evidence) -> str:
 
 METHOD = Method(
     block=BLOCK,
-    decisions=(
-        DecisionRule(
-            MERGE,
-            ("layer", "tasks"),
-            "similarity",
-            contradiction,
-            "merge(epoch=3, layer=..., tasks=a + b, similarity=0.9)",
-        ),
-    ),
+    decisions=(MERGE,),
     faults=faults,
     completed=completed,
     settings=settings,

@@ -18,8 +18,8 @@ from mtsldsl.ir.wiring import Value
 from mtsldsl.language import Constant, Shape
 from mtsldsl.methods.evidence import in_four_digits
 from mtsldsl.methods.mtsl.amalgamation import AmalgamationJob, AmalgamationReport, amalgamate
-from mtsldsl.methods.mtsl.language import Amalgamate, Incomparable, Settings, Similarity
-from mtsldsl.methods.similarities import Cka, Gradient, Rsa, Transference
+from mtsldsl.methods.mtsl.language import Amalgamate, Settings, Similarity
+from mtsldsl.methods.similarities import Cka, Gradient, Incomparable, Rsa, Transference
 from mtsldsl.records import Record
 from mtsldsl.runtime.data import batches, steps_per_epoch
 from mtsldsl.runtime.learning.learned import NamedParameters
@@ -127,8 +127,8 @@ def compare(view: View, settings: Settings) -> list[Comparison]:
     for layer, together in unmerged(view.spec.sharing):
         sides = comparable_tasks(view, settings.similarity, sorted(together))
         if len(sides) > 1:
-            have = {"have": "samples of their own"} if settings.similarity.apart else {}
-            view.say(Incomparable.kind, layer=layer, tasks=[sorted(side) for side in sides], **have)
+            what = {"difference": "samples of their own"} if settings.similarity.apart else {}
+            view.say(Incomparable.kind, layer=layer, tasks=[sorted(side) for side in sides], **what)
         places += [(layer, tuple(sorted(side))) for side in sides if len(side) > 1]
     values = [[Value(layer, frozenset([task])) for task in tasks] for layer, tasks in places]
     comparisons = []

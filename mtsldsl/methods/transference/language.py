@@ -12,7 +12,7 @@ from mtsldsl.language.holding import by_keys
 from mtsldsl.language.kinds import CallRule, Choice, Integer, Key, Maybe, Real, Tasks
 from mtsldsl.language.schema import BlockSchema
 from mtsldsl.methods.evidence import Evidence, Finding, Words
-from mtsldsl.methods.method import DecisionRule, Fault, Method, Situation, Surroundings, Values
+from mtsldsl.methods.method import DecisionRule, Fault, Method, Reach, Situation, Surroundings, Values
 from mtsldsl.methods.phases import faults_of_phases
 from mtsldsl.records import Record
 from mtsldsl.sharing import Sharing
@@ -105,9 +105,9 @@ def completed(values: Values, surroundings: Surroundings) -> Values:
     return {**values, "epochs": values["epochs"] or half}
 
 
-def misfits(settings: Settings, sharing: Sharing) -> Iterator[Fault]:
+def hindrances(chosen: Settings, reach: Reach) -> Iterator[Fault]:
     """Groups of tasks that read other samples, of whom nothing is measured."""
-    if settings.groups is not None and len(sharing.sources) > 1:
+    if chosen.groups is not None and len(reach.sharing.sources) > 1:
         cause = "groups are chosen among tasks of one data block, and these tasks do not read the same samples"
         yield Fault("MTL505", cause, "leave `groups` out", "groups")
 
@@ -197,7 +197,7 @@ METHOD = Method(
     doubts=doubts,
     decides=lambda settings: settings.groups is not None,
     groups=True,
-    misfits=misfits,
+    hindrances=hindrances,
     findings=(LookAhead,),
     words=Words(decided, undecided),
 )
