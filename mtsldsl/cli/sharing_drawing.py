@@ -157,7 +157,9 @@ def _component_boxes(spec: Spec, row: Mapping[str, int], grid: _Grid, changes: M
         partition = spec.sharing.partition(layer)
         for component, tasks in zip(partition, all_in_order(partition, spec.sharing.tasks), strict=True):
             one = cost.layers[layer].apart.get(component, cost.layers[layer].one)
-            title = f"{layer}: {' + '.join(tasks)}; {one.parameters:,} parameters, {one.flops / 1e6:,.2f} MFLOP an image"
+            title = (
+                f"{layer}: {' + '.join(tasks)}; {one.parameters:,} parameters, {one.flops / 1e6:,.2f} MFLOP an image"
+            )
             pieces = grid.pieces(component)
             kind = changes.get(layer) or ("shared" if len(component) > 1 else "own")
             for one_piece, next_piece in pairwise(pieces):  # a bar between the pieces of one component

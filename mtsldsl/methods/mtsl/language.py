@@ -216,7 +216,7 @@ _EXTREMES = 3
 """Of many pairs, so many of the most similar and of the least are told."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Similarity(Finding):
     """What was found where tasks may merge at a layer: the matrix, and how they are grouped."""
 
@@ -243,7 +243,7 @@ class Similarity(Finding):
         return [Matrix(title, self.tasks, self.similarity, ("The most similar", "the least"))]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Incomparable(Finding):
     """Tasks that might merge at a layer, but for the sizes of their inputs: those of each set have inputs of one size,
     and no two sets are ever compared."""
