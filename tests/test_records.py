@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -9,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtsldsl.records import Record
+
+ROOT = Path(__file__).parents[1]
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -78,3 +83,23 @@ def test_records_without_fields_are_one_by_their_class() -> None:
 
 def test_records_have_no_room_for_more() -> None:
     assert not hasattr(Light(1, 2), "__dict__")
+
+
+WRITTEN_ANEW = """
+import sys
+from mtsldsl.cli import main
+main(["check", "specs/scenes.mtl"], standalone_mode=False)
+for module in [module for name, module in sys.modules.items() if name.startswith("mtsldsl.")]:
+    for each in vars(module).values():
+        if isinstance(each, type) and each.__module__ == module.__name__ and "__attrs_attrs__" in vars(each):
+            for name in ("__eq__", "__hash__", "__repr__"):
+                code = getattr(vars(each).get(name), "__code__", None)
+                if code and code.co_filename.startswith("<attrs"):
+                    print(each, name, file=sys.stderr)
+"""
+
+
+def test_a_check_makes_no_class_for_which_attrs_writes_these_methods() -> None:
+    done = subprocess.run([sys.executable, "-c", WRITTEN_ANEW], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("specs/scenes.mtl: 4 tasks")
+    assert not done.stderr

@@ -10,8 +10,8 @@ import attrs
 from mtsldsl.records import Record
 
 
-@attrs.frozen(slots=False)
-class Source:
+@attrs.frozen(eq=False, repr=False, slots=False)
+class Source(Record):
     """A text and the name a person knows it by (a path as typed, or `<string>`).
 
     `bom` says that the file began with a byte order mark, which is no part of the text but is written back. `path` is

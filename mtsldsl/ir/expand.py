@@ -70,7 +70,7 @@ class Apply(Record):
 Stage = Start | Apply
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Expander:
     """Expands the pipelines of one text. `layers` are all that it defines, `ready` those that may be read by now."""
 

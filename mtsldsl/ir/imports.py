@@ -63,7 +63,7 @@ def read_imports(file: tree.File, reader: Reader = read_source) -> Library:
     return _Following(problems, reader, file).library()
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class _Node:
     """A file, where it is, and the files that it imports, each with the statement that says so.
 

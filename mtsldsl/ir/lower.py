@@ -43,7 +43,7 @@ class UnknownShape(Exception):  # noqa: N818 - it never leaves this module
     """Something is read whose own definition is broken; that is reported there."""
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class _Body:
     """A body while it is made."""
 

@@ -98,7 +98,7 @@ def _check_input(
             )
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Network:
     """The layers that could be read, and what is needed to read the heads."""
 
@@ -219,7 +219,7 @@ class Network:
         return self.body(bound.value, self.last, copies, scope)
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Networks:
     """The network as the samples of each data block make it: blocks with inputs of one shape have one."""
 
@@ -232,7 +232,7 @@ class Networks:
         return self.main if isinstance(data, Broken) else self.others.get(data.name, self.main)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class _Supposed(Mapping[str, "Shape | Broken"]):
     """The shapes of layers, with one for all broken ones; nothing is copied, for this is asked for each layer."""
 

@@ -52,7 +52,7 @@ class _Unfit(Record):
     found: tuple[Diagnostic, ...]
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Problems:
     """A growing list of diagnostics without repetitions.
 

@@ -21,8 +21,8 @@ PENALTY = "penalty"
 """What a learner's own loss is called where its method has no other name for it."""
 
 
-@attrs.frozen(kw_only=True)
-class Event:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Event(Record):
     """One event of a run. `kind` is what the record calls it."""
 
     kind: ClassVar[str] = ""
@@ -39,7 +39,7 @@ class Matrix(Record):
     extremes: tuple[str, str] = ("The largest", "the least")
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Finding(Event):
     """An event that a learner writes in a phase: `view.say(kind, ...)`, with the fields of the class of that kind."""
 

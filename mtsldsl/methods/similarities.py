@@ -158,7 +158,7 @@ def too_many_samples(chosen: Chosen, situation: Situation) -> Iterator[Fault]:
         yield Fault("MTL934", cause, "ask for fewer `samples`, or render more `images`", "similarity")
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Compared(Finding):
     """How similar tasks' copies of a layer are, every two: a matrix (tasks, tasks)."""
 
@@ -185,7 +185,7 @@ class Compared(Finding):
         return [Matrix(self.title(), self.tasks, self.similarity, ("The most similar", "the least"))]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Incomparable(Finding):
     """Tasks that might share a layer, but for the sizes of their inputs, or where the similarity needs samples that
     all read, for their samples: no two of these sets are ever compared."""

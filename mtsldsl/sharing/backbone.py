@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
+from mtsldsl.records import Record
 
-@attrs.frozen(init=False)
-class Backbone:
+
+@attrs.frozen(init=False, eq=False, repr=False)
+class Backbone(Record):
     """The layers in topological order and, for each, the layers that it reads (the network's input is not one).
 
     A layer that `reads` leaves out reads the input alone. `alternatives` has the names of those that a layer is made

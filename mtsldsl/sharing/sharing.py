@@ -8,6 +8,7 @@ from types import MappingProxyType
 import attrs
 
 from mtsldsl.diagnostics import suggestion
+from mtsldsl.records import Record
 from mtsldsl.sharing import partition as sets
 from mtsldsl.sharing import row as rows
 from mtsldsl.sharing import steps
@@ -21,8 +22,8 @@ from mtsldsl.sharing.text import format_row, format_sharing
 from mtsldsl.sharing.validity import Components, check
 
 
-@attrs.frozen(init=False, repr=False)
-class Sharing:
+@attrs.frozen(init=False, eq=False, repr=False)
+class Sharing(Record):
     """A valid sharing: each layer's components partition the tasks and refine those of every layer that it reads.
 
     A layer of alternatives has a cover, and below it tasks may share the weights of a layer and not what it reads.

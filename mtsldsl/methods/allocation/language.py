@@ -152,7 +152,7 @@ def settings(values: Values) -> Settings:
     return Settings(**record)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Allocation(Finding):
     """What each task uses of each layer at the end of an epoch, and how sure that is: for each layer the probabilities,
     a row for a task, a column for each of its `alternatives`."""

@@ -109,7 +109,7 @@ def doubts(situation: Situation) -> Iterator[Fault]:
     yield from too_many_samples(chosen.similarity, situation)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Compares(Compared):
     """What was found at a layer before the tree was chosen."""
 

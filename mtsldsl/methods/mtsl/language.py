@@ -220,7 +220,7 @@ def _idle_thresholds(chosen: Settings) -> Iterator[Fault]:
         yield Fault("MTL933", cause, f"take a threshold near 0, {usual}", "threshold")
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Similarity(Compared):
     """What was found where tasks may merge at a layer, and how they are grouped."""
 

@@ -103,7 +103,7 @@ def doubts(situation: Situation) -> Iterator[Fault]:
         yield Fault("MTL933", "every cosine is below 1, so everything will be split", remedy, "threshold")
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Disagreement(Finding):
     """What was found of a copy of a layer that tasks share: for each two of them the mean cosine of their gradients on
     it over the last epochs, None where there was none; and into which `sets` it is split, one where it stays.

@@ -128,7 +128,7 @@ def doubts(situation: Situation) -> Iterator[Fault]:
         yield Fault("MTL932", cause, "let `epochs` be fewer, or train for longer", "epochs")
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class LookAhead(Finding):
     """How much each task helped each other one in an epoch: for each recipient a row, in it a number for each donor,
     the mean of so many `looks`; None where there was none. `first_order_error` is how far the first order was from the
