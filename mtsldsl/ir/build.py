@@ -81,6 +81,7 @@ def build(file: tree.File, mistakes: Iterable[Diagnostic] = (), library: Library
     history: tuple[Decision, ...] = ()
     _check_size(network.names, tasks, problems)
     if not problems.exhausted:
+        parted = sources_of(blocks.sound, sound, names) if names else None
         sharing = read_sharing(
             single.get("sharing"),
             network.backbone(),
@@ -88,11 +89,11 @@ def build(file: tree.File, mistakes: Iterable[Diagnostic] = (), library: Library
             problems,
             partial="sharing" in further,
             unsure=network.unsure,
-            sources=sources_of(blocks.sound, sound, names) if names else None,
+            sources=parted,
         )
         history = read_history(single.get("history"), network.backbone(), names, problems)
         if not isinstance(structure, Broken) and structure is not None:
-            _check_method(structure, network, problems)
+            _check_method(structure, network, len(parted or ()), problems)
     for section in sections.further:
         _check_further(section, network, known, definitions, problems)
     if len(sound) == len(names) and problems.lost.isdisjoint((Sort.TASK, Sort.DATA)):
@@ -171,9 +172,13 @@ def _check_further(
             read_history(section, network.backbone(), tasks.names, problems)
 
 
-def _check_method(structure: Structure, network: Network, problems: Problems) -> None:
+def _check_method(structure: Structure, network: Network, sources: int, problems: Problems) -> None:
     """Report a method that cannot learn layers of alternatives where there are some, or can learn nothing else where
-    there are none."""
+    there are none, or that cannot learn from several sources of samples."""
+    if sources > 1 and method(structure.method).one_source:
+        cause = f"`structure {structure.method}` lets tasks read what others compute, and they read {sources} sources"
+        remedy = "leave the block `structure` out, or let all tasks read the same samples"
+        problems.add("MTL505", cause, remedy, structure.span)
     layers, learned = list(network.alternatives), method(structure.method).alternatives
     means = [name for name in layers if not network.backbone().mixes(name)]
     if layers and not learned:

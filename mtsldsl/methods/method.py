@@ -102,6 +102,8 @@ class Method(Record):
     doubts: Callable[[Situation], Iterator[Fault]] = lambda situation: iter(())
     alternatives: bool = False
     """Whether it learns which alternatives of layers tasks use: then there must be some, else there can be none."""
+    one_source: bool = False
+    """Whether it learns networks alone whose tasks all read the same samples."""
     phases: str | None = None
     """The key that lists the epochs at whose end it decides, where one does; fewer epochs of training shorten that."""
     one_a_phase: tuple[OneAPhase, ...] = ()

@@ -16,6 +16,7 @@ METHODS = {
     "allocation": "mtsldsl.methods.allocation",
     "transference": "mtsldsl.methods.transference",
     "split": "mtsldsl.methods.split",
+    "ltb": "mtsldsl.methods.ltb",
 }
 """The folder of each method, by the label of its `structure` block."""
 

@@ -29,9 +29,11 @@ from mtsldsl.language.operators.tokens import TOKENS
 from mtsldsl.language.reference import call_of, default_of, value_of, written
 from mtsldsl.language.targets import TARGETS, ObjectiveRule, TargetRule
 from mtsldsl.methods.allocation import language as allocation
+from mtsldsl.methods.ltb import language as ltb
 from mtsldsl.methods.mtsl import language as mtsl
 from mtsldsl.methods.registry import methods, run_names
 from mtsldsl.methods.split import language as split
+from mtsldsl.methods.temperature import TEMPERATURES
 from mtsldsl.methods.transference import language as transference
 from tests.docs import codes
 
@@ -240,9 +242,11 @@ TABLES: Mapping[str, Callable[[Words], str]] = MappingProxyType(
         "block structure allocation": _block(allocation.BLOCK),
         "block structure transference": _block(transference.BLOCK),
         "block structure split": _block(split.BLOCK),
+        "block structure ltb": _block(ltb.BLOCK),
         "decision merge": lambda _: _keys(mtsl.MERGE.keys),
         "decision allocate": lambda _: _keys(allocation.ALLOCATE.keys),
         "decision split": lambda _: _keys(split.SPLIT.keys),
+        "decision meet": lambda _: _keys(ltb.MEET.keys),
         "optimizers": _calls(schema.OPTIMIZERS),
         "schedulers": _calls(schema.SCHEDULERS),
         "balances": _calls(schema.BALANCES),
@@ -250,7 +254,7 @@ TABLES: Mapping[str, Callable[[Words], str]] = MappingProxyType(
         "augmentations": _calls(schema.AUGMENTATIONS),
         "similarities": _calls(mtsl.SIMILARITIES),
         "transfers": _calls(mtsl.TRANSFERS),
-        "temperatures": _calls(allocation.TEMPERATURES),
+        "temperatures": _calls(TEMPERATURES),
         "targets": _targets,
         "losses": _losses,
         "metrics": _metrics,

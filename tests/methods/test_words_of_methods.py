@@ -26,14 +26,16 @@ EVIDENCE = {"mtsl": {"places", "merges", "amalgamation"}, "split": {"places"}}
 """What each method calls its evidence of a phase."""
 
 GENERAL = {
-    "epoch", "epochs", "layer", "lr", "merge", "phases", "places", "samples", "tasks", "transfer", "average",
-    "alternatives", "budget", "constant", "cosine", "end", "every", "gradient", "on", "penalty", "sets", "sgd", "split",
-    "start", "step", "task", "temperature", "threshold", "uses", "value", "write",
+    "alternatives", "anneal", "average", "budget", "constant", "cosine", "end", "epoch", "epochs", "every",
+    "gradient", "layer", "layers", "least", "lr", "meet", "merge", "on", "penalty", "phases", "places", "probability",
+    "samples", "sets", "sgd", "split", "start", "step", "task", "tasks", "temperature", "threshold", "transfer",
+    "uses", "value", "write",
 }  # fmt: skip
 """Names among a method's that the rest of the package has for things of its own, or that every method may have: the
 epochs of a phase, the phases of a training, places of a text, `runtime.network.transfer`, `balance` of averages,
 alternatives of a layer and who uses them, thresholds of any kind, the temperature of `dwa`, the best constant answer,
-the loss and the schedule `cosine`, splits of data, steps and gradients."""
+the loss and the schedule `cosine`, splits of data, `Sharing.meet`, the probability of an augmentation,
+steps and gradients."""
 
 ALLOWED = {
     "cli/new.py": {"allocation"},  # the name of a starter

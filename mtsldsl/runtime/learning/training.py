@@ -23,9 +23,11 @@ from mtsldsl.runtime.learning.probe import Probe
 from mtsldsl.runtime.learning.random_state import random_state
 from mtsldsl.runtime.learning.saved import Saved
 from mtsldsl.runtime.learning.step import Gates, Penalty, Position, Step
-from mtsldsl.runtime.network.built import initialised
+from mtsldsl.runtime.network.built import build_model, initialised
+from mtsldsl.runtime.network.choosing import run_choosing
 from mtsldsl.runtime.network.execution import Route
 from mtsldsl.runtime.network.optimizer_state import load_named_state, named_optimizer_state
+from mtsldsl.runtime.network.transfer import carry_state
 from mtsldsl.runtime.objectives import BatchLosses, Loss, task_losses
 from mtsldsl.sharing import Copy
 
@@ -133,14 +135,15 @@ class Training:
 
     def sets(self, served: tuple[str, ...] | None = None) -> Iterator[tuple[str, ...]]:
         """The sets of tasks that a step computes one after the other: those that share no layer, or all at once where
-        the learner watches outputs or the balance is `joint`, or a set computes less than it takes to call it, or the
-        batch has been `served` by one of several sources, for the tasks that read it. At the end the step is counted.
+        the learner watches outputs or copies choose what they read, the balance is `joint`, or a set computes less than
+        it takes to call it, or the batch has been `served` by one of several sources, for the tasks that read it. At
+        the end the step is counted.
 
         Two sets have no parameter in common, so the gradients are the same; only one set's activations are in memory.
         """
         if served is not None:
             yield served
-        elif self._watching or self.balance.joint or self._apart().work < self.least:
+        elif self._watching or self.learner.choosing or self.balance.joint or self._apart().work < self.least:
             yield tuple(task.name for task in self.spec.tasks)
         else:
             yield from self._apart().parameters
@@ -151,8 +154,11 @@ class Training:
         """The outputs of one of the `sets`: those of the network's own forward pass, or where the learner has gates
         what the network's modules give with these."""
         gates = self.learner.gates(tasks, self.position)
+        choices = self.learner.choices(self.position) if self.learner.choosing else None
 
         def run(each_module: bool = self._watching) -> Mapping[str, Tensor]:
+            if choices is not None:
+                return run_choosing(self.model, self.spec, inputs, tasks, choices)
             if gates is not None:
                 return self._routed(inputs, tasks, gates, each_module)
             outputs: Mapping[str, Tensor] = (
@@ -227,6 +233,16 @@ class Training:
         sharing = self.learner.present(self.spec.sharing)
         return self.spec if sharing is self.spec.sharing else attrs.evolve(self.spec, sharing=sharing)
 
+    def presented(self) -> tuple[Spec, nn.Module]:
+        """That spec, and a network that has all of it under its names: mostly the one that is trained."""
+        present = self.present
+        members = self.learner.stand_ins(present.sharing)
+        if not members:
+            return present, self.model
+        model = place(build_model(present), present, self.device)
+        carry_state(self.spec, present, self.model, model, members)
+        return present, model
+
     @contextmanager
     def watched(self) -> Iterator[None]:
         """While open, each forward pass keeps the outputs of the copies of layers that the learner watches."""
@@ -284,7 +300,8 @@ class Training:
     def backward(self, losses: BatchLosses, penalty: Tensor | None) -> None:
         """The gradients of a step, or of one of its `sets`: the balance weighs the losses, or combines the tasks'
         gradients."""
-        self.balance.backward(losses.values, penalty, self.model.parameters(), losses.labelled())
+        trained = (*self.model.parameters(), *self.learner.parameters())
+        self.balance.backward(losses.values, penalty, trained, losses.labelled())
         self.evaluated = None
 
     @contextmanager
@@ -312,8 +329,9 @@ class Training:
         """What the network as it is reaches on these samples; once where a structural phase has just found it."""
         if self.evaluated is not None and self.evaluated[0] is samples:
             return self.evaluated[1]
-        present = self.present
-        return evaluate(self.model, present, samples, self.device, whole=present is self.spec)
+        present, model = self.presented()
+        whole = present is self.spec or model is not self.model
+        return evaluate(model, present, samples, self.device, whole=whole)
 
     def saved(self) -> dict[str, Saved]:
         """All that a training started anew needs to go on from here, by part; the tensors are those in use."""
