@@ -17,6 +17,7 @@ METHODS = {
     "transference": "mtsldsl.methods.transference",
     "split": "mtsldsl.methods.split",
     "branch": "mtsldsl.methods.branch",
+    "ltb": "mtsldsl.methods.ltb",
 }
 """The folder of each method, by the label of its `structure` block."""
 

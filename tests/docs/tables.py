@@ -31,9 +31,11 @@ from mtsldsl.language.targets import TARGETS, ObjectiveRule, TargetRule
 from mtsldsl.methods import similarities
 from mtsldsl.methods.allocation import language as allocation
 from mtsldsl.methods.branch import language as branch
+from mtsldsl.methods.ltb import language as ltb
 from mtsldsl.methods.mtsl import language as mtsl
 from mtsldsl.methods.registry import methods, run_names
 from mtsldsl.methods.split import language as split
+from mtsldsl.methods.temperature import TEMPERATURES
 from mtsldsl.methods.transference import language as transference
 from tests.docs import codes
 
@@ -243,11 +245,13 @@ TABLES: Mapping[str, Callable[[Words], str]] = MappingProxyType(
         "block structure branch": _block(branch.BLOCK),
         "block structure transference": _block(transference.BLOCK),
         "block structure split": _block(split.BLOCK),
+        "block structure ltb": _block(ltb.BLOCK),
         "decision merge": lambda _: _keys(mtsl.MERGE.call.keys),
         "decision branch": lambda _: _keys(branch.BRANCH.call.keys),
         "decision allocate": lambda _: _keys(allocation.ALLOCATE.keys),
         "decision group": lambda _: _keys(transference.GROUP.keys),
         "decision split": lambda _: _keys(split.SPLIT.keys),
+        "decision meet": lambda _: _keys(ltb.MEET.keys),
         "optimizers": _calls(schema.OPTIMIZERS),
         "schedulers": _calls(schema.SCHEDULERS),
         "balances": _calls(schema.BALANCES),
@@ -255,7 +259,7 @@ TABLES: Mapping[str, Callable[[Words], str]] = MappingProxyType(
         "augmentations": _calls(schema.AUGMENTATIONS),
         "similarities": _calls(similarities.SIMILARITIES),
         "transfers": _calls(mtsl.TRANSFERS),
-        "temperatures": _calls(allocation.TEMPERATURES),
+        "temperatures": _calls(TEMPERATURES),
         "targets": _targets,
         "losses": _losses,
         "metrics": _metrics,

@@ -30,16 +30,17 @@ EVIDENCE = {
 """What each method calls its evidence of a phase."""
 
 GENERAL = {
-    "epoch", "epochs", "layer", "lr", "merge", "phases", "places", "samples", "tasks", "transfer", "average",
-    "affinity", "alternatives", "budget", "constant", "cosine", "end", "every", "gradient", "group", "groups", "on", "penalty", "sets", "sgd",
-    "difference", "incomparable", "weights", "split", "start", "step", "task", "temperature", "threshold", "uses", "value", "write",
+    "affinity", "alternatives", "anneal", "average", "budget", "constant", "cosine", "difference", "end", "epoch", "epochs",
+    "every", "gradient", "group", "groups", "incomparable", "layer", "layers", "least", "lr", "meet", "merge", "on", "penalty",
+    "phases", "places", "probability", "samples", "sets", "sgd", "split", "start", "step", "task", "tasks", "temperature",
+    "threshold", "transfer", "uses", "value", "weights", "write",
     "cka", "debiased", "kernel", "rsa", "similarity", "transference",
 }  # fmt: skip
 """Names among a method's that the rest of the package has for things of its own, or that every method may have: the
 epochs of a phase, the phases of a training, places of a text, `runtime.network.transfer`, `balance` of averages,
 alternatives of a layer and who uses them, thresholds of any kind, the temperature of `dwa`, the best constant answer,
-the loss and the schedule `cosine`, splits of data, groups of tasks and their affinities, steps and gradients, budgets and
-weights; and the similarities, which every method may offer."""
+the loss and the schedule `cosine`, splits of data, `Sharing.meet`, groups of tasks and their affinities, the probability
+of an augmentation, steps and gradients, budgets and weights; and the similarities, which every method may offer."""
 
 ALLOWED = {
     "cli/new.py": {"allocation"},  # the name of a starter

@@ -8,13 +8,13 @@ from typing import Any
 import attrs
 
 from mtsldsl.diagnostics.bounded import first_lines
-from mtsldsl.language.constants import Named
-from mtsldsl.language.holding import by_keys, keys_in, of_record
-from mtsldsl.language.kinds import Alternatives, Call, CallRule, Integer, Key, LayerName, Many, Maybe, Real, Tasks
+from mtsldsl.language.holding import by_keys, of_record
+from mtsldsl.language.kinds import Alternatives, CallRule, Integer, Key, LayerName, Many, Maybe, Real, Tasks
 from mtsldsl.language.schema import BlockSchema
 from mtsldsl.methods.evidence import Evidence, Finding, Words
 from mtsldsl.methods.method import DecisionRule, Fault, Method, Surroundings, Values
 from mtsldsl.methods.phases import faults_of_phases
+from mtsldsl.methods.temperature import TEMPERATURES, Anneal, annealed, faults_of_temperature
 from mtsldsl.records import Record
 from mtsldsl.sharing import Sharing
 
@@ -22,18 +22,6 @@ _POSITIVE = Real(0, open_minimum=True)
 
 USED = 0.5
 """From this probability on a task uses an alternative."""
-
-TEMPERATURES = Call(
-    (
-        CallRule(
-            "anneal",
-            "max(end, start / sqrt(step + 1)), by the steps of the run",
-            (Key("start", _POSITIVE, "temperature of the first step", 50.0), Key("end", _POSITIVE, "the least", 0.5)),
-        ),
-        CallRule("constant", "the same at every step", (Key("value", _POSITIVE, "the temperature"),)),
-    ),
-    "temperatures",
-)
 
 BLOCK = BlockSchema(
     "structure",
@@ -67,26 +55,9 @@ BLOCK = BlockSchema(
 )
 
 
-def _rising(start: float, end: float) -> str | None:
-    """What is wrong with a temperature that ends above its beginning."""
-    return f"the temperature begins at {start:g}, below its end, {end:g}" if end > start else None
-
-
-@attrs.frozen(eq=False, repr=False, field_transformer=by_keys(keys_in(TEMPERATURES, "anneal")))
-class Anneal(Record):
-    """The temperature of step n, from 0: max(end, start / sqrt(n + 1))."""
-
-    start: float
-    end: float
-
-    def __attrs_post_init__(self) -> None:
-        if (cause := _rising(self.start, self.end)) is not None:
-            raise ValueError(cause)
-
-
 @attrs.frozen(eq=False, repr=False, field_transformer=by_keys(BLOCK.keys))
 class Settings(Record):
-    """What the learner is made of. A constant temperature is an annealing from itself to itself."""
+    """What the learner is made of."""
 
     on: float
     lr: float
@@ -131,11 +102,7 @@ def faults(values: Values, surroundings: Surroundings) -> Iterator[Fault]:
     """Epochs to write at out of order or after the last one, and a temperature that rises."""
     if "write" in values:
         yield from faults_of_phases(values["write"], surroundings.epochs, "write")
-    temperature = values.get("temperature")
-    if isinstance(temperature, Named) and temperature.name == "anneal":
-        given: Mapping[str, Any] = temperature.arguments
-        if (cause := _rising(given["start"], given["end"])) is not None:
-            yield Fault("MTL202", cause, "give the higher one first: `anneal(50, 0.5)`", "temperature")
+    yield from faults_of_temperature(values)
 
 
 def completed(values: Values, surroundings: Surroundings) -> Values:
@@ -145,10 +112,7 @@ def completed(values: Values, surroundings: Surroundings) -> Values:
 
 def settings(values: Values) -> Settings:
     """The record of a sound block."""
-    temperature: Named = values["temperature"]
-    given: Mapping[str, Any] = temperature.arguments
-    anneal = Anneal(**given) if temperature.name == "anneal" else Anneal(given["value"], given["value"])
-    record: dict[str, Any] = {**values, "temperature": anneal}
+    record: dict[str, Any] = {**values, "temperature": annealed(values["temperature"])}
     return Settings(**record)
 
 

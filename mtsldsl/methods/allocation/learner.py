@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from mtsldsl.ir import Decision, Spec
-from mtsldsl.methods.allocation.language import USED, Anneal, Settings
+from mtsldsl.methods.allocation.language import USED, Settings
 from mtsldsl.methods.allocation.language import Allocation as Allocated
+from mtsldsl.methods.temperature import Anneal
 from mtsldsl.runtime.learning.step import Gates, Position, Step, keyed_generator
 from mtsldsl.runtime.structure.learner import Learner, Proposal
 from mtsldsl.runtime.structure.view import View
@@ -89,11 +90,6 @@ class Allocation(Learner):
         samples = {task: self._sample(task, position) for task in tasks}
         return {layer: {task: by_layer[layer] for task, by_layer in samples.items()} for layer in self._alternatives}
 
-    def temperature(self, step: int) -> float:
-        """That of a step, counted from 0 over the whole run."""
-        anneal = self.settings.temperature
-        return max(anneal.end, anneal.start / math.sqrt(step + 1))
-
     def noise(self, task: str, position: Position) -> Tensor:
         """Uniform random numbers (alternatives, 2) for a task of a step."""
         drawn = [
@@ -105,7 +101,9 @@ class Allocation(Learner):
     def _sample(self, task: str, position: Position) -> dict[str, Tensor]:
         place = self._tasks.index(task)
         logits = self.logits[task]
-        on = straight_through(logits, self.noise(task, position).to(logits.device), self.temperature(position.step))
+        on = straight_through(
+            logits, self.noise(task, position).to(logits.device), self.settings.temperature.at(position.step)
+        )
         if not self._all_allowed:
             on = on.masked_fill(~self.allowed[place], 0)
         by_layer = self._by_layer(means(on, self.layer_of, len(self._counts)))

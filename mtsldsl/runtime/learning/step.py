@@ -15,6 +15,8 @@ from mtsldsl.sharing import Copy, Sharing
 
 if TYPE_CHECKING:
     from mtsldsl.runtime.learning.probe import Probe
+    from mtsldsl.runtime.network.choosing import Choices
+    from mtsldsl.runtime.network.transfer import Members
 
 Gates: TypeAlias = Mapping[str, Mapping[str, Tensor]]
 """For each layer, by task, a number for each alternative that the task may use, in their order: the task's value is the
@@ -56,7 +58,12 @@ class Step:
 
 
 class Penalty(nn.Module):
-    """A loss that belongs to no task, such as one that draws copies of a layer together. This one has none."""
+    """A loss that belongs to no task, such as one that draws copies of a layer together. This one has none.
+
+    `choosing` says that copies of layers choose what they read, for as long as it does: then `choices` are asked.
+    """
+
+    choosing: bool = False
 
     def begin(self, spec: Spec) -> None:
         """The run of this spec begins, or goes on with it: what it learns is made here."""
@@ -68,6 +75,15 @@ class Penalty(nn.Module):
     def gates(self, tasks: Sequence[str], position: Position) -> Gates | None:
         """How much of each alternative the tasks take in this step; None where that is what the spec says."""
         return None
+
+    def choices(self, position: Position) -> Choices:
+        """What the copies of layers read in this step."""
+        return {}
+
+    def stand_ins(self, sharing: Sharing) -> Members:
+        """For the copies of a sharing that is `present` those of the network that stand for them; none where they have
+        the same names."""
+        return {}
 
     def usable(self, sharing: Sharing) -> Sharing:
         """The sharing that has all that gates may open, by which the network is run with them."""

@@ -25,9 +25,11 @@ from mtsldsl.runtime.learning.random_state import random_state
 from mtsldsl.runtime.learning.saved import Saved
 from mtsldsl.runtime.learning.step import Gates, Penalty, Position, Step
 from mtsldsl.runtime.learning.task_sets import LEAST, TaskSets
-from mtsldsl.runtime.network.built import initialised, place
+from mtsldsl.runtime.network.built import build_model, initialised, place
+from mtsldsl.runtime.network.choosing import Choices, run_choosing
 from mtsldsl.runtime.network.execution import Route
 from mtsldsl.runtime.network.optimizer_state import load_named_state, named_optimizer_state
+from mtsldsl.runtime.network.transfer import carry_state
 from mtsldsl.runtime.objectives import BatchLosses, Loss, task_losses
 from mtsldsl.sharing import Copy
 
@@ -120,14 +122,15 @@ class Training:
 
     def sets(self, served: tuple[str, ...] | None = None) -> Iterator[tuple[str, ...]]:
         """The sets of tasks that a step computes one after the other: those that share no layer, or all at once where
-        the learner watches outputs or the balance is `joint`, or a set computes less than it takes to call it, or the
-        batch has been `served` by one of several sources, for the tasks that read it. At the end the step is counted.
+        the learner watches outputs or copies choose what they read, the balance is `joint`, or a set computes less than
+        it takes to call it, or the batch has been `served` by one of several sources, for the tasks that read it. At
+        the end the step is counted.
 
         Two sets have no parameter in common, so the gradients are the same; only one set's activations are in memory.
         """
         if served is not None:
             yield served
-        elif self._watching or self.balance.joint or self._apart().work < self.least:
+        elif self._watching or self.learner.choosing or self.balance.joint or self._apart().work < self.least:
             yield tuple(task.name for task in self.spec.tasks)
         else:
             yield from self._apart().parameters
@@ -137,21 +140,34 @@ class Training:
     def forward(self, inputs: Tensor, tasks: tuple[str, ...]) -> Mapping[str, Tensor]:
         """The outputs of one of the `sets`: those of the network's own forward pass, or where the learner has gates
         what the network's modules give with these."""
-        gates = self.learner.gates(tasks, self.position)
+        gates, choices = self._drawn(tasks)
 
-        run = partial(self._outputs, inputs, tasks, gates)
+        run = partial(self._outputs, inputs, tasks, gates, choices)
         if self.guard is not None:
             self.guard.begin(inputs, partial(run, each_module=True), gates)
         self._began = (inputs, random_state(self.device)) if self._observers() else None
         return run(each_module=self._watching)
+
+    def _drawn(self, tasks: tuple[str, ...]) -> tuple[Gates | None, Choices | None]:
+        """What the learner draws for this step, the same whenever it is asked."""
+        choices = self.learner.choices(self.position) if self.learner.choosing else None
+        return self.learner.gates(tasks, self.position), choices
 
     def _observers(self) -> list[Penalty | Balance]:
         """Who looks ahead in this step."""
         return [each for each in (self.learner, self.balance) if each.observing(self.position)]
 
     def _outputs(
-        self, inputs: Tensor, tasks: tuple[str, ...], gates: Gates | None, *, each_module: bool = False
+        self,
+        inputs: Tensor,
+        tasks: tuple[str, ...],
+        gates: Gates | None,
+        choices: Choices | None,
+        *,
+        each_module: bool = False,
     ) -> Mapping[str, Tensor]:
+        if choices is not None:
+            return run_choosing(self.model, self.spec, inputs, tasks, choices)
         if gates is not None:
             return self._routed(inputs, tasks, gates, each_module)
         whole = len(tasks) == len(self.spec.tasks)
@@ -226,6 +242,16 @@ class Training:
         sharing = self.learner.present(self.spec.sharing)
         return self.spec if sharing is self.spec.sharing else attrs.evolve(self.spec, sharing=sharing)
 
+    def presented(self) -> tuple[Spec, nn.Module]:
+        """That spec, and a network that has all of it under its names: mostly the one that is trained."""
+        present = self.present
+        members = self.learner.stand_ins(present.sharing)
+        if not members:
+            return present, self.model
+        model = place(build_model(present), present, self.device)
+        carry_state(self.spec, present, self.model, model, members)
+        return present, model
+
     @contextmanager
     def watched(self) -> Iterator[None]:
         """While open, each forward pass keeps the outputs of the copies of layers that the learner watches."""
@@ -271,8 +297,8 @@ class Training:
         rate = self.optimizer.param_groups[0]["lr"]
         tasks = tuple(task.name for task in self.spec.tasks if task.name in outputs)
         with torch.no_grad():
-            gates = self.learner.gates(tasks, self.position)
-        run = partial(self._outputs, inputs, tasks, gates)
+            gates, choices = self._drawn(tasks)
+        run = partial(self._outputs, inputs, tasks, gates, choices)
 
         def losses_of(others: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
             return self.losses(others, batch).values
@@ -339,8 +365,9 @@ class Training:
         """What the network as it is reaches on these samples; once where a structural phase has just found it."""
         if self.evaluated is not None and self.evaluated[0] is samples:
             return self.evaluated[1]
-        present = self.present
-        return evaluate(self.model, present, samples, self.device, whole=present is self.spec)
+        present, model = self.presented()
+        whole = present is self.spec or model is not self.model
+        return evaluate(model, present, samples, self.device, whole=whole)
 
     def saved(self) -> dict[str, Saved]:
         """All that a training started anew needs to go on from here, by part; the tensors are those in use."""

@@ -67,9 +67,9 @@ def keep_own_weights(folder: RunFolder, training: Training, tasks: Collection[st
 
 def _read_by(training: Training, tasks: Collection[str]) -> dict[str, Tensor]:
     """The tensors that the predictions of `tasks` depend on, by name."""
-    prefixes = [f"{copy.name}." for copy in copies(training.present) if not copy.component.isdisjoint(tasks)]
-    state = training.model.state_dict()
-    return {name: value for name, value in state.items() if name.startswith(tuple(prefixes))}
+    spec, model = training.presented()
+    prefixes = [f"{copy.name}." for copy in copies(spec) if not copy.component.isdisjoint(tasks)]
+    return {name: value for name, value in model.state_dict().items() if name.startswith(tuple(prefixes))}
 
 
 def save_tensors(path: Path, state: Mapping[str, Tensor]) -> None:

@@ -27,6 +27,9 @@ class Proposal:
     sharing: Sharing
     decisions: tuple[Decision, ...]
     evidence: Mapping[str, Any] = attrs.field(factory=dict)
+    made: Members | None = None
+    """For the copies of the sharing those that they come from, where their tasks do not say that: then the network
+    changes without decisions too."""
 
 
 @attrs.frozen(eq=False)
@@ -49,6 +52,8 @@ class Prepared:
 
     optimizer_state: Mapping[str, ParameterState] = attrs.field(factory=dict)
     evidence: Mapping[str, Any] = attrs.field(factory=dict)
+    anew: bool = False
+    """Whether the whole network has new weights: then the optimizer has no state of any."""
 
 
 class Learner(Penalty):

@@ -25,7 +25,7 @@ from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.network.built import build_model, place
 from mtsldsl.runtime.network.execution import alike
 from mtsldsl.runtime.network.optimizer_state import ParameterState, carry_optimizer_state, set_parameter_state
-from mtsldsl.runtime.network.transfer import carry_state, merged_parameters, origins
+from mtsldsl.runtime.network.transfer import Members, carry_state, merged_parameters, origins
 from mtsldsl.runtime.structure.learner import Carry, Learner, Proposal
 from mtsldsl.runtime.structure.view import View, Watcher
 
@@ -55,11 +55,11 @@ def structural_phase(training: Training, learner: Learner, data: Splits[Any], ru
     proposal = learner.decide(view)
     training.phases += 1
     method = spec.structure.method if spec.structure else NO_METHOD
-    if not proposal.decisions:
+    if not proposal.decisions and proposal.made is None:
         run.say("phase", epoch=epoch, method=method, evidence=proposal.evidence)
         return
     if learner.exact:
-        _adopt_exactly(training, learner, proposal, data, run)
+        _adopt_exactly(training, learner, proposal, view, data, run)
         return
     new_spec = rewritten(spec, proposal.sharing, proposal.decisions)
     new_model = place(build_model(new_spec), new_spec, training.device)
@@ -88,17 +88,26 @@ def structural_phase(training: Training, learner: Learner, data: Splits[Any], ru
     run.say("phase", **found, parameters=cost.parameters, flops=cost.flops)
 
 
-def _adopt_exactly(training: Training, learner: Learner, proposal: Proposal, data: Splits[Any], run: Run) -> None:
+def _adopt_exactly(
+    training: Training, learner: Learner, proposal: Proposal, view: View, data: Splits[Any], run: Run
+) -> None:
     """Take the network of a proposal whose outputs are those of the one before: it leaves out what these do not depend
     on, or gives tasks copies of what they shared."""
     spec, epoch = training.spec, training.epoch
     found = training.evaluate(data.validation)
     new_spec = rewritten(spec, proposal.sharing, proposal.decisions)
     new_model = place(build_model(new_spec), new_spec, training.device)
-    carry_state(spec, new_spec, training.model, new_model)
-    record = _record(training, proposal, proposal.evidence, found, found, accepted=True)
-    replace_network(training, new_spec, new_model, {})
-    training.evaluated = (data.validation, found)
+    made = origins(spec.sharing, new_spec.sharing) if proposal.made is None else proposal.made
+    carry_state(spec, new_spec, training.model, new_model, made)
+    prepared = learner.prepare(Carry(spec, new_spec, training.model, new_model, made, proposal.decisions), view)
+    after = evaluate(new_model, new_spec, data.validation, training.device) if prepared.anew else found
+    evidence = {**proposal.evidence, **prepared.evidence}
+    record = _record(training, proposal, evidence, found, after, accepted=True)
+    replace_network(training, new_spec, new_model, prepared.optimizer_state, made)
+    if prepared.anew:
+        for parameter in new_model.parameters():
+            training.optimizer.state.pop(parameter, None)
+    training.evaluated = (data.validation, after)
     learner.adopted(new_spec)
     same = learner.earlier_best
     run.structure_changed(new_spec, epoch, new_spec.history[len(spec.history) :], same=same)
@@ -161,7 +170,11 @@ def _statistics(model: nn.Module) -> dict[str, Tensor]:
 
 
 def replace_network(
-    training: Training, new_spec: Spec, new_model: nn.Module, trained: Mapping[str, ParameterState]
+    training: Training,
+    new_spec: Spec,
+    new_model: nn.Module,
+    trained: Mapping[str, ParameterState],
+    made: Members | None = None,
 ) -> None:
     """Put the evolved network in the place of the old one: survivors keep their optimizer state bit for bit, a merged
     component gets the mean of its members', or its own of `trained`; the schedule goes on where it was."""
@@ -173,7 +186,8 @@ def replace_network(
     scheduler = training.make_scheduler(optimizer)
     if scheduler is not None and training.scheduler is not None:
         scheduler.load_state_dict(training.scheduler.state_dict())
-    merged = merged_parameters(new_model, origins(training.spec.sharing, new_spec.sharing))
+    members = origins(training.spec.sharing, new_spec.sharing) if made is None else made
+    merged = merged_parameters(new_model, members)
     carry_optimizer_state(training.optimizer, old_parameters, optimizer, new_parameters, merged)
     set_parameter_state(optimizer, new_parameters, trained)
     training.spec, training.model = new_spec, new_model

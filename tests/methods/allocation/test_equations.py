@@ -25,12 +25,14 @@ STEPS = pytest.mark.parametrize("step", [0, 1, 99, 9_998, 9_999, 100_000])
 def test_the_temperature_falls_with_the_root_of_the_steps(step: int) -> None:
     _, learner = training(spec())
     known = {0: 50.0, 99: 5.0, 9_999: 0.5}
-    assert learner.temperature(step) == pytest.approx(known.get(step, max(0.5, 50 * (step + 1) ** -0.5)), rel=1e-12)
+    assert learner.settings.temperature.at(step) == pytest.approx(
+        known.get(step, max(0.5, 50 * (step + 1) ** -0.5)), rel=1e-12
+    )
 
 
 def test_a_constant_temperature_is_the_same_at_every_step() -> None:
     _, learner = training(spec("temperature = constant(2)"))
-    assert {learner.temperature(step) for step in (0, 10, 10**6)} == {2.0}
+    assert {learner.settings.temperature.at(step) for step in (0, 10, 10**6)} == {2.0}
 
 
 @pytest.mark.parametrize("temperature", [0.1, 1.0, 50.0])

@@ -258,13 +258,18 @@ sharing {
 """
 
 
-def test_tasks_of_two_kinds_part_and_those_of_one_kind_stay_together(tmp_path: Path) -> None:
+def pairs(folder: Path) -> None:
+    """Samples of four tasks in two pairs: a and b ask for the same, c and d for something else."""
     generator = np.random.default_rng(0)
     rows, weights = generator.normal(size=(600, 8)), generator.normal(size=(8, 4))
     hidden = np.tanh(rows @ weights)
     kinds = hidden[:, :2].sum(1, keepdims=True), hidden[:, 2:].sum(1, keepdims=True)
     labels = {task: kinds[task in "cd"] + 0.05 * generator.normal(size=(600, 1)) for task in "abcd"}
-    np.savez(tmp_path / "pairs.npz", x=rows.astype(np.float32), **labels)
+    np.savez(folder / "pairs.npz", x=rows.astype(np.float32), **labels)
+
+
+def test_tasks_of_two_kinds_part_and_those_of_one_kind_stay_together(tmp_path: Path) -> None:
+    pairs(tmp_path)
     (tmp_path / "pairs.mtl").write_text(PAIRS, encoding="utf-8")
     done = prepared.run("-m", "mtsldsl", "train", "pairs.mtl", "--device", "cpu", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
