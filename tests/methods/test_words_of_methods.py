@@ -28,13 +28,13 @@ EVIDENCE = {"mtsl": {"places", "merges", "amalgamation"}, "branch": {"branches",
 GENERAL = {
     "epoch", "epochs", "layer", "lr", "merge", "phases", "places", "samples", "tasks", "transfer", "average",
     "alternatives", "constant", "end", "every", "gradient", "on", "penalty", "sgd", "start", "step", "task", "temperature", "uses",
-    "budget", "value", "weights", "write",
+    "budget", "value", "write",
     "cka", "debiased", "difference", "incomparable", "kernel", "rsa", "similarity", "transference",
 }  # fmt: skip
 """Names among a method's that the rest of the package has for things of its own, or that every method may have: the
 epochs of a phase, the phases of a training, places of a text, `runtime.network.transfer`, `balance` of averages,
-alternatives of a layer and who uses them, the temperature of `dwa`, the best constant answer, steps and gradients,
-budgets and weights;
+alternatives of a layer and who uses them, the temperature of `dwa`, the best constant answer, steps, gradients
+and budgets;
 and the similarities, which every method may offer."""
 
 ALLOWED = {
