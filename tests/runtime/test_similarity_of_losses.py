@@ -19,7 +19,9 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.editing import loads
 from mtsldsl.ir import Spec
 from mtsldsl.ir.wiring import Value
-from mtsldsl.methods.similarities import Chosen, Cka, Gradient, Rsa, Transference
+from mtsldsl.methods.mtsl.learner import Settings as MtslSettings
+from mtsldsl.methods.mtsl.learner import compare
+from mtsldsl.methods.similarities import Chosen, Cka, Gradient, Incomparable, Rsa, Transference
 from mtsldsl.runtime.data import FieldKind, Mixed, Samples
 from mtsldsl.runtime.learning.step import Position
 from mtsldsl.runtime.network.built import build_model
@@ -319,13 +321,36 @@ def of_two_sources() -> Spec:
     return loads(text)
 
 
-def test_tasks_of_two_sources_meet_by_their_steps_and_not_by_their_gradients() -> None:
+def two_sources() -> tuple[Spec, dict[str, Samples], nn.Module, View]:
     spec = of_two_sources()
     parts = {"near": samples(12), "far": samples(5, seed=7)}
     fields = {"near": ("image", "one", "kind"), "far": ("image", "two")}
     mixed = Mixed({name: part.only(*fields[name]) for name, part in parts.items()}, spec.streams)
     model = randomised(spec)
-    view = viewed(spec, model, mixed)
+    return spec, parts, model, viewed(spec, model, mixed)
+
+
+def test_phases_say_that_gradients_of_tasks_with_samples_of_their_own_are_not_compared() -> None:
+    *_, view = two_sources()
+    said: list[tuple[str, dict[str, Any]]] = []
+    view = attrs.evolve(view, say=lambda kind, **fields: said.append((kind, fields)))
+    mtsl = MtslSettings((1,), Gradient(samples=100), 0.0, 18, 0.0, None)
+    found = compare(view, mtsl)
+    assert {each.tasks for each in found} == {("kind", "one")}
+    assert {kind for kind, _ in said} == {"incomparable"}
+    told = Incomparable(epoch=1, **said[0][1]).lines()
+    assert told == [
+        "body: kind + one and two have samples of their own, so they are not compared, and never merge here"
+    ]
+    said.clear()
+    assert {each.tasks for each in compare(view, attrs.evolve(mtsl, similarity=Transference(samples=8, lr=0.1)))} == {
+        TASKS
+    }
+    assert said == []
+
+
+def test_tasks_of_two_sources_meet_by_their_steps_and_not_by_their_gradients() -> None:
+    _, parts, model, view = two_sources()
     gradient, step = Gradient(samples=100), Transference(samples=100, lr=0.1)
     assert set(comparable_tasks(view, gradient, TASKS)) == {frozenset({"one", "kind"}), frozenset({"two"})}
     assert comparable_tasks(view, step, TASKS) == [frozenset(TASKS)]

@@ -26,7 +26,7 @@ from mtsldsl.methods.similarities import (
 from mtsldsl.records import Record
 from mtsldsl.sharing.partition import in_order
 
-FRESH, MEAN = "fresh", "mean"
+FRESH, AVERAGE = "fresh", "average"
 """What the network of the tree starts from: initial weights, or those that there are, of what is shared the mean."""
 
 BLOCK = BlockSchema(
@@ -42,7 +42,7 @@ BLOCK = BlockSchema(
             0.5,
         ),
         Key("beam", Integer(1, 10_000), "choices that go on from layer to layer", 10),
-        Key("weights", Choice((FRESH, MEAN)), "weights that the chosen network starts from", FRESH),
+        Key("transfer", Choice((FRESH, AVERAGE)), "how the chosen network gets its weights", FRESH),
     ),
     label="branch",
 )
@@ -56,7 +56,7 @@ class Settings(Record):
     similarity: Cka | Rsa = attrs.field(validator=of_record(Cka, Rsa))
     budget: float
     beam: int
-    weights: str
+    transfer: str
 
 
 BRANCH = deciding_to_share(
@@ -134,8 +134,8 @@ METHOD = Method(
     settings=lambda values: Settings(**{**values, "similarity": record_of(values["similarity"])}),
     doubts=doubts,
     learner="Branch",
-    paper="Vandenhende, Georgoulis, De Brabandere, Van Gool: Branched Multi-Task Networks: Deciding What Layers To Share, "
-    "BMVC 2020, arXiv 1904.02920",
+    paper="Vandenhende, Georgoulis, De Brabandere, Van Gool: Branched Multi-Task Networks: Deciding What Layers To "
+    "Share, BMVC 2020, arXiv 1904.02920",
     phases="at",
     findings=(Compares, Incomparable),
     words=Words(decided, undecided),

@@ -1,7 +1,7 @@
 """Branching: single-task networks are compared at every layer, once, and the tree that they are to share is chosen.
 
 Vandenhende, Georgoulis, De Brabandere, Van Gool: Branched Multi-Task Networks: Deciding What Layers To Share, BMVC
-2020, arXiv 1904.02920. There the tree is trained from initial weights, as here with `weights = fresh`.
+2020, arXiv 1904.02920. There the tree is trained from initial weights, as here with `transfer = fresh`.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Branch(Learner):
 
     def prepare(self, carry: Carry, view: View) -> Prepared:
         """Begin anew, with the initial weights and nothing of the optimizer, where the settings ask for it."""
-        if self.settings.weights != FRESH:
+        if self.settings.transfer != FRESH:
             return Prepared()
         initialise(carry.new_model, carry.new_spec, carry.new_spec.train.seed)
         return Prepared({name: {} for name, _ in carry.new_model.named_parameters()})

@@ -106,7 +106,7 @@ def test_what_is_shared_stays_shared_and_no_more_is_decided_than_is_needed() -> 
     assert {each.kind for each in proposal.decisions} == {"branch"}
 
 
-def carried(weights: str) -> tuple[Carry, Mapping[str, Any]]:
+def carried(transfer: str) -> tuple[Carry, Mapping[str, Any]]:
     spec = loads(TEXT)
     model, given = randomised(spec), samples()
     proposal, _ = decided(spec, model, given)
@@ -114,7 +114,7 @@ def carried(weights: str) -> tuple[Carry, Mapping[str, Any]]:
     new, made = build_model(evolved), origins(spec.sharing, evolved.sharing)
     carry_state(spec, evolved, model, new, made)
     carry = Carry(spec, evolved, model, new, made, proposal.decisions)
-    prepared = Branch(attrs.evolve(SETTINGS, weights=weights)).prepare(carry, viewed(spec, model, given))
+    prepared = Branch(attrs.evolve(SETTINGS, transfer=transfer)).prepare(carry, viewed(spec, model, given))
     return carry, prepared.optimizer_state
 
 
@@ -126,7 +126,7 @@ def test_fresh_weights_are_those_that_a_new_run_begins_with_and_nothing_is_remem
 
 
 def test_with_the_mean_nothing_more_is_done() -> None:
-    carry, remembered = carried("mean")
+    carry, remembered = carried("average")
     assert remembered == {}
     initial = build_model(carry.new_spec).state_dict()
     assert any(not torch.equal(value, initial[name]) for name, value in carry.new_model.state_dict().items())

@@ -194,7 +194,7 @@ def test_a_run_that_was_killed_before_the_phase_goes_on_to_the_same_bytes(run: P
 
 
 def test_it_begins_anew_or_with_the_mean(run: Path, tmp_path: Path) -> None:
-    mean = trained(tmp_path / "mean", "structure.weights=mean")
+    mean = trained(tmp_path / "mean", "structure.transfer=average")
     (anew,), (as_mean,) = events(run, "phase"), events(mean, "phase")
     assert as_mean["decisions"] == anew["decisions"]
     assert all(as_mean["after"]["losses"][task] != anew["after"]["losses"][task] for task in as_mean["after"]["losses"])
