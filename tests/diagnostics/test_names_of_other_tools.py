@@ -176,7 +176,7 @@ def test_a_name_that_is_written_otherwise_has_the_true_remedy_and_no_fix(text: s
         (written("nadam", "adam(lr=1e-3)"), "the known optimizers are: adam, adamw, sgd, radam"),
         (written("sgdw", "adam(lr=1e-3)"), "the known optimizers are: adam, adamw, sgd, radam"),
         (written("cosine_warmup", "none"), "the known schedulers are: none, multistep"),
-        (written("gradvac", "equal"), "the known balances are: equal, random"),
+        (written("gradnorm", "equal"), "the known balances are: equal, random"),
         (written("focal", "cross_entropy"), "the known losses are: cross_entropy, class_balanced"),
         (written("smooth_l1", "= l1"), "the known losses are:"),
         (written("mape", "[mae]".strip("[]")), "the known metrics are:"),

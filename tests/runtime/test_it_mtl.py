@@ -258,13 +258,3 @@ def test_more_tasks_than_combinations_can_be_tried_of_are_an_error() -> None:
     single = loads(many, overrides={"train.balance": "it_mtl(candidates=singles)"})
     with pytest.raises(ValueError, match="2047"):
         attrs.evolve(single, train=loads(TEXT, overrides={"train.balance": "it_mtl"}).train)
-
-
-@pytest.mark.parametrize("name", ["pareto", "pbi", "cosmos"])
-def test_a_preference_of_another_number_of_tasks_is_an_error(name: str) -> None:
-    with pytest.raises(MtlError) as caught:
-        loads(TEXT, overrides={"train.balance": f"{name}(preference=[1, 2])"})
-    (found,) = caught.value.diagnostics
-    assert found.code == "MTL202"
-    assert "2 numbers, and there are 3 tasks" in found.cause
-    loads(TEXT, overrides={"train.balance": f"{name}(preference=[1, 2, 0.5])"})

@@ -10,10 +10,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from mtsldsl.diagnostics import MtlError
+from mtsldsl.editing import loads
 from mtsldsl.language.holding import named
 from mtsldsl.language.optimization import BALANCES
 from mtsldsl.runtime.learning.balance import Balance, make_balance
 from mtsldsl.runtime.learning.balance.pareto import ParetoMultiTask
+from tests.runtime.looking_ahead import TEXT
 
 SIZE = 20
 
@@ -104,3 +107,13 @@ def test_after_two_epochs_it_no_longer_searches() -> None:
         assert not balance.state_dict()["inside"].any()
         balance.end_epoch({})
         assert bool(balance.state_dict()["inside"].all()) == (epoch == 1)
+
+
+@pytest.mark.parametrize("name", ["pareto", "pbi", "cosmos"])
+def test_a_preference_of_another_number_of_tasks_is_an_error(name: str) -> None:
+    with pytest.raises(MtlError) as caught:
+        loads(TEXT, overrides={"train.balance": f"{name}(preference=[1, 2])"})
+    (found,) = caught.value.diagnostics
+    assert found.code == "MTL202"
+    assert "2 numbers, and there are 3 tasks" in found.cause
+    loads(TEXT, overrides={"train.balance": f"{name}(preference=[1, 2, 0.5])"})

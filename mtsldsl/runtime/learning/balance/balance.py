@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from mtsldsl.runtime.learning.step import Position
-
 if TYPE_CHECKING:
     from mtsldsl.runtime.learning.probe import Probe
+    from mtsldsl.runtime.learning.step import Position
 
 Losses: TypeAlias = Mapping[str, Tensor]
 """A scalar loss per task, 0 with a gradient of 0 where the batch has no label of it."""

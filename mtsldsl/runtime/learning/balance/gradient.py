@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mtsldsl.runtime.learning.balance.balance import NO_TASK, Balance, Labelled, Losses
-from mtsldsl.sharing import linked
+from mtsldsl.sharing import linked_in_order
 
 Row: TypeAlias = Mapping[str, Tensor]
 """The gradients of one parameter, by task; a task that does not use it has none."""
@@ -62,9 +62,9 @@ class GradientBalance(Balance):
                 _add(parameter, (gradient.clone() for gradient in row.values()))
         self.weighed = {}
         values = {task: loss.detach() for task, loss in counted.items()}
-        for group in linked([frozenset(row) for row in shared.values()]):
-            of_group = {parameter: row for parameter, row in shared.items() if group.issuperset(row)}
-            for parameter, terms in self.balanced(sorted(group), of_group, values):
+        for tasks in linked_in_order(map(frozenset, shared.values()), self.tasks):
+            of_group = {parameter: row for parameter, row in shared.items() if row.keys() <= set(tasks)}
+            for parameter, terms in self.balanced(tasks, of_group, values):
                 _add(parameter, terms)
         if self.asked:
             linked_tasks = {task for row in shared.values() for task in row}
