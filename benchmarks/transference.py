@@ -163,7 +163,11 @@ def gains_by_bf16(probe: Probe) -> dict[tuple[str, str], float]:
     before = losses({})
     found = {}
     for donor in probe.losses:
-        after = losses(probe._along(probe.shared[donor], probe._gradient(donor)))
+        moved = {
+            name: probe.shared[donor][name].detach() - probe.rate * each
+            for name, each in probe._gradient(donor).items()
+        }
+        after = losses(moved)
         found |= {(donor, task): 1 - float(after[task]) / float(before[task]) for task in probe.losses}
     return found
 

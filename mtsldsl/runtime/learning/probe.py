@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import TypeAlias
 
 import attrs
@@ -18,7 +17,7 @@ from torch.optim import Optimizer
 
 from mtsldsl.ir import Spec
 from mtsldsl.ir.wiring import needed, wired
-from mtsldsl.runtime.learning.ahead import stepped
+from mtsldsl.runtime.learning.next_step import NextStep
 from mtsldsl.runtime.learning.random_state import random_state, set_random_state
 from mtsldsl.runtime.objectives.losses import sum_dtype
 
@@ -76,12 +75,14 @@ class Probe:
     def gains(self) -> Gains:
         """1 - L_j(θ - η ∇L_i) / L_j(θ) for the batch, with θ the weights that several tasks share (Fifty et al., 2021,
         eq. 1): what one task has of its own, its head above all, stays where it is."""
-        return self._gains(self._along)
+        weights = {name: each.detach() for shared in self.shared.values() for name, each in shared.items()}
+        return self._gains(lambda gradient: {name: weights[name] - self.rate * each for name, each in gradient.items()})
 
     def gains_of_optimizer(self) -> Gains:
         """The same with the step that the optimizer would make of ∇L_i alone in place of -η ∇L_i: with its moments as
         they are, its weight decay and all else."""
-        return self._gains(partial(stepped, self.optimizer))
+        weights = {name: each for shared in self.shared.values() for name, each in shared.items()}
+        return self._gains(NextStep(self.optimizer, weights).along)
 
     def first_order(self) -> Gains:
         """η <∇L_i, ∇L_j> / L_j over the weights that both use: what `gains` comes to for a small rate."""
@@ -99,21 +100,18 @@ class Probe:
             for recipient, product, loss in zip(tasks, row, losses, strict=True)
         }
 
-    def _gains(self, ahead: Callable[[Weights, Mapping[str, Tensor]], Mapping[str, Tensor]]) -> Gains:
+    def _gains(self, ahead: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]) -> Gains:
         """With `ahead` that says where weights are after a step along a gradient."""
         found = {}
         now = random_state(self.inputs.device)
         try:
             before = self._before()
             for donor in before:
-                after = self._losses_with(ahead(self.shared[donor], self._gradient(donor)))
+                after = self._losses_with(ahead(self._gradient(donor)))
                 found |= {(donor, task): 1 - float(after[task]) / loss for task, loss in before.items()}
         finally:
             set_random_state(now, self.inputs.device)
         return found
-
-    def _along(self, weights: Weights, gradient: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {name: weights[name].detach() - self.rate * value for name, value in gradient.items()}
 
     def _gradient(self, task: str) -> dict[str, Tensor]:
         """Of the loss of a task, on the weights that it shares."""
