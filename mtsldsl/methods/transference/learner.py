@@ -76,11 +76,13 @@ class Transference(Learner):
         return dict.fromkeys([*pairs, *((other, one) for one, other in pairs)], 0.0)
 
     def _add(self, gains: Gains) -> None:
+        if not gains:
+            return
         places: Mapping[str, int] = {task: place for place, task in enumerate(self._tasks)}
-        for (donor, recipient), gain in gains.items():
-            at = places[recipient], places[donor]
-            self.sums[at] += gain
-            self.counts[at] += 1
+        at = torch.tensor([(places[recipient], places[donor]) for donor, recipient in gains]).unbind(1)
+        values = torch.tensor([*gains.values()], dtype=self.sums.dtype, device=self.sums.device)
+        self.sums[at] += values
+        self.counts[at] += 1
 
     def due(self, position: Position) -> bool:
         """At the end of every epoch."""

@@ -20,8 +20,6 @@ class NextStep:
     """
 
     def __init__(self, optimizer: Optimizer, parameters: Mapping[str, nn.Parameter]) -> None:
-        self._parameters = parameters
-        self._state = {name: optimizer.state.get(each, {}) for name, each in parameters.items()}
         self._copies = {name: torch.empty_like(each, requires_grad=False) for name, each in parameters.items()}
         copies = {id(each): self._copies[name] for name, each in parameters.items()}
         self._optimizer = copy.copy(optimizer)  # as it is pickled: state and groups, no hooks
@@ -29,22 +27,35 @@ class NextStep:
             {**group, "params": [copies[id(each)] for each in group["params"] if id(each) in copies]}
             for group in optimizer.param_groups
         ]
+        self._state = {}
+        self._reset: list[tuple[Tensor, Tensor]] = []
+        """Each copy, and what it is a copy of."""
+        for name, parameter in parameters.items():
+            state = optimizer.state.get(parameter, {})
+            own = {key: torch.empty_like(each) if isinstance(each, Tensor) else each for key, each in state.items()}
+            self._state[name] = own
+            self._reset.append((self._copies[name], parameter.detach()))
+            self._reset += [(own[key], each) for key, each in state.items() if isinstance(each, Tensor)]
 
     @torch.no_grad()
     def along(self, gradients: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Those parameters that have a gradient, by name, after the step along these gradients alone; the tensors are
-        others after the next call. A parameter without a gradient stays where it is, as torch has it, whatever its
-        momentum."""
-        state = self._optimizer.state = defaultdict(dict)
-        moved = {name: self._copies[name].copy_(self._parameters[name]) for name in gradients}
+        others after the next call, and the gradients may be. A parameter without a gradient stays where it is, as torch
+        has it, whatever its momentum."""
+        if self._reset:
+            torch._foreach_copy_(*(list(each) for each in zip(*self._reset, strict=True)))
+        self._optimizer.state = defaultdict(dict)
         for name, each in self._copies.items():
             each.grad = None
-            if name in moved:
-                # Laid out in memory as the parameter, which fused kernels rely on.
-                each.grad = torch.empty_like(each).copy_(gradients[name])
-                state[each] = {
-                    key: value.clone() if isinstance(value, Tensor) else value
-                    for key, value in self._state[name].items()
-                }
+            if name in gradients:
+                each.grad = _laid_out_as(each, gradients[name])
+                self._optimizer.state[each] = dict(self._state[name])
         self._optimizer.step()
-        return moved
+        return {name: self._copies[name] for name in gradients}
+
+
+def _laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
+    """The gradient with its numbers in memory as the parameter has them, which fused kernels rely on."""
+    if gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)

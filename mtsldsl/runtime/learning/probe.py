@@ -6,13 +6,13 @@ Nothing is changed by it: weights, gradients, statistics and random numbers are 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TypeAlias
 
 import attrs
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.optim import Optimizer
 
 from mtsldsl.ir import Spec
@@ -71,18 +71,29 @@ class Probe:
     rate: float
     random: Tensor
     step: int
+    _weights: Weights = attrs.field(init=False)
+    """All that are shared."""
+    _buffers: Sequence[dict[str, Tensor | None]] = attrs.field(init=False)
+    """Those of each module that has some."""
+
+    @_weights.default
+    def _all_shared(self) -> Weights:
+        return {name: each for shared in self.shared.values() for name, each in shared.items()}
+
+    @_buffers.default
+    def _all_buffers(self) -> Sequence[dict[str, Tensor | None]]:
+        return [module._buffers for module in self.model.modules() if module._buffers]
 
     def gains(self) -> Gains:
         """1 - L_j(θ - η ∇L_i) / L_j(θ) for the batch, with θ the weights that several tasks share (Fifty et al., 2021,
         eq. 1): what one task has of its own, its head above all, stays where it is."""
-        weights = {name: each.detach() for shared in self.shared.values() for name, each in shared.items()}
+        weights = {name: each.detach() for name, each in self._weights.items()}
         return self._gains(lambda gradient: {name: weights[name] - self.rate * each for name, each in gradient.items()})
 
     def gains_of_optimizer(self) -> Gains:
         """The same with the step that the optimizer would make of ∇L_i alone in place of -η ∇L_i: with its moments as
         they are, its weight decay and all else."""
-        weights = {name: each for shared in self.shared.values() for name, each in shared.items()}
-        return self._gains(NextStep(self.optimizer, weights).along)
+        return self._gains(NextStep(self.optimizer, self._weights).along)
 
     def first_order(self) -> Gains:
         """η <∇L_i, ∇L_j> / L_j over the weights that both use: what `gains` comes to for a small rate."""
@@ -102,7 +113,7 @@ class Probe:
 
     def _gains(self, ahead: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]) -> Gains:
         """With `ahead` that says where weights are after a step along a gradient."""
-        found = {}
+        found: dict[tuple[str, str], float] = {}
         now = random_state(self.inputs.device)
         try:
             before = self._before()
@@ -133,7 +144,29 @@ class Probe:
         Always in fp32: in bf16 a step is mostly less than what the next number of a weight is away.
         """
         set_random_state(self.random, self.inputs.device)
-        buffers = {name: buffer.clone() for name, buffer in self.model.named_buffers()}
         every = len(self.tasks) == len(self.spec.tasks)
-        given = (self.inputs,) if every else (self.inputs, self.tasks)
-        return self.losses_of(functional_call(self.model, {**buffers, **moved}, given))
+        with self._elsewhere(moved):
+            outputs = self.model(self.inputs) if every else self.model(self.inputs, self.tasks)
+        return self.losses_of(outputs)
+
+    @contextmanager
+    def _elsewhere(self, moved: Mapping[str, Tensor]) -> Iterator[None]:
+        """While open, weights have other values, and buffers may be written to or replaced.
+
+        What `torch.func.functional_call` does, which would look for the names of all parameters and buffers each time:
+        of small networks that takes longer than to compute them.
+        """
+        weights = [(self._weights[name], value) for name, value in moved.items()]
+        kept = [(weight, weight.data) for weight, _ in weights]
+        buffers = [(own, dict(own)) for own in self._buffers]
+        try:
+            for weight, value in weights:
+                weight.data = value
+            for own, before in buffers:
+                own.update({name: None if each is None else each.clone() for name, each in before.items()})
+            yield
+        finally:
+            for weight, data in kept:
+                weight.data = data
+            for own, before in buffers:
+                own.update(before)
