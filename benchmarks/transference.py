@@ -174,7 +174,7 @@ def gains_by_bf16(probe: Probe) -> dict[tuple[str, str], float]:
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description="Time of looking ahead, against plain training.")
-    parser.add_argument("--rounds", type=int, default=15, help="how often every way has its turn (default: 15)")
+    parser.add_argument("--rounds", type=int, default=21, help="how often every way has its turn (default: 21)")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     networks = make_networks()

@@ -37,7 +37,7 @@ def load(spec: Demand, _: Path | None, __: bool) -> Splits[Samples]:
     arrays = {spec.data.input: rows, **fields}
     tensors = {name: torch.from_numpy(values.astype("float32")) for name, values in arrays.items()}
     samples = Samples(tensors, dict.fromkeys(tensors, FieldKind.PLAIN))
-    train, validation, test = torch.split(torch.arange(len(samples)), chosen.parts())
+    train, validation, test = torch.split(torch.arange(len(samples)), list(chosen.parts()))
     return Splits(samples.take(train), samples.take(validation), samples.take(test))
 
 

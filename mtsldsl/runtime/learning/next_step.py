@@ -43,7 +43,7 @@ class NextStep:
         others after the next call, and the gradients may be. A parameter without a gradient stays where it is, as torch
         has it, whatever its momentum."""
         if self._reset:
-            torch._foreach_copy_(*(list(each) for each in zip(*self._reset, strict=True)))
+            torch._foreach_copy_([own for own, _ in self._reset], [of for _, of in self._reset])
         self._optimizer.state = defaultdict(dict)
         for name, each in self._copies.items():
             each.grad = None
