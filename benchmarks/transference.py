@@ -163,14 +163,18 @@ def gains_by_bf16(probe: Probe) -> dict[tuple[str, str], float]:
     before = losses({})
     found = {}
     for donor in probe.losses:
-        after = losses(probe._along(probe.shared[donor], probe._gradient(donor)))
+        moved = {
+            name: probe.shared[donor][name].detach() - probe.rate * each
+            for name, each in probe._gradient(donor).items()
+        }
+        after = losses(moved)
         found |= {(donor, task): 1 - float(after[task]) / float(before[task]) for task in probe.losses}
     return found
 
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description="Time of looking ahead, against plain training.")
-    parser.add_argument("--rounds", type=int, default=15, help="how often every way has its turn (default: 15)")
+    parser.add_argument("--rounds", type=int, default=21, help="how often every way has its turn (default: 21)")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     networks = make_networks()

@@ -55,6 +55,27 @@ def test_both_ways_to_train_separate_networks_learn() -> None:
             assert last < first
 
 
+def test_looking_ahead_is_timed_against_the_same_training(capsys: pytest.CaptureFixture[str]) -> None:
+    with loaded("transference") as script:
+        for name, ways in script.make_networks(size=16, count=2, rows_count=4).items():
+            times = script.measure(ways, rounds=1, repeats=1)
+            assert times.keys() == set(script.WAYS)
+            script.require_equal_weights(ways)
+            assert [way.training.learner.counts.sum() for way in ways.values() if way is not ways[script.PLAIN]] == [
+                25
+            ] * 3
+            for slow, status in ((1.49, 0), (1.51, 1)):
+                taken = {way: [slow if way == "sgd" else 1.0] for way in ways}
+                assert script.report(name, taken, 1) == status
+                assert ("missed" in capsys.readouterr().out) == status
+            with torch.no_grad():
+                next(ways["sgd"].training.model.parameters()).add_(1e-6)
+            with pytest.raises(AssertionError):
+                script.require_equal_weights(ways)
+        errors = script.bf16_errors(*script.rows(16), seeds=[0])
+        assert errors["losses in fp32"] < 0.1 < errors["losses in bf16"]
+
+
 def total(losses: dict[str, torch.Tensor] | list[torch.Tensor]) -> float:
     return sum(float(loss.detach()) for loss in (losses.values() if isinstance(losses, dict) else losses))
 

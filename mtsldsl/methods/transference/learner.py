@@ -84,12 +84,13 @@ class Transference(Learner):
 
     def _add(self, gains: Gains) -> None:
         places: Mapping[str, int] = {task: place for place, task in enumerate(self._tasks)}
-        for (donor, recipient), gain in gains.items():
-            if donor not in places or recipient not in places:  # a task in a group that it only helps
-                continue
-            at = places[recipient], places[donor]
-            self.sums[at] += gain
-            self.counts[at] += 1
+        known = {pair: gain for pair, gain in gains.items() if places.keys() >= {*pair}}  # without what only helps
+        if not known:
+            return
+        at = torch.tensor([(places[recipient], places[donor]) for donor, recipient in known]).unbind(1)
+        values = torch.tensor([*known.values()], dtype=self.sums.dtype, device=self.sums.device)
+        self.sums[at] += values
+        self.counts[at] += 1
 
     def due(self, position: Position) -> bool:
         """At the end of every epoch in which it looked ahead."""

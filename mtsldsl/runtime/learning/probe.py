@@ -6,19 +6,18 @@ Nothing is changed by it: weights, gradients, statistics and random numbers are 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TypeAlias
 
 import attrs
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.optim import Optimizer
 
 from mtsldsl.ir import Spec
 from mtsldsl.ir.wiring import copies, needed, wired
-from mtsldsl.runtime.learning.optimizer_step import stepped
+from mtsldsl.runtime.learning.next_step import NextStep
 from mtsldsl.runtime.learning.random_state import random_state, set_random_state
 from mtsldsl.runtime.learning.step import Position
 from mtsldsl.runtime.objectives.losses import sum_dtype
@@ -83,16 +82,29 @@ class Probe:
     run: Callable[[], Mapping[str, Tensor]]
     """The step's forward pass, once more."""
     position: Position
+    _weights: Weights = attrs.field(init=False)
+    """All that are shared."""
+    _buffers: Sequence[dict[str, Tensor | None]] = attrs.field(init=False)
+    """Those of each module that has some."""
+
+    @_weights.default
+    def _all_shared(self) -> Weights:
+        return {name: each for shared in self.shared.values() for name, each in shared.items()}
+
+    @_buffers.default
+    def _all_buffers(self) -> Sequence[dict[str, Tensor | None]]:
+        return [module._buffers for module in self.model.modules() if module._buffers]
 
     def gains(self) -> Gains:
         """1 - L_j(θ - η ∇L_i) / L_j(θ) for the batch, with θ the weights that several tasks share (Fifty et al., 2021,
         eq. 1): what one task has of its own, its head above all, stays where it is."""
-        return self._gains(self._along)
+        weights = {name: each.detach() for name, each in self._weights.items()}
+        return self._gains(lambda gradient: {name: weights[name] - self.rate * each for name, each in gradient.items()})
 
     def gains_of_optimizer(self) -> Gains:
         """The same with the step that the optimizer would make of ∇L_i alone in place of -η ∇L_i: with its moments as
         they are, its weight decay and all else."""
-        return self._gains(partial(stepped, self.optimizer))
+        return self._gains(NextStep(self.optimizer, self._weights).along)
 
     def first_order(self) -> Gains:
         """η <∇L_i, ∇L_j> / L_j over the weights that both use: what `gains` comes to for a small rate."""
@@ -110,21 +122,18 @@ class Probe:
             for recipient, product, loss in zip(tasks, row, losses, strict=True)
         }
 
-    def _gains(self, ahead: Callable[[Weights, Mapping[str, Tensor]], Mapping[str, Tensor]]) -> Gains:
+    def _gains(self, ahead: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]) -> Gains:
         """With `ahead` that says where weights are after a step along a gradient."""
         found: dict[tuple[str, str], float] = {}
         now = random_state(self.inputs.device)
         try:
             before = self._before()
             for donor in before:
-                after = self._losses_with(ahead(self.shared[donor], self._gradient(donor)))
+                after = self._losses_with(ahead(self._gradient(donor)))
                 found |= {(donor, task): 1 - float(after[task]) / loss for task, loss in before.items()}
         finally:
             set_random_state(now, self.inputs.device)
         return found
-
-    def _along(self, weights: Weights, gradient: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {name: weights[name].detach() - self.rate * value for name, value in gradient.items()}
 
     def _gradient(self, task: str) -> dict[str, Tensor]:
         """Of the loss of a task, on the weights that it shares."""
@@ -169,18 +178,31 @@ class Probe:
         Always in fp32: in bf16 a step is mostly less than what the next number of a weight is away.
         """
         set_random_state(self.random, self.inputs.device)
-        buffers = {name: buffer.clone() for name, buffer in self.model.named_buffers()}
-        state = {f"model.{name}": tensor for name, tensor in {**buffers, **moved}.items()}
-        return self.losses_of(functional_call(_Again(self.model, self.run), state, ()))
+        with self._elsewhere(moved):
+            outputs = self.run()
+        return self.losses_of(outputs)
 
+    @contextmanager
+    def _elsewhere(self, moved: Mapping[str, Tensor]) -> Iterator[None]:
+        """While open, weights have other values, and buffers may be written to or replaced.
 
-class _Again(nn.Module):
-    """A forward pass of a network, as a module whose parameters are the network's."""
-
-    def __init__(self, model: nn.Module, run: Callable[[], Mapping[str, Tensor]]) -> None:
-        super().__init__()
-        self.model = model
-        self.forward = run
+        What `torch.func.functional_call` does, which would look for the names of all parameters and buffers each time:
+        of small networks that takes longer than to compute them.
+        """
+        weights = [(self._weights[name], value) for name, value in moved.items()]
+        kept = [(weight, weight.data) for weight, _ in weights]
+        buffers = [(own, dict(own)) for own in self._buffers]
+        try:
+            for weight, value in weights:
+                weight.data = value
+            for own, before in buffers:
+                own.update({name: None if each is None else each.clone() for name, each in before.items()})
+            yield
+        finally:
+            for weight, data in kept:
+                weight.data = data
+            for own, before in buffers:
+                own.update(before)
 
 
 def _cosines(gradients: Sequence[Sequence[Tensor | None]]) -> Tensor:

@@ -103,13 +103,14 @@ def test_the_first_order_is_off_by_the_square_of_the_rate() -> None:
     assert off[0] / off[1] == pytest.approx(4, rel=0.05)
 
 
-def test_a_task_that_shares_nothing_with_another_does_nothing_to_it() -> None:
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_task_that_shares_nothing_with_another_does_nothing_to_it(look: str) -> None:
     made = training(TEXT.replace("stem = all\n", "stem = a + b, c\n"))
-    rows, labels = batch_of(0)
-    probe = probe_of(made, rows, labels)
-    for gains in (probe.gains(), probe.first_order()):
-        assert gains["a", "c"] == gains["c", "a"] == gains["c", "c"] == 0
-        assert gains["a", "b"] != 0
+    gains = LOOKS[look](probe_of(made, *batch_of(0)))
+    assert gains["a", "c"] == gains["c", "a"] == gains["c", "c"] == 0
+    assert gains["a", "b"] != 0
+    alone = training(TEXT.replace("stem = all\n  last = a + b, c\n", "stem = each\n  last = each\n"))
+    assert set(LOOKS[look](probe_of(alone, *batch_of(0))).values()) == {0.0}
 
 
 @pytest.mark.parametrize("look", LOOKS)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mtsldsl.language.optimization import OPTIMIZERS
-from mtsldsl.runtime.learning.optimizer_step import stepped
+from mtsldsl.runtime.learning.next_step import NextStep
 from mtsldsl.runtime.learning.probe import Probe
 from mtsldsl.runtime.learning.training import Training
 from tests.methods.transference.looking import (
@@ -123,7 +123,7 @@ def test_a_parameter_without_a_gradient_stays_whatever_its_momentum() -> None:
     made = training(train__optimizer="sgd(lr=0.1, momentum=0.9)")
     make_step(made, *batch_of(0))
     named = dict(made.model.named_parameters())
-    moved = stepped(made.optimizer, named, {"stem.a+b+c.norm1.bias": torch.zeros(8, dtype=torch.float64)})
+    moved = NextStep(made.optimizer, named).along({"stem.a+b+c.norm1.bias": torch.zeros(8, dtype=torch.float64)})
     assert moved.keys() == {"stem.a+b+c.norm1.bias"}
     assert not torch.equal(moved["stem.a+b+c.norm1.bias"], named["stem.a+b+c.norm1.bias"])
 
@@ -174,7 +174,7 @@ def test_the_step_of_a_fused_optimizer_is_right_for_weights_of_any_layout_in_mem
     gradient = torch.randn(weight.shape, generator=generator)
     for layout in layouts:
         given = gradient.to(memory_format=layout)
-        moved.append(stepped(made.optimizer, {"w": weight}, {"w": given})["w"])
+        moved.append(NextStep(made.optimizer, {"w": weight}).along({"w": given})["w"])
     assert torch.equal(*moved)
     model, optimizer = copy.deepcopy((made.model, made.optimizer))
     real = model.get_parameter("last.depth+edge.conv1.weight")
