@@ -64,22 +64,24 @@ class GradientBalance(Balance):
         }
         if extra is not None:
             extra.backward()  # type: ignore[no-untyped-call]
-        rows = [
-            {task: gradient for task in counted if (gradient := gradients[task][place]) is not None}
-            for place in range(len(trained))
-        ]
-        factors = self._factors([row for row in rows if len(row) > 1])
+        shared = [sum(found[place] is not None for found in gradients.values()) > 1 for place in range(len(trained))]
+        factors = self._factors(
+            [
+                {task: gradient for task, found in gradients.items() if (gradient := found[place]) is not None}
+                for place, several in enumerate(shared)
+                if several
+            ]
+        )
         if self.asked:
             alone = torch.ones(())  # what shares nothing has its plain gradient
             self.weighed = {task: weight * factors.get(task, alone) for task, weight in counted.items()}
-        for parameter, row in zip(trained, rows, strict=True):
-            shared = len(row) > 1
-            for task, gradient in row.items():
-                counts = factors[task] * gradient if shared else gradient
-                if parameter.grad is not None:
-                    parameter.grad.add_(counts)
-                else:
-                    parameter.grad = counts if shared else counts.clone()
+        for task in counted:
+            found = list(zip(trained, gradients.pop(task), shared, strict=True))  # what is added is kept no longer
+            _add([(parameter, each.clone()) for parameter, each, several in found if each is not None and not several])
+            joint = [(parameter, each) for parameter, each, several in found if each is not None and several]
+            if joint:
+                products = torch._foreach_mul([each for _, each in joint], factors[task])
+                _add([(parameter, each) for (parameter, _), each in zip(joint, products, strict=True)])
 
     def _factors(self, shared: list[dict[str, Tensor]]) -> dict[str, Tensor]:
         """The factor of each task's gradient, from the gradients `{task: gradient}` of the shared parameters."""
@@ -89,6 +91,16 @@ class GradientBalance(Balance):
             weights = self._weigh(_gramian_in_range(tasks, [row for row in shared if group.issuperset(row)]))
             factors.update(zip(tasks, weights * len(tasks) if self._averages else weights, strict=True))
         return factors
+
+
+def _add(gradients: list[tuple[nn.Parameter, Tensor]]) -> None:
+    """Add to the `.grad` of each parameter, which takes the tensor itself where it has none."""
+    known = [(parameter.grad, each) for parameter, each in gradients if parameter.grad is not None]
+    for parameter, each in gradients:
+        if parameter.grad is None:
+            parameter.grad = each
+    if known:
+        torch._foreach_add_([grad for grad, _ in known], [each for _, each in known])
 
 
 _SQUARES = (1e-20, 1e30)
