@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
-from torch import Tensor, nn
 
 from mtsldsl.language.constants import Named
 from mtsldsl.language.operators.arguments import number
 from mtsldsl.runtime.learning.balance.balance import Balance, Losses
-from mtsldsl.runtime.learning.balance.gradient import GradientBalance, Rows
+from mtsldsl.runtime.learning.balance.gradient import GradientBalance, Rows, Term
 
 
 class SignDropout(GradientBalance):
@@ -21,16 +20,15 @@ class SignDropout(GradientBalance):
         super().__init__(weights)
         self._leak = leak
 
-    def balanced(
-        self, tasks: Sequence[str], rows: Rows, losses: Losses
-    ) -> Iterator[tuple[nn.Parameter, Iterable[Tensor]]]:
+    def balanced(self, tasks: Sequence[str], rows: Rows, losses: Losses) -> Iterator[Sequence[Term]]:
         """What is not dropped."""
         from torchjd.aggregation import GradDrop
 
         for parameter, row in rows.items():
             matrix = torch.stack([gradient.flatten() for gradient in row.values()])
             aggregate = GradDrop(leak=matrix.new_full((len(row),), self._leak))
-            yield parameter, (torch.empty_like(parameter.detach()).copy_(aggregate(matrix).view(parameter.shape)),)
+            kept = torch.empty_like(parameter.detach()).copy_(aggregate(matrix).view(parameter.shape))
+            yield [(parameter, kept)]
 
 
 def make(weights: Mapping[str, float], balance: Named) -> Balance:

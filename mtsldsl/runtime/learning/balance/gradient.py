@@ -16,6 +16,9 @@ Row: TypeAlias = Mapping[str, Tensor]
 
 Rows: TypeAlias = Mapping[nn.Parameter, Row]
 
+Term: TypeAlias = tuple[nn.Parameter, Tensor]
+"""A parameter, and what is added to its gradient, a tensor that nothing else holds."""
+
 
 class GradientBalance(Balance):
     """Methods that settle conflicts between the tasks' gradients on the parameters that several tasks use.
@@ -57,36 +60,38 @@ class GradientBalance(Balance):
             for place, parameter in enumerate(trained)
         }
         shared = {parameter: row for parameter, row in rows.items() if len(row) > 1}
-        for parameter, row in rows.items():
-            if parameter not in shared:
-                _add(parameter, (gradient.clone() for gradient in row.values()))
+        _add([(parameter, each.clone()) for parameter, row in rows.items() if len(row) == 1 for each in row.values()])
         self.weighed = {}
         values = {task: loss.detach() for task, loss in counted.items()}
         for tasks in linked_in_order(map(frozenset, shared.values()), self.tasks):
             of_group = {parameter: row for parameter, row in shared.items() if row.keys() <= set(tasks)}
-            for parameter, terms in self.balanced(tasks, of_group, values):
-                _add(parameter, terms)
+            for terms in self.balanced(tasks, of_group, values):
+                _add(terms)
         if self.asked:
             linked_tasks = {task for row in shared.values() for task in row}
             factors = {task: torch.ones(()) for task in counted if task not in linked_tasks}  # their plain gradients
             self.weighed = {task: self.weights[task] * factor for task, factor in {**factors, **self.weighed}.items()}
 
-    def balanced(
-        self, tasks: Sequence[str], rows: Rows, losses: Losses
-    ) -> Iterator[tuple[nn.Parameter, Iterable[Tensor]]]:
-        """For each of the shared parameters of linked tasks, sorted by name, the terms that its gradient is the sum
-        of. The losses are those of the tasks times their weights."""
+    def balanced(self, tasks: Sequence[str], rows: Rows, losses: Losses) -> Iterator[Sequence[Term]]:
+        """The terms that the gradients of the shared parameters of linked tasks, sorted by name, are the sums of: some
+        of them, each of another parameter, then some more. The losses are those of the tasks times their weights."""
         factors = dict(zip(tasks, self.factors(tasks, rows, losses), strict=True))
         self.weighed = {**self.weighed, **factors}
-        for parameter, row in rows.items():
-            yield parameter, (factors[task] * gradient for task, gradient in row.items())
+        for task, factor in factors.items():
+            found = [(parameter, row[task]) for parameter, row in rows.items() if task in row]
+            products = torch._foreach_mul([gradient for _, gradient in found], factor)
+            yield [(parameter, each) for (parameter, _), each in zip(found, products, strict=True)]
 
     def factors(self, tasks: Sequence[str], rows: Rows, losses: Losses) -> Tensor:
         """What the gradient of each of these tasks counts, `(tasks,)`."""
         raise NotImplementedError
 
 
-def _add(parameter: nn.Parameter, terms: Iterable[Tensor]) -> None:
-    """Add terms that nothing else holds to the gradient of a parameter."""
-    for term in terms:
-        parameter.grad = term if parameter.grad is None else parameter.grad.add_(term)
+def _add(terms: Sequence[Term]) -> None:
+    """Add to the `.grad` of each parameter, which takes the tensor itself where it has none."""
+    known = [(parameter.grad, each) for parameter, each in terms if parameter.grad is not None]
+    for parameter, each in terms:
+        if parameter.grad is None:
+            parameter.grad = each
+    if known:
+        torch._foreach_add_([grad for grad, _ in known], [each for _, each in known])

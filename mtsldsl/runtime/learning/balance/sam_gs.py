@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from mtsldsl.language.constants import Named
 from mtsldsl.language.operators.arguments import number
 from mtsldsl.runtime.learning.balance.balance import NO_TASK, Balance, Labelled, Losses
-from mtsldsl.runtime.learning.balance.gradient import GradientBalance, Rows
+from mtsldsl.runtime.learning.balance.gradient import GradientBalance, Rows, Term
 from mtsldsl.runtime.objectives.losses import sum_dtype
 
 MOMENTUM = 0.9
@@ -60,9 +60,7 @@ class MagnitudeSurgery(GradientBalance):
         self.conflict.zero_()
         self.steps.zero_()
 
-    def balanced(
-        self, tasks: Sequence[str], rows: Rows, losses: Losses
-    ) -> Iterator[tuple[nn.Parameter, Iterable[Tensor]]]:
+    def balanced(self, tasks: Sequence[str], rows: Rows, losses: Losses) -> Iterator[Sequence[Term]]:
         """The one sum for each parameter."""
         lengths = _lengths(tasks, rows)
         similarity = _similarity(lengths)
@@ -84,7 +82,7 @@ class MagnitudeSurgery(GradientBalance):
         counted = len(tasks) * shrunk * torch.where(lengths > 0, squares.sqrt() / lengths, 0.0)
         self.weighed = {**self.weighed, **dict(zip(tasks, counted, strict=True))}
         for parameter, total in sums.items():
-            yield parameter, (total.mul_(shrunk),)
+            yield [(parameter, total.mul_(shrunk))]
 
     def _spread(self, tasks: Sequence[str], similarity: Tensor) -> Tensor:
         """The root of the running mean of the conflict `(tasks,)`, once this step is in it."""
