@@ -14,20 +14,18 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from mtsldsl.ir import Spec, Task
-from mtsldsl.ir.wiring import Value, upstream, wired
 from mtsldsl.runtime.data import Mixed, Samples
 from mtsldsl.runtime.learning.balance import Balance, GradientBalance
 from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
+from mtsldsl.runtime.learning.forward_pass import Drawn, ForwardPass
 from mtsldsl.runtime.learning.guard import SELDOM, Guard
 from mtsldsl.runtime.learning.learned import OptimizerFactory, balance_of, named_parameters, optimizer_of
 from mtsldsl.runtime.learning.probe import Probe, Weights, shared_weights
 from mtsldsl.runtime.learning.random_state import random_state
 from mtsldsl.runtime.learning.saved import Saved
-from mtsldsl.runtime.learning.step import Gates, Penalty, Position, Step
+from mtsldsl.runtime.learning.step import Penalty, Position, Step
 from mtsldsl.runtime.learning.task_sets import LEAST, TaskSets
 from mtsldsl.runtime.network.built import build_model, initialised, place
-from mtsldsl.runtime.network.choosing import Choices, run_choosing
-from mtsldsl.runtime.network.execution import Route
 from mtsldsl.runtime.network.optimizer_state import load_named_state, named_optimizer_state
 from mtsldsl.runtime.network.transfer import carry_state
 from mtsldsl.runtime.objectives import BatchLosses, Loss, task_losses
@@ -86,7 +84,7 @@ class Training:
     """How many steps the epoch in hand has."""
     weighed: dict[int, dict[str, Tensor]] = attrs.field(factory=dict)
     """What the balance weighed at some steps of the epoch in hand, by their numbers from 1 (`Balance.weighed`)."""
-    _routes: dict[tuple[str, ...], Route] = attrs.field(factory=dict)
+    _pass: ForwardPass = attrs.field(factory=ForwardPass)
 
     @classmethod
     def start(
@@ -140,43 +138,20 @@ class Training:
     def forward(self, inputs: Tensor, tasks: tuple[str, ...]) -> Mapping[str, Tensor]:
         """The outputs of one of the `sets`: those of the network's own forward pass, or where the learner has gates
         what the network's modules give with these."""
-        gates, choices = self._drawn(tasks)
-
-        run = partial(self._outputs, inputs, tasks, gates, choices)
+        drawn = Drawn.of(self.learner, tasks, self.position)
+        run = partial(self._pass.outputs, self.model, self.spec, self._usable, inputs, tasks, drawn)
         if self.guard is not None:
-            self.guard.begin(inputs, partial(run, each_module=True), gates)
+            self.guard.begin(inputs, partial(run, each_module=True), drawn.gates)
         self._began = (inputs, random_state(self.device)) if self._observers() else None
         return run(each_module=self._watching)
-
-    def _drawn(self, tasks: tuple[str, ...]) -> tuple[Gates | None, Choices | None]:
-        """What the learner draws for this step, the same whenever it is asked."""
-        choices = self.learner.choices(self.position) if self.learner.choosing else None
-        return self.learner.gates(tasks, self.position), choices
 
     def _observers(self) -> list[Penalty | Balance]:
         """Who looks ahead in this step."""
         return [each for each in (self.learner, self.balance) if each.observing(self.position)]
 
-    def _outputs(
-        self,
-        inputs: Tensor,
-        tasks: tuple[str, ...],
-        gates: Gates | None,
-        choices: Choices | None,
-        *,
-        each_module: bool = False,
-    ) -> Mapping[str, Tensor]:
-        if choices is not None:
-            return run_choosing(self.model, self.spec, inputs, tasks, choices)
-        if gates is not None:
-            return self._routed(inputs, tasks, gates, each_module)
-        whole = len(tasks) == len(self.spec.tasks)
-        outputs: Mapping[str, Tensor] = self.model(inputs) if whole else self.model(inputs, tasks)
-        return outputs
-
     def forget_routes(self) -> None:
         """What runs with gates is to be found anew: the network is another one."""
-        self._routes.clear()
+        self._pass.routes.clear()
 
     def train_what(self, spec: Spec) -> None:
         """Have the losses of all that a spec trains, and a balance that begins anew, where it trains something else."""
@@ -184,17 +159,6 @@ class Training:
             self.trained, self.loss_functions = spec.trained, task_losses(spec.trained)
             self.balance = balance_of(spec).to(self.device)
 
-    def _routed(self, inputs: Tensor, tasks: tuple[str, ...], gates: Gates, each_module: bool) -> Mapping[str, Tensor]:
-        """The outputs of tasks with gates. Every alternative is computed that a task may use, as those that are shut
-        have a gradient too."""
-        if tasks not in self._routes:
-            heads = [Value.of_head(task) for task in tasks]
-            self._routes[tasks] = Route.of(self.model, upstream(wired(self._usable, apart=gates), heads), heads, gates)
-        route = self._routes[tasks]
-        found = route.run(dict.fromkeys(route.known, inputs), gates, each_module=each_module)
-        return dict(zip(tasks, found.values(), strict=True))
-
-    @property
     def _usable(self) -> Spec:
         """The spec with the sharing by which a step is computed."""
         return attrs.evolve(self.spec, sharing=self.learner.usable(self.spec.sharing))
@@ -212,7 +176,7 @@ class Training:
 
     def _apart(self) -> TaskSets:
         if self._found is None or self._found.model is not self.model:
-            self._found = TaskSets.of(self.model, self._usable)
+            self._found = TaskSets.of(self.model, self._usable())
         return self._found
 
     def _other_parameters(self) -> Iterator[nn.Parameter]:
@@ -297,8 +261,8 @@ class Training:
         rate = self.optimizer.param_groups[0]["lr"]
         tasks = tuple(task.name for task in self.spec.tasks if task.name in outputs)
         with torch.no_grad():
-            gates, choices = self._drawn(tasks)
-        run = partial(self._outputs, inputs, tasks, gates, choices)
+            drawn = Drawn.of(self.learner, tasks, self.position)
+        run = partial(self._pass.outputs, self.model, self.spec, self._usable, inputs, tasks, drawn)
 
         def losses_of(others: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
             return self.losses(others, batch).values
