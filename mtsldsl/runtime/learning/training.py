@@ -84,7 +84,7 @@ class Training:
     """How many steps the epoch in hand has."""
     weighed: dict[int, dict[str, Tensor]] = attrs.field(factory=dict)
     """What the balance weighed at some steps of the epoch in hand, by their numbers from 1 (`Balance.weighed`)."""
-    _pass: ForwardPass = attrs.field(factory=ForwardPass)
+    _forward_pass: ForwardPass = attrs.field(factory=ForwardPass)
 
     @classmethod
     def start(
@@ -139,7 +139,7 @@ class Training:
         """The outputs of one of the `sets`: those of the network's own forward pass, or where the learner has gates
         what the network's modules give with these."""
         drawn = Drawn.of(self.learner, tasks, self.position)
-        run = partial(self._pass.outputs, self.model, self.spec, self._usable, inputs, tasks, drawn)
+        run = partial(self._forward_pass.outputs, self.model, self.spec, self._usable, inputs, tasks, drawn)
         if self.guard is not None:
             self.guard.begin(inputs, partial(run, each_module=True), drawn.gates)
         self._began = (inputs, random_state(self.device)) if self._observers() else None
@@ -151,7 +151,7 @@ class Training:
 
     def forget_routes(self) -> None:
         """What runs with gates is to be found anew: the network is another one."""
-        self._pass.routes.clear()
+        self._forward_pass.routes.clear()
 
     def train_what(self, spec: Spec) -> None:
         """Have the losses of all that a spec trains, and a balance that begins anew, where it trains something else."""
@@ -262,7 +262,7 @@ class Training:
         tasks = tuple(task.name for task in self.spec.tasks if task.name in outputs)
         with torch.no_grad():
             drawn = Drawn.of(self.learner, tasks, self.position)
-        run = partial(self._pass.outputs, self.model, self.spec, self._usable, inputs, tasks, drawn)
+        run = partial(self._forward_pass.outputs, self.model, self.spec, self._usable, inputs, tasks, drawn)
 
         def losses_of(others: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
             return self.losses(others, batch).values
