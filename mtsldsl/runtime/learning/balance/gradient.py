@@ -131,6 +131,6 @@ def _gramian(tasks: list[str], rows: list[dict[str, Tensor]]) -> Tensor:
             if len(row) < len(tasks):
                 zero = torch.zeros_like(next(iter(row.values())))
                 row = dict.fromkeys(tasks, zero) | row
-            matrix = torch.stack([row[task].flatten() for task in tasks]).float()
+            matrix = torch.stack([row[task] for task in tasks]).reshape(len(tasks), -1).float()
             total += matrix @ matrix.T
     return total
