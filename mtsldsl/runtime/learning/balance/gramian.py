@@ -71,7 +71,7 @@ def _products(tasks: Sequence[str], rows: Sequence[Row], dtype: torch.dtype) -> 
             if len(row) < len(tasks):
                 zero = torch.zeros_like(next(iter(row.values())))
                 row = {task: row.get(task, zero) for task in tasks}
-            matrix = torch.stack([row[task].flatten() for task in tasks]).to(dtype)
+            matrix = torch.stack([row[task] for task in tasks]).reshape(len(tasks), -1).to(dtype)
             total += matrix @ matrix.T
     return total
 
