@@ -84,7 +84,6 @@ def build(file: tree.File, mistakes: Iterable[Diagnostic] = (), library: Library
     history: tuple[Decision, ...] = ()
     _check_size(network.names, tasks, problems)
     if not problems.exhausted:
-        parted = sources_of(blocks.sound, sound, names) if names else None
         sharing = read_sharing(
             single.get("sharing"),
             network.backbone(),
@@ -92,11 +91,11 @@ def build(file: tree.File, mistakes: Iterable[Diagnostic] = (), library: Library
             problems,
             partial="sharing" in further,
             unsure=network.unsure,
-            sources=parted,
+            sources=sources_of(blocks.sound, sound, names) if names else None,
         )
         history = read_history(single.get("history"), network.backbone(), names, problems)
         if not isinstance(structure, Broken) and structure is not None:
-            _check_method(structure, network, sharing, len(parted or ()), problems)
+            _check_method(structure, network, sharing, problems)
     for section in sections.further:
         _check_further(section, network, known, definitions, problems)
     if len(sound) == len(names) and problems.lost.isdisjoint((Sort.TASK, Sort.DATA)):
@@ -199,21 +198,14 @@ def _check_further(
             read_history(section, network.backbone(), tasks.names, problems)
 
 
-def _check_method(
-    structure: Structure, network: Network, sharing: Sharing | Broken, sources: int, problems: Problems
-) -> None:
+def _check_method(structure: Structure, network: Network, sharing: Sharing | Broken, problems: Problems) -> None:
     """Report a method that decides, but not on layers of alternatives, where there are some, or on nothing else where
-    there are none; or where each group of tasks is a network of its own; or that cannot learn from several sources of
-    samples."""
+    there are none; or where each group of tasks is a network of its own."""
     layers, known = list(network.alternatives), method(structure.method)
     decides = known.decides(structure.settings)
     if not isinstance(sharing, Broken) and sharing.helpers and not known.groups:
         cause = f"`structure {structure.method}` changes what tasks share, and each group is a network of its own"
         remedy = "leave the block `structure` out, or in `sharing` what is in parentheses"
-        problems.add("MTL505", cause, remedy, structure.span)
-    if sources > 1 and known.one_source:
-        cause = f"`structure {structure.method}` lets tasks read what others compute, and they read {sources} sources"
-        remedy = "leave the block `structure` out, or let all tasks read the same samples"
         problems.add("MTL505", cause, remedy, structure.span)
     means = [name for name in layers if not network.backbone().mixes(name)]
     if layers and decides and not known.alternatives:

@@ -120,8 +120,6 @@ class Method(Record):
     it decides nothing."""
     hindrances: Callable[[Any, Reach], Iterator[Fault]] | None = None
     """What stands in the way of its settings in the network of a spec; asked only of what has no alternatives."""
-    one_source: bool = False
-    """Whether it learns networks alone whose tasks all read the same samples."""
     phases: str | None = None
     """The key with the epochs at whose end it decides, a list or the only one; fewer epochs of training shorten that.
     """

@@ -12,7 +12,7 @@ from mtsldsl.language.holding import by_keys, of_record
 from mtsldsl.language.kinds import CallRule, Flag, Integer, Key, LayerName, Real, Tasks
 from mtsldsl.language.schema import BlockSchema
 from mtsldsl.methods.evidence import Evidence, Finding, Words, as_in_history
-from mtsldsl.methods.method import DecisionRule, Fault, Method, Situation, Surroundings, Values
+from mtsldsl.methods.method import DecisionRule, Fault, Method, Reach, Situation, Surroundings, Values
 from mtsldsl.methods.phases import faults_of_phases, untrained
 from mtsldsl.methods.temperature import TEMPERATURES, Anneal, annealed, faults_of_temperature
 from mtsldsl.records import Record
@@ -80,6 +80,16 @@ def settings(values: Values) -> Settings:
     return Settings(**record)
 
 
+def hindrances(chosen: Settings, reach: Reach) -> Iterator[Fault]:
+    """Tasks that read other samples: none can read what another computes."""
+    sources = len(reach.sharing.sources)
+    if sources > 1:
+        cause = f"`structure ltb` lets tasks read what others compute, and they read {sources} sources"
+        yield Fault(
+            "MTL505", cause, "leave the block `structure` out, or let all tasks read the same samples", "choose"
+        )
+
+
 def doubts(situation: Situation) -> Iterator[Fault]:
     """A network without a choice, and a tree that is never trained."""
     rows = situation.sharing.components.values()
@@ -133,7 +143,7 @@ METHOD = Method(
     doubts=doubts,
     learner="Ltb",
     paper="Guo, Lee, Ulbricht: Learning to Branch for Multi-Task Learning, ICML 2020, arXiv 2006.01895",
-    one_source=True,
+    hindrances=hindrances,
     findings=(Tree,),
     words=Words(decided=decided),
 )
