@@ -14,4 +14,5 @@ def make(weights: Mapping[str, float], balance: Named) -> Balance:
     """The balance of the tasks with these weights."""
     from torchjd.scalarization import STCH
 
-    return ScalarizerBalance(weights, of_values(STCH(number(balance.arguments, "mu"))))
+    smooth = STCH(number(balance.arguments, "mu"))  # of the losses divided by their number, which the factor undoes
+    return ScalarizerBalance(weights, of_values(lambda values: len(values) * smooth(values)))
