@@ -159,7 +159,7 @@ docs/language.md says of each."""
 @pytest.mark.parametrize("tasks", [TASKS[:2], TASKS])
 @pytest.mark.parametrize("name", [name for name in AVAILABLE if name not in OF_OTHER_SIZE])
 def test_losses_that_are_all_the_same_give_the_step_of_equal(name: str, tasks: tuple[str, ...]) -> None:
-    rows = dict.fromkeys(tasks, [1.0, 2.0])  # losses of 1, of which `relative` divides by nothing
+    rows = {task: [1.0, 2.0] for task in tasks}  # losses of 1, of which `relative` divides by nothing
     found = step(balance_of(name, tasks, dict.fromkeys(tasks, 1.0)), rows)
     torch.testing.assert_close(found, len(tasks) * torch.tensor([1.0, 2.0]), rtol=1e-4, atol=0)
 
