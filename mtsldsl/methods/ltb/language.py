@@ -101,7 +101,7 @@ def doubts(situation: Situation) -> Iterator[Fault]:
         yield attrs.evolve(fault, item=None)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Tree(Finding):
     """The tree that is chosen: for each layer the sets of tasks whose paths meet in one copy, and for each set the
     probability of the least probable choice on its paths."""
