@@ -20,7 +20,7 @@ from step import Step, step_of_ours
 
 import mtsldsl
 from mtsldsl.ir import Spec
-from mtsldsl.methods.transference.learner import Settings, Transference
+from mtsldsl.methods.transference.learner import Transference
 from mtsldsl.runtime.run.device import choose_device
 
 SHARED = "sharing {\n  stem..dec1 = all\n}\n"
@@ -46,7 +46,8 @@ def make_steps(size: tuple[int, int, int], device: torch.device) -> dict[str, St
         return mtsldsl.loads(SPEC + structure + SHARED, overrides=overrides)
 
     measuring = spec("fp32", f"structure transference {{\n  every = {EVERY}\n}}\n")
-    learner = Transference(Settings(every=EVERY, step="sgd"))
+    assert measuring.structure is not None
+    learner = Transference(measuring.structure.settings)
     return {
         "fp32": step_of_ours(spec("fp32"), batch, device=device)[1],
         "bf16": step_of_ours(spec("bf16"), batch, device=device)[1],

@@ -86,7 +86,8 @@ def make_networks(size: int = 64, count: int = 16, rows_count: int = 64) -> dict
 
 def make_way(spec: Spec, batch: Batch, way: str) -> Way:
     """One of them."""
-    learner = Learner() if way == PLAIN else Transference(Settings(every=EVERY, step=way))
+    measuring = Settings(every=EVERY, step=way, groups=None, epochs=1, singles="never") if way != PLAIN else None
+    learner = Transference(measuring) if measuring else Learner()
     return Way(*step_of_ours(spec, batch, learner))
 
 

@@ -25,8 +25,8 @@ DATASETS = {
 
 @cache
 def data_kind(name: str) -> DataKind:
-    """What the kind of that name says of itself; of a name that is none, a kind with the keys of all, of which the first
-    that have one say what it is, and no fields."""
+    """What the kind of that name says of itself; of a name that is none, a kind with the keys of all, each as the first
+    kind that has it says, and no fields."""
     if name not in DATASETS:
         keys = {key.name: key for kind in map(data_kind, reversed(DATASETS)) for key in kind.block.keys or ()}
         return DataKind(BlockSchema("data", "a data set that is not known", tuple(keys.values())))

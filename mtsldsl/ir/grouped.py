@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from mtsldsl.ir.model import Decision, Spec
+from mtsldsl.methods.evidence import in_four_digits
 from mtsldsl.records import Record
 from mtsldsl.sharing import Cover, Sharing, decide_groups
 from mtsldsl.sharing.errors import SharingError
@@ -31,7 +32,8 @@ def grouped(spec: Spec, affinity: Affinity, groups: int, singles: Singles, epoch
     """The tasks of a spec in the groups that are the best by their affinities (`sharing.select_groups`), chosen at the
     end of that epoch. Two of whom nothing is known neither help nor harm each other.
 
-    Raises SharingError where the network or its data leave no groups, ValueError where there is no such choice.
+    Raises SharingError where the network or its data leave no groups, ValueError where there is no such choice, or
+    nothing is known of any two.
     """
     tasks, layers = spec.sharing.tasks, spec.backbone.layers
     for layer in layers:
@@ -40,6 +42,8 @@ def grouped(spec: Spec, affinity: Affinity, groups: int, singles: Singles, epoch
             raise SharingError(layer, (), reason, code="MTL505")
     pairs = [(one, other) for one in tasks for other in tasks if one != other]
     missing = sum(other not in affinity.get(one, {}) for one, other in pairs)
+    if pairs and missing == len(pairs):
+        raise ValueError("nothing was measured of any two of these tasks, as of tasks that share no layer")
     known = {one: {other: affinity.get(one, {}).get(other, 0.0) for other in tasks} for one in tasks}
     selection = decide_groups(known, groups, singles)
     row = selection.row(tasks)
@@ -56,7 +60,7 @@ def grouped(spec: Spec, affinity: Affinity, groups: int, singles: Singles, epoch
         Decision(
             GROUP,
             epoch,
-            {"tasks": in_order(group.tasks | group.helped, tasks), "affinity": found[group.tasks]},
+            {"tasks": in_order(group.tasks | group.helped, tasks), "affinity": in_four_digits(found[group.tasks])},
         )
         for group in row
     )

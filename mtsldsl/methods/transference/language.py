@@ -15,8 +15,8 @@ from mtsldsl.methods.evidence import Evidence, Finding, Words
 from mtsldsl.methods.method import DecisionRule, Fault, Method, Reach, Situation, Surroundings, Values
 from mtsldsl.methods.phases import faults_of_phases
 from mtsldsl.records import Record
-from mtsldsl.sharing import Sharing
-from mtsldsl.sharing.groups import Groups
+from mtsldsl.sharing import Cover, Sharing
+from mtsldsl.sharing.row import groups_of
 
 SGD, OPTIMIZER, GRADIENT = "sgd", "optimizer", "gradient"
 """How a step is looked ahead: a plain one is made, or that of the optimizer, and the losses are computed anew; or the
@@ -74,15 +74,19 @@ GROUP = CallRule(
 )
 
 
+def _together(sharing: Sharing, layer: str) -> set[frozenset[str]]:
+    """The sets of tasks that a layer is trained for together."""
+    row = sharing[layer]
+    if isinstance(row, Cover):
+        return {use.tasks for use in row}
+    return {group.tasks | group.helped for group in groups_of(row)}
+
+
 def contradiction(group: Values, sharing: Sharing) -> str | None:
     """Where the sharing trains others together than the history says."""
     tasks = frozenset(group["tasks"])
     for layer in sharing.backbone.layers:
-        row = sharing[layer]
-        together = (
-            {each.tasks | each.helped for each in row} if isinstance(row, Groups) else set(sharing.partition(layer))
-        )
-        if tasks not in together:
+        if tasks not in _together(sharing, layer):
             return f"the history trains {shown(group['tasks'], ' + ')} together, and no group of `{layer}` is that"
     return None
 
@@ -114,7 +118,12 @@ def hindrances(chosen: Settings, reach: Reach) -> Iterator[Fault]:
 
 def doubts(situation: Situation) -> Iterator[Fault]:
     """Groups that change nothing, or are never trained."""
-    chosen: Settings = situation.settings
+    chosen, sharing = situation.settings, situation.sharing
+    if len(sharing.tasks) > 1 and all(
+        len(each) == 1 for layer in sharing.backbone.layers for each in _together(sharing, layer)
+    ):
+        cause = "no two tasks share a layer, so that nothing is measured"
+        yield Fault("MTL931", cause, "write `sharing` lines for what they share, such as all", "every")
     if chosen.groups is None:
         return
     if len(situation.sharing.tasks) == 1:

@@ -15,7 +15,7 @@ from torch import Tensor
 from mtsldsl.ir import Spec
 from mtsldsl.ir.grouped import grouped
 from mtsldsl.methods.transference.language import OPTIMIZER, SGD, LookAhead, Settings
-from mtsldsl.runtime.learning.probe import Gains, Probe
+from mtsldsl.runtime.learning.probe import Gains, Probe, Weights
 from mtsldsl.runtime.learning.step import Position
 from mtsldsl.runtime.structure.learner import Learner, Proposal
 from mtsldsl.runtime.structure.view import View
@@ -43,7 +43,7 @@ class Transference(Learner):
         self.settings = settings
         self._tasks: tuple[str, ...] = ()
         self._grouped = False
-        self._step, self._looked = -1, tuple[str, ...]()
+        self._pairs: tuple[Mapping[str, Weights], frozenset[tuple[str, str]]] | None = None
 
     def begin(self, spec: Spec) -> None:
         """Nothing is measured yet."""
@@ -60,35 +60,36 @@ class Transference(Learner):
 
     def observe(self, probe: Probe) -> None:
         """Take the gains of a step, or of a set of its tasks that is computed apart as it shares nothing."""
-        self._add(self._between_sets(probe))
+        pairs = self._sharing(probe)
+        if pairs.isdisjoint(product(probe.losses, repeat=2)):
+            return
         if self.settings.step == SGD:
-            self._add(probe.gains())
-            return
-        if self.settings.step == OPTIMIZER:
-            self._add(probe.gains_of_optimizer())
-            return
-        found = probe.first_order()
-        if not self.counts.any():  # once an epoch it is held against the step itself
-            exact = probe.gains()
-            off = [abs(found[pair] - exact[pair]) for pair in found.keys() & exact.keys()]
-            self.errors += torch.tensor([sum(off), len(off)], device=self.errors.device)
-        self._add(found)
+            found = probe.gains()
+        elif self.settings.step == OPTIMIZER:
+            found = probe.gains_of_optimizer()
+        else:
+            found = probe.first_order()
+            if not self.counts.any():  # once an epoch it is held against the step itself
+                exact = probe.gains()
+                off = [abs(found[pair] - exact[pair]) for pair in pairs & found.keys() & exact.keys()]
+                self.errors += torch.tensor([sum(off), len(off)], device=self.errors.device)
+        self._add({pair: gain for pair, gain in found.items() if pair in pairs})
 
-    def _between_sets(self, probe: Probe) -> Gains:
-        """What the tasks do to those of the step that were looked at before them."""
-        if probe.position.step != self._step:
-            self._step, self._looked = probe.position.step, ()
-        pairs = list(product(self._looked, probe.losses))
-        self._looked += tuple(probe.losses)
-        return dict.fromkeys([*pairs, *((other, one) for one, other in pairs)], 0.0)
+    def _sharing(self, probe: Probe) -> frozenset[tuple[str, str]]:
+        """The pairs of tasks of the run that share a weight. Of others there is nothing to measure, as of those that
+        help in a group."""
+        if self._pairs is None or self._pairs[0] is not probe.shared:
+            names = {task: weights.keys() for task, weights in probe.shared.items() if task in self._tasks}
+            pairs = ((one, other) for one in names for other in names if names[one] & names[other])
+            self._pairs = probe.shared, frozenset(pairs)
+        return self._pairs[1]
 
     def _add(self, gains: Gains) -> None:
-        places: Mapping[str, int] = {task: place for place, task in enumerate(self._tasks)}
-        known = {pair: gain for pair, gain in gains.items() if places.keys() >= {*pair}}  # without what only helps
-        if not known:
+        if not gains:
             return
-        at = torch.tensor([(places[recipient], places[donor]) for donor, recipient in known]).unbind(1)
-        values = torch.tensor([*known.values()], dtype=self.sums.dtype, device=self.sums.device)
+        places: Mapping[str, int] = {task: place for place, task in enumerate(self._tasks)}
+        at = torch.tensor([(places[recipient], places[donor]) for donor, recipient in gains]).unbind(1)
+        values = torch.tensor([*gains.values()], dtype=self.sums.dtype, device=self.sums.device)
         self.sums[at] += values
         self.counts[at] += 1
 
@@ -129,6 +130,10 @@ class Transference(Learner):
             }
             for row, recipient in enumerate(self._tasks)
         }
+        if not any(donor != recipient for recipient, donors in affinity.items() for donor in donors):
+            return Proposal(
+                view.spec.sharing, (), {"reason": "nothing was measured of any two tasks: none share a layer"}
+            )
         found = grouped(view.spec, affinity, groups, self.settings.singles, view.decided)
         if found.sharing == view.spec.sharing:
             return Proposal(view.spec.sharing, (), {"reason": "all tasks are in these groups already"})

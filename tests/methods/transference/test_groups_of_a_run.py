@@ -200,3 +200,14 @@ def test_the_command_says_what_is_missing_and_writes_nothing(
     assert said in printed
     assert not (job / "found.mtl").exists()
     assert not (job / "runs").exists()
+
+
+def test_where_no_two_tasks_share_a_layer_no_groups_are_chosen(tmp_path: Path) -> None:
+    found = trained(tmp_path / "job", CHOOSING.replace("stem..last = all  # together", "stem..last = each"))
+    assert not load(found / "spec.mtl").history
+    *_, phase = events(found, "phase")
+    assert "none share a layer" in phase["evidence"]["reason"]
+    assert {count for event in events(found, "look_ahead") for row in event["looks"] for count in row} == {0}
+    said = prepared.run("-m", "mtsldsl", "check", "--pedantic", "job.mtl", cwd=tmp_path / "job").stderr
+    assert "MTL931" in said
+    assert "MTL804" in command("affinity", str(found), cwd=tmp_path, status=1)
