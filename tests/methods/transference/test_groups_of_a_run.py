@@ -206,7 +206,7 @@ def test_where_no_two_tasks_share_a_layer_no_groups_are_chosen(tmp_path: Path) -
     found = trained(tmp_path / "job", CHOOSING.replace("stem..last = all  # together", "stem..last = each"))
     assert not load(found / "spec.mtl").history
     *_, phase = events(found, "phase")
-    assert "none share a layer" in phase["evidence"]["reason"]
+    assert "none share a layer" in phase["reason"]
     assert {count for event in events(found, "look_ahead") for row in event["looks"] for count in row} == {0}
     said = prepared.run("-m", "mtsldsl", "check", "--pedantic", "job.mtl", cwd=tmp_path / "job").stderr
     assert "MTL931" in said
