@@ -30,7 +30,7 @@ EVIDENCE = {
 """What each method calls its evidence of a phase."""
 
 GENERAL = {
-    "affinity", "alternatives", "anneal", "average", "budget", "constant", "cosine", "difference", "end", "epoch", "epochs",
+    "affinity", "alternatives", "anneal", "at", "average", "budget", "constant", "cosine", "difference", "end", "epoch", "epochs",
     "every", "gradient", "group", "groups", "incomparable", "layer", "layers", "least", "lr", "meet", "merge", "on", "penalty",
     "phases", "places", "probability", "samples", "sets", "sgd", "split", "start", "step", "task", "tasks", "temperature",
     "threshold", "transfer", "uses", "value", "write",
