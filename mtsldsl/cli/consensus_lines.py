@@ -35,6 +35,9 @@ def lines(found: Consensus, width: int | None) -> Iterator[str]:
     if found.allocated:
         yield ""
         yield f"tasks use other alternatives of {', '.join(found.allocated)}: compare two runs to see which"
+    if found.helped:
+        yield ""
+        yield f"other tasks help in {', '.join(found.helped)}: compare two runs to see which"
     if any(found.keys):
         yield ""
         yield f"apart from the sharing, other than in {runs[0]}:"

@@ -4,7 +4,8 @@ A run is a set of answers, one for each layer and pair of tasks: do the two shar
 more than half of the runs do (a tie is a no), and a run's distance to it is the number of answers that differ. The
 consensus need be no sharing itself: that most runs share a with b and b with c does not make most share a with c. At a
 layer of alternatives two tasks share it where they use a common one; which one that is, runs may see otherwise all the
-same. Whatever else the runs say otherwise than the first does is listed beside it.
+same. In groups two tasks share a layer where one copy serves both; who helps there, runs may see otherwise too.
+Whatever else the runs say otherwise than the first does is listed beside it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from mtsldsl.compare.spec_difference import KeyChange, keys_changed
 from mtsldsl.diagnostics import Diagnostic, MtlError
 from mtsldsl.ir.model import Spec
 from mtsldsl.records import Record
-from mtsldsl.sharing import Group, Groups, Sharing
+from mtsldsl.sharing import Groups, Sharing
+from mtsldsl.sharing.groups import Help
 from mtsldsl.sharing.row import tasks_of
 
 FORMAT_VERSION = 1
@@ -51,14 +53,15 @@ class Consensus(Record):
     keys: tuple[tuple[KeyChange, ...], ...]
     """What each run says otherwise than the first does, the sharing left out."""
     allocated: tuple[str, ...] = ()
-    """The layers of alternatives that tasks use otherwise in some run than in the first, and those whose groups serve
-    others."""
+    """The layers of alternatives that tasks use otherwise in some run than in the first."""
+    helped: tuple[str, ...] = ()
+    """The layers in whose groups other tasks help, or help others, in some run than in the first."""
 
     def __bool__(self) -> bool:
         """Whether the runs differ, and not in the seed alone, in which runs of one job are meant to differ."""
         shared = any(0 < pair.runs < len(self.names) for pair in self.pairs)
         said = any(change.key != "train.seed" for changes in self.keys for change in changes)
-        return shared or said or bool(self.allocated)
+        return shared or said or bool(self.allocated) or bool(self.helped)
 
     def shared(self, pair: Pair) -> bool:
         """Whether more than half of the runs share the pair."""
@@ -85,6 +88,7 @@ class Consensus(Record):
             ],
             "nearest": self.nearest,
             "allocated": list(self.allocated),
+            "helped": list(self.helped),
         }
 
 
@@ -96,7 +100,7 @@ def consensus(specs: Sequence[Spec]) -> Consensus:
     first = specs[0]
     _check_comparable(specs)
     tasks, layers = tuple(task.name for task in first.tasks), first.backbone.layers
-    answers = [set(_shared(spec.sharing)) for spec in specs]
+    answers = [set(_shared(spec.sharing.served())) for spec in specs]
     counts = Counter(answer for run in answers for answer in run)
     pairs = tuple(
         Pair(layer, (one, other), counts[layer, frozenset((one, other))])
@@ -116,22 +120,26 @@ def consensus(specs: Sequence[Spec]) -> Consensus:
             for layer in layers
             if any(_uses(spec, layer, task) != _uses(first, layer, task) for spec in specs for task in tasks)
         ),
+        helped=tuple(layer for layer in layers if any(_helps(spec, layer) != _helps(first, layer) for spec in specs)),
     )
 
 
 def _uses(spec: Spec, layer: str, task: str) -> frozenset[str]:
-    """The alternatives that a task uses, or who is served by its group where tasks help; none of another layer."""
-    if isinstance(spec.sharing[layer], Groups):
-        return spec.sharing.component(layer, task)
-    return frozenset(spec.sharing.uses(layer, task)) if spec.backbone.alternatives(layer) else frozenset()
+    """The alternatives of a layer that a task uses."""
+    return frozenset(spec.sharing.uses(layer, task))
+
+
+def _helps(spec: Spec, layer: str) -> frozenset[Help]:
+    """Who helps whom at a layer."""
+    row = spec.sharing[layer]
+    return row.helps if isinstance(row, Groups) else frozenset()
 
 
 def _shared(sharing: Sharing) -> Iterator[tuple[str, frozenset[str]]]:
-    """Every layer with every pair of tasks that share it, or an alternative of it, or help each other in a group."""
+    """Every layer with every pair of tasks that share it, or an alternative of it."""
     for layer in sharing.backbone.layers:
         for component in sharing[layer].components:
-            helped = component.helped if isinstance(component, Group) else frozenset()
-            for pair in combinations(tasks_of(component) | helped, 2):
+            for pair in combinations(tasks_of(component), 2):
                 yield layer, frozenset(pair)
 
 

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 import attrs
 
 from mtsldsl.ir.library import Library, sections_of
+from mtsldsl.ir.sharing_block import names_help
 from mtsldsl.language.kinds import REQUIRED
 from mtsldsl.methods.method import NO_METHOD, Method
 from mtsldsl.methods.registry import METHODS, method
 from mtsldsl.records import Record
 from mtsldsl.syntax import tree
-from mtsldsl.syntax.edit import TextEdit, replace_value
+from mtsldsl.syntax.edit import TextEdit, remove_item, replace_value
 
 if TYPE_CHECKING:
     from mtsldsl.diagnostics import Source
@@ -52,7 +53,9 @@ def late_phases(before: tree.File, after: tree.File, earlier: Library, library: 
     if chosen.phases is None:
         return None
     phases = _numbers(_value(after, library, "structure", chosen.phases))
-    if phases is None:
+    if phases is None or (chosen.groups and names_help(next(sections_of(after, "sharing"), None))):
+        return None
+    if chosen.phases_for is not None and _numbers(_value(after, library, "structure", chosen.phases_for)) is None:
         return None
     was = _value(before, earlier, "train", "epochs")
     same_epochs = isinstance(was, tree.Number) and was.value == epochs.value
@@ -64,6 +67,10 @@ def late_phases(before: tree.File, after: tree.File, earlier: Library, library: 
     if not kept and key is not None and key.default is REQUIRED:  # it decides at no other epoch
         label = section.labels[0].span
         return LatePhases(int(epochs.value), late, (TextEdit(label.start, label.end, NO_METHOD),))
+    if not kept and chosen.phases_for is not None:
+        without = (chosen.phases, chosen.phases_for)
+        named = [item for item in section.items if isinstance(item, tree.Entry) and item.key.text in without]
+        return LatePhases(int(epochs.value), late, tuple(remove_item(after, item) for item in named))
     edits = [
         replace_value(item, _list(phases, kept))
         for item in section.items

@@ -18,7 +18,7 @@ from mtsldsl.ir.model import Decision, Layer, Spec, Structure, Task, Train
 from mtsldsl.ir.network import Network, Networks, read_network
 from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort
 from mtsldsl.ir.sections import check_count, read_sections
-from mtsldsl.ir.sharing_block import read_sharing
+from mtsldsl.ir.sharing_block import names_help, read_sharing
 from mtsldsl.ir.structure_block import read_history, read_structure
 from mtsldsl.ir.tasks import check_fields, read_tasks
 from mtsldsl.ir.train_block import read_train
@@ -79,7 +79,10 @@ def build(file: tree.File, mistakes: Iterable[Diagnostic] = (), library: Library
     train: Train | Broken = read_train(single["train"], known, definitions, problems) if "train" in single else BROKEN
     further = [section.kind.text for section in sections.further]
     lasting = BROKEN if "train" in further else train
-    structure = read_structure(single["structure"], lasting, definitions, problems) if "structure" in single else None
+    structure: Structure | Broken | None = None
+    if "structure" in single:
+        grouped = names_help(single.get("sharing"))
+        structure = read_structure(single["structure"], lasting, definitions, problems, grouped=grouped)
     sharing: Sharing | Broken = BROKEN
     history: tuple[Decision, ...] = ()
     _check_size(network.names, tasks, problems)

@@ -76,6 +76,16 @@ def read_sharing(
     return Sharing(backbone, tasks, rows, sources) if refined and not broken and tasks else BROKEN
 
 
+def names_help(section: tree.Section | None) -> bool:
+    """Whether a line of the block has a task in parentheses, which helps in a group."""
+    for item in section.items if section else ():
+        if isinstance(item, tree.Entry):
+            parts = item.value.items if isinstance(item.value, tree.Components) else (item,)
+            if any(isinstance(term, tree.Group) for part in parts for term in _summands(part.value)):
+                return True
+    return False
+
+
 def unsaid(alternatives: Sequence[str], tasks: Sequence[str]) -> Row:
     """The row of a layer without a line: each task's own, or of alternatives every one for every task."""
     return Cover.full(alternatives, tasks) if alternatives else singletons(tasks)
@@ -295,11 +305,15 @@ def _refuse_helpers(layer: str, name: tree.Name, problems: Problems) -> None:
     problems.add("MTL408", cause, "leave the parentheses out: a layer of alternatives has no groups", name.span)
 
 
+def _summands(value: tree.Value) -> Sequence[tree.Value]:
+    return value.terms if isinstance(value, tree.Sum) else (value,)
+
+
 def _terms(component: tree.Component, problems: Problems) -> tuple[list[tree.Name | Broken], list[tree.Name]]:
     """The tasks of a component, then those in parentheses; what is neither is reported."""
     terms: list[tree.Name | Broken] = []
     helping: list[tree.Name] = []
-    for term in component.value.terms if isinstance(component.value, tree.Sum) else (component.value,):
+    for term in _summands(component.value):
         if isinstance(term, tree.Name):
             terms.append(term)
         elif isinstance(term, tree.Unreadable):

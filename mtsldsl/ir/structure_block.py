@@ -20,11 +20,12 @@ from mtsldsl.syntax import tree
 
 
 def read_structure(
-    section: tree.Section, train: Train | Broken, definitions: Definitions, problems: Problems
+    section: tree.Section, train: Train | Broken, definitions: Definitions, problems: Problems, *, grouped: bool = False
 ) -> Structure | Broken | None:
     """The structure block; None where its label is `none`, though its keys are checked all the same.
 
-    A block of an unknown method is not looked into: nobody knows its keys.
+    A block of an unknown method is not looked into: nobody knows its keys. `grouped` says whether the tasks are in
+    groups in which some help.
     """
     label = section.labels[0].text
     if label not in (*METHODS, NO_METHOD):
@@ -35,7 +36,8 @@ def read_structure(
     if label == NO_METHOD:
         return None
     lr = None if isinstance(train, Broken) else train.optimizer.arguments["lr"]
-    surroundings = Surroundings(None if isinstance(train, Broken) else train.epochs, cast("float | None", lr))
+    epochs = None if isinstance(train, Broken) else train.epochs
+    surroundings = Surroundings(epochs, cast("float | None", lr), grouped)
     sound = {key: value for key, value in block.values.items() if value is not BROKEN}
     faulty = False
     for fault in chosen.faults(sound, surroundings):

@@ -28,6 +28,8 @@ class Surroundings(Record):
     """Those of the training."""
     lr: float | None
     """The optimizer's learning rate."""
+    grouped: bool = False
+    """Whether the tasks are in groups in which some help."""
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -123,6 +125,8 @@ class Method(Record):
     phases: str | None = None
     """The key with the epochs at whose end it decides, a list or the only one; fewer epochs of training shorten that.
     """
+    phases_for: str | None = None
+    """The key without which it decides nothing and has no phases: it is left out with the last of them."""
     one_a_phase: tuple[OneAPhase, ...] = ()
     penalty_name: str = PENALTY
     """What its learner's own loss is called among those of the tasks."""

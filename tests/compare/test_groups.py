@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mtsldsl.cli.consensus_lines import lines
 from mtsldsl.compare.consensus import consensus
 from mtsldsl.compare.merge import merge_specs
 from mtsldsl.compare.spec_difference import compare
@@ -77,3 +78,34 @@ def test_runs_that_differ_in_who_helps_do_not_agree() -> None:
     assert consensus([one, other])
     assert consensus([one, served])
     assert not consensus([one, one])
+
+
+def test_a_pair_counts_the_runs_where_one_copy_serves_both() -> None:
+    helped, more, plain = (
+        loads(block(row), name=name)
+        for name, row in (
+            ("helped", "segment + depth, (depth) + normal, edge"),
+            ("more", "segment + depth, (depth) + (edge) + normal, edge"),
+            ("plain", "segment + depth, normal, edge"),
+        )
+    )
+    found = consensus([helped, more, plain])
+    runs = {pair.tasks: pair.runs for pair in found.pairs if pair.layer == "stem"}
+    assert {tasks for tasks, number in runs.items() if number} == {("segment", "depth")}
+    assert runs["segment", "depth"] == 3
+    assert found.distances == (0, 0, 0)
+    layers = list(BACKBONE.layers)
+    assert (found.as_json()["allocated"], found.as_json()["helped"]) == ([], layers)
+    printed = list(lines(found, None))
+    assert f"other tasks help in {', '.join(layers)}: compare two runs to see which" in printed
+    assert not any("alternatives" in line for line in printed)
+
+
+@given(st.lists(grouped(BACKBONE, TASKS), min_size=3, max_size=3))
+@settings(max_examples=30, deadline=None)
+def test_runs_in_groups_agree_where_they_are_the_same(three: list[Sharing]) -> None:
+    found = consensus([loads(written(each), name=str(place)) for place, each in enumerate(three)])
+    assert bool(found) == (len(set(three)) > 1)
+    served = consensus([loads(written(each.served()), name=str(place)) for place, each in enumerate(three)])
+    assert (served.pairs, served.distances) == (found.pairs, found.distances)
+    assert served.helped == ()

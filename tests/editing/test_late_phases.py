@@ -80,9 +80,64 @@ def test_without_one_left_an_allocation_is_learned_all_the_same() -> None:
     assert dumps(spec) == whole.replace("[2, 3]", "[]").replace("epochs = 4", "epochs = 1")
 
 
+def test_a_choice_that_is_left_out_leaves_a_structure_that_does_not_evolve() -> None:
+    whole = text("structure ltb {\n  choose = 2  # early\n}\n")
+    for epochs, left in (("4", 2), ("2", 2)):
+        structure = loads(whole, overrides={"train.epochs": epochs}).structure
+        assert structure is not None
+        assert structure.settings.choose == left
+    spec = loads(whole, overrides={"train.epochs": "1"})
+    assert spec.structure is None
+    assert dumps(spec) == whole.replace("structure ltb", "structure none").replace("epochs = 4", "epochs = 1")
+    said = "the phase at epoch 2 is left out: training ends at epoch 1"
+    assert str(left_out(Source("spec.mtl", whole), {"train.epochs": "1"})) == said
+
+
+CHOOSING = text("structure transference {\n  every = 3\n  groups = 2  # networks\n  epochs = 2\n}\n")
+
+
+def test_groups_that_are_left_out_leave_a_structure_that_measures() -> None:
+    for epochs in ("4", "2"):
+        structure = loads(CHOOSING, overrides={"train.epochs": epochs}).structure
+        assert structure is not None
+        assert structure.settings.until == 2
+    spec = loads(CHOOSING, overrides={"train.epochs": "1"})
+    assert spec.structure is not None
+    assert (spec.structure.settings.every, spec.structure.settings.until) == (3, None)
+    left = CHOOSING.replace("groups = 2  # networks\n  epochs = 2\n", "# networks\n")
+    assert dumps(spec) == left.replace("epochs = 4", "epochs = 1")
+    said = "the phase at epoch 2 is left out: training ends at epoch 1"
+    assert str(left_out(Source("spec.mtl", CHOOSING), {"train.epochs": "1"})) == said
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "(depth) + segment, depth + normal, edge",
+        "segment + depth, (depth) + normal + edge",
+    ],
+)
+def test_of_tasks_in_groups_no_others_are_chosen_however_late_that_would_be(row: str) -> None:
+    whole = f"{CHOOSING}\nsharing {{\n  stem..dec2 = {row}\n}}\n"
+    spec = loads(whole, overrides={"train.epochs": "1"})
+    assert spec.structure is not None
+    assert (spec.structure.settings.groups, spec.structure.settings.epochs) == (2, 2)
+    assert dumps(spec) == whole.replace("epochs = 4", "epochs = 1")
+    assert left_out(Source("spec.mtl", whole), {"train.epochs": "1"}) is None
+    assert loads(dumps(spec)) == spec
+
+
+def test_without_groups_to_choose_an_epoch_is_a_mistake_all_the_same() -> None:
+    for without in ("", "groups = none"):
+        with pytest.raises(MtlError) as caught:
+            loads(CHOOSING.replace("groups = 2", without), overrides={"train.epochs": "1"})
+        assert [found.code for found in caught.value.diagnostics] == ["MTL204"]
+
+
 @pytest.mark.parametrize(
     ("whole", "overrides"),
     [
+        (CHOOSING.replace("epochs = 4", "epochs = 1"), {}),
         (WHOLE.replace("epochs = 4", "epochs = 3"), {}),
         (WHOLE.replace("epochs = 4", "epochs = 3"), {"train.seed": "1"}),
         (WHOLE.replace("epochs = 4", "epochs = 3"), {"train.epochs": "3"}),

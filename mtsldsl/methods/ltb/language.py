@@ -144,6 +144,7 @@ METHOD = Method(
     learner="Ltb",
     paper="Guo, Lee, Ulbricht: Learning to Branch for Multi-Task Learning, ICML 2020, arXiv 2006.01895",
     hindrances=hindrances,
+    phases="choose",
     findings=(Tree,),
     words=Words(decided=decided),
 )

@@ -92,13 +92,16 @@ def contradiction(group: Values, sharing: Sharing) -> str | None:
 
 
 def faults(values: Values, surroundings: Surroundings) -> Iterator[Fault]:
-    """An epoch to choose groups at, where none are chosen, or after the last."""
+    """An epoch to choose groups at, where none are chosen, or after the last; of tasks that are in groups none are."""
     epochs = values.get("epochs")
     if epochs is None:
         return
     if values.get("groups", 1) is None:
         cause = "`epochs` says when groups are chosen, and `groups` does not say how many"
         yield Fault("MTL204", cause, "write `groups = 2`, or leave `epochs` out", "epochs")
+        return
+    if surroundings.grouped:
+        return
     for fault in faults_of_phases((epochs,), surroundings.epochs, "epochs"):
         yield attrs.evolve(fault, item=None)
 
@@ -207,6 +210,8 @@ METHOD = Method(
     decides=lambda settings: settings.groups is not None,
     groups=True,
     hindrances=hindrances,
+    phases="epochs",
+    phases_for="groups",
     findings=(LookAhead,),
     words=Words(decided, undecided),
 )

@@ -12,7 +12,7 @@ import attrs
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir import Spec
-from mtsldsl.runtime.run.events import read_events
+from mtsldsl.runtime.run.events import damaged, numbered_events
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.syntax import read_source
 from mtsldsl.syntax.files import is_folder
@@ -55,19 +55,32 @@ class Affinities:
 
 
 def affinities(run: Path) -> Affinities:
-    """Those of a run folder. Raises MtlError MTL801 where it is none, and MTL804 where nothing was measured in it."""
-    of_epoch: dict[int, Any] = {}  # of an epoch that was made again the later ones
-    for event in read_events(RunFolder.open(run).events):
-        if event.kind == FOUND:
-            found: Any = event
-            if any(map(any, found.looks)):
-                of_epoch[found.epoch] = found
-    if not of_epoch:
+    """Those of a run folder.
+
+    Raises MtlError MTL801 where it is none or its record is damaged, and MTL804 where nothing was measured in it.
+    """
+    found = _found(RunFolder.open(run))
+    if found is None:
         raise MtlError.of(
             "MTL804",
             f"nothing was measured of who helps whom in {run}",
             "train a spec with `structure transference`",
         )
+    return found
+
+
+def _found(run: RunFolder) -> Affinities | None:
+    """Those of a run; None where nothing was measured in it. Raises MtlError MTL801 where its record is damaged."""
+    of_epoch: dict[int, Any] = {}  # of an epoch that was made again the later ones
+    for number, event in numbered_events(run.events):
+        if event.kind == FOUND:
+            found: Any = event
+            if not _is_whole(found):
+                raise damaged(run.events, number)
+            if any(map(any, found.looks)):
+                of_epoch[found.epoch] = found
+    if not of_epoch:
+        return None
     events = list(of_epoch.values())
     tasks = tuple(events[-1].tasks)
     return Affinities(
@@ -91,12 +104,13 @@ def measured_for(spec: Spec, place: Path, given: Path | None, runs: Path = Path(
     """Who helps whom of the tasks of a spec, which was read at `place`: as `given`, a run folder, or what `as_json`
     gives in a file; or as the run at `place` itself measured it, or the newest of the runs of that file.
 
-    Raises MtlError: MTL804 where nothing was measured, or not of all its tasks, MTL703 for a file that is no such one.
+    Raises MtlError: MTL804 where nothing was measured, or not of all its tasks, MTL703 for a file that is no such one,
+    MTL801 for a run whose record is damaged.
     """
     if given is not None:
-        found = _of_run(given) if is_folder(given) else _of_file(given)
+        found = _measured(given, affinities(given)) if is_folder(given) else _of_file(given)
     elif is_folder(place):
-        found = _of_run(place)
+        found = _measured(place, affinities(place))
     else:
         found = _newest(runs / (place.stem.strip(".") or "spec"), spec)
     missing = [task for task in spec.sharing.tasks if task not in found.mean]
@@ -106,19 +120,18 @@ def measured_for(spec: Spec, place: Path, given: Path | None, runs: Path = Path(
     return found
 
 
-def _of_run(run: Path) -> Measured:
-    found = affinities(run)
+def _measured(run: Path, found: Affinities) -> Measured:
     return Measured(str(run), found.mean, max(found.curve))
 
 
 def _newest(folder: Path, spec: Spec) -> Measured:
-    """Of the newest run in a folder that measured something."""
-    numbers = [int(each.name) for each in folder.iterdir() if each.name.isdecimal()] if is_folder(folder) else []
-    for number in sorted(numbers, reverse=True):
-        try:
-            return _of_run(folder / str(number))
-        except MtlError:
-            continue
+    """Of the newest run in a folder that measured something. Raises MtlError MTL801 for a newer one whose record is
+    damaged: nobody knows what that measured."""
+    runs = [each for each in folder.iterdir() if each.name.isdecimal()] if is_folder(folder) else []
+    for run in sorted(runs, key=lambda each: int(each.name), reverse=True):
+        found = _found(RunFolder(run))
+        if found is not None:
+            return _measured(run, found)
     cause = f"no run of {spec.source.name} in {folder} measured who helps whom"
     raise MtlError.of(
         "MTL804", cause, "train it with `structure transference`, or name a run or a file with `--affinity`"
@@ -129,14 +142,43 @@ def _of_file(path: Path) -> Measured:
     """What `affinity --json` printed into a file."""
     try:
         found = json.loads(read_source(path).text)
+        version = found.get("format_version", FORMAT_VERSION)
+        if version != FORMAT_VERSION:
+            cause = f"{path} has format {version!r} of who helps whom, and this version reads {FORMAT_VERSION}"
+            raise _refused(cause)
+        epochs = [each["epoch"] for each in found.get("curve", ())]
+        for epoch in epochs:
+            if isinstance(epoch, bool) or not isinstance(epoch, int) or epoch < 1:
+                cause = f"{path} has numbers of epoch {epoch!r}, and epochs are whole numbers from 1 on"
+                raise _refused(cause)
         rows = {
             str(recipient): {str(donor): _number(value) for donor, value in row.items()}
             for recipient, row in found["affinity"].items()
         }
-        return Measured(str(path), rows, max((int(each["epoch"]) for each in found.get("curve", ())), default=0))
-    except (ValueError, TypeError, KeyError, AttributeError) as problem:
-        cause = f"{path} has no numbers of who helps whom"
-        raise MtlError.of("MTL703", cause, "write it with `mtsldsl affinity RUN --json`, or name a run") from problem
+        return Measured(str(path), rows, max(epochs, default=0))
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as problem:
+        raise _refused(f"{path} has no numbers of who helps whom") from problem
+
+
+def _refused(cause: str) -> MtlError:
+    return MtlError.of("MTL703", cause, "write it with `mtsldsl affinity RUN --json`, or name a run")
+
+
+def _is_whole(found: Any) -> bool:
+    """Whether an event has what a run writes: a row for each task, in it a number, or none, for each task."""
+    try:
+        size = len(found.tasks)
+        rows = [list(zip(*row, strict=True)) for row in zip(found.gained, found.looks, strict=True)]
+        square = len(rows) == size and all(len(row) == size for row in rows)
+        cells = [cell for row in rows for cell in row]
+        return square and isinstance(found.epoch, int) and all(_is_mean(*cell) for cell in cells)
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def _is_mean(value: float | None, count: int) -> bool:
+    """Whether there may be such a mean of so many; it is None too where it was not finite."""
+    return value is None if count == 0 else count > 0 and (value is None or math.isfinite(value))
 
 
 def _number(value: object) -> float:

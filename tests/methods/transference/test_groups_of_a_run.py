@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,9 @@ import torch
 from safetensors.torch import load_file
 
 import mtsldsl
-from mtsldsl.editing import load
+from mtsldsl.diagnostics import MtlError
+from mtsldsl.editing import load, loads
+from mtsldsl.runtime.studies.affinity import Measured, measured_for
 from mtsldsl.sharing import format_row, select_groups
 from tests import prepared
 from tests.cli.test_train import KILLED, disturbed
@@ -185,6 +189,7 @@ def test_the_command_may_leave_tasks_alone_where_that_is_allowed(job: Path) -> N
         (("job.mtl", "--groups", "2", "--affinity", "gone"), "MTL703", "there is no file gone"),
         (("job.mtl", "--groups", "2", "--affinity", "less.json"), "MTL804", "nothing of `segment`"),
         (("job.mtl", "--groups", "2", "--affinity", "broken.json"), "MTL703", "no numbers"),
+        (("job.mtl", "--groups", "2", "--affinity", "early.json"), "MTL703", "epoch -5"),
         (("ways.mtl", "--groups", "2", "--affinity", "who.json"), "MTL505", "alternatives"),
     ],
 )
@@ -193,6 +198,8 @@ def test_the_command_says_what_is_missing_and_writes_nothing(
 ) -> None:
     (job / "less.json").write_text('{"affinity": {"depth": {"edge": 1}, "edge": {"depth": 1}}}', encoding="utf-8")
     (job / "broken.json").write_text('{"affinity": {"depth": {"edge": "much"}}}', encoding="utf-8")
+    early = {**json.loads((job / "who.json").read_text(encoding="utf-8")), "curve": [{"epoch": -5}]}
+    (job / "early.json").write_text(json.dumps(early), encoding="utf-8")
     ways = CHOOSING.partition("structure")[0].replace("conv2d(6, 3) | relu\n}", "parallel(a=relu, b=sigmoid)\n}")
     (job / "ways.mtl").write_text(ways, encoding="utf-8")
     printed = command("group", *words, "-o", "found.mtl", cwd=job, status=1)
@@ -211,3 +218,67 @@ def test_where_no_two_tasks_share_a_layer_no_groups_are_chosen(tmp_path: Path) -
     said = prepared.run("-m", "mtsldsl", "check", "--pedantic", "job.mtl", cwd=tmp_path / "job").stderr
     assert "MTL931" in said
     assert "MTL804" in command("affinity", str(found), cwd=tmp_path, status=1)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"curve": [{"epoch": 1}, {"epoch": 0}]}, "epoch 0"),
+        ({"curve": [{"epoch": 1.5}]}, "epoch 1.5"),
+        ({"curve": [{"epoch": True}]}, "epoch True"),
+        ({"curve": [{"epoch": "2"}]}, "epoch '2'"),
+        ({"curve": [{}]}, "no numbers of who helps whom"),
+        ({"curve": 3}, "no numbers of who helps whom"),
+        ({"format_version": 2}, "format 2 of who helps whom, and this version reads 1"),
+        ({"format_version": None}, "format None"),
+        ({"affinity": {"depth": {"edge": 10**400}}}, "no numbers of who helps whom"),
+    ],
+)
+def test_a_file_that_affinity_did_not_print_is_refused(tmp_path: Path, changed: dict[str, Any], said: str) -> None:
+    names = ("depth", "edge", "segment")
+    rows = {one: dict.fromkeys(names, 0.5) for one in names}
+    sound = {"format_version": 1, "affinity": rows, "curve": [{"epoch": 1}, {"epoch": 3}]}
+    path, spec = tmp_path / "who.json", loads(CHOOSING)
+    path.write_text(json.dumps(sound), encoding="utf-8")
+    assert measured_for(spec, path, path) == Measured(str(path), rows, 3)
+    path.write_text(json.dumps({**sound, **changed}), encoding="utf-8")
+    with pytest.raises(MtlError, match=said) as caught:
+        measured_for(spec, path, path)
+    assert [each.code for each in caught.value.diagnostics] == ["MTL703"]
+
+
+def test_the_newest_run_is_the_newest_that_measured_something(run: Path, tmp_path: Path) -> None:
+    spec, place = loads(CHOOSING), Path("job.mtl")
+    runs = tmp_path / "runs" / "job"
+    shutil.copytree(run, runs / "1")
+    (runs / "2").mkdir(parents=True)  # a run that has only begun
+    (runs / "2" / "events.jsonl").touch()
+    (runs / "10").mkdir()
+    found = measured_for(spec, place, None, tmp_path / "runs")
+    assert (found.name, found.epoch) == (str(runs / "1"), 2)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "{broken",
+        {"looks": None},
+        {"gained": [[None, 0.1], [0.1, None]]},
+        {"gained": [["much"] * 3] * 3},
+        {"looks": [[0] * 3] * 3},
+    ],
+)
+def test_a_newest_run_with_a_damaged_record_is_named(run: Path, tmp_path: Path, changed: Any) -> None:
+    spec, place = loads(CHOOSING), Path("job.mtl")
+    runs = tmp_path / "runs" / "job"
+    for number in ("1", "2"):
+        shutil.copytree(run, runs / number)
+    assert measured_for(spec, place, None, tmp_path / "runs").name == str(runs / "2")
+    record = runs / "2" / "events.jsonl"
+    lines = record.read_text(encoding="utf-8").splitlines()
+    at = next(index for index, line in enumerate(lines) if json.loads(line)["event"] == "look_ahead")
+    lines[at] = changed if isinstance(changed, str) else json.dumps({**json.loads(lines[at]), **changed})
+    record.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with pytest.raises(MtlError, match=f"line {at + 1} of .*{re.escape(str(record))}") as caught:
+        measured_for(spec, place, None, tmp_path / "runs")
+    assert [each.code for each in caught.value.diagnostics] == ["MTL801"]
