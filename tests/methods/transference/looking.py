@@ -15,9 +15,10 @@ from mtsldsl.language import Named
 from mtsldsl.language.optimization import TORCH_OPTIMIZERS
 from mtsldsl.methods.transference.learner import Transference
 from mtsldsl.runtime.learning.evaluation import autocast
+from mtsldsl.runtime.learning.learned import NamedParameters
 from mtsldsl.runtime.learning.probe import Gains, Probe
 from mtsldsl.runtime.learning.random_state import random_state
-from mtsldsl.runtime.learning.training import NamedParameters, Training
+from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.network.built import model_class
 from mtsldsl.runtime.structure.learner import Learner
 from tests.runtime.started import CPU
