@@ -39,10 +39,15 @@ def require(modules: tuple[str, ...]) -> None:
 
 @contextmanager
 def importing(library: str) -> Iterator[None]:
-    """Raises MtlError MTL808, which names what is to be mended, where the library cannot be imported inside."""
+    """Raises MtlError MTL808, which names what is to be mended, where the library cannot be imported inside.
+
+    A LookupError or ValueError of mtsldsl's own code is let through: it says nothing of the library.
+    """
     try:
         yield
     except _RAISED_BY_BROKEN_LIBRARIES as error:
+        if isinstance(error, LookupError | ValueError) and _running(error)[-1] == "mtsldsl":
+            raise  # a fault of the code here
         failing = _failing(library, error)
         said = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
         fails = "" if failing == library else f"`{failing}`, which it imports, fails with "
@@ -57,9 +62,13 @@ def _failing(library: str, error: BaseException) -> str:
     """
     if isinstance(error, ImportError) and error.name:
         return error.name.partition(".")[0]
-    running = [str(frame.f_globals.get("__name__")).partition(".")[0] for frame, _ in walk_tb(error.__traceback__)]
-    blamed = [name for name in running if name not in {*sys.stdlib_module_names, "mtsldsl", "torch"}]
+    blamed = [name for name in _running(error) if name not in {*sys.stdlib_module_names, "mtsldsl", "torch"}]
     return blamed[-1] if blamed else library
+
+
+def _running(error: BaseException) -> list[str]:
+    """The packages whose code was running, the innermost last."""
+    return [str(frame.f_globals.get("__name__")).partition(".")[0] for frame, _ in walk_tb(error.__traceback__)]
 
 
 def _remedy(failing: str, error: BaseException) -> str:

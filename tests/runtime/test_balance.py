@@ -108,6 +108,18 @@ def test_dwa_gives_more_weight_to_the_loss_that_falls_slower_and_keeps_the_sum()
     assert of_a + of_b == pytest.approx(2)
 
 
+def test_dwa_leaves_out_a_task_that_counts_nothing() -> None:
+    counted = balance_of("dwa", ("a", "b"), {"a": 1.0, "b": 3.0})
+    more = balance_of("dwa", ("a", "b", "c"), {"a": 1.0, "b": 3.0, "c": 0.0})
+    for means in ({"a": 4.0, "b": 1.0, "c": 2.0}, {"a": 1.0, "b": 0.9, "c": 6.0}):
+        counted.end_epoch({task: means[task] for task in "ab"})
+        more.end_epoch(means)
+    losses = scalars(a=1.0, b=2.0)
+    found = more.combine(losses | scalars(c=5.0))
+    assert torch.equal(found, counted.combine(losses))
+    assert not torch.equal(found, torch.tensor(7.0))
+
+
 def test_relative_is_free_of_the_scales_of_the_losses() -> None:
     shared = nn.Parameter(torch.tensor([1.0, 2.0]))
     found = []

@@ -71,3 +71,25 @@ def test_a_task_without_labels_learns_no_weight_and_a_step_leaves_no_trace() -> 
     for name, buffer in plain.model.named_buffers():  # of batch normalisation, after the first step alike
         if name.endswith("num_batches_tracked"):
             assert torch.equal(buffer, made.model.get_buffer(name))
+
+
+def test_a_task_that_counts_nothing_does_not_steer_the_others() -> None:
+    task = "task [a, b, c] {\n  target = values(2)\n  head   = dropout(0.5) | linear(outputs)\n  loss   = mse\n}"
+    apart = (
+        task.replace("dropout(0.5) | ", "").replace("[a, b, c]", "[a, b]"),
+        (task.replace("dropout(0.5) | ", "").replace("[a, b, c]", "c").replace("loss ", "weight = 0\n  loss ")),
+    )
+    found = []
+    for scale in (1.0, 30.0):
+        made = training("famo(lr=0.3)", (task, "\n\n".join(apart)))
+        for number in range(4):
+            batch = batch_of(number)
+            batch["c"] = scale * batch["c"]
+            gradients(made, batch)
+            made.optimizer.step()
+        made.end_epoch({})
+        found.append({name: value.clone() for name, value in made.balance.state_dict().items()})
+    for name, value in found[0].items():
+        assert torch.equal(value, found[1][name]), name
+        assert value[2] == 0
+    assert found[0]["logits"].abs().sum() > 0.1

@@ -16,11 +16,14 @@ from torch import Tensor, nn
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.editing import loads
+from mtsldsl.methods.ltb.learner import Ltb
 from mtsldsl.runtime.learning.balance.it_mtl import IncrementalTransference
-from mtsldsl.runtime.learning.probe import Probe
+from mtsldsl.runtime.learning.probe import Moved, Probe
 from mtsldsl.runtime.learning.training import Training
+from mtsldsl.runtime.network.built import model_class
 from tests.methods.allocation import specs as allocation
 from tests.runtime.looking_ahead import TEXT, batch_of, gradients, training
+from tests.runtime.started import CPU
 
 
 def chosen(made: Training) -> str:
@@ -232,17 +235,18 @@ def test_of_combinations_that_are_as_good_the_first_is_taken(order: list[str], s
 def test_a_loss_that_a_step_makes_no_number_is_never_chosen() -> None:
     made = training("it_mtl", ("dropout(0.5) | ", ""))
     of = Probe.losses_at
+    shared = made.model.get_parameter("last.a+b.linear1.weight")
 
-    def wild(probe: Probe, moved: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    def wild(probe: Probe, moved: Moved) -> Mapping[str, Tensor]:
         found = of(probe, moved)
-        return {task: loss * torch.nan for task, loss in found.items()} if "last.a+b.linear1.weight" in moved else found
+        return {task: loss * torch.nan for task, loss in found.items()} if shared in moved else found
 
     batch = batch_of(0)
     outputs = made.forward(batch["row"], ("a", "b", "c"))
     losses = made.losses(outputs, batch)
     probe = made._probe(batch["row"], torch.get_rng_state(), batch, outputs, losses)
     strange = type("Strange", (Probe,), {"losses_at": wild})
-    made.balance.observe(strange(**{field.name: getattr(probe, field.name) for field in attrs.fields(Probe)}))
+    made.balance.observe(strange(**{each.name: getattr(probe, each.name) for each in attrs.fields(Probe) if each.init}))
     made.backward(losses, None)
     assert chosen(made) == "c"  # the others move what a and b share
 
@@ -258,3 +262,63 @@ def test_more_tasks_than_combinations_can_be_tried_of_are_an_error() -> None:
     single = loads(many, overrides={"train.balance": "it_mtl(candidates=singles)"})
     with pytest.raises(ValueError, match="2047"):
         attrs.evolve(single, train=loads(TEXT, overrides={"train.balance": "it_mtl"}).train)
+
+
+def choosing(balance: str) -> Training:
+    """A training whose copies of layers choose what they read."""
+    text = TEXT.replace("stem = all", "stem = each").replace("last = a + b, c", "last = each")
+    text = text.replace("head   = dropout(0.5) |", "head   =")
+    spec = loads(f"{text}\nstructure ltb {{\n  choose = 1\n}}\n", overrides={"train.balance": balance})
+    assert spec.structure is not None
+    learner = Ltb(spec.structure.settings)
+    made = Training.start(
+        spec, model_class(spec), learner, lambda named: torch.optim.SGD(named, lr=0.1), lambda _: None, CPU
+    )
+    made.model.train()
+    return made
+
+
+def test_a_look_ahead_moves_what_a_learner_learns_too() -> None:
+    made, batch, looked = choosing("it_mtl"), batch_of(0), []
+    observe = made.balance.observe
+    made.balance.observe = lambda probe: (looked.append(probe), observe(probe))[1]  # type: ignore[method-assign]
+    (tasks,) = made.sets()
+    made.steps = made.batches = 0
+    gradients(made, batch, sets=[tasks])
+    (probe,) = looked
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in made.model.parameters():  # copies that are alike may be read in place of each other
+            parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
+    for parameters in (made.learner.parameters(), made.model.parameters()):
+        moved = {each: each.detach() + 3 * torch.randn(each.shape, generator=generator) for each in parameters}
+        before, after = probe.losses_at({}), probe.losses_at(moved)
+        assert any(not torch.equal(after[task], before[task]) for task in tasks)
+        other = copy.deepcopy((made.model, made.learner))
+        with torch.no_grad():
+            for parameter, value in moved.items():
+                parameter.copy_(value)
+        outputs = made.forward(batch["row"], tasks)
+        wanted = made.losses(outputs, batch).values
+        for task in tasks:
+            torch.testing.assert_close(after[task], wanted[task].detach(), rtol=0, atol=0)
+        for now, kept in zip((made.model, made.learner), other, strict=True):
+            now.load_state_dict(kept.state_dict())
+
+
+@pytest.mark.parametrize("balance", ["it_mtl", "famo"])
+def test_parameters_of_a_learner_that_tasks_share_are_balanced_as_others_are(balance: str) -> None:
+    made = choosing(balance)
+    of_alternatives, _ = allocation.training(loads(allocation.spec().source.text, overrides={"train.balance": balance}))
+    for each, tasks in ((made, "abc"), (of_alternatives, "ab")):
+        each.model.train()
+        for seed in range(3):
+            batch = batch_of(seed)
+            if tasks == "ab":
+                batch["a"] = batch["a"].argmax(1)
+            before = [parameter.detach().clone() for parameter in each.learner.parameters()]
+            gradients(each, batch, sets=[tuple(tasks)])
+            each.optimizer.step()
+            each.steps += 1
+            assert any(not torch.equal(*two) for two in zip(before, each.learner.parameters(), strict=True))
+            assert all(parameter.isfinite().all() for parameter in each.learner.parameters())

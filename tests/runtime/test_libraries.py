@@ -12,7 +12,8 @@ from typing import TypeAlias
 import pytest
 
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.diagnostics.libraries import require
+from mtsldsl.diagnostics.libraries import importing, require
+from mtsldsl.sharing import Backbone
 from tests import prepared
 from tests.diagnostics.scenarios import broken_torchvision
 
@@ -112,3 +113,8 @@ def test_whatever_a_broken_library_raises_is_reported_with_what_is_at_fault(
     assert named in found.cause
     assert remedy in found.remedy
     assert "\n" not in found.cause
+
+
+def test_a_fault_of_our_own_is_not_one_of_a_library() -> None:
+    with pytest.raises(ValueError, match="named twice"), importing("torchjd"):
+        Backbone(("stem", "stem"), {})

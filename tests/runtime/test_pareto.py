@@ -16,7 +16,8 @@ from mtsldsl.language.holding import named
 from mtsldsl.language.optimization import BALANCES
 from mtsldsl.runtime.learning.balance import Balance, make_balance
 from mtsldsl.runtime.learning.balance.pareto import ParetoMultiTask
-from tests.runtime.looking_ahead import TEXT
+from mtsldsl.runtime.learning.balance.preference import preference_of
+from tests.runtime.looking_ahead import TEXT, batch_of, gradients, training
 
 SIZE = 20
 
@@ -117,3 +118,22 @@ def test_a_preference_of_another_number_of_tasks_is_an_error(name: str) -> None:
     assert found.code == "MTL202"
     assert "2 numbers, and there are 3 tasks" in found.cause
     loads(TEXT, overrides={"train.balance": f"{name}(preference=[1, 2, 0.5])"})
+
+
+@pytest.mark.parametrize("name", ["pareto", "pbi", "cosmos"])
+def test_a_helper_has_the_preference_of_its_task_in_the_order_of_the_spec(name: str) -> None:
+    line = "c + b, (b) + a"
+    groups = (
+        ("task [a, b, c]", "task [c, b, a]"),
+        ("stem = all", f"stem = {line}"),
+        ("last = a + b, c", f"last = {line}"),
+        ("  head   = dropout(0.5) | linear", "  head   = linear"),
+    )
+    made = training(f"{name}(preference=[1, 2, 0.5])", *groups)
+    (helper,) = made.spec.helpers
+    wanted = {"c": 1.0, "b": 2.0, "a": 0.5, helper.name: 2.0}
+    weights = {task.name: task.weight for task in made.spec.trained}
+    assert preference_of(weights, made.spec.train.balance) == wanted
+    made.epoch_steps = 1
+    gradients(made, batch_of(0))
+    assert set(made.balance.weighed) == set(wanted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 import torch
@@ -13,6 +13,7 @@ from torchjd.aggregation import CRMOGMWeighting, GramianWeightedAggregator, MGDA
 from mtsldsl.language.holding import named
 from mtsldsl.language.optimization import BALANCES
 from mtsldsl.runtime.learning.balance import Balance, make_balance
+from mtsldsl.sharing.component import helper_name
 
 WRITTEN: dict[str, tuple[dict[str, object], Callable[[int], aggregation.Aggregator], int]] = {
     "grad_vac": ({"beta": 0.3}, lambda _: aggregation.GradVac(0.3), 1),
@@ -28,7 +29,7 @@ WRITTEN: dict[str, tuple[dict[str, object], Callable[[int], aggregation.Aggregat
 """Arguments, torchjd's own, and the number by which its result is multiplied."""
 
 
-def balance_of(name: str, tasks: str = "abc", **weights: float) -> Balance:
+def balance_of(name: str, tasks: Sequence[str] = "abc", **weights: float) -> Balance:
     if name == "nash_mtl":
         pytest.importorskip("ecos")
     given = dict.fromkeys(tasks, 1.0) | weights
@@ -43,7 +44,7 @@ def step(balance: Balance, rows: dict[str, Tensor]) -> Tensor:
     return shared.grad
 
 
-def jacobians(count: int, tasks: str = "abc", numbers: int = 5) -> list[dict[str, Tensor]]:
+def jacobians(count: int, tasks: Sequence[str] = "abc", numbers: int = 5) -> list[dict[str, Tensor]]:
     generator = torch.Generator().manual_seed(0)
     return [{task: torch.randn(numbers, generator=generator) for task in tasks} for _ in range(count)]
 
@@ -84,7 +85,23 @@ def test_another_set_of_tasks_has_another_memory(name: str) -> None:
         torch.manual_seed(0)
         torch.testing.assert_close(step(alone, rows), with_others)
     names = {name.split(".")[1] for name in mixed.state_dict()}
-    assert names == {"a+b+c", "a+b"}
+    assert names == {"a,b,c", "a,b"}
+
+
+@pytest.mark.filterwarnings("ignore")  # of cvxpy
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_resumed_memory_is_the_same_also_of_helpers(name: str) -> None:
+    tasks = sorted(["depth", helper_name("depth", ["edge", "segment"]), helper_name("edge", ["depth"]), "edge"])
+    old, resumed = balance_of(name, tasks), balance_of(name, tasks)
+    for rows in jacobians(5, tasks):
+        step(old, rows)
+    resumed.load_state_dict(old.state_dict())
+    for rows in jacobians(8, tasks)[5:]:
+        torch.manual_seed(0)
+        wanted = step(old, rows)
+        torch.manual_seed(0)
+        assert torch.equal(step(resumed, rows), wanted)
+    assert resumed.state_dict().keys() == old.state_dict().keys()
 
 
 def test_the_task_with_the_largest_weight_has_priority() -> None:

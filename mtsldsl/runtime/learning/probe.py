@@ -29,6 +29,9 @@ Gains: TypeAlias = Mapping[tuple[str, str], float]
 Weights: TypeAlias = Mapping[str, nn.Parameter]
 """By their names in the network."""
 
+Moved: TypeAlias = Mapping[nn.Parameter, Tensor]
+"""Where parameters are after a step, of the network or of a learner."""
+
 
 def shared_weights(spec: Spec, model: nn.Module) -> dict[str, Weights]:
     """For each task, and each that helps, those weights that its output depends on, and that of another too."""
@@ -129,7 +132,8 @@ class Probe:
         try:
             before = self._before()
             for donor in before:
-                after = self._losses_with(ahead(self._gradient(donor)))
+                moved = {self._weights[name]: value for name, value in ahead(self._gradient(donor)).items()}
+                after = self._losses_with(moved)
                 found |= {(donor, task): 1 - float(after[task]) / loss for task, loss in before.items()}
         finally:
             set_random_state(now, self.inputs.device)
@@ -163,8 +167,8 @@ class Probe:
         losses = self.losses if self.spec.train.precision == "fp32" else self._losses_with({})
         return {task: float(losses[task].detach()) for task in self.losses}
 
-    def losses_at(self, moved: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """The losses of the batch with some parameters, by name, in other places: what the step would compute there."""
+    def losses_at(self, moved: Moved) -> Mapping[str, Tensor]:
+        """The losses of the batch with some parameters in other places: what the step would compute there."""
         now = random_state(self.inputs.device)
         try:
             return self._losses_with(moved)
@@ -172,7 +176,7 @@ class Probe:
             set_random_state(now, self.inputs.device)
 
     @torch.no_grad()
-    def _losses_with(self, moved: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    def _losses_with(self, moved: Moved) -> Mapping[str, Tensor]:
         """The losses of the batch with some weights in other places, with the random numbers of the step.
 
         Always in fp32: in bf16 a step is mostly less than what the next number of a weight is away.
@@ -183,17 +187,16 @@ class Probe:
         return self.losses_of(outputs)
 
     @contextmanager
-    def _elsewhere(self, moved: Mapping[str, Tensor]) -> Iterator[None]:
+    def _elsewhere(self, moved: Moved) -> Iterator[None]:
         """While open, weights have other values, and buffers may be written to or replaced.
 
         What `torch.func.functional_call` does, which would look for the names of all parameters and buffers each time:
         of small networks that takes longer than to compute them.
         """
-        weights = [(self._weights[name], value) for name, value in moved.items()]
-        kept = [(weight, weight.data) for weight, _ in weights]
+        kept = [(weight, weight.data) for weight in moved]
         buffers = [(own, dict(own)) for own in self._buffers]
         try:
-            for weight, value in weights:
+            for weight, value in moved.items():
                 weight.data = value
             for own, before in buffers:
                 own.update({name: None if each is None else each.clone() for name, each in before.items()})

@@ -260,16 +260,18 @@ class Training:
         }
         rate = self.optimizer.param_groups[0]["lr"]
         tasks = tuple(task.name for task in self.spec.tasks if task.name in outputs)
-        with torch.no_grad():
-            drawn = Drawn.of(self.learner, tasks, self.position)
-        run = partial(self._forward_pass.outputs, self.model, self.spec, self._usable, inputs, tasks, drawn)
+        model, spec, learner, position = self.model, self.spec, self.learner, self.position
+
+        def run() -> Mapping[str, Tensor]:
+            drawn = Drawn.of(learner, tasks, position)
+            return self._forward_pass.outputs(model, spec, self._usable, inputs, tasks, drawn)
 
         def losses_of(others: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
             return self.losses(others, batch).values
 
         return Probe(
-            self.spec,
-            self.model,
+            spec,
+            model,
             self.optimizer,
             inputs,
             known,
@@ -278,7 +280,7 @@ class Training:
             rate,
             random,
             run,
-            self.position,
+            position,
         )
 
     def _weights_shared(self) -> Mapping[str, Weights]:

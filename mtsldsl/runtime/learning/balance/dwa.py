@@ -16,7 +16,7 @@ from mtsldsl.runtime.learning.balance.balance import NO_TASK, Balance, Labelled,
 class DynamicWeightAverage(Balance):
     """DWA (Liu, Johns, Davison 2019, eq. 7): a task's factor is T softmax(r / temperature) over the T tasks, r the
     ratio of its mean losses in the last two epochs in which it had labels; 1 until it had them in two. T counts the
-    tasks that have such a ratio."""
+    tasks that have such a ratio and a weight above 0."""
 
     factors: Tensor
     earlier: Tensor
@@ -37,7 +37,7 @@ class DynamicWeightAverage(Balance):
         """Set the factors for the next epoch from the unweighted mean losses of this one."""
         latest = self.earlier.new_tensor([mean_losses.get(task, math.nan) for task in self.tasks])
         ratio = latest / self.earlier.clamp(min=torch.finfo(latest.dtype).tiny)
-        known = ratio.isfinite()
+        known = ratio.isfinite() & ratio.new_tensor(list(self.weights.values())).bool()
         self.factors[known] = known.sum() * torch.softmax(ratio[known] / self.temperature, dim=0)
         self.earlier.copy_(torch.where(latest.isfinite(), latest, self.earlier))
 

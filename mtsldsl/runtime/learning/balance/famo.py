@@ -20,7 +20,7 @@ class FastAdaptive(Balance):
     """FAMO (Liu et al., 2023, algorithm 1): with z = softmax(w) over the tasks, the step is along the sum of
     c z_i ∇L_i / L_i, with c such that the factors sum to 1, here to the number of tasks. After the step the losses of
     the same batch are computed once more, and Adam moves w against the derivative of z along the falls of log L_i, so
-    that the loss that fell least gets more weight.
+    that the loss that fell least gets more weight. Tasks of weight 0 have no part in it.
 
     That is one forward pass, and the batch is kept until then. (torchjd's FAMO has one softmax for all tasks, so that
     none can be left out of a step, and its Adam is in no `state_dict`.) `logits` w, the moments and `steps` (tasks,).
@@ -75,8 +75,10 @@ class FastAdaptive(Balance):
     @torch.no_grad()
     def _look_back(self) -> None:
         last, self._last = self._last, None
-        before = {} if last is None else {task: last.losses[task] for task in self.tasks if task in last.losses}
-        if last is None or not before:
+        if last is None:
+            return
+        before = {task: last.losses[task] for task, weight in self.weights.items() if weight and task in last.losses}
+        if not before:
             return
         after = last.losses_at({})
         fell = torch.stack([torch.log((loss + LEAST) / (after[task] + LEAST)) for task, loss in before.items()])

@@ -66,15 +66,13 @@ class IncrementalTransference(GradientBalance):
         return (found | ~found.any()).float()
 
     def _best(self, ahead: Probe, tasks: Sequence[str], rows: Rows) -> Sequence[str]:
-        names = {parameter: name for name, parameter in ahead.model.named_parameters()}
-
         def total(combination: Sequence[str]) -> float:
             """The transference to all tasks; one that ends in no number is the least."""
             moved = {}
             for parameter, row in rows.items():
                 step = [row[task] for task in combination if task in row]
                 if step:
-                    moved[names[parameter]] = parameter.detach() - ahead.rate * torch.stack(step).sum(0)
+                    moved[parameter] = parameter.detach() - ahead.rate * torch.stack(step).sum(0)
             after = ahead.losses_at(moved)
             known = [task for task in tasks if task in ahead.losses]
             found = sum(1 - float(after[task]) / float(ahead.losses[task].detach()) for task in known)

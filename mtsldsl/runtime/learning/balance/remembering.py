@@ -16,6 +16,9 @@ from mtsldsl.runtime.learning.balance.gramian import gramian
 if TYPE_CHECKING:
     from torchjd.aggregation import Weighting
 
+_BETWEEN = ","
+"""Between the names of tasks in a key of the `state_dict`; that of a helper has a `+`: `depth(edge+normal)`."""
+
 
 class RememberingBalance(GradientBalance):
     """A weighting by the inner products of the tasks' gradients that remembers. Each set of tasks that are balanced
@@ -93,7 +96,7 @@ class Memories(nn.Module):
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
         found = {tasks: self._tensors(each) for tasks, each in self._weightings.items()} | self._saved
         for tasks, tensors in found.items():
-            destination.update({f"{prefix}{'+'.join(tasks)}.{name}": tensor for name, tensor in tensors.items()})
+            destination.update({f"{prefix}{_BETWEEN.join(tasks)}.{name}": tensor for name, tensor in tensors.items()})
 
     def _tensors(self, weighting: Weighting[Any]) -> dict[str, Tensor]:
         found = {name: getattr(weighting, name) for name in self._remembered}
@@ -104,7 +107,7 @@ class Memories(nn.Module):
         for key, tensor in state_dict.items():
             if key.startswith(prefix):
                 names, _, name = key.removeprefix(prefix).partition(".")
-                self._saved.setdefault(tuple(names.split("+")), {})[name] = tensor.clone()
+                self._saved.setdefault(tuple(names.split(_BETWEEN)), {})[name] = tensor.clone()
 
 
 def _tensor(value: Any) -> Tensor:
