@@ -117,6 +117,10 @@ def measured_for(spec: Spec, place: Path, given: Path | None, runs: Path = Path(
     if missing:
         cause = f"{found.name} measured nothing of {', '.join(f'`{task}`' for task in missing)}"
         raise MtlError.of("MTL804", cause, "name a run of the same tasks with `--affinity`")
+    tasks = spec.sharing.tasks
+    if len(tasks) > 1 and not any(found.mean[one].keys() & {*tasks} - {one} for one in tasks):
+        cause = f"{found.name} measured nothing of any two of these tasks, as of tasks that share no layer"
+        raise MtlError.of("MTL804", cause, "train them with layers that they share, and `structure transference`")
     return found
 
 

@@ -189,6 +189,7 @@ def test_the_command_may_leave_tasks_alone_where_that_is_allowed(job: Path) -> N
         (("job.mtl", "--groups", "2", "--affinity", "gone"), "MTL703", "there is no file gone"),
         (("job.mtl", "--groups", "2", "--affinity", "less.json"), "MTL804", "nothing of `segment`"),
         (("job.mtl", "--groups", "2", "--affinity", "broken.json"), "MTL703", "no numbers"),
+        (("job.mtl", "--groups", "2", "--affinity", "none.json"), "MTL804", "nothing of any two"),
         (("job.mtl", "--groups", "2", "--affinity", "early.json"), "MTL703", "epoch -5"),
         (("ways.mtl", "--groups", "2", "--affinity", "who.json"), "MTL505", "alternatives"),
     ],
@@ -197,6 +198,10 @@ def test_the_command_says_what_is_missing_and_writes_nothing(
     job: Path, words: tuple[str, ...], code: str, said: str
 ) -> None:
     (job / "less.json").write_text('{"affinity": {"depth": {"edge": 1}, "edge": {"depth": 1}}}', encoding="utf-8")
+    (job / "none.json").write_text(
+        '{"format_version": 1, "affinity": {"depth": {"depth": 1}, "edge": {}, "segment": {}}, "curve": [{"epoch": 1}]}',
+        encoding="utf-8",
+    )
     (job / "broken.json").write_text('{"affinity": {"depth": {"edge": "much"}}}', encoding="utf-8")
     early = {**json.loads((job / "who.json").read_text(encoding="utf-8")), "curve": [{"epoch": -5}]}
     (job / "early.json").write_text(json.dumps(early), encoding="utf-8")
