@@ -47,8 +47,8 @@ class Balance(nn.Module):
         self.weights = dict(sorted(weights.items()))
         self.weighed: Mapping[str, Tensor] = {}
         """By what the loss of each task, or its gradient on shared parameters, was multiplied in the last step that was
-        `asked` for, its weight included: scalars, detached; without the tasks that had no part in it, and empty where
-        gradients are not multiplied as wholes."""
+        `asked` for, its weight included: scalars, detached; without the tasks that had no part in it. Where the numbers
+        of a gradient have factors of their own it is by what its length was multiplied, or empty."""
 
     @property
     def tasks(self) -> tuple[str, ...]:

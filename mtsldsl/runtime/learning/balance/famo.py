@@ -82,6 +82,7 @@ class FastAdaptive(Balance):
             return
         after = last.losses_at({})
         fell = torch.stack([torch.log((loss + LEAST) / (after[task] + LEAST)) for task, loss in before.items()])
+        fell = fell.to(self.logits)
         places = self._places(before)
         shares = self.logits[places].softmax(0)
         gradients = shares * (fell - (shares * fell).sum())
