@@ -191,7 +191,7 @@ def make_phases(folder: Path, sizes: Mapping[str, int | str]) -> dict[str, Prepa
 
     def ours(anew: bool) -> Run:
         forget_code(known)
-        state = copy.deepcopy(training, {id(training.spec): training.spec})
+        state = copy.deepcopy(training, {id(kept): kept for kept in (training.spec, training.trained)})
 
         def run() -> Callable[[], Outcome]:
             phase_of_ours(state, data, session, anew=anew)

@@ -125,6 +125,7 @@ _OTHER_THINGS = {
     "validation": "evaluation",
     "weight": "weights weighting",
     # arguments
+    "optim_niter": "optimizer",
     "beta": "betas beta1 beta2 beta_1 beta_2",
     "betas": "beta etas beta1 beta2 beta_1 beta_2",
     "channels": "in_channels num_channels out_channels",

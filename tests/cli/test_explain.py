@@ -80,15 +80,24 @@ def test_the_ways_to_learn_sharing_are_listed_each_with_a_sentence_and_its_paper
 
 def test_one_way_to_learn_sharing_is_told_with_all_that_may_be_said_of_it() -> None:
     assert run("structure", "transference").output == (
-        "structure transference: measures which tasks help which while they learn together, and changes\n"
-        "nothing\n"
+        "structure transference: measures which tasks help which while they learn together, and may choose\n"
+        "groups of them\n"
         "\n"
         "Paper: Fifty, Amid, Zhao, Yu, Anil, Finn: Measuring and Harnessing Transference in Multi-Task\n"
         "Learning, 2020, arXiv 2010.15413\n"
         "\n"
-        "  every  steps from one look ahead to the next: a whole number of at least 1; by default `10`\n"
-        "  step   what is looked ahead to: a plain step, or its first order: one of `sgd`, `gradient`; by\n"
-        "         default `sgd`\n"
+        "  every    steps from one look ahead to the next: a whole number of at least 1; by default `10`\n"
+        "  step     what is looked ahead to: a plain step, the optimizer's own, or the first order of the\n"
+        "           plain one: one of `sgd`, `optimizer`, `gradient`; by default `sgd`\n"
+        "  groups   networks to choose, each for a group of tasks: a whole number of at least 1, or `none`;\n"
+        "           by default nothing is chosen\n"
+        "  epochs   epochs of training together, at whose end they are chosen: a whole number of at least 1;\n"
+        "           by default half of those of the training\n"
+        "  singles  whether a task may be a group by itself: one of `never`, `allowed`; by default `never`\n"
+        "\n"
+        "Written into `history`:\n"
+        "\n"
+        "    group(epoch=20, tasks=a + b, affinity=0.3)\n"
     )
     told = run("structure", "mtsl").output
     assert "\n    merge(epoch=3, layer=..., tasks=a + b, similarity=0.9)\n" in told

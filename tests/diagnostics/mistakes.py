@@ -324,7 +324,6 @@ MTL404 ~   top       = segment + depth, edge ~   top       = segment + depth + (
 MTL404 ~   top       = segment + depth, edge ~   top       = segment + depth, (depth) + (^depth) + edge
 MTL402 ~   top       = segment + depth, edge ~   top       = segment + depth, (^width) + edge
 MTL201 ~   top       = segment + depth, edge ~   top       = segment + depth, ^(segment + depth) + edge
-MTL405 ~   top       = segment + depth, edge ~   top       = segment + depth, (depth) + edge
 MTL405 ~   wide      = segment, depth, edge ~   wide      = ^segment, depth + edge
 MTL107 ~   stem = conv2d(width, 3, stride=2) | norm ~   ^setm = conv2d(width, 3, stride=2) | norm
 MTL107 ~ let width = 12 ~ let ^wdith = 12

@@ -286,6 +286,7 @@ def test_no_argument_of_torch_is_taken_for_another_argument_or_key() -> None:
         ("hidden_size", "embed_dim"),
         ("ignore_index", "ignore"),
         ("input_size", "input"),
+        ("lambd", "lambda_"),
         ("min_lr", "eta_min"),
         ("n_classes", "channels"),
         ("num_classes", "channels"),

@@ -278,7 +278,8 @@ def slow_rsa(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> float:
                  for one, equal in zip(values, close, strict=True)]  # fmt: skip
         return [under + (sum(equal) + 1) / 2 for under, equal in zip(below, close, strict=True)]
 
-    return float(np.corrcoef(ranks(dissimilarities(x)), ranks(dissimilarities(y)))[0, 1])
+    both = [ranks(dissimilarities(each)) for each in (x, y)]
+    return float(np.corrcoef(*both)[0, 1]) if all(len(set(each)) > 1 for each in both) else math.nan
 
 
 @settings(max_examples=15, deadline=None)
