@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import attrs
+import pytest
 
 from tests.benchmarks.loading import loaded
 
 
+@pytest.mark.soak
 def test_a_short_run_finds_who_helps_whom_and_the_groups() -> None:
     with loaded("planted") as script:
         found = script.found_of(5, "train.epochs=4")

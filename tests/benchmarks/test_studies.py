@@ -188,6 +188,7 @@ def test_all_tables_are_printed_from_a_file_that_has_every_run(
     assert len(results.read_text().splitlines()) == len(lines) == 34
 
 
+@pytest.mark.soak
 def test_a_rate_is_chosen_on_other_seeds_and_no_run_is_made_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

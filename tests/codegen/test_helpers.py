@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -15,6 +15,7 @@ from mtsldsl.runtime.network.built import build_model
 from mtsldsl.runtime.network.execution import run_layers
 from mtsldsl.sharing import Copy
 from tests.codegen.examples import example, specs
+from tests.laws import law
 from tests.sharing.strategies import grouped
 
 
@@ -46,7 +47,7 @@ def perturbed(spec: Spec) -> nn.Module:
 
 
 @given(networks_in_groups())
-@settings(max_examples=25, deadline=None)
+@law(25)
 def test_dropping_those_that_help_changes_no_output_of_a_served_task_by_a_bit(spec: Spec) -> None:
     model, served = perturbed(spec).eval(), spec.served()
     used = build_model(served).eval()
@@ -62,7 +63,7 @@ def test_dropping_those_that_help_changes_no_output_of_a_served_task_by_a_bit(sp
 
 
 @given(networks_in_groups())
-@settings(max_examples=25, deadline=None)
+@law(25)
 def test_a_head_that_helps_reads_the_group_s_own_trunk_and_is_computed_in_training_alone(spec: Spec) -> None:
     model = perturbed(spec)
     names = [task.name for task in spec.tasks]
@@ -85,7 +86,7 @@ def test_a_head_that_helps_reads_the_group_s_own_trunk_and_is_computed_in_traini
 
 
 @given(networks_in_groups())
-@settings(max_examples=25, deadline=None)
+@law(25)
 def test_cost_counts_the_network_as_it_is_used_and_as_it_is_trained(spec: Spec) -> None:
     cost = spec.cost()
     assert cost.training.parameters == count(build_model(spec))
@@ -95,7 +96,7 @@ def test_cost_counts_the_network_as_it_is_used_and_as_it_is_trained(spec: Spec) 
 
 
 @given(networks_in_groups())
-@settings(max_examples=15, deadline=None)
+@law(15)
 def test_a_task_starts_with_the_same_head_wherever_it_is_trained(spec: Spec) -> None:
     state = build_model(spec).state_dict()
     for helper in spec.sharing.helpers:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mtsldsl.cli.consensus_lines import lines
@@ -17,6 +17,7 @@ from mtsldsl.editing import loads
 from mtsldsl.sharing import Sharing, merge3
 from mtsldsl.sharing.merging import ConflictError
 from tests.ir.specs import BACKBONE, TASKS, text
+from tests.laws import law
 from tests.sharing.strategies import grouped
 
 ROW = "segment + depth, (depth) + normal, edge"
@@ -49,7 +50,7 @@ def test_the_difference_says_who_helps(before: str, after: str, kind: str, said:
 
 
 @given(st.lists(grouped(BACKBONE, TASKS), min_size=3, max_size=3))
-@settings(max_examples=60, deadline=None)
+@law(60)
 def test_texts_are_merged_as_their_sharings_are(three: list[Sharing]) -> None:
     base, ours, theirs = three
     sources = [Source(name, written(each)) for name, each in zip(("base", "ours", "theirs"), three, strict=True)]
@@ -102,7 +103,7 @@ def test_a_pair_counts_the_runs_where_one_copy_serves_both() -> None:
 
 
 @given(st.lists(grouped(BACKBONE, TASKS), min_size=3, max_size=3))
-@settings(max_examples=30, deadline=None)
+@law(30)
 def test_runs_in_groups_agree_where_they_are_the_same(three: list[Sharing]) -> None:
     found = consensus([loads(written(each), name=str(place)) for place, each in enumerate(three)])
     assert bool(found) == (len(set(three)) > 1)
