@@ -34,7 +34,7 @@ from mtsldsl.ir import Spec
 from mtsldsl.methods.transference.language import GRADIENT, OPTIMIZER, SGD
 from mtsldsl.methods.transference.learner import Settings, Transference
 from mtsldsl.runtime.learning.evaluation import autocast
-from mtsldsl.runtime.learning.probe import Probe
+from mtsldsl.runtime.learning.probe import Moved, Probe
 from mtsldsl.runtime.learning.random_state import random_state
 from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.structure.learner import Learner
@@ -157,7 +157,7 @@ def probe_of(spec: Spec, batch: Batch, seed: int, precision: str) -> Probe:
 def gains_by_bf16(probe: Probe) -> dict[tuple[str, str], float]:
     """The gains if the losses of the look were computed as those of the step are."""
 
-    def losses(moved: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    def losses(moved: Moved) -> Mapping[str, Tensor]:
         with torch.autocast("cpu", dtype=torch.bfloat16):
             return probe._losses_with(moved)
 
@@ -165,7 +165,7 @@ def gains_by_bf16(probe: Probe) -> dict[tuple[str, str], float]:
     found = {}
     for donor in probe.losses:
         moved = {
-            name: probe.shared[donor][name].detach() - probe.rate * each
+            probe.shared[donor][name]: probe.shared[donor][name].detach() - probe.rate * each
             for name, each in probe._gradient(donor).items()
         }
         after = losses(moved)
