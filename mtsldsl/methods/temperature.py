@@ -1,4 +1,5 @@
-"""How the temperature of samples falls in a run, for the methods that draw what is used."""
+"""What methods that draw what is used have in common: how the temperature of samples falls in a run, and a learning
+rate of their own."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ import attrs
 from mtsldsl.language.constants import Named
 from mtsldsl.language.holding import by_keys, keys_in
 from mtsldsl.language.kinds import Call, CallRule, Key, Real
-from mtsldsl.methods.method import Fault, Values
+from mtsldsl.methods.method import Fault, Surroundings, Values
 from mtsldsl.records import Record
 
 _POSITIVE = Real(0, open_minimum=True)
@@ -59,7 +60,14 @@ def faults_of_temperature(values: Values) -> Iterator[Fault]:
             yield Fault("MTL202", cause, "give the higher one first: `anneal(50, 0.5)`", "temperature")
 
 
-def annealed(temperature: Named) -> Anneal:
-    """The record of a sound one: a constant temperature is an annealing from itself to itself."""
+def annealed(values: Values) -> dict[str, Any]:
+    """Sound values with the record of their temperature: a constant one is an annealing from itself to itself."""
+    temperature: Named = values["temperature"]
     given: Mapping[str, Any] = temperature.arguments
-    return Anneal(**given) if temperature.name == "anneal" else Anneal(given["value"], given["value"])
+    record = Anneal(**given) if temperature.name == "anneal" else Anneal(given["value"], given["value"])
+    return {**values, "temperature": record}
+
+
+def with_rate(values: Values, surroundings: Surroundings) -> Values:
+    """Values with a learning rate, by default the optimizer's, for what is learned by such samples."""
+    return values if values["lr"] is not None else {**values, "lr": surroundings.lr}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import attrs
 
@@ -14,7 +13,7 @@ from mtsldsl.language.schema import BlockSchema
 from mtsldsl.methods.evidence import Evidence, Finding, Words, as_in_history
 from mtsldsl.methods.method import DecisionRule, Fault, Method, Reach, Situation, Surroundings, Values
 from mtsldsl.methods.phases import faults_of_phases, untrained
-from mtsldsl.methods.temperature import TEMPERATURES, Anneal, annealed, faults_of_temperature
+from mtsldsl.methods.temperature import TEMPERATURES, Anneal, annealed, faults_of_temperature, with_rate
 from mtsldsl.records import Record
 from mtsldsl.sharing import Partition, Sharing
 
@@ -69,15 +68,9 @@ def faults(values: Values, surroundings: Surroundings) -> Iterator[Fault]:
     yield from faults_of_temperature(values)
 
 
-def completed(values: Values, surroundings: Surroundings) -> Values:
-    """The values with a learning rate."""
-    return values if values["lr"] is not None else {**values, "lr": surroundings.lr}
-
-
 def settings(values: Values) -> Settings:
     """The record of a sound block."""
-    record: dict[str, Any] = {**values, "temperature": annealed(values["temperature"])}
-    return Settings(**record)
+    return Settings(**annealed(values))
 
 
 def hindrances(chosen: Settings, reach: Reach) -> Iterator[Fault]:
@@ -138,7 +131,7 @@ METHOD = Method(
         ),
     ),
     faults=faults,
-    completed=completed,
+    completed=with_rate,
     settings=settings,
     doubts=doubts,
     learner="Ltb",
