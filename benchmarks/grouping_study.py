@@ -202,7 +202,7 @@ def pairs(study: Study, row: Row) -> Iterator[tuple[Seed, Sequence[Choice]]]:
 
 
 def minutes(seed: Seed, trained: Sequence[Group | None]) -> float:
-    """The time of some networks, one after the other."""
+    """The processor time of some networks, one after the other."""
     return sum((seed.measured if each is None else seed.networks[each]).seconds for each in trained) / 60
 
 
@@ -266,13 +266,13 @@ def spearman(first: Sequence[float], second: Sequence[float]) -> float:
 
 def balances(study: Study, found: Mapping[str, Sequence[Result]]) -> Iterator[str]:
     """The network of all tasks with each balance."""
-    yield "| balance | Δm % | " + " | ".join(f"{task} %" for task in TASKS) + " | an epoch's time beside `equal` |"
+    yield "| balance | Δm % | " + " | ".join(f"{task} %" for task in TASKS) + " | processor time beside `equal` |"
     yield "|---" * (len(TASKS) + 3) + "|"
     baseline = study.baseline("test")
     for name, results in found.items():
         gains = [delta_m(result.test, baseline) for result in results]
         cells = [spread([gain.tasks[task] for gain in gains], sign="+") for task in TASKS]
-        times = [median(result.epoch_seconds for result in each) for each in (results, found["equal"])]
+        times = [median(result.seconds for result in each) for each in (results, found["equal"])]
         mean = spread([gain.mean for gain in gains], sign="+")
         yield f"| `{name}` | {mean} | {' | '.join(cells)} | {times[0] / times[1]:.2f} |"
 

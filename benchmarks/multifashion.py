@@ -4,8 +4,8 @@
 
 trains `specs/multifashion.mtl` with each balance. Its learning rate is chosen among --rates by the mean accuracy of
 both tasks on validation over --seeds-of-rates, which are other seeds than those reported. Prints test accuracies with
-their spread over seeds, the mean of both tasks seed by seed beside that of `equal`, and the time of an epoch beside
-that of `equal`. Runs that are in --results are not made again.
+their spread over seeds, the mean of both tasks seed by seed beside that of `equal`, and the processor time beside that
+of `equal`. Runs that are in --results are not made again.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def chosen_rates(options: argparse.Namespace) -> dict[str, float]:
 
 def table(found: Mapping[str, Sequence[Result]], rates: Mapping[str, float]) -> Iterator[str]:
     """A row for each balance."""
-    yield "| balance | learning rate | left, % | right, % | mean, % | mean beside `equal` | an epoch's time |"
+    yield "| balance | learning rate | left, % | right, % | mean, % | mean beside `equal` | processor time |"
     yield "|---|---|---|---|---|---|---|"
     equal = found["equal"]
     for balance, results in found.items():
@@ -61,7 +61,7 @@ def table(found: Mapping[str, Sequence[Result]], rates: Mapping[str, float]) -> 
         means = [accuracy(result, "test") for result in results]
         more = [mean - accuracy(other, "test") for mean, other in zip(means, equal, strict=True)]
         beside = "" if results is equal else spread(more, sign="+")
-        time, of_equal = (median(result.epoch_seconds for result in those) for those in (results, equal))
+        time, of_equal = (median(result.seconds for result in those) for those in (results, equal))
         cells = (f"`{balance}`", f"{rates[balance]:g}", *each, spread(means), beside, f"{time / of_equal:.2f}")
         yield f"| {' | '.join(cells)} |"
 

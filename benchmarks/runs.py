@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from statistics import fmean, median, pstdev
+from statistics import fmean, pstdev
 from threading import Lock
 from typing import Any, TypeAlias
 
@@ -49,7 +49,8 @@ class Run:
 @attrs.frozen(kw_only=True)
 class Result:
     """What a run reached with the weights that validation chose, on validation and test; what its network costs, a
-    picture; and its time. `affinity` is what `structure transference` measured, a row for each that is helped."""
+    picture; and the processor time of its process, which other work on the machine changes little. `affinity` is what
+    `structure transference` measured, a row for each that is helped."""
 
     name: str
     key: str
@@ -63,19 +64,17 @@ class Result:
     parameters: int = 0
     flops: int = 0
     seconds: float = 0.0
-    epoch_seconds: float = 0.0
-    """The median over epochs, without their validation."""
     affinity: Metrics = attrs.field(factory=dict)
     torch: str = ""
 
     @classmethod
-    def read(cls, name: str, key: str, folder: Path) -> Result:
+    def read(cls, name: str, key: str, folder: Path, seconds: float) -> Result:
         """That of a finished run."""
         events: dict[str, list[dict[str, Any]]] = {}
         for line in (folder / "events.jsonl").read_text(encoding="utf-8").splitlines():
             event = json.loads(line)
             events.setdefault(event["event"], []).append(event)
-        (test,), (end,) = events["test"], events["end"]
+        (test,) = events["test"]
         of_epoch = {event["epoch"]: event for event in events["validation"]}
         chosen = {task: of_epoch[epoch] for task, epoch in test["epochs"].items()}
         return cls(
@@ -87,8 +86,7 @@ class Result:
             epochs=test["epochs"],
             parameters=test["parameters"],
             flops=test["flops"],
-            seconds=end["seconds"],
-            epoch_seconds=median(event["epoch_seconds"] for event in events["epoch"]),
+            seconds=seconds,
             affinity=affinities(folder).mean if "look_ahead" in events else {},
             torch=events["start"][0]["torch"],
         )
@@ -139,13 +137,17 @@ def _train(run: Run, key: str, options: argparse.Namespace) -> Result:
     for name, value in {**run.settings, "data.root": str(options.data.resolve())}.items():
         command += ["--set", f"{name}={value}"]
     environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads)}
-    done = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True, check=False)
-    if done.returncode and _DIVERGED in done.stderr:
-        return Result(name=run.name, key=key, failed=done.stderr)
-    if done.returncode:
-        sys.stderr.write(done.stderr)
-        raise RuntimeError(f"{' '.join(command)}: exit status {done.returncode}")
-    return Result.read(run.name, key, home / "study" / "1")
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        said = process.stderr.read()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode and _DIVERGED in said:
+        return Result(name=run.name, key=key, failed=said)
+    if process.returncode:
+        sys.stderr.write(said)
+        raise RuntimeError(f"{' '.join(command)}: exit status {process.returncode}")
+    return Result.read(run.name, key, home / "study" / "1", used.ru_utime + used.ru_stime)
 
 
 def spread(values: Sequence[float], digits: int = 1, sign: str = "") -> str:
