@@ -293,7 +293,7 @@ def _data_keys(data: Data) -> dict[str, Any]:
 
 
 _BLOCKS = ("data", "train", "structure")
-_TRAIN = ("epochs", "optimizer", "scheduler", "balance", "precision", "seed", "keep")
+_TRAIN = ("epochs", "optimizer", "scheduler", "balance", "accumulate", "precision", "seed", "keep")
 _TASK = ("data", "target", "loss", "metrics", "weight", "field")
 
 

@@ -170,6 +170,7 @@ class Train(Record):
     keep: str = EPOCHS[0]
     span: Span | None = attrs.field(default=None, eq=False, repr=False)
     sampling: Named = attrs.field(factory=lambda: Named("proportional"))
+    accumulate: int = 1
 
     def __attrs_post_init__(self) -> None:
         if nesterov_without_momentum(self.optimizer):

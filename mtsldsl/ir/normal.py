@@ -43,6 +43,7 @@ def normal_form(spec: Spec) -> dict[str, Any]:
             "precision": spec.train.precision,
             "seed": spec.train.seed,
             "keep": spec.train.keep,
+            **({"accumulate": spec.train.accumulate} if spec.train.accumulate > 1 else {}),
         },
         "structure": spec.structure and {"method": spec.structure.method, **_plain(spec.structure.values)},
         "sharing": [[layer, _row(spec.sharing[layer])] for layer in spec.backbone.layers],

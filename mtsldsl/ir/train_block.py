@@ -39,6 +39,7 @@ def read_train(section: tree.Section, tasks: Tasks, definitions: Definitions, pr
         EPOCHS[0] if isinstance(keep, Broken) else keep,
         span=section.span,
         sampling=values["sampling"],
+        accumulate=values["accumulate"],
     )
 
 

@@ -100,6 +100,7 @@ TRAIN = BlockSchema(
         Key("optimizer", OPTIMIZERS, "optimizer", "adam"),
         Key("scheduler", SCHEDULERS, "learning-rate schedule", "none"),
         Key("balance", BALANCES, "how the tasks' losses or gradients are combined", "equal"),
+        Key("accumulate", Integer(1), "batches whose gradients are added up for a step", 1),
         Key("precision", Choice(PRECISIONS), "arithmetic of the forward pass", "fp32"),
         Key("seed", Integer(0), "seed of initial weights and of the order of samples", 0),
         Key("sampling", SAMPLINGS, "how sources of samples take turns, where there are several", "proportional"),

@@ -150,7 +150,7 @@ def test_ranks_are_correlated_as_by_the_formula(script: Any) -> None:
 def test_every_table_has_a_row_for_each_case(script: Any, study: Any) -> None:
     balances = {name: [seed.networks[script.ALL] for seed in study.seeds] for name in ("equal", "mgda")}
     timed = {
-        name: [attrs.evolve(each, epoch_seconds=2.0 if name == "mgda" else 1.0) for each in found]
+        name: [attrs.evolve(each, seconds=2.0 if name == "mgda" else 1.0) for each in found]
         for name, found in balances.items()
     }
     assert list(script.balances(study, timed))[-1].endswith("| 2.00 |")
@@ -175,7 +175,7 @@ def test_all_tables_are_printed_from_a_file_that_has_every_run(
         runs["mgda"] = (script.text_of(script.ALL), {"train.balance": "mgda"}, seed.networks[script.ALL])
         for name, (text, settings, result) in runs.items():
             run = script.Run(name, text, {"train.seed": str(number), **settings})
-            lines[number, name] = {**attrs.asdict(result), "key": run.key(options), "epoch_seconds": 1.0}
+            lines[number, name] = {**attrs.asdict(result), "key": run.key(options)}
     results.write_text("".join(f"{json.dumps(line)}\n" for line in lines.values()))
     script.main()
     printed, said = capsys.readouterr()

@@ -79,6 +79,7 @@ def test_an_allocation_that_is_tried_for_two_epochs_is_written_at_the_end(tmp_pa
     assert [event["epoch"] for event in events if event["event"] == "phase"] == [2]
 
 
+@pytest.mark.soak
 def test_the_tasks_of_the_example_come_to_use_different_parts_of_the_network(tmp_path: Path) -> None:
     """By the commands of the page on it, one after the other."""
     page = (ROOT / "docs" / "allocation.md").read_text(encoding="utf-8")

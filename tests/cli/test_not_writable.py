@@ -84,6 +84,7 @@ def test_a_disk_that_is_full_during_a_run_is_a_report(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.soak
 def test_matplotlib_says_nothing_of_its_cache(tmp_path: Path) -> None:
     (tmp_path / "home").touch()  # no folder can be made in it
     prepared.run("-m", "mtsldsl", "new", "a", "--from", "table", cwd=tmp_path)

@@ -56,6 +56,7 @@ def refused(*arguments: str, cwd: Path, by: Command = mtsldsl) -> str:
 SCENES = str(ROOT / "specs" / "scenes.mtl")
 
 
+@pytest.mark.soak
 def test_a_torchvision_for_another_torch_ends_a_run_before_it_begins(tmp_path: Path) -> None:
     broken_torchvision(tmp_path)
     for command in (("train", SCENES, "--quiet"), ("eval", "no-such-run")):

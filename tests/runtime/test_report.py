@@ -95,6 +95,7 @@ def test_a_few_tasks_stand_in_numbers_and_one_chart_with_a_legend() -> None:
     assert text.count("<svg") == 1 + 5
 
 
+@pytest.mark.soak
 def test_many_tasks_are_folded_and_their_similarities_a_map() -> None:
     text = page(40)
     assert text.count("<details>") == text.count("</details>") == 3  # losses at the phase, the map, training losses

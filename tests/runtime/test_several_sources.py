@@ -36,7 +36,7 @@ from mtsldsl.runtime.structure.view import View
 from tests.compare.merging import edited
 from tests.given import needs_data
 from tests.ir.data_blocks import TWO
-from tests.runtime.started import CPU
+from tests.runtime.started import CPU, started
 from tests.runtime.two_sources import LARGE, SMALL, written
 
 RULES = [Named("proportional"), Named("equal"), Named("round_robin"), Named("temperature", {"power": 0.5})]
@@ -245,6 +245,40 @@ def test_a_step_moves_nothing_that_its_batch_does_not_serve(two: Spec, data: Spl
     for name, value in training.model.named_buffers():
         if not any(copy.component & set(served) and copy.holds(name) for copy in copies(spec)):
             assert torch.equal(value, buffers[name])
+
+
+@needs_data
+@pytest.mark.parametrize("balance", ["equal", "relative"])
+def test_a_step_of_batches_of_several_sources_has_the_gradient_of_every_task(
+    two: Spec, data: Splits[Mixed], balance: str
+) -> None:
+    """Each task's loss is that of its own samples, of all batches of the step that have some."""
+    text = edited(PLAIN, ("  sampling = temperature(0.5)\n", f"  balance = {balance}\n")).replace("batch_norm | ", "")
+    spec = loads(text)
+    training = started(spec, lambda each: torch.optim.SGD([value for _, value in each], lr=0.0))
+    training.model.train()
+    order = Schedule.of(data.train, {"small": 16, "large": 8}, Named("round_robin"), seed=0, epoch=0)
+    step = list(order.batches({"small": (), "large": ()}, "cpu"))[:4]
+    served_tasks: dict[str, list[torch.Tensor]] = {}
+    for served, batch in step:
+        outputs = training.forward(batch["image"], served)
+        for task, loss in training.losses(outputs, batch).values.items():
+            served_tasks.setdefault(task, []).append(loss)
+    means = {task: torch.stack(losses).mean() for task, losses in served_tasks.items()}
+    total = sum(spec.task(task).weight * (loss if balance == "equal" else loss.log()) for task, loss in means.items())
+    assert isinstance(total, torch.Tensor)
+    wanted = torch.autograd.grad(total, list(training.model.parameters()), materialize_grads=True)
+    for served, batch in training.in_steps(step, 4):
+        for tasks in training.sets(served):
+            outputs = training.forward(batch["image"], tasks)
+            losses = training.losses(outputs, batch)
+            training.zero_grad(tasks)
+            training.backward(losses, training.penalty(batch, outputs, losses))
+    assert training.step_is_whole
+    assert training.steps == 1
+    for (name, parameter), gradient in zip(training.model.named_parameters(), wanted, strict=True):
+        found = torch.zeros_like(gradient) if parameter.grad is None else parameter.grad
+        assert torch.allclose(found, gradient, rtol=1e-3, atol=1e-5), name
 
 
 @needs_data

@@ -120,7 +120,15 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize(
-    ("command", "wanted"), [*((name, "") for name in COMMANDS), ("train", "ACTIVE"), ("train.py", "ACTIVE")]
+    ("command", "wanted"),
+    [
+        ("train", ""),
+        ("train.py", "ACTIVE"),
+        pytest.param("eval", "", marks=pytest.mark.soak),
+        pytest.param("train.py", "", marks=pytest.mark.soak),
+        pytest.param("train as a module", "", marks=pytest.mark.soak),
+        pytest.param("train", "ACTIVE", marks=pytest.mark.soak),
+    ],
 )
 def test_idle_threads_sleep_unless_the_person_wants_it_otherwise(command: str, wanted: str) -> None:
     given = {"OMP_WAIT_POLICY": wanted} if wanted else {}

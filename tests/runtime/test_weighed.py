@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from mtsldsl.editing import loads
 from mtsldsl.runtime.learning.balance import Balance
 from mtsldsl.runtime.learning.balance.gramian import GramianBalance
-from mtsldsl.runtime.learning.training import TOLD, told
+from mtsldsl.runtime.learning.weighed import TOLD, told
 from mtsldsl.runtime.run.events import Weighed, as_json
 from tests.runtime import test_sets
 from tests.runtime.test_balance import AVAILABLE, GRADIENT, TASKS, balance_of, linear
@@ -128,10 +128,10 @@ def test_sets_of_tasks_that_are_computed_apart_are_told_together(name: str) -> N
     for _ in range(20):
         test_sets.gradients(made, made.sets(), batch)
     if name == "equal":  # its weights are those of the spec
-        assert made.weighed == {}
+        assert made.weighed.steps == {}
         return
-    assert list(made.weighed) == [1, 4, 6, 9, 11, 14, 16, 19]
-    assert all(set(found) == set(test_sets.TASKS) for found in made.weighed.values())
+    assert list(made.weighed.steps) == [1, 4, 6, 9, 11, 14, 16, 19]
+    assert all(set(found) == set(test_sets.TASKS) for found in made.weighed.steps.values())
 
 
 @pytest.mark.parametrize("name", ["uncertainty", "pcgrad"])
@@ -139,7 +139,7 @@ def test_a_task_without_labels_in_the_batch_of_a_step_is_not_told(name: str) -> 
     made = test_sets.training(loads(test_sets.SPEC, overrides={"train.balance": name}))
     made.epoch_steps = 1
     test_sets.gradients(made, made.sets(), test_sets.batch(made.spec, seed=2))
-    (found,) = made.weighed.values()
+    (found,) = made.weighed.steps.values()
     assert set(found) == set(test_sets.TASKS) - {"a"}
 
 

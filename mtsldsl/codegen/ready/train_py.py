@@ -3,7 +3,7 @@
 from jinja2.runtime import LoopContext, Macro, Markup, Namespace, TemplateNotFound, TemplateReference, TemplateRuntimeError, Undefined, escape, identity, internalcode, markup_join, missing, str_join
 
 JINJA2 = '3.1.6'
-TEMPLATE = 'e0c915c0ce16f4892b7457dbfdfc1f79806486b9fff6f6a15b57476aa99a3a77'
+TEMPLATE = 'b64f152e9d807ec10974e808da9386914956c15df67951a6be7c04958119b95d'
 name = 'train'
 
 def root(context, missing=missing):
@@ -82,6 +82,11 @@ def root(context, missing=missing):
         yield 'BATCH_SIZE = '
         yield str(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'data'), 'batch'))
         yield '  # samples a step\n'
+    if (environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'accumulate') > 1):
+        pass
+        yield 'ACCUMULATE = '
+        yield str(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'accumulate'))
+        yield '  # batches whose gradients are added up for a step\n'
     yield 'SEED = '
     yield str(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'seed'))
     yield '  # of the order of samples and their augmentation\nPRECISION = '
@@ -103,7 +108,7 @@ def root(context, missing=missing):
         yield str(environment.getattr(l_1_knob, 'name'))
         yield ' = '
         yield str(environment.getattr(l_1_knob, 'value'))
-        yield str((('  # ' + environment.getattr(l_1_knob, 'comment')) if environment.getattr(l_1_knob, 'comment') else cond_expr_undefined("the inline if-expression on line 42 in 'train' evaluated to false and no else section was defined.")))
+        yield str((('  # ' + environment.getattr(l_1_knob, 'comment')) if environment.getattr(l_1_knob, 'comment') else cond_expr_undefined("the inline if-expression on line 45 in 'train' evaluated to false and no else section was defined.")))
         yield '\n'
     l_1_knob = missing
     for l_1_line in environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'rest_of_knobs'):
@@ -122,13 +127,36 @@ def root(context, missing=missing):
     yield '\n    training = session.start(Model, learner, make_optimizer, make_scheduler)\n\n    while training.epoch < EPOCHS:\n'
     if environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'mixed'):
         pass
-        yield '        # Task learning: batches of every source of samples, each for the tasks that read it.\n        order = Schedule.of(data.train, BATCH_SIZE, SAMPLING, seed=SEED, epoch=training.epoch)\n        with session.epoch(training, len(order), order.samples) as epoch:\n            for served, batch in order.batches(AUGMENT, session.device):\n                for tasks in training.sets(served):  # those that read the source of the batch\n'
+        yield '        # Task learning: batches of every source of samples, each for the tasks that read it.\n        order = Schedule.of(data.train, BATCH_SIZE, SAMPLING, seed=SEED, epoch=training.epoch)\n        with session.epoch(training, len(order), order.samples) as epoch:\n'
+        if (environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'accumulate') > 1):
+            pass
+            yield '            for served, batch in training.in_steps(order.batches(AUGMENT, session.device), ACCUMULATE):\n'
+        else:
+            pass
+            yield '            for served, batch in order.batches(AUGMENT, session.device):\n'
+        yield '                for tasks in training.sets(served):  # those that read the source of the batch\n'
     else:
         pass
-        yield '        # Task learning: one pass over the training set.\n        with session.epoch(training, steps_per_epoch(data.train, BATCH_SIZE)) as epoch:\n            for batch in batches(\n                data.train,\n                BATCH_SIZE,\n                seed=SEED,\n                epoch=training.epoch,\n                shuffle=True,\n                augment=AUGMENT,\n                device=session.device,\n                drop_last=True,\n            ):\n                for tasks in training.sets():  # those that share no layer, one set after the other: less memory\n'
+        yield '        # Task learning: one pass over the training set.\n        with session.epoch(training, steps_per_epoch(data.train, BATCH_SIZE)) as epoch:\n            '
+        yield str(('order = batches(' if (environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'accumulate') > 1) else 'for batch in batches('))
+        yield '\n                data.train,\n                BATCH_SIZE,\n                seed=SEED,\n                epoch=training.epoch,\n                shuffle=True,\n                augment=AUGMENT,\n                device=session.device,\n                drop_last=True,\n'
+        if (environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'accumulate') > 1):
+            pass
+            yield '            )\n            for batch in training.in_steps(order, ACCUMULATE):\n'
+        else:
+            pass
+            yield '            ):\n'
+        yield '                for tasks in training.sets():  # those that share no layer, one set after the other: less memory\n'
     yield '                    with autocast(PRECISION, session.device):\n                        outputs = training.forward(batch['
     yield str(t_3(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'data'), 'input')))
-    yield '], tasks)\n                    losses = training.losses(outputs, batch)\n                    penalty = training.penalty(batch, outputs, losses)  # the learner\'s own loss, if it has one\n                    training.require_finite(losses, penalty)\n\n                    training.zero_grad(tasks)\n                    training.backward(losses, penalty)\n                    epoch.add(losses, penalty)\n                training.optimizer.step()\n                epoch.end_step()\n\n        # Structural phase: what the learner decides is written into the spec, which the network is made of anew.\n        if learner.due(training.position):\n            structural_phase(training, learner, data, session)\n\n        session.end_epoch(training, training.evaluate(data.validation))\n\n    session.finish(training, data)\n\n\nif __name__ == "__main__":  # compares this text and that of model.py with the spec, then runs this `main`\n    run_alone(SOURCE, __file__)\n'
+    yield "], tasks)\n                    losses = training.losses(outputs, batch)\n                    penalty = training.penalty(batch, outputs, losses)  # the learner's own loss, if it has one\n                    training.require_finite(losses, penalty)\n\n                    training.zero_grad(tasks)\n                    training.backward(losses, penalty)\n                    epoch.add(losses, penalty)\n"
+    if (environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'accumulate') > 1):
+        pass
+        yield '                if training.step_is_whole:  # all its batches have been seen\n                    training.optimizer.step()\n                    epoch.end_step()\n'
+    else:
+        pass
+        yield '                training.optimizer.step()\n                epoch.end_step()\n'
+    yield '\n        # Structural phase: what the learner decides is written into the spec, which the network is made of anew.\n        if learner.due(training.position):\n            structural_phase(training, learner, data, session)\n\n        session.end_epoch(training, training.evaluate(data.validation))\n\n    session.finish(training, data)\n\n\nif __name__ == "__main__":  # compares this text and that of model.py with the spec, then runs this `main`\n    run_alone(SOURCE, __file__)\n'
 
 blocks = {}
-debug_info = '1=38&2=40&4=53&6=55&19=57&20=60&26=64&27=66&28=68&29=71&30=73&32=78&34=81&35=83&36=85&37=88&39=93&41=95&42=98&44=104&45=108&51=112&56=114&62=116&66=118&88=125'
+debug_info = '1=38&2=40&4=53&6=55&19=57&20=60&26=64&27=66&28=68&29=71&30=73&32=78&34=80&35=83&37=86&38=88&39=90&40=93&42=98&44=100&45=103&47=109&48=113&54=117&59=119&65=121&69=123&73=126&82=136&91=138&100=146&108=148'

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from typing import Any, TypeAlias
+from itertools import islice
+from typing import TypeAlias, TypeVar
 
 import attrs
 import torch
@@ -19,14 +20,14 @@ from mtsldsl.runtime.learning.balance import Balance, GradientBalance
 from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.learning.forward_pass import Drawn, ForwardPass
 from mtsldsl.runtime.learning.guard import SELDOM, Guard
-from mtsldsl.runtime.learning.learned import OptimizerFactory, balance_of, named_parameters, optimizer_of
+from mtsldsl.runtime.learning.learned import OptimizerFactory, balance_of, optimizer_of
+from mtsldsl.runtime.learning.parts import Batch, Parts
 from mtsldsl.runtime.learning.probe import Probe, Weights, shared_weights
 from mtsldsl.runtime.learning.random_state import random_state
-from mtsldsl.runtime.learning.saved import Saved
 from mtsldsl.runtime.learning.step import Penalty, Position, Step
 from mtsldsl.runtime.learning.task_sets import LEAST, TaskSets
+from mtsldsl.runtime.learning.weighed import WeighedSteps
 from mtsldsl.runtime.network.built import build_model, initialised, place
-from mtsldsl.runtime.network.optimizer_state import load_named_state, named_optimizer_state
 from mtsldsl.runtime.network.transfer import carry_state
 from mtsldsl.runtime.objectives import BatchLosses, Loss, task_losses
 from mtsldsl.sharing import Copy
@@ -34,16 +35,8 @@ from mtsldsl.sharing import Copy
 SchedulerFactory: TypeAlias = Callable[[Optimizer], LRScheduler | None]
 """Makes the schedule of an optimizer, None for a constant rate."""
 
-
-TOLD = 8
-"""Steps of an epoch at which is told what the balance weighs."""
-
-
-def told(step: int, steps: int) -> bool:
-    """Whether this step, counted from 0, of so many of an epoch is told of: the first of each of `TOLD` parts that are
-    alike, or each where there are no more. It says nothing of what came before, so that a run that goes on tells the
-    same."""
-    return 0 <= step < steps and step * TOLD % steps < TOLD
+AnyBatch = TypeVar("AnyBatch", Batch, tuple[tuple[str, ...], Batch])
+"""A batch, or one behind the tasks that read it."""
 
 
 @attrs.define
@@ -82,8 +75,9 @@ class Training:
     _shared: tuple[nn.Module, Mapping[str, Weights]] | None = None
     epoch_steps: int = 0
     """How many steps the epoch in hand has."""
-    weighed: dict[int, dict[str, Tensor]] = attrs.field(factory=dict)
-    """What the balance weighed at some steps of the epoch in hand, by their numbers from 1 (`Balance.weighed`)."""
+    weighed: WeighedSteps = attrs.field(factory=WeighedSteps)
+    _parts: Parts | None = None
+    """The batches of the step in hand, where a step has several."""
     _forward_pass: ForwardPass = attrs.field(factory=ForwardPass)
 
     @classmethod
@@ -126,14 +120,34 @@ class Training:
 
         Two sets have no parameter in common, so the gradients are the same; only one set's activations are in memory.
         """
+        parts = self._parts
         if served is not None:
             yield served
         elif self._watching or self.learner.choosing or self.balance.joint or self._apart().work < self.least:
             yield tuple(task.name for task in self.spec.tasks)
         else:
             yield from self._apart().parameters
+        if parts is not None:
+            parts.place += 1
+            if not parts.whole:
+                return
+            with self._told():
+                parts.settle(self.balance, self._parameters())
         self.batches += 1
         self.steps += 1
+
+    def in_steps(self, batches: Iterable[AnyBatch], accumulate: int) -> Iterator[AnyBatch]:
+        """The batches, of which so many at a time make a step; the last step of an epoch may have fewer."""
+        waiting = iter(batches)
+        while step := list(islice(waiting, accumulate)):
+            self._parts = Parts([each if isinstance(each, tuple) else (None, each) for each in step])
+            yield from step
+        self._parts = None
+
+    @property
+    def step_is_whole(self) -> bool:
+        """Whether all batches of the step in hand have been seen, so that it can be made."""
+        return self._parts is None or self._parts.whole
 
     def forward(self, inputs: Tensor, tasks: tuple[str, ...]) -> Mapping[str, Tensor]:
         """The outputs of one of the `sets`: those of the network's own forward pass, or where the learner has gates
@@ -146,7 +160,9 @@ class Training:
         return run(each_module=self._watching)
 
     def _observers(self) -> list[Penalty | Balance]:
-        """Who looks ahead in this step."""
+        """Who looks ahead in this step, which is in its last batch."""
+        if self._parts is not None and not self._parts.last:
+            return []
         return [each for each in (self.learner, self.balance) if each.observing(self.position)]
 
     def forget_routes(self) -> None:
@@ -165,7 +181,9 @@ class Training:
 
     def zero_grad(self, tasks: tuple[str, ...]) -> None:
         """Forget the gradients of what one of the `sets` depends on, and with the first one all that are no weights of
-        the network."""
+        the network. Where a step has several batches, it begins with the first."""
+        if self._parts is not None and not self._parts.first:
+            return
         if len(tasks) == len(self.spec.tasks) or len(self.spec.sharing.sources) > 1:
             self.optimizer.zero_grad()
             return
@@ -188,6 +206,9 @@ class Training:
         tasks = [task for task in self.trained if task.name in outputs]
         # Where the gradient of each is asked for alone, each has a graph of its own.
         together = not isinstance(self.balance, GradientBalance)
+        if self._parts is not None:
+            for task in tasks:
+                self._parts.count(task, self.loss_functions[task.name], outputs[task.name])
         return BatchLosses.of(tasks, self.loss_functions, outputs, batch, together=together)
 
     @property
@@ -233,7 +254,8 @@ class Training:
                 handle.remove()
 
     def penalty(self, batch: Mapping[str, Tensor], outputs: Mapping[str, Tensor], losses: BatchLosses) -> Tensor | None:
-        """The loss of the learner itself, such as one that draws copies of a layer together."""
+        """The loss of the learner itself, such as one that draws copies of a layer together; where a step has several
+        batches, the part of their mean."""
         step = Step(self.position, batch, outputs, losses.values, dict(self._watched), self.progress)
         self._watched.clear()
         if self._began is not None:
@@ -241,7 +263,8 @@ class Training:
             for observer in self._observers():
                 observer.observe(probe)
             self._began = None
-        return self.learner.penalty(step)
+        found = self.learner.penalty(step)
+        return found if found is None or self._parts is None else found / len(self._parts.batches)
 
     def _probe(
         self,
@@ -298,13 +321,18 @@ class Training:
     def backward(self, losses: BatchLosses, penalty: Tensor | None) -> None:
         """The gradients of a step, or of one of its `sets`: the balance weighs the losses, or combines the tasks'
         gradients."""
-        learned, balance = (*self.model.parameters(), *self.learner.parameters()), self.balance
-        balance.asked = not balance.constant and told(self.batches, self.epoch_steps)
-        balance.weighed = {}
-        balance.backward(losses.values, penalty, learned, losses.labelled())
-        if balance.asked:
-            self.weighed.setdefault(self.batches + 1, {}).update(balance.weighed)
+        if self._parts is not None:
+            self._parts.backward(losses, penalty, self.balance, self._parameters())
+        else:
+            with self._told():
+                self.balance.backward(losses.values, penalty, self._parameters(), losses.labelled())
         self.evaluated = None
+
+    def _told(self) -> AbstractContextManager[None]:
+        return self.weighed.asking(self.balance, self.batches, self.epoch_steps)
+
+    def _parameters(self) -> Sequence[nn.Parameter]:
+        return (*self.model.parameters(), *self.learner.parameters())
 
     @contextmanager
     def guarded(self, hint: str = "", every: int | None = None) -> Iterator[None]:
@@ -335,40 +363,6 @@ class Training:
         whole = present is self.spec or model is not self.model
         return evaluate(model, present, samples, self.device, whole=whole)
 
-    def saved(self) -> dict[str, Saved]:
-        """All that a training started anew needs to go on from here, by part; the tensors are those in use."""
-        random = {"cpu": torch.get_rng_state()}
-        if self.device.type == "cuda":
-            random["cuda"] = torch.cuda.get_rng_state(self.device)
-        return {
-            "weights": Saved(self.model.state_dict()),
-            "optimizer": Saved.of(named_optimizer_state(self.optimizer, self._learned())),
-            "scheduler": Saved(facts=_progress(self.scheduler)),
-            "balance": Saved(self.balance.state_dict()),
-            "learner": Saved(self.learner.state_dict(), self.learner.facts()),
-            "random": Saved(random),
-            "position": Saved(facts={**attrs.asdict(self.position), "earlier": self.earlier}),
-        }
-
-    def restore(self, parts: Mapping[str, Saved]) -> None:
-        """Go on where another training of the same spec was when it was `saved`; its weights are loaded already."""
-        self.balance.load_state_dict(dict(parts["balance"].tensors))
-        self.learner.load_state_dict(dict(parts["learner"].tensors))
-        self.learner.restore(parts["learner"].facts)
-        load_named_state(self.optimizer, self._learned(), parts["optimizer"].state())
-        if self.scheduler is not None:
-            self.scheduler.load_state_dict({**self.scheduler.state_dict(), **parts["scheduler"].facts})
-        random = parts["random"].tensors
-        torch.set_rng_state(random["cpu"])
-        if self.device.type == "cuda" and "cuda" in random:
-            torch.cuda.set_rng_state(random["cuda"], self.device)
-        at = parts["position"].facts
-        self.epoch, self.batches, self.steps, self.phases = (at[name] for name in ("epoch", "batch", "step", "phase"))
-        self.earlier = at["earlier"]
-
-    def _learned(self) -> dict[str, nn.Parameter]:
-        return dict(named_parameters(self.model, self.balance, self.learner))
-
     def end_epoch(self, mean_losses: Mapping[str, float]) -> None:
         """Count the epoch, advance the schedule and the balance."""
         self.epoch += 1
@@ -376,13 +370,6 @@ class Training:
         self.balance.end_epoch(dict(mean_losses))
         if self.scheduler is not None:
             self.scheduler.step()
-
-
-def _progress(scheduler: LRScheduler | None) -> dict[str, Any]:
-    """Where a schedule is. What it was made with stays out, such as milestones: a new one has it."""
-    state = scheduler.state_dict() if scheduler else {}
-    plain = (int, float, bool, list, type(None))
-    return {key: value for key, value in state.items() if isinstance(value, plain)}
 
 
 def _keeper(kept: dict[Copy, Tensor], copy: Copy) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:

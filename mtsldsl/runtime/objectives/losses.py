@@ -62,6 +62,9 @@ class Loss:
     sums: Callable[..., Sums]
     value: Callable[..., Tensor] = _mean
     together: bool = True
+    linear: bool = True
+    """Whether the value is linear in what is summed beside the counts: with the counts of the whole, the values of its
+    parts add up to the value of the whole."""
 
     def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
         """The loss of a batch, a scalar."""
@@ -154,7 +157,7 @@ def root_mean_squared(target: Target, loss: Named) -> Loss:
         above = mse > 0
         return torch.where(above, torch.where(above, mse, 1.0).sqrt(), 0.0)
 
-    return Loss(squared(target, loss).sums, value)
+    return Loss(squared(target, loss).sums, value, linear=False)
 
 
 def _stretch(vectors: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from mtsldsl.diagnostics import MtlError, Source
 from mtsldsl.ir.wiring import copies
 from mtsldsl.runtime.learning.saved import Saved
+from mtsldsl.runtime.learning.state import restore, saved
 from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.run.folder import RunFolder, write_source
 from mtsldsl.sharing import Copy
@@ -136,7 +137,7 @@ def save_checkpoint(folder: RunFolder, training: Training, events: int) -> None:
         shutil.rmtree(temporary)
     temporary.mkdir()
     write_source(temporary / "spec.mtl", training.spec.source)
-    parts = training.saved()
+    parts = saved(training)
     for name, part in parts.items():
         if part.tensors:
             save_tensors(temporary / f"{name}.safetensors", part.tensors)
@@ -201,4 +202,4 @@ def restore_checkpoint(checkpoint: Path, training: Training) -> None:
         path = checkpoint / f"{name}.safetensors"
         tensors = load_file(str(path)) if name != "weights" and is_file(path) else {}
         parts[name] = Saved(tensors, state["facts"].get(name, {}))
-    training.restore(parts)
+    restore(training, parts)

@@ -180,11 +180,12 @@ class Session:
         self.folder.write_code(compile_spec(spec))
 
     @contextmanager
-    def epoch(self, training: Training, steps: int, samples: int | None = None) -> Iterator[EpochLosses]:
-        """An epoch of so many steps: collects the losses without waiting for the device, and logs their means. Without
-        `samples`, those of all steps, each has a whole batch."""
+    def epoch(self, training: Training, batches: int, samples: int | None = None) -> Iterator[EpochLosses]:
+        """An epoch of so many batches: collects the losses without waiting for the device, and logs their means.
+        Without `samples`, those of all batches, each is a whole one."""
         training.model.train()
         rate = training.optimizer.param_groups[0]["lr"]
+        steps = -(-batches // training.spec.train.accumulate)
         self.display.begin_epoch(training.epoch + 1, training.spec.train.epochs, steps)
         training.epoch_steps = steps
         losses = EpochLosses(self.display, training.spec.penalty_name)
@@ -195,7 +196,7 @@ class Session:
         means = {task.name: found[task.name] for task in training.trained if task.name in found}
         training.end_epoch(means)
         seconds = losses.seconds()
-        count = losses.steps * training.spec.data.batch if samples is None else samples
+        count = batches * training.spec.data.batch if samples is None else samples
         self.log.write(
             events.Epoch(
                 epoch=training.epoch,
@@ -210,7 +211,7 @@ class Session:
         self._say_what_was_weighed(training)
 
     def _say_what_was_weighed(self, training: Training) -> None:
-        found = training.weighed
+        found = training.weighed.steps
         if found:
             weights = {task: [_short(step.get(task)) for step in found.values()] for task in training.balance.tasks}
             self.log.write(events.Weighed(epoch=training.epoch, steps=list(found), weights=weights))

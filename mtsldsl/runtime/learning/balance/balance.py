@@ -21,6 +21,11 @@ Labelled: TypeAlias = Mapping[str, Tensor]
 
 NO_TASK: Labelled = MappingProxyType({})
 
+Row: TypeAlias = Mapping[str, Tensor]
+"""The gradients of one parameter, by task; a task that does not use it has none."""
+
+Rows: TypeAlias = Mapping[nn.Parameter, Row]
+
 
 LEAST = 1e-8
 """Added to a loss whose logarithm is taken, so that it is finite."""
@@ -90,6 +95,21 @@ class Balance(nn.Module):
         if self.asked:
             self.weighed = _derivatives(total, losses, labelled)
         (total if extra is None else total + extra).backward()  # type: ignore[no-untyped-call]
+
+    def backward_of(
+        self, losses: Losses, rows: Rows, parameters: Iterable[nn.Parameter], labelled: Labelled = NO_TASK
+    ) -> None:
+        """What `backward` adds, where the tasks' own gradients are known already, and the losses have no graph."""
+        values = {task: loss.detach().requires_grad_() for task, loss in losses.items()}
+        total = self.combine(values, labelled)
+        if self.asked:
+            self.weighed = _derivatives(total, values, labelled)
+        total.backward()  # type: ignore[no-untyped-call]
+        for parameter, row in rows.items():
+            terms = [factor * row[task] for task in row if (factor := values[task].grad) is not None]
+            if terms:
+                added = torch.stack(terms).sum(0)
+                parameter.grad = added if parameter.grad is None else parameter.grad + added
 
     def network_changed(self) -> None:
         """Take note that the network has become another one, by a phase."""

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from mtsldsl.language.constants import Named
-from mtsldsl.runtime.learning.balance.balance import Balance, Losses
-from mtsldsl.runtime.learning.balance.gradient import GradientBalance, Rows
+from mtsldsl.runtime.learning.balance.balance import Balance, Losses, Rows
+from mtsldsl.runtime.learning.balance.gradient import GradientBalance
 from mtsldsl.runtime.learning.balance.gramian import gramian, rows_of
 
 

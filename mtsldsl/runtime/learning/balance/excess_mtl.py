@@ -9,8 +9,7 @@ from torch import Tensor
 
 from mtsldsl.language.constants import Named
 from mtsldsl.language.operators.arguments import integer, number
-from mtsldsl.runtime.learning.balance.balance import Balance, Losses
-from mtsldsl.runtime.learning.balance.gradient import Rows
+from mtsldsl.runtime.learning.balance.balance import Balance, Losses, Rows
 from mtsldsl.runtime.learning.balance.remembering import RememberingBalance
 
 

@@ -8,8 +8,8 @@ import torch
 
 from mtsldsl.language.constants import Named
 from mtsldsl.language.operators.arguments import number
-from mtsldsl.runtime.learning.balance.balance import Balance, Losses
-from mtsldsl.runtime.learning.balance.gradient import GradientBalance, Rows, Term
+from mtsldsl.runtime.learning.balance.balance import Balance, Losses, Rows
+from mtsldsl.runtime.learning.balance.gradient import GradientBalance, Term
 
 
 class SignDropout(GradientBalance):

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from mtsldsl.runtime.learning.balance.balance import NO_TASK, Balance, Labelled, Losses
+from mtsldsl.runtime.learning.balance.balance import NO_TASK, Balance, Labelled, Losses, Rows
 from mtsldsl.sharing import linked_in_order
-
-Row: TypeAlias = Mapping[str, Tensor]
-"""The gradients of one parameter, by task; a task that does not use it has none."""
-
-Rows: TypeAlias = Mapping[nn.Parameter, Row]
 
 Term: TypeAlias = tuple[nn.Parameter, Tensor]
 """A parameter, and what is added to its gradient, a tensor that nothing else holds."""
@@ -40,14 +35,11 @@ class GradientBalance(Balance):
         labelled: Labelled = NO_TASK,
     ) -> None:
         """Add the balanced gradient of the losses, and the plain one of `extra`, to `.grad`."""
-        trained = [parameter for parameter in parameters if parameter.requires_grad]
+        every = list(parameters)
+        trained = [parameter for parameter in every if parameter.requires_grad]
         # A constant, such as the alignment of a batch too small to compare, has no gradient to add.
         extra = extra if extra is not None and extra.requires_grad else None
-        counted = {  # a zero gradient stops some methods
-            task: losses[task] if weight == 1 else weight * losses[task]
-            for task, weight in self.weights.items()
-            if task in losses and weight and (task not in labelled or bool(labelled[task]))
-        }
+        counted = self._counted(losses, labelled)
         last = next(reversed(counted), None)
         gradients = {
             task: torch.autograd.grad(loss, trained, retain_graph=task != last or extra is not None, allow_unused=True)
@@ -59,17 +51,39 @@ class GradientBalance(Balance):
             parameter: {task: gradient for task in counted if (gradient := gradients[task][place]) is not None}
             for place, parameter in enumerate(trained)
         }
+        self.settle({task: loss.detach() for task, loss in counted.items()}, rows, every)
+
+    def backward_of(
+        self, losses: Losses, rows: Rows, parameters: Iterable[nn.Parameter], labelled: Labelled = NO_TASK
+    ) -> None:
+        """Add the balanced gradient of the tasks' own ones."""
+        counted = self._counted(losses, labelled)
+        weighted = {
+            parameter: {task: _times(self.weights[task], each) for task, each in row.items() if task in counted}
+            for parameter, row in rows.items()
+        }
+        self.settle(counted, weighted, list(parameters))
+
+    def _counted(self, losses: Losses, labelled: Labelled) -> dict[str, Tensor]:
+        """The weighted losses that have a part in the step: a zero gradient stops some methods."""
+        return {
+            task: _times(weight, losses[task])
+            for task, weight in self.weights.items()
+            if task in losses and weight and (task not in labelled or bool(labelled[task]))
+        }
+
+    def settle(self, losses: Losses, rows: Rows, parameters: Sequence[nn.Parameter]) -> None:
+        """Add to `.grad` what the gradients come to, of the weighted losses; the `parameters` are all, in order."""
         shared = {parameter: row for parameter, row in rows.items() if len(row) > 1}
         _add([(parameter, each.clone()) for parameter, row in rows.items() if len(row) == 1 for each in row.values()])
         self.weighed = {}
-        values = {task: loss.detach() for task, loss in counted.items()}
         for tasks in linked_in_order(map(frozenset, shared.values()), self.tasks):
             of_group = {parameter: row for parameter, row in shared.items() if row.keys() <= set(tasks)}
-            for terms in self.balanced(tasks, of_group, values):
+            for terms in self.balanced(tasks, of_group, losses):
                 _add(terms)
         if self.asked:
             linked_tasks = {task for row in shared.values() for task in row}
-            factors = {task: torch.ones(()) for task in counted if task not in linked_tasks}  # their plain gradients
+            factors = {task: torch.ones(()) for task in losses if task not in linked_tasks}  # their plain gradients
             self.weighed = {task: self.weights[task] * factor for task, factor in {**factors, **self.weighed}.items()}
 
     def balanced(self, tasks: Sequence[str], rows: Rows, losses: Losses) -> Iterator[Sequence[Term]]:
@@ -85,6 +99,10 @@ class GradientBalance(Balance):
     def factors(self, tasks: Sequence[str], rows: Rows, losses: Losses) -> Tensor:
         """What the gradient of each of these tasks counts, `(tasks,)`."""
         raise NotImplementedError
+
+
+def _times(weight: float, tensor: Tensor) -> Tensor:
+    return tensor if weight == 1 else weight * tensor
 
 
 def _add(terms: Sequence[Term]) -> None:

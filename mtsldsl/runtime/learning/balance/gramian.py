@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from mtsldsl.runtime.learning.balance.balance import Losses
-from mtsldsl.runtime.learning.balance.gradient import GradientBalance, Row, Rows
+from mtsldsl.runtime.learning.balance.balance import Losses, Row, Rows
+from mtsldsl.runtime.learning.balance.gradient import GradientBalance
 from mtsldsl.runtime.objectives.losses import sum_dtype
 
 if TYPE_CHECKING:

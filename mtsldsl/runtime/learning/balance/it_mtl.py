@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, combinations
 
 import torch
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from mtsldsl.language.constants import Named
 from mtsldsl.language.operators.arguments import integer, word
-from mtsldsl.runtime.learning.balance.balance import NO_TASK, Balance, Labelled, Losses
-from mtsldsl.runtime.learning.balance.gradient import GradientBalance, Rows
+from mtsldsl.runtime.learning.balance.balance import Balance, Losses, Rows
+from mtsldsl.runtime.learning.balance.gradient import GradientBalance
 from mtsldsl.runtime.learning.probe import Probe
 from mtsldsl.runtime.learning.step import Position
 
@@ -45,15 +45,9 @@ class IncrementalTransference(GradientBalance):
         """Keep the look ahead until the gradients are there."""
         self._ahead = probe
 
-    def backward(
-        self,
-        losses: Losses,
-        extra: Tensor | None,
-        parameters: Iterable[nn.Parameter],
-        labelled: Labelled = NO_TASK,
-    ) -> None:
+    def settle(self, losses: Losses, rows: Rows, parameters: Sequence[nn.Parameter]) -> None:
         """Add the gradient of the combination to `.grad` of what is shared, and its own to the rest."""
-        super().backward(losses, extra, parameters, labelled)
+        super().settle(losses, rows, parameters)
         self._ahead = None
 
     def factors(self, tasks: Sequence[str], rows: Rows, losses: Losses) -> Tensor:

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from mtsldsl.language.constants import Named
 from mtsldsl.language.operators.arguments import integer
-from mtsldsl.runtime.learning.balance.balance import Balance, Losses
-from mtsldsl.runtime.learning.balance.gradient import GradientBalance, Rows
+from mtsldsl.runtime.learning.balance.balance import Balance, Losses, Rows
+from mtsldsl.runtime.learning.balance.gradient import GradientBalance
 from mtsldsl.runtime.learning.balance.gramian import gramian
 from mtsldsl.runtime.learning.balance.preference import Preference, preference_of
 

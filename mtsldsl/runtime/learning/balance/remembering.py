@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mtsldsl.runtime.learning.balance.balance import Losses
-from mtsldsl.runtime.learning.balance.gradient import GradientBalance, Rows
+from mtsldsl.runtime.learning.balance.balance import Losses, Rows
+from mtsldsl.runtime.learning.balance.gradient import GradientBalance
 from mtsldsl.runtime.learning.balance.gramian import gramian
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from mtsldsl.language.constants import Named
 from mtsldsl.language.operators.arguments import number
-from mtsldsl.runtime.learning.balance.balance import NO_TASK, Balance, Labelled, Losses
-from mtsldsl.runtime.learning.balance.gradient import GradientBalance, Rows, Term
+from mtsldsl.runtime.learning.balance.balance import Balance, Losses, Rows
+from mtsldsl.runtime.learning.balance.gradient import GradientBalance, Term
 from mtsldsl.runtime.objectives.losses import sum_dtype
 
 MOMENTUM = 0.9
@@ -42,17 +42,10 @@ class MagnitudeSurgery(GradientBalance):
         self.means = RunningMeans()
         self._places: dict[nn.Parameter, int] = {}
 
-    def backward(
-        self,
-        losses: Losses,
-        extra: Tensor | None,
-        parameters: Iterable[nn.Parameter],
-        labelled: Labelled = NO_TASK,
-    ) -> None:
+    def settle(self, losses: Losses, rows: Rows, parameters: Sequence[nn.Parameter]) -> None:
         """Add the gradient to `.grad`."""
-        every = list(parameters)
-        self._places = {parameter: place for place, parameter in enumerate(every)}
-        super().backward(losses, extra, every, labelled)
+        self._places = {parameter: place for place, parameter in enumerate(parameters)}
+        super().settle(losses, rows, parameters)
 
     def network_changed(self) -> None:
         """What was remembered belonged to other parameters."""

@@ -1,0 +1,125 @@
+"""A step of several batches, whose gradients count as that of one large batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from mtsldsl.ir import Task
+from mtsldsl.runtime.learning.balance import Balance
+from mtsldsl.runtime.objectives import BatchLosses, Loss
+from mtsldsl.runtime.objectives.losses import Sums
+
+Batch: TypeAlias = Mapping[str, Tensor]
+
+Served: TypeAlias = tuple[str, ...] | None
+"""The tasks that read a batch; None where all do."""
+
+
+@attrs.define(eq=False)
+class Parts:
+    """The batches of the step in hand.
+
+    The loss of a task is linear in what it sums over the entries of a batch, but for their count. So with the count of
+    all batches, which their labels tell, the losses of the batches add up to that of them all, whatever labels are
+    missing in one or the other. A loss that is not linear, such as `rmse`, adds up its sums, and is made of them at the
+    end.
+
+    What a balance weighs by the losses or the gradients of a step is known at the end alone. Then each task's gradient
+    is kept until there, one backward pass a task; only where every task counts its weight are they added at once.
+    """
+
+    batches: Sequence[tuple[Served, Batch]]
+    place: int = 0
+    """Of the batch in hand."""
+    _counts: dict[str, Tensor] = attrs.field(factory=dict)
+    _made: dict[str, tuple[Loss, Sums]] = attrs.field(factory=dict)
+    """The loss of each task with its sums so far."""
+    _rows: dict[nn.Parameter, dict[str, Tensor]] = attrs.field(factory=dict)
+
+    @property
+    def first(self) -> bool:
+        """Whether the batch in hand is the first."""
+        return self.place == 0
+
+    @property
+    def last(self) -> bool:
+        """Whether the batch in hand is the last."""
+        return self.place == len(self.batches) - 1
+
+    @property
+    def whole(self) -> bool:
+        """Whether all batches have been seen."""
+        return self.place >= len(self.batches)
+
+    @torch.no_grad()
+    def count(self, task: Task, function: Loss, output: Tensor) -> None:
+        """Count what the loss of a task averages over in all batches, by an output for one of them."""
+        if task.name in self._counts:
+            return
+        targets = [batch[str(task.field)] for served, batch in self.batches if served is None or task.name in served]
+        counted = [function.sums(output.new_zeros(len(each), *output.shape[1:]), each)[-1] for each in targets]
+        self._counts[task.name] = torch.stack(counted).sum(0)
+
+    def backward(
+        self, losses: BatchLosses, extra: Tensor | None, balance: Balance, learned: Sequence[nn.Parameter]
+    ) -> None:
+        """Take the gradients of a batch, or of one set of its tasks; those of `extra`, which is no task's, are added to
+        `.grad`."""
+        shares = self._shares(losses)
+        if balance.constant and all(each.function.linear for each in losses.joint):
+            balance.backward(shares, extra, learned)
+            return
+        extra = extra if extra is not None and extra.requires_grad else None
+        asked = [task for task, share in shares.items() if balance.weights[task] and share.requires_grad]
+        trained = [parameter for parameter in learned if parameter.requires_grad]
+        for task in asked:
+            more = task != asked[-1] or extra is not None
+            found = torch.autograd.grad(shares[task], trained, retain_graph=more, allow_unused=True)
+            for parameter, gradient in zip(trained, found, strict=True):
+                if gradient is not None:
+                    row = self._rows.setdefault(parameter, {})
+                    row[task] = row[task] + gradient if task in row else gradient
+        if extra is not None:
+            extra.backward()  # type: ignore[no-untyped-call]
+        for each in losses.joint:
+            for task in each.tasks:
+                sums = tuple(part.detach() for part in each.sums_of(task))
+                known = self._made.get(task, (each.function, None))[1]
+                added = sums if known is None else tuple(map(torch.add, known, sums))
+                self._made[task] = each.function, added
+
+    def _shares(self, losses: BatchLosses) -> dict[str, Tensor]:
+        """What the batch in hand adds to the loss of each task; to what is summed, of a loss that is not linear."""
+        found: dict[str, Tensor] = {}
+        for each in losses.joint:
+            if each.function.linear:
+                counts = [self._counts[task] for task in each.tasks]
+                count = counts[0] if len(counts) == 1 else torch.stack(counts)
+                values = attrs.evolve(each, losses=each.function.value(*each.sums[:-1], count)).values()
+            else:
+                values = (each.sums[0],) if len(each.tasks) == 1 else each.sums[0].unbind()
+            found |= zip(each.tasks, values, strict=True)
+        return {task: found[task] for task in losses.values}
+
+    def settle(self, balance: Balance, learned: Sequence[nn.Parameter]) -> None:
+        """Combine the tasks' gradients, where they were kept, now that all batches have been seen."""
+        if not self._made:
+            return
+        values = {}
+        for task, (function, (total, *rest)) in self._made.items():
+            total = total.clone().requires_grad_(not function.linear)
+            value = function.value(total, *rest)
+            values[task] = value.detach()
+            if not function.linear:
+                (slope,) = torch.autograd.grad(value, total)
+                for row in self._rows.values():
+                    if task in row:
+                        row[task] = slope * row[task]
+        rows = {parameter: self._rows[parameter] for parameter in learned if parameter in self._rows}
+        labelled = {task: sums[-1].sum() > 0 for task, (_, sums) in self._made.items()}
+        balance.backward_of(values, rows, learned, labelled)

@@ -1,0 +1,62 @@
+"""The state of a training, to be saved and to go on from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import LRScheduler
+
+from mtsldsl.runtime.learning.learned import named_parameters
+from mtsldsl.runtime.learning.saved import Saved
+from mtsldsl.runtime.learning.training import Training
+from mtsldsl.runtime.network.optimizer_state import load_named_state, named_optimizer_state
+
+
+def saved(training: Training) -> dict[str, Saved]:
+    """All that a training started anew needs to go on from here, by part; the tensors are those in use."""
+    random = {"cpu": torch.get_rng_state()}
+    if training.device.type == "cuda":
+        random["cuda"] = torch.cuda.get_rng_state(training.device)
+    return {
+        "weights": Saved(training.model.state_dict()),
+        "optimizer": Saved.of(named_optimizer_state(training.optimizer, _learned(training))),
+        "scheduler": Saved(facts=_progress(training.scheduler)),
+        "balance": Saved(training.balance.state_dict()),
+        "learner": Saved(training.learner.state_dict(), training.learner.facts()),
+        "random": Saved(random),
+        "position": Saved(facts={**attrs.asdict(training.position), "earlier": training.earlier}),
+    }
+
+
+def restore(training: Training, parts: Mapping[str, Saved]) -> None:
+    """Go on where another training of the same spec was when it was `saved`; its weights are loaded already."""
+    training.balance.load_state_dict(dict(parts["balance"].tensors))
+    training.learner.load_state_dict(dict(parts["learner"].tensors))
+    training.learner.restore(parts["learner"].facts)
+    load_named_state(training.optimizer, _learned(training), parts["optimizer"].state())
+    if training.scheduler is not None:
+        training.scheduler.load_state_dict({**training.scheduler.state_dict(), **parts["scheduler"].facts})
+    random = parts["random"].tensors
+    torch.set_rng_state(random["cpu"])
+    if training.device.type == "cuda" and "cuda" in random:
+        torch.cuda.set_rng_state(random["cuda"], training.device)
+    at = parts["position"].facts
+    training.epoch, training.batches, training.steps, training.phases = (
+        at[name] for name in ("epoch", "batch", "step", "phase")
+    )
+    training.earlier = at["earlier"]
+
+
+def _learned(training: Training) -> dict[str, nn.Parameter]:
+    return dict(named_parameters(training.model, training.balance, training.learner))
+
+
+def _progress(scheduler: LRScheduler | None) -> dict[str, Any]:
+    """Where a schedule is. What it was made with stays out, such as milestones: a new one has it."""
+    state = scheduler.state_dict() if scheduler else {}
+    plain = (int, float, bool, list, type(None))
+    return {key: value for key, value in state.items() if isinstance(value, plain)}
