@@ -15,6 +15,7 @@ from mtsldsl.language.kinds import Call, CallRule, Choice, Flag, Integer, Key, R
 from mtsldsl.methods.evidence import Finding, Matrix, told
 from mtsldsl.methods.method import Fault, Situation
 from mtsldsl.records import Record
+from mtsldsl.sharing.partition import Partition, parted
 
 _SAMPLES = Key("samples", Integer(4), "training samples", 800)
 
@@ -46,17 +47,7 @@ TRANSFERENCE = CallRule(
     (_SAMPLES, Key("lr", Real(0, open_minimum=True), "learning rate of that step", None, "the optimizer's")),
 )
 
-REPRESENTATIONS = Call(
-    (CKA, RSA),
-    "similarities",
-    elsewhere=dict.fromkeys(
-        (GRADIENT.name, TRANSFERENCE.name), "compares copies that read the same, as those of `structure mtsl` do"
-    ),
-)
-"""Those of what two copies make of the same samples, whatever they read."""
-
-SIMILARITIES = Call((*REPRESENTATIONS.rules, GRADIENT, TRANSFERENCE), "similarities")
-"""Those and what needs copies that read the same values."""
+SIMILARITIES = Call((CKA, RSA, GRADIENT, TRANSFERENCE), "similarities")
 
 
 @attrs.frozen(eq=False, repr=False, field_transformer=by_keys(CKA.keys))
@@ -137,6 +128,18 @@ def name_of(chosen: Chosen) -> str:
 def record_of(similarity: Named) -> Chosen:
     """The record of what a spec says, once it is `completed`."""
     return RECORDS[similarity.name](**similarity.arguments)  # type: ignore[arg-type]  # held to their kinds by the record
+
+
+def reads_the_same(chosen: Chosen) -> bool:
+    """Whether it compares copies that read the same values; else what copies make of the same samples, whatever they
+    read."""
+    return isinstance(chosen, Gradient | Transference)
+
+
+def comparable(chosen: Chosen, tasks: frozenset[str], sources: Partition) -> Sequence[frozenset[str]]:
+    """Those of tasks with inputs of one shape that can be compared: where the similarity needs it, tasks of one source,
+    so that each sample is for all."""
+    return parted(tasks, sources) if chosen.apart else [tasks]
 
 
 def completed_similarity(similarity: Named, lr: float | None) -> Named:

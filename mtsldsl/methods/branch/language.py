@@ -15,26 +15,34 @@ from mtsldsl.methods.method import Fault, Method, Reach, Situation, Surroundings
 from mtsldsl.methods.phases import faults_of_phases
 from mtsldsl.methods.shared_layers import deciding_to_share, who_shares
 from mtsldsl.methods.similarities import (
-    REPRESENTATIONS,
-    Cka,
+    RECORDS,
+    SIMILARITIES,
+    Chosen,
     Compared,
     Incomparable,
-    Rsa,
+    comparable,
+    completed_similarity,
+    name_of,
+    reads_the_same,
     record_of,
     too_many_samples,
 )
 from mtsldsl.records import Record
+from mtsldsl.sharing import Sharing, linked
 from mtsldsl.sharing.partition import in_order
 
 FRESH, AVERAGE = "fresh", "average"
 """What the network of the tree starts from: initial weights, or those that there are, of what is shared the mean."""
 
+ONE_SIZE = "inputs of one size", "inputs of other sizes"
+"""What tasks need to be compared, and what keeps them from it."""
+
 BLOCK = BlockSchema(
     "structure",
-    "begins with a network for each task, and chooses once the tree that they share, under a budget of parameters",
+    "chooses once the tree of layers that tasks share, under a budget of parameters",
     (
         Key("at", Integer(1), "epoch at whose end the tree is chosen"),
-        Key("similarity", REPRESENTATIONS, "similarity of two tasks' features", "rsa"),
+        Key("similarity", SIMILARITIES, "similarity of two tasks at a layer", "rsa"),
         Key(
             "budget",
             Real(0, 1, open_minimum=True, open_maximum=True),
@@ -53,7 +61,7 @@ class Settings(Record):
     """What the learner is made of."""
 
     at: int
-    similarity: Cka | Rsa = attrs.field(validator=of_record(Cka, Rsa))
+    similarity: Chosen = attrs.field(validator=of_record(*RECORDS.values()))
     budget: float
     beam: int
     transfer: str
@@ -75,22 +83,52 @@ def faults(values: Values, surroundings: Surroundings) -> Iterator[Fault]:
 
 
 def hindrances(chosen: Settings, reach: Reach) -> Iterator[Fault]:
-    """A budget below what the network has with all layers shared, and tasks that share layers already and cannot be
-    compared."""
+    """A budget below what the network has with all layers shared, tasks that share layers already and cannot be
+    compared, and tasks that share nothing to be compared in."""
     allowed, tasks = chosen.budget * reach.single, reach.sharing.tasks
+    if reads_the_same(chosen.similarity):
+        yield from _apart(chosen.similarity, reach)
+    sources = reach.sharing.sources
+    sides = [part for side in reach.sides for part in comparable(chosen.similarity, side, sources)]
     for layer in reach.sharing.backbone.layers:
         for component in reach.sharing.partition(layer):
-            if not any(component <= side for side in reach.sides):
+            if not any(component <= side for side in sides):
+                sized = any(component <= side for side in reach.sides)
+                what, others = ("the same samples", "samples of their own") if sized else ONE_SIZE
                 names = " and ".join(f"`{task}`" for task in in_order(component, tasks))
-                cause = f"`structure branch` compares tasks with inputs of one size, and {names}, which share `{layer}`"
-                remedy = "let tasks with inputs of other sizes share nothing, or leave the block `structure` out"
-                yield Fault("MTL505", f"{cause}, have others", remedy, "similarity")
+                cause = (
+                    f"`structure branch` compares tasks with {what}, and {names}, which share `{layer}`, have others"
+                )
+                remedy = f"let tasks with {others} share nothing, or leave the block `structure` out"
+                yield Fault("MTL505", cause, remedy, "similarity")
                 return
     if reach.least > allowed:
         least = ceil(1000 * reach.least / reach.single) / 1000
         cause = f"the budget is {allowed:,.0f} parameters, and with every layer shared there are {reach.least:,}"
         remedy = f"give a `budget` of {least:g} or more" if least < 1 else "leave the block `structure` out"
         yield Fault("MTL202", cause, remedy, "budget")
+
+
+def _apart(similarity: Chosen, reach: Reach) -> Iterator[Fault]:
+    """Tasks that share nothing, where they are compared by what they ask of what they share."""
+    sharing, name = reach.sharing, name_of(similarity)
+    if len(sharing.tasks) > 1 and sharing == sharing.apart():
+        first, *_, last = sharing.backbone.layers
+        cause = f"`{name}` compares tasks that share every layer, and here they share none"
+        remedy = f"write `sharing {{ {first}..{last} = all }}`, or compare by `rsa`"
+        yield Fault("MTL505", cause, remedy, "similarity")
+
+
+def shared_whole(sharing: Sharing) -> Sequence[frozenset[str]] | None:
+    """The sets of tasks that share every layer, and nothing with others; None where some share a part of the layers."""
+    rows = [sharing.partition(layer) for layer in sharing.backbone.layers]
+    sets = linked(each for row in rows for each in row)
+    return sets if all(each in row for each in sets for row in rows) else None
+
+
+def completed(values: Values, surroundings: Surroundings) -> Values:
+    """With the optimizer's learning rate where a step is to be made and none is given."""
+    return {**values, "similarity": completed_similarity(values["similarity"], surroundings.lr)}
 
 
 def doubts(situation: Situation) -> Iterator[Fault]:
@@ -100,10 +138,14 @@ def doubts(situation: Situation) -> Iterator[Fault]:
     if len(sharing.tasks) == 1:
         cause = "there is a single task, so there are no two that could share"
         yield Fault("MTL931", cause, "leave `structure` out", "at")
+    elif reads_the_same(chosen.similarity):
+        if shared_whole(sharing) is None:
+            cause = f"`{name_of(chosen.similarity)}` compares tasks that share every layer, and some share a part"
+            yield Fault("MTL931", f"{cause}: nothing is chosen", "leave `structure` out, or let them share all", "at")
     elif all(len(sharing.partition(layer)) == 1 for layer in sharing.backbone.layers):
         cause = "all tasks share every layer already, so there is nothing to choose"
         yield Fault("MTL931", cause, "leave `structure` out, or start from a sharing with layers apart", "at")
-    elif chosen.at >= situation.epochs:
+    if chosen.at >= situation.epochs:
         cause = f"the tree that is chosen at epoch {chosen.at} is never trained: it is the last epoch"
         yield Fault("MTL932", cause, "choose it earlier, or train for longer", "at")
     yield from too_many_samples(chosen.similarity, situation)
@@ -123,6 +165,8 @@ def decided(decisions: Sequence[str], evidence: Evidence) -> list[str]:
 
 def undecided(evidence: Evidence) -> str:
     """Why nothing is shared."""
+    if evidence.get("parts"):
+        return "tasks that share a part of the layers alone are not compared"
     return "the network is within the budget as it is"
 
 
@@ -130,6 +174,7 @@ METHOD = Method(
     block=BLOCK,
     decisions=(BRANCH,),
     faults=faults,
+    completed=completed,
     hindrances=hindrances,
     settings=lambda values: Settings(**{**values, "similarity": record_of(values["similarity"])}),
     doubts=doubts,

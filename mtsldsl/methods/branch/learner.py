@@ -1,4 +1,4 @@
-"""Branching: single-task networks are compared at every layer, once, and the tree that they are to share is chosen.
+"""Branching: tasks are compared at every layer, once, and the tree that they are to share is chosen.
 
 Vandenhende, Georgoulis, De Brabandere, Van Gool: Branched Multi-Task Networks: Deciding What Layers To Share, BMVC
 2020, arXiv 1904.02920. There the tree is trained from initial weights, as here with `transfer = fresh`.
@@ -10,24 +10,27 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import attrs
+import torch
+from torch import Tensor
 
 from mtsldsl.ir import Decision, Spec
 from mtsldsl.ir.body import Body
 from mtsldsl.ir.cost import body_cost
 from mtsldsl.ir.wiring import Value
 from mtsldsl.language import Constant
-from mtsldsl.methods.branch.language import FRESH, Compares, Settings
+from mtsldsl.methods.branch.language import FRESH, Compares, Settings, shared_whole
 from mtsldsl.methods.evidence import in_four_digits
-from mtsldsl.methods.similarities import Cka, Incomparable, Rsa
+from mtsldsl.methods.similarities import Cka, Gradient, Incomparable, Rsa, Transference, reads_the_same
 from mtsldsl.runtime.learning.step import Position
-from mtsldsl.runtime.network.built import initialise
+from mtsldsl.runtime.network.built import build_model, initialise, place
+from mtsldsl.runtime.network.transfer import carry_state
 from mtsldsl.runtime.structure.learner import Carry, Learner, Prepared, Proposal
 from mtsldsl.runtime.structure.similarities import comparable_tasks, similarity_matrices
 from mtsldsl.runtime.structure.view import View
-from mtsldsl.sharing import Component, Tree, choose_tree
-from mtsldsl.sharing.partition import in_order
+from mtsldsl.sharing import Component, Sharing, Tree, choose_tree
+from mtsldsl.sharing.partition import Partition, in_order, parted
 
-__all__ = ["Branch", "Cka", "Rsa", "Settings"]
+__all__ = ["Branch", "Cka", "Gradient", "Rsa", "Settings", "Transference"]
 
 
 class Branch(Learner):
@@ -46,10 +49,17 @@ class Branch(Learner):
         come to share it."""
         spec, start = view.spec, view.spec.sharing
         sides = comparable_tasks(view, self.settings.similarity, start.tasks)
+        if reads_the_same(self.settings.similarity):
+            sets = shared_whole(start)
+            if sets is None:
+                return Proposal(start, (), {"parts": True})
+            sides = [part for side in sides for part in parted(side, Partition(sets))]
+            start = start.apart()
         if len(sides) > 1:
+            what = {} if len(view.comparable(start.tasks)) > 1 else {"difference": "nothing in common"}
             for layer in start.backbone.layers:
-                view.say(Incomparable.kind, layer=layer, tasks=[sorted(side) for side in sides])
-        similarity = _compared(view, self.settings, sides)
+                view.say(Incomparable.kind, layer=layer, tasks=[sorted(side) for side in sides], **what)
+        similarity = _compared(_with_copies(view, start), self.settings, sides)
         single = attrs.evolve(spec, sharing=start.apart()).cost()
         heads = sum(head.parameters for head in single.heads.values())
         allowed = self.settings.budget * single.parameters - heads
@@ -58,7 +68,7 @@ class Branch(Learner):
             return copy_cost(spec, layer, tasks)
 
         tree = choose_tree(start, similarity, cost, allowed, beam=self.settings.beam, sides=sides)
-        return _proposed(view, tree, similarity)
+        return _proposed(view, start, tree, similarity)
 
     def prepare(self, carry: Carry, view: View) -> Prepared:
         """Begin anew, with the initial weights and nothing of the optimizer, where the settings ask for it."""
@@ -66,6 +76,16 @@ class Branch(Learner):
             return Prepared()
         initialise(carry.new_model, carry.new_spec, carry.new_spec.train.seed)
         return Prepared({name: {} for name, _ in carry.new_model.named_parameters()})
+
+
+def _with_copies(view: View, sharing: Sharing) -> View:
+    """The network with that sharing: of what tasks share now and do not there each has a copy that is equal."""
+    if sharing is view.spec.sharing:
+        return view
+    spec = attrs.evolve(view.spec, sharing=sharing)
+    model = place(build_model(spec), spec, view.device)
+    carry_state(view.spec, spec, view.model, model)
+    return attrs.evolve(view, spec=spec, model=model)
 
 
 def copy_cost(spec: Spec, layer: str, tasks: Component) -> int:
@@ -82,7 +102,7 @@ def _compared(view: View, settings: Settings, sides: Sequence[frozenset[str]]) -
     places = [[Value(layer, values[layer].of(task)[0]) for task in side] for layer, side in asked]
     found = {layer: [[0.0] * len(tasks) for _ in tasks] for layer in values}
     for (layer, side), matrix in zip(asked, similarity_matrices(view, settings.similarity, places), strict=True):
-        rows = matrix.tolist()
+        rows = (_by_own(matrix) if isinstance(settings.similarity, Transference) else matrix).tolist()
         view.say(Compares.kind, layer=layer, tasks=side, similarity=rows)
         for one, row in zip(side, rows, strict=True):
             for other, number in zip(side, row, strict=True):
@@ -90,11 +110,20 @@ def _compared(view: View, settings: Settings, sides: Sequence[frozenset[str]]) -
     return found
 
 
-def _proposed(view: View, tree: Tree, similarity: Mapping[str, list[list[float]]]) -> Proposal:
-    """The tree, a decision for each set of tasks that comes to share a layer, and how good it is."""
-    start, tasks = view.spec.sharing, view.spec.sharing.tasks
+def _by_own(matrix: Tensor) -> Tensor:
+    """Transference (tasks, tasks) in units of what tasks do for themselves, the root of the product for two of them:
+    1 for tasks that are the same, like the other similarities. Who does nothing for itself is similar to none."""
+    own = matrix.diagonal().clamp_min(0.0).sqrt()
+    whole = own.outer(own)
+    return torch.where(whole > 0, matrix / whole, 0.0)
+
+
+def _proposed(view: View, start: Sharing, tree: Tree, similarity: Mapping[str, list[list[float]]]) -> Proposal:
+    """The tree, a decision for each set of tasks that shares a layer and did not at the `start`, and how good it is;
+    none where it is the network as it is."""
+    tasks = start.tasks
     decisions, branches = [], []
-    for layer in start.backbone.layers:
+    for layer in start.backbone.layers if tree.sharing != view.spec.sharing else ():
         for component in tree.sharing.partition(layer):
             if component in start.partition(layer):
                 continue

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from safetensors.torch import load_file
 
@@ -58,6 +59,8 @@ structure branch {
 }
 """
 
+SHARED = TEXT.replace("rsa(samples=24)", "gradient(samples=24)") + "\nsharing {\n  stem..body = all\n  last = all\n}\n"
+
 
 def reported(text: str, *, pedantic: bool = False) -> list[Diagnostic]:
     return list(check(Source("s.mtl", text), pedantic=pedantic).diagnostics)
@@ -88,11 +91,12 @@ def test_a_budget_that_no_tree_keeps_is_refused_and_the_least_is_named() -> None
     ("text", "code", "line"),
     [
         (TEXT.replace("at         = 2", "at         = 5"), "MTL501", "at         = 5"),
-        (TEXT.replace("rsa(samples=24)", "gradient"), "MTL206", "similarity = gradient"),
+        (TEXT.replace("rsa(samples=24)", "gradient"), "MTL505", "similarity = gradient"),
+        (TEXT.replace("rsa(samples=24)", "transference"), "MTL505", "similarity = transference"),
         (TEXT.replace("0.6", "1"), "MTL202", "budget     = 1"),
         (TEXT.replace("  last = body", "  mix  = parallel(one=conv2d(6, 3), other=identity)\n  last = body"), "MTL505", "structure branch {"),
     ],
-    ids=["late", "gradient", "whole", "alternatives"],
+    ids=["late", "gradient", "transference", "whole", "alternatives"],
 )  # fmt: skip
 def test_what_cannot_be_is_refused(text: str, code: str, line: str) -> None:
     (found,) = reported(text)
@@ -117,13 +121,15 @@ WRONG = "  branch(epoch=1, layer=stem, tasks=depth + segment, similarity=0.9)"
     [
         (TEXT.replace("at         = 2", "at         = 4"), ["MTL932"]),
         (f"{TEXT}\nsharing {{\n  stem..last = all\n}}\n", ["MTL931"]),
+        (SHARED.replace("last = all", "last = depth + edge, segment"), ["MTL931"]),
+        (SHARED, []),
         (TEXT.replace("samples=24", "samples=500"), ["MTL934"]),
         (
             f"{TEXT}\nsharing {{\n  stem = depth + edge, segment\n}}\n\nhistory {{\n{WRONG}\n}}\n",
             ["MTL922"],
         ),
     ],
-    ids=["last", "all", "samples", "history"],
+    ids=["last", "all", "parts", "whole", "samples", "history"],
 )
 def test_what_is_doubtful_is_said(text: str, codes: list[str]) -> None:
     assert [each.code for each in reported(text, pedantic=True)] == codes
@@ -222,3 +228,78 @@ def test_fewer_epochs_than_its_own_leave_it_out(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "the phase at epoch 2 is left out: training ends at epoch 1" in done.stderr
     assert loads(TEXT, overrides={"train.epochs": 1}).structure is None
+
+
+PLANTED = """\
+mtl 1
+
+data planted {
+  samples = 2000
+  batch   = 64
+}
+
+task [a1, a2, b1, b2, c1, c2] {
+  target = values(4)
+  head   = linear(outputs)
+  loss   = mse
+}
+
+backbone {
+  stem   = linear(64) | relu
+  narrow = linear(4)
+}
+
+train {
+  epochs    = 5
+  optimizer = sgd(lr=0.3)
+}
+
+structure branch {
+  at         = 3
+  similarity = gradient(samples=256)
+  budget     = 0.6
+}
+
+sharing {
+  stem..narrow = all
+}
+"""
+
+
+@pytest.fixture(scope="module", params=["gradient(samples=256)", "transference(samples=256)"])
+def planted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of three pairs of tasks that share everything until they are compared."""
+    text = PLANTED.replace("gradient(samples=256)", request.param)
+    return trained(tmp_path_factory.mktemp("planted") / "job", text=text)
+
+
+def test_planted_pairs_are_more_similar_in_the_network_that_they_share_than_any_others(planted: Path) -> None:
+    for event in events(planted, "branch_similarity"):
+        names, rows = event["tasks"], event["similarity"]
+        pairs = {(one, other): rows[i][j] for i, one in enumerate(names) for j, other in enumerate(names) if i < j}
+        within = [value for (one, other), value in pairs.items() if one[0] == other[0]]
+        between = [value for (one, other), value in pairs.items() if one[0] != other[0]]
+        assert len(within) == 3
+        assert min(within) > 0.2 > max(between)
+        assert [rows[i][i] for i in range(6)] == pytest.approx([1.0] * 6)
+    evolved, shared = load(planted / "spec.mtl"), loads(PLANTED)
+    assert evolved.cost().parameters <= 0.6 * attrs.evolve(shared, sharing=shared.sharing.apart()).cost().parameters
+    assert evolved.sharing != shared.sharing
+    said = {(each.fields["layer"], frozenset(each.fields["tasks"])) for each in evolved.history}  # type: ignore[arg-type]
+    assert said == {(layer, each) for layer in evolved.backbone.layers for each in evolved.sharing.partition(layer) if len(each) > 1}  # fmt: skip
+
+
+def test_what_came_of_a_shared_network_is_trained_again_and_not_compared(planted: Path, tmp_path: Path) -> None:
+    again = trained(tmp_path / "again", text=(planted / "spec.mtl").read_text(encoding="utf-8"))
+    assert load(again / "spec.mtl").sharing == load(planted / "spec.mtl").sharing
+    (phase,) = events(again, "phase")
+    assert (phase["parts"], phase.get("decisions")) == (True, [])
+    assert events(again, "branch_similarity") == []
+
+
+def test_each_copy_begins_as_what_was_shared_where_nothing_begins_anew(tmp_path: Path) -> None:
+    """With the statistics of batch normalisations estimated anew on both sides, outputs do not change."""
+    run = trained(tmp_path / "job", "structure.transfer=average", "structure.budget=0.8", text=SHARED)
+    (phase,) = events(run, "phase")
+    assert phase["decisions"]
+    assert phase["after"]["losses"] == pytest.approx(phase["before"]["losses"], rel=1e-5)

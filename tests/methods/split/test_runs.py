@@ -19,7 +19,8 @@ from mtsldsl import load, load_run, loads
 from mtsldsl.ir import Decision, Spec
 from mtsldsl.methods.split.learner import Split
 from mtsldsl.runtime.data import batches, load_data
-from mtsldsl.runtime.learning.training import Training, named_parameters
+from mtsldsl.runtime.learning.learned import named_parameters
+from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.network.built import model_class
 from mtsldsl.runtime.network.optimizer_state import parameter_state
 from mtsldsl.runtime.run.display import QuietDisplay

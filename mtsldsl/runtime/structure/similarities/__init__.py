@@ -14,9 +14,8 @@ from typing import TypeAlias
 from torch import Tensor
 
 from mtsldsl.ir.wiring import Value
-from mtsldsl.methods.similarities import Chosen, name_of
+from mtsldsl.methods.similarities import Chosen, comparable, name_of
 from mtsldsl.runtime.structure.view import View
-from mtsldsl.sharing.partition import parted
 
 Place: TypeAlias = Sequence[Value]
 """The values of one layer that are compared, each of a copy of its own."""
@@ -33,9 +32,6 @@ def similarity_matrices(view: View, chosen: Chosen, places: Sequence[Place]) -> 
 
 
 def comparable_tasks(view: View, chosen: Chosen, tasks: Iterable[str]) -> list[frozenset[str]]:
-    """The tasks, those together that can be compared: their inputs have one shape and, where the similarity needs it,
-    they are of one source, so that each sample is for all."""
-    sides = view.comparable(tasks)
-    if not chosen.apart:
-        return sides
-    return [part for side in sides for part in parted(side, view.spec.sharing.sources)]
+    """The tasks, those together that can be compared: their inputs have one shape, and they are `comparable`."""
+    sources = view.spec.sharing.sources
+    return [part for side in view.comparable(tasks) for part in comparable(chosen, side, sources)]
