@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -15,12 +16,23 @@ if TYPE_CHECKING:
     from mtsldsl.runtime.run.in_place import InPlace
 
 
+MOST_PROCESSES = 64
+"""Of one machine."""
+
+
 @click.command()
 @click.argument("spec", required=False, type=click.Path(path_type=Path))
 @overrides
 @device
 @threads
 @no_cache
+@click.option(
+    "--nproc",
+    type=click.IntRange(1, MOST_PROCESSES),
+    default=1,
+    metavar="N",
+    help="Train in N processes of this machine, each on its part of every batch.",
+)
 @click.option(
     "--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where run folders go."
 )
@@ -36,6 +48,7 @@ def command(
     device: str,
     threads: int | None,
     no_cache: bool,
+    nproc: int,
     runs: Path,
     resume: Path | None,
     structure: str,
@@ -51,6 +64,14 @@ def command(
         raise click.UsageError("--in-place follows the sharing that the file has: leave --sharing out")
     if as_json and quiet:
         raise click.UsageError("--json prints and --quiet does not: give one of them")
+    if nproc > 1:
+        options = {"--sharing": sharing, "--resume": resume, "--threads": threads}
+        flags = {"--in-place": in_place, "--json": as_json, "--quiet": quiet, "--no-cache": no_cache}
+        words = [str(spec)] if spec else []
+        words += [word for pair in overrides.items() for word in ("--set", "=".join(pair))]
+        words += [word for name, value in options.items() if value is not None for word in (name, str(value))]
+        words += [name for name, given in flags.items() if given]
+        _train_together(nproc, ["train", *words, "--device", device, "--runs", str(runs), "--structure", structure])
     display = "json" if as_json else "quiet" if quiet else "auto"
     from mtsldsl.diagnostics.libraries import TENSORS, require
 
@@ -82,9 +103,19 @@ def command(
     from mtsldsl.runtime.run.session import Session
 
     session = Session.create(chosen, spec.stem, runs, device, display)
-    session.in_place = own
+    session.in_place = own if session.ranks.rank == 0 else None
     session.cache = not no_cache
     launch(session, threads)
+
+
+def _train_together(count: int, words: list[str]) -> NoReturn:
+    """Start so many processes of the command with these words, and end as they do."""
+    from mtsldsl.diagnostics.libraries import TENSORS, require
+
+    require(TENSORS)
+    from mtsldsl.runtime.run.processes import start_processes
+
+    sys.exit(start_processes(count, words))
 
 
 def _in_place(path: Path, chosen: Spec) -> InPlace:

@@ -96,6 +96,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL806": "a module of one's own that cannot be made",
         "MTL807": "a module of one's own that is not as the spec declares it",
         "MTL808": "a library that cannot be imported",
+        "MTL809": "processes that cannot train together",
     },
     "warnings": {
         "MTL901": "a constant that nothing uses",

@@ -11,14 +11,15 @@ from mtsldsl.ir.data_blocks import with_mixed_statistics
 from mtsldsl.ir.wiring import needed_layers, wired
 
 
-def require_values_to_normalise(spec: Spec) -> None:
-    """Hold that each `batch_norm` in what the heads read has more than one value of a channel to normalise.
+def require_values_to_normalise(spec: Spec, processes: int = 1) -> None:
+    """Hold that each `batch_norm` in what the heads read has more than one value of a channel to normalise,
+    where so many processes share a batch.
 
     Raises MtlError MTL804 with each layer and head where it has not: torch refuses to train it.
     """
     problems: dict[str, Diagnostic] = {}
     for data in spec.blocks:
-        if data.batch > 1:
+        if data.batch > processes:
             continue
         tasks = [task for task in spec.tasks if spec.data_of(task.name) is data]
         read = needed_layers(wired(spec), [task.name for task in tasks])

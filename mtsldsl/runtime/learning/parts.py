@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mtsldsl.ir import Task
 from mtsldsl.runtime.learning.balance import Balance
+from mtsldsl.runtime.learning.ranks import Ranks
 from mtsldsl.runtime.objectives import BatchLosses, Loss
 from mtsldsl.runtime.objectives.losses import Sums
 
@@ -59,7 +60,7 @@ class Parts:
     @torch.no_grad()
     def count(self, task: Task, function: Loss, output: Tensor) -> None:
         """Count what the loss of a task averages over in all batches, by an output for one of them."""
-        if task.name in self._counts:
+        if task.name in self._counts or len(self.batches) == 1:
             return
         targets = [batch[str(task.field)] for served, batch in self.batches if served is None or task.name in served]
         counted = [function.sums(output.new_zeros(len(each), *output.shape[1:]), each)[-1] for each in targets]
@@ -95,6 +96,8 @@ class Parts:
 
     def _shares(self, losses: BatchLosses) -> dict[str, Tensor]:
         """What the batch in hand adds to the loss of each task; to what is summed, of a loss that is not linear."""
+        if len(self.batches) == 1:
+            return dict(losses.values)
         found: dict[str, Tensor] = {}
         for each in losses.joint:
             if each.function.linear:
@@ -106,16 +109,22 @@ class Parts:
             found |= zip(each.tasks, values, strict=True)
         return {task: found[task] for task in losses.values}
 
-    def settle(self, balance: Balance, learned: Sequence[nn.Parameter]) -> None:
-        """Combine the tasks' gradients, where they were kept, now that all batches have been seen."""
+    def settle(self, balance: Balance, learned: Sequence[nn.Parameter], ranks: Ranks) -> None:
+        """Combine the tasks' gradients, where they were kept, now that all batches have been seen: those of all
+        processes added up."""
         if not self._made:
             return
+        if ranks.several:
+            places = [(row, task) for each in learned if (row := self._rows.get(each)) for task in row]
+            for (row, task), gradient in zip(places, ranks.added([row[task] for row, task in places]), strict=True):
+                row[task] = gradient
         values = {}
         for task, (function, (total, *rest)) in self._made.items():
-            total = total.clone().requires_grad_(not function.linear)
+            chained = not function.linear and len(self.batches) > 1
+            total = total.clone().requires_grad_(chained)
             value = function.value(total, *rest)
             values[task] = value.detach()
-            if not function.linear:
+            if chained:
                 (slope,) = torch.autograd.grad(value, total)
                 for row in self._rows.values():
                     if task in row:

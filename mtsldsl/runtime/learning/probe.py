@@ -19,6 +19,7 @@ from mtsldsl.ir import Spec
 from mtsldsl.ir.wiring import copies, needed, wired
 from mtsldsl.runtime.learning.next_step import NextStep
 from mtsldsl.runtime.learning.random_state import random_state, set_random_state
+from mtsldsl.runtime.learning.ranks import Ranks
 from mtsldsl.runtime.learning.step import Position
 from mtsldsl.runtime.objectives.losses import sum_dtype
 from mtsldsl.sharing import Copy
@@ -85,6 +86,7 @@ class Probe:
     run: Callable[[], Mapping[str, Tensor]]
     """The step's forward pass, once more."""
     position: Position
+    ranks: Ranks = attrs.field(factory=Ranks)
     _weights: Weights = attrs.field(init=False)
     """All that are shared."""
     _buffers: Sequence[dict[str, Tensor | None]] = attrs.field(init=False)
@@ -145,7 +147,8 @@ class Probe:
         if not weights:
             return {}
         found = torch.autograd.grad(self.losses[task], list(weights.values()), retain_graph=True, allow_unused=True)
-        return {name: each for name, each in zip(weights, found, strict=True) if each is not None}
+        known = {name: each for name, each in zip(weights, found, strict=True) if each is not None}
+        return dict(zip(known, self.ranks.added(list(known.values())), strict=True))
 
     def cosines(self) -> dict[Copy, Cosines]:
         """<∇L_i, ∇L_j> / (|∇L_i| |∇L_j|) on the parameters of each copy of a layer that several tasks share, of all of

@@ -24,6 +24,7 @@ from mtsldsl.runtime.learning.learned import OptimizerFactory, balance_of, optim
 from mtsldsl.runtime.learning.parts import Batch, Parts
 from mtsldsl.runtime.learning.probe import Probe, Weights, shared_weights
 from mtsldsl.runtime.learning.random_state import random_state
+from mtsldsl.runtime.learning.ranks import Ranks
 from mtsldsl.runtime.learning.step import Penalty, Position, Step
 from mtsldsl.runtime.learning.task_sets import LEAST, TaskSets
 from mtsldsl.runtime.learning.weighed import WeighedSteps
@@ -34,6 +35,8 @@ from mtsldsl.sharing import Copy
 
 SchedulerFactory: TypeAlias = Callable[[Optimizer], LRScheduler | None]
 """Makes the schedule of an optimizer, None for a constant rate."""
+
+ALONE = Ranks()
 
 AnyBatch = TypeVar("AnyBatch", Batch, tuple[tuple[str, ...], Batch])
 """A batch, or one behind the tasks that read it."""
@@ -58,6 +61,7 @@ class Training:
     """All that has a loss: the tasks, and those that help in groups."""
     loss_functions: Mapping[str, Loss]
     learner: Penalty
+    ranks: Ranks = attrs.field(factory=Ranks)
     epoch: int = 0
     batches: int = 0
     steps: int = 0
@@ -77,7 +81,7 @@ class Training:
     """How many steps the epoch in hand has."""
     weighed: WeighedSteps = attrs.field(factory=WeighedSteps)
     _parts: Parts | None = None
-    """The batches of the step in hand, where a step has several."""
+    """The batches of the step in hand, where a step has several, or several processes combine the tasks' gradients."""
     _forward_pass: ForwardPass = attrs.field(factory=ForwardPass)
 
     @classmethod
@@ -89,6 +93,7 @@ class Training:
         make_optimizer: OptimizerFactory,
         make_scheduler: SchedulerFactory,
         device: torch.device,
+        ranks: Ranks = ALONE,
     ) -> Training:
         """A run's beginning: initial weights depend on the seed and the layer alone, so all tasks start equal."""
         torch.manual_seed(spec.train.seed)
@@ -110,6 +115,7 @@ class Training:
             trained=spec.trained,
             loss_functions=task_losses(spec.trained),
             learner=learner,
+            ranks=ranks,
         )
 
     def sets(self, served: tuple[str, ...] | None = None) -> Iterator[tuple[str, ...]]:
@@ -121,6 +127,8 @@ class Training:
         Two sets have no parameter in common, so the gradients are the same; only one set's activations are in memory.
         """
         parts = self._parts
+        if parts is None and self.ranks.several and isinstance(self.balance, GradientBalance):
+            parts = self._parts = Parts([(served, {})])
         if served is not None:
             yield served
         elif self._watching or self.learner.choosing or self.balance.joint or self._apart().work < self.least:
@@ -131,8 +139,12 @@ class Training:
             parts.place += 1
             if not parts.whole:
                 return
+        self.ranks.add_gradients(self._parameters())
+        if parts is not None:
             with self._told():
-                parts.settle(self.balance, self._parameters())
+                parts.settle(self.balance, self._parameters(), self.ranks)
+            if len(parts.batches) == 1:
+                self._parts = None
         self.batches += 1
         self.steps += 1
 
@@ -152,6 +164,7 @@ class Training:
     def forward(self, inputs: Tensor, tasks: tuple[str, ...]) -> Mapping[str, Tensor]:
         """The outputs of one of the `sets`: those of the network's own forward pass, or where the learner has gates
         what the network's modules give with these."""
+        inputs = self.ranks.part(inputs)
         drawn = Drawn.of(self.learner, tasks, self.position)
         run = partial(self._forward_pass.outputs, self.model, self.spec, self._usable, inputs, tasks, drawn)
         if self.guard is not None:
@@ -209,7 +222,8 @@ class Training:
         if self._parts is not None:
             for task in tasks:
                 self._parts.count(task, self.loss_functions[task.name], outputs[task.name])
-        return BatchLosses.of(tasks, self.loss_functions, outputs, batch, together=together)
+        own = self.ranks.part_of(batch)
+        return self.ranks.whole(BatchLosses.of(tasks, self.loss_functions, outputs, own, together=together))
 
     @property
     def position(self) -> Position:
@@ -256,7 +270,8 @@ class Training:
     def penalty(self, batch: Mapping[str, Tensor], outputs: Mapping[str, Tensor], losses: BatchLosses) -> Tensor | None:
         """The loss of the learner itself, such as one that draws copies of a layer together; where a step has several
         batches, the part of their mean."""
-        step = Step(self.position, batch, outputs, losses.values, dict(self._watched), self.progress)
+        own, watched = self.ranks.part_of(batch), dict(self._watched)
+        step = Step(self.position, own, outputs, losses.values, watched, self.progress)
         self._watched.clear()
         if self._began is not None:
             probe = self._probe(*self._began, batch, outputs, losses)
@@ -304,6 +319,7 @@ class Training:
             random,
             run,
             position,
+            self.ranks,
         )
 
     def _weights_shared(self) -> Mapping[str, Weights]:
@@ -321,6 +337,8 @@ class Training:
     def backward(self, losses: BatchLosses, penalty: Tensor | None) -> None:
         """The gradients of a step, or of one of its `sets`: the balance weighs the losses, or combines the tasks'
         gradients."""
+        if penalty is not None and self.ranks.several:
+            penalty = penalty / self.ranks.size
         if self._parts is not None:
             self._parts.backward(losses, penalty, self.balance, self._parameters())
         else:
@@ -365,6 +383,7 @@ class Training:
 
     def end_epoch(self, mean_losses: Mapping[str, float]) -> None:
         """Count the epoch, advance the schedule and the balance."""
+        self.ranks.even(self.model)
         self.epoch += 1
         self.batches = 0
         self.balance.end_epoch(dict(mean_losses))

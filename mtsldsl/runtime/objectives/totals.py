@@ -94,6 +94,15 @@ class BatchLosses:
         values = {name: value for each in joint for name, value in zip(each.tasks, each.values(), strict=True)}
         return cls(joint, {name: values[name] for name in order})
 
+    def with_sums(self, sums: Sequence[Sums]) -> BatchLosses:
+        """The losses that are made of other sums, for each of `joint`."""
+        joint = [
+            attrs.evolve(each, sums=found, losses=each.function.value(*found))
+            for each, found in zip(self.joint, sums, strict=True)
+        ]
+        values = {name: value for each in joint for name, value in zip(each.tasks, each.values(), strict=True)}
+        return BatchLosses(joint, {name: values[name] for name in self.values})
+
     def labelled(self) -> Mapping[str, Tensor]:
         """Whether the batch has anything for a task that counts: booleans on the device, which are not waited for, each
         computed when it is asked for."""

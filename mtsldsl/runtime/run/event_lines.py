@@ -54,9 +54,10 @@ def warning_lines(event: Event) -> list[str]:
 
 def _start(event: events.Start) -> list[str]:
     size = f"{event.parameters:,} parameters, {event.flops / 1e6:,.1f} MFLOP an image"
+    where = f"{event.device} in {event.processes} processes" if event.processes else event.device
     return [
         f"{event.spec}: {len(event.tasks)} tasks, {len(event.layers)} layers, {size}",
-        f"structure {event.method}, balance {event.balance}, seed {event.seed}, on {event.device}",
+        f"structure {event.method}, balance {event.balance}, seed {event.seed}, on {where}",
         *label_lines(event.data),
         f"run folder: {event.folder}",
     ]

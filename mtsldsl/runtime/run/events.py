@@ -50,6 +50,8 @@ class Start(Event):
     seed: int
     device: str
     threads: int | None = None
+    processes: int | None = None
+    """That train together; None: one."""
     python: str
     torch: str
     parameters: int

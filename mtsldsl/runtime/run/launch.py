@@ -12,6 +12,9 @@ from mtsldsl.runtime.run.folder import RunFolder, epoch_of
 from mtsldsl.runtime.run.session import Session
 from mtsldsl.runtime.run.threads import use_threads
 
+_LOST = ("closed by peer", "reset by peer", "Broken pipe")
+"""What gloo and NCCL say of a process that is gone."""
+
 
 def launch(session: Session, threads: int | None = None, code: Code | None = None) -> None:
     """Run the `main` of `code`, by default that of the session's folder: the very files that `mtsldsl compile` writes
@@ -30,8 +33,13 @@ def launch(session: Session, threads: int | None = None, code: Code | None = Non
         with closing(session.display):  # whatever happens, the terminal gets its cursor back
             module.main(session)
     except KeyboardInterrupt:
-        print(_stopped(session.folder), file=sys.stderr)
+        if session.ranks.rank == 0:
+            print(_stopped(session.folder), file=sys.stderr)
         sys.exit(128 + SIGINT)
+    except RuntimeError as error:
+        if not session.ranks.several or not any(each in str(error) for each in _LOST):
+            raise
+        sys.exit(printable(f"another process of this run has ended; the run is in {session.folder.path}"))
 
 
 def _stopped(folder: RunFolder) -> str:

@@ -25,6 +25,7 @@ from mtsldsl.runtime.learning.batch_norm import remarks_on_statistics, require_v
 from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.learning.learned import OptimizerFactory
 from mtsldsl.runtime.learning.precision import remark_on
+from mtsldsl.runtime.learning.ranks import Ranks
 from mtsldsl.runtime.learning.training import SchedulerFactory, Training
 from mtsldsl.runtime.network.places import located
 from mtsldsl.runtime.network.source_file import original_spans
@@ -48,6 +49,7 @@ from mtsldsl.runtime.run.event_lines import warning_lines
 from mtsldsl.runtime.run.events import EventLog, read_events
 from mtsldsl.runtime.run.folder import RunFolder, epoch_of, write_source
 from mtsldsl.runtime.run.in_place import InPlace
+from mtsldsl.runtime.run.processes import met, own_device, scratch_copy, scratch_folder
 from mtsldsl.runtime.run.requirements import require_for_run
 from mtsldsl.runtime.run.selection import OWN, Best, Selection, best_so_far, gains, last_merge, mean_of
 from mtsldsl.runtime.run.user_module_record import record_of_own_modules, warn_of_other_modules
@@ -68,6 +70,8 @@ class Session:
     in_place: InPlace | None = None
     cache: bool = True
     """Whether the samples may be those that were kept of an earlier run, and are kept for later ones."""
+    ranks: Ranks = attrs.field(factory=Ranks)
+    """This process among those that train together; the first alone has the run folder that a person sees."""
     _started: float = attrs.field(factory=time.monotonic)
     _selection: Selection = attrs.field(init=False)
     _constant: Results = attrs.field(factory=dict)
@@ -84,15 +88,18 @@ class Session:
     @classmethod
     def create(cls, spec: Spec, name: str, root: Path, device: str, display: str) -> Session:
         """A new run of `spec` in the next free folder of `root/name`. What it imports is written into its copy."""
-        require_values_to_normalise(spec)
+        chosen = own_device(choose_device(device))
+        ranks = met(spec, chosen)
+        require_values_to_normalise(spec, ranks.size)
         check_own_modules(spec)
         require_for_run(spec)
         spec = self_contained(spec)
-        chosen = choose_device(device)
+        if ranks.rank:
+            root, display = scratch_folder(), "quiet"
         folder = RunFolder.create(root, name.strip(".") or "spec")  # a name of dots would lead out of `root`
         spec = folder.with_path(spec)
         view = choose_display(display)
-        session = cls(spec, folder, chosen, view, EventLog(folder.events, view.event))
+        session = cls(spec, folder, chosen, view, EventLog(folder.events, view.event), ranks=ranks)
         folder.write_spec(spec.source, "start")
         session.write_code(spec)
         return session
@@ -100,6 +107,11 @@ class Session:
     @classmethod
     def resume(cls, path: Path, device: str, display: str) -> Session:
         """A run that goes on from its newest checkpoint; events written after it are dropped once it does."""
+        chosen = own_device(choose_device(device))
+        ranks = Ranks.of_environment(chosen)
+        if ranks.rank:
+            path, display = scratch_copy(RunFolder.open(path).path), "quiet"
+        ranks.wait()  # until all have a folder of their own
         folder = RunFolder.open(path)
         checkpoint = folder.latest_checkpoint()
         if checkpoint is None:
@@ -107,18 +119,19 @@ class Session:
                 "MTL801", f"`{path}` has no checkpoint yet", f"start anew with `mtsldsl train {folder.first_spec}`"
             )
         spec = folder.with_path(folder.read_spec(checkpoint / "spec.mtl"))
+        met(spec, chosen)
         with original_spans(spec):
             warn_of_other_modules(spec, folder.events)
             require_for_run(spec)
         view = choose_display(display)
-        session = cls(spec, folder, choose_device(device), view, EventLog(folder.events, view.event), checkpoint)
+        session = cls(spec, folder, chosen, view, EventLog(folder.events, view.event), checkpoint, ranks=ranks)
         epoch = epoch_of(checkpoint)
         session._logged = length_of_events(checkpoint)
         session._selection.best.update(best_so_far(folder.events, epoch))
         session._since = last_merge(folder.events, epoch)
         write_source(folder.spec, spec.source)
         session.write_code(spec)
-        session.in_place = _in_place(folder, spec)
+        session.in_place = _in_place(folder, spec) if ranks.rank == 0 else None
         return session
 
     def load_data(self) -> Splits[Any]:
@@ -166,7 +179,9 @@ class Session:
         make_scheduler: SchedulerFactory,
     ) -> Training:
         """A new training of a network of this class, or the one that the checkpoint holds."""
-        training = Training.start(self.spec, model_class, learner, make_optimizer, make_scheduler, self.device)
+        training = Training.start(
+            self.spec, model_class, learner, make_optimizer, make_scheduler, self.device, self.ranks
+        )
         if self.checkpoint is not None:
             restore_checkpoint(self.checkpoint, training)
             self.log.cut(self._logged)
@@ -328,6 +343,7 @@ class Session:
                 seed=spec.train.seed,
                 device=str(self.device),
                 threads=torch.get_num_threads(),
+                processes=self.ranks.size if self.ranks.several else None,
                 python=platform.python_version(),
                 torch=torch.__version__,
                 parameters=cost.parameters,

@@ -36,14 +36,15 @@ def use_threads(given: int | None, spec: Spec, device: torch.device, events: Pat
     MKL_NUM_THREADS); else, on the CPU, with as many as the run of these events began with, so that its numbers stay
     the same; else with as many as help for the network's size, `helpful`.
 
-    Of the last two never with more than there are cores.
+    Of the last two never with more than there are cores for each of the processes that train together on a machine.
     """
     import torch
 
     if given is not None:
         torch.set_num_threads(given)
     elif device.type == "cpu" and not any(os.environ.get(name) for name in _SET_BY_THE_PERSON):
-        torch.set_num_threads(min(_cores(), _begun_with(events) or helpful(spec)))
+        most = max(1, _cores() // int(os.environ.get("LOCAL_WORLD_SIZE") or 1))
+        torch.set_num_threads(min(most, _begun_with(events) or helpful(spec)))
 
 
 def _begun_with(events: Path) -> int | None:

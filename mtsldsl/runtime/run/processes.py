@@ -1,0 +1,89 @@
+"""A run in several processes: how they are started on one machine, and what each of them is."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from mtsldsl.diagnostics import MtlError
+from mtsldsl.ir import Spec
+from mtsldsl.runtime.learning.ranks import Ranks
+
+
+def start_processes(count: int, words: Sequence[str]) -> int:
+    """Run `python -m mtsldsl` with these words in so many processes that train together, by torch's own launcher, and
+    return the exit status of the run. A person sees the first one alone, and of another what it says when it fails."""
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException, Std
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    with tempfile.TemporaryDirectory(prefix="mtsldsl-") as logs:
+        config = LaunchConfig(
+            min_nodes=1,
+            max_nodes=1,
+            nproc_per_node=count,
+            run_id="mtsldsl",
+            rdzv_backend="c10d",
+            rdzv_endpoint="localhost:0",
+            max_restarts=0,
+            logs_specs=DefaultLogsSpecs(log_dir=logs, redirects=dict.fromkeys(range(1, count), Std.ALL)),
+        )
+        try:
+            elastic_launch(config, sys.executable)("-m", "mtsldsl", *words)
+        except ChildFailedError as error:
+            rank, failure = error.get_first_failure()
+            if rank > 0:
+                found = sorted(Path(logs).glob(f"**/{rank}/stderr.log"))
+                sys.stderr.write("".join(path.read_text(encoding="utf-8", errors="replace") for path in found))
+            return failure.exitcode if failure.exitcode > 0 else 128 - failure.exitcode
+        except SignalException as stopped:
+            return 128 + stopped.sigval
+    return 0
+
+
+def met(spec: Spec, device: torch.device) -> Ranks:
+    """This process among those that train a spec together, once all have met.
+
+    Raises MtlError MTL809 where they cannot share the batches evenly.
+    """
+    ranks = Ranks.of_environment(device)
+    for data in spec.blocks:
+        if data.batch % ranks.size:
+            cause = f"{ranks.size} processes share the batches, and {data.batch} samples are no multiple of that"
+            raise MtlError.of(
+                "MTL809", cause, f"give a `batch` such as {ranks.size * -(-data.batch // ranks.size)}", data.span
+            )
+    return ranks
+
+
+def own_device(device: torch.device) -> torch.device:
+    """The device of this process: of several GPUs of a machine the one of its place there."""
+    local = os.environ.get("LOCAL_RANK", "")
+    if device.type != "cuda" or device.index is not None or not local.isdecimal():
+        return device
+    chosen = torch.device("cuda", int(local))
+    torch.cuda.set_device(chosen)
+    return chosen
+
+
+def scratch_folder() -> Path:
+    """A folder for what another process than the first would write into the run, until the process ends."""
+    path = Path(tempfile.mkdtemp(prefix="mtsldsl-"))
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return path
+
+
+def scratch_copy(run: Path) -> Path:
+    """Such a copy of a run that goes on."""
+    copy = scratch_folder() / run.resolve().parent.name / run.resolve().name
+    shutil.copytree(run, copy)
+    return copy

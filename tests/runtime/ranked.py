@@ -1,0 +1,87 @@
+"""One of several processes of tests/runtime/test_ranks.py: trains the examples with every balance, and saves what came
+of it. `python -m tests.runtime.ranked FOLDER`"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+
+from mtsldsl.runtime.learning.probe import Probe
+from mtsldsl.runtime.learning.ranks import Ranks
+from mtsldsl.runtime.learning.training import Training
+from tests.runtime.started import CPU
+from tests.runtime.test_accumulate import AVAILABLE, TEXT, samples, steps, training
+
+NORMAL = TEXT.replace("linear(8) | tanh", "linear(8) | batch_norm | tanh", 1)
+
+
+class Looking(torch.nn.Module):
+    """A learner that keeps the gains of every step."""
+
+    def __init__(self, learner: torch.nn.Module) -> None:
+        super().__init__()
+        self.learner = learner
+        self.found: list[dict[tuple[str, str], float]] = []
+
+    def __getattr__(self, name: str) -> object:
+        return super().__getattr__(name) if name in ("learner", "found") else getattr(self.learner, name)
+
+    def observing(self, position: object) -> bool:
+        return True
+
+    def observe(self, probe: Probe) -> None:
+        self.found += [dict(probe.gains()), dict(probe.first_order())]
+
+
+def trained(balance: str, ranks: Ranks, accumulate: int = 1) -> Training:
+    """Three steps of 48 samples."""
+    made = training(balance)
+    made.ranks = ranks
+    torch.manual_seed(0)
+    batches = [samples(seed) for seed in range(3)]
+    if accumulate > 1:
+        parts = [{name: each[at : at + 24] for name, each in batch.items()} for batch in batches for at in (0, 24)]
+        steps(made, parts, accumulate)
+    else:
+        ordinary(made, batches)
+    return made
+
+
+def ordinary(made: Training, batches: list[dict[str, torch.Tensor]]) -> None:
+    """As a generated train.py makes steps of one batch."""
+    for batch in batches:
+        for tasks in made.sets():
+            outputs = made.forward(batch["row"], tasks)
+            losses = made.losses(outputs, batch)
+            penalty = made.penalty(batch, outputs, losses)
+            made.zero_grad(tasks)
+            made.backward(losses, penalty)
+        made.optimizer.step()
+
+
+def main(folder: Path) -> None:
+    ranks = Ranks.of_environment(CPU)
+    found: dict[str, object] = {"place": (ranks.rank, ranks.size)}
+    for balance in AVAILABLE:
+        made = trained(balance, ranks)
+        found[balance] = made.model.state_dict(), made.balance.state_dict(), made.weighed.steps
+    for balance in ("equal", "relative", "pcgrad"):
+        found[f"{balance} 2"] = trained(balance, ranks, 2).model.state_dict()
+    made = training("equal")
+    made.ranks = ranks
+    looking = Looking(made.learner)
+    made.learner = looking  # type: ignore[assignment]
+    ordinary(made, [samples(0)])
+    found["gains"] = looking.found
+    made = training("equal", NORMAL)
+    made.ranks = ranks
+    ordinary(made, [samples(0)])
+    made.end_epoch(dict.fromkeys("abcd", 1.0))
+    found["buffers"] = dict(made.model.named_buffers())
+    torch.save(found, folder / f"{ranks.rank}.pt")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,113 @@
+"""Two processes of gloo train as one does: every balance, steps of several batches, looking ahead, missing labels."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mtsldsl.runtime.learning.ranks import Ranks
+from tests.runtime.ranked import NORMAL, Looking, ordinary, trained
+from tests.runtime.test_accumulate import AVAILABLE, samples, training
+
+ROOT = Path(__file__).parents[2]
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("localhost", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+def processes(size: int, *command: str, cwd: Path = ROOT) -> list[subprocess.CompletedProcess[str]]:
+    """So many processes that know of each other, once they have ended."""
+    told = {"WORLD_SIZE": str(size), "MASTER_ADDR": "localhost", "MASTER_PORT": str(free_port())}
+    running = [
+        subprocess.Popen(
+            [sys.executable, *command],
+            cwd=cwd,
+            env={**os.environ, **told, "RANK": str(rank), "LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": str(size)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(size)
+    ]
+    ended = []
+    for process in running:
+        said, warned = process.communicate()
+        ended.append(subprocess.CompletedProcess(command, process.returncode, said, warned))
+    return ended
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What came of the examples in two processes."""
+    folder = tmp_path_factory.mktemp("ranks")
+    for done in processes(2, "-m", "tests.runtime.ranked", str(folder)):
+        assert done.returncode == 0, done.stderr
+    both = [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(2)]
+    assert [each["place"] for each in both] == [(0, 2), (1, 2)]
+    return both
+
+
+def flat(state: dict[str, torch.Tensor]) -> torch.Tensor:
+    return torch.cat([each.double().flatten() for each in state.values()])
+
+
+@pytest.mark.parametrize("balance", AVAILABLE)
+def test_two_processes_make_the_steps_of_one(balance: str, found: list[dict[str, Any]]) -> None:
+    alone = trained(balance, Ranks())
+    (weights, state, weighed), (other, other_state, _) = (each[balance] for each in found)
+    assert torch.equal(flat(weights), flat(other))
+    assert state.keys() == other_state.keys()
+    assert all(torch.equal(torch.nan_to_num(each), torch.nan_to_num(other_state[name])) for name, each in state.items())
+    assert torch.allclose(flat(weights), flat(alone.model.state_dict()), rtol=1e-4, atol=1e-5)
+    assert (flat(weights) - flat(training(balance).model.state_dict())).abs().max() > 1e-3
+    assert weighed.keys() == alone.weighed.steps.keys()
+    for step, told in alone.weighed.steps.items():
+        assert {task: float(each) for task, each in weighed[step].items()} == pytest.approx(
+            {task: float(each) for task, each in told.items()}, rel=1e-3, abs=1e-4
+        )
+
+
+@pytest.mark.parametrize("balance", ["equal", "relative", "pcgrad"])
+def test_so_they_do_with_steps_of_several_batches(balance: str, found: list[dict[str, Any]]) -> None:
+    alone = trained(balance, Ranks())
+    one, other = (flat(each[f"{balance} 2"]) for each in found)
+    assert torch.equal(one, other)
+    assert torch.allclose(one, flat(alone.model.state_dict()), rtol=1e-4, atol=1e-5)
+
+
+def test_they_look_ahead_as_one_does(found: list[dict[str, Any]]) -> None:
+    made = training("equal")
+    looking = Looking(made.learner)
+    made.learner = looking  # type: ignore[assignment]
+    ordinary(made, [samples(0)])
+    assert found[0]["gains"] == found[1]["gains"]
+    assert len(looking.found) == 2
+    for one, other in zip(found[0]["gains"], looking.found, strict=True):
+        assert one == pytest.approx(other, rel=1e-3, abs=1e-6)
+    assert any(donor != recipient for donor, recipient in looking.found[0])
+
+
+def test_what_layers_keep_is_the_mean_of_what_each_has_seen(found: list[dict[str, Any]]) -> None:
+    one, other = (each["buffers"] for each in found)
+    assert all(torch.equal(each, other[name]) for name, each in one.items())
+    halves = []
+    for half in (slice(0, 24), slice(24, 48)):
+        made = training("equal", NORMAL)
+        ordinary(made, [{name: each[half] for name, each in samples(0).items()}])
+        halves.append(dict(made.model.named_buffers()))
+    means = [name for name in one if "running" in name]
+    assert means
+    for name in means:
+        assert torch.allclose(one[name], (halves[0][name] + halves[1][name]) / 2, rtol=1e-5, atol=1e-6), name
+        assert not torch.allclose(halves[0][name], halves[1][name], rtol=1e-2)
