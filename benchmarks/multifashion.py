@@ -33,9 +33,9 @@ def run_of(balance: str, rate: float, seed: int) -> Run:
     return Run(f"{balance} {rate} seed {seed}", SPEC.read_text(encoding="utf-8"), settings)
 
 
-def accuracy(result: Result, split: str) -> float:
-    """The mean of both tasks in percent, 0 of a run whose losses were no numbers any more."""
-    return 0.0 if result.failed else 100 * fmean(getattr(result, split)[task]["accuracy"] for task in TASKS)
+def accuracy(result: Result, split: str, tasks: Sequence[str] = TASKS) -> float:
+    """The mean of tasks in percent, 0 of a run whose losses were no numbers any more."""
+    return 0.0 if result.failed else 100 * fmean(getattr(result, split)[task]["accuracy"] for task in tasks)
 
 
 def chosen_rates(options: argparse.Namespace) -> dict[str, float]:
@@ -57,7 +57,7 @@ def table(found: Mapping[str, Sequence[Result]], rates: Mapping[str, float]) -> 
     yield "|---|---|---|---|---|---|---|"
     equal = found["equal"]
     for balance, results in found.items():
-        each = [spread([100 * result.test[task]["accuracy"] for result in results]) for task in TASKS]
+        each = [spread([accuracy(result, "test", [task]) for result in results]) for task in TASKS]
         means = [accuracy(result, "test") for result in results]
         more = [mean - accuracy(other, "test") for mean, other in zip(means, equal, strict=True)]
         beside = "" if results is equal else spread(more, sign="+")

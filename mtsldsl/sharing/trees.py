@@ -2,7 +2,8 @@
 
 Vandenhende, Georgoulis, De Brabandere, Van Gool: Branched Multi-Task Networks: Deciding What Layers To Share, BMVC
 2020, arXiv 1904.02920. How bad a tree is, is the sum over the layers of the mean, over the groups of tasks that share
-the layer, of the largest dissimilarity (1 less the similarity) of two tasks of the group; a task alone has none.
+the layer, of the largest dissimilarity (1 less the similarity, at least 0) of two tasks of the group; a task alone has
+none.
 
 The search goes through the layers from the last to the first. Each layer has a partition of the tasks that is at least
 as coarse as those of the layers that read it. Of all that are, and can still end within the budget, those go on that

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import torch
 
+from mtsldsl.diagnostics import MtlError
 from mtsldsl.runtime.learning.probe import Probe
 from mtsldsl.runtime.learning.ranks import Ranks
 from mtsldsl.runtime.learning.training import Training
 from tests.runtime.started import CPU
-from tests.runtime.test_accumulate import AVAILABLE, TEXT, samples, steps, training
+from tests.runtime.test_accumulate import AVAILABLE, TEXT, Drawing, samples, steps, training
 
 NORMAL = TEXT.replace("linear(8) | tanh", "linear(8) | batch_norm | tanh", 1)
 
@@ -75,11 +76,22 @@ def main(folder: Path) -> None:
     made.learner = looking  # type: ignore[assignment]
     ordinary(made, [samples(0)])
     found["gains"] = looking.found
+    for balance in ("equal", "pcgrad"):
+        made = training(balance)
+        made.ranks, made.learner = ranks, Drawing()
+        ordinary(made, [samples(0)])
+        found[f"{balance} and a penalty"] = made.model.state_dict()
     made = training("equal", NORMAL)
     made.ranks = ranks
     ordinary(made, [samples(0)])
     made.end_epoch(dict.fromkeys("abcd", 1.0))
     found["buffers"] = dict(made.model.named_buffers())
+    with torch.no_grad():
+        next(made.model.parameters()).view(-1)[0] += ranks.rank * 1e-6
+    try:
+        made.end_epoch(dict.fromkeys("abcd", 1.0))
+    except MtlError as error:
+        found["other weights"] = [each.code for each in error.diagnostics]
     torch.save(found, folder / f"{ranks.rank}.pt")
 
 

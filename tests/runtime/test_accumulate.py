@@ -15,7 +15,9 @@ from torch import Tensor
 
 from mtsldsl.editing import loads
 from mtsldsl.language.optimization import BALANCES
-from mtsldsl.runtime.learning.balance import SOLVERS
+from mtsldsl.runtime.learning.balance import SOLVERS, Balance
+from mtsldsl.runtime.learning.probe import Probe
+from mtsldsl.runtime.learning.step import Penalty, Step
 from mtsldsl.runtime.learning.training import Training
 from tests.runtime.started import started
 
@@ -157,6 +159,48 @@ def test_what_looks_ahead_does_so_once_a_step(name: str) -> None:
     steps(several, [batch] * 24, 6)
     assert torch.allclose(weights(several), weights(one), rtol=1e-4, atol=1e-5)
     assert several.weighed.steps.keys() == one.weighed.steps.keys()
+
+
+@pytest.mark.parametrize("name", sorted(OF_THE_LAST_BATCH))
+def test_that_is_on_its_last_batch(name: str) -> None:
+    text = TEXT.replace("rmse", "mse")
+    first, last = ({key: each[at : at + 8] for key, each in samples(0).items()} for at in (32, 40))
+    looked = []
+    made = training(name, text)
+    observe = type(made.balance).observe
+
+    def noted(balance: Balance, probe: Probe) -> None:
+        looked.append(probe.inputs)
+        observe(balance, probe)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(made.balance), "observe", noted)
+        steps(made, [first, last, last, first], 2)
+    assert [bool(torch.equal(each, wanted["row"])) for each, wanted in zip(looked, (last, first), strict=True)] == [
+        True
+    ] * 2
+
+
+class Drawing(Penalty):
+    """A learner with a loss of its own, by the samples that it sees."""
+
+    def penalty(self, step: Step) -> Tensor:
+        outputs = torch.cat([each.flatten(1) for each in step.outputs.values()], 1)
+        return 0.1 * outputs.square().sum(1).mean()
+
+
+@pytest.mark.parametrize("name", ["equal", "relative", "pcgrad"])
+def test_a_loss_of_the_learner_counts_as_the_mean_over_the_batches(name: str) -> None:
+    found = []
+    for batches, accumulate in (([samples(0)], 1), (cut(samples(0), 12), 4)):
+        made = training(name)
+        made.learner = Drawing()
+        steps(made, batches, accumulate)
+        found.append(weights(made))
+    without = training(name)
+    steps(without, [samples(0)], 1)
+    assert torch.allclose(*found, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(found[0], weights(without), rtol=1e-3, atol=1e-4)
 
 
 def test_sets_of_tasks_that_share_nothing_add_up_as_well() -> None:

@@ -14,7 +14,7 @@ import torch
 
 from mtsldsl.runtime.learning.ranks import Ranks
 from tests.runtime.ranked import NORMAL, Looking, ordinary, trained
-from tests.runtime.test_accumulate import AVAILABLE, samples, training
+from tests.runtime.test_accumulate import AVAILABLE, Drawing, samples, training
 
 ROOT = Path(__file__).parents[2]
 
@@ -69,7 +69,7 @@ def test_two_processes_make_the_steps_of_one(balance: str, found: list[dict[str,
     assert torch.equal(flat(weights), flat(other))
     assert state.keys() == other_state.keys()
     assert all(torch.equal(torch.nan_to_num(each), torch.nan_to_num(other_state[name])) for name, each in state.items())
-    assert torch.allclose(flat(weights), flat(alone.model.state_dict()), rtol=1e-4, atol=1e-5)
+    assert torch.allclose(flat(weights), flat(alone.model.state_dict()), rtol=1e-5, atol=1e-6)
     assert (flat(weights) - flat(training(balance).model.state_dict())).abs().max() > 1e-3
     assert weighed.keys() == alone.weighed.steps.keys()
     for step, told in alone.weighed.steps.items():
@@ -83,7 +83,7 @@ def test_so_they_do_with_steps_of_several_batches(balance: str, found: list[dict
     alone = trained(balance, Ranks())
     one, other = (flat(each[f"{balance} 2"]) for each in found)
     assert torch.equal(one, other)
-    assert torch.allclose(one, flat(alone.model.state_dict()), rtol=1e-4, atol=1e-5)
+    assert torch.allclose(one, flat(alone.model.state_dict()), rtol=1e-5, atol=1e-6)
 
 
 def test_they_look_ahead_as_one_does(found: list[dict[str, Any]]) -> None:
@@ -111,3 +111,24 @@ def test_what_layers_keep_is_the_mean_of_what_each_has_seen(found: list[dict[str
     for name in means:
         assert torch.allclose(one[name], (halves[0][name] + halves[1][name]) / 2, rtol=1e-5, atol=1e-6), name
         assert not torch.allclose(halves[0][name], halves[1][name], rtol=1e-2)
+
+
+@pytest.mark.parametrize("balance", ["equal", "pcgrad"])
+def test_a_loss_of_the_learner_counts_as_the_mean_over_the_processes(balance: str, found: list[dict[str, Any]]) -> None:
+    made = training(balance)
+    made.learner = Drawing()
+    ordinary(made, [samples(0)])
+    one, other = (flat(each[f"{balance} and a penalty"]) for each in found)
+    assert torch.equal(one, other)
+    assert torch.allclose(one, flat(made.model.state_dict()), rtol=1e-5, atol=1e-6)
+
+
+def test_other_weights_in_one_process_are_noticed_at_the_end_of_the_epoch(found: list[dict[str, Any]]) -> None:
+    assert [each["other weights"] for each in found] == [["MTL809"], ["MTL809"]]
+
+
+def test_what_is_made_of_sums_is_the_same_to_the_bit_in_each_process(found: list[dict[str, Any]]) -> None:
+    """As its own part is added to what the others have, in whatever order."""
+    for balance in AVAILABLE:
+        states = [flat(each[balance][1]).nan_to_num() if each[balance][1] else torch.zeros(1) for each in found]
+        assert torch.equal(*states), balance

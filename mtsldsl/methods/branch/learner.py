@@ -111,11 +111,12 @@ def _compared(view: View, settings: Settings, sides: Sequence[frozenset[str]]) -
 
 
 def _by_own(matrix: Tensor) -> Tensor:
-    """Transference (tasks, tasks) in units of what tasks do for themselves, the root of the product for two of them:
-    1 for tasks that are the same, like the other similarities. Who does nothing for itself is similar to none."""
+    """Transference (tasks, tasks) in units of what tasks do for themselves, the root of the product for two of them,
+    between -1 and 1 like the other similarities: 1 for tasks that are the same. Whose own step does not help itself is
+    similar to none."""
     own = matrix.diagonal().clamp_min(0.0).sqrt()
     whole = own.outer(own)
-    return torch.where(whole > 0, matrix / whole, 0.0)
+    return torch.where(whole > 0, matrix / whole, 0.0).clamp(-1.0, 1.0)
 
 
 def _proposed(view: View, start: Sharing, tree: Tree, similarity: Mapping[str, list[list[float]]]) -> Proposal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import TypeAlias
 
 import attrs
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from mtsldsl.ir import Task
 from mtsldsl.runtime.learning.balance import Balance
-from mtsldsl.runtime.learning.ranks import Ranks
+from mtsldsl.runtime.learning.ranks import Ranks, buckets
 from mtsldsl.runtime.objectives import BatchLosses, Loss
 from mtsldsl.runtime.objectives.losses import Sums
 
@@ -115,9 +116,7 @@ class Parts:
         if not self._made:
             return
         if ranks.several:
-            places = [(row, task) for each in learned if (row := self._rows.get(each)) for task in row]
-            for (row, task), gradient in zip(places, ranks.added([row[task] for row, task in places]), strict=True):
-                row[task] = gradient
+            self._add_up(ranks, [self._rows[each] for each in learned if each in self._rows])
         values = {}
         for task, (function, (total, *rest)) in self._made.items():
             chained = not function.linear and len(self.batches) > 1
@@ -132,3 +131,11 @@ class Parts:
         rows = {parameter: self._rows[parameter] for parameter in learned if parameter in self._rows}
         labelled = {task: sums[-1].sum() > 0 for task, (_, sums) in self._made.items()}
         balance.backward_of(values, rows, learned, labelled)
+
+    def _add_up(self, ranks: Ranks, rows: Sequence[dict[str, Tensor]]) -> None:
+        """Put what gradients come to over all processes in their place, some at a time: so there is no second of
+        each."""
+        places = iter([(row, task) for row in rows for task in row])
+        for some in buckets([row[task] for row in rows for task in row]):
+            for (row, task), total in zip(islice(places, len(some)), ranks.added(some), strict=True):
+                row[task] = total

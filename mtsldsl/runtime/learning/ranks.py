@@ -9,6 +9,7 @@ numbers, and so comes to the same.
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import attrs
@@ -62,7 +63,7 @@ class Ranks:
         from torch import distributed
 
         found: list[Tensor] = []
-        for bucket in _buckets(tensors):
+        for bucket in buckets(tensors):
             flat = torch.cat([each.detach().flatten() for each in bucket])
             distributed.all_reduce(flat)
             parts = torch.split(flat, [each.numel() for each in bucket])
@@ -90,15 +91,15 @@ class Ranks:
             return losses
         parts = [part for each in losses.joint for part in each.sums]
         known = self.added([part.detach().to(sum_dtype(part.device)) for part in parts])
-        # The part that has a graph, and what the others have as a constant.
-        sums = iter([part + (every.to(part) - part.detach()) for part, every in zip(parts, known, strict=True)])
+        # The number is that of all, to the bit the same in each process; the gradient is that of the part.
+        sums = iter([every.to(part) + (part - part.detach()) for part, every in zip(parts, known, strict=True)])
         return losses.with_sums([tuple(next(sums) for _ in each.sums) for each in losses.joint])
 
-    def even(self, model: nn.Module) -> None:
+    def even(self, model: nn.Module, *others: nn.Module) -> None:
         """Let what layers keep beside their weights, such as the statistics of batch normalisations, be the mean over
         the processes: each has seen its own samples.
 
-        Raises MtlError MTL809 where the processes do not have the same weights.
+        Raises MtlError MTL809 where the processes do not have the same weights, in the network or in `others`.
         """
         if not self.several:
             return
@@ -107,10 +108,8 @@ class Ranks:
         buffers = [each for each in model.buffers() if each.is_floating_point()]
         for each, total in zip(buffers, self.added(buffers), strict=True):
             each.copy_(total / self.size)
-        weights = [each.detach().sum(dtype=torch.float32) for each in model.parameters()]
-        if not weights:
-            return
-        most = torch.stack(weights)
+        kept = [tensor for module in (model, *others) for tensor in module.state_dict().values()]
+        most = torch.tensor([_bits(each) for each in kept] or [0], device=next(iter(kept), torch.empty(0)).device)
         least = most.clone()
         distributed.all_reduce(most, distributed.ReduceOp.MAX)
         distributed.all_reduce(least, distributed.ReduceOp.MIN)
@@ -120,11 +119,17 @@ class Ranks:
             raise MtlError.of("MTL809", cause, f"{remedy}, or train in one process")
 
 
+def _bits(tensor: Tensor) -> int:
+    """A number that tensors share whose bits are the same, and hardly any others do."""
+    data = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+    return zlib.crc32(data.numpy().data)
+
+
 _BUCKET = 2**22
 """Numbers that are sent at once."""
 
 
-def _buckets(tensors: Iterable[Tensor]) -> Iterator[Sequence[Tensor]]:
+def buckets(tensors: Iterable[Tensor]) -> Iterator[Sequence[Tensor]]:
     """The tensors in their order, some of one type and device at a time."""
     bucket: list[Tensor] = []
     for each in tensors:

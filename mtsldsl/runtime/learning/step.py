@@ -25,8 +25,8 @@ sum of what they give, each times its number."""
 
 @attrs.frozen
 class Position:
-    """Where a run is: epochs, batches of this epoch, steps in all, and structural phases that are done; and the seed by
-    which its random numbers are drawn."""
+    """Where a run is: epochs, steps of this epoch (`batch`), steps in all, and structural phases that are done; and the
+    seed by which its random numbers are drawn."""
 
     epoch: int = 0
     batch: int = 0

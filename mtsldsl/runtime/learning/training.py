@@ -328,8 +328,8 @@ class Training:
         return self._shared[1]
 
     def require_finite(self, losses: BatchLosses, penalty: Tensor | None) -> None:
-        """Look at the losses of a step while the gradients of the one before are there. Raises MtlError MTL803 where
-        `guarded` finds some that are not finite."""
+        """Look at the losses of a step, or of one of its batches, before their gradients are taken. Raises MtlError
+        MTL803 where `guarded` finds some that are not finite."""
         if self.guard is not None:
             named = losses.values if penalty is None else {**losses.values, self.spec.penalty_name: penalty}
             self.guard.check(named)
@@ -383,7 +383,7 @@ class Training:
 
     def end_epoch(self, mean_losses: Mapping[str, float]) -> None:
         """Count the epoch, advance the schedule and the balance."""
-        self.ranks.even(self.model)
+        self.ranks.even(self.model, self.balance, self.learner)
         self.epoch += 1
         self.batches = 0
         self.balance.end_epoch(dict(mean_losses))

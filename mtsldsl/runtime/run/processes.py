@@ -25,7 +25,8 @@ def start_processes(count: int, words: Sequence[str]) -> int:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    for name in [each for each in logging.root.manager.loggerDict if each.startswith("torch.distributed")]:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="mtsldsl-") as logs:
         config = LaunchConfig(
             min_nodes=1,
@@ -41,7 +42,8 @@ def start_processes(count: int, words: Sequence[str]) -> int:
             elastic_launch(config, sys.executable)("-m", "mtsldsl", *words)
         except ChildFailedError as error:
             rank, failure = error.get_first_failure()
-            if rank > 0:
+            own = error.failures.get(0)
+            if rank > 0 and (own is None or own.exitcode < 0):  # else the first has said it
                 found = sorted(Path(logs).glob(f"**/{rank}/stderr.log"))
                 sys.stderr.write("".join(path.read_text(encoding="utf-8", errors="replace") for path in found))
             return failure.exitcode if failure.exitcode > 0 else 128 - failure.exitcode
@@ -66,10 +68,16 @@ def met(spec: Spec, device: torch.device) -> Ranks:
 
 
 def own_device(device: torch.device) -> torch.device:
-    """The device of this process: of several GPUs of a machine the one of its place there."""
+    """The device of this process: of several GPUs of a machine the one of its place there.
+
+    Raises MtlError MTL809 where there is none.
+    """
     local = os.environ.get("LOCAL_RANK", "")
     if device.type != "cuda" or device.index is not None or not local.isdecimal():
         return device
+    if int(local) >= (there := torch.cuda.device_count()):
+        cause = f"process {int(local) + 1} of this machine has no GPU of its own, of {there} that torch can use"
+        raise MtlError.of("MTL809", cause, f"train in {there} processes here, or with --device cpu")
     chosen = torch.device("cuda", int(local))
     torch.cuda.set_device(chosen)
     return chosen

@@ -109,15 +109,16 @@ class Session:
         """A run that goes on from its newest checkpoint; events written after it are dropped once it does."""
         chosen = own_device(choose_device(device))
         ranks = Ranks.of_environment(chosen)
-        if ranks.rank:
-            path, display = scratch_copy(RunFolder.open(path).path), "quiet"
-        ranks.wait()  # until all have a folder of their own
         folder = RunFolder.open(path)
-        checkpoint = folder.latest_checkpoint()
-        if checkpoint is None:
+        if folder.latest_checkpoint() is None:
             raise MtlError.of(
                 "MTL801", f"`{path}` has no checkpoint yet", f"start anew with `mtsldsl train {folder.first_spec}`"
             )
+        if ranks.rank:
+            folder, display = RunFolder.open(scratch_copy(path)), "quiet"
+        ranks.wait()  # until all have a folder of their own
+        checkpoint = folder.latest_checkpoint()
+        assert checkpoint is not None
         spec = folder.with_path(folder.read_spec(checkpoint / "spec.mtl"))
         met(spec, chosen)
         with original_spans(spec):

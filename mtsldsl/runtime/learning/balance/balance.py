@@ -26,6 +26,9 @@ Row: TypeAlias = Mapping[str, Tensor]
 
 Rows: TypeAlias = Mapping[nn.Parameter, Row]
 
+OwnRows: TypeAlias = Mapping[nn.Parameter, dict[str, Tensor]]
+"""Rows that nothing else reads."""
+
 
 LEAST = 1e-8
 """Added to a loss whose logarithm is taken, so that it is finite."""
@@ -97,19 +100,22 @@ class Balance(nn.Module):
         (total if extra is None else total + extra).backward()  # type: ignore[no-untyped-call]
 
     def backward_of(
-        self, losses: Losses, rows: Rows, parameters: Iterable[nn.Parameter], labelled: Labelled = NO_TASK
+        self, losses: Losses, rows: OwnRows, parameters: Iterable[nn.Parameter], labelled: Labelled = NO_TASK
     ) -> None:
-        """What `backward` adds, where the tasks' own gradients are known already, and the losses have no graph."""
+        """What `backward` adds, where the tasks' own gradients are known already, and the losses have no graph. The
+        rows are used up: they may be changed."""
         values = {task: loss.detach().requires_grad_() for task, loss in losses.items()}
         total = self.combine(values, labelled)
         if self.asked:
             self.weighed = _derivatives(total, values, labelled)
         total.backward()  # type: ignore[no-untyped-call]
         for parameter, row in rows.items():
-            terms = [factor * row[task] for task in row if (factor := values[task].grad) is not None]
-            if terms:
-                added = torch.stack(terms).sum(0)
-                parameter.grad = added if parameter.grad is None else parameter.grad + added
+            for task, gradient in row.items():
+                factor = values[task].grad
+                if factor is not None:
+                    added = factor * gradient
+                    parameter.grad = added if parameter.grad is None else parameter.grad.add_(added)
+            row.clear()  # it is not read again
 
     def network_changed(self) -> None:
         """Take note that the network has become another one, by a phase."""

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-from mtsldsl.runtime.learning.balance.balance import NO_TASK, Balance, Labelled, Losses, Rows
+from mtsldsl.runtime.learning.balance.balance import NO_TASK, Balance, Labelled, Losses, OwnRows, Rows
 from mtsldsl.sharing import linked_in_order
 
 Term: TypeAlias = tuple[nn.Parameter, Tensor]
@@ -54,15 +54,17 @@ class GradientBalance(Balance):
         self.settle({task: loss.detach() for task, loss in counted.items()}, rows, every)
 
     def backward_of(
-        self, losses: Losses, rows: Rows, parameters: Iterable[nn.Parameter], labelled: Labelled = NO_TASK
+        self, losses: Losses, rows: OwnRows, parameters: Iterable[nn.Parameter], labelled: Labelled = NO_TASK
     ) -> None:
         """Add the balanced gradient of the tasks' own ones."""
         counted = self._counted(losses, labelled)
-        weighted = {
-            parameter: {task: _times(self.weights[task], each) for task, each in row.items() if task in counted}
-            for parameter, row in rows.items()
-        }
-        self.settle(counted, weighted, list(parameters))
+        for row in rows.values():
+            for task in list(row):
+                if task not in counted:
+                    del row[task]
+                elif self.weights[task] != 1:
+                    row[task] = self.weights[task] * row[task]
+        self.settle(counted, rows, list(parameters))
 
     def _counted(self, losses: Losses, labelled: Labelled) -> dict[str, Tensor]:
         """The weighted losses that have a part in the step: a zero gradient stops some methods."""
