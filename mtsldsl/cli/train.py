@@ -65,6 +65,10 @@ def command(
     if as_json and quiet:
         raise click.UsageError("--json prints and --quiet does not: give one of them")
     if nproc > 1:
+        if spec and structure == "spec":
+            from mtsldsl.editing import load
+
+            load(spec, overrides)  # what is wrong is said at once
         options = {"--sharing": sharing, "--resume": resume, "--threads": threads}
         flags = {"--in-place": in_place, "--json": as_json, "--quiet": quiet, "--no-cache": no_cache}
         words = [str(spec)] if spec else []

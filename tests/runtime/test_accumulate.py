@@ -214,6 +214,74 @@ def test_sets_of_tasks_that_share_nothing_add_up_as_well() -> None:
     assert torch.allclose(weights(several), weights(one), rtol=1e-4, atol=1e-5)
 
 
+IMAGES = """\
+mtl 1
+
+data scenes {
+  input  = image(3, 12, 12)
+  images = 64
+  batch  = 8
+}
+
+task depth {
+  target = values(1)
+  head   = conv2d(1, 1) | resize_as(image)
+  loss   = rmse
+}
+
+task edge {
+  target = binary(1)
+  head   = conv2d(1, 1) | resize_as(image)
+}
+
+backbone {
+  stem = conv2d(8, 3, stride=2) | relu
+  last = conv2d(6, 3) | relu
+}
+
+train {
+  epochs = 2
+}
+
+sharing {
+  stem..last = all
+}
+"""
+
+
+@pytest.mark.parametrize("name", AVAILABLE)
+def test_a_fused_optimizer_gets_gradients_that_lie_in_memory_as_weights_do(name: str) -> None:
+    """Those of convolutions do not lie as their shape says; a fused step reads both as they lie."""
+    found = []
+    for batches, accumulate in ((1, 1), (2, 2)):
+        spec = loads(IMAGES, overrides={"train.balance": name})
+        made = started(spec, lambda named: torch.optim.Adam(named, lr=1e-2, fused=True))
+        made.model.train()
+        made.epoch_steps = 2
+        generator = torch.Generator().manual_seed(1)
+        image = torch.rand(8, 3, 12, 12, generator=generator).contiguous(memory_format=torch.channels_last)
+        whole = {
+            "image": image,
+            "depth": torch.rand(8, 1, 12, 12, generator=generator) + 0.1,
+            "edge": torch.randint(0, 2, (8, 1, 12, 12), generator=generator).float(),
+        }
+        torch.manual_seed(0)
+        parts = [{key: each[at::batches] for key, each in whole.items()} for at in range(batches)] * 2
+        for batch in made.in_steps(parts, accumulate):
+            for tasks in made.sets():
+                losses = made.losses(made.forward(batch["image"], tasks), batch)
+                penalty = made.penalty(batch, made.forward(batch["image"], tasks), losses)
+                made.zero_grad(tasks)
+                made.backward(losses, penalty)
+            if made.step_is_whole:
+                for parameter in made.model.parameters():
+                    assert parameter.grad is None or parameter.grad.stride() == parameter.stride()
+                made.optimizer.step()
+        found.append(weights(made))
+    if name not in OF_THE_LAST_BATCH:
+        assert torch.allclose(*found, rtol=1e-3, atol=1e-4)
+
+
 def test_the_last_step_of_an_epoch_has_what_is_left() -> None:
     one, several = training("relative"), training("relative")
     large = samples(0)

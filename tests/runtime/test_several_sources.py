@@ -282,6 +282,21 @@ def test_a_step_of_batches_of_several_sources_has_the_gradient_of_every_task(
 
 
 @needs_data
+def test_what_looks_back_at_an_earlier_step_needs_nothing_of_the_batches_in_hand(
+    two: Spec, data: Splits[Mixed]
+) -> None:
+    spec = loads(edited(PLAIN, ("  sampling = temperature(0.5)\n", "  balance = famo\n")))
+    training = started(spec, lambda each: torch.optim.SGD([value for _, value in each], lr=0.01))
+    training.model.train()
+    order = Schedule.of(data.train, {"small": 16, "large": 8}, Named("proportional"), seed=0, epoch=0)
+    batches = sorted(order.batches({"small": (), "large": ()}, "cpu"), key=lambda pair: pair[0])
+    for served, batch in training.in_steps(batches, 2):  # steps of one source, then of the other
+        stepped(spec, served, batch, training)
+    assert training.steps > 2
+    assert all(each.isfinite().all() for each in training.balance.state_dict().values())
+
+
+@needs_data
 def test_statistics_are_those_of_all_sources_that_a_copy_serves(two: Spec, data: Splits[Mixed]) -> None:
     model = randomised(two)
     reestimate([(two, model)], data.train, CPU)

@@ -3,7 +3,7 @@
 from jinja2.runtime import LoopContext, Macro, Markup, Namespace, TemplateNotFound, TemplateReference, TemplateRuntimeError, Undefined, escape, identity, internalcode, markup_join, missing, str_join
 
 JINJA2 = '3.1.6'
-TEMPLATE = 'b64f152e9d807ec10974e808da9386914956c15df67951a6be7c04958119b95d'
+TEMPLATE = 'ac8e22a4fe906e818da1cdffd5dd7c2cb4381422f1f61f1e2cd9ea571231a185'
 name = 'train'
 
 def root(context, missing=missing):
@@ -74,14 +74,18 @@ def root(context, missing=missing):
         pass
         yield 'BATCH_SIZE = '
         yield str(environment.getattr(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'mixed'), 'batch'))
-        yield '  # samples a step, by data block\nSAMPLING = '
+        yield '  # samples a '
+        yield str(('step' if (environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'accumulate') == 1) else 'batch'))
+        yield ', by data block\nSAMPLING = '
         yield str(environment.getattr(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'mixed'), 'sampling'))
         yield '  # how the sources of samples take turns\n'
     else:
         pass
         yield 'BATCH_SIZE = '
         yield str(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'data'), 'batch'))
-        yield '  # samples a step\n'
+        yield '  # samples a '
+        yield str(('step' if (environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'accumulate') == 1) else 'batch'))
+        yield '\n'
     if (environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'accumulate') > 1):
         pass
         yield 'ACCUMULATE = '
@@ -159,4 +163,4 @@ def root(context, missing=missing):
     yield '\n        # Structural phase: what the learner decides is written into the spec, which the network is made of anew.\n        if learner.due(training.position):\n            structural_phase(training, learner, data, session)\n\n        session.end_epoch(training, training.evaluate(data.validation))\n\n    session.finish(training, data)\n\n\nif __name__ == "__main__":  # compares this text and that of model.py with the spec, then runs this `main`\n    run_alone(SOURCE, __file__)\n'
 
 blocks = {}
-debug_info = '1=38&2=40&4=53&6=55&19=57&20=60&26=64&27=66&28=68&29=71&30=73&32=78&34=80&35=83&37=86&38=88&39=90&40=93&42=98&44=100&45=103&47=109&48=113&54=117&59=119&65=121&69=123&73=126&82=136&91=138&100=146&108=148'
+debug_info = '1=38&2=40&4=53&6=55&19=57&20=60&26=64&27=66&28=68&29=71&30=75&32=80&34=84&35=87&37=90&38=92&39=94&40=97&42=102&44=104&45=107&47=113&48=117&54=121&59=123&65=125&69=127&73=130&82=140&91=142&100=150&108=152'

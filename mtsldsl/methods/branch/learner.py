@@ -20,12 +20,13 @@ from mtsldsl.ir.wiring import Value
 from mtsldsl.language import Constant
 from mtsldsl.methods.branch.language import FRESH, Compares, Settings, shared_whole
 from mtsldsl.methods.evidence import in_four_digits
-from mtsldsl.methods.similarities import Cka, Gradient, Incomparable, Rsa, Transference, reads_the_same
+from mtsldsl.methods.similarities import Chosen, Cka, Gradient, Incomparable, Rsa, Transference, reads_the_same
 from mtsldsl.runtime.learning.step import Position
 from mtsldsl.runtime.network.built import build_model, initialise, place
 from mtsldsl.runtime.network.transfer import carry_state
 from mtsldsl.runtime.structure.learner import Carry, Learner, Prepared, Proposal
-from mtsldsl.runtime.structure.similarities import comparable_tasks, similarity_matrices
+from mtsldsl.runtime.structure.similarities import Place, comparable_tasks, similarity_matrices
+from mtsldsl.runtime.structure.similarities.transference import gains
 from mtsldsl.runtime.structure.view import View
 from mtsldsl.sharing import Component, Sharing, Tree, choose_tree
 from mtsldsl.sharing.partition import Partition, in_order, parted
@@ -101,8 +102,8 @@ def _compared(view: View, settings: Settings, sides: Sequence[frozenset[str]]) -
     asked = [(layer, in_order(side, tasks)) for layer in values for side in sides if len(side) > 1]
     places = [[Value(layer, values[layer].of(task)[0]) for task in side] for layer, side in asked]
     found = {layer: [[0.0] * len(tasks) for _ in tasks] for layer in values}
-    for (layer, side), matrix in zip(asked, similarity_matrices(view, settings.similarity, places), strict=True):
-        rows = (_by_own(matrix) if isinstance(settings.similarity, Transference) else matrix).tolist()
+    for (layer, side), matrix in zip(asked, _matrices(view, settings.similarity, places), strict=True):
+        rows = matrix.tolist()
         view.say(Compares.kind, layer=layer, tasks=side, similarity=rows)
         for one, row in zip(side, rows, strict=True):
             for other, number in zip(side, row, strict=True):
@@ -110,13 +111,21 @@ def _compared(view: View, settings: Settings, sides: Sequence[frozenset[str]]) -
     return found
 
 
-def _by_own(matrix: Tensor) -> Tensor:
-    """Transference (tasks, tasks) in units of what tasks do for themselves, the root of the product for two of them,
-    between -1 and 1 like the other similarities: 1 for tasks that are the same. Whose own step does not help itself is
-    similar to none."""
-    own = matrix.diagonal().clamp_min(0.0).sqrt()
-    whole = own.outer(own)
-    return torch.where(whole > 0, matrix / whole, 0.0).clamp(-1.0, 1.0)
+def _matrices(view: View, chosen: Chosen, places: Sequence[Place]) -> list[Tensor]:
+    """How similar tasks are, at most 1."""
+    if isinstance(chosen, Transference):
+        return [_by_own(each) for each in gains(view, chosen, places)]
+    return similarity_matrices(view, chosen, places)
+
+
+def _by_own(found: Tensor) -> Tensor:
+    """Transference Z(i -> j) in units of what tasks do for themselves: the root of Z(i -> j) Z(j -> i) over that of
+    Z(i -> i) Z(j -> j), with the sign of both, 0 where they differ, and between -1 and 1. For a small step it is the
+    cosine of the gradients on the layer's weights, whatever the scales of the losses. Whose own step does not lower
+    its own loss is similar to none."""
+    own = found.diagonal().clamp_min(0.0)
+    whole, both = own.outer(own).sqrt(), (found * found.T).clamp_min(0.0).sqrt()
+    return torch.where(whole > 0, found.sign() * both / whole, 0.0).clamp(-1.0, 1.0)
 
 
 def _proposed(view: View, start: Sharing, tree: Tree, similarity: Mapping[str, list[list[float]]]) -> Proposal:

@@ -216,12 +216,17 @@ class Training:
 
     def losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> BatchLosses:
         """The loss of every task that has an output, and of every helper, each a scalar."""
+        if self._parts is not None:
+            for task in self.trained:
+                if task.name in outputs:
+                    self._parts.count(task, self.loss_functions[task.name], outputs[task.name])
+        return self._losses(outputs, batch)
+
+    def _losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> BatchLosses:
+        """The same of any batch, such as that of an earlier step."""
         tasks = [task for task in self.trained if task.name in outputs]
         # Where the gradient of each is asked for alone, each has a graph of its own.
         together = not isinstance(self.balance, GradientBalance)
-        if self._parts is not None:
-            for task in tasks:
-                self._parts.count(task, self.loss_functions[task.name], outputs[task.name])
         own = self.ranks.part_of(batch)
         return self.ranks.whole(BatchLosses.of(tasks, self.loss_functions, outputs, own, together=together))
 
@@ -305,7 +310,7 @@ class Training:
             return self._forward_pass.outputs(model, spec, self._usable, inputs, tasks, drawn)
 
         def losses_of(others: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-            return self.losses(others, batch).values
+            return self._losses(others, batch).values
 
         return Probe(
             spec,

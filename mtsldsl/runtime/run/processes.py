@@ -38,6 +38,7 @@ def start_processes(count: int, words: Sequence[str]) -> int:
             max_restarts=0,
             logs_specs=DefaultLogsSpecs(log_dir=logs, redirects=dict.fromkeys(range(1, count), Std.ALL)),
         )
+        os.environ["TMPDIR"] = logs  # of the processes: what they leave behind is removed, however they end
         try:
             elastic_launch(config, sys.executable)("-m", "mtsldsl", *words)
         except ChildFailedError as error:

@@ -114,7 +114,10 @@ class Balance(nn.Module):
                 factor = values[task].grad
                 if factor is not None:
                     added = factor * gradient
-                    parameter.grad = added if parameter.grad is None else parameter.grad.add_(added)
+                    if parameter.grad is None:
+                        parameter.grad = laid_out(added, parameter)
+                    else:
+                        parameter.grad.add_(added)
             row.clear()  # it is not read again
 
     def network_changed(self) -> None:
@@ -122,6 +125,13 @@ class Balance(nn.Module):
 
     def end_epoch(self, mean_losses: Mapping[str, float]) -> None:
         """Take note of an epoch's mean loss per task, NaN without a label; only `dwa` uses it."""
+
+
+def laid_out(gradient: Tensor, parameter: nn.Parameter) -> Tensor:
+    """A gradient in the memory layout of its parameter: a fused optimizer reads both as they lie in memory."""
+    if gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter, requires_grad=False).copy_(gradient)
 
 
 def _derivatives(total: Tensor, losses: Losses, labelled: Labelled) -> dict[str, Tensor]:

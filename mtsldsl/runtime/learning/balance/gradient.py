@@ -8,7 +8,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-from mtsldsl.runtime.learning.balance.balance import NO_TASK, Balance, Labelled, Losses, OwnRows, Rows
+from mtsldsl.runtime.learning.balance.balance import NO_TASK, Balance, Labelled, Losses, OwnRows, Rows, laid_out
 from mtsldsl.sharing import linked_in_order
 
 Term: TypeAlias = tuple[nn.Parameter, Tensor]
@@ -112,6 +112,6 @@ def _add(terms: Sequence[Term]) -> None:
     known = [(parameter.grad, each) for parameter, each in terms if parameter.grad is not None]
     for parameter, each in terms:
         if parameter.grad is None:
-            parameter.grad = each
+            parameter.grad = laid_out(each, parameter)
     if known:
         torch._foreach_add_([grad for grad, _ in known], [each for _, each in known])

@@ -32,7 +32,14 @@ from mtsldsl.sharing import Copy
 
 
 def matrices(view: View, chosen: Transference, places: Sequence[Place]) -> list[Tensor]:
-    """Of the copies' tasks, whose losses are added where a copy has several, each with its weight. Tasks of several
+    """The mean of both ways."""
+    return [(each + each.T) / 2 for each in gains(view, chosen, places)]
+
+
+def gains(view: View, chosen: Transference, places: Sequence[Place]) -> list[Tensor]:
+    """Z(i -> j) in the row of i and the column of j, ones where the copies have no weights.
+
+    Of the copies' tasks, whose losses are added where a copy has several, each with its weight. Tasks of several
     sources meet by their batches: the first of one and the first of the other, and so on, as long as both have some."""
     sums = [torch.zeros(len(place), len(place), dtype=torch.float64) for place in places]
     counts = [torch.zeros_like(each) for each in sums]
@@ -46,15 +53,15 @@ def matrices(view: View, chosen: Transference, places: Sequence[Place]) -> list[
                     for j, recipient in own:
                         total[i, j] += 1 - recipient.loss_after(donor.gradient, chosen.lr) / recipient.loss
                         count[i, j] += 1
-    return [_symmetric(view, *each) for each in zip(places, sums, counts, strict=True)]
+    return [
+        total / count.clamp_min(1) if _learn(view, place) else torch.ones_like(total)
+        for place, total, count in zip(places, sums, counts, strict=True)
+    ]
 
 
-def _symmetric(view: View, place: Place, total: Tensor, count: Tensor) -> Tensor:
-    """The mean of both ways; ones where the copies have no weights."""
-    if not any(_weights(view.model.get_submodule(Copy(value.layer, value.tasks).name)) for value in place):
-        return torch.ones_like(total)
-    mean = total / count.clamp_min(1)
-    return (mean + mean.T) / 2
+def _learn(view: View, place: Place) -> bool:
+    """Whether the copies have weights."""
+    return any(_weights(view.model.get_submodule(Copy(value.layer, value.tasks).name)) for value in place)
 
 
 def _weights(module: nn.Module) -> dict[str, nn.Parameter]:
