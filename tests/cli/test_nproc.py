@@ -126,7 +126,8 @@ def test_a_run_whose_process_died_says_so_and_goes_on_to_the_same_bytes(tmp_path
     (tmp_path / "dies").touch()
     done = mtsldsl("train", "job.mtl", *given, cwd=tmp_path)
     assert done.returncode == 128 + 9, done.stderr
-    assert done.stderr == f"another process of this run has ended; the run is in {Path('runs/job/2')}\n"
+    again = "go on with `mtsldsl train --resume RUN --nproc 2`, where RUN is its folder"
+    assert done.stderr == f"process 2 of 2 was ended by signal 9: {again}\n"
     run, other = (tmp_path / "runs" / "job" / number for number in "21")
     assert (run / "checkpoints" / "epoch-002").exists()
     (tmp_path / "dies").unlink()

@@ -7,8 +7,10 @@ from contextlib import closing
 from signal import SIGINT
 
 from mtsldsl.diagnostics.printable import printable
+from mtsldsl.runtime.learning.ranks import Ranks
 from mtsldsl.runtime.run.code import Code
 from mtsldsl.runtime.run.folder import RunFolder, epoch_of
+from mtsldsl.runtime.run.processes import watched_over
 from mtsldsl.runtime.run.session import Session
 from mtsldsl.runtime.run.threads import use_threads
 
@@ -34,17 +36,19 @@ def launch(session: Session, threads: int | None = None, code: Code | None = Non
             module.main(session)
     except KeyboardInterrupt:
         if session.ranks.rank == 0:
-            print(_stopped(session.folder), file=sys.stderr)
+            print(_stopped("stopped", session.folder, session.ranks), file=sys.stderr)
         sys.exit(128 + SIGINT)
     except RuntimeError as error:
         if not session.ranks.several or not any(each in str(error) for each in _LOST):
             raise
-        sys.exit(printable(f"another process of this run has ended; the run is in {session.folder.path}"))
+        said = _stopped("another process of this run has ended", session.folder, session.ranks)
+        sys.exit(1 if watched_over() else said)
 
 
-def _stopped(folder: RunFolder) -> str:
-    """What a person reads who stopped the run."""
+def _stopped(what: str, folder: RunFolder, ranks: Ranks) -> str:
+    """What a person reads who stopped the run, or whose run was: how it goes on."""
     latest = folder.latest_checkpoint()
     if latest is None:
-        return printable(f"stopped before the first epoch was saved in {folder.path}: train anew")
-    return printable(f"stopped; go on after epoch {epoch_of(latest)} with `mtsldsl train --resume {folder.path}`")
+        return printable(f"{what} before the first epoch was saved in {folder.path}: train anew")
+    command = f"mtsldsl train --resume {folder.path}" + (f" --nproc {ranks.size}" if ranks.several else "")
+    return printable(f"{what}; go on after epoch {epoch_of(latest)} with `{command}`")

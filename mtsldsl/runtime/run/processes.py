@@ -10,12 +10,16 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from signal import SIGTERM
 
 import torch
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir import Spec
 from mtsldsl.runtime.learning.ranks import Ranks
+
+RUN_ID = "mtsldsl"
+"""By which processes know that `start_processes` has started them."""
 
 
 def start_processes(count: int, words: Sequence[str]) -> int:
@@ -32,7 +36,7 @@ def start_processes(count: int, words: Sequence[str]) -> int:
             min_nodes=1,
             max_nodes=1,
             nproc_per_node=count,
-            run_id="mtsldsl",
+            run_id=RUN_ID,
             rdzv_backend="c10d",
             rdzv_endpoint="localhost:0",
             max_restarts=0,
@@ -42,15 +46,27 @@ def start_processes(count: int, words: Sequence[str]) -> int:
         try:
             elastic_launch(config, sys.executable)("-m", "mtsldsl", *words)
         except ChildFailedError as error:
-            rank, failure = error.get_first_failure()
-            own = error.failures.get(0)
-            if rank > 0 and (own is None or own.exitcode < 0):  # else the first has said it
+            failures = error.failures
+            killed = [rank for rank, each in failures.items() if each.exitcode < 0 and each.exitcode != -SIGTERM]
+            rank = killed[0] if killed else error.get_first_failure()[0]
+            failure = failures[rank]
+            own = failures.get(0)
+            if killed:
+                ended = f"process {rank + 1} of {count} was ended by signal {-failure.exitcode}"
+                again = f"go on with `mtsldsl train --resume RUN --nproc {count}`, where RUN is its folder"
+                print(f"{ended}: {again}", file=sys.stderr)
+            elif rank > 0 and (own is None or own.exitcode < 0):  # else the first has said it
                 found = sorted(Path(logs).glob(f"**/{rank}/stderr.log"))
                 sys.stderr.write("".join(path.read_text(encoding="utf-8", errors="replace") for path in found))
             return failure.exitcode if failure.exitcode > 0 else 128 - failure.exitcode
         except SignalException as stopped:
             return 128 + stopped.sigval
     return 0
+
+
+def watched_over() -> bool:
+    """Whether `start_processes` has started this process, and says why the run has ended."""
+    return os.environ.get("TORCHELASTIC_RUN_ID") == RUN_ID
 
 
 def met(spec: Spec, device: torch.device) -> Ranks:
