@@ -114,6 +114,7 @@ class Fragile(torch.nn.Module):
 """
 
 
+@pytest.mark.soak
 def test_a_run_whose_process_died_says_so_and_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     """It dies in the third epoch."""
     (tmp_path / "person.py").write_text(FRAGILE, encoding="utf-8")
