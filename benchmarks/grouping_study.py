@@ -30,7 +30,7 @@ from typing import TypeAlias
 
 import attrs
 import numpy as np
-from runs import Metrics, Result, Run, add_options, results_of, spread
+from kept_runs import Metrics, Result, Run, add_options, results_of, spread
 
 from mtsldsl.runtime.studies.gain import Gain, delta_m
 from mtsldsl.sharing.overlapping import decide_groups

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, median
 
-from runs import Result, Run, add_options, results_of, spread
+from kept_runs import Result, Run, add_options, results_of, spread
 
 SPEC = Path(__file__).parent.parent / "specs" / "multifashion.mtl"
 TASKS = ("left", "right")

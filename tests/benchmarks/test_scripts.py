@@ -23,6 +23,8 @@ TINY = {"data.images": 48, "data.input": "image(3, 16, 16)"}
 
 def test_every_script_can_be_imported() -> None:
     assert {"phase", "epoch", "memory", "same_results"} <= set(SCRIPTS)
+    # ruff takes a module for one of the project's where a folder is called so, as that of runs after `make demo`
+    assert {"runs", "data", "build", "dist"}.isdisjoint(SCRIPTS)
     program = f"import sys; sys.path.insert(0, {str(FOLDER)!r}); import {', '.join(SCRIPTS)}"
     done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
@@ -53,6 +55,17 @@ def test_both_ways_to_train_separate_networks_learn() -> None:
             step = make(2, batch)
             first, *_, last = (total(step()) for _ in range(4))
             assert last < first
+
+
+def test_a_step_of_several_batches_is_timed_against_what_learns_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    with loaded("accumulate") as script:
+        rows, _ = script.NETWORKS["rows"]
+        monkeypatch.setitem(script.NETWORKS, "rows", (rows, 4))
+        for balance in script.BALANCES:
+            for way in script.WAYS:
+                step = script.make_step("rows", balance, way)
+                first, *_, last = (sum(float(each.detach()) for each in step().values()) for _ in range(12))
+                assert last < first
 
 
 def test_looking_ahead_is_timed_against_the_same_training(capsys: pytest.CaptureFixture[str]) -> None:
