@@ -81,6 +81,22 @@ def step_by_hand(
     return step
 
 
+def take(training: Training, batch: Batch, epoch: EpochLosses) -> dict[str, Tensor]:
+    """What that loop does with a batch before the optimizer's step; the loss of every task."""
+    found: dict[str, Tensor] = {}
+    for tasks in training.sets():
+        with autocast(training.spec.train.precision, training.device):
+            outputs = training.forward(batch[training.spec.data.input], tasks)
+        losses = training.losses(outputs, batch)
+        penalty = training.penalty(batch, outputs, losses)
+        training.require_finite(losses, penalty)
+        training.zero_grad(tasks)
+        training.backward(losses, penalty)
+        epoch.add(losses, None)
+        found |= losses.values
+    return found
+
+
 def step_of_ours(
     spec: Spec, batch: Batch, learner: Learner | None = None, device: torch.device = CPU
 ) -> tuple[Training, Step]:
@@ -95,17 +111,7 @@ def step_of_ours(
     epoch = EpochLosses(QuietDisplay(), "penalty")
 
     def step() -> dict[str, Tensor]:
-        found: dict[str, Tensor] = {}
-        for tasks in training.sets():
-            with autocast(training.spec.train.precision, device):
-                outputs = training.forward(batch[spec.data.input], tasks)
-            losses = training.losses(outputs, batch)
-            penalty = training.penalty(batch, outputs, losses)
-            training.require_finite(losses, penalty)
-            training.zero_grad(tasks)
-            training.backward(losses, penalty)
-            epoch.add(losses, None)
-            found |= losses.values
+        found = take(training, batch, epoch)
         training.optimizer.step()
         epoch.end_step()
         return found

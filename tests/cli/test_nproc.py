@@ -2,69 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pytest
 from safetensors.torch import load_file
 
 from mtsldsl import load
+from tests.methods.branch.test_runs import events
+from tests.methods.mtsl.test_similarities import text_of
 
-TEXT = """\
-mtl 1
-
-data scenes {
-  input  = image(3, 16, 16)
-  images = 64
-  batch  = 8
-}
-
-task depth {
-  target = values(1)
-  head   = conv2d(1, 1) | resize_as(image)
-}
-
-task edge {
-  target = binary(1)
-  head   = conv2d(1, 1) | resize_as(image)
-}
-
-task segment {
-  target = classes(5)
-  head   = conv2d(5, 1) | resize_as(image)
-}
-
-backbone {
-  stem = conv2d(6, 3, stride=2) | relu
-  last = conv2d(6, 3) | relu
-}
-
-train {
-  epochs  = 4
-  balance = pcgrad
-}
-
-structure mtsl {
-  phases     = [1, 2]
-  similarity = cka(samples=32)
-  threshold  = 0.5
-  align      = 0
-}
-"""
+TEXT = (
+    text_of("cka(samples=32)", "threshold  = 0.5", "align      = 0")
+    .replace(" | batch_norm", "")
+    .replace("images = 60", "images = 64")
+    .replace("epochs = 4", "epochs = 4\n  balance = pcgrad")
+)
 
 
 def mtsldsl(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "mtsldsl", *map(str, words)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
-
-
-def events(run: Path, kind: str) -> list[dict[str, Any]]:
-    lines = (run / "events.jsonl").read_text(encoding="utf-8").splitlines()
-    return [event for event in map(json.loads, lines) if event["event"] == kind]
 
 
 @pytest.fixture(scope="module")
@@ -163,3 +124,39 @@ def test_a_run_without_a_checkpoint_is_refused_as_by_one_process(tmp_path: Path)
     alone, done = (mtsldsl("train", "--resume", "run", "--nproc", count, cwd=tmp_path) for count in (1, 2))
     assert "error MTL801" in done.stderr
     assert (done.returncode, done.stderr) == (alone.returncode, alone.stderr)
+
+
+ROWS = """\
+mtl 1
+
+data arrays {
+  path  = "rows.npz"
+  input = row(4)
+  batch = 2
+}
+
+task a {
+  target = values(1)
+  head   = linear(1)
+}
+
+backbone {
+  wide = linear(4) | batch_norm
+}
+
+train {
+  epochs = 1
+}
+"""
+
+
+def test_processes_that_would_normalise_one_sample_each_are_refused_at_the_start_and_later(tmp_path: Path) -> None:
+    chance = np.random.default_rng(0)
+    np.savez(tmp_path / "rows.npz", row=chance.normal(size=(20, 4)), a=chance.normal(size=(20, 1)))
+    (tmp_path / "job.mtl").write_text(ROWS, encoding="utf-8")
+    assert mtsldsl("train", "job.mtl", "--device", "cpu", "--quiet", cwd=tmp_path).returncode == 0
+    for words in (("job.mtl",), ("--resume", "runs/job/1")):
+        done = mtsldsl("train", *words, "--nproc", 2, "--device", "cpu", cwd=tmp_path)
+        assert done.returncode == 1
+        assert done.stderr.count("error MTL804") == 1
+        assert "Traceback" not in done.stderr

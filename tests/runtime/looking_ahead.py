@@ -70,7 +70,7 @@ def gradients(made: Training, batch: Mapping[str, Tensor], sets: Sequence[Sequen
     """Those of a step, of all tasks at once or of one set after the other; the step is counted."""
     for tasks in made.sets() if sets is None else map(tuple, sets):
         with autocast(made.spec.train.precision, CPU):
-            outputs = made.forward(batch["row"], tuple(tasks))
+            outputs = made.forward(batch[made.spec.data.input], tuple(tasks))
         losses = made.losses(outputs, batch)
         penalty = made.penalty(batch, outputs, losses)
         made.zero_grad(tuple(tasks))

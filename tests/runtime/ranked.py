@@ -9,31 +9,28 @@ from pathlib import Path
 import torch
 
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.runtime.learning.probe import Probe
+from mtsldsl.runtime.learning.probe import Gains, Probe
 from mtsldsl.runtime.learning.ranks import Ranks
+from mtsldsl.runtime.learning.step import Penalty, Position
 from mtsldsl.runtime.learning.training import Training
 from tests.runtime.started import CPU
-from tests.runtime.test_accumulate import AVAILABLE, TEXT, Drawing, samples, steps, training
+from tests.runtime.test_accumulate import AVAILABLE, TEXT, Drawing, cut, one_by_one, samples, steps, training
 
 NORMAL = TEXT.replace("linear(8) | tanh", "linear(8) | batch_norm | tanh", 1)
 
 
-class Looking(torch.nn.Module):
+class Looking(Penalty):
     """A learner that keeps the gains of every step."""
 
-    def __init__(self, learner: torch.nn.Module) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.learner = learner
-        self.found: list[dict[tuple[str, str], float]] = []
+        self.found: list[Gains] = []
 
-    def __getattr__(self, name: str) -> object:
-        return super().__getattr__(name) if name in ("learner", "found") else getattr(self.learner, name)
-
-    def observing(self, position: object) -> bool:
+    def observing(self, position: Position) -> bool:
         return True
 
     def observe(self, probe: Probe) -> None:
-        self.found += [dict(probe.gains()), dict(probe.first_order())]
+        self.found += [probe.gains(), probe.first_order()]
 
 
 def trained(balance: str, ranks: Ranks, accumulate: int = 1) -> Training:
@@ -43,23 +40,10 @@ def trained(balance: str, ranks: Ranks, accumulate: int = 1) -> Training:
     torch.manual_seed(0)
     batches = [samples(seed) for seed in range(3)]
     if accumulate > 1:
-        parts = [{name: each[at : at + 24] for name, each in batch.items()} for batch in batches for at in (0, 24)]
-        steps(made, parts, accumulate)
+        steps(made, [part for batch in batches for part in cut(batch, 48 // accumulate)], accumulate)
     else:
-        ordinary(made, batches)
+        one_by_one(made, batches)
     return made
-
-
-def ordinary(made: Training, batches: list[dict[str, torch.Tensor]]) -> None:
-    """As a generated train.py makes steps of one batch."""
-    for batch in batches:
-        for tasks in made.sets():
-            outputs = made.forward(batch["row"], tasks)
-            losses = made.losses(outputs, batch)
-            penalty = made.penalty(batch, outputs, losses)
-            made.zero_grad(tasks)
-            made.backward(losses, penalty)
-        made.optimizer.step()
 
 
 def main(folder: Path) -> None:
@@ -72,18 +56,17 @@ def main(folder: Path) -> None:
         found[f"{balance} 2"] = trained(balance, ranks, 2).model.state_dict()
     made = training("equal")
     made.ranks = ranks
-    looking = Looking(made.learner)
-    made.learner = looking  # type: ignore[assignment]
-    ordinary(made, [samples(0)])
+    made.learner = looking = Looking()
+    one_by_one(made, [samples(0)])
     found["gains"] = looking.found
     for balance in ("equal", "pcgrad"):
         made = training(balance)
         made.ranks, made.learner = ranks, Drawing()
-        ordinary(made, [samples(0)])
+        one_by_one(made, [samples(0)])
         found[f"{balance} and a penalty"] = made.model.state_dict()
     made = training("equal", NORMAL)
     made.ranks = ranks
-    ordinary(made, [samples(0)])
+    one_by_one(made, [samples(0)])
     made.end_epoch(dict.fromkeys("abcd", 1.0))
     found["buffers"] = dict(made.model.named_buffers())
     with torch.no_grad():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,9 +17,11 @@ from torch import Tensor
 from mtsldsl.editing import loads
 from mtsldsl.language.optimization import BALANCES
 from mtsldsl.runtime.learning.balance import SOLVERS, Balance
+from mtsldsl.runtime.learning.parts import Batch
 from mtsldsl.runtime.learning.probe import Probe
 from mtsldsl.runtime.learning.step import Penalty, Step
 from mtsldsl.runtime.learning.training import Training
+from tests.runtime.looking_ahead import gradients
 from tests.runtime.started import started
 
 AVAILABLE = [rule.name for rule in BALANCES.rules if all(find_spec(each) for each in SOLVERS.get(rule.name, ()))]
@@ -102,16 +105,17 @@ def samples(seed: int) -> dict[str, Tensor]:
     return found
 
 
-def steps(made: Training, batches: list[dict[str, Tensor]], accumulate: int) -> None:
-    """As a generated train.py makes them."""
+def one_by_one(made: Training, batches: Sequence[Batch]) -> None:
+    """A step of each batch, as a train.py without `accumulate` makes it."""
+    for batch in batches:
+        gradients(made, batch)
+        made.optimizer.step()
+
+
+def steps(made: Training, batches: Sequence[Batch], accumulate: int) -> None:
+    """Steps of several batches, as a generated train.py makes them."""
     for batch in made.in_steps(batches, accumulate):
-        for tasks in made.sets():
-            outputs = made.forward(batch["row"], tasks)
-            losses = made.losses(outputs, batch)
-            penalty = made.penalty(batch, outputs, losses)
-            made.require_finite(losses, penalty)
-            made.zero_grad(tasks)
-            made.backward(losses, penalty)
+        gradients(made, batch)
         if made.step_is_whole:
             made.optimizer.step()
 
@@ -129,7 +133,7 @@ def test_a_step_of_several_batches_is_that_of_one(name: str) -> None:
     """With labels that are missing in some of them, and losses that weigh classes or take a root."""
     one, several = training(name), training(name)
     torch.manual_seed(0)
-    steps(one, [samples(0), samples(1), samples(2)], 1)
+    one_by_one(one, [samples(0), samples(1), samples(2)])
     torch.manual_seed(0)
     steps(several, [part for seed in range(3) for part in cut(samples(seed), 8)], 6)
     assert torch.allclose(weights(several), weights(one), rtol=1e-4, atol=1e-5)
@@ -141,10 +145,10 @@ def test_a_step_of_several_batches_is_that_of_one(name: str) -> None:
         assert {task: float(each) for task, each in several.weighed.steps[step].items()} == pytest.approx(
             {task: float(each) for task, each in found.items()}, rel=1e-3, abs=1e-4
         )
-    state = {name: each for name, each in one.balance.state_dict().items() if each.is_floating_point()}
-    for key, value in several.balance.state_dict().items():
-        if key in state:
-            assert torch.allclose(value.double(), state[key].double(), rtol=1e-3, atol=1e-4, equal_nan=True), key
+    state, wanted = several.balance.state_dict(), one.balance.state_dict()
+    assert state.keys() == wanted.keys()
+    for key, value in state.items():
+        assert torch.allclose(value.double(), wanted[key].double(), rtol=1e-3, atol=1e-4, equal_nan=True), key
 
 
 @pytest.mark.parametrize("name", sorted(OF_THE_LAST_BATCH))
@@ -155,7 +159,7 @@ def test_what_looks_ahead_does_so_once_a_step(name: str) -> None:
     batch["c"] = torch.arange(8) % 3
     large = {name: torch.cat([each] * 6) for name, each in batch.items()}
     one, several = training(name, text), training(name, text)
-    steps(one, [large] * 4, 1)
+    one_by_one(one, [large] * 4)
     steps(several, [batch] * 24, 6)
     assert torch.allclose(weights(several), weights(one), rtol=1e-4, atol=1e-5)
     assert several.weighed.steps.keys() == one.weighed.steps.keys()
@@ -191,16 +195,14 @@ class Drawing(Penalty):
 
 @pytest.mark.parametrize("name", ["equal", "relative", "pcgrad"])
 def test_a_loss_of_the_learner_counts_as_the_mean_over_the_batches(name: str) -> None:
-    found = []
-    for batches, accumulate in (([samples(0)], 1), (cut(samples(0), 12), 4)):
-        made = training(name)
-        made.learner = Drawing()
-        steps(made, batches, accumulate)
-        found.append(weights(made))
+    one, several = training(name), training(name)
+    one.learner, several.learner = Drawing(), Drawing()
+    one_by_one(one, [samples(0)])
+    steps(several, cut(samples(0), 12), 4)
     without = training(name)
-    steps(without, [samples(0)], 1)
-    assert torch.allclose(*found, rtol=1e-4, atol=1e-5)
-    assert not torch.allclose(found[0], weights(without), rtol=1e-3, atol=1e-4)
+    one_by_one(without, [samples(0)])
+    assert torch.allclose(weights(several), weights(one), rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(weights(one), weights(without), rtol=1e-3, atol=1e-4)
 
 
 def test_sets_of_tasks_that_share_nothing_add_up_as_well() -> None:
@@ -209,7 +211,7 @@ def test_sets_of_tasks_that_share_nothing_add_up_as_well() -> None:
         made.least = 0.0
     assert len(list(one.sets())) == 2
     one.batches = one.steps = 0
-    steps(one, [samples(0), samples(1)], 1)
+    one_by_one(one, [samples(0), samples(1)])
     steps(several, [part for seed in range(2) for part in cut(samples(seed), 12)], 4)
     assert torch.allclose(weights(several), weights(one), rtol=1e-4, atol=1e-5)
 
@@ -252,42 +254,36 @@ sharing {
 @pytest.mark.parametrize("name", AVAILABLE)
 def test_a_fused_optimizer_gets_gradients_that_lie_in_memory_as_weights_do(name: str) -> None:
     """Those of convolutions do not lie as their shape says; a fused step reads both as they lie."""
-    found = []
-    for batches, accumulate in ((1, 1), (2, 2)):
-        spec = loads(IMAGES, overrides={"train.balance": name})
-        made = started(spec, lambda named: torch.optim.Adam(named, lr=1e-2, fused=True))
+    generator = torch.Generator().manual_seed(1)
+    whole = {
+        "image": torch.rand(8, 3, 12, 12, generator=generator).contiguous(memory_format=torch.channels_last),
+        "depth": torch.rand(8, 1, 12, 12, generator=generator) + 0.1,
+        "edge": torch.randint(0, 2, (8, 1, 12, 12), generator=generator).float(),
+    }
+    one, several = (
+        started(
+            loads(IMAGES, overrides={"train.balance": name}), lambda named: torch.optim.Adam(named, lr=1e-2, fused=True)
+        )
+        for _ in range(2)
+    )
+    for made in (one, several):
         made.model.train()
         made.epoch_steps = 2
-        generator = torch.Generator().manual_seed(1)
-        image = torch.rand(8, 3, 12, 12, generator=generator).contiguous(memory_format=torch.channels_last)
-        whole = {
-            "image": image,
-            "depth": torch.rand(8, 1, 12, 12, generator=generator) + 0.1,
-            "edge": torch.randint(0, 2, (8, 1, 12, 12), generator=generator).float(),
-        }
-        torch.manual_seed(0)
-        parts = [{key: each[at::batches] for key, each in whole.items()} for at in range(batches)] * 2
-        for batch in made.in_steps(parts, accumulate):
-            for tasks in made.sets():
-                losses = made.losses(made.forward(batch["image"], tasks), batch)
-                penalty = made.penalty(batch, made.forward(batch["image"], tasks), losses)
-                made.zero_grad(tasks)
-                made.backward(losses, penalty)
-            if made.step_is_whole:
-                for parameter in made.model.parameters():
-                    assert parameter.grad is None or parameter.grad.stride() == parameter.stride()
-                made.optimizer.step()
-        found.append(weights(made))
-    if name not in OF_THE_LAST_BATCH:
-        assert torch.allclose(*found, rtol=1e-3, atol=1e-4)
+    torch.manual_seed(0)
+    one_by_one(one, [whole, whole])
+    torch.manual_seed(0)
+    steps(several, [{key: each[at::2] for key, each in whole.items()} for at in (0, 1)] * 2, 2)
+    for made in (one, several):
+        moved = [each for each in made.model.parameters() if each.grad is not None]
+        assert moved
+        assert all(each.grad.stride() == each.stride() for each in moved if each.grad is not None)
+    assert name in OF_THE_LAST_BATCH or torch.allclose(weights(several), weights(one), rtol=1e-3, atol=1e-4)
 
 
 def test_the_last_step_of_an_epoch_has_what_is_left() -> None:
     one, several = training("relative"), training("relative")
     large = samples(0)
-    steps(
-        one, [{name: each[:32] for name, each in large.items()}, {name: each[32:] for name, each in large.items()}], 1
-    )
+    one_by_one(one, [{name: each[part] for name, each in large.items()} for part in (slice(32), slice(32, 48))])
     steps(several, cut(large, 8), 4)
     assert several.steps == 2
     assert torch.allclose(weights(several), weights(one), rtol=1e-4, atol=1e-5)

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from mtsldsl.runtime.learning.ranks import Ranks
-from tests.runtime.ranked import NORMAL, Looking, ordinary, trained
-from tests.runtime.test_accumulate import AVAILABLE, Drawing, samples, training
+from tests.runtime.ranked import NORMAL, Looking, trained
+from tests.runtime.test_accumulate import AVAILABLE, Drawing, one_by_one, samples, training
 
 ROOT = Path(__file__).parents[2]
 
@@ -88,9 +88,8 @@ def test_so_they_do_with_steps_of_several_batches(balance: str, found: list[dict
 
 def test_they_look_ahead_as_one_does(found: list[dict[str, Any]]) -> None:
     made = training("equal")
-    looking = Looking(made.learner)
-    made.learner = looking  # type: ignore[assignment]
-    ordinary(made, [samples(0)])
+    made.learner = looking = Looking()
+    one_by_one(made, [samples(0)])
     assert found[0]["gains"] == found[1]["gains"]
     assert len(looking.found) == 2
     for one, other in zip(found[0]["gains"], looking.found, strict=True):
@@ -104,7 +103,7 @@ def test_what_layers_keep_is_the_mean_of_what_each_has_seen(found: list[dict[str
     halves = []
     for half in (slice(0, 24), slice(24, 48)):
         made = training("equal", NORMAL)
-        ordinary(made, [{name: each[half] for name, each in samples(0).items()}])
+        one_by_one(made, [{name: each[half] for name, each in samples(0).items()}])
         halves.append(dict(made.model.named_buffers()))
     means = [name for name in one if "running" in name]
     assert means
@@ -117,7 +116,7 @@ def test_what_layers_keep_is_the_mean_of_what_each_has_seen(found: list[dict[str
 def test_a_loss_of_the_learner_counts_as_the_mean_over_the_processes(balance: str, found: list[dict[str, Any]]) -> None:
     made = training(balance)
     made.learner = Drawing()
-    ordinary(made, [samples(0)])
+    one_by_one(made, [samples(0)])
     one, other = (flat(each[f"{balance} and a penalty"]) for each in found)
     assert torch.equal(one, other)
     assert torch.allclose(one, flat(made.model.state_dict()), rtol=1e-5, atol=1e-6)

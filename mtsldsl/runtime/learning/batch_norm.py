@@ -24,11 +24,13 @@ def require_values_to_normalise(spec: Spec, processes: int = 1) -> None:
         tasks = [task for task in spec.tasks if spec.data_of(task.name) is data]
         read = needed_layers(wired(spec), [task.name for task in tasks])
         found = [
-            _problem(f"layer {each.name}", each.span)
+            _problem(f"layer {each.name}", each.span, processes)
             for each in spec.layers
             if each.name in read and any(map(_single, bodies_of(each.body_for(data.name)).values()))
         ]
-        found += [_problem(f"the head of task {each.name}", each.span) for each in tasks if _single(each.head)]
+        found += [
+            _problem(f"the head of task {each.name}", each.span, processes) for each in tasks if _single(each.head)
+        ]
         problems |= {each.cause: each for each in found}
     if problems:
         raise MtlError(problems.values())
@@ -50,6 +52,7 @@ def _single(body: Body) -> bool:
     return any(step.operator == "batch_norm" and prod(step.shape[1:]) == 1 for step in body.steps)
 
 
-def _problem(where: str, span: Span | None) -> Diagnostic:
-    cause = f"`batch_norm` in {where} has one value of each channel to normalise, as a batch is one sample of one pixel"
+def _problem(where: str, span: Span | None, processes: int) -> Diagnostic:
+    what = "a batch" if processes == 1 else "the part of a batch that a process has"
+    cause = f"`batch_norm` in {where} has one value of each channel to normalise, as {what} is one sample of one pixel"
     return Diagnostic("MTL804", cause, "take a larger `batch`, or leave this `batch_norm` out", span)

@@ -34,13 +34,18 @@ class Ranks:
     @classmethod
     def of_environment(cls, device: torch.device) -> Ranks:
         """This process among those that the environment tells of, once all of them have met; alone where it tells of
-        none."""
-        if not all(os.environ.get(name) for name in _SAID) or int(os.environ["WORLD_SIZE"]) == 1:
+        none. Raises MtlError MTL809 where they cannot meet."""
+        if not all(os.environ.get(name) for name in _SAID) or os.environ["WORLD_SIZE"] == "1":
             return cls()
         from torch import distributed
 
         if not distributed.is_initialized():
-            distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+            try:
+                distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+            except (ValueError, distributed.DistError) as error:
+                said = ", ".join(f"{name}={os.environ[name]}" for name in _SAID)
+                cause = f"the processes that the environment tells of cannot meet: {str(error).splitlines()[0]}"
+                raise MtlError.of("MTL809", cause, f"start them all, or unset what is wrong of {said}") from None
         return cls(distributed.get_rank(), distributed.get_world_size())
 
     @property

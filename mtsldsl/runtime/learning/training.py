@@ -137,13 +137,16 @@ class Training:
             yield from self._apart().parameters
         if parts is not None:
             parts.place += 1
-            if not parts.whole:
-                return
+        if self.step_is_whole:
+            self._end_step()
+
+    def _end_step(self) -> None:
+        """Put together what processes and batches have to do with the step, and count it."""
         self.ranks.add_gradients(self._parameters())
-        if parts is not None:
+        if self._parts is not None:
             with self._told():
-                parts.settle(self.balance, self._parameters(), self.ranks)
-            if len(parts.batches) == 1:
+                self._parts.settle(self.balance, self._parameters(), self.ranks)
+            if len(self._parts.batches) == 1:
                 self._parts = None
         self.batches += 1
         self.steps += 1

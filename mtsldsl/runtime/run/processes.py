@@ -8,7 +8,8 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from signal import SIGTERM
 
@@ -16,6 +17,7 @@ import torch
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir import Spec
+from mtsldsl.runtime.learning.batch_norm import require_values_to_normalise
 from mtsldsl.runtime.learning.ranks import Ranks
 
 RUN_ID = "mtsldsl"
@@ -31,7 +33,7 @@ def start_processes(count: int, words: Sequence[str]) -> int:
 
     for name in [each for each in logging.root.manager.loggerDict if each.startswith("torch.distributed")]:
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    with tempfile.TemporaryDirectory(prefix="mtsldsl-") as logs:
+    with tempfile.TemporaryDirectory(prefix="mtsldsl-") as logs, _temporary_files_in(logs):
         config = LaunchConfig(
             min_nodes=1,
             max_nodes=1,
@@ -42,7 +44,6 @@ def start_processes(count: int, words: Sequence[str]) -> int:
             max_restarts=0,
             logs_specs=DefaultLogsSpecs(log_dir=logs, redirects=dict.fromkeys(range(1, count), Std.ALL)),
         )
-        os.environ["TMPDIR"] = logs  # of the processes: what they leave behind is removed, however they end
         try:
             elastic_launch(config, sys.executable)("-m", "mtsldsl", *words)
         except ChildFailedError as error:
@@ -64,24 +65,36 @@ def start_processes(count: int, words: Sequence[str]) -> int:
     return 0
 
 
+@contextmanager
+def _temporary_files_in(folder: str) -> Iterator[None]:
+    """While open, processes that are started have theirs there: what they leave behind is removed, however they end."""
+    before = os.environ.get("TMPDIR")
+    os.environ["TMPDIR"] = folder
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["TMPDIR"]
+        else:
+            os.environ["TMPDIR"] = before
+
+
 def watched_over() -> bool:
     """Whether `start_processes` has started this process, and says why the run has ended."""
     return os.environ.get("TORCHELASTIC_RUN_ID") == RUN_ID
 
 
-def met(spec: Spec, device: torch.device) -> Ranks:
-    """This process among those that train a spec together, once all have met.
+def require_even_shares(spec: Spec, ranks: Ranks) -> None:
+    """Hold that the processes that train together have as many samples of a batch each, and enough to normalise.
 
-    Raises MtlError MTL809 where they cannot share the batches evenly.
+    Raises MtlError MTL809 or MTL804 where they have not.
     """
-    ranks = Ranks.of_environment(device)
     for data in spec.blocks:
         if data.batch % ranks.size:
             cause = f"{ranks.size} processes share the batches, and {data.batch} samples are no multiple of that"
-            raise MtlError.of(
-                "MTL809", cause, f"give a `batch` such as {ranks.size * -(-data.batch // ranks.size)}", data.span
-            )
-    return ranks
+            remedy = f"give a `batch` such as {ranks.size * -(-data.batch // ranks.size)}"
+            raise MtlError.of("MTL809", cause, remedy, data.span)
+    require_values_to_normalise(spec, ranks.size)
 
 
 def own_device(device: torch.device) -> torch.device:

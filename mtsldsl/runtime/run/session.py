@@ -21,7 +21,7 @@ from mtsldsl.editing.bundle import self_contained
 from mtsldsl.ir import Decision, Spec, normal
 from mtsldsl.runtime.data import Splits, describe, load_data
 from mtsldsl.runtime.data.labels import Described, require_labels
-from mtsldsl.runtime.learning.batch_norm import remarks_on_statistics, require_values_to_normalise
+from mtsldsl.runtime.learning.batch_norm import remarks_on_statistics
 from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.learning.learned import OptimizerFactory
 from mtsldsl.runtime.learning.precision import remark_on
@@ -49,7 +49,7 @@ from mtsldsl.runtime.run.event_lines import warning_lines
 from mtsldsl.runtime.run.events import EventLog, read_events
 from mtsldsl.runtime.run.folder import RunFolder, epoch_of, write_source
 from mtsldsl.runtime.run.in_place import InPlace
-from mtsldsl.runtime.run.processes import met, own_device, scratch_copy, scratch_folder
+from mtsldsl.runtime.run.processes import own_device, require_even_shares, scratch_copy, scratch_folder
 from mtsldsl.runtime.run.requirements import require_for_run
 from mtsldsl.runtime.run.selection import OWN, Best, Selection, best_so_far, gains, last_merge, mean_of
 from mtsldsl.runtime.run.user_module_record import record_of_own_modules, warn_of_other_modules
@@ -89,8 +89,8 @@ class Session:
     def create(cls, spec: Spec, name: str, root: Path, device: str, display: str) -> Session:
         """A new run of `spec` in the next free folder of `root/name`. What it imports is written into its copy."""
         chosen = own_device(choose_device(device))
-        ranks = met(spec, chosen)
-        require_values_to_normalise(spec, ranks.size)
+        ranks = Ranks.of_environment(chosen)
+        require_even_shares(spec, ranks)
         check_own_modules(spec)
         require_for_run(spec)
         spec = self_contained(spec)
@@ -120,8 +120,8 @@ class Session:
         checkpoint = folder.latest_checkpoint()
         assert checkpoint is not None
         spec = folder.with_path(folder.read_spec(checkpoint / "spec.mtl"))
-        met(spec, chosen)
         with original_spans(spec):
+            require_even_shares(spec, ranks)
             warn_of_other_modules(spec, folder.events)
             require_for_run(spec)
         view = choose_display(display)

@@ -8,12 +8,14 @@ from typing import Any
 
 import attrs
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from mtsldsl import load
 from mtsldsl.diagnostics import Diagnostic, Source
 from mtsldsl.editing import loads
 from mtsldsl.editing.checking import check
+from mtsldsl.methods.branch.learner import _by_own
 from tests import prepared
 from tests.cli.test_train import KILLED, disturbed
 from tests.ir.data_blocks import TWO
@@ -287,6 +289,22 @@ def test_planted_pairs_are_more_similar_in_the_network_that_they_share_than_any_
     assert evolved.sharing != shared.sharing
     said = {(each.fields["layer"], frozenset(each.fields["tasks"])) for each in evolved.history}  # type: ignore[arg-type]
     assert said == {(layer, each) for layer in evolved.backbone.layers for each in evolved.sharing.partition(layer) if len(each) > 1}  # fmt: skip
+
+
+def test_transference_is_compared_free_of_the_scales_of_losses() -> None:
+    """By numbers written down by hand: sqrt(0.03 * 0.02) over sqrt(0.04 * 0.09), with the sign of both."""
+    found = torch.tensor([[0.04, 0.03, -0.01], [0.02, 0.09, 0.02], [-0.01, -0.02, 0.01]], dtype=torch.float64)
+    similarity = _by_own(found)
+    assert similarity[0, 1] == similarity[1, 0] == pytest.approx(0.02449489743 / 0.06)
+    assert similarity[0, 2] == pytest.approx(-0.01 / 0.02)
+    assert similarity[1, 2] == 0
+    assert similarity.diagonal().tolist() == pytest.approx([1, 1, 1])
+    scaled = _by_own(found / torch.tensor([1.0, 250.0, 1e-3]))  # losses of other sizes, of those who gain
+    torch.testing.assert_close(scaled, similarity)
+    harmed = found.clone()
+    harmed[0, 0] = -0.01
+    assert _by_own(harmed)[0].tolist() == [0, 0, 0]
+    assert _by_own(torch.ones(2, 2)).tolist() == [[1, 1], [1, 1]]
 
 
 def test_what_came_of_a_shared_network_is_trained_again_and_not_compared(planted: Path, tmp_path: Path) -> None:
