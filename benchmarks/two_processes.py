@@ -17,6 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 from rows import make_rows, spec_of, tasks_of
@@ -35,7 +36,8 @@ def texts(folder: Path, data: Path) -> dict[str, str]:
     images = images.partition("structure mtsl")[0].replace("data/nyuv2", str(data.resolve()))
     tasks = tasks_of(5)
     rows = spec_of(tasks, 64)
-    np.savez(folder / "rows.npz", **{name: each.numpy() for name, each in make_rows(tasks, 20_000).items()})
+    arrays: dict[str, Any] = {name: each.numpy() for name, each in make_rows(tasks, 20_000).items()}
+    np.savez(folder / "rows.npz", **arrays)
     return {"images": images, "rows": rows}
 
 

@@ -10,6 +10,7 @@ import click
 
 from mtsldsl.cli.options import device, no_cache, overrides, say_what_is_left_out, threads
 from mtsldsl.cli.output import say
+from mtsldsl.runtime.run.last_words import LastWords
 
 if TYPE_CHECKING:
     from mtsldsl.ir import Spec
@@ -42,6 +43,7 @@ MOST_PROCESSES = 64
 @click.option("--in-place", is_flag=True, help="Also write the evolving sharing into SPEC itself.")
 @click.option("--json", "as_json", is_flag=True, help="Print every event as a line of JSON.")
 @click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
+@LastWords()
 def command(
     spec: Path | None,
     overrides: dict[str, str],

@@ -160,3 +160,29 @@ def test_processes_that_would_normalise_one_sample_each_are_refused_at_the_start
         assert done.returncode == 1
         assert done.stderr.count("error MTL804") == 1
         assert "Traceback" not in done.stderr
+
+
+FAILING = """\
+import atexit
+import os
+import signal
+import torch
+
+class Failing(torch.nn.Module):
+    def forward(self, x):
+        if os.environ.get("RANK") == "0":
+            atexit.register(signal.sigtimedwait, {signal.SIGTERM}, 60)
+        raise ValueError("it is broken")
+"""
+
+
+def test_what_all_processes_say_is_said_once_however_late_the_first_ends(tmp_path: Path) -> None:
+    """The first one ends no sooner than the launcher tells it to."""
+    chance = np.random.default_rng(0)
+    np.savez(tmp_path / "rows.npz", row=chance.normal(size=(20, 4)), a=chance.normal(size=(20, 1)))
+    (tmp_path / "person.py").write_text(FAILING, encoding="utf-8")
+    text = ROWS.replace("batch_norm", 'module("person:Failing", out=[4])').replace("batch = 2", "batch = 4")
+    (tmp_path / "job.mtl").write_text(text, encoding="utf-8")
+    done = mtsldsl("train", "job.mtl", "--nproc", 2, "--device", "cpu", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.count("ValueError: it is broken") == 1, done.stderr

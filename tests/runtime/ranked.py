@@ -4,6 +4,7 @@ of it. `python -m tests.runtime.ranked FOLDER`"""
 from __future__ import annotations
 
 import sys
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -20,7 +21,7 @@ NORMAL = TEXT.replace("linear(8) | tanh", "linear(8) | batch_norm | tanh", 1)
 
 
 class Looking(Penalty):
-    """A learner that keeps the gains of every step."""
+    """A learner that keeps what is seen of every step: gains of three kinds, and the cosines at each copy."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,7 +31,12 @@ class Looking(Penalty):
         return True
 
     def observe(self, probe: Probe) -> None:
-        self.found += [probe.gains(), probe.first_order()]
+        self.found += [probe.gains(), probe.first_order(), probe.gains_of_optimizer()]
+        for copy, cosines in probe.cosines().items():
+            pairs = product(enumerate(cosines.tasks), repeat=2)
+            self.found.append(
+                {(f"{copy.name} {one}", other): float(cosines.values[i, j]) for (i, one), (j, other) in pairs}
+            )
 
 
 def trained(balance: str, ranks: Ranks, accumulate: int = 1) -> Training:

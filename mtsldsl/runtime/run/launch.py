@@ -10,7 +10,7 @@ from mtsldsl.diagnostics.printable import printable
 from mtsldsl.runtime.learning.ranks import Ranks
 from mtsldsl.runtime.run.code import Code
 from mtsldsl.runtime.run.folder import RunFolder, epoch_of
-from mtsldsl.runtime.run.processes import watched_over
+from mtsldsl.runtime.run.last_words import LOST, watched_over
 from mtsldsl.runtime.run.session import Session
 from mtsldsl.runtime.run.threads import use_threads
 
@@ -42,7 +42,7 @@ def launch(session: Session, threads: int | None = None, code: Code | None = Non
         if not session.ranks.several or not any(each in str(error) for each in _LOST):
             raise
         said = _stopped("another process of this run has ended", session.folder, session.ranks)
-        sys.exit(1 if watched_over() else said)
+        sys.exit(LOST if watched_over() else said)
 
 
 def _stopped(what: str, folder: RunFolder, ranks: Ranks) -> str:

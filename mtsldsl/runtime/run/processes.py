@@ -19,9 +19,7 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir import Spec
 from mtsldsl.runtime.learning.batch_norm import require_values_to_normalise
 from mtsldsl.runtime.learning.ranks import Ranks
-
-RUN_ID = "mtsldsl"
-"""By which processes know that `start_processes` has started them."""
+from mtsldsl.runtime.run.last_words import LOST, RUN_ID
 
 
 def start_processes(count: int, words: Sequence[str]) -> int:
@@ -47,19 +45,19 @@ def start_processes(count: int, words: Sequence[str]) -> int:
         try:
             elastic_launch(config, sys.executable)("-m", "mtsldsl", *words)
         except ChildFailedError as error:
-            failures = error.failures
+            failures = dict(sorted(error.failures.items(), key=lambda pair: pair[1].timestamp))
             killed = [rank for rank, each in failures.items() if each.exitcode < 0 and each.exitcode != -SIGTERM]
-            rank = killed[0] if killed else error.get_first_failure()[0]
-            failure = failures[rank]
-            own = failures.get(0)
+            own = [rank for rank, each in failures.items() if each.exitcode > 0 and each.exitcode != LOST]
+            rank = [*killed, *own, *failures][0]
+            status = failures[rank].exitcode
             if killed:
-                ended = f"process {rank + 1} of {count} was ended by signal {-failure.exitcode}"
+                ended = f"process {rank + 1} of {count} was ended by signal {-status}"
                 again = f"go on with `mtsldsl train --resume RUN --nproc {count}`, where RUN is its folder"
                 print(f"{ended}: {again}", file=sys.stderr)
-            elif rank > 0 and (own is None or own.exitcode < 0):  # else the first has said it
+            elif 0 not in own:  # else the first has said it
                 found = sorted(Path(logs).glob(f"**/{rank}/stderr.log"))
                 sys.stderr.write("".join(path.read_text(encoding="utf-8", errors="replace") for path in found))
-            return failure.exitcode if failure.exitcode > 0 else 128 - failure.exitcode
+            return status if status > 0 else 128 - status
         except SignalException as stopped:
             return 128 + stopped.sigval
     return 0
@@ -77,11 +75,6 @@ def _temporary_files_in(folder: str) -> Iterator[None]:
             del os.environ["TMPDIR"]
         else:
             os.environ["TMPDIR"] = before
-
-
-def watched_over() -> bool:
-    """Whether `start_processes` has started this process, and says why the run has ended."""
-    return os.environ.get("TORCHELASTIC_RUN_ID") == RUN_ID
 
 
 def require_even_shares(spec: Spec, ranks: Ranks) -> None:
