@@ -204,8 +204,8 @@ _REMEDIES = (
     (
         "task",
         {
-            "class_weight class_weights": "classes are weighed by how rare they are with `loss = class_balanced`; "
-            "`weight` would be the factor of the whole loss",
+            "class_weight class_weights": "it is an argument: `loss = cross_entropy(weight=[...])`; "
+            "`loss = class_balanced` weighs classes by how rare they are",
             "pos_weight positive_weight": "the weight of a yes is `loss = balanced_bce(positive_weight=...)`, "
             "from 0 to 1; `weight` would be the factor of the whole loss",
             "weights weighting loss_weights task_weights": "`weight` is one number, the factor of this task's loss; "
@@ -236,8 +236,8 @@ _REMEDIES = (
             "`data`, such as `batch = 16`; they are always shuffled for training",
             "validation validation_split val_split validation_data test_size": "the parts of the samples are "
             "`validation` and `test` in `data`",
-            "class_weight class_weights": "classes are weighed by how rare they are with `loss = class_balanced` in "
-            "a `task`",
+            "class_weight class_weights": "they belong to a `task`: `loss = cross_entropy(weight=[...])`, or "
+            "`loss = class_balanced`, which weighs classes by how rare they are",
             "sample_weight sample_weights": "samples have no weights here",
             "weight weights loss_weight loss_weights task_weights": "each `task` has a `weight`; `balance` weighs them "
             "by itself",
@@ -256,8 +256,8 @@ _REMEDIES = (
     (
         "cross_entropy",
         {
-            "class_weight class_weights weight weights": "classes are weighed by how rare they are with "
-            "`loss = class_balanced`",
+            "class_weight class_weights weights": "it is called `weight`: `cross_entropy(weight=[...])`; "
+            "`loss = class_balanced` weighs classes by how rare they are",
             "ignore ignore_index ignore_label": "it belongs to the target: `target = classes(..., ignore=...)`",
         },
     ),
@@ -290,6 +290,10 @@ _REMEDIES = (
             "weighted_cross_entropy balanced_cross_entropy balanced_ce weighted_ce": "of classes, `class_balanced` "
             "weighs the rare ones; of a yes or no, `balanced_bce(positive_weight=...)`",
             "weighted_bce bce_with_weight": "write `balanced_bce(positive_weight=...)`",
+            "smooth_l1": "write `huber(delta=...)`, which is `delta` times as large",
+            "scale_invariant scale_invariant_log eigen": "write `silog`",
+            "focal_loss sigmoid_focal sigmoid_focal_loss": "write `focal`",
+            "dice_loss soft_dice": "write `dice`",
         },
     ),
     (

@@ -82,7 +82,8 @@ def digest(spec: Spec) -> str:
 
 
 def _named(named: Named) -> list[Any]:
-    return [named.name, _plain(named.arguments)]
+    """An argument that is an empty list says nothing, as one that is not there."""
+    return [named.name, _plain({name: value for name, value in named.arguments.items() if value != ()})]
 
 
 def _layer(body: Body | Parallel) -> Any:

@@ -25,7 +25,7 @@ from mtsldsl.language.holding import named
 from mtsldsl.language.kinds import Call, Identifier, Many
 from mtsldsl.language.naming import refusal
 from mtsldsl.language.schema import LOSSES, METRICS, TARGET, TASK, BlockSchema
-from mtsldsl.language.targets import AUTO, TARGETS, TargetRule, reserved_answer
+from mtsldsl.language.targets import AUTO, TARGETS, ObjectiveRule, TargetRule, reserved_answer
 from mtsldsl.methods.registry import run_names
 from mtsldsl.syntax import tree
 
@@ -115,9 +115,12 @@ def _read_task(
     metrics = _metrics(rule, "finite" if isinstance(target, Broken) else target.valid, shape, block, problems)
     if isinstance(data, Broken) or isinstance(head, Broken) or isinstance(target, Broken) or isinstance(field, Broken):
         return BROKEN
+    loss = block["loss"]
+    if isinstance(loss, Named):
+        fits &= _check_loss(target, loss, problems)
     if not fits or block.broken or not _is_free(name):
         return BROKEN
-    loss = block["loss"] or named(LOSSES[kind], data_kind(data.kind).default_loss(kind))
+    loss = loss or named(LOSSES[kind], data_kind(data.kind).default_loss(kind))
     return Task(name, target, head, loss, metrics, block["weight"], field, span=section.span)
 
 
@@ -317,12 +320,26 @@ def _metrics(rule: TargetRule, valid: str, shape: Shape, block: BlockValues, pro
         return tuple(named(METRICS[rule.kind], name) for name in rule.defaults(valid, dense=dense))
     chosen = _check_metrics(block, problems)
     for metric in chosen:
-        if not dense and _needs_pixels(rule, metric.name):
-            others = ", ".join(f"`{other.name}`" for other in rule.metrics if not other.dense_only)
-            problems.add(
-                "MTL306", f"`{metric.name}` needs an output for each pixel", f"use one of {others}", metric.span
-            )
+        reason = _misfit(rule.metric(metric.name), valid, dense=dense)
+        if reason is not None:
+            others = [f"`{other.name}`" for other in rule.metrics if _misfit(other, valid, dense=dense) is None]
+            problems.add("MTL306", f"`{metric.name}` {reason}", f"use one of {', '.join(others)}", metric.span)
     return tuple(chosen)
+
+
+def _check_loss(target: Target, given: Named, problems: Problems) -> bool:
+    """Whether a loss fits the values, or the number of classes, of its target."""
+    reason = _misfit(TARGETS[target.kind].loss(given.name), target.valid, dense=True)
+    if reason is not None:
+        remedy = f"write `{target.kind}({target.channels}, valid=positive)`"
+        problems.add("MTL305", f"`{given.name}` {reason}", remedy, given.span)
+        return False
+    weight = given.arguments.get("weight", ())
+    if isinstance(weight, tuple) and weight and len(weight) != target.channels:
+        cause = f"`weight` has {len(weight)} numbers, and there are {target.channels} classes"
+        problems.add("MTL202", cause, "give one for each class, in their order", given.span)
+        return False
+    return True
 
 
 def _check_metrics(block: BlockValues, problems: Problems) -> list[Named]:
@@ -337,6 +354,14 @@ def _check_metrics(block: BlockValues, problems: Problems) -> list[Named]:
     return seen
 
 
-def _needs_pixels(rule: TargetRule, name: str) -> bool:
-    metric = rule.metric(name)
-    return metric is not None and metric.dense_only
+def _misfit(rule: ObjectiveRule | None, valid: str, *, dense: bool) -> str | None:
+    """Why a loss or metric does not fit the answers of a task, None where it does."""
+    if rule is None:
+        return None
+    if rule.dense_only and not dense:
+        return "needs an output for each pixel"
+    if rule.sample_only and dense:
+        return "needs one answer for the whole sample: it keeps the scores of all classes"
+    if rule.positive_only and valid != "positive":
+        return "takes logarithms, so that only values above 0 may count"
+    return None

@@ -8,7 +8,7 @@ from typing import cast
 import attrs
 
 from mtsldsl.language.constants import Named
-from mtsldsl.language.kinds import Choice, Integer, Key, Maybe, Real, Told
+from mtsldsl.language.kinds import Choice, Integer, Key, Many, Maybe, Real, Told
 from mtsldsl.records import Record
 
 AUTO = "auto"
@@ -26,6 +26,10 @@ class ObjectiveRule(Record):
     higher_is_better: bool = False
     dense_only: bool = False
     """Needs an output per pixel."""
+    sample_only: bool = False
+    """Keeps too much of each answer to have one per pixel."""
+    positive_only: bool = False
+    """Takes logarithms of the values."""
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -61,12 +65,17 @@ class TargetRule(Record):
         return self.default_metrics if dense or not self.default_for_samples else self.default_for_samples
 
 
-def _better_high(name: str, *arguments: Key, dense_only: bool = False) -> ObjectiveRule:
-    return ObjectiveRule(name, arguments, higher_is_better=True, dense_only=dense_only)
+def _better_high(name: str, *arguments: Key, dense_only: bool = False, sample_only: bool = False) -> ObjectiveRule:
+    return ObjectiveRule(name, arguments, True, dense_only, sample_only)
 
 
-def _better_low(name: str, *arguments: Key, dense_only: bool = False) -> ObjectiveRule:
-    return ObjectiveRule(name, arguments, higher_is_better=False, dense_only=dense_only)
+def _better_low(name: str, *arguments: Key, positive_only: bool = False) -> ObjectiveRule:
+    return ObjectiveRule(name, arguments, positive_only=positive_only)
+
+
+_GAMMA = Key("gamma", Real(0), "how much less an answer counts that is right already", 2.0)
+_SMOOTH = Key("smooth", Real(0, open_minimum=True), "added to both sums", 1.0)
+_CALIBRATION = _better_low("calibration_error", Key("n_bins", Integer(1, 1000), "bins", 15))
 
 
 TARGETS: dict[str, TargetRule] = {
@@ -86,8 +95,14 @@ TARGETS: dict[str, TargetRule] = {
                 ),
             ),
             losses=(
-                _better_low("cross_entropy", Key("label_smoothing", _FRACTION, "label smoothing", 0.0)),
+                _better_low(
+                    "cross_entropy",
+                    Key("label_smoothing", _FRACTION, "label smoothing", 0.0),
+                    Key("weight", Many(Real(0)), "factor of each class", (), "1 for each class"),
+                ),
                 _better_low("class_balanced", Key("beta", _FRACTION, "beta", 0.999)),
+                _better_low("focal", _GAMMA),
+                _better_low("dice", _SMOOTH),
             ),
             metrics=(
                 _better_high("miou", dense_only=True),
@@ -95,6 +110,9 @@ TARGETS: dict[str, TargetRule] = {
                 _better_high("accuracy"),
                 _better_low("error"),
                 _better_high("macro_f1"),
+                _better_high("auroc", sample_only=True),
+                _better_high("average_precision", sample_only=True),
+                _CALIBRATION,
             ),
             default_metrics=("miou", "pixel_accuracy"),
             default_for_samples=("accuracy", "macro_f1"),
@@ -113,9 +131,21 @@ TARGETS: dict[str, TargetRule] = {
                     "`positive` for the depth of `scenes` and `nyuv2`, else `finite`",
                 ),
             ),
-            losses=(_better_low("l1"), _better_low("mse"), _better_low("rmse")),
+            losses=(
+                _better_low("l1"),
+                _better_low("mse"),
+                _better_low("rmse"),
+                _better_low("huber", Key("delta", Real(0, open_minimum=True), "error from which it is linear", 1.0)),
+                _better_low(
+                    "silog",
+                    Key("variance_focus", Real(0, 1), "how much of a factor common to all values is forgiven", 0.85),
+                    positive_only=True,
+                ),
+            ),
             metrics=(
                 _better_low("rmse"),
+                _better_low("rmse_log", positive_only=True),
+                _better_low("silog", positive_only=True),
                 _better_low("abs_rel"),
                 _better_high("delta1"),
                 _better_low("mae"),
@@ -147,11 +177,16 @@ TARGETS: dict[str, TargetRule] = {
             losses=(
                 _better_low("bce"),
                 _better_low("balanced_bce", Key("positive_weight", Real(0, 1), "positive weight", 0.95)),
+                _better_low("focal", _GAMMA, Key("alpha", Real(0, 1), "weight of a yes; a no weighs the rest", 0.25)),
+                _better_low("dice", _SMOOTH),
             ),
             metrics=(
                 _better_high("f1", Key("threshold", Real(0, 1), "threshold", 0.5)),
                 _better_low("bce"),
                 _better_high("accuracy"),
+                _better_high("auroc"),
+                _better_high("average_precision"),
+                _CALIBRATION,
             ),
             default_metrics=("f1", "bce"),
         ),

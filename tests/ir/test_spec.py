@@ -76,7 +76,7 @@ def test_what_a_text_leaves_out_has_the_documented_defaults() -> None:
         255,
         1.0,
         "label",
-        Named("cross_entropy", {"label_smoothing": 0.0}),
+        Named("cross_entropy", {"label_smoothing": 0.0, "weight": ()}),
     )
     assert [metric.name for metric in segment.metrics] == ["miou", "pixel_accuracy"]
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mtsldsl.diagnostics import Source
 from mtsldsl.ir import Body, Spec, Target, Task
 from mtsldsl.language import Named
-from mtsldsl.language.targets import TARGETS
+from mtsldsl.language.targets import TARGETS, ObjectiveRule
 from mtsldsl.runtime.data import FieldKind, Samples
 from mtsldsl.sharing import Backbone, Sharing
 from tests.records import TRAIN, data_of, loss_of, metric_of
@@ -102,12 +102,20 @@ def counted(case: Case, prediction: Tensor, field: Tensor) -> tuple[Array, Array
 
 
 def losses_of(case: Case) -> list[str]:
-    return [rule.name for rule in TARGETS[case.target.kind].losses]
+    return [rule.name for rule in TARGETS[case.target.kind].losses if fits(case, rule)]
+
+
+def fits(case: Case, rule: ObjectiveRule) -> bool:
+    """Whether a loss or metric is for such answers."""
+    dense = bool(case.space)
+    if (rule.dense_only and not dense) or (rule.sample_only and dense):
+        return False
+    return not rule.positive_only or case.target.valid == "positive"
 
 
 def metrics_of(case: Case) -> tuple[Named, ...]:
     rules = TARGETS[case.target.kind].metrics
-    return tuple(metric_of(case.target, rule.name) for rule in rules if case.space or not rule.dense_only)
+    return tuple(metric_of(case.target, rule.name) for rule in rules if fits(case, rule))
 
 
 def task_of(case: Case, loss: Named | None = None, name: str = "it") -> Task:

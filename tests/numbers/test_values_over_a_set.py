@@ -14,7 +14,19 @@ from mtsldsl.language.targets import TARGETS, metric_key
 from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.objectives import make_loss
 from tests.numbers import independent
-from tests.numbers.cases import CASES, SAMPLES, Case, Given, counted, example, losses_of, samples_of, spec_of, task_of
+from tests.numbers.cases import (
+    CASES,
+    SAMPLES,
+    Case,
+    Given,
+    counted,
+    example,
+    fits,
+    losses_of,
+    samples_of,
+    spec_of,
+    task_of,
+)
 from tests.records import loss_of, metric_of
 
 CPU = torch.device("cpu")
@@ -29,11 +41,19 @@ ARGUMENTS = {
     "positive_weight": (0.1, 0.5, 0.7),
     "threshold": (0.1, 0.3, 0.8),
     "degrees": (5.0, 30.0, 90.0),
+    "weight": ((1.0, 0.0, 2.5, 0.3),),
+    "gamma": (0.0, 0.5, 3.0),
+    "alpha": (0.0, 0.6, 1.0),
+    "smooth": (1e-3, 10.0),
+    "delta": (0.1, 3.0),
+    "variance_focus": (0.0, 1.0),
+    "n_bins": (1, 10, 100),
 }
 LOSS_ARGUMENTS = [
     pytest.param(case, loss_of(case.target, rule.name, **{name: value}), id=f"{case.name}-{rule.name}-{name}={value}")
     for case in CASES
     for rule in TARGETS[case.target.kind].losses
+    if fits(case, rule)
     for name in (key.name for key in rule.arguments)
     for value in ARGUMENTS[name]
 ]
@@ -41,6 +61,7 @@ METRIC_ARGUMENTS = [
     pytest.param(case, metric_of(case.target, rule.name, **{name: value}), id=f"{case.name}-{rule.name}-{name}={value}")
     for case in CASES
     for rule in TARGETS[case.target.kind].metrics
+    if fits(case, rule)
     for name in (key.name for key in rule.arguments)
     for value in ARGUMENTS[name]
 ]
@@ -108,6 +129,7 @@ def test_an_argument_of_a_metric_does_what_it_says(case: Case, metric: Named, ba
             independent.f1(p[valid[:, k], k], t[valid[:, k], k], number) for k in range(case.target.channels)
         ],
         "degrees": lambda: [(independent.angles(p, t, valid) < number).mean()],
+        "n_bins": lambda: independent.calibration_by_column(case.target.kind, p, t, valid, int(number)),
     }[name]()
     found = evaluated(case, loss_of(case.target), batch, (metric,)).metrics["it"]
     assert found == {metric_key(metric): pytest.approx(np.mean(wanted), rel=1e-5)}

@@ -151,6 +151,34 @@ def test_a_step_of_several_batches_is_that_of_one(name: str) -> None:
         assert torch.allclose(value.double(), wanted[key].double(), rtol=1e-3, atol=1e-4, equal_nan=True), key
 
 
+OTHER_LOSSES = {
+    "of several sums": {
+        "values(2)\n  head   = linear(2)\n  loss   = rmse": "values(2, valid=positive)\n  head   = linear(2) | softplus\n  loss   = silog",
+        "class_balanced(beta=0.9)": "dice",
+        "balanced_bce": "dice(smooth=0.1)",
+    },
+    "of one": {
+        "rmse": "huber(delta=0.5)",
+        "class_balanced(beta=0.9)": "cross_entropy(weight=[1, 0.2, 3], label_smoothing=0.1)",
+        "balanced_bce": "focal",
+    },
+}
+
+
+@pytest.mark.parametrize("name", ["equal", "uncertainty", "pcgrad"])
+@pytest.mark.parametrize("losses", OTHER_LOSSES)
+def test_so_is_it_with_every_other_loss(losses: str, name: str) -> None:
+    text = TEXT
+    for written, instead in OTHER_LOSSES[losses].items():
+        assert written in text
+        text = text.replace(written, instead)
+    one, several = training(name, text), training(name, text)
+    one_by_one(one, [samples(0), samples(1), samples(2)])
+    steps(several, [part for seed in range(3) for part in cut(samples(seed), 8)], 6)
+    assert torch.allclose(weights(several), weights(one), rtol=1e-4, atol=1e-5)
+    assert (weights(one) - weights(training(name, text))).abs().max() > 1e-3
+
+
 @pytest.mark.parametrize("name", sorted(OF_THE_LAST_BATCH))
 def test_what_looks_ahead_does_so_once_a_step(name: str) -> None:
     """Without a root and without missing labels, and with batches that are all the same, the last is as all are."""

@@ -15,6 +15,7 @@ from mtsldsl.runtime.objectives.by_target import OBJECTIVES
 from mtsldsl.runtime.objectives.losses import effective_number_weights
 from mtsldsl.runtime.objectives.totals import Joint
 from tests import records
+from tests.numbers import independent
 from tests.numbers.cases import Case, task_of
 
 IGNORE = 255
@@ -55,30 +56,14 @@ def last(values: Tensor) -> np.ndarray:
 
 
 def expected(kind: str, name: str, prediction: Tensor, target: Tensor) -> float:
-    p = last(prediction)
-    if kind == "classes":
-        labels = target.flatten().numpy()
-        p, labels = p[labels != IGNORE], labels[labels != IGNORE]
-        losses = np.log(np.exp(p).sum(1)) - p[np.arange(len(p)), labels]
-        if name == "cross_entropy":
-            return losses.mean()
-        weights = np.array([(1 - 0.999) / (1 - 0.999 ** (labels == label).sum()) for label in labels])
-        return (weights * losses).sum() / weights.sum()
-    t = last(target)
-    if kind == "unit_vectors":
-        valid = np.abs(t).sum(1) > 0
-        p, t = p[valid] / np.linalg.norm(p[valid], axis=1, keepdims=True), t[valid]
-        return np.abs(p - t).mean() if name == "l1" else 1 - (p * t).sum(1).mean()
-    if kind == "binary":
-        losses = np.log1p(np.exp(p)) - p * t
-        return (losses if name == "bce" else np.where(t == 1, 0.95, 0.05) * losses).mean()
-    if kind == "values":
-        p, t = p[t > 0], t[t > 0]
-    return {
-        "l1": np.abs(p - t).mean(),
-        "mse": np.square(p - t).mean(),
-        "rmse": np.sqrt(np.square(p - t).mean()),
-    }[name]
+    return independent.loss(kind, name, *rows(kind, prediction, target))
+
+
+def rows(kind: str, prediction: Tensor, target: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Predictions, truth and what counts, a row an entry."""
+    p, t = last(prediction), last(target if target.dim() == prediction.dim() else target.unsqueeze(1))
+    counts = {"classes": t != IGNORE, "values": t > 0, "unit_vectors": np.abs(t).sum(1, keepdims=True) > 0}
+    return p, t, counts.get(kind, np.isfinite(t))
 
 
 def test_the_losses_are_those_of_the_table() -> None:

@@ -18,8 +18,9 @@ from mtsldsl.language.targets import TARGETS
 from mtsldsl.runtime.objectives import MetricSet, higher_is_better, metric_key
 from mtsldsl.runtime.objectives.by_target import OBJECTIVES
 from mtsldsl.runtime.objectives.metrics import angles
+from tests.numbers import independent
 from tests.records import metric_of, task_of
-from tests.runtime.test_objectives_losses import IGNORE, TARGET_OF, example, last
+from tests.runtime.test_objectives_losses import IGNORE, TARGET_OF, example, rows
 
 HEAD = Body((), (), (), "image", ())
 
@@ -42,55 +43,8 @@ def measured(metrics: MetricSet, *batches: tuple[Tensor, Tensor]) -> dict[str, f
 
 
 def expected(kind: str, prediction: Tensor, target: Tensor) -> dict[str, float]:
-    p = last(prediction)
-    if kind == "classes":
-        labels = target.flatten().numpy()
-        guess, labels = p.argmax(1)[labels != IGNORE], labels[labels != IGNORE]
-        ious = [
-            ((guess == k) & (labels == k)).sum() / ((guess == k) | (labels == k)).sum()
-            for k in range(4)
-            if ((guess == k) | (labels == k)).any()
-        ]
-        right = (guess == labels).mean()
-        f1s = [2 * iou / (1 + iou) for iou in ious]
-        return {
-            "miou": np.mean(ious),
-            "pixel_accuracy": right,
-            "accuracy": right,
-            "error": 1 - right,
-            "macro_f1": np.mean(f1s),
-        }
-    t = last(target)
-    if kind == "values":
-        p, t = p[t > 0], t[t > 0]
-        with np.errstate(divide="ignore"):
-            ratio = np.where(p > 0, np.maximum(p / t, t / p), np.inf)
-        return {
-            "rmse": np.sqrt(np.square(p - t).mean()),
-            "abs_rel": (np.abs(p - t) / t).mean(),
-            "delta1": (ratio < 1.25).mean(),
-            "mae": np.abs(p - t).mean(),
-            "r2": 1 - np.square(p - t).sum() / np.square(t - t.mean()).sum(),
-        }
-    if kind == "unit_vectors":
-        valid = np.abs(t).sum(1) > 0
-        p, t = p[valid], t[valid]
-        cosines = (p * t).sum(1) / np.linalg.norm(p, axis=1) / np.linalg.norm(t, axis=1)
-        degrees = np.degrees(np.arccos(cosines.clip(-1, 1)))
-        return {
-            "mean_angle": degrees.mean(),
-            "median_angle": np.median(degrees),
-            "within_11.25": (degrees < 11.25).mean(),
-        }
-    if kind == "binary":
-        positive = p > 0
-        hits = (positive & (t == 1)).sum()
-        return {
-            "f1": 2 * hits / (positive.sum() + t.sum()),
-            "bce": (np.log1p(np.exp(p)) - p * t).mean(),
-            "accuracy": (positive == (t == 1)).mean(),
-        }
-    return {"mse": np.square(p - t).mean(), "mae": np.abs(p - t).mean()}
+    found = independent.metrics(kind, *rows(kind, prediction, target))
+    return {name: float(np.mean(values)) for name, values in found.items()}
 
 
 def assert_same(kind: str, one: Mapping[str, float], other: Mapping[str, float]) -> None:

@@ -30,6 +30,15 @@ def number(arguments: Given, name: str) -> int | float:
     return value
 
 
+def numbers(arguments: Given, name: str) -> tuple[int | float, ...]:
+    """An argument that is a list of numbers."""
+    value = arguments[name]
+    assert isinstance(value, tuple)
+    found = tuple(each for each in value if isinstance(each, (int, float)))
+    assert len(found) == len(value)
+    return found
+
+
 def flag(arguments: Given, name: str) -> bool:
     """The argument as a truth value; TypeError if it is none."""
     value = arguments[name]

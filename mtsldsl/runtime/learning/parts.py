@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import TypeAlias
 
@@ -18,6 +18,10 @@ from mtsldsl.runtime.objectives.losses import Sums
 
 Batch: TypeAlias = Mapping[str, Tensor]
 
+Share: TypeAlias = tuple[str, int]
+"""A task and which of the sums of its loss, counted from 0 over the entries of all of them; 0 is the loss itself where
+that is linear."""
+
 Served: TypeAlias = tuple[str, ...] | None
 """The tasks that read a batch; None where all do."""
 
@@ -29,7 +33,7 @@ class Parts:
     The loss of a task is linear in what it sums over the entries of a batch, but for their count. So with the count of
     all batches, which their labels tell, the losses of the batches add up to that of them all, whatever labels are
     missing in one or the other. A loss that is not linear, such as `rmse`, adds up its sums, and is made of them at the
-    end.
+    end: a gradient is kept of each sum.
 
     What a balance weighs by the losses or the gradients of a step is known at the end alone. Then each task's gradient
     is kept until there, one backward pass a task; only where every task counts its weight are they added at once.
@@ -41,7 +45,7 @@ class Parts:
     _counts: dict[str, Tensor] = attrs.field(factory=dict)
     _made: dict[str, tuple[Loss, Sums]] = attrs.field(factory=dict)
     """The loss of each task with its sums so far."""
-    _rows: dict[nn.Parameter, dict[str, Tensor]] = attrs.field(factory=dict)
+    _rows: dict[nn.Parameter, dict[Share, Tensor]] = attrs.field(factory=dict)
 
     @property
     def first(self) -> bool:
@@ -74,18 +78,18 @@ class Parts:
         `.grad`."""
         shares = self._shares(losses)
         if balance.constant and all(each.function.linear for each in losses.joint):
-            balance.backward(shares, extra, learned)
+            balance.backward({task: share for (task, _), share in shares.items()}, extra, learned)
             return
         extra = extra if extra is not None and extra.requires_grad else None
-        asked = [task for task, share in shares.items() if balance.weights[task] and share.requires_grad]
+        asked = [share for share, part in shares.items() if balance.weights[share[0]] and part.requires_grad]
         trained = [parameter for parameter in learned if parameter.requires_grad]
-        for task in asked:
-            more = task != asked[-1] or extra is not None
-            found = torch.autograd.grad(shares[task], trained, retain_graph=more, allow_unused=True)
+        for share in asked:
+            more = share != asked[-1] or extra is not None
+            found = torch.autograd.grad(shares[share], trained, retain_graph=more, allow_unused=True)
             for parameter, gradient in zip(trained, found, strict=True):
                 if gradient is not None:
                     row = self._rows.setdefault(parameter, {})
-                    row[task] = row[task] + gradient if task in row else gradient
+                    row[share] = row[share] + gradient if share in row else gradient
         if extra is not None:
             extra.backward()  # type: ignore[no-untyped-call]
         for each in losses.joint:
@@ -95,20 +99,20 @@ class Parts:
                 added = sums if known is None else tuple(map(torch.add, known, sums))
                 self._made[task] = each.function, added
 
-    def _shares(self, losses: BatchLosses) -> dict[str, Tensor]:
+    def _shares(self, losses: BatchLosses) -> dict[Share, Tensor]:
         """What the batch in hand adds to the loss of each task; to what is summed, of a loss that is not linear."""
         if len(self.batches) == 1:
-            return dict(losses.values)
-        found: dict[str, Tensor] = {}
+            return {(task, 0): value for task, value in losses.values.items()}
+        found: dict[str, Sequence[Tensor]] = {}
         for each in losses.joint:
             if each.function.linear:
                 counts = [self._counts[task] for task in each.tasks]
                 count = counts[0] if len(counts) == 1 else torch.stack(counts)
                 values = attrs.evolve(each, losses=each.function.value(*each.sums[:-1], count)).values()
+                found |= {task: (value,) for task, value in zip(each.tasks, values, strict=True)}
             else:
-                values = (each.sums[0],) if len(each.tasks) == 1 else each.sums[0].unbind()
-            found |= zip(each.tasks, values, strict=True)
-        return {task: found[task] for task in losses.values}
+                found |= {task: _entries(each.sums_of(task)[:-1]) for task in each.tasks}
+        return {(task, place): part for task in losses.values for place, part in enumerate(found[task])}
 
     def settle(self, balance: Balance, learned: Sequence[nn.Parameter], ranks: Ranks) -> None:
         """Combine the tasks' gradients, where they were kept, now that all batches have been seen: those of all
@@ -118,24 +122,37 @@ class Parts:
         if ranks.several:
             self._add_up(ranks, [self._rows[each] for each in learned if each in self._rows])
         values = {}
-        for task, (function, (total, *rest)) in self._made.items():
+        slopes: dict[Share, Tensor] = {}
+        for task, (function, (*totals, count)) in self._made.items():
             chained = not function.linear and len(self.batches) > 1
-            total = total.clone().requires_grad_(chained)
-            value = function.value(total, *rest)
+            totals = [total.clone().requires_grad_(chained) for total in totals]
+            value = function.value(*totals, count)
             values[task] = value.detach()
             if chained:
-                (slope,) = torch.autograd.grad(value, total)
-                for row in self._rows.values():
-                    if task in row:
-                        row[task] = slope * row[task]
-        rows = {parameter: self._rows[parameter] for parameter in learned if parameter in self._rows}
+                found = torch.autograd.grad(value, totals)
+                slopes |= {(task, place): slope for place, slope in enumerate(_entries(found))}
+        rows = {parameter: _by_task(self._rows[parameter], slopes) for parameter in learned if parameter in self._rows}
         labelled = {task: sums[-1].sum() > 0 for task, (_, sums) in self._made.items()}
         balance.backward_of(values, rows, learned, labelled)
 
-    def _add_up(self, ranks: Ranks, rows: Sequence[dict[str, Tensor]]) -> None:
+    def _add_up(self, ranks: Ranks, rows: Sequence[dict[Share, Tensor]]) -> None:
         """Put what gradients come to over all processes in their place, some at a time: so there is no second of
         each."""
-        places = iter([(row, task) for row in rows for task in row])
-        for some in buckets([row[task] for row in rows for task in row]):
-            for (row, task), total in zip(islice(places, len(some)), ranks.added(some), strict=True):
-                row[task] = total
+        places = iter([(row, share) for row in rows for share in row])
+        for some in buckets([row[share] for row in rows for share in row]):
+            for (row, share), total in zip(islice(places, len(some)), ranks.added(some), strict=True):
+                row[share] = total
+
+
+def _entries(sums: Iterable[Tensor]) -> tuple[Tensor, ...]:
+    """Each number of some sums."""
+    return tuple(entry for each in sums for entry in each.reshape(-1).unbind())
+
+
+def _by_task(row: Mapping[Share, Tensor], slopes: Mapping[Share, Tensor]) -> dict[str, Tensor]:
+    """The gradient of each task from those of what its loss is made of."""
+    found: dict[str, Tensor] = {}
+    for share, gradient in row.items():
+        part = slopes[share] * gradient if share in slopes else gradient
+        found[share[0]] = found[share[0]] + part if share[0] in found else part
+    return found

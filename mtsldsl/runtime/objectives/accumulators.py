@@ -132,6 +132,69 @@ class F1(_ColumnSums):
         return torch.where(self.count > 0, f1, torch.nan)
 
 
+class KeptScores(Metric):
+    """The scores of a set and what is true of them, as rows: what ranks them needs all at once."""
+
+    full_state_update = False
+    scores: list[Tensor]
+    truth: list[Tensor]
+
+    def __init__(self, device: torch.device) -> None:
+        super().__init__()
+        self.add_state("scores", [], dist_reduce_fx="cat")
+        self.add_state("truth", [], dist_reduce_fx="cat")
+        self.to(device)
+
+    def update(self, scores: Tensor, truth: Tensor) -> None:
+        """Add scores `(n, c[, h, w])` and what is true of each, of one shape, or class labels `(n[, h, w])`; what is
+        negative does not count."""
+        self.scores.append(_rows(scores))
+        self.truth.append(_rows(truth.unsqueeze(1) if truth.dim() < scores.dim() else truth))
+
+    def entries(self) -> tuple[Tensor, Tensor]:
+        """Both as `(entries, columns)`."""
+        return torch.cat(self.scores), torch.cat(self.truth)
+
+    def compute(self) -> Tensor:
+        """The scores."""
+        return self.entries()[0]
+
+
+def _rows(values: Tensor) -> Tensor:
+    return values.movedim(1, -1).reshape(-1, values.shape[1])
+
+
+class CalibrationBins(Metric):
+    """How sure answers were and how often they were right, by column and by bins of how sure."""
+
+    full_state_update = False
+    sure: Tensor
+    right: Tensor
+    count: Tensor
+
+    def __init__(self, columns: int, bins: int, device: torch.device) -> None:
+        super().__init__()
+        self.columns, self.bins = columns, bins
+        for name in ("sure", "right", "count"):
+            self.add_state(name, torch.zeros(columns * bins, dtype=sum_dtype(device)), dist_reduce_fx="sum")
+        self.to(device)
+
+    def update(self, sure: Tensor, right: Tensor, valid: Tensor) -> None:
+        """Add the valid ones of answers: their probabilities, and 1 where they are right; all of one shape."""
+        edges = torch.linspace(0, 1, self.bins + 1, device=sure.device)
+        place = (torch.bucketize(sure, edges, right=True) - 1).clamp(0, self.bins - 1)
+        if self.columns > 1:
+            shape = [-1 if dimension == 1 else 1 for dimension in range(sure.dim())]
+            place = place + self.bins * torch.arange(self.columns, device=sure.device).view(shape)
+        for total, values in ((self.sure, sure), (self.right, right), (self.count, torch.ones_like(sure))):
+            total.index_add_(0, place.flatten(), torch.where(valid, values, 0.0).flatten().to(total.dtype))
+
+    def compute(self) -> Tensor:
+        """The mean of |probability - part that is right| over the answers, `(columns,)`, NaN where there are none."""
+        sure, right, count = (each.view(self.columns, self.bins) for each in (self.sure, self.right, self.count))
+        return (sure - right).abs().sum(1) / count.sum(1)
+
+
 class Confusion(MulticlassConfusionMatrix):
     """The confusion matrix of a set, rows the truth and columns the prediction."""
 

@@ -30,9 +30,10 @@ Values: TypeAlias = NDArray[np.float64]
 
 
 def commonest_class(task: Task, columns: Sequence[Values]) -> Iterator[Tensor]:
-    """The logits of the class that most labels are of."""
+    """The logits of the class that most labels are of, sure of it and as sure as the labels are."""
     counts = np.bincount(columns[0].astype(np.int64), minlength=task.target.channels)
     yield torch.nn.functional.one_hot(torch.tensor(int(counts.argmax())), task.target.channels).float()
+    yield torch.from_numpy(np.log(np.maximum(counts, 1e-9) / max(counts.sum(), 1))).float()
 
 
 def directions(task: Task, columns: Sequence[Values]) -> Iterator[Tensor]:
@@ -94,8 +95,9 @@ def share_of_yes(_: Task, columns: Sequence[Values]) -> Iterator[Tensor]:
 
 
 def centres(_: Task, columns: Sequence[Values]) -> Iterator[Tensor]:
-    """Mean, median, the median by relative error, and what is within a factor of DELTA of the most values."""
-    for constant in (_mean, _median, _relative_median, _widest):
+    """Mean, median, the median by relative error, what is within a factor of DELTA of the most values, and the mean of
+    the logarithms."""
+    for constant in (_mean, _median, _relative_median, _widest, _geometric_mean):
         answer = [constant(column) if column.size else 0.0 for column in columns]
         yield torch.tensor(answer, dtype=torch.float64)  # a mean in float32 is not that of 5,300,000 and a bit
 
@@ -122,6 +124,10 @@ def _relative_median(column: Values) -> float:
         return 0.0
     weights = np.cumsum(1 / np.abs(column))
     return float(column[np.searchsorted(weights, weights[-1] / 2)])
+
+
+def _geometric_mean(column: Values) -> float:
+    return float(np.exp(np.log(column).mean())) if (column > 0).all() else 0.0
 
 
 def _widest(column: Values) -> float:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mtsldsl.ir.model import Target, Task
 from mtsldsl.language.constants import Named
-from mtsldsl.runtime.objectives import answers, losses, metrics
+from mtsldsl.runtime.objectives import answers, losses, metrics, scores
 from mtsldsl.runtime.objectives.answers import Values
 from mtsldsl.runtime.objectives.losses import Loss
 from mtsldsl.runtime.objectives.metrics import Builder, Pairs, mean
@@ -32,7 +32,12 @@ class Objectives:
 
 OBJECTIVES: Mapping[str, Objectives] = {
     "classes": Objectives(
-        {"cross_entropy": losses.cross_entropy, "class_balanced": losses.class_balanced},
+        {
+            "cross_entropy": losses.cross_entropy,
+            "class_balanced": losses.class_balanced,
+            "focal": losses.focal,
+            "dice": losses.dice,
+        },
         metrics.class_pairs,
         {
             "miou": metrics.of_confusion(metrics.mean_iou),
@@ -40,14 +45,25 @@ OBJECTIVES: Mapping[str, Objectives] = {
             "accuracy": mean(metrics.hits),
             "error": mean(metrics.hits, finish=lambda accuracy: 1 - accuracy),
             "macro_f1": metrics.of_confusion(metrics.macro_f1),
+            "auroc": scores.auroc,
+            "average_precision": scores.average_precision,
+            "calibration_error": scores.calibration_error,
         },
         answers.commonest_class,
     ),
     "values": Objectives(
-        {"l1": losses.absolute, "mse": losses.squared, "rmse": losses.root_mean_squared},
+        {
+            "l1": losses.absolute,
+            "mse": losses.squared,
+            "rmse": losses.root_mean_squared,
+            "huber": losses.huber,
+            "silog": losses.scale_invariant_log,
+        },
         metrics.value_pairs,
         {
             "rmse": mean(lambda pairs: metrics.difference(pairs).square(), finish=torch.sqrt),
+            "rmse_log": mean(lambda pairs: metrics.log_difference(pairs).square(), finish=torch.sqrt),
+            "silog": metrics.silog,
             "abs_rel": mean(
                 lambda pairs: metrics.difference(pairs).abs() / pairs.target.abs(), valid=metrics.other_than_zero
             ),
@@ -68,9 +84,21 @@ OBJECTIVES: Mapping[str, Objectives] = {
         answers.directions,
     ),
     "binary": Objectives(
-        {"bce": losses.bce, "balanced_bce": losses.balanced_bce},
+        {
+            "bce": losses.bce,
+            "balanced_bce": losses.balanced_bce,
+            "focal": losses.binary_focal,
+            "dice": losses.binary_dice,
+        },
         metrics.value_pairs,
-        {"f1": metrics.f1, "bce": mean(metrics.binary_entropy), "accuracy": mean(metrics.right_side)},
+        {
+            "f1": metrics.f1,
+            "bce": mean(metrics.binary_entropy),
+            "accuracy": mean(metrics.right_side),
+            "auroc": scores.auroc,
+            "average_precision": scores.average_precision,
+            "calibration_error": scores.calibration_error,
+        },
         answers.share_of_yes,
     ),
     "reconstruct": Objectives(

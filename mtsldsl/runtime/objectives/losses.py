@@ -8,7 +8,7 @@ autocast says, never synchronises with the host, and where nothing is valid it g
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import attrs
@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from mtsldsl.ir.model import Target
 from mtsldsl.language.constants import Named
-from mtsldsl.language.operators.arguments import number
+from mtsldsl.language.operators.arguments import number, numbers
 from mtsldsl.runtime.data.masks import aligned, as_float, labels_of, only, valid_entries
 
 Sums: TypeAlias = tuple[Tensor, ...]
@@ -26,6 +26,9 @@ Sums: TypeAlias = tuple[Tensor, ...]
 
 IGNORED = -100
 """What a class label becomes that does not count."""
+
+LEAST = 1e-3
+"""The smallest value that has a logarithm."""
 
 SHORTEST = 1e-4
 """Length that is added in quadrature when a predicted vector is normalised: it bounds the gradient at the zero vector
@@ -72,8 +75,11 @@ class Loss:
 
 
 def cross_entropy(target: Target, loss: Named) -> Loss:
-    """Mean cross entropy over the pixels (or samples) that are not ignored."""
+    """Mean cross entropy over the pixels (or samples) that are not ignored, with a `weight` weighted by their
+    classes."""
     smoothing = number(loss.arguments, "label_smoothing")
+    if loss.arguments["weight"]:
+        return _weighted_cross_entropy(target, numbers(loss.arguments, "weight"), smoothing)
 
     def sums(prediction: Tensor, target_: Tensor, tasks: int = 1) -> Sums:
         prediction = as_float(prediction)
@@ -86,6 +92,57 @@ def cross_entropy(target: Target, loss: Named) -> Loss:
         return _total(losses, tasks), _count(valid, tasks)
 
     return Loss(sums)
+
+
+def _weighted_cross_entropy(target: Target, weights: Sequence[float], smoothing: float) -> Loss:
+    """As `torch.nn.CrossEntropyLoss(weight, label_smoothing=smoothing)`: divided by the sum of the weights of the
+    labels."""
+
+    def of(values: Tensor) -> Tensor:
+        return torch.tensor(weights, dtype=values.dtype, device=values.device)
+
+    def sums(prediction: Tensor, target_: Tensor) -> Sums:
+        prediction = as_float(prediction)
+        labels, _ = labels_of(target, target_, IGNORED)
+        losses = F.cross_entropy(
+            prediction,
+            labels,
+            of(prediction),
+            ignore_index=IGNORED,
+            reduction="none",
+            label_smoothing=smoothing,
+        )
+        members, rest = _members(labels, prediction.shape[1])
+        return losses.sum(), members.sum(rest)
+
+    def value(total: Tensor, counts: Tensor) -> Tensor:
+        return total / (of(total) * counts).sum().clamp(min=torch.finfo(total.dtype).tiny)
+
+    return Loss(sums, value, together=False)
+
+
+def _members(labels: Tensor, classes: int) -> tuple[Tensor, list[int]]:
+    """Which labels `(n[, h, w])` are of each class, `(n, classes[, h, w])`, and all dimensions but that of the
+    classes."""
+    numbers_ = torch.arange(classes, device=labels.device).view(-1, *[1] * (labels.dim() - 1))
+    return labels.unsqueeze(1) == numbers_, [0, *range(2, labels.dim() + 1)]
+
+
+def focal(target: Target, loss: Named) -> Loss:
+    """Mean of (1 - p)^gamma times the cross entropy, where p is the probability of the label (Lin et al. 2017)."""
+    gamma = number(loss.arguments, "gamma")
+
+    def sums(prediction: Tensor, target_: Tensor, tasks: int = 1) -> Sums:
+        labels, valid = labels_of(target, target_, IGNORED)
+        entropies = F.cross_entropy(as_float(prediction), labels, ignore_index=IGNORED, reduction="none")
+        return _total(_focused(entropies, gamma) * entropies, tasks), _count(valid, tasks)
+
+    return Loss(sums)
+
+
+def _focused(entropies: Tensor, gamma: float) -> Tensor:
+    """(1 - exp(-entropy))^gamma, with a gradient that is a number where the entropy is 0."""
+    return (-torch.expm1(-entropies)).clamp(min=torch.finfo(entropies.dtype).eps ** 2) ** gamma
 
 
 def effective_number_weights(counts: Tensor, beta: float) -> Tensor:
@@ -108,9 +165,8 @@ def class_balanced(target: Target, loss: Named) -> Loss:
         prediction = as_float(prediction)
         labels, valid = labels_of(target, target_, 0)
         losses = F.cross_entropy(prediction, labels, reduction="none")
-        classes = torch.arange(prediction.shape[1], device=labels.device).view(-1, *[1] * (labels.dim() - 1))
-        members = (labels.unsqueeze(1) == classes) & valid.unsqueeze(1)
-        rest = [dimension for dimension in range(members.dim()) if dimension != 1]
+        members, rest = _members(labels, prediction.shape[1])
+        members = members & valid.unsqueeze(1)
         return only(members, losses.unsqueeze(1)).sum(rest), members.sum(rest)
 
     def value(totals: Tensor, counts: Tensor) -> Tensor:
@@ -146,6 +202,42 @@ def squared(target: Target, _: Named) -> Loss:
         return _total(F.mse_loss(prediction, wanted, reduction="none"), tasks), _count(valid, tasks)
 
     return Loss(sums)
+
+
+def huber(target: Target, loss: Named) -> Loss:
+    """Mean of half the squared error up to `delta`, and of delta (|error| - delta / 2) beyond (Huber 1964), as
+    `torch.nn.HuberLoss`."""
+    delta = number(loss.arguments, "delta")
+
+    def sums(prediction: Tensor, target_: Tensor, tasks: int = 1) -> Sums:
+        prediction, wanted, valid = _wanted(target, prediction, target_)
+        return _total(F.huber_loss(prediction, wanted, reduction="none", delta=delta), tasks), _count(valid, tasks)
+
+    return Loss(sums)
+
+
+def scale_invariant_log(target: Target, loss: Named) -> Loss:
+    """The mean of d^2 less `variance_focus` times the square of the mean of d, where d is the difference of the
+    logarithms (Eigen et al. 2014, eq. 4), over the whole batch (or set).
+
+    Below LEAST the logarithm goes on as a straight line of slope 1, so that an answer of 0 or less is led back.
+    """
+    focus = number(loss.arguments, "variance_focus")
+
+    def sums(prediction: Tensor, target_: Tensor, tasks: int = 1) -> Sums:
+        prediction, target_ = aligned(prediction, target_)
+        valid = valid_entries(target, target_)
+        apart = only(valid, _logarithm(prediction) - _logarithm(only(valid, target_)))
+        return _total(apart.square(), tasks), _total(apart, tasks), _count(valid, tasks)
+
+    def value(squares: Tensor, total: Tensor, count: Tensor) -> Tensor:
+        return _mean(squares, count) - focus * _mean(total, count).square()
+
+    return Loss(sums, value, linear=False)
+
+
+def _logarithm(values: Tensor) -> Tensor:
+    return values.clamp(min=LEAST).log() + (values - LEAST).clamp(max=0.0)
 
 
 def root_mean_squared(target: Target, loss: Named) -> Loss:
@@ -228,6 +320,63 @@ def balanced_bce(target: Target, loss: Named) -> Loss:
         return _total(_entropies(prediction, truth, weights), tasks), _count(valid, tasks)
 
     return Loss(sums)
+
+
+def binary_focal(target: Target, loss: Named) -> Loss:
+    """Mean of (1 - p)^gamma times the binary cross entropy of logits, where p is the probability of the answer; a yes
+    weighs `alpha`, a no 1 - alpha (Lin et al. 2017, eq. 5)."""
+    gamma, alpha = number(loss.arguments, "gamma"), number(loss.arguments, "alpha")
+
+    def sums(prediction: Tensor, target_: Tensor, tasks: int = 1) -> Sums:
+        prediction, truth = aligned(prediction, target_)
+        valid = valid_entries(target, truth)
+        truth = only(valid, truth)
+        weights = only(valid, (1 - alpha) + (2 * alpha - 1) * truth)
+        entropies = _entropies(prediction, truth, valid.to(prediction.dtype))
+        return _total(weights * _focused(entropies, gamma) * entropies, tasks), _count(valid, tasks)
+
+    return Loss(sums)
+
+
+def dice(target: Target, loss: Named) -> Loss:
+    """One minus the mean over the classes of the batch (or set) of (2 |p y| + smooth) / (|p| + |y| + smooth), where |p|
+    sums the probabilities of a class over what is labelled, and |y| counts its labels (Milletari et al. 2016, with
+    plain sums below)."""
+    smooth = number(loss.arguments, "smooth")
+
+    def sums(prediction: Tensor, target_: Tensor) -> Sums:
+        probabilities = as_float(prediction).softmax(dim=1)
+        labels, valid = labels_of(target, target_, IGNORED)
+        members, rest = _members(labels, prediction.shape[1])
+        hits, found = only(members, probabilities), only(valid.unsqueeze(1), probabilities)
+        return hits.sum(rest), found.sum(rest), members.sum(rest)
+
+    def value(hits: Tensor, found: Tensor, counts: Tensor) -> Tensor:
+        return _overlap(hits, found, counts, counts > 0, smooth)
+
+    return Loss(sums, value, together=False, linear=False)
+
+
+def binary_dice(target: Target, loss: Named) -> Loss:
+    """The same of the yes of each answer, `(n, c[, h, w])`, as the mean over those c that have labels."""
+    smooth = number(loss.arguments, "smooth")
+
+    def sums(prediction: Tensor, target_: Tensor) -> Sums:
+        prediction, truth = aligned(prediction, target_)
+        valid = valid_entries(target, truth)
+        rest = [0, *range(2, prediction.dim())]
+        truth, found = only(valid, truth), only(valid, prediction.sigmoid())
+        return (truth * found).sum(rest), found.sum(rest), truth.sum(rest), valid.sum(rest)
+
+    def value(hits: Tensor, found: Tensor, truth: Tensor, counts: Tensor) -> Tensor:
+        return _overlap(hits, found, truth, counts > 0, smooth)
+
+    return Loss(sums, value, together=False, linear=False)
+
+
+def _overlap(hits: Tensor, found: Tensor, truth: Tensor, counted: Tensor, smooth: float) -> Tensor:
+    apart = 1 - (2 * hits + smooth) / (found + truth + smooth)
+    return only(counted, apart).sum() / counted.sum().clamp(min=1)
 
 
 def _entropies(logits: Tensor, truth: Tensor, weights: Tensor) -> Tensor:

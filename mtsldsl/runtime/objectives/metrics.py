@@ -19,7 +19,7 @@ from mtsldsl.language.constants import Named
 from mtsldsl.language.operators.arguments import number
 from mtsldsl.language.targets import TARGETS
 from mtsldsl.runtime.data.masks import aligned, labels_of, only, valid_entries
-from mtsldsl.runtime.objectives.losses import sum_dtype
+from mtsldsl.runtime.objectives.losses import LEAST, sum_dtype
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -32,11 +32,13 @@ class Pairs(NamedTuple):
     """A batch made ready for every metric of its kind.
 
     `classes`: predicted class and label, int64. `unit_vectors`: the angle between the two in degrees as prediction,
-    with no target. `binary`: logits and truth. Else the values. `valid` has the same shape."""
+    with no target. `binary`: logits and truth. Else the values. `valid` has the same shape. `scores` are the logits
+    of all classes, `(n, c[, h, w])`, or None."""
 
     prediction: Tensor
     target: Tensor
     valid: Tensor
+    scores: Tensor | None = None
 
 
 class Measurement(NamedTuple):
@@ -57,7 +59,7 @@ def columns_of(task: Task) -> int:
 
 def class_pairs(task: Task, prediction: Tensor, target: Tensor) -> Pairs:
     """The class of the largest logit, and the labels."""
-    return Pairs(prediction.argmax(dim=1), *labels_of(task.target, target, 0))
+    return Pairs(prediction.argmax(dim=1), *labels_of(task.target, target, 0), prediction)
 
 
 def angle_pairs(task: Task, prediction: Tensor, target: Tensor) -> Pairs:
@@ -111,6 +113,24 @@ def difference(pairs: Pairs) -> Tensor:
     """Prediction minus target, in a type that can hold its square."""
     found = pairs.prediction - pairs.target
     return found.to(sum_dtype(found.device))
+
+
+def log_difference(pairs: Pairs) -> Tensor:
+    """The logarithm of the prediction minus that of the target; of LEAST where one is less."""
+    prediction, target = (each.to(sum_dtype(each.device)) for each in (pairs.prediction, pairs.target))
+    return prediction.clamp(min=LEAST).log() - target.clamp(min=LEAST).log()
+
+
+def silog(task: Task, _: Named, device: torch.device) -> Measurement:
+    """The root of the variance of the differences of the logarithms (Eigen et al. 2014; without the 100 of KITTI)."""
+    from mtsldsl.runtime.objectives.accumulators import R2
+
+    state = R2(columns_of(task), device)
+
+    def add(pairs: Pairs) -> None:
+        state.update(log_difference(pairs) * 0, log_difference(pairs), pairs.valid)
+
+    return Measurement(state, add, lambda: (state.squares / state.count).sqrt())
 
 
 def other_than_zero(pairs: Pairs) -> Tensor:
@@ -178,7 +198,7 @@ def r2(task: Task, _: Named, device: torch.device) -> Measurement:
     from mtsldsl.runtime.objectives.accumulators import R2
 
     state = R2(columns_of(task), device)
-    return Measurement(state, lambda pairs: state.update(*pairs), state.compute)
+    return Measurement(state, lambda pairs: state.update(*pairs[:3]), state.compute)
 
 
 def median_angle(_: Task, __: Named, device: torch.device) -> Measurement:
