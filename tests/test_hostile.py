@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mtsldsl.codegen import compile_spec
@@ -22,6 +22,7 @@ from mtsldsl.editing import loads
 from mtsldsl.ir import Spec
 from mtsldsl.runtime.network.built import build_model
 from tests import prepared
+from tests.laws import law
 from tests.timing import clocked, held_in_proportion, held_within
 
 ROOT = Path(__file__).parents[1]
@@ -195,7 +196,7 @@ names_that_meet = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@law(60)
 @given(st.lists(names_that_meet, min_size=6, max_size=6, unique=True))
 def test_names_that_would_meet_in_the_code_are_refused_or_kept_apart(names: list[str]) -> None:
     image, *layers, first, second = names
@@ -250,7 +251,7 @@ def quoted(value: str) -> str:
     return '"' + "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in escaped) + '"'
 
 
-@settings(max_examples=60, deadline=None)
+@law(60)
 @given(strings.filter(lambda value: all(ord(each) < 0x10000 and not 0xD800 <= ord(each) < 0xE000 for each in value)))
 def test_a_string_stays_a_string_in_the_generated_code(value: str) -> None:
     spec = read(text(path=quoted(value)))
@@ -259,7 +260,7 @@ def test_a_string_stays_a_string_in_the_generated_code(value: str) -> None:
     assert skeletons(spec) == usual()
 
 
-@settings(max_examples=60, deadline=None)
+@law(60)
 @given(strings)
 def test_the_name_of_a_spec_stays_a_name_in_the_generated_code(name: str) -> None:
     spec = read(text(), name)

@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file
 
-from mtsldsl import load
+from mtsldsl import load, loads
+from mtsldsl.diagnostics import MtlError
+from mtsldsl.runtime.learning.ranks import Ranks
+from mtsldsl.runtime.run.processes import require_even_shares
 from tests.methods.branch.test_runs import events
 from tests.methods.mtsl.test_similarities import text_of
 
@@ -116,6 +119,7 @@ def test_what_is_wrong_is_said_once(tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.soak
 def test_a_run_without_a_checkpoint_is_refused_as_by_one_process(tmp_path: Path) -> None:
     for place in ("code", "checkpoints", "best", "evolution"):
         (tmp_path / "run" / place).mkdir(parents=True)
@@ -150,6 +154,7 @@ train {
 """
 
 
+@pytest.mark.soak
 def test_processes_that_would_normalise_one_sample_each_are_refused_at_the_start_and_later(tmp_path: Path) -> None:
     chance = np.random.default_rng(0)
     np.savez(tmp_path / "rows.npz", row=chance.normal(size=(20, 4)), a=chance.normal(size=(20, 1)))
@@ -160,6 +165,13 @@ def test_processes_that_would_normalise_one_sample_each_are_refused_at_the_start
         assert done.returncode == 1
         assert done.stderr.count("error MTL804") == 1
         assert "Traceback" not in done.stderr
+
+
+def test_processes_that_would_normalise_one_sample_each_cannot_begin() -> None:
+    require_even_shares(loads(ROWS), Ranks(0, 1))
+    with pytest.raises(MtlError) as refused:
+        require_even_shares(loads(ROWS), Ranks(1, 2))
+    assert [each.code for each in refused.value.diagnostics] == ["MTL804"]
 
 
 FAILING = """\

@@ -122,7 +122,7 @@ def test_what_a_balance_weighed_is_a_curve_of_each_task(tmp_path: Path) -> None:
     assert text.count("<svg") == before.count("<svg") + 1
 
 
-@pytest.mark.parametrize("count", [5, 40])
+@pytest.mark.parametrize("count", [5, pytest.param(40, marks=pytest.mark.soak)])
 def test_every_table_stands_where_it_can_be_scrolled(count: int) -> None:
     text = page(count)
     assert text.count("<table>") == text.count('<div class="wide"><table>') == text.count("</table></div>") > 3

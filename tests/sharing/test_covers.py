@@ -6,7 +6,7 @@ import copy
 import pickle
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mtsldsl.sharing import (
@@ -23,10 +23,11 @@ from mtsldsl.sharing import (
     problems,
     unmerged,
 )
+from tests.laws import law
 from tests.sharing.strategies import rebuilt, sharings, sharings_with_covers
 from tests.sharing.test_laws import relabellings
 
-quick = settings(max_examples=60, deadline=None)
+quick = law(120)
 
 MIX = Backbone(
     ("stem", "mix1", "norm1", "mix2"),

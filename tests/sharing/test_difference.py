@@ -4,14 +4,15 @@ from collections import deque
 from itertools import combinations
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mtsldsl.sharing import Backbone, Change, Diff, Sharing, SharingError, apply, diff
+from tests.laws import law
 from tests.sharing.strategies import sharings
 from tests.sharing.test_laws import relabellings
 
-quick = settings(max_examples=60, deadline=None)
+quick = law(120)
 ONE = Backbone(("stem",), {})
 TWO = Backbone(("stem", "enc1"), {"enc1": ("stem",)})
 

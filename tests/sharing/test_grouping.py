@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from mtsldsl.sharing import decide_grouping, group_tasks
 from mtsldsl.sharing.exact import MOST_EXACT_TASKS
 from mtsldsl.sharing.subsets import SubsetSearch
+from tests.laws import law
 from tests.sharing.families import FAMILIES
 from tests.sharing.test_difference import partitions
 
-quick = settings(max_examples=60, deadline=None)
+quick = law(120)
 
 
 def brute_value(similarity, partition):

@@ -6,7 +6,7 @@ import copy
 import pickle
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from mtsldsl.sharing import (
     Backbone,
@@ -22,9 +22,10 @@ from mtsldsl.sharing import (
     parse_sharing,
     problems,
 )
+from tests.laws import law
 from tests.sharing.strategies import rebuilt, sharings_in_groups
 
-quick = settings(max_examples=60, deadline=None)
+quick = law(120)
 
 CHAIN = Backbone(("stem", "enc1"), {"enc1": ("stem",)})
 LINE = "a + b, (b) + c"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mtsldsl.sharing import Sharing, SharingError, unmerged
+from tests.laws import law
 from tests.sharing.strategies import TASKS, backbones, groups, rebuilt, sharings, task_lists
 
-quick = settings(max_examples=60, deadline=None)
+quick = law(120)
 
 
 def attempt(sharing, layer, tasks):

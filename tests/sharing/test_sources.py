@@ -6,11 +6,12 @@ from contextlib import suppress
 from itertools import combinations, product
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mtsldsl.sharing import Backbone, ConflictError, Cover, Sharing, SharingError, apply, diff, merge3, unmerged
 from mtsldsl.sharing.sharing import problems
+from tests.laws import law
 from tests.sharing.strategies import (
     backbones,
     backbones_of_alternatives,
@@ -22,7 +23,7 @@ from tests.sharing.strategies import (
     task_lists,
 )
 
-quick = settings(max_examples=20, deadline=None)
+quick = law(60)
 CHAIN = Backbone(("stem", "body"), {"stem": (), "body": ("stem",)})
 
 

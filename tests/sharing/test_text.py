@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mtsldsl.sharing import (
@@ -14,9 +14,10 @@ from mtsldsl.sharing import (
     parse_sharing,
 )
 from mtsldsl.sharing.partition import all_in_order, in_order
+from tests.laws import law
 from tests.sharing.strategies import TASKS, sharings
 
-quick = settings(max_examples=60, deadline=None)
+quick = law(120)
 BACKBONE = Backbone(("stem", "enc1"), {"enc1": ("stem",)})
 SHARING = Sharing(
     BACKBONE,

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mtsldsl.sharing import Backbone, ConflictError, Sharing, merge3
+from tests.laws import law
 from tests.sharing.strategies import rebuilt, sharings
 from tests.sharing.test_laws import relabellings
 
-quick = settings(max_examples=80, deadline=None)
+quick = law(120)
 TWO = Backbone(("stem", "enc1"), {"enc1": ("stem",)})
 
 
