@@ -166,8 +166,9 @@ def _arguments(arguments: Mapping[str, Constant]) -> str:
     return f"{{{', '.join(f'{literal(name)}: {literal(value)}' for name, value in arguments.items())}}}"
 
 
-def train_imports(learner: LearnerPlan, *, mixed: bool) -> tuple[str, ...]:
-    """What a training script imports of this package, in order; `mixed`: samples come from several sources."""
+def train_imports(learner: LearnerPlan, *, mixed: bool, warmup: bool) -> tuple[str, ...]:
+    """What a training script imports of this package, in order; `mixed`: samples come from several sources; `warmup`:
+    the learning rate rises at first."""
     needed = {
         "mtsldsl.language": ("Named",),
         "mtsldsl.runtime.data": ("Schedule",) if mixed else ("batches", "steps_per_epoch"),
@@ -177,5 +178,6 @@ def train_imports(learner: LearnerPlan, *, mixed: bool) -> tuple[str, ...]:
         "mtsldsl.runtime.run.session": ("Session",),
         "mtsldsl.runtime.structure.phase": ("structural_phase",),
         learner.module: learner.names,
+        **({"mtsldsl.runtime.learning.warmup": ("warmed_up",)} if warmup else {}),
     }
     return tuple(f"from {module} import {', '.join(names)}" for module, names in sorted(needed.items()))

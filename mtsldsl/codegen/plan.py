@@ -170,7 +170,7 @@ def plan_spec(spec: Spec) -> Plan:
         learner=learner.call,
         knobs=(*optimizer.knobs, *scheduler.knobs, *learner.knobs),
         rest_of_knobs=tuple(wrapped(rest_of_knobs(spec), WIDTH - 2)),
-        train_imports=train_imports(learner, mixed=len(spec.streams) > 1),
+        train_imports=train_imports(learner, mixed=len(spec.streams) > 1, warmup=spec.train.warmup > 0),
     )
 
 

@@ -293,7 +293,19 @@ def _data_keys(data: Data) -> dict[str, Any]:
 
 
 _BLOCKS = ("data", "train", "structure")
-_TRAIN = ("epochs", "optimizer", "scheduler", "balance", "accumulate", "precision", "seed", "keep")
+_TRAIN = (
+    "epochs",
+    "optimizer",
+    "scheduler",
+    "balance",
+    "accumulate",
+    "clip",
+    "warmup",
+    "precision",
+    "seed",
+    "keep",
+    "stop",
+)
 _TASK = ("data", "target", "loss", "metrics", "weight", "field")
 
 

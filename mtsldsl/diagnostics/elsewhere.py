@@ -14,10 +14,12 @@ _OTHER_NAMES = {
     "data": "dataset datasets",
     "train": "training trainer",
     # keys
+    "accumulate": "accumulate_grad_batches gradient_accumulation gradient_accumulation_steps accumulation_steps",
     "align": "alignment alignment_weight align_weight",
     "augment": "augmentation augmentations transform transforms data_augmentation",
     "balance": "weighting weighting_method loss_weighting loss_balancing",
     "batch": "batch_size train_batch_size",
+    "clip": "clip_grad clip_grad_norm clip_norm grad_clip gradient_clip gradient_clip_val max_grad_norm",
     "dampening": "damping",
     "epochs": "num_epochs max_epochs n_epochs total_epochs",
     "ignore": "ignore_index ignore_label void_label",
@@ -36,6 +38,7 @@ _OTHER_NAMES = {
     "test": "test_split test_size",
     "threshold": "similarity_threshold",
     "validation": "val validation_split val_split valid_split validation_size val_size",
+    "warmup": "warm_up warmup_steps num_warmup_steps",
     "weight": "loss_weight task_weight",
     "weight_decay": "l2_penalty",
     # arguments and operators
@@ -227,6 +230,9 @@ _REMEDIES = (
             "lr learning_rate weight_decay betas eps": "it is an argument of the optimizer: `optimizer = adam(lr=..., "
             "weight_decay=...)`",
             "momentum nesterov dampening": "it is an argument of the optimizer: `optimizer = sgd(momentum=...)`",
+            "early_stopping early_stop early_stopping_patience patience": "write `stop = patience(...)`, with the "
+            "epochs without a better one",
+            "warmup_epochs": "write `warmup`, in steps and not in epochs",
             "gamma milestones step_size lr_decay": "it is an argument of the scheduler: `scheduler = step(step_size="
             "..., gamma=...)`",
             "t_max eta_min min_lr": "it is an argument of the scheduler: `scheduler = cosine(eta_min=...)`",

@@ -171,6 +171,9 @@ class Train(Record):
     span: Span | None = attrs.field(default=None, eq=False, repr=False)
     sampling: Named = attrs.field(factory=lambda: Named("proportional"))
     accumulate: int = 1
+    clip: float | None = None
+    warmup: int = 0
+    stop: Named = attrs.field(factory=lambda: Named("none"))
 
     def __attrs_post_init__(self) -> None:
         if nesterov_without_momentum(self.optimizer):

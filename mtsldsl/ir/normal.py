@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mtsldsl.ir.body import MEAN, Body, Parallel
-from mtsldsl.ir.model import Data, Spec
+from mtsldsl.ir.model import Data, Spec, Train
 from mtsldsl.language.constants import Named
 from mtsldsl.sharing import Cover, Groups, Row
 
@@ -43,11 +43,22 @@ def normal_form(spec: Spec) -> dict[str, Any]:
             "precision": spec.train.precision,
             "seed": spec.train.seed,
             "keep": spec.train.keep,
-            **({"accumulate": spec.train.accumulate} if spec.train.accumulate > 1 else {}),
+            **_later(spec.train),
         },
         "structure": spec.structure and {"method": spec.structure.method, **_plain(spec.structure.values)},
         "sharing": [[layer, _row(spec.sharing[layer])] for layer in spec.backbone.layers],
     }
+
+
+def _later(train: Train) -> dict[str, Any]:
+    """What only later versions have; at its default it is left out, so that the hash of a spec stays what it was."""
+    found = {
+        "accumulate": train.accumulate > 1 and train.accumulate,
+        "clip": train.clip,
+        "warmup": train.warmup,
+        "stop": train.stop.name != "none" and _named(train.stop),
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def _data(data: Data) -> dict[str, Any]:

@@ -40,6 +40,9 @@ def read_train(section: tree.Section, tasks: Tasks, definitions: Definitions, pr
         span=section.span,
         sampling=values["sampling"],
         accumulate=values["accumulate"],
+        clip=values["clip"],
+        warmup=values["warmup"],
+        stop=values["stop"],
     )
 
 

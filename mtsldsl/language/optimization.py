@@ -120,6 +120,18 @@ SCHEDULERS = Call(
     "schedulers",
 )
 
+STOPS = Call(
+    (
+        CallRule("none", "after all its epochs"),
+        CallRule(
+            "patience",
+            "after so many epochs without a better one on validation",
+            (Key("epochs", Integer(1), "epochs without a better one"),),
+        ),
+    ),
+    "rules",
+)
+
 SAMPLINGS = Call(
     (
         CallRule("proportional", "all batches of every source, in one shuffled order"),

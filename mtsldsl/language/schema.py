@@ -13,10 +13,11 @@ from mtsldsl.language.kinds import (
     Keep,
     Key,
     Many,
+    Maybe,
     Pipe,
     Real,
 )
-from mtsldsl.language.optimization import BALANCES, OPTIMIZERS, SAMPLINGS, SCHEDULERS
+from mtsldsl.language.optimization import BALANCES, OPTIMIZERS, SAMPLINGS, SCHEDULERS, STOPS
 from mtsldsl.language.targets import TARGETS, ObjectiveRule
 from mtsldsl.records import Record
 
@@ -101,10 +102,13 @@ TRAIN = BlockSchema(
         Key("scheduler", SCHEDULERS, "learning-rate schedule", "none"),
         Key("balance", BALANCES, "how the tasks' losses or gradients are combined", "equal"),
         Key("accumulate", Integer(1), "batches whose gradients are added up for a step", 1),
+        Key("clip", Maybe(Real(0, open_minimum=True)), "greatest norm of the gradient of a step", None, "`none`: any"),
+        Key("warmup", Integer(0), "first steps of the run, over which the learning rate rises in a straight line", 0),
         Key("precision", Choice(PRECISIONS), "arithmetic of the forward pass", "fp32"),
         Key("seed", Integer(0), "seed of initial weights and of the order of samples", 0),
         Key("sampling", SAMPLINGS, "how sources of samples take turns, where there are several", "proportional"),
         Key("keep", Keep(), "epoch whose weights are kept: the best by validation, or the last", "best"),
+        Key("stop", STOPS, "when the run ends", "none"),
     ),
     required=True,
 )

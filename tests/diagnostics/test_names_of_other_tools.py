@@ -136,6 +136,8 @@ TASK, EDGE, DATA, TRAINING, PHASES = "target  = classes(5)", "target  = binary(1
         (added("momentum = 0.9", TRAINING), "`optimizer = sgd(momentum=...)`"),
         (added("learning_rate = 0.1", TRAINING), "`optimizer = adam(lr=..., weight_decay=...)`"),
         (added("lr_decay = 0.1", TRAINING), "`scheduler = step(step_size=..., gamma=...)`"),
+        (added("early_stopping = 3", TRAINING), "`stop = patience(...)`"),
+        (added("warmup_epochs = 3", TRAINING), "in steps and not in epochs"),
         (added("eps = 0.1", TRAINING), "an argument of the optimizer"),
         (added("mixed_precision = true", TRAINING), "`precision = bf16`"),
         (added("batch_size = 8", TRAINING), "in `data`, such as `batch = 16`"),
@@ -171,8 +173,7 @@ def test_a_name_that_is_written_otherwise_has_the_true_remedy_and_no_fix(text: s
     ("text", "listed"),
     [
         (f"{SPEC}\nmonitor {{\n  a = 1\n}}\n", "the known blocks are: data, task"),
-        (added("early_stopping = 3", TRAINING), "the known keys are: epochs, optimizer"),
-        (added("warmup_epochs = 3", TRAINING), "the known keys are: epochs, optimizer"),
+        (added("compile = true", TRAINING), "the known keys are: epochs, optimizer"),
         (added("rotate = 3", DATA), "the known keys are: input, images"),
         (added("augment = [vflip]", DATA), "the known augmentations are: hflip, random_scale"),
         (written("nadam", "adam(lr=1e-3)"), "the known optimizers are: adam, adamw, sgd, radam"),

@@ -3,7 +3,7 @@
 from jinja2.runtime import LoopContext, Macro, Markup, Namespace, TemplateNotFound, TemplateReference, TemplateRuntimeError, Undefined, escape, identity, internalcode, markup_join, missing, str_join
 
 JINJA2 = '3.1.6'
-TEMPLATE = 'ac8e22a4fe906e818da1cdffd5dd7c2cb4381422f1f61f1e2cd9ea571231a185'
+TEMPLATE = '4c88cc11672012b4c73ebec395655a9533a4f93683a767eec501ce276f2c5c07'
 name = 'train'
 
 def root(context, missing=missing):
@@ -15,6 +15,7 @@ def root(context, missing=missing):
     l_0_header = resolve('header')
     l_0_plan = resolve('plan')
     l_0_spec = resolve('spec')
+    l_0_deeper = missing
     try:
         t_1 = environment.filters['join']
     except KeyError:
@@ -39,6 +40,12 @@ def root(context, missing=missing):
         @internalcode
         def t_4(*unused):
             raise TemplateRuntimeError("No filter named 'map' found.")
+    try:
+        t_5 = environment.tests['none']
+    except KeyError:
+        @internalcode
+        def t_5(*unused):
+            raise TemplateRuntimeError("No test named 'none' found.")
     pass
     yield str((undefined(name='header') if l_0_header is missing else l_0_header))
     yield '\n"""Trains '
@@ -86,6 +93,21 @@ def root(context, missing=missing):
         yield '  # samples a '
         yield str(('step' if (environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'accumulate') == 1) else 'batch'))
         yield '\n'
+    if (not t_5(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'clip'))):
+        pass
+        yield 'CLIP = '
+        yield str(t_3(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'clip')))
+        yield '  # greatest norm of the gradient of a step\n'
+    if environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'warmup'):
+        pass
+        yield 'WARMUP = '
+        yield str(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'warmup'))
+        yield '  # first steps, over which the learning rate rises\n'
+    if (environment.getattr(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'stop'), 'name') == 'patience'):
+        pass
+        yield 'PATIENCE = '
+        yield str(environment.getattr(environment.getattr(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'stop'), 'arguments'), 'epochs'))
+        yield '  # epochs without a better one, after which the run ends\n'
     if (environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'accumulate') > 1):
         pass
         yield 'ACCUMULATE = '
@@ -112,7 +134,7 @@ def root(context, missing=missing):
         yield str(environment.getattr(l_1_knob, 'name'))
         yield ' = '
         yield str(environment.getattr(l_1_knob, 'value'))
-        yield str((('  # ' + environment.getattr(l_1_knob, 'comment')) if environment.getattr(l_1_knob, 'comment') else cond_expr_undefined("the inline if-expression on line 45 in 'train' evaluated to false and no else section was defined.")))
+        yield str((('  # ' + environment.getattr(l_1_knob, 'comment')) if environment.getattr(l_1_knob, 'comment') else cond_expr_undefined("the inline if-expression on line 54 in 'train' evaluated to false and no else section was defined.")))
         yield '\n'
     l_1_knob = missing
     for l_1_line in environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'rest_of_knobs'):
@@ -128,7 +150,11 @@ def root(context, missing=missing):
     yield str(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'scheduler'))
     yield '\n\n\ndef main(session: Session) -> None:\n    """The whole run: tasks learn, the learner of sharing decides; validation chooses the epoch, test comes once."""\n    data = session.load_data()\n    learner = '
     yield str(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'learner'))
-    yield '\n    training = session.start(Model, learner, make_optimizer, make_scheduler)\n\n    while training.epoch < EPOCHS:\n'
+    yield '\n    training = session.start(Model, learner, make_optimizer, make_scheduler)\n\n    while training.epoch < EPOCHS'
+    if (environment.getattr(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'stop'), 'name') == 'patience'):
+        pass
+        yield ' and not session.stops(training, learner, PATIENCE)'
+    yield ':\n'
     if environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'mixed'):
         pass
         yield '        # Task learning: batches of every source of samples, each for the tasks that read it.\n        order = Schedule.of(data.train, BATCH_SIZE, SAMPLING, seed=SEED, epoch=training.epoch)\n        with session.epoch(training, len(order), order.samples) as epoch:\n'
@@ -154,13 +180,32 @@ def root(context, missing=missing):
     yield '                    with autocast(PRECISION, session.device):\n                        outputs = training.forward(batch['
     yield str(t_3(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'data'), 'input')))
     yield "], tasks)\n                    losses = training.losses(outputs, batch)\n                    penalty = training.penalty(batch, outputs, losses)  # the learner's own loss, if it has one\n                    training.require_finite(losses, penalty)\n\n                    training.zero_grad(tasks)\n                    training.backward(losses, penalty)\n                    epoch.add(losses, penalty)\n"
+    l_0_deeper = ('    ' if (environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'accumulate') > 1) else '')
+    context.vars['deeper'] = l_0_deeper
+    context.exported_vars.add('deeper')
     if (environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'accumulate') > 1):
         pass
-        yield '                if training.step_is_whole:  # all its batches have been seen\n                    training.optimizer.step()\n                    epoch.end_step()\n'
+        yield '                if training.step_is_whole:  # all its batches have been seen\n'
+    if (not t_5(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'clip'))):
+        pass
+        yield '                '
+        yield str((undefined(name='deeper') if l_0_deeper is missing else l_0_deeper))
+        yield 'torch.nn.utils.clip_grad_norm_(training.parameters(), CLIP)\n'
+    if environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'warmup'):
+        pass
+        yield '                '
+        yield str((undefined(name='deeper') if l_0_deeper is missing else l_0_deeper))
+        yield 'with warmed_up(training.optimizer, training.steps, WARMUP):\n                    '
+        yield str((undefined(name='deeper') if l_0_deeper is missing else l_0_deeper))
+        yield 'training.optimizer.step()\n'
     else:
         pass
-        yield '                training.optimizer.step()\n                epoch.end_step()\n'
-    yield '\n        # Structural phase: what the learner decides is written into the spec, which the network is made of anew.\n        if learner.due(training.position):\n            structural_phase(training, learner, data, session)\n\n        session.end_epoch(training, training.evaluate(data.validation))\n\n    session.finish(training, data)\n\n\nif __name__ == "__main__":  # compares this text and that of model.py with the spec, then runs this `main`\n    run_alone(SOURCE, __file__)\n'
+        yield '                '
+        yield str((undefined(name='deeper') if l_0_deeper is missing else l_0_deeper))
+        yield 'training.optimizer.step()\n'
+    yield '                '
+    yield str((undefined(name='deeper') if l_0_deeper is missing else l_0_deeper))
+    yield 'epoch.end_step()\n\n        # Structural phase: what the learner decides is written into the spec, which the network is made of anew.\n        if learner.due(training.position):\n            structural_phase(training, learner, data, session)\n\n        session.end_epoch(training, training.evaluate(data.validation))\n\n    session.finish(training, data)\n\n\nif __name__ == "__main__":  # compares this text and that of model.py with the spec, then runs this `main`\n    run_alone(SOURCE, __file__)\n'
 
 blocks = {}
-debug_info = '1=38&2=40&4=53&6=55&19=57&20=60&26=64&27=66&28=68&29=71&30=75&32=80&34=84&35=87&37=90&38=92&39=94&40=97&42=102&44=104&45=107&47=113&48=117&54=121&59=123&65=125&69=127&73=130&82=140&91=142&100=150&108=152'
+debug_info = '1=45&2=47&4=60&6=62&19=64&20=67&26=71&27=73&28=75&29=78&30=82&32=87&34=91&35=94&37=96&38=99&40=101&41=104&43=106&44=109&46=112&47=114&48=116&49=119&51=124&53=126&54=129&56=135&57=139&63=143&68=145&74=147&77=149&78=153&82=156&91=166&100=168&109=176&117=178&118=181&121=184&122=187&124=189&125=192&126=194&128=199&130=202'

@@ -27,6 +27,7 @@ from mtsldsl.runtime.learning.random_state import random_state
 from mtsldsl.runtime.learning.ranks import Ranks
 from mtsldsl.runtime.learning.step import Penalty, Position, Step
 from mtsldsl.runtime.learning.task_sets import LEAST, TaskSets
+from mtsldsl.runtime.learning.warmup import warmed_up
 from mtsldsl.runtime.learning.weighed import WeighedSteps
 from mtsldsl.runtime.network.built import build_model, initialised, place
 from mtsldsl.runtime.network.transfer import carry_state
@@ -142,10 +143,10 @@ class Training:
 
     def _end_step(self) -> None:
         """Put together what processes and batches have to do with the step, and count it."""
-        self.ranks.add_gradients(self._parameters())
+        self.ranks.add_gradients(self.parameters())
         if self._parts is not None:
             with self._told():
-                self._parts.settle(self.balance, self._parameters(), self.ranks)
+                self._parts.settle(self.balance, self.parameters(), self.ranks)
             if len(self._parts.batches) == 1:
                 self._parts = None
         self.batches += 1
@@ -282,9 +283,10 @@ class Training:
         step = Step(self.position, own, outputs, losses.values, watched, self.progress)
         self._watched.clear()
         if self._began is not None:
-            probe = self._probe(*self._began, batch, outputs, losses)
-            for observer in self._observers():
-                observer.observe(probe)
+            with warmed_up(self.optimizer, self.steps + 1, self.spec.train.warmup):
+                probe = self._probe(*self._began, batch, outputs, losses)
+                for observer in self._observers():
+                    observer.observe(probe)
             self._began = None
         found = self.learner.penalty(step)
         return found if found is None or self._parts is None else found / len(self._parts.batches)
@@ -348,16 +350,17 @@ class Training:
         if penalty is not None and self.ranks.several:
             penalty = penalty / self.ranks.size
         if self._parts is not None:
-            self._parts.backward(losses, penalty, self.balance, self._parameters())
+            self._parts.backward(losses, penalty, self.balance, self.parameters())
         else:
             with self._told():
-                self.balance.backward(losses.values, penalty, self._parameters(), losses.labelled())
+                self.balance.backward(losses.values, penalty, self.parameters(), losses.labelled())
         self.evaluated = None
 
     def _told(self) -> AbstractContextManager[None]:
         return self.weighed.asking(self.balance, self.batches, self.epoch_steps)
 
-    def _parameters(self) -> Sequence[nn.Parameter]:
+    def parameters(self) -> Sequence[nn.Parameter]:
+        """Those of the network and of the learner."""
         return (*self.model.parameters(), *self.learner.parameters())
 
     @contextmanager

@@ -33,6 +33,9 @@ def describe_event(event: Event) -> list[str]:
             return _phase(event)
         case events.Resume():
             return [f"going on after epoch {event.epoch}"]
+        case events.Stopped():
+            count = f"{event.patience} epochs" if event.patience > 1 else "one epoch"
+            return [f"stopped after epoch {event.epoch}: {count} without a better one"]
         case events.Test():
             return _test(event)
         case events.End():

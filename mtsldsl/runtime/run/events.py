@@ -195,6 +195,15 @@ class LeftAlone(Event):
 
 
 @attrs.frozen(kw_only=True)
+class Stopped(Event):
+    """The run ends before its last epoch: none was better than those before in so many epochs."""
+
+    kind = "stopped"
+    epoch: int
+    patience: int
+
+
+@attrs.frozen(kw_only=True)
 class Test(Event):
     """What the kept weights reach on the test set."""
 
@@ -232,6 +241,7 @@ KINDS: Mapping[str, type[Event]] = {
         Best,
         Phase,
         LeftAlone,
+        Stopped,
         Test,
         End,
     )

@@ -100,6 +100,11 @@ class Selection:
         rest = f", the last one for {shown(without, ', ')}, without a score there" if without else ""
         return f"{by} on validation{rest}"
 
+    def votes(self, name: str) -> bool:
+        """Whether what is kept under the name says that an epoch was better than those before: where the last is kept,
+        a task's own best does."""
+        return name.startswith(OWN) == (self.keep == "last")
+
     def marked(self, epoch: int) -> list[str]:
         """The tasks whose weights that are kept are those of this epoch because it is the best so far."""
         if self.keep == "last":

@@ -27,6 +27,7 @@ from mtsldsl.runtime.learning.learned import OptimizerFactory
 from mtsldsl.runtime.learning.precision import remark_on
 from mtsldsl.runtime.learning.ranks import Ranks
 from mtsldsl.runtime.learning.training import SchedulerFactory, Training
+from mtsldsl.runtime.learning.warmup import warmth
 from mtsldsl.runtime.network.places import located
 from mtsldsl.runtime.network.source_file import original_spans
 from mtsldsl.runtime.network.user_modules import check_own_modules
@@ -81,6 +82,7 @@ class Session:
     """Between the data of a run that goes on and what it was."""
     _since: int | None = None
     """The epoch at whose end tasks last merged: earlier ones are of another network."""
+    _stopped: events.Stopped | None = None
 
     def __attrs_post_init__(self) -> None:
         self._selection = Selection(self.spec.train.keep)
@@ -218,7 +220,7 @@ class Session:
                 epoch=training.epoch,
                 losses={**means, **penalty},
                 penalty=next(iter(penalty), None),
-                lr=rate,
+                lr=rate * warmth(training.steps, training.spec.train.warmup),
                 epoch_seconds=round(seconds, 4),
                 samples_per_second=round(count / seconds, 1) if seconds else None,
                 seconds=round(time.monotonic() - self._started, 1),
@@ -269,6 +271,18 @@ class Session:
             selection.note(f"{OWN}{task}", (task,), epoch, gain)
         return {name: best for name, best in selection.best.items() if best.epoch == epoch}
 
+    def stops(self, training: Training, learner: Learner, patience: int) -> bool:
+        """Whether the run ends before its last epoch: no set of tasks was better in as many epochs, and nothing is to
+        be decided any more of who shares what."""
+        kept = [best.epoch for name, best in self._selection.best.items() if self._selection.votes(name)]
+        if not kept or training.epoch - max(kept) < patience:
+            return False
+        rest = range(training.epoch + 1, training.spec.train.epochs + 1)
+        if any(learner.due(attrs.evolve(training.position, epoch=epoch)) for epoch in rest):
+            return False
+        self._stopped = events.Stopped(epoch=training.epoch, patience=patience)
+        return True
+
     @property
     def watcher(self) -> Watcher:
         """Who is told of the work inside a phase."""
@@ -298,6 +312,8 @@ class Session:
         """Report the test set once, for the epoch that validation chose, and write the report."""
         from mtsldsl.runtime.run.report import write_report
 
+        if self._stopped is not None:
+            self.log.write(self._stopped)
         spec, model = load_best(self.folder, self.device)
         test = evaluate(model, spec, data.test, self.device)
         cost = spec.cost()
