@@ -24,6 +24,7 @@ from mtsldsl.runtime.data.labels import Described, require_labels
 from mtsldsl.runtime.learning.batch_norm import remarks_on_statistics
 from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.learning.learned import OptimizerFactory
+from mtsldsl.runtime.learning.loss_scales import remark_on_scales
 from mtsldsl.runtime.learning.precision import remark_on
 from mtsldsl.runtime.learning.ranks import Ranks
 from mtsldsl.runtime.learning.training import SchedulerFactory, Training
@@ -227,6 +228,9 @@ class Session:
             )
         )
         self._say_what_was_weighed(training)
+        begins = training.epoch == 1 or training.epoch - 1 == self._since
+        if begins and (scales := remark_on_scales(training.spec, means)) is not None:
+            self._warn(events.Warned(about="losses", text=scales))
 
     def _say_what_was_weighed(self, training: Training) -> None:
         found = training.weighed.steps

@@ -1,0 +1,55 @@
+"""Losses of other scales are told of once, where they matter."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mtsldsl import loads
+from mtsldsl.runtime.learning.loss_scales import remark_on_scales
+from tests.runtime.test_clip_warmup_stop import TEXT
+
+PLAIN = TEXT.replace("stop      = patience(2)", "").replace("epochs    = 30", "epochs    = 2")
+
+
+@pytest.mark.parametrize(
+    ("losses", "changes", "said"),
+    [
+        ({"a": 1.0, "b": 33.0}, {}, None),  # b has a weight of 3
+        ({"a": 1.0, "b": 34.0}, {}, "`b` counts up to 102 times as much as that of `a`"),
+        ({"a": 900.0, "b": 1.0}, {}, "`a` counts up to 300 times as much as that of `b`"),
+        ({"a": 900.0, "b": 1.0}, {"train.balance": "relative"}, None),
+        ({"a": 900.0, "b": 1.0}, {"sharing.stem": "a, b"}, None),
+        ({"a": 900.0, "b": 1.0}, {"task.b.weight": "300"}, None),
+        ({"a": 900.0, "b": 1.0}, {"task.b.weight": "0"}, None),
+        ({"a": 900.0, "b": float("nan")}, {}, None),
+        ({"a": 900.0}, {}, None),
+    ],
+)
+def test_it_is_said_of_losses_that_share_weights_and_count_as_they_are(
+    losses: dict[str, float], changes: dict[str, str], said: str | None
+) -> None:
+    found = remark_on_scales(loads(PLAIN, overrides=changes), losses)
+    assert (found is None) == (said is None)
+    assert said is None or said in str(found)
+
+
+def test_a_run_says_it_after_its_first_epoch(tmp_path: Path) -> None:
+    chance = np.random.default_rng(0)
+    sizes = {"row": (6, 1), "a": (2, 1), "b": (1, 100)}
+    arrays = {name: chance.normal(size=(60, size)) * scale for name, (size, scale) in sizes.items()}
+    np.savez(tmp_path / "rows.npz", **arrays)
+    (tmp_path / "job.mtl").write_text(PLAIN, encoding="utf-8")
+    command = [sys.executable, "-m", "mtsldsl", "train", "job.mtl", "--device", "cpu", "--quiet"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stderr.startswith("warning: the loss of `b` counts up to ")
+    assert done.stderr.count("\n") == 1
+    lines = (tmp_path / "runs/job/1/events.jsonl").read_text(encoding="utf-8").splitlines()
+    events = [(each["event"], each.get("about")) for each in map(json.loads, lines)]
+    assert events.index(("warning", "losses")) == events.index(("epoch", None)) + 1
+    assert events.count(("warning", "losses")) == 1
