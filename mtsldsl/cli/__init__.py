@@ -9,6 +9,7 @@ import atexit
 import errno
 import gc
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -74,11 +75,24 @@ class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in _COMMANDS and not args[0].startswith("-"):
+            from mtsldsl.diagnostics.names import proposal
+
+            meant = proposal(args[0], _COMMANDS) or ""
+            ctx.fail(f"No such command '{args[0]}'." + (f" {meant[0].upper()}{meant[1:]}" if meant else ""))
+        return super().resolve_command(ctx, args)
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
         command: click.Command = import_module(f"mtsldsl.cli.{cmd_name}").command
         command.short_help = _COMMANDS[cmd_name]
+        for option in (each for each in command.params if isinstance(each, click.Option)):
+            name = max(option.opts, key=len).lstrip("-").replace("-", "_")
+            option.envvar = f"MTSLDSL_{cmd_name}_{name}".upper()
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -109,9 +123,24 @@ def _plain_errors() -> Iterator[None]:
     except click.exceptions.NoArgsIsHelpError:  # a page of help, and nobody's words
         raise
     except click.UsageError as error:
-        raise click.UsageError(lines_shown(error.format_message()), error.ctx) from None
+        raise click.UsageError(lines_shown(error.format_message() + _setting_meant(error)), error.ctx) from None
     except click.ClickException as error:
         raise click.ClickException(lines_shown(error.format_message())) from None
+
+
+def _setting_meant(error: click.UsageError) -> str:
+    """How a value of the spec is set that was given as other tools take it: `train.epochs=1`, or `--epochs 1`."""
+    takes_settings = error.ctx is not None and any(each.name == "overrides" for each in error.ctx.command.params)
+    if not takes_settings:
+        return ""
+    if isinstance(error, click.NoSuchOption):
+        from mtsldsl.language.schema import TRAIN
+
+        name = error.option_name.lstrip("-").replace("-", "_")
+        return f" Or write `--set train.{name}=...`." if TRAIN.key(name) else ""
+    words = re.search(r"unexpected extra arguments? \((.*)\)", error.format_message())
+    given = [each for each in words[1].split() if re.fullmatch(r"\w[\w.]*=.*", each)] if words else []
+    return f"; write {' '.join(f'--set {each}' for each in given)}" if given else ""
 
 
 def _report(error: MtlError) -> None:
@@ -136,8 +165,8 @@ def _as_report(error: OSError) -> MtlError:
     return MtlError.of("MTL703", cause, "check where it goes, and the space on the disk")
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="mtsldsl")
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "MTSLDSL"})
+@click.version_option(__version__, "-V", "--version", prog_name="mtsldsl")
 @click.pass_context
 def main(ctx: click.Context) -> None:
     """Multi-task networks whose sharing is learned: check, compile, train and compare .mtl specs."""

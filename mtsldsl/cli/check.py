@@ -23,25 +23,34 @@ FORMATS = ("text", "json", "github", "sarif")
 
 
 @click.command()
-@click.argument("specs", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True))
+@click.argument("specs", nargs=-1, type=click.Path(path_type=Path, allow_dash=True))
 @overrides
 @click.option(
     "--output-format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="How to report."
 )
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing of specs that have no problem.")
 @click.option("--fix", is_flag=True, help="Correct, in the file, names that can mean only one known name.")
 @click.option("--pedantic", is_flag=True, help="Warn of what is allowed, and hardly ever meant.")
 @click.option("--strict", is_flag=True, help="As --pedantic, and exit 1 where there is a warning.")
 def command(
-    specs: tuple[Path, ...], overrides: dict[str, str], form: str, fix: bool, pedantic: bool, strict: bool
+    specs: tuple[Path, ...],
+    overrides: dict[str, str],
+    form: str,
+    quiet: bool,
+    fix: bool,
+    pedantic: bool,
+    strict: bool,
 ) -> None:
     """Report every problem of SPECS, without running anything: files, folders (every .mtl file in them), or - for
-    standard input. A file without `data`, `task` and `train` is checked as one that others import.
+    standard input; by default this folder. A file without `data`, `task` and `train` is checked as one that others
+    import.
 
     Exits 0 where there is no error, 1 where there is one. Warnings count with --strict alone, and what a comment
     `# mtl: ignore MTL204` on its line ignores does not.
     """
     if fix and overrides:
         raise click.UsageError("--fix corrects the file, where --set has no effect: leave one of them out")
+    specs = specs or (Path(),)
     if fix and STANDARD_INPUT in specs:
         raise click.UsageError("--fix corrects files: name one")
     checked = [_checked(path, overrides, fix=fix, pedantic=pedantic or strict) for path in spec_files(specs)]
@@ -50,7 +59,7 @@ def command(
     ignored = [(name, each) for name, mended in checked for each in mended.report.ignored]
     if form == "text":
         for name, mended in checked:
-            _print(name, mended)
+            _print(name, mended, quiet=quiet)
         _print_count(found, fix)
     elif content := _formatted(form, found, fixed, ignored):
         click.echo(content)
@@ -93,7 +102,7 @@ def _read(path: Path) -> Source:
     return attrs.evolve(source, path=str(Path.cwd() / "stdin.mtl"))
 
 
-def _print(name: str, mended: Mended) -> None:
+def _print(name: str, mended: Mended, *, quiet: bool) -> None:
     """The report for a person: what is wrong on stderr, what was done and what a sound spec costs on stdout."""
     from mtsldsl.diagnostics import render_all
 
@@ -111,6 +120,8 @@ def _print(name: str, mended: Mended) -> None:
             f"{'it is' if len(errors) == 1 else 'they are'} mended",
             err=True,
         )
+    if quiet:
+        return
     if mended.report.library is not None and not mended.report.diagnostics:
         say(f"{shown(name)}: a library to import: {_listed(mended.report.library)}")
     if spec is not None:

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True))
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path, allow_dash=True))
 @click.option("--check", is_flag=True, help="Write nothing; name the files that would change.")
 @click.option("--diff", is_flag=True, help="Write nothing; print what would change.")
 @click.option("--stdin-filename", metavar="NAME", help="What to call the standard input in reports.")
 def command(paths: tuple[Path, ...], check: bool, diff: bool, stdin_filename: str | None) -> None:
-    """Lay out specs in the one style: PATHS are files, folders (every .mtl file in them), or - for standard input.
+    """Lay out specs in the one style: PATHS are files, folders (every .mtl file in them), or - for standard input; by
+    default this folder.
 
     Only white space changes; a file with mistakes is left as it is.
 
@@ -31,6 +32,7 @@ def command(paths: tuple[Path, ...], check: bool, diff: bool, stdin_filename: st
     """
     from mtsldsl.diagnostics import MtlError
 
+    paths = paths or (Path(),)
     if STANDARD_INPUT in paths and len(paths) > 1:
         raise click.UsageError("`-` stands alone: standard input is formatted to standard output")
     if stdin_filename is not None and STANDARD_INPUT not in paths:

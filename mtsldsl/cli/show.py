@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+import attrs
 import click
 
 from mtsldsl.cli.options import overrides, say_what_is_left_out
-from mtsldsl.cli.output import shown
+from mtsldsl.cli.output import say, shown
 from mtsldsl.ir.cost import body_cost
 from mtsldsl.ir.wiring import bodies, needed_layers, wired
-from mtsldsl.sharing import format_partition
+from mtsldsl.sharing import format_components, format_partition
 from mtsldsl.sharing import partition as sets
 
 if TYPE_CHECKING:
@@ -31,20 +33,54 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("spec", type=click.Path(path_type=Path))
 @overrides
-def command(spec: Path, overrides: dict[str, str]) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print sharing, costs and all settings as JSON.")
+@click.option("--resolved", is_flag=True, help="Print every setting with its defaults, as --set takes it.")
+def command(spec: Path, overrides: dict[str, str], as_json: bool, resolved: bool) -> None:
     """Draw which tasks share which layers of SPEC (a file or a run folder), with the cost of each."""
-    from rich.console import Console
-
     from mtsldsl.cli.spec_places import source_at, spec_at
 
+    if as_json and resolved:
+        raise click.UsageError("--json has the settings too: leave --resolved out")
     chosen = spec_at(spec, overrides)
     say_what_is_left_out(source_at(spec), overrides)
+    if as_json or resolved:
+        from mtsldsl.ir.settings import settings
+
+        if as_json:
+            click.echo(json.dumps(_as_json(chosen, settings(chosen)), indent=2))
+        for name, value in settings(chosen).items() if resolved else ():
+            say(f"{name} = {value}")
+        return
+    from rich.console import Console
+
     console = Console(highlight=False)
     cost = chosen.cost()
     console.print(_sharing_tree(chosen, cost, _copies(chosen)))
     console.print(_task_table(chosen, cost))
     for layer in filter(chosen.backbone.alternatives, chosen.backbone.layers):
         console.print(_uses_table(chosen, layer))
+
+
+def _as_json(spec: Spec, settings: Mapping[str, str]) -> dict[str, object]:
+    """What a program is told: of each layer who shares it, as in a sharing block, and the cost of all its copies."""
+    cost = spec.cost()
+    return {
+        "format_version": 1,
+        "spec": spec.source.name,
+        **attrs.asdict(cost.total),
+        "in_training": attrs.asdict(cost.training),
+        "layers": {
+            layer: {
+                "sharing": format_components(spec.sharing, layer),
+                "copies": cost.layers[layer].copies,
+                **attrs.asdict(cost.layers[layer].total),
+            }
+            for layer in spec.backbone.layers
+        },
+        "heads": {task.name: attrs.asdict(cost.heads[task.name]) for task in spec.tasks},
+        "tasks": {task.name: attrs.asdict(cost.tasks[task.name]) for task in spec.tasks},
+        "settings": dict(settings),
+    }
 
 
 def _copies(spec: Spec) -> _Copies:

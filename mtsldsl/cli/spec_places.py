@@ -1,4 +1,5 @@
-"""What a person may name where a spec is asked for: a file, a run folder (its evolved spec), or `REV:path` of git."""
+"""What a person may name where a spec is asked for: a file, a run folder (its evolved spec; of the folder of a spec's
+runs the last one's), or `REV:path` of git."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from mtsldsl.diagnostics import MtlError, Source
+from mtsldsl.runtime.run.newest import newest_run
 
 if TYPE_CHECKING:
     from mtsldsl.ir import Spec
@@ -59,7 +61,7 @@ def source_at(place: str | Path) -> Source:
 
     if _revision(place) is not None:
         return _committed(str(place))
-    path = Path(place)
+    path = newest_run(Path(place))
     return read_source(path / "spec.mtl" if is_folder(path) else path)
 
 

@@ -42,7 +42,7 @@ MOST_PROCESSES = 64
 @click.option("--sharing", metavar="each|all|FILE", help="Start from this sharing; FILE is any spec with one.")
 @click.option("--in-place", is_flag=True, help="Also write the evolving sharing into SPEC itself.")
 @click.option("--json", "as_json", is_flag=True, help="Print every event as a line of JSON.")
-@click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but warnings and errors.")
 @LastWords()
 def command(
     spec: Path | None,
@@ -73,7 +73,7 @@ def command(
             load(spec, overrides)  # what is wrong is said at once
         options = {"--sharing": sharing, "--resume": resume, "--threads": threads}
         flags = {"--in-place": in_place, "--json": as_json, "--quiet": quiet, "--no-cache": no_cache}
-        words = [str(spec)] if spec else []
+        words = [*([str(spec)] if spec else []), "--nproc", "1"]  # whatever the environment says
         words += [word for pair in overrides.items() for word in ("--set", "=".join(pair))]
         words += [word for name, value in options.items() if value is not None for word in (name, str(value))]
         words += [name for name, given in flags.items() if given]

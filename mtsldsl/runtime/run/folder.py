@@ -13,6 +13,7 @@ from mtsldsl.diagnostics import MtlError, Source
 from mtsldsl.editing import loads_source
 from mtsldsl.ir import Spec
 from mtsldsl.runtime.run.events import origin
+from mtsldsl.runtime.run.newest import newest_run
 from mtsldsl.syntax import read_source, write_text_atomically
 from mtsldsl.syntax.files import is_file
 
@@ -58,7 +59,8 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
-        """An existing run. Raises MtlError MTL801 where the folder is not one."""
+        """An existing run, of the folder of a spec's runs the last. Raises MtlError MTL801 where the folder is none."""
+        path = newest_run(path)
         if not is_file(path / "spec.mtl"):
             raise MtlError.of(
                 "MTL801", f"`{path}` is not a run folder: it has no spec.mtl", "name a folder such as runs/nyuv2/1"

@@ -118,7 +118,7 @@ class Session:
                 "MTL801", f"`{path}` has no checkpoint yet", f"start anew with `mtsldsl train {folder.first_spec}`"
             )
         if ranks.rank:
-            folder, display = RunFolder.open(scratch_copy(path)), "quiet"
+            folder, display = RunFolder.open(scratch_copy(folder.path)), "quiet"
         ranks.wait()  # until all have a folder of their own
         checkpoint = folder.latest_checkpoint()
         assert checkpoint is not None

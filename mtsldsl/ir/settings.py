@@ -1,0 +1,72 @@
+"""All that a spec sets, its defaults too, as `--set` takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from mtsldsl.datasets.registry import data_kind
+from mtsldsl.ir.model import Data, Spec, Task
+from mtsldsl.ir.wording import shown, worded
+from mtsldsl.language.constants import Named
+from mtsldsl.language.kinds import Key, Text
+from mtsldsl.language.schema import AUGMENTATIONS, TRAIN
+from mtsldsl.methods.registry import method
+
+
+def settings(spec: Spec) -> dict[str, str]:
+    """The value of every key of the data, the tasks, the training and the structure, but for heads and what the data
+    set says itself, by the name by which `--set` knows it: `{"train.epochs": "14", ...}`."""
+    several = len(spec.blocks) > 1
+    found: dict[str, str] = {}
+    for data in spec.blocks:
+        found |= _of(f"data.{data.name}" if several else "data", _data(data), data_kind(data.kind).block.keys or ())
+    for task in spec.tasks:
+        found |= _of(f"task.{task.name}", _task(task, several=several), ())
+    train = {key.name: getattr(spec.train, key.name) for key in TRAIN.keys or ()}
+    train["scheduler"] = train["scheduler"] or "none"
+    if not several and len(spec.streams) == 1:
+        del train["sampling"]
+    found |= _of("train", train, ())
+    if spec.structure is not None:
+        chosen = method(spec.structure.method)
+        values = dict(spec.structure.values)
+        if chosen.phases_for is not None and values[chosen.phases_for] is None:  # then it has no phases
+            del values[str(chosen.phases)]
+        found |= _of("structure", values, chosen.block.keys or ())
+    return found
+
+
+def _of(block: str, values: Mapping[str, object], keys: Iterable[Key]) -> Iterator[tuple[str, str]]:
+    quoted = {key.name for key in keys if isinstance(key.kind, Text)}
+    return ((f"{block}.{name}", _said(value, quoted=name in quoted)) for name, value in values.items())
+
+
+def _data(data: Data) -> dict[str, object]:
+    sizes = ", ".join(map(str, data.shape))
+    return {**data.options, "input": f"{data.input}({sizes})", "batch": data.batch, "augment": data.augment}
+
+
+def _task(task: Task, *, several: bool) -> dict[str, object]:
+    keys = ("target", "loss", "metrics", "weight", *(("field",) if task.target.kind != "reconstruct" else ()))
+    found = {key: getattr(task, key) for key in keys}
+    return {**found, "target": shown(task.target), **({"data": task.data} if several else {})}
+
+
+def _said(value: object, *, quoted: bool = False) -> str:
+    """A value in the words of the language, every argument of a name with it."""
+    match value:
+        case Named(name, arguments):
+            rule = AUGMENTATIONS.rule(name)
+            rest = rule.rest.name if rule is not None and rule.rest is not None else None
+            given = [
+                _said(each)[1:-1] if key == rest else f"{key}={_said(each)}"
+                for key, each in arguments.items()
+                if each is not None
+            ]
+            return f"{name}({', '.join(given)})" if given else name
+        case tuple():
+            return f"[{', '.join(_said(each, quoted=quoted) for each in value)}]"
+        case str() if quoted:
+            escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+            return f'"{escaped}"'
+    return worded(value)

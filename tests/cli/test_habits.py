@@ -1,0 +1,93 @@
+"""What people type who know other tools: it works, or says how it is written here."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from mtsldsl import __version__, load
+from mtsldsl.cli import main
+from tests.ir.specs import BODY
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("spec.mtl").write_text(BODY, encoding="utf-8")
+
+
+def mtsldsl(*words: str, **environment: str) -> Result:
+    return CliRunner(env=environment).invoke(main, words, prog_name="mtsldsl")
+
+
+def test_check_and_fmt_without_a_path_mean_this_folder() -> None:
+    Path("inner").mkdir()
+    Path("inner/loose.mtl").write_text(BODY.replace("epochs = 4", "epochs   =   4"), encoding="utf-8")
+    assert [line.partition(":")[0] for line in mtsldsl("check").stdout.splitlines()] == ["inner/loose.mtl", "spec.mtl"]
+    done = mtsldsl("fmt", "--check")
+    assert (done.exit_code, done.stdout) == (1, "inner/loose.mtl\n")
+
+
+def test_check_is_quiet_about_what_is_sound() -> None:
+    assert mtsldsl("check", "-q").output == ""
+    Path("spec.mtl").write_text(BODY.replace("epochs", "epoch"), encoding="utf-8")
+    assert mtsldsl("check", "-q").stderr == mtsldsl("check").stderr != ""
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["chek"], "Error: No such command 'chek'. Did you mean `check`?"),
+        (["trian", "spec.mtl"], "Error: No such command 'trian'. Did you mean `train`?"),
+        (["frobnicate"], "Error: No such command 'frobnicate'."),
+        (["train", "spec.mtl", "train.epochs=1"], "(train.epochs=1); write --set train.epochs=1"),
+        (["check", "--epochs", "3"], "Or write `--set train.epochs=...`."),
+        (["train", "spec.mtl", "--seed=3"], "Or write `--set train.seed=...`."),
+        (["fmt", "--seed", "3"], "No such option '--seed'"),
+        (["train", "spec.mtl", "more"], "Got unexpected extra argument (more)"),
+    ],
+)
+def test_a_slip_is_told_how_it_is_written_here(words: list[str], said: str) -> None:
+    done = mtsldsl(*words)
+    assert done.exit_code == 2
+    assert done.stderr.rstrip().endswith(said) or said.startswith("No such option")
+    assert said in done.stderr
+
+
+def test_the_version_has_a_short_option() -> None:
+    assert mtsldsl("-V").stdout == mtsldsl("--version").stdout == f"mtsldsl, version {__version__}\n"
+
+
+def test_an_option_may_be_given_by_the_environment() -> None:
+    assert json.loads(mtsldsl("check", MTSLDSL_CHECK_OUTPUT_FORMAT="json").stdout)
+
+
+def test_the_folder_of_a_specs_runs_is_its_newest() -> None:
+    for number, width in ((2, 8), (10, 24), (9, 40)):
+        run = Path("runs/spec") / str(number)
+        run.mkdir(parents=True)
+        (run / "spec.mtl").write_text(BODY.replace("conv2d(8,", f"conv2d({width},", 1), encoding="utf-8")
+    Path("runs/spec/11").mkdir()  # which has not begun
+    newest = mtsldsl("show", "runs/spec/10").stdout
+    assert mtsldsl("show", "runs/spec").stdout == newest
+    assert newest != mtsldsl("show", "runs/spec/9").stdout
+    assert mtsldsl("diff", "spec.mtl", "runs/spec").stdout == mtsldsl("diff", "spec.mtl", "runs/spec/10").stdout
+    assert "is not a run folder" not in mtsldsl("log", "runs/spec").stderr
+    assert "is not a run folder" in mtsldsl("log", "runs").stderr
+
+
+def test_show_tells_a_program_what_it_draws() -> None:
+    found = json.loads(mtsldsl("show", "spec.mtl", "--json").stdout)
+    spec = load("spec.mtl")
+    cost = spec.cost()
+    assert (found["parameters"], found["flops"]) == (cost.parameters, cost.flops)
+    assert list(found["layers"]) == [layer.name for layer in spec.layers]
+    assert list(found["heads"]) == list(found["tasks"]) == [task.name for task in spec.tasks]
+    assert sum(each["parameters"] for part in ("layers", "heads") for each in found[part].values()) == cost.parameters
+    lines = mtsldsl("show", "spec.mtl", "--resolved").stdout.splitlines()
+    assert lines == [f"{name} = {value}" for name, value in found["settings"].items()]
+    assert "train.epochs = 4" in lines
+    assert mtsldsl("show", "spec.mtl", "--resolved", "--json").exit_code == 2

@@ -1,0 +1,50 @@
+"""Every setting with its defaults, written down: a spec in which all of them are set means the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mtsldsl import load, loads
+from mtsldsl.datasets.registry import data_kind
+from mtsldsl.ir.normal import digest
+from mtsldsl.ir.settings import settings
+from mtsldsl.language.schema import TRAIN
+
+ROOT = Path(__file__).parents[2]
+SPECS = [*sorted((ROOT / "specs").glob("*.mtl")), *sorted((ROOT / "tests/codegen/golden").glob("*/spec.mtl"))]
+
+
+def of_a_list(path: Path, key: str) -> bool:
+    """Whether a setting is that of a task that is described with others, which `--set` changes all at once."""
+    return key.startswith("task.") and "\ntask [" in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_a_spec_with_every_setting_written_out_means_the_same(path: Path) -> None:
+    spec = load(path)
+    found = settings(spec)
+    given = {key: value for key, value in found.items() if not of_a_list(path, key)}
+    assert len(given) > 10
+    again = load(path, given)
+    assert digest(again) == digest(spec)
+    assert settings(again) == found
+
+
+def test_nothing_is_left_out() -> None:
+    spec = load(ROOT / "specs/scenes.mtl")
+    names = list(settings(spec))
+    for block, keys in (("train", TRAIN.keys), ("data", data_kind("scenes").block.keys)):
+        wanted = {key.name for key in keys or ()} - {"sampling"}  # which one source has no use for
+        assert {name.partition(".")[2] for name in names if name.startswith(f"{block}.")} == wanted
+    assert {name.rpartition(".")[2] for name in names if name.startswith("task.depth.")} == {
+        "target", "loss", "metrics", "weight", "field",
+    }  # fmt: skip
+
+
+def test_text_is_quoted_and_what_is_none_says_so() -> None:
+    text = (ROOT / "tests/codegen/golden/blocks/spec.mtl").read_text(encoding="utf-8")
+    found = settings(loads(text, overrides={"data.small.path": '"a \\\\ \\"b\\".npz"', "train.clip": "none"}))
+    assert found["data.small.path"] == '"a \\\\ \\"b\\".npz"'
+    assert found["train.clip"] == "none"
