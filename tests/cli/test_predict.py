@@ -13,8 +13,10 @@ from typing import Any, TypeAlias
 import attrs
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from tests import prepared
 
@@ -366,6 +368,18 @@ def test_whole_numbers_are_refused_where_training_had_another_scale(job: Job) ->
         assert "float32" in said
     np.save(job.folder / "scaled.npy", np.zeros((2, 3, 8, 8), np.float32))
     assert job.predict("scaled.npy", "x.npz") == ""
+
+
+def test_an_output_that_is_not_finite_is_told_with_its_sample_and_task(job: Job) -> None:
+    weights = job.folder / "runs" / "mine" / "1" / "best" / "mean.weights.safetensors"
+    state = load_file(weights)
+    (bias,) = (name for name in state if name.startswith("heads.level.") and name.endswith("bias"))
+    state[bias] = torch.full_like(state[bias], torch.inf)
+    save_file(state, weights)
+    said = job.refused("pictures", "x/")
+    assert "MTL803" in said
+    assert "the output of `level` for the sample room 0.png" in said
+    job.predict("pictures", "x/", "--task", "bright")
 
 
 # Several data blocks --------------------------------------------------------------------------------------------------

@@ -69,9 +69,9 @@ def picture(path: Path, shape: tuple[int, int, int], *, resize: bool = False, in
         from PIL import ImageOps
 
         pixels = _channels(path, ImageOps.exif_transpose(found), shape[0])
-    if resize:
-        pixels = _resized(np.asarray(pixels, dtype=np.uint8), shape[1:])
-    return np.iinfo(pixels.dtype).max - pixels if ink else pixels
+    if ink:  # before it is resized, as averages are rounded
+        pixels = np.iinfo(pixels.dtype).max - pixels
+    return _resized(np.asarray(pixels, dtype=np.uint8), shape[1:]) if resize else pixels
 
 
 @contextmanager
@@ -111,7 +111,7 @@ def _channels(path: Path, found: Image.Image, channels: int) -> Pixels:
 
 def _first(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """With the channels first, `(c, h, w)`."""
-    return np.ascontiguousarray(np.moveaxis(np.atleast_3d(pixels), -1, 0))
+    return np.moveaxis(np.atleast_3d(pixels), -1, 0).copy(order="C")  # Pillow's own may not be written to
 
 
 def _resized(pixels: NDArray[np.uint8], size: tuple[int, ...]) -> NDArray[np.uint8]:
