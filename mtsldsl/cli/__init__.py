@@ -52,10 +52,14 @@ _LONG = ("train", "eval", "predict")
 
 _NOT_WRITABLE = frozenset(
     getattr(errno, name)
-    for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "EIO")
+    for name in (
+        *("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "EIO"),
+        *("EEXIST", "ENOTDIR", "ENAMETOOLONG"),
+    )
     if hasattr(errno, name)
 )
-"""What the system answers where a disk is full, or a file is not this person's to write; never a defect here."""
+"""What the system answers where a disk is full, a file is not this person's to write, or a path is none; never a defect
+here."""
 
 
 class _Commands(click.Group):

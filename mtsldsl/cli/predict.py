@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -114,8 +115,8 @@ def _checked_output(output: str, given: Path, force: bool) -> Path:
     as_folder = output.endswith("/") or is_folder(place)
     if not as_folder and place.suffix not in FILES:
         raise click.UsageError(f"`{output}` does not say what to write: end it in .npz, .csv or, for a folder, in /")
-    if as_folder and is_file(place):
-        raise click.UsageError(f"`{output}` is a file, and not a folder")
+    if as_folder and not is_folder(place) and os.path.lexists(place):
+        raise click.UsageError(f"`{output}` is there, and is no folder")
     if is_file(place) and is_file(given) and place.samefile(given):
         raise click.UsageError(f"`{output}` holds the inputs: give another file to write")
     if not force and (any(place.iterdir()) if is_folder(place) else is_file(place)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -309,6 +310,36 @@ def test_what_is_there_is_not_lost(job: Job) -> None:
     assert (job.folder / "all.npz").read_bytes() == whole
     assert "holds the inputs" in job.refused("new.npz", "new.npz", "--force", status=2)
     assert not [path for path in job.folder.iterdir() if path.name.startswith(".")]
+    (job.folder / "link").symlink_to("nowhere")
+    assert "is no folder" in job.refused("new.npz", "link/", status=2)
+
+
+def test_folders_on_the_way_to_a_file_are_made(job: Job) -> None:
+    job.predict("new.npz", "a/b/found.npz", "--scores")
+    job.predict("new.npz", "c/d/", "--task", "part")
+    assert (job.folder / "a" / "b" / "found.npz").read_bytes() == (job.folder / "all.npz").read_bytes()
+    assert len(list((job.folder / "c" / "d" / "part").iterdir())) == COUNT
+
+
+def test_a_process_that_is_killed_leaves_no_half_of_a_folder(job: Job) -> None:
+    """Killed when the second batch is drawn: nothing has the name of the folder, and what is left is in nobody's way."""
+    killing = (
+        "import os, sys, signal\n"
+        "from mtsldsl.cli import main\n"
+        "from mtsldsl.runtime.run import prediction_folder\n"
+        "drawn, write = [], prediction_folder._write\n"
+        "def killed(*words):\n"
+        "    drawn.append(write(*words))\n"
+        "    if len(drawn) == 5: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "prediction_folder._write = killed\n"
+        "main(sys.argv[1:])\n"
+    )
+    words = ("predict", "runs/mine/1", "--input", "pictures", "-o", "out/", "--task", "part")
+    done = prepared.run("-c", killing, *words, cwd=job.folder)
+    assert done.returncode == -9
+    assert not (job.folder / "out").exists()
+    job.predict("pictures", "out/", "--task", "part")
+    assert len(list((job.folder / "out" / "part").iterdir())) == COUNT
 
 
 def test_what_fails_on_the_way_leaves_nothing_behind(job: Job) -> None:
@@ -328,7 +359,9 @@ def test_a_file_that_has_no_place_for_a_task_is_refused(trained: Job) -> None:
     assert "`level`" in said
     assert ".npz" in said
     assert "does not say what to write" in trained.refused("new.npz", "x.txt", status=2)
-    assert "is a file" in trained.refused("new.npz", "all.npz/", status=2)
+    assert "is no folder" in trained.refused("new.npz", "all.npz/", status=2)
+    for nowhere in ("all.npz/x.npz", "all.npz/deep/x/", f"{'x' * 300}.npz", f"{'x' * 300}/"):
+        assert "MTL703" in trained.refused("new.npz", nowhere)
     assert "--task" in trained.refused("new.npz", "x.npz", "--of", "level", "--task", "kind", status=2)
     assert "did you mean `kind`" in trained.refused("new.npz", "x.npz", "--task", "kid")
 
@@ -423,15 +456,29 @@ sharing {
 """
 
 
-def test_of_several_data_blocks_one_is_named(tmp_path: Path) -> None:
-    job, random = Job(tmp_path), np.random.default_rng(0)
+def trained_on_blocks(folder: Path, text: str = BLOCKS) -> Job:
+    """A run on two files of rows, the target of the first called as the task that reads it."""
+    (first,) = re.findall(r"task (\w+) \{\n  data   = small", text)
+    job, random = Job(folder), np.random.default_rng(0)
     for name, count in (("small", 40), ("large", 60)):
         row = random.standard_normal((count, 3)).astype(np.float32)
-        more = {"risk": (row[:, :2] > 0).astype(np.uint8), "size": row[:, 1:2]} if name == "large" else {}
-        np.savez(tmp_path / f"{name}.npz", row=row, cost=row.sum(1, keepdims=True), **more)
-    (tmp_path / "mine.mtl").write_text(BLOCKS, encoding="utf-8")
+        fields = {"risk": (row[:, :2] > 0).astype(np.uint8), "size": row[:, 1:2]} if name == "large" else {}
+        np.savez(folder / f"{name}.npz", row=row, **{first: row.sum(1, keepdims=True)}, **fields)
+    (folder / "mine.mtl").write_text(text, encoding="utf-8")
     done = job.command("train", "mine.mtl", "--device", "cpu", "--quiet")
     assert done.returncode == 0, done.stderr
+    return job
+
+
+def test_a_task_that_is_called_as_the_names_of_samples_is_refused(tmp_path: Path) -> None:
+    job = trained_on_blocks(tmp_path, BLOCKS.replace("cost", "sample"))
+    for output in ("x.csv", "x.npz", "x/"):
+        assert "called `sample`" in job.refused("small.npz", output, "--data", "small", status=2)
+    job.predict("large.npz", "x.csv", "--data", "large")
+
+
+def test_of_several_data_blocks_one_is_named(tmp_path: Path) -> None:
+    job = trained_on_blocks(tmp_path)
     assert "--data" in job.refused("large.npz", "x.npz", status=2)
     job.predict("large.npz", "large.csv", "--data", "large")
     lines = (tmp_path / "large.csv").read_text(encoding="utf-8").splitlines()

@@ -43,7 +43,7 @@ def write_folder(folder: Path, inputs: NewInputs, tasks: Sequence[Task], predict
     Raises MtlError MTL602 where two samples would be called the same.
     """
     called = _called(inputs)
-    new = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    new = folder.with_name(f".predicted.{os.getpid()}.tmp")
     shutil.rmtree(new, ignore_errors=True)  # of a process that was killed, and had the number of this one
     new.mkdir(parents=True)
     try:
