@@ -66,6 +66,10 @@ def command(
     answer for every pixel. --set takes what does not change the network, such as data.batch=64.
     """
     place = _checked_output(output, given, force)
+    if array is not None and given.suffix.lower() != ".npz":
+        raise click.UsageError("--array names an array of an .npz file")
+    if resize and given.suffix.lower() in (".npz", ".npy"):
+        raise click.UsageError("--resize is for pictures: resize the array itself")
     from mtsldsl.diagnostics.libraries import TENSORS, require
 
     require(TENSORS)

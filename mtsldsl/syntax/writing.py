@@ -46,6 +46,7 @@ def write_bytes_atomically(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def _write(given: Path, content: Callable[[], bytes], expected: Source | None) -> None:
+    """The content may have no bytes, as a text that is no Unicode."""
     try:
         data = content()
         target = _target(given)

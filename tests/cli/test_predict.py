@@ -364,6 +364,8 @@ def test_a_file_that_has_no_place_for_a_task_is_refused(trained: Job) -> None:
         assert "MTL703" in trained.refused("new.npz", nowhere)
     assert "--task" in trained.refused("new.npz", "x.npz", "--of", "level", "--task", "kind", status=2)
     assert "did you mean `kind`" in trained.refused("new.npz", "x.npz", "--task", "kid")
+    assert "--array" in trained.refused("pictures", "x.npz", "--array", "image", status=2)
+    assert "--resize" in trained.refused("new.npz", "x.npz", "--resize", status=2)
 
 
 # What is no input -----------------------------------------------------------------------------------------------------

@@ -131,7 +131,8 @@ def _pictures(folder: Path, data: Data, *, resize: bool, trained: Extent | None)
         remedy = "give a folder of pictures, or an .npz or .npy file"
         raise MtlError.of("MTL602", f"`{folder}` holds no picture of the endings {', '.join(ENDINGS)}", remedy)
     found = _of_files(tuple(files), data, resize=resize, trained=trained)
-    others = [path.name for path in entries if path not in set(files)]
+    taken = set(files)
+    others = [path.name for path in entries if path not in taken]
     left = f"left out of `{folder}`, as they are no pictures of the endings {', '.join(ENDINGS)}: {named(others)}"
     return attrs.evolve(found, remarks=(*found.remarks, left)) if others else found
 

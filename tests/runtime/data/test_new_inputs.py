@@ -16,6 +16,7 @@ from mtsldsl.ir.model import Data, Spec, Target
 from mtsldsl.language.constants import Shape
 from mtsldsl.runtime.data import batches, load_data
 from mtsldsl.runtime.data.new_inputs import NewInputs, new_inputs
+from tests.given import DATA, needs_data
 from tests.records import data_of
 from tests.runtime.data.factories import dense_tasks, spec, task
 from tests.runtime.data.test_nyuv2 import image_files, write_folder
@@ -116,6 +117,17 @@ def test_drawings_of_ink_are_the_numbers_of_training(side: int, tmp_path: Path) 
     loaded = {image.numpy().tobytes() for _, split in load_data(drawings).named() for image in split.fields["image"]}
     assert every.shape == (40, 1, side, side)
     assert {(image * 255).round().to(torch.uint8).numpy().tobytes() for image in every} <= loaded
+
+
+@needs_data
+def test_real_digits_as_pictures_are_the_numbers_of_training(tmp_path: Path) -> None:
+    digits = spec("mnist", (task("digit", Target("classes", 10), dense=False),), (1, 20, 20), root=str(DATA / "mnist"))
+    with np.load(DATA / "mnist" / "mnist_12k_2k.npz") as file:
+        for number, image in enumerate(file["x_test"][:30]):
+            Image.fromarray(image.reshape(28, 28)).save(tmp_path / f"{number:02}.png")
+    found = given(new_inputs(tmp_path, digits.data, resize=True))
+    images = load_data(digits, cache=False).test.fields["image"][:30]
+    assert torch.equal(found, images.float() / 255)
 
 
 # Pictures -------------------------------------------------------------------------------------------------------------
