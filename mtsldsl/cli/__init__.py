@@ -32,6 +32,7 @@ _COMMANDS = {
     "compile": "Write readable PyTorch for a spec: model.py, train.py.",
     "train": "Train a spec, and let its sharing be learned.",
     "eval": "Compute the losses and metrics of a run's best weights.",
+    "predict": "Write what a run's best weights say of new inputs.",
     "log": "Tell what happened in a run, from its record.",
     "affinity": "Print which tasks helped which in a run.",
     "group": "Write a spec with the tasks in groups that are best to train together.",
@@ -46,16 +47,20 @@ _COMMANDS = {
 _ERRORS_ARE_2 = ("diff", "merge")
 """The commands that say with 1 what they found."""
 
-_LONG = ("train", "eval")
+_LONG = ("train", "eval", "predict")
 """The commands that compute."""
 
 
 _NOT_WRITABLE = frozenset(
     getattr(errno, name)
-    for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "EIO")
+    for name in (
+        *("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "EIO"),
+        *("EEXIST", "ENOTDIR", "ENAMETOOLONG"),
+    )
     if hasattr(errno, name)
 )
-"""What the system answers where a disk is full, or a file is not this person's to write; never a defect here."""
+"""What the system answers where a disk is full, a file is not this person's to write, or a path is none; never a defect
+here."""
 
 
 class _Commands(click.Group):

@@ -62,6 +62,8 @@ class DataKind(Record):
     place: str | None = None
     remedy: str = ""
     dense: bool = False
+    ink: bool = False
+    """Whether its pictures are ink on paper, dark on white, which networks see as large numbers on 0."""
     apart: Callable[[Options], bool] = lambda _: False
     """Whether each task has samples of its own, and so batches; else every sample has every field."""
     classes: Callable[[Options, str], int | None] = lambda options, field: None

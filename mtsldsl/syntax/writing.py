@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -37,8 +37,18 @@ def write_text_atomically(
         MtlError: MTL703 where the file cannot be written; it is then as it was.
     """
     given = Path(path)
+    _write(given, lambda: encoded(Source(given.name, text, bom)), expected)
+
+
+def write_bytes_atomically(path: str | os.PathLike[str], data: bytes) -> None:
+    """The same with what is no text."""
+    _write(Path(path), lambda: data, None)
+
+
+def _write(given: Path, content: Callable[[], bytes], expected: Source | None) -> None:
+    """The content may have no bytes, as a text that is no Unicode."""
     try:
-        data = encoded(Source(given.name, text, bom))
+        data = content()
         target = _target(given)
         with _locked(target.parent) as alone:
             if alone:

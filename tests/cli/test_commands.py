@@ -46,9 +46,7 @@ def test_check_reports_every_problem_of_every_file_and_exits_1(tmp_path: Path) -
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(
-    "arguments", [["chek"], ["compile"], ["train", "--set", "nothing"], ["diff", "one.mtl"]]
-)
+@pytest.mark.parametrize("arguments", [["chek"], ["compile"], ["train", "--set", "nothing"], ["diff", "one.mtl"]])
 def test_wrong_usage_exits_2(arguments: list[str]) -> None:
     assert run(*arguments).returncode == 2
 

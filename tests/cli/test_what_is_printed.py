@@ -135,6 +135,7 @@ WORDS = {
     "compile": ["net.mtl"],
     "train": ["net.mtl"],
     "eval": ["runs/net/1"],
+    "predict": ["runs/net/1", "--input", "net.mtl", "-o", "out.npz"],
     "log": ["runs/net/1"],
     "affinity": ["runs/net/1"],
     "group": ["net.mtl", "--groups", "2"],

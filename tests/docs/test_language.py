@@ -2,7 +2,8 @@
 
 A part of a `.mtl` file (an example without the line `mtl 1`) takes the place of the blocks of its kinds in a frame, the
 first complete example of its page or of the language reference. One marked `mtl error CODE ...` must be reported with
-exactly these codes. `UPDATE_EXPECTED=1 pytest tests/docs` makes the generated tables anew.
+exactly these codes. The commands of one marked `console run` run among the Python of its page, and print
+what it shows, where it shows anything. `UPDATE_EXPECTED=1 pytest tests/docs` makes the generated tables anew.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from mtsldsl.cli import main
 from mtsldsl.diagnostics import CODES, MtlError
 from mtsldsl.editing import load, loads
 from mtsldsl.language.targets import TARGETS
+from tests import prepared
 from tests.docs.pages import DOCS, LANGUAGE, PAGES, README, ROOT, Example, completed, every_example, examples, frame_of
 from tests.docs.tables import MARKED, TABLES, refreshed, without_words
 
@@ -66,8 +68,25 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(
         if example.file:
             Path(example.file).write_text(example.text, encoding="utf-8")
     names: dict[str, Any] = {"__name__": "__main__"}
-    for example in examples(page, "python"):
-        exec(compile("\n" * example.line + example.text, page, "exec"), names)
+    for example in examples(page, "python", "console"):
+        if example.kind == "python":
+            exec(compile("\n" * example.line + example.text, page, "exec"), names)
+        elif "run" in example.words:
+            run_transcript(example)
+
+
+def run_transcript(example: Example) -> None:
+    for words, shown in transcript(example):
+        assert words[0] == "mtsldsl"
+        done = prepared.run("-m", *words)
+        assert done.returncode == 0, done.stderr
+        assert not shown or done.stdout == shown
+
+
+def transcript(example: Example) -> list[tuple[list[str], str]]:
+    """The commands of a transcript as words, each with the lines that it shows below."""
+    found = [part.partition("\n") for part in re.split(r"^\$ ", example.text, flags=re.M)[1:]]
+    return [(shlex.split(command, comments=True), shown) for command, _, shown in found]
 
 
 def plain(report: str) -> str:
@@ -188,3 +207,11 @@ def test_a_stale_table_is_noticed() -> None:
 def test_the_words_of_a_person_are_kept_when_a_table_is_made_anew() -> None:
     page = "<!-- generated: losses -->\n\n| `values` | `l1(old=1)` | the absolute error |\n\n<!-- end -->\n"
     assert "| `values` | `l1`, the default | the absolute error |" in refreshed(page)
+
+
+def test_a_transcript_that_prints_something_else_is_noticed() -> None:
+    text = "$ mtsldsl --version  # of it\n$ mtsldsl --help\nno help\n"
+    example = Example(README, 1, "console", ("run",), text)
+    assert transcript(example) == [(["mtsldsl", "--version"], ""), (["mtsldsl", "--help"], "no help\n")]
+    with pytest.raises(AssertionError):
+        run_transcript(example)

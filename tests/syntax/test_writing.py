@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from mtsldsl.diagnostics import MtlError, Source
-from mtsldsl.syntax import ChangedMeanwhileError, read_source, write_text_atomically
+from mtsldsl.syntax import ChangedMeanwhileError, read_source, write_bytes_atomically, write_text_atomically
 
 NOBODY = 65534
 
@@ -48,6 +48,16 @@ def test_writing_keeps_the_mode_and_leaves_nothing_behind(tmp_path: Path) -> Non
     assert path.read_bytes() == b"new\r\n"
     assert mode_of(path) == 0o640
     assert [path.name for path in tmp_path.iterdir()] == ["a.mtl"]
+
+
+def test_what_is_no_text_is_written_byte_for_byte(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    path.write_bytes(b"old")
+    path.chmod(0o640)
+    write_bytes_atomically(path, bytes(range(256)))
+    assert path.read_bytes() == bytes(range(256))
+    assert mode_of(path) == 0o640
+    assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
 
 
 def test_a_link_inside_the_folder_is_followed_and_stays_a_link(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from mtsldsl.datasets.kind import made
 from mtsldsl.diagnostics import MtlError, suggestion
 from mtsldsl.ir.model import Task
 from mtsldsl.records import Record
-from mtsldsl.runtime.data.array_fields import Array, Expected, fitted
+from mtsldsl.runtime.data.array_fields import Array, Expected, expected_input, fitted
 from mtsldsl.runtime.data.demand import Demand
 from mtsldsl.runtime.data.division import divided
 from mtsldsl.runtime.data.fields import FieldKind
@@ -54,7 +54,7 @@ def load(spec: Demand, place: Path, _: bool) -> Splits[Samples] | dict[str, Spli
     chosen = made(Settings, spec.data.options)
     if chosen.apart:
         return _each_apart(spec, place, chosen)
-    expected = {spec.data.input: _expected_input(spec)}
+    expected = {spec.data.input: expected_input(spec.data)}
     for task in spec.tasks:
         name = field_of_task(spec.data, task)
         if name == spec.data.input:
@@ -79,7 +79,7 @@ def _each_apart(spec: Demand, place: Path, chosen: Settings) -> dict[str, Splits
         folder = task.name if wanted is None else name  # a reconstruction has no field of its own
         key = (folder, name, wanted)
         if key not in read:
-            expected = {given: _expected_input(spec)} | ({_TARGET: wanted} if wanted else {})
+            expected = {given: expected_input(spec.data)} | ({_TARGET: wanted} if wanted else {})
             loaded = arrays(place, expected, chosen, folder)
             called = {given: given, _TARGET: name}
             splits = {
@@ -95,11 +95,6 @@ def _each_apart(spec: Demand, place: Path, chosen: Settings) -> dict[str, Splits
 def _splits(loaded: Loaded, layout: Mapping[str, FieldKind]) -> Splits[Samples]:
     samples = {split: Samples(fields, layout) for split, fields in loaded.splits.items()}
     return Splits(samples["train"], samples["validation"], samples["test"], loaded.remarks)
-
-
-def _expected_input(spec: Demand) -> Expected:
-    shape = spec.data.shape
-    return Expected(FieldKind.IMAGE if len(shape) == 3 else FieldKind.PLAIN, shape)
 
 
 def _expected(name: str, task: Task) -> Expected:

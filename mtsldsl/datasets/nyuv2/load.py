@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from mtsldsl.datasets.kind import UNLABELLED, made
@@ -33,6 +32,7 @@ from mtsldsl.runtime.data.dense import image_size, samples_of, wanted_fields
 from mtsldsl.runtime.data.division import divided
 from mtsldsl.runtime.data.geometry import normals_from_depth
 from mtsldsl.runtime.data.kept_splits import kept_splits
+from mtsldsl.runtime.data.pictures import resized_image
 from mtsldsl.runtime.data.samples import Samples, Splits
 
 _COARSEST_FOCAL_LENGTH = 100.0
@@ -167,11 +167,3 @@ def nearest(values: Tensor, size: tuple[int, int]) -> Tensor:
 
 def _sources(old: int, new: int) -> Tensor:
     return ((torch.arange(new) + 0.5) * (old / new)).floor().long()
-
-
-def resized_image(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """A uint8 image `(3, h, w)` at another size: bilinear, and averaged where it shrinks."""
-    if tuple(image.shape[-2:]) == size:
-        return image
-    smooth = F.interpolate(image[None].float(), size, mode="bilinear", antialias=True, align_corners=False)[0]
-    return smooth.round().clamp(0, 255).to(torch.uint8)

@@ -119,6 +119,7 @@ KIND = DataKind(
     place="root",
     remedy="get images_background and images_evaluation from https://github.com/brendenlake/omniglot, unpack both into "
     "one folder, and set `root` to where it is",
+    ink=True,
     apart=lambda _: True,
     classes=_classes,
     counted=tuple(map(spelt, CHARACTERS)),

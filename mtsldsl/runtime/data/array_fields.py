@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.ir.model import Target
+from mtsldsl.ir.model import Data, Target
 from mtsldsl.runtime.data.array_labels import binary_labels, class_labels
 from mtsldsl.runtime.data.fields import FieldKind
 
@@ -45,6 +45,11 @@ class Expected:
     target: Target | None = None
 
 
+def expected_input(data: Data) -> Expected:
+    """What the array of a block's input holds: an image, or other numbers."""
+    return Expected(FieldKind.IMAGE if len(data.shape) == 3 else FieldKind.PLAIN, data.shape)
+
+
 @attrs.frozen
 class Fitted:
     """The arrays as tensors, by the same names, and what a person should know about them."""
@@ -70,7 +75,7 @@ def fitted(arrays: Mapping[str, Array], expected: Expected) -> Fitted:
         return Fitted({name: binary_labels(name, array, expected.target) for name, array in shaped.items()})
     if expected.target.kind == "unit_vectors":
         return Fitted(
-            {name: _directions(_values(name, _of_length(_vectors(name, array)))) for name, array in shaped.items()},
+            {name: directions(_values(name, _of_length(_vectors(name, array)))) for name, array in shaped.items()},
             tuple(_one_sided(shaped)),
         )
     tensors = {name: _values(name, array) for name, array in shaped.items()}
@@ -275,8 +280,8 @@ def _lost(columns: Array) -> float:
     return float(rounded[wrong].max(initial=0))
 
 
-def _directions(vectors: Tensor) -> Tensor:
-    """The vectors at length 1; one of length 0 stays, and does not count."""
+def directions(vectors: Tensor) -> Tensor:
+    """The vectors `(n, 3[, h, w])` at length 1; one of length 0 stays, and as a target does not count."""
     length = torch.linalg.vector_norm(vectors.double(), dim=1, keepdim=True)
     return torch.where(length > 0, vectors / length, vectors).float()
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import attrs
 import torch
 from torch import Tensor, nn
 
 from mtsldsl.ir import Spec, Task
+from mtsldsl.ir.model import Stream
 from mtsldsl.ir.wiring import Value, inputs_of, upstream, wired
 from mtsldsl.runtime.data import Mixed, Samples, batches
 from mtsldsl.runtime.data.mixed import streamed
@@ -77,25 +78,35 @@ def _passes(
 ) -> Iterator[tuple[Mapping[str, Tensor], Mapping[str, Tensor], BatchLosses]]:
     """Every batch with the outputs and the losses of the tasks that it serves, none of them waited for."""
     functions = task_losses(tasks)
-    calls = wired(spec)
     for stream, own in streamed(spec, samples):
         served = [task for task in tasks if task.name in stream.tasks]
         if not served:
             continue
-        heads = {task.name: Value.of_head(task.name) for task in served}
-        needful = upstream(calls, heads.values())
+        forward = forward_of(model, spec, stream, [task.name for task in served], whole=whole)
         read = own.only(*dict.fromkeys((spec.data.input, *(str(task.field) for task in served))))
         for batch in batches(read, stream.data.batch, shuffle=False, device=device):
             with autocast(spec.train.precision, device):
-                if whole and len(served) == len(spec.tasks):
-                    outputs = model(batch[spec.data.input])
-                elif whole and len(served) == len(stream.tasks):
-                    outputs = model(batch[spec.data.input], stream.tasks)
-                else:
-                    known = dict.fromkeys(inputs_of(spec), batch[spec.data.input])
-                    found = run_calls(model, needful, known, heads.values())
-                    outputs = {name: found[head] for name, head in heads.items()}
+                outputs = forward(batch[spec.data.input])
             yield batch, outputs, BatchLosses.of(served, functions, outputs, batch, together=True)
+
+
+def forward_of(
+    model: nn.Module, spec: Spec, stream: Stream, tasks: Sequence[str], *, whole: bool = True
+) -> Callable[[Tensor], Mapping[str, Tensor]]:
+    """What gives the outputs of these tasks of a source for its input, and computes nothing else. `whole` as for
+    `evaluate`."""
+    if whole and len(tasks) == len(spec.tasks):
+        return model
+    if whole and len(tasks) == len(stream.tasks):
+        return lambda inputs: model(inputs, stream.tasks)
+    heads = {name: Value.of_head(name) for name in tasks}
+    needful = upstream(wired(spec), heads.values())
+
+    def needful_alone(inputs: Tensor) -> Mapping[str, Tensor]:
+        found = run_calls(model, needful, dict.fromkeys(inputs_of(spec), inputs), heads.values())
+        return {name: found[head] for name, head in heads.items()}
+
+    return needful_alone
 
 
 def _anomaly(

@@ -13,6 +13,8 @@ from torch import Tensor
 
 from mtsldsl.ir.model import Target, Task
 from mtsldsl.language.constants import Named
+from mtsldsl.runtime.data.array_fields import directions
+from mtsldsl.runtime.data.masks import as_float
 from mtsldsl.runtime.objectives import answers, losses, metrics, scores
 from mtsldsl.runtime.objectives.answers import Values
 from mtsldsl.runtime.objectives.losses import Loss
@@ -21,13 +23,15 @@ from mtsldsl.runtime.objectives.metrics import Builder, Pairs, mean
 
 @attrs.frozen
 class Objectives:
-    """Losses and metrics by name, what a batch is made ready with for the metrics, and the constants that may be the
-    best answer."""
+    """Losses and metrics by name, what a batch is made ready with for the metrics, the constants that may be the best
+    answer, and what an output of the head says, `predicted`, with the `scores` of each answer that there could be."""
 
     losses: Mapping[str, Callable[[Target, Named], Loss]]
     pairs: Callable[[Task, Tensor, Tensor], Pairs]
     metrics: Mapping[str, Builder]
     answers: Callable[[Task, Sequence[Values]], Iterator[Tensor]]
+    predicted: Callable[[Tensor], Tensor]
+    scores: Callable[[Tensor], Tensor] | None = None
 
 
 OBJECTIVES: Mapping[str, Objectives] = {
@@ -50,6 +54,8 @@ OBJECTIVES: Mapping[str, Objectives] = {
             "calibration_error": scores.calibration_error,
         },
         answers.commonest_class,
+        lambda output: output.argmax(dim=1),
+        scores=lambda output: as_float(output).softmax(dim=1),
     ),
     "values": Objectives(
         {
@@ -72,6 +78,7 @@ OBJECTIVES: Mapping[str, Objectives] = {
             "r2": metrics.r2,
         },
         answers.centres,
+        as_float,
     ),
     "unit_vectors": Objectives(
         {"cosine": losses.cosine, "l1": losses.unit_l1},
@@ -82,6 +89,7 @@ OBJECTIVES: Mapping[str, Objectives] = {
             "within": metrics.within,
         },
         answers.directions,
+        lambda output: directions(as_float(output)),
     ),
     "binary": Objectives(
         {
@@ -100,6 +108,7 @@ OBJECTIVES: Mapping[str, Objectives] = {
             "calibration_error": scores.calibration_error,
         },
         answers.share_of_yes,
+        lambda output: as_float(output).sigmoid(),
     ),
     "reconstruct": Objectives(
         {"mse": losses.squared, "l1": losses.absolute},
@@ -109,6 +118,7 @@ OBJECTIVES: Mapping[str, Objectives] = {
             "mae": mean(lambda pairs: metrics.difference(pairs).abs()),
         },
         answers.centres,
+        as_float,
     ),
 }
 """By the kind's name. A loss is made from the target and the loss with its arguments, a metric from the task, the
@@ -118,3 +128,17 @@ metric with its arguments and a device."""
 def make_loss(target: Target, loss: Named) -> Loss:
     """The loss of that name for that kind of target."""
     return OBJECTIVES[target.kind].losses[loss.name](target, loss)
+
+
+def answers_of(task: Task, output: Tensor, *, scores: bool = False) -> dict[str, Tensor]:
+    """What an output of a task's head `(n, channels[, ...])` says, under the task's name.
+
+    `classes`: the number of the class of the largest logit, int64 `(n[, ...])`, and with `scores` under `<task>/scores`
+    the probability of each class. `binary`: the probability of yes. `unit_vectors`: vectors of length 1, or 0 where the
+    head gives 0. `values` and `reconstruct`: the numbers themselves. All but classes float32, in the output's shape.
+    """
+    kind = OBJECTIVES[task.target.kind]
+    found = {task.name: kind.predicted(output)}
+    if scores and kind.scores is not None:
+        found[f"{task.name}/scores"] = kind.scores(output)
+    return found

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from mtsldsl.diagnostics.bounded import shown
 from mtsldsl.ir import Data, Spec
@@ -29,7 +30,8 @@ def record_of_data(spec: Spec, splits: Splits[Any]) -> dict[str, Any]:
 
     `given` and `path` are where the spec says that the data is, and where it was found; `bytes` is how large the file
     is (None for a folder); `settings` are what else decides the samples; `sha256` has a digest of every field that was
-    read or rendered, over the training, validation and test samples. Where nothing is read the first three are None.
+    read or rendered, over the training, validation and test samples; `input` has the least and the largest number of
+    the training inputs. Where nothing is read the first three are None.
     """
     if spec.more_data:
         return {"blocks": {data.name: _record(spec, data, splits) for data in spec.blocks}}
@@ -50,6 +52,7 @@ def _record(spec: Spec, data: Data, splits: Splits[Any]) -> dict[str, Any]:
         "bytes": path.stat().st_size if path and path.is_file() else None,
         "settings": settings_of_data(data),
         "sha256": digests,
+        "input": _extent([read_by(splits.train, stream.tasks[0]).fields[data.input] for stream in streams]),
     }
 
 
@@ -112,6 +115,20 @@ def warn_of_other_data(spec: Spec, splits: Splits[Any], events: Path) -> list[st
     for line in warning_lines(OtherData(differences=found)):
         warn(line)
     return found
+
+
+def _extent(inputs: Sequence[Tensor]) -> list[float]:
+    """The least and the largest number of inputs as networks see them; nothing where there is none."""
+    ends = [torch.stack(torch.aminmax(each)) for each in inputs if each.numel()]
+    numbers = [number / 255 if end.dtype == torch.uint8 else number for end in ends for number in end.tolist()]
+    return [min(numbers), max(numbers)] if numbers else []
+
+
+def input_extent(spec: Spec, data: Data, events: Path) -> tuple[float, float] | None:
+    """Between which numbers the training inputs of a data block lay, as the network of the run of these events saw
+    them; None where its record does not say, as those of earlier versions do not."""
+    found = (_before(events, spec, data) or {}).get("input")
+    return (float(found[0]), float(found[1])) if found else None
 
 
 def _digest(parts: Sequence[tuple[str, Samples]], field: str) -> str:

@@ -1,0 +1,185 @@
+"""Inputs without labels, given to networks as those of training were: the same shapes, types and scales."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import attrs
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mtsldsl.datasets.registry import data_kind
+from mtsldsl.diagnostics import MtlError, suggestion
+from mtsldsl.diagnostics.bounded import named
+from mtsldsl.ir.model import Data
+from mtsldsl.runtime.data.array_fields import expected_input, fitted
+from mtsldsl.runtime.data.batches import batches, widen
+from mtsldsl.runtime.data.fields import FieldKind
+from mtsldsl.runtime.data.npz_files import UNREADABLE, opened_npz
+from mtsldsl.runtime.data.pictures import ENDINGS, picture, require_picture
+from mtsldsl.runtime.data.samples import Samples
+from mtsldsl.syntax.files import is_file, is_folder
+
+Array: TypeAlias = NDArray[Any]
+Extent: TypeAlias = tuple[float, float]
+"""The least and the largest number."""
+
+
+@attrs.frozen(eq=False)
+class NewInputs:
+    """Inputs of a data block in their order. `names` are those of the files, none where the samples are numbered;
+    `read` gives those from one number up to another, as a network is given them but for their batch."""
+
+    data: Data
+    count: int
+    read: Callable[[int, int], Tensor]
+    names: tuple[str, ...] | None = None
+    remarks: tuple[str, ...] = ()
+
+    def name(self, number: int) -> str:
+        """What a sample is called: its file, or its number from 0."""
+        return self.names[number] if self.names else str(number)
+
+    def batches(self, device: torch.device) -> Iterator[tuple[range, Tensor]]:
+        """Batches of the block's size, a last one smaller, on a device; with the numbers of their samples."""
+        given, kind = self.data.input, expected_input(self.data).kind
+        for start in range(0, self.count, self.data.batch):
+            stop = min(start + self.data.batch, self.count)
+            part = Samples({given: self.read(start, stop)}, {given: kind})
+            for batch in batches(part, stop - start, device=device):
+                yield range(start, stop), batch[given]
+
+
+def new_inputs(
+    place: Path, data: Data, *, array: str | None = None, resize: bool = False, trained: Extent | None = None
+) -> NewInputs:
+    """The samples of a file of arrays, `.npy` or `.npz` (the one called `array`, else as the input, else the only one),
+    of a folder of pictures, sorted by their names, or of one picture.
+
+    `trained` says between which numbers those of training lay: what cannot be of the same scale is refused, what may
+    not be is a remark. Pictures are opened when their batch comes, and looked at before.
+    Raises MtlError: MTL703 where nothing is there, MTL602 for what is not as the block's inputs, MTL603 for an array
+    that is missing, MTL804 where there is no sample.
+    """
+    ending = place.suffix.lower()
+    if is_folder(place):
+        found = _pictures(place, data, resize=resize, trained=trained)
+    elif not is_file(place):
+        raise MtlError.of("MTL703", f"there is no file or folder `{place}`", "check the path of the inputs")
+    elif ending in ENDINGS:
+        found = _of_files((place,), data, resize=resize, trained=trained)
+    elif ending in (".npz", ".npy"):
+        found = _of_array(*_array(place, data.input, array), data, trained)
+    else:
+        remedy = f"give a file of the endings .npz, .npy, {', '.join(ENDINGS)}, or a folder of pictures"
+        raise MtlError.of("MTL602", f"`{place}` is no file of inputs that is known", remedy)
+    if not found.count:
+        raise MtlError.of("MTL804", f"`{place}` holds no sample", "give one at least")
+    return found
+
+
+# Arrays ---------------------------------------------------------------------------------------------------------------
+
+
+def _array(path: Path, given: str, wanted: str | None) -> tuple[str, Array]:
+    """The array of the inputs, and what it is called in a report."""
+    remedy = "save numbers, with samples of one size, as by numpy.save"
+    name = None
+    try:
+        if path.suffix.lower() == ".npy":
+            return f"`{path}`", np.asarray(np.load(path, allow_pickle=False))
+        with opened_npz(path, f"write it with numpy.savez({given}=...)") as file:
+            name = wanted or (given if given in file.files or len(file.files) != 1 else file.files[0])
+            if name not in file.files:
+                instead = suggestion(name, file.files, "arrays")
+                raise MtlError.of("MTL603", f"`{path}` has no array `{name}`", f"{instead}; or name one with --array")
+            return f"`{name}` of `{path}`", np.asarray(file[name])
+    except UNREADABLE as error:
+        what = f"`{name}` of `{path}`" if name else f"`{path}`"
+        raise MtlError.of("MTL602", f"{what} is no array of numbers", remedy) from error
+
+
+def _of_array(called: str, array: Array, data: Data, trained: Extent | None) -> NewInputs:
+    if (
+        array.shape == data.shape and data.shape[0] != 1
+    ):  # of one channel, or one number, it would be a sample all the same
+        cause = f"{called} has the shape of one sample, and none for their number"
+        raise MtlError.of("MTL602", cause, "save `array[None]`")
+    if not array.ndim:
+        raise MtlError.of("MTL602", f"{called} is a single number", "save an array, the samples along its first axis")
+    expected = expected_input(data)
+    scaled = expected.kind is FieldKind.IMAGE and array.dtype.kind in "iu"
+    if scaled:
+        _require_scale(called, trained)
+    found = fitted({called: array}, expected)
+    tensor = found.tensors[called]
+    remarks = found.remarks if scaled or not tensor.numel() else (*found.remarks, *_beyond(called, tensor, trained))
+    return NewInputs(data, len(tensor), lambda start, stop: tensor[start:stop], remarks=remarks)
+
+
+# Pictures -------------------------------------------------------------------------------------------------------------
+
+
+def _pictures(folder: Path, data: Data, *, resize: bool, trained: Extent | None) -> NewInputs:
+    entries = sorted(folder.iterdir(), key=lambda path: path.name)
+    files = [path for path in entries if path.suffix.lower() in ENDINGS and is_file(path)]
+    if not files:
+        remedy = "give a folder of pictures, or an .npz or .npy file"
+        raise MtlError.of("MTL602", f"`{folder}` holds no picture of the endings {', '.join(ENDINGS)}", remedy)
+    found = _of_files(tuple(files), data, resize=resize, trained=trained)
+    taken = set(files)
+    others = [path.name for path in entries if path not in taken]
+    left = f"left out of `{folder}`, as they are no pictures of the endings {', '.join(ENDINGS)}: {named(others)}"
+    return attrs.evolve(found, remarks=(*found.remarks, left)) if others else found
+
+
+def _of_files(files: tuple[Path, ...], data: Data, *, resize: bool, trained: Extent | None) -> NewInputs:
+    expected = expected_input(data)
+    if len(data.shape) != 3:
+        sizes = " x ".join(map(str, data.shape))
+        cause = f"`{files[0]}` is a picture, but the input `{data.input}` is {sizes}"
+        raise MtlError.of("MTL602", cause, "give an .npz or .npy file")
+    shape = (data.shape[0], data.shape[1], data.shape[2])
+    _require_scale(f"`{files[0]}`", trained)
+    for path in files:
+        require_picture(path, shape, resize=resize)
+    ink = data_kind(data.kind).ink
+
+    def read(start: int, stop: int) -> Tensor:
+        images = []
+        for path in files[start:stop]:
+            pixels = picture(path, shape, resize=resize, ink=ink)[None]
+            images.append(widen(fitted({f"`{path}`": pixels}, expected).tensors[f"`{path}`"], expected.kind))
+        return torch.cat(images)
+
+    return NewInputs(data, len(files), read, tuple(path.name for path in files))
+
+
+# Scales ---------------------------------------------------------------------------------------------------------------
+
+
+def _require_scale(called: str, trained: Extent | None) -> None:
+    """Whole numbers of images are brought to 0..1, which is no scale of a network that was trained on another."""
+    if trained and (trained[0] < 0 or trained[1] > 1):
+        cause = (
+            f"{called} holds whole numbers, which are brought to 0..1, but the images of training had numbers from "
+            f"{trained[0]:.3g} to {trained[1]:.3g}"
+        )
+        raise MtlError.of("MTL602", cause, "save float32 arrays that are scaled as those of training were")
+
+
+def _beyond(called: str, numbers: Tensor, trained: Extent | None) -> Iterator[str]:
+    """What lies so far outside of what was trained on that its scale may be another."""
+    if trained is None:
+        return
+    least, largest = (float(end) for end in torch.aminmax(numbers))
+    width = trained[1] - trained[0]
+    if least < trained[0] - width or largest > trained[1] + width:
+        yield (
+            f"{called} has numbers from {least:.3g} to {largest:.3g}, and those of training were from "
+            f"{trained[0]:.3g} to {trained[1]:.3g}: scale them as those were"
+        )

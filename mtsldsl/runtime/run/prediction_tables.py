@@ -1,0 +1,63 @@
+"""Predictions in one file: `.npz` with an array for each task, `.csv` with a row for each sample."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mtsldsl.runtime.data.new_inputs import NewInputs
+from mtsldsl.runtime.learning.prediction import Array, Predicted
+from mtsldsl.syntax import write_bytes_atomically
+
+SAMPLE = "sample"
+"""What the names of the samples are called beside the tasks."""
+
+
+def write_npz(path: Path, inputs: NewInputs, predicted: Iterable[Predicted]) -> None:
+    """Every answer as an array, the samples along its first axis, and where they come from files their names under
+    `sample`. The same arrays are the same bytes."""
+    parts: dict[str, list[Array]] = {}
+    for each in predicted:
+        for name, answer in each.answers.items():
+            parts.setdefault(name, []).append(answer)
+    if inputs.names:
+        parts = {SAMPLE: [np.array(inputs.names)], **parts}
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name in list(parts):
+            # numpy.savez takes no array called `file`, which a task may be
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.concatenate(parts.pop(name)), allow_pickle=False)
+    write_bytes_atomically(path, stream.getvalue())
+
+
+def write_csv(path: Path, inputs: NewInputs, predicted: Iterable[Predicted]) -> None:
+    """A row for each sample: its name or number, then a column for each number of the answers."""
+    write_bytes_atomically(path, "".join(rows(inputs, predicted)).encode("utf-8", "surrogateescape"))
+
+
+def rows(inputs: NewInputs, predicted: Iterable[Predicted]) -> Iterator[str]:
+    """The lines of such a file, its head first."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    for number, each in enumerate(predicted):
+        table = {name: answer.reshape(len(each.samples), -1) for name, answer in each.answers.items()}
+        if not number:
+            writer.writerow([SAMPLE, *(title for name, answer in table.items() for title in _titles(name, answer))])
+        for row, sample in enumerate(each.samples):
+            cells = [str(cell) for answer in table.values() for cell in answer[row]]
+            writer.writerow([inputs.name(sample), *cells])
+        yield stream.getvalue()
+        stream.seek(0)
+        stream.truncate()
+
+
+def _titles(name: str, answer: Array) -> Sequence[str]:
+    """The titles of an answer's columns: its name, with the number of the channel where it has several."""
+    count = answer.shape[1]
+    return [name] if count == 1 else [f"{name}.{channel}" for channel in range(count)]
