@@ -47,7 +47,8 @@ def load_data(spec: Spec, recorded: Mapping[str, Path] = {}, *, cache: bool = Tr
         for split, samples in each.named():
             parts.setdefault(split, {})[name] = samples
     mixed = {split: Mixed(each, spec.streams) for split, each in parts.items()}
-    return Splits(**mixed, remarks=remarks, places=places)
+    fitted = {block: found for each in every.values() for block, found in each.fitted.items()}
+    return Splits(**mixed, remarks=remarks, places=places, fitted=fitted)
 
 
 def _load(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import attrs
 import torch
@@ -45,14 +45,16 @@ Given = TypeVar("Given")
 
 @attrs.frozen(eq=False)
 class Splits(Generic[Given]):
-    """Training, validation and test samples, kept apart, what a person should know about their numbers, and the files
-    or folders that they were read from, by data block; nothing where none was."""
+    """Training, validation and test samples, kept apart, what a person should know about their numbers, the files or
+    folders that they were read from, by data block; nothing where none was. Where the numbers of a block were made by
+    what was `fitted` to its training samples, such as means and names of classes, it says so in plain data."""
 
     train: Given
     validation: Given
     test: Given
     remarks: tuple[str, ...] = ()
     places: Mapping[str, Path] = attrs.field(factory=dict)
+    fitted: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
 
     def named(self) -> tuple[tuple[str, Given], ...]:
         """The three with their names."""

@@ -30,6 +30,7 @@ def record_of_data(spec: Spec, splits: Splits[Any]) -> dict[str, Any]:
     `given` and `path` are where the spec says that the data is, and where it was found; `bytes` is how large the file
     is (None for a folder); `settings` are what else decides the samples; `sha256` has a digest of every field that was
     read or rendered, over the training, validation and test samples. Where nothing is read the first three are None.
+    `fitted` is what was fitted to the training samples, where a kind of data set does that: means, names of classes.
     """
     if spec.more_data:
         return {"blocks": {data.name: _record(spec, data, splits) for data in spec.blocks}}
@@ -50,10 +51,11 @@ def _record(spec: Spec, data: Data, splits: Splits[Any]) -> dict[str, Any]:
         "bytes": path.stat().st_size if path and path.is_file() else None,
         "settings": settings_of_data(data),
         "sha256": digests,
+        **({"fitted": splits.fitted[data.name]} if data.name in splits.fitted else {}),
     }
 
 
-_PARTING = ("seed", "validation", "test")
+_PARTING = ("seed", "validation", "test", "split", "group")
 """Settings by which samples are parted into training, validation and test."""
 
 
@@ -98,12 +100,14 @@ def _differences(spec: Spec, data: Data, splits: Splits[Any], events: Path) -> l
         parted = any(now["settings"].get(name) != before["settings"].get(name) for name in _PARTING)
         return [*found[:-1], f"{found[-1]}; samples that it was trained on may be in its test now"] if parted else found
     fields = [f"`{name}`" for name, value in before["sha256"].items() if now["sha256"].get(name, value) != value]
-    if not fields:
+    refitted = now.get("fitted") != before.get("fitted", now.get("fitted"))  # numbers in another unit are scaled alike
+    if not (fields or refitted):
         return []
     sizes = (now["bytes"], before["bytes"])
     grown = "" if None in sizes or sizes[0] == sizes[1] else " ({:,} bytes, and was {:,})".format(*sizes)
     what = now["path"] or f"`data {data.name}`"
-    return [f"{what} has other values of {shown(fields, ', ')}{grown}"]
+    of = f"values of {shown(fields, ', ')}" if fields else "means, deviations or names in its columns"
+    return [f"{what} has other {of}{grown}"]
 
 
 def warn_of_other_data(spec: Spec, splits: Splits[Any], events: Path) -> list[str]:
