@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_diabetes, load_iris
 
 from tests import prepared
+from tests.cli.test_train import KILLED, disturbed
 
 SPEC = """\
 mtl 1
@@ -70,7 +72,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def events(folder: Path) -> list[dict[str, object]]:
-    lines = (folder / "runs" / "flowers" / "1" / "events.jsonl").read_text(encoding="utf-8").splitlines()
+    (path,) = (folder / "runs").glob("*/1/events.jsonl")
+    lines = path.read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines]
 
 
@@ -115,3 +118,76 @@ def test_a_table_that_does_not_fit_is_said_with_its_line_and_leaves_no_run(train
     assert "line 41 of `broken.csv` has `?" in done.stderr
     assert "in the column `sepal width`, which is no number" in done.stderr
     assert not (trained / "runs" / "flowers" / "2").exists()
+
+
+# Targets in a unit of their own ---------------------------------------------------------------------------------------
+
+DIABETES = """\
+mtl 1
+data table {
+  path   = "diabetes.csv"
+  input  = row(10)
+  inputs = ["age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6"]
+}
+task progression {
+  target = values(1, scale=standard)
+  head   = linear(1)
+}
+backbone {
+  hidden = linear(16) | relu
+}
+train {
+  epochs = 20
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def diabetes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("diabetes")
+    data = load_diabetes(scaled=False)
+    with (folder / "diabetes.csv").open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow([*data.feature_names, "progression"])
+        rows.writerows([*row, answer] for row, answer in zip(data.data.tolist(), data.target.tolist(), strict=True))
+    (folder / "diabetes.mtl").write_text(DIABETES, encoding="utf-8")
+    done = command(folder, "train", "diabetes.mtl", "--device", "cpu", "--quiet")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_a_target_from_25_to_346_is_learned_with_all_defaults(diabetes: Path) -> None:
+    (test,) = [event for event in events(diabetes) if event["event"] == "test"]
+    found = test["metrics"]["progression"]
+    assert found["r2"] > 0.4
+    assert 40 < found["rmse"] < 65  # in the unit of the table
+    assert test["losses"]["progression"] < 1  # of what is learned
+    (scale,) = events(diabetes)[0]["read"]["scales"].values()
+    assert 140 < scale["mean"][0] < 165
+    assert test["losses"]["progression"] * scale["deviation"][0] == pytest.approx(found["mae"], rel=1e-4)  # l1
+
+
+def test_such_a_run_is_evaluated_as_it_was_tested(diabetes: Path) -> None:
+    (test,) = [event for event in events(diabetes) if event["event"] == "test"]
+    done = command(diabetes, "eval", "runs/diabetes/1", "--device", "cpu", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["metrics"] == test["metrics"]
+
+
+def test_such_a_run_that_was_killed_goes_on_to_the_same_bytes(diabetes: Path, tmp_path: Path) -> None:
+    for name in ("diabetes.csv", "diabetes.mtl"):
+        shutil.copy(diabetes / name, tmp_path)
+    killed = disturbed(
+        "train", "diabetes.mtl", "--quiet", "--device", "cpu", action=f"if training.epoch == 10: {KILLED}", cwd=tmp_path
+    )
+    assert killed.returncode == -9
+    done = command(tmp_path, "train", "--resume", "runs/diabetes/1", "--device", "cpu", "--quiet")
+    assert done.returncode == 0, done.stderr
+    runs = [folder / "runs" / "diabetes" / "1" for folder in (diabetes, tmp_path)]
+    for weights in ("checkpoints/epoch-020/weights.safetensors", "best/mean.weights.safetensors"):
+        whole, resumed = ((run / weights).read_bytes() for run in runs)
+        assert whole == resumed, weights
+    found, wanted = (
+        [each["metrics"] for each in events(folder) if each["event"] == "test"] for folder in (tmp_path, diabetes)
+    )
+    assert found == wanted

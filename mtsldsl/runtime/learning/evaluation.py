@@ -75,7 +75,8 @@ def evaluate(
 def _passes(
     model: nn.Module, spec: Spec, tasks: Sequence[Task], samples: Samples | Mixed, device: torch.device, whole: bool
 ) -> Iterator[tuple[Mapping[str, Tensor], Mapping[str, Tensor], BatchLosses]]:
-    """Every batch with the outputs and the losses of the tasks that it serves, none of them waited for."""
+    """Every batch with the answers and the losses of the tasks that it serves, none of them waited for: labels and
+    answers in the units of the data, the losses of what is learned."""
     functions = task_losses(tasks)
     calls = wired(spec)
     for stream, own in streamed(spec, samples):
@@ -85,7 +86,7 @@ def _passes(
         heads = {task.name: Value.of_head(task.name) for task in served}
         needful = upstream(calls, heads.values())
         read = own.only(*dict.fromkeys((spec.data.input, *(str(task.field) for task in served))))
-        for batch in batches(read, stream.data.batch, shuffle=False, device=device):
+        for batch in batches(read.in_units(), stream.data.batch, shuffle=False, device=device):
             with autocast(spec.train.precision, device):
                 if whole and len(served) == len(spec.tasks):
                     outputs = model(batch[spec.data.input])
@@ -95,7 +96,8 @@ def _passes(
                     known = dict.fromkeys(inputs_of(spec), batch[spec.data.input])
                     found = run_calls(model, needful, known, heads.values())
                     outputs = {name: found[head] for name, head in heads.items()}
-            yield batch, outputs, BatchLosses.of(served, functions, outputs, batch, together=True)
+            losses = BatchLosses.of(served, functions, outputs, read.scaled(batch), together=True)
+            yield batch, {task.name: read.answered(str(task.field), outputs[task.name]) for task in served}, losses
 
 
 def _anomaly(

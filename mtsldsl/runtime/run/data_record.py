@@ -19,6 +19,7 @@ from mtsldsl.ir import Data, Spec
 from mtsldsl.runtime.data import Samples, Splits
 from mtsldsl.runtime.data.mixed import read_by
 from mtsldsl.runtime.data.place import given_place, settings_of_data
+from mtsldsl.runtime.data.scaling import record_of_scales
 from mtsldsl.runtime.run.display import warn
 from mtsldsl.runtime.run.event_lines import warning_lines
 from mtsldsl.runtime.run.events import OtherData, plain, started
@@ -30,6 +31,7 @@ def record_of_data(spec: Spec, splits: Splits[Any]) -> dict[str, Any]:
     `given` and `path` are where the spec says that the data is, and where it was found; `bytes` is how large the file
     is (None for a folder); `settings` are what else decides the samples; `sha256` has a digest of every field that was
     read or rendered, over the training, validation and test samples. Where nothing is read the first three are None.
+    `scales` has the mean and the deviation of each column of a target with `scale=standard`.
     `fitted` is what was fitted to the training samples, where a kind of data set does that: means, names of classes.
     """
     if spec.more_data:
@@ -41,16 +43,19 @@ def _record(spec: Spec, data: Data, splits: Splits[Any]) -> dict[str, Any]:
     path = splits.places.get(data.name)
     streams = [stream for stream in spec.streams if stream.data is data]
     digests: dict[str, str] = {}
+    scales: dict[str, Any] = {}
     for stream in streams:
         parts = [(name, read_by(samples, stream.tasks[0])) for name, samples in splits.named()]
         own = f"{stream.name}/" if data.apart else ""
         digests |= {f"{own}{field}": _digest(parts, field) for field in parts[0][1].fields}
+        scales |= {f"{own}{field}": scale for field, scale in record_of_scales(parts[0][1]).items()}
     return {
         "given": given_place(data),
         "path": str(path.absolute()) if path else None,
         "bytes": path.stat().st_size if path and path.is_file() else None,
         "settings": settings_of_data(data),
         "sha256": digests,
+        **({"scales": scales} if scales else {}),
         **({"fitted": splits.fitted[data.name]} if data.name in splits.fitted else {}),
     }
 
