@@ -1,1 +1,1 @@
-"""The rows of one's own table, in a CSV file."""
+"""The rows of one's own table, in a CSV or Parquet file."""

@@ -12,10 +12,10 @@ from mtsldsl.records import Record
 
 BLOCK = BlockSchema(
     "data",
-    "one's own table: a CSV file, whose columns are inputs and targets",
+    "one's own table: a CSV or Parquet file, whose columns are inputs and targets",
     (
         Key("input", Input(), "the input's name, and how many numbers the columns of `inputs` give"),
-        Key("path", Text(), "the CSV file"),
+        Key("path", Text(), "the .csv or .parquet file"),
         Key("inputs", Many(Text(), 1), "the columns that are the input, in this order"),
         Key("categories", Many(Text()), "those of them whose numbers are names, such as those of districts", ()),
         Key("split", Maybe(Text()), "the column that says `train`, `validation` or `test`", None, "parts by the seed"),
@@ -44,4 +44,4 @@ class Settings(Record):
     seed: int
 
 
-KIND = DataKind(BLOCK, place="path", remedy="set `path` to where the CSV file is")
+KIND = DataKind(BLOCK, place="path", remedy="set `path` to where the file is")

@@ -1,4 +1,4 @@
-"""One's own table: a CSV file, whose columns are the input and the targets of the tasks."""
+"""One's own table: a CSV or Parquet file, whose columns are the input and the targets of the tasks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from mtsldsl.runtime.data.division import SPLITS
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.fields_read import at_odds, field_of_task
 from mtsldsl.runtime.data.samples import Samples, Splits
-from mtsldsl.runtime.data.table_files import Table, read_table
+from mtsldsl.runtime.data.table_cells import Table
+from mtsldsl.runtime.data.table_files import read_table
 from mtsldsl.runtime.data.table_inputs import TableInputs
 from mtsldsl.runtime.data.table_targets import target_column
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mtsldsl.datasets.table.language import Settings
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.runtime.data.division import CALLED_ELSEWHERE, SPLITS, divided
-from mtsldsl.runtime.data.table_files import Table, is_missing, rows_where
+from mtsldsl.runtime.data.table_cells import Table, is_missing, rows_where
 
 Rows: TypeAlias = NDArray[np.int64]
 
@@ -80,6 +80,6 @@ def _require_whole(table: Table, column: str, groups: Rows, found: dict[str, Row
         for row in rows:
             before, first = where.setdefault(int(groups[row]), (split, int(row)))
             if before != split:
-                lines = f"{before} (line {table.lines[first]}) and in {split} (line {table.lines[row]})"
+                lines = f"{before} ({table.place(first)}) and in {split} ({table.place(int(row))})"
                 cause = f"`{table.cells(column)[row]}` of the column `{column}` of `{table.path}` is in {lines}"
                 raise MtlError.of("MTL602", cause, "put all rows of a group into one split, or leave `group` out")

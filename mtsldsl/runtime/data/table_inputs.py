@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.records import Record
-from mtsldsl.runtime.data.table_files import Table, is_missing, number_of, rows_where
+from mtsldsl.runtime.data.table_cells import Table, is_missing, number_of, rows_where
 
 Numbers: TypeAlias = NDArray[np.float32]
 
@@ -49,7 +49,7 @@ class NumberColumn(Record):
     def apply(self, table: Table) -> Numbers:
         """`(n, 1)`. Raises MTL602 for a cell that holds no number."""
         scaled = (_numbers(table, self.name) - self.mean) / self.deviation
-        return np.nan_to_num(scaled)[:, None].astype(np.float32)
+        return np.where(np.isnan(scaled), 0, scaled)[:, None].astype(np.float32)
 
     def remarks(self, table: Table) -> Iterator[str]:
         """What a person should know of these rows."""
@@ -157,7 +157,7 @@ def _fitted(table: Table, name: str, training: NDArray[np.int64], named: bool) -
     if len(names) > MOST_NAMES:
         cause = (
             f"the column `{name}` of `{table.path}` has {len(names)} different values in {len(known)} training rows, "
-            f"such as `{known[0]}` on line {table.lines[cells.index(known[0])]}: names of categories are at most "
+            f"such as `{known[0]}` on {table.place(cells.index(known[0]))}: names of categories are at most "
             f"{MOST_NAMES}"
         )
         remedy = "take it out of `inputs`, or put a column with fewer values or with numbers in its place"
@@ -169,5 +169,5 @@ def _number_column(name: str, numbers: NDArray[np.float64]) -> NumberColumn:
     known = numbers[np.isfinite(numbers)]
     mean, deviation = float(known.mean()), float(known.std())
     if known.min() == known.max():  # of which rounding leaves a deviation
-        mean, deviation = float(known[0]), 1.0
-    return NumberColumn(name, mean, deviation)
+        mean, deviation = float(known[0]), 0.0
+    return NumberColumn(name, mean, deviation or 1.0)

@@ -11,7 +11,7 @@ import numpy as np
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.diagnostics.bounded import named
 from mtsldsl.ir.model import Task
-from mtsldsl.runtime.data.table_files import Floats, Table, is_missing, number_of
+from mtsldsl.runtime.data.table_cells import Floats, Table, is_missing, number_of
 
 _ANSWERS = {**dict.fromkeys(("true", "yes"), 1.0), **dict.fromkeys(("false", "no"), 0.0)}
 """What may be written for 1 and 0, in any letters."""
@@ -90,13 +90,13 @@ def _of_another_number(
     table: Table, name: str, task: Task, names: Sequence[str], labelled: Sequence[int], written: Sequence[str]
 ) -> MtlError:
     rarest = min(names, key=written.count)
-    line = table.lines[labelled[written.index(rarest)]]
+    place = table.place(labelled[written.index(rarest)])
     cause = (
         f"the column `{name}` of `{table.path}` holds {len(names)} different classes, {named(names)}, where "
         f"`{task.name}` has {task.target.channels}"
     )
     remedy = (
         f"write `classes({len(names)})` and a head of {len(names)}, or mend what is no class: the rarest, `{rarest}`, "
-        f"is on line {line}"
+        f"is on {place}"
     )
     return MtlError.of("MTL602", cause, remedy, task.span)

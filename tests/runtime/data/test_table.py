@@ -7,20 +7,24 @@ import io
 import math
 import random
 import statistics
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.model import Target, Task
 from mtsldsl.language.constants import Constant
 from mtsldsl.runtime.data import Splits, describe, load_data
-from mtsldsl.runtime.data.table_files import Table, read_table
+from mtsldsl.runtime.data.table_cells import Table
+from mtsldsl.runtime.data.table_files import read_table
 from mtsldsl.runtime.data.table_inputs import MOST_NAMES, TableInputs
 from tests.runtime.data.factories import spec, task
 
@@ -420,3 +424,44 @@ def test_another_encoding_is_said_with_its_line(tmp_path: Path, encoding: str) -
 def test_a_folder_is_no_table(tmp_path: Path) -> None:
     with pytest.raises(MtlError, match=r"MTL602.*is a folder"):
         loaded(str(tmp_path))
+
+
+# Parquet --------------------------------------------------------------------------------------------------------------
+
+
+def stored(path: Path, columns: Mapping[str, Sequence[object]]) -> str:
+    parquet.write_table(pa.table({name: list(cells) for name, cells in columns.items()}), path)
+    return str(path)
+
+
+def test_a_parquet_file_is_read_as_the_csv_file_of_the_same_table(tmp_path: Path) -> None:
+    table = houses() | {"sold": [number % 2 == 0 for number in range(50)]}
+    table["price"] = [None if number % 5 == 0 else price for number, price in enumerate(table["price"])]
+    table["area"] = [math.nan if number == 3 else area for number, area in enumerate(table["area"])]
+    paths = (stored(tmp_path / "a.parquet", table), written(tmp_path / "a.csv", table))
+    found, wanted = (loaded(path, (PRICE, SOLD, KIND), 5, ["area", "city"]) for path in paths)
+    assert found.fitted == wanted.fitted
+    for (_, samples), (_, others) in zip(found.named(), wanted.named(), strict=True):
+        assert samples.fields.keys() == others.fields.keys()
+        for name, tensor in samples.fields.items():
+            assert torch.equal(tensor.nan_to_num(-7), others.fields[name].nan_to_num(-7)), name
+
+
+def test_a_row_of_a_parquet_file_is_said_by_its_number(tmp_path: Path) -> None:
+    table = houses() | {"area": ["1"] * 49 + ["large"]}
+    with pytest.raises(MtlError, match=r"MTL602.*row 50 of .*a\.parquet` has `large` in the column `area`"):
+        loaded(stored(tmp_path / "a.parquet", table))
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PAR1 cut off"])
+def test_what_is_no_parquet_file_is_an_error(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.parquet").write_bytes(content)
+    with pytest.raises(MtlError, match=r"MTL602.*is no whole Parquet file"):
+        loaded(str(tmp_path / "a.parquet"))
+
+
+def test_without_pyarrow_an_error_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = stored(tmp_path / "a.parquet", houses())
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(MtlError, match=r"MTL601.*pyarrow(.|\n)*mtsldsl\[table\]"):
+        loaded(path)
