@@ -98,7 +98,11 @@ def test_a_table_is_evaluated_with_what_is_fitted_again(trained: Path) -> None:
     ("change", "said"),
     [
         ({"width": 1}, "has other values of `sepal width`"),
-        ({"unit": 1024}, "has other means, deviations or names in its columns"),  # which the scaled numbers do not show
+        # which the scaled numbers do not show
+        (
+            {"unit": 1024},
+            "gives other means, deviations or names of its training samples than those that the network learned with",
+        ),
     ],
     ids=["values", "unit"],
 )
@@ -172,6 +176,16 @@ def test_such_a_run_is_evaluated_as_it_was_tested(diabetes: Path) -> None:
     done = command(diabetes, "eval", "runs/diabetes/1", "--device", "cpu", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["metrics"] == test["metrics"]
+
+
+def test_other_means_of_a_target_are_told_of(diabetes: Path) -> None:
+    header, *rows = (diabetes / "diabetes.csv").read_text(encoding="utf-8").splitlines()
+    doubled = [f"{row.rpartition(',')[0]},{2 * float(row.rpartition(',')[2])}" for row in rows]
+    (diabetes / "doubled.csv").write_text("\n".join([header, *doubled]), encoding="utf-8")
+    done = command(diabetes, "eval", "runs/diabetes/1", "--device", "cpu", "--set", "data.path=doubled.csv")
+    assert done.returncode == 0
+    assert "doubled.csv has other values of `progression`" in done.stderr
+    assert "doubled.csv gives other means, deviations or names of its training samples" in done.stderr
 
 
 def test_such_a_run_that_was_killed_goes_on_to_the_same_bytes(diabetes: Path, tmp_path: Path) -> None:

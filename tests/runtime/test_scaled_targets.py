@@ -190,6 +190,25 @@ def test_every_source_has_its_own_scale(rows: Path) -> None:
     }
 
 
+def test_tasks_with_samples_of_their_own_have_scales_of_their_own(tmp_path: Path) -> None:
+    chance = np.random.default_rng(0)
+    arrays = {}
+    for field, mean in (("size", 5), ("price", 900)):
+        arrays |= {f"{field}/row": chance.normal(size=(40, 3)), f"{field}/target": chance.normal(mean, 3, size=(40, 1))}
+    np.savez(tmp_path / "a.npz", **arrays)
+    text = ROWS.format(path=tmp_path / "a.npz", scale=STANDARD, loss="l1").replace(
+        "input = row(3)", "input = row(3)\n  apart = true"
+    )
+    text = text[: text.index("task sold")] + text[text.index("backbone") :]
+    text = text.replace("values(2", "values(1").replace("linear(2)", "linear(1)")
+    splits = load_data(loads(text))
+    for field, samples in splits.train.parts.items():
+        (scale,) = samples.scales.values()
+        wanted = samples.fields[field].double()
+        assert scale.mean == pytest.approx([wanted.mean().item()])
+        assert scale.deviation == pytest.approx([wanted.std(correction=0).item()])
+
+
 def test_labels_that_are_all_the_same_are_shifted_alone(tmp_path: Path) -> None:
     row, same = np.zeros((60, 3)), np.full(60, 0.1)
     np.savez(tmp_path / "a.npz", row=row, size=np.stack([same, same], axis=1), price=same, sold=row[:, 0])

@@ -60,6 +60,11 @@ def _record(spec: Spec, data: Data, splits: Splits[Any]) -> dict[str, Any]:
     }
 
 
+_FITTED = ("fitted", "scales")
+"""What is computed anew from the training samples, and what the weights go with."""
+
+_WHAT_IS_FITTED = "means, deviations or names of its training samples"
+
 _PARTING = ("seed", "validation", "test", "split", "group")
 """Settings by which samples are parted into training, validation and test."""
 
@@ -105,14 +110,14 @@ def _differences(spec: Spec, data: Data, splits: Splits[Any], events: Path) -> l
         parted = any(now["settings"].get(name) != before["settings"].get(name) for name in _PARTING)
         return [*found[:-1], f"{found[-1]}; samples that it was trained on may be in its test now"] if parted else found
     fields = [f"`{name}`" for name, value in before["sha256"].items() if now["sha256"].get(name, value) != value]
-    refitted = now.get("fitted") != before.get("fitted", now.get("fitted"))  # numbers in another unit are scaled alike
-    if not (fields or refitted):
-        return []
+    refitted = any(now.get(name) != before.get(name, now.get(name)) for name in _FITTED)
+    what = now["path"] or f"`data {data.name}`"
     sizes = (now["bytes"], before["bytes"])
     grown = "" if None in sizes or sizes[0] == sizes[1] else " ({:,} bytes, and was {:,})".format(*sizes)
-    what = now["path"] or f"`data {data.name}`"
-    of = f"values of {shown(fields, ', ')}" if fields else "means, deviations or names in its columns"
-    return [f"{what} has other {of}{grown}"]
+    return [
+        *([f"{what} has other values of {shown(fields, ', ')}{grown}"] if fields else []),
+        *([f"{what} gives other {_WHAT_IS_FITTED} than those that the network learned with"] if refitted else []),
+    ]
 
 
 def warn_of_other_data(spec: Spec, splits: Splits[Any], events: Path) -> list[str]:
