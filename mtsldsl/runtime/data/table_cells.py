@@ -71,8 +71,8 @@ class Table:
         """The numbers of a column, NaN where a cell has no value. Raises MTL602 for a cell that holds something else;
         `otherwise` is what else may be done about it."""
         cells = self.cells(name)
-        found = [math.nan if is_missing(cell) else number_of(cell) for cell in cells]
-        wrong = [row for row, number in enumerate(found) if number is None]
+        found = [number_of(cell) for cell in cells]
+        wrong = [row for row, number in enumerate(found) if number is None and not is_missing(cells[row])]
         if wrong:
             raise self.misread(name, wrong, "which is no number", _as_number(cells[wrong[0]], otherwise))
         numbers = np.array(found, dtype=np.float64)
