@@ -13,6 +13,7 @@ DATASETS = {
     "scenes": "mtsldsl.datasets.scenes",
     "nyuv2": "mtsldsl.datasets.nyuv2",
     "arrays": "mtsldsl.datasets.arrays",
+    "table": "mtsldsl.datasets.table",
     "omniglot": "mtsldsl.datasets.omniglot",
     "mnist": "mtsldsl.datasets.mnist",
     "fashion_mnist": "mtsldsl.datasets.fashion_mnist",

@@ -75,23 +75,29 @@ class Layer(Record):
         return bodies_of(self.body)
 
 
+_UNSAID = {"ignore": None, "valid": "finite", "scale": "none"}
+"""What those targets have that cannot say it."""
+
+
 @attrs.frozen(eq=False, repr=False)
 class Target(Record):
     """What a task predicts: `classes(13, ignore=255)`, `values(1)`, `unit_vectors(3)`, `binary(1)`, `reconstruct`.
 
     `channels` is the size that the head's channel dimension must have. `valid` says which values of a `values` target
-    count: every finite one (`finite`), or those above zero alone (`positive`), as measured depths need it."""
+    count: every finite one (`finite`), or those above zero alone (`positive`), as measured depths need it; `scale`
+    whether a loss sees them as they are (`none`), or with mean 0 and deviation 1 (`standard`)."""
 
     kind: str = attrs.field(validator=of_kind(Choice(tuple(TARGETS))))
     channels: int = attrs.field(validator=of_kind(Integer(1)))
     ignore: int | None = None
     valid: str = "finite"
+    scale: str = "none"
 
     def __attrs_post_init__(self) -> None:
         keys = TARGETS[self.kind].arguments
-        said = {"channels": self.channels, "ignore": self.ignore, "valid": self.valid}
+        said = {"channels": self.channels, "ignore": self.ignore, "valid": self.valid, "scale": self.scale}
         hold_all(keys, {key.name: said.pop(key.name) for key in keys}, self.kind)
-        if said.get("ignore") is not None or said.get("valid", "finite") != "finite":
+        if any(said[name] != default for name, default in _UNSAID.items() if name in said):
             raise ValueError(f"{self.kind} has no {' and no '.join(said)}")
         if reserved_answer(self.kind, self.ignore) is not None:
             raise ValueError(f"{self.kind} cannot ignore {self.ignore}")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mtsldsl.ir.body import MEAN, Body, Parallel
-from mtsldsl.ir.model import Data, Spec, Train
+from mtsldsl.ir.model import Data, Spec, Target, Train
 from mtsldsl.language.constants import Named
 from mtsldsl.sharing import Cover, Groups, Row
 
@@ -26,7 +26,7 @@ def normal_form(spec: Spec) -> dict[str, Any]:
         "tasks": [
             {
                 "name": task.name,
-                "target": [task.target.kind, task.target.channels, task.target.ignore, task.target.valid],
+                "target": _target(task.target),
                 "head": _body(task.head),
                 "loss": _named(task.loss),
                 "metrics": [_named(metric) for metric in task.metrics],
@@ -90,6 +90,11 @@ def normal_text(spec: Spec) -> str:
 def digest(spec: Spec) -> str:
     """The SHA-256 of the normal form, in hexadecimal."""
     return hashlib.sha256(normal_text(spec).encode()).hexdigest()
+
+
+def _target(target: Target) -> list[Any]:
+    said = [target.kind, target.channels, target.ignore, target.valid]
+    return said if target.scale == "none" else [*said, target.scale]  # hashes of specs without it stay what they were
 
 
 def _named(named: Named) -> list[Any]:

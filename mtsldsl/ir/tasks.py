@@ -203,7 +203,8 @@ def _resolved(named: Named, rule: TargetRule, data: Data, field: str, problems: 
         return problems.add("MTL202", cause, "give a number that stands for neither, such as `ignore=-1`", named.span)
     valid = named.arguments.get("valid", AUTO)
     valid = data_kind(data.kind).default_valid(rule.kind) if valid == AUTO else str(valid)
-    return Target(rule.kind, channels if isinstance(channels, int) else data.shape[0], ignore, valid)
+    scale = str(named.arguments.get("scale", "none"))
+    return Target(rule.kind, channels if isinstance(channels, int) else data.shape[0], ignore, valid, scale)
 
 
 def _field(

@@ -30,7 +30,9 @@ def shown(value: Any) -> Any:
         case Target():
             ignore = "" if value.ignore is None else f", ignore={value.ignore}"
             valid = "" if value.valid == "finite" else f", valid={value.valid}"
-            return value.kind if value.kind == "reconstruct" else f"{value.kind}({value.channels}{ignore}{valid})"
+            scale = "" if value.scale == "none" else f", scale={value.scale}"
+            said = f"{value.channels}{ignore}{valid}{scale}"
+            return value.kind if value.kind == "reconstruct" else f"{value.kind}({said})"
         case Mapping():
             return value.get("")
         case tuple() | list():

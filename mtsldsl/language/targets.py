@@ -130,6 +130,12 @@ TARGETS: dict[str, TargetRule] = {
                     AUTO,
                     "`positive` for the depth of `scenes` and `nyuv2`, else `finite`",
                 ),
+                Key(
+                    "scale",
+                    Choice(("none", "standard")),
+                    "what the loss sees: the values, or with the mean and deviation of the training labels 0 and 1",
+                    "none",
+                ),
             ),
             losses=(
                 _better_low("l1"),

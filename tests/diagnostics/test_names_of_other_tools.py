@@ -283,6 +283,7 @@ def test_no_argument_of_torch_is_taken_for_another_argument_or_key() -> None:
         ("elementwise_affine", "affine"),
         ("embedding_dim", "embed_dim"),
         ("factor", "gamma"),
+        ("groups", "group"),  # of a table: no operator has both
         ("groups", "num_groups"),
         ("hidden_size", "embed_dim"),
         ("ignore_index", "ignore"),

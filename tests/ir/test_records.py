@@ -230,6 +230,7 @@ WRONG: dict[str, Callable[[], Any]] = {
     "ignored number of a target without": lambda: Target("values", 1, 255),
     "ignored answer": lambda: Target("binary", 1, 1),
     "what counts of a target where all does": lambda: Target("classes", 4, valid="positive"),
+    "scale of a target without": lambda: Target("binary", 1, scale="standard"),
     "loss of another target": lambda: attrs.evolve(TASK_OF["classes"], loss=loss_of(Target("binary", 1))),
     "metric twice": lambda: attrs.evolve(SPEC.tasks[0], metrics=SPEC.tasks[0].metrics[:1] * 2),
     "no metric": lambda: attrs.evolve(SPEC.tasks[0], metrics=()),

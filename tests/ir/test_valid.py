@@ -70,6 +70,21 @@ def test_what_counts_is_part_of_the_meaning() -> None:
     assert shown(finite.tasks[0].target) == "values(1)"
 
 
+def test_a_scale_is_part_of_the_meaning() -> None:
+    plain, scaled, said = (
+        loads(text(f"  target = values(1{scale})")) for scale in ("", ", scale=standard", ", scale=none")
+    )
+    assert digest(plain) == digest(said) != digest(scaled)
+    assert plain == said != scaled
+    assert shown(scaled.tasks[0].target) == "values(1, scale=standard)"
+
+
+@pytest.mark.parametrize("kind", ["classes(3", "binary(1"])
+def test_what_is_no_value_has_no_scale(kind: str) -> None:
+    (found,) = reported(text(f"  target = {kind}, scale=standard)"))
+    assert (found.code, found.place[0]) == ("MTL203", 7)
+
+
 @pytest.mark.parametrize(
     ("target", "data", "loss", "metrics"),
     [

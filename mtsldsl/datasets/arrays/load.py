@@ -18,20 +18,11 @@ from mtsldsl.ir.model import Task
 from mtsldsl.records import Record
 from mtsldsl.runtime.data.array_fields import Array, Expected, expected_input, fitted
 from mtsldsl.runtime.data.demand import Demand
-from mtsldsl.runtime.data.division import divided
+from mtsldsl.runtime.data.division import CALLED_ELSEWHERE, SPLITS, divided
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.fields_read import at_odds, field_of_task
 from mtsldsl.runtime.data.npz_files import UNREADABLE, opened_npz
 from mtsldsl.runtime.data.samples import Samples, Splits
-
-_SPLITS = ("train", "validation", "test")
-
-_CALLED_ELSEWHERE = {
-    "training": "train",
-    **dict.fromkeys(("val", "valid", "dev", "eval"), "validation"),
-    "testing": "test",
-}
-"""What other tools call the splits."""
 
 Tensors: TypeAlias = dict[str, Tensor]
 
@@ -146,11 +137,11 @@ def _splits_of(path: Path, names: Sequence[str]) -> tuple[str, ...]:
     """The splits that the names of the arrays give; one without a name where they give none."""
     given = dict.fromkeys(name.partition("/")[0] for name in names if "/" in name)
     for split in given:
-        meant = _CALLED_ELSEWHERE.get(split.lower())
+        meant = CALLED_ELSEWHERE.get(split.lower())
         if meant and meant not in given:
             cause = f"`{path}` has arrays named `{split}/...`, and no split is called so"
             raise MtlError.of("MTL603", cause, f"name them `{meant}/...`")
-    present = tuple(split for split in _SPLITS if split in given)
+    present = tuple(split for split in SPLITS if split in given)
     for split in ("train", "test"):
         if present and split not in present:
             cause = f"`{path}` has arrays named `{present[0]}/...`, but none named `{split}/...`"
@@ -190,7 +181,7 @@ def _instead(missing: str, names: Sequence[str], prefix: str, folder: str) -> st
         return suggestion(missing, known, "arrays")
     split = prefix.removesuffix(f"{folder}/")
     folders = [name.removeprefix(split).rpartition("/")[0] for name in names if name.startswith(split)]
-    others = [name for name in dict.fromkeys(folders) if name and "/" not in name and name not in _SPLITS]
+    others = [name for name in dict.fromkeys(folders) if name and "/" not in name and name not in SPLITS]
     if known:
         return suggestion(missing, known, "arrays")
     if others:

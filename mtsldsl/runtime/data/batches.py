@@ -29,7 +29,8 @@ def batches(
     """The batches of one epoch: each a field's name to a tensor on `device`, in the types that `FieldKind` gives.
 
     Order and augmentation are functions of `seed`, `epoch` and the batch's number alone. Random numbers are drawn on
-    the host, and copies to a CUDA device come from pinned memory without waiting for it. Images come in channels_last.
+    the host, and copies to a CUDA device come from pinned memory without waiting for it. Images come in channels_last,
+    targets that are scaled as they are learned.
     """
     device = torch.device(device)
     count = len(samples)
@@ -41,7 +42,7 @@ def batches(
             for name, tensor in samples.fields.items()
         }
         batch = augment_batch(batch, samples.layout, augment, generator(seed, epoch, number + 1))
-        yield {name: _laid_out(tensor, samples.layout[name]) for name, tensor in batch.items()}
+        yield samples.scaled({name: _laid_out(tensor, samples.layout[name]) for name, tensor in batch.items()})
 
 
 def steps_per_epoch(samples: Samples, batch_size: int, *, drop_last: bool = True) -> int:

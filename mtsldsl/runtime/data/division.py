@@ -1,9 +1,18 @@
-"""Samples divided by a seed."""
+"""Samples divided by a seed, and what the parts are called."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+
+SPLITS = ("train", "validation", "test")
+
+CALLED_ELSEWHERE = {
+    "training": "train",
+    **dict.fromkeys(("val", "valid", "dev", "eval"), "validation"),
+    "testing": "test",
+}
+"""What other tools call the splits."""
 
 
 def divided(count: int, part: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

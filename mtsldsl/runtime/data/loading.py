@@ -17,6 +17,7 @@ from mtsldsl.runtime.data.fields_read import field_of_task
 from mtsldsl.runtime.data.mixed import Mixed
 from mtsldsl.runtime.data.place import located
 from mtsldsl.runtime.data.samples import Samples, Splits
+from mtsldsl.runtime.data.scaling import standardised
 
 
 def load_data(spec: Spec, recorded: Mapping[str, Path] = {}, *, cache: bool = True) -> Splits[Any]:
@@ -47,7 +48,8 @@ def load_data(spec: Spec, recorded: Mapping[str, Path] = {}, *, cache: bool = Tr
         for split, samples in each.named():
             parts.setdefault(split, {})[name] = samples
     mixed = {split: Mixed(each, spec.streams) for split, each in parts.items()}
-    return Splits(**mixed, remarks=remarks, places=places)
+    fitted = {block: found for each in every.values() for block, found in each.fitted.items()}
+    return Splits(**mixed, remarks=remarks, places=places, fitted=fitted)
 
 
 def _load(
@@ -68,10 +70,11 @@ def _load(
         places[data.name] = place
     if not data.apart:
         _require_samples(part, f"of `{data.kind}`", found)
-        return {task.name: found for task in part.tasks}
+        scaled = standardised(found, data, part.tasks)
+        return {task.name: scaled for task in part.tasks}
     for task in part.tasks:
         _require_samples(Part(data, (task,)), f"of `{task.name}`", found[task.name])
-    return {task.name: found[task.name] for task in part.tasks}
+    return {task.name: standardised(found[task.name], data, (task,)) for task in part.tasks}
 
 
 def _require_samples(part: Part, whose: str, splits: Splits[Samples]) -> None:

@@ -47,7 +47,7 @@ def valid_entries(target: Target, values: Tensor) -> Tensor:
             square = as_float(values).square().sum(dim=1, keepdim=True)  # many times as quick as comparing components
             return (square > 0) & (square < math.inf)
     valid = values.abs() < math.inf  # twice as quick as `isfinite`
-    if target.kind == "values" and target.valid == "positive":
+    if target.kind == "values" and target.valid == "positive" and target.scale == "none":  # else NaN stands for others
         return valid & (values > 0)
     return valid if target.ignore is None else valid & (values != target.ignore)
 

@@ -76,7 +76,8 @@ def evaluate(
 def _passes(
     model: nn.Module, spec: Spec, tasks: Sequence[Task], samples: Samples | Mixed, device: torch.device, whole: bool
 ) -> Iterator[tuple[Mapping[str, Tensor], Mapping[str, Tensor], BatchLosses]]:
-    """Every batch with the outputs and the losses of the tasks that it serves, none of them waited for."""
+    """Every batch with the answers and the losses of the tasks that it serves, none of them waited for: labels and
+    answers in the units of the data, the losses of what is learned."""
     functions = task_losses(tasks)
     for stream, own in streamed(spec, samples):
         served = [task for task in tasks if task.name in stream.tasks]
@@ -84,10 +85,11 @@ def _passes(
             continue
         forward = forward_of(model, spec, stream, [task.name for task in served], whole=whole)
         read = own.only(*dict.fromkeys((spec.data.input, *(str(task.field) for task in served))))
-        for batch in batches(read, stream.data.batch, shuffle=False, device=device):
+        for batch in batches(read.in_units(), stream.data.batch, shuffle=False, device=device):
             with autocast(spec.train.precision, device):
                 outputs = forward(batch[spec.data.input])
-            yield batch, outputs, BatchLosses.of(served, functions, outputs, batch, together=True)
+            losses = BatchLosses.of(served, functions, outputs, read.scaled(batch), together=True)
+            yield batch, {task.name: read.answered(str(task.field), outputs[task.name]) for task in served}, losses
 
 
 def forward_of(

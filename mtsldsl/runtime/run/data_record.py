@@ -20,6 +20,7 @@ from mtsldsl.ir import Data, Spec
 from mtsldsl.runtime.data import Samples, Splits
 from mtsldsl.runtime.data.mixed import read_by
 from mtsldsl.runtime.data.place import given_place, settings_of_data
+from mtsldsl.runtime.data.scaling import record_of_scales
 from mtsldsl.runtime.run.display import warn
 from mtsldsl.runtime.run.event_lines import warning_lines
 from mtsldsl.runtime.run.events import OtherData, plain, started
@@ -32,6 +33,8 @@ def record_of_data(spec: Spec, splits: Splits[Any]) -> dict[str, Any]:
     is (None for a folder); `settings` are what else decides the samples; `sha256` has a digest of every field that was
     read or rendered, over the training, validation and test samples; `input` has the least and the largest number of
     the training inputs. Where nothing is read the first three are None.
+    `scales` has the mean and the deviation of each column of a target with `scale=standard`.
+    `fitted` is what was fitted to the training samples, where a kind of data set does that: means, names of classes.
     """
     if spec.more_data:
         return {"blocks": {data.name: _record(spec, data, splits) for data in spec.blocks}}
@@ -42,10 +45,12 @@ def _record(spec: Spec, data: Data, splits: Splits[Any]) -> dict[str, Any]:
     path = splits.places.get(data.name)
     streams = [stream for stream in spec.streams if stream.data is data]
     digests: dict[str, str] = {}
+    scales: dict[str, Any] = {}
     for stream in streams:
         parts = [(name, read_by(samples, stream.tasks[0])) for name, samples in splits.named()]
         own = f"{stream.name}/" if data.apart else ""
         digests |= {f"{own}{field}": _digest(parts, field) for field in parts[0][1].fields}
+        scales |= {f"{own}{field}": scale for field, scale in record_of_scales(parts[0][1]).items()}
     return {
         "given": given_place(data),
         "path": str(path.absolute()) if path else None,
@@ -53,10 +58,17 @@ def _record(spec: Spec, data: Data, splits: Splits[Any]) -> dict[str, Any]:
         "settings": settings_of_data(data),
         "sha256": digests,
         "input": _extent([read_by(splits.train, stream.tasks[0]).fields[data.input] for stream in streams]),
+        **({"scales": scales} if scales else {}),
+        **({"fitted": splits.fitted[data.name]} if data.name in splits.fitted else {}),
     }
 
 
-_PARTING = ("seed", "validation", "test")
+_FITTED = ("fitted", "scales")
+"""What is computed anew from the training samples, and what the weights go with."""
+
+_WHAT_IS_FITTED = "means, deviations or names of its training samples"
+
+_PARTING = ("seed", "validation", "test", "split", "group")
 """Settings by which samples are parted into training, validation and test."""
 
 
@@ -101,12 +113,14 @@ def _differences(spec: Spec, data: Data, splits: Splits[Any], events: Path) -> l
         parted = any(now["settings"].get(name) != before["settings"].get(name) for name in _PARTING)
         return [*found[:-1], f"{found[-1]}; samples that it was trained on may be in its test now"] if parted else found
     fields = [f"`{name}`" for name, value in before["sha256"].items() if now["sha256"].get(name, value) != value]
-    if not fields:
-        return []
+    refitted = any(now.get(name) != before.get(name, now.get(name)) for name in _FITTED)
+    what = now["path"] or f"`data {data.name}`"
     sizes = (now["bytes"], before["bytes"])
     grown = "" if None in sizes or sizes[0] == sizes[1] else " ({:,} bytes, and was {:,})".format(*sizes)
-    what = now["path"] or f"`data {data.name}`"
-    return [f"{what} has other values of {shown(fields, ', ')}{grown}"]
+    return [
+        *([f"{what} has other values of {shown(fields, ', ')}{grown}"] if fields else []),
+        *([f"{what} gives other {_WHAT_IS_FITTED} than those that the network learned with"] if refitted else []),
+    ]
 
 
 def warn_of_other_data(spec: Spec, splits: Splits[Any], events: Path) -> list[str]:

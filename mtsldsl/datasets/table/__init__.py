@@ -1,0 +1,1 @@
+"""The rows of one's own table, in a CSV or Parquet file."""

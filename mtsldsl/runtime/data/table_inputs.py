@@ -1,0 +1,173 @@
+"""Columns of a table as the numbers that a network reads: what is fitted to the training rows, applied to any rows.
+
+A column of numbers gives one, (x - mean) / deviation, and 0 where a cell is empty, which is the mean. A column of names
+gives one for each that a training row has, and one for all others and for empty cells: 1 in the place of the cell's
+name, 0 elsewhere. No label is read for it, so that rows without any are encoded alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeAlias
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from mtsldsl.diagnostics import MtlError
+from mtsldsl.records import Record
+from mtsldsl.runtime.data.table_cells import Table, is_missing, number_of, rows_where
+
+Numbers: TypeAlias = NDArray[np.float32]
+
+MOST_NAMES = 100
+"""Names that a column may have."""
+
+
+@attrs.frozen(eq=False, repr=False)
+class NumberColumn(Record):
+    """A column of numbers, with the mean and the deviation of its training rows; 1 where these are all the same."""
+
+    name: str
+    mean: float
+    deviation: float
+
+    @property
+    def width(self) -> int:
+        """How many numbers of the input it gives."""
+        return 1
+
+    @property
+    def comes_about(self) -> str:
+        """The same in words."""
+        return f"`{self.name}` 1"
+
+    def record(self) -> dict[str, Any]:
+        """For the event of a run's start."""
+        return {"column": self.name, "mean": self.mean, "deviation": self.deviation}
+
+    def apply(self, table: Table) -> Numbers:
+        """`(n, 1)`. Raises MTL602 for a cell that holds no number."""
+        scaled = (_numbers(table, self.name) - self.mean) / self.deviation
+        return np.where(np.isnan(scaled), 0, scaled)[:, None].astype(np.float32)
+
+    def remarks(self, table: Table) -> Iterator[str]:
+        """What a person should know of these rows."""
+        missing = len(rows_where(table.cells(self.name), is_missing))
+        if missing:
+            yield (
+                f"`{self.name}` of `{table.path}` is missing in {missing} of {len(table)} rows, which take the mean "
+                "of the training rows"
+            )
+
+
+@attrs.frozen(eq=False, repr=False)
+class NameColumn(Record):
+    """A column of names, with those of its training rows, sorted."""
+
+    name: str
+    names: tuple[str, ...]
+
+    @property
+    def width(self) -> int:
+        """How many numbers of the input it gives."""
+        return len(self.names) + 1
+
+    @property
+    def comes_about(self) -> str:
+        """The same in words."""
+        names = f"{len(self.names)} {'name' if len(self.names) == 1 else 'names'}"
+        return f"`{self.name}` {self.width} ({names} and one place for others)"
+
+    def record(self) -> dict[str, Any]:
+        """For the event of a run's start."""
+        return {"column": self.name, "names": list(self.names)}
+
+    def apply(self, table: Table) -> Numbers:
+        """`(n, width)`, the last place for cells that are empty or hold no known name."""
+        places = {name: place for place, name in enumerate(self.names)}
+        found = [places.get(cell, len(places)) for cell in table.cells(self.name)]
+        return np.eye(self.width, dtype=np.float32)[found]
+
+    def remarks(self, table: Table) -> Iterator[str]:
+        """What a person should know of these rows."""
+        cells, known = table.cells(self.name), frozenset(self.names)
+        missing = len(rows_where(cells, is_missing))
+        other = len(rows_where(cells, lambda cell: cell not in known)) - missing
+        if missing:
+            yield (
+                f"`{self.name}` of `{table.path}` is missing in {missing} of {len(table)} rows, which take the place "
+                "of names that no training row has"
+            )
+        if other:
+            yield (
+                f"`{self.name}` of `{table.path}` holds in {other} of {len(table)} rows a name that no training row "
+                "has, and of which nothing is learned"
+            )
+
+
+@attrs.frozen(eq=False, repr=False)
+class TableInputs(Record):
+    """How the columns of a table become the network's input. Depends on the training rows and on nothing else."""
+
+    columns: tuple[NumberColumn | NameColumn, ...]
+
+    @classmethod
+    def fit(
+        cls, table: Table, training: NDArray[np.int64], inputs: Sequence[str], categories: Sequence[str] = ()
+    ) -> TableInputs:
+        """Fitted to the rows with these numbers; `categories` are names even where they look like numbers.
+
+        Raises MTL603 for a column that is not there, MTL602 for one that is neither of numbers nor of few names.
+        """
+        return cls(tuple(_fitted(table, name, training, name in categories) for name in inputs))
+
+    @property
+    def width(self) -> int:
+        """The numbers of a row of the input."""
+        return sum(column.width for column in self.columns)
+
+    def record(self) -> list[dict[str, Any]]:
+        """What was fitted, in plain data."""
+        return [column.record() for column in self.columns]
+
+    def apply(self, table: Table) -> Numbers:
+        """The input of each row, `(n, width)`. Raises MTL602 for a cell that does not fit its column."""
+        return np.concatenate([column.apply(table) for column in self.columns], axis=1)
+
+    def remarks(self, table: Table) -> tuple[str, ...]:
+        """What a person should know of these rows: the values that are missing, and the names that are not known."""
+        return tuple(remark for column in self.columns for remark in column.remarks(table))
+
+
+def _numbers(table: Table, name: str) -> NDArray[np.float64]:
+    return table.numbers(name, f'or write `categories = ["{name}"]` where the column holds names')
+
+
+def _fitted(table: Table, name: str, training: NDArray[np.int64], named: bool) -> NumberColumn | NameColumn:
+    cells = table.cells(name)
+    known = [cells[row] for row in training if not is_missing(cells[row])]
+    if not known:
+        cause = f"no training row of `{table.path}` has a value in the column `{name}`"
+        raise MtlError.of("MTL602", cause, "take it out of `inputs`")
+    numbers = sum(number_of(cell) is not None for cell in known)
+    if not named and 2 * numbers >= len(known):  # where few are none, those few are the slip
+        return _number_column(name, _numbers(table, name)[training])
+    names = sorted(set(known))
+    if len(names) > MOST_NAMES:
+        cause = (
+            f"the column `{name}` of `{table.path}` has {len(names)} different values in {len(known)} training rows, "
+            f"such as `{known[0]}` on {table.place(cells.index(known[0]))}: names of categories are at most "
+            f"{MOST_NAMES}"
+        )
+        remedy = "take it out of `inputs`, or put a column with fewer values or with numbers in its place"
+        raise MtlError.of("MTL602", cause, remedy)
+    return NameColumn(name, tuple(names))
+
+
+def _number_column(name: str, numbers: NDArray[np.float64]) -> NumberColumn:
+    known = numbers[np.isfinite(numbers)]
+    mean, deviation = float(known.mean()), float(known.std())
+    if known.min() == known.max():  # of which rounding leaves a deviation
+        mean, deviation = float(known[0]), 0.0
+    return NumberColumn(name, mean, deviation or 1.0)

@@ -1,0 +1,102 @@
+"""Columns of a table as what tasks learn, with the names of classes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import attrs
+import numpy as np
+
+from mtsldsl.diagnostics import MtlError
+from mtsldsl.diagnostics.bounded import named
+from mtsldsl.ir.model import Task
+from mtsldsl.runtime.data.table_cells import Floats, Table, is_missing, number_of
+
+_ANSWERS = {**dict.fromkeys(("true", "yes"), 1.0), **dict.fromkeys(("false", "no"), 0.0)}
+"""What may be written for 1 and 0, in any letters."""
+
+
+@attrs.frozen(eq=False)
+class TargetColumn:
+    """The numbers of a target, one a row, NaN without a label, and the names of its classes where it has names."""
+
+    numbers: Floats
+    names: tuple[str, ...] = ()
+
+
+def target_column(table: Table, name: str, task: Task) -> TargetColumn:
+    """The column of that name as the target of a task. Raises MTL603 where there is none, or where the task asks for
+    what one column does not have; MTL602 for a cell that is no label."""
+    target = task.target
+    if target.kind not in ("classes", "values", "binary") or (target.kind != "classes" and target.channels > 1):
+        cause = f"a column holds one number in a row, and `{task.name}` learns `{target.kind}({target.channels})`"
+        remedy = "write a task with `values(1)`, `binary(1)` or `classes(k)` for each column"
+        raise MtlError.of("MTL603", cause, remedy, task.span)
+    if len(task.head.shape) > 1:
+        cause = f"a row of a table has one answer, but the head of `{task.name}` gives an image"
+        raise MtlError.of("MTL603", cause, f"end the head with `flatten | linear({target.channels})`", task.span)
+    if target.kind == "classes":
+        return _classes(table, name, task)
+    if target.kind == "binary":
+        return TargetColumn(_answers(table, name, target.ignore))
+    return TargetColumn(table.numbers(name))
+
+
+def _answers(table: Table, name: str, ignore: int | None) -> Floats:
+    """0 and 1."""
+    cells = table.cells(name)
+    found = [_label(cell, ignore, _ANSWERS.get(cell.lower(), number_of(cell))) for cell in cells]
+    wrong = [row for row, answer in enumerate(found) if answer is None or not (math.isnan(answer) or answer in (0, 1))]
+    if wrong:
+        remedy = "write 1 and 0, true and false, or yes and no, and leave the cell empty without an answer"
+        raise table.misread(name, wrong, "which is neither yes nor no", remedy)
+    return np.array(found, dtype=np.float64)
+
+
+def _label(cell: str, ignore: int | None, label: float | None) -> float | None:
+    """The label, NaN where the cell has no value or the one that is ignored."""
+    return math.nan if is_missing(cell) or (ignore is not None and number_of(cell) == ignore) else label
+
+
+def _classes(table: Table, name: str, task: Task) -> TargetColumn:
+    """The numbers of classes: those that the column holds, where all are from 0 to k - 1, or else the places of its
+    k different values, sorted, of which it may hold any."""
+    cells, classes, ignore = table.cells(name), task.target.channels, task.target.ignore
+    numbers = [_label(cell, ignore, number_of(cell)) for cell in cells]
+    labelled = [row for row, number in enumerate(numbers) if number is None or not math.isnan(number)]
+    known = [numbers[row] for row in labelled]
+    if all(number is not None and number.is_integer() and 0 <= number < classes for number in known):
+        return TargetColumn(np.array(numbers, dtype=np.float64))
+    numeric = None not in known
+    written = [
+        _plain(number) if numeric and number is not None else cell for number, cell in zip(numbers, cells, strict=True)
+    ]
+    names = sorted({written[row] for row in labelled}, key=float if numeric else str)
+    if len(names) != classes:
+        raise _of_another_number(table, name, task, names, labelled, [written[row] for row in labelled])
+    places = {each: place for place, each in enumerate(names)}
+    found = np.full(len(cells), math.nan)
+    found[labelled] = [places[written[row]] for row in labelled]
+    return TargetColumn(found, tuple(names))
+
+
+def _plain(number: float) -> str:
+    """A number as the name of a class: `3` and `3.0` are the same."""
+    return str(int(number)) if number.is_integer() else repr(number)
+
+
+def _of_another_number(
+    table: Table, name: str, task: Task, names: Sequence[str], labelled: Sequence[int], written: Sequence[str]
+) -> MtlError:
+    rarest = min(names, key=written.count)
+    place = table.place(labelled[written.index(rarest)])
+    cause = (
+        f"the column `{name}` of `{table.path}` holds {len(names)} different classes, {named(names)}, where "
+        f"`{task.name}` has {task.target.channels}"
+    )
+    remedy = (
+        f"write `classes({len(names)})` and a head of {len(names)}, or mend what is no class: the rarest, `{rarest}`, "
+        f"is on {place}"
+    )
+    return MtlError.of("MTL602", cause, remedy, task.span)
