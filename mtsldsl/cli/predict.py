@@ -26,7 +26,7 @@ FILES = (".npz", ".csv")
     type=click.Path(path_type=Path),
     required=True,
     metavar="PATH",
-    help="The inputs: an .npz or .npy file, a folder of pictures (.png, .jpg), or one picture.",
+    help="The inputs: an .npz or .npy file, a folder of pictures (.png, .jpg), one picture, or a table (.csv).",
 )
 @click.option(
     "-o",
@@ -78,11 +78,11 @@ def command(
     from mtsldsl.runtime.network.source_file import original_spans
     from mtsldsl.runtime.run.best import load_best
     from mtsldsl.runtime.run.checkpoint import MEAN
-    from mtsldsl.runtime.run.data_record import input_extent
     from mtsldsl.runtime.run.device import choose_device
     from mtsldsl.runtime.run.folder import RunFolder
     from mtsldsl.runtime.run.prediction_folder import write_folder
     from mtsldsl.runtime.run.prediction_tables import write_csv, write_npz
+    from mtsldsl.runtime.run.recorded import Recorded
     from mtsldsl.runtime.run.threads import use_threads
     from mtsldsl.runtime.run.user_module_record import warn_of_other_modules
 
@@ -95,17 +95,20 @@ def command(
     _require_room(place, chosen)
     use_threads(threads, spec, processor, folder.events)
     warn_of_other_modules(spec, folder.events)
-    trained = input_extent(spec, data, folder.events)
-    inputs = new_inputs(given, data, array=array, resize=resize, trained=trained)
+    known = Recorded.of(spec, data, folder.events)
+    inputs = new_inputs(given, data, array=array, resize=resize, trained=known.extent, columns=known.inputs)
     for remark in inputs.remarks:
         say(f"warning: {remark}", err=True)
     with original_spans(spec):
-        predicted = predictions(model, spec, inputs, processor, [task.name for task in chosen], scores=scores)
+        names = [task.name for task in chosen]
+        predicted = predictions(model, spec, inputs, processor, names, scores=scores, scales=known.scales)
         place.parent.mkdir(parents=True, exist_ok=True)
         if place.suffix not in FILES or place.is_dir():
-            write_folder(place, inputs, chosen, predicted)
+            write_folder(place, inputs, chosen, predicted, known.names)
+        elif place.suffix == ".npz":
+            write_npz(place, inputs, predicted)
         else:
-            (write_npz if place.suffix == ".npz" else write_csv)(place, inputs, predicted)
+            write_csv(place, inputs, predicted, known.names)
     what = "1 sample" if inputs.count == 1 else f"{inputs.count} samples"
     say(f"{output}: {', '.join(task.name for task in chosen)} of {what}")
 

@@ -31,7 +31,7 @@ data arrays {
   batch = 4
 }
 task level {
-  target = values(1)
+  target = values(1, scale=standard)
   head   = conv2d(1, 1)
 }
 task bright {

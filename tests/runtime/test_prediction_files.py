@@ -60,7 +60,7 @@ def test_numbers_of_classes_are_gray_of_8_bits_and_of_16_where_there_are_more(
     part = task("part", Target("classes", classes), size=SIZE)
     each = predicted(part)
     each.answers["part"][0, 0, 0] = classes - 1
-    write_folder(tmp_path / "out", inputs(), [part], [each])
+    write_folder(tmp_path / "out", inputs(), [part], [each], {})
     found = decoded(tmp_path / "out" / "part" / "0.png")
     assert found.dtype == dtype
     np.testing.assert_array_equal(found, each.answers["part"][0])
@@ -69,7 +69,7 @@ def test_numbers_of_classes_are_gray_of_8_bits_and_of_16_where_there_are_more(
 def test_each_of_several_channels_has_a_picture(tmp_path: Path) -> None:
     edge, level = task("edge", Target("binary", 2), size=SIZE), task("level", Target("values", 3), size=SIZE)
     each = predicted(edge, level)
-    write_folder(tmp_path / "out", inputs("a.png", "a.0.png"), [edge, level], [each])
+    write_folder(tmp_path / "out", inputs("a.png", "a.0.png"), [edge, level], [each], {})
     names = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     samples = ("a", "a.0")
     assert names == (
@@ -84,7 +84,7 @@ def test_answers_for_tokens_are_arrays(tmp_path: Path) -> None:
     word, much = of_tokens("word", Target("classes", 5)), of_tokens("much", Target("values", 2))
     each = predicted(word, much)
     assert each.answers["word"].shape == (2, 7)
-    write_folder(tmp_path / "out", inputs(), [word, much], [each])
+    write_folder(tmp_path / "out", inputs(), [word, much], [each], {})
     for name in ("word", "much"):
         np.testing.assert_array_equal(np.load(tmp_path / "out" / name / "1.npy"), each.answers[name][1])
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["much", "word"]
@@ -93,7 +93,11 @@ def test_answers_for_tokens_are_arrays(tmp_path: Path) -> None:
 def test_what_does_not_differ_is_drawn_black(tmp_path: Path) -> None:
     level = task("level", Target("values", 1), size=SIZE)
     write_folder(
-        tmp_path / "out", inputs(count=1), [level], [Predicted(range(1), {"level": np.full((1, 1, *SIZE), 7.0, "f4")})]
+        tmp_path / "out",
+        inputs(count=1),
+        [level],
+        [Predicted(range(1), {"level": np.full((1, 1, *SIZE), 7.0, "f4")})],
+        {},
     )
     assert decoded(tmp_path / "out/level.look/0.png").tolist() == np.zeros(SIZE).tolist()
 
@@ -107,7 +111,7 @@ def test_pictures_are_written_batch_by_batch(tmp_path: Path) -> None:
             seen.append((len(list(tmp_path.rglob("*.png"))), (tmp_path / "out").exists()))
             yield Predicted(range(start, start + 2), predicted(part).answers)
 
-    write_folder(tmp_path / "out", inputs(count=6), [part], batch_by_batch())
+    write_folder(tmp_path / "out", inputs(count=6), [part], batch_by_batch(), {})
     assert seen == [(0, False), (2, False), (4, False)]
     assert len(list((tmp_path / "out").rglob("*.png"))) == 6
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
@@ -116,7 +120,7 @@ def test_pictures_are_written_batch_by_batch(tmp_path: Path) -> None:
 def test_two_samples_of_one_name_are_refused_before_anything_is_written(tmp_path: Path) -> None:
     part = task("part", Target("classes", 4), size=SIZE)
     with pytest.raises(MtlError, match=r"`a\.jpg` and for `a\.png`"):
-        write_folder(tmp_path / "out", inputs("a.jpg", "a.png"), [part], iter([predicted(part)]))
+        write_folder(tmp_path / "out", inputs("a.jpg", "a.png"), [part], iter([predicted(part)]), {})
     assert not list(tmp_path.iterdir())
 
 
@@ -128,7 +132,7 @@ def test_names_of_any_kind_are_kept(tmp_path: Path) -> None:
     with np.load(tmp_path / "x.npz") as found:
         assert found["sample"].tolist() == list(names)
         np.testing.assert_array_equal(found["file"], each.answers["file"])
-    write_csv(tmp_path / "x.csv", inputs(*names), [each])
+    write_csv(tmp_path / "x.csv", inputs(*names), [each], {})
     text = (tmp_path / "x.csv").read_bytes().decode("utf-8", "surrogateescape")
     assert text.startswith('sample,age,file\n"comma, ""quote"".png",')
     assert '"cafe\udce9\n.png",' in text

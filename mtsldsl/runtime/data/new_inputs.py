@@ -22,6 +22,8 @@ from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.npz_files import UNREADABLE, opened_npz
 from mtsldsl.runtime.data.pictures import ENDINGS, picture, require_picture
 from mtsldsl.runtime.data.samples import Samples
+from mtsldsl.runtime.data.table_files import TABLES, read_table
+from mtsldsl.runtime.data.table_inputs import TableInputs
 from mtsldsl.syntax.files import is_file, is_folder
 
 Array: TypeAlias = NDArray[Any]
@@ -55,10 +57,17 @@ class NewInputs:
 
 
 def new_inputs(
-    place: Path, data: Data, *, array: str | None = None, resize: bool = False, trained: Extent | None = None
+    place: Path,
+    data: Data,
+    *,
+    array: str | None = None,
+    resize: bool = False,
+    trained: Extent | None = None,
+    columns: TableInputs | None = None,
 ) -> NewInputs:
     """The samples of a file of arrays, `.npy` or `.npz` (the one called `array`, else as the input, else the only one),
-    of a folder of pictures, sorted by their names, or of one picture.
+    of a folder of pictures, sorted by their names, or of one picture; where training read a table, the rows of another
+    with the same `columns`, which needs no targets.
 
     `trained` says between which numbers those of training lay: what cannot be of the same scale is refused, what may
     not be is a remark. Pictures are opened when their batch comes, and looked at before.
@@ -66,10 +75,15 @@ def new_inputs(
     that is missing, MTL804 where there is no sample.
     """
     ending = place.suffix.lower()
-    if is_folder(place):
+    if is_folder(place) and columns is None:
         found = _pictures(place, data, resize=resize, trained=trained)
     elif not is_file(place):
         raise MtlError.of("MTL703", f"there is no file or folder `{place}`", "check the path of the inputs")
+    elif columns is not None:
+        found = _of_table(place, data, columns)
+    elif ending in TABLES:
+        cause = f"`{place}` is a table, and the network learned from none"
+        raise MtlError.of("MTL602", cause, "give an .npz or .npy file, or pictures")
     elif ending in ENDINGS:
         found = _of_files((place,), data, resize=resize, trained=trained)
     elif ending in (".npz", ".npy"):
@@ -80,6 +94,19 @@ def new_inputs(
     if not found.count:
         raise MtlError.of("MTL804", f"`{place}` holds no sample", "give one at least")
     return found
+
+
+# Tables ---------------------------------------------------------------------------------------------------------------
+
+
+def _of_table(path: Path, data: Data, columns: TableInputs) -> NewInputs:
+    """The rows, by what was fitted to those of training. Columns that the network does not read may be there."""
+    if path.suffix.lower() not in TABLES:
+        cause = f"the network learned from a table, and `{path}` is none"
+        raise MtlError.of("MTL602", cause, f"give a file of the endings {' or '.join(TABLES)} with the same columns")
+    table = read_table(path)
+    numbers = torch.from_numpy(columns.apply(table))
+    return NewInputs(data, len(numbers), lambda start, stop: numbers[start:stop], remarks=columns.remarks(table))
 
 
 # Arrays ---------------------------------------------------------------------------------------------------------------

@@ -12,6 +12,9 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.diagnostics.libraries import importing
 from mtsldsl.runtime.data.table_cells import Table
 
+TABLES = (".csv", ".parquet")
+"""Endings of the names of tables."""
+
 DELIMITERS = "\t;,"
 """What may stand between cells; the header says which it is. A name holds a comma sooner than a tab."""
 

@@ -7,7 +7,7 @@ name, 0 elsewhere. No label is read for it, so that rows without any are encoded
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import attrs
@@ -121,6 +121,18 @@ class TableInputs(Record):
         Raises MTL603 for a column that is not there, MTL602 for one that is neither of numbers nor of few names.
         """
         return cls(tuple(_fitted(table, name, training, name in categories) for name in inputs))
+
+    @classmethod
+    def of_record(cls, record: Sequence[Mapping[str, Any]]) -> TableInputs:
+        """What was fitted, from its `record`."""
+        return cls(
+            tuple(
+                NameColumn(each["column"], tuple(each["names"]))
+                if "names" in each
+                else NumberColumn(each["column"], each["mean"], each["deviation"])
+                for each in record
+            )
+        )
 
     @property
     def width(self) -> int:

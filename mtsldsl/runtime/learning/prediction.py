@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir import Spec, Task
 from mtsldsl.runtime.data.new_inputs import NewInputs
+from mtsldsl.runtime.data.samples import Scale
 from mtsldsl.runtime.learning.evaluation import autocast, forward_of
 from mtsldsl.runtime.network.execution import evaluating
 from mtsldsl.runtime.network.places import located
@@ -37,9 +38,11 @@ def predictions(
     tasks: Collection[str],
     *,
     scores: bool = False,
+    scales: Mapping[str, Scale] = {},
 ) -> Iterator[Predicted]:
     """The answers of the tasks, which read the inputs' data block, batch by batch, as `evaluate` computes them: in
-    evaluation mode, in the precision of the training.
+    evaluation mode, in the precision of the training, in the units of the data, by the `scales` of those tasks that
+    have one.
 
     Raises MtlError MTL803 where the network gives a number that is not finite.
     """
@@ -58,8 +61,10 @@ def predictions(
                 with autocast(spec.train.precision, device):
                     outputs = forward(batch)
                 for task in served:
-                    _require_finite(task, outputs[task.name], inputs, samples)
-                    found = answers_of(task, outputs[task.name], scores=scores)
+                    output = outputs[task.name]
+                    _require_finite(task, output, inputs, samples)
+                    output = scales[task.name].undo(output) if task.name in scales else output
+                    found = answers_of(task, output, scores=scores)
                     answers |= {name: answer.cpu().contiguous().numpy() for name, answer in found.items()}
             yield Predicted(samples, answers)
 

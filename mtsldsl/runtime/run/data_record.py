@@ -77,13 +77,13 @@ def recorded_places(spec: Spec, events: Path) -> dict[str, Path]:
     where it is."""
     found = {}
     for data in spec.blocks:
-        before = _before(events, spec, data)
+        before = noted(events, spec, data)
         if before and before["path"] and before["given"] == given_place(data):
             found[data.name] = Path(before["path"])
     return found
 
 
-def _before(events: Path, spec: Spec, data: Data) -> Mapping[str, Any] | None:
+def noted(events: Path, spec: Spec, data: Data) -> Mapping[str, Any] | None:
     """What was noted of a data block at the start of the run."""
     start = started(events)
     if start is None or start.read is None:
@@ -99,7 +99,7 @@ def differences(spec: Spec, splits: Splits[Any], events: Path) -> list[str]:
 
 
 def _differences(spec: Spec, data: Data, splits: Splits[Any], events: Path) -> list[str]:
-    before = _before(events, spec, data)
+    before = noted(events, spec, data)
     if before is None:
         return []
     now = plain(_record(spec, data, splits))
@@ -136,13 +136,6 @@ def _extent(inputs: Sequence[Tensor]) -> list[float]:
     ends = [torch.stack(torch.aminmax(each)) for each in inputs if each.numel()]
     numbers = [number / 255 if end.dtype == torch.uint8 else number for end in ends for number in end.tolist()]
     return [min(numbers), max(numbers)] if numbers else []
-
-
-def input_extent(spec: Spec, data: Data, events: Path) -> tuple[float, float] | None:
-    """Between which numbers the training inputs of a data block lay, as the network of the run of these events saw
-    them; None where its record does not say, as those of earlier versions do not."""
-    found = (_before(events, spec, data) or {}).get("input")
-    return (float(found[0]), float(found[1])) if found else None
 
 
 def _digest(parts: Sequence[tuple[str, Samples]], field: str) -> str:

@@ -16,7 +16,7 @@ from mtsldsl.diagnostics.libraries import importing
 from mtsldsl.ir import Task
 from mtsldsl.runtime.data.new_inputs import NewInputs
 from mtsldsl.runtime.learning.prediction import Array, Predicted
-from mtsldsl.runtime.run.prediction_tables import rows
+from mtsldsl.runtime.run.prediction_tables import Names, rows
 
 TABLE = "answers.csv"
 """The file of the tasks that have one answer for a sample."""
@@ -24,7 +24,9 @@ TABLE = "answers.csv"
 _MOST_GRAYS = 2**16
 
 
-def write_folder(folder: Path, inputs: NewInputs, tasks: Sequence[Task], predicted: Iterable[Predicted]) -> None:
+def write_folder(
+    folder: Path, inputs: NewInputs, tasks: Sequence[Task], predicted: Iterable[Predicted], names: Names
+) -> None:
     """Write the answers of each batch when it comes, into a new folder beside, which takes the name at the end. Where
     there is a folder already its files stay, but for those of the same names.
 
@@ -40,6 +42,8 @@ def write_folder(folder: Path, inputs: NewInputs, tasks: Sequence[Task], predict
     `.npy` too, and so are probabilities of classes, in `<task>.scores/`. Tasks with one answer for a sample are in
     `answers.csv`.
 
+    `names` are those of classes, which `answers.csv` has.
+
     Raises MtlError MTL602 where two samples would be called the same.
     """
     called = _called(inputs)
@@ -47,7 +51,7 @@ def write_folder(folder: Path, inputs: NewInputs, tasks: Sequence[Task], predict
     shutil.rmtree(new, ignore_errors=True)  # of a process that was killed, and had the number of this one
     new.mkdir(parents=True)
     try:
-        lines = rows(inputs, _all_but_drawn(new, called, tasks, predicted))
+        lines = rows(inputs, _all_but_drawn(new, called, tasks, predicted), names)
         if any(_is_row(task) for task in tasks):
             with (new / TABLE).open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
                 file.writelines(lines)

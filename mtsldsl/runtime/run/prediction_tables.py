@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -36,28 +37,41 @@ def write_npz(path: Path, inputs: NewInputs, predicted: Iterable[Predicted]) -> 
     write_bytes_atomically(path, stream.getvalue())
 
 
-def write_csv(path: Path, inputs: NewInputs, predicted: Iterable[Predicted]) -> None:
-    """A row for each sample: its name or number, then a column for each number of the answers."""
-    write_bytes_atomically(path, "".join(rows(inputs, predicted)).encode("utf-8", "surrogateescape"))
+Names: TypeAlias = Mapping[str, Sequence[str]]
+"""Of the tasks whose classes have names these, in their order."""
 
 
-def rows(inputs: NewInputs, predicted: Iterable[Predicted]) -> Iterator[str]:
+def write_csv(path: Path, inputs: NewInputs, predicted: Iterable[Predicted], names: Names) -> None:
+    """A row for each sample: its name or number, then a column for each number of the answers, or for the name of a
+    class."""
+    write_bytes_atomically(path, "".join(rows(inputs, predicted, names)).encode("utf-8", "surrogateescape"))
+
+
+def rows(inputs: NewInputs, predicted: Iterable[Predicted], names: Names) -> Iterator[str]:
     """The lines of such a file, its head first."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     for number, each in enumerate(predicted):
         table = {name: answer.reshape(len(each.samples), -1) for name, answer in each.answers.items()}
         if not number:
-            writer.writerow([SAMPLE, *(title for name, answer in table.items() for title in _titles(name, answer))])
+            writer.writerow(
+                [SAMPLE, *(title for name, answer in table.items() for title in _titles(name, answer, names))]
+            )
         for row, sample in enumerate(each.samples):
-            cells = [str(cell) for answer in table.values() for cell in answer[row]]
+            cells = [
+                names[name][cell] if name in names else str(cell)
+                for name, answer in table.items()
+                for cell in answer[row]
+            ]
             writer.writerow([inputs.name(sample), *cells])
         yield stream.getvalue()
         stream.seek(0)
         stream.truncate()
 
 
-def _titles(name: str, answer: Array) -> Sequence[str]:
-    """The titles of an answer's columns: its name, with the number of the channel where it has several."""
+def _titles(name: str, answer: Array, names: Names) -> Sequence[str]:
+    """The titles of an answer's columns: its name, with the number of the channel, or the name of the class, where it
+    has several."""
     count = answer.shape[1]
-    return [name] if count == 1 else [f"{name}.{channel}" for channel in range(count)]
+    channels = names.get(name.removesuffix("/scores"), range(count))
+    return [name] if count == 1 else [f"{name}.{channel}" for channel in channels]

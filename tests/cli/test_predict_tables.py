@@ -1,0 +1,115 @@
+"""`mtsldsl predict` for a run that read a table: new rows are the numbers that rows of training were, and answers are in
+the units of the table."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+TEXT = """\
+mtl 1
+
+data table {
+  path   = "houses.csv"
+  inputs = ["area", "city"]
+  input  = row(4)
+  batch  = 8
+  split  = "part"
+}
+
+task price {
+  target = values(1, scale=standard)
+  head   = linear(1)
+}
+
+task style {
+  target = classes(3)
+  head   = linear(3)
+}
+
+backbone {
+  stem = linear(8) | tanh
+}
+
+train {
+  epochs = 3
+}
+
+sharing {
+  stem = all
+}
+"""
+
+STYLES = ("barn", "flat", "villa")
+
+
+def mtsldsl(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mtsldsl", *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run, its table, and the test rows of that with no more than the columns of the input, in another order."""
+    made = tmp_path_factory.mktemp("tables")
+    chance = np.random.default_rng(0)
+    rows = []
+    for number in range(80):
+        area, city, style = chance.integers(40, 400), chance.choice(["Bonn", "Kiel"]), chance.choice(STYLES)
+        price = 3000 * area + 50_000 * (city == "Bonn") + chance.normal() * 9000
+        part = "test" if number % 5 == 0 else "validation" if number % 5 == 1 else "train"
+        rows.append([area if number % 7 else "", city, style, f"{price:.2f}", part])
+    with (made / "houses.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([["area", "city", "style", "price", "part"], *rows])
+    with (made / "new.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([["city", "area"], *([row[1], row[0]] for row in rows if row[4] == "test")])
+    (made / "houses.mtl").write_text(TEXT, encoding="utf-8")
+    done = mtsldsl(made, "train", "houses.mtl", "--device", "cpu", "--quiet")
+    assert done.returncode == 0, done.stderr
+    return made
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_the_answers_for_the_test_rows_have_the_metrics_that_eval_says(folder: Path) -> None:
+    done = mtsldsl(
+        folder, "predict", "runs/houses", "--input", "new.csv", "-o", "found.csv", "--scores", "--device", "cpu"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "`area` of `new.csv` is missing in 3 of 16 rows" in done.stderr
+    found = read(folder / "found.csv")
+    assert list(found[0]) == ["sample", "price", "style", *(f"style/scores.{name}" for name in STYLES)]
+    truth = [row for row in read(folder / "houses.csv") if row["part"] == "test"]
+    said = json.loads(mtsldsl(folder, "eval", "runs/houses", "--json", "--device", "cpu").stdout)["metrics"]
+    prices = np.array([[float(row["price"]) for row in rows] for rows in (found, truth)])
+    assert prices.std() > 1000
+    assert np.sqrt(np.square(prices[0] - prices[1]).mean()) == pytest.approx(said["price"]["rmse"], rel=1e-5)
+    right = [one["style"] == other["style"] for one, other in zip(found, truth, strict=True)]
+    assert np.mean(right) == pytest.approx(said["style"]["accuracy"])
+    for row in found:
+        assert max(STYLES, key=lambda name: float(row[f"style/scores.{name}"])) == row["style"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("other.csv", "area,town\n90,Bonn\n", "MTL603"),
+        ("other.csv", "area,city\nlarge,Bonn\n", "line 2 of `other.csv`"),
+        ("other.npz", "", "the network learned from a table, and `other.npz` is none"),
+    ],
+)
+def test_what_is_no_such_table_is_refused(folder: Path, name: str, text: str, said: str) -> None:
+    (folder / name).write_text(text, encoding="utf-8")
+    done = mtsldsl(folder, "predict", "runs/houses", "--input", name, "-o", "none.csv", "--device", "cpu")
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert not (folder / "none.csv").exists()
