@@ -31,6 +31,7 @@ _COMMANDS = {
     "compile": "Write readable PyTorch for a spec: model.py, train.py.",
     "train": "Train a spec, and let its sharing be learned.",
     "eval": "Compute the losses and metrics of a run's best weights.",
+    "export": "Write a run's best weights for other programs: ONNX, pt2, safetensors.",
     "log": "Tell what happened in a run, from its record.",
     "affinity": "Print which tasks helped which in a run.",
     "group": "Write a spec with the tasks in groups that are best to train together.",
@@ -45,7 +46,7 @@ _COMMANDS = {
 _ERRORS_ARE_2 = ("diff", "merge")
 """The commands that say with 1 what they found."""
 
-_LONG = ("train", "eval")
+_LONG = ("train", "eval", "export")
 """The commands that compute."""
 
 

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     """For every layer and task the tasks that share its copy."""
 
 
+_WIDEST = 1000
+"""Characters of a line of a drawing that is kept."""
+
+
 @click.command()
 @click.argument("spec", type=click.Path(path_type=Path))
 @overrides
@@ -45,6 +49,16 @@ def command(spec: Path, overrides: dict[str, str]) -> None:
     console.print(_task_table(chosen, cost))
     for layer in filter(chosen.backbone.alternatives, chosen.backbone.layers):
         console.print(_uses_table(chosen, layer))
+
+
+def drawn(spec: Spec) -> str:
+    """The sharing as a tree, as text of any width."""
+    from rich.console import Console
+
+    console = Console(width=_WIDEST, highlight=False, color_system=None, force_terminal=False, legacy_windows=False)
+    with console.capture() as capture:
+        console.print(_sharing_tree(spec, spec.cost(), _copies(spec)))
+    return "\n".join(line.rstrip() for line in capture.get().splitlines())
 
 
 def _copies(spec: Spec) -> _Copies:

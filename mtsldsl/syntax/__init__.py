@@ -3,7 +3,7 @@
 from mtsldsl.syntax.edit import TextEdit, apply_edits, verify
 from mtsldsl.syntax.files import read_source
 from mtsldsl.syntax.parser import parse, read
-from mtsldsl.syntax.writing import ChangedMeanwhileError, write_text_atomically
+from mtsldsl.syntax.writing import ChangedMeanwhileError, write_bytes_atomically, write_text_atomically
 
 __all__ = [
     "ChangedMeanwhileError",
@@ -13,5 +13,6 @@ __all__ = [
     "read",
     "read_source",
     "verify",
+    "write_bytes_atomically",
     "write_text_atomically",
 ]

@@ -135,6 +135,7 @@ WORDS = {
     "compile": ["net.mtl"],
     "train": ["net.mtl"],
     "eval": ["runs/net/1"],
+    "export": ["runs/net/1", "--to", "pt2"],
     "log": ["runs/net/1"],
     "affinity": ["runs/net/1"],
     "group": ["net.mtl", "--groups", "2"],
