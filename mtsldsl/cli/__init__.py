@@ -33,6 +33,7 @@ _COMMANDS = {
     "train": "Train a spec, and let its sharing be learned.",
     "eval": "Compute the losses and metrics of a run's best weights.",
     "predict": "Write what a run's best weights say of new inputs.",
+    "export": "Write a run's best weights for other programs: ONNX, pt2, safetensors.",
     "log": "Tell what happened in a run, from its record.",
     "affinity": "Print which tasks helped which in a run.",
     "group": "Write a spec with the tasks in groups that are best to train together.",
@@ -47,7 +48,7 @@ _COMMANDS = {
 _ERRORS_ARE_2 = ("diff", "merge")
 """The commands that say with 1 what they found."""
 
-_LONG = ("train", "eval", "predict")
+_LONG = ("train", "eval", "predict", "export")
 """The commands that compute."""
 
 

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     """For every layer and task the tasks that share its copy."""
 
 
+_WIDEST = 1000
+"""Characters of a line of a drawing that is kept."""
+
+
 @click.command()
 @click.argument("spec", type=click.Path(path_type=Path))
 @overrides
@@ -81,6 +85,16 @@ def _as_json(spec: Spec, settings: Mapping[str, str]) -> dict[str, object]:
         "tasks": {task.name: attrs.asdict(cost.tasks[task.name]) for task in spec.tasks},
         "settings": dict(settings),
     }
+
+
+def drawn(spec: Spec) -> str:
+    """The sharing as a tree, as text of any width."""
+    from rich.console import Console
+
+    console = Console(width=_WIDEST, highlight=False, color_system=None, force_terminal=False, legacy_windows=False)
+    with console.capture() as capture:
+        console.print(_sharing_tree(spec, spec.cost(), _copies(spec)))
+    return "\n".join(line.rstrip() for line in capture.get().splitlines())
 
 
 def _copies(spec: Spec) -> _Copies:

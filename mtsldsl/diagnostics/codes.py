@@ -97,6 +97,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL807": "a module of one's own that is not as the spec declares it",
         "MTL808": "a library that cannot be imported",
         "MTL809": "processes that cannot train together",
+        "MTL811": "a network that cannot be exported",
     },
     "warnings": {
         "MTL901": "a constant that nothing uses",

@@ -14,6 +14,7 @@ from mtsldsl.diagnostics.diagnostic import MtlError
 TENSORS = ("torch", "safetensors.torch")
 METRICS = ("torchmetrics.classification",)
 CURVES = ("matplotlib.figure", "matplotlib.backends.backend_svg")
+ONNX = ("onnxscript", "onnxruntime")
 
 _RAISED_BY_BROKEN_LIBRARIES = (
     ImportError,  # a part that is missing, or one that another version had
@@ -28,17 +29,17 @@ _RAISED_BY_BROKEN_LIBRARIES = (
 )
 
 
-def require(modules: tuple[str, ...]) -> None:
-    """Import these modules. Raises MtlError MTL808 where one cannot be."""
+def require(modules: tuple[str, ...], extra: str | None = None) -> None:
+    """Import these modules, which may be those of an `extra` of mtsldsl. Raises MtlError MTL808 where one cannot be."""
     # torchmetrics imports matplotlib too; it tells of a cache that it cannot keep, which is no matter here
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     for module in modules:
-        with importing(module.partition(".")[0]):
+        with importing(module.partition(".")[0], extra):
             import_module(module)
 
 
 @contextmanager
-def importing(library: str) -> Iterator[None]:
+def importing(library: str, extra: str | None = None) -> Iterator[None]:
     """Raises MtlError MTL808, which names what is to be mended, where the library cannot be imported inside.
 
     A LookupError or ValueError of mtsldsl's own code is let through: it says nothing of the library.
@@ -52,7 +53,7 @@ def importing(library: str) -> Iterator[None]:
         said = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
         fails = "" if failing == library else f"`{failing}`, which it imports, fails with "
         cause = f"`{library}` cannot be imported: {fails}{said}"
-        raise MtlError.of("MTL808", cause, _remedy(failing, error)) from error
+        raise MtlError.of("MTL808", cause, _remedy(failing, error, extra)) from error
 
 
 def _failing(library: str, error: BaseException) -> str:
@@ -71,7 +72,9 @@ def _running(error: BaseException) -> list[str]:
     return [str(frame.f_globals.get("__name__")).partition(".")[0] for frame, _ in walk_tb(error.__traceback__)]
 
 
-def _remedy(failing: str, error: BaseException) -> str:
+def _remedy(failing: str, error: BaseException, extra: str | None) -> str:
+    if extra and isinstance(error, ModuleNotFoundError):
+        return f"pip install 'mtsldsl[{extra}]'"
     works = f'see that `python -c "import {failing}"` works'
     if isinstance(error, ModuleNotFoundError):
         return f"{works}: it is not installed"

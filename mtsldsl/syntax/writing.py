@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -36,28 +36,30 @@ def write_text_atomically(
         ChangedMeanwhileError: MTL704 where the file is not as expected; it stays as it is.
         MtlError: MTL703 where the file cannot be written; it is then as it was.
     """
-    given = Path(path)
-    _write(given, lambda: encoded(Source(given.name, text, bom)), expected)
+    with _reported(path):
+        data = encoded(Source(Path(path).name, text, bom))
+    write_bytes_atomically(path, data, expected)
 
 
-def write_bytes_atomically(path: str | os.PathLike[str], data: bytes) -> None:
-    """The same with what is no text."""
-    _write(Path(path), lambda: data, None)
-
-
-def _write(given: Path, content: Callable[[], bytes], expected: Source | None) -> None:
-    """The content may have no bytes, as a text that is no Unicode."""
-    try:
-        data = content()
-        target = _target(given)
+def write_bytes_atomically(path: str | os.PathLike[str], data: bytes, expected: Source | None = None) -> None:
+    """The same for what is no text."""
+    with _reported(path):
+        target = _target(Path(path))
         with _locked(target.parent) as alone:
             if alone:
                 _remove_leftovers(target)
             if not _replace(target, data, expected):
-                raise ChangedMeanwhileError.of("MTL704", f"{given} was changed meanwhile", "run the command again")
+                raise ChangedMeanwhileError.of("MTL704", f"{Path(path)} was changed meanwhile", "run the command again")
+
+
+@contextmanager
+def _reported(path: str | os.PathLike[str]) -> Iterator[None]:
+    """What cannot be written, as MTL703."""
+    try:
+        yield
     except (OSError, ValueError) as error:
         reason = error.strerror or error if isinstance(error, OSError) else error
-        cause = f"{given} cannot be written: {reason}"
+        cause = f"{Path(path)} cannot be written: {reason}"
         raise MtlError.of("MTL703", cause, "check the folder, its permissions and the space on the disk") from None
 
 

@@ -136,6 +136,7 @@ WORDS = {
     "train": ["net.mtl"],
     "eval": ["runs/net/1"],
     "predict": ["runs/net/1", "--input", "net.mtl", "-o", "out.npz"],
+    "export": ["runs/net/1", "--to", "pt2"],
     "log": ["runs/net/1"],
     "affinity": ["runs/net/1"],
     "group": ["net.mtl", "--groups", "2"],

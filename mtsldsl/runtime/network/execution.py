@@ -175,9 +175,9 @@ def _joined(terms: Sequence[Tensor], reads: Sequence[Tensor], shares: Tensor | N
     """What a call gives of what its copies make, as the generated code computes it: the mean, or with its gate's shares
     (n, copies) the weighted sum."""
     if not terms:
-        return reads[0].new_zeros(len(reads[0]), *call.shape)
+        return reads[0].new_zeros(reads[0].shape[0], *call.shape)
     if shares is not None:
-        weights = shares.reshape(len(shares), -1, *[1] * len(call.shape)).unbind(1)
+        weights = shares.reshape(shares.shape[0], -1, *[1] * len(call.shape)).unbind(1)
         terms = [weight * term for weight, term in zip(weights, terms, strict=True)]
     first, *rest = terms
     if shares is not None:

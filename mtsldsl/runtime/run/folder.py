@@ -107,6 +107,11 @@ class RunFolder:
         """The report for people."""
         return self.path / "report.html"
 
+    @property
+    def exports(self) -> Path:
+        """What was made of the run for other programs; not there before something is."""
+        return self.path / "export"
+
     def write_spec(self, source: Source, stage: str) -> None:
         """Replace the evolving spec and keep it under `evolution/<stage>.mtl`."""
         for path in (self._stage(stage), self.spec):

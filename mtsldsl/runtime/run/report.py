@@ -14,6 +14,7 @@ from mtsldsl.runtime.run import events
 from mtsldsl.runtime.run.drawing import COLOURS, Series, curves, matrix_map
 from mtsldsl.runtime.run.events import read_events
 from mtsldsl.runtime.run.folder import RunFolder
+from mtsldsl.runtime.run.pages import page
 from mtsldsl.sharing import format_components
 from mtsldsl.syntax import write_text_atomically
 
@@ -35,19 +36,11 @@ class Chart:
 
 def write_report(folder: RunFolder) -> Path:
     """Write the report of a run from its spec and events alone."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("mtsldsl.runtime.run", "templates"),
-        undefined=StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["told"] = told
     recorded = list(read_events(folder.events))
     spec, changed = folder.read_spec(folder.spec), _changed_epochs(recorded)
-    text = environment.get_template("report.html.jinja").render(
+    text = page(
+        "report.html",
+        {"told": told},
         start=_last(recorded, events.Start),
         test=_last(recorded, events.Test),
         phases=[(event, _words(event)) for event in recorded if isinstance(event, events.Phase)],

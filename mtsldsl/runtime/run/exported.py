@@ -1,0 +1,99 @@
+"""The best weights of a run as a file for other programs, with its model card beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import attrs
+import torch
+
+from mtsldsl import __version__
+from mtsldsl.diagnostics import MtlError, suggestion
+from mtsldsl.diagnostics.bounded import named
+from mtsldsl.ir import Spec
+from mtsldsl.ir.normal import digest
+from mtsldsl.runtime.network.portable import Portable, as_file
+from mtsldsl.runtime.network.source_file import original_spans
+from mtsldsl.runtime.run.best import load_best
+from mtsldsl.runtime.run.folder import RunFolder
+from mtsldsl.runtime.run.selection import Selection, best_so_far
+from mtsldsl.runtime.run.user_module_record import warn_of_other_modules
+from mtsldsl.syntax import write_bytes_atomically, write_text_atomically
+
+
+@attrs.frozen
+class Exported:
+    """A file that is not written yet: its bytes, and by how much its numbers differ from torch's at most, as a share of
+    the largest of an output. `network` is what is in it, with the `epochs` that its tasks' weights are of."""
+
+    path: Path
+    form: str
+    data: bytes
+    difference: float
+    network: Portable
+    epochs: Mapping[str, int]
+
+    def write(self, card: str) -> None:
+        """Replace the file, and `<file>.md` beside it by its model card. Raises MtlError MTL703 where one cannot be
+        written."""
+        write_bytes_atomically(self.path, self.data)
+        write_text_atomically(self.path.with_name(f"{self.path.name}.md"), card)
+
+
+def export(folder: RunFolder, form: str, output: Path | None = None, tasks: Sequence[str] = ()) -> Exported:
+    """The best weights of a run as one file of a form of `portable.FORMS`, compared with the network: for `output`, or
+    `export/<spec>.<form>` in the run's folder.
+
+    Without `tasks` it is for all of them; a file that computes is for those of one data block.
+
+    Raises:
+        MtlError: MTL107 for a task that there is not, MTL811 for what cannot be exported so, MTL808 where a library is
+            missing, MTL801 where the record of the run does not say of which epoch the weights are, and what
+            `load_best` raises.
+    """
+    spec, model = load_best(folder, torch.device("cpu"))
+    chosen = _chosen(spec, form, tasks)
+    model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # torch's stubs lack the keyword
+    best = Selection(spec.train.keep, best_so_far(folder.events)).epochs()
+    if not best.keys() >= set(chosen):
+        cause = f"the record of `{folder.path}` does not say of which epoch its weights are"
+        raise MtlError.of("MTL801", cause, "copy the run folder once more from where it is whole")
+    epochs = {task: best[task] for task in chosen}
+    about = {
+        "version": __version__,
+        "spec": spec.source.text,
+        "spec_sha256": digest(spec),
+        "tasks": chosen,
+        "epochs": epochs,
+    }
+    network = Portable(spec, model, chosen, json.dumps(about))
+    warn_of_other_modules(spec, folder.events)
+    with original_spans(spec):
+        data, difference = as_file(network, form)
+    if output is None:
+        folder.exports.mkdir(exist_ok=True)
+        output = folder.exports / f"{Path(spec.source.name).stem}.{form}"
+    return Exported(output, form, data, difference, network, epochs)
+
+
+def _chosen(spec: Spec, form: str, tasks: Sequence[str]) -> list[str]:
+    """The tasks that the file is for, in the order of the spec."""
+    known = [task.name for task in spec.tasks]
+    for task in tasks:
+        if task not in known:
+            raise MtlError.of("MTL107", f"the run has no task `{task}`", suggestion(task, known, "tasks"))
+    chosen = [task for task in known if not tasks or task in tasks]
+    if form == "safetensors":
+        if tasks:
+            cause = "safetensors has the weights of the whole network, which `build_model` makes of its spec"
+            raise MtlError.of("MTL811", cause, "leave out `--task`, or take `--to pt2`")
+        return known
+    blocks = list(dict.fromkeys(spec.data_of(task).name for task in chosen))
+    if len(blocks) > 1:
+        first = [task for task in chosen if spec.data_of(task).name == blocks[0]]
+        cause = f"a file has one input, and these tasks read the samples of {named(blocks)}"
+        words = " ".join(f"--task {task}" for task in first)
+        raise MtlError.of("MTL811", cause, f"make a file for each: that of `{blocks[0]}` with `{words}`")
+    return chosen

@@ -1,0 +1,136 @@
+"""The model card of an exported file: what a person who is given the file should know, from the record of its run."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from mtsldsl import __version__
+from mtsldsl.diagnostics.printable import printable
+from mtsldsl.ir import Spec
+from mtsldsl.ir.normal import digest
+from mtsldsl.methods.evidence import Event
+from mtsldsl.runtime.network.execution import evaluating
+from mtsldsl.runtime.network.portable import BATCHES, TOLERANCE, Portable
+from mtsldsl.runtime.network.served import Served
+from mtsldsl.runtime.objectives import higher_is_better
+from mtsldsl.runtime.run import events
+from mtsldsl.runtime.run.event_lines import label_lines, short
+from mtsldsl.runtime.run.events import Number, read_events
+from mtsldsl.runtime.run.exported import Exported
+from mtsldsl.runtime.run.folder import RunFolder
+from mtsldsl.runtime.run.pages import page
+
+OUTPUTS = {
+    "classes": "logits of the classes, along the first dimension of a sample",
+    "values": "the values, in the units of the data",
+    "unit_vectors": "vectors, of any length: divide them by it",
+    "binary": "logits: the sigmoid is how likely yes is",
+    "reconstruct": "the input, reconstructed",
+}
+"""What an output is, by the kind of its target."""
+
+
+@attrs.frozen
+class Result:
+    """A loss or metric of a task at the epoch that is kept; None where it was not measured."""
+
+    task: str
+    epoch: int
+    name: str
+    better: str
+    validation: Number
+    test: Number
+
+
+def model_card(made: Exported, folder: RunFolder, drawing: str) -> str:
+    """The Markdown of the card, with `drawing` as its picture of the sharing."""
+    network, recorded = made.network, list(read_events(folder.events))
+    spec = network.spec
+    start = next(event for event in recorded if isinstance(event, events.Start))
+    parameters, flops = _cost(network)
+    results = _results(made, recorded)
+    return page(
+        "model_card.md",
+        {"number": short, "code": _code, "fenced": _fenced, "quoted": json.dumps},
+        file=made.path.name,
+        made=made,
+        spec=spec,
+        stem=Path(spec.source.name).stem,
+        digest=digest(spec),
+        tasks=[spec.task(name) for name in network.tasks],
+        inputs=[(data, ", ".join(names)) for data, names in network.read],
+        outputs=OUTPUTS,
+        results=results,
+        whole=len(network.tasks) == len(spec.tasks),
+        tested=any(each.test is not None for each in results),
+        labels=label_lines(start.data),
+        places=_places(spec, start),
+        drawing=drawing,
+        parameters=parameters,
+        flops=flops,
+        start=start,
+        tolerance=TOLERANCE,
+        batches=BATCHES,
+        versions={"mtsldsl": __version__, "torch": torch.__version__, "Python": platform.python_version()},
+    )
+
+
+def _cost(network: Portable) -> tuple[int, int]:
+    """The parameters of what is exported, and the floating-point operations of one sample."""
+    weights: dict[str, int] = {}
+    flops = 0
+    for data, tasks in network.read:
+        served = Served(network.model, network.spec, tasks)
+        with evaluating(network.model), FlopCounterMode(display=False) as counter:
+            served(network.samples(data, 1))
+        flops += counter.get_total_flops()
+        weights |= {name: value.numel() for name, value in served.named_parameters()}
+    return sum(weights.values()), flops
+
+
+def _results(made: Exported, recorded: Sequence[Event]) -> list[Result]:
+    """For each task its loss and metrics, validated at the epoch of the weights, and of the test of just these."""
+    validated = {event.epoch: event for event in recorded if isinstance(event, events.Validation)}
+    tests = [event for event in recorded if isinstance(event, events.Test)]
+    found = []
+    for name, epoch in made.epochs.items():
+        task, on = made.network.spec.task(name), validated[epoch]
+        test = next((event for event in tests if event.epochs[name] == epoch), None)
+        lost = test.losses[name] if test else None
+        found.append(Result(name, epoch, f"loss {task.loss.name}", "lower", on.losses.get(name), lost))
+        for key, value in on.metrics[name].items():
+            better = "higher" if higher_is_better(key) else "lower"
+            found.append(Result(name, epoch, key, better, value, test.metrics[name].get(key) if test else None))
+    return found
+
+
+def _places(spec: Spec, start: events.Start) -> list[tuple[str, str | None, Mapping[str, Any]]]:
+    """Of each data block its kind, where it was, and what else decides its samples."""
+    read = start.read or {}
+    blocks = read.get("blocks", {spec.data.name: read})
+    return [
+        (f"{data.kind} {data.label}" if data.label else data.kind, found.get("given"), found.get("settings") or {})
+        for data in spec.blocks
+        if (found := blocks.get(data.name)) is not None
+    ]
+
+
+def _code(text: object) -> str:
+    """Any text as code of Markdown, on one line."""
+    return f"`{printable(str(text)).replace('`', '?')}`"
+
+
+def _fenced(text: str, kind: str) -> str:
+    """Lines as a block of code, whatever is in them."""
+    fence = "```"
+    while fence in text:
+        fence += "`"
+    return f"{fence}{kind}\n{text.rstrip()}\n{fence}"
