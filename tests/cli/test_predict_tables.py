@@ -8,9 +8,15 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from mtsldsl import build_model, loads
 
 TEXT = """\
 mtl 1
@@ -97,6 +103,51 @@ def test_the_answers_for_the_test_rows_have_the_metrics_that_eval_says(folder: P
     assert np.mean(right) == pytest.approx(said["style"]["accuracy"])
     for row in found:
         assert max(STYLES, key=lambda name: float(row[f"style/scores.{name}"])) == row["style"]
+
+
+def by_hand(folder: Path, about: dict[str, Any]) -> torch.Tensor:
+    """The input of the new rows, by what a file says of the columns."""
+    area, city = about["columns"]["table"]
+    assert (area["column"], city["column"]) == ("area", "city")
+    rows = []
+    for row in read(folder / "new.csv"):
+        number = (float(row["area"]) - area["mean"]) / area["deviation"] if row["area"] else 0.0
+        rows.append([number, *(float(row["city"] == name) for name in city["names"]), 0.0])
+    return torch.tensor(rows)
+
+
+@pytest.mark.parametrize("form", ["pt2", "safetensors"])
+def test_an_exported_network_says_what_predict_does(folder: Path, form: str) -> None:
+    words = "--input", "new.csv", "-o", f"{form}.csv", "--device", "cpu"
+    assert mtsldsl(folder, "predict", "runs/houses", *words).returncode == 0
+    done = mtsldsl(folder, "export", "runs/houses", "--to", form, "-o", f"houses.{form}")
+    assert done.returncode == 0, done.stderr
+    file, card = folder / f"houses.{form}", (folder / f"houses.{form}.md").read_text(encoding="utf-8")
+    if form == "pt2":
+        extra = {"mtsldsl": ""}
+        network = torch.export.load(file, extra_files=extra).module()
+        about = json.loads(extra["mtsldsl"])
+        outputs = network(by_hand(folder, about))
+        prices = outputs["price"][:, 0]
+        assert "the values, in the units of the data" in card
+    else:
+        with safe_open(file, "pt") as opened:
+            about = json.loads(opened.metadata()["mtsldsl"])
+        spec = loads(about["spec"])
+        model = build_model(spec).eval()
+        model.load_state_dict(load_file(file))
+        outputs = model(by_hand(folder, about))
+        (deviation,), (mean,) = about["scales"]["price"]["deviation"], about["scales"]["price"]["mean"]
+        assert f"{deviation!r} x + {mean!r}" in card
+        prices = outputs["price"][:, 0] * deviation + mean
+    found = read(folder / f"{form}.csv")
+    assert prices.tolist() == pytest.approx([float(row["price"]) for row in found], rel=1e-5)
+    styles = [about["classes"]["style"][place] for place in outputs["style"].argmax(1)]
+    assert styles == [row["style"] for row in found]
+    assert "logits of the classes, along the first dimension of a sample: `barn`, `flat`, `villa`" in card
+    assert (
+        "- `city`: 1 in the place of its name, 0 in the others: `Bonn`, `Kiel`, and a place for all other names" in card
+    )
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from mtsldsl.editing import loads
 from mtsldsl.ir import Data, Spec
 from mtsldsl.runtime.network.built import build_model
 from mtsldsl.runtime.network.execution import evaluating
-from mtsldsl.runtime.network.served import Served
+from mtsldsl.runtime.network.served import AS_THEY_ARE, InUnits, Served
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
@@ -52,12 +52,14 @@ Answers: TypeAlias = Callable[[int], Mapping[str, Tensor]]
 @attrs.frozen
 class Portable:
     """A network with its weights, as it is asked for: the outputs of `tasks`. `about` is the JSON that the file has of
-    it, with the text of the spec."""
+    it, with the text of the spec. What a file computes is in the unit of the data, by the `units` of tasks that are
+    learned in another."""
 
     spec: Spec
     model: nn.Module
     tasks: Sequence[str]
     about: str
+    units: Mapping[str, InUnits] = AS_THEY_ARE
 
     @property
     def read(self) -> list[tuple[Data, list[str]]]:
@@ -75,7 +77,7 @@ class Portable:
         return torch.randn(count, *data.shape, generator=torch.Generator().manual_seed(count))
 
     def answers(self, model: nn.Module, count: int) -> Mapping[str, Tensor]:
-        """What a network of the spec gives for them."""
+        """What a network of the spec gives for them, as its heads give it."""
         outputs: dict[str, Tensor] = {}
         several = len(self.spec.streams) > 1
         for stream in self.spec.streams:
@@ -90,6 +92,8 @@ class Form:
 
     write: Callable[[Portable], bytes]
     read: Callable[[Portable, bytes], Answers]
+    computes: bool = True
+    """Whether the file computes, in the units of the data; else it has the weights alone."""
 
 
 def as_file(network: Portable, form: str) -> tuple[bytes, float]:
@@ -103,10 +107,16 @@ def as_file(network: Portable, form: str) -> tuple[bytes, float]:
     chosen = FORMS[form]
     with evaluating(network.model):
         wanted = {count: network.answers(network.model, count) for count in BATCHES}  # own modules are looked at here
+        if chosen.computes:
+            wanted = {count: _in_units(answers, network.units) for count, answers in wanted.items()}
         _require_finite(wanted.values())
         data = chosen.write(network)
         found = chosen.read(network, data)
         return data, max(_difference(network, found(count), answers) for count, answers in wanted.items())
+
+
+def _in_units(answers: Mapping[str, Tensor], units: Mapping[str, InUnits]) -> Mapping[str, Tensor]:
+    return {task: units[task](answer) if task in units else answer for task, answer in answers.items()}
 
 
 def _require_finite(answers: Iterable[Mapping[str, Tensor]]) -> None:
@@ -172,7 +182,7 @@ def _reason(error: BaseException) -> str:
 
 def _program(network: Portable) -> ExportedProgram:
     """The network as torch traces it, for batches of any size. Nothing in it says where torch lies on this machine."""
-    served = Served(network.model, network.spec, network.tasks)
+    served = Served(network.model, network.spec, network.tasks, network.units)
     samples = network.samples(network.data, _TRACED)
     with _traced(network, "torch.export"):
         program = torch.export.export(served, (samples,), dynamic_shapes=({0: torch.export.Dim(_BATCH)},), strict=False)
@@ -244,6 +254,6 @@ def _of_safetensors(network: Portable, data: bytes) -> Answers:
 FORMS = {
     "onnx": Form(_onnx, _of_onnx),
     "pt2": Form(_pt2, _of_pt2),
-    "safetensors": Form(_safetensors, _of_safetensors),
+    "safetensors": Form(_safetensors, _of_safetensors, computes=False),
 }
 """By the names of the command, which are those of the files too."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from inspect import Parameter, Signature
+from types import MappingProxyType
+from typing import TypeAlias
 
 from torch import Tensor, nn
 
@@ -11,16 +13,24 @@ from mtsldsl.ir import Spec
 from mtsldsl.ir.wiring import Value, upstream, wired
 from mtsldsl.runtime.network.execution import Route
 
+InUnits: TypeAlias = Callable[[Tensor], Tensor]
+"""Brings what a head gives into the unit of the data."""
+
+AS_THEY_ARE: Mapping[str, InUnits] = MappingProxyType({})
+
 
 class Served(nn.Module):
     """The copies of layers and heads of `model` that the outputs of `tasks` depend on, under the names that they have
     there.
 
     forward: the samples `(n, ...)` of the one data block that all these tasks read -> `{task: output}`. Its argument is
-    called as the input in the spec. Heads that help in training and copies of other tasks are left out.
+    called as the input in the spec. Heads that help in training and copies of other tasks are left out. Outputs of
+    tasks that are learned in another unit are brought into that of the data by `units`.
     """
 
-    def __init__(self, model: nn.Module, spec: Spec, tasks: Sequence[str]) -> None:
+    def __init__(
+        self, model: nn.Module, spec: Spec, tasks: Sequence[str], units: Mapping[str, InUnits] = AS_THEY_ARE
+    ) -> None:
         super().__init__()
         heads = {task: Value.of_head(task) for task in tasks}
         calls = upstream(wired(spec), heads.values())
@@ -33,7 +43,8 @@ class Served(nn.Module):
 
         def forward(samples: Tensor) -> dict[str, Tensor]:
             values = route.run(dict.fromkeys(route.known, samples))
-            return {task: values[head] for task, head in heads.items()}
+            outputs = {task: values[head] for task, head in heads.items()}
+            return {task: units[task](each) if task in units else each for task, each in outputs.items()}
 
         argument = Parameter(spec.data_of(tasks[0]).input, Parameter.POSITIONAL_OR_KEYWORD)
         forward.__signature__ = Signature([argument])  # type: ignore[attr-defined]  # what torch.export looks at

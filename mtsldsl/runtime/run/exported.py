@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import attrs
 import torch
@@ -14,10 +15,12 @@ from mtsldsl.diagnostics import MtlError, suggestion
 from mtsldsl.diagnostics.bounded import named
 from mtsldsl.ir import Spec
 from mtsldsl.ir.normal import digest
+from mtsldsl.runtime.data.samples import Scale
 from mtsldsl.runtime.network.portable import Portable, as_file
 from mtsldsl.runtime.network.source_file import original_spans
 from mtsldsl.runtime.run.best import load_best
 from mtsldsl.runtime.run.folder import RunFolder
+from mtsldsl.runtime.run.recorded import Recorded
 from mtsldsl.runtime.run.selection import Selection, best_so_far
 from mtsldsl.runtime.run.user_module_record import warn_of_other_modules
 from mtsldsl.syntax import write_bytes_atomically, write_text_atomically
@@ -34,6 +37,11 @@ class Exported:
     difference: float
     network: Portable
     epochs: Mapping[str, int]
+    scales: Mapping[str, Scale]
+    columns: Mapping[str, Sequence[Mapping[str, Any]]]
+    """Of a data block that is a table how its columns become the input, as the record of the run has it."""
+    names: Mapping[str, Sequence[str]]
+    """Of tasks whose classes have names these, in their order."""
 
     def write(self, card: str) -> None:
         """Replace the file, and `<file>.md` beside it by its model card. Raises MtlError MTL703 where one cannot be
@@ -61,21 +69,28 @@ def export(folder: RunFolder, form: str, output: Path | None = None, tasks: Sequ
         cause = f"the record of `{folder.path}` does not say of which epoch its weights are"
         raise MtlError.of("MTL801", cause, "copy the run folder once more from where it is whole")
     epochs = {task: best[task] for task in chosen}
+    recorded = {data.name: Recorded.of(spec, data, folder.events) for data in spec.blocks}
+    scales = {task: scale for each in recorded.values() for task, scale in each.scales.items() if task in chosen}
+    columns = {name: each.inputs.record() for name, each in recorded.items() if each.inputs is not None}
+    names = {task: each.names[task] for each in recorded.values() for task in chosen if task in each.names}
     about = {
         "version": __version__,
         "spec": spec.source.text,
         "spec_sha256": digest(spec),
         "tasks": chosen,
         "epochs": epochs,
+        **({"scales": {task: attrs.asdict(scale) for task, scale in scales.items()}} if scales else {}),
+        **({"columns": columns} if columns else {}),
+        **({"classes": names} if names else {}),
     }
-    network = Portable(spec, model, chosen, json.dumps(about))
+    network = Portable(spec, model, chosen, json.dumps(about), {task: scale.undo for task, scale in scales.items()})
     warn_of_other_modules(spec, folder.events)
     with original_spans(spec):
         data, difference = as_file(network, form)
     if output is None:
         folder.exports.mkdir(exist_ok=True)
         output = folder.exports / f"{Path(spec.source.name).stem}.{form}"
-    return Exported(output, form, data, difference, network, epochs)
+    return Exported(output, form, data, difference, network, epochs, scales, columns, names)
 
 
 def _chosen(spec: Spec, form: str, tasks: Sequence[str]) -> list[str]:

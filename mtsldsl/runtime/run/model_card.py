@@ -18,7 +18,7 @@ from mtsldsl.ir import Spec
 from mtsldsl.ir.normal import digest
 from mtsldsl.methods.evidence import Event
 from mtsldsl.runtime.network.execution import evaluating
-from mtsldsl.runtime.network.portable import BATCHES, TOLERANCE, Portable
+from mtsldsl.runtime.network.portable import BATCHES, FORMS, TOLERANCE, Portable
 from mtsldsl.runtime.network.served import Served
 from mtsldsl.runtime.objectives import higher_is_better
 from mtsldsl.runtime.run import events
@@ -67,7 +67,7 @@ def model_card(made: Exported, folder: RunFolder, drawing: str) -> str:
         digest=digest(spec),
         tasks=[spec.task(name) for name in network.tasks],
         inputs=[(data, ", ".join(names)) for data, names in network.read],
-        outputs=OUTPUTS,
+        outputs={name: _output(made, name) for name in network.tasks},
         results=results,
         whole=len(network.tasks) == len(spec.tasks),
         tested=any(each.test is not None for each in results),
@@ -81,6 +81,18 @@ def model_card(made: Exported, folder: RunFolder, drawing: str) -> str:
         batches=BATCHES,
         versions={"mtsldsl": __version__, "torch": torch.__version__, "Python": platform.python_version()},
     )
+
+
+def _output(made: Exported, name: str) -> str:
+    """What an output is: of a file with the weights alone, whose scale is to be undone, and which class is which."""
+    task = made.network.spec.task(name)
+    scale = made.scales.get(name)
+    if scale is not None and not FORMS[made.form].computes:
+        pairs = zip(scale.deviation, scale.mean, strict=True)
+        numbers = ", ".join(f"{deviation!r} x + {mean!r}" for deviation, mean in pairs)
+        return f"x, of which the values in the units of the data are {numbers}"
+    classes = made.names.get(name)
+    return f"{OUTPUTS[task.target.kind]}: {', '.join(map(_code, classes))}" if classes else OUTPUTS[task.target.kind]
 
 
 def _cost(network: Portable) -> tuple[int, int]:
