@@ -188,6 +188,7 @@ class Failing(torch.nn.Module):
 """
 
 
+@pytest.mark.soak
 def test_what_all_processes_say_is_said_once_however_late_the_first_ends(tmp_path: Path) -> None:
     """The first one ends no sooner than the launcher tells it to."""
     chance = np.random.default_rng(0)

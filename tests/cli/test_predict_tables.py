@@ -6,7 +6,6 @@ from __future__ import annotations
 import csv
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from mtsldsl import build_model, loads
+from tests import prepared
 
 TEXT = """\
 mtl 1
@@ -56,8 +56,7 @@ STYLES = ("barn", "flat", "villa")
 
 
 def mtsldsl(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "mtsldsl", *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return prepared.run("-m", "mtsldsl", *words, cwd=folder)
 
 
 @pytest.fixture(scope="module")

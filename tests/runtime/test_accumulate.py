@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +19,7 @@ from mtsldsl.runtime.learning.parts import Batch
 from mtsldsl.runtime.learning.probe import Probe
 from mtsldsl.runtime.learning.step import Penalty, Step
 from mtsldsl.runtime.learning.training import Training
+from tests import prepared
 from tests.runtime.looking_ahead import gradients
 from tests.runtime.started import started
 
@@ -349,8 +348,8 @@ def test_a_run_of_several_batches_a_step_is_that_of_large_batches(tmp_path: Path
     spec.write_text(TEXT)
     events = []
     for name, setting in (("parts", "train.accumulate=4"), ("whole", "data.batch=32")):
-        command = [sys.executable, "-m", "mtsldsl", "train", str(spec), "--runs", str(tmp_path / name), "--quiet"]
-        subprocess.run([*command, "--set", setting], cwd=tmp_path, check=True, capture_output=True)
+        words = "train", str(spec), "--runs", str(tmp_path / name), "--quiet", "--set", setting
+        assert prepared.run("-m", "mtsldsl", *words, cwd=tmp_path).returncode == 0
         lines = (tmp_path / name / "parts" / "1" / "events.jsonl").read_text().splitlines()
         events.append([json.loads(line) for line in lines])
     parts, whole = ([each["losses"] for each in made if each["event"] == "epoch"] for made in events)

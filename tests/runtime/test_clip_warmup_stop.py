@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from safetensors.torch import load_file
 from mtsldsl import loads
 from mtsldsl.runtime.data import batches, load_data
 from mtsldsl.runtime.learning.warmup import warmed_up
+from tests import prepared
 from tests.runtime.looking_ahead import gradients
 from tests.runtime.started import started
 
@@ -68,8 +67,7 @@ def run(folder: Path, text: str, *words: str) -> list[dict[str, Any]]:
     sizes = {"row": 6, "a": 2, "b": 1}
     np.savez(folder / "rows.npz", **{name: chance.normal(size=(120, size)) for name, size in sizes.items()})
     (folder / "job.mtl").write_text(text, encoding="utf-8")
-    command = [sys.executable, "-m", "mtsldsl", "train", *(words or ("job.mtl",)), "--device", "cpu"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    done = prepared.run("-m", "mtsldsl", "train", *(words or ("job.mtl",)), "--device", "cpu", cwd=folder)
     assert done.returncode == 0, done.stderr
     (folder / "said").write_text(done.stdout, encoding="utf-8")
     lines = (folder / "runs/job/1/events.jsonl").read_text(encoding="utf-8").splitlines()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +10,7 @@ import pytest
 
 from mtsldsl import loads
 from mtsldsl.runtime.learning.loss_scales import remark_on_scales
+from tests import prepared
 from tests.runtime.test_clip_warmup_stop import TEXT
 
 PLAIN = TEXT.replace("stop      = patience(2)", "").replace("epochs    = 30", "epochs    = 2")
@@ -45,8 +44,8 @@ def test_a_run_says_it_after_its_first_epoch(tmp_path: Path) -> None:
     arrays = {name: chance.normal(size=(60, size)) * scale for name, (size, scale) in sizes.items()}
     np.savez(tmp_path / "rows.npz", **arrays)
     (tmp_path / "job.mtl").write_text(PLAIN, encoding="utf-8")
-    command = [sys.executable, "-m", "mtsldsl", "train", "job.mtl", "--device", "cpu", "--quiet"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    done = prepared.run("-m", "mtsldsl", "train", "job.mtl", "--device", "cpu", "--quiet", cwd=tmp_path)
+    assert done.returncode == 0
     assert done.stderr.startswith("warning: the loss of `b` counts up to ")
     assert done.stderr.count("\n") == 1
     lines = (tmp_path / "runs/job/1/events.jsonl").read_text(encoding="utf-8").splitlines()
