@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import attrs
@@ -71,6 +72,15 @@ def own_names(each: Method) -> set[str]:
     return names | {found.kind for found in each.findings} | EVIDENCE.get(each.name, set()) | {each.penalty_name}
 
 
+@cache
+def names_of(path: Path) -> frozenset[str]:
+    """What a file of the package names: of a template what stands in its code."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".py":
+        return frozenset(named(text))
+    return frozenset(re.findall(r"\w+", " ".join(re.findall(r"\{[{%].*?[%}]\}", text))))
+
+
 def named(text: str) -> Iterator[str]:
     """What a file of Python has as an attribute, a keyword, a field or a string."""
     for node in ast.walk(ast.parse(text)):
@@ -95,11 +105,8 @@ def test_no_file_outside_of_its_folder_names_a_field_of_a_method(name: str) -> N
     own = own_names(method(name)) - GENERAL
     assert own
     found: dict[str, set[str]] = {}
-    for path in sorted(PACKAGE.rglob("*.py")):
-        found[path.relative_to(PACKAGE).as_posix()] = own & set(named(path.read_text(encoding="utf-8")))
-    for path in sorted(PACKAGE.rglob("*.jinja")):
-        code = " ".join(re.findall(r"\{[{%].*?[%}]\}", path.read_text(encoding="utf-8")))
-        found[path.relative_to(PACKAGE).as_posix()] = own & set(re.findall(r"\w+", code))
+    for path in sorted([*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.jinja")]):
+        found[path.relative_to(PACKAGE).as_posix()] = own & names_of(path)
     inside = {place for place in found if place.startswith(f"methods/{name}/")}
     assert inside
     against = {place: found[place] - ALLOWED.get(place, set()) for place in found.keys() - inside - {ABOUT_WORDS}}

@@ -32,7 +32,7 @@ from tests.records import loss_of, metric_of
 CPU = torch.device("cpu")
 EVERY_LOSS = [pytest.param(case, name, id=f"{case.name}-{name}") for case in CASES for name in losses_of(case)]
 EVERY_CASE = [pytest.param(case, id=case.name) for case in CASES]
-BATCHES = [1, 7, SAMPLES]
+BATCHES = [7, pytest.param(1, marks=pytest.mark.soak), pytest.param(SAMPLES, marks=pytest.mark.soak)]
 
 # For every argument that a loss or a metric has, values other than the default, the ends of what is allowed among them.
 ARGUMENTS = {

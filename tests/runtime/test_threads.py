@@ -92,7 +92,7 @@ def test_there_are_never_more_threads_than_cores_unless_the_person_says_so() -> 
     assert threads("specs/scenes.mtl", given=f",{cores() + 1}")[1:] == [min(cores(), 5), cores() + 1]
 
 
-@pytest.mark.parametrize("name", ["OMP_NUM_THREADS", "MKL_NUM_THREADS"])
+@pytest.mark.parametrize("name", ["OMP_NUM_THREADS", pytest.param("MKL_NUM_THREADS", marks=pytest.mark.soak)])
 def test_what_the_environment_says_counts_unless_a_number_is_given(name: str) -> None:
     found = threads("specs/nyuv2.mtl", given=",1", **{name: "2"})
     assert found[2] == 1

@@ -396,6 +396,7 @@ def edit(module: Path) -> None:
         source.write("\n# another version\n")
 
 
+@pytest.mark.soak
 def test_another_version_of_the_code_reads_nothing_of_this_one(home: Path, package: Path, tmp_path: Path) -> None:
     text = TEXT.format(place=write_zip(tmp_path / "nyu.zip", image_files(6, 2)))
     for number in (1, 2):
