@@ -1,0 +1,55 @@
+"""What other tools read of the repository says what is so."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from mtsldsl import __version__
+from mtsldsl.cli import _COMMANDS, main
+from mtsldsl.cli.git import ATTRIBUTES
+
+ROOT = Path(__file__).parents[1]
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_hooks_of_pre_commit_are_commands_that_take_files(tmp_path: Path) -> None:
+    hooks = re.findall(r"entry: mtsldsl (\S+)(.*)\n  language: python\n  files: (.*)", text(".pre-commit-hooks.yaml"))
+    assert [command for command, _, _ in hooks] == ["check", "fmt"]
+    spec = tmp_path / "scenes.mtl"
+    spec.write_text(text("specs/scenes.mtl"), encoding="utf-8")
+    for command, options, files in hooks:
+        assert command in _COMMANDS
+        assert re.search(files, spec.name)
+        assert not re.search(files, "scenes.mtl.bak")
+        done = CliRunner().invoke(main, [command, *options.split(), str(spec)])
+        assert (done.exit_code, done.output) == (0, "")
+
+
+def test_the_drivers_of_git_and_what_is_generated_are_named() -> None:
+    first, *others = text(".gitattributes").splitlines()
+    assert first == ATTRIBUTES
+    for line in others:
+        place, attribute = line.split()
+        assert attribute == "linguist-generated=true"
+        assert (ROOT / place.removesuffix("/**")).exists()
+
+
+def test_what_is_cited_is_this_version() -> None:
+    project = tomllib.loads(text("pyproject.toml"))["project"]
+    assert project["version"] == __version__
+    assert f"\nversion: {__version__}\n" in text("CITATION.cff")
+    assert f"\nlicense: {project['license']}\n" in text("CITATION.cff")
+
+
+def test_the_workflow_runs_what_continuous_integration_runs() -> None:
+    workflow = text(".github/workflows/test.yml")
+    assert "run: .ci/run" in workflow
+    lowest = tomllib.loads(text("pyproject.toml"))["project"]["requires-python"].removeprefix(">=")
+    assert re.search(r'python: \["(.*?)"', workflow)[1] == lowest  # type: ignore[index]
