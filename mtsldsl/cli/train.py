@@ -40,6 +40,12 @@ MOST_PROCESSES = 64
 @click.option("--resume", metavar="RUN", type=click.Path(path_type=Path), help="Go on with this run folder.")
 @click.option("--structure", type=click.Choice(["spec", "none"]), default="spec", help="none: train a static network.")
 @click.option("--sharing", metavar="each|all|FILE", help="Start from this sharing; FILE is any spec with one.")
+@click.option(
+    "--weights",
+    metavar="RUN|FILE",
+    type=click.Path(path_type=Path),
+    help="Begin with the best weights of a run, or a file of `export --to safetensors`.",
+)
 @click.option("--in-place", is_flag=True, help="Also write the evolving sharing into SPEC itself.")
 @click.option("--json", "as_json", is_flag=True, help="Print every event as a line of JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but warnings and errors.")
@@ -55,12 +61,13 @@ def command(
     resume: Path | None,
     structure: str,
     sharing: str | None,
+    weights: Path | None,
     in_place: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
     """Train SPEC (by default the one last compiled) and let its sharing evolve; writes runs/<spec>/<n>/."""
-    if resume and (spec or overrides or sharing or structure != "spec" or in_place):
+    if resume and (spec or overrides or sharing or weights or structure != "spec" or in_place):
         raise click.UsageError("--resume goes on with the run's own spec: give neither a spec nor changes to it")
     if in_place and sharing:
         raise click.UsageError("--in-place follows the sharing that the file has: leave --sharing out")
@@ -71,7 +78,7 @@ def command(
             from mtsldsl.editing import load
 
             load(spec, overrides)  # what is wrong is said at once
-        options = {"--sharing": sharing, "--resume": resume, "--threads": threads}
+        options = {"--sharing": sharing, "--weights": weights, "--resume": resume, "--threads": threads}
         flags = {"--in-place": in_place, "--json": as_json, "--quiet": quiet, "--no-cache": no_cache}
         words = [*([str(spec)] if spec else []), "--nproc", "1"]  # whatever the environment says
         words += [word for pair in overrides.items() for word in ("--set", "=".join(pair))]
@@ -105,10 +112,13 @@ def command(
         chosen = with_sharing_of(chosen, sharing)
     own = _in_place(spec, chosen) if in_place else None
     require(TENSORS)
+    from mtsldsl.runtime.run.initial_weights import InitialWeights
     from mtsldsl.runtime.run.launch import launch
     from mtsldsl.runtime.run.session import Session
 
+    begun = InitialWeights.of(weights) if weights else None
     session = Session.create(chosen, spec.stem, runs, device, display)
+    session.weights = begun
     session.in_place = own if session.ranks.rank == 0 else None
     session.cache = not no_cache
     launch(session, threads)

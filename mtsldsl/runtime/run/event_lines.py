@@ -23,6 +23,8 @@ def describe_event(event: Event) -> list[str]:
                 f"{task} {name} {short(value)}" for task, each in event.metrics.items() for name, value in each.items()
             ]
             return [f"best constant answer on {event.split}: {shown(every, '  ')}"]
+        case events.Begun():
+            return [event.text]
         case events.Epoch():
             return _epoch(event)
         case events.Validation():

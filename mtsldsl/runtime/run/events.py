@@ -96,6 +96,15 @@ class Resume(Event):
 
 
 @attrs.frozen(kw_only=True)
+class Begun(Event):
+    """The network begins with other weights, whose digest this is."""
+
+    kind = "begun"
+    text: str
+    sha256: str
+
+
+@attrs.frozen(kw_only=True)
 class Epoch(Event):
     """A pass over the training set; among its `losses` the learner's own, called `penalty`, is a mean over steps."""
 
@@ -235,6 +244,7 @@ KINDS: Mapping[str, type[Event]] = {
         Constant,
         OtherData,
         Resume,
+        Begun,
         Epoch,
         Weighed,
         Validation,

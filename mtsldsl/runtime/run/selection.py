@@ -100,10 +100,10 @@ class Selection:
         rest = f", the last one for {shown(without, ', ')}, without a score there" if without else ""
         return f"{by} on validation{rest}"
 
-    def votes(self, name: str) -> bool:
-        """Whether what is kept under the name says that an epoch was better than those before: where the last is kept,
-        a task's own best does."""
-        return name.startswith(OWN) == (self.keep == "last")
+    def epochs_since_better(self, epoch: int) -> int:
+        """For how many epochs no set of tasks was better; where the last is kept, no task by its own gain."""
+        votes = [each for name, each in self.best.items() if name.startswith(OWN) == (self.keep == "last")]
+        return epoch - max((each.epoch for each in votes), default=epoch)
 
     def marked(self, epoch: int) -> list[str]:
         """The tasks whose weights that are kept are those of this epoch because it is the best so far."""

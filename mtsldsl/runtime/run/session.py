@@ -51,6 +51,7 @@ from mtsldsl.runtime.run.event_lines import warning_lines
 from mtsldsl.runtime.run.events import EventLog, read_events
 from mtsldsl.runtime.run.folder import RunFolder, epoch_of, write_source
 from mtsldsl.runtime.run.in_place import InPlace
+from mtsldsl.runtime.run.initial_weights import InitialWeights
 from mtsldsl.runtime.run.processes import own_device, require_even_shares, scratch_copy, scratch_folder
 from mtsldsl.runtime.run.requirements import require_for_run
 from mtsldsl.runtime.run.selection import OWN, Best, Selection, best_so_far, gains, last_merge, mean_of
@@ -70,6 +71,8 @@ class Session:
     log: EventLog
     checkpoint: Path | None = None
     in_place: InPlace | None = None
+    weights: InitialWeights | None = None
+    """Those that a new run begins with."""
     cache: bool = True
     """Whether the samples may be those that were kept of an earlier run, and are kept for later ones."""
     ranks: Ranks = attrs.field(factory=Ranks)
@@ -192,6 +195,8 @@ class Session:
             if self._differences:
                 self.log.write(events.OtherData(differences=self._differences))
             self.log.write(events.Resume(epoch=training.epoch))
+        elif self.weights is not None:
+            self.log.write(self.weights.begin(training.spec, training.model, self.folder))
         return training
 
     def write_code(self, spec: Spec) -> None:
@@ -278,11 +283,9 @@ class Session:
     def stops(self, training: Training, learner: Learner, patience: int) -> bool:
         """Whether the run ends before its last epoch: no set of tasks was better in as many epochs, and nothing is to
         be decided any more of who shares what."""
-        kept = [best.epoch for name, best in self._selection.best.items() if self._selection.votes(name)]
-        if not kept or training.epoch - max(kept) < patience:
-            return False
         rest = range(training.epoch + 1, training.spec.train.epochs + 1)
-        if any(learner.due(attrs.evolve(training.position, epoch=epoch)) for epoch in rest):
+        undecided = any(learner.due(attrs.evolve(training.position, epoch=epoch)) for epoch in rest)
+        if undecided or self._selection.epochs_since_better(training.epoch) < patience:
             return False
         self._stopped = events.Stopped(epoch=training.epoch, patience=patience)
         return True

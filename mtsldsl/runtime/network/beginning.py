@@ -1,0 +1,73 @@
+"""Weights with which a new network begins: those of another, as far as both have the same layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from mtsldsl.ir import Spec
+from mtsldsl.runtime.network.transfer import average_state
+from mtsldsl.sharing import Copy
+from mtsldsl.sharing.component import HEADS
+
+
+@attrs.frozen
+class Beginning:
+    """Which copies of layers and heads, by their names in the network, have begun with other weights, and why the rest
+    has not."""
+
+    taken: Sequence[str]
+    anew: Mapping[str, str]
+
+
+def begin_with(spec: Spec, model: nn.Module, before: Spec, state: Mapping[str, Tensor]) -> Beginning:
+    """Fill the network of a spec, in place, from the `state` of that of another.
+
+    A copy of a layer takes the mean of the copies of the layer of that name that its tasks had there, or of all where
+    none of its tasks was there; a head that of the task of that name, and an alternative or a gate that of its own.
+    What has other tensors there, or is not there, stays as it is.
+    """
+    taken, anew = [], {}
+    own = model.state_dict()
+    for name, formers in _formers(spec, model, before):
+        wanted = _below(own, name)
+        found = [each for each in (_below(state, former) for former in formers) if each]
+        if not wanted:
+            continue
+        if not found:
+            anew[name] = "is not there"
+        elif any(_shapes(each) != _shapes(wanted) for each in found):
+            anew[name] = "has other sizes there"
+        else:
+            taken.append(name)
+            with torch.no_grad():
+                for part, value in average_state(found).items():
+                    wanted[part].copy_(value)
+    return Beginning(taken, anew)
+
+
+def _formers(spec: Spec, model: nn.Module, before: Spec) -> Iterator[tuple[str, list[str]]]:
+    """Each part of the network by its name, and the names of those that it takes its weights from."""
+    for layer in spec.backbone.layers:
+        if spec.backbone.alternatives(layer) or layer not in before.backbone or before.backbone.alternatives(layer):
+            names = [f"{layer}.{name}" for name, _ in model.get_submodule(layer).named_children()]
+            yield from ((name, [name]) for name in names)
+            continue
+        there = before.sharing.partition(layer)
+        for component in spec.sharing.partition(layer):
+            formers = [each for each in there if each & component] or there
+            yield Copy(layer, component).name, [Copy(layer, each).name for each in formers]
+    for task, _ in model.get_submodule(HEADS).named_children():
+        yield f"{HEADS}.{task}", [f"{HEADS}.{task}"]
+
+
+def _below(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    prefix = f"{name}."
+    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+
+
+def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in state.items()}
