@@ -73,7 +73,7 @@ def spec_of_table(spec: Path, data: Path, targets: Sequence[str], excluded: Sequ
     width = sum(each.width for each in found.values() if not isinstance(each, str))
     lines = [
         *_header(spec, table),
-        *_data(spec, table, found, _names_taken(goals), len(training)),
+        *_data(spec, table, found, _input_name(goals), len(training)),
         *(line for goal in goals for line in _task(table, goal)),
         *_network(width, goals),
     ]
@@ -100,31 +100,28 @@ def _choice(table: Table, excluded: Collection[str]) -> str:
 def _goals(table: Table, targets: Sequence[str]) -> list[_Goal]:
     goals: list[_Goal] = []
     for name in targets:
-        learned = as_target(table, name)
-        goals.append(_Goal(name, _free(name, "target", [goal.task for goal in goals]), learned))
+        goals.append(_Goal(name, _task_name(name, [goal.task for goal in goals]), as_target(table, name)))
     return goals
 
 
-def _free(name: str, otherwise: str, taken: Collection[str]) -> str:
-    """The name where a task can have it, or else one that is like it and free."""
-    word = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in name).strip("_")
-    candidates = [
-        word,
-        f"{word}_{otherwise}",
-        otherwise,
-        *(f"{otherwise}{number}" for number in range(2, len(taken) + 3)),
-    ]
+def _task_name(column: str, taken: Collection[str]) -> str:
+    """The column's name where a task can have it, or else one that is like it and free."""
+    word = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in column).strip("_")
+    numbered = (f"target{number}" for number in range(2, len(taken) + 3))
     used = {*taken, *LAYERS}
-    return next(each for each in candidates if each not in used and _is_name(each))
+    return next(each for each in (word, f"{word}_target", "target", *numbered) if each not in used and _is_name(each))
 
 
 def _is_name(word: str) -> bool:
     return word.isidentifier() and refusal(word, generated=True, taken=run_names()) is None
 
 
-def _names_taken(goals: Iterable[_Goal]) -> set[str]:
-    """What the input cannot be called: a field of that name would be the input itself."""
-    return {name for goal in goals for name in (goal.column, goal.task)}
+def _input_name(goals: Iterable[_Goal]) -> str:
+    """`row`, or another name where a target has it: a field of the input's name would be the input itself."""
+    taken = {name for goal in goals for name in (goal.column, goal.task)}
+    return next(
+        each for each in ("row", "cells", *(f"row{number}" for number in range(len(taken)))) if each not in taken
+    )
 
 
 # Text -----------------------------------------------------------------------------------------------------------------
@@ -171,12 +168,10 @@ def _header(spec: Path, table: Table) -> Iterator[str]:
 
 
 def _data(
-    spec: Path, table: Table, found: Mapping[str, NumberColumn | NameColumn | str], taken: Collection[str], rows: int
+    spec: Path, table: Table, found: Mapping[str, NumberColumn | NameColumn | str], input_name: str, rows: int
 ) -> Iterator[str]:
     inputs = [column for column in found.values() if not isinstance(column, str)]
     named = [column for column in inputs if isinstance(column, NameColumn)]
-    words = ("row", "cells", "features", *(f"row{number}" for number in range(len(taken))))
-    word = next(each for each in words if each not in taken)
     numbers = len(inputs) - len(named)
     each = "the column of numbers" if numbers == 1 else f"each of {numbers} columns of numbers"
     parts = [f"1 for {each}"] if numbers else []
@@ -188,7 +183,7 @@ def _data(
     if named:
         yield "# Names are those of the training rows: with another `seed`, `test` or `validation` it may be another"
         yield "# number, and training says which one to write."
-    yield f"input = {word}({sum(column.width for column in inputs)})"
+    yield f"input = {input_name}({sum(column.width for column in inputs)})"
     yield "# A column in a comment is left out, for the reason given there. Where numbers are names, as those of"
     yield "# districts, list the column in `categories` too."
     yield "inputs = ["
