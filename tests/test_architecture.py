@@ -30,7 +30,8 @@ STREETS: dict[str, set[str]] = {
     "editing": {*SPECS, *REGISTRIES, "syntax", "ir"},
     "compare": {*SPECS, *REGISTRIES, "syntax", "ir", "editing"},
     "codegen": {*SPECS, *REGISTRIES, "syntax", "ir"},
-    "runtime.data": {*SPECS, "syntax", "datasets", "ir"},
+    "tables": {*SPECS, "ir"},
+    "runtime.data": {*SPECS, "syntax", "datasets", "ir", "tables"},
     "runtime.objectives": {*SPECS, "ir", "runtime.data"},
     "runtime.network": {*SPECS, "ir", "editing", "codegen"},
     "runtime.learning": {*SPECS, "ir", "runtime.data", "runtime.objectives", "runtime.network"},
@@ -39,23 +40,23 @@ STREETS: dict[str, set[str]] = {
     },
     "runtime.run": {
         *SPECS, "methods", "syntax", "ir", "editing", "codegen", "runtime.data", "runtime.objectives",
-        "runtime.network", "runtime.learning", "runtime.structure",
+        "runtime.network", "runtime.learning", "runtime.structure", "tables",
     },
     "runtime.studies": {*SPECS, "syntax", "ir", "runtime.objectives", "runtime.run"},
     "learners": {
         *SPECS, "methods", "ir", "runtime.data", "runtime.objectives", "runtime.network", "runtime.learning",
         "runtime.structure",
     },
-    "loaders": {*SPECS, "datasets", "ir", "runtime.data"},
+    "loaders": {*SPECS, "datasets", "ir", "tables", "runtime.data"},
     "cli": {
-        *SPECS, "methods", "syntax", "ir", "editing", "compare", "codegen", "runtime.data", "runtime.learning",
+        *SPECS, *REGISTRIES, "syntax", "ir", "editing", "compare", "codegen", "tables", "runtime.data", "runtime.learning",
         "runtime.network", "runtime.run", "runtime.studies",
     },
 }  # fmt: skip
 """What each room may import. `learners` and `loaders` are what the registries of methods and data sets reach by name:
 all in their folders but `language.py`."""
 
-GROUND = {"records", "seeds"}
+GROUND = {"records", "seeds", "division"}
 """What every room may stand on, and which stand on none."""
 
 PUBLIC = {"", "__main__", "runtime", "runtime.similarity"}

@@ -34,18 +34,39 @@ def _checked(_: click.Context, __: click.Parameter, given: str) -> Path:
 @click.command()
 @click.argument("path", metavar="NAME", callback=_checked)
 @click.option("--from", "kind", type=click.Choice(KINDS), required=True, help="What the spec starts from.")
-def command(path: Path, kind: str) -> None:
+@click.option(
+    "--data", type=click.Path(path_type=Path), metavar="FILE", help="With --from table: your own, CSV or Parquet."
+)
+@click.option(
+    "--target", "targets", multiple=True, metavar="COLUMN", help="Learn this column of it; several times for several."
+)
+@click.option(
+    "--exclude", "excluded", multiple=True, metavar="COLUMN", help="Leave this column of it out of the input."
+)
+def command(path: Path, kind: str, data: Path | None, targets: tuple[str, ...], excluded: tuple[str, ...]) -> None:
     """Write a commented spec that trains as it is.
 
     It is NAME.mtl, for tasks on rendered scenes, on your own images or on the rows of a table; with `allocation`, for
     tasks on such rows that each learn what of the network they use. Beside all but the first comes NAME.npz, a small
-    example to be replaced. NAME may lie in a folder. No file is overwritten."""
+    example to be replaced. NAME may lie in a folder. No file is overwritten.
+
+    With --data the spec is for that table: its tasks learn the columns given as --target from all others that can be an
+    input, and comments say what was found in each."""
     import shlex
 
-    files = {path: _text(path, kind).encode("utf-8")}
-    examples = {"images": _images, "table": _table, "allocation": _two_groups}
-    if kind in examples:
-        files[path.with_suffix(".npz")] = _packed(examples[kind]())
+    if data is not None and kind != "table":
+        raise click.UsageError("--data is for --from table")
+    if data is None and (targets or excluded):
+        raise click.UsageError("--target and --exclude name columns of a table: give its file with --data")
+    if data is not None:
+        from mtsldsl.cli.table_starter import spec_of_table
+
+        files = {path: spec_of_table(path, data, targets, excluded).encode("utf-8")}
+    else:
+        files = {path: _text(path, kind).encode("utf-8")}
+        examples = {"images": _images, "table": _table, "allocation": _two_groups}
+        if kind in examples:
+            files[path.with_suffix(".npz")] = _packed(examples[kind]())
     _write(files)
     for written in files:
         say(f"wrote {written}")

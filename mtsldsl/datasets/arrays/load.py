@@ -14,11 +14,11 @@ from torch import Tensor
 from mtsldsl.datasets.arrays.language import Settings
 from mtsldsl.datasets.kind import made
 from mtsldsl.diagnostics import MtlError, suggestion
+from mtsldsl.division import CALLED_ELSEWHERE, SPLITS, divided
 from mtsldsl.ir.model import Task
 from mtsldsl.records import Record
 from mtsldsl.runtime.data.array_fields import Array, Expected, expected_input, fitted
 from mtsldsl.runtime.data.demand import Demand
-from mtsldsl.runtime.data.division import CALLED_ELSEWHERE, SPLITS, divided
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.fields_read import at_odds, field_of_task
 from mtsldsl.runtime.data.npz_files import UNREADABLE, opened_npz

@@ -26,10 +26,10 @@ from mtsldsl.datasets.nyuv2.recordings import (
     recording_of,
 )
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.division import divided
 from mtsldsl.runtime.data.boundaries import boundaries
 from mtsldsl.runtime.data.demand import Demand
 from mtsldsl.runtime.data.dense import image_size, samples_of, wanted_fields
-from mtsldsl.runtime.data.division import divided
 from mtsldsl.runtime.data.geometry import normals_from_depth
 from mtsldsl.runtime.data.kept_splits import kept_splits
 from mtsldsl.runtime.data.pictures import resized_image

@@ -9,20 +9,20 @@ from torch import Tensor
 
 from mtsldsl.datasets.kind import made
 from mtsldsl.datasets.table.language import Settings
-from mtsldsl.datasets.table.parting import parted
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.diagnostics.bounded import shown
+from mtsldsl.division import SPLITS
 from mtsldsl.ir.model import Data, Target
 from mtsldsl.runtime.data.array_fields import Expected, fitted
 from mtsldsl.runtime.data.demand import Demand
-from mtsldsl.runtime.data.division import SPLITS
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.fields_read import at_odds, field_of_task
 from mtsldsl.runtime.data.samples import Samples, Splits
-from mtsldsl.runtime.data.table_cells import Table
-from mtsldsl.runtime.data.table_files import read_table
-from mtsldsl.runtime.data.table_inputs import TableInputs
-from mtsldsl.runtime.data.table_targets import target_column
+from mtsldsl.tables.table_cells import Table
+from mtsldsl.tables.table_files import read_table
+from mtsldsl.tables.table_inputs import TableInputs
+from mtsldsl.tables.table_parts import parted
+from mtsldsl.tables.table_targets import target_column
 
 _KINDS = {"classes": FieldKind.LABEL, "binary": FieldKind.EDGE, "values": FieldKind.PLAIN}
 
@@ -36,7 +36,14 @@ def load(spec: Demand, place: Path, _: bool) -> Splits[Samples]:
     chosen = made(Settings, spec.data.options)
     table = read_table(place)
     _require_columns(spec, chosen, table)
-    rows = parted(table, chosen)
+    rows = parted(
+        table,
+        split=chosen.split,
+        group=chosen.group,
+        validation=chosen.validation,
+        test=chosen.test,
+        seed=chosen.seed,
+    )
     inputs = TableInputs.fit(table, rows["train"], chosen.inputs, chosen.categories)
     _require_width(spec.data, inputs)
     fields: dict[str, Tensor] = {spec.data.input: torch.from_numpy(inputs.apply(table))}

@@ -22,9 +22,9 @@ from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.npz_files import UNREADABLE, opened_npz
 from mtsldsl.runtime.data.pictures import ENDINGS, picture, require_picture
 from mtsldsl.runtime.data.samples import Samples
-from mtsldsl.runtime.data.table_files import TABLES, read_table
-from mtsldsl.runtime.data.table_inputs import TableInputs
 from mtsldsl.syntax.files import is_file, is_folder
+from mtsldsl.tables.table_files import TABLES, read_table
+from mtsldsl.tables.table_inputs import TableInputs
 
 Array: TypeAlias = NDArray[Any]
 Extent: TypeAlias = tuple[float, float]

@@ -11,8 +11,8 @@ from mtsldsl.ir.model import Data, Spec
 from mtsldsl.runtime.data.fields_read import field_of_task
 from mtsldsl.runtime.data.new_inputs import Extent
 from mtsldsl.runtime.data.samples import Scale
-from mtsldsl.runtime.data.table_inputs import TableInputs
 from mtsldsl.runtime.run.data_record import noted
+from mtsldsl.tables.table_inputs import TableInputs
 
 
 @attrs.frozen

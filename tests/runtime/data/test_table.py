@@ -23,9 +23,9 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.model import Target, Task
 from mtsldsl.language.constants import Constant
 from mtsldsl.runtime.data import Splits, describe, load_data
-from mtsldsl.runtime.data.table_cells import Table
-from mtsldsl.runtime.data.table_files import read_table
-from mtsldsl.runtime.data.table_inputs import MOST_NAMES, TableInputs
+from mtsldsl.tables.table_cells import Table
+from mtsldsl.tables.table_files import read_table
+from mtsldsl.tables.table_inputs import MOST_NAMES, TableInputs
 from tests.runtime.data.factories import spec, task
 
 PRICE = task("price", Target("values", 1), dense=False)

@@ -11,7 +11,7 @@ import numpy as np
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.diagnostics.bounded import named
 from mtsldsl.ir.model import Task
-from mtsldsl.runtime.data.table_cells import Floats, Table, is_missing, number_of
+from mtsldsl.tables.table_cells import Floats, Table, is_missing, number_of
 
 _ANSWERS = {**dict.fromkeys(("true", "yes"), 1.0), **dict.fromkeys(("false", "no"), 0.0)}
 """What may be written for 1 and 0, in any letters."""
@@ -45,13 +45,21 @@ def target_column(table: Table, name: str, task: Task) -> TargetColumn:
 
 def _answers(table: Table, name: str, ignore: int | None) -> Floats:
     """0 and 1."""
-    cells = table.cells(name)
-    found = [_label(cell, ignore, _ANSWERS.get(cell.lower(), number_of(cell))) for cell in cells]
+    found = [_answer(cell, ignore) for cell in table.cells(name)]
     wrong = [row for row, answer in enumerate(found) if answer is None or not (math.isnan(answer) or answer in (0, 1))]
     if wrong:
         remedy = "write 1 and 0, true and false, or yes and no, and leave the cell empty without an answer"
         raise table.misread(name, wrong, "which is neither yes nor no", remedy)
     return np.array(found, dtype=np.float64)
+
+
+def _answer(cell: str, ignore: int | None) -> float | None:
+    return _label(cell, ignore, _ANSWERS.get(cell.lower(), number_of(cell)))
+
+
+def holds_answers(table: Table, name: str) -> bool:
+    """Whether the cells of a column that have a value say yes and no, and nothing else."""
+    return {_answer(cell, None) for cell in table.cells(name) if not is_missing(cell)} == {0, 1}
 
 
 def _label(cell: str, ignore: int | None, label: float | None) -> float | None:
@@ -62,23 +70,39 @@ def _label(cell: str, ignore: int | None, label: float | None) -> float | None:
 def _classes(table: Table, name: str, task: Task) -> TargetColumn:
     """The numbers of classes: those that the column holds, where all are from 0 to k - 1, or else the places of its
     k different values, sorted, of which it may hold any."""
-    cells, classes, ignore = table.cells(name), task.target.channels, task.target.ignore
-    numbers = [_label(cell, ignore, number_of(cell)) for cell in cells]
+    classes = task.target.channels
+    numbers = [_label(cell, task.target.ignore, number_of(cell)) for cell in table.cells(name)]
     labelled = [row for row, number in enumerate(numbers) if number is None or not math.isnan(number)]
     known = [numbers[row] for row in labelled]
     if all(number is not None and number.is_integer() and 0 <= number < classes for number in known):
         return TargetColumn(np.array(numbers, dtype=np.float64))
+    written, names = _named(table.cells(name), numbers, labelled)
+    if len(names) != classes:
+        raise _of_another_number(table, name, task, names, labelled, written)
+    places = {each: place for place, each in enumerate(names)}
+    found = np.full(len(table), math.nan)
+    found[labelled] = [places[each] for each in written]
+    return TargetColumn(found, names)
+
+
+def class_names(table: Table, name: str) -> tuple[str, ...]:
+    """The different values of a column in the order of its classes, numbers as `3` whether written so or as `3.0`."""
+    cells = table.cells(name)
+    labelled = [row for row, cell in enumerate(cells) if not is_missing(cell)]
+    return _named(cells, [number_of(cell) for cell in cells], labelled)[1]
+
+
+def _named(
+    cells: Sequence[str], numbers: Sequence[float | None], labelled: Sequence[int]
+) -> tuple[list[str], tuple[str, ...]]:
+    """The name of the class of each row that has a label, and all these names in order."""
+    known = [numbers[row] for row in labelled]
     numeric = None not in known
     written = [
-        _plain(number) if numeric and number is not None else cell for number, cell in zip(numbers, cells, strict=True)
+        _plain(number) if numeric and number is not None else cells[row]
+        for row, number in zip(labelled, known, strict=True)
     ]
-    names = sorted({written[row] for row in labelled}, key=float if numeric else str)
-    if len(names) != classes:
-        raise _of_another_number(table, name, task, names, labelled, [written[row] for row in labelled])
-    places = {each: place for place, each in enumerate(names)}
-    found = np.full(len(cells), math.nan)
-    found[labelled] = [places[written[row]] for row in labelled]
-    return TargetColumn(found, tuple(names))
+    return written, tuple(sorted(set(written), key=float if numeric else str))
 
 
 def _plain(number: float) -> str:

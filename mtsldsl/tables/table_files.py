@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.diagnostics.libraries import importing
-from mtsldsl.runtime.data.table_cells import Table
+from mtsldsl.tables.table_cells import Table
 
 TABLES = (".csv", ".parquet")
 """Endings of the names of tables."""

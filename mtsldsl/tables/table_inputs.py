@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.records import Record
-from mtsldsl.runtime.data.table_cells import Table, is_missing, number_of, rows_where
+from mtsldsl.tables.table_cells import Table, is_missing, number_of, rows_where
 
 Numbers: TypeAlias = NDArray[np.float32]
 

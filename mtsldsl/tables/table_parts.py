@@ -7,36 +7,36 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mtsldsl.datasets.table.language import Settings
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.runtime.data.division import CALLED_ELSEWHERE, SPLITS, divided
-from mtsldsl.runtime.data.table_cells import Table, is_missing, rows_where
+from mtsldsl.division import CALLED_ELSEWHERE, SPLITS, divided
+from mtsldsl.tables.table_cells import Table, is_missing, rows_where
 
 Rows: TypeAlias = NDArray[np.int64]
 
 
-def parted(table: Table, chosen: Settings) -> dict[str, Rows]:
+def parted(
+    table: Table, *, split: str | None, group: str | None, validation: float, test: float, seed: int
+) -> dict[str, Rows]:
     """The numbers of the rows of each split, in the order of the file.
 
     Either `split` names the column that says it, or seeded parts are taken as of other data: of the rows, or of the
     groups that have equal cells in the column `group`. Raises MTL602 for cells that say no split, or no group, and
     for a group in two splits; MTL804 where a split has no row.
     """
-    groups = np.arange(len(table)) if chosen.group is None else _groups(table, chosen.group)
-    if chosen.split is None:
-        rest, held = _divided(np.arange(len(table)), groups, chosen.test, chosen.seed)
+    groups = np.arange(len(table)) if group is None else _groups(table, group)
+    if split is None:
+        rest, held = _divided(np.arange(len(table)), groups, test, seed)
         found = {"train": rest, "test": held}
     else:
-        found = _said(table, chosen.split)
-        if chosen.group is not None:
-            _require_whole(table, chosen.group, groups, found)
+        found = _said(table, split)
+        if group is not None:
+            _require_whole(table, group, groups, found)
     if "validation" not in found:
-        parts = _divided(found["train"], groups, chosen.validation, chosen.seed + 1)
-        found["train"], found["validation"] = parts
-    for split in SPLITS:
-        if not len(found[split]):
-            what = "rows" if chosen.group is None else f"groups in the column `{chosen.group}`"
-            cause = f"`{table.path}` has {len(np.unique(groups))} {what}, and none is left for {split}"
+        found["train"], found["validation"] = _divided(found["train"], groups, validation, seed + 1)
+    for part in SPLITS:
+        if not len(found[part]):
+            what = "rows" if group is None else f"groups in the column `{group}`"
+            cause = f"`{table.path}` has {len(np.unique(groups))} {what}, and none is left for {part}"
             raise MtlError.of("MTL804", cause, "add rows to the table")
     return found
 

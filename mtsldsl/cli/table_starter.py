@@ -1,0 +1,259 @@
+"""The spec that `mtsldsl new --from table --data` writes: of a table what was found in it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import click
+import numpy as np
+
+from mtsldsl.datasets.registry import data_kind
+from mtsldsl.diagnostics import MtlError, Source, suggestion
+from mtsldsl.diagnostics.bounded import cut, shown
+from mtsldsl.editing.new_lines import quoted
+from mtsldsl.language.naming import refusal
+from mtsldsl.methods.registry import run_names
+from mtsldsl.syntax.files import is_file
+from mtsldsl.syntax.format import format_text
+from mtsldsl.tables.table_cells import Table
+from mtsldsl.tables.table_columns import Learnable, as_input, as_target, missing_in
+from mtsldsl.tables.table_files import read_table
+from mtsldsl.tables.table_inputs import NameColumn, NumberColumn
+from mtsldsl.tables.table_parts import parted
+
+LAYERS = ("hidden1", "hidden2")
+METRICS = {"classes": "accuracy, macro_f1", "binary": "accuracy, f1, auroc", "values": "rmse, r2"}
+
+OPTIONS: Mapping[str, Any] = {key.name: key.default for key in data_kind("table").block.keys or ()}
+"""What the keys of the data block are where it does not say."""
+
+
+@attrs.frozen
+class _Goal:
+    """A column that is learned, with the name of its task."""
+
+    column: str
+    task: str
+    learned: Learnable
+
+
+def spec_of_table(spec: Path, data: Path, targets: Sequence[str], excluded: Sequence[str]) -> str:
+    """The text of a spec at `spec` whose tasks learn columns of a table from its other ones.
+
+    Raises click.UsageError without a target, with what each column could be; MTL601 for a table that is not there,
+    MTL603 for a column that is not, MTL602 for one that cannot be learned, or for a table of which nothing is left to
+    learn from, MTL804 for one with too few rows.
+    """
+    if not is_file(data) and not data.is_dir():
+        what = "is neither a file nor a folder" if data.exists() else "is not there"
+        raise MtlError.of("MTL601", f"the table `{data}` {what}", "give the path of a CSV or Parquet file")
+    table = read_table(data)
+    for name in (*targets, *excluded):
+        if name not in table.columns:
+            cause = f"`{data}` has no column `{name}`"
+            raise MtlError.of("MTL603", cause, suggestion(name, table.columns, "columns"))
+    both = next((name for name in targets if name in excluded), None)
+    if both is not None:
+        raise click.UsageError(f"the column {both!r} is excluded, and cannot be learned")
+    if not targets:
+        raise click.UsageError(_choice(table, excluded))
+    goals = _goals(table, tuple(dict.fromkeys(targets)))
+    parts = {key: OPTIONS[key] for key in ("split", "group", "validation", "test", "seed")}
+    training = parted(table, **parts)["train"]
+    others = [name for name in table.columns if name not in targets]
+    found = {name: "excluded" if name in excluded else as_input(table, name, training) for name in others}
+    if all(isinstance(each, str) for each in found.values()):
+        reasons = shown([f"`{_plain(name)}`: {why}" for name, why in found.items()], "; ") or "all are learned"
+        raise MtlError.of("MTL602", f"`{data}` has no column left to learn from ({reasons})", "add one to the table")
+    width = sum(each.width for each in found.values() if not isinstance(each, str))
+    lines = [
+        *_header(spec, table),
+        *_data(spec, table, found, _input_name(goals), len(training)),
+        *(line for goal in goals for line in _task(table, goal)),
+        *_network(width, goals),
+    ]
+    return format_text(Source(str(spec), "\n".join(lines) + "\n"))
+
+
+def _choice(table: Table, excluded: Collection[str]) -> str:
+    """What each column could be as a target."""
+    lines = []
+    for name in table.columns:
+        if name not in excluded:
+            try:
+                kind = _described(as_target(table, name))
+            except MtlError as error:
+                kind = f"no target: {error.diagnostics[0].cause}"
+            lines.append(f"  {_plain(name)}: {_plain(kind)}")
+    first = f"say with --target which column of {table.path} is to be learned, several times for several:"
+    return "\n".join([first, *lines])
+
+
+# Names ----------------------------------------------------------------------------------------------------------------
+
+
+def _goals(table: Table, targets: Sequence[str]) -> list[_Goal]:
+    goals: list[_Goal] = []
+    for name in targets:
+        goals.append(_Goal(name, _task_name(name, [goal.task for goal in goals]), as_target(table, name)))
+    return goals
+
+
+def _task_name(column: str, taken: Collection[str]) -> str:
+    """The column's name where a task can have it, or else one that is like it and free."""
+    word = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in column).strip("_")
+    numbered = (f"target{number}" for number in range(2, len(taken) + 3))
+    used = {*taken, *LAYERS}
+    return next(each for each in (word, f"{word}_target", "target", *numbered) if each not in used and _is_name(each))
+
+
+def _is_name(word: str) -> bool:
+    return word.isidentifier() and refusal(word, generated=True, taken=run_names()) is None
+
+
+def _input_name(goals: Iterable[_Goal]) -> str:
+    """`row`, or another name where a target has it: a field of the input's name would be the input itself."""
+    taken = {name for goal in goals for name in (goal.column, goal.task)}
+    return next(
+        each for each in ("row", "cells", *(f"row{number}" for number in range(len(taken)))) if each not in taken
+    )
+
+
+# Text -----------------------------------------------------------------------------------------------------------------
+
+
+def _plain(text: str) -> str:
+    """The text on one line, of a bounded length."""
+    return cut("".join(letter if letter.isprintable() else " " for letter in text))
+
+
+def _described(learned: Learnable) -> str:
+    """What a target is, in words."""
+    if learned.kind == "classes":
+        return f"{len(learned.names)} classes, {', '.join(learned.names)}"
+    return "yes or no" if learned.kind == "binary" else "numbers"
+
+
+def _remark(table: Table, name: str, said: str) -> str:
+    """A comment on a column: what is said of it, and how many of its cells are missing where any is."""
+    missing = 0 if name in table.repeated else missing_in(table, name)
+    share = f"{max(0.1, 100 * missing / len(table)):.1f} % missing; " if missing else ""
+    return f"# {share}{_plain(said)}"
+
+
+def _line_of_input(table: Table, name: str, found: NumberColumn | NameColumn | str) -> str:
+    """A column in the list of inputs, or the comment that says why it is none."""
+    if isinstance(found, str):
+        return f"# {_plain(quoted(name))}: {_remark(table, name, found).removeprefix('# ')}"
+    if isinstance(found, NumberColumn):
+        said = "numbers"
+    else:
+        said = f"{len(found.names)} {'name' if len(found.names) == 1 else 'names'}: {', '.join(found.names)}"
+    return f"{quoted(name)}, {_remark(table, name, said)}"
+
+
+def _header(spec: Path, table: Table) -> Iterator[str]:
+    yield f"# {spec.with_suffix('').as_posix()}: learns from the {len(table)} rows of a table. It trains as it is with"
+    yield "#"
+    yield f"#   {shlex.join(['mtsldsl', 'train', spec.as_posix()])}"
+    yield "#"
+    yield "# The comments on columns say what was found in them. Where no share is said to be missing, no cell is."
+    yield "mtl 1"
+    yield ""
+
+
+def _data(
+    spec: Path, table: Table, found: Mapping[str, NumberColumn | NameColumn | str], input_name: str, rows: int
+) -> Iterator[str]:
+    inputs = [column for column in found.values() if not isinstance(column, str)]
+    named = [column for column in inputs if isinstance(column, NameColumn)]
+    numbers = len(inputs) - len(named)
+    each = "the column of numbers" if numbers == 1 else f"each of {numbers} columns of numbers"
+    parts = [f"1 for {each}"] if numbers else []
+    parts += [_plain(column.comes_about) for column in named]
+    yield "data table {"
+    yield "# looked for from the working folder, then from the folder of this file"
+    yield f"path = {quoted(_path(spec, table.path))}"
+    yield f"# as many numbers as the columns give: {shown(parts, ', ')}"
+    if named:
+        yield "# Names are those of the training rows: with another `seed`, `test` or `validation` it may be another"
+        yield "# number, and training says which one to write."
+    yield f"input = {input_name}({sum(column.width for column in inputs)})"
+    yield "# A column in a comment is left out, for the reason given there. Where numbers are names, as those of"
+    yield "# districts, list the column in `categories` too."
+    yield "inputs = ["
+    yield from (_line_of_input(table, *item) for item in found.items())
+    yield "]"
+    yield f"batch = {_batch(rows)}"
+    yield f"validation = {OPTIONS['validation']} # the part of the training rows that chooses the best epoch"
+    yield f"test = {OPTIONS['test']} # the part of all rows kept for the test; or `split` names a column that says it"
+    yield f"seed = {OPTIONS['seed']} # of these parts"
+    yield "}"
+    yield ""
+
+
+def _path(spec: Path, data: Path) -> str:
+    """The path of the table from the folder of the spec, or the whole one where that is another file from here."""
+    near = Path(os.path.relpath(data, spec.parent))
+    misleading = near.exists() and not near.samefile(data)
+    return (data.absolute() if misleading or near.parts[0].startswith("~") else near).as_posix()
+
+
+def _batch(rows: int) -> int:
+    return min(rows, 32 if rows < 5_000 else 256)
+
+
+def _task(table: Table, goal: _Goal) -> Iterator[str]:
+    kind, names = goal.learned.kind, goal.learned.names
+    if kind == "classes":
+        said = f"the classes, from 0: {', '.join(names)}"
+    elif kind == "binary":
+        said = "yes or no"
+    else:
+        numbers = table.numbers(goal.column)
+        said = f"numbers from {np.nanmin(numbers):.6g} to {np.nanmax(numbers):.6g}; metrics are in their unit"
+    target = {"classes": f"classes({len(names)})", "binary": "binary(1)", "values": "values(1, scale=standard)"}[kind]
+    yield f"task {goal.task} {{"
+    yield _remark(table, goal.column, said)
+    yield f"target = {target}"
+    if goal.task != goal.column:
+        yield f"field = {quoted(goal.column)}"
+    yield f"head = linear({len(names) or 1})"
+    yield f"metrics = [{METRICS[kind]}]"
+    yield "}"
+    yield ""
+
+
+def _network(width: int, goals: Sequence[_Goal]) -> Iterator[str]:
+    features = max(32 if width <= 8 else 64 if width <= 64 else 128, *(len(goal.learned.names) for goal in goals), 0)
+    yield "# The layers, in order. A layer is what tasks share, or do not."
+    yield "backbone {"
+    yield from (f"{layer} = linear({features}) | relu | dropout(0.1)" for layer in LAYERS)
+    yield "}"
+    yield TRAINING
+    if len(goals) > 1:
+        yield STRUCTURE
+
+
+TRAINING = """
+train {
+  epochs = 60
+  optimizer = adamw(lr=3e-3, weight_decay=1e-2)
+  scheduler = cosine
+  clip = 1.0 # the gradient of a step is no longer than this
+  stop = patience(20) # epochs without a better one on validation after which the run ends
+  seed = 0
+}"""
+
+STRUCTURE = """
+# How sharing is learned: every task starts with layers of its own, and at the end of these epochs tasks merge at the
+# layers where they compute the same. Without this block the sharing stays as it is.
+structure mtsl {
+  phases = [4, 8, 12]
+  threshold = 0.8 # mean similarity above which a group merges; higher shares less
+}"""
