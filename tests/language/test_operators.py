@@ -24,6 +24,8 @@ BATCH = 2
 IMAGE: Shape = (3, 24, 32)
 RANKS = {  # of the first value
     "conv2d": (3,),
+    "depthwise": (3,),
+    "conv_transpose2d": (3,),
     "batch_norm": (1, 3),
     "group_norm": (1, 3),
     "layer_norm": (1, 2),
@@ -46,6 +48,8 @@ TABLE = [name for name, operator in OPERATORS.items() if not operator.own]
 
 TORCH: dict[str, Any] = {
     "conv2d": nn.Conv2d,
+    "depthwise": nn.Conv2d,
+    "conv_transpose2d": nn.ConvTranspose2d,
     "batch_norm": nn.BatchNorm2d,
     "group_norm": nn.GroupNorm,
     "layer_norm": nn.LayerNorm,
@@ -63,6 +67,9 @@ TORCH: dict[str, Any] = {
 OWN_DEFAULTS = {
     ("conv2d", "padding"),
     ("conv2d", "bias"),
+    ("depthwise", "padding"),
+    ("depthwise", "bias"),
+    ("conv_transpose2d", "bias"),
     ("linear", "bias"),
     ("max_pool2d", "stride"),
     ("max_pool2d", "padding"),
@@ -160,10 +167,10 @@ def channels_of(shape: Shape) -> int:
 @st.composite
 def legal_arguments(draw: st.DrawFn, operator: Operator, first: Shape) -> Mapping[str, Constant | Chosen]:
     """Arguments that mostly fit the first value; the rest the shape rule sorts out."""
-    most = 3 if operator.name.endswith("pool2d") or operator.name == "conv2d" else 8
+    most = 3 if "kernel_size" in {rule.name for rule in operator.rules} else 8
     arguments = {rule.name: draw(values_of(rule, most)) for rule in operator.rules}
     match operator.name:
-        case "conv2d":
+        case "conv2d" | "conv_transpose2d":
             arguments["groups"] = groups = draw(divisor_of(first[0]))
             arguments["out_channels"] = groups * draw(st.integers(1, 4))
         case "group_norm":
@@ -276,7 +283,9 @@ def test_a_pipeline_costs_what_torch_says_of_the_whole(pipeline: list[Applicatio
     assert counter.get_total_flops() == BATCH * sum(step[0].flops(*step[1:]) for step in pipeline)
 
 
-@pytest.mark.parametrize("name", ["conv2d", "max_pool2d", "avg_pool2d", "group_norm", "attention"])
+@pytest.mark.parametrize(
+    "name", ["conv2d", "depthwise", "conv_transpose2d", "max_pool2d", "avg_pool2d", "group_norm", "attention"]
+)
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_a_misfit_is_what_torch_refuses(name: str, data: st.DataObject) -> None:
@@ -380,6 +389,13 @@ def test_two_sizes_are_height_and_width() -> None:
             "nn.Conv2d(64, 128, (3, 5), stride=2, padding=(1, 2), groups=2, bias=False)",
         ),
         ("conv2d", [(64, 9, 9)], {"out_channels": 13, "kernel_size": (1, 1)}, "nn.Conv2d(64, 13, 1)"),
+        ("depthwise", [(64, 9, 9)], {"kernel_size": 3}, "nn.Conv2d(64, 64, 3, padding=1, groups=64)"),
+        (
+            "conv_transpose2d",
+            [(64, 9, 9)],
+            {"out_channels": 32, "kernel_size": 3, "stride": 2, "padding": 1, "output_padding": 1},
+            "nn.ConvTranspose2d(64, 32, 3, stride=2, padding=1, output_padding=1)",
+        ),
         ("batch_norm", [(64, 9, 9)], {}, "nn.BatchNorm2d(64)"),
         ("batch_norm", [(64,)], {"momentum": 0.01}, "nn.BatchNorm1d(64, momentum=0.01)"),
         ("group_norm", [(64, 9, 9)], {"num_groups": 8}, "nn.GroupNorm(8, 64)"),
@@ -410,6 +426,8 @@ def test_modules_are_written_without_their_defaults(
     ("name", "arguments", "text"),
     [
         ("conv2d", {"out_channels": 8, "kernel_size": 3}, "self.conv(x)"),
+        ("depthwise", {"kernel_size": 1, "stride": 2}, "self.conv(x[:, :, ::2, ::2])"),
+        ("conv_transpose2d", {"out_channels": 8, "kernel_size": 2, "stride": 2}, "self.conv(x)"),
         ("relu", {}, "F.relu(x)"),
         ("leaky_relu", {"negative_slope": 0.2}, "F.leaky_relu(x, negative_slope=0.2)"),
         ("gelu", {}, "F.gelu(x)"),
@@ -524,6 +542,24 @@ PICTURE: Shape = (8, 12, 16)
             {"out_channels": 8, "kernel_size": 14, "padding": 0},
             "covers 14 x 14 pixels, but the padded image has only 12 x 16",
             "smaller kernel",
+        ),
+        ("depthwise", [SEQUENCE], {"kernel_size": 3}, "works on an image", "`to_image(height, width)`"),
+        ("depthwise", [(8, 2, 1)], {"kernel_size": 2}, "has only 2 x 1", "smaller kernel"),
+        ("conv_transpose2d", [FEATURES], {"out_channels": 8, "kernel_size": 2}, "works on an image", "before"),
+        ("conv_transpose2d", [PICTURE], {"out_channels": 9, "kernel_size": 2, "groups": 4}, "makes 9", "multiple of 4"),
+        (
+            "conv_transpose2d",
+            [PICTURE],
+            {"out_channels": 8, "kernel_size": 3, "stride": 2, "output_padding": 2},
+            "an output_padding of 2 x 2",
+            "smaller output_padding",
+        ),
+        (
+            "conv_transpose2d",
+            [(8, 1, 1)],
+            {"out_channels": 8, "kernel_size": 2, "padding": 1},
+            "leaves nothing of an image of 1 x 1",
+            "less padding",
         ),
         ("max_pool2d", [(8, 2, 1)], {"kernel_size": 2}, "has only 2 x 1", "smaller kernel"),
         ("max_pool2d", [PICTURE], {"kernel_size": 3, "padding": 2}, "a padding of 2 x 2", "padding=1"),

@@ -51,9 +51,12 @@ def convolutions(channels: int) -> Iterator[str]:
         for out, group in product((channels, 6 if channels < 6 else 8), groups):
             if out % group == 0:
                 yield f"conv2d({out}, {kernel}, stride={stride}, groups={group})"
+                yield f"conv_transpose2d({out}, {kernel}, stride={stride}, groups={group})"
+        yield f"depthwise({kernel}, stride={stride})"
         if kernel in (1, 2, 3):
             yield f"conv2d(6, {kernel}, stride={stride}, dilation=2)"
             yield f"conv2d(6, {kernel}, stride={stride}, padding={1 if kernel == 1 else 0})"
+            yield f"conv_transpose2d(6, {kernel}, stride={stride}, padding={kernel // 2}, dilation=2)"
 
 
 def residuals() -> Iterator[str]:
