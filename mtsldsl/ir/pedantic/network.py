@@ -18,7 +18,7 @@ from mtsldsl.sharing.partition import in_order
 _RESIZING = frozenset(("resize", "resize_as", "upsample", "identity"))
 _ACTIVATIONS = frozenset(("relu", "leaky_relu", "gelu", "silu", "sigmoid", "tanh", "softplus"))
 _POSITIVE = frozenset(("relu", "sigmoid", "softplus"))
-_DENSE = frozenset(("conv2d", "conv_transpose2d", "linear"))
+_DENSE = frozenset(("conv1d", "conv2d", "conv_transpose2d", "linear"))
 _BIASED = _DENSE | {"depthwise"}
 
 
@@ -103,7 +103,9 @@ def _vain(step: Step) -> str | None:
             return "`upsample(1)` changes nothing"
         case "leaky_relu" if number(step.arguments, "negative_slope") == 1:
             return "`leaky_relu(1)` changes nothing"
-        case "max_pool2d" | "avg_pool2d" if step.arguments["kernel_size"] == step.arguments["stride"] == 1:
+        case "max_pool1d" | "avg_pool1d" | "max_pool2d" | "avg_pool2d" if (
+            step.arguments["kernel_size"] == step.arguments["stride"] == 1
+        ):
             return f"`{step.operator}(1)` changes nothing"
     return None
 
