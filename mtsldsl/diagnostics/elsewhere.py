@@ -52,8 +52,12 @@ _OTHER_NAMES = {
     "channels": "num_classes n_classes",
     "concat": "cat concatenate",
     "conv2d": "conv convolution",
+    "conv_transpose2d": "conv_transpose conv2d_transpose deconv deconv2d deconvolution transposed_conv "
+    "transposed_conv2d",
     "debiased": "unbiased",
+    "depthwise": "depthwise_conv depthwise_conv2d",
     "dilation": "dilation_rate",
+    "hidden_size": "units hidden_dim hidden_units",
     "dropout": "attn_dropout attention_dropout dropout_p dropout_rate drop_rate",
     "elementwise_affine": "affine",
     "embed_dim": "embedding_dim hidden_size",
@@ -141,13 +145,18 @@ _OTHER_THINGS = {
     # operators
     "adaptive_avg_pool2d": "adaptive_avg_pool1d adaptive_avg_pool3d "
     "adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d",
+    "avg_pool1d": "avg_pool2d avg_pool3d",
     "avg_pool2d": "avg_pool1d avg_pool3d",
     "batch_norm": "batch_norm1d batch_norm3d",
+    "conv1d": "conv2d conv3d",
     "conv2d": "conv1d conv3d",
+    "conv_transpose2d": "conv_transpose1d conv_transpose3d lazy_conv_transpose1d lazy_conv_transpose3d",
     "dropout": "dropout1d dropout2d dropout3d",
     "flatten": "unflatten",
     "gelu": "celu elu selu glu geglu reglu",
+    "gru": "glu",
     "linear": "bilinear",
+    "max_pool1d": "max_pool2d max_pool3d max_unpool1d max_unpool2d max_unpool3d",
     "max_pool2d": "max_pool1d max_pool3d max_unpool1d max_unpool2d max_unpool3d",
     "relu": "celu elu selu prelu rrelu relu6",
     "resize_as": "resize_to",
@@ -315,10 +324,6 @@ _REMEDIES = (
         {
             "gap global_avg_pool global_avg_pool2d global_average_pool global_average_pooling2d": "write "
             "`adaptive_avg_pool2d(1)`",
-            "conv_transpose conv_transpose2d conv2d_transpose deconv transposed_conv": "there is none; "
-            "`upsample(2) | conv2d(...)` enlarges too",
-            "depthwise depthwise_conv depthwise_conv2d": "write `conv2d(..., groups=...)`, with as many groups as "
-            "channels",
             "log_softmax softmax": "leave it out: losses and metrics take the scores before it",
         },
     ),
@@ -326,6 +331,11 @@ _REMEDIES = (
     ("adamw", {"beta1 beta2 beta_1 beta_2 beta": "write both in a list: `betas=[0.9, 0.999]`"}),
     ("radam", {"beta1 beta2 beta_1 beta_2 beta": "write both in a list: `betas=[0.9, 0.999]`"}),
     ("conv2d", {"in_channels": "leave it out: it is what comes in"}),
+    ("conv1d", {"in_channels": "leave it out: it is what comes in"}),
+    ("conv_transpose2d", {"in_channels": "leave it out: it is what comes in"}),
+    ("depthwise", {"in_channels out_channels groups": "leave it out: it is the number of channels that come in"}),
+    ("gru", {"input_size": "leave it out: it is what comes in"}),
+    ("lstm", {"input_size": "leave it out: it is what comes in"}),
     ("linear", {"in_features": "leave it out: it is what comes in"}),
     ("batch_norm", {"num_features num_channels": "leave it out: it is what comes in"}),
     ("group_norm", {"num_channels": "leave it out: it is what comes in"}),

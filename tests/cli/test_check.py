@@ -319,7 +319,7 @@ def test_a_fix_of_an_imported_file_is_not_promised() -> None:
 
 
 def test_a_name_with_another_digit_is_never_fixed() -> None:
-    text = BODY.replace("concat(enc1)", "concat(enc3)").replace("stem = conv2d", "stem = conv1d")
+    text = BODY.replace("concat(enc1)", "concat(enc3)").replace("stem = conv2d", "stem = conv3d")
     path = write(text)
     done = check("--fix", path)
     assert Path(path).read_text(encoding="utf-8") == text

@@ -22,6 +22,8 @@ FRESH = {
     "add": "add(conv2d(4, 1), conv2d(4, 3))",
     "batch_norm": "conv2d(4, 3) | batch_norm",
     "conv2d": "conv2d(4, 3)",
+    "conv_transpose2d": "conv_transpose2d(4, 2, stride=2)",
+    "depthwise": "depthwise(3)",
     "group_norm": "conv2d(4, 3) | group_norm(2)",
     "layer_norm": "patch_embed(8, 4) | layer_norm",
     "linear": "patch_embed(8, 4) | linear(6)",

@@ -25,6 +25,7 @@ from mtsldsl.language.operators.joining import JOINING
 from mtsldsl.language.operators.normalisation import NORMALISATION
 from mtsldsl.language.operators.own import OWN_MODULE
 from mtsldsl.language.operators.resizing import RESIZING
+from mtsldsl.language.operators.sequences import SEQUENCES
 from mtsldsl.language.operators.tokens import TOKENS
 from mtsldsl.language.reference import call_of, default_of, value_of, written
 from mtsldsl.language.targets import TARGETS, ObjectiveRule, TargetRule
@@ -235,6 +236,7 @@ TABLES: Mapping[str, Callable[[Words], str]] = MappingProxyType(
         "operators resizing": _operators(RESIZING),
         "operators joining": _operators(JOINING),
         "operators tokens": _operators(TOKENS),
+        "operators sequences": _operators(SEQUENCES),
         "operators own": _operators([OWN_MODULE]),
         "operator arguments": _operator_arguments,
         **{f"block data {name}": _block(data_kind(name).block) for name in DATASETS},

@@ -24,6 +24,8 @@ BATCH = 2
 IMAGE: Shape = (3, 24, 32)
 RANKS = {  # of the first value
     "conv2d": (3,),
+    "depthwise": (3,),
+    "conv_transpose2d": (3,),
     "batch_norm": (1, 3),
     "group_norm": (1, 3),
     "layer_norm": (1, 2),
@@ -40,12 +42,19 @@ RANKS = {  # of the first value
     "mean_tokens": (2,),
     "to_tokens": (3,),
     "to_image": (2,),
+    "conv1d": (2,),
+    "max_pool1d": (2,),
+    "avg_pool1d": (2,),
+    "gru": (2,),
+    "lstm": (2,),
 }
 ANY_RANK = (1, 2, 3)
 TABLE = [name for name, operator in OPERATORS.items() if not operator.own]
 
 TORCH: dict[str, Any] = {
     "conv2d": nn.Conv2d,
+    "depthwise": nn.Conv2d,
+    "conv_transpose2d": nn.ConvTranspose2d,
     "batch_norm": nn.BatchNorm2d,
     "group_norm": nn.GroupNorm,
     "layer_norm": nn.LayerNorm,
@@ -59,19 +68,33 @@ TORCH: dict[str, Any] = {
     "linear": nn.Linear,
     "dropout": nn.Dropout,
     "attention": nn.MultiheadAttention,
+    "conv1d": nn.Conv1d,
+    "max_pool1d": nn.MaxPool1d,
+    "avg_pool1d": nn.AvgPool1d,
+    "gru": nn.RNNBase,
+    "lstm": nn.RNNBase,
 }
 OWN_DEFAULTS = {
     ("conv2d", "padding"),
     ("conv2d", "bias"),
+    ("depthwise", "padding"),
+    ("depthwise", "bias"),
+    ("conv_transpose2d", "bias"),
     ("linear", "bias"),
     ("max_pool2d", "stride"),
     ("max_pool2d", "padding"),
     ("avg_pool2d", "stride"),
     ("avg_pool2d", "padding"),
+    ("conv1d", "padding"),
+    ("max_pool1d", "stride"),
+    ("max_pool1d", "padding"),
+    ("avg_pool1d", "stride"),
+    ("avg_pool1d", "padding"),
     ("upsample", "scale_factor"),
     ("upsample", "mode"),
     ("upsample", "align_corners"),
 }
+OWN_ARGUMENTS = {("gru", "output"), ("lstm", "output")}
 TORCH_HAS_NONE = frozenset(
     {"resize", "resize_as", "concat", "add", "mul", "mixture", "flatten", "identity", "patch_embed"}
 ) | frozenset({"mean_tokens", "to_tokens", "to_image", "relu", "silu", "sigmoid", "tanh"})
@@ -160,12 +183,17 @@ def channels_of(shape: Shape) -> int:
 @st.composite
 def legal_arguments(draw: st.DrawFn, operator: Operator, first: Shape) -> Mapping[str, Constant | Chosen]:
     """Arguments that mostly fit the first value; the rest the shape rule sorts out."""
-    most = 3 if operator.name.endswith("pool2d") or operator.name == "conv2d" else 8
+    most = 3 if "kernel_size" in {rule.name for rule in operator.rules} else 8
     arguments = {rule.name: draw(values_of(rule, most)) for rule in operator.rules}
     match operator.name:
-        case "conv2d":
+        case "conv2d" | "conv_transpose2d":
             arguments["groups"] = groups = draw(divisor_of(first[0]))
             arguments["out_channels"] = groups * draw(st.integers(1, 4))
+        case "conv1d":
+            arguments["groups"] = groups = draw(divisor_of(first[1]))
+            arguments["out_channels"] = groups * draw(st.integers(1, 4))
+        case "gru" | "lstm" if arguments["num_layers"] == 1:
+            arguments["dropout"] = 0.0
         case "group_norm":
             arguments["num_groups"] = draw(divisor_of(first[0]))
         case "attention":
@@ -276,12 +304,26 @@ def test_a_pipeline_costs_what_torch_says_of_the_whole(pipeline: list[Applicatio
     assert counter.get_total_flops() == BATCH * sum(step[0].flops(*step[1:]) for step in pipeline)
 
 
-@pytest.mark.parametrize("name", ["conv2d", "max_pool2d", "avg_pool2d", "group_norm", "attention"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "conv2d",
+        "depthwise",
+        "conv_transpose2d",
+        "max_pool2d",
+        "avg_pool2d",
+        "conv1d",
+        "max_pool1d",
+        "avg_pool1d",
+        "group_norm",
+        "attention",
+    ],
+)
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_a_misfit_is_what_torch_refuses(name: str, data: st.DataObject) -> None:
     operator = OPERATORS[name]
-    rank = 2 if name == "attention" else 3
+    (rank,) = RANKS[name] if name != "group_norm" else (3,)
     first: Shape = tuple(data.draw(st.integers(1, 6)) for _ in range(rank))
     arguments = operator.complete(
         {rule.name: data.draw(values_of(rule, 4)) for rule in operator.rules}, Context((first,), IMAGE, None)
@@ -302,9 +344,10 @@ def test_a_misfit_is_what_torch_refuses(name: str, data: st.DataObject) -> None:
 @pytest.mark.parametrize("name", TORCH)
 def test_arguments_have_the_names_order_and_defaults_of_torch(name: str) -> None:
     signature = inspect.signature(TORCH[name]).parameters
-    names = [rule.name for rule in OPERATORS[name].rules]
+    rules = [rule for rule in OPERATORS[name].rules if (name, rule.name) not in OWN_ARGUMENTS]
+    names = [rule.name for rule in rules]
     assert names == [parameter for parameter in signature if parameter in names]
-    for rule in OPERATORS[name].rules:
+    for rule in rules:
         theirs = signature[rule.name].default
         ours = inspect.Parameter.empty if rule.default is REQUIRED else rule.default
         assert (ours == theirs) is ((name, rule.name) not in OWN_DEFAULTS), rule.name
@@ -380,6 +423,22 @@ def test_two_sizes_are_height_and_width() -> None:
             "nn.Conv2d(64, 128, (3, 5), stride=2, padding=(1, 2), groups=2, bias=False)",
         ),
         ("conv2d", [(64, 9, 9)], {"out_channels": 13, "kernel_size": (1, 1)}, "nn.Conv2d(64, 13, 1)"),
+        ("depthwise", [(64, 9, 9)], {"kernel_size": 3}, "nn.Conv2d(64, 64, 3, padding=1, groups=64)"),
+        (
+            "conv_transpose2d",
+            [(64, 9, 9)],
+            {"out_channels": 32, "kernel_size": 3, "stride": 2, "padding": 1, "output_padding": 1},
+            "nn.ConvTranspose2d(64, 32, 3, stride=2, padding=1, output_padding=1)",
+        ),
+        ("conv1d", [(9, 64)], {"out_channels": 32, "kernel_size": 3}, "nn.Conv1d(64, 32, 3, padding=1)"),
+        ("conv1d", [(9, 64)], {"out_channels": 32, "kernel_size": 1, "stride": 2}, "nn.Conv1d(64, 32, 1)"),
+        ("gru", [(9, 64)], {"hidden_size": 32}, "Recurrent(nn.GRU(64, 32, batch_first=True))"),
+        (
+            "lstm",
+            [(9, 64)],
+            {"hidden_size": 32, "num_layers": 2, "dropout": 0.1, "bidirectional": True, "output": "last"},
+            "Recurrent(nn.LSTM(64, 32, num_layers=2, batch_first=True, dropout=0.1, bidirectional=True), last=True)",
+        ),
         ("batch_norm", [(64, 9, 9)], {}, "nn.BatchNorm2d(64)"),
         ("batch_norm", [(64,)], {"momentum": 0.01}, "nn.BatchNorm1d(64, momentum=0.01)"),
         ("group_norm", [(64, 9, 9)], {"num_groups": 8}, "nn.GroupNorm(8, 64)"),
@@ -410,6 +469,8 @@ def test_modules_are_written_without_their_defaults(
     ("name", "arguments", "text"),
     [
         ("conv2d", {"out_channels": 8, "kernel_size": 3}, "self.conv(x)"),
+        ("depthwise", {"kernel_size": 1, "stride": 2}, "self.conv(x[:, :, ::2, ::2])"),
+        ("conv_transpose2d", {"out_channels": 8, "kernel_size": 2, "stride": 2}, "self.conv(x)"),
         ("relu", {}, "F.relu(x)"),
         ("leaky_relu", {"negative_slope": 0.2}, "F.leaky_relu(x, negative_slope=0.2)"),
         ("gelu", {}, "F.gelu(x)"),
@@ -447,6 +508,28 @@ def test_expressions_are_what_an_engineer_would_write(name: str, arguments: dict
     assert OPERATORS[name].expression(complete(name, *inputs, **arguments), "self.conv", values) == text
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments", "text"),
+    [
+        ("conv1d", {"out_channels": 8, "kernel_size": 3}, "self.conv(torch.transpose(x, 1, 2))"),
+        (
+            "conv1d",
+            {"out_channels": 8, "kernel_size": 1, "stride": 2},
+            "self.conv(torch.transpose(x[:, ::2], 1, 2))",
+        ),
+        ("max_pool1d", {"kernel_size": 2}, "F.max_pool1d(torch.transpose(x, 1, 2), 2)"),
+        (
+            "avg_pool1d",
+            {"kernel_size": 3, "stride": 1},
+            "F.avg_pool1d(torch.transpose(x, 1, 2), 3, stride=1, padding=1)",
+        ),
+    ],
+)
+def test_windows_along_tokens_see_channels_first(name: str, arguments: dict[str, Constant], text: str) -> None:
+    found = OPERATORS[name].expression(complete(name, (9, 8), **arguments), "self.conv", ("x",))
+    assert found == f"torch.transpose({text}, 1, 2)"
+
+
 # Values
 
 
@@ -466,6 +549,43 @@ def test_tokens_of_an_image_make_that_image_again() -> None:
 def test_the_mean_of_tokens_leaves_their_channels() -> None:
     tokens = torch.rand(2, 7, 5)
     torch.testing.assert_close(run("mean_tokens", tokens), tokens.sum(dim=1) / 7)
+
+
+def test_a_convolution_along_tokens_is_the_sum_over_its_window() -> None:
+    tokens, shape = torch.rand(2, 7, 5), (7, 5)
+    arguments = complete("conv1d", shape, out_channels=4, kernel_size=3)
+    module = build(OPERATORS["conv1d"], arguments, (shape,))
+    assert isinstance(module, nn.Conv1d)
+    assert module.bias is not None
+    result = evaluate(OPERATORS["conv1d"], arguments, module, (tokens,))
+    around = sum(tokens[1, 2 + step] @ module.weight[:, :, step].T for step in range(3))
+    torch.testing.assert_close(result[1, 3], around + module.bias)
+    torch.testing.assert_close(run("max_pool1d", tokens, kernel_size=2)[:, 1], tokens[:, 2:4].amax(1))
+    torch.testing.assert_close(run("avg_pool1d", tokens, kernel_size=2)[:, 1], tokens[:, 2:4].mean(1))
+
+
+@pytest.mark.parametrize("name", ["gru", "lstm"])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_the_last_state_of_each_direction_is_that_after_all_tokens(name: str, layers: int) -> None:
+    operator, inputs = OPERATORS[name], ((7, 5),)
+    tokens = torch.rand(3, 7, 5, generator=torch.Generator().manual_seed(0))
+    found = {}
+    for output in ("all", "last"):
+        arguments = complete(name, *inputs, hidden_size=4, num_layers=layers, bidirectional=True, output=output)
+        torch.manual_seed(1)
+        found[output] = evaluate(operator, arguments, build(operator, arguments, inputs), (tokens,))
+    torch.testing.assert_close(found["last"][:, :4], found["all"][:, -1, :4])
+    torch.testing.assert_close(found["last"][:, 4:], found["all"][:, 0, 4:])
+
+
+@pytest.mark.parametrize("name", ["gru", "lstm"])
+def test_a_recurrent_network_keeps_its_precision_where_others_compute_in_bf16(name: str) -> None:
+    operator, inputs = OPERATORS[name], ((7, 5),)
+    arguments = complete(name, *inputs, hidden_size=4, output="last")
+    module, tokens = build(operator, arguments, inputs), torch.rand(3, 7, 5).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = evaluate(operator, arguments, module, (tokens,))
+    assert torch.equal(found, evaluate(operator, arguments, module, (tokens.float(),)))
 
 
 def test_each_patch_makes_one_token_in_reading_order() -> None:
@@ -525,6 +645,37 @@ PICTURE: Shape = (8, 12, 16)
             "covers 14 x 14 pixels, but the padded image has only 12 x 16",
             "smaller kernel",
         ),
+        ("depthwise", [SEQUENCE], {"kernel_size": 3}, "works on an image", "`to_image(height, width)`"),
+        ("depthwise", [(8, 2, 1)], {"kernel_size": 2}, "has only 2 x 1", "smaller kernel"),
+        ("conv_transpose2d", [FEATURES], {"out_channels": 8, "kernel_size": 2}, "works on an image", "before"),
+        ("conv_transpose2d", [PICTURE], {"out_channels": 9, "kernel_size": 2, "groups": 4}, "makes 9", "multiple of 4"),
+        (
+            "conv_transpose2d",
+            [PICTURE],
+            {"out_channels": 8, "kernel_size": 3, "stride": 2, "output_padding": 2},
+            "an output_padding of 2 x 2",
+            "smaller output_padding",
+        ),
+        (
+            "conv_transpose2d",
+            [(8, 1, 1)],
+            {"out_channels": 8, "kernel_size": 2, "padding": 1},
+            "leaves nothing of an image of 1 x 1",
+            "less padding",
+        ),
+        ("conv1d", [PICTURE], {"out_channels": 8, "kernel_size": 3}, "works on tokens", "`to_tokens`"),
+        ("conv1d", [SEQUENCE], {"out_channels": 9, "kernel_size": 3, "groups": 3}, "gets 8 channels", "2, 4 or 8"),
+        (
+            "conv1d",
+            [SEQUENCE],
+            {"out_channels": 8, "kernel_size": 14},
+            "covers 14 tokens, but the padded sequence has only 12",
+            "smaller kernel",
+        ),
+        ("max_pool1d", [(1, 8)], {"kernel_size": 2}, "has only 1", "smaller kernel"),
+        ("avg_pool1d", [SEQUENCE], {"kernel_size": 2, "padding": 2}, "a padding of 2", "padding=1"),
+        ("gru", [FEATURES], {"hidden_size": 4}, "works on tokens", "features of the tokens"),
+        ("lstm", [SEQUENCE], {"hidden_size": 4, "dropout": 0.1}, "it has one", "num_layers=2"),
         ("max_pool2d", [(8, 2, 1)], {"kernel_size": 2}, "has only 2 x 1", "smaller kernel"),
         ("max_pool2d", [PICTURE], {"kernel_size": 3, "padding": 2}, "a padding of 2 x 2", "padding=1"),
         ("max_pool2d", [PICTURE], {"kernel_size": 3, "dilation": 2}, "a padding of 2 x 2", "padding=1"),

@@ -51,9 +51,12 @@ def convolutions(channels: int) -> Iterator[str]:
         for out, group in product((channels, 6 if channels < 6 else 8), groups):
             if out % group == 0:
                 yield f"conv2d({out}, {kernel}, stride={stride}, groups={group})"
+                yield f"conv_transpose2d({out}, {kernel}, stride={stride}, groups={group})"
+        yield f"depthwise({kernel}, stride={stride})"
         if kernel in (1, 2, 3):
             yield f"conv2d(6, {kernel}, stride={stride}, dilation=2)"
             yield f"conv2d(6, {kernel}, stride={stride}, padding={1 if kernel == 1 else 0})"
+            yield f"conv_transpose2d(6, {kernel}, stride={stride}, padding={kernel // 2}, dilation=2)"
 
 
 def residuals() -> Iterator[str]:
@@ -102,6 +105,14 @@ def tokens(channels: int) -> Iterator[str]:
         yield f"patch_embed({channels}, {patch}, position=false) | layer_norm | attention(1) | linear({channels})"
     yield f"to_tokens | attention({channels}) | layer_norm(elementwise_affine=false)"
     yield f"to_tokens | linear({channels}) | gelu"
+    for kernel, stride in product((1, 2, 3, 5), (1, 2, 3)):
+        yield f"to_tokens | conv1d({channels}, {kernel}, stride={stride}, groups={channels})"
+        yield f"to_tokens | conv1d(6, {kernel}, stride={stride})"
+        yield f"to_tokens | max_pool1d({kernel}, stride={stride})"
+        yield f"to_tokens | avg_pool1d({kernel}, stride={stride})"
+    for cells in ("gru", "lstm"):
+        yield f"to_tokens | {cells}({channels}, bidirectional=true)"
+        yield f"to_tokens | {cells}(6, num_layers=2)"
 
 
 def texts() -> Iterator[str]:

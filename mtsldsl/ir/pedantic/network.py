@@ -18,7 +18,8 @@ from mtsldsl.sharing.partition import in_order
 _RESIZING = frozenset(("resize", "resize_as", "upsample", "identity"))
 _ACTIVATIONS = frozenset(("relu", "leaky_relu", "gelu", "silu", "sigmoid", "tanh", "softplus"))
 _POSITIVE = frozenset(("relu", "sigmoid", "softplus"))
-_LINEAR = frozenset(("conv2d", "linear"))
+_DENSE = frozenset(("conv1d", "conv2d", "conv_transpose2d", "linear"))
+_BIASED = _DENSE | {"depthwise"}
 
 
 def dead_layers(reading: Reading) -> Iterator[Diagnostic]:
@@ -75,7 +76,7 @@ def vain_biases(reading: Reading) -> Iterator[Diagnostic]:
     """MTL915: a bias whose only reader is a batch norm."""
     for body in _bodies(reading):
         for step, source in _pairs(body):
-            if step.operator == "batch_norm" and source.operator in _LINEAR and source.arguments["bias"]:
+            if step.operator == "batch_norm" and source.operator in _BIASED and source.arguments["bias"]:
                 cause = f"the bias of `{source.operator}` has no effect before `batch_norm`, which subtracts the mean"
                 yield warn("MTL915", cause, "give it `bias=false`", source.span)
 
@@ -102,7 +103,9 @@ def _vain(step: Step) -> str | None:
             return "`upsample(1)` changes nothing"
         case "leaky_relu" if number(step.arguments, "negative_slope") == 1:
             return "`leaky_relu(1)` changes nothing"
-        case "max_pool2d" | "avg_pool2d" if step.arguments["kernel_size"] == step.arguments["stride"] == 1:
+        case "max_pool1d" | "avg_pool1d" | "max_pool2d" | "avg_pool2d" if (
+            step.arguments["kernel_size"] == step.arguments["stride"] == 1
+        ):
             return f"`{step.operator}(1)` changes nothing"
     return None
 
@@ -129,7 +132,7 @@ def linear_pairs(reading: Reading) -> Iterator[Diagnostic]:
 
 def _dense(step: Step) -> bool:
     """Whether it is a linear map that mixes all channels at once."""
-    return step.operator in _LINEAR and step.arguments.get("groups", 1) == 1
+    return step.operator in _DENSE and step.arguments.get("groups", 1) == 1
 
 
 def single_batches(reading: Reading) -> Iterator[Diagnostic]:

@@ -7,38 +7,15 @@ from math import prod
 from mtsldsl.language.constants import Shape
 from mtsldsl.language.kinds import AUTO, Flag, Integer, Key, OneOrMany
 from mtsldsl.language.operator import Arguments, Context, Given, Misfit, Operator
-from mtsldsl.language.operators.arguments import Pair, apply, call, completed, flag, integer, pair
-from mtsldsl.language.operators.shapes import divides, divisors, image, times
-
-
-def _same(kernel: Pair, dilation: Pair) -> Pair:
-    """The padding that keeps height and width at stride 1, for odd kernels; 0 for even ones, which have none."""
-    height, width = (d * (k - 1) // 2 if k % 2 else 0 for k, d in zip(kernel, dilation, strict=True))
-    return height, width
-
-
-def _slide(operator: str, size: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, *, ceil: bool) -> Pair:
-    """Height and width of the result, as torch.nn.Conv2d and torch.nn.MaxPool2d document them."""
-    padded = [n + 2 * p for n, p in zip(size, padding, strict=True)]
-    window = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
-    result = []
-    for n, p, whole, extent, s in zip(size, padding, padded, window, stride, strict=True):
-        steps = (whole - extent + (s - 1 if ceil else 0)) // s
-        if ceil and steps * s >= n + p:  # a window that would start in the padding after the image is left out
-            steps -= 1
-        result.append(steps + 1)
-    if min(result) < 1:
-        raise Misfit(
-            f"`{operator}` covers {times(window)} pixels, but the padded image has only {times(padded)}",
-            "take a smaller kernel, more padding, or fewer strides before it",
-        )
-    return result[0], result[1]
+from mtsldsl.language.operators.arguments import apply, call, completed, flag, integer, pair
+from mtsldsl.language.operators.shapes import image, times
+from mtsldsl.language.operators.windows import grouped, half_padded, same, slide
 
 
 def _complete_convolution(given: Given, context: Context) -> Arguments:
     return completed(
         given,
-        padding=_same(pair(given, "kernel_size"), pair(given, "dilation")),
+        padding=same(pair(given, "kernel_size"), pair(given, "dilation")),
         bias=context.following != "batch_norm",  # which subtracts the mean, and any bias with it
     )
 
@@ -46,20 +23,9 @@ def _complete_convolution(given: Given, context: Context) -> Arguments:
 def _convolution_shape(arguments: Arguments, inputs: tuple[Shape, ...]) -> Shape:
     channels, height, width = image("conv2d", inputs[0])
     groups, filters = integer(arguments, "groups"), integer(arguments, "out_channels")
-    divides(
-        groups,
-        channels,
-        f"`conv2d` gets {channels} channels, which {groups} groups do not divide",
-        f"take groups={divisors(channels)}",
-    )
-    divides(
-        groups,
-        filters,
-        f"`conv2d` makes {filters} channels, which {groups} groups do not divide",
-        f"take a multiple of {groups} for out_channels",
-    )
+    grouped("conv2d", channels, filters, groups)
     kernel, stride, padding, dilation = (pair(arguments, n) for n in ("kernel_size", "stride", "padding", "dilation"))
-    return filters, *_slide("conv2d", (height, width), kernel, stride, padding, dilation, ceil=False)
+    return filters, *slide("conv2d", (height, width), kernel, stride, padding, dilation)
 
 
 def _convolution_weights(arguments: Arguments, inputs: tuple[Shape, ...]) -> int:
@@ -106,24 +72,85 @@ def _convolution_expression(arguments: Arguments, module: str, values: tuple[str
     return f"{module}({values[0]}[:, :, ::{height}, ::{width}])"
 
 
+def _by_channel(arguments: Arguments, inputs: tuple[Shape, ...]) -> Arguments:
+    """A depthwise convolution as the `conv2d` that it is: a group, and a filter, for each channel."""
+    channels = image("depthwise", inputs[0])[0]
+    return {**arguments, "out_channels": channels, "groups": channels}
+
+
+def _depthwise_shape(arguments: Arguments, inputs: tuple[Shape, ...]) -> Shape:
+    channels, height, width = image("depthwise", inputs[0])
+    kernel, stride, padding, dilation = (pair(arguments, n) for n in ("kernel_size", "stride", "padding", "dilation"))
+    return channels, *slide("depthwise", (height, width), kernel, stride, padding, dilation)
+
+
+def _complete_transposed(given: Given, context: Context) -> Arguments:
+    return completed(given, bias=context.following != "batch_norm")
+
+
+def _transposed_shape(arguments: Arguments, inputs: tuple[Shape, ...]) -> Shape:
+    """Channels, height and width of the result, as torch.nn.ConvTranspose2d documents them."""
+    channels, *size = image("conv_transpose2d", inputs[0])
+    filters = integer(arguments, "out_channels")
+    grouped("conv_transpose2d", channels, filters, integer(arguments, "groups"))
+    kernel, stride, padding, dilation = (pair(arguments, n) for n in ("kernel_size", "stride", "padding", "dilation"))
+    further = pair(arguments, "output_padding")
+    if any(more >= max(s, d) for more, s, d in zip(further, stride, dilation, strict=True)):
+        raise Misfit(
+            f"`conv_transpose2d` has an output_padding of {times(further)}, which is not smaller than its stride of "
+            f"{times(stride)} or its dilation of {times(dilation)}",
+            "take a smaller output_padding: it chooses among the sizes that one stride makes alike",
+        )
+    height, width = (
+        (n - 1) * s - 2 * p + d * (k - 1) + more + 1
+        for n, s, p, d, k, more in zip(size, stride, padding, dilation, kernel, further, strict=True)
+    )
+    if min(height, width) < 1:
+        raise Misfit(
+            f"`conv_transpose2d` with a padding of {times(padding)} leaves nothing of an image of {times(size)} "
+            "(height, width)",
+            "take less padding, or a larger kernel",
+        )
+    return filters, height, width
+
+
+def _transposed_weights(arguments: Arguments, inputs: tuple[Shape, ...]) -> int:
+    filters = integer(arguments, "out_channels") // integer(arguments, "groups")
+    return inputs[0][0] * filters * prod(pair(arguments, "kernel_size"))
+
+
+def _transposed_parameters(arguments: Arguments, inputs: tuple[Shape, ...], output: Shape) -> int:
+    return _transposed_weights(arguments, inputs) + (output[0] if flag(arguments, "bias") else 0)
+
+
+def _transposed_module(arguments: Arguments, inputs: tuple[Shape, ...]) -> str:
+    return call(
+        "nn.ConvTranspose2d",
+        inputs[0][0],
+        arguments["out_channels"],
+        arguments["kernel_size"],
+        stride=(arguments["stride"], 1),
+        padding=(arguments["padding"], 0),
+        output_padding=(arguments["output_padding"], 0),
+        groups=(arguments["groups"], 1),
+        bias=(arguments["bias"], True),
+        dilation=(arguments["dilation"], 1),
+    )
+
+
 def _complete_pooling(given: Given, context: Context) -> Arguments:
     kernel = pair(given, "kernel_size")
     dilation = pair(given, "dilation") if "dilation" in given else (1, 1)
-    return completed(given, stride=kernel, padding=_same(kernel, dilation))
+    return completed(given, stride=kernel, padding=same(kernel, dilation))
 
 
 def _pooling_shape(operator: str, arguments: Arguments, inputs: tuple[Shape, ...]) -> Shape:
     channels, height, width = image(operator, inputs[0])
     kernel, stride, padding = (pair(arguments, name) for name in ("kernel_size", "stride", "padding"))
     dilation = pair(arguments, "dilation") if "dilation" in arguments else (1, 1)
-    half = (kernel[0] // 2, kernel[1] // 2)
-    if padding[0] > half[0] or padding[1] > half[1]:
-        raise Misfit(
-            f"`{operator}` has a padding of {times(padding)}, more than half of its kernel of {times(kernel)}",
-            f"take padding={half[0]}" if half[0] == half[1] else f"take padding=[{half[0]}, {half[1]}]",
-        )
+    half_padded(operator, kernel, padding)
     ceil = flag(arguments, "ceil_mode")
-    return channels, *_slide(operator, (height, width), kernel, stride, padding, dilation, ceil=ceil)
+    return channels, *slide(operator, (height, width), kernel, stride, padding, dilation, ceil=ceil)
 
 
 def _max_pool_expression(arguments: Arguments, module: str, values: tuple[str, ...]) -> str:
@@ -155,7 +182,11 @@ def _adaptive_pool_shape(arguments: Arguments, inputs: tuple[Shape, ...]) -> Sha
 
 
 _KERNEL = Key("kernel_size", OneOrMany(Integer(1), length=2))
+_STRIDE = Key("stride", OneOrMany(Integer(1), length=2), default=1)
 _PADDING = Key("padding", OneOrMany(Integer(0), length=2), default=AUTO)
+_DILATION = Key("dilation", OneOrMany(Integer(1), length=2), default=1)
+_GROUPS = Key("groups", Integer(1), default=1)
+_BIAS = Key("bias", Flag(), default=AUTO)
 
 IMAGE: tuple[Operator, ...] = (
     Operator(
@@ -165,11 +196,11 @@ IMAGE: tuple[Operator, ...] = (
         (
             Key("out_channels", Integer(1)),
             _KERNEL,
-            Key("stride", OneOrMany(Integer(1), length=2), default=1),
+            _STRIDE,
             _PADDING,
-            Key("dilation", OneOrMany(Integer(1), length=2), default=1),
-            Key("groups", Integer(1), default=1),
-            Key("bias", Flag(), default=AUTO),
+            _DILATION,
+            _GROUPS,
+            _BIAS,
         ),
         complete=_complete_convolution,
         shape=_convolution_shape,
@@ -181,6 +212,47 @@ IMAGE: tuple[Operator, ...] = (
         expression=_convolution_expression,
     ),
     Operator(
+        "depthwise",
+        "Convolution of each channel of an image by itself: `conv2d` with as many groups and `out_channels` as "
+        "channels come in. `padding` and `bias` are as for `conv2d`.",
+        (_KERNEL, _STRIDE, _PADDING, _DILATION, _BIAS),
+        complete=_complete_convolution,
+        shape=_depthwise_shape,
+        parameters=lambda arguments, inputs, output: _convolution_parameters(
+            _by_channel(arguments, inputs), inputs, output
+        ),
+        flops=lambda arguments, inputs, output: _convolution_flops(_by_channel(arguments, inputs), inputs, output),
+        module=lambda arguments, inputs: _convolution_module(_by_channel(arguments, inputs), inputs),
+        stem="depthwise",
+        fresh=True,
+        expression=_convolution_expression,
+    ),
+    Operator(
+        "conv_transpose2d",
+        "Transposed convolution, which enlarges an image by its stride: the gradient of a `conv2d` with these "
+        "arguments. `bias` is as for `conv2d`; `padding` is 0 unless given.",
+        (
+            Key("out_channels", Integer(1)),
+            _KERNEL,
+            _STRIDE,
+            Key("padding", OneOrMany(Integer(0), length=2), default=0),
+            Key("output_padding", OneOrMany(Integer(0), length=2), default=0),
+            _GROUPS,
+            _BIAS,
+            _DILATION,
+        ),
+        complete=_complete_transposed,
+        shape=_transposed_shape,
+        parameters=_transposed_parameters,
+        flops=lambda arguments, inputs, output: (
+            2 * inputs[0][1] * inputs[0][2] * _transposed_weights(arguments, inputs)
+        ),
+        module=_transposed_module,
+        stem="conv",
+        fresh=True,
+        expression=lambda arguments, module, values: f"{module}({values[0]})",
+    ),
+    Operator(
         "max_pool2d",
         "The largest value in each window of an image. `stride` is the kernel's size unless given; `padding` is as "
         "for `conv2d`.",
@@ -188,7 +260,7 @@ IMAGE: tuple[Operator, ...] = (
             _KERNEL,
             Key("stride", OneOrMany(Integer(1), length=2), default=AUTO),
             _PADDING,
-            Key("dilation", OneOrMany(Integer(1), length=2), default=1),
+            _DILATION,
             Key("ceil_mode", Flag(), default=False),
         ),
         complete=_complete_pooling,

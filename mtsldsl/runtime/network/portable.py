@@ -166,6 +166,8 @@ def _traced(network: Portable, by: str) -> Iterator[None]:
         with warnings.catch_warnings():
             # torch's own exporter copies what it has deprecated
             warnings.filterwarnings("ignore", r".*LeafSpec.* is deprecated", FutureWarning)
+            # of the list that torch's recurrent networks keep of their weights beside them
+            warnings.filterwarnings("ignore", r"The tensor attributes? self\..*_flat_weights", UserWarning)
             yield
     except (RuntimeError, TypeError, ValueError) as error:
         raise _refusal(network, f"{by} cannot write this network: {_reason(error)}") from error
