@@ -14,6 +14,7 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir import Spec, normal
 from mtsldsl.runtime.data import Splits, describe, load_data
 from mtsldsl.runtime.data.labels import Described, require_labels
+from mtsldsl.runtime.data.loading import load_for
 from mtsldsl.runtime.learning.batch_norm import remarks_on_statistics
 from mtsldsl.runtime.learning.precision import remark_on
 from mtsldsl.runtime.learning.ranks import Ranks
@@ -38,8 +39,7 @@ class Read:
         with original_spans(spec):
             data = load_data(spec, recorded, cache=cache)
             described = describe(spec, data)
-            missing = require_labels(spec, described)
-            _require_score(spec, described)
+            missing = _held(spec, described)
         return cls(data, described, tuple(missing))
 
     def start(
@@ -78,9 +78,31 @@ class Read:
             yield events.Warned(about="data", text=remark)
 
 
+def every_problem(spec: Spec, found: MtlError, *, cache: bool = True) -> MtlError:
+    """What was found wrong with the data of a spec, which ends at the first, and what else is: that of each task, as if
+    it were the only one."""
+    problems = {(each.code, each.cause, each.place): each for each in found.diagnostics}
+    for task in spec.tasks:
+        try:
+            with original_spans(spec):
+                _held(spec, describe(spec, load_for(spec, task, cache=cache), [task]))
+        except MtlError as error:
+            for each in error.diagnostics:
+                problems.setdefault((each.code, each.cause, each.place), each)
+    return MtlError(problems.values())
+
+
+def _held(spec: Spec, described: Described) -> list[str]:
+    """What to warn of in what is described of labels, which holds what a run needs."""
+    missing = require_labels(spec, described)
+    _require_score(spec, described)
+    return missing
+
+
 def _require_score(spec: Spec, described: Described) -> None:
     """Hold that the metric that chooses the epoch, where one is named, has a label to be measured on."""
     task = spec.train.keep.partition(".")[0]
-    if "." in spec.train.keep and not described["validation"]["labels"][task]["entries"]:
+    labels = described["validation"]["labels"]
+    if "." in spec.train.keep and task in labels and not labels[task]["entries"]:
         cause = f"no validation sample has a label of `{task}`, whose metric is to choose the epoch"
         raise MtlError.of("MTL804", cause, "write `keep = best` or `keep = last`", spec.train.span)
