@@ -30,6 +30,7 @@ _COMMANDS = {
     "explain": "Say what the codes of reports mean, such as MTL107, or what there is to choose from.",
     "fmt": "Lay out specs in the one style.",
     "compile": "Write readable PyTorch for a spec: model.py, train.py.",
+    "data": "Say what data a spec reads, and what of it does not fit, before anything trains.",
     "train": "Train a spec, and let its sharing be learned.",
     "eval": "Compute the losses and metrics of a run's best weights.",
     "predict": "Write what a run's best weights say of new inputs.",
@@ -48,7 +49,7 @@ _COMMANDS = {
 _ERRORS_ARE_2 = ("diff", "merge")
 """The commands that say with 1 what they found."""
 
-_LONG = ("train", "eval", "predict", "export")
+_LONG = ("data", "train", "eval", "predict", "export")
 """The commands that compute."""
 
 

@@ -47,6 +47,7 @@ MOST_PROCESSES = 64
     help="Begin with the best weights of a run, or a file of `export --to safetensors`.",
 )
 @click.option("--in-place", is_flag=True, help="Also write the evolving sharing into SPEC itself.")
+@click.option("--dry-run", is_flag=True, help="Make a few steps, tell what the run would take, and write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print every event as a line of JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but warnings and errors.")
 @LastWords()
@@ -63,6 +64,7 @@ def command(
     sharing: str | None,
     weights: Path | None,
     in_place: bool,
+    dry_run: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -71,6 +73,11 @@ def command(
         raise click.UsageError("--resume goes on with the run's own spec: give neither a spec nor changes to it")
     if in_place and sharing:
         raise click.UsageError("--in-place follows the sharing that the file has: leave --sharing out")
+    if dry_run and (resume or in_place or nproc > 1):
+        given = "--resume" if resume else "--in-place" if in_place else "--nproc"
+        raise click.UsageError(
+            f"--dry-run tries the beginning of a run in one process and keeps nothing: leave {given} out"
+        )
     if as_json and quiet:
         raise click.UsageError("--json prints and --quiet does not: give one of them")
     if nproc > 1:
@@ -113,10 +120,19 @@ def command(
     own = _in_place(spec, chosen) if in_place else None
     require(TENSORS)
     from mtsldsl.runtime.run.initial_weights import InitialWeights
+
+    begun = InitialWeights.of(weights) if weights else None
+    if dry_run:
+        from mtsldsl.runtime.run.dry_run import DryRun
+
+        trial = DryRun.create(chosen, device, display)
+        trial.weights = begun
+        trial.cache = not no_cache
+        trial.run(threads)
+        return
     from mtsldsl.runtime.run.launch import launch
     from mtsldsl.runtime.run.session import Session
 
-    begun = InitialWeights.of(weights) if weights else None
     session = Session.create(chosen, spec.stem, runs, device, display)
     session.weights = begun
     session.in_place = own if session.ranks.rank == 0 else None

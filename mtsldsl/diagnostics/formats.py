@@ -28,8 +28,8 @@ def as_json(found: Iterable[Found], fixed: Iterable[Found] = (), ignored: Iterab
     """A JSON object with every diagnostic, those that were mended meanwhile, and those that a comment ignores."""
     remaining = list(found)
     counts = Counter(diagnostic.severity for _, diagnostic in remaining)
-    mended = [_record(*each) for each in fixed]
-    left_out = [_record(*each) for each in ignored]
+    mended = [record_of(*each) for each in fixed]
+    left_out = [record_of(*each) for each in ignored]
     content = {
         "format_version": JSON_VERSION,
         "summary": {
@@ -38,14 +38,15 @@ def as_json(found: Iterable[Found], fixed: Iterable[Found] = (), ignored: Iterab
             "fixed": len(mended),
             "ignored": len(left_out),
         },
-        "diagnostics": [_record(*each) for each in remaining],
+        "diagnostics": [record_of(*each) for each in remaining],
         "fixed": mended,
         "ignored": left_out,
     }
     return json.dumps(content, indent=2)
 
 
-def _record(file: str, diagnostic: Diagnostic) -> dict[str, Any]:
+def record_of(file: str, diagnostic: Diagnostic) -> dict[str, Any]:
+    """A diagnostic about a file in plain data."""
     return {
         "code": diagnostic.code,
         "severity": str(diagnostic.severity),

@@ -133,6 +133,7 @@ WORDS = {
     "explain": ["MTL107"],
     "fmt": ["net.mtl"],
     "compile": ["net.mtl"],
+    "data": ["net.mtl"],
     "train": ["net.mtl"],
     "eval": ["runs/net/1"],
     "predict": ["runs/net/1", "--input", "net.mtl", "-o", "out.npz"],

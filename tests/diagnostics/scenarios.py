@@ -159,5 +159,18 @@ PREPARED: dict[str, Callable[[int], None]] = {
 FROM_NOTHING = frozenset(("MTL808",))
 """Codes of what happens while libraries are imported, so that none may have been before."""
 
-MEANWHILE: dict[str, Callable[[], str]] = {"MTL704": _saved_meanwhile}
-"""Codes of what happens while a command runs: its own functions, called in their order."""
+
+def _within_64_gb() -> str:
+    """A process that may have no more, on whatever machine this is."""
+    done = subprocess.run(
+        ["bash", "-c", f"ulimit -v 64000000 && exec {sys.executable} -m mtsldsl train --dry-run --device cpu {SPEC}"],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    return done.stderr
+
+
+MEANWHILE: dict[str, Callable[[], str]] = {"MTL704": _saved_meanwhile, "MTL812": _within_64_gb}
+"""Codes of what happens while a command runs, or where there is little: its own functions, called in their order."""

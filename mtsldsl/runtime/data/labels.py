@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import torch
@@ -23,17 +24,18 @@ _AT_ONCE = 64
 """Samples that are looked at together."""
 
 
-def describe(spec: Spec, splits: Splits[Any]) -> Described:
-    """For each split, in plain data, its `samples` and the `labels` of each task: the number of `samples` that have at
-    least one, and of `entries` that count in loss and metrics, `of` how many there are. Where some columns of a target
-    have none, these are `empty_columns`, counted from 0. Of several `sources` it has how many samples each gives."""
-    return {name: _split(spec, samples) for name, samples in splits.named()}
+def describe(spec: Spec, splits: Splits[Any], tasks: Sequence[Task] | None = None) -> Described:
+    """For each split, in plain data, its `samples` and the `labels` of each of these tasks, by default all: the number
+    of `samples` that have at least one, and of `entries` that count in loss and metrics, `of` how many there are. Where
+    some columns of a target have none, these are `empty_columns`, counted from 0. Of several `sources` it has how many
+    samples each gives."""
+    return {name: _split(spec, samples, spec.tasks if tasks is None else tasks) for name, samples in splits.named()}
 
 
-def _split(spec: Spec, samples: Samples | Mixed) -> dict[str, Any]:
+def _split(spec: Spec, samples: Samples | Mixed, tasks: Sequence[Task]) -> dict[str, Any]:
     counted: dict[tuple[int, str, Target], dict[str, Any]] = {}
     labels = {}
-    for task in spec.tasks:
+    for task in tasks:
         read, field = read_by(samples, task.name), field_of_task(spec.data_of(task.name), task)
         key = id(read), field, task.target
         if key not in counted:
@@ -63,11 +65,13 @@ def _count(samples: Samples, field: str, target: Target) -> dict[str, Any]:
 
 
 def require_labels(spec: Spec, described: Described) -> list[str]:
-    """What to warn of: the tasks that have no label in validation or test, and columns of a target that have none.
+    """What to warn of, of those tasks that are described: which have no label in validation or test, and columns of a
+    target that have none.
 
     Raises MTL804 for those that have none in training."""
+    known = [task for task in spec.tasks if task.name in described["train"]["labels"]]
     without = {
-        split: [task for task in spec.tasks if not found["labels"][task.name]["entries"]]
+        split: [task for task in known if not found["labels"][task.name]["entries"]]
         for split, found in described.items()
     }
     if without["train"]:
@@ -76,7 +80,7 @@ def require_labels(spec: Spec, described: Described) -> list[str]:
         f"no {split} sample has a label in {_columns(empty)} of `{task.name}` that counts: "
         + ("nothing is learned of it" if split == "train" else "it is left out of the metrics there")
         for split, found in described.items()
-        for task in spec.tasks
+        for task in known
         if (empty := found["labels"][task.name].get("empty_columns"))
     ]
     return columns + [

@@ -11,7 +11,7 @@ import attrs
 
 from mtsldsl.datasets.registry import DATASETS, data_kind
 from mtsldsl.diagnostics import MtlError, suggestion
-from mtsldsl.ir.model import Spec
+from mtsldsl.ir.model import Spec, Task
 from mtsldsl.runtime.data.demand import Part
 from mtsldsl.runtime.data.fields_read import field_of_task
 from mtsldsl.runtime.data.mixed import Mixed
@@ -50,6 +50,11 @@ def load_data(spec: Spec, recorded: Mapping[str, Path] = {}, *, cache: bool = Tr
     mixed = {split: Mixed(each, spec.streams) for split, each in parts.items()}
     fitted = {block: found for each in every.values() for block, found in each.fitted.items()}
     return Splits(**mixed, remarks=remarks, places=places, fitted=fitted)
+
+
+def load_for(spec: Spec, task: Task, *, cache: bool = True) -> Splits[Samples]:
+    """The samples that one task reads, as if it were the only one. Raises MtlError as `load_data` does."""
+    return _load(Part(spec.data_of(task.name), (task,)), spec.source.name, None, {}, cache=cache)[task.name]
 
 
 def _load(

@@ -37,6 +37,12 @@ class Code:
                 raise MtlError.of("MTL702", f"{path} {problem}", remedy)
         return cls(texts)
 
+    @classmethod
+    def of(cls, spec: Spec) -> Code:
+        """What `spec` compiles to, which no file holds."""
+        written = compile_spec(spec)
+        return cls({Path(name): written[name] for name in ("model.py", "train.py")})
+
     def run(self) -> ModuleType:
         """The module that `train.py` is. Nothing is looked for in its folder, but for the text of a traceback."""
         package = ModuleType(PACKAGE)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
 
 import attrs
 from torch import Tensor
 
+from mtsldsl.runtime.learning.training import Training
+from mtsldsl.runtime.network.places import located
 from mtsldsl.runtime.objectives import BatchLosses, LossTotals
 from mtsldsl.runtime.run.display import Display
 
@@ -45,3 +50,18 @@ class EpochLosses:
     def seconds(self) -> float:
         """Since the epoch began."""
         return time.monotonic() - self._began
+
+
+Losses = TypeVar("Losses", bound=EpochLosses)
+
+
+@contextmanager
+def under_way(training: Training, batches: int, losses: Losses, hint: str = "") -> Iterator[Losses]:
+    """While open, an epoch of so many batches goes on, which collects its losses: what fails in it is told with its
+    place in the spec, and with `hint` where losses are not finite."""
+    training.model.train()
+    steps = -(-batches // training.spec.train.accumulate)
+    losses.display.begin_epoch(training.epoch + 1, training.spec.train.epochs, steps)
+    training.epoch_steps = steps
+    with located(training.model, training.spec), training.guarded(hint), training.watched():
+        yield losses

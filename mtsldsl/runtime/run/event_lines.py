@@ -40,6 +40,8 @@ def describe_event(event: Event) -> list[str]:
             return [f"stopped after epoch {event.epoch}: {count} without a better one"]
         case events.Test():
             return _test(event)
+        case events.DryRun():
+            return _dry_run(event)
         case events.End():
             return [f"done in {event.seconds:.0f} s: {event.folder}"]
     return []
@@ -64,7 +66,7 @@ def _start(event: events.Start) -> list[str]:
         f"{event.spec}: {len(event.tasks)} tasks, {len(event.layers)} layers, {size}",
         f"structure {event.method}, balance {event.balance}, seed {event.seed}, on {where}",
         *label_lines(event.data),
-        f"run folder: {event.folder}",
+        *([f"run folder: {event.folder}"] if event.folder is not None else []),
     ]
 
 
@@ -79,9 +81,37 @@ def short(value: float | None) -> str:
 
 def _epoch(event: events.Epoch) -> list[str]:
     pace = f"lr {short(event.lr)}  {event.epoch_seconds:.1f} s  {short(event.samples_per_second)} samples/s"
+    return [f"epoch {event.epoch:>3}  loss: {_losses(event)}  {pace}"]
+
+
+def _losses(event: events.Epoch | events.DryRun) -> str:
     losses = dict(event.losses)
     penalty = {event.penalty: losses.pop(event.penalty)} if event.penalty is not None else {}
-    return [f"epoch {event.epoch:>3}  loss: {'  '.join(filter(None, (_numbers(losses), _numbers(penalty))))}  {pace}"]
+    return "  ".join(filter(None, (_numbers(losses), _numbers(penalty))))
+
+
+def _dry_run(event: events.DryRun) -> list[str]:
+    """What was tried, and what a run would take."""
+    made = f"{event.steps} steps" if event.steps > 1 else "one step"
+    size = f"{event.epoch_steps:,} steps and {event.epoch_batches:,} batches of validation"
+    epoch, run = _duration(event.epoch_seconds), _duration(event.run_seconds)
+    return [
+        f"dry run: {made} and one batch of validation made; nothing is written",
+        f"  loss: {_losses(event)}",
+        f"  validation loss: {_numbers(event.validation)}",
+        f"  time: {_duration(event.step_seconds)} a step, {_duration(event.batch_seconds)} a batch of validation",
+        f"  memory: {event.memory / 2**20:,.0f} MiB at most, of {event.memory_of}",
+        f"  an epoch ({size}) takes about {epoch}, {event.epochs:,} epochs {run}",
+        "  structural phases, the test and the writing of checkpoints come on top",
+    ]
+
+
+def _duration(seconds: float) -> str:
+    if seconds >= 7200:
+        return f"{seconds / 3600:.1f} h"
+    if seconds >= 120:
+        return f"{seconds / 60:.1f} min"
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"
 
 
 def _validation(event: events.Validation) -> list[str]:

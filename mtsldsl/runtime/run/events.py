@@ -40,7 +40,8 @@ class Start(Event):
     kind = "start"
     spec: str
     spec_sha256: str
-    folder: str
+    folder: str | None
+    """None where nothing is kept, in a dry run."""
     in_place: str | None
     tasks: Sequence[str]
     layers: Sequence[str]
@@ -234,6 +235,30 @@ class End(Event):
     kind = "end"
     folder: str
     seconds: float
+
+
+@attrs.frozen(kw_only=True)
+class DryRun(Event):
+    """What a run would take, by its first steps and a batch of validation; said, and in no record.
+
+    `losses` are those of the `steps` that were made, among them the learner's own, called `penalty`; seconds are of one
+    step, of one batch of evaluation, and by these of an epoch and of all `epochs`, without structural phases; `memory`
+    is the most that was held, in bytes, by `memory_of`: the whole process, or what torch has on a device."""
+
+    kind = "dry_run"
+    steps: int
+    losses: Mapping[str, Number]
+    penalty: str | None = _left_out()
+    validation: Mapping[str, Number]
+    step_seconds: float
+    batch_seconds: float
+    epoch_steps: int
+    epoch_batches: int
+    epochs: int
+    epoch_seconds: float
+    run_seconds: float
+    memory: int
+    memory_of: str
 
 
 KINDS: Mapping[str, type[Event]] = {

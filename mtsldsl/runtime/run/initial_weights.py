@@ -56,13 +56,14 @@ class InitialWeights:
             raise MtlError.of("MTL805", cause, "name a run, or a file of `mtsldsl export --to safetensors`")
         return cls(path, loads(about["spec"]), state)
 
-    def begin(self, spec: Spec, model: nn.Module, run: RunFolder) -> Begun:
+    def begin(self, spec: Spec, model: nn.Module, run: RunFolder | None = None) -> Begun:
         """Let the network of a new run begin with them. A run that cannot leaves no folder behind; raises MtlError as
         `fill` does."""
         try:
             return Begun(text=self.fill(spec, model), sha256=self.digest())
         except MtlError:
-            shutil.rmtree(run.path)
+            if run is not None:
+                shutil.rmtree(run.path)
             raise
 
     def digest(self) -> str:

@@ -11,6 +11,7 @@ from mtsldsl.runtime.learning.ranks import Ranks
 from mtsldsl.runtime.run.code import Code
 from mtsldsl.runtime.run.folder import RunFolder, epoch_of
 from mtsldsl.runtime.run.last_words import LOST, watched_over
+from mtsldsl.runtime.run.memory import within_memory
 from mtsldsl.runtime.run.session import Session
 from mtsldsl.runtime.run.threads import use_threads
 
@@ -32,7 +33,8 @@ def launch(session: Session, threads: int | None = None, code: Code | None = Non
     module = code.run()
     use_threads(threads, session.spec, session.device, session.folder.events)
     try:
-        with closing(session.display):  # whatever happens, the terminal gets its cursor back
+        # whatever happens, the terminal gets its cursor back
+        with closing(session.display), within_memory(session.spec):
             module.main(session)
     except KeyboardInterrupt:
         if session.ranks.rank == 0:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,23 +17,20 @@ from mtsldsl.codegen import compile_spec
 from mtsldsl.diagnostics import MtlError, Source
 from mtsldsl.editing import rewritten
 from mtsldsl.editing.bundle import self_contained
-from mtsldsl.ir import Decision, Spec, normal
-from mtsldsl.runtime.data import Splits, describe, load_data
-from mtsldsl.runtime.data.labels import Described, require_labels
-from mtsldsl.runtime.learning.batch_norm import remarks_on_statistics
+from mtsldsl.ir import Decision, Spec
+from mtsldsl.runtime.data import Splits
 from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.learning.learned import OptimizerFactory
 from mtsldsl.runtime.learning.loss_scales import remark_on_scales
-from mtsldsl.runtime.learning.precision import remark_on
 from mtsldsl.runtime.learning.ranks import Ranks
 from mtsldsl.runtime.learning.training import SchedulerFactory, Training
 from mtsldsl.runtime.learning.warmup import warmth
-from mtsldsl.runtime.network.places import located
 from mtsldsl.runtime.network.source_file import original_spans
 from mtsldsl.runtime.network.user_modules import check_own_modules
 from mtsldsl.runtime.objectives.constant import constant_metrics
 from mtsldsl.runtime.objectives.relative_gain import Results
 from mtsldsl.runtime.run import events
+from mtsldsl.runtime.run.beginning import Read
 from mtsldsl.runtime.run.best import load_best
 from mtsldsl.runtime.run.checkpoint import (
     keep_own_weights,
@@ -43,10 +39,10 @@ from mtsldsl.runtime.run.checkpoint import (
     restore_checkpoint,
     save_checkpoint,
 )
-from mtsldsl.runtime.run.data_record import record_of_data, recorded_places, warn_of_other_data
+from mtsldsl.runtime.run.data_record import recorded_places, warn_of_other_data
 from mtsldsl.runtime.run.device import choose_device
 from mtsldsl.runtime.run.display import Display, choose_display, warn
-from mtsldsl.runtime.run.epoch import EpochLosses
+from mtsldsl.runtime.run.epoch import EpochLosses, under_way
 from mtsldsl.runtime.run.event_lines import warning_lines
 from mtsldsl.runtime.run.events import EventLog, read_events
 from mtsldsl.runtime.run.folder import RunFolder, epoch_of, write_source
@@ -55,7 +51,7 @@ from mtsldsl.runtime.run.initial_weights import InitialWeights
 from mtsldsl.runtime.run.processes import own_device, require_even_shares, scratch_copy, scratch_folder
 from mtsldsl.runtime.run.requirements import require_for_run
 from mtsldsl.runtime.run.selection import OWN, Best, Selection, best_so_far, gains, last_merge, mean_of
-from mtsldsl.runtime.run.user_module_record import record_of_own_modules, warn_of_other_modules
+from mtsldsl.runtime.run.user_module_record import warn_of_other_modules
 from mtsldsl.runtime.structure.learner import Learner
 from mtsldsl.runtime.structure.view import Watcher
 
@@ -145,22 +141,19 @@ class Session:
         """The spec's data set, each split apart. Without its data, or labels to learn from, a new run leaves no folder
         behind."""
         try:
-            with original_spans(self.spec):
-                data = load_data(self.spec, recorded_places(self.spec, self.folder.events), cache=self.cache)
-                described = describe(self.spec, data)
-                missing = require_labels(self.spec, described)
-                self._require_score(described)
+            read = Read.of(self.spec, recorded_places(self.spec, self.folder.events), cache=self.cache)
         except MtlError:
             if self.checkpoint is None:
                 shutil.rmtree(self.folder.path)
             raise
+        data = read.data
         self._constant = constant_metrics(self.spec.tasks, data.validation)
         if self.checkpoint is None:
-            self._describe_start(data, described)
-            if (slow := remark_on(self.spec.train.precision, self.device)) is not None:
-                self._warn(events.Warned(about="precision", text=slow))
-            for remark in (*data.remarks, *missing, *remarks_on_statistics(self.spec)):
-                self._warn(events.Warned(about="data", text=remark))
+            file = str(self.in_place.path) if self.in_place else None
+            place = str(self.folder.path)
+            self.log.write(read.start(self.spec, self.device, self.ranks, folder=place, in_place=file))
+            for warning in read.warnings(self.spec, self.device):
+                self._warn(warning)
             self.log.write(events.Constant(split="validation", metrics=self._constant))
         else:
             self._differences = warn_of_other_data(self.spec, data, self.folder.events)
@@ -170,13 +163,6 @@ class Session:
         for line in warning_lines(event):
             warn(line)
         self.log.write(event)
-
-    def _require_score(self, described: Described) -> None:
-        """Hold that the metric that chooses the epoch, where one is named, has a label to be measured on."""
-        task = self.spec.train.keep.partition(".")[0]
-        if "." in self.spec.train.keep and not described["validation"]["labels"][task]["entries"]:
-            cause = f"no validation sample has a label of `{task}`, whose metric is to choose the epoch"
-            raise MtlError.of("MTL804", cause, "write `keep = best` or `keep = last`", self.spec.train.span)
 
     def start(
         self,
@@ -207,14 +193,9 @@ class Session:
     def epoch(self, training: Training, batches: int, samples: int | None = None) -> Iterator[EpochLosses]:
         """An epoch of so many batches: collects the losses without waiting for the device, and logs their means.
         Without `samples`, those of all batches, each is a whole one."""
-        training.model.train()
         rate = training.optimizer.param_groups[0]["lr"]
-        steps = -(-batches // training.spec.train.accumulate)
-        self.display.begin_epoch(training.epoch + 1, training.spec.train.epochs, steps)
-        training.epoch_steps = steps
-        losses = EpochLosses(self.display, training.spec.penalty_name)
-        hint = f"the run so far is in {self.folder.path}"
-        with located(training.model, training.spec), training.guarded(hint), training.watched():
+        collected = EpochLosses(self.display, training.spec.penalty_name)
+        with under_way(training, batches, collected, f"the run so far is in {self.folder.path}") as losses:
             yield losses
         found, penalty = losses.means(), losses.penalty()
         means = {task.name: found[task.name] for task in training.trained if task.name in found}
@@ -350,33 +331,6 @@ class Session:
         if own is not None and own.reason is not None:
             for line in warning_lines(self._left_alone(own, epoch)):
                 warn(line)
-
-    def _describe_start(self, data: Splits[Any], described: Mapping[str, object]) -> None:
-        spec, cost = self.spec, self.spec.cost()
-        self.log.write(
-            events.Start(
-                spec=spec.source.name,
-                spec_sha256=normal.digest(spec),
-                folder=str(self.folder.path),
-                in_place=str(self.in_place.path) if self.in_place else None,
-                tasks=[task.name for task in spec.tasks],
-                layers=[layer.name for layer in spec.layers],
-                method=spec.structure.method if spec.structure else "none",
-                balance=spec.train.balance.name,
-                epochs=spec.train.epochs,
-                seed=spec.train.seed,
-                device=str(self.device),
-                threads=torch.get_num_threads(),
-                processes=self.ranks.size if self.ranks.several else None,
-                python=platform.python_version(),
-                torch=torch.__version__,
-                parameters=cost.parameters,
-                flops=cost.flops,
-                modules=record_of_own_modules(spec),
-                data=described,
-                read=record_of_data(spec, data),
-            )
-        )
 
 
 def _short(weight: torch.Tensor | None) -> float | None:

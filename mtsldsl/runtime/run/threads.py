@@ -31,7 +31,7 @@ def wait_passively() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-def use_threads(given: int | None, spec: Spec, device: torch.device, events: Path) -> None:
+def use_threads(given: int | None, spec: Spec, device: torch.device, events: Path | None = None) -> None:
     """Let torch compute with as many threads as are given; else with those of the environment (OMP_NUM_THREADS or
     MKL_NUM_THREADS); else, on the CPU, with as many as the run of these events began with, so that its numbers stay
     the same; else with as many as help for the network's size, `helpful`.
@@ -47,8 +47,10 @@ def use_threads(given: int | None, spec: Spec, device: torch.device, events: Pat
         torch.set_num_threads(min(most, _begun_with(events) or helpful(spec)))
 
 
-def _begun_with(events: Path) -> int | None:
+def _begun_with(events: Path | None) -> int | None:
     """The threads that the run of these events began with."""
+    if events is None:
+        return None
     from mtsldsl.runtime.run.events import started
 
     start = started(events)

@@ -1,0 +1,111 @@
+"""What the samples of a spec are: shapes, ranges, how many there are of each class, and the first rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mtsldsl.ir.model import Spec, Stream, Target, Task
+from mtsldsl.language.targets import TARGETS
+from mtsldsl.runtime.data.batches import widen
+from mtsldsl.runtime.data.fields_read import field_of_task
+from mtsldsl.runtime.data.masks import valid_entries
+from mtsldsl.runtime.data.mixed import read_by
+from mtsldsl.runtime.data.samples import Samples, Splits
+
+FIRST_ROWS = 5
+"""Samples of which all numbers are given, where the input is a row."""
+
+_AT_ONCE = 64
+"""Samples that are looked at together."""
+
+
+def overview(spec: Spec, splits: Splits[Any]) -> dict[str, Any]:
+    """In plain data, `inputs` by source and `targets` by task, with the shape of a sample and by split the range of the
+    numbers that count, as networks see them but in the unit of the data; for classes and yes or no by split how many
+    entries there are of each, from 0, and the names of classes where the data has such. Of sources whose input is a row
+    `rows` has the first of training."""
+    found: dict[str, Any] = {"inputs": {}, "targets": {}, "rows": {}}
+    for stream in spec.streams:
+        parts = {split: read_by(samples, stream.tasks[0]) for split, samples in splits.named()}
+        tasks = [spec.task(name) for name in stream.tasks]
+        found["inputs"][stream.name] = {
+            "name": stream.data.input,
+            "shape": list(stream.data.shape),
+            "range": {split: _range(part, stream.data.input, None) for split, part in parts.items()},
+        }
+        for task in tasks:
+            found["targets"][task.name] = _target(stream, task, parts, splits)
+        if len(stream.data.shape) == 1:
+            found["rows"][stream.name] = _rows(stream, tasks, parts["train"])
+    return found
+
+
+def class_names(splits: Splits[Any], stream: Stream, task: Task) -> list[str]:
+    """What the data calls the classes of a task, in their order; nothing where it does not."""
+    names = splits.fitted.get(stream.data.name, {}).get("classes", {})
+    return list(names.get(field_of_task(stream.data, task), ()))
+
+
+def _target(stream: Stream, task: Task, parts: dict[str, Samples], splits: Splits[Any]) -> dict[str, Any]:
+    field, target = field_of_task(stream.data, task), task.target
+    found: dict[str, Any] = {
+        "source": stream.name,
+        "field": field,
+        "kind": target.kind,
+        "channels": target.channels,
+        "shape": list(parts["train"].fields[field].shape[1:]),
+    }
+    if target.kind in ("classes", "binary"):
+        found["counts"] = {split: _counts(part, field, target) for split, part in parts.items()}
+        names = class_names(splits, stream, task)
+        return found | ({"names": names} if names else {})
+    return found | {"range": {split: _range(part, field, target) for split, part in parts.items()}}
+
+
+def _values(samples: Samples, field: str, target: Target | None) -> Iterator[Tensor]:
+    """The entries that count, some samples at a time."""
+    for start in range(0, len(samples), _AT_ONCE):
+        values = widen(samples.fields[field][start : start + _AT_ONCE], samples.layout[field])
+        yield values.flatten() if target is None else values[valid_entries(target, values).expand_as(values)]
+
+
+def _range(samples: Samples, field: str, target: Target | None) -> dict[str, float] | None:
+    """The least, the largest and the mean number; None where none counts."""
+    ends, total, count = [], 0.0, 0
+    for values in _values(samples, field, target):
+        if values.numel():
+            ends += [float(values.min()), float(values.max())]
+            total, count = total + float(values.double().sum()), count + values.numel()
+    return {"least": min(ends), "largest": max(ends), "mean": total / count} if count else None
+
+
+def _counts(samples: Samples, field: str, target: Target) -> list[int]:
+    """How many entries there are of each class, or of no and yes."""
+    kinds = target.channels if TARGETS[target.kind].whole else 2
+    counted = torch.zeros(kinds, dtype=torch.int64)
+    for values in _values(samples, field, target):
+        counted += torch.bincount(values.long(), minlength=kinds)
+    return counted.tolist()
+
+
+def _rows(stream: Stream, tasks: list[Task], samples: Samples) -> dict[str, list[Any]]:
+    """The numbers of the first samples by field; None for those that do not count."""
+    first = samples.take(torch.arange(min(FIRST_ROWS, len(samples))))
+    rows = {stream.data.input: first.fields[stream.data.input].float().tolist()}
+    for task in tasks:
+        field = field_of_task(stream.data, task)
+        if field != stream.data.input:
+            values = widen(first.fields[field], first.layout[field])
+            valid = valid_entries(task.target, values).expand_as(values)
+            rows[task.name] = _or_none(values.tolist(), valid.tolist())
+    return rows
+
+
+def _or_none(values: Any, valid: Any) -> Any:
+    if isinstance(values, list):
+        return [_or_none(*each) for each in zip(values, valid, strict=True)]
+    return values if valid else None

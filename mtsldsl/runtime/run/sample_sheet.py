@@ -1,0 +1,157 @@
+"""A sheet of samples: each input beside what is to be learned of its places, in colours, with names."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from mtsldsl.diagnostics.bounded import FIRST_SHOWN
+from mtsldsl.ir import Spec, Task
+from mtsldsl.ir.model import Stream
+from mtsldsl.runtime.data import Samples, Splits
+from mtsldsl.runtime.data.batches import batches
+from mtsldsl.runtime.data.fields_read import field_of_task
+from mtsldsl.runtime.data.masks import valid_entries
+from mtsldsl.runtime.data.mixed import read_by
+from mtsldsl.runtime.data.overview import class_names
+from mtsldsl.runtime.run.drawing import COLOURS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Numbers: TypeAlias = NDArray[np.float64]
+
+_SIDE = 1.6
+"""Of a picture, in inches."""
+
+_LEAST = 3.2
+"""Of the sheet: room for titles."""
+
+_MISSING = "0.6"
+"""The gray of what does not count."""
+
+
+@attrs.frozen(eq=False)
+class _Row:
+    """A sample of a source: its input, and the tasks with a picture and those with one answer, with their numbers, NaN
+    where they do not count."""
+
+    title: str
+    input: Numbers
+    pictures: Sequence[tuple[Task, Numbers]]
+    answers: Sequence[str]
+
+
+def pictured(spec: Spec) -> list[Stream]:
+    """The sources whose input is a picture."""
+    return [stream for stream in spec.streams if len(stream.data.shape) == 3]
+
+
+def sample_sheet(spec: Spec, splits: Splits[Any]) -> bytes:
+    """A PNG of the first training samples of the first sources that have pictures: the same samples give the same
+    bytes. Of a target of several values or answers it has the first."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    rows = [
+        row
+        for stream in pictured(spec)[:FIRST_SHOWN]
+        for row in _rows(spec, stream, read_by(splits.train, stream.tasks[0]), splits)
+    ]
+    width = 1 + max(len(row.pictures) for row in rows)
+    with rc_context({"font.size": 7, "font.family": "DejaVu Sans", "text.parse_math": False}):
+        figure = Figure(figsize=(max(_SIDE * width, _LEAST), (_SIDE + 0.35) * len(rows)), dpi=100, layout="constrained")
+        for place, row in enumerate(rows):
+            axes = [figure.add_subplot(len(rows), width, place * width + column + 1) for column in range(width)]
+            for each in axes:
+                each.set_axis_off()
+            _draw_input(axes[0], row)
+            for each, (task, numbers) in zip(axes[1:], row.pictures, strict=False):
+                _draw_target(each, task, numbers)
+        content = io.BytesIO()
+        figure.savefig(content, format="png", metadata={"Software": None})
+    return content.getvalue()
+
+
+def _rows(spec: Spec, stream: Stream, samples: Samples, splits: Splits[Any]) -> list[_Row]:
+    """The first samples of a source, as a batch has them, in the unit of the data."""
+    batch = next(batches(samples.in_units(), min(FIRST_SHOWN, len(samples))))
+    images = batch[stream.data.input].double().numpy()
+    pictures: list[tuple[Task, Numbers]] = []
+    answers: list[list[str]] = [[] for _ in images]
+    for task in (spec.task(name) for name in stream.tasks):
+        values = batch[field_of_task(stream.data, task)]
+        valid = valid_entries(task.target, values).expand_as(values).numpy()
+        numbers = np.where(valid, values.double().numpy(), np.nan)
+        if task.target.kind == "reconstruct":
+            continue
+        if numbers.ndim >= 3:
+            pictures.append((task, numbers))
+        else:
+            names = class_names(splits, stream, task)
+            for row, number in enumerate(numbers.reshape(len(numbers), -1)):
+                answers[row].append(f"{task.name}: {_answer(number, names)}")
+    return [
+        _Row(
+            f"{stream.name} {row}: {stream.data.input}",
+            images[row],
+            [(task, numbers[row]) for task, numbers in pictures],
+            answers[row],
+        )
+        for row in range(len(images))
+    ]
+
+
+def _answer(numbers: Numbers, names: Sequence[str]) -> str:
+    told = ["-" if np.isnan(each) else names[int(each)] if names else f"{each:.4g}" for each in numbers[:3]]
+    return ", ".join(told) + (", ..." if len(numbers) > 3 else "")
+
+
+def _draw_input(axes: Axes, row: _Row) -> None:
+    shown = [*row.answers[:FIRST_SHOWN], *(["..."] if len(row.answers) > FIRST_SHOWN else [])]
+    axes.set_title("\n".join([row.title, *shown]))
+    channels = len(row.input)
+    low, high = min(0.0, float(row.input.min())), max(1.0, float(row.input.max()))
+    image = (row.input - low) / (high - low)
+    if channels in (3, 4):
+        axes.imshow(np.moveaxis(image[:3], 0, -1), interpolation="nearest")
+    else:
+        axes.imshow(image[0], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+
+
+def _draw_target(axes: Axes, task: Task, numbers: Numbers) -> None:
+    from matplotlib import colormaps
+    from matplotlib.colors import Colormap, ListedColormap
+
+    target, title = task.target, task.name
+    if target.kind == "unit_vectors":
+        colours = np.moveaxis(np.nan_to_num(numbers / 2 + 0.5, nan=float(_MISSING)), 0, -1)
+        axes.set_title(title)
+        axes.imshow(colours, interpolation="nearest")
+        return
+    plane = numbers if numbers.ndim == 2 else numbers[0]
+    if target.kind == "classes":
+        table: Colormap = ListedColormap([COLOURS[number % len(COLOURS)] for number in range(target.channels)])
+        low, high = -0.5, target.channels - 0.5
+    elif target.kind == "binary":
+        table, low, high = colormaps["gray"], 0.0, 1.0
+    else:
+        known = plane[np.isfinite(plane)]
+        low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+        table = colormaps["viridis"]
+        title = f"{title}, {low:.3g} to {high:.3g}" if known.size else f"{title}, nothing that counts"
+    if numbers.ndim == 3 and len(numbers) > 1:
+        title = f"{title} (1 of {len(numbers)})"
+    axes.set_title(title)
+    axes.imshow(
+        np.ma.masked_invalid(plane),
+        cmap=table.with_extremes(bad=_MISSING),
+        vmin=low,
+        vmax=high,
+        interpolation="nearest",
+    )
