@@ -41,6 +41,13 @@ MOST_PROCESSES = 64
 @click.option("--structure", type=click.Choice(["spec", "none"]), default="spec", help="none: train a static network.")
 @click.option("--sharing", metavar="each|all|FILE", help="Start from this sharing; FILE is any spec with one.")
 @click.option("--in-place", is_flag=True, help="Also write the evolving sharing into SPEC itself.")
+@click.option(
+    "--log",
+    "loggers",
+    multiple=True,
+    metavar="NAME",
+    help="Also log to tensorboard, csv, or what a package brings; several times for several.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print every event as a line of JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but warnings and errors.")
 @LastWords()
@@ -56,6 +63,7 @@ def command(
     structure: str,
     sharing: str | None,
     in_place: bool,
+    loggers: tuple[str, ...],
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -75,6 +83,7 @@ def command(
         flags = {"--in-place": in_place, "--json": as_json, "--quiet": quiet, "--no-cache": no_cache}
         words = [*([str(spec)] if spec else []), "--nproc", "1"]  # whatever the environment says
         words += [word for pair in overrides.items() for word in ("--set", "=".join(pair))]
+        words += [word for name in loggers for word in ("--log", name)]
         words += [word for name, value in options.items() if value is not None for word in (name, str(value))]
         words += [name for name, given in flags.items() if given]
         _train_together(nproc, ["train", *words, "--device", device, "--runs", str(runs), "--structure", structure])
@@ -86,7 +95,7 @@ def command(
         from mtsldsl.runtime.run.launch import launch
         from mtsldsl.runtime.run.session import Session
 
-        session = Session.resume(resume, device, display)
+        session = Session.resume(resume, device, display, loggers)
         session.cache = not no_cache
         launch(session, threads)
         return
@@ -108,7 +117,7 @@ def command(
     from mtsldsl.runtime.run.launch import launch
     from mtsldsl.runtime.run.session import Session
 
-    session = Session.create(chosen, spec.stem, runs, device, display)
+    session = Session.create(chosen, spec.stem, runs, device, display, loggers)
     session.in_place = own if session.ranks.rank == 0 else None
     session.cache = not no_cache
     launch(session, threads)

@@ -98,6 +98,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL808": "a library that cannot be imported",
         "MTL809": "processes that cannot train together",
         "MTL811": "a network that cannot be exported",
+        "MTL812": "a logger that is not there",
     },
     "warnings": {
         "MTL901": "a constant that nothing uses",

@@ -39,7 +39,8 @@ def describe_event(event: Event) -> list[str]:
         case events.Test():
             return _test(event)
         case events.End():
-            return [f"done in {event.seconds:.0f} s: {event.folder}"]
+            memory = "" if event.peak_memory_mb is None else f", with at most {event.peak_memory_mb:,.0f} MB of memory"
+            return [f"done in {event.seconds:.0f} s{memory}: {event.folder}"]
     return []
 
 

@@ -59,6 +59,8 @@ class Start(Event):
     modules: Sequence[Mapping[str, Any]] = ()
     data: Mapping[str, Any]
     read: Mapping[str, Any] | None = None
+    loggers: Sequence[str] | None = _left_out()
+    """Who is told of the run's events, by name; None: nobody."""
 
 
 @attrs.frozen(kw_only=True)
@@ -93,6 +95,8 @@ class Resume(Event):
 
     kind = "resume"
     epoch: int
+    loggers: Sequence[str] | None = _left_out()
+    """As `start` has them."""
 
 
 @attrs.frozen(kw_only=True)
@@ -107,6 +111,9 @@ class Epoch(Event):
     epoch_seconds: float
     samples_per_second: float | None
     seconds: float
+    peak_memory_mb: float | None = None
+    """The most memory that the process (with several: the first) has held at once so far, in 10^6 bytes: on CUDA what
+    torch allocated of the device's, elsewhere resident memory."""
 
 
 @attrs.frozen(kw_only=True)
@@ -225,6 +232,8 @@ class End(Event):
     kind = "end"
     folder: str
     seconds: float
+    peak_memory_mb: float | None = None
+    """As the epochs have it, after the test."""
 
 
 KINDS: Mapping[str, type[Event]] = {

@@ -32,7 +32,7 @@ def launch(session: Session, threads: int | None = None, code: Code | None = Non
     module = code.run()
     use_threads(threads, session.spec, session.device, session.folder.events)
     try:
-        with closing(session.display):  # whatever happens, the terminal gets its cursor back
+        with closing(session):  # whatever happens, the terminal gets its cursor back
             module.main(session)
     except KeyboardInterrupt:
         if session.ranks.rank == 0:
