@@ -60,6 +60,7 @@ def test_a_logger_of_the_page_is_told_a_run_that_goes_on(library: str, tmp_path:
         "WANDB_MODE": "offline",
         "WANDB_ERROR_REPORTING": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_ALLOW_FILE_STORE": "true",
         "MLFLOW_TRACKING_URI": (tmp_path / "mlruns").as_uri(),
     }
     for words in (("job.mtl", "--log", library), ("--resume", "runs/job/1")):
