@@ -32,6 +32,7 @@ PASSING = frozenset(
         "seconds",
         "epoch_seconds",
         "samples_per_second",
+        "peak_memory_mb",
         "spec",
         "spec_sha256",
         "folder",

@@ -18,9 +18,21 @@ if TYPE_CHECKING:
     from mtsldsl.diagnostics import Diagnostic, MtlError
     from mtsldsl.editing import dumps, load, loads
     from mtsldsl.ir import Spec
+    from mtsldsl.runtime.run.measurements import measurements
 
 __version__ = "0.1.0"
-__all__ = ["Diagnostic", "MtlError", "Spec", "build_model", "compile_spec", "dumps", "load", "load_run", "loads"]
+__all__ = [
+    "Diagnostic",
+    "MtlError",
+    "Spec",
+    "build_model",
+    "compile_spec",
+    "dumps",
+    "load",
+    "load_run",
+    "loads",
+    "measurements",
+]
 
 _HOMES = {
     "Diagnostic": "mtsldsl.diagnostics",
@@ -30,6 +42,7 @@ _HOMES = {
     "dumps": "mtsldsl.editing",
     "load": "mtsldsl.editing",
     "loads": "mtsldsl.editing",
+    "measurements": "mtsldsl.runtime.run.measurements",
 }
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from mtsldsl.cli.options import complete_files
 from mtsldsl.cli.output import say
 
 FORMAT_VERSION = 1
@@ -15,16 +16,31 @@ FORMAT_VERSION = 1
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the events as JSON, all that the record has of each.")
-def command(run: Path, as_json: bool) -> None:
+@click.option(
+    "--csv",
+    "table",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    shell_complete=complete_files,
+    help="Write the numbers as a table instead, as `train --log csv` does.",
+)
+def command(run: Path, as_json: bool, table: Path | None) -> None:
     """Tell what happened in RUN, a run folder, from its record: epochs, phases and what they decided, warnings, where
     the run was resumed, what the test set gave, and how the balance weighed the tasks.
     """
+    if as_json and table is not None:
+        raise click.UsageError("--json prints the events and --csv writes a table: give one of them")
+    from mtsldsl.runtime.run.csv_log import csv_table
     from mtsldsl.runtime.run.events import plain, read_record
     from mtsldsl.runtime.run.folder import RunFolder
     from mtsldsl.runtime.run.record_lines import record_lines
+    from mtsldsl.syntax import write_text_atomically
 
     record = RunFolder.open(run).events
     lines = list(record_lines(record))  # so that a damaged record is no half of an answer
+    if table is not None:
+        write_text_atomically(table, csv_table(record))
+        return
     if as_json:
         found = {"format_version": FORMAT_VERSION, "events": [plain(content) for content in read_record(record)]}
         click.echo(json.dumps(found, indent=2))

@@ -48,6 +48,13 @@ MOST_PROCESSES = 64
 )
 @click.option("--in-place", is_flag=True, help="Also write the evolving sharing into SPEC itself.")
 @click.option("--dry-run", is_flag=True, help="Make a few steps, tell what the run would take, and write nothing.")
+@click.option(
+    "--log",
+    "loggers",
+    multiple=True,
+    metavar="NAME",
+    help="Also log to tensorboard, csv, or what a package brings; several times for several.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print every event as a line of JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but warnings and errors.")
 @LastWords()
@@ -65,6 +72,7 @@ def command(
     weights: Path | None,
     in_place: bool,
     dry_run: bool,
+    loggers: tuple[str, ...],
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -89,6 +97,7 @@ def command(
         flags = {"--in-place": in_place, "--json": as_json, "--quiet": quiet, "--no-cache": no_cache}
         words = [*([str(spec)] if spec else []), "--nproc", "1"]  # whatever the environment says
         words += [word for pair in overrides.items() for word in ("--set", "=".join(pair))]
+        words += [word for name in loggers for word in ("--log", name)]
         words += [word for name, value in options.items() if value is not None for word in (name, str(value))]
         words += [name for name, given in flags.items() if given]
         _train_together(nproc, ["train", *words, "--device", device, "--runs", str(runs), "--structure", structure])
@@ -100,7 +109,7 @@ def command(
         from mtsldsl.runtime.run.launch import launch
         from mtsldsl.runtime.run.session import Session
 
-        session = Session.resume(resume, device, display)
+        session = Session.resume(resume, device, display, loggers)
         session.cache = not no_cache
         launch(session, threads)
         return
@@ -133,7 +142,7 @@ def command(
     from mtsldsl.runtime.run.launch import launch
     from mtsldsl.runtime.run.session import Session
 
-    session = Session.create(chosen, spec.stem, runs, device, display)
+    session = Session.create(chosen, spec.stem, runs, device, display, loggers)
     session.weights = begun
     session.in_place = own if session.ranks.rank == 0 else None
     session.cache = not no_cache

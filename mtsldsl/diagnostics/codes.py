@@ -99,6 +99,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL809": "processes that cannot train together",
         "MTL811": "a network that cannot be exported",
         "MTL812": "too little memory",
+        "MTL813": "a logger that is not there",
     },
     "warnings": {
         "MTL901": "a constant that nothing uses",

@@ -114,7 +114,7 @@ def test_the_estimate_follows_from_what_is_counted(folder: Path) -> None:
     assert start["folder"] is None
     assert start["method"] == "none"
     assert (found["epoch_steps"], found["epoch_batches"], found["epochs"]) == (12, 4, 6)
-    assert min(found["step_seconds"], found["batch_seconds"], found["memory"]) > 0
+    assert min(found["step_seconds"], found["batch_seconds"], found["peak_memory_mb"]) > 0
     assert found["epoch_seconds"] == pytest.approx(12 * found["step_seconds"] + 4 * found["batch_seconds"])
     assert found["run_seconds"] == pytest.approx(6 * found["epoch_seconds"])
 

@@ -31,13 +31,34 @@ def mtsldsl(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
 
 
+TOLD = """\
+import json
+import os
+
+class Told:
+    def __init__(self, run):
+        self.file = open(f"told-{os.environ.get('RANK')}.jsonl", "w")
+
+    def __call__(self, event):
+        print(json.dumps(event), file=self.file)
+
+    def close(self):
+        self.file.close()
+"""
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     """The run of one process and that of two."""
     folder = tmp_path_factory.mktemp("nproc")
     (folder / "job.mtl").write_text(TEXT, encoding="utf-8")
+    (folder / "own.py").write_text(TOLD, encoding="utf-8")
+    (folder / "own-1.0.dist-info").mkdir()
+    (folder / "own-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: own\nVersion: 1.0\n")
+    (folder / "own-1.0.dist-info" / "entry_points.txt").write_text("[mtsldsl.loggers]\ntold = own:Told\n")
     for count in (1, 2):
-        done = mtsldsl("train", "job.mtl", "--nproc", count, "--device", "cpu", "--runs", f"runs{count}", cwd=folder)
+        words = ("--device", "cpu", "--runs", f"runs{count}", "--log", "told")
+        done = mtsldsl("train", "job.mtl", "--nproc", count, *words, cwd=folder)
         assert done.returncode == 0, done.stderr
         assert done.stderr == ""
         assert done.stdout.count("run folder: ") == 1
@@ -59,6 +80,13 @@ def test_two_processes_decide_what_one_does_and_learn_the_same(runs: dict[int, P
             assert each[key] == pytest.approx(other[key], rel=1e-3)
     assert [event["processes"] for event in events(runs[2], "start")] == [2]
     assert [event.get("processes") for event in events(runs[1], "start")] == [None]
+
+
+def test_the_first_of_two_processes_alone_logs(runs: dict[int, Path]) -> None:
+    folder = runs[1].parents[2]
+    told = {path.name: path.read_bytes() for path in folder.glob("told-*")}
+    whole = {count: (run / "events.jsonl").read_bytes() for count, run in runs.items()}
+    assert told == {"told-None.jsonl": whole[1], "told-0.jsonl": whole[2]}
 
 
 FRAGILE = """\

@@ -30,12 +30,12 @@ def run_alone(source: str, script: str) -> None:
     try:
         if options.resume:
             code = None
-            session = Session.resume(options.resume, options.device, options.display)
+            session = Session.resume(options.resume, options.device, options.display, options.log)
         else:
             path = options.spec or _find(source, Path(script))
             spec = load(path)
             code = _fresh(spec, Path(script), path)
-            session = Session.create(spec, path.stem, options.runs, options.device, options.display)
+            session = Session.create(spec, path.stem, options.runs, options.device, options.display, options.log)
         session.cache = not options.no_cache
         launch(session, options.threads, code)
     except MtlError as error:
@@ -56,6 +56,7 @@ def _arguments(source: str) -> argparse.Namespace:
     parser.add_argument("--no-cache", action="store_true", help="decode or render the data anew, and keep none")
     parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with this run folder, by its own code")
     parser.add_argument("--display", choices=DISPLAYS, default="auto", help="what to show (default: auto)")
+    parser.add_argument("--log", action="append", default=[], metavar="NAME", help="tell the logger of that name too")
     return parser.parse_args()
 
 

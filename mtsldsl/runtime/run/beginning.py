@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,14 @@ class Read:
         return cls(data, described, tuple(missing))
 
     def start(
-        self, spec: Spec, device: torch.device, ranks: Ranks, *, folder: str | None, in_place: str | None = None
+        self,
+        spec: Spec,
+        device: torch.device,
+        ranks: Ranks,
+        *,
+        folder: str | None,
+        in_place: str | None = None,
+        loggers: Sequence[str] | None = None,
     ) -> events.Start:
         """The event of the start of a run that reads these."""
         cost = spec.cost()
@@ -68,6 +75,7 @@ class Read:
             modules=record_of_own_modules(spec),
             data=self.described,
             read=record_of_data(spec, self.data),
+            loggers=loggers,
         )
 
     def warnings(self, spec: Spec, device: torch.device) -> Iterator[events.Warned]:

@@ -32,7 +32,8 @@ from mtsldsl.runtime.run.display import Display, QuietDisplay, choose_display, w
 from mtsldsl.runtime.run.epoch import EpochLosses, under_way
 from mtsldsl.runtime.run.event_lines import warning_lines
 from mtsldsl.runtime.run.initial_weights import InitialWeights
-from mtsldsl.runtime.run.memory import peak_memory, within_memory
+from mtsldsl.runtime.run.memory import within_memory
+from mtsldsl.runtime.run.peak_memory import peak_memory_mb
 from mtsldsl.runtime.run.requirements import require_for_run
 from mtsldsl.runtime.run.threads import use_threads
 from mtsldsl.runtime.structure.learner import Learner
@@ -145,7 +146,6 @@ class DryRun:
             for stream, own in streamed(self.spec, self._data.validation)
         )
         epoch = step * training.epoch_steps + batch * batches
-        memory, memory_of = peak_memory(self.device)
         return events.DryRun(
             steps=losses.steps,
             losses={**means, **penalty},
@@ -158,8 +158,7 @@ class DryRun:
             epochs=train.epochs,
             epoch_seconds=epoch,
             run_seconds=epoch * train.epochs,
-            memory=memory,
-            memory_of=memory_of,
+            peak_memory_mb=peak_memory_mb(self.device),
         )
 
 

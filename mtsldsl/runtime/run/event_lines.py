@@ -43,7 +43,8 @@ def describe_event(event: Event) -> list[str]:
         case events.DryRun():
             return _dry_run(event)
         case events.End():
-            return [f"done in {event.seconds:.0f} s: {event.folder}"]
+            memory = "" if event.peak_memory_mb is None else f", with at most {event.peak_memory_mb:,.0f} MB of memory"
+            return [f"done in {event.seconds:.0f} s{memory}: {event.folder}"]
     return []
 
 
@@ -100,7 +101,7 @@ def _dry_run(event: events.DryRun) -> list[str]:
         f"  loss: {_losses(event)}",
         f"  validation loss: {_numbers(event.validation)}",
         f"  time: {_duration(event.step_seconds)} a step, {_duration(event.batch_seconds)} a batch of validation",
-        f"  memory: {event.memory / 2**20:,.0f} MiB at most, of {event.memory_of}",
+        *([] if event.peak_memory_mb is None else [f"  memory: {event.peak_memory_mb:,.0f} MB at most"]),
         f"  an epoch ({size}) takes about {epoch}, {event.epochs:,} epochs {run}",
         "  structural phases, the test and the writing of checkpoints come on top",
     ]

@@ -60,6 +60,8 @@ class Start(Event):
     modules: Sequence[Mapping[str, Any]] = ()
     data: Mapping[str, Any]
     read: Mapping[str, Any] | None = None
+    loggers: Sequence[str] | None = _left_out()
+    """Who is told of the run's events, by name; None: nobody."""
 
 
 @attrs.frozen(kw_only=True)
@@ -94,6 +96,8 @@ class Resume(Event):
 
     kind = "resume"
     epoch: int
+    loggers: Sequence[str] | None = _left_out()
+    """As `start` has them."""
 
 
 @attrs.frozen(kw_only=True)
@@ -117,6 +121,9 @@ class Epoch(Event):
     epoch_seconds: float
     samples_per_second: float | None
     seconds: float
+    peak_memory_mb: float | None = None
+    """The most memory that the process (with several: the first) has held at once so far, in 10^6 bytes: on CUDA what
+    torch allocated of the device's, elsewhere resident memory."""
 
 
 @attrs.frozen(kw_only=True)
@@ -235,6 +242,8 @@ class End(Event):
     kind = "end"
     folder: str
     seconds: float
+    peak_memory_mb: float | None = None
+    """As the epochs have it, after the test."""
 
 
 @attrs.frozen(kw_only=True)
@@ -242,8 +251,8 @@ class DryRun(Event):
     """What a run would take, by its first steps and a batch of validation; said, and in no record.
 
     `losses` are those of the `steps` that were made, among them the learner's own, called `penalty`; seconds are of one
-    step, of one batch of evaluation, and by these of an epoch and of all `epochs`, without structural phases; `memory`
-    is the most that was held, in bytes, by `memory_of`: the whole process, or what torch has on a device."""
+    step, of one batch of evaluation, and by these of an epoch and of all `epochs`, without structural phases; the
+    memory as of an epoch."""
 
     kind = "dry_run"
     steps: int
@@ -257,8 +266,7 @@ class DryRun(Event):
     epochs: int
     epoch_seconds: float
     run_seconds: float
-    memory: int
-    memory_of: str
+    peak_memory_mb: float | None
 
 
 KINDS: Mapping[str, type[Event]] = {

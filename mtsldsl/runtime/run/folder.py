@@ -108,6 +108,16 @@ class RunFolder:
         return self.path / "report.html"
 
     @property
+    def metrics(self) -> Path:
+        """The numbers of the events as a table; there where the run has the logger `csv`."""
+        return self.path / "metrics.csv"
+
+    @property
+    def tensorboard(self) -> Path:
+        """TensorBoard's files; there where the run has the logger `tensorboard`."""
+        return self.path / "tensorboard"
+
+    @property
     def exports(self) -> Path:
         """What was made of the run for other programs; not there before something is."""
         return self.path / "export"

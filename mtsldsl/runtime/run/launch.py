@@ -34,7 +34,7 @@ def launch(session: Session, threads: int | None = None, code: Code | None = Non
     use_threads(threads, session.spec, session.device, session.folder.events)
     try:
         # whatever happens, the terminal gets its cursor back
-        with closing(session.display), within_memory(session.spec):
+        with closing(session), within_memory(session.spec):
             module.main(session)
     except KeyboardInterrupt:
         if session.ranks.rank == 0:

@@ -1,9 +1,7 @@
-"""How much memory was held, and what is said where there is not enough."""
+"""What is said where there is not enough memory."""
 
 from __future__ import annotations
 
-import resource
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,15 +12,6 @@ from mtsldsl.ir import Spec
 
 _OF_THE_HOST = "can't allocate memory"
 """What torch's allocator says on the CPU, by a RuntimeError of no class of its own."""
-
-
-def peak_memory(device: torch.device) -> tuple[int, str]:
-    """The most bytes that were held so far, and of what: what torch had on a CUDA device; else the whole process, with
-    the libraries and the data."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device), f"what torch holds on {device}"
-    found = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return found * (1 if sys.platform == "darwin" else 1024), "the whole process"
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from mtsldsl.diagnostics import MtlError, Source
 from mtsldsl.editing import rewritten
 from mtsldsl.editing.bundle import self_contained
 from mtsldsl.ir import Decision, Spec
+from mtsldsl.methods.evidence import Event
 from mtsldsl.runtime.data import Splits
 from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.learning.learned import OptimizerFactory
@@ -48,6 +49,8 @@ from mtsldsl.runtime.run.events import EventLog, read_events
 from mtsldsl.runtime.run.folder import RunFolder, epoch_of, write_source
 from mtsldsl.runtime.run.in_place import InPlace
 from mtsldsl.runtime.run.initial_weights import InitialWeights
+from mtsldsl.runtime.run.loggers import Loggers, makers, recorded_loggers
+from mtsldsl.runtime.run.peak_memory import peak_memory_mb
 from mtsldsl.runtime.run.processes import own_device, require_even_shares, scratch_copy, scratch_folder
 from mtsldsl.runtime.run.requirements import require_for_run
 from mtsldsl.runtime.run.selection import OWN, Best, Selection, best_so_far, gains, last_merge, mean_of
@@ -64,7 +67,7 @@ class Session:
     folder: RunFolder
     device: torch.device
     display: Display
-    log: EventLog
+    loggers: Loggers
     checkpoint: Path | None = None
     in_place: InPlace | None = None
     weights: InitialWeights | None = None
@@ -73,6 +76,7 @@ class Session:
     """Whether the samples may be those that were kept of an earlier run, and are kept for later ones."""
     ranks: Ranks = attrs.field(factory=Ranks)
     """This process among those that train together; the first alone has the run folder that a person sees."""
+    log: EventLog = attrs.field(init=False)
     _started: float = attrs.field(factory=time.monotonic)
     _selection: Selection = attrs.field(init=False)
     _constant: Results = attrs.field(factory=dict)
@@ -86,29 +90,34 @@ class Session:
 
     def __attrs_post_init__(self) -> None:
         self._selection = Selection(self.spec.train.keep)
+        self.log = EventLog(self.folder.events, self._tell)
 
     @classmethod
-    def create(cls, spec: Spec, name: str, root: Path, device: str, display: str) -> Session:
+    def create(
+        cls, spec: Spec, name: str, root: Path, device: str, display: str, loggers: Sequence[str] = ()
+    ) -> Session:
         """A new run of `spec` in the next free folder of `root/name`. What it imports is written into its copy."""
         chosen = own_device(choose_device(device))
         ranks = Ranks.of_environment(chosen)
         require_even_shares(spec, ranks)
         check_own_modules(spec)
         require_for_run(spec)
+        made = makers(loggers)
         spec = self_contained(spec)
         if ranks.rank:
             root, display = scratch_folder(), "quiet"
         folder = RunFolder.create(root, name.strip(".") or "spec")  # a name of dots would lead out of `root`
         spec = folder.with_path(spec)
-        view = choose_display(display)
-        session = cls(spec, folder, chosen, view, EventLog(folder.events, view.event), ranks=ranks)
+        told = Loggers(folder.path, {} if ranks.rank else made)
+        session = cls(spec, folder, chosen, choose_display(display), told, ranks=ranks)
         folder.write_spec(spec.source, "start")
         session.write_code(spec)
         return session
 
     @classmethod
-    def resume(cls, path: Path, device: str, display: str) -> Session:
-        """A run that goes on from its newest checkpoint; events written after it are dropped once it does."""
+    def resume(cls, path: Path, device: str, display: str, loggers: Sequence[str] = ()) -> Session:
+        """A run that goes on from its newest checkpoint; events written after it are dropped once it does. Without
+        `loggers` it has those that it had."""
         chosen = own_device(choose_device(device))
         ranks = Ranks.of_environment(chosen)
         folder = RunFolder.open(path)
@@ -126,8 +135,9 @@ class Session:
             require_even_shares(spec, ranks)
             warn_of_other_modules(spec, folder.events)
             require_for_run(spec)
-        view = choose_display(display)
-        session = cls(spec, folder, chosen, view, EventLog(folder.events, view.event), checkpoint, ranks=ranks)
+        made = makers(loggers or recorded_loggers(folder.events))
+        told = Loggers(folder.path, {} if ranks.rank else made)
+        session = cls(spec, folder, chosen, choose_display(display), told, checkpoint, ranks=ranks)
         epoch = epoch_of(checkpoint)
         session._logged = length_of_events(checkpoint)
         session._selection.best.update(best_so_far(folder.events, epoch))
@@ -151,13 +161,26 @@ class Session:
         if self.checkpoint is None:
             file = str(self.in_place.path) if self.in_place else None
             place = str(self.folder.path)
-            self.log.write(read.start(self.spec, self.device, self.ranks, folder=place, in_place=file))
+            names = self.loggers.names()
+            self.log.write(read.start(self.spec, self.device, self.ranks, folder=place, in_place=file, loggers=names))
             for warning in read.warnings(self.spec, self.device):
                 self._warn(warning)
             self.log.write(events.Constant(split="validation", metrics=self._constant))
         else:
             self._differences = warn_of_other_data(self.spec, data, self.folder.events)
         return data
+
+    def _tell(self, event: Event) -> None:
+        """Show an event that is recorded, and tell the loggers."""
+        self.display.event(event)
+        for failed in self.loggers.tell(event):
+            self._warn(events.Warned(about="loggers", text=failed))
+
+    def close(self) -> None:
+        """Nothing more is shown or told."""
+        self.display.close()
+        for failed in self.loggers.close():
+            warn(f"warning: {failed}")
 
     def _warn(self, event: events.Warned) -> None:
         for line in warning_lines(event):
@@ -180,7 +203,7 @@ class Session:
             self.log.cut(self._logged)
             if self._differences:
                 self.log.write(events.OtherData(differences=self._differences))
-            self.log.write(events.Resume(epoch=training.epoch))
+            self.log.write(events.Resume(epoch=training.epoch, loggers=self.loggers.names()))
         elif self.weights is not None:
             self.log.write(self.weights.begin(training.spec, training.model, self.folder))
         return training
@@ -211,6 +234,7 @@ class Session:
                 epoch_seconds=round(seconds, 4),
                 samples_per_second=round(count / seconds, 1) if seconds else None,
                 seconds=round(time.monotonic() - self._started, 1),
+                peak_memory_mb=peak_memory_mb(self.device),
             )
         )
         self._say_what_was_weighed(training)
@@ -318,7 +342,8 @@ class Session:
             )
         )
         seconds = round(time.monotonic() - self._started, 1)
-        self.log.write(events.End(folder=str(self.folder.path), seconds=seconds))
+        memory = peak_memory_mb(self.device)
+        self.log.write(events.End(folder=str(self.folder.path), seconds=seconds, peak_memory_mb=memory))
         write_report(self.folder)
         self._warn_of_file_left_alone(training.epoch)
 

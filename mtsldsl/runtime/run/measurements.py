@@ -1,0 +1,82 @@
+"""The numbers of an event, a row each: the one reading of events as a table, for every logger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import attrs
+
+from mtsldsl.methods.evidence import Event
+from mtsldsl.runtime.run import events
+from mtsldsl.runtime.run.events import Number, from_json
+
+
+@attrs.frozen
+class Measurement:
+    """A number of an epoch, 0 before the first; of the split `train`, `validation` or `test`, and of a task or (empty)
+    of the run."""
+
+    epoch: int
+    split: str
+    task: str
+    name: str
+    value: Number
+    """None where it is not finite."""
+
+    @property
+    def tag(self) -> str:
+        """`depth/loss`, or `lr` of the run: what it is called where the split is said elsewhere."""
+        return f"{self.task}/{self.name}" if self.task else self.name
+
+
+def measurements(event: Mapping[str, Any]) -> list[Measurement]:
+    """The numbers of an event as `events.jsonl` has it; none of an event that holds no curve's point.
+
+    Of `start` and `phase` the network's size, of `epoch` the losses, the learning rate, the pace and the memory, of
+    `balance` the mean weight of each task, of `validation` losses, metrics and gains (in percent of the best constant
+    answer), of `test` losses and metrics, at the epoch of the weights that were kept.
+    """
+    read = from_json(event)
+    return [] if read is None else list(measured(read))
+
+
+def measured(event: Event) -> Iterator[Measurement]:
+    """The same of an event that is read already."""
+    match event:
+        case events.Start():
+            yield from _of_run(0, parameters=event.parameters, flops=event.flops)
+        case events.Phase(parameters=int()):
+            yield from _of_run(event.epoch, parameters=event.parameters, flops=event.flops)
+        case events.Epoch():
+            for task, loss in event.losses.items():
+                own = task != event.penalty
+                yield Measurement(event.epoch, "train", task if own else "", "loss" if own else task, loss)
+            yield from _of_run(
+                event.epoch,
+                lr=event.lr,
+                epoch_seconds=event.epoch_seconds,
+                seconds=event.seconds,
+                samples_per_second=event.samples_per_second,
+                peak_memory_mb=event.peak_memory_mb,
+            )
+        case events.Weighed():
+            for task, weight in event.means().items():
+                yield Measurement(event.epoch, "train", task, "weight", weight)
+        case events.Validation():
+            for task, loss in event.losses.items():
+                yield Measurement(event.epoch, "validation", task, "loss", loss)
+                for name, value in event.metrics[task].items():
+                    yield Measurement(event.epoch, "validation", task, name, value)
+                yield Measurement(event.epoch, "validation", task, "gain", event.gains.get(task))
+            yield Measurement(event.epoch, "validation", "", "gain", event.gain)
+        case events.Test():
+            for task, loss in event.losses.items():
+                yield Measurement(event.epochs[task], "test", task, "loss", loss)
+                for name, value in event.metrics[task].items():
+                    yield Measurement(event.epochs[task], "test", task, name, value)
+
+
+def _of_run(epoch: int, **numbers: Number) -> Iterator[Measurement]:
+    """What the run itself has, of what is known."""
+    return (Measurement(epoch, "train", "", name, value) for name, value in numbers.items() if value is not None)
