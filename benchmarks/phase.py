@@ -50,7 +50,8 @@ from mtsldsl.runtime.data import Splits
 from mtsldsl.runtime.learning.learned import NamedParameters
 from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.network.built import model_class
-from mtsldsl.runtime.run.events import Phase, read_events
+from mtsldsl.runtime.run.events import Phase
+from mtsldsl.runtime.run.record_file import read_events
 from mtsldsl.runtime.run.session import Session
 from mtsldsl.runtime.structure import phase
 from mtsldsl.sharing.exact import EXACT_TASKS

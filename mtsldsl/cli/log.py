@@ -31,8 +31,9 @@ def command(run: Path, as_json: bool, table: Path | None) -> None:
     if as_json and table is not None:
         raise click.UsageError("--json prints the events and --csv writes a table: give one of them")
     from mtsldsl.runtime.run.csv_log import csv_table
-    from mtsldsl.runtime.run.events import plain, read_record
+    from mtsldsl.runtime.run.events import plain
     from mtsldsl.runtime.run.folder import RunFolder
+    from mtsldsl.runtime.run.record_file import read_record
     from mtsldsl.runtime.run.record_lines import record_lines
     from mtsldsl.syntax import write_text_atomically
 

@@ -18,6 +18,7 @@ def benchmark() -> Iterator[Any]:
         yield script
 
 
+@pytest.mark.soak
 def test_steps_with_the_same_noise_have_the_same_losses_and_pruned_networks_the_same_outputs(benchmark: Any) -> None:
     ways = benchmark.make_ways(**TINY, same_noise=True)
     for _ in range(2):  # of all tasks: forty steps
@@ -37,6 +38,7 @@ def test_about_half_of_the_uses_are_left(benchmark: Any) -> None:
     assert all(names for layers in uses.values() for names in layers)
 
 
+@pytest.mark.soak
 def test_every_way_is_timed_in_every_round(benchmark: Any) -> None:
     ways = benchmark.make_ways(**TINY)
     times = benchmark.measure(ways, rounds=2)

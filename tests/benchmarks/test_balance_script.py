@@ -34,6 +34,7 @@ def test_another_balance_has_other_gradients(benchmark: Any, monkeypatch: pytest
         benchmark.require_equal(benchmark.row_case(count=5, rows=4), "pcgrad")
 
 
+@pytest.mark.soak
 def test_every_way_is_timed_in_every_round_and_every_balance_has_its_cost(benchmark: Any) -> None:
     case = benchmark.row_case(count=2, rows=4)
     ways, comparisons = benchmark.make_ways("rows", case, 1.05)

@@ -30,6 +30,7 @@ def test_every_script_can_be_imported() -> None:
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
 
 
+@pytest.mark.soak
 def test_both_ways_to_make_a_phase_find_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with loaded("phase") as script:
         phases = script.make_phases(tmp_path, TINY)
@@ -57,6 +58,7 @@ def test_both_ways_to_train_separate_networks_learn() -> None:
             assert last < first
 
 
+@pytest.mark.soak
 def test_a_step_of_several_batches_is_timed_against_what_learns_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     with loaded("accumulate") as script:
         rows, _ = script.NETWORKS["rows"]
@@ -110,6 +112,7 @@ def test_a_grouping_is_measured_in_a_process_of_its_own() -> None:
         assert np.isfinite(script.milliseconds(4))
 
 
+@pytest.mark.soak
 def test_a_run_is_studied_before_and_after_statistics_are_estimated_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     with loaded("reestimation") as script:
         monkeypatch.setattr(script.phase, "reestimate", script.phase.reestimate)  # which the script replaces

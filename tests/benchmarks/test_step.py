@@ -28,6 +28,7 @@ def test_what_is_compared_starts_from_equal_losses(benchmark: Any) -> None:
     benchmark.require_equal_losses(benchmark.make_steps(**TINY))
 
 
+@pytest.mark.soak
 def test_what_is_compared_goes_on_with_equal_losses(benchmark: Any) -> None:
     steps = benchmark.make_steps(**TINY)
     courses = {way: torch.stack([losses(step) for _ in range(4)]) for way, step in steps.items()}
@@ -43,6 +44,7 @@ def test_other_losses_are_not_taken_for_equal(benchmark: Any) -> None:
         benchmark.require_equal_losses(steps)
 
 
+@pytest.mark.soak
 def test_every_way_is_timed_in_every_round(benchmark: Any) -> None:
     steps = benchmark.make_steps(**TINY)
     times = benchmark.measure(steps, rounds=2, repeats=1, light=1)

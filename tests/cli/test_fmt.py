@@ -124,7 +124,7 @@ def test_bytes_that_are_no_text_are_reported(spec: Path, data: bytes) -> None:
     assert spec.read_bytes() == data
 
 
-@pytest.mark.parametrize("arguments", [[], ["-", "a.mtl"], ["--chek", "a.mtl"], ["--stdin-filename", "a.mtl", "a.mtl"]])
+@pytest.mark.parametrize("arguments", [["-", "a.mtl"], ["--chek", "a.mtl"], ["--stdin-filename", "a.mtl", "a.mtl"]])
 def test_wrong_usage_exits_2(arguments: list[str]) -> None:
     assert fmt(*arguments).exit_code == 2
 

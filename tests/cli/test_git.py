@@ -172,6 +172,7 @@ def test_a_spec_that_uses_what_its_branch_added_to_an_import_is_merged(run: Run,
     assert "epochs = 8" in merged
 
 
+@pytest.mark.soak
 def test_branches_that_crossed_are_merged(run: Run, folder: Path) -> None:
     def commit(branch: str, old: str, new: str) -> None:
         run("git", "checkout", "--quiet", branch)

@@ -1,6 +1,7 @@
 """However large the network that a short text means, every command takes time in proportion and needs little memory.
 
-Each text and each command is here once; every command with every text is in `tests/soak/test_limits_of_commands.py`.
+Each text is here once with `check`, the other commands in `make soak`; every command with every text is in
+`tests/soak/test_limits_of_commands.py`.
 """
 
 from __future__ import annotations
@@ -34,12 +35,16 @@ def test_a_short_text_of_a_huge_network_is_refused_as_soon_as_an_ordinary_one_is
     held_as_ordinary("check", name, tmp_path)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(("command", "name"), OTHERS.items())
 def test_so_it_is_by_the_other_commands(command: str, name: str, tmp_path: Path) -> None:
     held_as_ordinary(command, name, tmp_path)
 
 
-@pytest.mark.parametrize(("command", "name"), LARGEST.items())
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [pytest.param(*each, marks=[pytest.mark.soak] * (each[0] != "check")) for each in LARGEST.items()],
+)
 def test_the_largest_networks_that_are_allowed_take_twice_the_time_of_half_of_them(
     command: str, name: str, tmp_path: Path
 ) -> None:

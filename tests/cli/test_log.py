@@ -124,6 +124,7 @@ def test_json_is_the_record(trained: tuple[Path, str]) -> None:
     assert found == {"format_version": 1, "events": record(trained[0])}
 
 
+@pytest.mark.soak
 def test_a_run_that_was_killed_goes_on_to_the_same_weights_and_says_so(
     trained: tuple[Path, str], tmp_path: Path
 ) -> None:

@@ -70,6 +70,7 @@ def test_it_can_be_tried_for_two_epochs_and_says_which_phases_are_left_out(kind:
         assert load(tmp_path / "runs" / "first" / "1" / "spec.mtl").train.epochs == 2
 
 
+@pytest.mark.soak
 def test_an_allocation_that_is_tried_for_two_epochs_is_written_at_the_end(tmp_path: Path) -> None:
     mtsldsl("new", "first", "--from", "allocation", cwd=tmp_path)
     short = ["--set", "train.epochs=2", "--device", "cpu"]

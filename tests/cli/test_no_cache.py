@@ -72,6 +72,7 @@ def test_a_run_and_its_evaluation_are_the_same_cold_warm_and_without(job: Job) -
     assert len(job.kept) == 1
 
 
+@pytest.mark.soak
 def test_without_neither_train_nor_resume_nor_eval_reads_or_writes_what_is_kept(job: Job) -> None:
     job.mtsldsl(*TRAIN)
     for name, _, _ in job.kept:

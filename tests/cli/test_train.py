@@ -238,8 +238,17 @@ def spoil(package: Path) -> None:
     (package / "train.py").write_text(train, encoding="utf-8")
 
 
-@pytest.mark.parametrize("edited", [False, True], ids=["as it was", "edited"])
-@pytest.mark.parametrize("script", [None, "generated/scenes/train.py", "runs/code/train.py"])
+@pytest.mark.parametrize(
+    ("script", "edited"),
+    [
+        (None, True),
+        ("runs/code/train.py", False),
+        pytest.param(None, False, marks=pytest.mark.soak),
+        pytest.param("runs/code/train.py", True, marks=pytest.mark.soak),
+        pytest.param("generated/scenes/train.py", False, marks=pytest.mark.soak),
+        pytest.param("generated/scenes/train.py", True, marks=pytest.mark.soak),
+    ],
+)
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
     run: Finished, stopped: Path, tmp_path: Path, script: str | None, edited: bool
 ) -> None:

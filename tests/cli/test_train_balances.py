@@ -50,7 +50,7 @@ sharing {{
 """
 
 
-@pytest.mark.parametrize("balance", ["it_mtl(every=2)", "famo"])
+@pytest.mark.parametrize("balance", [pytest.param("it_mtl(every=2)", marks=pytest.mark.soak), "famo"])
 def test_a_run_that_was_killed_goes_on_to_the_same_bytes(balance: str, tmp_path: Path) -> None:
     arguments = ["train", "job.mtl", "--quiet", "--device", "cpu", "--threads", "1"]
     for name in ("whole", "killed"):

@@ -188,6 +188,7 @@ def test_other_means_of_a_target_are_told_of(diabetes: Path) -> None:
     assert "doubled.csv gives other means, deviations or names of its training samples" in done.stderr
 
 
+@pytest.mark.soak
 def test_such_a_run_that_was_killed_goes_on_to_the_same_bytes(diabetes: Path, tmp_path: Path) -> None:
     for name in ("diabetes.csv", "diabetes.mtl"):
         shutil.copy(diabetes / name, tmp_path)

@@ -194,8 +194,8 @@ def test_no_word_of_a_command_line_steers_the_terminal(name: str, folder: Path) 
         shown_on_terminal(*command, *given, cwd=folder)
     for option in dict(commands(main))[name].params:
         if isinstance(option, click.Option):
-            for value in (STEERING, f"train.epochs={STEERING}"):
-                shown_on_terminal(*command, *words, f"{option.opts[-1]}={value}", cwd=folder)
+            value = f"train.epochs={STEERING}" if option.name == "overrides" else STEERING
+            shown_on_terminal(*command, *words, f"{option.opts[-1]}={value}", cwd=folder)
 
 
 @pytest.mark.parametrize(

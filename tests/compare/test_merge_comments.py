@@ -29,6 +29,7 @@ def written(lines: list[str], place: int, line: str) -> list[str]:
 
 @law(50)
 @given(st.lists(st.sampled_from([NOTE, OTHER]), min_size=1, max_size=2, unique=True), st.booleans(), PLACES, PLACES)
+@pytest.mark.soak
 def test_a_comment_of_the_history_is_there_once_when_both_sides_decided_more(
     notes: list[str], decided: bool, mine: int, other: int
 ) -> None:

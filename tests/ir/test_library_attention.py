@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -120,6 +121,7 @@ def test_a_mask_learns_from_its_task_alone_and_what_is_shared_from_all() -> None
     assert learning == masks | shared
 
 
+@pytest.mark.soak
 def test_it_trains_from_the_command_line(tmp_path: Path) -> None:
     changed = {
         "width": "4",

@@ -141,6 +141,7 @@ def test_each_task_reads_all_but_the_last_experts_and_gate_of_the_other() -> Non
 
 
 @pytest.mark.parametrize("name", [*EXPERTS, "ple"])
+@pytest.mark.soak
 def test_it_trains_from_the_command_line(name: str, tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     row = generator.normal(size=(1200, 32)).astype("f4")

@@ -125,6 +125,7 @@ def test_the_name_of_its_penalty_is_no_task(package: Path, tmp_path: Path) -> No
     assert "a task cannot be named `regret`" in mtsldsl(package, "check", "a.mtl", cwd=tmp_path, status=1)
 
 
+@pytest.mark.soak
 def test_one_that_says_no_more_than_it_must_and_has_no_list_of_epochs(package: Path, tmp_path: Path) -> None:
     rote = re.sub(r"structure .*", "structure rote {\n  every = 2\n}\n", SPEC, flags=re.DOTALL)
     (tmp_path / "a.mtl").write_text(rote, encoding="utf-8")

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from mtsldsl import build_model, load_run, loads
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.runtime.network.beginning import begin_with
+from mtsldsl.runtime.network.initial_state import begin_with
 from mtsldsl.runtime.run.initial_weights import InitialWeights
 from tests import prepared
 

@@ -65,6 +65,7 @@ def test_a_torchvision_for_another_torch_ends_a_run_before_it_begins(tmp_path: P
         assert "install the version of torchvision that fits torch" in said
 
 
+@pytest.mark.soak
 def test_a_library_of_the_report_at_the_end_is_looked_at_before_the_run_begins(tmp_path: Path) -> None:
     broken(tmp_path, "matplotlib", "raise OSError('libfreetype.so.6: cannot open shared object file')")
     said = refused("train", SCENES, "--quiet", cwd=tmp_path)

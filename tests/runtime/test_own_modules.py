@@ -20,7 +20,8 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.editing import loads
 from mtsldsl.ir import Spec
 from mtsldsl.runtime.network.built import build_model
-from mtsldsl.runtime.run.events import Start, read_events
+from mtsldsl.runtime.run.events import Start
+from mtsldsl.runtime.run.record_file import read_events
 from mtsldsl.runtime.run.session import Session
 from mtsldsl.sharing import Sharing
 from tests.codegen.examples import example

@@ -51,6 +51,7 @@ def test_the_built_network_has_the_published_size_layer_by_layer(name: str) -> N
     assert sum(sizes.values()) == published["parameters_total"] == spec.cost().parameters
 
 
+@pytest.mark.soak
 def test_the_papers_network_makes_a_training_step() -> None:
     spec = load(NYUV2, {"data.input": "image(3, 64, 96)", "data.batch": "2"})
     training = started(spec, lambda parameters: torch.optim.Adam(parameters, lr=1e-4, fused=True))

@@ -31,6 +31,7 @@ def test_it_rises_by_what_is_taken_and_stays_when_that_is_given_back() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="of other systems `getrusage` is what there is")
+@pytest.mark.soak
 def test_what_the_process_before_took_does_not_count() -> None:
     """Which `getrusage` counts on Linux."""
     program = "from mtsldsl.runtime.run.peak_memory import _resident; print(_resident()); import resource; "

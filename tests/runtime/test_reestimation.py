@@ -14,8 +14,9 @@ from mtsldsl.editing import load
 from mtsldsl.runtime.data import FieldKind, Samples, batches, load_data
 from mtsldsl.runtime.learning.reestimation import BATCHES, reestimate
 from mtsldsl.runtime.run.best import load_run
-from mtsldsl.runtime.run.events import Phase, Validation, read_events
+from mtsldsl.runtime.run.events import Phase, Validation
 from mtsldsl.runtime.run.launch import launch
+from mtsldsl.runtime.run.record_file import read_events
 from mtsldsl.runtime.run.session import Session
 from tests.runtime.hand_built import images, make_model, make_spec
 
@@ -93,6 +94,7 @@ def test_a_norm_that_is_not_run_and_one_that_tracks_nothing_stay_as_they_are() -
     assert model.get_submodule("a.q")[1].running_mean is None
 
 
+@pytest.mark.soak
 def test_after_a_merge_a_run_goes_on_with_statistics_of_the_network_that_it_has(tmp_path: Path) -> None:
     settings = {
         "data.images": 64,

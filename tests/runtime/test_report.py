@@ -12,8 +12,9 @@ import pytest
 
 from mtsldsl.editing import loads
 from mtsldsl.runtime.run.drawing import COLOURS, Series, curves, matrix_map
-from mtsldsl.runtime.run.events import EventLog, from_json
+from mtsldsl.runtime.run.events import from_json
 from mtsldsl.runtime.run.folder import RunFolder
+from mtsldsl.runtime.run.record_file import EventLog
 from mtsldsl.runtime.run.report import write_report
 from tests import prepared
 
@@ -133,6 +134,7 @@ def test_the_epoch_of_every_task_and_the_constant_answer_are_said() -> None:
     assert text.count('<td class="number">epoch 3</td><td>rmse 0.5 (0.5)</td><td>mae 0.25 (0.25)</td>') == 5
 
 
+@pytest.mark.soak
 def test_a_page_of_many_tasks_is_written_without_a_warning(tmp_path: Path) -> None:
     folder = run(24, tmp_path)  # pyplot would warn of more than 20 figures
     program = (

@@ -117,6 +117,7 @@ def test_it_is_the_convolution_with_the_stride_and_has_its_gradients(
         torch.testing.assert_close(parameter.grad.double(), state[name].grad, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.soak
 def test_training_a_residual_on_a_picture_keeps_to_its_memory() -> None:
     stem = "residual(conv2d(6, 3, stride=2) | batch_norm)"
     cases = [case(text(stem, channels), batch, channels_last=True) for channels in (2, 3, 5) for batch in (4, 16)]

@@ -106,6 +106,7 @@ def test_a_run_goes_on_and_is_evaluated_with_the_threads_that_it_began_with(tmp_
     assert threads("specs/scenes.mtl", given="2,", events=str(events))[-1] == 1
 
 
+@pytest.mark.soak
 def test_where_another_device_computes_torch_keeps_its_own_number() -> None:
     by_itself, chosen = threads("specs/scenes.mtl", device="meta")
     assert chosen == by_itself
@@ -130,6 +131,7 @@ COMMANDS = {
         pytest.param("train", "ACTIVE", marks=pytest.mark.soak),
     ],
 )
+@pytest.mark.soak
 def test_idle_threads_sleep_unless_the_person_wants_it_otherwise(command: str, wanted: str) -> None:
     given = {"OMP_WAIT_POLICY": wanted} if wanted else {}
     done = process(*COMMANDS[command], OMP_DISPLAY_ENV="TRUE", **given)

@@ -10,9 +10,9 @@ from typing import Any, TextIO
 
 import attrs
 
-from mtsldsl.runtime.run.events import damaged, numbered_events
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.measurements import Measurement, measured, measurements
+from mtsldsl.runtime.run.record_file import damaged, numbered_events
 from mtsldsl.syntax import write_text_atomically
 
 COLUMNS = tuple(field.name for field in attrs.fields(Measurement))

@@ -23,7 +23,8 @@ from mtsldsl.runtime.data.place import given_place, settings_of_data
 from mtsldsl.runtime.data.scaling import record_of_scales
 from mtsldsl.runtime.run.display import warn
 from mtsldsl.runtime.run.event_lines import warning_lines
-from mtsldsl.runtime.run.events import OtherData, plain, started
+from mtsldsl.runtime.run.events import OtherData, plain
+from mtsldsl.runtime.run.record_file import started
 
 
 def record_of_data(spec: Spec, splits: Splits[Any]) -> dict[str, Any]:

@@ -1,22 +1,19 @@
 """Events: every decision and metric of a run, one JSON object a line, written as they happen and never changed.
 
-The file is the record; whatever a person sees while the run goes on is drawn from the same events. Each kind is a
-class, which writes and reads it: those of every run are here, those of a learner in the `language.py` of its method.
+The file, `record_file.py`, is the record; whatever a person sees while the run goes on is drawn from the same events.
+Each kind is a class, which writes and reads it: those of every run are here, those of a learner in the `language.py` of
+its method.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any, TypeAlias
 
 import attrs
 
-from mtsldsl.diagnostics import MtlError
 from mtsldsl.methods.evidence import Event, Evidence
 from mtsldsl.methods.method import NO_METHOD
 from mtsldsl.methods.registry import findings
@@ -291,8 +288,6 @@ KINDS: Mapping[str, type[Event]] = {
 }
 """The class of each kind that every run may have."""
 
-Listener: TypeAlias = Callable[[Event], None]
-
 
 def class_of(kind: str) -> type[Event] | None:
     """The class of a kind, of every run or of a learner; None of one that is not known."""
@@ -343,89 +338,3 @@ def from_json(content: Mapping[str, Any]) -> Event | None:
 def epoch_of(event: Event) -> int:
     """The epoch that an event belongs to, 0 before the first."""
     return int(getattr(event, "epoch", 0))
-
-
-@attrs.define
-class EventLog:
-    """Appends events to a file and hands each to the listener, as a reader of the file would get it."""
-
-    path: Path
-    listener: Listener
-
-    def write(self, event: Event) -> None:
-        """Record one event."""
-        content = as_json(event)
-        with self.path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(content) + "\n")
-        read = from_json(content)
-        assert read is not None
-        self.listener(read)
-
-    def length(self) -> int:
-        """The length of the file in bytes."""
-        return self.path.stat().st_size if self.path.exists() else 0
-
-    def cut(self, length: int) -> None:
-        """Drop what comes after so many bytes, the final report included: a resumed run writes it anew."""
-        if self.length() > length:
-            os.truncate(self.path, length)
-
-
-def read_record(path: Path) -> Iterator[dict[str, Any]]:
-    """What each line of a file of events holds, oldest first; a last line that was cut off by a kill is left out.
-
-    Raises MtlError MTL801 at a line that is none.
-    """
-    if not path.exists():
-        return
-    with path.open("rb") as stream:
-        for number, line in enumerate(stream, 1):
-            if line.endswith(b"\n"):
-                yield _content(path, number, line)
-
-
-def _content(path: Path, number: int, line: bytes) -> dict[str, Any]:
-    try:
-        content = json.loads(line.decode("utf-8"))
-    except (ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict) or not isinstance(content.get("event"), str):
-        raise damaged(path, number)
-    return content
-
-
-def damaged(path: Path, number: int) -> MtlError:
-    """Line `number` of a record is no event."""
-    remedy = "copy the run folder once more from where it is whole"
-    return MtlError.of("MTL801", f"line {number} of `{path}` is no event as a run writes it", remedy)
-
-
-def numbered_events(path: Path) -> Iterator[tuple[int, Event]]:
-    """The events of a file, oldest first, each with its line. A phase of an earlier version is of the method that the
-    run started with.
-
-    Raises MtlError MTL801 as `read_record` does.
-    """
-    method = NO_METHOD
-    for number, content in enumerate(read_record(path), 1):
-        event = from_json({"method": method, **content})
-        if isinstance(event, Start):
-            method = event.method
-        if event is not None:
-            yield number, event
-
-
-def read_events(path: Path) -> Iterator[Event]:
-    """The events of a file, oldest first. Raises MtlError MTL801 as `read_record` does."""
-    return (event for _, event in numbered_events(path))
-
-
-def started(path: Path) -> Start | None:
-    """The event of a run's start; None before that is written."""
-    return next((event for event in read_events(path) if isinstance(event, Start)), None)
-
-
-def origin(path: Path) -> str | None:
-    """The name of the spec that a run started from, as it was given; None before the start is written."""
-    start = started(path)
-    return start.spec if start else None

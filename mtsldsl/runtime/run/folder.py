@@ -12,8 +12,8 @@ import attrs
 from mtsldsl.diagnostics import MtlError, Source
 from mtsldsl.editing import loads_source
 from mtsldsl.ir import Spec
-from mtsldsl.runtime.run.events import origin
 from mtsldsl.runtime.run.newest import newest_run
+from mtsldsl.runtime.run.record_file import origin
 from mtsldsl.syntax import read_source, write_text_atomically
 from mtsldsl.syntax.files import is_file
 

@@ -17,7 +17,7 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.diagnostics.bounded import named
 from mtsldsl.editing import loads
 from mtsldsl.ir import Spec
-from mtsldsl.runtime.network.beginning import begin_with
+from mtsldsl.runtime.network.initial_state import begin_with
 from mtsldsl.runtime.network.portable import ABOUT
 from mtsldsl.runtime.run.best import load_best
 from mtsldsl.runtime.run.events import Begun

@@ -23,10 +23,11 @@ from mtsldsl.runtime.network.served import Served
 from mtsldsl.runtime.objectives import higher_is_better
 from mtsldsl.runtime.run import events
 from mtsldsl.runtime.run.event_lines import label_lines, short
-from mtsldsl.runtime.run.events import Number, read_events
+from mtsldsl.runtime.run.events import Number
 from mtsldsl.runtime.run.exported import Exported
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.pages import page
+from mtsldsl.runtime.run.record_file import read_events
 
 OUTPUTS = {
     "classes": "logits of the classes, along the first dimension of a sample",

@@ -8,7 +8,8 @@ from pathlib import Path
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.diagnostics.bounded import first_lines
 from mtsldsl.runtime.run.event_lines import describe_event, short, warning_lines
-from mtsldsl.runtime.run.events import Start, Weighed, damaged, numbered_events
+from mtsldsl.runtime.run.events import Start, Weighed
+from mtsldsl.runtime.run.record_file import damaged, numbered_events
 
 MOST_EPOCHS = 8
 """Columns of the table of weights; of more epochs some are left out between the first and the last."""

@@ -12,9 +12,9 @@ from mtsldsl.methods.evidence import Event, Finding, Matrix, told
 from mtsldsl.methods.registry import words
 from mtsldsl.runtime.run import events
 from mtsldsl.runtime.run.drawing import COLOURS, Series, curves, matrix_map
-from mtsldsl.runtime.run.events import read_events
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.pages import page
+from mtsldsl.runtime.run.record_file import read_events
 from mtsldsl.sharing import format_components
 from mtsldsl.syntax import write_text_atomically
 

@@ -21,7 +21,8 @@ from mtsldsl.language.kinds import EPOCHS
 from mtsldsl.runtime.objectives import higher_is_better
 from mtsldsl.runtime.objectives.relative_gain import Results, relative_gain
 from mtsldsl.runtime.run.events import Best as BestEpoch
-from mtsldsl.runtime.run.events import Phase, epoch_of, read_events
+from mtsldsl.runtime.run.events import Phase, epoch_of
+from mtsldsl.runtime.run.record_file import read_events
 
 
 def gains(metrics: Results, constant: Results) -> dict[str, float]:

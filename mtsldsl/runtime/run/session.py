@@ -45,13 +45,13 @@ from mtsldsl.runtime.run.device import choose_device
 from mtsldsl.runtime.run.display import Display, choose_display, warn
 from mtsldsl.runtime.run.epoch import EpochLosses, under_way
 from mtsldsl.runtime.run.event_lines import warning_lines
-from mtsldsl.runtime.run.events import EventLog, read_events
 from mtsldsl.runtime.run.folder import RunFolder, epoch_of, write_source
 from mtsldsl.runtime.run.in_place import InPlace
 from mtsldsl.runtime.run.initial_weights import InitialWeights
 from mtsldsl.runtime.run.loggers import Loggers, makers, recorded_loggers
 from mtsldsl.runtime.run.peak_memory import peak_memory_mb
 from mtsldsl.runtime.run.processes import own_device, require_even_shares, scratch_copy, scratch_folder
+from mtsldsl.runtime.run.record_file import EventLog, read_events
 from mtsldsl.runtime.run.requirements import require_for_run
 from mtsldsl.runtime.run.selection import OWN, Best, Selection, best_so_far, gains, last_merge, mean_of
 from mtsldsl.runtime.run.user_module_record import warn_of_other_modules

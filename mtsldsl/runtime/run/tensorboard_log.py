@@ -17,9 +17,9 @@ from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.summary import scalar
 
-from mtsldsl.runtime.run.events import read_record
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.measurements import Measurement, measurements
+from mtsldsl.runtime.run.record_file import read_record
 
 
 class TensorBoardLog:

@@ -51,7 +51,7 @@ def _begun_with(events: Path | None) -> int | None:
     """The threads that the run of these events began with."""
     if events is None:
         return None
-    from mtsldsl.runtime.run.events import started
+    from mtsldsl.runtime.run.record_file import started
 
     start = started(events)
     return start.threads if start else None

@@ -8,7 +8,7 @@ from pathlib import Path
 from mtsldsl.ir import Spec
 from mtsldsl.runtime.network.user_modules import check_own_modules, files_of_own_modules
 from mtsldsl.runtime.run.display import warn
-from mtsldsl.runtime.run.events import started
+from mtsldsl.runtime.run.record_file import started
 
 
 def record_of_own_modules(spec: Spec) -> list[dict[str, str | None]]:

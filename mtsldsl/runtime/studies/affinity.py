@@ -12,8 +12,8 @@ import attrs
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir import Spec
-from mtsldsl.runtime.run.events import damaged, numbered_events
 from mtsldsl.runtime.run.folder import RunFolder
+from mtsldsl.runtime.run.record_file import damaged, numbered_events
 from mtsldsl.syntax import read_source
 from mtsldsl.syntax.files import is_folder
 

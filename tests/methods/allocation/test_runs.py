@@ -100,7 +100,7 @@ def test_the_record_has_the_probabilities_of_every_phase(run: Path) -> None:
             )
 
 
-@pytest.mark.parametrize("stop", [1, 2, 3])
+@pytest.mark.parametrize("stop", [pytest.param(1, marks=pytest.mark.soak), 2, pytest.param(3, marks=pytest.mark.soak)])
 def test_a_run_that_was_killed_goes_on_to_the_same_bytes(run: Path, stop: int, tmp_path: Path) -> None:
     again = run_of(tmp_path / "again", stop=stop)
     same = ["spec.mtl", "best/mean.mtl", "best/mean.weights.safetensors", "code/model.py"]

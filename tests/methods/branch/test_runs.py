@@ -190,6 +190,7 @@ def test_a_phase_is_told(run: Path) -> None:
     assert "branch(epoch=2, layer=stem" in page
 
 
+@pytest.mark.soak
 def test_a_run_that_was_killed_before_the_phase_goes_on_to_the_same_bytes(run: Path, tmp_path: Path) -> None:
     again = trained(tmp_path / "again", killed=True)
     for name in (

@@ -239,6 +239,7 @@ def test_what_is_doubtful_or_wrong_is_said(old: str, new: str, codes: list[str])
     assert [each.code for each in report.diagnostics] == codes
 
 
+@pytest.mark.soak
 def test_a_run_that_was_killed_goes_on_to_the_same_bytes_in_the_search_and_after_it(tmp_path: Path) -> None:
     folders = []
     for name, epoch in (("whole", 0), ("search", 1), ("tree", 3)):

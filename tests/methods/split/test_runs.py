@@ -197,6 +197,7 @@ def run(folder: Path, *more: str) -> Path:
     return folder / "runs" / "job" / "1"
 
 
+@pytest.mark.soak
 def test_a_run_that_was_killed_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     whole = run(tmp_path / "whole", "--set", "structure.patience=2")
     folder = tmp_path / "again"

@@ -85,7 +85,7 @@ def test_what_is_kept_as_the_best_is_the_network_without_what_helps(run: Path) -
     assert found["metrics"] == events(run, "test")[0]["metrics"]
 
 
-@pytest.mark.parametrize("epoch", [1, 2])
+@pytest.mark.parametrize("epoch", [pytest.param(1, marks=pytest.mark.soak), 2])
 def test_a_run_that_is_killed_goes_on_to_the_same_bytes(run: Path, tmp_path: Path, epoch: int) -> None:
     (tmp_path / "job.mtl").write_text(CHOOSING, encoding="utf-8")
     action = f"if training.epoch == {epoch}: {KILLED}"

@@ -426,6 +426,7 @@ def test_without_its_source_nothing_is_kept(package: Path) -> None:
     assert kept_splits.source_digest(package / "nowhere") is None
 
 
+@pytest.mark.soak
 def test_two_processes_at_once_keep_one_whole_file(home: Path, tmp_path: Path) -> None:
     text = TEXT.format(place=write_zip(tmp_path / "nyu.zip", image_files(50, 20)))
     both = [process(text), process(text)]

@@ -1,0 +1,104 @@
+"""The file of a run's events, `events.jsonl`: written line by line, and read."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import attrs
+
+from mtsldsl.diagnostics import MtlError
+from mtsldsl.methods.evidence import Event
+from mtsldsl.methods.method import NO_METHOD
+from mtsldsl.runtime.run.events import Start, as_json, from_json
+
+Listener: TypeAlias = Callable[[Event], None]
+
+
+@attrs.define
+class EventLog:
+    """Appends events to a file and hands each to the listener, as a reader of the file would get it."""
+
+    path: Path
+    listener: Listener
+
+    def write(self, event: Event) -> None:
+        """Record one event."""
+        content = as_json(event)
+        with self.path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(content) + "\n")
+        read = from_json(content)
+        assert read is not None
+        self.listener(read)
+
+    def length(self) -> int:
+        """The length of the file in bytes."""
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    def cut(self, length: int) -> None:
+        """Drop what comes after so many bytes, the final report included: a resumed run writes it anew."""
+        if self.length() > length:
+            os.truncate(self.path, length)
+
+
+def read_record(path: Path) -> Iterator[dict[str, Any]]:
+    """What each line of a file of events holds, oldest first; a last line that was cut off by a kill is left out.
+
+    Raises MtlError MTL801 at a line that is none.
+    """
+    if not path.exists():
+        return
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream, 1):
+            if line.endswith(b"\n"):
+                yield _content(path, number, line)
+
+
+def _content(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        content = json.loads(line.decode("utf-8"))
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict) or not isinstance(content.get("event"), str):
+        raise damaged(path, number)
+    return content
+
+
+def damaged(path: Path, number: int) -> MtlError:
+    """Line `number` of a record is no event."""
+    remedy = "copy the run folder once more from where it is whole"
+    return MtlError.of("MTL801", f"line {number} of `{path}` is no event as a run writes it", remedy)
+
+
+def numbered_events(path: Path) -> Iterator[tuple[int, Event]]:
+    """The events of a file, oldest first, each with its line. A phase of an earlier version is of the method that the
+    run started with.
+
+    Raises MtlError MTL801 as `read_record` does.
+    """
+    method = NO_METHOD
+    for number, content in enumerate(read_record(path), 1):
+        event = from_json({"method": method, **content})
+        if isinstance(event, Start):
+            method = event.method
+        if event is not None:
+            yield number, event
+
+
+def read_events(path: Path) -> Iterator[Event]:
+    """The events of a file, oldest first. Raises MtlError MTL801 as `read_record` does."""
+    return (event for _, event in numbered_events(path))
+
+
+def started(path: Path) -> Start | None:
+    """The event of a run's start; None before that is written."""
+    return next((event for event in read_events(path) if isinstance(event, Start)), None)
+
+
+def origin(path: Path) -> str | None:
+    """The name of the spec that a run started from, as it was given; None before the start is written."""
+    start = started(path)
+    return start.spec if start else None
