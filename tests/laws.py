@@ -1,4 +1,4 @@
-"""Laws whose examples take long: a quarter of them in `make test`, and all of them in `make soak`."""
+"""Laws whose examples take long: a sixth of them in `make test`, and all of them in `make soak`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ SELDOM = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 
 def law(examples: int, **others: Any) -> Callable[[Test], Test]:
-    """Test with so many examples in the profile that `make soak` names, where it is one of its tests; else with a quarter.
+    """Test with so many examples in the profile that `make soak` names, where it is one of its tests; else with a sixth.
     What else hypothesis is told is told it in both."""
     soaking = settings.default.max_examples == SOAKING
-    number = examples if soaking else -(-examples // 4)
+    number = examples if soaking else -(-examples // 6)
     chosen = settings(max_examples=number, **{"deadline": None, "suppress_health_check": SELDOM, **others})
     return lambda test: pytest.mark.soak(chosen(test)) if soaking else chosen(test)

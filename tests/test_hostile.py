@@ -176,7 +176,9 @@ REACHING = ("task", "layer", "input")
 @pytest.mark.parametrize(
     "names", [NAMES, pytest.param(EXCEPTIONS, marks=pytest.mark.soak)], ids=["names", "exceptions"]
 )
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    "place", [pytest.param(each, marks=[pytest.mark.soak] * (number % 2)) for number, each in enumerate(PLACES)]
+)
 def test_any_name_is_refused_or_makes_a_network_that_runs(place: str, names: list[str]) -> None:
     image = torch.rand(1, 3, 8, 8)
     taken = [spec for name in names if (spec := read(PLACES[place](name))) is not None]

@@ -21,6 +21,7 @@ SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.py"))
 TINY = {"data.images": 48, "data.input": "image(3, 16, 16)"}
 
 
+@pytest.mark.soak
 def test_every_script_can_be_imported() -> None:
     assert {"phase", "epoch", "memory", "same_results"} <= set(SCRIPTS)
     # ruff takes a module for one of the project's where a folder is called so, as that of runs after `make demo`

@@ -40,7 +40,9 @@ def content(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if not path.is_dir()}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(each, marks=[pytest.mark.soak] * (each not in ("images", "table"))) for each in KINDS]
+)
 def test_what_it_writes_checks_and_trains_as_it_is(kind: str, tmp_path: Path) -> None:
     mtsldsl("new", "jobs/first", "--from", kind, cwd=tmp_path)
     mtsldsl("check", "jobs/first.mtl", cwd=tmp_path)
@@ -56,6 +58,7 @@ def test_what_it_writes_checks_and_trains_as_it_is(kind: str, tmp_path: Path) ->
         mtsldsl("eval", "runs/first/1", "--device", "cpu", cwd=tmp_path)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("kind", BY_EPOCHS)
 def test_it_can_be_tried_for_two_epochs_and_says_which_phases_are_left_out(kind: str, tmp_path: Path) -> None:
     mtsldsl("new", "first", "--from", kind, cwd=tmp_path)

@@ -57,6 +57,7 @@ def job(tmp_path: Path) -> Job:
 TRAIN = ("train", "rooms.mtl", "--quiet")
 
 
+@pytest.mark.soak
 def test_a_run_and_its_evaluation_are_the_same_cold_warm_and_without(job: Job) -> None:
     job.mtsldsl(*TRAIN, "--no-cache")
     assert job.kept == []

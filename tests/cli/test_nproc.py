@@ -66,6 +66,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     return {count: folder / f"runs{count}" / "job" / "1" for count in (1, 2)}
 
 
+@pytest.mark.soak
 def test_two_processes_decide_what_one_does_and_learn_the_same(runs: dict[int, Path]) -> None:
     one, two = (load(runs[count] / "spec.mtl") for count in (1, 2))
     assert one.sharing == two.sharing
@@ -82,6 +83,7 @@ def test_two_processes_decide_what_one_does_and_learn_the_same(runs: dict[int, P
     assert [event.get("processes") for event in events(runs[1], "start")] == [None]
 
 
+@pytest.mark.soak
 def test_the_first_of_two_processes_alone_logs(runs: dict[int, Path]) -> None:
     folder = runs[1].parents[2]
     told = {path.name: path.read_bytes() for path in folder.glob("told-*")}

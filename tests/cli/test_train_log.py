@@ -280,6 +280,7 @@ def test_a_logger_of_another_package_is_told_what_is_recorded(job: Path, package
     ("never", "RuntimeError: not logged in"),
     ("unclosed", "OSError: no route"),
 ])  # fmt: skip
+@pytest.mark.soak
 def test_a_logger_that_fails_is_warned_of_once_and_the_run_goes_on(
     trained: Path, job: Path, package: str, name: str, why: str
 ) -> None:

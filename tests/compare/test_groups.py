@@ -51,6 +51,7 @@ def test_the_difference_says_who_helps(before: str, after: str, kind: str, said:
 
 @given(st.lists(grouped(BACKBONE, TASKS), min_size=3, max_size=3))
 @law(60)
+@pytest.mark.soak
 def test_texts_are_merged_as_their_sharings_are(three: list[Sharing]) -> None:
     base, ours, theirs = three
     sources = [Source(name, written(each)) for name, each in zip(("base", "ours", "theirs"), three, strict=True)]

@@ -86,6 +86,7 @@ def test_neither_byte_code_nor_a_module_of_the_folder_is_run(command: tuple[str,
 
 @pytest.mark.parametrize("options", [(), RESUME], ids=["anew", "resume"])
 @pytest.mark.parametrize("folder", [RUN, GENERATED])
+@pytest.mark.soak
 def test_a_script_run_by_its_path_runs_no_byte_code_beside_it(folder: str, options: tuple[str, ...], job: Path) -> None:
     for each in (RUN, GENERATED):
         put_byte_code(job / each, "train", "model", "__init__")
