@@ -134,6 +134,7 @@ def test_the_long_specs_are_sound() -> None:
         assert len(spec.sharing["layer19"]) == 2
 
 
+@pytest.mark.soak
 def test_a_run_is_the_same_as_its_copy_until_a_bit_is_another(tmp_path: Path) -> None:
     with loaded("same_results") as script:
         spec = load(FOLDER.parent / "specs" / "scenes.mtl", TINY | {"train.epochs": 1, "structure.phases": "[1]"})

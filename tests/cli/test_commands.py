@@ -138,6 +138,7 @@ def test_show_says_which_phases_a_setting_leaves_out() -> None:
     assert "the phases at epochs 3, 4, 6, 10 are left out: training ends at epoch 2" in done.stderr
 
 
+@pytest.mark.soak
 def test_train_without_a_spec_takes_the_one_last_compiled_and_says_so(tmp_path: Path) -> None:
     for path in ("specs/second.mtl", "elsewhere/first.mtl"):
         (tmp_path / path).parent.mkdir()

@@ -219,6 +219,7 @@ def test_a_task_without_a_label_in_validation_is_a_warning(folder: Path) -> None
     assert found["targets"]["kind"]["counts"]["validation"] == [0, 0, 0, 0]
 
 
+@pytest.mark.soak
 def test_a_sheet_has_the_samples_and_is_the_same_each_time(folder: Path) -> None:
     sheets = []
     for name in ("first.png", "second.png"):

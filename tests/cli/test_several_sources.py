@@ -122,6 +122,7 @@ def test_losses_and_metrics_come_in_the_order_of_the_tasks(run: Finished) -> Non
     assert set(test["metrics"]) == {"digit", "ink", "letter"}
 
 
+@pytest.mark.soak
 def test_a_run_that_is_killed_and_resumed_ends_with_the_same_bytes(run: Finished, tmp_path: Path) -> None:
     written(tmp_path, APART)
     action = f"if training.epoch == 2: {KILLED}"  # when layers have merged

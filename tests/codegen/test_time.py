@@ -53,6 +53,7 @@ def spec(layer: str) -> Spec:
 @pytest.mark.parametrize(
     "shape", [pytest.param(each, marks=[pytest.mark.soak] * (each != "long branches")) for each in LARGE]
 )
+@pytest.mark.soak
 def test_the_largest_network_is_compiled_in_twice_the_time_of_half_of_it(shape: str) -> None:
     compile_spec(spec("relu"))  # the templates are read once
 

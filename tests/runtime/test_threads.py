@@ -93,6 +93,7 @@ def test_there_are_never_more_threads_than_cores_unless_the_person_says_so() -> 
 
 
 @pytest.mark.parametrize("name", ["OMP_NUM_THREADS", pytest.param("MKL_NUM_THREADS", marks=pytest.mark.soak)])
+@pytest.mark.soak
 def test_what_the_environment_says_counts_unless_a_number_is_given(name: str) -> None:
     found = threads("specs/nyuv2.mtl", given=",1", **{name: "2"})
     assert found[2] == 1

@@ -85,6 +85,7 @@ def test_time_grows_in_proportion_to_the_text(opening: str, piece: str, mirrored
     held_in_proportion(looking, 5_000)
 
 
+@pytest.mark.soak
 def test_hard_texts_of_10_kb_need_little_memory() -> None:
     """Those of 100 kB are in `tests/soak/test_limits_of_commands.py`."""
     hold_to_memory(10_000, 256 << 20)

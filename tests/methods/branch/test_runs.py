@@ -308,6 +308,7 @@ def test_transference_is_compared_free_of_the_scales_of_losses() -> None:
     assert _by_own(torch.ones(2, 2)).tolist() == [[1, 1], [1, 1]]
 
 
+@pytest.mark.soak
 def test_what_came_of_a_shared_network_is_trained_again_and_not_compared(planted: Path, tmp_path: Path) -> None:
     again = trained(tmp_path / "again", text=(planted / "spec.mtl").read_text(encoding="utf-8"))
     assert load(again / "spec.mtl").sharing == load(planted / "spec.mtl").sharing

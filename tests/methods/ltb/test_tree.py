@@ -267,6 +267,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bytes_in_the_search_and_after
     assert spec.sharing == load(whole / "spec.mtl").sharing
 
 
+@pytest.mark.soak
 def test_tasks_of_two_kinds_part(tmp_path: Path) -> None:
     pairs(tmp_path)
     start = PAIRS.index("structure split")
