@@ -9,7 +9,7 @@ from mtsldsl.language.kinds import AUTO, Flag, Integer, Key, OneOrMany
 from mtsldsl.language.operator import Arguments, Context, Given, Misfit, Operator
 from mtsldsl.language.operators.arguments import apply, call, completed, flag, integer, pair
 from mtsldsl.language.operators.shapes import image, times
-from mtsldsl.language.operators.windows import grouped, half_padded, same, slide
+from mtsldsl.language.operators.windows import avg_pool, grouped, half_padded, max_pool, same, slide
 
 
 def _complete_convolution(given: Given, context: Context) -> Arguments:
@@ -154,27 +154,11 @@ def _pooling_shape(operator: str, arguments: Arguments, inputs: tuple[Shape, ...
 
 
 def _max_pool_expression(arguments: Arguments, module: str, values: tuple[str, ...]) -> str:
-    return apply(
-        "F.max_pool2d",
-        values[0],
-        arguments["kernel_size"],
-        stride=(arguments["stride"], arguments["kernel_size"]),
-        padding=(arguments["padding"], 0),
-        dilation=(arguments["dilation"], 1),
-        ceil_mode=(arguments["ceil_mode"], False),
-    )
+    return max_pool("F.max_pool2d", values[0], arguments)
 
 
 def _avg_pool_expression(arguments: Arguments, module: str, values: tuple[str, ...]) -> str:
-    return apply(
-        "F.avg_pool2d",
-        values[0],
-        arguments["kernel_size"],
-        stride=(arguments["stride"], arguments["kernel_size"]),
-        padding=(arguments["padding"], 0),
-        ceil_mode=(arguments["ceil_mode"], False),
-        count_include_pad=(arguments["count_include_pad"], True),
-    )
+    return avg_pool("F.avg_pool2d", values[0], arguments)
 
 
 def _adaptive_pool_shape(arguments: Arguments, inputs: tuple[Shape, ...]) -> Shape:

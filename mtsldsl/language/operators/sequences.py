@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from mtsldsl.language.constants import Shape
 from mtsldsl.language.kinds import AUTO, Choice, Flag, Integer, Key, Real
 from mtsldsl.language.operator import Arguments, Context, Given, Misfit, Operator
-from mtsldsl.language.operators.arguments import apply, call, completed, flag, integer, number, word
+from mtsldsl.language.operators.arguments import call, completed, flag, integer, number, word
 from mtsldsl.language.operators.shapes import tokens
-from mtsldsl.language.operators.windows import grouped, half_padded, same, slide
+from mtsldsl.language.operators.windows import avg_pool, grouped, half_padded, max_pool, same, slide
 
 _RECURRENT = '''\
 class Recurrent(nn.Module):
@@ -101,29 +99,11 @@ def _pooling_shape(operator: str, arguments: Arguments, inputs: tuple[Shape, ...
 
 
 def _max_pool_expression(arguments: Arguments, module: str, values: tuple[str, ...]) -> str:
-    pooled = apply(
-        "F.max_pool1d",
-        _channels_first(values[0]),
-        arguments["kernel_size"],
-        stride=(arguments["stride"], arguments["kernel_size"]),
-        padding=(arguments["padding"], 0),
-        dilation=(arguments["dilation"], 1),
-        ceil_mode=(arguments["ceil_mode"], False),
-    )
-    return _channels_first(pooled)
+    return _channels_first(max_pool("F.max_pool1d", _channels_first(values[0]), arguments))
 
 
 def _avg_pool_expression(arguments: Arguments, module: str, values: tuple[str, ...]) -> str:
-    pooled = apply(
-        "F.avg_pool1d",
-        _channels_first(values[0]),
-        arguments["kernel_size"],
-        stride=(arguments["stride"], arguments["kernel_size"]),
-        padding=(arguments["padding"], 0),
-        ceil_mode=(arguments["ceil_mode"], False),
-        count_include_pad=(arguments["count_include_pad"], True),
-    )
-    return _channels_first(pooled)
+    return _channels_first(avg_pool("F.avg_pool1d", _channels_first(values[0]), arguments))
 
 
 # Recurrent networks
@@ -173,8 +153,6 @@ def _recurrent(name: str, summary: str, module: str, gates: int) -> Operator:
         )
         return f"Recurrent({cells}{', last=True' if word(arguments, 'output') == 'last' else ''})"
 
-    shape: Callable[[Arguments, tuple[Shape, ...]], Shape]
-    shape = lambda arguments, inputs: _recurrent_shape(name, arguments, inputs)  # noqa: E731
     return Operator(
         name,
         f"{summary} `output=all` gives what it says of each token, `output=last` its state after the last one. With "
@@ -187,7 +165,7 @@ def _recurrent(name: str, summary: str, module: str, gates: int) -> Operator:
             Key("bidirectional", Flag(), default=False),
             Key("output", Choice(("all", "last")), default="all"),
         ),
-        shape=shape,
+        shape=lambda arguments, inputs: _recurrent_shape(name, arguments, inputs),
         parameters=parameters,
         flops=flops,
         module=constructor,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mtsldsl.language.operator import Misfit
+from mtsldsl.language.operator import Arguments, Misfit
+from mtsldsl.language.operators.arguments import apply
 from mtsldsl.language.operators.shapes import divides, divisors, times
 
 WHAT = {1: ("tokens", "sequence"), 2: ("pixels", "image")}
@@ -69,3 +70,29 @@ def half_padded(operator: str, kernel: Sequence[int], padding: Sequence[int]) ->
             f"`{operator}` has a padding of {times(padding)}, more than half of its kernel of {times(kernel)}",
             f"take padding={written}",
         )
+
+
+def max_pool(function: str, value: str, arguments: Arguments) -> str:
+    """The call of a `max_pool1d` or `max_pool2d` of torch on a value with its channels first."""
+    return apply(
+        function,
+        value,
+        arguments["kernel_size"],
+        stride=(arguments["stride"], arguments["kernel_size"]),
+        padding=(arguments["padding"], 0),
+        dilation=(arguments["dilation"], 1),
+        ceil_mode=(arguments["ceil_mode"], False),
+    )
+
+
+def avg_pool(function: str, value: str, arguments: Arguments) -> str:
+    """The same of an `avg_pool1d` or `avg_pool2d`."""
+    return apply(
+        function,
+        value,
+        arguments["kernel_size"],
+        stride=(arguments["stride"], arguments["kernel_size"]),
+        padding=(arguments["padding"], 0),
+        ceil_mode=(arguments["ceil_mode"], False),
+        count_include_pad=(arguments["count_include_pad"], True),
+    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -92,30 +93,33 @@ class Loggers:
 
     def tell(self, event: Event) -> list[str]:
         """Tell each of an event; gives what a person should know of those that failed, and did not before."""
-        failed = []
+        failed: list[str] = []
         for name, make in list(self.makers.items()):
-            try:
+            with _noting(name, failed):
                 if name not in self._made:
                     self._made[name] = make(self.run)
                 self._made[name](as_json(event))
-            except Exception as error:  # whatever another's code raises, no training is lost by it
-                del self.makers[name]
-                failed.append(_failed(name, error))
+                continue
+            del self.makers[name]
         return failed
 
     def close(self) -> list[str]:
         """Close those that still work; gives what a person should know of those that failed in it."""
-        failed = []
+        failed: list[str] = []
         for name in list(self.makers):
             del self.makers[name]
-            try:
+            with _noting(name, failed):
                 if name in self._made:
                     self._made[name].close()
-            except Exception as error:  # as above
-                failed.append(_failed(name, error))
         return failed
 
 
-def _failed(name: str, error: Exception) -> str:
-    said = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
-    return f"the logger `{name}` failed, and is told no more; events.jsonl has all: {said}"
+@contextmanager
+def _noting(name: str, failed: list[str]) -> Iterator[None]:
+    """Note that a logger has failed in here. Its code is another's and may raise whatever it likes; no training is lost
+    by it."""
+    try:
+        yield
+    except Exception as error:
+        said = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+        failed.append(f"the logger `{name}` failed, and is told no more; events.jsonl has all: {said}")
