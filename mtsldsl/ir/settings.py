@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from mtsldsl.datasets.registry import data_kind
 from mtsldsl.ir.model import Data, Spec, Task
 from mtsldsl.ir.wording import shown, worded
 from mtsldsl.language.constants import Named
-from mtsldsl.language.kinds import Key, Text
+from mtsldsl.language.kinds import Key, Kind, Many, Maybe, Text
 from mtsldsl.language.schema import AUGMENTATIONS, TRAIN
 from mtsldsl.methods.registry import method
+
+_NAME = re.compile(r"[A-Za-z]\w*", re.ASCII)
 
 
 def settings(spec: Spec) -> dict[str, str]:
@@ -37,8 +40,16 @@ def settings(spec: Spec) -> dict[str, str]:
 
 
 def _of(block: str, values: Mapping[str, object], keys: Iterable[Key]) -> Iterator[tuple[str, str]]:
-    quoted = {key.name for key in keys if isinstance(key.kind, Text)}
+    quoted = {key.name for key in keys if _is_text(key.kind)}
     return ((f"{block}.{name}", _said(value, quoted=name in quoted)) for name, value in values.items())
+
+
+def _is_text(kind: Kind) -> bool:
+    """Whether what is written there stands in quotes."""
+    match kind:
+        case Many(inner) | Maybe(inner):
+            return _is_text(inner)
+    return isinstance(kind, Text)
 
 
 def _data(data: Data) -> dict[str, object]:
@@ -49,6 +60,8 @@ def _data(data: Data) -> dict[str, object]:
 def _task(task: Task, *, several: bool) -> dict[str, object]:
     keys = ("target", "loss", "metrics", "weight", *(("field",) if task.target.kind != "reconstruct" else ()))
     found = {key: getattr(task, key) for key in keys}
+    if "field" in found and not _NAME.fullmatch(str(found["field"])):
+        found["field"] = _said(found["field"], quoted=True)  # what a file calls its columns may be no name here
     return {**found, "target": shown(task.target), **({"data": task.data} if several else {})}
 
 

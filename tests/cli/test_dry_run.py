@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+import attrs
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from mtsldsl import loads
 from mtsldsl.cli import main
+from mtsldsl.codegen import compile_spec
+from mtsldsl.runtime.run.dry_run import DryRun
 from tests import prepared
 from tests.given import needs_data
 from tests.runtime.two_sources import written
@@ -177,3 +182,34 @@ def test_what_makes_no_sense_with_it_is_refused(folder: Path, words: list[str]) 
 def test_quiet_says_nothing(folder: Path) -> None:
     done = tried("--quiet")
     assert (done.exit_code, done.output) == (0, "")
+
+
+EVERY_SETTING = ("train.stop=patience(1)", "train.clip=1", "train.warmup=3", "train.accumulate=2")
+
+
+@pytest.mark.parametrize("setting", EVERY_SETTING)
+def test_it_goes_with_every_setting_of_the_training(setting: str, folder: Path) -> None:
+    done = tried("--set", setting)
+    assert done.exit_code == 0, done.output
+    assert "batch of validation made; nothing is written" in done.stdout
+
+
+def test_it_has_all_that_a_training_script_asks_of_a_session_before_its_end() -> None:
+    settings = dict(each.split("=", 1) for each in EVERY_SETTING)
+    text = compile_spec(loads(SPEC, overrides=settings))["train.py"]
+    asked = set(re.findall(r"\bsession\.(\w+)", text))
+    assert asked >= {"load_data", "start", "stops", "epoch", "end_epoch", "finish"}
+    after = {"end_epoch", "finish"}  # which a dry run does not come to
+    fields = {field.name for field in attrs.fields(DryRun)}
+    assert asked - after <= fields | set(vars(DryRun))
+    assert after & set(vars(DryRun)) == set()
+
+
+def test_it_begins_with_the_weights_that_a_run_would_begin_with(folder: Path) -> None:
+    done = CliRunner().invoke(main, ["train", "rooms.mtl", "--device", "cpu", "--quiet", "--set", "train.epochs=1"])
+    assert done.exit_code == 0, done.output
+    before = files(folder)
+    trial = tried("--weights", "runs/rooms")
+    assert trial.exit_code == 0, trial.output
+    assert "4 of 4 parts begin with weights of runs/rooms" in trial.stdout
+    assert files(folder) == before

@@ -48,3 +48,42 @@ def test_text_is_quoted_and_what_is_none_says_so() -> None:
     found = settings(loads(text, overrides={"data.small.path": '"a \\\\ \\"b\\".npz"', "train.clip": "none"}))
     assert found["data.small.path"] == '"a \\\\ \\"b\\".npz"'
     assert found["train.clip"] == "none"
+
+
+TABLE = """\
+mtl 1
+
+data table {
+  path       = "houses.csv"
+  inputs     = ["area", "the city", "say \\"x\\""]
+  categories = ["the city"]
+  split      = "part"
+  input      = row(6)
+}
+
+task price {
+  target = values(1, scale=standard)
+  head   = linear(1)
+  field  = "sale price"
+}
+
+backbone {
+  stem = linear(8) | relu
+}
+
+train {
+  epochs = 3
+}
+"""
+
+
+def test_lists_of_text_and_names_of_columns_are_quoted_too() -> None:
+    spec = loads(TABLE)
+    found = settings(spec)
+    assert found["data.inputs"] == '["area", "the city", "say \\"x\\""]'
+    assert found["data.split"] == '"part"'
+    assert found["data.group"] == "none"
+    assert found["task.price.target"] == "values(1, scale=standard)"
+    again = loads(TABLE, overrides=found)
+    assert digest(again) == digest(spec)
+    assert settings(again) == found

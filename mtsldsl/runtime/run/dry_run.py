@@ -123,6 +123,10 @@ class DryRun:
             self.display.event(self.weights.begin(self.spec, training.model))
         return training
 
+    def stops(self, training: Training, learner: Learner, patience: int) -> bool:
+        """A dry run ends by itself."""
+        return False
+
     @contextmanager
     def epoch(self, training: Training, batches: int, samples: int | None = None) -> Iterator[EpochLosses]:
         """The first steps of the first epoch; then a batch of validation, and the end."""
