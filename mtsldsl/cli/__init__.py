@@ -46,7 +46,7 @@ _COMMANDS = {
 }
 """Every command with its line of `mtsldsl --help`, which imports none of them."""
 
-_ERRORS_ARE_2 = ("diff", "merge")
+_ERRORS_ARE_2 = ("diff", "fmt", "merge")
 """The commands that say with 1 what they found."""
 
 _LONG = ("data", "train", "eval", "predict", "export")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 from click.testing import CliRunner, Result
@@ -117,3 +119,21 @@ def test_show_tells_a_program_what_it_draws() -> None:
     assert lines == [f"{name} = {value}" for name, value in found["settings"].items()]
     assert "train.epochs = 4" in lines
     assert mtsldsl("show", "spec.mtl", "--resolved", "--json").exit_code == 2
+
+
+def test_show_draws_a_picture_of_the_sharing() -> None:
+    words = ("show", "spec.mtl", "--set", "sharing.stem=segment + depth, edge, normal", "--svg")
+    assert mtsldsl(*words, "sharing.svg").stdout == "drawn: sharing.svg\n"
+    drawn = Path("sharing.svg").read_text(encoding="utf-8")
+    assert mtsldsl(*words, "-").stdout == drawn
+    picture = ET.fromstring(drawn)
+    boxes = [box.get("class") for box in picture.iter("{http://www.w3.org/2000/svg}rect")]
+    assert (boxes.count("shared"), boxes.count("own"), boxes.count("head")) == (1, 2 + 4 * 4, 4)
+    texts = [each.text for each in picture.iter("{http://www.w3.org/2000/svg}text")]
+    assert not re.search(r"(src|href|url)\s*[=(]", drawn)
+    spec = load("spec.mtl", {"sharing.stem": "segment + depth, edge, normal"})
+    assert texts[0] == f"spec.mtl: {spec.cost().parameters:,} parameters, {spec.cost().flops / 1e6:,.1f} MFLOP an image"
+    assert {each.name for each in spec.tasks} <= {text for text in texts if text}
+    for more in (["spec.mtl"], ["sharing.svg", "--json"], ["sharing.svg", "--resolved"]):
+        assert mtsldsl("show", "spec.mtl", "--svg", *more).exit_code == 2
+    assert Path("spec.mtl").read_text(encoding="utf-8") == BODY
