@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import click
 
-from mtsldsl.cli.options import overrides, say_what_is_left_out
+from mtsldsl.cli.options import overrides, refuse_settings, say_what_is_left_out
 from mtsldsl.cli.output import say, shown
 from mtsldsl.cli.project_settings import project_settings
 from mtsldsl.cli.spec_files import STANDARD_INPUT, spec_files
@@ -52,6 +52,7 @@ def command(
     """
     if fix and overrides:
         raise click.UsageError("--fix corrects the file, where --set has no effect: leave one of them out")
+    refuse_settings(specs)
     if fix and STANDARD_INPUT in specs:
         raise click.UsageError("--fix corrects files: name one")
     project = project_settings(Path())

@@ -49,6 +49,9 @@ def test_check_is_quiet_about_what_is_sound() -> None:
         (["check", "--epochs", "3"], "Or write `--set train.epochs=...`."),
         (["train", "spec.mtl", "--seed=3"], "Or write `--set train.seed=...`."),
         (["fmt", "--seed", "3"], "No such option '--seed'"),
+        (["train", "spec.mtl", "lr=0.1", "seed=3"], "write --set 'train.optimizer=adam(lr=0.1)' --set train.seed=3"),
+        (["train", "spec.mtl", "--lr", "0.1"], "Or write `--set 'train.optimizer=adam(lr=...)'`."),
+        (["check", "spec.mtl", "epochs=2"], "Got unexpected extra argument (epochs=2); write --set train.epochs=2"),
         (["train", "spec.mtl", "more"], "Got unexpected extra argument (more)"),
     ],
 )
@@ -137,3 +140,29 @@ def test_show_draws_a_picture_of_the_sharing() -> None:
     for more in (["spec.mtl"], ["sharing.svg", "--json"], ["sharing.svg", "--resolved"]):
         assert mtsldsl("show", "spec.mtl", "--svg", *more).exit_code == 2
     assert Path("spec.mtl").read_text(encoding="utf-8") == BODY
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["export", "runs/spec/1", "--to", "onnx", "-o", "spec.mtl"], "no .onnx file"),
+        (["export", "runs/spec/1", "--to", "safetensors", "-o", "spec.mtl"], "no .safetensors file"),
+        (["log", "runs/spec/1", "--csv", "spec.mtl"], "no .csv file"),
+        (["show", "spec.mtl", "--svg", "spec.mtl"], "call it spec.svg"),
+        (["data", "spec.mtl", "--sheet", "spec.mtl"], "call it spec.png"),
+        (["predict", "runs/spec/1", "--input", "x.npz", "-o", "spec.mtl"], "does not say what to write"),
+        (["diff", "spec.mtl", "spec.mtl", "--html", "spec.mtl"], "is a spec"),
+        (["new", "spec.mtl", "--from", "scenes"], "MTL706"),
+    ],
+)
+def test_no_command_writes_over_a_spec_what_is_none(words: list[str], code: str) -> None:
+    done = mtsldsl(*words)
+    assert done.exit_code == (1 if words[0] == "new" else 2)
+    assert code in done.stderr
+    assert Path("spec.mtl").read_text(encoding="utf-8") == BODY
+
+
+def test_a_folder_that_is_no_run_is_said_to_be_none() -> None:
+    Path("empty").mkdir()
+    for words in (["show", "empty"], ["diff", "spec.mtl", "empty"], ["group", "empty", "--groups", "2"]):
+        assert "empty is a folder, and no run: it has no spec.mtl" in mtsldsl(*words).stderr
