@@ -79,6 +79,8 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL601": "a data set that is not there",
         "MTL602": "a data set whose files are not as expected",
         "MTL603": "a data set that lacks a task's target",
+        "MTL604": "a pattern of paths that cannot be used",
+        "MTL605": "rows or files that do not go with one image each",
     },
     "files": {
         "MTL701": "a file that mtsldsl did not write",

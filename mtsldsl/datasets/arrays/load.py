@@ -15,9 +15,8 @@ from mtsldsl.datasets.arrays.language import Settings
 from mtsldsl.datasets.kind import made
 from mtsldsl.diagnostics import MtlError, suggestion
 from mtsldsl.division import CALLED_ELSEWHERE, SPLITS, divided
-from mtsldsl.ir.model import Task
 from mtsldsl.records import Record
-from mtsldsl.runtime.data.array_fields import Array, Expected, expected_input, fitted
+from mtsldsl.runtime.data.array_fields import Array, Expected, expected_input, expected_target, fitted
 from mtsldsl.runtime.data.demand import Demand
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.fields_read import at_odds, field_of_task
@@ -50,7 +49,7 @@ def load(spec: Demand, place: Path, _: bool) -> Splits[Samples] | dict[str, Spli
         name = field_of_task(spec.data, task)
         if name == spec.data.input:
             continue
-        found = _expected(name, task)
+        found = expected_target(name, task)
         if expected.setdefault(name, found) != found:
             raise at_odds(name, task)
     return _splits(arrays(place, expected, chosen), {name: wanted.kind for name, wanted in expected.items()})
@@ -66,7 +65,7 @@ def _each_apart(spec: Demand, place: Path, chosen: Settings) -> dict[str, Splits
     found = {}
     for task in spec.tasks:
         name = field_of_task(spec.data, task)
-        wanted = None if name == given else _expected(name, task)
+        wanted = None if name == given else expected_target(name, task)
         folder = task.name if wanted is None else name  # a reconstruction has no field of its own
         key = (folder, name, wanted)
         if key not in read:
@@ -86,21 +85,6 @@ def _each_apart(spec: Demand, place: Path, chosen: Settings) -> dict[str, Splits
 def _splits(loaded: Loaded, layout: Mapping[str, FieldKind]) -> Splits[Samples]:
     samples = {split: Samples(fields, layout) for split, fields in loaded.splits.items()}
     return Splits(samples["train"], samples["validation"], samples["test"], loaded.remarks)
-
-
-def _expected(name: str, task: Task) -> Expected:
-    """What the array of a task's target holds; per pixel where the head's output is an image."""
-    target, space = task.target, task.head.shape[1:]
-    if target.kind == "classes":
-        return Expected(FieldKind.LABEL, space, target)
-    if target.kind == "binary":
-        kind = FieldKind.EDGE
-    elif target.kind == "unit_vectors" and space:
-        kind = FieldKind.NORMAL
-    else:
-        # only what is called depth is taken to be divided by a scale
-        kind = FieldKind.DEPTH if name == "depth" and space and target.channels == 1 else FieldKind.PLAIN
-    return Expected(kind, (target.channels, *space), target)
 
 
 def arrays(path: Path, expected: Mapping[str, Expected], chosen: Settings, folder: str = "") -> Loaded:

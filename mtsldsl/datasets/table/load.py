@@ -13,7 +13,7 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.diagnostics.bounded import shown
 from mtsldsl.division import SPLITS
 from mtsldsl.ir.model import Data, Target
-from mtsldsl.runtime.data.array_fields import Expected, fitted
+from mtsldsl.runtime.data.column_fields import column_field
 from mtsldsl.runtime.data.demand import Demand
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.fields_read import at_odds, field_of_task
@@ -22,9 +22,6 @@ from mtsldsl.tables.table_cells import Table
 from mtsldsl.tables.table_files import read_table
 from mtsldsl.tables.table_inputs import TableInputs
 from mtsldsl.tables.table_parts import parted
-from mtsldsl.tables.table_targets import target_column
-
-_KINDS = {"classes": FieldKind.LABEL, "binary": FieldKind.EDGE, "values": FieldKind.PLAIN}
 
 
 def load(spec: Demand, place: Path, _: bool) -> Splits[Samples]:
@@ -55,13 +52,9 @@ def load(spec: Demand, place: Path, _: bool) -> Splits[Samples]:
             continue
         if read.setdefault(name, task.target) != task.target:
             raise at_odds(name, task)
-        column = target_column(table, name, task)
-        layout[name] = _KINDS[task.target.kind]
-        shape = () if layout[name] is FieldKind.LABEL else (1,)
-        called = f"the column `{name}` of `{place}`"
-        field = fitted({called: column.numbers}, Expected(layout[name], shape, task.target))
-        fields[name] = field.tensors[called]
-        remarks += field.remarks
+        column = column_field(table, name, task)
+        layout[name], fields[name] = column.kind, column.labels
+        remarks += column.remarks
         if column.names:
             names[name] = list(column.names)
     samples = Samples(fields, layout)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.ir.model import Data, Target
+from mtsldsl.ir.model import Data, Target, Task
 from mtsldsl.runtime.data.array_labels import binary_labels, class_labels
 from mtsldsl.runtime.data.fields import FieldKind
 
@@ -48,6 +48,21 @@ class Expected:
 def expected_input(data: Data) -> Expected:
     """What the array of a block's input holds: an image, or other numbers."""
     return Expected(FieldKind.IMAGE if len(data.shape) == 3 else FieldKind.PLAIN, data.shape)
+
+
+def expected_target(name: str, task: Task) -> Expected:
+    """What the array of a task's target holds; per pixel where the head's output is an image."""
+    target, space = task.target, task.head.shape[1:]
+    if target.kind == "classes":
+        return Expected(FieldKind.LABEL, space, target)
+    if target.kind == "binary":
+        kind = FieldKind.EDGE
+    elif target.kind == "unit_vectors" and space:
+        kind = FieldKind.NORMAL
+    else:
+        # only what is called depth is taken to be divided by a scale
+        kind = FieldKind.DEPTH if name == "depth" and space and target.channels == 1 else FieldKind.PLAIN
+    return Expected(kind, (target.channels, *space), target)
 
 
 @attrs.frozen
