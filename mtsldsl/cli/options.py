@@ -52,9 +52,18 @@ def say_what_is_left_out(source: Source, overrides: dict[str, str]) -> None:
             say(f"{source.name}: {late}", err=True)
 
 
+def _of_run(_: click.Context, __: click.Parameter, given: Path) -> Path:
+    """The file of a spec; of a run folder its evolved spec, of the folder of a spec's runs that of the newest."""
+    from mtsldsl.runtime.run.newest import newest_run
+    from mtsldsl.syntax.files import is_file
+
+    inside = newest_run(given) / "spec.mtl"
+    return inside if is_file(inside) else given
+
+
 def spec_argument(function: F) -> F:
-    """The spec file."""
-    return click.argument("spec", type=click.Path(path_type=Path))(function)
+    """A spec: a file, or the run folder that holds it."""
+    return click.argument("spec", type=click.Path(path_type=Path), callback=_of_run)(function)
 
 
 def complete_files(_: click.Context, __: click.Parameter, typed: str) -> list[CompletionItem]:

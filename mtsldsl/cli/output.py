@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from mtsldsl.diagnostics import Source
 
 
 def say(text: str, *, err: bool = False) -> None:
@@ -27,14 +20,3 @@ def shown(name: object) -> str:
     from mtsldsl.diagnostics.printable import printable
 
     return printable(str(name))
-
-
-def write_spec(source: Source, output: Path | None) -> None:
-    """Write a spec into a file, or without one, or to `-`, onto the standard output."""
-    from mtsldsl.syntax import write_text_atomically
-    from mtsldsl.syntax.files import encoded
-
-    if output and str(output) != "-":
-        write_text_atomically(output, source.text, bom=source.bom)
-    else:
-        click.echo(encoded(source), nl=False)  # bytes, for of a text click leaves out what steers a terminal

@@ -86,6 +86,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL703": "a file that cannot be read or written",
         "MTL704": "a rewrite that would lose text",
         "MTL705": "a package of another spec",
+        "MTL706": "a spec over a file that is there",
     },
     "runs": {
         "MTL801": "a run that cannot be resumed",

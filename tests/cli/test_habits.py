@@ -79,6 +79,32 @@ def test_the_folder_of_a_specs_runs_is_its_newest() -> None:
     assert "is not a run folder" in mtsldsl("log", "runs").stderr
 
 
+def test_a_run_is_compiled_as_its_evolved_spec_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, width in ((2, 8), (10, 24)):
+        run = Path("runs/spec") / str(number)
+        run.mkdir(parents=True)
+        (run / "spec.mtl").write_text(BODY.replace("conv2d(8,", f"conv2d({width},", 1), encoding="utf-8")
+        (run / "events.jsonl").touch()
+    assert mtsldsl("compile", "runs/spec").stdout.startswith("generated/spec_10: __init__.py, ")
+    model = Path("generated/spec_10/model.py").read_bytes()
+    assert mtsldsl("compile", "runs/spec/10/spec.mtl", "--check").stdout == "generated/spec_10: up to date\n"
+    assert mtsldsl("compile", "runs/spec/2").exit_code == mtsldsl("compile", "spec.mtl").exit_code == 0
+    assert Path("generated/spec_10/model.py").read_bytes() == model != Path("generated/spec_2/model.py").read_bytes()
+    monkeypatch.chdir("runs/spec/2")
+    assert mtsldsl("compile", ".").stdout.startswith("generated/spec_2: __init__.py, ")
+    assert mtsldsl("compile", "..", "-o", "here").stdout.startswith("here: __init__.py, ")
+    assert Path("here/model.py").read_bytes() == model
+
+
+def test_what_is_no_run_is_not_compiled_as_one() -> None:
+    Path("job").mkdir()
+    Path("job/spec.mtl").write_text(BODY, encoding="utf-8")
+    assert mtsldsl("compile", "job").stdout.startswith("generated/spec: ")
+    Path("empty").mkdir()
+    done = mtsldsl("compile", "empty")
+    assert (done.exit_code, "empty is a folder" in done.stderr) == (1, True)
+
+
 def test_show_tells_a_program_what_it_draws() -> None:
     found = json.loads(mtsldsl("show", "spec.mtl", "--json").stdout)
     spec = load("spec.mtl")
