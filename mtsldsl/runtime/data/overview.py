@@ -57,7 +57,7 @@ def _target(stream: Stream, task: Task, parts: dict[str, Samples], splits: Split
         "field": field,
         "kind": target.kind,
         "channels": target.channels,
-        "shape": list(parts["train"].fields[field].shape[1:]),
+        "shape": list(parts["train"].shape_of(field)),
     }
     if target.kind in ("classes", "binary"):
         found["counts"] = {split: _counts(part, field, target) for split, part in parts.items()}
@@ -68,8 +68,8 @@ def _target(stream: Stream, task: Task, parts: dict[str, Samples], splits: Split
 
 def _values(samples: Samples, field: str, target: Target | None) -> Iterator[Tensor]:
     """The entries that count, some samples at a time."""
-    for start in range(0, len(samples), _AT_ONCE):
-        values = widen(samples.fields[field][start : start + _AT_ONCE], samples.layout[field])
+    for compact in samples.pieces(field, at_once=_AT_ONCE):
+        values = widen(compact[field], samples.layout[field])
         yield values.flatten() if target is None else values[valid_entries(target, values).expand_as(values)]
 
 
