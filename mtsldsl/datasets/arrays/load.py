@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mtsldsl.datasets.arrays.array_parts import parted_samples
 from mtsldsl.datasets.arrays.language import Settings
 from mtsldsl.datasets.kind import made
 from mtsldsl.diagnostics import MtlError, suggestion
-from mtsldsl.division import CALLED_ELSEWHERE, SPLITS, divided
+from mtsldsl.division import CALLED_ELSEWHERE, SPLITS
 from mtsldsl.ir.model import Task
 from mtsldsl.records import Record
 from mtsldsl.runtime.data.array_fields import Array, Expected, expected_input, fitted
@@ -23,6 +24,7 @@ from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.fields_read import at_odds, field_of_task
 from mtsldsl.runtime.data.npz_files import UNREADABLE, opened_npz
 from mtsldsl.runtime.data.samples import Samples, Splits
+from mtsldsl.tables.sample_parts import Rows
 
 Tensors: TypeAlias = dict[str, Tensor]
 
@@ -116,6 +118,8 @@ def arrays(path: Path, expected: Mapping[str, Expected], chosen: Settings, folde
         present = _splits_of(path, [name for name in file.files if not folder or name.count("/") > 1])
         before = {split: "".join(f"{part}/" for part in (split, folder) if part) for split in present}
         read = {split: _read(path, file, before[split], folder, expected) for split in present}
+        counts = {before[split]: len(next(iter(read[split].values()))) for split in present}
+        rows = parted_samples(path, file, counts, chosen)
     found: dict[str, Tensors] = {split: {} for split in present}
     remarks: list[str] = []
     for name, wanted in expected.items():
@@ -125,12 +129,10 @@ def arrays(path: Path, expected: Mapping[str, Expected], chosen: Settings, folde
         for split in present:
             found[split][name] = field.tensors[called[split]]
     if present == ("",):
-        rest, held = _divide(found[""], chosen.test, chosen.seed)
-        train, kept = _divide(rest, chosen.validation, chosen.seed + 1)
-        found = {"train": train, "validation": kept, "test": held}
+        found = dict.fromkeys(SPLITS, found[""])
     elif "validation" not in found:
-        found["train"], found["validation"] = _divide(found["train"], chosen.validation, chosen.seed + 1)
-    return Loaded(found, tuple(remarks))
+        found["validation"] = found["train"]
+    return Loaded({split: _taken(found[split], rows.get(split)) for split in SPLITS}, tuple(remarks))
 
 
 def _splits_of(path: Path, names: Sequence[str]) -> tuple[str, ...]:
@@ -200,7 +202,6 @@ def _of_one_size(expected: Expected) -> str:
     return "save numbers, with nan for what is missing, and samples of one length"
 
 
-def _divide(fields: dict[str, Tensor], part: float, seed: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """All but a seeded part of the samples, and that part; both in the order of the file."""
-    kept, apart = map(torch.from_numpy, divided(len(next(iter(fields.values()))), part, seed))
-    return {name: x[kept] for name, x in fields.items()}, {name: x[apart] for name, x in fields.items()}
+def _taken(fields: Tensors, rows: Rows | None) -> Tensors:
+    """Some of the samples, or all."""
+    return fields if rows is None else {name: tensor[torch.from_numpy(rows)] for name, tensor in fields.items()}

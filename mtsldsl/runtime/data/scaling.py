@@ -32,7 +32,7 @@ def standardised(splits: Splits[Samples], data: Data, tasks: Iterable[Task]) -> 
         name = field_of_task(data, task)
         if task.target.scale == "standard" and name not in splits.train.scales:
             counting = [_counting(samples.fields[name], task.target) for _, samples in splits.named()]
-            scale = {name: _fitted(counting[0], splits.train.layout[name], task.target)}
+            scale = {name: fitted_scale(counting[0], splits.train.layout[name], task.target)}
             train, validation, test = (
                 attrs.evolve(samples, fields={**samples.fields, name: field}, scales={**samples.scales, **scale})
                 for (_, samples), field in zip(splits.named(), counting, strict=True)
@@ -51,7 +51,7 @@ def _counting(field: Tensor, target: Target) -> Tensor:
     return field if target.valid == "finite" else torch.where(field > 0, field, torch.nan)
 
 
-def _fitted(field: Tensor, kind: FieldKind, target: Target) -> Scale:
+def fitted_scale(field: Tensor, kind: FieldKind, target: Target) -> Scale:
     """Mean and deviation of each column of the training labels that count, in float64; 0 and 1 where there is none, and
     a deviation of 1 where all are the same."""
     columns = target.channels
