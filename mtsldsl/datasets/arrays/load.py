@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from mtsldsl.datasets.arrays.array_parts import parted_samples
 from mtsldsl.datasets.arrays.language import Settings
 from mtsldsl.datasets.kind import made
 from mtsldsl.diagnostics import MtlError, suggestion
-from mtsldsl.division import CALLED_ELSEWHERE, SPLITS, divided
+from mtsldsl.division import CALLED_ELSEWHERE, SPLITS
 from mtsldsl.runtime.data.array_columns import Array, Column, ColumnReader
 from mtsldsl.runtime.data.array_fields import Expected, columns, expected_input, expected_target
 from mtsldsl.runtime.data.demand import Demand
@@ -21,6 +22,7 @@ from mtsldsl.runtime.data.fields_read import at_odds, field_of_task
 from mtsldsl.runtime.data.npz_files import UNREADABLE, Arrays, NpyFolder, opened_arrays
 from mtsldsl.runtime.data.read_samples import ReadSamples
 from mtsldsl.runtime.data.samples import Samples, Splits
+from mtsldsl.tables.sample_parts import Rows
 
 _TARGET = "target"
 """The array of what is learned, where the samples of a field are its own."""
@@ -84,6 +86,8 @@ def arrays(
         present = _splits_of(path, [name for name in file.files if not folder or name.count("/") > 1])
         before = {split: "".join(f"{part}/" for part in (split, folder) if part) for split in present}
         read = {split: _read(path, file, before[split], folder, expected) for split in present}
+        counts = {before[split]: len(next(iter(read[split].values()))) for split in present}
+        rows = parted_samples(path, file, counts, chosen)
     found: dict[str, dict[str, Column]] = {split: {} for split in present}
     layout = {called.get(name, name): wanted.kind for name, wanted in expected.items()}
     remarks: list[str] = []
@@ -95,12 +99,11 @@ def arrays(
             found[split][called.get(name, name)] = field.by_name[titles[split]]
     samples = {split: _samples(each, layout, on_disk=on_disk) for split, each in found.items()}
     if present == ("",):
-        rest, held = _divide(samples[""], chosen.test, chosen.seed)
-        train, kept = _divide(rest, chosen.validation, chosen.seed + 1)
-        samples = {"train": train, "validation": kept, "test": held}
+        samples = dict.fromkeys(SPLITS, samples[""])
     elif "validation" not in samples:
-        samples["train"], samples["validation"] = _divide(samples["train"], chosen.validation, chosen.seed + 1)
-    return Splits(samples["train"], samples["validation"], samples["test"], tuple(remarks))
+        samples["validation"] = samples["train"]
+    train, validation, test = (_taken(samples[split], rows.get(split)) for split in SPLITS)
+    return Splits(train, validation, test, tuple(remarks))
 
 
 def _samples(found: Mapping[str, Column], layout: Mapping[str, FieldKind], *, on_disk: bool) -> Samples:
@@ -175,7 +178,6 @@ def _of_one_size(expected: Expected) -> str:
     return "save numbers, with nan for what is missing, and samples of one length"
 
 
-def _divide(samples: Samples, part: float, seed: int) -> tuple[Samples, Samples]:
-    """All but a seeded part of the samples, and that part; both in the order of the file."""
-    kept, apart = map(torch.from_numpy, divided(len(samples), part, seed))
-    return samples.take(kept), samples.take(apart)
+def _taken(samples: Samples, rows: Rows | None) -> Samples:
+    """Some of the samples, or all."""
+    return samples if rows is None else samples.take(torch.from_numpy(rows))

@@ -75,7 +75,7 @@ _FITTED = ("fitted", "scales")
 
 _WHAT_IS_FITTED = "means, deviations or names of its training samples"
 
-_PARTING = ("seed", "validation", "test", "split", "group")
+_PARTING = ("seed", "validation", "test", "split", "group", "stratify")
 """Settings by which samples are parted into training, validation and test."""
 
 
@@ -113,7 +113,7 @@ def _differences(spec: Spec, data: Data, splits: Splits[Any], events: Path) -> l
     whose = f" of `data {data.name}`" if spec.more_data else ""
     found = [
         f"`{name}`{whose} is {now['settings'][name]}, and was {value}"
-        for name, value in before["settings"].items()
+        for name, value in {**_absent(now["settings"]), **before["settings"]}.items()
         if now["settings"].get(name, value) != value
     ]
     if found:  # other settings make other samples of the same files
@@ -128,6 +128,11 @@ def _differences(spec: Spec, data: Data, splits: Splits[Any], events: Path) -> l
         *([f"{what} has other values of {shown(fields, ', ')}{grown}"] if fields else []),
         *([f"{what} gives other {_WHAT_IS_FITTED} than those that the network learned with"] if refitted else []),
     ]
+
+
+def _absent(settings: Mapping[str, Any]) -> dict[str, None]:
+    """What a run of a version without these settings had of them."""
+    return dict.fromkeys(name for name in _PARTING if name in settings)
 
 
 def warn_of_other_data(spec: Spec, splits: Splits[Any], events: Path) -> list[str]:
