@@ -131,11 +131,12 @@ def _print(name: str, mended: Mended, *, quiet: bool) -> None:
     if mended.report.library is not None and not mended.report.diagnostics:
         say(f"{shown(name)}: a library to import: {_listed(mended.report.library)}")
     if spec is not None:
+        from mtsldsl.ir.cost import operations
+
         cost = spec.cost()
         say(
             f"{name}: {_counted(len(spec.tasks), 'task')}, {_counted(len(spec.layers), 'layer')}, "
-            f"{_counted(cost.parameters, 'parameter')}, "
-            f"{cost.flops / 1e6:,.1f} MFLOP an image"
+            f"{_counted(cost.parameters, 'parameter')}, {operations(cost.flops)} a sample"
         )
 
 

@@ -59,7 +59,7 @@ def command(spec: Path, overrides: dict[str, str], no_cache: bool, sheet: Path |
     found = {
         "spec": str(spec),
         "problems": [],
-        "warnings": [*read.data.remarks, *read.missing],
+        "warnings": [*read.data.remarks, *read.remarks],
         "splits": read.described,
         **overview(chosen, read.data),
     }

@@ -9,6 +9,7 @@ from itertools import pairwise
 import attrs
 
 from mtsldsl.ir import Spec
+from mtsldsl.ir.cost import operations
 from mtsldsl.ir.wiring import wired
 from mtsldsl.records import Record
 from mtsldsl.sharing import Component, Cover
@@ -160,9 +161,7 @@ def _component_boxes(spec: Spec, row: Mapping[str, int], grid: _Grid, changes: M
         for group, members in zip(groups_of(parts), all_members(parts, spec.sharing.tasks), strict=True):
             component, tasks = group.tasks, " + ".join(members)
             one = cost.layers[layer].apart.get(component, cost.layers[layer].one)
-            title = (
-                f"{layer}: {' + '.join(tasks)}; {one.parameters:,} parameters, {one.flops / 1e6:,.2f} MFLOP an image"
-            )
+            title = f"{layer}: {' + '.join(tasks)}; {one.parameters:,} parameters, {operations(one.flops)} a sample"
             pieces = grid.pieces(component)
             kind = changes.get(layer) or ("shared" if len(component) > 1 else "own")
             for one_piece, next_piece in pairwise(pieces):  # a bar between the pieces of one component
@@ -188,7 +187,7 @@ def _head_boxes(spec: Spec, row: int, grid: _Grid) -> Iterator[Box]:
     cost = spec.cost()
     for task in spec.tasks:
         one = cost.heads[task.name]
-        title = f"head of {task.name}; {one.parameters:,} parameters, {one.flops / 1e6:,.2f} MFLOP an image"
+        title = f"head of {task.name}; {one.parameters:,} parameters, {operations(one.flops)} a sample"
         left = grid.x(grid.place[task.name]) + _GAP
         yield Box(left, _y(row) - _HALF, grid.column - 2 * _GAP, 2 * _HALF, "head", _cut(task.name), title)
 

@@ -13,7 +13,7 @@ import click
 
 from mtsldsl.cli.options import overrides, say_what_is_left_out
 from mtsldsl.cli.output import say, shown
-from mtsldsl.ir.cost import body_cost
+from mtsldsl.ir.cost import body_cost, operations
 from mtsldsl.ir.wiring import bodies, needed_layers, wired
 from mtsldsl.sharing import format_components, format_partition
 from mtsldsl.sharing import partition as sets
@@ -137,10 +137,10 @@ def _sharing_tree(spec: Spec, cost: Cost, copies: _Copies) -> Tree:
     from rich.tree import Tree
 
     name = escape(shown(spec.source.name))
-    title = f"[bold]{name}[/bold]  {cost.parameters:,} parameters, {cost.flops / 1e6:,.1f} MFLOP an image"
+    title = f"[bold]{name}[/bold]  {cost.parameters:,} parameters, {operations(cost.flops)} a sample"
     if cost.helpers:
         trained = cost.training
-        title += f"; {trained.parameters:,} and {trained.flops / 1e6:,.1f} in training, with the heads that help"
+        title += f"; {trained.parameters:,} and {operations(trained.flops)} in training, with the heads that help"
     tree = Tree(title, guide_style="dim")
     order = {task.name: index for index, task in enumerate(spec.tasks)}
     covers = {layer: len(spec.sharing[layer]) for layer in filter(spec.backbone.alternatives, spec.backbone.layers)}
@@ -194,7 +194,7 @@ def _grow(
 def _amount(amount: Amount) -> str:
     """Parameters and FLOPs; of a module of the person's own they are those that the spec declares."""
     declared = ", as far as declared" if amount.declared else ""
-    return f"{amount.parameters:,} parameters, {amount.flops / 1e6:,.1f} MFLOP{declared}"
+    return f"{amount.parameters:,} parameters, {operations(amount.flops)}{declared}"
 
 
 def _parts(copies: _Copies, layers: Sequence[str], tasks: Component) -> Iterator[Component]:
@@ -241,7 +241,7 @@ def _with_others(spec: Spec) -> Counter[str]:
 def _task_table(spec: Spec, cost: Cost) -> object:
     from rich.table import Table
 
-    table = Table("task", "target", "loss", "parameters it uses", "MFLOP", "shared with others", box=None)
+    table = Table("task", "target", "loss", "parameters it uses", "operations", "shared with others", box=None)
     with_others = _with_others(spec)
     for task in spec.tasks:
         own, shared = cost.tasks[task.name], with_others[task.name]
@@ -250,7 +250,7 @@ def _task_table(spec: Spec, cost: Cost) -> object:
             task.target.kind,
             task.loss.name,
             f"{own.parameters:,}",
-            f"{own.flops / 1e6:,.1f}",
+            operations(own.flops),
             f"{100 * shared / own.parameters:.0f} %" if own.parameters else "-",
         )
     return table

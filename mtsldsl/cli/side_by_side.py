@@ -11,7 +11,7 @@ from mtsldsl.cli.sharing_drawing import draw, order_of_tasks
 from mtsldsl.cli.sharing_picture import pages
 from mtsldsl.compare.spec_difference import SpecDifference
 from mtsldsl.ir import Spec
-from mtsldsl.ir.cost import Cost
+from mtsldsl.ir.cost import Cost, operations
 from mtsldsl.ir.wording import worded
 from mtsldsl.sharing import format_components
 
@@ -66,7 +66,7 @@ def _side(
         "name": shown(spec.source.name),
         "drawing": draw(spec, rows, columns, changes),
         "parameters": cost.parameters,
-        "flops": cost.flops,
+        "operations": operations(cost.flops),
     }
 
 

@@ -79,6 +79,8 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL601": "a data set that is not there",
         "MTL602": "a data set whose files are not as expected",
         "MTL603": "a data set that lacks a task's target",
+        "MTL604": "a pattern of paths that cannot be used",
+        "MTL605": "rows or files that do not go with one image each",
     },
     "files": {
         "MTL701": "a file that mtsldsl did not write",
@@ -132,6 +134,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL951": "metrics that say the same",
         "MTL952": "a weight of zero",
         "MTL953": "an augmentation without effect",
+        "MTL954": "a mirrored picture whose target is not",
     },
 }
 """What the codes that begin alike are about: MTL0xx, MTL1xx and so on; then their codes in order."""

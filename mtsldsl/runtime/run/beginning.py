@@ -13,6 +13,7 @@ import torch
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir import Spec, normal
 from mtsldsl.runtime.data import Splits, describe, load_data
+from mtsldsl.runtime.data.label_remarks import remarks_on_labels
 from mtsldsl.runtime.data.labels import Described, require_labels
 from mtsldsl.runtime.data.loading import load_for
 from mtsldsl.runtime.learning.batch_norm import remarks_on_statistics
@@ -30,7 +31,7 @@ class Read:
 
     data: Splits[Any]
     described: Described
-    missing: tuple[str, ...]
+    remarks: tuple[str, ...]
 
     @classmethod
     def of(cls, spec: Spec, recorded: Mapping[str, Path] = {}, *, cache: bool = True) -> Read:
@@ -40,7 +41,7 @@ class Read:
             data = load_data(spec, recorded, cache=cache)
             described = describe(spec, data)
             missing = _held(spec, described)
-        return cls(data, described, tuple(missing))
+        return cls(data, described, (*missing, *remarks_on_labels(spec, data)))
 
     def start(
         self,
@@ -82,7 +83,7 @@ class Read:
         """What a person is told before the first step."""
         if (slow := remark_on(spec.train.precision, device)) is not None:
             yield events.Warned(about="precision", text=slow)
-        for remark in (*self.data.remarks, *self.missing, *remarks_on_statistics(spec)):
+        for remark in (*self.data.remarks, *self.remarks, *remarks_on_statistics(spec)):
             yield events.Warned(about="data", text=remark)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mtsldsl.diagnostics.bounded import FIRST_SHOWN, named, shown
+from mtsldsl.ir.cost import operations
 from mtsldsl.methods.evidence import Event, Finding, as_in_history
 from mtsldsl.methods.registry import words
 from mtsldsl.runtime.run import events
@@ -61,7 +62,7 @@ def warning_lines(event: Event) -> list[str]:
 
 
 def _start(event: events.Start) -> list[str]:
-    size = f"{event.parameters:,} parameters, {event.flops / 1e6:,.1f} MFLOP an image"
+    size = f"{event.parameters:,} parameters, {operations(event.flops)} a sample"
     where = f"{event.device} in {event.processes} processes" if event.processes else event.device
     return [
         f"{event.spec}: {len(event.tasks)} tasks, {len(event.layers)} layers, {size}",
