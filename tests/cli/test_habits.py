@@ -48,7 +48,7 @@ def test_check_is_quiet_about_what_is_sound() -> None:
         (["train", "spec.mtl", "train.epochs=1"], "(train.epochs=1); write --set train.epochs=1"),
         (["check", "--epochs", "3"], "Or write `--set train.epochs=...`."),
         (["train", "spec.mtl", "--seed=3"], "Or write `--set train.seed=...`."),
-        (["fmt", "--seed", "3"], "No such option '--seed'"),
+        (["fmt", "--seed", "3"], "No such option"),
         (["train", "spec.mtl", "lr=0.1", "seed=3"], "write --set 'train.optimizer=adam(lr=0.1)' --set train.seed=3"),
         (["train", "spec.mtl", "--lr", "0.1"], "Or write `--set 'train.optimizer=adam(lr=...)'`."),
         (["check", "spec.mtl", "epochs=2"], "Got unexpected extra argument (epochs=2); write --set train.epochs=2"),
@@ -58,7 +58,7 @@ def test_check_is_quiet_about_what_is_sound() -> None:
 def test_a_slip_is_told_how_it_is_written_here(words: list[str], said: str) -> None:
     done = mtsldsl(*words)
     assert done.exit_code == 2
-    assert done.stderr.rstrip().endswith(said) or said.startswith("No such option")
+    assert done.stderr.rstrip().endswith(said) or said == "No such option"
     assert said in done.stderr
 
 
