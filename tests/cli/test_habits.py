@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from mtsldsl import __version__, load
 from mtsldsl.cli import main
+from mtsldsl.ir.cost import operations
 from tests.ir.specs import BODY
 
 
@@ -135,7 +136,7 @@ def test_show_draws_a_picture_of_the_sharing() -> None:
     texts = [each.text for each in picture.iter("{http://www.w3.org/2000/svg}text")]
     assert not re.search(r"(src|href|url)\s*[=(]", drawn)
     spec = load("spec.mtl", {"sharing.stem": "segment + depth, edge, normal"})
-    assert texts[0] == f"spec.mtl: {spec.cost().parameters:,} parameters, {spec.cost().flops / 1e6:,.1f} MFLOP an image"
+    assert texts[0] == f"spec.mtl: {spec.cost().parameters:,} parameters, {operations(spec.cost().flops)} a sample"
     assert {each.name for each in spec.tasks} <= {text for text in texts if text}
     for more in (["spec.mtl"], ["sharing.svg", "--json"], ["sharing.svg", "--resolved"]):
         assert mtsldsl("show", "spec.mtl", "--svg", *more).exit_code == 2
