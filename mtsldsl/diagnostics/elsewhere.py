@@ -91,6 +91,7 @@ _OTHER_NAMES = {
     "bce": "bce_with_logits binary_cross_entropy bce_loss bce_with_logits_loss",
     "class_balanced": "class_balanced_loss cb_loss",
     "cosine": "cosine_similarity cosine_annealing cosine_annealing_lr",
+    "one_cycle": "onecycle one_cycle_lr",
     "cross_entropy": "ce cross_entropy_loss softmax_cross_entropy categorical_crossentropy "
     "sparse_categorical_crossentropy",
     "error": "error_rate",
@@ -244,6 +245,8 @@ _REMEDIES = (
             "warmup_epochs": "write `warmup`, in steps and not in epochs",
             "gamma milestones step_size lr_decay": "it is an argument of the scheduler: `scheduler = step(step_size="
             "..., gamma=...)`",
+            "pct_start max_lr div_factor final_div_factor": "it is an argument of the scheduler: "
+            "`scheduler = one_cycle(pct_start=...)`, whose highest rate is the optimizer's `lr`",
             "t_max eta_min min_lr": "it is an argument of the scheduler: `scheduler = cosine(eta_min=...)`",
             "amp fp16 half mixed_precision": "half the bits are `precision = bf16`; there is no fp16",
             "accelerator device devices gpu gpus": "the device is chosen for each run: `mtsldsl train --device`",

@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
+
 from mtsldsl.ir.body import MEAN, Body, Parallel
 from mtsldsl.ir.model import Data, Spec, Target, Train
 from mtsldsl.language.constants import Named
@@ -38,7 +40,7 @@ def normal_form(spec: Spec) -> dict[str, Any]:
         "train": {
             "epochs": spec.train.epochs,
             "optimizer": _named(spec.train.optimizer),
-            "scheduler": _named(spec.train.scheduler) if spec.train.scheduler else None,
+            "scheduler": _scheduler(spec.train.scheduler) if spec.train.scheduler else None,
             "balance": _named(spec.train.balance),
             "precision": spec.train.precision,
             "seed": spec.train.seed,
@@ -59,6 +61,12 @@ def _later(train: Train) -> dict[str, Any]:
         "stop": train.stop.name != "none" and _named(train.stop),
     }
     return {name: value for name, value in found.items() if value}
+
+
+def _scheduler(scheduler: Named) -> list[Any]:
+    """One that goes by epochs does not say so, as it could not before."""
+    arguments = {name: value for name, value in scheduler.arguments.items() if (name, value) != ("by", "epoch")}
+    return _named(attrs.evolve(scheduler, arguments=arguments))
 
 
 def _data(data: Data) -> dict[str, Any]:

@@ -80,6 +80,8 @@ class Training:
     _shared: tuple[nn.Module, Mapping[str, Weights]] | None = None
     epoch_steps: int = 0
     """How many steps the epoch in hand has."""
+    rate: float = 0.0
+    """The learning rate of the schedule in the step, or the epoch, that was the last."""
     weighed: WeighedSteps = attrs.field(factory=WeighedSteps)
     _parts: Parts | None = None
     """The batches of the step in hand, where a step has several, or several processes combine the tasks' gradients."""
@@ -398,6 +400,12 @@ class Training:
         self.epoch += 1
         self.batches = 0
         self.balance.end_epoch(dict(mean_losses))
+        if not self.spec.train.rate_by_steps:
+            self.advance_schedule()
+
+    def advance_schedule(self) -> None:
+        """Let the optimizer have the learning rate that comes next, after a step or at the end of an epoch."""
+        self.rate = self.optimizer.param_groups[0]["lr"]
         if self.scheduler is not None:
             self.scheduler.step()
 
