@@ -38,6 +38,7 @@ _OTHER_NAMES = {
     "test": "test_split test_size",
     "threshold": "similarity_threshold",
     "validation": "val validation_split val_split valid_split validation_size val_size",
+    "ema": "ema_decay model_ema use_ema weight_averaging",
     "warmup": "warm_up warmup_steps num_warmup_steps",
     "weight": "loss_weight task_weight",
     "weight_decay": "l2_penalty",

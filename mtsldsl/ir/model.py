@@ -180,6 +180,7 @@ class Train(Record):
     clip: float | None = None
     warmup: int = 0
     stop: Named = attrs.field(factory=lambda: Named("none"))
+    ema: float | None = None
 
     def __attrs_post_init__(self) -> None:
         if nesterov_without_momentum(self.optimizer):

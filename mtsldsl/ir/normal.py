@@ -58,6 +58,7 @@ def _later(train: Train) -> dict[str, Any]:
         "accumulate": train.accumulate > 1 and train.accumulate,
         "clip": train.clip,
         "warmup": train.warmup,
+        "ema": train.ema,
         "stop": train.stop.name != "none" and _named(train.stop),
     }
     return {name: value for name, value in found.items() if value}
