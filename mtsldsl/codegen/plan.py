@@ -13,6 +13,7 @@ from mtsldsl.codegen.forward import ForwardPlan, plan_forward, tuple_of
 from mtsldsl.codegen.identifiers import ALL, MANY, whole
 from mtsldsl.codegen.knobs import (
     Knob,
+    Made,
     MixedPlan,
     augmentations,
     learner_plan,
@@ -78,8 +79,8 @@ class Container(Record):
 class Plan(Record):
     """All that the templates print.
 
-    `optimizer` and `scheduler` are expressions over `parameters` and `optimizer` and the constants in `knobs`,
-    `augment` and `learner` are expressions too.
+    `optimizer` is an expression over `parameters` and the constants in `knobs`, `augment` and `learner` are expressions
+    too.
     """
 
     name: str
@@ -100,7 +101,7 @@ class Plan(Record):
     uses_torch: bool
     uses_functional: bool
     optimizer: str
-    scheduler: str
+    scheduler: Made
     augment: str
     mixed: MixedPlan | None
     """Where samples come from several sources."""
@@ -164,13 +165,15 @@ def plan_spec(spec: Spec) -> Plan:
         uses_torch=any("torch." in text for text in code),
         uses_functional=any("F." in text for text in code),
         optimizer=optimizer.call,
-        scheduler=scheduler.call,
+        scheduler=scheduler,
         augment=augmentations(spec.data.augment),
         mixed=mixed_plan(spec),
         learner=learner.call,
         knobs=(*optimizer.knobs, *scheduler.knobs, *learner.knobs),
         rest_of_knobs=tuple(wrapped(rest_of_knobs(spec), WIDTH - 2)),
-        train_imports=train_imports(learner, mixed=len(spec.streams) > 1, warmup=spec.train.warmup > 0),
+        train_imports=train_imports(
+            learner, mixed=len(spec.streams) > 1, warmup=spec.train.warmup > 0, steps=scheduler.of_steps
+        ),
     )
 
 

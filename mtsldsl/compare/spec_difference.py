@@ -301,6 +301,7 @@ _TRAIN = (
     "accumulate",
     "clip",
     "warmup",
+    "ema",
     "precision",
     "seed",
     "keep",

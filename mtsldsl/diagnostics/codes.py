@@ -103,6 +103,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL811": "a network that cannot be exported",
         "MTL812": "too little memory",
         "MTL813": "a logger that is not there",
+        "MTL814": "a schedule that the steps of a run are too few for",
     },
     "warnings": {
         "MTL901": "a constant that nothing uses",

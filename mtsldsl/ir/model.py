@@ -23,7 +23,7 @@ from mtsldsl.language.constants import Constant, Named, Shape, frozen
 from mtsldsl.language.holding import by_keys, hold, hold_all, of_kind
 from mtsldsl.language.kinds import EPOCHS, Choice, Identifier, Input, Integer, Many, Maybe
 from mtsldsl.language.naming import refusal
-from mtsldsl.language.optimization import misfit_of_balance, nesterov_without_momentum
+from mtsldsl.language.optimization import goes_by_steps, misfit_of_balance, nesterov_without_momentum
 from mtsldsl.language.schema import LOSSES, METRICS, SCHEDULER, TRAIN, WEIGHT
 from mtsldsl.language.targets import TARGETS, metric_key, reserved_answer
 from mtsldsl.methods.evidence import PENALTY
@@ -180,10 +180,16 @@ class Train(Record):
     clip: float | None = None
     warmup: int = 0
     stop: Named = attrs.field(factory=lambda: Named("none"))
+    ema: float | None = None
 
     def __attrs_post_init__(self) -> None:
         if nesterov_without_momentum(self.optimizer):
             raise ValueError("Nesterov momentum needs a momentum above 0 and no dampening")
+
+    @property
+    def rate_by_steps(self) -> bool:
+        """Whether the schedule of the learning rate is advanced once a step, and not once an epoch."""
+        return self.scheduler is not None and goes_by_steps(self.scheduler)
 
 
 @attrs.frozen(eq=False, repr=False)

@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
+
 from mtsldsl.ir.body import MEAN, Body, Parallel
 from mtsldsl.ir.model import Data, Spec, Target, Train
 from mtsldsl.language.constants import Constant, Named
@@ -38,7 +40,7 @@ def normal_form(spec: Spec) -> dict[str, Any]:
         "train": {
             "epochs": spec.train.epochs,
             "optimizer": _named(spec.train.optimizer),
-            "scheduler": _named(spec.train.scheduler) if spec.train.scheduler else None,
+            "scheduler": _scheduler(spec.train.scheduler) if spec.train.scheduler else None,
             "balance": _named(spec.train.balance),
             "precision": spec.train.precision,
             "seed": spec.train.seed,
@@ -56,6 +58,7 @@ def _later(train: Train) -> dict[str, Any]:
         "accumulate": train.accumulate > 1 and train.accumulate,
         "clip": train.clip,
         "warmup": train.warmup,
+        "ema": train.ema,
         "stop": train.stop.name != "none" and _named(train.stop),
     }
     return {name: value for name, value in found.items() if value}
@@ -67,6 +70,12 @@ _LATER_OPTIONS = {"arrays": ("split", "group", "stratify"), "table": ("stratify"
 
 def _is_later(kind: str, name: str, value: Constant) -> bool:
     return value is None and name in _LATER_OPTIONS.get(kind, ())
+
+
+def _scheduler(scheduler: Named) -> list[Any]:
+    """One that goes by epochs does not say so, as it could not before."""
+    arguments = {name: value for name, value in scheduler.arguments.items() if (name, value) != ("by", "epoch")}
+    return _named(attrs.evolve(scheduler, arguments=arguments))
 
 
 def _data(data: Data) -> dict[str, Any]:

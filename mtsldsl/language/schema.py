@@ -104,6 +104,13 @@ TRAIN = BlockSchema(
         Key("accumulate", Integer(1), "batches whose gradients are added up for a step", 1),
         Key("clip", Maybe(Real(0, open_minimum=True)), "greatest norm of the gradient of a step", None, "`none`: any"),
         Key("warmup", Integer(0), "first steps of the run, over which the learning rate rises in a straight line", 0),
+        Key(
+            "ema",
+            Maybe(Real(0, 1, open_minimum=True, open_maximum=True)),
+            "decay of a running mean of the weights, which is evaluated and kept in their place",
+            None,
+            "`none`: the weights themselves",
+        ),
         Key("precision", Choice(PRECISIONS), "arithmetic of the forward pass", "fp32"),
         Key("seed", Integer(0), "seed of initial weights and of the order of samples", 0),
         Key("sampling", SAMPLINGS, "how sources of samples take turns, where there are several", "proportional"),

@@ -216,7 +216,6 @@ class Session:
     def epoch(self, training: Training, batches: int, samples: int | None = None) -> Iterator[EpochLosses]:
         """An epoch of so many batches: collects the losses without waiting for the device, and logs their means.
         Without `samples`, those of all batches, each is a whole one."""
-        rate = training.optimizer.param_groups[0]["lr"]
         collected = EpochLosses(self.display, training.spec.penalty_name)
         with under_way(training, batches, collected, f"the run so far is in {self.folder.path}") as losses:
             yield losses
@@ -230,7 +229,7 @@ class Session:
                 epoch=training.epoch,
                 losses={**means, **penalty},
                 penalty=next(iter(penalty), None),
-                lr=rate * warmth(training.steps, training.spec.train.warmup),
+                lr=training.rate * warmth(training.steps, training.spec.train.warmup),
                 epoch_seconds=round(seconds, 4),
                 samples_per_second=round(count / seconds, 1) if seconds else None,
                 seconds=round(time.monotonic() - self._started, 1),
