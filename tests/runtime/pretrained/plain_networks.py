@@ -81,7 +81,7 @@ class VggFeatures(nn.Module):
         return features
 
 
-def randomised(model: nn.Module, seed: int = 0) -> nn.Module:
+def randomised(model: Any, seed: int = 0) -> Any:
     """The network with all its numbers drawn, statistics of batch normalisations too, to evaluate it."""
     chance = torch.Generator().manual_seed(seed)
     state: dict[str, Any] = model.state_dict()
@@ -96,3 +96,122 @@ def randomised(model: nn.Module, seed: int = 0) -> nn.Module:
         elif tensor.is_floating_point():
             tensor.copy_(drawn * 0.1)
     return model.eval()
+
+
+class Attention(nn.Module):
+    """timm's self-attention, one map for queries, keys and values."""
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.proj = nn.Linear(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        count, length, channels = x.shape
+        parts = self.qkv(x).reshape(count, length, 3, self.heads, channels // self.heads).permute(2, 0, 3, 1, 4)
+        query, key, value = parts.unbind()
+        weights = (query @ key.transpose(-2, -1) * (channels // self.heads) ** -0.5).softmax(-1)
+        return self.proj((weights @ value).transpose(1, 2).flatten(2))
+
+
+class Mlp(nn.Module):
+    """timm's two linear maps."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(channels, 4 * channels)
+        self.fc2 = nn.Linear(4 * channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.fc1(x)
+        return self.fc2(0.5 * x * (1 + torch.erf(x / 2**0.5)))
+
+
+class TimmBlock(nn.Module):
+    """`timm.models.vision_transformer.Block`."""
+
+    def __init__(self, channels: int, heads: int, eps: float) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(channels, eps=eps)
+        self.attn = Attention(channels, heads)
+        self.norm2 = nn.LayerNorm(channels, eps=eps)
+        self.mlp = Mlp(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.attn(self.norm1(x))
+        return x + self.mlp(self.norm2(x))
+
+
+class TimmVit(nn.Module):
+    """`timm.models.VisionTransformer` up to its last normalisation; `head` is there and is not called. Without a class
+    token, as with `class_token=False, global_pool="avg"`, it has none and `fc_norm` comes after the mean."""
+
+    def __init__(
+        self, channels: int, heads: int, depth: int, *, size: int = 16, token: bool = True, eps: float = 1e-6
+    ) -> None:
+        super().__init__()
+        self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(3, channels, 4, 4)})
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, channels)) if token else None
+        self.pos_embed = nn.Parameter(torch.zeros(1, (size // 4) ** 2 + token, channels))
+        self.blocks = nn.Sequential(*(TimmBlock(channels, heads, eps) for _ in range(depth)))
+        if token:
+            self.norm = nn.LayerNorm(channels, eps=eps)
+        else:
+            self.fc_norm = nn.LayerNorm(channels, eps=eps)
+        self.head = nn.Linear(channels, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.patch_embed["proj"](x).flatten(2).transpose(1, 2)
+        if self.cls_token is not None:
+            x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1)
+        x = self.blocks(x + self.pos_embed)
+        return self.norm(x) if self.cls_token is not None else x
+
+
+class TorchvisionBlock(nn.Module):
+    """torchvision's `EncoderBlock`."""
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__()
+        self.ln_1 = nn.LayerNorm(channels, eps=1e-6)
+        self.self_attention = nn.MultiheadAttention(channels, heads, batch_first=True)
+        self.ln_2 = nn.LayerNorm(channels, eps=1e-6)
+        inner = nn.Linear(channels, 4 * channels), nn.GELU(), nn.Dropout(0.0), nn.Linear(4 * channels, channels)
+        self.mlp = nn.Sequential(*inner)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.ln_1(x)
+        x = x + self.self_attention(y, y, y, need_weights=False)[0]
+        return x + self.mlp(self.ln_2(x))
+
+
+class TorchvisionEncoder(nn.Module):
+    """torchvision's `Encoder`."""
+
+    def __init__(self, channels: int, heads: int, depth: int, length: int) -> None:
+        super().__init__()
+        self.pos_embedding = nn.Parameter(torch.zeros(1, length, channels))
+        self.layers = nn.Sequential()
+        for number in range(depth):
+            self.layers.add_module(f"encoder_layer_{number}", TorchvisionBlock(channels, heads))
+        self.ln = nn.LayerNorm(channels, eps=1e-6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.ln(self.layers(x + self.pos_embedding))
+
+
+class TorchvisionVit(nn.Module):
+    """`torchvision.models.VisionTransformer` up to its last normalisation; `heads` is there and is not called."""
+
+    def __init__(self, channels: int, heads: int, depth: int, *, size: int = 16) -> None:
+        super().__init__()
+        self.class_token = nn.Parameter(torch.zeros(1, 1, channels))
+        self.conv_proj = nn.Conv2d(3, channels, 4, 4)
+        self.encoder = TorchvisionEncoder(channels, heads, depth, (size // 4) ** 2 + 1)
+        self.heads = nn.Sequential()
+        self.heads.add_module("head", nn.Linear(channels, 10))
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.conv_proj(x).flatten(2).transpose(1, 2)
+        return self.encoder(torch.cat([self.class_token.expand(len(x), -1, -1), tokens], dim=1))

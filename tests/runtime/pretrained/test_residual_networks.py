@@ -181,12 +181,14 @@ def test_all_copies_of_a_layer_are_filled_alike_and_one_that_tasks_share_once() 
                 assert torch.equal(model.get_parameter(f"enc1.{copy}.{number}.weight"), wanted)
 
 
-def refusal(spec: Spec, state: dict[str, Tensor], prefix: str = "", until: str | None = None) -> str:
+def refusal(
+    spec: Spec, state: dict[str, Tensor], prefix: str = "", until: str | None = None, library: str = "torchvision"
+) -> str:
     """The cause of what is refused; the network is as it was."""
     model = build_model(spec)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     with pytest.raises(MtlError) as refused:
-        fill(spec, model, state, "torchvision", prefix, until)
+        fill(spec, model, state, library, prefix, until)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     (found,) = refused.value.diagnostics
     assert found.code == "MTL805"
