@@ -306,6 +306,7 @@ _TRAIN = (
     "seed",
     "keep",
     "stop",
+    "weights",
 )
 _TASK = ("data", "target", "loss", "metrics", "weight", "field")
 

@@ -19,6 +19,7 @@ from mtsldsl.datasets.registry import DATASETS, data_kind
 from mtsldsl.diagnostics import Source, Span
 from mtsldsl.ir.body import Body, Parallel, bodies_of
 from mtsldsl.ir.cost import Cost, cost_of
+from mtsldsl.language.beginnings import misfit_of_weights
 from mtsldsl.language.constants import Constant, Named, Shape, frozen
 from mtsldsl.language.holding import by_keys, hold, hold_all, of_kind
 from mtsldsl.language.kinds import EPOCHS, Choice, Identifier, Input, Integer, Many, Maybe
@@ -181,6 +182,7 @@ class Train(Record):
     warmup: int = 0
     stop: Named = attrs.field(factory=lambda: Named("none"))
     ema: float | None = None
+    weights: Named = attrs.field(factory=lambda: Named("none"))
 
     def __attrs_post_init__(self) -> None:
         if nesterov_without_momentum(self.optimizer):
@@ -273,6 +275,8 @@ class Spec(Record):
         if train.keep not in (*EPOCHS, *known):
             raise ValueError(f"keep cannot be {train.keep!r}, which is no metric of a task")
         if misfit := misfit_of_balance(train.balance, len(self.tasks)):
+            raise ValueError(misfit[0])
+        if misfit := misfit_of_weights(train.weights, self.backbone.layers):
             raise ValueError(misfit[0])
 
     @property

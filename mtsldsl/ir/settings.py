@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from mtsldsl.datasets.registry import data_kind
 from mtsldsl.ir.model import Data, Spec, Task
 from mtsldsl.ir.wording import shown, worded
+from mtsldsl.language.beginnings import WEIGHTS
 from mtsldsl.language.constants import Named
 from mtsldsl.language.kinds import Key, Kind, Many, Maybe, Text
 from mtsldsl.language.schema import AUGMENTATIONS, TRAIN
@@ -69,10 +70,11 @@ def _said(value: object, *, quoted: bool = False) -> str:
     """A value in the words of the language, every argument of a name with it."""
     match value:
         case Named(name, arguments):
-            rule = AUGMENTATIONS.rule(name)
+            rule = AUGMENTATIONS.rule(name) or WEIGHTS.rule(name)
             rest = rule.rest.name if rule is not None and rule.rest is not None else None
+            texts = {key.name for key in rule.keys if _is_text(key.kind)} if rule is not None else ()
             given = [
-                _said(each)[1:-1] if key == rest else f"{key}={_said(each)}"
+                _said(each)[1:-1] if key == rest else f"{key}={_said(each, quoted=key in texts)}"
                 for key, each in arguments.items()
                 if each is not None
             ]

@@ -102,6 +102,7 @@ class Session:
         require_even_shares(spec, ranks)
         check_own_modules(spec)
         require_for_run(spec)
+        weights = InitialWeights.said_by(spec)
         made = makers(loggers)
         spec = self_contained(spec)
         if ranks.rank:
@@ -109,7 +110,7 @@ class Session:
         folder = RunFolder.create(root, name.strip(".") or "spec")  # a name of dots would lead out of `root`
         spec = folder.with_path(spec)
         told = Loggers(folder.path, {} if ranks.rank else made)
-        session = cls(spec, folder, chosen, choose_display(display), told, ranks=ranks)
+        session = cls(spec, folder, chosen, choose_display(display), told, weights=weights, ranks=ranks)
         folder.write_spec(spec.source, "start")
         session.write_code(spec)
         return session
