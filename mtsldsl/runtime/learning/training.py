@@ -21,6 +21,7 @@ from mtsldsl.runtime.learning.balance import Balance, GradientBalance
 from mtsldsl.runtime.learning.ema import average_of, update
 from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.learning.forward_pass import Drawn, ForwardPass
+from mtsldsl.runtime.learning.gradient_norms import GradientNorms, measured_every
 from mtsldsl.runtime.learning.guard import SELDOM, Guard
 from mtsldsl.runtime.learning.learned import OptimizerFactory, balance_of, optimizer_of
 from mtsldsl.runtime.learning.parts import Batch, Parts
@@ -87,6 +88,7 @@ class Training:
     weighed: WeighedSteps = attrs.field(factory=WeighedSteps)
     averaged: AveragedModel | None = None
     """The running mean of the network, which is evaluated and kept; None where that is the network itself."""
+    norms: GradientNorms = attrs.field(factory=GradientNorms)
     _parts: Parts | None = None
     """The batches of the step in hand, where a step has several, or several processes combine the tasks' gradients."""
     _forward_pass: ForwardPass = attrs.field(factory=ForwardPass)
@@ -305,8 +307,20 @@ class Training:
                 for observer in self._observers():
                     observer.observe(probe)
             self._began = None
+        self._measure_norms(batch, outputs)
         found = self.learner.penalty(step)
         return found if found is None or self._parts is None else found / len(self._parts.batches)
+
+    def _measure_norms(self, batch: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> None:
+        """Measure the tasks' gradients on shared weights, in the epochs that have their turn."""
+        if self.epoch % measured_every(self.epoch_steps, len(self.trained)):
+            return
+        shared = self._weights_shared()
+        waiting = self.norms.waiting([task.name for task in self.trained if task.name in outputs], shared)
+        if waiting:
+            tasks = [task for task in self.trained if task.name in waiting]
+            losses = BatchLosses.of(tasks, self.loss_functions, outputs, self.ranks.part_of(batch))
+            self.norms.measure(waiting, self.ranks.whole(losses), shared, self.ranks)
 
     def _probe(
         self,
