@@ -89,6 +89,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL704": "a rewrite that would lose text",
         "MTL705": "a package of another spec",
         "MTL706": "a spec over a file that is there",
+        "MTL707": "settings of a project that cannot be understood",
     },
     "runs": {
         "MTL801": "a run that cannot be resumed",

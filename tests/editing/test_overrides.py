@@ -82,6 +82,8 @@ def test_a_string_in_quotes_is_taken_as_it_is() -> None:
         ("train.epoch", "train.epochs"),
         ("widht", "width"),
         ("epochs", "train.epochs"),
+        ("epoch", "train.epochs"),
+        ("lr", "optimizer = adam(lr=..."),
         ("task.dept.weight", "task.depth.weight"),
         ("structure.alig", "structure.align"),
     ],
