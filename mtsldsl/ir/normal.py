@@ -68,6 +68,7 @@ def _data(data: Data) -> dict[str, Any]:
         "batch": data.batch,
         "augment": [_named(each) for each in data.augment],
         "options": _plain(data.options),
+        **({"more_inputs": [[name, *shape] for name, shape in data.more_inputs]} if data.more_inputs else {}),
     }
 
 

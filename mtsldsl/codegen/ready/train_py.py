@@ -3,7 +3,7 @@
 from jinja2.runtime import LoopContext, Macro, Markup, Namespace, TemplateNotFound, TemplateReference, TemplateRuntimeError, Undefined, escape, identity, internalcode, markup_join, missing, str_join
 
 JINJA2 = '3.1.6'
-TEMPLATE = '4c88cc11672012b4c73ebec395655a9533a4f93683a767eec501ce276f2c5c07'
+TEMPLATE = '4b6d9cf6cedb7583768a939588d9cf6f5640b5d813096d2b0a88bbf425625cde'
 name = 'train'
 
 def root(context, missing=missing):
@@ -60,7 +60,7 @@ def root(context, missing=missing):
     else:
         pass
         yield 'one '
-        yield str(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'data'), 'input'))
+        yield str(t_1(context.eval_ctx, environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'data'), 'inputs'), ' and one '))
     yield '.\n\n    mtsldsl train '
     yield str(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'source'))
     yield '\n\nruns this very text, from its run folder; so does `python generated/'
@@ -177,9 +177,9 @@ def root(context, missing=missing):
             pass
             yield '            ):\n'
         yield '                for tasks in training.sets():  # those that share no layer, one set after the other: less memory\n'
-    yield '                    with autocast(PRECISION, session.device):\n                        outputs = training.forward(batch['
-    yield str(t_3(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'data'), 'input')))
-    yield "], tasks)\n                    losses = training.losses(outputs, batch)\n                    penalty = training.penalty(batch, outputs, losses)  # the learner's own loss, if it has one\n                    training.require_finite(losses, penalty)\n\n                    training.zero_grad(tasks)\n                    training.backward(losses, penalty)\n                    epoch.add(losses, penalty)\n"
+    yield '                    with autocast(PRECISION, session.device):\n                        outputs = training.forward('
+    yield str(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'given'))
+    yield ", tasks)\n                    losses = training.losses(outputs, batch)\n                    penalty = training.penalty(batch, outputs, losses)  # the learner's own loss, if it has one\n                    training.require_finite(losses, penalty)\n\n                    training.zero_grad(tasks)\n                    training.backward(losses, penalty)\n                    epoch.add(losses, penalty)\n"
     l_0_deeper = ('    ' if (environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'accumulate') > 1) else '')
     context.vars['deeper'] = l_0_deeper
     context.exported_vars.add('deeper')

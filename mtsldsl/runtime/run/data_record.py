@@ -33,7 +33,7 @@ def record_of_data(spec: Spec, splits: Splits[Any]) -> dict[str, Any]:
     `given` and `path` are where the spec says that the data is, and where it was found; `bytes` is how large the file
     is (None for a folder); `settings` are what else decides the samples; `sha256` has a digest of every field that was
     read or rendered, over the training, validation and test samples; `input` has the least and the largest number of
-    the training inputs. Where nothing is read the first three are None.
+    the training inputs, by their names where samples have several. Where nothing is read the first three are None.
     `scales` has the mean and the deviation of each column of a target with `scale=standard`.
     `fitted` is what was fitted to the training samples, where a kind of data set does that: means, names of classes.
     """
@@ -52,13 +52,15 @@ def _record(spec: Spec, data: Data, splits: Splits[Any]) -> dict[str, Any]:
         own = f"{stream.name}/" if data.apart else ""
         digests |= {f"{own}{field}": _digest(parts, field) for field in parts[0][1].fields}
         scales |= {f"{own}{field}": scale for field, scale in record_of_scales(parts[0][1]).items()}
+    train = [read_by(splits.train, stream.tasks[0]) for stream in streams]
+    extents = {name: _extent([samples.fields[name] for samples in train]) for name in data.inputs}
     return {
         "given": given_place(data),
         "path": str(path.absolute()) if path else None,
         "bytes": path.stat().st_size if path and path.is_file() else None,
         "settings": settings_of_data(data),
         "sha256": digests,
-        "input": _extent([read_by(splits.train, stream.tasks[0]).fields[data.input] for stream in streams]),
+        "input": extents[data.input] if len(extents) == 1 else extents,
         **({"scales": scales} if scales else {}),
         **({"fitted": splits.fitted[data.name]} if data.name in splits.fitted else {}),
     }
