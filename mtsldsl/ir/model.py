@@ -7,7 +7,7 @@ Each record holds what it is made of against the tables of the language, and rai
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -133,7 +133,8 @@ class Task(Record):
 class Data(Record):
     """The data set (`kind` is the block's label), the input's name and shape, and what is done to a batch.
 
-    `options` holds the keys of the kind, such as `root`; `label` is the block's own name where it has one."""
+    `options` holds the keys of the kind, such as `root`; `label` is the block's own name where it has one. `input` is
+    the first input, and `more_inputs` has the further ones, if there are several."""
 
     kind: str
     input: str
@@ -143,11 +144,15 @@ class Data(Record):
     options: Mapping[str, Constant] = attrs.field(factory=dict, converter=frozen, hash=False)
     span: Span | None = attrs.field(default=None, eq=False, repr=False)
     label: str | None = None
+    more_inputs: tuple[tuple[str, Shape], ...] = ()
 
     def __attrs_post_init__(self) -> None:
         hold(Choice(tuple(DATASETS)), self.kind, "data")
-        _hold_name(self.input)
-        hold(Input(), (self.input, *self.shape), "input")
+        for name, shape in self.inputs.items():
+            _hold_name(name)
+            hold(Input(), (name, *shape), "input")
+        if len(self.inputs) <= len(self.more_inputs):
+            raise ValueError("two inputs have one name")
         keys = data_kind(self.kind).block.keys or ()
         hold_all((key for key in keys if key.name not in COMMON), self.options, self.kind)
 
@@ -155,6 +160,11 @@ class Data(Record):
     def name(self) -> str:
         """What tasks call the block: its own name, or else its kind."""
         return self.label or self.kind
+
+    @property
+    def inputs(self) -> Mapping[str, Shape]:
+        """The shapes of all its inputs by name, in their order."""
+        return {self.input: self.shape, **dict(self.more_inputs)}
 
     @property
     def apart(self) -> bool:
@@ -295,6 +305,13 @@ class Spec(Record):
             return self.data
         name = self.task(task).data
         return next(data for data in self.blocks if data.name == name)
+
+    def with_alike_inputs(self, tasks: Iterable[str]) -> list[frozenset[str]]:
+        """The tasks, those together whose inputs have the same shapes."""
+        found: dict[tuple[Shape, ...], set[str]] = {}
+        for task in tasks:
+            found.setdefault(tuple(self.data_of(task).inputs.values()), set()).add(task)
+        return list(map(frozenset, found.values()))
 
     @property
     def streams(self) -> tuple[Stream, ...]:

@@ -86,6 +86,7 @@ def _data(data: Data) -> dict[str, Any]:
         "batch": data.batch,
         "augment": [_named(each) for each in data.augment],
         "options": _plain({name: each for name, each in data.options.items() if not _is_later(data.kind, name, each)}),
+        **({"more_inputs": [[name, *shape] for name, shape in data.more_inputs]} if data.more_inputs else {}),
     }
 
 

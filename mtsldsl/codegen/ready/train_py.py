@@ -3,7 +3,7 @@
 from jinja2.runtime import LoopContext, Macro, Markup, Namespace, TemplateNotFound, TemplateReference, TemplateRuntimeError, Undefined, escape, identity, internalcode, markup_join, missing, str_join
 
 JINJA2 = '3.1.6'
-TEMPLATE = 'a35106a112964ec40fbdc76b4139a104dc8d13c2ccb4c9a7bf578be01f1c6e79'
+TEMPLATE = '9f6ad942175855cd23c401b1a8252f5b793fe2b7e685df09591fe60d21599f08'
 name = 'train'
 
 def root(context, missing=missing):
@@ -60,7 +60,7 @@ def root(context, missing=missing):
     else:
         pass
         yield 'one '
-        yield str(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'data'), 'input'))
+        yield str(t_1(context.eval_ctx, environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'data'), 'inputs'), ' and one '))
     yield '.\n\n    mtsldsl train '
     yield str(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'source'))
     yield '\n\nruns this very text, from its run folder; so does `python generated/'
@@ -198,9 +198,9 @@ def root(context, missing=missing):
             pass
             yield '            ):\n'
         yield '                for tasks in training.sets():  # those that share no layer, one set after the other: less memory\n'
-    yield '                    with autocast(PRECISION, session.device):\n                        outputs = training.forward(batch['
-    yield str(t_3(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'data'), 'input')))
-    yield "], tasks)\n                    losses = training.losses(outputs, batch)\n                    penalty = training.penalty(batch, outputs, losses)  # the learner's own loss, if it has one\n                    training.require_finite(losses, penalty)\n\n                    training.zero_grad(tasks)\n                    training.backward(losses, penalty)\n                    epoch.add(losses, penalty)\n"
+    yield '                    with autocast(PRECISION, session.device):\n                        outputs = training.forward('
+    yield str(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'given'))
+    yield ", tasks)\n                    losses = training.losses(outputs, batch)\n                    penalty = training.penalty(batch, outputs, losses)  # the learner's own loss, if it has one\n                    training.require_finite(losses, penalty)\n\n                    training.zero_grad(tasks)\n                    training.backward(losses, penalty)\n                    epoch.add(losses, penalty)\n"
     l_0_deeper = ('    ' if (environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'accumulate') > 1) else '')
     context.vars['deeper'] = l_0_deeper
     context.exported_vars.add('deeper')

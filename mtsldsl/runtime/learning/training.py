@@ -33,6 +33,7 @@ from mtsldsl.runtime.learning.task_sets import LEAST, TaskSets
 from mtsldsl.runtime.learning.warmup import warmed_up
 from mtsldsl.runtime.learning.weighed import WeighedSteps
 from mtsldsl.runtime.network.built import build_model, initialised, place
+from mtsldsl.runtime.network.inputs import Inputs
 from mtsldsl.runtime.network.transfer import carry_state
 from mtsldsl.runtime.objectives import BatchLosses, Loss, task_losses
 from mtsldsl.sharing import Copy
@@ -77,7 +78,7 @@ class Training:
     _watched: dict[Copy, Tensor] = attrs.field(factory=dict)
     least: float = LEAST
     _watching: bool = False
-    _began: tuple[Tensor, Tensor] | None = None
+    _began: tuple[Inputs, Tensor] | None = None
     """The inputs of a step that is observed, and the random state before it."""
     _found: TaskSets | None = None
     _shared: tuple[nn.Module, Mapping[str, Weights]] | None = None
@@ -174,10 +175,10 @@ class Training:
         """Whether all batches of the step in hand have been seen, so that it can be made."""
         return self._parts is None or self._parts.whole
 
-    def forward(self, inputs: Tensor, tasks: tuple[str, ...]) -> Mapping[str, Tensor]:
+    def forward(self, inputs: Inputs, tasks: tuple[str, ...]) -> Mapping[str, Tensor]:
         """The outputs of one of the `sets`: those of the network's own forward pass, or where the learner has gates
-        what the network's modules give with these."""
-        inputs = self.ranks.part(inputs)
+        what the network's modules give with these. Several inputs come in the order of the spec."""
+        inputs = tuple(map(self.ranks.part, inputs)) if isinstance(inputs, tuple) else self.ranks.part(inputs)
         drawn = Drawn.of(self.learner, tasks, self.position)
         run = partial(self._forward_pass.outputs, self.model, self.spec, self._usable, inputs, tasks, drawn)
         if self.guard is not None:
@@ -324,7 +325,7 @@ class Training:
 
     def _probe(
         self,
-        inputs: Tensor,
+        inputs: Inputs,
         random: Tensor,
         batch: Mapping[str, Tensor],
         outputs: Mapping[str, Tensor],
@@ -352,7 +353,7 @@ class Training:
             spec,
             model,
             self.optimizer,
-            inputs,
+            self.device,
             known,
             losses_of,
             self._weights_shared(),
