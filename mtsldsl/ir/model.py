@@ -167,6 +167,11 @@ class Data(Record):
         return {self.input: self.shape, **dict(self.more_inputs)}
 
     @property
+    def pictures(self) -> tuple[str, ...]:
+        """The names of those inputs that are images."""
+        return tuple(name for name, shape in self.inputs.items() if len(shape) == 3)
+
+    @property
     def apart(self) -> bool:
         """Whether each task has samples of its own, and so batches."""
         return data_kind(self.kind).apart(self.options)

@@ -42,12 +42,7 @@ class _Row:
 
 def pictured(spec: Spec) -> list[Stream]:
     """The sources with an input that is a picture."""
-    return [stream for stream in spec.streams if _images(stream)]
-
-
-def _images(stream: Stream) -> list[str]:
-    """The inputs that are pictures."""
-    return [name for name, shape in stream.data.inputs.items() if len(shape) == 3]
+    return [stream for stream in spec.streams if stream.data.pictures]
 
 
 def sample_sheet(spec: Spec, splits: Splits[Any]) -> bytes:
@@ -80,7 +75,7 @@ def sample_sheet(spec: Spec, splits: Splits[Any]) -> bytes:
 def _rows(spec: Spec, stream: Stream, samples: Samples, splits: Splits[Any]) -> list[_Row]:
     """The first samples of a source, as a batch has them, in the unit of the data."""
     batch = next(batches(samples.in_units(), min(FIRST_SHOWN, len(samples))))
-    images = {name: batch[name].double().numpy() for name in _images(stream)}
+    images = {name: batch[name].double().numpy() for name in stream.data.pictures}
     count = len(next(iter(images.values())))
     pictures: list[tuple[Task, Numbers]] = []
     answers: list[list[str]] = [[] for _ in range(count)]
