@@ -59,7 +59,7 @@ def folder_table(folder: Path, images: str, rows: str | None, file: str | None, 
         cause = f"`{twice}` is a part of `images` and a column of `{read.path}`"
         raise MtlError.of("MTL605", cause, "give the part of `images` another name")
     naming = next(iter(read.columns)) if file is None else file
-    of_image, strangers = _joined(read, naming, paths)
+    of_image, strangers = joined(read, naming, paths)
     for column, cells in read.columns.items():
         columns[column] = ["" if row is None else cells[row] for row in map(of_image.get, range(len(paths)))]
     table = Table(folder, columns, paths, "image", read.repeated)
@@ -81,7 +81,7 @@ def _rows_of(folder: Path, rows: str) -> Table:
     return read_table(path)
 
 
-def _joined(table: Table, column: str, paths: Sequence[str]) -> tuple[dict[int, int], list[str]]:
+def joined(table: Table, column: str, paths: Sequence[str]) -> tuple[dict[int, int], list[str]]:
     """The row of each image that has one, and the cells that name no image. Raises MTL605 where a row may mean several
     images, where an image has several rows, and where no row names one."""
     ways = [_called(paths, way) for way in (str, _without_ending, _last, lambda path: _without_ending(_last(path)))]

@@ -15,7 +15,7 @@ from mtsldsl.datasets.kind import made
 from mtsldsl.diagnostics import MtlError, suggestion
 from mtsldsl.division import CALLED_ELSEWHERE, SPLITS
 from mtsldsl.runtime.data.array_columns import Array, Column, ColumnReader
-from mtsldsl.runtime.data.array_fields import Expected, columns, expected_input, expected_target
+from mtsldsl.runtime.data.array_fields import Expected, columns, expected_inputs, expected_target
 from mtsldsl.runtime.data.demand import Demand
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.fields_read import at_odds, field_of_task
@@ -34,10 +34,10 @@ def load(spec: Demand, place: Path, _: bool) -> Splits[Samples] | dict[str, Spli
     chosen = made(Settings, spec.data.options)
     if chosen.apart:
         return _each_apart(spec, place, chosen)
-    expected = {spec.data.input: expected_input(spec.data)}
+    expected = expected_inputs(spec.data)
     for task in spec.tasks:
         name = field_of_task(spec.data, task)
-        if name == spec.data.input:
+        if name in spec.data.inputs:
             continue
         found = expected_target(name, task)
         if expected.setdefault(name, found) != found:
@@ -47,19 +47,19 @@ def load(spec: Demand, place: Path, _: bool) -> Splits[Samples] | dict[str, Spli
 
 def _each_apart(spec: Demand, place: Path, chosen: Settings) -> dict[str, Splits[Samples]]:
     """The samples of each task; those of tasks that read the same are in memory once."""
-    given = spec.data.input
-    if given == _TARGET:
+    inputs = expected_inputs(spec.data)
+    if _TARGET in inputs:
         cause = f"with `apart` each field has an array `{_TARGET}`, which is the input's name too"
         raise MtlError.of("MTL603", cause, "give the input another name, such as `image`", spec.data.span)
     read: dict[tuple[str, str, Expected | None], Splits[Samples]] = {}
     found = {}
     for task in spec.tasks:
         name = field_of_task(spec.data, task)
-        wanted = None if name == given else expected_target(name, task)
+        wanted = None if name in inputs else expected_target(name, task)
         folder = task.name if wanted is None else name  # a reconstruction has no field of its own
         key = (folder, name, wanted)
         if key not in read:
-            expected = {given: expected_input(spec.data)} | ({_TARGET: wanted} if wanted else {})
+            expected = inputs | ({_TARGET: wanted} if wanted else {})
             read[key] = arrays(place, expected, chosen, folder, {_TARGET: name})
         found[task.name] = read[key]
     return found
