@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import click
+from click.core import ParameterSource
 
 from mtsldsl.cli.options import overrides, refuse_settings, say_what_is_left_out
 from mtsldsl.cli.output import say, shown
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 FORMATS = ("text", "json", "github", "sarif")
 
 
+def _if_given(ctx: click.Context, parameter: click.Parameter, value: bool) -> bool | None:
+    """The value of a flag; None where neither the command line nor the environment has it."""
+    assert parameter.name is not None
+    return None if ctx.get_parameter_source(parameter.name) is ParameterSource.DEFAULT else value
+
+
 @click.command()
 @click.argument("specs", nargs=-1, type=click.Path(path_type=Path, allow_dash=True))
 @overrides
@@ -31,8 +38,8 @@ FORMATS = ("text", "json", "github", "sarif")
 )
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing of specs that have no problem.")
 @click.option("--fix", is_flag=True, help="Correct, in the file, names that can mean only one known name.")
-@click.option("--pedantic/--no-pedantic", default=None, help="Warn of what is allowed, and hardly ever meant.")
-@click.option("--strict/--no-strict", default=None, help="As --pedantic, and exit 1 where there is a warning.")
+@click.option("--pedantic/--no-pedantic", callback=_if_given, help="Warn of what is allowed, and hardly ever meant.")
+@click.option("--strict/--no-strict", callback=_if_given, help="As --pedantic, and exit 1 where there is a warning.")
 def command(
     specs: tuple[Path, ...],
     overrides: dict[str, str],

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mtsldsl.cli.output import shown
 from mtsldsl.cli.sharing_drawing import CHARACTER, draw, order_of_tasks
+from mtsldsl.ir.cost import operations
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -21,7 +22,7 @@ def picture(spec: Spec) -> str:
     it; equal specs of one name give equal pictures."""
     drawing = draw(spec, spec.backbone.layers, order_of_tasks(spec), {})
     cost = spec.cost()
-    title = f"{shown(spec.source.name)}: {cost.parameters:,} parameters, {cost.flops / 1e6:,.1f} MFLOP an image"
+    title = f"{shown(spec.source.name)}: {cost.parameters:,} parameters, {operations(cost.flops)} a sample"
     return (
         pages()
         .get_template("sharing.svg.jinja")

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from mtsldsl import __version__, load
 from mtsldsl.cli import main
+from mtsldsl.ir.cost import operations
 from tests.ir.specs import BODY
 
 
@@ -48,7 +49,7 @@ def test_check_is_quiet_about_what_is_sound() -> None:
         (["train", "spec.mtl", "train.epochs=1"], "(train.epochs=1); write --set train.epochs=1"),
         (["check", "--epochs", "3"], "Or write `--set train.epochs=...`."),
         (["train", "spec.mtl", "--seed=3"], "Or write `--set train.seed=...`."),
-        (["fmt", "--seed", "3"], "No such option '--seed'"),
+        (["fmt", "--seed", "3"], "No such option"),
         (["train", "spec.mtl", "lr=0.1", "seed=3"], "write --set 'train.optimizer=adam(lr=0.1)' --set train.seed=3"),
         (["train", "spec.mtl", "--lr", "0.1"], "Or write `--set 'train.optimizer=adam(lr=...)'`."),
         (["check", "spec.mtl", "epochs=2"], "Got unexpected extra argument (epochs=2); write --set train.epochs=2"),
@@ -58,7 +59,7 @@ def test_check_is_quiet_about_what_is_sound() -> None:
 def test_a_slip_is_told_how_it_is_written_here(words: list[str], said: str) -> None:
     done = mtsldsl(*words)
     assert done.exit_code == 2
-    assert done.stderr.rstrip().endswith(said) or said.startswith("No such option")
+    assert done.stderr.rstrip().endswith(said) or said == "No such option"
     assert said in done.stderr
 
 
@@ -135,7 +136,7 @@ def test_show_draws_a_picture_of_the_sharing() -> None:
     texts = [each.text for each in picture.iter("{http://www.w3.org/2000/svg}text")]
     assert not re.search(r"(src|href|url)\s*[=(]", drawn)
     spec = load("spec.mtl", {"sharing.stem": "segment + depth, edge, normal"})
-    assert texts[0] == f"spec.mtl: {spec.cost().parameters:,} parameters, {spec.cost().flops / 1e6:,.1f} MFLOP an image"
+    assert texts[0] == f"spec.mtl: {spec.cost().parameters:,} parameters, {operations(spec.cost().flops)} a sample"
     assert {each.name for each in spec.tasks} <= {text for text in texts if text}
     for more in (["spec.mtl"], ["sharing.svg", "--json"], ["sharing.svg", "--resolved"]):
         assert mtsldsl("show", "spec.mtl", "--svg", *more).exit_code == 2
