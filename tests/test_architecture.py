@@ -31,6 +31,7 @@ STREETS: dict[str, set[str]] = {
     "compare": {*SPECS, *REGISTRIES, "syntax", "ir", "editing"},
     "codegen": {*SPECS, *REGISTRIES, "syntax", "ir"},
     "tables": {*SPECS, "ir"},
+    "pages": {*SPECS, "ir"},
     "runtime.data": {*SPECS, "syntax", "datasets", "ir", "tables"},
     "runtime.objectives": {*SPECS, "ir", "runtime.data"},
     "runtime.network": {*SPECS, "ir", "editing", "codegen"},
@@ -40,7 +41,7 @@ STREETS: dict[str, set[str]] = {
     },
     "runtime.run": {
         *SPECS, "methods", "syntax", "ir", "editing", "codegen", "runtime.data", "runtime.objectives",
-        "runtime.network", "runtime.learning", "runtime.structure", "tables",
+        "runtime.network", "runtime.learning", "runtime.structure", "tables", "pages",
     },
     "runtime.studies": {*SPECS, "syntax", "ir", "runtime.objectives", "runtime.run"},
     "learners": {
@@ -49,7 +50,7 @@ STREETS: dict[str, set[str]] = {
     },
     "loaders": {*SPECS, "datasets", "ir", "tables", "runtime.data"},
     "cli": {
-        *SPECS, *REGISTRIES, "syntax", "ir", "editing", "compare", "codegen", "tables", "runtime.data", "runtime.learning",
+        *SPECS, *REGISTRIES, "syntax", "ir", "editing", "compare", "codegen", "tables", "pages", "runtime.data", "runtime.learning",
         "runtime.network", "runtime.run", "runtime.studies",
     },
 }  # fmt: skip
