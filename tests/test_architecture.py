@@ -32,6 +32,7 @@ STREETS: dict[str, set[str]] = {
     "codegen": {*SPECS, *REGISTRIES, "syntax", "ir"},
     "tables": {*SPECS, "ir"},
     "folders": {"diagnostics", "tables"},
+    "pages": {*SPECS, "ir"},
     "runtime.data": {*SPECS, "syntax", "datasets", "ir", "tables", "folders"},
     "runtime.objectives": {*SPECS, "ir", "runtime.data"},
     "runtime.network": {*SPECS, "ir", "editing", "codegen"},
@@ -41,7 +42,7 @@ STREETS: dict[str, set[str]] = {
     },
     "runtime.run": {
         *SPECS, "methods", "syntax", "ir", "editing", "codegen", "runtime.data", "runtime.objectives",
-        "runtime.network", "runtime.learning", "runtime.structure", "tables",
+        "runtime.network", "runtime.learning", "runtime.structure", "tables", "pages",
     },
     "runtime.studies": {*SPECS, "syntax", "ir", "runtime.objectives", "runtime.run"},
     "learners": {
@@ -50,8 +51,8 @@ STREETS: dict[str, set[str]] = {
     },
     "loaders": {*SPECS, "datasets", "ir", "tables", "folders", "runtime.data"},
     "cli": {
-        *SPECS, *REGISTRIES, "syntax", "ir", "editing", "compare", "codegen", "tables", "folders", "runtime.data",
-        "runtime.learning",        "runtime.network", "runtime.run", "runtime.studies",
+        *SPECS, *REGISTRIES, "syntax", "ir", "editing", "compare", "codegen", "tables", "folders", "pages",
+        "runtime.data", "runtime.learning", "runtime.network", "runtime.run", "runtime.studies",
     },
 }  # fmt: skip
 """What each room may import. `learners` and `loaders` are what the registries of methods and data sets reach by name:

@@ -99,7 +99,7 @@ def _two(a: str, b: str, as_json: bool, html: Path | None, history: bool, path: 
         for place, side in ((a, "A"), (b, "B"))
     )
     if before and after:
-        return _pair(before, after, as_json, html, history)
+        return _pair(before, after, as_json, html, history, (a, b))
     spec = before or after
     if spec is None or html:
         raise click.UsageError("there are no two specs to compare")
@@ -119,7 +119,7 @@ def _one(spec: Spec, side: str, name: str, as_json: bool) -> None:
         say(f"only in {side}: {name} ({sizes})")
 
 
-def _pair(before: Spec, after: Spec, as_json: bool, html: Path | None, history: bool) -> bool:
+def _pair(before: Spec, after: Spec, as_json: bool, html: Path | None, history: bool, places: tuple[str, str]) -> bool:
     from mtsldsl.cli.difference_lines import lines
     from mtsldsl.compare.spec_difference import compare
 
@@ -127,7 +127,7 @@ def _pair(before: Spec, after: Spec, as_json: bool, html: Path | None, history: 
     if html:
         from mtsldsl.cli.side_by_side import page
 
-        _write(html, page(before, after, difference))
+        _write(html, page(before, after, difference, [_of_run(place) for place in places]))
     if as_json:
         click.echo(json.dumps(difference.as_json(history=history), indent=2))
     elif str(html) != "-":
@@ -136,6 +136,18 @@ def _pair(before: Spec, after: Spec, as_json: bool, html: Path | None, history: 
         if html:
             say(f"side by side: {html}")
     return bool(difference) or (history and any(difference.decisions))
+
+
+def _of_run(place: str) -> list[tuple[str, str]]:
+    """What is known of the run that a place is the folder of; nothing of any other."""
+    from mtsldsl.runtime.run.kept_epoch import first_facts
+    from mtsldsl.runtime.run.newest import newest_run
+    from mtsldsl.runtime.run.record_file import read_events
+    from mtsldsl.syntax.files import is_folder
+
+    path = Path(place)
+    recorded = list(read_events(newest_run(path) / "events.jsonl")) if is_folder(path) else []
+    return list(first_facts(recorded)) if recorded else []
 
 
 def _write(html: Path, text: str) -> None:

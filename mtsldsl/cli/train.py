@@ -10,6 +10,7 @@ import click
 
 from mtsldsl.cli.options import device, no_cache, overrides, say_what_is_left_out, threads
 from mtsldsl.cli.output import say
+from mtsldsl.cli.typed_command import typed
 from mtsldsl.runtime.run.last_words import LastWords
 
 if TYPE_CHECKING:
@@ -146,6 +147,7 @@ def command(
     session.weights = begun or session.weights
     session.in_place = own if session.ranks.rank == 0 else None
     session.cache = not no_cache
+    session.command = typed(click.get_current_context()).replace("--nproc 1", f"--nproc {session.ranks.size}")
     launch(session, threads)
 
 

@@ -313,8 +313,10 @@ class Training:
         return found if found is None or self._parts is None else found / len(self._parts.batches)
 
     def _measure_norms(self, batch: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> None:
-        """Measure the tasks' gradients on shared weights, in the epochs that have their turn."""
-        if self.epoch % measured_every(self.epoch_steps, len(self.trained)):
+        """Measure the tasks' gradients on shared weights, in the epochs that have their turn, and in the first with
+        another sharing."""
+        decided = max((decision.epoch for decision in self.spec.history), default=0) - self.earlier
+        if self.epoch % measured_every(self.epoch_steps, len(self.trained)) and self.epoch != decided:
             return
         shared = self._weights_shared()
         waiting = self.norms.waiting([task.name for task in self.trained if task.name in outputs], shared)

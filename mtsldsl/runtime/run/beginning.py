@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 import torch
 
+from mtsldsl import __version__
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir import Spec, normal
 from mtsldsl.runtime.data import Splits, describe, load_data
@@ -53,7 +54,6 @@ class Read:
         *,
         folder: str | None,
         in_place: str | None = None,
-        loggers: Sequence[str] | None = None,
     ) -> events.Start:
         """The event of the start of a run that reads these."""
         cost = spec.cost()
@@ -78,7 +78,7 @@ class Read:
             modules=record_of_own_modules(spec),
             data=self.described,
             read=record_of_data(spec, self.data),
-            loggers=loggers,
+            version=__version__,
         )
 
     def warnings(self, spec: Spec, device: torch.device) -> Iterator[events.Warned]:

@@ -59,6 +59,10 @@ class Start(Event):
     read: Mapping[str, Any] | None = None
     loggers: Sequence[str] | None = _left_out()
     """Who is told of the run's events, by name; None: nobody."""
+    version: str | None = None
+    """Of mtsldsl."""
+    command: str | None = _left_out()
+    """What was typed, but for its defaults; None where no command was."""
 
 
 @attrs.frozen(kw_only=True)
@@ -261,6 +265,15 @@ class Test(Event):
 
 
 @attrs.frozen(kw_only=True)
+class SingleTask(Event):
+    """What the same network reached on the same test set in the run of another `folder`, where it shares nothing."""
+
+    kind = "single_task"
+    folder: str
+    metrics: Metrics
+
+
+@attrs.frozen(kw_only=True)
 class Confusion(Event):
     """Which classes of a task the kept weights answer for which, on the test set: of so many answers that count, how
     many are right, and the pairs that are most often taken for each other, as (true, answered, how often)."""
@@ -340,6 +353,7 @@ KINDS: Mapping[str, type[Event]] = {
         LeftAlone,
         Stopped,
         Test,
+        SingleTask,
         Confusion,
         Pictures,
         End,

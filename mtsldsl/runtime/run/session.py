@@ -56,6 +56,7 @@ from mtsldsl.runtime.run.processes import own_device, require_even_shares, scrat
 from mtsldsl.runtime.run.record_file import EventLog, read_events
 from mtsldsl.runtime.run.requirements import require_for_run
 from mtsldsl.runtime.run.selection import OWN, Best, Selection, best_so_far, gains, last_merge, mean_of
+from mtsldsl.runtime.run.single_task import single_task
 from mtsldsl.runtime.run.user_module_record import warn_of_other_modules
 from mtsldsl.runtime.structure.learner import Learner
 from mtsldsl.runtime.structure.view import Watcher
@@ -76,6 +77,8 @@ class Session:
     """Those that a new run begins with."""
     cache: bool = True
     """Whether the samples may be those that were kept of an earlier run, and are kept for later ones."""
+    command: str | None = None
+    """By which a new run was started."""
     ranks: Ranks = attrs.field(factory=Ranks)
     """This process among those that train together; the first alone has the run folder that a person sees."""
     log: EventLog = attrs.field(init=False)
@@ -164,8 +167,8 @@ class Session:
         if self.checkpoint is None:
             file = str(self.in_place.path) if self.in_place else None
             place = str(self.folder.path)
-            names = self.loggers.names()
-            self.log.write(read.start(self.spec, self.device, self.ranks, folder=place, in_place=file, loggers=names))
+            start = read.start(self.spec, self.device, self.ranks, folder=place, in_place=file)
+            self.log.write(attrs.evolve(start, loggers=self.loggers.names(), command=self.command))
             for warning in read.warnings(self.spec, self.device):
                 self._warn(warning)
             self.log.write(events.Constant(split="validation", metrics=self._constant))
@@ -338,7 +341,8 @@ class Session:
                 flops=cost.flops,
             )
         )
-        for event in answered.told(self.folder):
+        single = single_task(self.folder)
+        for event in (*([single] if single else []), *answered.told(self.folder)):
             self.log.write(event)
         seconds = round(time.monotonic() - self._started, 1)
         memory = peak_memory_mb(self.device)

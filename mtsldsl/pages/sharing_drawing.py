@@ -19,7 +19,7 @@ from mtsldsl.sharing.text import all_members
 ROW, TOP = 44, 16
 """Pixels: the height of a row, the space above the first one."""
 
-_NARROWEST, CHARACTER = 96, 7.5
+_NARROWEST, CHARACTER = 60, 7.5
 """Pixels: the width of a column or of the layers' names where they are short; what a character needs at 12 pixels."""
 
 _LONGEST = 28
