@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from mtsldsl.compare.consensus import Consensus, shared_pairs
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.editing.rewrite import rewritten
 from mtsldsl.ir.model import Spec
 from mtsldsl.sharing import Cover, Sharing
 from mtsldsl.sharing.errors import SharingError
-from mtsldsl.sharing.partition import Component, singletons
+from mtsldsl.sharing.partition import singletons
+from mtsldsl.sharing.subsets import Matrix
 
 
 def agreed_spec(specs: Sequence[Spec], found: Consensus) -> Spec:
@@ -41,63 +44,41 @@ def differing(sharing: Sharing, found: Consensus) -> int:
 
 
 def _agreed(first: Sharing, found: Consensus) -> Sharing:
-    alone, layers = singletons(first.tasks), first.backbone.layers
-    sharing = first.given({layer: first[layer] if isinstance(first[layer], Cover) else alone for layer in layers})
-    gains: dict[str, dict[frozenset[str], int]] = {layer: {} for layer in layers}
+    place = {task: index for index, task in enumerate(first.tasks)}
+    layers = first.backbone.layers
+    gains = {layer: np.zeros((len(place), len(place))) for layer in layers}
     for pair in found.pairs:
-        gains[pair.layer][frozenset(pair.tasks)] = 2 * pair.runs - len(found.names)
+        one, other = (place[task] for task in pair.tasks)
+        gains[pair.layer][one, other] = gains[pair.layer][other, one] = 2 * pair.runs - len(found.names)
+    alone = singletons(first.tasks)
+    sharing = first.given({layer: first[layer] if isinstance(first[layer], Cover) else alone for layer in layers})
     for layer in layers:
         if not isinstance(first[layer], Cover):
             sharing = _joined(sharing, layer, gains[layer])
     return sharing
 
 
-def _joined(sharing: Sharing, layer: str, gains: dict[frozenset[str], int]) -> Sharing:
-    """The sharing with components of the layer joined until no two more are to be; `gains` has for two tasks how many
-    more runs say yes than no."""
-    between = _Between(sharing.tasks, gains)
-    while best := between.best():
-        one, other = best
+def _joined(sharing: Sharing, layer: str, gains: Matrix) -> Sharing:
+    """The sharing with components of the layer joined until no two more are to be.
+
+    `gains` (T, T), symmetric, has for two tasks how many more runs say yes than no. It becomes the sums over the pairs
+    between components, each in the place of its first task, and less than any number for what is not to be joined.
+    """
+    components = [frozenset((task,)) for task in sharing.tasks]
+    sizes = np.ones(len(components))
+    np.fill_diagonal(gains, -np.inf)
+    while gains.max() > 0:
+        # The first of the largest: whole numbers are exact here, and of equal quotients so is the rounding.
+        one, other = divmod(int(np.argmax(gains / np.outer(sizes, sizes))), len(components))
+        both = components[one] | components[other]
         try:
-            sharing = sharing.merge(layer, one | other)
-        except SharingError:  # a layer that this one reads keeps them apart
-            between.leave(one, other)
-        else:
-            between.join(one, other)
+            sharing = sharing.merge(layer, both)
+        except SharingError:  # a layer that this one reads keeps them apart, and so whatever they are in
+            gains[one, other] = gains[other, one] = -np.inf
+            continue
+        components[one] = both
+        sizes[one] += sizes[other]
+        gains[one] += gains[other]
+        gains[:, one] = gains[one]
+        gains[other] = gains[:, other] = -np.inf
     return sharing
-
-
-class _Between:
-    """The components of a layer, and for each two of them the sum of the gains of the pairs between them."""
-
-    def __init__(self, tasks: Sequence[str], gains: dict[frozenset[str], int]) -> None:
-        self._rank = {task: place for place, task in enumerate(tasks)}
-        alone = {task: frozenset((task,)) for task in tasks}
-        self._sums: dict[tuple[Component, Component], int] = {
-            (alone[one], alone[other]): gains[frozenset((one, other))]
-            for place, one in enumerate(tasks)
-            for other in tasks[place + 1 :]
-        }
-
-    def best(self) -> tuple[Component, Component] | None:
-        """The two with the largest mean gain; None where none is above zero."""
-        rising = [two for two, gain in self._sums.items() if gain > 0]
-        return min(rising, key=self._merit, default=None)
-
-    def _merit(self, two: tuple[Component, Component]) -> tuple[float, list[int], list[int]]:
-        one, other = (sorted(map(self._rank.__getitem__, each)) for each in two)
-        return -self._sums[two] / (len(one) * len(other)), one, other
-
-    def leave(self, one: Component, other: Component) -> None:
-        """Never look at these two again."""
-        del self._sums[one, other]
-
-    def join(self, one: Component, other: Component) -> None:
-        """Make them one component, in the place of the first."""
-        del self._sums[one, other]
-        sums: dict[tuple[Component, Component], int] = {}
-        for two, gain in self._sums.items():
-            first, second = (one | other if each in (one, other) else each for each in two)
-            pair = min((first, second), (second, first), key=lambda each: min(map(self._rank.__getitem__, each[0])))
-            sums[pair] = sums.get(pair, 0) + gain
-        self._sums = sums
