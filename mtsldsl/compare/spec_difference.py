@@ -307,7 +307,7 @@ _TRAIN = (
     "keep",
     "stop",
 )
-_TASK = ("data", "target", "loss", "metrics", "weight", "field")
+_TASK = ("data", "target", "loss", "metrics", "weight", "field", "stop")
 
 
 def _changes(path: str, before: Any, after: Any) -> Iterator[KeyChange]:

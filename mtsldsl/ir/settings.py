@@ -58,7 +58,7 @@ def _data(data: Data) -> dict[str, object]:
 
 
 def _task(task: Task, *, several: bool) -> dict[str, object]:
-    keys = ("target", "loss", "metrics", "weight", *(("field",) if task.target.kind != "reconstruct" else ()))
+    keys = ("target", "loss", "metrics", "weight", "stop", *(("field",) if task.target.kind != "reconstruct" else ()))
     found = {key: getattr(task, key) for key in keys}
     if "field" in found and not _NAME.fullmatch(str(found["field"])):
         found["field"] = _said(found["field"], quoted=True)  # what a file calls its columns may be no name here
