@@ -11,7 +11,7 @@ import attrs
 
 from mtsldsl.ir.body import MEAN, Body, Parallel
 from mtsldsl.ir.model import Data, Spec, Target, Train
-from mtsldsl.language.constants import Named
+from mtsldsl.language.constants import Constant, Named
 from mtsldsl.sharing import Cover, Groups, Row
 
 NORMAL_FORM = 2
@@ -61,8 +61,17 @@ def _later(train: Train) -> dict[str, Any]:
         "warmup": train.warmup,
         "ema": train.ema,
         "stop": train.stop.name != "none" and _named(train.stop),
+        "weights": train.weights.name != "none" and _named(train.weights),
     }
     return {name: value for name, value in found.items() if value}
+
+
+_LATER_OPTIONS = {"arrays": ("split", "group", "stratify"), "table": ("stratify",)}
+"""Keys of data blocks that only later versions have, by kind; without them the hash of a spec stays what it was."""
+
+
+def _is_later(kind: str, name: str, value: Constant) -> bool:
+    return value is None and name in _LATER_OPTIONS.get(kind, ())
 
 
 def _scheduler(scheduler: Named) -> list[Any]:
@@ -77,7 +86,8 @@ def _data(data: Data) -> dict[str, Any]:
         "input": [data.input, *data.shape],
         "batch": data.batch,
         "augment": [_named(each) for each in data.augment],
-        "options": _plain(data.options),
+        "options": _plain({name: each for name, each in data.options.items() if not _is_later(data.kind, name, each)}),
+        **({"more_inputs": [[name, *shape] for name, shape in data.more_inputs]} if data.more_inputs else {}),
     }
 
 

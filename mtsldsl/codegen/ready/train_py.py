@@ -3,7 +3,7 @@
 from jinja2.runtime import LoopContext, Macro, Markup, Namespace, TemplateNotFound, TemplateReference, TemplateRuntimeError, Undefined, escape, identity, internalcode, markup_join, missing, str_join
 
 JINJA2 = '3.1.6'
-TEMPLATE = 'da3c57bd99df91e63415f8fc4c65f4b3b58c258f29d43941376a25b8fca37db0'
+TEMPLATE = '261b0af5d3bd31657688a9d894a35ec591732fb1cc3ce1797197d57dafb57dc8'
 name = 'train'
 
 def root(context, missing=missing):
@@ -60,7 +60,7 @@ def root(context, missing=missing):
     else:
         pass
         yield 'one '
-        yield str(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'data'), 'input'))
+        yield str(t_1(context.eval_ctx, environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'data'), 'inputs'), ' and one '))
     yield '.\n\n    mtsldsl train '
     yield str(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'source'))
     yield '\n\nruns this very text, from its run folder; so does `python generated/'
@@ -201,9 +201,9 @@ def root(context, missing=missing):
             pass
             yield '            ):\n'
         yield '                for tasks in training.sets():  # those that share no layer, one set after the other: less memory\n'
-    yield '                    with autocast(PRECISION, session.device):\n                        outputs = training.forward(batch['
-    yield str(t_3(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'data'), 'input')))
-    yield "], tasks)\n                    losses = training.losses(outputs, batch)\n                    penalty = training.penalty(batch, outputs, losses)  # the learner's own loss, if it has one\n                    training.require_finite(losses, penalty)\n\n                    training.zero_grad(tasks)\n                    training.backward(losses, penalty)\n                    epoch.add(losses, penalty)\n"
+    yield '                    with autocast(PRECISION, session.device):\n                        outputs = training.forward('
+    yield str(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'given'))
+    yield ", tasks)\n                    losses = training.losses(outputs, batch)\n                    penalty = training.penalty(batch, outputs, losses)  # the learner's own loss, if it has one\n                    training.require_finite(losses, penalty)\n\n                    training.zero_grad(tasks)\n                    training.backward(losses, penalty)\n                    epoch.add(losses, penalty)\n"
     l_0_deeper = ('    ' if (environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'accumulate') > 1) else '')
     context.vars['deeper'] = l_0_deeper
     context.exported_vars.add('deeper')

@@ -111,6 +111,21 @@ def _idle(augmentation: Named) -> str | None:
     return None
 
 
+def targets_not_mirrored(reading: Reading) -> Iterator[Diagnostic]:
+    """MTL954: several numbers for a whole picture that is mirrored, as positions of key points or a direction are."""
+    for task in reading.spec.tasks:
+        data, target = reading.spec.data_of(task.name), task.target
+        flips = [each for each in data.augment if each.name == "hflip"]
+        several = target.kind == "unit_vectors" or (target.kind == "values" and target.channels > 1)
+        if flips and several and len(task.head.shape) == 1:
+            cause = (
+                f"`hflip` mirrors the pictures, and the {target.channels} numbers that `{task.name}` learns of each "
+                "stay as they are: where they say what is left and right, as positions do, half of them become wrong"
+            )
+            span = flips[0].span or reading.place_of_data(data, "augment")
+            yield warn("MTL954", cause, "leave `hflip` out, unless the numbers do not depend on the side", span)
+
+
 TRAINING: tuple[Check, ...] = (
     high_rates,
     misfit_schedules,
@@ -119,5 +134,6 @@ TRAINING: tuple[Check, ...] = (
     equal_metrics,
     zero_weights,
     idle_augmentations,
+    targets_not_mirrored,
 )
 """All checks of this module."""

@@ -21,6 +21,7 @@ from mtsldsl.runtime.learning.balance import Balance, GradientBalance
 from mtsldsl.runtime.learning.ema import average_of, update
 from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.learning.forward_pass import Drawn, ForwardPass
+from mtsldsl.runtime.learning.gradient_norms import GradientNorms, measured_every
 from mtsldsl.runtime.learning.guard import SELDOM, Guard
 from mtsldsl.runtime.learning.learned import OptimizerFactory, balance_of, optimizer_of
 from mtsldsl.runtime.learning.parts import Batch, Parts
@@ -32,6 +33,7 @@ from mtsldsl.runtime.learning.task_sets import LEAST, TaskSets
 from mtsldsl.runtime.learning.warmup import warmed_up
 from mtsldsl.runtime.learning.weighed import WeighedSteps
 from mtsldsl.runtime.network.built import build_model, initialised, place
+from mtsldsl.runtime.network.inputs import Inputs
 from mtsldsl.runtime.network.transfer import carry_state
 from mtsldsl.runtime.objectives import BatchLosses, Loss, task_losses
 from mtsldsl.sharing import Copy
@@ -76,7 +78,7 @@ class Training:
     _watched: dict[Copy, Tensor] = attrs.field(factory=dict)
     least: float = LEAST
     _watching: bool = False
-    _began: tuple[Tensor, Tensor] | None = None
+    _began: tuple[Inputs, Tensor] | None = None
     """The inputs of a step that is observed, and the random state before it."""
     _found: TaskSets | None = None
     _shared: tuple[nn.Module, Mapping[str, Weights]] | None = None
@@ -89,6 +91,7 @@ class Training:
     """The running mean of the network, which is evaluated and kept; None where that is the network itself."""
     stopped: frozenset[str] = frozenset()
     """The tasks that learn no more."""
+    norms: GradientNorms = attrs.field(factory=GradientNorms)
     _parts: Parts | None = None
     """The batches of the step in hand, where a step has several, or several processes combine the tasks' gradients."""
     _forward_pass: ForwardPass = attrs.field(factory=ForwardPass)
@@ -191,10 +194,10 @@ class Training:
         """Whether all batches of the step in hand have been seen, so that it can be made."""
         return self._parts is None or self._parts.whole
 
-    def forward(self, inputs: Tensor, tasks: tuple[str, ...]) -> Mapping[str, Tensor]:
+    def forward(self, inputs: Inputs, tasks: tuple[str, ...]) -> Mapping[str, Tensor]:
         """The outputs of one of the `sets`: those of the network's own forward pass, or where the learner has gates
-        what the network's modules give with these."""
-        inputs = self.ranks.part(inputs)
+        what the network's modules give with these. Several inputs come in the order of the spec."""
+        inputs = tuple(map(self.ranks.part, inputs)) if isinstance(inputs, tuple) else self.ranks.part(inputs)
         drawn = Drawn.of(self.learner, tasks, self.position)
         run = partial(self._forward_pass.outputs, self.model, self.spec, self._usable, inputs, tasks, drawn)
         if self.guard is not None:
@@ -323,12 +326,24 @@ class Training:
                 for observer in self._observers():
                     observer.observe(probe)
             self._began = None
+        self._measure_norms(batch, outputs)
         found = self.learner.penalty(step)
         return found if found is None or self._parts is None else found / len(self._parts.batches)
 
+    def _measure_norms(self, batch: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> None:
+        """Measure the tasks' gradients on shared weights, in the epochs that have their turn."""
+        if self.epoch % measured_every(self.epoch_steps, len(self.trained)):
+            return
+        shared = self._weights_shared()
+        waiting = self.norms.waiting([task.name for task in self._learns(outputs)], shared)
+        if waiting:
+            tasks = [task for task in self.trained if task.name in waiting]
+            losses = BatchLosses.of(tasks, self.loss_functions, outputs, self.ranks.part_of(batch))
+            self.norms.measure(waiting, self.ranks.whole(losses), shared, self.ranks)
+
     def _probe(
         self,
-        inputs: Tensor,
+        inputs: Inputs,
         random: Tensor,
         batch: Mapping[str, Tensor],
         outputs: Mapping[str, Tensor],
@@ -356,7 +371,7 @@ class Training:
             spec,
             model,
             self.optimizer,
-            inputs,
+            self.device,
             known,
             losses_of,
             self._weights_shared(),

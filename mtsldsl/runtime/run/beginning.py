@@ -13,6 +13,7 @@ import torch
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir import Spec, normal
 from mtsldsl.runtime.data import Splits, describe, load_data
+from mtsldsl.runtime.data.label_remarks import remarks_on_labels
 from mtsldsl.runtime.data.labels import Described, require_labels
 from mtsldsl.runtime.data.loading import load_for
 from mtsldsl.runtime.learning.batch_norm import remarks_on_statistics
@@ -31,7 +32,7 @@ class Read:
 
     data: Splits[Any]
     described: Described
-    missing: tuple[str, ...]
+    remarks: tuple[str, ...]
 
     @classmethod
     def of(cls, spec: Spec, recorded: Mapping[str, Path] = {}, *, cache: bool = True) -> Read:
@@ -42,7 +43,7 @@ class Read:
             described = describe(spec, data)
             missing = _held(spec, described)
             require_room_for_schedule(spec, data.train)
-        return cls(data, described, tuple(missing))
+        return cls(data, described, (*missing, *remarks_on_labels(spec, data)))
 
     def start(
         self,
@@ -86,7 +87,7 @@ class Read:
             yield events.Warned(about="precision", text=slow)
         for remark in remarks_on_schedule(spec, self.data.train):
             yield events.Warned(about="schedule", text=remark)
-        for remark in (*self.data.remarks, *self.missing, *remarks_on_statistics(spec)):
+        for remark in (*self.data.remarks, *self.remarks, *remarks_on_statistics(spec)):
             yield events.Warned(about="data", text=remark)
 
 
