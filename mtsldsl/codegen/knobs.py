@@ -8,7 +8,7 @@ from typing import cast
 
 import attrs
 
-from mtsldsl.ir.model import Spec, Structure
+from mtsldsl.ir.model import Spec, Structure, Task
 from mtsldsl.language.constants import Constant, Named
 from mtsldsl.language.kinds import Call, Key
 from mtsldsl.language.literals import literal
@@ -88,6 +88,11 @@ def _knob(key: Key, value: Constant) -> Knob:
     return Knob(name, _setting(value), "" if said else key.summary)
 
 
+def may_stop(task: Task) -> bool:
+    """Whether a task may learn no more before the run ends."""
+    return task.stop.name == "patience"
+
+
 def rest_of_knobs(spec: Spec) -> str:
     """What is decided in the spec and is no constant of the script, since the session reads it there."""
     balance, keep = spec.train.balance, spec.train.keep
@@ -96,9 +101,12 @@ def rest_of_knobs(spec: Spec) -> str:
     (most, _), *others = Counter(task.weight for task in spec.tasks).most_common()
     weights = [f"{literal(task.weight)} of {task.name}" for task in spec.tasks if task.weight != most]
     weights.append(f"{literal(most)} of {'the others' if others else 'every task'}")
+    stops = [f"patience({task.stop.arguments['epochs']}) of {task.name}" for task in spec.tasks if may_stop(task)]
+    stop = f"; stop = {', '.join(stops)}" if stops else ""
     return (
         f"Read from the spec where it is used: data, losses, metrics; balance = {called}; keep = {literal(keep)}; "
-        f"weight = {', '.join(weights)}. Initial weights and phases have the same seed, evaluation the same precision."
+        f"weight = {', '.join(weights)}{stop}. "
+        "Initial weights and phases have the same seed, evaluation the same precision."
     )
 
 

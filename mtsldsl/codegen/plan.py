@@ -17,6 +17,7 @@ from mtsldsl.codegen.knobs import (
     MixedPlan,
     augmentations,
     learner_plan,
+    may_stop,
     mixed_plan,
     optimizer_plan,
     rest_of_knobs,
@@ -114,6 +115,8 @@ class Plan(Record):
     rest_of_knobs: tuple[str, ...]
     """A comment on what else the spec decides."""
     train_imports: tuple[str, ...]
+    tasks_stop: bool
+    """Whether tasks may learn no more before the run ends."""
     generator: int = GENERATOR
 
 
@@ -175,6 +178,7 @@ def plan_spec(spec: Spec) -> Plan:
         learner=learner.call,
         knobs=(*optimizer.knobs, *scheduler.knobs, *learner.knobs),
         rest_of_knobs=tuple(wrapped(rest_of_knobs(spec), WIDTH - 2)),
+        tasks_stop=any(map(may_stop, spec.tasks)),
         train_imports=train_imports(
             learner, mixed=len(spec.streams) > 1, warmup=spec.train.warmup > 0, steps=scheduler.of_steps
         ),

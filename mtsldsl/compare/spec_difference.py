@@ -308,7 +308,7 @@ _TRAIN = (
     "stop",
     "weights",
 )
-_TASK = ("data", "target", "loss", "metrics", "weight", "field")
+_TASK = ("data", "target", "loss", "metrics", "weight", "field", "stop")
 
 
 def _changes(path: str, before: Any, after: Any) -> Iterator[KeyChange]:

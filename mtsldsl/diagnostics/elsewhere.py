@@ -232,6 +232,8 @@ _REMEDIES = (
             "activation dropout dropout_rate": "it is an operator of the pipeline `head`",
             "lr learning_rate weight_decay": "all tasks have one optimizer: `optimizer = adam(lr=..., "
             "weight_decay=...)` in `train`",
+            "early_stopping early_stop early_stopping_patience patience": "write `stop = patience(...)`, with the "
+            "epochs without a better one of the task",
             "epochs optimizer balance": "it is a key of `train`",
         },
     ),

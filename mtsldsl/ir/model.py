@@ -25,7 +25,7 @@ from mtsldsl.language.holding import by_keys, hold, hold_all, of_kind
 from mtsldsl.language.kinds import EPOCHS, Choice, Identifier, Input, Integer, Many, Maybe
 from mtsldsl.language.naming import refusal
 from mtsldsl.language.optimization import goes_by_steps, misfit_of_balance, nesterov_without_momentum
-from mtsldsl.language.schema import LOSSES, METRICS, SCHEDULER, TRAIN, WEIGHT
+from mtsldsl.language.schema import LOSSES, METRICS, SCHEDULER, STOP, TRAIN, WEIGHT
 from mtsldsl.language.targets import TARGETS, metric_key, reserved_answer
 from mtsldsl.methods.evidence import PENALTY
 from mtsldsl.methods.registry import METHODS, decision_rules, method, run_names
@@ -104,7 +104,7 @@ class Target(Record):
             raise ValueError(f"{self.kind} cannot ignore {self.ignore}")
 
 
-@attrs.frozen(eq=False, repr=False, field_transformer=by_keys((WEIGHT,)))
+@attrs.frozen(eq=False, repr=False, field_transformer=by_keys((WEIGHT, STOP)))
 class Task(Record):
     """One task: its target, head, loss and metrics. `field` names the data set's array; None takes the default. `data`
     names the block that it reads, where there are several."""
@@ -120,6 +120,7 @@ class Task(Record):
     data: str | None = None
     helping: Component = frozenset()
     """Whom it helps, where it stands for the head that a task has in a group which does not serve it."""
+    stop: Named = attrs.field(factory=lambda: Named("none"))
 
     def __attrs_post_init__(self) -> None:
         _hold_name(helping_task(self.name) if self.helping else self.name, recorded=True)

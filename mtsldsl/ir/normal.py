@@ -34,6 +34,7 @@ def normal_form(spec: Spec) -> dict[str, Any]:
                 "metrics": [_named(metric) for metric in task.metrics],
                 "weight": task.weight,
                 "field": task.field,
+                **({"stop": _named(task.stop)} if task.stop.name != "none" else {}),
             }
             for task in spec.tasks
         ],

@@ -59,7 +59,7 @@ def _data(data: Data) -> dict[str, object]:
 
 def _task(task: Task, *, several: bool, read: str) -> dict[str, object]:
     says = task.target.kind != "reconstruct" or task.field != read
-    keys = ("target", "loss", "metrics", "weight", *(("field",) if says else ()))
+    keys = ("target", "loss", "metrics", "weight", "stop", *(("field",) if says else ()))
     found = {key: getattr(task, key) for key in keys}
     if "field" in found and not _NAME.fullmatch(str(found["field"])):
         found["field"] = _said(found["field"], quoted=True)  # what a file calls its columns may be no name here

@@ -169,7 +169,7 @@ def misfit_of_schedule(scheduler: Named, length: int, unit: str) -> tuple[str, s
 
 STOPS = Call(
     (
-        CallRule("none", "after all its epochs"),
+        CallRule("none", "after all epochs"),
         CallRule(
             "patience",
             "after so many epochs without a better one on validation",

@@ -67,6 +67,7 @@ METRICS = {kind: Call(tuple(map(_objective, rule.metrics)), "metrics") for kind,
 TARGET = Call(tuple(CallRule(rule.kind, rule.summary, rule.arguments) for rule in TARGETS.values()), "targets")
 
 WEIGHT = Key("weight", Real(0), "factor of the loss", 1.0)
+STOP = Key("stop", STOPS, "when the task learns no more", "none")
 
 TASK = BlockSchema(
     "task",
@@ -79,6 +80,7 @@ TASK = BlockSchema(
         WEIGHT,
         Key("field", Identifier(), "the data set's field of the target", None, "the one for the target's kind"),
         Key("data", Identifier(), "the data block that it reads", None, "the only one"),
+        STOP,
     ),
     noun="the task's name",
     required=True,

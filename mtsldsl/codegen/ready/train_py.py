@@ -3,7 +3,7 @@
 from jinja2.runtime import LoopContext, Macro, Markup, Namespace, TemplateNotFound, TemplateReference, TemplateRuntimeError, Undefined, escape, identity, internalcode, markup_join, missing, str_join
 
 JINJA2 = '3.1.6'
-TEMPLATE = '9f6ad942175855cd23c401b1a8252f5b793fe2b7e685df09591fe60d21599f08'
+TEMPLATE = '261b0af5d3bd31657688a9d894a35ec591732fb1cc3ce1797197d57dafb57dc8'
 name = 'train'
 
 def root(context, missing=missing):
@@ -172,6 +172,9 @@ def root(context, missing=missing):
         pass
         yield '    training = session.start(Model, learner, make_optimizer, make_scheduler)\n'
     yield '\n    while training.epoch < EPOCHS'
+    if environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'tasks_stop'):
+        pass
+        yield ' and training.learning'
     if (environment.getattr(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'stop'), 'name') == 'patience'):
         pass
         yield ' and not session.stops(training, learner, PATIENCE)'
@@ -239,4 +242,4 @@ def root(context, missing=missing):
     yield 'epoch.end_step()\n\n        # Structural phase: what the learner decides is written into the spec, which the network is made of anew.\n        if learner.due(training.position):\n            structural_phase(training, learner, data, session)\n\n        session.end_epoch(training, training.evaluate(data.validation))\n\n    session.finish(training, data)\n\n\nif __name__ == "__main__":  # compares this text and that of model.py with the spec, then runs this `main`\n    run_alone(SOURCE, __file__)\n'
 
 blocks = {}
-debug_info = '1=45&2=47&4=60&6=62&19=64&20=67&26=71&27=73&28=75&29=78&30=82&32=87&34=91&35=94&37=96&38=99&40=101&41=104&43=106&44=109&46=111&47=114&49=117&50=119&51=121&52=124&54=129&56=131&57=134&59=140&60=144&66=148&69=150&74=156&76=159&82=161&83=163&90=170&91=174&95=177&104=187&113=189&122=197&130=199&131=202&134=205&135=208&137=210&138=213&139=215&141=220&143=222&144=225&146=227&147=230&149=233'
+debug_info = '1=45&2=47&4=60&6=62&19=64&20=67&26=71&27=73&28=75&29=78&30=82&32=87&34=91&35=94&37=96&38=99&40=101&41=104&43=106&44=109&46=111&47=114&49=117&50=119&51=121&52=124&54=129&56=131&57=134&59=140&60=144&66=148&69=150&74=156&76=159&82=161&83=163&90=170&91=177&95=180&104=190&113=192&122=200&130=202&131=205&134=208&135=211&137=213&138=216&139=218&141=223&143=225&144=228&146=230&147=233&149=236'

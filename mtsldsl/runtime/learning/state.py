@@ -21,6 +21,7 @@ def saved(training: Training) -> dict[str, Saved]:
     random = {"cpu": torch.get_rng_state()}
     if training.device.type == "cuda":
         random["cuda"] = torch.cuda.get_rng_state(training.device)
+    stopped = {"stopped": sorted(training.stopped)} if training.stopped else {}
     average = {} if training.averaged is None else {"average": Saved(training.averaged.state_dict())}
     return {
         "weights": Saved(training.model.state_dict()),
@@ -30,7 +31,7 @@ def saved(training: Training) -> dict[str, Saved]:
         "balance": Saved(training.balance.state_dict()),
         "learner": Saved(training.learner.state_dict(), training.learner.facts()),
         "random": Saved(random),
-        "position": Saved(facts={**attrs.asdict(training.position), "earlier": training.earlier}),
+        "position": Saved(facts={**attrs.asdict(training.position), "earlier": training.earlier, **stopped}),
     }
 
 
@@ -53,6 +54,7 @@ def restore(training: Training, parts: Mapping[str, Saved]) -> None:
         at[name] for name in ("epoch", "batch", "step", "phase")
     )
     training.earlier = at["earlier"]
+    training.stopped = frozenset(at.get("stopped", ()))
 
 
 def _learned(training: Training) -> dict[str, nn.Parameter]:

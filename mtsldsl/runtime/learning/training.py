@@ -89,6 +89,8 @@ class Training:
     weighed: WeighedSteps = attrs.field(factory=WeighedSteps)
     averaged: AveragedModel | None = None
     """The running mean of the network, which is evaluated and kept; None where that is the network itself."""
+    stopped: frozenset[str] = frozenset()
+    """The tasks that learn no more."""
     norms: GradientNorms = attrs.field(factory=GradientNorms)
     _parts: Parts | None = None
     """The batches of the step in hand, where a step has several, or several processes combine the tasks' gradients."""
@@ -140,16 +142,33 @@ class Training:
         parts = self._parts
         if parts is None and self.ranks.several and isinstance(self.balance, GradientBalance):
             parts = self._parts = Parts([(served, {})])
-        if served is not None:
-            yield served
-        elif self._watching or self.learner.choosing or self.balance.joint or self._apart().work < self.least:
-            yield tuple(task.name for task in self.spec.tasks)
-        else:
-            yield from self._apart().parameters
+        for tasks in self._computed(served):
+            if self.stopped.issuperset(tasks):
+                self.zero_grad(tasks)
+            else:
+                yield tasks
         if parts is not None:
             parts.place += 1
         if self.step_is_whole:
             self._end_step()
+
+    def _computed(self, served: tuple[str, ...] | None) -> Iterable[tuple[str, ...]]:
+        """The same, those of tasks that have stopped as well."""
+        if served is not None:
+            return (served,)
+        if self._watching or self.learner.choosing or self.balance.joint or self._apart().work < self.least:
+            return (tuple(task.name for task in self.spec.tasks),)
+        return tuple(self._apart().parameters)
+
+    @property
+    def learning(self) -> bool:
+        """Whether a task still learns, of those that have a weight."""
+        return not self.stopped or any(task.weight and task.name not in self.stopped for task in self.spec.tasks)
+
+    def _learns(self, outputs: Mapping[str, Tensor]) -> list[Task]:
+        """All that has a loss in this step: tasks that have stopped have none, nor has what helps them alone."""
+        rest = self.spec.trained_with(self.stopped) if self.stopped else ()
+        return [task for task in self.trained if task.name in outputs and task.name not in rest]
 
     def _end_step(self) -> None:
         """Put together what processes and batches have to do with the step, and count it."""
@@ -229,16 +248,15 @@ class Training:
         yield from self.learner.parameters()
 
     def losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> BatchLosses:
-        """The loss of every task that has an output, and of every helper, each a scalar."""
+        """The loss of every task that has an output and learns, and of every helper, each a scalar."""
         if self._parts is not None:
-            for task in self.trained:
-                if task.name in outputs:
-                    self._parts.count(task, self.loss_functions[task.name], outputs[task.name])
+            for task in self._learns(outputs):
+                self._parts.count(task, self.loss_functions[task.name], outputs[task.name])
         return self._losses(outputs, batch)
 
     def _losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> BatchLosses:
         """The same of any batch, such as that of an earlier step."""
-        tasks = [task for task in self.trained if task.name in outputs]
+        tasks = self._learns(outputs)
         # Where the gradient of each is asked for alone, each has a graph of its own.
         together = not isinstance(self.balance, GradientBalance)
         own = self.ranks.part_of(batch)
@@ -319,7 +337,7 @@ class Training:
         if self.epoch % measured_every(self.epoch_steps, len(self.trained)) and self.epoch != decided:
             return
         shared = self._weights_shared()
-        waiting = self.norms.waiting([task.name for task in self.trained if task.name in outputs], shared)
+        waiting = self.norms.waiting([task.name for task in self._learns(outputs)], shared)
         if waiting:
             tasks = [task for task in self.trained if task.name in waiting]
             losses = BatchLosses.of(tasks, self.loss_functions, outputs, self.ranks.part_of(batch))

@@ -37,8 +37,9 @@ def describe_event(event: Event) -> list[str]:
         case events.Resume():
             return [f"going on after epoch {event.epoch}"]
         case events.Stopped():
-            count = f"{event.patience} epochs" if event.patience > 1 else "one epoch"
-            return [f"stopped after epoch {event.epoch}: {count} without a better one"]
+            return [f"stopped after epoch {event.epoch}: {_without_better(event.patience)}"]
+        case events.TaskStopped():
+            return [f"{event.task} learns no more after epoch {event.epoch}: {_without_better(event.patience)}"]
         case events.Test():
             return _test(event)
         case events.DryRun():
@@ -47,6 +48,10 @@ def describe_event(event: Event) -> list[str]:
             memory = "" if event.peak_memory_mb is None else f", with at most {event.peak_memory_mb:,.0f} MB of memory"
             return [f"done in {event.seconds:.0f} s{memory}: {event.folder}"]
     return []
+
+
+def _without_better(patience: int) -> str:
+    return f"{f'{patience} epochs' if patience > 1 else 'one epoch'} without a better one"
 
 
 def warning_lines(event: Event) -> list[str]:

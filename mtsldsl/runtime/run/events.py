@@ -250,6 +250,16 @@ class Stopped(Event):
 
 
 @attrs.frozen(kw_only=True)
+class TaskStopped(Event):
+    """A task learns no more: it was not better in so many epochs."""
+
+    kind = "task_stopped"
+    epoch: int
+    task: str
+    patience: int
+
+
+@attrs.frozen(kw_only=True)
 class Test(Event):
     """What the kept weights reach on the test set."""
 
@@ -352,6 +362,7 @@ KINDS: Mapping[str, type[Event]] = {
         Phase,
         LeftAlone,
         Stopped,
+        TaskStopped,
         Test,
         SingleTask,
         Confusion,

@@ -57,6 +57,7 @@ from mtsldsl.runtime.run.record_file import EventLog, read_events
 from mtsldsl.runtime.run.requirements import require_for_run
 from mtsldsl.runtime.run.selection import OWN, Best, Selection, best_so_far, gains, last_merge, mean_of
 from mtsldsl.runtime.run.single_task import single_task
+from mtsldsl.runtime.run.stopping import tasks_out_of_patience, undecided
 from mtsldsl.runtime.run.user_module_record import warn_of_other_modules
 from mtsldsl.runtime.structure.learner import Learner
 from mtsldsl.runtime.structure.view import Watcher
@@ -92,6 +93,7 @@ class Session:
     _since: int | None = None
     """The epoch at whose end tasks last merged: earlier ones are of another network."""
     _stopped: events.Stopped | None = None
+    _learner: Learner | None = None
 
     def __attrs_post_init__(self) -> None:
         self._selection = Selection(self.spec.train.keep)
@@ -201,6 +203,7 @@ class Session:
         make_scheduler: SchedulerFactory,
     ) -> Training:
         """A new training of a network of this class, or the one that the checkpoint holds."""
+        self._learner = learner
         training = Training.start(
             self.spec, model_class, learner, make_optimizer, make_scheduler, self.device, self.ranks
         )
@@ -272,6 +275,9 @@ class Session:
             keep_own_weights(self.folder, training, [found[name].tasks[0] for name in own], source)
         for name, best in found.items():
             self.log.write(events.Best(epoch=best.epoch, own=name in own, tasks=best.tasks, score=best.score))
+        if self._learner is not None:
+            for stopped in tasks_out_of_patience(training, self._learner, self._selection):
+                self.log.write(stopped)
         save_checkpoint(self.folder, training, self.log.length())
 
     def _better(self, training: Training, validation: Evaluation, gained: Mapping[str, float]) -> dict[str, Best]:
@@ -287,9 +293,7 @@ class Session:
     def stops(self, training: Training, learner: Learner, patience: int) -> bool:
         """Whether the run ends before its last epoch: no set of tasks was better in as many epochs, and nothing is to
         be decided any more of who shares what."""
-        rest = range(training.epoch + 1, training.spec.train.epochs + 1)
-        undecided = any(learner.due(attrs.evolve(training.position, epoch=epoch)) for epoch in rest)
-        if undecided or self._selection.epochs_since_better(training.epoch) < patience:
+        if undecided(training, learner) or self._selection.epochs_since_better(training.epoch) < patience:
             return False
         self._stopped = events.Stopped(epoch=training.epoch, patience=patience)
         return True
