@@ -56,6 +56,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL308": "a layer named in the middle of a pipeline",
         "MTL309": "`parallel` inside a pipeline",
         "MTL310": "data blocks that one network cannot read",
+        "MTL313": "an output of a layer that is not named, or that it has not",
     },
     "sharing": {
         "MTL401": "sharing names an unknown layer",

@@ -43,7 +43,7 @@ def read_train(section: tree.Section, tasks: Tasks, definitions: Definitions, pr
         clip=values["clip"],
         warmup=values["warmup"],
         stop=values["stop"],
-        weights=values["weights"],
+        init=values["init"],
     )
 
 
