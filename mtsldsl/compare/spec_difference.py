@@ -306,7 +306,7 @@ _TRAIN = (
     "seed",
     "keep",
     "stop",
-    "weights",
+    "init",
 )
 _TASK = ("data", "target", "loss", "metrics", "weight", "field", "stop")
 

@@ -116,7 +116,7 @@ def build(file: tree.File, mistakes: Iterable[Diagnostic] = (), library: Library
         if not isinstance(train, Broken) and (misfit := misfit_of_balance(train.balance, len(names))):
             problems.add("MTL202", *misfit, train.balance.span)
     if not isinstance(train, Broken):
-        _check_weights(train.weights, network.names, problems)
+        _check_weights(train.init, network.names, problems)
     if networks.others and not problems.found:
         _check_fits(_layers(networks), blocks, sound, sharing, problems)
     problems.check()

@@ -19,7 +19,7 @@ from mtsldsl.language.kinds import REQUIRED, Chosen
 from mtsldsl.language.naming import RESIDUAL, STAGES
 from mtsldsl.language.operator import Operator
 from mtsldsl.language.operators import OPERATORS
-from mtsldsl.language.operators.own import OWN
+from mtsldsl.language.operators.own import OWN, TAP
 from mtsldsl.records import Record
 from mtsldsl.syntax import tree
 
@@ -191,6 +191,11 @@ class Expander:
             return stages
         if name.text in STAGES or name.text in self.definitions.blocks:
             return self._call(name, (), name.span, scope, use, depth)
+        layer, dot, output = name.text.partition(".")
+        if dot and (layer in self.layers or layer in self.ready):
+            start = self._name(tree.Name(layer, name.span), bound, use, depth)
+            tap = self._apply(TAP, {"output": output}, [], name.span, use)
+            return BROKEN if isinstance(start, Broken) or isinstance(tap, Broken) else (*start, *tap)
         if name.text in self.inputs or name.text in self.ready:
             return (Start(name.text, name.span, use),)
         if name.text in self.layers:

@@ -198,7 +198,7 @@ class Train(Record):
     warmup: int = 0
     stop: Named = attrs.field(factory=lambda: Named("none"))
     ema: float | None = None
-    weights: Named = attrs.field(factory=lambda: Named("none"))
+    init: Named = attrs.field(factory=lambda: Named("none"))
 
     def __attrs_post_init__(self) -> None:
         if nesterov_without_momentum(self.optimizer):
@@ -292,7 +292,7 @@ class Spec(Record):
             raise ValueError(f"keep cannot be {train.keep!r}, which is no metric of a task")
         if misfit := misfit_of_balance(train.balance, len(self.tasks)):
             raise ValueError(misfit[0])
-        if misfit := misfit_of_weights(train.weights, self.backbone.layers):
+        if misfit := misfit_of_weights(train.init, self.backbone.layers):
             raise ValueError(misfit[0])
 
     @property

@@ -12,7 +12,7 @@ from mtsldsl.diagnostics import Span
 from mtsldsl.ir.blocks import BlockValues, entries_of, is_plain, read_block
 from mtsldsl.ir.body import MIXTURE, Body, Parallel
 from mtsldsl.ir.definitions import Definitions, check_name, check_unused, claim, walk
-from mtsldsl.ir.expand import Expander, Stage
+from mtsldsl.ir.expand import Apply, Expander, Stage
 from mtsldsl.ir.library import Library
 from mtsldsl.ir.lower import lower
 from mtsldsl.ir.model import Data, Layer
@@ -21,6 +21,7 @@ from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort
 from mtsldsl.ir.scope import Bound, Scope
 from mtsldsl.language.constants import Shape
 from mtsldsl.language.naming import OUTPUTS, STAGES, refusal
+from mtsldsl.language.operators.own import TAP
 from mtsldsl.sharing import Backbone
 from mtsldsl.syntax import tree
 
@@ -167,6 +168,8 @@ class Network:
         stages = self.expander.pipeline(value, copies, scope)
         if isinstance(stages, Broken) or isinstance(self.image, Broken):
             return BROKEN
+        if self._taps_broken(stages):
+            return BROKEN
         before = len(self.problems.found)
         body = lower(stages, start, self.shapes, self.image, self.problems)
         if not isinstance(body, Broken) or len(self.problems.found) > before:
@@ -189,18 +192,31 @@ class Network:
 
     def named_in(self, value: tree.Value) -> tuple[str, ...]:
         """The layers above that a pipeline names; it starts from the last one unless it names another first."""
-        names = [node.text for node in walk(value) if isinstance(node, tree.Name) and node.text in self.bodies]
+        read = (node.text.partition(".")[0] for node in walk(value) if isinstance(node, tree.Name))
+        names = [name for name in read if name in self.bodies]
         first = value.stages[0] if isinstance(value, tree.Pipeline) else value
         while isinstance(first, tree.Group):
             first = first.value
         name = first.function if isinstance(first, tree.Call) else first
         if not isinstance(name, tree.Name):
             return ()
-        if name.text in self.bodies:
+        if name.text.partition(".")[0] in self.bodies:
             return tuple(dict.fromkeys(names))
         if not self.is_stage(name.text):
             return ()  # it may be a layer misspelt
         return tuple(dict.fromkeys([*names, *([self.last] if self.last in self.bodies else [])]))
+
+    def _taps_broken(self, stages: Sequence[Stage]) -> bool:
+        """Whether they name an output of a broken layer, which it may have."""
+        for place, stage in enumerate(stages):
+            if isinstance(stage, Apply):
+                if any(map(self._taps_broken, stage.values)):
+                    return True
+            elif isinstance(self.shapes[stage.name], Broken) and place + 1 < len(stages):
+                after = stages[place + 1]
+                if isinstance(after, Apply) and after.operator == TAP:
+                    return True
+        return False
 
     def _whatever(self, stages: Sequence[Stage], start: str, image: Shape) -> Body | Broken:
         """The body of a pipeline that reads broken layers, where its output has one shape whatever theirs is.

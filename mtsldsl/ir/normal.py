@@ -61,7 +61,7 @@ def _later(train: Train) -> dict[str, Any]:
         "warmup": train.warmup,
         "ema": train.ema,
         "stop": train.stop.name != "none" and _named(train.stop),
-        "weights": train.weights.name != "none" and _named(train.weights),
+        "init": train.init.name != "none" and _named(train.init),
     }
     return {name: value for name, value in found.items() if value}
 

@@ -44,7 +44,7 @@ def read_train(section: tree.Section, tasks: Tasks, definitions: Definitions, pr
         warmup=values["warmup"],
         stop=values["stop"],
         ema=values["ema"],
-        weights=values["weights"],
+        init=values["init"],
     )
 
 

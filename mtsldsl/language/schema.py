@@ -119,7 +119,7 @@ TRAIN = BlockSchema(
         Key("sampling", SAMPLINGS, "how sources of samples take turns, where there are several", "proportional"),
         Key("keep", Keep(), "epoch whose weights are kept: the best by validation, or the last", "best"),
         Key("stop", STOPS, "when the run ends", "none"),
-        Key("weights", WEIGHTS, "weights that the network begins with", "none"),
+        Key("init", WEIGHTS, "weights that the network begins with", "none"),
     ),
     required=True,
 )

@@ -102,7 +102,7 @@ def _operators(family: Sequence[Operator]) -> Callable[[Words], str]:
 def _operator_arguments(_: Words) -> str:
     users: dict[tuple[str, str], list[str]] = {}
     for operator in OPERATORS.values():
-        for rule in operator.rules:
+        for rule in operator.rules if operator.name in STAGES else ():
             users.setdefault((rule.name, describe(rule.kind)), []).append(f"`{operator.name}`")
     rows = [[f"`{name}`", value, ", ".join(names)] for (name, value), names in sorted(users.items())]
     return _table(["argument", "value", "operators"], rows)

@@ -106,7 +106,8 @@ def test_the_vision_transformer_lacks_nothing_but_the_class_token_and_its_place(
 def test_the_vision_transformer_with_a_class_token_has_the_published_parameters_but_for_the_place_of_the_token() -> (
     None
 ):
-    cost = spec_of("vit_base").cost()
+    assert spec_of("vit").cost().parameters + 192 == 5_717_416  # timm's vit_tiny_patch16_224
+    cost = load(LIBRARY / "vit.mtl", {"width": 768, "heads": 12}).cost()
     assert cost.parameters + 768 == 86_567_656  # ViT_B_16_Weights: "num_params"
     assert cost.flops / 2e9 == pytest.approx(17.56, abs=0.01)  # "_ops"
 

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mtsldsl.language.constants import Constant, Shape
-from mtsldsl.language.kinds import REQUIRED, Choice, Chosen, Flag, Integer, Key, OneOrMany, Real, Text
+from mtsldsl.language.kinds import REQUIRED, Choice, Chosen, Flag, Integer, Key, Many, OneOrMany, Real, Text
+from mtsldsl.language.naming import STAGES
 from mtsldsl.language.operator import Arguments, Context, Misfit, Operator
 from mtsldsl.language.operators import OPERATORS
 
@@ -52,7 +53,7 @@ RANKS = {  # of the first value
     "lstm": (2,),
 }
 ANY_RANK = (1, 2, 3)
-TABLE = [name for name, operator in OPERATORS.items() if not operator.own]
+TABLE = [name for name, operator in OPERATORS.items() if not operator.own and name in STAGES]
 
 TORCH: dict[str, Any] = {
     "conv2d": nn.Conv2d,
@@ -373,7 +374,7 @@ def test_every_operator_is_described_in_full(name: str) -> None:
     assert len({rule.name for rule in operator.rules}) == len(operator.rules)
     assert (operator.module is not None) is (operator.stem != "")
     for rule in operator.rules:
-        assert isinstance(rule.kind, Integer | Real | Flag | OneOrMany | Choice | Text)
+        assert isinstance(rule.kind, Integer | Real | Flag | OneOrMany | Many | Choice | Text)
 
 
 # Completion

@@ -51,14 +51,14 @@ class InitialWeights(ABC):
             raise _unreadable(path, problem, remedy) from problem
         if not isinstance(about, dict) or "spec" not in about:
             cause = f"`{path}` does not say which network its weights are of"
-            other = "of a file of another library say the names, as in `weights = start(..., map=timm)`"
+            other = "of a file of another library say the names, as in `init = start(..., map=timm)`"
             raise MtlError.of("MTL805", cause, f"{remedy}; {other}")
         return OwnWeights(path, state, loads(about["spec"]))
 
     @classmethod
     def said_by(cls, spec: Spec) -> InitialWeights | None:
         """Those that a spec says itself, None where it says none. Raises MtlError as `of` does."""
-        said = spec.train.weights
+        said = spec.train.init
         if said.name == "none":
             return None
         path, library = Path(str(said.arguments["file"])), said.arguments["map"]

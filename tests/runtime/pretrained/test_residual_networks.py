@@ -1,4 +1,4 @@
-"""`weights = start("file", map=...)`: ResNets and the encoder of a U-Net compute what the networks of other libraries do."""
+"""`init = start("file", map=...)`: ResNets and the encoder of a U-Net compute what the networks of other libraries do."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ backbone {{
 
 train {{
   epochs  = 1
-  weights = start("x.safetensors", map=torchvision{more})
+  init = start("x.safetensors", map=torchvision{more})
 }}
 """
 

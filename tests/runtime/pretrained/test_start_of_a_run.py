@@ -1,4 +1,4 @@
-"""`weights = start("file", map=...)` in a spec: a run begins so, says so, and says what does not fit before it does."""
+"""`init = start("file", map=...)` in a spec: a run begins so, says so, and says what does not fit before it does."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_dry_run_says_it_too(folder: Path) -> None:
 
 def test_without_a_map_it_is_a_run_or_a_file_of_one_and_the_command_line_goes_before_it(folder: Path) -> None:
     text = TEXT.replace('start("x.safetensors", map=torchvision)', 'start("runs/zeroth")')
-    plain = TEXT.replace('  weights = start("x.safetensors", map=torchvision)\n', "")
+    plain = TEXT.replace('  init = start("x.safetensors", map=torchvision)\n', "")
     assert train(folder, "zeroth", plain).returncode == 0
     done = train(folder, "next", text)
     assert "8 of 8 parts begin with weights of runs/zeroth" in done.stdout.splitlines()
@@ -100,7 +100,7 @@ def test_what_does_not_fit_is_said_and_leaves_no_folder(folder: Path, said: str,
         ('start("x", map=timm, until=enc3)', "MTL206", "`until` of `start` is `enc3`, which is no layer"),
         ('start("x", until=enc1)', "MTL206", "`until` is for the file of another library, and `start` has no `map`"),
         ('start("x", prefix="a.")', "MTL206", "`prefix` is for the file of another library, and `start` has no `map`"),
-        ('begin("x")', "MTL206", "`weights` cannot be `begin`"),
+        ('begin("x")', "MTL206", "`init` cannot be `begin`"),
     ],
 )
 def test_a_spec_is_held_to_what_it_can_say(said: str, code: str, cause: str) -> None:
@@ -112,9 +112,9 @@ def test_a_spec_is_held_to_what_it_can_say(said: str, code: str, cause: str) -> 
 def test_settings_and_digest_have_it_and_those_of_a_spec_without_it_stay_what_they_were() -> None:
     spec = loads(TEXT)
     without = loads(TEXT.replace('start("x.safetensors", map=torchvision)', "none"))
-    assert settings(spec)["train.weights"] == 'start(file="x.safetensors", map=torchvision)'
-    assert settings(without)["train.weights"] == "none"
-    said = loads(TEXT, overrides={"train.weights": settings(spec)["train.weights"]})
-    assert said.train.weights == spec.train.weights
+    assert settings(spec)["train.init"] == 'start(file="x.safetensors", map=torchvision)'
+    assert settings(without)["train.init"] == "none"
+    said = loads(TEXT, overrides={"train.init": settings(spec)["train.init"]})
+    assert said.train.init == spec.train.init
     assert digest(spec) != digest(without)
-    assert digest(without) == digest(loads(TEXT.replace('  weights = start("x.safetensors", map=torchvision)\n', "")))
+    assert digest(without) == digest(loads(TEXT.replace('  init = start("x.safetensors", map=torchvision)\n', "")))

@@ -1,4 +1,4 @@
-"""`weights = start("file", map=...)`: vision transformers compute what those of other libraries do."""
+"""`init = start("file", map=...)`: vision transformers compute what those of other libraries do."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.runtime.pretrained.test_residual_networks import LIBRARY, filled, ref
 SMALL = """\
 mtl 1
 
-import "mtsldsl/vit_base.mtl"
+import "mtsldsl/vit.mtl"
 
 data arrays {{
   path  = "x.npz"
@@ -73,7 +73,7 @@ def test_so_does_one_of_patches_alone_which_is_vit_tiny() -> None:
 
 def test_the_library_has_these_networks_layer_by_layer() -> None:
     """With their names and sizes; what the small ones compute is compared above."""
-    for name, token, norm in (("vit_tiny", False, []), ("vit_base", True, ["norm"])):
+    for name, token, norm in (("vit_tiny", False, []), ("vit", True, ["norm"])):
         spec = load(LIBRARY / f"{name}.mtl", {"width": 24, "heads": 3, "labels": 5} if token else {"labels": 5})
         source = TimmVit(24 if token else 192, 3, 12, token=token)
         state: dict[str, Tensor] = dict(randomised(source).state_dict())
