@@ -18,6 +18,8 @@ from torch import Tensor
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.model import Data, Target
+from mtsldsl.language.constants import Shape
+from mtsldsl.runtime.data.array_ids import ids_of
 from mtsldsl.runtime.data.array_labels import binary_labels, class_labels
 from mtsldsl.runtime.data.fields import FieldKind
 
@@ -43,12 +45,19 @@ class Expected:
     kind: FieldKind
     shape: tuple[int, ...]
     target: Target | None = None
+    ids: int | None = None
+    """Of an input of ids, how many there may be."""
 
 
 def expected_inputs(data: Data) -> dict[str, Expected]:
-    """What the arrays of a block's inputs hold: images, or other numbers."""
-    kinds = {name: FieldKind.IMAGE if len(shape) == 3 else FieldKind.PLAIN for name, shape in data.inputs.items()}
-    return {name: Expected(kind, data.inputs[name]) for name, kind in kinds.items()}
+    """What the arrays of a block's inputs hold: images, ids, or other numbers."""
+    return {name: _expected_input(shape, data.ids.get(name)) for name, shape in data.inputs.items()}
+
+
+def _expected_input(shape: Shape, ids: int | None) -> Expected:
+    if ids is not None:
+        return Expected(FieldKind.LABEL, shape, ids=ids)
+    return Expected(FieldKind.IMAGE if len(shape) == 3 else FieldKind.PLAIN, shape)
 
 
 @attrs.frozen
@@ -65,6 +74,8 @@ def fitted(arrays: Mapping[str, Array], expected: Expected) -> Fitted:
     Raises MTL602 for a shape or numbers that do not fit.
     """
     shaped = {name: _shaped(name, array, expected) for name, array in arrays.items()}
+    if expected.ids is not None:
+        return Fitted({name: ids_of(name, array, expected.ids) for name, array in shaped.items()})
     if expected.target is None and expected.kind is FieldKind.IMAGE:
         return _images(shaped)
     if expected.target is None:

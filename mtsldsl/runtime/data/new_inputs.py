@@ -180,7 +180,8 @@ def _fitted(called: str, array: Array, expected: Expected, trained: Extent | Non
         _require_scale(called, trained)
     found = fitted({called: array}, expected)
     tensor = found.tensors[called]
-    remarks = found.remarks if scaled or not tensor.numel() else (*found.remarks, *_beyond(called, tensor, trained))
+    other = scaled or expected.ids is not None or not tensor.numel()
+    remarks = found.remarks if other else (*found.remarks, *_beyond(called, tensor, trained))
     return tensor, remarks
 
 
