@@ -57,6 +57,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL309": "`parallel` inside a pipeline",
         "MTL310": "data blocks that one network cannot read",
         "MTL311": "an input that nothing reads",
+        "MTL312": "ids that are taken for numbers, or numbers for ids",
         "MTL313": "an output of a layer that is not named, or that it has not",
     },
     "sharing": {

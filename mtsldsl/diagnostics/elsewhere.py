@@ -154,6 +154,7 @@ _OTHER_THINGS = {
     "conv2d": "conv1d conv3d",
     "conv_transpose2d": "conv_transpose1d conv_transpose3d lazy_conv_transpose1d lazy_conv_transpose3d",
     "dropout": "dropout1d dropout2d dropout3d",
+    "embedding": "embedding_bag",
     "flatten": "unflatten",
     "gelu": "celu elu selu glu geglu reglu",
     "gru": "glu",

@@ -19,6 +19,7 @@ from mtsldsl.ir.data_blocks import (
 )
 from mtsldsl.ir.definitions import Definitions, check_name, claim, read_definitions
 from mtsldsl.ir.header import check_header
+from mtsldsl.ir.ids import Reader, check_ids, readers, with_ids
 from mtsldsl.ir.imports import read_imports
 from mtsldsl.ir.keep import Tasks
 from mtsldsl.ir.library import Library
@@ -113,6 +114,8 @@ def build(file: tree.File, mistakes: Iterable[Diagnostic] = (), library: Library
     if len(sound) == len(names) and problems.lost.isdisjoint((Sort.TASK, Sort.DATA)):
         check_read(sections.data, sound, blocks, problems)
         check_inputs_read(sections.data, list(network.bodies.values()), sound, blocks, problems)
+        for data in blocks.sound[:1]:
+            check_ids(data, _readers(network, sound), problems)
         if not isinstance(train, Broken) and (misfit := misfit_of_balance(train.balance, len(names))):
             problems.add("MTL202", *misfit, train.balance.span)
     if not isinstance(train, Broken):
@@ -121,7 +124,7 @@ def build(file: tree.File, mistakes: Iterable[Diagnostic] = (), library: Library
         _check_fits(_layers(networks), blocks, sound, sharing, problems)
     problems.check()
     layers = _layers(networks)
-    data, *more = blocks.sound
+    data, *more = (with_ids(each, _readers(networks.of(each), sound)) for each in blocks.sound)
     assert not isinstance(train, Broken)
     assert not isinstance(structure, Broken)
     assert not isinstance(sharing, Broken)
@@ -132,6 +135,12 @@ def build(file: tree.File, mistakes: Iterable[Diagnostic] = (), library: Library
         _check_reach(spec, structure, single["structure"], problems)
         problems.check()
     return spec
+
+
+def _readers(network: Network, tasks: Sequence[Task]) -> list[Reader]:
+    """The layers that are sound, and the heads of these tasks."""
+    sound = {name: body for name, body in network.bodies.items() if not isinstance(body, Broken)}
+    return list(readers(sound, network.places, tasks))
 
 
 def _check_reach(spec: Spec, structure: Structure, section: tree.Section, problems: Problems) -> None:

@@ -146,6 +146,8 @@ class Data(Record):
     span: Span | None = attrs.field(default=None, eq=False, repr=False)
     label: str | None = None
     more_inputs: tuple[tuple[str, Shape], ...] = ()
+    ids: Mapping[str, int] = attrs.field(factory=dict, converter=frozen, eq=False, hash=False)
+    """The inputs that are ids, as `embedding` reads them, and how many ids there may be: 0 to one less than that."""
 
     def __attrs_post_init__(self) -> None:
         hold(Choice(tuple(DATASETS)), self.kind, "data")
@@ -154,6 +156,8 @@ class Data(Record):
             hold(Input(), (name, *shape), "input")
         if len(self.inputs) <= len(self.more_inputs):
             raise ValueError("two inputs have one name")
+        if not self.ids.keys() <= self.inputs.keys():
+            raise ValueError("ids are those of an input")
         keys = data_kind(self.kind).block.keys or ()
         hold_all((key for key in keys if key.name not in COMMON), self.options, self.kind)
 

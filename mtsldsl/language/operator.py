@@ -66,6 +66,7 @@ class Operator(Record):
     fresh       whether the result is memory of its own, which its gradient does not need: it may be overwritten
     definition  source of the class that `module` constructs where torch has none, to be put once into a file that
                 uses it; like the other texts it needs `torch`, `nn`, `F` (torch.nn.functional) and `Tensor`
+    looks_up    whether it reads ids, whole numbers that stand for names, and not numbers that it computes with
     own         whether it is a class of the writer's: `module` then names it as `package.file:Class`, to be imported
                 by the file that uses it and made with those arguments that are not the table's
     """
@@ -85,4 +86,5 @@ class Operator(Record):
     in_place: Callable[[str], str] | None = None
     fresh: bool = False
     definition: str = ""
+    looks_up: bool = False
     own: bool = False

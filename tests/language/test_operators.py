@@ -51,6 +51,7 @@ RANKS = {  # of the first value
     "avg_pool1d": (2,),
     "gru": (2,),
     "lstm": (2,),
+    "embedding": (1,),
 }
 ANY_RANK = (1, 2, 3)
 TABLE = [name for name, operator in OPERATORS.items() if not operator.own and name in STAGES]
@@ -77,6 +78,7 @@ TORCH: dict[str, Any] = {
     "avg_pool1d": nn.AvgPool1d,
     "gru": nn.RNNBase,
     "lstm": nn.RNNBase,
+    "embedding": nn.Embedding,
 }
 OWN_DEFAULTS = {
     ("conv2d", "padding"),
@@ -266,7 +268,8 @@ def pipelines(draw: st.DrawFn) -> list[Application]:
     shape = draw(shapes(draw(st.sampled_from(ANY_RANK))))
     pipeline: list[Application] = []
     for _ in range(draw(st.integers(2, 6))):
-        fitting = sorted(name for name in TABLE if len(shape) in RANKS.get(name, ANY_RANK))
+        every = (name for name in TABLE if not OPERATORS[name].looks_up)  # which reads no numbers
+        fitting = sorted(name for name in every if len(shape) in RANKS.get(name, ANY_RANK))
         try:
             step = apply(draw, draw(st.sampled_from(fitting)), shape)
         except Misfit:
@@ -289,7 +292,9 @@ def test_shape_parameters_and_flops_are_those_of_torch(name: str, data: st.DataO
     assert completes(operator, arguments)
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
         module = build(operator, arguments, inputs)
-        result = evaluate(operator, arguments, module, tuple(torch.empty(BATCH, *given) for given in inputs))
+        kind = torch.int64 if operator.looks_up else torch.float32
+        values = tuple(torch.empty(BATCH, *given, dtype=kind) for given in inputs)
+        result = evaluate(operator, arguments, module, values)
     assert tuple(result.shape) == (BATCH, *shape)
     assert size_of(module) == operator.parameters(arguments, inputs, shape)
     assert counter.get_total_flops() == BATCH * operator.flops(arguments, inputs, shape)

@@ -21,12 +21,13 @@ from mtsldsl.ir.settings import settings
 from mtsldsl.ir.wiring import Value
 from mtsldsl.ir.wording import inputs_shown
 from mtsldsl.language.naming import refusal
-from mtsldsl.runtime.data import batches, load_data
+from mtsldsl.runtime.data import Samples, batches, load_data
 from mtsldsl.runtime.data.new_inputs import new_inputs
 from mtsldsl.runtime.data.overview import overview
 from mtsldsl.runtime.learning.evaluation import evaluate
 from mtsldsl.runtime.learning.prediction import predictions
 from mtsldsl.runtime.learning.reestimation import reestimate
+from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.network.built import build_model
 from mtsldsl.runtime.network.execution import features, run_layers
 from mtsldsl.runtime.network.portable import Portable, as_file
@@ -38,6 +39,7 @@ from mtsldsl.runtime.run.recorded import Recorded
 from mtsldsl.syntax.format import format_text
 from tests.cli.test_train import mtsldsl
 from tests.laws import law
+from tests.runtime.started import started
 
 CPU = torch.device("cpu")
 
@@ -120,6 +122,16 @@ def shared(text: str = TEXT) -> Spec:
 
 def tensors(arrays: dict[str, Any]) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(arrays["image"]), torch.from_numpy(arrays["row"])
+
+
+def tensors_of(samples: Samples, spec: Spec) -> tuple[Tensor, ...]:
+    """All inputs of samples, as a batch has them."""
+    (batch,) = batches(samples, len(samples))
+    return tuple(batch[name] for name in spec.data.inputs)
+
+
+def training_of(spec: Spec) -> Training:
+    return started(spec, lambda parameters: torch.optim.SGD([each for _, each in parameters], lr=0.1))
 
 
 def test_the_generated_network_is_one_that_is_written_by_hand() -> None:

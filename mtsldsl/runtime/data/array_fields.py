@@ -16,7 +16,9 @@ from torch import Tensor
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.model import Data, Target, Task
+from mtsldsl.language.constants import Shape
 from mtsldsl.runtime.data.array_columns import Array, Column, pieces, rows_with
+from mtsldsl.runtime.data.array_ids import ids_column
 from mtsldsl.runtime.data.array_labels import binary_column, class_column
 from mtsldsl.runtime.data.fields import FieldKind
 
@@ -37,12 +39,19 @@ class Expected:
     kind: FieldKind
     shape: tuple[int, ...]
     target: Target | None = None
+    ids: int | None = None
+    """Of an input of ids, how many there may be."""
 
 
 def expected_inputs(data: Data) -> dict[str, Expected]:
-    """What the arrays of a block's inputs hold: images, or other numbers."""
-    kinds = {name: FieldKind.IMAGE if len(shape) == 3 else FieldKind.PLAIN for name, shape in data.inputs.items()}
-    return {name: Expected(kind, data.inputs[name]) for name, kind in kinds.items()}
+    """What the arrays of a block's inputs hold: images, ids, or other numbers."""
+    return {name: _expected_input(shape, data.ids.get(name)) for name, shape in data.inputs.items()}
+
+
+def _expected_input(shape: Shape, ids: int | None) -> Expected:
+    if ids is not None:
+        return Expected(FieldKind.LABEL, shape, ids=ids)
+    return Expected(FieldKind.IMAGE if len(shape) == 3 else FieldKind.PLAIN, shape)
 
 
 def expected_target(name: str, task: Task) -> Expected:
@@ -91,6 +100,8 @@ def columns(arrays: Mapping[str, Array], expected: Expected, *, drop: bool = Fal
     Raises MTL602 likewise; with `drop` rows whose numbers do not fit are `unfit` instead.
     """
     shaped = {name: _shaped(name, array, expected) for name, array in arrays.items()}
+    if expected.ids is not None:
+        return Columns({name: ids_column(name, array, expected.ids, drop=drop) for name, array in shaped.items()})
     if expected.target is None and expected.kind is FieldKind.IMAGE:
         return _images(shaped, drop)
     if expected.target is None:

@@ -23,6 +23,7 @@ from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.npz_files import UNREADABLE, opened_npz
 from mtsldsl.runtime.data.pictures import as_tensor, fit_of, picture, require_picture
 from mtsldsl.runtime.data.samples import Samples
+from mtsldsl.runtime.data.table_fields import table_fields
 from mtsldsl.syntax.files import is_file, is_folder
 from mtsldsl.tables.table_files import TABLES, read_table
 from mtsldsl.tables.table_inputs import TableInputs
@@ -112,8 +113,8 @@ def _of_table(path: Path, data: Data, columns: TableInputs) -> NewInputs:
         cause = f"the network learned from a table, and `{path}` is none"
         raise MtlError.of("MTL602", cause, f"give a file of the endings {' or '.join(TABLES)} with the same columns")
     table = read_table(path)
-    numbers = torch.from_numpy(columns.apply(table))
-    return NewInputs(data, len(numbers), _from({data.input: numbers}), remarks=columns.remarks(table))
+    fields = table_fields(data, columns, table)
+    return NewInputs(data, len(table), _from(fields), remarks=columns.remarks(table))
 
 
 # Arrays ---------------------------------------------------------------------------------------------------------------
@@ -181,7 +182,8 @@ def _fitted(called: str, array: Array, expected: Expected, trained: Extent | Non
         _require_scale(called, trained)
     found = fitted({called: array}, expected)
     tensor = found.tensors[called]
-    remarks = found.remarks if scaled or not tensor.numel() else (*found.remarks, *_beyond(called, tensor, trained))
+    other = scaled or expected.ids is not None or not tensor.numel()
+    remarks = found.remarks if other else (*found.remarks, *_beyond(called, tensor, trained))
     return tensor, remarks
 
 

@@ -74,9 +74,15 @@ class Portable:
         return self.read[0][0]
 
     def samples(self, data: Data, count: int) -> dict[str, Tensor]:
-        """The inputs of random samples of a data block, each `(count, ...)`, from the normal distribution."""
+        """The inputs of random samples of a data block, each `(count, ...)`, from the normal distribution; ids, int64,
+        all alike."""
         generator = torch.Generator().manual_seed(count)
-        return {name: torch.randn(count, *shape, generator=generator) for name, shape in data.inputs.items()}
+        return {
+            name: torch.randint(data.ids[name], (count, *shape), generator=generator)
+            if name in data.ids
+            else torch.randn(count, *shape, generator=generator)
+            for name, shape in data.inputs.items()
+        }
 
     @property
     def inputs(self) -> tuple[str, ...]:
