@@ -26,7 +26,7 @@ from mtsldsl.folders.picture_fit import Size
 from mtsldsl.syntax.format import format_text
 from mtsldsl.tables.table_cells import Table, is_missing
 from mtsldsl.tables.table_columns import as_target, is_identifying, missing_in
-from mtsldsl.tables.table_parts import parted
+from mtsldsl.tables.table_parts import parted_rows
 
 LAYERS = ("stem", "enc1", "enc2", "enc3")
 DENSE_METRICS = {
@@ -91,8 +91,8 @@ def spec_of_folder(spec: Path, data: Path, targets: Sequence[str], excluded: Seq
         reasons = shown(left_out, "; ") or "it has neither folders of classes, nor a table, nor folders of labels"
         remedy = "put pictures of one class into one folder, or a table beside them whose rows name them"
         raise MtlError.of("MTL602", f"`{data}` has nothing to learn ({reasons})", remedy)
-    parts = {key: _OPTIONS[key] for key in ("group", "validation", "test", "seed")}
-    training = len(parted(found.table, split=split, **parts)["train"])  # type: ignore[arg-type]
+    parts = {key: _OPTIONS[key] for key in ("group", "stratify", "validation", "test", "seed")}
+    training = len(parted_rows(found.table, split=split, **parts)["train"])  # type: ignore[arg-type]
     given = next(name for name in ("image", "picture", "pixels") if name not in {goal.field for goal in goals})
     heads = _heads(data, found)
     size, fit = _size(heads)

@@ -90,14 +90,14 @@ def _text(path: Path, kind: str) -> str:
 
 def _write(files: dict[Path, bytes]) -> None:
     """Write all files, or none where one is there already or cannot be written."""
-    from mtsldsl.diagnostics import Diagnostic, MtlError
+    from mtsldsl.cli.spec_output import is_there
+    from mtsldsl.diagnostics import MtlError
 
     written = []
     try:
         taken = [path for path in files if path.exists() or path.is_symlink()]
         if taken:
-            cause, remedy = "is there already, and is not overwritten", "choose another name, or move it away"
-            raise MtlError(Diagnostic("MTL703", f"{path} {cause}", remedy) for path in taken)
+            raise MtlError(map(is_there, taken))
         for path, content in files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("xb") as file:

@@ -22,7 +22,7 @@ from mtsldsl.tables.table_cells import Table
 from mtsldsl.tables.table_columns import Learnable, as_input, as_target, missing_in
 from mtsldsl.tables.table_files import read_table
 from mtsldsl.tables.table_inputs import NameColumn, NumberColumn
-from mtsldsl.tables.table_parts import parted
+from mtsldsl.tables.table_parts import parted_rows
 
 LAYERS = ("hidden1", "hidden2")
 
@@ -60,8 +60,8 @@ def spec_of_table(spec: Path, data: Path, targets: Sequence[str], excluded: Sequ
     if not targets:
         raise click.UsageError(_choice(table, excluded))
     goals = _goals(table, tuple(dict.fromkeys(targets)))
-    parts = {key: OPTIONS[key] for key in ("split", "group", "validation", "test", "seed")}
-    training = parted(table, **parts)["train"]
+    parts = {key: OPTIONS[key] for key in ("split", "group", "stratify", "validation", "test", "seed")}
+    training = parted_rows(table, **parts)["train"]
     others = [name for name in table.columns if name not in targets]
     found = {name: "excluded" if name in excluded else as_input(table, name, training) for name in others}
     if all(isinstance(each, str) for each in found.values()):

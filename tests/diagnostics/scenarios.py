@@ -95,6 +95,10 @@ def _two_of_a_name(_: int) -> None:
         (folder / SPEC).write_bytes(SPEC.read_bytes())
 
 
+def _misspelt_settings(_: int) -> None:
+    Path("pyproject.toml").write_text("[tool.mtsldsl]\npedantik = true\n", encoding="utf-8")
+
+
 def _edited(number: int) -> None:
     if number == 1:
         text = SPEC.read_text(encoding="utf-8")
@@ -159,6 +163,7 @@ PREPARED: dict[str, Callable[[int], None]] = {
     "MTL701": _own_model,
     "MTL702": _edited,
     "MTL705": _two_of_a_name,
+    "MTL707": _misspelt_settings,
     "MTL801": _stopped_run,
     "MTL805": _other_weights,
     "MTL806": _own_layers,

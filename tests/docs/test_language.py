@@ -31,7 +31,7 @@ SPECS = sorted((ROOT / "specs").glob("*.mtl"))
 MTL = every_example("mtl")
 TABLED = [page for page in PAGES if MARKED.search(page.read_text(encoding="utf-8"))]
 PYTHON = [page for page in PAGES if examples(page, "python")]
-LONG = (DOCS / "images_tutorial.md",)
+LONG = (DOCS / "job_images.md",)
 """Pages that train for long: `make test` runs them as far as the first training, `make soak` whole."""
 
 

@@ -26,6 +26,7 @@ BLOCK = BlockSchema(
         ),
         Key("split", Maybe(Text()), "the column or `{name}` that says the split", None, "parts by the seed"),
         Key("group", Maybe(Text()), "that whose equal cells stay in one part", None, "each image by itself"),
+        Key("stratify", Maybe(Text()), "that of whose classes each part has its share", None, "none"),
         VALIDATION,
         TEST,
         Key("seed", Integer(0), "seed of the split", 0),
@@ -50,6 +51,7 @@ class Settings(Record):
     unit: float
     split: str | None
     group: str | None
+    stratify: str | None
     validation: float
     test: float
     seed: int

@@ -34,7 +34,7 @@ from mtsldsl.runtime.data.pictures import as_tensor, fit_of, picture
 from mtsldsl.runtime.data.samples import Samples, Splits
 from mtsldsl.runtime.data.target_files import TargetFiles
 from mtsldsl.tables.table_cells import Table
-from mtsldsl.tables.table_parts import parted
+from mtsldsl.tables.table_parts import parted_rows
 from mtsldsl.tables.table_targets import target_column
 
 Rows: TypeAlias = Mapping[str, NDArray[np.int64]]
@@ -63,8 +63,8 @@ def load(spec: Demand, place: Path, cache: bool) -> Splits[Samples]:
         cause = f"images have channels, height and width, but the input `{spec.data.input}` is {sizes}"
         raise MtlError.of("MTL602", cause, f"write `input = {spec.data.input}(3, 64, 64)`", spec.data.span)
     found = folder_table(place, chosen.images, chosen.table, chosen.file, chosen.split)
-    parts = {key: getattr(chosen, key) for key in ("split", "group", "validation", "test", "seed")}
-    rows = parted(found.table, **parts)
+    parts = {key: getattr(chosen, key) for key in ("split", "group", "stratify", "validation", "test", "seed")}
+    rows = parted_rows(found.table, **parts)
     skip = chosen.on_error == "skip"
     broken: dict[int, str] = {}
     columns: dict[str, ColumnField] = {}

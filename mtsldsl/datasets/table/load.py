@@ -21,7 +21,7 @@ from mtsldsl.runtime.data.samples import Samples, Splits
 from mtsldsl.tables.table_cells import Table
 from mtsldsl.tables.table_files import read_table
 from mtsldsl.tables.table_inputs import TableInputs
-from mtsldsl.tables.table_parts import parted
+from mtsldsl.tables.table_parts import parted_rows
 
 
 def load(spec: Demand, place: Path, _: bool) -> Splits[Samples]:
@@ -33,10 +33,11 @@ def load(spec: Demand, place: Path, _: bool) -> Splits[Samples]:
     chosen = made(Settings, spec.data.options)
     table = read_table(place)
     _require_columns(spec, chosen, table)
-    rows = parted(
+    rows = parted_rows(
         table,
         split=chosen.split,
         group=chosen.group,
+        stratify=chosen.stratify,
         validation=chosen.validation,
         test=chosen.test,
         seed=chosen.seed,
@@ -65,7 +66,7 @@ def load(spec: Demand, place: Path, _: bool) -> Splits[Samples]:
 
 def _require_columns(spec: Demand, chosen: Settings, table: Table) -> None:
     """Hold that the columns are there, each input once, and that none is what a task learns."""
-    for column in (*chosen.inputs, *filter(None, (chosen.split, chosen.group))):
+    for column in (*chosen.inputs, *filter(None, (chosen.split, chosen.group, chosen.stratify))):
         table.cells(column)
     twice = next((name for name in chosen.inputs if chosen.inputs.count(name) > 1), None)
     if twice is not None:
