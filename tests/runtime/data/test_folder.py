@@ -225,6 +225,15 @@ def test_a_person_stays_in_one_part(tmp_path: Path) -> None:
     assert sorted(person for part in persons for person in part) == list(range(8))
 
 
+def test_every_part_has_its_share_of_each_class(tmp_path: Path) -> None:
+    splits = loaded(pets(tmp_path, 60), KIND, images="{kind}/*.png", stratify="kind")
+    train, validation, test = (torch.bincount(each.fields["kind"].long()) for _, each in splits.named())
+    assert (len(splits.train), len(splits.validation)) == (43, 5)
+    assert int(train.max() - train.min()) == 1
+    assert int(validation.max() - validation.min()) == 1
+    assert test.tolist() == [4, 4, 4]
+
+
 # Sizes ----------------------------------------------------------------------------------------------------------------
 
 
