@@ -125,6 +125,7 @@ def _goals(
     """What can be learned, and what not, with the reason."""
     goals: list[_Goal] = []
     left_out = list(layout.left_out)
+    not_said = {"part", "ending"} & set(found.pattern.names)
 
     def wanted(name: str) -> bool:
         return name not in excluded and (not targets or name in targets)
@@ -133,7 +134,7 @@ def _goals(
         return task_name(name, {"image", *LAYERS, *(goal.task for goal in goals)})
 
     for name in found.table.columns:
-        if not wanted(name) or name in (split, layout.file, "ending"):
+        if not wanted(name) or name in (split, layout.file, *not_said):
             continue
         try:
             if not name or name in found.table.repeated:
@@ -244,7 +245,7 @@ def _data(
     yield f"# height x width, with how many pictures have it: {shown(listed, ', ')}"
     yield f"input = {given}({heads.channels}, {size[0]}, {size[1]})"
     if resize != "none":
-        yield f"resize = {resize} # to this size, smaller than most so that a run is short: a larger one sees more"
+        yield f"resize = {resize} # to this size; a larger one sees more, and takes longer"
     if crop != "none":
         yield f"crop = {crop} # the middle; `resize = stretch` without it takes all, at other proportions"
     if layout.table is not None and layout.file is not None:
@@ -253,6 +254,9 @@ def _data(
     if split is not None:
         yield f"split = {quoted(split)} # says train, validation or test"
     else:
+        if "part" in found.pattern.names:
+            said = named(sorted(set(found.table.cells("part"))))
+            yield f"# The folders of splits are {plain(said)}, none is for the test: parts are drawn from all"
         yield f"test = {_OPTIONS['test']} # the part of all pictures kept for the test"
     yield f"validation = {_OPTIONS['validation']} # the part of the training pictures that chooses the best epoch"
     yield f"seed = {_OPTIONS['seed']} # of these parts; `group` keeps together what belongs together, as one person's"

@@ -65,7 +65,8 @@ def layout_of(folder: Path) -> Layout:
     before = ("{part}/" if parts else "") + (f"{whose}/" if whose is not None else "")
     depth = Counter(len(each) for _, each in own).most_common(1)[0][0]
     chosen = [each for _, each in own if len(each) == depth and _ending(each) in ENDINGS]
-    table, file, columns = _table(folder, files, pictures)
+    images = [each for each in pictures if whose is None or each[1 if parts else 0] == whose]
+    table, file, columns = _table(folder, files, images)
     free = [name for name in _PLACES if name not in columns]
     places = [*free, *(f"level{number}" for number in range(2, depth + 2))][: depth - 1]
     below = "".join(f"{{{place}}}/" for place in places)
@@ -151,10 +152,10 @@ def _go_together(one: Sequence[tuple[str, Parts]], other: Sequence[tuple[str, Pa
 
 
 def _table(
-    folder: Path, files: Sequence[Parts], pictures: Sequence[Parts]
+    folder: Path, files: Sequence[Parts], images: Sequence[Parts]
 ) -> tuple[str | None, str | None, Sequence[str]]:
     """The first table in the folder with a column that names images, that column, and all of its columns."""
-    paths = ["/".join(each) for each in pictures]
+    paths = ["/".join(each) for each in images]
     for (name,) in (each for each in files if len(each) == 1 and _ending(each) in TABLES):
         try:
             table = read_table(folder / name)

@@ -225,6 +225,15 @@ def test_a_person_stays_in_one_part(tmp_path: Path) -> None:
     assert sorted(person for part in persons for person in part) == list(range(8))
 
 
+def test_every_part_has_its_share_of_each_class(tmp_path: Path) -> None:
+    splits = loaded(pets(tmp_path, 60), KIND, images="{kind}/*.png", stratify="kind")
+    train, validation, test = (torch.bincount(each.fields["kind"].long()) for _, each in splits.named())
+    assert (len(splits.train), len(splits.validation)) == (43, 5)
+    assert int(train.max() - train.min()) == 1
+    assert int(validation.max() - validation.min()) == 1
+    assert test.tolist() == [4, 4, 4]
+
+
 # Sizes ----------------------------------------------------------------------------------------------------------------
 
 
@@ -302,7 +311,7 @@ def test_new_pictures_come_to_the_size_as_those_of_training(tmp_path: Path) -> N
     whole = spec("folder", (SEGMENT,), (3, *SIZE), **options)
     trained = torch.cat([each.fields["image"] for _, each in load_data(whole, cache=False).named()])
     inputs = new_inputs(tmp_path / "image", whole.data)
-    found = {row.numpy().tobytes() for row in inputs.read(0, 20)}
+    found = {row.numpy().tobytes() for row in inputs.read(0, 20)["image"]}
     assert found == {row.numpy().tobytes() for row in trained.float() / 255}
 
 
