@@ -79,6 +79,8 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL601": "a data set that is not there",
         "MTL602": "a data set whose files are not as expected",
         "MTL603": "a data set that lacks a task's target",
+        "MTL606": "a data set of one's own that cannot be used",
+        "MTL607": "a sample that cannot be used",
     },
     "files": {
         "MTL701": "a file that mtsldsl did not write",

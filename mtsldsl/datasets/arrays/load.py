@@ -7,17 +7,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from mtsldsl.datasets.arrays.language import Settings
 from mtsldsl.datasets.kind import made
 from mtsldsl.diagnostics import MtlError, suggestion
-from mtsldsl.division import CALLED_ELSEWHERE, SPLITS, divided
+from mtsldsl.division import CALLED_ELSEWHERE, SPLITS
 from mtsldsl.runtime.data.array_columns import Array, Column, ColumnReader
 from mtsldsl.runtime.data.array_fields import Expected, columns, expected_input, expected_target
 from mtsldsl.runtime.data.demand import Demand
+from mtsldsl.runtime.data.divided_samples import in_splits
+from mtsldsl.runtime.data.expected_fields import expected_fields
 from mtsldsl.runtime.data.fields import FieldKind
-from mtsldsl.runtime.data.fields_read import at_odds, field_of_task
+from mtsldsl.runtime.data.fields_read import field_of_task
 from mtsldsl.runtime.data.npz_files import UNREADABLE, Arrays, NpyFolder, opened_arrays
 from mtsldsl.runtime.data.read_samples import ReadSamples
 from mtsldsl.runtime.data.samples import Samples, Splits
@@ -32,15 +33,7 @@ def load(spec: Demand, place: Path, _: bool) -> Splits[Samples] | dict[str, Spli
     chosen = made(Settings, spec.data.options)
     if chosen.apart:
         return _each_apart(spec, place, chosen)
-    expected = {spec.data.input: expected_input(spec.data)}
-    for task in spec.tasks:
-        name = field_of_task(spec.data, task)
-        if name == spec.data.input:
-            continue
-        found = expected_target(name, task)
-        if expected.setdefault(name, found) != found:
-            raise at_odds(name, task)
-    return arrays(place, expected, chosen)
+    return arrays(place, expected_fields(spec), chosen)
 
 
 def _each_apart(spec: Demand, place: Path, chosen: Settings) -> dict[str, Splits[Samples]]:
@@ -94,13 +87,8 @@ def arrays(
         for split in present:
             found[split][called.get(name, name)] = field.by_name[titles[split]]
     samples = {split: _samples(each, layout, on_disk=on_disk) for split, each in found.items()}
-    if present == ("",):
-        rest, held = _divide(samples[""], chosen.test, chosen.seed)
-        train, kept = _divide(rest, chosen.validation, chosen.seed + 1)
-        samples = {"train": train, "validation": kept, "test": held}
-    elif "validation" not in samples:
-        samples["train"], samples["validation"] = _divide(samples["train"], chosen.validation, chosen.seed + 1)
-    return Splits(samples["train"], samples["validation"], samples["test"], tuple(remarks))
+    splits = in_splits(samples, validation=chosen.validation, test=chosen.test, seed=chosen.seed)
+    return Splits(splits["train"], splits["validation"], splits["test"], tuple(remarks))
 
 
 def _samples(found: Mapping[str, Column], layout: Mapping[str, FieldKind], *, on_disk: bool) -> Samples:
@@ -173,9 +161,3 @@ def _of_one_size(expected: Expected) -> str:
     if expected.kind is FieldKind.LABEL:
         return "give each name a number, as `numpy.unique` does, and take nan for what is missing"
     return "save numbers, with nan for what is missing, and samples of one length"
-
-
-def _divide(samples: Samples, part: float, seed: int) -> tuple[Samples, Samples]:
-    """All but a seeded part of the samples, and that part; both in the order of the file."""
-    kept, apart = map(torch.from_numpy, divided(len(samples), part, seed))
-    return samples.take(kept), samples.take(apart)

@@ -74,6 +74,8 @@ class Session:
     """Those that a new run begins with."""
     cache: bool = True
     """Whether the samples may be those that were kept of an earlier run, and are kept for later ones."""
+    workers: int = 0
+    """Processes that read samples beside this one."""
     ranks: Ranks = attrs.field(factory=Ranks)
     """This process among those that train together; the first alone has the run folder that a person sees."""
     log: EventLog = attrs.field(init=False)
@@ -151,7 +153,9 @@ class Session:
         """The spec's data set, each split apart. Without its data, or labels to learn from, a new run leaves no folder
         behind."""
         try:
-            read = Read.of(self.spec, recorded_places(self.spec, self.folder.events), cache=self.cache)
+            read = Read.of(
+                self.spec, recorded_places(self.spec, self.folder.events), cache=self.cache, workers=self.workers
+            )
         except MtlError:
             if self.checkpoint is None:
                 shutil.rmtree(self.folder.path)
