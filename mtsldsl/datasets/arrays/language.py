@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from mtsldsl.datasets.kind import AUGMENT, BATCH, TEST, VALIDATION, DataKind
+from mtsldsl.datasets.kind import AUGMENT, BATCH, ON_ERROR, TEST, VALIDATION, DataKind
 from mtsldsl.language.holding import by_keys
 from mtsldsl.language.kinds import Flag, Input, Integer, Key, Text
 from mtsldsl.language.schema import BlockSchema
@@ -17,6 +17,7 @@ BLOCK = BlockSchema(
         Key("input", Input(), "the input's name and the sizes of one sample"),
         Key("path", Text(), "the .npz file, or the folder of .npy files"),
         Key("apart", Flag(), "whether each field has samples of its own, and so each task batches of its own", False),
+        ON_ERROR,
         VALIDATION,
         TEST,
         Key("seed", Integer(0), "seed of the split", 0),
@@ -33,6 +34,7 @@ class Settings(Record):
 
     path: str
     apart: bool
+    on_error: str
     validation: float
     test: float
     seed: int

@@ -3,7 +3,7 @@ dimension."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from mtsldsl.runtime.data.divided_samples import in_splits
 from mtsldsl.runtime.data.expected_fields import expected_fields
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.fields_read import field_of_task
+from mtsldsl.runtime.data.left_out import remarks_on_left_out
 from mtsldsl.runtime.data.npz_files import UNREADABLE, Arrays, NpyFolder, opened_arrays
 from mtsldsl.runtime.data.read_samples import ReadSamples
 from mtsldsl.runtime.data.samples import Samples, Splits
@@ -80,22 +81,45 @@ def arrays(
     found: dict[str, dict[str, Column]] = {split: {} for split in present}
     layout = {called.get(name, name): wanted.kind for name, wanted in expected.items()}
     remarks: list[str] = []
+    unfit: dict[str, dict[int, str]] = {split: {} for split in present}
     for name, wanted in expected.items():
         titles = {split: f"`{before[split]}{name}` of `{path}`" for split in present}
-        field = columns({titles[split]: read[split].pop(name) for split in present}, wanted)
+        given = {titles[split]: read[split].pop(name) for split in present}
+        field = columns(given, wanted, drop=chosen.on_error == "skip")
         remarks += field.remarks
         for split in present:
-            found[split][called.get(name, name)] = field.by_name[titles[split]]
-    samples = {split: _samples(each, layout, on_disk=on_disk) for split, each in found.items()}
+            column = field.by_name[titles[split]]
+            found[split][called.get(name, name)] = column
+            if column.unfit.size:
+                wrong = _wrong(titles[split], given[titles[split]], wanted)
+                unfit[split] = {int(row): wrong for row in column.unfit} | unfit[split]
+    samples = {split: _samples(each, layout, unfit[split], on_disk=on_disk) for split, each in found.items()}
+    for split, rows in unfit.items():
+        causes = {f"row {row} (from 0)": rows[row] for row in sorted(rows)}
+        whose = f"{before[split]}... of {path}" if before[split] else str(path)
+        remarks += remarks_on_left_out(causes, len(samples[split]) + len(rows), whose)
     splits = in_splits(samples, validation=chosen.validation, test=chosen.test, seed=chosen.seed)
     return Splits(splits["train"], splits["validation"], splits["test"], tuple(remarks))
 
 
-def _samples(found: Mapping[str, Column], layout: Mapping[str, FieldKind], *, on_disk: bool) -> Samples:
-    if not on_disk:
-        return Samples({name: column.tensor() for name, column in found.items()}, layout)
+def _wrong(title: str, array: Array, wanted: Expected) -> str:
+    """What is wrong with an array that has rows which do not fit."""
+    try:
+        columns({title: array}, wanted)
+    except MtlError as error:
+        return error.diagnostics[0].cause
+    raise ValueError(f"nothing is wrong with {title}")
+
+
+def _samples(
+    found: Mapping[str, Column], layout: Mapping[str, FieldKind], unfit: Collection[int], *, on_disk: bool
+) -> Samples:
+    """All samples but those rows."""
     count = len(next(iter(found.values())).array)
-    return ReadSamples.of(ColumnReader(found), np.arange(count), layout)
+    kept = np.setdiff1d(np.arange(count), np.fromiter(unfit, np.int64, len(unfit))) if unfit else None
+    if not on_disk:
+        return Samples({name: column.tensor(kept) for name, column in found.items()}, layout)
+    return ReadSamples.of(ColumnReader(found), np.arange(count) if kept is None else kept, layout)
 
 
 def _splits_of(path: Path, names: Sequence[str]) -> tuple[str, ...]:

@@ -15,13 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mtsldsl.datasets.registry import data_kind
 from mtsldsl.diagnostics.bounded import shown
 from mtsldsl.diagnostics.own_code import file_of_target
 from mtsldsl.ir import Data, Spec
 from mtsldsl.runtime.data import Samples, Splits
 from mtsldsl.runtime.data.mixed import read_by
-from mtsldsl.runtime.data.place import given_place, settings_of_data
+from mtsldsl.runtime.data.place import code_of_data, given_place, settings_of_data
 from mtsldsl.runtime.data.scaling import record_of_scales
 from mtsldsl.runtime.run.display import warn
 from mtsldsl.runtime.run.event_lines import warning_lines
@@ -74,11 +73,8 @@ def _record(spec: Spec, data: Data, splits: Splits[Any]) -> dict[str, Any]:
 
 def _code(data: Data) -> dict[str, str | None] | None:
     """Of the code that has been imported to make the samples; None where there is none."""
-    key = data_kind(data.kind).code
-    if key is None:
-        return None
-    target = str(data.options[key])
-    return {"target": target, **record_of_file(file_of_target(target))}
+    target = code_of_data(data)
+    return None if target is None else {"target": target, **record_of_file(file_of_target(target))}
 
 
 _AT_ONCE = 64
