@@ -62,7 +62,7 @@ def command(
     found = {
         "spec": str(spec),
         "problems": [],
-        "warnings": [*read.data.remarks, *read.missing],
+        "warnings": [*read.data.remarks, *read.remarks],
         "splits": read.described,
         **overview(chosen, read.data),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -40,6 +41,13 @@ def overrides(function: F) -> F:
         callback=_pairs,
         help="Override a value of the spec, such as train.epochs=2 or a let constant.",
     )(function)
+
+
+def refuse_settings(paths: tuple[Path, ...]) -> None:
+    """Raise click's UsageError where a setting stands in the place of a file, as other tools take it."""
+    given = [str(each) for each in paths if re.fullmatch(r"\w[\w.]*=.*", str(each)) and not os.path.lexists(each)]
+    if given:
+        raise click.UsageError(f"Got unexpected extra argument ({' '.join(given)})")
 
 
 def say_what_is_left_out(source: Source, overrides: dict[str, str]) -> None:

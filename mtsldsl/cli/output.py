@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def say(text: str, *, err: bool = False) -> None:
@@ -20,3 +25,12 @@ def shown(name: object) -> str:
     from mtsldsl.diagnostics.printable import printable
 
     return printable(str(name))
+
+
+def refuse_another_kind(option: str, output: Path | None, ending: str) -> None:
+    """Raise click's UsageError where a file is there that is of another kind, by its name, than what is to be written:
+    somebody's spec or data, and not what the command wrote before."""
+    from mtsldsl.syntax.files import is_file
+
+    if output is not None and output.suffix.lower() != ending and is_file(output):
+        raise click.UsageError(f"{option} would replace {output}, which is no {ending} file: give another name")

@@ -19,7 +19,7 @@ from mtsldsl.sharing.text import all_members
 ROW, TOP = 44, 16
 """Pixels: the height of a row, the space above the first one."""
 
-_NARROWEST, _CHARACTER = 96, 7.5
+_NARROWEST, CHARACTER = 96, 7.5
 """Pixels: the width of a column or of the layers' names where they are short; what a character needs at 12 pixels."""
 
 _LONGEST = 28
@@ -107,7 +107,7 @@ class _Grid(Record):
 
 
 def _width_for(names: Iterable[str], space: float) -> float:
-    return max(_NARROWEST, space + _CHARACTER * max((len(_cut(name)) for name in names), default=0))
+    return max(_NARROWEST, space + CHARACTER * max((len(_cut(name)) for name in names), default=0))
 
 
 def _cut(name: str) -> str:

@@ -39,12 +39,22 @@ _WIDEST = 1000
 @overrides
 @click.option("--json", "as_json", is_flag=True, help="Print sharing, costs and all settings as JSON.")
 @click.option("--resolved", is_flag=True, help="Print every setting with its defaults, as --set takes it.")
-def command(spec: Path, overrides: dict[str, str], as_json: bool, resolved: bool) -> None:
+@click.option(
+    "--svg",
+    type=click.Path(path_type=Path),
+    metavar="FILE.svg",
+    help="Draw it into this file instead; - prints the picture.",
+)
+def command(spec: Path, overrides: dict[str, str], as_json: bool, resolved: bool, svg: Path | None) -> None:
     """Draw which tasks share which layers of SPEC (a file or a run folder), with the cost of each."""
     from mtsldsl.cli.spec_places import source_at, spec_at
 
     if as_json and resolved:
         raise click.UsageError("--json has the settings too: leave --resolved out")
+    if svg and (as_json or resolved):
+        raise click.UsageError("--svg draws, and the others print: leave one of them out")
+    if svg and str(svg) != "-" and svg.suffix.lower() != ".svg":
+        raise click.UsageError(f"the picture is an SVG: call it {svg.with_suffix('.svg').name}")
     chosen = spec_at(spec, overrides)
     say_what_is_left_out(source_at(spec), overrides)
     if as_json or resolved:
@@ -55,6 +65,9 @@ def command(spec: Path, overrides: dict[str, str], as_json: bool, resolved: bool
         for name, value in settings(chosen).items() if resolved else ():
             say(f"{name} = {value}")
         return
+    if svg:
+        _draw(chosen, svg)
+        return
     from rich.console import Console
 
     console = Console(highlight=False)
@@ -63,6 +76,17 @@ def command(spec: Path, overrides: dict[str, str], as_json: bool, resolved: bool
     console.print(_task_table(chosen, cost))
     for layer in filter(chosen.backbone.alternatives, chosen.backbone.layers):
         console.print(_uses_table(chosen, layer))
+
+
+def _draw(spec: Spec, svg: Path) -> None:
+    from mtsldsl.cli.sharing_picture import picture
+    from mtsldsl.syntax import write_text_atomically
+
+    if str(svg) == "-":
+        click.echo(picture(spec), nl=False)
+    else:
+        write_text_atomically(svg, picture(spec))
+        say(f"drawn: {svg}")
 
 
 def _as_json(spec: Spec, settings: Mapping[str, str]) -> dict[str, object]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from mtsldsl.cli.output import shown
 from mtsldsl.cli.sharing_drawing import draw, order_of_tasks
+from mtsldsl.cli.sharing_picture import pages
 from mtsldsl.compare.spec_difference import SpecDifference
 from mtsldsl.ir import Spec
 from mtsldsl.ir.cost import Cost, operations
@@ -17,15 +18,7 @@ from mtsldsl.sharing import format_components
 
 def page(before: Spec, after: Spec, difference: SpecDifference) -> str:
     """The page. It has no scripts and loads nothing; equal specs give equal pages."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("mtsldsl.cli", "templates"),
-        undefined=StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = pages()
     environment.globals["worded"] = worded
     rows = aligned_layers(before, after, difference)
     last = order_of_tasks(after)

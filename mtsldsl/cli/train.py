@@ -143,7 +143,7 @@ def command(
         from mtsldsl.runtime.run.dry_run import DryRun
 
         trial = DryRun.create(chosen, device, display)
-        trial.weights = begun
+        trial.weights = begun or trial.weights
         trial.cache, trial.workers = not no_cache, workers
         trial.run(threads)
         return
@@ -151,7 +151,7 @@ def command(
     from mtsldsl.runtime.run.session import Session
 
     session = Session.create(chosen, spec.stem, runs, device, display, loggers)
-    session.weights = begun
+    session.weights = begun or session.weights
     session.in_place = own if session.ranks.rank == 0 else None
     session.cache, session.workers = not no_cache, workers
     launch(session, threads)

@@ -56,6 +56,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL308": "a layer named in the middle of a pipeline",
         "MTL309": "`parallel` inside a pipeline",
         "MTL310": "data blocks that one network cannot read",
+        "MTL311": "an input that nothing reads",
     },
     "sharing": {
         "MTL401": "sharing names an unknown layer",
@@ -79,6 +80,8 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL601": "a data set that is not there",
         "MTL602": "a data set whose files are not as expected",
         "MTL603": "a data set that lacks a task's target",
+        "MTL604": "a pattern of paths that cannot be used",
+        "MTL605": "rows or files that do not go with one image each",
         "MTL606": "a data set of one's own that cannot be used",
         "MTL607": "a sample that cannot be used",
     },
@@ -89,6 +92,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL704": "a rewrite that would lose text",
         "MTL705": "a package of another spec",
         "MTL706": "a spec over a file that is there",
+        "MTL707": "settings of a project that cannot be understood",
     },
     "runs": {
         "MTL801": "a run that cannot be resumed",
@@ -103,6 +107,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL811": "a network that cannot be exported",
         "MTL812": "too little memory",
         "MTL813": "a logger that is not there",
+        "MTL814": "a schedule that the steps of a run are too few for",
     },
     "warnings": {
         "MTL901": "a constant that nothing uses",
@@ -133,6 +138,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL951": "metrics that say the same",
         "MTL952": "a weight of zero",
         "MTL953": "an augmentation without effect",
+        "MTL954": "a mirrored picture whose target is not",
     },
 }
 """What the codes that begin alike are about: MTL0xx, MTL1xx and so on; then their codes in order."""

@@ -7,15 +7,16 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from mtsldsl.datasets.arrays.array_parts import parted_samples
 from mtsldsl.datasets.arrays.language import Settings
 from mtsldsl.datasets.kind import made
 from mtsldsl.diagnostics import MtlError, suggestion
 from mtsldsl.division import CALLED_ELSEWHERE, SPLITS
 from mtsldsl.runtime.data.array_columns import Array, Column, ColumnReader
-from mtsldsl.runtime.data.array_fields import Expected, columns, expected_input, expected_target
+from mtsldsl.runtime.data.array_fields import Expected, columns, expected_inputs, expected_target
 from mtsldsl.runtime.data.demand import Demand
-from mtsldsl.runtime.data.divided_samples import in_splits
 from mtsldsl.runtime.data.expected_fields import expected_fields
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.fields_read import field_of_task
@@ -23,6 +24,7 @@ from mtsldsl.runtime.data.left_out import remarks_on_left_out
 from mtsldsl.runtime.data.npz_files import UNREADABLE, Arrays, NpyFolder, opened_arrays
 from mtsldsl.runtime.data.read_samples import ReadSamples
 from mtsldsl.runtime.data.samples import Samples, Splits
+from mtsldsl.tables.sample_parts import Rows
 
 _TARGET = "target"
 """The array of what is learned, where the samples of a field are its own."""
@@ -39,19 +41,19 @@ def load(spec: Demand, place: Path, _: bool) -> Splits[Samples] | dict[str, Spli
 
 def _each_apart(spec: Demand, place: Path, chosen: Settings) -> dict[str, Splits[Samples]]:
     """The samples of each task; those of tasks that read the same are in memory once."""
-    given = spec.data.input
-    if given == _TARGET:
+    inputs = expected_inputs(spec.data)
+    if _TARGET in inputs:
         cause = f"with `apart` each field has an array `{_TARGET}`, which is the input's name too"
         raise MtlError.of("MTL603", cause, "give the input another name, such as `image`", spec.data.span)
     read: dict[tuple[str, str, Expected | None], Splits[Samples]] = {}
     found = {}
     for task in spec.tasks:
         name = field_of_task(spec.data, task)
-        wanted = None if name == given else expected_target(name, task)
+        wanted = None if name in inputs else expected_target(name, task)
         folder = task.name if wanted is None else name  # a reconstruction has no field of its own
         key = (folder, name, wanted)
         if key not in read:
-            expected = {given: expected_input(spec.data)} | ({_TARGET: wanted} if wanted else {})
+            expected = inputs | ({_TARGET: wanted} if wanted else {})
             read[key] = arrays(place, expected, chosen, folder, {_TARGET: name})
         found[task.name] = read[key]
     return found
@@ -78,6 +80,8 @@ def arrays(
         present = _splits_of(path, [name for name in file.files if not folder or name.count("/") > 1])
         before = {split: "".join(f"{part}/" for part in (split, folder) if part) for split in present}
         read = {split: _read(path, file, before[split], folder, expected) for split in present}
+        counts = {before[split]: len(next(iter(read[split].values()))) for split in present}
+        rows = parted_samples(path, file, counts, chosen)
     found: dict[str, dict[str, Column]] = {split: {} for split in present}
     layout = {called.get(name, name): wanted.kind for name, wanted in expected.items()}
     remarks: list[str] = []
@@ -93,13 +97,17 @@ def arrays(
             if column.unfit.size:
                 wrong = _wrong(titles[split], given[titles[split]], wanted)
                 unfit[split] = {int(row): wrong for row in column.unfit} | unfit[split]
-    samples = {split: _samples(each, layout, unfit[split], on_disk=on_disk) for split, each in found.items()}
-    for split, rows in unfit.items():
-        causes = {f"row {row} (from 0)": rows[row] for row in sorted(rows)}
+    for split, causes in unfit.items():
         whose = f"{before[split]}... of {path}" if before[split] else str(path)
-        remarks += remarks_on_left_out(causes, len(samples[split]) + len(rows), whose)
-    splits = in_splits(samples, validation=chosen.validation, test=chosen.test, seed=chosen.seed)
-    return Splits(splits["train"], splits["validation"], splits["test"], tuple(remarks))
+        named_causes = {f"row {row} (from 0)": causes[row] for row in sorted(causes)}
+        remarks += remarks_on_left_out(named_causes, counts[before[split]], whose)
+    samples = {split: _samples(each, layout, on_disk=on_disk) for split, each in found.items()}
+    if present == ("",):
+        samples, unfit = dict.fromkeys(SPLITS, samples[""]), dict.fromkeys(SPLITS, unfit[""])
+    elif "validation" not in samples:
+        samples["validation"], unfit["validation"] = samples["train"], unfit["train"]
+    train, validation, test = (_taken(samples[split], rows.get(split), unfit[split]) for split in SPLITS)
+    return Splits(train, validation, test, tuple(remarks))
 
 
 def _wrong(title: str, array: Array, wanted: Expected) -> str:
@@ -111,15 +119,11 @@ def _wrong(title: str, array: Array, wanted: Expected) -> str:
     raise ValueError(f"nothing is wrong with {title}")
 
 
-def _samples(
-    found: Mapping[str, Column], layout: Mapping[str, FieldKind], unfit: Collection[int], *, on_disk: bool
-) -> Samples:
-    """All samples but those rows."""
-    count = len(next(iter(found.values())).array)
-    kept = np.setdiff1d(np.arange(count), np.fromiter(unfit, np.int64, len(unfit))) if unfit else None
+def _samples(found: Mapping[str, Column], layout: Mapping[str, FieldKind], *, on_disk: bool) -> Samples:
     if not on_disk:
-        return Samples({name: column.tensor(kept) for name, column in found.items()}, layout)
-    return ReadSamples.of(ColumnReader(found), np.arange(count) if kept is None else kept, layout)
+        return Samples({name: column.tensor() for name, column in found.items()}, layout)
+    count = len(next(iter(found.values())).array)
+    return ReadSamples.of(ColumnReader(found), np.arange(count), layout)
 
 
 def _splits_of(path: Path, names: Sequence[str]) -> tuple[str, ...]:
@@ -185,3 +189,11 @@ def _of_one_size(expected: Expected) -> str:
     if expected.kind is FieldKind.LABEL:
         return "give each name a number, as `numpy.unique` does, and take nan for what is missing"
     return "save numbers, with nan for what is missing, and samples of one length"
+
+
+def _taken(samples: Samples, rows: Rows | None, unfit: Collection[int]) -> Samples:
+    """Some of the samples, or all, but for those that do not fit."""
+    if unfit:
+        rows = np.arange(len(samples)) if rows is None else rows
+        rows = rows[~np.isin(rows, list(unfit))]
+    return samples if rows is None else samples.take(torch.from_numpy(rows))

@@ -14,7 +14,7 @@ BLOCK = BlockSchema(
     "data",
     "one's own torch Dataset, whose samples are dicts of fields",
     (
-        Key("input", Input(), "the input's name and the sizes of one sample"),
+        Key("input", Input(several=True), "the input's name and the sizes of one sample, or several such"),
         Key("factory", Text(), "the function that gives the data set, such as `own_data:photos`"),
         Key("arguments", Many(Text()), "what the function is called with, as text", ()),
         ON_ERROR,

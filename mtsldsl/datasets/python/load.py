@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import attrs
+import numpy as np
+import torch
 from torch.utils.data import IterableDataset
 
 from mtsldsl.datasets.kind import made
@@ -15,13 +18,13 @@ from mtsldsl.diagnostics import MtlError, suggestion
 from mtsldsl.diagnostics.own_code import Noted, own_object, said
 from mtsldsl.division import CALLED_ELSEWHERE, SPLITS
 from mtsldsl.runtime.data.demand import Part
-from mtsldsl.runtime.data.divided_samples import in_splits
 from mtsldsl.runtime.data.expected_fields import expected_fields
 from mtsldsl.runtime.data.fields_read import field_of_task
 from mtsldsl.runtime.data.left_out import remarks_on_left_out
 from mtsldsl.runtime.data.own_samples import OwnReader, Survey, Wanted, drawing_apart
 from mtsldsl.runtime.data.read_samples import ReadSamples
 from mtsldsl.runtime.data.samples import Samples, Splits
+from mtsldsl.tables.sample_parts import Marks, Rows, parted
 
 
 def load(spec: Part, _: Path | None, __: bool) -> Splits[Samples]:
@@ -33,7 +36,8 @@ def load(spec: Part, _: Path | None, __: bool) -> Splits[Samples]:
     chosen = made(Settings, spec.data.options)
     wanted = _wanted(spec)
     layout = {name: each.expected.kind for name, each in wanted.items()}
-    found: dict[str, Samples] = {}
+    samples: dict[str, Samples] = {}
+    unfit: dict[str, Rows] = {}
     remarks: list[str] = []
     types: dict[str, Any] = {}
     for split, dataset in _given(spec, chosen).items():
@@ -44,9 +48,26 @@ def load(spec: Part, _: Path | None, __: bool) -> Splits[Samples]:
         causes = {f"sample {row}": wrong.cause for row, wrong in survey.unfit.items()}
         remarks += remarks_on_left_out(causes, len(dataset), chosen.factory)
         _require_fields(reader, survey, split)
-        found[split] = ReadSamples.of(attrs.evolve(reader, types=types), survey.rows, layout, survey.known)
-    splits = in_splits(found, validation=chosen.validation, test=chosen.test, seed=chosen.seed)
-    return Splits(splits["train"], splits["validation"], splits["test"], tuple(remarks))
+        every = np.arange(len(dataset))
+        samples[split] = ReadSamples.of(attrs.evolve(reader, types=types), every, layout, survey.known)
+        unfit[split] = np.setdiff1d(every, survey.rows)
+    train, validation, test = (
+        samples[source].take(torch.from_numpy(rows[~np.isin(rows, unfit[source])]))
+        for source, rows in _parts(samples, chosen)
+    )
+    return Splits(train, validation, test, tuple(remarks))
+
+
+def _parts(samples: Mapping[str, Samples], chosen: Settings) -> Iterator[tuple[str, Rows]]:
+    """For each split the data set that has its samples, and their numbers; those that are left out among them, so that
+    the splits of the others are what they would be without."""
+    ends = np.cumsum([0, *map(len, samples.values())])
+    every = {split: np.arange(*each) for split, each in zip(samples, pairwise(ends), strict=True)}
+    sizes: dict[str, Any] = {"validation": chosen.validation, "test": chosen.test, "seed": chosen.seed}
+    found = parted(f"`{chosen.factory}`", int(ends[-1]), Marks(), **sizes, given=None if "" in samples else every)
+    for split in SPLITS:
+        source = "" if "" in samples else split if split in samples else "train"
+        yield source, found[split] - every[source].min(initial=int(ends[-1]))
 
 
 def _wanted(spec: Part) -> dict[str, Wanted]:

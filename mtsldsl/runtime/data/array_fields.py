@@ -31,9 +31,10 @@ class Expected:
     target: Target | None = None
 
 
-def expected_input(data: Data) -> Expected:
-    """What the array of a block's input holds: an image, or other numbers."""
-    return Expected(FieldKind.IMAGE if len(data.shape) == 3 else FieldKind.PLAIN, data.shape)
+def expected_inputs(data: Data) -> dict[str, Expected]:
+    """What the arrays of a block's inputs hold: images, or other numbers."""
+    kinds = {name: FieldKind.IMAGE if len(shape) == 3 else FieldKind.PLAIN for name, shape in data.inputs.items()}
+    return {name: Expected(kind, data.inputs[name]) for name, kind in kinds.items()}
 
 
 def expected_target(name: str, task: Task) -> Expected:

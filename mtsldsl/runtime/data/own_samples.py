@@ -26,7 +26,7 @@ from mtsldsl.runtime.data.array_columns import Array
 from mtsldsl.runtime.data.array_fields import Expected, of_one_sample
 from mtsldsl.runtime.data.array_labels import MISSING
 from mtsldsl.runtime.data.fields import FieldKind
-from mtsldsl.runtime.data.parallel import in_turn
+from mtsldsl.runtime.data.parallel_reading import in_turn
 from mtsldsl.runtime.data.read_samples import FIRST, Rows
 from mtsldsl.seeds import torch_seed_of
 

@@ -31,7 +31,7 @@ def standardised(splits: Splits[Samples], data: Data, tasks: Iterable[Task]) -> 
         name = field_of_task(data, task)
         if task.target.scale == "standard" and name not in splits.train.scales:
             counting = [_counting(samples, name, task.target) for _, samples in splits.named()]
-            scale = {name: _fitted(counting[0], name, task.target)}
+            scale = {name: fitted_scale(counting[0], name, task.target)}
             train, validation, test = (attrs.evolve(each, scales={**each.scales, **scale}) for each in counting)
             splits = attrs.evolve(splits, train=train, validation=validation, test=test)
     return splits
@@ -51,7 +51,7 @@ def _positive(numbers: Tensor) -> Tensor:
     return torch.where(numbers > 0, numbers, torch.nan)
 
 
-def _fitted(samples: Samples, field: str, target: Target) -> Scale:
+def fitted_scale(samples: Samples, field: str, target: Target) -> Scale:
     """Mean and deviation of each column of the training labels that count, in float64; 0 and 1 where there is none, and
     a deviation of 1 where all are the same."""
     columns = target.channels

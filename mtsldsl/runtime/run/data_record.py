@@ -35,7 +35,7 @@ def record_of_data(spec: Spec, splits: Splits[Any]) -> dict[str, Any]:
     `given` and `path` are where the spec says that the data is, and where it was found; `bytes` is how large the file
     is (None for a folder); `settings` are what else decides the samples; `sha256` has a digest of every field that was
     read or rendered, over the training, validation and test samples; `input` has the least and the largest number of
-    the training inputs. Where nothing is read the first three are None.
+    the training inputs, by their names where samples have several. Where nothing is read the first three are None.
     `scales` has the mean and the deviation of each column of a target with `scale=standard`.
     `fitted` is what was fitted to the training samples, where a kind of data set does that: means, names of classes.
     `code` has the file of a person's own code that makes the samples, and its digest.
@@ -50,13 +50,12 @@ def _record(spec: Spec, data: Data, splits: Splits[Any]) -> dict[str, Any]:
     streams = [stream for stream in spec.streams if stream.data is data]
     digests: dict[str, str] = {}
     scales: dict[str, Any] = {}
-    extents = []
+    extents: dict[str, list[float]] = {name: [] for name in data.inputs}
     for stream in streams:
         parts = [(name, read_by(samples, stream.tasks[0])) for name, samples in splits.named()]
         own = f"{stream.name}/" if data.apart else ""
-        found, extent = _digests(parts, data.input)
+        found = _digests(parts, extents)
         digests |= {f"{own}{field}": digest for field, digest in found.items()}
-        extents += extent
         scales |= {f"{own}{field}": scale for field, scale in record_of_scales(parts[0][1]).items()}
     return {
         "given": given_place(data),
@@ -64,7 +63,7 @@ def _record(spec: Spec, data: Data, splits: Splits[Any]) -> dict[str, Any]:
         "bytes": path.stat().st_size if path and path.is_file() else None,
         "settings": settings_of_data(data),
         "sha256": digests,
-        "input": [min(extents), max(extents)] if extents else [],
+        "input": _of_inputs(extents),
         **({"code": code} if (code := _code(data)) else {}),
         **({"scales": scales} if scales else {}),
         **({"fitted": splits.fitted[data.name]} if data.name in splits.fitted else {}),
@@ -85,7 +84,7 @@ _FITTED = ("fitted", "scales")
 
 _WHAT_IS_FITTED = "means, deviations or names of its training samples"
 
-_PARTING = ("seed", "validation", "test", "split", "group")
+_PARTING = ("seed", "validation", "test", "split", "group", "stratify")
 """Settings by which samples are parted into training, validation and test."""
 
 
@@ -123,7 +122,7 @@ def _differences(spec: Spec, data: Data, splits: Splits[Any], events: Path) -> l
     whose = f" of `data {data.name}`" if spec.more_data else ""
     found = [
         f"`{name}`{whose} is {now['settings'][name]}, and was {value}"
-        for name, value in before["settings"].items()
+        for name, value in {**_absent(now["settings"]), **before["settings"]}.items()
         if now["settings"].get(name, value) != value
     ]
     if found:  # other settings make other samples of the same files
@@ -143,6 +142,11 @@ def _differences(spec: Spec, data: Data, splits: Splits[Any], events: Path) -> l
     ]
 
 
+def _absent(settings: Mapping[str, Any]) -> dict[str, None]:
+    """What a run of a version without these settings had of them."""
+    return dict.fromkeys(name for name in _PARTING if name in settings)
+
+
 def warn_of_other_data(spec: Spec, splits: Splits[Any], events: Path) -> list[str]:
     """Tell a person of these differences, and give them back."""
     found = differences(spec, splits, events)
@@ -151,11 +155,10 @@ def warn_of_other_data(spec: Spec, splits: Splits[Any], events: Path) -> list[st
     return found
 
 
-def _digests(parts: Sequence[tuple[str, Samples]], given: str) -> tuple[dict[str, str], list[float]]:
-    """The digest of every field over all the parts, and the least and the largest number of the inputs of the first, as
-    networks see them, nothing where there is none. The samples are gone through once."""
+def _digests(parts: Sequence[tuple[str, Samples]], extents: Mapping[str, list[float]]) -> dict[str, str]:
+    """The digest of every field over all the parts; the least and the largest numbers of each input of the first, as
+    networks see them, are added to its `extents`. The samples are gone through once."""
     digests = {field: sha256() for field in parts[0][1].fields}
-    ends: list[float] = []
     for name, samples in parts:
         begun = False
         for compact in samples.pieces(*digests, at_once=_AT_ONCE):
@@ -165,9 +168,16 @@ def _digests(parts: Sequence[tuple[str, Samples]], given: str) -> tuple[dict[str
                     digest.update(f"{name} {tensor.dtype} {(len(samples), *tensor.shape[1:])}\n".encode())
                 digest.update(tensor.flatten().view(torch.uint8).numpy().data)
             begun = True
-            if samples is parts[0][1] and compact[given].numel():
-                ends += _extent(compact[given])
-    return {field: digest.hexdigest() for field, digest in digests.items()}, ends
+            for given, ends in extents.items():
+                if samples is parts[0][1] and compact[given].numel():
+                    ends += _extent(compact[given])
+    return {field: digest.hexdigest() for field, digest in digests.items()}
+
+
+def _of_inputs(extents: Mapping[str, list[float]]) -> list[float] | dict[str, list[float]]:
+    """The two ends of the only input, or of each by its name; of none where there is no number."""
+    ends = {name: [min(numbers), max(numbers)] if numbers else [] for name, numbers in extents.items()}
+    return next(iter(ends.values())) if len(ends) == 1 else ends
 
 
 def _extent(inputs: Tensor) -> list[float]:

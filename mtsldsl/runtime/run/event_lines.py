@@ -95,7 +95,7 @@ def _losses(event: events.Epoch | events.DryRun) -> str:
 def _dry_run(event: events.DryRun) -> list[str]:
     """What was tried, and what a run would take."""
     made = f"{event.steps} steps" if event.steps > 1 else "one step"
-    size = f"{event.epoch_steps:,} steps and {event.epoch_batches:,} batches of validation"
+    size = f"{_counted(event.epoch_steps, 'step')} and {_counted(event.epoch_batches, 'batch', 'es')} of validation"
     epoch, run = _duration(event.epoch_seconds), _duration(event.run_seconds)
     return [
         f"dry run: {made} and one batch of validation made; nothing is written",
@@ -103,9 +103,13 @@ def _dry_run(event: events.DryRun) -> list[str]:
         f"  validation loss: {_numbers(event.validation)}",
         f"  time: {_duration(event.step_seconds)} a step, {_duration(event.batch_seconds)} a batch of validation",
         *([] if event.peak_memory_mb is None else [f"  memory: {event.peak_memory_mb:,.0f} MB at most"]),
-        f"  an epoch ({size}) takes about {epoch}, {event.epochs:,} epochs {run}",
+        f"  an epoch ({size}) takes about {epoch}, {_counted(event.epochs, 'epoch')} {run}",
         "  structural phases, the test and the writing of checkpoints come on top",
     ]
+
+
+def _counted(count: int, noun: str, more: str = "s") -> str:
+    return f"{count:,} {noun}{more if count != 1 else ''}"
 
 
 def _duration(seconds: float) -> str:

@@ -15,6 +15,7 @@ from mtsldsl.runtime.run.drawing import COLOURS, Series, curves, matrix_map
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.pages import page
 from mtsldsl.runtime.run.record_file import read_events
+from mtsldsl.runtime.run.report_answers import confusions, samples
 from mtsldsl.sharing import format_components
 from mtsldsl.syntax import write_text_atomically
 
@@ -35,7 +36,7 @@ class Chart:
 
 
 def write_report(folder: RunFolder) -> Path:
-    """Write the report of a run from its spec and events alone."""
+    """Write the report of a run from its spec, its events and the pictures of its samples alone."""
     recorded = list(read_events(folder.events))
     spec, changed = folder.read_spec(folder.spec), _changed_epochs(recorded)
     text = page(
@@ -43,6 +44,8 @@ def write_report(folder: RunFolder) -> Path:
         {"told": told},
         start=_last(recorded, events.Start),
         test=_last(recorded, events.Test),
+        confusions=confusions(recorded),
+        samples=samples(recorded, folder),
         phases=[(event, _words(event)) for event in recorded if isinstance(event, events.Phase)],
         findings=[_piece(piece) for event in recorded if isinstance(event, Finding) for piece in event.shown()],
         sharing=[(layer, format_components(spec.sharing, layer)) for layer in spec.backbone.layers],

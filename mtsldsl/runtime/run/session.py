@@ -31,6 +31,7 @@ from mtsldsl.runtime.network.user_modules import check_own_modules
 from mtsldsl.runtime.objectives.constant import constant_metrics
 from mtsldsl.runtime.objectives.relative_gain import Results
 from mtsldsl.runtime.run import events
+from mtsldsl.runtime.run.answered import Answered
 from mtsldsl.runtime.run.beginning import Read
 from mtsldsl.runtime.run.best import load_best
 from mtsldsl.runtime.run.checkpoint import (
@@ -46,6 +47,7 @@ from mtsldsl.runtime.run.display import Display, choose_display, warn
 from mtsldsl.runtime.run.epoch import EpochLosses, under_way
 from mtsldsl.runtime.run.event_lines import warning_lines
 from mtsldsl.runtime.run.folder import RunFolder, epoch_of, write_source
+from mtsldsl.runtime.run.found_in_steps import found_in_steps
 from mtsldsl.runtime.run.in_place import InPlace
 from mtsldsl.runtime.run.initial_weights import InitialWeights
 from mtsldsl.runtime.run.loggers import Loggers, makers, recorded_loggers
@@ -104,6 +106,7 @@ class Session:
         require_even_shares(spec, ranks)
         check_own_modules(spec)
         require_for_run(spec)
+        weights = InitialWeights.said_by(spec)
         made = makers(loggers)
         spec = self_contained(spec)
         if ranks.rank:
@@ -111,7 +114,7 @@ class Session:
         folder = RunFolder.create(root, name.strip(".") or "spec")  # a name of dots would lead out of `root`
         spec = folder.with_path(spec)
         told = Loggers(folder.path, {} if ranks.rank else made)
-        session = cls(spec, folder, chosen, choose_display(display), told, ranks=ranks)
+        session = cls(spec, folder, chosen, choose_display(display), told, weights=weights, ranks=ranks)
         folder.write_spec(spec.source, "start")
         session.write_code(spec)
         return session
@@ -220,7 +223,6 @@ class Session:
     def epoch(self, training: Training, batches: int, samples: int | None = None) -> Iterator[EpochLosses]:
         """An epoch of so many batches: collects the losses without waiting for the device, and logs their means.
         Without `samples`, those of all batches, each is a whole one."""
-        rate = training.optimizer.param_groups[0]["lr"]
         collected = EpochLosses(self.display, training.spec.penalty_name)
         with under_way(training, batches, collected, f"the run so far is in {self.folder.path}") as losses:
             yield losses
@@ -234,24 +236,18 @@ class Session:
                 epoch=training.epoch,
                 losses={**means, **penalty},
                 penalty=next(iter(penalty), None),
-                lr=rate * warmth(training.steps, training.spec.train.warmup),
+                lr=training.rate * warmth(training.steps, training.spec.train.warmup),
                 epoch_seconds=round(seconds, 4),
                 samples_per_second=round(count / seconds, 1) if seconds else None,
                 seconds=round(time.monotonic() - self._started, 1),
                 peak_memory_mb=peak_memory_mb(self.device),
             )
         )
-        self._say_what_was_weighed(training)
+        for event in found_in_steps(training):
+            self.log.write(event)
         begins = training.epoch == 1 or training.epoch - 1 == self._since
         if begins and (scales := remark_on_scales(training.spec, means)) is not None:
             self._warn(events.Warned(about="losses", text=scales))
-
-    def _say_what_was_weighed(self, training: Training) -> None:
-        found = training.weighed.steps
-        if found:
-            weights = {task: [_short(step.get(task)) for step in found.values()] for task in training.balance.tasks}
-            self.log.write(events.Weighed(epoch=training.epoch, steps=list(found), weights=weights))
-            found.clear()
 
     def end_epoch(self, training: Training, validation: Evaluation) -> None:
         """Log the validation, keep the best weights of the present structure, write the checkpoint."""
@@ -331,7 +327,8 @@ class Session:
         if self._stopped is not None:
             self.log.write(self._stopped)
         spec, model = load_best(self.folder, self.device)
-        test = evaluate(model, spec, data.test, self.device)
+        answered = Answered.of(spec, data)
+        test = evaluate(model, spec, data.test, self.device, watch=answered.see)
         cost = spec.cost()
         self.log.write(
             events.Test(
@@ -345,6 +342,8 @@ class Session:
                 flops=cost.flops,
             )
         )
+        for event in answered.told(self.folder):
+            self.log.write(event)
         seconds = round(time.monotonic() - self._started, 1)
         memory = peak_memory_mb(self.device)
         self.log.write(events.End(folder=str(self.folder.path), seconds=seconds, peak_memory_mb=memory))
@@ -360,11 +359,6 @@ class Session:
         if own is not None and own.reason is not None:
             for line in warning_lines(self._left_alone(own, epoch)):
                 warn(line)
-
-
-def _short(weight: torch.Tensor | None) -> float | None:
-    """A weight in six digits, which is about what float32 has."""
-    return None if weight is None else float(f"{float(weight):.6g}")
 
 
 def _present_source(training: Training) -> Source:
