@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from mtsldsl.cli.options import no_cache, overrides, spec_argument
+from mtsldsl.cli.options import no_cache, overrides, spec_argument, workers
 from mtsldsl.cli.output import say
 
 
@@ -16,6 +16,7 @@ from mtsldsl.cli.output import say
 @spec_argument
 @overrides
 @no_cache
+@workers
 @click.option(
     "--sheet",
     type=click.Path(path_type=Path),
@@ -23,7 +24,9 @@ from mtsldsl.cli.output import say
     help="Draw the first training samples: inputs beside targets.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print all that is found as one object of JSON.")
-def command(spec: Path, overrides: dict[str, str], no_cache: bool, sheet: Path | None, as_json: bool) -> None:
+def command(
+    spec: Path, overrides: dict[str, str], no_cache: bool, workers: int, sheet: Path | None, as_json: bool
+) -> None:
     """Say what data SPEC reads: splits, shapes, ranges, labels and classes; and all that does not fit it.
 
     SPEC is a file or a run folder.
@@ -48,9 +51,9 @@ def command(spec: Path, overrides: dict[str, str], no_cache: bool, sheet: Path |
         if sheet.suffix.lower() != ".png":
             raise click.UsageError(f"a sheet is a PNG: call it {sheet.with_suffix('.png').name}")
     try:
-        read = Read.of(chosen, cache=not no_cache)
+        read = Read.of(chosen, cache=not no_cache, workers=workers)
     except MtlError as error:
-        problems = every_problem(chosen, error, cache=not no_cache)
+        problems = every_problem(chosen, error, cache=not no_cache, workers=workers)
         if not as_json:
             raise problems from error
         records = [record_of(str(spec), each) for each in problems.diagnostics]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from mtsldsl.cli.options import device, no_cache, overrides, threads
+from mtsldsl.cli.options import device, no_cache, overrides, threads, workers
 from mtsldsl.cli.output import say
 
 
@@ -19,6 +19,7 @@ from mtsldsl.cli.output import say
 @device
 @threads
 @no_cache
+@workers
 @click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
 def command(
     run: Path,
@@ -28,6 +29,7 @@ def command(
     device: str,
     threads: int | None,
     no_cache: bool,
+    workers: int,
     as_json: bool,
 ) -> None:
     """Compute the losses and metrics of the best weights of RUN (a run folder) on one split of its data.
@@ -57,7 +59,7 @@ def command(
     use_threads(threads, spec, place, folder.events)
     warn_of_other_modules(spec, folder.events)
     with original_spans(spec):
-        data = load_data(spec, recorded_places(spec, folder.events), cache=not no_cache)
+        data = load_data(spec, recorded_places(spec, folder.events), cache=not no_cache, workers=workers)
         warn_of_other_data(spec, data, folder.events)
         tasks = None if of == MEAN else [of]
         evaluation = evaluate(model, spec, getattr(data, split), place, tasks)

@@ -116,6 +116,18 @@ def no_cache(function: F) -> F:
     )(function)
 
 
+def workers(function: F) -> F:
+    """`--workers`."""
+    return click.option(
+        "--workers",
+        type=click.IntRange(0, MOST),
+        default=0,
+        show_default=True,
+        metavar="N",
+        help="Read the samples of `data python` in N processes beside this one; they are the same.",
+    )(function)
+
+
 def _set_color(ctx: click.Context, _: click.Parameter, value: str) -> None:
     """Tell click: True, False, or None where the terminal decides."""
     if value != "auto":

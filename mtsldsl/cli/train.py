@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from mtsldsl.cli.options import device, no_cache, overrides, say_what_is_left_out, threads
+from mtsldsl.cli.options import device, no_cache, overrides, say_what_is_left_out, threads, workers
 from mtsldsl.cli.output import say
 from mtsldsl.cli.typed_command import typed
 from mtsldsl.runtime.run.last_words import LastWords
@@ -28,6 +28,7 @@ MOST_PROCESSES = 64
 @device
 @threads
 @no_cache
+@workers
 @click.option(
     "--nproc",
     type=click.IntRange(1, MOST_PROCESSES),
@@ -65,6 +66,7 @@ def command(
     device: str,
     threads: int | None,
     no_cache: bool,
+    workers: int,
     nproc: int,
     runs: Path,
     resume: Path | None,
@@ -94,7 +96,13 @@ def command(
             from mtsldsl.editing import load
 
             load(spec, overrides)  # what is wrong is said at once
-        options = {"--sharing": sharing, "--weights": weights, "--resume": resume, "--threads": threads}
+        options = {
+            "--sharing": sharing,
+            "--weights": weights,
+            "--resume": resume,
+            "--threads": threads,
+            "--workers": workers,
+        }
         flags = {"--in-place": in_place, "--json": as_json, "--quiet": quiet, "--no-cache": no_cache}
         words = [*([str(spec)] if spec else []), "--nproc", "1"]  # whatever the environment says
         words += [word for pair in overrides.items() for word in ("--set", "=".join(pair))]
@@ -111,7 +119,7 @@ def command(
         from mtsldsl.runtime.run.session import Session
 
         session = Session.resume(resume, device, display, loggers)
-        session.cache = not no_cache
+        session.cache, session.workers = not no_cache, workers
         launch(session, threads)
         return
     if spec is None:
@@ -137,7 +145,7 @@ def command(
 
         trial = DryRun.create(chosen, device, display)
         trial.weights = begun or trial.weights
-        trial.cache = not no_cache
+        trial.cache, trial.workers = not no_cache, workers
         trial.run(threads)
         return
     from mtsldsl.runtime.run.launch import launch
@@ -146,7 +154,7 @@ def command(
     session = Session.create(chosen, spec.stem, runs, device, display, loggers)
     session.weights = begun or session.weights
     session.in_place = own if session.ranks.rank == 0 else None
-    session.cache = not no_cache
+    session.cache, session.workers = not no_cache, workers
     session.command = typed(click.get_current_context()).replace("--nproc 1", f"--nproc {session.ranks.size}")
     launch(session, threads)
 

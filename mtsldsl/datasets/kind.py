@@ -67,6 +67,8 @@ class DataKind(Record):
     """The label of pixels without one."""
     place: str | None = None
     remedy: str = ""
+    code: str | None = None
+    """The key that names what of a person's own code makes the samples, where that is so."""
     dense: bool = False
     ink: bool = False
     """Whether its pictures are ink on paper, dark on white, which networks see as large numbers on 0."""

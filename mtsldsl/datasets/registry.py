@@ -15,6 +15,7 @@ DATASETS = {
     "arrays": "mtsldsl.datasets.arrays",
     "table": "mtsldsl.datasets.table",
     "folder": "mtsldsl.datasets.folder",
+    "python": "mtsldsl.datasets.python",
     "omniglot": "mtsldsl.datasets.omniglot",
     "mnist": "mtsldsl.datasets.mnist",
     "fashion_mnist": "mtsldsl.datasets.fashion_mnist",

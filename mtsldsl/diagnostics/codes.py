@@ -84,6 +84,8 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL603": "a data set that lacks a task's target",
         "MTL604": "a pattern of paths that cannot be used",
         "MTL605": "rows or files that do not go with one image each",
+        "MTL606": "a data set of one's own that cannot be used",
+        "MTL607": "a sample that cannot be used",
     },
     "files": {
         "MTL701": "a file that mtsldsl did not write",

@@ -150,3 +150,16 @@ def test_a_run_is_the_same_as_its_copy_until_a_bit_is_another(tmp_path: Path) ->
         save_file(tensors, weights)
         found = list(script.differences(script.kept(run), script.kept(copy)))
         assert found == [f"best/{weights.name}: {name} differs"]
+
+
+def test_epochs_with_any_number_of_workers_have_the_same_losses(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with loaded("workers") as script:
+        script.make_photos(tmp_path, 90, 16)
+        ways = {workers: script.samples_of(tmp_path, 8, workers) for workers in (0, 1)}
+        assert {workers: len(taken) for workers, taken in script.measure(ways, 1).items()} == {0: 1, 1: 1}
+        assert script.report({0: [1.0], 1: [0.9]}) == 0
+        assert script.report({0: [1.0], 1: [1.1]}) == 1
+        assert "MISSED" in capsys.readouterr().out
+    sys.modules.pop("photos_of_benchmark")

@@ -28,6 +28,26 @@ class Half(torch.nn.Module):
 """
 
 
+OWN_PHOTOS = """\
+import torch
+from torch.utils.data import Dataset
+
+
+class Photos(Dataset):
+    def __len__(self):
+        return 40
+
+    def __getitem__(self, number):
+        if number == 3:
+            raise OSError("the file is cut off")
+        return {"image": torch.zeros(3, 32, 32)}
+
+
+def cut_off():
+    return Photos()
+"""
+
+
 def report_of(entry: Code) -> str:
     """What the example of a code prints on the standard error, run in this folder."""
     SPEC.write_text(whole(entry.example), encoding="utf-8")
@@ -123,6 +143,10 @@ def _own_layers(_: int) -> None:
     Path("own_layers.py").write_text(OWN_LAYERS, encoding="utf-8")
 
 
+def _own_photos(_: int) -> None:
+    Path("own_photos.py").write_text(OWN_PHOTOS, encoding="utf-8")
+
+
 def _torchvision_for_another_torch(_: int) -> None:
     broken_torchvision(Path.cwd())
 
@@ -160,6 +184,8 @@ PREPARED: dict[str, Callable[[int], None]] = {
     "MTL603": _rooms,
     "MTL604": _pictures,
     "MTL605": _pictures,
+    "MTL606": _own_photos,
+    "MTL607": _own_photos,
     "MTL701": _own_model,
     "MTL702": _edited,
     "MTL705": _two_of_a_name,

@@ -69,7 +69,14 @@ def test_a_record_has_the_place_the_size_and_a_digest_of_each_field_that_was_rea
     path = tmp_path / "job" / "rows.npz"
     assert (record["given"], record["path"], record["bytes"]) == ("rows.npz", str(path), path.stat().st_size)
     nothing = dict.fromkeys(("split", "group", "stratify"))
-    assert record["settings"] == {"apart": False, **nothing, "validation": 0.1, "test": 0.2, "seed": 0}
+    assert record["settings"] == {
+        "apart": False,
+        "on_error": "raise",
+        **nothing,
+        "validation": 0.1,
+        "test": 0.2,
+        "seed": 0,
+    }
     by_hand = sha256()
     for split in ("train", "validation", "test"):
         by_hand.update(f"{split} torch.float32 (4, 1)\n".encode() + rows()[f"{split}/price"].tobytes())

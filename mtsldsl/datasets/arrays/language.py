@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from mtsldsl.datasets.kind import AUGMENT, BATCH, TEST, VALIDATION, DataKind
+from mtsldsl.datasets.kind import AUGMENT, BATCH, ON_ERROR, TEST, VALIDATION, DataKind
 from mtsldsl.language.holding import by_keys
 from mtsldsl.language.kinds import Flag, Input, Integer, Key, Maybe, Text
 from mtsldsl.language.schema import BlockSchema
@@ -17,6 +17,7 @@ BLOCK = BlockSchema(
         Key("input", Input(several=True), "the input's name and the sizes of one sample, or several such"),
         Key("path", Text(), "the .npz file, or the folder of .npy files"),
         Key("apart", Flag(), "whether each field has samples of its own, and so each task batches of its own", False),
+        ON_ERROR,
         Key("split", Maybe(Text()), "the array that says `train`, `validation` or `test`", None, "parts by the seed"),
         Key("group", Maybe(Text()), "the array whose equal entries stay in one part", None, "each sample by itself"),
         Key("stratify", Maybe(Text()), "the array of whose classes each part has its share", None, "none"),
@@ -36,6 +37,7 @@ class Settings(Record):
 
     path: str
     apart: bool
+    on_error: str
     split: str | None
     group: str | None
     stratify: str | None

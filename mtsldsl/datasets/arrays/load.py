@@ -3,7 +3,7 @@ dimension."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +17,10 @@ from mtsldsl.division import CALLED_ELSEWHERE, SPLITS
 from mtsldsl.runtime.data.array_columns import Array, Column, ColumnReader
 from mtsldsl.runtime.data.array_fields import Expected, columns, expected_inputs, expected_target
 from mtsldsl.runtime.data.demand import Demand
+from mtsldsl.runtime.data.expected_fields import expected_fields
 from mtsldsl.runtime.data.fields import FieldKind
-from mtsldsl.runtime.data.fields_read import at_odds, field_of_task
+from mtsldsl.runtime.data.fields_read import field_of_task
+from mtsldsl.runtime.data.left_out import remarks_on_left_out
 from mtsldsl.runtime.data.npz_files import UNREADABLE, Arrays, NpyFolder, opened_arrays
 from mtsldsl.runtime.data.read_samples import ReadSamples
 from mtsldsl.runtime.data.samples import Samples, Splits
@@ -34,15 +36,7 @@ def load(spec: Demand, place: Path, _: bool) -> Splits[Samples] | dict[str, Spli
     chosen = made(Settings, spec.data.options)
     if chosen.apart:
         return _each_apart(spec, place, chosen)
-    expected = expected_inputs(spec.data)
-    for task in spec.tasks:
-        name = field_of_task(spec.data, task)
-        if name in spec.data.inputs:
-            continue
-        found = expected_target(name, task)
-        if expected.setdefault(name, found) != found:
-            raise at_odds(name, task)
-    return arrays(place, expected, chosen)
+    return arrays(place, expected_fields(spec), chosen)
 
 
 def _each_apart(spec: Demand, place: Path, chosen: Settings) -> dict[str, Splits[Samples]]:
@@ -91,19 +85,38 @@ def arrays(
     found: dict[str, dict[str, Column]] = {split: {} for split in present}
     layout = {called.get(name, name): wanted.kind for name, wanted in expected.items()}
     remarks: list[str] = []
+    unfit: dict[str, dict[int, str]] = {split: {} for split in present}
     for name, wanted in expected.items():
         titles = {split: f"`{before[split]}{name}` of `{path}`" for split in present}
-        field = columns({titles[split]: read[split].pop(name) for split in present}, wanted)
+        given = {titles[split]: read[split].pop(name) for split in present}
+        field = columns(given, wanted, drop=chosen.on_error == "skip")
         remarks += field.remarks
         for split in present:
-            found[split][called.get(name, name)] = field.by_name[titles[split]]
+            column = field.by_name[titles[split]]
+            found[split][called.get(name, name)] = column
+            if column.unfit.size:
+                wrong = _wrong(titles[split], given[titles[split]], wanted)
+                unfit[split] = {int(row): wrong for row in column.unfit} | unfit[split]
+    for split, causes in unfit.items():
+        whose = f"{before[split]}... of {path}" if before[split] else str(path)
+        named_causes = {f"row {row} (from 0)": causes[row] for row in sorted(causes)}
+        remarks += remarks_on_left_out(named_causes, counts[before[split]], whose)
     samples = {split: _samples(each, layout, on_disk=on_disk) for split, each in found.items()}
     if present == ("",):
-        samples = dict.fromkeys(SPLITS, samples[""])
+        samples, unfit = dict.fromkeys(SPLITS, samples[""]), dict.fromkeys(SPLITS, unfit[""])
     elif "validation" not in samples:
-        samples["validation"] = samples["train"]
-    train, validation, test = (_taken(samples[split], rows.get(split)) for split in SPLITS)
+        samples["validation"], unfit["validation"] = samples["train"], unfit["train"]
+    train, validation, test = (_taken(samples[split], rows.get(split), unfit[split]) for split in SPLITS)
     return Splits(train, validation, test, tuple(remarks))
+
+
+def _wrong(title: str, array: Array, wanted: Expected) -> str:
+    """What is wrong with an array that has rows which do not fit."""
+    try:
+        columns({title: array}, wanted)
+    except MtlError as error:
+        return error.diagnostics[0].cause
+    raise ValueError(f"nothing is wrong with {title}")
 
 
 def _samples(found: Mapping[str, Column], layout: Mapping[str, FieldKind], *, on_disk: bool) -> Samples:
@@ -178,6 +191,9 @@ def _of_one_size(expected: Expected) -> str:
     return "save numbers, with nan for what is missing, and samples of one length"
 
 
-def _taken(samples: Samples, rows: Rows | None) -> Samples:
-    """Some of the samples, or all."""
+def _taken(samples: Samples, rows: Rows | None, unfit: Collection[int]) -> Samples:
+    """Some of the samples, or all, but for those that do not fit."""
+    if unfit:
+        rows = np.arange(len(samples)) if rows is None else rows
+        rows = rows[~np.isin(rows, list(unfit))]
     return samples if rows is None else samples.take(torch.from_numpy(rows))

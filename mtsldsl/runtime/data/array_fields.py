@@ -17,19 +17,11 @@ from torch import Tensor
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.model import Data, Target, Task
 from mtsldsl.language.constants import Shape
-from mtsldsl.runtime.data.array_columns import Array, Column, pieces, rows_with
+from mtsldsl.runtime.data.array_columns import Array, Column, rows_with
 from mtsldsl.runtime.data.array_ids import ids_column
 from mtsldsl.runtime.data.array_labels import binary_column, class_column
+from mtsldsl.runtime.data.array_remarks import extent, odd_range, one_sided, pixels, too_fine, unmeasured
 from mtsldsl.runtime.data.fields import FieldKind
-
-_ROUNDED = 0.01
-"""Part of a column's deviation from which rounding is remarked on."""
-
-_MANY = 16
-"""Features from which they may be pixels."""
-
-_UNUSUALLY_LARGE = 20.0
-"""Numbers of an image that was brought to a mean of 0 and a deviation of 1 stay below this."""
 
 
 @attrs.frozen
@@ -100,25 +92,54 @@ def columns(arrays: Mapping[str, Array], expected: Expected, *, drop: bool = Fal
     Raises MTL602 likewise; with `drop` rows whose numbers do not fit are `unfit` instead.
     """
     shaped = {name: _shaped(name, array, expected) for name, array in arrays.items()}
-    if expected.ids is not None:
-        return Columns({name: ids_column(name, array, expected.ids, drop=drop) for name, array in shaped.items()})
     if expected.target is None and expected.kind is FieldKind.IMAGE:
         return _images(shaped, drop)
-    if expected.target is None:
-        remarks = (*_pixels(shaped), *_too_fine(shaped))
-        return Columns({name: _complete(name, array, drop) for name, array in shaped.items()}, remarks)
+    found = {name: _column(name, array, expected, drop) for name, array in shaped.items()}
+    return Columns(found, tuple(_remarks(shaped, found, expected)))
+
+
+def of_one_sample(name: str, array: Array, expected: Expected) -> Tensor:
+    """The array of one sample as a tensor of its shape: images of uint8 as they are, of others than bytes as float32.
+
+    Raises MTL602 as `fitted` does, and for images of other integers.
+    """
+    rows = _shaped(name, array[None], expected)
+    if expected.target is None and expected.kind is FieldKind.IMAGE and rows.dtype.kind in "iu":
+        if rows.dtype != np.uint8:
+            remedy = "give uint8, which is divided by 255, or float32, which is taken as it is"
+            raise MtlError.of("MTL602", f"{name} holds {rows.dtype}, which does not say how it is to be scaled", remedy)
+        return torch.from_numpy(rows[0].copy())
+    return _column(name, rows, expected, drop=False).tensor()[0]
+
+
+def _column(name: str, array: Array, expected: Expected, drop: bool) -> Column:
+    target = expected.target
+    if expected.ids is not None:
+        return ids_column(name, array, expected.ids, drop=drop)
+    if target is None:
+        return _complete(name, array, drop)
     if expected.kind is FieldKind.LABEL:
-        make = class_column
-    elif expected.kind is FieldKind.EDGE:
-        make = binary_column
-    elif expected.target.kind == "unit_vectors":
-        found = {name: _directions(name, _vectors(name, array), drop) for name, array in shaped.items()}
-        return Columns(found, tuple(_one_sided(shaped)))
-    else:
-        found = {name: _values(name, array, drop) for name, array in shaped.items()}
-        measured = expected.kind is FieldKind.DEPTH and expected.target.valid == "finite"
-        return Columns(found, (*(_unmeasured(found) if measured else ()), *_too_fine(shaped)))
-    return Columns({name: make(name, array, expected.target, drop=drop) for name, array in shaped.items()})
+        return class_column(name, array, target, drop=drop)
+    if expected.kind is FieldKind.EDGE:
+        return binary_column(name, array, target, drop=drop)
+    if target.kind == "unit_vectors":
+        return _directions(name, _vectors(name, array), drop)
+    return _values(name, array, drop)
+
+
+def _remarks(arrays: Mapping[str, Array], found: Mapping[str, Column], expected: Expected) -> Iterator[str]:
+    """What the numbers of all but images let one suspect."""
+    target = expected.target
+    if expected.ids is not None:
+        return
+    if target is None:
+        yield from pixels(arrays)
+    elif target.kind == "unit_vectors":
+        yield from one_sided(arrays)
+    elif expected.kind is FieldKind.DEPTH and target.valid == "finite":
+        yield from unmeasured(found)
+    if expected.kind in (FieldKind.PLAIN, FieldKind.DEPTH) and (target is None or target.kind != "unit_vectors"):
+        yield from too_fine(arrays)
 
 
 # Shapes ---------------------------------------------------------------------------------------------------------------
@@ -180,7 +201,7 @@ def _sizes(shape: tuple[int, ...]) -> str:
 
 def _images(arrays: Mapping[str, Array], drop: bool) -> Columns:
     """Images: uint8 as they are, uint16 divided by 65535; the range of other integers says nothing of a picture."""
-    low, high = _extent(arrays)
+    low, high = extent(arrays)
     scales = {name: _scale(name, array, low, high) for name, array in arrays.items()}
     if len(set(scales.values())) > 1:
         types = " and ".join(f"{name} {array.dtype}" for name, array in arrays.items())
@@ -192,18 +213,7 @@ def _images(arrays: Mapping[str, Array], drop: bool) -> Columns:
             found[name] = Column(array, lambda rows: torch.from_numpy(np.ascontiguousarray(rows)))
         else:
             found[name] = _complete(name, array, drop, scales[name])
-    return Columns(found, tuple(_odd_range(arrays, low, high)))
-
-
-def _extent(arrays: Mapping[str, Array]) -> tuple[float, float]:
-    """The least and the largest finite number of all the arrays, and 0, which lies in most of their ranges."""
-    low = high = 0.0
-    for array in arrays.values():
-        for _, piece in pieces(array):
-            known = np.isfinite(piece) if array.dtype.kind == "f" else True
-            low = min(low, float(np.min(piece, initial=0, where=known)))
-            high = max(high, float(np.max(piece, initial=0, where=known)))
-    return low, high
+    return Columns(found, tuple(odd_range(arrays, low, high)))
 
 
 def _scale(name: str, array: Array, low: float, high: float) -> float:
@@ -228,28 +238,6 @@ def _scale(name: str, array: Array, low: float, high: float) -> float:
     raise MtlError.of("MTL602", cause, remedy)
 
 
-def _odd_range(arrays: Mapping[str, Array], low: float, high: float) -> Iterator[str]:
-    """What the numbers of images let one suspect."""
-    first, types = next(iter(arrays)), {array.dtype.kind for array in arrays.values()}
-    if types == {"f"} and max(-low, high) > _UNUSUALLY_LARGE:
-        yield (
-            f"{first} has numbers up to {max(-low, high):g}: float images are taken as they are, and networks learn "
-            "from numbers of about 0 to 1; save uint8, or divide them"
-        )
-    elif types == {"u"} and high == 1:
-        yield f"{first} has no numbers but 0 and 1, and uint8 is divided by 255: save bool or float32"
-
-
-def _pixels(arrays: Mapping[str, Array]) -> Iterator[str]:
-    """What features or tokens let one suspect that are numbers of a picture."""
-    first, array = next(iter(arrays.items()))
-    if array.dtype == np.uint8 and np.prod(array.shape[1:]) >= _MANY and _extent(arrays)[1] > _UNUSUALLY_LARGE:
-        yield (
-            f"{first} holds uint8 up to {_extent(arrays)[1]:g}: only images are divided by 255, features and tokens "
-            "are taken as they are; where they are pixels, save `array / 255`"
-        )
-
-
 def _complete(name: str, array: Array, drop: bool, scale: float | None = None) -> Column:
     """An input as float32, divided by the scale. Every number of it is needed."""
     broken = rows_with(array, _not_finite) if array.dtype.kind == "f" else np.empty(0, np.int64)
@@ -260,7 +248,7 @@ def _complete(name: str, array: Array, drop: bool, scale: float | None = None) -
         more = f", as {broken.size - 1} more do of its kind" if broken.size > 1 else ""
         raise MtlError.of(
             "MTL602",
-            f"row {broken[0]} (from 0) of {name}, which is an input, holds {what}{more}",
+            f"{_row(name, array, broken[0])}, which is an input, holds {what}{more}",
             "fill such numbers in, as with `numpy.nan_to_num`, or leave these rows out of every array",
         )
 
@@ -269,6 +257,11 @@ def _complete(name: str, array: Array, drop: bool, scale: float | None = None) -
         return numbers if scale is None else numbers / scale
 
     return Column(array, convert, broken)
+
+
+def _row(name: str, array: Array, row: np.int64) -> str:
+    """What a row is called; of an array of one that is the array."""
+    return name if len(array) == 1 else f"row {row} (from 0) of {name}"
 
 
 def _not_finite(array: Array) -> NDArray[np.bool_]:
@@ -307,7 +300,8 @@ def _too_large(
     rows = rows_with(array, lost) if array.dtype.kind == "f" else np.empty(0, np.int64)
     if rows.size and not drop:
         row = array[rows[:1]]
-        cause = f"row {rows[0]} (from 0) of {name} holds {brought(row)[lost(row)].flat[0]:g}, too large for float32"
+        lost_number = brought(row)[lost(row)].flat[0]
+        cause = f"{_row(name, array, rows[0])} holds {lost_number:g}, too large for float32"
         raise MtlError.of(
             "MTL602", cause, "save smaller numbers, as in another unit, or nan for those that are missing"
         )
@@ -322,46 +316,6 @@ def _of_length(vectors: Array) -> Array:
     return np.asarray(vectors / np.where(np.isfinite(largest) & (largest > 0), largest, 1))
 
 
-def _too_fine(arrays: Mapping[str, Array]) -> Iterator[str]:
-    """What float32 rounds by a part of how much the numbers of a column differ."""
-    first, array = next(iter(arrays.items()))
-    if array.dtype.kind not in "fiu" or array.dtype.itemsize < 4 or array.dtype == np.float32 or not array.size:
-        return
-    most = _lost(array)
-    if most:
-        yield (
-            f"{first} holds numbers that differ by less than float32 can tell: they are rounded by up to {most:.3g}; "
-            "save what they differ from a fixed number by, such as the time since the first"
-        )
-
-
-def _lost(array: Array) -> float:
-    """By how much float32 rounds numbers of those columns in which that is seen; 0 where there is none."""
-    width = int(np.prod(array.shape[1:]))
-    count, total, apart, rounded = (np.zeros(width) for _ in range(4))
-    with np.errstate(all="ignore"):
-        for known, numbers, rounding in _numbers_and_rounding(array):
-            count += known.sum(axis=0)
-            total += np.where(known, numbers, 0).sum(axis=0)
-            rounded = np.maximum(rounded, np.where(known, rounding, 0).max(axis=0))
-        mean = total / count
-        for known, numbers, _ in _numbers_and_rounding(array):
-            apart += np.where(known, np.square(numbers - mean), 0).sum(axis=0)
-        wrong = rounded > _ROUNDED * np.sqrt(apart / count)
-    return float(rounded[wrong].max(initial=0))
-
-
-def _numbers_and_rounding(
-    array: Array,
-) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]]:
-    """Some rows at a time, `(m, columns)`: which of their numbers are finite in float32, these, and how it rounds
-    them."""
-    for _, piece in pieces(array):
-        numbers = piece.reshape(len(piece), -1).astype(np.float64)
-        short = numbers.astype(np.float32)
-        yield np.isfinite(short), numbers, np.abs(numbers - short)
-
-
 def directions(vectors: Tensor) -> Tensor:
     """The vectors `(n, 3[, h, w])` at length 1; one of length 0 stays, and as a target does not count."""
     length = torch.linalg.vector_norm(vectors.double(), dim=1, keepdim=True)
@@ -374,27 +328,3 @@ def _vectors(name: str, array: Array) -> Array:
         cause = f"{name} holds {array.dtype}, in which no direction can be negative"
         raise MtlError.of("MTL602", cause, f"save the vectors themselves: `array / {high / 2:g} - 1`")
     return array
-
-
-def _one_sided(arrays: Mapping[str, Array]) -> Iterator[str]:
-    low, high = _extent(arrays)
-    if low == 0 < high:
-        yield (
-            f"no component of the vectors {next(iter(arrays))} is negative: where they are encoded as colours, save "
-            "`array * 2 - 1`"
-        )
-
-
-def _unmeasured(found: Mapping[str, Column]) -> Iterator[str]:
-    total = zeros = 0
-    negative = False
-    for column in found.values():
-        for piece in column.pieces():
-            total += piece.numel()
-            zeros += int((piece == 0).sum())
-            negative = negative or bool((piece < 0).any())
-    if zeros and not negative:
-        yield (
-            f"{100 * zeros / total:.2g} % of the numbers of {next(iter(found))} are 0, and count: where that is a "
-            "depth which was not measured, write target = values(1, valid=positive)"
-        )

@@ -28,3 +28,5 @@ class Part(Record):
 
     data: Data
     tasks: tuple[Task, ...]
+    workers: int = 0
+    """Processes that read samples beside this one, where that is quicker."""

@@ -20,13 +20,14 @@ from mtsldsl.runtime.data.samples import Samples, Splits
 from mtsldsl.runtime.data.scaling import standardised
 
 
-def load_data(spec: Spec, recorded: Mapping[str, Path] = {}, *, cache: bool = True) -> Splits[Any]:
+def load_data(spec: Spec, recorded: Mapping[str, Path] = {}, *, cache: bool = True, workers: int = 0) -> Splits[Any]:
     """The samples of a spec, with the input and the fields that the tasks need: `Samples`, or `Mixed` where they come
     from several sources.
 
     A relative `root` or `path` is looked for from the working folder, then from the spec's own; then the data of a
     block is taken from `recorded`, where a run found it. What takes long to decode or to render is kept for other
-    processes and taken from there (`kept_splits`), without `cache` neither; the samples are the same.
+    processes and taken from there (`kept_splits`), without `cache` neither; the samples are the same. So they
+    are by however many `workers`, processes that read beside this one where samples are read when their batch comes.
 
     Raises MTL601 for a data set that is not there, saying how to get it, MTL602 for files that are not as they should
     be, MTL603 for a field that the data set lacks, MTL804 for fewer training samples than a batch.
@@ -37,7 +38,7 @@ def load_data(spec: Spec, recorded: Mapping[str, Path] = {}, *, cache: bool = Tr
         tasks = tuple(task for task in spec.tasks if spec.data_of(task.name) is data)
         if tasks:
             recorded_place = recorded.get(data.name)
-            loaded[data.name] = _load(Part(data, tasks), spec.source.name, recorded_place, places, cache=cache)
+            loaded[data.name] = _load(Part(data, tasks, workers), spec.source.name, recorded_place, places, cache=cache)
     every = {each.name: loaded[each.data.name][each.tasks[0]] for each in spec.streams}
     remarks = tuple(dict.fromkeys(remark for each in every.values() for remark in each.remarks))
     if len(every) == 1:
@@ -52,9 +53,9 @@ def load_data(spec: Spec, recorded: Mapping[str, Path] = {}, *, cache: bool = Tr
     return Splits(**mixed, remarks=remarks, places=places, fitted=fitted)
 
 
-def load_for(spec: Spec, task: Task, *, cache: bool = True) -> Splits[Samples]:
+def load_for(spec: Spec, task: Task, *, cache: bool = True, workers: int = 0) -> Splits[Samples]:
     """The samples that one task reads, as if it were the only one. Raises MtlError as `load_data` does."""
-    return _load(Part(spec.data_of(task.name), (task,)), spec.source.name, None, {}, cache=cache)[task.name]
+    return _load(Part(spec.data_of(task.name), (task,), workers), spec.source.name, None, {}, cache=cache)[task.name]
 
 
 def _load(

@@ -17,6 +17,12 @@ def given_place(data: Data) -> str | None:
     return None if place is None else str(data.options[place])
 
 
+def code_of_data(data: Data) -> str | None:
+    """What of a person's own code makes the samples of a block, as `package.file:name`; None where nothing does."""
+    key = data_kind(data.kind).code
+    return None if key is None else str(data.options[key])
+
+
 def settings_of_data(data: Data) -> dict[str, Constant]:
     """What besides its place decides which samples the data set of a block has."""
     place = data_kind(data.kind).place

@@ -18,6 +18,9 @@ from mtsldsl.runtime.data.to_device import send
 Rows: TypeAlias = NDArray[np.int64]
 """Numbers of samples, `(m,)`."""
 
+FIRST = (0, 0)
+"""The key, a seed and an epoch, with which samples are read that are looked at before training, and in evaluation."""
+
 _AT_ONCE = 64
 """Samples that are read together where all are."""
 
@@ -40,7 +43,8 @@ class Reader(Protocol):
 @attrs.frozen(eq=False)
 class ReadFields(Mapping[str, Tensor]):
     """The fields `names` of the samples `rows` of a reader; to ask for one by its name reads all of it. Those in
-    `known` are in memory, for all samples of the reader, and what is in `changes` is made of a field as it is read."""
+    `known` are in memory, for all samples of the reader, as they are with the first key. What is in `changes` is made
+    of a field as it is read."""
 
     reader: Reader
     rows: Rows
@@ -52,7 +56,7 @@ class ReadFields(Mapping[str, Tensor]):
         if name not in self.names:
             raise KeyError(name)
         lists = [self.rows[start : start + _AT_ONCE] for start in range(0, len(self.rows), _AT_ONCE)]
-        found = [each[name] for each in self.in_turn(lists, (name,), (0, 0))]
+        found = [each[name] for each in self.in_turn(lists, (name,), FIRST)]
         return torch.cat(found) if found else torch.empty((0, *self.reader.shapes[name]))
 
     def __contains__(self, name: object) -> bool:
@@ -66,7 +70,7 @@ class ReadFields(Mapping[str, Tensor]):
 
     def in_turn(self, lists: Sequence[Rows], names: Sequence[str], key: tuple[int, int]) -> Iterator[dict[str, Tensor]]:
         """These fields of the samples of the numbers in each list, read but for those that are known."""
-        if self.known.keys() >= set(names):
+        if key == FIRST and self.known.keys() >= set(names):
             for rows in lists:
                 yield {name: self._changed(name, self.known[name][torch.from_numpy(rows)]) for name in names}
         else:
@@ -84,9 +88,11 @@ class ReadSamples(Samples):
     fields: ReadFields
 
     @classmethod
-    def of(cls, reader: Reader, rows: Rows, layout: Mapping[str, FieldKind]) -> ReadSamples:
+    def of(
+        cls, reader: Reader, rows: Rows, layout: Mapping[str, FieldKind], known: Mapping[str, Tensor] = {}
+    ) -> ReadSamples:
         """The samples of these numbers, with all fields."""
-        return cls(ReadFields(reader, rows, tuple(reader.shapes)), layout)
+        return cls(ReadFields(reader, rows, tuple(reader.shapes), known), layout)
 
     def __len__(self) -> int:
         return len(self.fields.rows)
@@ -95,12 +101,9 @@ class ReadSamples(Samples):
         """The samples at `indices`, of which nothing is read yet."""
         return self._with(rows=self.fields.rows[indices.numpy()])
 
-    def only(self, *fields: str) -> Samples:
-        """The same samples with no more than these fields; in memory where all of them are known."""
-        chosen = self._with(names=fields)
-        if not self.fields.known.keys() >= set(fields):
-            return chosen
-        return Samples(dict(chosen.fields.items()), self.layout, self.scales)
+    def only(self, *fields: str) -> ReadSamples:
+        """The same samples with no more than these fields."""
+        return self._with(names=fields)
 
     def to(self, device: torch.device | str) -> Samples:
         """The same samples in the memory of `device`, all of them."""
@@ -118,7 +121,7 @@ class ReadSamples(Samples):
         """These fields of all samples in their order, so many at a time."""
         rows = self.fields.rows
         lists = [rows[start : start + at_once] for start in range(0, len(rows), at_once)]
-        return self.fields.in_turn(lists, fields, (0, 0))
+        return self.fields.in_turn(lists, fields, FIRST)
 
     def gathered(
         self, chosen: Sequence[Tensor], device: torch.device, key: tuple[int, int]

@@ -6,12 +6,8 @@ else the person's code raises when it is imported or made keeps its traceback, w
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping
-from importlib import import_module
 from inspect import signature
-from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import torch
@@ -20,13 +16,14 @@ from torch.nn.parameter import is_lazy
 
 from mtsldsl.codegen.bodies import module_names
 from mtsldsl.codegen.own_modules import own_steps
-from mtsldsl.diagnostics import MtlError, nearest
+from mtsldsl.diagnostics import MtlError
+from mtsldsl.diagnostics.own_code import Noted, file_of, own_object, said
 from mtsldsl.ir.body import Body, Step
 from mtsldsl.ir.model import Spec
 from mtsldsl.ir.wiring import bodies
 from mtsldsl.language.constants import Constant, Shape
 from mtsldsl.language.operators import OPERATORS
-from mtsldsl.language.operators.own import options_of, taps_of, target_parts
+from mtsldsl.language.operators.own import options_of, taps_of
 
 
 def check_own_modules(spec: Spec) -> None:
@@ -41,11 +38,10 @@ def check_own_modules(spec: Spec) -> None:
     """
     seen = []
     for step in own_steps(spec):
-        _search(Path.cwd(), Path(spec.source.name).parent.resolve())
         known = (step.arguments["target"], options_of(step.arguments), step.arguments["parameters"], len(step.inputs))
         if known not in seen:
             seen.append(known)
-            module = _made(step, _imported(step))
+            module = _made(step, _imported(spec, step))
             _check_parameters(step, module)
             _check_call(step, module)
 
@@ -54,35 +50,14 @@ def files_of_own_modules(spec: Spec) -> dict[str, str | None]:
     """For every target the file that holds its class; None where it has none. They are imported already."""
     files = {}
     for step in own_steps(spec):
-        module = _imported(step).__module__
-        files[str(step.arguments["target"])] = getattr(sys.modules.get(module), "__file__", None)
+        files[str(step.arguments["target"])] = file_of(_imported(spec, step))
     return files
 
 
-def _search(*folders: Path) -> None:
-    """Let Python look into these folders too."""
-    for folder in folders:
-        if str(folder) not in sys.path and not (folder == Path.cwd() and "" in sys.path):
-            sys.path.append(str(folder))
-
-
-def _imported(step: Step) -> type[nn.Module]:
+def _imported(spec: Spec, step: Step) -> type[nn.Module]:
     """The class that a step names."""
     target = str(step.arguments["target"])
-    module, name = target_parts(target)
-    try:
-        with _Noted(step):
-            found = getattr(import_module(module), name, None)
-    except ImportError as error:
-        remedy = f"see that `import {module}` works in Python, in this folder or in that of the spec"
-        cause = f"`{target}` cannot be imported: {_said(error)}"
-        raise MtlError.of("MTL806", cause, remedy, step.span) from error
-    if found is None:
-        match = nearest(name, vars(sys.modules[module]))
-        place = getattr(sys.modules[module], "__file__", None) or "a part of Python itself"
-        remedy = f"define the class `{name}` there; if that is not your file, give yours a name that no other has"
-        remedy = f"did you mean `{match}`?" if match else remedy
-        raise MtlError.of("MTL806", f"`{module}` has no `{name}`; the module is {place}", remedy, step.span)
+    found = own_object(target, spec.source.name, step.span, noun="class", word="module", code="MTL806")
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
         raise MtlError.of(
             "MTL806", f"`{target}` is no torch.nn.Module", "name a class that inherits from it", step.span
@@ -92,36 +67,18 @@ def _imported(step: Step) -> type[nn.Module]:
 
 def _made(step: Step, made: Callable[..., nn.Module]) -> nn.Module:
     options = {name: _plain(value) for name, value in options_of(step.arguments).items()}
+    target = step.arguments["target"]
     try:
-        with _Noted(step), torch.random.fork_rng(devices=[]):
+        with Noted(step.span, f"module {target}"), torch.random.fork_rng(devices=[]):
             return made(**options)
     except (TypeError, ValueError) as error:
-        target = step.arguments["target"]
-        cause = f"`{target}` cannot be made: {_said(error)}"
+        cause = f"`{target}` cannot be made: {said(error)}"
         raise MtlError.of("MTL806", cause, "see that the class takes these arguments", step.span) from error
-
-
-class _Noted:
-    """An error that passes through gets a note of the step's place in the spec."""
-
-    def __init__(self, step: Step) -> None:
-        self._step = step
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        if error is not None:
-            error.add_note(f"{self._step.span}, module {self._step.arguments['target']}")
 
 
 def _plain(value: Constant) -> Any:
     """A list as the generated code has it."""
     return [_plain(each) for each in value] if isinstance(value, tuple) else value
-
-
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def _check_parameters(step: Step, module: nn.Module) -> None:

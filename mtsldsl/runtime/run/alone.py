@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -36,7 +37,7 @@ def run_alone(source: str, script: str) -> None:
             spec = load(path)
             code = _fresh(spec, Path(script), path)
             session = Session.create(spec, path.stem, options.runs, options.device, options.display, options.log)
-        session.cache = not options.no_cache
+        session.cache, session.workers = not options.no_cache, options.workers
         launch(session, options.threads, code)
     except MtlError as error:
         sys.exit(str(error))
@@ -54,16 +55,19 @@ def _arguments(source: str) -> argparse.Namespace:
     parser.add_argument("--device", default="auto", help=f"{', '.join(DEVICES)} (default: auto)")
     parser.add_argument("--threads", type=_count, metavar="N", help="compute with N threads (default: as many as help)")
     parser.add_argument("--no-cache", action="store_true", help="decode or render the data anew, and keep none")
+    parser.add_argument(
+        "--workers", type=partial(_count, least=0), default=0, metavar="N", help="read samples in N processes beside"
+    )
     parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with this run folder, by its own code")
     parser.add_argument("--display", choices=DISPLAYS, default="auto", help="what to show (default: auto)")
     parser.add_argument("--log", action="append", default=[], metavar="NAME", help="tell the logger of that name too")
     return parser.parse_args()
 
 
-def _count(text: str) -> int:
-    if text.isdecimal() and 1 <= int(text) <= MOST:
+def _count(text: str, least: int = 1) -> int:
+    if text.isdecimal() and least <= int(text) <= MOST:
         return int(text)
-    raise argparse.ArgumentTypeError(f"{text} is no number from 1 to {MOST}")
+    raise argparse.ArgumentTypeError(f"{text} is no number from {least} to {MOST}")
 
 
 def _find(source: str, script: Path) -> Path:

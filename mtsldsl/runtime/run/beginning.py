@@ -36,11 +36,11 @@ class Read:
     remarks: tuple[str, ...]
 
     @classmethod
-    def of(cls, spec: Spec, recorded: Mapping[str, Path] = {}, *, cache: bool = True) -> Read:
+    def of(cls, spec: Spec, recorded: Mapping[str, Path] = {}, *, cache: bool = True, workers: int = 0) -> Read:
         """Read them as `load_data` does. Raises MtlError as that does, and MTL804 where a task has no label to learn
         from, or none for the metric that chooses the epoch, and MTL814 where a schedule has too few steps."""
         with original_spans(spec):
-            data = load_data(spec, recorded, cache=cache)
+            data = load_data(spec, recorded, cache=cache, workers=workers)
             described = describe(spec, data)
             missing = _held(spec, described)
             require_room_for_schedule(spec, data.train)
@@ -91,14 +91,14 @@ class Read:
             yield events.Warned(about="data", text=remark)
 
 
-def every_problem(spec: Spec, found: MtlError, *, cache: bool = True) -> MtlError:
+def every_problem(spec: Spec, found: MtlError, *, cache: bool = True, workers: int = 0) -> MtlError:
     """What was found wrong with the data of a spec, which ends at the first, and what else is: that of each task, as if
     it were the only one."""
     problems = {(each.code, each.cause, each.place): each for each in found.diagnostics}
     for task in spec.tasks:
         try:
             with original_spans(spec):
-                _held(spec, describe(spec, load_for(spec, task, cache=cache), [task]))
+                _held(spec, describe(spec, load_for(spec, task, cache=cache, workers=workers), [task]))
         except MtlError as error:
             for each in error.diagnostics:
                 problems.setdefault((each.code, each.cause, each.place), each)

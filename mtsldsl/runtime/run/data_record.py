@@ -16,15 +16,17 @@ import torch
 from torch import Tensor
 
 from mtsldsl.diagnostics.bounded import shown
+from mtsldsl.diagnostics.own_code import file_of_target
 from mtsldsl.ir import Data, Spec
 from mtsldsl.runtime.data import Samples, Splits
 from mtsldsl.runtime.data.mixed import read_by
-from mtsldsl.runtime.data.place import given_place, settings_of_data
+from mtsldsl.runtime.data.place import code_of_data, given_place, settings_of_data
 from mtsldsl.runtime.data.scaling import record_of_scales
 from mtsldsl.runtime.run.display import warn
 from mtsldsl.runtime.run.event_lines import warning_lines
 from mtsldsl.runtime.run.events import OtherData, plain
 from mtsldsl.runtime.run.record_file import started
+from mtsldsl.runtime.run.user_module_record import record_of_file
 
 
 def record_of_data(spec: Spec, splits: Splits[Any]) -> dict[str, Any]:
@@ -36,6 +38,7 @@ def record_of_data(spec: Spec, splits: Splits[Any]) -> dict[str, Any]:
     the training inputs, by their names where samples have several. Where nothing is read the first three are None.
     `scales` has the mean and the deviation of each column of a target with `scale=standard`.
     `fitted` is what was fitted to the training samples, where a kind of data set does that: means, names of classes.
+    `code` has the file of a person's own code that makes the samples, and its digest.
     """
     if spec.more_data:
         return {"blocks": {data.name: _record(spec, data, splits) for data in spec.blocks}}
@@ -61,9 +64,16 @@ def _record(spec: Spec, data: Data, splits: Splits[Any]) -> dict[str, Any]:
         "settings": settings_of_data(data),
         "sha256": digests,
         "input": _of_inputs(extents),
+        **({"code": code} if (code := _code(data)) else {}),
         **({"scales": scales} if scales else {}),
         **({"fitted": splits.fitted[data.name]} if data.name in splits.fitted else {}),
     }
+
+
+def _code(data: Data) -> dict[str, str | None] | None:
+    """Of the code that has been imported to make the samples; None where there is none."""
+    target = code_of_data(data)
+    return None if target is None else {"target": target, **record_of_file(file_of_target(target))}
 
 
 _AT_ONCE = 64
@@ -118,12 +128,15 @@ def _differences(spec: Spec, data: Data, splits: Splits[Any], events: Path) -> l
     if found:  # other settings make other samples of the same files
         parted = any(now["settings"].get(name) != before["settings"].get(name) for name in _PARTING)
         return [*found[:-1], f"{found[-1]}; samples that it was trained on may be in its test now"] if parted else found
+    code = now.get("code")
+    other = code is not None and code["sha256"] != before.get("code", code)["sha256"]
     fields = [f"`{name}`" for name, value in before["sha256"].items() if now["sha256"].get(name, value) != value]
     refitted = any(now.get(name) != before.get(name, now.get(name)) for name in _FITTED)
     what = now["path"] or f"`data {data.name}`"
     sizes = (now["bytes"], before["bytes"])
     grown = "" if None in sizes or sizes[0] == sizes[1] else " ({:,} bytes, and was {:,})".format(*sizes)
     return [
+        *([f"`{code['target']}` is not what it was: {code['file']} has changed"] if code and other else []),
         *([f"{what} has other values of {shown(fields, ', ')}{grown}"] if fields else []),
         *([f"{what} gives other {_WHAT_IS_FITTED} than those that the network learned with"] if refitted else []),
     ]

@@ -83,6 +83,7 @@ class DryRun:
     display: Display
     weights: InitialWeights | None = None
     cache: bool = True
+    workers: int = 0
     _data: Splits[Any] | None = None
 
     @classmethod
@@ -102,7 +103,7 @@ class DryRun:
 
     def load_data(self) -> Splits[Any]:
         """The spec's data set, as a run reads it."""
-        read = Read.of(self.spec, cache=self.cache)
+        read = Read.of(self.spec, cache=self.cache, workers=self.workers)
         self.display.event(read.start(self.spec, self.device, Ranks(), folder=None))
         for warning in read.warnings(self.spec, self.device):
             for line in warning_lines(warning):

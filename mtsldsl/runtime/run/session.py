@@ -80,6 +80,8 @@ class Session:
     """Whether the samples may be those that were kept of an earlier run, and are kept for later ones."""
     command: str | None = None
     """By which a new run was started."""
+    workers: int = 0
+    """Processes that read samples beside this one."""
     ranks: Ranks = attrs.field(factory=Ranks)
     """This process among those that train together; the first alone has the run folder that a person sees."""
     log: EventLog = attrs.field(init=False)
@@ -159,7 +161,9 @@ class Session:
         """The spec's data set, each split apart. Without its data, or labels to learn from, a new run leaves no folder
         behind."""
         try:
-            read = Read.of(self.spec, recorded_places(self.spec, self.folder.events), cache=self.cache)
+            read = Read.of(
+                self.spec, recorded_places(self.spec, self.folder.events), cache=self.cache, workers=self.workers
+            )
         except MtlError:
             if self.checkpoint is None:
                 shutil.rmtree(self.folder.path)

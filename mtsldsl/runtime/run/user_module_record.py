@@ -13,14 +13,12 @@ from mtsldsl.runtime.run.record_file import started
 
 def record_of_own_modules(spec: Spec) -> list[dict[str, str | None]]:
     """For every module its target, the file that holds its class, and the digest of that file."""
-    return [
-        {
-            "target": target,
-            "file": file,
-            "sha256": None if file is None else sha256(Path(file).read_bytes()).hexdigest(),
-        }
-        for target, file in files_of_own_modules(spec).items()
-    ]
+    return [{"target": target, **record_of_file(file)} for target, file in files_of_own_modules(spec).items()]
+
+
+def record_of_file(file: str | None) -> dict[str, str | None]:
+    """A file of code and its digest."""
+    return {"file": file, "sha256": None if file is None else sha256(Path(file).read_bytes()).hexdigest()}
 
 
 def warn_of_other_modules(spec: Spec, events: Path) -> None:

@@ -185,6 +185,29 @@ def test_what_does_not_fit_is_said_as_of_a_file(
     assert said[0] == said[1]
 
 
+def test_rows_that_do_not_fit_are_left_out_and_counted_where_the_spec_says_so(tmp_path: Path) -> None:
+    count = 40
+    given = {"image": np.arange(count * 48.0).reshape(count, 2, 4, 6), "kind": np.arange(count) % 3.0}
+    given |= {"seen": np.arange(count) % 2, "price": np.arange(count * 1.0)}
+    given["image"][3, 1, 2, 2], given["image"][30, 0, 0, 0] = np.inf, 1e300
+    given["kind"][[3, 5, 6]] = 7, 0.5, np.nan  # the last is no label, which is no mistake
+    given["seen"][8], given["price"][39] = 2, 1e300
+    tasks = (KIND, task("seen", Target("binary", 1), dense=False), task("price", Target("values", 1), dense=False))
+    for path in saved(tmp_path, given).values():
+        splits = load_data(spec("arrays", tasks, (2, 4, 6), path=str(path), on_error="skip"))
+        parts = [samples for _, samples in splits.named()]
+        prices = torch.cat([samples.fields["price"] for samples in parts])
+        assert sorted(prices[:, 0].tolist()) == [n for n in range(count) if n not in (3, 5, 8, 30, 39)]
+        first = torch.cat([samples.fields["image"] for samples in parts])[:, 0, 0, 0]
+        assert torch.equal(first, prices[:, 0] * 48)
+        (remark,) = (remark for remark in splits.remarks if "left out" in remark)
+        assert f"5 of 40 samples of `{path}` are left out" in remark
+        assert "`row 3 (from 0)`, `row 5 (from 0)`" in remark
+        assert "which is an input, holds inf" in remark
+        with pytest.raises(MtlError, match="MTL602"):
+            load_data(spec("arrays", tasks, (2, 4, 6), path=str(path)))
+
+
 @pytest.mark.parametrize(("name", "content"), [("image.txt", b"1"), ("image.npy", b"\x93NUMPY\x01"), ("kind.npy", b"")])
 def test_a_folder_without_arrays_and_a_broken_file_are_told(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / "a").mkdir()

@@ -1,0 +1,1 @@
+"""One's own torch Dataset, whose samples are dicts."""

@@ -1,0 +1,43 @@
+"""`data python` in the language."""
+
+from __future__ import annotations
+
+import attrs
+
+from mtsldsl.datasets.kind import AUGMENT, BATCH, ON_ERROR, TEST, VALIDATION, DataKind
+from mtsldsl.language.holding import by_keys
+from mtsldsl.language.kinds import Input, Integer, Key, Many, Text
+from mtsldsl.language.schema import BlockSchema
+from mtsldsl.records import Record
+
+BLOCK = BlockSchema(
+    "data",
+    "one's own torch Dataset, whose samples are dicts of fields",
+    (
+        Key("input", Input(several=True), "the input's name and the sizes of one sample, or several such"),
+        Key("factory", Text(), "the function that gives the data set, such as `own_data:photos`"),
+        Key("arguments", Many(Text()), "what the function is called with, as text", ()),
+        ON_ERROR,
+        VALIDATION,
+        TEST,
+        Key("seed", Integer(0), "seed of the split", 0),
+        BATCH,
+        AUGMENT,
+    ),
+    label="python",
+)
+
+
+@attrs.frozen(eq=False, repr=False, field_transformer=by_keys(BLOCK.keys))
+class Settings(Record):
+    """What makes the data set, and how its samples are divided."""
+
+    factory: str
+    arguments: tuple[str, ...]
+    on_error: str
+    validation: float
+    test: float
+    seed: int
+
+
+KIND = DataKind(BLOCK, code="factory")

@@ -1,0 +1,260 @@
+"""Samples of a person's own Dataset, whose items are dicts: each is held against the spec as it is read.
+
+What an item draws from the random numbers of Python, numpy's global ones and torch's depends on seed, epoch and the
+item's number alone, so that it is the same in whatever order and by however many processes items are read.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from traceback import extract_tb
+from typing import Any, TypeAlias
+
+import attrs
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from mtsldsl.diagnostics import Diagnostic, MtlError, Span
+from mtsldsl.diagnostics.own_code import file_of, said
+from mtsldsl.runtime.data.array_columns import Array
+from mtsldsl.runtime.data.array_fields import Expected, of_one_sample
+from mtsldsl.runtime.data.array_labels import MISSING
+from mtsldsl.runtime.data.fields import FieldKind
+from mtsldsl.runtime.data.parallel_reading import in_turn
+from mtsldsl.runtime.data.read_samples import FIRST, Rows
+from mtsldsl.seeds import torch_seed_of
+
+Read: TypeAlias = dict[str, Tensor]
+
+_SMALL = 64
+"""Numbers that a sample may have of a target which is kept in memory."""
+
+_AT_ONCE = 16
+"""Samples that are looked at together."""
+
+
+@attrs.frozen
+class Wanted:
+    """A field as the spec wants it, and who reads it: `the input`, or a task, with its place in the spec."""
+
+    expected: Expected
+    whose: str
+    span: Span | None
+
+    @property
+    def optional(self) -> bool:
+        """Whether a sample may be without it."""
+        return self.expected.target is not None
+
+    def missing(self) -> Tensor:
+        """What stands for a label that a sample does not have."""
+        if self.expected.kind is FieldKind.LABEL:
+            return torch.full(self.expected.shape, MISSING, dtype=torch.int64)
+        return torch.full(self.expected.shape, torch.nan)
+
+
+@attrs.frozen(eq=False)
+class Survey:
+    """What was found when all items were read once: the numbers of those that fit, the small fields of all of them, of
+    what type the images are, and what is wrong with each of the others."""
+
+    rows: Rows
+    known: Mapping[str, Tensor]
+    types: Mapping[str, torch.dtype]
+    unfit: Mapping[int, Diagnostic]
+
+
+@attrs.frozen
+class _Seen:
+    """What is kept of an item that was looked at."""
+
+    small: Read
+    types: Mapping[str, torch.dtype]
+
+
+@attrs.frozen(eq=False)
+class OwnReader:
+    """Reads the items of a Dataset, which is `called` so in reports; by so many processes beside this one.
+
+    Raises MtlError MTL607 for an item that cannot be read, or does not fit the spec.
+    """
+
+    dataset: Any
+    called: str
+    wanted: Mapping[str, Wanted]
+    span: Span | None
+    workers: int = 0
+    types: Mapping[str, torch.dtype] = attrs.field(factory=dict)
+    """Those that images have, where that is known."""
+
+    @property
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """What one sample has of each field."""
+        return {name: each.expected.shape for name, each in self.wanted.items()}
+
+    def in_turn(self, lists: Sequence[Rows], fields: Sequence[str], key: tuple[int, int]) -> Iterator[Read]:
+        """For each of several lists of numbers these fields of the items, stacked."""
+        for found in in_turn(partial(self._stacked, fields=fields, key=key), lists, self.workers):
+            if isinstance(found, tuple):
+                raise MtlError(found)
+            yield found
+
+    def survey(self, *, skip: bool) -> Survey:
+        """Read every item once, as it is before training. Raises MtlError at the first that does not fit, but with
+        `skip`."""
+        count = len(self.dataset)
+        lists = [np.arange(start, min(start + _AT_ONCE, count)) for start in range(0, count, _AT_ONCE)]
+        known = {name: self.wanted[name].missing().expand(count, *shape).clone() for name, shape in self._small()}
+        types: dict[str, torch.dtype] = {}
+        unfit: dict[int, Diagnostic] = {}
+        for rows, found in zip(lists, in_turn(self._looked_at, lists, self.workers), strict=True):
+            for row, seen in zip(rows.tolist(), found, strict=True):
+                if isinstance(seen, _Seen) and not types:
+                    types.update(seen.types)
+                wrong = seen if isinstance(seen, Diagnostic) else self._other_type(row, seen.types, types)
+                if wrong is not None and not skip:
+                    raise MtlError([wrong])
+                if wrong is not None:
+                    unfit[row] = wrong
+                elif isinstance(seen, _Seen):
+                    for name, values in seen.small.items():
+                        known[name][row] = values
+        rows = np.setdiff1d(np.arange(count), np.fromiter(unfit, np.int64, len(unfit)))
+        return Survey(rows, known, types, unfit)
+
+    def keys(self) -> list[str]:
+        """The keys of the first item, where it can be read."""
+        with drawing_apart():
+            try:
+                return list(map(str, self._item(0, FIRST)))
+            except MtlError:
+                return []
+
+    def _small(self) -> list[tuple[str, tuple[int, ...]]]:
+        """The targets of which a sample has little, with their shapes."""
+        targets = [(name, each.expected.shape) for name, each in self.wanted.items() if each.optional]
+        return [(name, shape) for name, shape in targets if math.prod(shape) <= _SMALL]
+
+    def _looked_at(self, rows: Rows) -> list[_Seen | Diagnostic]:
+        small = dict(self._small())
+        seen: list[_Seen | Diagnostic] = []
+        with drawing_apart():
+            for row in rows.tolist():
+                try:
+                    found = self._sample(row, tuple(self.wanted), FIRST)
+                except MtlError as error:
+                    seen.append(error.diagnostics[0])
+                else:
+                    types = {name: each.dtype for name, each in found.items() if not self.wanted[name].optional}
+                    seen.append(_Seen({name: found[name] for name in small}, types))
+        return seen
+
+    def _stacked(self, rows: Rows, fields: Sequence[str], key: tuple[int, int]) -> Read | tuple[Diagnostic, ...]:
+        try:
+            with drawing_apart():
+                found = [self._sample(row, fields, key) for row in rows.tolist()]
+        except MtlError as error:
+            return tuple(error.diagnostics)
+        return {name: torch.stack([each[name] for each in found]) for name in fields}
+
+    def _sample(self, row: int, fields: Sequence[str], key: tuple[int, int]) -> Read:
+        item = self._item(row, key)
+        found = {name: self._field(row, name, item) for name in fields}
+        wrong = self._other_type(row, {name: each.dtype for name, each in found.items()}, self.types)
+        if wrong is not None:
+            raise MtlError([wrong])
+        return found
+
+    def _item(self, row: int, key: tuple[int, int]) -> Mapping[Any, Any]:
+        _draw_from(torch_seed_of("item", *key, row))
+        try:
+            item = self.dataset[row]
+        except Exception as error:  # whatever a person's code raises is said of the item
+            cause = f"it cannot be read: {said(error)}{self._where(error)}"
+            raise MtlError([self._unfit(row, None, cause, "mend the file or the code that reads it")]) from error
+        if not isinstance(item, Mapping):
+            cause = f"it is a {type(item).__name__}, where a dict of fields by their names is wanted"
+            names = ", ".join(f'"{name}": ...' for name in self.wanted)
+            raise MtlError([self._unfit(row, None, cause, f"return {{{names}}}")])
+        return item
+
+    def _field(self, row: int, name: str, item: Mapping[Any, Any]) -> Tensor:
+        wanted, value = self.wanted[name], item.get(name)
+        if value is None and wanted.optional:
+            return wanted.missing()
+        if value is None:
+            keys = ", ".join(f"`{key}`" for key in item)
+            raise MtlError([self._unfit(row, wanted, f"it has no `{name}`, but {keys}", "every sample needs an input")])
+        try:
+            found = of_one_sample(f"`{name}`", _array(value, wanted.expected), wanted.expected)
+        except MtlError as error:
+            (wrong,) = error.diagnostics
+            raise MtlError([self._unfit(row, wanted, wrong.cause, str(wrong.remedy))]) from error
+        except (ValueError, TypeError) as error:
+            cause, remedy = f"`{name}` is no array of numbers: {said(error)}", "return a tensor or an array"
+            raise MtlError([self._unfit(row, wanted, cause, remedy)]) from error
+        return found.long() if wanted.expected.kind is FieldKind.LABEL else found
+
+    def _other_type(
+        self, row: int, found: Mapping[str, torch.dtype], known: Mapping[str, torch.dtype]
+    ) -> Diagnostic | None:
+        """What is wrong with images that are scaled otherwise than others."""
+        for name, dtype in known.items():
+            if found.get(name, dtype) != dtype:
+                own, other = (str(each).removeprefix("torch.") for each in (found[name], dtype))
+                cause = f"`{name}` holds {own}, where that of other samples holds {other}"
+                return self._unfit(row, self.wanted[name], cause, "return one type for all: uint8 is divided by 255")
+        return None
+
+    def _unfit(self, row: int, wanted: Wanted | None, cause: str, remedy: str) -> Diagnostic:
+        whose = "" if wanted is None else f", which {wanted.whose} reads"
+        cause = f"sample {row} (from 0) of {self.called}{whose}: {cause}"
+        remedy = f"{remedy}; or leave such samples out with `on_error = skip`"
+        return MtlError.of("MTL607", cause, remedy, self.span if wanted is None else wanted.span).diagnostics[0]
+
+    def _where(self, error: Exception) -> str:
+        """The line of the Dataset's own module that raised it."""
+        own = file_of(type(self.dataset))
+        lines = [frame.lineno for frame in extract_tb(error.__traceback__) if own and frame.filename == own]
+        return f" ({own}:{lines[-1]})" if lines else ""
+
+
+def _array(value: Any, expected: Expected) -> Array:
+    """A value of an item as an array; pictures of Pillow with their channels first, those of the input with as many as
+    it has."""
+    if isinstance(value, Tensor):
+        return np.asarray((value.float() if value.dtype == torch.bfloat16 else value).detach().cpu().numpy())
+    if isinstance(value, Image.Image):
+        if expected.target is None and value.mode in _PICTURES:
+            value = value.convert(_MODES.get(expected.shape[0], value.mode))
+        pixels = np.asarray(value)
+        return pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)
+    return np.asarray(value)
+
+
+_PICTURES = ("1", "L", "LA", "P", "RGB", "RGBA")
+_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+
+
+@contextmanager
+def drawing_apart() -> Iterator[None]:
+    """What is drawn inside, from the random numbers of Python, numpy or torch on the host, changes nothing outside."""
+    own, numpys, torchs = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    try:
+        yield
+    finally:
+        random.setstate(own)
+        np.random.set_state(numpys)
+        torch.set_rng_state(torchs)
+
+
+def _draw_from(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed & 0xFFFF_FFFF)
+    torch.default_generator.manual_seed(seed)  # `torch.manual_seed` would seed devices too

@@ -1,0 +1,358 @@
+"""`data python`: a person's own torch Dataset of dicts, read item by item."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mtsldsl.diagnostics import MtlError
+from mtsldsl.editing import load
+from mtsldsl.runtime.data import Samples, Splits, batches, describe, load_data
+from mtsldsl.runtime.data.read_samples import ReadSamples
+from mtsldsl.runtime.objectives.constant import constant_metrics
+from mtsldsl.runtime.run.data_record import differences, record_of_data
+from tests import prepared
+
+SPEC = """\
+mtl 1
+data python {{
+  input   = image(1, 4, 6)
+  factory = "own_photos:{name}"
+  batch   = 4
+  {more}
+}}
+task kind  {{ target = classes(3)
+             head = flatten | linear(3) }}
+task price {{ target = values(1, scale=standard)
+             head = flatten | linear(1) }}
+backbone {{ stem = conv2d(2, 3) | relu }}
+train {{ epochs = 2 }}
+"""
+
+CODE = """\
+import random
+import numpy as np
+import torch
+from torch.utils.data import Dataset, IterableDataset
+
+
+class Photos(Dataset):
+    def __init__(self, count, change=None):
+        self.count, self.change = count, change or {}
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, number):
+        if number >= self.count:
+            raise IndexError(number)
+        item = {
+            "image": torch.full((1, 4, 6), number, dtype=torch.uint8),
+            "kind": number % 3 if number % 5 else None,
+            "price": np.float64(number),
+        }
+        change = self.change.get(number, {})
+        if isinstance(change, Exception):
+            raise change
+        return {**item, **change} if isinstance(change, dict) else change
+
+
+class Noisy(Photos):
+    def __getitem__(self, number):
+        item = super().__getitem__(number)
+        noise = torch.rand(1, 4, 6) + random.random() + np.random.rand()
+        return {**item, "image": item["image"] / 255 + noise}
+
+
+def photos():
+    return Photos(40)
+
+def noisy():
+    return Noisy(40)
+
+def parted():
+    return {"train": Photos(24), "validation": Photos(5), "test": Photos(7)}
+
+def called_otherwise():
+    return {"train": Photos(24), "val": Photos(5), "test": Photos(7)}
+
+def of_so_many(count, other="1"):
+    return Photos(int(count))
+
+def streamed():
+    class Stream(IterableDataset):
+        def __iter__(self):
+            return iter(())
+    return Stream()
+
+def without_test():
+    return {"train": Photos(9)}
+
+def nothing():
+    return None
+
+number = 3
+CHANGES = {}
+
+def changed():
+    return Photos(40, CHANGES)
+"""
+
+
+@pytest.fixture(autouse=True)
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    (tmp_path / "own_photos.py").write_text(CODE, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    yield
+    sys.modules.pop("own_photos", None)
+
+
+def loaded(name: str, more: str = "", workers: int = 0, **changes: Any) -> Splits:
+    if changes:
+        from importlib import import_module
+
+        import_module("own_photos").CHANGES.update({int(key[1:]): change for key, change in changes.items()})
+    return load_data(spec(name, more), workers=workers)
+
+
+def spec(name: str, more: str = "") -> Any:
+    Path("job.mtl").write_text(SPEC.format(name=name, more=more), encoding="utf-8")
+    return load("job.mtl")
+
+
+def bits(samples: Samples, **options: Any) -> list[dict[str, bytes]]:
+    found = batches(samples, 4, shuffle=True, **options)
+    return [{name: each.contiguous().numpy().tobytes() for name, each in batch.items()} for batch in found]
+
+
+def test_a_data_set_is_parted_by_the_seed_and_what_an_item_lacks_is_no_label() -> None:
+    splits = loaded("photos", "test = 0.25")
+    assert [len(each) for _, each in splits.named()] == [27, 3, 10]
+    seen = []
+    for _, samples in splits.named():
+        assert isinstance(samples, ReadSamples)
+        for batch in batches(samples, 4):
+            numbers = (batch["image"][:, 0, 0, 0] * 255).round().long()
+            wanted = torch.where(numbers % 5 == 0, -1, numbers % 3)
+            assert torch.equal(batch["kind"], wanted)
+            scale = splits.train.scales["price"]
+            assert torch.allclose(scale.undo(batch["price"])[:, 0], numbers.float(), atol=1e-4)
+            seen += numbers.tolist()
+    assert sorted(seen) == list(range(40))
+    found = describe(spec("photos", "test = 0.25"), splits)
+    assert sum(each["labels"]["kind"]["entries"] for each in found.values()) == 32
+
+
+def test_parts_by_name_stay_as_they_are_and_text_is_given_to_the_function() -> None:
+    assert [len(each) for _, each in loaded("parted").named()] == [24, 5, 7]
+    splits = loaded("of_so_many", 'arguments = ["30"]')
+    assert sum(len(each) for _, each in splits.named()) == 30
+
+
+def test_what_is_random_in_an_item_depends_on_seed_epoch_and_item_alone() -> None:
+    random.seed(4)
+    np.random.seed(4)  # what a person's own code may draw from
+    torch.manual_seed(4)
+    before = random.getstate(), torch.get_rng_state()
+    own = [loaded("noisy", workers=workers).train for workers in (0, 1, 2)]
+    epochs = [[bits(samples, seed=1, epoch=epoch) for epoch in (0, 1)] for samples in own]
+    assert before[0] == random.getstate()
+    assert torch.equal(before[1], torch.get_rng_state())
+    assert epochs[0] == epochs[1] == epochs[2]
+    again = bits(own[0], seed=1, epoch=1)  # as after a resumption
+    assert again == epochs[0][1] != epochs[0][0]
+    one = (
+        own[0].take(torch.tensor([5, 5])).gathered([torch.tensor([0]), torch.tensor([1])], torch.device("cpu"), (1, 1))
+    )
+    first, second = (found["image"] for found in one)
+    assert torch.equal(first, second)
+    other = own[0].gathered([torch.tensor([5]), torch.tensor([6])], torch.device("cpu"), (1, 2))
+    images = [first, *(found["image"] for found in other)]
+    assert len({image.numpy().tobytes() for image in images}) == 3
+
+
+def test_small_labels_are_kept_and_the_best_constant_reads_no_item_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    splits = loaded("photos")
+    job = spec("photos")
+    wanted = constant_metrics(job.tasks, splits.validation.to("cpu"))
+    from importlib import import_module
+
+    def gone(_: object, number: int) -> None:
+        raise AssertionError(number)
+
+    monkeypatch.setattr(import_module("own_photos").Photos, "__getitem__", gone)
+    assert str(constant_metrics(job.tasks, splits.validation)) == str(wanted)
+    with pytest.raises(MtlError, match="AssertionError"):
+        next(batches(splits.train, 4))
+
+
+BROKEN: list[tuple[Any, str, str]] = [
+    ({"image": torch.zeros(1, 4, 7)}, "the input", "a sample of `image` is 1 x 4 x 7, but the spec's is 1 x 4 x 6"),
+    ({"image": np.zeros((4, 6, 2), np.uint8)}, "the input", "a sample of `image`"),
+    ({"image": torch.full((1, 4, 6), torch.nan)}, "the input", "`image`, which is an input, holds nan"),
+    ({"image": torch.zeros(1, 4, 6, dtype=torch.int64)}, "the input", "does not say how it is to be scaled"),
+    ({"image": torch.zeros(1, 4, 6)}, "the input", "`image` holds float32, where that of other samples holds uint8"),
+    ({"image": None}, "the input", "it has no `image`, but `image`, `kind`, `price`"),
+    ({"image": [[1, 2], [3]]}, "the input", "`image` is no array of numbers"),
+    ({"kind": 3}, "the task `kind`", "holds the label 3, but the task has the classes 0 to 2"),
+    ({"kind": 0.5}, "the task `kind`", "holds fractions"),
+    ({"kind": "cat"}, "the task `kind`", "not numbers"),
+    ({"price": [1.0, 2.0]}, "the task `price`", "a sample of `price` is 2"),
+    ({"price": 1e300}, "the task `price`", "too large for float32"),
+    (OSError("cut off"), "", "it cannot be read: OSError: cut off"),
+    ((1, 2), "", "it is a tuple, where a dict of fields by their names is wanted"),
+]
+
+
+@pytest.mark.parametrize(
+    ("change", "whose", "cause", "workers"),
+    [*((*each, 0) for each in BROKEN), (*BROKEN[0], 2), (*BROKEN[12], 2)],
+)
+def test_a_sample_that_does_not_fit_is_named_with_its_task_and_line(
+    change: Any, whose: str, cause: str, workers: int
+) -> None:
+    with pytest.raises(MtlError) as caught:
+        loaded("changed", workers=workers, n17=change)
+    (found,) = caught.value.diagnostics
+    assert found.code == "MTL607"
+    assert found.cause.startswith("sample 17 (from 0) of `own_photos:changed`")
+    assert f"which {whose} reads" in found.cause or not whose
+    assert cause in found.cause
+    assert found.span is not None
+    line = {"the task `kind`": 8, "the task `price`": 10}.get(whose, 2)
+    assert found.span.line == line
+    if isinstance(change, OSError):
+        assert f"own_photos.py:{1 + CODE[: CODE.index('raise change')].count(chr(10))})" in found.cause
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_such_samples_are_left_out_and_counted_where_the_spec_says_so(workers: int) -> None:
+    changes = {f"n{3 * place}": change for place, (change, *_) in enumerate(BROKEN)}  # the first has number 0
+    changes["n0"] = OSError("gone")
+    splits = loaded("changed", "on_error = skip", workers=workers, **changes)
+    left = [
+        number
+        for _, samples in splits.named()
+        for batch in batches(samples, 64)
+        for number in (batch["image"][:, 0, 0, 0] * 255).round().long().tolist()
+    ]
+    assert sorted(left) == [number for number in range(40) if f"n{number}" not in changes]
+    (remark,) = splits.remarks
+    assert "14 of 40 samples of `own_photos:changed` are left out" in remark
+    assert "sample 0" in remark
+    assert "OSError: gone" in remark
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "code", "cause"),
+    [
+        ("phots", "", "MTL606", "has no `phots`"),
+        ("number", "", "MTL606", "is no function"),
+        ("streamed", "", "MTL606", "is a Stream, whose samples cannot be asked for by number"),
+        ("nothing", "", "MTL606", "is a NoneType"),
+        ("without_test", "", "MTL606", "and none for `test`"),
+        ("called_otherwise", "", "MTL606", "named `val`"),
+        ("photos", 'arguments = ["3"]', "MTL606", "gives no data set: TypeError"),
+        ("of_so_many", 'arguments = ["many"]', "MTL606", "gives no data set: ValueError"),
+        ("of_so_many", 'arguments = ["5"]', "MTL804", "fewer than a batch"),
+    ],
+)
+def test_what_is_no_data_set_is_told_with_the_line(name: str, more: str, code: str, cause: str) -> None:
+    with pytest.raises(MtlError) as caught:
+        loaded(name, more)
+    (found,) = caught.value.diagnostics
+    assert found.code == code
+    assert cause in found.cause
+    assert found.span is not None
+    assert found.span.line == 2
+
+
+def test_a_field_that_no_sample_has_is_told_with_those_that_it_has() -> None:
+    Path("job.mtl").write_text(SPEC.format(name="photos", more="").replace("task kind", "task kinds"), encoding="utf-8")
+    with pytest.raises(MtlError, match=r"MTL603.*no sample of `own_photos:photos` has a `kinds`(.|\n)*`kind`"):
+        load_data(load("job.mtl"))
+
+
+def test_a_module_that_is_not_there_is_told_and_reading_a_spec_imports_none() -> None:
+    Path("own_photos.py").write_text("raise RuntimeError('read')", encoding="utf-8")
+    read = spec("photos")
+    assert "own_photos" not in sys.modules
+    with pytest.raises(RuntimeError, match="read") as caught:
+        load_data(read)
+    assert any("job.mtl:2" in note for note in caught.value.__notes__)
+    Path("own_photos.py").unlink()
+    with pytest.raises(MtlError, match=r"MTL606.*cannot be imported"):
+        load_data(read)
+
+
+def test_pictures_of_pillow_have_their_channels_first() -> None:
+    pixels = np.arange(24, dtype=np.uint8).reshape(4, 6)
+    picture = {
+        f"n{n}": {"image": Image.fromarray(pixels).convert(mode)} for n, mode in ((1, "L"), (2, "RGB"), (3, "P"))
+    }
+    splits = loaded("changed", **picture)
+    found = [
+        batch["image"][place]
+        for _, samples in splits.named()
+        for batch in batches(samples, 64)
+        for place in range(len(batch["image"]))
+        if batch["image"][place, 0, 0, 1] != batch["image"][place, 0, 0, 0]
+    ]
+    assert len(found) == 3
+    for image in found:
+        assert torch.equal((image * 255).round().byte(), torch.from_numpy(pixels)[None])
+
+
+def test_the_record_has_the_code_that_made_the_samples_and_says_when_it_changes() -> None:
+    splits, job = loaded("photos"), spec("photos")
+    record = record_of_data(job, splits)
+    assert record["code"]["target"] == "own_photos:photos"
+    assert record["code"]["file"] == str(Path("own_photos.py").absolute())
+    assert record["settings"]["factory"] == "own_photos:photos"
+    assert set(record["sha256"]) == {"image", "kind", "price"}
+    Path("events.jsonl").write_text(json.dumps({"event": "start", "read": record}) + "\n", encoding="utf-8")
+    assert differences(job, splits, Path("events.jsonl")) == []
+    Path("own_photos.py").write_text(CODE + "# more\n", encoding="utf-8")
+    (said,) = differences(job, splits, Path("events.jsonl"))
+    assert "`own_photos:photos` is not what it was" in said
+
+
+def test_a_run_is_the_same_by_any_number_of_processes_and_after_a_resumption() -> None:
+    Path("job.mtl").write_text(SPEC.format(name="noisy", more=""), encoding="utf-8")
+    command = ["-m", "mtsldsl", "train", "--quiet", "--device", "cpu", "--threads", "1"]
+    alone = prepared.run(*command, "job.mtl")
+    assert alone.returncode == 0, alone.stderr
+    stopped = prepared.run("-c", STOPPED, "job.mtl")
+    assert stopped.returncode == 9, stopped.stderr
+    resumed = prepared.run(*command, "--resume", "runs/job/2", "--workers", "2")
+    assert resumed.returncode == 0, resumed.stderr
+    weights = [next(Path(f"runs/job/{n}").glob("best/**/*.safetensors")).read_bytes() for n in (1, 2)]
+    assert weights[0] == weights[1]
+    evaluated = prepared.run("-m", "mtsldsl", "eval", "runs/job/1", "--json", "--device", "cpu", "--workers", "1")
+    assert evaluated.returncode == 0, evaluated.stderr
+    lines = map(json.loads, Path("runs/job/1/events.jsonl").read_text(encoding="utf-8").splitlines())
+    (test,) = (each for each in lines if each["event"] == "test")
+    assert json.loads(evaluated.stdout)["losses"] == test["losses"]
+
+
+STOPPED = """\
+import os
+from mtsldsl.cli import main
+from mtsldsl.runtime.run import session
+save = session.save_checkpoint
+def save_and_end(*given):
+    save(*given)
+    os._exit(9)
+session.save_checkpoint = save_and_end
+main(["train", "--quiet", "--device", "cpu", "--threads", "1", "job.mtl"])
+"""
