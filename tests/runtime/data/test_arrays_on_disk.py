@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.editing import load
+from mtsldsl.editing import load, loads
 from mtsldsl.ir.model import Target, Task
+from mtsldsl.ir.normal import normal_form
 from mtsldsl.runtime.data import Samples, batches, describe, load_data
 from mtsldsl.runtime.data.joined import joined
 from mtsldsl.runtime.data.overview import overview
@@ -183,6 +184,12 @@ def test_what_does_not_fit_is_said_as_of_a_file(
         assert cause in found.cause
         said.append((found.cause.replace("/a.npz`", "/a`"), found.remedy))
     assert said[0] == said[1]
+
+
+def test_the_hash_of_a_spec_that_says_nothing_of_errors_is_what_it_was_before_there_was_such_a_key() -> None:
+    for more, known in (("", False), ("on_error = raise", False), ("on_error = skip", True)):
+        form = normal_form(loads(SPEC.format(path="a.npz", more=more)))
+        assert ("on_error" in form["data"]["options"]) is known
 
 
 def test_rows_that_do_not_fit_are_left_out_and_counted_where_the_spec_says_so(tmp_path: Path) -> None:
