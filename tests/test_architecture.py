@@ -32,7 +32,8 @@ STREETS: dict[str, set[str]] = {
     "codegen": {*SPECS, *REGISTRIES, "syntax", "ir"},
     "tables": {*SPECS, "ir"},
     "pages": {*SPECS, "ir"},
-    "runtime.data": {*SPECS, "syntax", "datasets", "ir", "tables"},
+    "folders": {"diagnostics", "tables"},
+    "runtime.data": {*SPECS, "syntax", "datasets", "ir", "tables", "folders"},
     "runtime.objectives": {*SPECS, "ir", "runtime.data"},
     "runtime.network": {*SPECS, "ir", "editing", "codegen"},
     "runtime.learning": {*SPECS, "ir", "runtime.data", "runtime.objectives", "runtime.network"},
@@ -48,10 +49,10 @@ STREETS: dict[str, set[str]] = {
         *SPECS, "methods", "ir", "runtime.data", "runtime.objectives", "runtime.network", "runtime.learning",
         "runtime.structure",
     },
-    "loaders": {*SPECS, "datasets", "ir", "tables", "runtime.data"},
+    "loaders": {*SPECS, "datasets", "ir", "tables", "folders", "runtime.data"},
     "cli": {
-        *SPECS, *REGISTRIES, "syntax", "ir", "editing", "compare", "codegen", "tables", "pages", "runtime.data", "runtime.learning",
-        "runtime.network", "runtime.run", "runtime.studies",
+        *SPECS, *REGISTRIES, "syntax", "ir", "editing", "compare", "codegen", "tables", "folders", "pages", "runtime.data",
+        "runtime.learning", "runtime.network", "runtime.run", "runtime.studies",
     },
 }  # fmt: skip
 """What each room may import. `learners` and `loaders` are what the registries of methods and data sets reach by name:

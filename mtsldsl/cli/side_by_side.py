@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from mtsldsl.cli.output import shown
 from mtsldsl.compare.spec_difference import SpecDifference
 from mtsldsl.ir import Spec
-from mtsldsl.ir.cost import Cost
+from mtsldsl.ir.cost import Cost, operations
 from mtsldsl.ir.wording import worded
 from mtsldsl.pages.page import page as made_page
 from mtsldsl.pages.saving import Saving, less
@@ -84,9 +84,9 @@ def _side(
         "name": shown(spec.source.name),
         "drawing": draw(spec, rows, columns, changes),
         "parameters": cost.parameters,
-        "flops": cost.flops,
+        "operations": operations(cost.flops),
         "saving": Saving.of(spec).words(),
-        "facts": facts,
+        "facts": [(name, shown(value)) for name, value in facts],
     }
 
 

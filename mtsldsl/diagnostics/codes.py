@@ -56,6 +56,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL308": "a layer named in the middle of a pipeline",
         "MTL309": "`parallel` inside a pipeline",
         "MTL310": "data blocks that one network cannot read",
+        "MTL311": "an input that nothing reads",
     },
     "sharing": {
         "MTL401": "sharing names an unknown layer",
@@ -79,6 +80,8 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL601": "a data set that is not there",
         "MTL602": "a data set whose files are not as expected",
         "MTL603": "a data set that lacks a task's target",
+        "MTL604": "a pattern of paths that cannot be used",
+        "MTL605": "rows or files that do not go with one image each",
     },
     "files": {
         "MTL701": "a file that mtsldsl did not write",
@@ -86,6 +89,8 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL703": "a file that cannot be read or written",
         "MTL704": "a rewrite that would lose text",
         "MTL705": "a package of another spec",
+        "MTL706": "a spec over a file that is there",
+        "MTL707": "settings of a project that cannot be understood",
     },
     "runs": {
         "MTL801": "a run that cannot be resumed",
@@ -100,6 +105,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL811": "a network that cannot be exported",
         "MTL812": "too little memory",
         "MTL813": "a logger that is not there",
+        "MTL814": "a schedule that the steps of a run are too few for",
     },
     "warnings": {
         "MTL901": "a constant that nothing uses",
@@ -130,6 +136,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL951": "metrics that say the same",
         "MTL952": "a weight of zero",
         "MTL953": "an augmentation without effect",
+        "MTL954": "a mirrored picture whose target is not",
     },
 }
 """What the codes that begin alike are about: MTL0xx, MTL1xx and so on; then their codes in order."""

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+_MARKED_UP = (".html", ".svg")
+
 
 def page(package: str, name: str, filters: Mapping[str, Callable[..., Any]], **values: Any) -> str:
-    """The text of `templates/<name>.jinja` of a package with these values; what goes into `.html` is escaped. A
-    template may include those of this package."""
+    """The text of `templates/<name>.jinja` of a package with these values; what goes into `.html` and `.svg` is
+    escaped. A template may include those of this package."""
     from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
         loader=ChoiceLoader([PackageLoader(each, "templates") for each in (package, "mtsldsl.pages")]),
         undefined=StrictUndefined,
-        autoescape=name.endswith(".html"),
+        autoescape=name.endswith(_MARKED_UP),
         trim_blocks=True,
         lstrip_blocks=True,
-        keep_trailing_newline=not name.endswith(".html"),
+        keep_trailing_newline=not name.endswith(_MARKED_UP),
     )
     environment.filters.update(filters)
     return environment.get_template(f"{name}.jinja").render(**values)

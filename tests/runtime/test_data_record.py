@@ -7,6 +7,7 @@ import os
 from hashlib import sha256
 from pathlib import Path
 
+import attrs
 import numpy as np
 import pytest
 
@@ -67,7 +68,8 @@ def test_a_record_has_the_place_the_size_and_a_digest_of_each_field_that_was_rea
     record = record_of_data(spec, load_data(spec))
     path = tmp_path / "job" / "rows.npz"
     assert (record["given"], record["path"], record["bytes"]) == ("rows.npz", str(path), path.stat().st_size)
-    assert record["settings"] == {"apart": False, "validation": 0.1, "test": 0.2, "seed": 0}
+    nothing = dict.fromkeys(("split", "group", "stratify"))
+    assert record["settings"] == {"apart": False, **nothing, "validation": 0.1, "test": 0.2, "seed": 0}
     by_hand = sha256()
     for split in ("train", "validation", "test"):
         by_hand.update(f"{split} torch.float32 (4, 1)\n".encode() + rows()[f"{split}/price"].tobytes())
@@ -105,6 +107,18 @@ def test_other_settings_are_named_in_place_of_fields(spec: Spec) -> None:
     ]
 
 
+def test_a_run_of_a_version_without_a_setting_is_told_of_it_where_it_is_set_now(spec: Spec) -> None:
+    events = recorded(spec)
+    start = json.loads(events.read_text(encoding="utf-8"))
+    for name in ("split", "group", "stratify"):
+        del start["read"]["settings"][name]
+    events.write_text(json.dumps(start) + "\n", encoding="utf-8")
+    assert differences(spec, load_data(spec), events) == []
+    other = attrs.evolve(spec.data, options={**spec.data.options, "stratify": "price"})
+    (said,) = differences(attrs.evolve(spec, data=other), load_data(spec), events)
+    assert said.startswith("`stratify` is price, and was None")
+
+
 def test_rendered_rooms_are_recorded_by_their_settings_and_by_what_was_drawn(tmp_path: Path) -> None:
     settings = {"data.images": 32, "data.batch": 4, "data.seed": 7}
     scenes = load(Path(__file__).parents[2] / "specs" / "scenes.mtl", settings)
@@ -124,15 +138,15 @@ def test_a_run_without_such_a_record_is_not_judged(spec: Spec) -> None:
     Path("old.jsonl").write_text('{"event": "start"}\n', encoding="utf-8")
     assert differences(spec, load_data(spec), Path("old.jsonl")) == []
     assert recorded_places(spec, Path("old.jsonl")) == {}
-    assert Recorded.of(spec, spec.data, Path("old.jsonl")).extent is None
+    assert Recorded.of(spec, spec.data, Path("old.jsonl")).extents == {}
     before = {"event": "start", "read": record_of_data(spec, load_data(spec))}
     assert before["read"].pop("input") == [0, 7]  # earlier versions did not write it
     Path("old.jsonl").write_text(json.dumps(before) + "\n", encoding="utf-8")
-    assert Recorded.of(spec, spec.data, Path("old.jsonl")).extent is None
+    assert Recorded.of(spec, spec.data, Path("old.jsonl")).extents == {}
 
 
 def test_the_least_and_the_largest_input_are_those_that_the_network_saw(spec: Spec) -> None:
-    assert Recorded.of(spec, spec.data, recorded(spec)).extent == (0, 7)
+    assert Recorded.of(spec, spec.data, recorded(spec)).extents == {spec.data.input: (0, 7)}
     scenes = load(Path(__file__).parents[2] / "specs" / "scenes.mtl", {"data.images": 32, "data.batch": 4})
     data = load_data(scenes)
     pixels = data.train.fields["image"].numpy()

@@ -110,7 +110,7 @@ def _confusion(task: str, counts: np.ndarray[Any, np.dtype[np.int64]], names: Se
 
 def _drawn(spec: Spec, stream: Stream) -> list[Task]:
     """The tasks of a source that answer for the places of a picture."""
-    if len(stream.data.shape) != 3:
+    if not stream.data.pictures:
         return []
     return [task for task in map(spec.task, stream.tasks) if len(task.head.shape) == 3]
 
@@ -118,7 +118,7 @@ def _drawn(spec: Spec, stream: Stream) -> list[Task]:
 def _pictures(
     spec: Spec, stream: Stream, batch: Mapping[str, Tensor], outputs: Mapping[str, Tensor]
 ) -> Iterator[_Picture]:
-    inputs = _numbers(batch[stream.data.input])
+    inputs = _numbers(batch[stream.data.pictures[0]])
     tasks = _drawn(spec, stream)[:TASKS]
     for sample in range(len(inputs)):
         yield _Picture(sample, stream.name, "input", None, pixels_of_input(inputs[sample]))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from mtsldsl.ir.cost import operations
 from mtsldsl.methods.evidence import Finding, Matrix, told
 from mtsldsl.methods.registry import words
 from mtsldsl.pages.page import page
@@ -39,7 +40,7 @@ def write_report(folder: RunFolder) -> Path:
     text = page(
         "mtsldsl.runtime.run",
         "report.html",
-        {"told": told, "short": short},
+        {"told": told, "short": short, "operations": operations},
         few=FEW,
         start=last(recorded, events.Start),
         test=last(recorded, events.Test),

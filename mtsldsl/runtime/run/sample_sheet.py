@@ -32,18 +32,17 @@ _LEAST = 3.2
 
 @attrs.frozen(eq=False)
 class _Row:
-    """A sample of a source: its input, and the tasks with a picture and those with one answer, with their numbers, NaN
-    where they do not count."""
+    """A sample of a source: its inputs that are pictures, each with a title, and the tasks with a picture and those
+    with one answer, with their numbers, NaN where they do not count."""
 
-    title: str
-    input: Numbers
+    images: Sequence[tuple[str, Numbers]]
     pictures: Sequence[tuple[Task, Numbers]]
     answers: Sequence[str]
 
 
 def pictured(spec: Spec) -> list[Stream]:
-    """The sources whose input is a picture."""
-    return [stream for stream in spec.streams if len(stream.data.shape) == 3]
+    """The sources with an input that is a picture."""
+    return [stream for stream in spec.streams if stream.data.pictures]
 
 
 def sample_sheet(spec: Spec, splits: Splits[Any]) -> bytes:
@@ -57,15 +56,16 @@ def sample_sheet(spec: Spec, splits: Splits[Any]) -> bytes:
         for stream in pictured(spec)[:FIRST_SHOWN]
         for row in _rows(spec, stream, read_by(splits.train, stream.tasks[0]), splits)
     ]
-    width = 1 + max(len(row.pictures) for row in rows)
+    width = max(len(row.images) + len(row.pictures) for row in rows)
     with rc_context({"font.size": 7, "font.family": "DejaVu Sans", "text.parse_math": False}):
         figure = Figure(figsize=(max(_SIDE * width, _LEAST), (_SIDE + 0.35) * len(rows)), dpi=100, layout="constrained")
         for place, row in enumerate(rows):
             axes = [figure.add_subplot(len(rows), width, place * width + column + 1) for column in range(width)]
             for each in axes:
                 each.set_axis_off()
-            _draw_input(axes[0], row)
-            for each, (task, numbers) in zip(axes[1:], row.pictures, strict=False):
+            for column, (title, image) in enumerate(row.images):
+                _draw_input(axes[column], title, image, () if column else row.answers)
+            for each, (task, numbers) in zip(axes[len(row.images) :], row.pictures, strict=False):
                 _draw_target(each, task, numbers)
         content = io.BytesIO()
         figure.savefig(content, format="png", metadata={"Software": None})
@@ -75,9 +75,10 @@ def sample_sheet(spec: Spec, splits: Splits[Any]) -> bytes:
 def _rows(spec: Spec, stream: Stream, samples: Samples, splits: Splits[Any]) -> list[_Row]:
     """The first samples of a source, as a batch has them, in the unit of the data."""
     batch = next(batches(samples.in_units(), min(FIRST_SHOWN, len(samples))))
-    images = batch[stream.data.input].double().numpy()
+    images = {name: batch[name].double().numpy() for name in stream.data.pictures}
+    count = len(next(iter(images.values())))
     pictures: list[tuple[Task, Numbers]] = []
-    answers: list[list[str]] = [[] for _ in images]
+    answers: list[list[str]] = [[] for _ in range(count)]
     for task in (spec.task(name) for name in stream.tasks):
         values = batch[field_of_task(stream.data, task)]
         valid = valid_entries(task.target, values).expand_as(values).numpy()
@@ -92,12 +93,11 @@ def _rows(spec: Spec, stream: Stream, samples: Samples, splits: Splits[Any]) -> 
                 answers[row].append(f"{task.name}: {_answer(number, names)}")
     return [
         _Row(
-            f"{stream.name} {row}: {stream.data.input}",
-            images[row],
+            [(f"{stream.name} {row}: {name}", image[row]) for name, image in images.items()],
             [(task, numbers[row]) for task, numbers in pictures],
             answers[row],
         )
-        for row in range(len(images))
+        for row in range(count)
     ]
 
 
@@ -106,10 +106,10 @@ def _answer(numbers: Numbers, names: Sequence[str]) -> str:
     return ", ".join(told) + (", ..." if len(numbers) > 3 else "")
 
 
-def _draw_input(axes: Axes, row: _Row) -> None:
-    shown = [*row.answers[:FIRST_SHOWN], *(["..."] if len(row.answers) > FIRST_SHOWN else [])]
-    axes.set_title("\n".join([row.title, *shown]))
-    axes.imshow(pixels_of_input(row.input), interpolation="nearest")
+def _draw_input(axes: Axes, title: str, numbers: Numbers, answers: Sequence[str]) -> None:
+    shown = [*answers[:FIRST_SHOWN], *(["..."] if len(answers) > FIRST_SHOWN else [])]
+    axes.set_title("\n".join([title, *shown]))
+    axes.imshow(pixels_of_input(numbers), interpolation="nearest")
 
 
 def _draw_target(axes: Axes, task: Task, numbers: Numbers) -> None:

@@ -107,6 +107,7 @@ class Session:
         require_even_shares(spec, ranks)
         check_own_modules(spec)
         require_for_run(spec)
+        weights = InitialWeights.said_by(spec)
         made = makers(loggers)
         spec = self_contained(spec)
         if ranks.rank:
@@ -114,7 +115,7 @@ class Session:
         folder = RunFolder.create(root, name.strip(".") or "spec")  # a name of dots would lead out of `root`
         spec = folder.with_path(spec)
         told = Loggers(folder.path, {} if ranks.rank else made)
-        session = cls(spec, folder, chosen, choose_display(display), told, ranks=ranks)
+        session = cls(spec, folder, chosen, choose_display(display), told, weights=weights, ranks=ranks)
         folder.write_spec(spec.source, "start")
         session.write_code(spec)
         return session
@@ -221,7 +222,6 @@ class Session:
     def epoch(self, training: Training, batches: int, samples: int | None = None) -> Iterator[EpochLosses]:
         """An epoch of so many batches: collects the losses without waiting for the device, and logs their means.
         Without `samples`, those of all batches, each is a whole one."""
-        rate = training.optimizer.param_groups[0]["lr"]
         collected = EpochLosses(self.display, training.spec.penalty_name)
         with under_way(training, batches, collected, f"the run so far is in {self.folder.path}") as losses:
             yield losses
@@ -235,7 +235,7 @@ class Session:
                 epoch=training.epoch,
                 losses={**means, **penalty},
                 penalty=next(iter(penalty), None),
-                lr=rate * warmth(training.steps, training.spec.train.warmup),
+                lr=training.rate * warmth(training.steps, training.spec.train.warmup),
                 epoch_seconds=round(seconds, 4),
                 samples_per_second=round(count / seconds, 1) if seconds else None,
                 seconds=round(time.monotonic() - self._started, 1),
