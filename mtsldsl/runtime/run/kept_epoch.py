@@ -35,7 +35,8 @@ def _time(recorded: Sequence[Event], end: events.End) -> str:
     """That of the whole run; of one that went on, which counts anew, that of its epochs."""
     if last(recorded, events.Resume) is None:
         return f"{short(end.seconds)} s in all"
-    return f"{short(sum(each.epoch_seconds or 0 for each in recorded if isinstance(each, events.Epoch)))} s in its epochs"
+    epochs = [each.epoch_seconds or 0 for each in recorded if isinstance(each, events.Epoch)]
+    return f"{short(sum(epochs))} s in its epochs"
 
 
 def _kept(recorded: Sequence[Event]) -> str:
