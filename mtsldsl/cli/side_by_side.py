@@ -86,7 +86,7 @@ def _side(
         "parameters": cost.parameters,
         "operations": operations(cost.flops),
         "saving": Saving.of(spec).words(),
-        "facts": facts,
+        "facts": [(name, shown(value)) for name, value in facts],
     }
 
 

@@ -164,6 +164,12 @@ def test_the_table_has_every_number_of_the_record(trained: Path) -> None:
             case {"event": "balance", "weights": weights}:
                 for task, each in weights.items():
                     wanted[epoch, "train", task, "weight"] = pytest.approx(sum(each) / len(each))
+            case {"event": "gradients", "norms": norms, "weights": weights}:
+                moved = {task: norm * weights[task] for task, norm in norms.items()}
+                for task, norm in norms.items():
+                    wanted[epoch, "train", task, "gradient_norm"] = norm
+                    share = moved[task] / sum(moved.values())
+                    wanted[epoch, "train", task, "gradient_share"] = pytest.approx(share)
             case {"event": "validation", "gains": gains, "gain": gain}:
                 wanted |= {(epoch, kind, task, "gain"): value for task, value in gains.items()}
                 wanted[epoch, kind, "", "gain"] = gain
@@ -174,7 +180,7 @@ def test_the_table_has_every_number_of_the_record(trained: Path) -> None:
                 wanted |= {(at, kind, task, name): value for name, value in event["metrics"][task].items()}
     assert found == wanted
     assert {key[1] for key in found} == {"train", "validation", "test"}
-    assert {"align", "weight", "rmse", "f1", "gain"} <= {key[3] for key in found}
+    assert {"align", "weight", "gradient_share", "rmse", "f1", "gain"} <= {key[3] for key in found}
 
 
 def test_tensorboard_has_the_points_of_the_table(trained: Path) -> None:

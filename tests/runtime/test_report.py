@@ -17,7 +17,8 @@ from mtsldsl.editing import loads
 from mtsldsl.runtime.run.drawing import COLOURS, Series, curves, matrix_map
 from mtsldsl.runtime.run.events import from_json
 from mtsldsl.runtime.run.folder import RunFolder
-from mtsldsl.runtime.run.record_file import EventLog
+from mtsldsl.runtime.run.kept_epoch import first_facts
+from mtsldsl.runtime.run.record_file import EventLog, read_events
 from mtsldsl.runtime.run.report import write_report
 from tests import page_rules, prepared
 
@@ -195,6 +196,11 @@ def test_every_number_of_the_page_is_that_of_the_record(tmp_path: Path) -> None:
     assert "<dd>2 to 3 of 3, by task: t00 2, t01 3, t02 3</dd>" in text
     assert "12.34 s in all, with at most 1,234 MB of memory" in text
     assert "2,000 at the start, 1,234 at the end" in text
+    for epoch in (4, 5):
+        write(folder, "epoch", epoch=epoch, losses={}, epoch_seconds=7.25)
+    write(folder, "resume", epoch=3)
+    gone_on = list(read_events(folder.events))
+    assert ("Time", "14.5 s in its epochs, with at most 1,234 MB of memory") in list(first_facts(gone_on))
     assert "&lt;something&gt; is odd" in text
     spec = loads(spec_text(3))
     shared, alone = spec.cost(), attrs.evolve(spec, sharing=spec.sharing.apart()).cost()

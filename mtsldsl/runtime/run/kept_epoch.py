@@ -26,9 +26,17 @@ def first_facts(recorded: Sequence[Event]) -> Iterator[tuple[str, str]]:
         yield "Chosen by", test.chosen_by
     if isinstance(end, events.End):
         memory = "" if end.peak_memory_mb is None else f", with at most {end.peak_memory_mb:,.0f} MB of memory"
-        yield "Time", f"{short(end.seconds)} s in all{memory}"
+        yield "Time", f"{_time(recorded, end)}{memory}"
     if isinstance(start, events.Start) and start.command:
         yield "Command", start.command
+
+
+def _time(recorded: Sequence[Event], end: events.End) -> str:
+    """That of the whole run; of one that went on, which counts anew, that of its epochs."""
+    if last(recorded, events.Resume) is None:
+        return f"{short(end.seconds)} s in all"
+    epochs = [each.epoch_seconds or 0 for each in recorded if isinstance(each, events.Epoch)]
+    return f"{short(sum(epochs))} s in its epochs"
 
 
 def _kept(recorded: Sequence[Event]) -> str:
