@@ -18,7 +18,8 @@ from mtsldsl.diagnostics import MtlError, suggestion
 from mtsldsl.division import CALLED_ELSEWHERE, SPLITS
 from mtsldsl.ir.model import Task
 from mtsldsl.records import Record
-from mtsldsl.runtime.data.array_fields import Array, Expected, expected_input, fitted
+from mtsldsl.runtime.data.array_fields import Array, expected_input, fitted
+from mtsldsl.runtime.data.array_shapes import Expected
 from mtsldsl.runtime.data.demand import Demand
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.fields_read import at_odds, field_of_task
@@ -91,8 +92,15 @@ def _splits(loaded: Loaded, layout: Mapping[str, FieldKind]) -> Splits[Samples]:
 
 
 def _expected(name: str, task: Task) -> Expected:
-    """What the array of a task's target holds; per pixel where the head's output is an image."""
+    """What the array of a task's target holds; per pixel where the head's output is an image, per token where it is
+    tokens."""
     target, space = task.target, task.head.shape[1:]
+    if task.by_token:
+        length = task.head.shape[:1]
+        if target.kind == "classes":
+            return Expected(FieldKind.LABEL, length, target, by_token=True)
+        kind = FieldKind.EDGE if target.kind == "binary" else FieldKind.PLAIN
+        return Expected(kind, (*length, target.channels), target, by_token=True)
     if target.kind == "classes":
         return Expected(FieldKind.LABEL, space, target)
     if target.kind == "binary":

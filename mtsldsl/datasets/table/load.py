@@ -13,7 +13,8 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.diagnostics.bounded import shown
 from mtsldsl.division import SPLITS
 from mtsldsl.ir.model import Data, Target
-from mtsldsl.runtime.data.array_fields import Expected, fitted
+from mtsldsl.runtime.data.array_fields import fitted
+from mtsldsl.runtime.data.array_shapes import Expected
 from mtsldsl.runtime.data.demand import Demand
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.fields_read import at_odds, field_of_task

@@ -1,4 +1,4 @@
-"""The arrays of one field as tensors: their shape and their numbers, held against what the spec says they are.
+"""The arrays of one field as tensors: their numbers, held against what the spec says they are.
 
 What can only be a slip is refused with what to do about it; what may be meant is a remark. The arrays of one field come
 together, one for each split where the file has splits, so that they are read in one way.
@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.ir.model import Data, Target
+from mtsldsl.ir.model import Data
 from mtsldsl.runtime.data.array_labels import binary_labels, class_labels
+from mtsldsl.runtime.data.array_shapes import Expected, shaped
 from mtsldsl.runtime.data.fields import FieldKind
 
 Array: TypeAlias = NDArray[Any]
@@ -34,15 +35,6 @@ _MANY = 16
 
 _UNUSUALLY_LARGE = 20.0
 """Numbers of an image that was brought to a mean of 0 and a deviation of 1 stay below this."""
-
-
-@attrs.frozen
-class Expected:
-    """What the arrays of a field should hold: their kind, the shape of one sample, the target (none for the input)."""
-
-    kind: FieldKind
-    shape: tuple[int, ...]
-    target: Target | None = None
 
 
 def expected_input(data: Data) -> Expected:
@@ -63,78 +55,24 @@ def fitted(arrays: Mapping[str, Array], expected: Expected) -> Fitted:
 
     Raises MTL602 for a shape or numbers that do not fit.
     """
-    shaped = {name: _shaped(name, array, expected) for name, array in arrays.items()}
+    reshaped = {name: shaped(name, array, expected) for name, array in arrays.items()}
     if expected.target is None and expected.kind is FieldKind.IMAGE:
-        return _images(shaped)
+        return _images(reshaped)
     if expected.target is None:
-        remarks = (*_pixels(shaped), *_too_fine(shaped))
-        return Fitted({name: _complete(name, array) for name, array in shaped.items()}, remarks)
+        remarks = (*_pixels(reshaped), *_too_fine(reshaped))
+        return Fitted({name: _complete(name, array) for name, array in reshaped.items()}, remarks)
     if expected.kind is FieldKind.LABEL:
-        return Fitted({name: class_labels(name, array, expected.target) for name, array in shaped.items()})
+        return Fitted({name: class_labels(name, array, expected.target) for name, array in reshaped.items()})
     if expected.kind is FieldKind.EDGE:
-        return Fitted({name: binary_labels(name, array, expected.target) for name, array in shaped.items()})
+        return Fitted({name: binary_labels(name, array, expected.target) for name, array in reshaped.items()})
     if expected.target.kind == "unit_vectors":
         return Fitted(
-            {name: directions(_values(name, _of_length(_vectors(name, array)))) for name, array in shaped.items()},
-            tuple(_one_sided(shaped)),
+            {name: directions(_values(name, _of_length(_vectors(name, array)))) for name, array in reshaped.items()},
+            tuple(_one_sided(reshaped)),
         )
-    tensors = {name: _values(name, array) for name, array in shaped.items()}
+    tensors = {name: _values(name, array) for name, array in reshaped.items()}
     measured = expected.kind is FieldKind.DEPTH and expected.target.valid == "finite"
-    return Fitted(tensors, (*(_unmeasured(tensors) if measured else ()), *_too_fine(shaped)))
-
-
-# Shapes ---------------------------------------------------------------------------------------------------------------
-
-
-def _shaped(name: str, array: Array, expected: Expected) -> Array:
-    """The array with the samples' own shape; channels may be left out where they are 1, and be 1 for labels."""
-    if array.dtype.kind not in "biuf":
-        raise MtlError.of("MTL602", f"{name} holds {array.dtype}, not numbers", _as_numbers(array))
-    shape, found = expected.shape, array.shape[1:]
-    labels = expected.kind is FieldKind.LABEL
-    if (found == shape[1:] and shape[:1] == (1,)) or (labels and found == (1, *shape)):
-        array = array.reshape(len(array), *shape)
-    if array.shape[1:] != shape:
-        cause = f"a sample of {name} is {_sizes(found)}, but the spec's is {_sizes(shape)}"
-        raise MtlError.of("MTL602", cause, _reshaping(found, expected))
-    return array
-
-
-def _as_numbers(array: Array) -> str:
-    if array.dtype.kind in "SU":
-        return "give each name a number: `names, numbers = numpy.unique(array, return_inverse=True)`"
-    if array.dtype.kind in "mM":
-        return "save a time as a number, such as the seconds since the first one"
-    return "save its real numbers" if array.dtype.kind == "c" else "save an array of numbers"
-
-
-def _reshaping(found: tuple[int, ...], expected: Expected) -> str:
-    shape = expected.shape
-    if expected.kind is FieldKind.LABEL and expected.target is not None:
-        classes = expected.target.channels
-        if found in ((classes, *shape), (*shape, classes)):
-            axis = 1 if found == (classes, *shape) else -1
-            return f"save class numbers in place of one-hot labels: `array.argmax(axis={axis})`"
-        if found == (*shape, 1):
-            return "leave the last dimension out: `array[..., 0]`"
-    if expected.kind is FieldKind.EDGE and shape[0] == 1 and found in ((2, *shape[1:]), (*shape[1:], 2)):
-        axis = 1 if found == (2, *shape[1:]) else -1
-        return f"save the answers in place of one-hot labels: `array.argmax(axis={axis})`"
-    if len(shape) == 3 and found == (*shape[1:], shape[0]):
-        return "put the channels first: `numpy.moveaxis(array, -1, 1)`"
-    if len(shape) == 3 and found in (shape[1:], (1, *shape[1:])) and expected.target is None:
-        gray = "array[:, None]" if found == shape[1:] else "array"
-        return f"write an input of one channel, or save each channel: `numpy.repeat({gray}, {shape[0]}, axis=1)`"
-    if len(shape) >= 2 and len(found) == len(shape) and found[:-2] == shape[:-2]:
-        size = _sizes(shape[-2:])
-        if expected.target is None:
-            return f"resize or pad the images to {size}, or write their size into `input`"
-        return f"resize the array to {size}, or end the head with `resize_as(image)`, `image` being the input's name"
-    return "change the spec or the array"
-
-
-def _sizes(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape)) if shape else "a single number"
+    return Fitted(tensors, (*(_unmeasured(tensors) if measured else ()), *_too_fine(reshaped)))
 
 
 # Inputs ---------------------------------------------------------------------------------------------------------------
