@@ -26,11 +26,19 @@ from mtsldsl.language.targets import TARGETS
 from tests import prepared
 from tests.docs.pages import DOCS, LANGUAGE, PAGES, README, ROOT, Example, completed, every_example, examples, frame_of
 from tests.docs.tables import MARKED, TABLES, refreshed, without_words
+from tests.given import DATA, needs_data
 
 SPECS = sorted((ROOT / "specs").glob("*.mtl"))
 MTL = every_example("mtl")
 TABLED = [page for page in PAGES if MARKED.search(page.read_text(encoding="utf-8"))]
-PYTHON = [page for page in PAGES if examples(page, "python")]
+OF_REAL_DATA = ("token_sequences.md",)
+"""Pages that train on data which is given beside the project."""
+
+PYTHON = [
+    pytest.param(page, marks=[pytest.mark.soak, needs_data] if page.name in OF_REAL_DATA else [])
+    for page in PAGES
+    if examples(page, "python")
+]
 
 
 def problems(text: str, name: str) -> tuple[str, ...]:
@@ -64,6 +72,8 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.copytree(ROOT / "specs", "specs")
+    if page.name in OF_REAL_DATA:
+        Path("data").symlink_to(DATA)
     for example in examples(page, "mtl"):
         if example.file:
             Path(example.file).write_text(example.text, encoding="utf-8")
