@@ -96,7 +96,7 @@ def command(
     use_threads(threads, spec, processor, folder.events)
     warn_of_other_modules(spec, folder.events)
     known = Recorded.of(spec, data, folder.events)
-    inputs = new_inputs(given, data, array=array, resize=resize, trained=known.extent, columns=known.inputs)
+    inputs = new_inputs(given, data, array=array, resize=resize, trained=known.extents, columns=known.inputs)
     for remark in inputs.remarks:
         say(f"warning: {remark}", err=True)
     with original_spans(spec):

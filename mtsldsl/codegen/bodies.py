@@ -12,6 +12,7 @@ from mtsldsl.codegen.own_modules import OwnClass, own_call
 from mtsldsl.ir.body import Body, Reference
 from mtsldsl.language.constants import Shape
 from mtsldsl.language.operators import OPERATORS
+from mtsldsl.language.operators.own import JOINING, taps_of
 from mtsldsl.records import Record
 
 MAXIMAL_LINE = 88
@@ -140,6 +141,8 @@ class _Planner:
                 declared = declared or operator.own
             if operator.definition:
                 definitions.append(operator.definition)
+            if operator.own and taps_of(step.arguments):
+                definitions.append(JOINING)
         self._resolve()
         statements = self._statements(self._chains())
         sources = tuple(dict.fromkeys(definitions))

@@ -3,7 +3,7 @@ set of tasks that share layers, so that sets may be computed one after the other
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 import attrs
@@ -12,7 +12,7 @@ from mtsldsl.codegen.bodies import Statement, shape_text
 from mtsldsl.codegen.identifiers import ALL, MANY, Scope, whole
 from mtsldsl.codegen.one_task import MEAN_OF, OneTask, alike_tasks, mean_definition
 from mtsldsl.ir.model import Spec
-from mtsldsl.ir.wiring import Call, Value, inputs_of, needed, needed_layers, together, wired
+from mtsldsl.ir.wiring import Call, Value, inputs_of, inputs_read, needed, needed_layers, together, wired
 from mtsldsl.records import Record
 from mtsldsl.sharing import HEADS
 from mtsldsl.sharing.partition import in_order
@@ -71,6 +71,8 @@ class Pass(Record):
     result: str
     out: str
     """What a single output is called."""
+    inputs: tuple[str, ...]
+    """Those of the network that it reads."""
     tables: tuple[tuple[str, str], ...] = ()
     """Constants of the module that it reads: what values of a layer read and what they are made by."""
     uses: tuple[tuple[str, str], ...] = ()
@@ -93,9 +95,9 @@ class Pass(Record):
 
 @attrs.frozen(eq=False, repr=False)
 class ForwardPlan(Record):
-    """The input's name in it, and its passes: one of no name where `forward` itself is a straight line."""
+    """The inputs' names in it, and its passes: one of no name where `forward` itself is a straight line."""
 
-    input: str
+    inputs: tuple[str, ...]
     tasks: tuple[str, ...]
     passes: tuple[Pass, ...]
     said: str = "those sets of them that share layers with no others"
@@ -141,22 +143,24 @@ def plan_forward(spec: Spec) -> ForwardPlan:
     tables = Scope()
     if len(sets) == 1:
         scope = Scope(frozenset(("tasks", "copy", AVERAGED)))
-        image = scope.variable(spec.data.input)
-        return ForwardPlan(image, order, (_pass(spec, network, sets[0], "", image, scope, tables),))
+        inputs = _variables(spec, scope)
+        found = _pass(spec, network, sets[0], "", inputs, scope, tables)
+        return ForwardPlan(tuple(inputs.values()), order, (attrs.evolve(found, inputs=tuple(inputs.values())),))
     taken = frozenset(("task", "tasks", "copy", "outputs", AVERAGED))
-    image = Scope(taken).variable(spec.data.input)
+    inputs = _variables(spec, Scope(taken))
+    taken |= frozenset(inputs.values())
     alone: dict[object, Pass] = {}
     shared: list[Pass] = []
     methods = Scope(frozenset((*spec.backbone.layers, HEADS)))
     for tasks in sets:
-        scope = Scope(taken | {image})
+        scope = Scope(taken)
         alone_here = len(tasks) == 1 and len(spec.trained_with(tasks)) == 1
         if not alone_here or any(map(spec.backbone.alternatives, needed_layers(network, tasks))):
             name = methods.variable(_name(tasks))
-            found = _pass(spec, network, tasks, name, image, scope, tables)
+            found = _pass(spec, network, tasks, name, inputs, scope, tables)
             shared.append(attrs.evolve(found, said="The outputs of tasks that share layers with no others."))
             continue
-        found = _pass(spec, network, tasks, "", image, scope, tables, by_task=True)
+        found = _pass(spec, network, tasks, "", inputs, scope, tables, by_task=True)
         form = tuple(tuple((each.target, each.expression) for each in group) for group in found.statements)
         key = form, found.result
         known = alone.get(key)
@@ -164,32 +168,40 @@ def plan_forward(spec: Spec) -> ForwardPlan:
         said = "The output of a task that shares no layer with others."
         alone[key] = attrs.evolve(found, name=name, tasks=(*(known.tasks if known else ()), *tasks), said=said)
     helpers = tuple(each.name for each in spec.sharing.helpers)
-    return ForwardPlan(image, order, (*alone.values(), *shared), helpers=helpers)
+    return ForwardPlan(tuple(inputs.values()), order, (*alone.values(), *shared), helpers=helpers)
+
+
+def _variables(spec: Spec, scope: Scope) -> dict[str, str]:
+    """What the inputs are called in the code."""
+    return {name: scope.variable(name) for name in spec.data.inputs}
 
 
 def _by_source(spec: Spec, network: Sequence[Call]) -> ForwardPlan:
     """The passes of a network whose tasks read samples of several sources: one for each source of several tasks, and
     one for all single tasks that are computed alike."""
     taken = frozenset(("task", "tasks", "copy", "outputs", AVERAGED, MEAN_OF))
-    image = Scope(taken).variable(spec.data.input)
+    inputs = _variables(spec, Scope(taken))
+    taken |= frozenset(inputs.values())
     tables, methods = Scope(), Scope(frozenset((*spec.backbone.layers, HEADS)))
     passes = []
     lone = [stream.tasks[0] for stream in spec.streams if len(stream.tasks) == 1]
     for alike in alike_tasks(spec, network, lone):
-        scope = Scope(taken | {image})
-        printer = OneTask(spec, image, scope, tables)
+        scope = Scope(taken)
+        printer = OneTask(spec, inputs, scope, tables)
         statements, result = printer.statements(alike)
         name = methods.variable("forward_one")
         said = "The output of one task."
         out = scope.variable("out")
         uses = tuple(printer.tables)
-        passes.append(Pass(name, alike.tasks, True, statements, result, out, uses=uses, said=said))
+        read = tuple(inputs[each] for each in inputs if any(each in line.reads for line in alike.lines))
+        passes.append(Pass(name, alike.tasks, True, statements, result, out, read, uses=uses, said=said))
     for stream in spec.streams:
         if len(stream.tasks) > 1:
             name = methods.variable(f"forward_{stream.name}")
-            found = _pass(spec, network, stream.tasks, name, image, Scope(taken | {image}), tables)
+            found = _pass(spec, network, stream.tasks, name, inputs, Scope(taken), tables)
             passes.append(attrs.evolve(found, said=f"The outputs of the tasks that read the samples of {stream.name}."))
-    return ForwardPlan(image, spec.sharing.tasks, tuple(passes), "those that read the samples of one source")
+    variables = tuple(inputs.values())
+    return ForwardPlan(variables, spec.sharing.tasks, tuple(passes), "those that read the samples of one source")
 
 
 def _name(tasks: Sequence[str]) -> str:
@@ -202,23 +214,23 @@ def _pass(
     network: Sequence[Call],
     tasks: Sequence[str],
     name: str,
-    image: str,
+    inputs: Mapping[str, str],
     scope: Scope,
     tables: Scope,
     *,
     by_task: bool = False,
 ) -> Pass:
     """The calls of all copies that these tasks need, one group a layer, and their outputs."""
-    printer = _Printer(spec, dict.fromkeys(inputs_of(spec), image), scope, tables, by_task=by_task)
-    *layers, (_, heads) = (
-        (layer, list(calls))
-        for layer, calls in groupby(needed(network, spec.trained_with(tasks)), key=lambda call: call.layer)
-    )
+    names = {value: inputs[value.layer] for value in inputs_of(spec)}
+    printer = _Printer(spec, names, scope, tables, by_task=by_task)
+    called = needed(network, spec.trained_with(tasks))
+    *layers, (_, heads) = ((layer, list(calls)) for layer, calls in groupby(called, key=lambda call: call.layer))
     statements = tuple(printer.layer(layer, calls) for layer, calls in layers)
     result = printer.result([call for call in heads if call.value.tasks.issubset(tasks)])
     helping = tuple(printer.helping(call) for call in heads if not call.value.tasks.issubset(tasks))
     out, constants = scope.variable("out"), tuple(printer.constants)
-    return Pass(name, tuple(tasks), by_task, statements, result, out, constants, helping=helping)
+    read = tuple(inputs[each] for each in inputs_read(spec, called))
+    return Pass(name, tuple(tasks), by_task, statements, result, out, read, constants, helping=helping)
 
 
 @attrs.define

@@ -10,7 +10,7 @@ import attrs
 from mtsldsl.codegen.bodies import Statement, shape_text
 from mtsldsl.codegen.identifiers import ALL, Scope, whole
 from mtsldsl.ir.model import Spec
-from mtsldsl.ir.wiring import Call, copies_of, inputs_of, needed
+from mtsldsl.ir.wiring import Call, copies_of, needed
 from mtsldsl.records import Record
 from mtsldsl.sharing import HEADS
 
@@ -109,14 +109,15 @@ class OneTask:
     """Prints the lines of tasks that are computed alike; `tables` become constants of the module."""
 
     spec: Spec
-    image: str
+    inputs: Mapping[str, str]
+    """What those of the network are called."""
     scope: Scope
     names: Scope
     tables: list[tuple[str, str]] = attrs.field(factory=list)
 
     def statements(self, alike: Alike) -> tuple[tuple[tuple[Statement, ...], ...], str]:
         """The statements of the layers, in groups of one, and the expression of the output."""
-        variables = {inputs_of(self.spec)[0].layer: self.image}
+        variables = dict(self.inputs)
         *layers, head = zip(alike.lines, alike.keys, strict=True)
         groups = []
         for line, keys in layers:

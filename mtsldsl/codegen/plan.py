@@ -13,9 +13,11 @@ from mtsldsl.codegen.forward import ForwardPlan, plan_forward, tuple_of
 from mtsldsl.codegen.identifiers import ALL, MANY, whole
 from mtsldsl.codegen.knobs import (
     Knob,
+    Made,
     MixedPlan,
     augmentations,
     learner_plan,
+    may_stop,
     mixed_plan,
     optimizer_plan,
     rest_of_knobs,
@@ -28,6 +30,7 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.model import Spec
 from mtsldsl.ir.normal import digest
 from mtsldsl.ir.wiring import copies_of, gates_of
+from mtsldsl.language.literals import literal
 from mtsldsl.language.naming import OUTPUTS
 from mtsldsl.records import Record
 from mtsldsl.sharing import HEADS, Copy, format_tasks
@@ -78,8 +81,8 @@ class Container(Record):
 class Plan(Record):
     """All that the templates print.
 
-    `optimizer` and `scheduler` are expressions over `parameters` and `optimizer` and the constants in `knobs`,
-    `augment` and `learner` are expressions too.
+    `optimizer` is an expression over `parameters` and the constants in `knobs`, `augment` and `learner` are expressions
+    too.
     """
 
     name: str
@@ -97,10 +100,12 @@ class Plan(Record):
     makers: tuple[tuple[str, str, str], ...]
     """Functions that make the copies of several layers: name, docstring, expression."""
     forward: ForwardPlan
+    given: str
+    """What a batch gives to it, as an expression."""
     uses_torch: bool
     uses_functional: bool
     optimizer: str
-    scheduler: str
+    scheduler: Made
     augment: str
     mixed: MixedPlan | None
     """Where samples come from several sources."""
@@ -110,6 +115,8 @@ class Plan(Record):
     rest_of_knobs: tuple[str, ...]
     """A comment on what else the spec decides."""
     train_imports: tuple[str, ...]
+    tasks_stop: bool
+    """Whether tasks may learn no more before the run ends."""
     generator: int = GENERATOR
 
 
@@ -161,17 +168,27 @@ def plan_spec(spec: Spec) -> Plan:
         constants=constants,
         makers=makers,
         forward=forward,
+        given=_given(spec),
         uses_torch=any("torch." in text for text in code),
         uses_functional=any("F." in text for text in code),
         optimizer=optimizer.call,
-        scheduler=scheduler.call,
+        scheduler=scheduler,
         augment=augmentations(spec.data.augment),
         mixed=mixed_plan(spec),
         learner=learner.call,
         knobs=(*optimizer.knobs, *scheduler.knobs, *learner.knobs),
         rest_of_knobs=tuple(wrapped(rest_of_knobs(spec), WIDTH - 2)),
-        train_imports=train_imports(learner, mixed=len(spec.streams) > 1, warmup=spec.train.warmup > 0),
+        tasks_stop=any(map(may_stop, spec.tasks)),
+        train_imports=train_imports(
+            learner, mixed=len(spec.streams) > 1, warmup=spec.train.warmup > 0, steps=scheduler.of_steps
+        ),
     )
+
+
+def _given(spec: Spec) -> str:
+    """The inputs of a batch: one tensor, or a tuple of all."""
+    each = [f"batch[{literal(name)}]" for name in spec.data.inputs]
+    return each[0] if len(each) == 1 else f"({', '.join(each)})"
 
 
 def _heads(spec: Spec, classes: Classes) -> Container:
@@ -275,8 +292,12 @@ def _describe(spec: Spec, classes: Classes) -> tuple[str, ...]:
     bottom += [(name, f"{learned:,}", "helps in training, and has no output afterwards") for name, learned in helpers]
     first = max(len(row[0]) for row in (*rows, *bottom))
     second = max(len(row[1]) for row in (*rows, *bottom))
-    given = " or ".join(dict.fromkeys(shape_text(data.shape) for data in spec.blocks))
-    lines = [f"{spec.data.input} {given} -> the outputs of {tasks}; {count(total)}.", ""]
+    given = " and ".join(
+        f"{name} {' or '.join(dict.fromkeys(shape_text(data.inputs[name]) for data in spec.blocks))}"
+        for name in spec.data.inputs
+    )
+    begin = f"{given} -> the outputs of {tasks}; {count(total)}."
+    lines = [*(wrapped(begin, WIDTH - 7) if len(spec.data.inputs) > 1 else [begin]), ""]
     for table in (rows, bottom):
         lines += [line for row in table for line in _row(row, first, second)]
         lines.append("")

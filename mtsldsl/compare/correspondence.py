@@ -40,7 +40,7 @@ def renamed_layers(before: Spec, after: Spec) -> dict[str, str]:
     gone = [layer for name, layer in old.items() if name not in new]
     fresh = {name: layer for name, layer in new.items() if name not in old}
     pairs: dict[str, str] = {}
-    names = {before.data.input: after.data.input}
+    names = matched_inputs(before, after)
     equal = {name: signature(other.body, {}) for name, other in fresh.items()}
     for layer in gone:  # in topological order, so that what a layer reads is paired before it
         _pair(layer, signature(layer.body, {**names, **pairs}), equal, pairs)
@@ -49,6 +49,14 @@ def renamed_layers(before: Spec, after: Spec) -> dict[str, str]:
         if layer.name not in pairs:
             _pair(layer, signature(layer.body), alike, pairs)
     return {layer.name: pairs[layer.name] for layer in gone if layer.name in pairs}
+
+
+def matched_inputs(before: Spec, after: Spec) -> dict[str, str]:
+    """Each input of `before` with its name in `after`: the same one, or else that of the one in its place."""
+    old, new = before.data.inputs, tuple(after.data.inputs)
+    fresh = [name for name in new if name not in old]
+    renamed = (name for name in old if name not in new)
+    return {name: name for name in old if name in new} | dict(zip(renamed, fresh, strict=False))
 
 
 def _pair(layer: Layer, wanted: Signature, candidates: dict[str, Signature], pairs: dict[str, str]) -> None:

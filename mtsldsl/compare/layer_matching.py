@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from mtsldsl.compare.correspondence import Signature, renamed_layers, signature
+from mtsldsl.compare.correspondence import Signature, matched_inputs, renamed_layers, signature
 from mtsldsl.ir.model import Layer, Spec
 from mtsldsl.records import Record
 
@@ -46,7 +46,7 @@ def matched_layers(before: Spec, after: Spec) -> dict[str, str]:
 
 def translation(before: Spec, after: Spec, pairs: Mapping[str, str]) -> dict[str, str]:
     """What each name that a body of `before` may read is called in `after`: no name for a layer that is gone."""
-    return {before.data.input: after.data.input, **{name: pairs.get(name, "") for name in before.backbone.layers}}
+    return {**matched_inputs(before, after), **{name: pairs.get(name, "") for name in before.backbone.layers}}
 
 
 @attrs.frozen(eq=False, repr=False)

@@ -165,6 +165,7 @@ def _places_of_item(
                 yield from ((name, names) for name in _names(argument.value))
     elif kind == "train":
         yield from ((name, tasks) for name in _measured(item.value))
+        yield from ((name, layers) for name in _filled(item))
     elif kind in ("backbone", "sharing"):
         yield from ((name, layers) for name in (item.key, item.last) if name)
         yield from ((name, layers if kind == "backbone" else tasks) for name in _names(item.value))
@@ -182,9 +183,20 @@ def _measured(value: tree.Value) -> Iterator[tree.Name]:
         yield tree.Name(task, Span(span.source, span.start, span.start + len(task)))
 
 
+def _filled(item: tree.Entry) -> Iterator[tree.Name]:
+    """The layer until which weights go, as in `init = start("x.safetensors", map=timm, until=enc4)`."""
+    if item.key.text == "init" and isinstance(item.value, tree.Call):
+        for argument in item.value.arguments:
+            if argument.name is not None and argument.name.text == "until":
+                yield from _names(argument.value)
+
+
 def _names(value: tree.Value) -> Iterator[tree.Name]:
     """The names among the values of a value."""
     match value:
+        case tree.Name(text) if "." in text:  # an output of a layer
+            layer, span = text.partition(".")[0], value.span
+            yield tree.Name(layer, Span(span.source, span.start, span.start + len(layer)))
         case tree.Name():
             yield value
         case tree.List() | tree.Components():

@@ -10,7 +10,7 @@ import attrs
 from mtsldsl.compare.correspondence import signature
 from mtsldsl.compare.layer_matching import matched_layers, translation
 from mtsldsl.ir.model import Data, Decision, Spec
-from mtsldsl.ir.wording import Wording, shown, with_names
+from mtsldsl.ir.wording import Wording, inputs_shown, shown, with_names
 from mtsldsl.records import Record
 from mtsldsl.sharing import Cover, Groups, Partition, Row
 from mtsldsl.sharing.partition import in_order, parted
@@ -285,7 +285,7 @@ def _keys_of(spec: Spec, block: str) -> dict[str, Any] | None:
 def _data_keys(data: Data) -> dict[str, Any]:
     return {
         "": data.kind,
-        "input": f"{data.input}({', '.join(map(str, data.shape))})",
+        "input": inputs_shown(data.inputs),
         "batch": data.batch,
         "augment": data.augment,
         **data.options,
@@ -301,12 +301,14 @@ _TRAIN = (
     "accumulate",
     "clip",
     "warmup",
+    "ema",
     "precision",
     "seed",
     "keep",
     "stop",
+    "init",
 )
-_TASK = ("data", "target", "loss", "metrics", "weight", "field")
+_TASK = ("data", "target", "loss", "metrics", "weight", "field", "stop")
 
 
 def _changes(path: str, before: Any, after: Any) -> Iterator[KeyChange]:

@@ -56,6 +56,9 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL308": "a layer named in the middle of a pipeline",
         "MTL309": "`parallel` inside a pipeline",
         "MTL310": "data blocks that one network cannot read",
+        "MTL311": "an input that nothing reads",
+        "MTL312": "ids that are taken for numbers, or numbers for ids",
+        "MTL313": "an output of a layer that is not named, or that it has not",
     },
     "sharing": {
         "MTL401": "sharing names an unknown layer",
@@ -79,6 +82,8 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL601": "a data set that is not there",
         "MTL602": "a data set whose files are not as expected",
         "MTL603": "a data set that lacks a task's target",
+        "MTL604": "a pattern of paths that cannot be used",
+        "MTL605": "rows or files that do not go with one image each",
     },
     "files": {
         "MTL701": "a file that mtsldsl did not write",
@@ -86,6 +91,8 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL703": "a file that cannot be read or written",
         "MTL704": "a rewrite that would lose text",
         "MTL705": "a package of another spec",
+        "MTL706": "a spec over a file that is there",
+        "MTL707": "settings of a project that cannot be understood",
     },
     "runs": {
         "MTL801": "a run that cannot be resumed",
@@ -100,6 +107,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL811": "a network that cannot be exported",
         "MTL812": "too little memory",
         "MTL813": "a logger that is not there",
+        "MTL814": "a schedule that the steps of a run are too few for",
     },
     "warnings": {
         "MTL901": "a constant that nothing uses",

@@ -8,9 +8,18 @@ import attrs
 
 from mtsldsl.diagnostics import Diagnostic, Span
 from mtsldsl.ir.cost import cost_of
-from mtsldsl.ir.data_blocks import Blocks, check_fits, check_read, read_blocks, sources_of, with_variants
+from mtsldsl.ir.data_blocks import (
+    Blocks,
+    check_fits,
+    check_inputs_read,
+    check_read,
+    read_blocks,
+    sources_of,
+    with_variants,
+)
 from mtsldsl.ir.definitions import Definitions, check_name, claim, read_definitions
 from mtsldsl.ir.header import check_header
+from mtsldsl.ir.ids import Reader, check_ids, readers, with_ids
 from mtsldsl.ir.imports import read_imports
 from mtsldsl.ir.keep import Tasks
 from mtsldsl.ir.library import Library
@@ -22,7 +31,8 @@ from mtsldsl.ir.sharing_block import names_help, read_sharing
 from mtsldsl.ir.structure_block import read_history, read_structure
 from mtsldsl.ir.tasks import check_fields, read_tasks
 from mtsldsl.ir.train_block import read_train
-from mtsldsl.language.constants import Shape
+from mtsldsl.language.beginnings import misfit_of_weights
+from mtsldsl.language.constants import Named
 from mtsldsl.language.naming import PARALLEL
 from mtsldsl.language.optimization import misfit_of_balance
 from mtsldsl.methods.method import Reach
@@ -65,7 +75,7 @@ def build(file: tree.File, mistakes: Iterable[Diagnostic] = (), library: Library
     places = problems.places = dict(definitions.places)
     blocks = read_blocks(sections.data, definitions, places, problems)
     section = single.get("backbone")
-    network = read_network(section, blocks.first, blocks.input, definitions, library, places, problems)
+    network = read_network(section, blocks.first, blocks.inputs, definitions, library, places, problems)
     networks = _networks(network, section, blocks, definitions, library, problems)
     tasks = _named_tasks(sections.tasks, places, problems)
     sound: list[Task] = []
@@ -103,13 +113,18 @@ def build(file: tree.File, mistakes: Iterable[Diagnostic] = (), library: Library
         _check_further(section, network, known, definitions, problems)
     if len(sound) == len(names) and problems.lost.isdisjoint((Sort.TASK, Sort.DATA)):
         check_read(sections.data, sound, blocks, problems)
+        check_inputs_read(sections.data, list(network.bodies.values()), sound, blocks, problems)
+        for data in blocks.sound[:1]:
+            check_ids(data, _readers(network, sound), problems)
         if not isinstance(train, Broken) and (misfit := misfit_of_balance(train.balance, len(names))):
             problems.add("MTL202", *misfit, train.balance.span)
+    if not isinstance(train, Broken):
+        _check_weights(train.init, network.names, problems)
     if networks.others and not problems.found:
         _check_fits(_layers(networks), blocks, sound, sharing, problems)
     problems.check()
     layers = _layers(networks)
-    data, *more = blocks.sound
+    data, *more = (with_ids(each, _readers(networks.of(each), sound)) for each in blocks.sound)
     assert not isinstance(train, Broken)
     assert not isinstance(structure, Broken)
     assert not isinstance(sharing, Broken)
@@ -122,15 +137,18 @@ def build(file: tree.File, mistakes: Iterable[Diagnostic] = (), library: Library
     return spec
 
 
+def _readers(network: Network, tasks: Sequence[Task]) -> list[Reader]:
+    """The layers that are sound, and the heads of these tasks."""
+    sound = {name: body for name, body in network.bodies.items() if not isinstance(body, Broken)}
+    return list(readers(sound, network.places, tasks))
+
+
 def _check_reach(spec: Spec, structure: Structure, section: tree.Section, problems: Problems) -> None:
     """Report what the method cannot reach from the network as it is."""
     hindrances = method(structure.method).hindrances
     if hindrances is None or any(map(spec.backbone.alternatives, spec.backbone.layers)):
         return
-    shapes: dict[Shape, set[str]] = {}
-    for task in spec.tasks:
-        shapes.setdefault(spec.data_of(task.name).shape, set()).add(task.name)
-    sides = [frozenset(tasks) for tasks in shapes.values()]
+    sides = spec.with_alike_inputs(task.name for task in spec.tasks)
     together = linked([*sides, *(each for layer in spec.layers for each in spec.sharing.partition(layer.name))])
     shared = spec.sharing.given(dict.fromkeys(spec.backbone.layers, together))
     single, least = (cost_of(attrs.evolve(spec, sharing=each)).parameters for each in (spec.sharing.apart(), shared))
@@ -150,21 +168,24 @@ def _networks(
 ) -> Networks:
     """The network as each data block makes it. What does not fit a further block is reported with its name."""
     first, found = blocks.first, Networks(main)
-    known: dict[Shape, Network] = {} if isinstance(first, Broken) else {first.shape: main}
+    known = {} if isinstance(first, Broken) else {tuple(first.inputs.items()): main}
     for name, data in blocks.by_name.items():
-        if isinstance(data, Broken) or isinstance(first, Broken) or data.shape == first.shape:
+        if isinstance(data, Broken) or isinstance(first, Broken) or data.inputs == first.inputs:
             continue
-        if data.shape not in known:
+        given = tuple(data.inputs.items())
+        if given not in known:
             heard = problems.aside()
-            network = read_network(section, data, blocks.input, definitions, library, {}, heard)
+            network = read_network(section, data, blocks.inputs, definitions, library, {}, heard)
             network.problems = network.expander.problems = problems  # what heads have is theirs
-            known[data.shape] = network
+            known[given] = network
             said = {each.span for each in problems.found.values()}
             for each in heard.found.values():
                 if each.span not in said:
-                    cause = f"with the input of `data {name}`, {' x '.join(map(str, data.shape))}: {each.cause}"
+                    sizes = " and ".join(" x ".join(map(str, shape)) for shape in data.inputs.values())
+                    inputs = "input" if len(given) == 1 else "inputs"
+                    cause = f"with the {inputs} of `data {name}`, {sizes}: {each.cause}"
                     problems.take([attrs.evolve(each, cause=cause)])
-        found.others[name] = known[data.shape]
+        found.others[name] = known[given]
     return found
 
 
@@ -220,6 +241,14 @@ def _check_method(structure: Structure, network: Network, sharing: Sharing | Bro
         cause = f"`structure {structure.method}` chooses among alternatives, and no layer is a mean of some"
         remedy = f"make a layer of alternatives: `mix = {PARALLEL}(conv3=conv2d(16, 3), skip=identity)`"
         problems.add("MTL505", cause, remedy, structure.span)
+
+
+def _check_weights(weights: Named, layers: Sequence[str], problems: Problems) -> None:
+    """Report arguments of the weights that have no sense, and a layer until which they go and which there is not."""
+    until = weights.arguments.get("until")
+    lost = isinstance(until, str) and until not in layers and problems.may_be_lost(until, layers, Sort.LAYER)
+    if not lost and (misfit := misfit_of_weights(weights, layers)):
+        problems.add("MTL206", *misfit, weights.span)
 
 
 def _check_size(layers: Sequence[str], tasks: Sequence[_Described], problems: Problems) -> None:

@@ -11,7 +11,7 @@ from mtsldsl.ir.blocks import title
 from mtsldsl.ir.body import Body, Parallel, bodies_of
 from mtsldsl.ir.definitions import Definitions
 from mtsldsl.ir.model import Data, Layer, Spec, Stream, Task, streams_of
-from mtsldsl.ir.network import read_data, read_input
+from mtsldsl.ir.network import read_data, read_inputs, written_inputs
 from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort
 from mtsldsl.ir.wiring import bodies
 from mtsldsl.language.operators import OPERATORS
@@ -25,10 +25,10 @@ from mtsldsl.syntax import tree
 
 @attrs.frozen(eq=False, repr=False)
 class Blocks(Record):
-    """The data blocks of a text by name, broken ones too, and the input's name, where it can be told."""
+    """The data blocks of a text by name, broken ones too, and the inputs' names, where they can be told."""
 
     by_name: Mapping[str, Data | Broken]
-    input: str | None
+    inputs: tuple[str, ...]
 
     @property
     def first(self) -> Data | Broken:
@@ -54,9 +54,9 @@ def block_name(section: tree.Section) -> tree.Name:
 def read_blocks(
     sections: Sequence[tree.Section], definitions: Definitions, places: dict[str, Span], problems: Problems
 ) -> Blocks:
-    """All data blocks, each with a name of its own and with the input's name of the first one."""
+    """All data blocks, each with a name of its own and with the inputs' names of the first one."""
     found: dict[str, Data | Broken] = {}
-    first: tuple[str, tree.Section] | None = None
+    first: tuple[tuple[str, ...], tree.Section] | None = None
     for section in sections:
         name = block_name(section)
         if found and (not name.text or name.text in found):
@@ -64,18 +64,29 @@ def read_blocks(
                 _report_second(section, sections[0], name.text, problems)
             read_data(section, definitions, {}, problems)  # what else is wrong in it
             continue
-        heard = {} if first else places  # the input's name is taken once
+        heard = {} if first else places  # the inputs' names are taken once
         data = read_data(section, definitions, heard, problems)
         found[name.text] = data
-        given = data.input if not isinstance(data, Broken) else read_input(section)
-        if given is not None and first is not None and given != first[0]:
-            before = block_name(first[1]).text
-            cause = f"the input of `data {name.text}` is called `{given}`, and that of `data {before}` `{first[0]}`"
-            span = _input_span(section)
-            problems.add("MTL310", cause, f"call both `{first[0]}`: one network reads them", span)
-        if given is not None and first is None:
+        given = tuple(data.inputs) if not isinstance(data, Broken) else read_inputs(section)
+        if given and first is not None and given != first[0]:
+            _report_other_inputs(section, given, *first, problems)
+        if given and first is None:
             first = given, section
-    return Blocks(found, first[0] if first else None)
+    return Blocks(found, first[0] if first else ())
+
+
+def _report_other_inputs(
+    section: tree.Section, given: tuple[str, ...], known: tuple[str, ...], first: tree.Section, problems: Problems
+) -> None:
+    name, before = block_name(section).text, block_name(first).text
+    if len(given) == len(known) == 1:
+        cause = f"the input of `data {name}` is called `{given[0]}`, and that of `data {before}` `{known[0]}`"
+        remedy = f"call both `{known[0]}`: one network reads them"
+    else:
+        own, other = (" and ".join(f"`{each}`" for each in names) for names in (given, known))
+        cause = f"the inputs of `data {name}` are {own}, and those of `data {before}` {other}"
+        remedy = f"give both {other}, in this order: one network reads them"
+    problems.add("MTL310", cause, remedy, _input_span(section))
 
 
 def _report_second(section: tree.Section, first: tree.Section, name: str, problems: Problems) -> None:
@@ -90,10 +101,12 @@ def _report_second(section: tree.Section, first: tree.Section, name: str, proble
         problems.add("MTL102", cause, remedy, section.kind.span)
 
 
-def _input_span(section: tree.Section) -> Span:
+def _input_span(section: tree.Section, name: str | None = None) -> Span:
+    """Where a data block says what its input is, or its input of that name."""
     for item in section.items:
         if isinstance(item, tree.Entry) and item.key.text == "input":
-            return item.value.span
+            calls = (each for each in written_inputs(item.value) if isinstance(each, tree.Call))
+            return next((each.span for each in calls if each.function.text == name), item.value.span)
     return section.kind.span
 
 
@@ -126,6 +139,25 @@ def check_read(sections: Sequence[tree.Section], tasks: Sequence[Task], blocks: 
         if name.text not in read and not isinstance(blocks.by_name.get(name.text, BROKEN), Broken):
             remedy = f"leave it out, or give a task the line `data = {name.text}`"
             problems.add("MTL310", f"no task reads `data {name.text}`", remedy, name.span)
+
+
+def check_inputs_read(
+    sections: Sequence[tree.Section],
+    layers: Sequence[Body | Parallel | Broken],
+    tasks: Sequence[Task],
+    blocks: Blocks,
+    problems: Problems,
+) -> None:
+    """Report the inputs, where there are several, that no layer and no head reads; all tasks are known."""
+    sound = [layer for layer in layers if not isinstance(layer, Broken)]
+    if len(blocks.inputs) == 1 or len(sound) < len(layers):
+        return
+    read = {name for body in (*sound, *(task.head for task in tasks)) for name in body.inputs}
+    for name in blocks.inputs:
+        if name not in read:
+            remedy = f"name it where it is to be read, as in `wide = {name} | linear(32)`, or leave it out here"
+            cause = f"no layer and no head reads the input `{name}`"
+            problems.add("MTL311", cause, remedy, _input_span(sections[0], name))
 
 
 def sources_of(blocks: Sequence[Data], tasks: Sequence[Task], names: Sequence[str]) -> Partition:

@@ -19,7 +19,7 @@ from mtsldsl.language.kinds import REQUIRED, Chosen
 from mtsldsl.language.naming import RESIDUAL, STAGES
 from mtsldsl.language.operator import Operator
 from mtsldsl.language.operators import OPERATORS
-from mtsldsl.language.operators.own import OWN
+from mtsldsl.language.operators.own import OWN, TAP
 from mtsldsl.records import Record
 from mtsldsl.syntax import tree
 
@@ -76,7 +76,8 @@ class Expander:
 
     definitions: Definitions
     layers: Mapping[str, Span]
-    input: str | None
+    inputs: tuple[str, ...]
+    """The names of the network's inputs, none where they cannot be told."""
     problems: Problems
     ready: set[str] = attrs.field(factory=set)
     current: str | None = None
@@ -179,7 +180,7 @@ class Expander:
         found = scope.find(name.text)
         if found is not None:
             target, parameter = found
-            if isinstance(target, Broken) or (not parameter and name.text == self.input):
+            if isinstance(target, Broken) or (not parameter and name.text in self.inputs):
                 return BROKEN  # a constant that has the name of the input is reported
             if parameter:
                 return self._expand(target, use, depth + 1)
@@ -190,7 +191,12 @@ class Expander:
             return stages
         if name.text in STAGES or name.text in self.definitions.blocks:
             return self._call(name, (), name.span, scope, use, depth)
-        if name.text == self.input or name.text in self.ready:
+        layer, dot, output = name.text.partition(".")
+        if dot and (layer in self.layers or layer in self.ready):
+            start = self._name(tree.Name(layer, name.span), bound, use, depth)
+            tap = self._apply(TAP, {"output": output}, [], name.span, use)
+            return BROKEN if isinstance(start, Broken) or isinstance(tap, Broken) else (*start, *tap)
+        if name.text in self.inputs or name.text in self.ready:
             return (Start(name.text, name.span, use),)
         if name.text in self.layers:
             place = use.span if use and not is_inside(name.span, use.span) else name.span
@@ -201,12 +207,13 @@ class Expander:
                 above = line_of(self.layers[name.text], place)
                 remedy = f"move {above}, which defines it, further up"
             return self.problems.add("MTL304", cause, remedy, place)
-        if name.text == USUAL_INPUT and self.input is not None:
-            remedy = Suggestion(f"the input is called `{self.input}`", name.text, self.input)
+        if name.text == USUAL_INPUT and len(self.inputs) == 1:
+            (known_as,) = self.inputs
+            remedy = Suggestion(f"the input is called `{known_as}`", name.text, known_as)
             self.problems.add("MTL107", f"`{name.text}` is no operator, block or layer", remedy, name.span)
-            return (Start(self.input, name.span, use),)
+            return (Start(known_as, name.span, use),)
         known = self._known(scope)
-        if self.input is None and not misspelt(name.text, known):
+        if not self.inputs and not misspelt(name.text, known):
             return BROKEN  # the data block is broken, and the name may be that of its input
         right = unknown_stage(name, known, self.problems)
         if right is None:
@@ -214,8 +221,7 @@ class Expander:
         return self._name(tree.Name(right, name.span), bound, use, depth)
 
     def _known(self, scope: Scope) -> set[str]:
-        own = {self.input} if self.input else set()
-        return {*STAGES, *self.definitions.blocks, *scope.known(), *self.ready, *own}
+        return {*STAGES, *self.definitions.blocks, *scope.known(), *self.ready, *self.inputs}
 
     def _call(
         self,

@@ -34,7 +34,7 @@ class Library(Record):
                     yield statement
 
     def own_names(self, source: str) -> frozenset[str]:
-        """The layers and the input that an imported file has itself, to which its macros may refer."""
+        """The layers and the inputs that an imported file has itself, to which its macros may refer."""
         names: set[str] = set()
         for file in self.files:
             if file.source.name == source:
@@ -64,7 +64,8 @@ def _names(statement: tree.Statement) -> Iterator[str]:
         if isinstance(item, tree.Entry):
             if statement.kind.text == "backbone":
                 yield item.key.text
-            elif item.key.text == "input" and isinstance(item.value, tree.Call):
-                yield item.value.function.text
+            elif item.key.text == "input":
+                given = item.value.items if isinstance(item.value, tree.List) else (item.value,)
+                yield from (call.function.text for call in given if isinstance(call, tree.Call))
     if statement.kind.text == "data":
         yield "image"

@@ -16,7 +16,7 @@ from mtsldsl.language.kinds import OneOrMany
 from mtsldsl.language.naming import RESIDUAL
 from mtsldsl.language.operator import Arguments, Context, Misfit, Operator
 from mtsldsl.language.operators import OPERATORS
-from mtsldsl.language.operators.own import options_of
+from mtsldsl.language.operators.own import TAP, Outputs, options_of
 from mtsldsl.records import Record
 
 MOST_NUMBERS = 2**36
@@ -103,11 +103,16 @@ class _Body:
         """Append one step."""
         operator = OPERATORS[stage.operator]
         shapes = tuple(value.shape for value in inputs)
+        taps = next((shape.taps for shape in shapes if isinstance(shape, Outputs)), {})
+        if taps and operator.name != TAP:
+            cause = f"`{stage.operator}` reads a layer with {len(taps)} outputs, and does not say which"
+            names = " or ".join(f"`layer.{name}`" for name in taps)
+            raise Unfit("MTL313", cause, f"name one with its layer, as {names}", stage)
         try:
             arguments = operator.complete(stage.arguments, Context(shapes, self.image, following))
             shape = operator.shape(arguments, shapes)
         except Misfit as misfit:
-            code = "MTL302" if operator.arity is None else "MTL301"
+            code = "MTL313" if operator.name == TAP else "MTL302" if operator.arity is None else "MTL301"
             raise Unfit(code, misfit.cause, misfit.remedy, stage) from misfit
         count = max(prod(shape), 0 if operator.own else operator.parameters(arguments, shapes, shape))
         if count > MOST_NUMBERS:
@@ -157,6 +162,8 @@ def _canonical(operator: Operator, arguments: Arguments) -> dict[str, Constant]:
     canonical: dict[str, Constant] = {}
     for rule in operator.rules:
         value = arguments[rule.name]
+        if operator.own and rule.name == "taps" and value is None:
+            continue  # what specs without it mean stays what it was
         pair = isinstance(rule.kind, OneOrMany) and rule.kind.length == 2
         if pair and isinstance(value, tuple) and value[0] == value[1]:
             value = value[0]

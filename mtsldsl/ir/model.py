@@ -7,7 +7,7 @@ Each record holds what it is made of against the tables of the language, and rai
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -19,12 +19,13 @@ from mtsldsl.datasets.registry import DATASETS, data_kind
 from mtsldsl.diagnostics import Source, Span
 from mtsldsl.ir.body import Body, Parallel, bodies_of
 from mtsldsl.ir.cost import Cost, cost_of
+from mtsldsl.language.beginnings import misfit_of_weights
 from mtsldsl.language.constants import Constant, Named, Shape, frozen
 from mtsldsl.language.holding import by_keys, hold, hold_all, of_kind
 from mtsldsl.language.kinds import EPOCHS, Choice, Identifier, Input, Integer, Many, Maybe
 from mtsldsl.language.naming import refusal
-from mtsldsl.language.optimization import misfit_of_balance, nesterov_without_momentum
-from mtsldsl.language.schema import LOSSES, METRICS, SCHEDULER, TRAIN, WEIGHT
+from mtsldsl.language.optimization import goes_by_steps, misfit_of_balance, nesterov_without_momentum
+from mtsldsl.language.schema import LOSSES, METRICS, SCHEDULER, STOP, TRAIN, WEIGHT
 from mtsldsl.language.targets import TARGETS, metric_key, reserved_answer
 from mtsldsl.methods.evidence import PENALTY
 from mtsldsl.methods.registry import METHODS, decision_rules, method, run_names
@@ -103,7 +104,7 @@ class Target(Record):
             raise ValueError(f"{self.kind} cannot ignore {self.ignore}")
 
 
-@attrs.frozen(eq=False, repr=False, field_transformer=by_keys((WEIGHT,)))
+@attrs.frozen(eq=False, repr=False, field_transformer=by_keys((WEIGHT, STOP)))
 class Task(Record):
     """One task: its target, head, loss and metrics. `field` names the data set's array; None takes the default. `data`
     names the block that it reads, where there are several."""
@@ -119,6 +120,7 @@ class Task(Record):
     data: str | None = None
     helping: Component = frozenset()
     """Whom it helps, where it stands for the head that a task has in a group which does not serve it."""
+    stop: Named = attrs.field(factory=lambda: Named("none"))
 
     def __attrs_post_init__(self) -> None:
         _hold_name(helping_task(self.name) if self.helping else self.name, recorded=True)
@@ -138,7 +140,8 @@ class Task(Record):
 class Data(Record):
     """The data set (`kind` is the block's label), the input's name and shape, and what is done to a batch.
 
-    `options` holds the keys of the kind, such as `root`; `label` is the block's own name where it has one."""
+    `options` holds the keys of the kind, such as `root`; `label` is the block's own name where it has one. `input` is
+    the first input, and `more_inputs` has the further ones, if there are several."""
 
     kind: str
     input: str
@@ -148,11 +151,19 @@ class Data(Record):
     options: Mapping[str, Constant] = attrs.field(factory=dict, converter=frozen, hash=False)
     span: Span | None = attrs.field(default=None, eq=False, repr=False)
     label: str | None = None
+    more_inputs: tuple[tuple[str, Shape], ...] = ()
+    ids: Mapping[str, int] = attrs.field(factory=dict, converter=frozen, eq=False, hash=False)
+    """The inputs that are ids, as `embedding` reads them, and how many ids there may be: 0 to one less than that."""
 
     def __attrs_post_init__(self) -> None:
         hold(Choice(tuple(DATASETS)), self.kind, "data")
-        _hold_name(self.input)
-        hold(Input(), (self.input, *self.shape), "input")
+        for name, shape in self.inputs.items():
+            _hold_name(name)
+            hold(Input(), (name, *shape), "input")
+        if len(self.inputs) <= len(self.more_inputs):
+            raise ValueError("two inputs have one name")
+        if not self.ids.keys() <= self.inputs.keys():
+            raise ValueError("ids are those of an input")
         keys = data_kind(self.kind).block.keys or ()
         hold_all((key for key in keys if key.name not in COMMON), self.options, self.kind)
 
@@ -160,6 +171,16 @@ class Data(Record):
     def name(self) -> str:
         """What tasks call the block: its own name, or else its kind."""
         return self.label or self.kind
+
+    @property
+    def inputs(self) -> Mapping[str, Shape]:
+        """The shapes of all its inputs by name, in their order."""
+        return {self.input: self.shape, **dict(self.more_inputs)}
+
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        """The names of those inputs that are images."""
+        return tuple(name for name, shape in self.inputs.items() if len(shape) == 3)
 
     @property
     def apart(self) -> bool:
@@ -186,10 +207,17 @@ class Train(Record):
     clip: float | None = None
     warmup: int = 0
     stop: Named = attrs.field(factory=lambda: Named("none"))
+    ema: float | None = None
+    init: Named = attrs.field(factory=lambda: Named("none"))
 
     def __attrs_post_init__(self) -> None:
         if nesterov_without_momentum(self.optimizer):
             raise ValueError("Nesterov momentum needs a momentum above 0 and no dampening")
+
+    @property
+    def rate_by_steps(self) -> bool:
+        """Whether the schedule of the learning rate is advanced once a step, and not once an epoch."""
+        return self.scheduler is not None and goes_by_steps(self.scheduler)
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -274,6 +302,8 @@ class Spec(Record):
             raise ValueError(f"keep cannot be {train.keep!r}, which is no metric of a task")
         if misfit := misfit_of_balance(train.balance, len(self.tasks)):
             raise ValueError(misfit[0])
+        if misfit := misfit_of_weights(train.init, self.backbone.layers):
+            raise ValueError(misfit[0])
 
     @property
     def backbone(self) -> Backbone:
@@ -291,6 +321,13 @@ class Spec(Record):
             return self.data
         name = self.task(task).data
         return next(data for data in self.blocks if data.name == name)
+
+    def with_alike_inputs(self, tasks: Iterable[str]) -> list[frozenset[str]]:
+        """The tasks, those together whose inputs have the same shapes."""
+        found: dict[tuple[Shape, ...], set[str]] = {}
+        for task in tasks:
+            found.setdefault(tuple(self.data_of(task).inputs.values()), set()).add(task)
+        return list(map(frozenset, found.values()))
 
     @property
     def streams(self) -> tuple[Stream, ...]:

@@ -35,7 +35,13 @@ def read_own(
             problems.add("MTL205", cause, "put it before those with a name", argument.span)
             return BROKEN, bare[1:]
     own = [*bare[:1], *(each for each in named if each.name and each.name.text in RESERVED)]
-    given, sound = match_arguments(own, RESERVED, ("target", "out"), "`module`", span, problems)
+    several = any(each.name and each.name.text == "taps" for each in named)
+    needed = ("target",) if several else ("target", "out")
+    given, sound = match_arguments(own, RESERVED, needed, "`module`", span, problems)
+    if several and "out" in given:
+        cause = "`module` is given `out` and `taps`"
+        problems.add("MTL205", cause, "leave `out` out, as `taps` say the shape of every output", given["out"].span)
+        sound = False
     options = [each for each in named if each.name and each.name.text not in RESERVED]
     passed = _options(options, scope, problems)
     settings: dict[str, Any] = {key.name: key.default for key in OWN_MODULE.rules}

@@ -12,7 +12,7 @@ from mtsldsl.diagnostics import Span
 from mtsldsl.ir.blocks import BlockValues, entries_of, is_plain, read_block
 from mtsldsl.ir.body import MIXTURE, Body, Parallel
 from mtsldsl.ir.definitions import Definitions, check_name, check_unused, claim, walk
-from mtsldsl.ir.expand import Expander, Stage
+from mtsldsl.ir.expand import Apply, Expander, Stage
 from mtsldsl.ir.library import Library
 from mtsldsl.ir.lower import lower
 from mtsldsl.ir.model import Data, Layer
@@ -21,6 +21,7 @@ from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort
 from mtsldsl.ir.scope import Bound, Scope
 from mtsldsl.language.constants import Shape
 from mtsldsl.language.naming import OUTPUTS, STAGES, refusal
+from mtsldsl.language.operators.own import TAP
 from mtsldsl.sharing import Backbone
 from mtsldsl.syntax import tree
 
@@ -37,19 +38,24 @@ class Supposed(Data):
         """Not held to what a data block may say."""
 
 
-def read_input(section: tree.Section) -> str | None:
-    """The name of the input, also where its sizes are wrong; None where it cannot be told."""
+def read_inputs(section: tree.Section) -> tuple[str, ...]:
+    """The names of the inputs, also where their sizes are wrong; none where they cannot be told."""
     for item in section.items:
         if isinstance(item, tree.Entry) and item.key.text == "input":
-            name = item.value.function.text if isinstance(item.value, tree.Call) else "."
-            return None if "." in name else name
-    return None
+            names = [call.function.text if isinstance(call, tree.Call) else "." for call in written_inputs(item.value)]
+            return () if any("." in name for name in names) else tuple(dict.fromkeys(names))
+    return ()
+
+
+def written_inputs(value: tree.Value) -> tuple[tree.Value, ...]:
+    """The inputs as `input` has them: one, or the items of a list."""
+    return tuple(value.items) if isinstance(value, tree.List) else (value,)
 
 
 def read_data(
     section: tree.Section, definitions: Definitions, places: dict[str, Span], problems: Problems
 ) -> Data | Broken:
-    """The data block, with defaults for values that are reported. The input's name is taken note of in `places`."""
+    """The data block, with defaults for values that are reported. Names of inputs are taken note of in `places`."""
     label = section.labels[0].text
     schema = data_kind(label).block
     if label not in DATASETS:  # nobody knows what other keys it may have
@@ -60,31 +66,41 @@ def read_data(
     given = block["input"]
     if isinstance(given, Broken):
         return BROKEN
-    name, *shape = given
-    _check_input(section, name, tuple(shape), block, places, problems)
+    inputs: dict[str, Shape] = {}
+    for name, *sizes in given if isinstance(given[0], tuple) else (given,):
+        inputs.setdefault(name, tuple(sizes))  # a name that comes twice is reported
+    _check_inputs(section, inputs, block, places, problems)
     values = block.standing()
     options = {key: value for key, value in values.items() if key not in COMMON}
     if options.get("group") is not None and isinstance(options.get("stratify"), str):
         cause = "`group` keeps samples together, and `stratify` divides those of each class: both cannot be held"
         remedy = "leave one of them out, or let `split` name what says the part of each sample"
         problems.add("MTL202", cause, remedy, block.place("stratify"))
-    sound = label in DATASETS and refusal(name, generated=True) is None and BROKEN not in options.values()
-    made = Data if sound else Supposed
+    named = all(refusal(name, generated=True) is None for name in inputs)
+    made = Data if label in DATASETS and named and BROKEN not in options.values() else Supposed
     own = section.labels[1].text if len(section.labels) > 1 else None
     batch, augment = values["batch"], values["augment"]
-    return made(schema.label or "", name, tuple(shape), batch, augment, options, section.span, own)
+    (name, shape), *more = inputs.items()
+    return made(schema.label or "", name, shape, batch, augment, options, section.span, own, tuple(more))
 
 
-def _check_input(
-    section: tree.Section, name: str, shape: Shape, block: BlockValues, places: dict[str, Span], problems: Problems
+def _check_inputs(
+    section: tree.Section,
+    inputs: Mapping[str, Shape],
+    block: BlockValues,
+    places: dict[str, Span],
+    problems: Problems,
 ) -> None:
     kind, span = section.labels[0].text, block.place("input")
     written = block.entries.get("input")
-    if written is not None and isinstance(written.value, tree.Call):
-        check_name(written.value.function, "the input", problems, generated=True)
-        claim(written.value.function, "the input", places, problems)
-    else:
-        places.setdefault(name, span)
+    calls = [] if written is None else [each for each in written_inputs(written.value) if isinstance(each, tree.Call)]
+    for call in calls:
+        check_name(call.function, "the input", problems, generated=True)
+        claim(call.function, "the input", places, problems)
+    if not calls:
+        for name in inputs:
+            places.setdefault(name, span)
+    name, shape = next(iter(inputs.items()))
     if data_kind(kind).dense and (len(shape) != 3 or shape[0] != 3):
         problems.add(
             "MTL202",
@@ -92,14 +108,11 @@ def _check_input(
             f"give `{name}(3, height, width)`",
             span,
         )
-    if len(shape) != 3:
+    if all(len(shape) != 3 for shape in inputs.values()):
+        has = f"the input has {len(shape)}" if len(inputs) == 1 else "no input has all"
         for augmentation in () if isinstance(block["augment"], Broken) else block["augment"]:
-            problems.add(
-                "MTL202",
-                f"`{augmentation.name}` needs images, and the input has {len(shape)} of their 3 sizes",
-                "leave it out",
-                augmentation.span,
-            )
+            cause = f"`{augmentation.name}` needs images, and {has} of their 3 sizes"
+            problems.add("MTL202", cause, "leave it out", augmentation.span)
 
 
 @attrs.define(eq=False, repr=False)
@@ -107,8 +120,9 @@ class Network:
     """The layers that could be read, and what is needed to read the heads."""
 
     expander: Expander
-    input: str
+    inputs: tuple[str, ...]
     image: Shape | Broken
+    """That of the input, or of the first image among several."""
     problems: Problems
     shapes: dict[str, Shape | Broken]
     bodies: dict[str, Body | Parallel | Broken] = attrs.field(factory=dict)
@@ -130,8 +144,8 @@ class Network:
 
     @property
     def last(self) -> str:
-        """The last layer, or the input where there is none."""
-        return next(reversed(self.bodies), self.input)
+        """The last layer, or the first input where there is none."""
+        return next(reversed(self.bodies), self.inputs[0])
 
     @property
     def unsure(self) -> frozenset[str]:
@@ -153,6 +167,8 @@ class Network:
         """The body of a pipeline that starts from `start` unless it names another layer; for so many tasks."""
         stages = self.expander.pipeline(value, copies, scope)
         if isinstance(stages, Broken) or isinstance(self.image, Broken):
+            return BROKEN
+        if self._taps_broken(stages):
             return BROKEN
         before = len(self.problems.found)
         body = lower(stages, start, self.shapes, self.image, self.problems)
@@ -176,18 +192,31 @@ class Network:
 
     def named_in(self, value: tree.Value) -> tuple[str, ...]:
         """The layers above that a pipeline names; it starts from the last one unless it names another first."""
-        names = [node.text for node in walk(value) if isinstance(node, tree.Name) and node.text in self.bodies]
+        read = (node.text.partition(".")[0] for node in walk(value) if isinstance(node, tree.Name))
+        names = [name for name in read if name in self.bodies]
         first = value.stages[0] if isinstance(value, tree.Pipeline) else value
         while isinstance(first, tree.Group):
             first = first.value
         name = first.function if isinstance(first, tree.Call) else first
         if not isinstance(name, tree.Name):
             return ()
-        if name.text in self.bodies:
+        if name.text.partition(".")[0] in self.bodies:
             return tuple(dict.fromkeys(names))
         if not self.is_stage(name.text):
             return ()  # it may be a layer misspelt
         return tuple(dict.fromkeys([*names, *([self.last] if self.last in self.bodies else [])]))
+
+    def _taps_broken(self, stages: Sequence[Stage]) -> bool:
+        """Whether they name an output of a broken layer, which it may have."""
+        for place, stage in enumerate(stages):
+            if isinstance(stage, Apply):
+                if any(map(self._taps_broken, stage.values)):
+                    return True
+            elif isinstance(self.shapes[stage.name], Broken) and place + 1 < len(stages):
+                after = stages[place + 1]
+                if isinstance(after, Apply) and after.operator == TAP:
+                    return True
+        return False
 
     def _whatever(self, stages: Sequence[Stage], start: str, image: Shape) -> Body | Broken:
         """The body of a pipeline that reads broken layers, where its output has one shape whatever theirs is.
@@ -273,20 +302,22 @@ def graph(
 def read_network(
     section: tree.Section | None,
     data: Data | Broken,
-    input_name: str | None,
+    names: Sequence[str],
     definitions: Definitions,
     library: Library,
     places: dict[str, Span],
     problems: Problems,
 ) -> Network:
-    """The layers of the backbone block. Their names are taken note of in `places`. The input's name may be known where
+    """The layers of the backbone block. Their names are taken note of in `places`. The inputs' names may be known where
     the data block is broken."""
     entries = _layers(section, places, problems)
     spans = {entry.key.text: entry.key.span for entry in entries}
-    name, image = (input_name or "", BROKEN) if isinstance(data, Broken) else (data.input, data.shape)
-    expander = Expander(definitions, spans, name or None, problems)
-    start = BROKEN if section is None else image  # without layers no head is to fit the input
-    network = Network(expander, name, image, problems, {name: start}, places=spans)
+    shapes: dict[str, Shape | Broken] = dict(data.inputs) if isinstance(data, Data) else dict.fromkeys(names, BROKEN)
+    image = BROKEN if isinstance(data, Broken) else image_of(data)
+    expander = Expander(definitions, spans, tuple(shapes), problems)
+    if section is None or not shapes:  # without layers no head is to fit the input
+        shapes = dict.fromkeys(shapes or ("",), BROKEN)
+    network = Network(expander, tuple(shapes), image, problems, shapes, places=spans)
     for entry in entries:
         layer = expander.current = entry.key.text
         body = network.layer(layer, entry.value)
@@ -300,8 +331,13 @@ def read_network(
         network.shapes[layer] = BROKEN if isinstance(body, Broken) else body.shape
         expander.ready.add(layer)
     expander.current = None
-    check_unused(definitions, [*spans, name], library, problems, calls_only=not name)
+    check_unused(definitions, [*spans, *network.inputs], library, problems, calls_only=not expander.inputs)
     return network
+
+
+def image_of(data: Data) -> Shape:
+    """The shape of its input, or of the first that is an image among several."""
+    return next((shape for shape in data.inputs.values() if len(shape) == 3), data.shape)
 
 
 def _layers(section: tree.Section | None, places: dict[str, Span], problems: Problems) -> Sequence[tree.Entry]:

@@ -14,6 +14,7 @@ from mtsldsl.ir.scope import Bound, Scope
 from mtsldsl.ir.values import convert
 from mtsldsl.language import kinds
 from mtsldsl.language.naming import PARALLEL
+from mtsldsl.language.operators.own import Outputs
 from mtsldsl.syntax import tree
 
 if TYPE_CHECKING:
@@ -109,6 +110,9 @@ def read_parallel(
         inputs |= dict(zip(each.inputs, each.input_shapes, strict=True))
     first, one = next(iter(bodies.items()))
     for name, each in bodies.items():
+        if isinstance(each.shape, Outputs):
+            cause = f"the alternative `{name}` has {len(each.shape.taps)} outputs"
+            return problems.add("MTL313", cause, "make it a layer of its own, and name one of them here", call.span)
         if each.shape != one.shape:
             cause = f"the alternative `{name}` gives {_times(each.shape)}, and `{first}` gives {_times(one.shape)}"
             span = next((part.span for part in call.arguments if part.value is values[name]), call.span)

@@ -108,7 +108,7 @@ def _read_task(
     field = BROKEN if isinstance(data, Broken) else _field(name, kind, target, data, block, problems)
     fits = False
     if not (isinstance(head, Broken) or isinstance(data, Broken) or isinstance(target, Broken)):
-        fits = _check_head(name, target, head, data, block.place("head"), problems)
+        fits = _check_head(name, target, head, data, field, block.place("head"), problems)
     shape = (
         head.shape if fits and not isinstance(head, Broken) else _NOT_KNOWN if isinstance(data, Broken) else data.shape
     )
@@ -121,7 +121,7 @@ def _read_task(
     if not fits or block.broken or not _is_free(name):
         return BROKEN
     loss = loss or named(LOSSES[kind], data_kind(data.kind).default_loss(kind))
-    return Task(name, target, head, loss, metrics, block["weight"], field, span=section.span)
+    return Task(name, target, head, loss, metrics, block["weight"], field, span=section.span, stop=block["stop"])
 
 
 def _is_free(name: str) -> bool:
@@ -204,7 +204,13 @@ def _resolved(named: Named, rule: TargetRule, data: Data, field: str, problems: 
     valid = named.arguments.get("valid", AUTO)
     valid = data_kind(data.kind).default_valid(rule.kind) if valid == AUTO else str(valid)
     scale = str(named.arguments.get("scale", "none"))
-    return Target(rule.kind, channels if isinstance(channels, int) else data.shape[0], ignore, valid, scale)
+    size = channels if isinstance(channels, int) else _read_again(data, field)[0]
+    return Target(rule.kind, size, ignore, valid, scale)
+
+
+def _read_again(data: Data, field: str | Broken) -> Shape:
+    """The shape of the input that is reconstructed: the first one where `field` is none."""
+    return data.shape if isinstance(field, Broken) else data.inputs.get(field, data.shape)
 
 
 def _field(
@@ -214,10 +220,12 @@ def _field(
     given = block["field"]
     if kind == "reconstruct":
         if given is not None and given is not BROKEN:
+            if len(data.inputs) > 1 and given in data.inputs:
+                return str(given)
             return problems.add(
                 "MTL307",
                 "`reconstruct` reads the input itself, and no field",
-                "leave `field` out",
+                "leave `field` out" if len(data.inputs) == 1 else f"name an input, such as `{data.input}`",
                 block.place("field"),
             )
         return data.input
@@ -268,7 +276,7 @@ def check_fields(tasks: Sequence[Task], data: Data, problems: Problems) -> None:
                 "give both the same target, or a field each",
                 task.span,
             )
-        if field == data.input:
+        if field in data.inputs:
             problems.add(
                 "MTL307",
                 f"`{task.name}` reads the field `{field}`, which is the input's name too",
@@ -281,11 +289,13 @@ def _times(shape: Shape) -> str:
     return " x ".join(map(str, shape))
 
 
-def _check_head(name: str, target: Target, head: Body, data: Data, span: Span, problems: Problems) -> bool:
+def _check_head(
+    name: str, target: Target, head: Body, data: Data, field: str | Broken, span: Span, problems: Problems
+) -> bool:
     """Whether the head's output is what the target needs."""
     shape = head.shape
     if target.kind == "reconstruct":
-        wanted: Shape = data.shape
+        wanted: Shape = _read_again(data, field)
     elif data_kind(data.kind).dense:
         wanted = (target.channels, *data.shape[1:])
     else:

@@ -21,7 +21,7 @@ def convert(kind: Kind, bound: Bound, subject: str, problems: Problems) -> Any:
     """The value as one of `kind`; BROKEN where it is none, which is then reported. `subject` names it in the report.
 
     Gives a constant, a tuple of such, Named for a call, a Bound for a pipeline and for what is kept, `(name, *sizes)`
-    for an input.
+    for an input, a tuple of these for a list of inputs.
     """
     if isinstance(kind, kinds.Pipe):
         return bound
@@ -71,6 +71,8 @@ def _converted(kind: Kind, found: Bound, subject: str, problems: Problems) -> An
             return _call(kind, found, subject, problems)
         case kinds.Input(), tree.Call():
             return _input(found, subject, problems)
+        case kinds.Input(several=True), tree.List(items):
+            return _many(kinds.Many(kinds.Input(), 1), items, found, subject, problems)
         case kinds.Tasks(), tree.Name() | tree.Sum():
             return _joined_names(found.value, "tasks", subject, problems)
         case kinds.Alternatives(), tree.Name("none"):

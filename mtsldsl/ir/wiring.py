@@ -62,8 +62,8 @@ class Call(Record):
 
 
 def inputs_of(spec: Spec) -> tuple[Value, ...]:
-    """What the network reads: the samples of each source, the same for all tasks that read it."""
-    return tuple(Value(spec.data.input, tasks) for tasks in spec.sharing.sources)
+    """What the network reads: each input of the samples of each source, the same for all tasks that read it."""
+    return tuple(Value(name, tasks) for name in spec.data.inputs for tasks in spec.sharing.sources)
 
 
 def copies(spec: Spec) -> tuple[Copy, ...]:
@@ -120,7 +120,9 @@ def wired(spec: Spec, apart: Collection[str] = ()) -> tuple[Call, ...]:
     A copy is called for each of the values that it computes: once where all that share it read the same. At layers that
     are `apart` every task has a value of its own, also where it uses what others use.
     """
-    values = {spec.data.input: {task: whole for whole in inputs_of(spec) for task in whole.tasks}}
+    values: dict[str, dict[str, Value]] = {}
+    for whole in inputs_of(spec):
+        values.setdefault(whole.layer, {}).update(dict.fromkeys(whole.tasks, whole))
     computed = spec.sharing.all_values(apart)
     calls: list[Call] = []
     for layer in spec.layers:
@@ -170,6 +172,12 @@ def needed(calls: Sequence[Call], tasks: Collection[str] | None = None) -> tuple
     return upstream(calls, heads if tasks is None else [head for head in heads if head.tasks.issubset(tasks)])
 
 
+def inputs_read(spec: Spec, calls: Iterable[Call]) -> tuple[str, ...]:
+    """The names of the inputs that some calls of a network read, in the order of the spec."""
+    read = {value.layer for call in calls for value in call.reads}
+    return tuple(name for name in spec.data.inputs if name in read)
+
+
 def needed_layers(calls: Sequence[Call], tasks: Collection[str] | None = None) -> frozenset[str]:
     """The layers that the heads of these tasks read, by default of all, directly or through other layers."""
     return frozenset(call.layer for call in needed(calls, tasks)) - {HEADS}
@@ -191,8 +199,8 @@ def common_reads(spec: Spec, copy: Copy) -> tuple[Value, ...]:
     first = min(copy.component)
     reads: list[Value] = []
     for source in spec.layer(copy.layer).body.inputs:
-        if source == spec.data.input:
-            reads += [whole for whole in inputs_of(spec) if first in whole.tasks]
+        if source in spec.data.inputs:
+            reads += [whole for whole in inputs_of(spec) if whole.layer == source and first in whole.tasks]
             continue
         if len({spec.sharing.component(source, task) for task in copy.component}) != 1:
             raise ValueError(f"{sorted(copy.component)} do not share {source}, which {copy.layer} reads")

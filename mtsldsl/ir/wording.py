@@ -13,7 +13,7 @@ from mtsldsl.diagnostics.printable import printable
 from mtsldsl.ir.body import MIXTURE, Body, Parallel
 from mtsldsl.ir.cost import body_cost
 from mtsldsl.ir.model import Spec, Target
-from mtsldsl.language.constants import Named
+from mtsldsl.language.constants import Named, Shape
 from mtsldsl.language.naming import PARALLEL
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.records import Record
@@ -38,6 +38,12 @@ def shown(value: Any) -> Any:
         case tuple() | list():
             return [shown(each) for each in value]
     return value
+
+
+def inputs_shown(inputs: Mapping[str, Shape]) -> str:
+    """The inputs of a data block as its text has them: `image(3, 64, 64)`, or `[image(3, 64, 64), row(12)]`."""
+    each = [f"{name}({', '.join(map(str, shape))})" for name, shape in inputs.items()]
+    return each[0] if len(each) == 1 else f"[{', '.join(each)}]"
 
 
 def worded(value: Any) -> str:

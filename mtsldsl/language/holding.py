@@ -106,10 +106,12 @@ def _is_one(kind: Kind, value: object) -> bool:
             return _are_names(value) and value != ()
         case Alternatives():
             return _are_names(value)
-        case Input():
+        case Input(several):
             match value:
                 case (str(), *sizes) if 1 <= len(sizes) <= 3:
                     return all(_is_one(Integer(1), size) for size in sizes)
+                case (tuple(), *_) if several:
+                    return all(_is_one(Input(), each) for each in value)
             return False
         case Keep():
             return isinstance(value, str) and (value in EPOCHS or _names_a_metric(value))

@@ -110,7 +110,10 @@ class Told(Record):
 
 @attrs.frozen(eq=False, repr=False)
 class Input(Record):
-    """The network's input: a name of the writer's choice with the sizes of one sample, such as `image(3, 64, 64)`."""
+    """The network's input: a name of the writer's choice with the sizes of one sample, such as `image(3, 64, 64)`; or a
+    list of such, where there may be `several`."""
+
+    several: bool = False
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -246,8 +249,8 @@ def describe(kind: Kind) -> str:
             return f"{describe(inner)}, or `none`"
         case Told(inner):
             return f"{describe(inner)}, or `auto`"
-        case Input():
-            return "a name with sizes, such as `image(3, 64, 64)`"
+        case Input(several):
+            return f"a name with sizes, such as `image(3, 64, 64)`{', or a list of such' if several else ''}"
         case Call(rules) if rules:
             return "one of " + ", ".join(f"`{rule.name}`" for rule in rules)
         case Call():

@@ -6,11 +6,12 @@ from collections.abc import Collection
 from keyword import iskeyword
 
 from mtsldsl.language.operators import OPERATORS
+from mtsldsl.language.operators.own import TAP
 
 RESIDUAL = "residual"
 """The operator that is made of others: it has no entry in the table."""
 
-STAGES = (*OPERATORS, RESIDUAL)
+STAGES = (*(name for name in OPERATORS if name != TAP), RESIDUAL)
 """Every name that may be a stage of a pipeline wherever it stands."""
 
 PARALLEL = "parallel"

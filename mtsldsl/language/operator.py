@@ -72,6 +72,7 @@ class Operator(Record):
     definition  source of the class that `module` constructs where torch has none, to be put once into a file that
                 uses it; like the other texts it needs `torch`, `nn`, `F` (torch.nn.functional) and `Tensor`
     transposed  whether `module` has the channels of tokens before their length, as torch.nn.BatchNorm1d has
+    looks_up    whether it reads ids, whole numbers that stand for names, and not numbers that it computes with
     own         whether it is a class of the writer's: `module` then names it as `package.file:Class`, to be imported
                 by the file that uses it and made with those arguments that are not the table's
     """
@@ -92,6 +93,7 @@ class Operator(Record):
     fresh: bool = False
     definition: str = ""
     transposed: bool = False
+    looks_up: bool = False
     own: bool = False
 
     def written(self, arguments: Arguments, module: str, values: tuple[str, ...], shape: Shape) -> str:

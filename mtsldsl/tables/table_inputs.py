@@ -85,9 +85,13 @@ class NameColumn(Record):
 
     def apply(self, table: Table) -> Numbers:
         """`(n, width)`, the last place for cells that are empty or hold no known name."""
+        return np.eye(self.width, dtype=np.float32)[self.ids(table)[:, 0]]
+
+    def ids(self, table: Table) -> NDArray[np.int32]:
+        """`(n, 1)`: the place of each cell's name, the last one for cells that are empty or hold no known name."""
         places = {name: place for place, name in enumerate(self.names)}
         found = [places.get(cell, len(places)) for cell in table.cells(self.name)]
-        return np.eye(self.width, dtype=np.float32)[found]
+        return np.array(found, dtype=np.int32).reshape(-1, 1)
 
     def remarks(self, table: Table) -> Iterator[str]:
         """What a person should know of these rows."""
@@ -108,31 +112,47 @@ class NameColumn(Record):
 
 @attrs.frozen(eq=False, repr=False)
 class TableInputs(Record):
-    """How the columns of a table become the network's input. Depends on the training rows and on nothing else."""
+    """How the columns of a table become the network's inputs. Depends on the training rows and on nothing else.
+
+    `columns` are side by side in one input, `looked_up` are inputs of their own, by their names, each of ids."""
 
     columns: tuple[NumberColumn | NameColumn, ...]
+    looked_up: Mapping[str, NameColumn] = attrs.field(factory=dict, hash=False)
 
     @classmethod
     def fit(
-        cls, table: Table, training: NDArray[np.int64], inputs: Sequence[str], categories: Sequence[str] = ()
+        cls,
+        table: Table,
+        training: NDArray[np.int64],
+        inputs: Sequence[str],
+        categories: Sequence[str] = (),
+        looked_up: Mapping[str, str] = {},
     ) -> TableInputs:
-        """Fitted to the rows with these numbers; `categories` are names even where they look like numbers.
+        """Fitted to the rows with these numbers; `categories` are names even where they look like numbers, and so are
+        those columns of `inputs` that are `looked_up`, which has their names by those of the network's inputs.
 
         Raises MTL603 for a column that is not there, MTL602 for one that is neither of numbers nor of few names.
         """
-        return cls(tuple(_fitted(table, name, training, name in categories) for name in inputs))
+        apart = set(looked_up.values())
+        columns = (_fitted(table, name, training, name in categories) for name in inputs if name not in apart)
+        ids = {given: NameColumn(name, _names(table, name, training)) for given, name in looked_up.items()}
+        return cls(tuple(columns), ids)
 
     @classmethod
     def of_record(cls, record: Sequence[Mapping[str, Any]]) -> TableInputs:
         """What was fitted, from its `record`."""
-        return cls(
-            tuple(
-                NameColumn(each["column"], tuple(each["names"]))
-                if "names" in each
-                else NumberColumn(each["column"], each["mean"], each["deviation"])
-                for each in record
-            )
-        )
+        columns = [
+            NameColumn(each["column"], tuple(each["names"]))
+            if "names" in each
+            else NumberColumn(each["column"], each["mean"], each["deviation"])
+            for each in record
+        ]
+        ids = {
+            each["input"]: column
+            for each, column in zip(record, columns, strict=True)
+            if "input" in each and isinstance(column, NameColumn)
+        }
+        return cls(tuple(column for column in columns if column not in ids.values()), ids)
 
     @property
     def width(self) -> int:
@@ -141,27 +161,43 @@ class TableInputs(Record):
 
     def record(self) -> list[dict[str, Any]]:
         """What was fitted, in plain data."""
-        return [column.record() for column in self.columns]
+        ids = ({**column.record(), "input": name} for name, column in self.looked_up.items())
+        return [*(column.record() for column in self.columns), *ids]
 
     def apply(self, table: Table) -> Numbers:
         """The input of each row, `(n, width)`. Raises MTL602 for a cell that does not fit its column."""
         return np.concatenate([column.apply(table) for column in self.columns], axis=1)
 
+    def ids_in(self, table: Table) -> dict[str, NDArray[np.int32]]:
+        """The ids `(n, 1)` of each row, by the names of the inputs."""
+        return {name: column.ids(table) for name, column in self.looked_up.items()}
+
     def remarks(self, table: Table) -> tuple[str, ...]:
         """What a person should know of these rows: the values that are missing, and the names that are not known."""
-        return tuple(remark for column in self.columns for remark in column.remarks(table))
+        every = (*self.columns, *self.looked_up.values())
+        return tuple(remark for column in every for remark in column.remarks(table))
 
 
 def _numbers(table: Table, name: str) -> NDArray[np.float64]:
     return table.numbers(name, f'or write `categories = ["{name}"]` where the column holds names')
 
 
-def _fitted(table: Table, name: str, training: NDArray[np.int64], named: bool) -> NumberColumn | NameColumn:
+def _known(table: Table, name: str, training: NDArray[np.int64]) -> list[str]:
+    """The cells of training rows that have a value."""
     cells = table.cells(name)
     known = [cells[row] for row in training if not is_missing(cells[row])]
     if not known:
         cause = f"no training row of `{table.path}` has a value in the column `{name}`"
         raise MtlError.of("MTL602", cause, "take it out of `inputs`")
+    return known
+
+
+def _names(table: Table, name: str, training: NDArray[np.int64]) -> tuple[str, ...]:
+    return tuple(sorted(set(_known(table, name, training))))
+
+
+def _fitted(table: Table, name: str, training: NDArray[np.int64], named: bool) -> NumberColumn | NameColumn:
+    cells, known = table.cells(name), _known(table, name, training)
     numbers = sum(number_of(cell) is not None for cell in known)
     if not named and 2 * numbers >= len(known):  # where few are none, those few are the slip
         return _number_column(name, _numbers(table, name)[training])

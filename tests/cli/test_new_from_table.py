@@ -240,7 +240,7 @@ def test_what_cannot_be_is_a_report_with_a_remedy(arguments: list[str], code: st
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--from", "images", "--data", "d.csv"], "--data is for --from table"),
+        (["--from", "scenes", "--data", "d.csv"], "--data is for --from table"),
         (["--from", "table", "--target", "sold"], "give its file with --data"),
         (["--from", "table", "--data", "d.csv", "--target", "sold", "--exclude", "sold"], "cannot be learned"),
     ],

@@ -1,4 +1,4 @@
-"""Modules as a person may have them, which golden/own names."""
+"""Modules as a person may have them, which golden/own and golden/taps name."""
 
 from __future__ import annotations
 
@@ -38,3 +38,24 @@ class Model(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         return image.mean((-2, -1))
+
+
+class Pyramid(nn.Module):
+    """A backbone with features of two sizes and their tokens, as networks that are made elsewhere give them."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, width, 3, 2, 1)
+        self.down = nn.Conv2d(width, 2 * width, 3, 2, 1)
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        low = torch.relu(self.stem(image))
+        high = torch.relu(self.down(low))
+        return {"low": low, "high": high, "tokens": high.flatten(2).transpose(1, 2), "image": image}
+
+
+class InOrder(Pyramid):
+    """The same features in their order."""
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
+        return tuple(super().forward(image).values())[:3]

@@ -17,7 +17,7 @@ from mtsldsl.ir.model import Stream
 from mtsldsl.ir.wiring import bodies, copies, wired
 from mtsldsl.runtime.network.execution import run_layers
 from mtsldsl.syntax.format import format_text
-from tests.ir.sources import Drawn, alone, image, made, specs
+from tests.ir.sources import Drawn, alone, given_to, made, specs
 
 quick = settings(max_examples=15, deadline=None)
 Case = tuple[Drawn, Spec]
@@ -29,12 +29,12 @@ def test_each_task_gets_what_its_own_network_gives_it(case: Case) -> None:
     drawn, spec = case
     model = made(spec)
     for task in drawn.reads:
-        size = drawn.sizes[drawn.reads[task]]
         own, network = alone(drawn, spec, model, task)
         stream = next(each for each in spec.streams if task in each.tasks)
         with torch.no_grad():
-            found = model(image(size), stream.tasks) if len(spec.streams) > 1 else model(image(size))
-            wanted = network(image(size))[task]
+            read = given_to(stream.data)
+            found = model(*read, stream.tasks) if len(spec.streams) > 1 else model(*read)
+            wanted = network(*read)[task]
         torch.testing.assert_close(found[task], wanted, rtol=1e-5, atol=1e-6)
         assert (
             spec.cost().tasks[task].parameters
@@ -51,9 +51,9 @@ def test_generated_code_and_running_it_call_by_call_give_the_same_bits(case: Cas
     model = made(spec)
     heads = {next(iter(call.value.tasks)): call.value for call in wired(spec) if call.layer == "heads"}
     for stream in spec.streams:
-        read = image(stream.data.shape[1])
+        read = given_to(stream.data)
         with torch.no_grad():
-            outputs = model(read, stream.tasks) if len(spec.streams) > 1 else model(read)
+            outputs = model(*read, stream.tasks) if len(spec.streams) > 1 else model(*read)
             found = run_layers(model, spec, read, [heads[task] for task in stream.tasks])
         assert list(outputs) == [task for task in spec.sharing.tasks if task in stream.tasks]
         assert all(torch.equal(outputs[task], found[heads[task]]) for task in stream.tasks)
@@ -64,10 +64,10 @@ def test_generated_code_and_running_it_call_by_call_give_the_same_bits(case: Cas
 def test_without_tasks_the_generated_code_computes_all_as_it_does_for_each_source(case: Case) -> None:
     drawn, spec = case
     assume(len(set(drawn.sizes.values())) == 1 and len(spec.streams) > 1)
-    model, read = made(spec), image(spec.data.shape[1])
+    model, read = made(spec), given_to(spec.data)
     with torch.no_grad():
-        whole = model(read)
-        parts = {task: value for each in spec.streams for task, value in model(read, each.tasks).items()}
+        whole = model(*read)
+        parts = {task: value for each in spec.streams for task, value in model(*read, each.tasks).items()}
     assert list(whole) == list(spec.sharing.tasks)
     assert all(torch.equal(whole[task], parts[task]) for task in whole)
 
@@ -80,7 +80,7 @@ def counted(model: nn.Module, spec: Spec, stream: Stream) -> Counter[str]:
         each.register_forward_pre_hook(lambda *_, name=name: calls.update([name])) for name, each in parts.items()
     ]
     with torch.no_grad():
-        model(image(stream.data.shape[1]), stream.tasks)
+        model(*given_to(stream.data), stream.tasks)
     for handle in handles:
         handle.remove()
     return calls

@@ -102,7 +102,7 @@ def _operators(family: Sequence[Operator]) -> Callable[[Words], str]:
 def _operator_arguments(_: Words) -> str:
     users: dict[tuple[str, str], list[str]] = {}
     for operator in OPERATORS.values():
-        for rule in operator.rules:
+        for rule in operator.rules if operator.name in STAGES else ():
             users.setdefault((rule.name, describe(rule.kind)), []).append(f"`{operator.name}`")
     rows = [[f"`{name}`", value, ", ".join(names)] for (name, value), names in sorted(users.items())]
     return _table(["argument", "value", "operators"], rows)
@@ -258,6 +258,7 @@ TABLES: Mapping[str, Callable[[Words], str]] = MappingProxyType(
         "schedulers": _calls(schema.SCHEDULERS),
         "balances": _calls(schema.BALANCES),
         "samplings": _calls(schema.SAMPLINGS),
+        "weights": _calls(schema.WEIGHTS),
         "augmentations": _calls(schema.AUGMENTATIONS),
         "similarities": _calls(similarities.SIMILARITIES),
         "transfers": _calls(mtsl.TRANSFERS),

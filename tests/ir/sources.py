@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import mtsldsl
-from mtsldsl.ir import Spec
+from mtsldsl.ir import Data, Spec
 from mtsldsl.ir.data_blocks import fits
 from mtsldsl.ir.wiring import copies_of, gates_of
 from mtsldsl.sharing import Cover, Sharing, format_row
@@ -25,16 +25,19 @@ PIPELINES = (
     "conv2d(4, 1) | group_norm(2)",
     "add(layer0)",
 )
+MASKED = ("concat(mask) | conv2d(4, 3)", "add(mask | conv2d(4, 1))", "residual(concat(mask) | conv2d(4, 1))")
 ENDS = ("adaptive_avg_pool2d(1) | flatten | linear(3)", "flatten | linear(3)", "conv2d(4, 3, stride=2) | relu")
 
 
 @attrs.frozen
 class Drawn:
-    """The height and width of each block's input, the block of each task, and each layer's value."""
+    """The height and width of each block's inputs, the block of each task, each layer's value, and whether there is a
+    second input, `mask`."""
 
     sizes: Mapping[str, int]
     reads: Mapping[str, str]
     layers: Mapping[str, str]
+    masked: bool
 
     def text(self, tasks: tuple[str, ...] = (), sharing: Sharing | None = None) -> str:
         """The spec of some of the tasks, by default of all, with every task alone."""
@@ -43,9 +46,9 @@ class Drawn:
         parts = ["mtl 1"]
         for block in blocks:
             size = self.sizes[block]
-            parts.append(
-                f'data arrays {block} {{\n  path  = "x.npz"\n  input = image(2, {size}, {size})\n  batch = 4\n}}'
-            )
+            inputs = f"image(2, {size}, {size})"
+            inputs = f"[{inputs}, mask(1, {size}, {size})]" if self.masked else inputs
+            parts.append(f'data arrays {block} {{\n  path  = "x.npz"\n  input = {inputs}\n  batch = 4\n}}')
         for task in tasks:
             data = f"  data   = {self.reads[task]}\n" if len(blocks) > 1 else ""
             head = "linear(outputs)"
@@ -67,17 +70,20 @@ def networks(draw: st.DrawFn) -> Drawn:
     tasks = TASKS[: draw(st.integers(len(blocks), 5))]
     reads = dict(zip(tasks, blocks, strict=False))
     reads |= {task: draw(st.sampled_from(blocks)) for task in tasks[len(blocks) :]}
-    layers = {"layer0": "conv2d(4, 3) | relu"}
+    layers, masked = {"layer0": "conv2d(4, 3) | relu"}, draw(st.booleans())
+    pipelines = (*PIPELINES, *(MASKED if masked else ()))
+    if masked:
+        layers["reads"] = draw(st.sampled_from(MASKED))
     for number in range(1, draw(st.integers(2, 4))):
         kind = draw(st.sampled_from(("one", "parallel", "mixture")))
-        value = draw(st.sampled_from(PIPELINES))
+        value = draw(st.sampled_from(pipelines))
         if kind != "one":
-            chosen = draw(st.lists(st.sampled_from(PIPELINES), min_size=2, max_size=3))
+            chosen = draw(st.lists(st.sampled_from(pipelines), min_size=2, max_size=3))
             ways = ", ".join(f"way{place}={each}" for place, each in enumerate(chosen))
             value = f"parallel({ways}{', gate=mixture' if kind == 'mixture' else ''})"
         layers[f"layer{number}"] = value
     layers[f"layer{len(layers)}"] = draw(st.sampled_from(ENDS))
-    return Drawn({block: draw(st.sampled_from((6, 8))) for block in blocks}, reads, layers)
+    return Drawn({block: draw(st.sampled_from((6, 8))) for block in blocks}, reads, layers, masked)
 
 
 @st.composite
@@ -132,5 +138,7 @@ def alone(drawn: Drawn, spec: Spec, model: nn.Module, task: str) -> tuple[Spec, 
     return own, network
 
 
-def image(size: int, seed: int = 0) -> Tensor:
-    return torch.rand(3, 2, size, size, generator=torch.Generator().manual_seed(seed))
+def given_to(data: Data) -> tuple[Tensor, ...]:
+    """Three random samples of each of its inputs."""
+    generator = torch.Generator().manual_seed(0)
+    return tuple(torch.rand(3, *shape, generator=generator) for shape in data.inputs.values())

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mtsldsl.language.constants import Constant, Shape
-from mtsldsl.language.kinds import REQUIRED, Choice, Chosen, Flag, Integer, Key, OneOrMany, Real, Text
+from mtsldsl.language.kinds import REQUIRED, Choice, Chosen, Flag, Integer, Key, Many, OneOrMany, Real, Text
+from mtsldsl.language.naming import STAGES
 from mtsldsl.language.operator import Arguments, Context, Misfit, Operator
 from mtsldsl.language.operators import OPERATORS
 
@@ -38,6 +39,9 @@ RANKS = {  # of the first value
     "patch_embed": (3,),
     "attention": (2,),
     "mean_tokens": (2,),
+    "class_token": (2,),
+    "first_token": (2,),
+    "normalize": (3,),
     "to_tokens": (3,),
     "to_image": (2,),
     "conv1d": (2,),
@@ -45,9 +49,10 @@ RANKS = {  # of the first value
     "avg_pool1d": (2,),
     "gru": (2,),
     "lstm": (2,),
+    "embedding": (1,),
 }
 ANY_RANK = (1, 2, 3)
-TABLE = [name for name, operator in OPERATORS.items() if not operator.own]
+TABLE = [name for name, operator in OPERATORS.items() if not operator.own and name in STAGES]
 
 TORCH: dict[str, Any] = {
     "conv2d": nn.Conv2d,
@@ -71,6 +76,7 @@ TORCH: dict[str, Any] = {
     "avg_pool1d": nn.AvgPool1d,
     "gru": nn.RNNBase,
     "lstm": nn.RNNBase,
+    "embedding": nn.Embedding,
 }
 OWN_DEFAULTS = {
     ("conv2d", "padding"),
@@ -95,8 +101,8 @@ OWN_DEFAULTS = {
 }
 OWN_ARGUMENTS = {("gru", "output"), ("lstm", "output")}
 TORCH_HAS_NONE = frozenset(
-    {"resize", "resize_as", "concat", "add", "mul", "mixture", "flatten", "identity", "patch_embed"}
-) | frozenset({"mean_tokens", "to_tokens", "to_image", "relu", "silu", "sigmoid", "tanh"})
+    {"resize", "resize_as", "concat", "add", "mul", "mixture", "flatten", "identity", "patch_embed", "normalize"}
+) | frozenset({"class_token", "first_token", "mean_tokens", "to_tokens", "to_image", "relu", "silu", "sigmoid", "tanh"})
 
 
 def complete(
@@ -164,6 +170,8 @@ def values_of(key: Key, most: int) -> st.SearchStrategy[Constant | Chosen]:
         case OneOrMany(Integer(minimum, _)):
             numbers = st.integers(minimum or 0, most)
             values = numbers | st.tuples(numbers, numbers)
+        case OneOrMany(Real()):
+            values = st.floats(0.1, 1)
         case Real():
             values = st.floats(0.1, 1)
         case Flag():
@@ -199,6 +207,9 @@ def legal_arguments(draw: st.DrawFn, operator: Operator, first: Shape) -> Mappin
             arguments["num_heads"] = draw(divisor_of(first[1]))
         case "patch_embed":
             arguments["patch_size"] = draw(divisor_of(first[1])), draw(divisor_of(first[2]))
+        case "normalize":
+            each = st.lists(st.floats(0.1, 1), min_size=first[0], max_size=first[0]).map(tuple)
+            arguments["mean"], arguments["std"] = draw(each), draw(each | st.floats(0.1, 1))
         case "to_image":
             arguments["height"] = height = draw(divisor_of(first[0]))
             arguments["width"] = first[0] // height
@@ -256,7 +267,8 @@ def pipelines(draw: st.DrawFn) -> list[Application]:
     shape = draw(shapes(draw(st.sampled_from(ANY_RANK))))
     pipeline: list[Application] = []
     for _ in range(draw(st.integers(2, 6))):
-        fitting = sorted(name for name in TABLE if len(shape) in RANKS.get(name, ANY_RANK))
+        every = (name for name in TABLE if not OPERATORS[name].looks_up)  # which reads no numbers
+        fitting = sorted(name for name in every if len(shape) in RANKS.get(name, ANY_RANK))
         try:
             step = apply(draw, draw(st.sampled_from(fitting)), shape)
         except Misfit:
@@ -279,7 +291,9 @@ def test_shape_parameters_and_flops_are_those_of_torch(name: str, data: st.DataO
     assert completes(operator, arguments)
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
         module = build(operator, arguments, inputs)
-        result = evaluate(operator, arguments, module, tuple(torch.empty(BATCH, *given) for given in inputs))
+        kind = torch.int64 if operator.looks_up else torch.float32
+        values = tuple(torch.empty(BATCH, *given, dtype=kind) for given in inputs)
+        result = evaluate(operator, arguments, module, values)
     assert tuple(result.shape) == (BATCH, *shape)
     assert size_of(module) == operator.parameters(arguments, inputs, shape)
     assert counter.get_total_flops() == BATCH * operator.flops(arguments, inputs, shape)
@@ -364,7 +378,7 @@ def test_every_operator_is_described_in_full(name: str) -> None:
     assert len({rule.name for rule in operator.rules}) == len(operator.rules)
     assert (operator.module is not None) is (operator.stem != "")
     for rule in operator.rules:
-        assert isinstance(rule.kind, Integer | Real | Flag | OneOrMany | Choice | Text)
+        assert isinstance(rule.kind, Integer | Real | Flag | OneOrMany | Many | Choice | Text)
 
 
 # Completion
@@ -453,6 +467,8 @@ def test_two_sizes_are_height_and_width() -> None:
             {"embed_dim": 64, "patch_size": 3, "position": False},
             "PatchEmbedding(3, 64, 3)",
         ),
+        ("class_token", [(9, 64)], {}, "ClassToken(64)"),
+        ("normalize", [(2, 9, 9)], {"mean": (0.5, 0.25), "std": 2.0}, "Normalize((0.5, 0.25), 2.0)"),
         ("mixture", [(64,), (8,), (8,), (8,)], {}, "Mixture(64, 3)"),
         ("mixture", [(9, 64), (8, 3, 3), (8, 3, 3)], {}, "Mixture(64, 2)"),
     ],
@@ -565,6 +581,32 @@ def test_tokens_of_an_image_make_that_image_again() -> None:
 def test_the_mean_of_tokens_leaves_their_channels() -> None:
     tokens = torch.rand(2, 7, 5)
     torch.testing.assert_close(run("mean_tokens", tokens), tokens.sum(dim=1) / 7)
+
+
+def test_a_class_token_is_the_same_learned_one_before_the_tokens_of_each_sample() -> None:
+    tokens, inputs = torch.rand(2, 7, 5), ((7, 5),)
+    operator = OPERATORS["class_token"]
+    module = build(operator, {}, inputs)
+    assert module is not None
+    found = evaluate(operator, {}, module, (tokens,))
+    assert torch.equal(found[:, 1:], tokens)
+    first = run("first_token", found).detach()
+    assert torch.equal(first, module.get_parameter("token")[0].expand(2, 5))
+    assert 0 < float(first.std()) < 0.1
+
+
+def test_an_image_is_normalised_by_the_mean_and_deviation_that_are_given() -> None:
+    """As torchvision's `normalize` does it: (value - mean) / std for each channel."""
+    image = torch.rand(2, 3, 4, 5)
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    found = run("normalize", image, mean=mean, std=std)
+    for channel in range(3):
+        torch.testing.assert_close(found[:, channel], (image[:, channel] - mean[channel]) / std[channel])
+    torch.testing.assert_close(run("normalize", image, mean=0.5, std=0.25), image * 4 - 2)
+    operator = OPERATORS["normalize"]
+    module = build(operator, complete("normalize", (3, 4, 5), mean=mean, std=std), ((3, 4, 5),))
+    assert module is not None
+    assert not module.state_dict()  # nothing that is kept with the weights, or averaged with them
 
 
 def test_a_convolution_along_tokens_is_the_sum_over_its_window() -> None:
@@ -731,6 +773,11 @@ PICTURE: Shape = (8, 12, 16)
         ("patch_embed", [SEQUENCE], {"embed_dim": 8, "patch_size": 4}, "works on an image", "`to_image"),
         ("patch_embed", [PICTURE], {"embed_dim": 8, "patch_size": 5}, "patches of 5 x 5", "an image of 10 x 15"),
         ("mean_tokens", [PICTURE], {}, "works on tokens", "`to_tokens`"),
+        ("class_token", [PICTURE], {}, "works on tokens", "`to_tokens`"),
+        ("first_token", [(5,)], {}, "works on tokens", "move it before"),
+        ("normalize", [SEQUENCE], {"mean": 0.5, "std": 0.5}, "works on an image", "`to_image"),
+        ("normalize", [PICTURE], {"mean": (0.5, 0.5, 0.5), "std": 0.5}, "3 numbers as its `mean`", "one for all"),
+        ("normalize", [PICTURE], {"mean": 0.5, "std": (0.5,)}, "1 numbers as its `std`", "one for all"),
         ("to_tokens", [SEQUENCE], {}, "works on an image", "leave it out"),
         ("to_image", [PICTURE], {"height": 3, "width": 4}, "works on tokens", "leave it out"),
         ("to_image", [SEQUENCE], {"height": 3, "width": 5}, "15 pixels of 12 tokens", "product is 12"),

@@ -138,15 +138,15 @@ def test_a_run_without_such_a_record_is_not_judged(spec: Spec) -> None:
     Path("old.jsonl").write_text('{"event": "start"}\n', encoding="utf-8")
     assert differences(spec, load_data(spec), Path("old.jsonl")) == []
     assert recorded_places(spec, Path("old.jsonl")) == {}
-    assert Recorded.of(spec, spec.data, Path("old.jsonl")).extent is None
+    assert Recorded.of(spec, spec.data, Path("old.jsonl")).extents == {}
     before = {"event": "start", "read": record_of_data(spec, load_data(spec))}
     assert before["read"].pop("input") == [0, 7]  # earlier versions did not write it
     Path("old.jsonl").write_text(json.dumps(before) + "\n", encoding="utf-8")
-    assert Recorded.of(spec, spec.data, Path("old.jsonl")).extent is None
+    assert Recorded.of(spec, spec.data, Path("old.jsonl")).extents == {}
 
 
 def test_the_least_and_the_largest_input_are_those_that_the_network_saw(spec: Spec) -> None:
-    assert Recorded.of(spec, spec.data, recorded(spec)).extent == (0, 7)
+    assert Recorded.of(spec, spec.data, recorded(spec)).extents == {spec.data.input: (0, 7)}
     scenes = load(Path(__file__).parents[2] / "specs" / "scenes.mtl", {"data.images": 32, "data.batch": 4})
     data = load_data(scenes)
     pixels = data.train.fields["image"].numpy()

@@ -31,7 +31,11 @@ SIZE = (3, 4)
 
 def inputs(*names: str, count: int = 2) -> NewInputs:
     data = data_of("arrays", "image", (3, *SIZE), 2)
-    return NewInputs(data, len(names) or count, lambda start, stop: torch.zeros(stop - start, 3, *SIZE), names or None)
+
+    def read(start: int, stop: int) -> dict[str, torch.Tensor]:
+        return {"image": torch.zeros(stop - start, 3, *SIZE)}
+
+    return NewInputs(data, len(names) or count, read, names or None)
 
 
 def outputs(given: Task, count: int = 2) -> torch.Tensor:
@@ -193,7 +197,7 @@ sharing {
 def test_tasks_that_were_trained_on_samples_of_their_own_are_predicted_together(chosen: tuple[str, ...]) -> None:
     spec = loads(APART, "apart.mtl")
     model, rows = build_model(spec), torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
-    new = NewInputs(spec.data, 5, lambda start, stop: rows[start:stop])
+    new = NewInputs(spec.data, 5, lambda start, stop: {spec.data.input: rows[start:stop]})
     found = list(predictions(model, spec, new, torch.device("cpu"), chosen))
     assert [each.samples for each in found] == [range(2), range(2, 4), range(4, 5)]
     with torch.no_grad():

@@ -3,7 +3,7 @@
 from jinja2.runtime import LoopContext, Macro, Markup, Namespace, TemplateNotFound, TemplateReference, TemplateRuntimeError, Undefined, escape, identity, internalcode, markup_join, missing, str_join
 
 JINJA2 = '3.1.6'
-TEMPLATE = 'c7cf30bdd4b712612f1b12e65584352a5ad8d70ec507518b0fec669c72775188'
+TEMPLATE = '7e56c23bdc98cf88427c19b9471e391f33a70421f1abe21c6df73f666f284045'
 name = 'model'
 
 def root(context, missing=missing):
@@ -155,14 +155,14 @@ def root(context, missing=missing):
         if (not environment.getattr(l_1_pass, 'name')):
             pass
             yield '    def forward(self, '
-            yield str(environment.getattr(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'forward'), 'input'))
+            yield str(t_1(context.eval_ctx, environment.getattr(l_1_pass, 'inputs'), ': Tensor, '))
             yield ': Tensor) -> dict[str, Tensor]:\n'
         elif environment.getattr(l_1_pass, 'by_task'):
             pass
             yield '    def '
             yield str(environment.getattr(l_1_pass, 'name'))
             yield '(self, task: str, '
-            yield str(environment.getattr(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'forward'), 'input'))
+            yield str(t_1(context.eval_ctx, environment.getattr(l_1_pass, 'inputs'), ': Tensor, '))
             yield ': Tensor) -> Tensor:\n        """'
             yield str(environment.getattr(l_1_pass, 'said'))
             yield '"""\n'
@@ -171,7 +171,7 @@ def root(context, missing=missing):
             yield '    def '
             yield str(environment.getattr(l_1_pass, 'name'))
             yield '(self, '
-            yield str(environment.getattr(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'forward'), 'input'))
+            yield str(t_1(context.eval_ctx, environment.getattr(l_1_pass, 'inputs'), ': Tensor, '))
             yield ': Tensor) -> dict[str, Tensor]:\n        """'
             yield str(environment.getattr(l_1_pass, 'said'))
             yield '"""\n'
@@ -226,7 +226,7 @@ def root(context, missing=missing):
     if environment.getattr(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'forward'), 'apart'):
         pass
         yield '\n    def forward(self, '
-        yield str(environment.getattr(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'forward'), 'input'))
+        yield str(t_1(context.eval_ctx, environment.getattr(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'forward'), 'inputs'), ': Tensor, '))
         yield ': Tensor, tasks: tuple[str, ...] = TASKS) -> dict[str, Tensor]:\n        """The outputs of `tasks`: all, or '
         yield str(environment.getattr(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'forward'), 'said'))
         yield '.'
@@ -239,7 +239,7 @@ def root(context, missing=missing):
             yield '        return {task: self.'
             yield str(environment.getattr(environment.getitem(environment.getattr(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'forward'), 'passes'), 0), 'name'))
             yield '(task, '
-            yield str(environment.getattr(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'forward'), 'input'))
+            yield str(t_1(context.eval_ctx, environment.getattr(environment.getitem(environment.getattr(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'forward'), 'passes'), 0), 'inputs'), ', '))
             yield ') for task in TASKS if task in tasks}\n'
         else:
             pass
@@ -254,7 +254,7 @@ def root(context, missing=missing):
                     yield ':\n            if task in tasks:\n                outputs[task] = self.'
                     yield str(environment.getattr(l_1_pass, 'name'))
                     yield '(task, '
-                    yield str(environment.getattr(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'forward'), 'input'))
+                    yield str(t_1(context.eval_ctx, environment.getattr(l_1_pass, 'inputs'), ', '))
                     yield ')\n'
                 else:
                     pass
@@ -263,7 +263,7 @@ def root(context, missing=missing):
                     yield '" in tasks:\n            outputs |= self.'
                     yield str(environment.getattr(l_1_pass, 'name'))
                     yield '('
-                    yield str(environment.getattr(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'forward'), 'input'))
+                    yield str(t_1(context.eval_ctx, environment.getattr(l_1_pass, 'inputs'), ', '))
                     yield ')\n'
             l_1_pass = missing
             yield '        return {task: outputs[task] for task in '

@@ -11,13 +11,11 @@ import numpy as np
 from mtsldsl.datasets.arrays.language import Settings
 from mtsldsl.diagnostics import MtlError, suggestion
 from mtsldsl.division import SPLITS
-from mtsldsl.runtime.data.npz_files import UNREADABLE
+from mtsldsl.runtime.data.npz_files import UNREADABLE, Arrays
 from mtsldsl.tables.sample_parts import Mark, Marks, Rows, parted
 
 
-def parted_samples(
-    path: Path, file: np.lib.npyio.NpzFile, counts: Mapping[str, int], chosen: Settings
-) -> dict[str, Rows]:
+def parted_samples(path: Path, file: Arrays, counts: Mapping[str, int], chosen: Settings) -> dict[str, Rows]:
     """The samples of the splits among those of the arrays that they are taken from; a split is absent that is all of
     its own arrays. `counts` has how many samples there are behind each beginning of the arrays' names: one such is the
     whole, or they are those of training, of validation, where it has arrays of its own, and of the test.
@@ -43,7 +41,7 @@ def parted_samples(
     return {} if "validation" in given else {split: found[split] for split in ("train", "validation")}
 
 
-def _mark(path: Path, file: np.lib.npyio.NpzFile, counts: Mapping[str, int], name: str | None) -> Mark | None:
+def _mark(path: Path, file: Arrays, counts: Mapping[str, int], name: str | None) -> Mark | None:
     """What an array of that name says of each sample, over all beginnings of names."""
     if name is None:
         return None
@@ -66,7 +64,7 @@ def _mark(path: Path, file: np.lib.npyio.NpzFile, counts: Mapping[str, int], nam
     return Mark(called, words, place, misread)
 
 
-def _words(path: Path, file: np.lib.npyio.NpzFile, name: str, count: int) -> list[str]:
+def _words(path: Path, file: Arrays, name: str, count: int) -> list[str]:
     """An entry for each sample: a name as it is, a number as `3` also where it is written as `3.0`, nothing for NaN."""
     if name not in file.files:
         raise MtlError.of("MTL603", f"`{path}` has no array `{name}`", suggestion(name, file.files, "arrays"))

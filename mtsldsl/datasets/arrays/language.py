@@ -12,10 +12,10 @@ from mtsldsl.records import Record
 
 BLOCK = BlockSchema(
     "data",
-    "one's own arrays: an .npz file with one array per task",
+    "one's own arrays: an .npz file, or a folder of .npy files, with one array per task",
     (
-        Key("input", Input(), "the input's name and the sizes of one sample"),
-        Key("path", Text(), "the .npz file"),
+        Key("input", Input(several=True), "the input's name and the sizes of one sample, or several such"),
+        Key("path", Text(), "the .npz file, or the folder of .npy files"),
         Key("apart", Flag(), "whether each field has samples of its own, and so each task batches of its own", False),
         Key("split", Maybe(Text()), "the array that says `train`, `validation` or `test`", None, "parts by the seed"),
         Key("group", Maybe(Text()), "the array whose equal entries stay in one part", None, "each sample by itself"),

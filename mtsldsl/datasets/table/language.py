@@ -14,7 +14,11 @@ BLOCK = BlockSchema(
     "data",
     "one's own table: a CSV or Parquet file, whose columns are inputs and targets",
     (
-        Key("input", Input(), "the input's name, and how many numbers the columns of `inputs` give"),
+        Key(
+            "input",
+            Input(several=True),
+            "the input's name, and how many numbers the columns of `inputs` give; or that, and a column of ids each",
+        ),
         Key("path", Text(), "the .csv or .parquet file"),
         Key("inputs", Many(Text(), 1), "the columns that are the input, in this order"),
         Key("categories", Many(Text()), "those of them whose numbers are names, such as those of districts", ()),

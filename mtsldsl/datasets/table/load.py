@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -9,23 +11,21 @@ from torch import Tensor
 
 from mtsldsl.datasets.kind import made
 from mtsldsl.datasets.table.language import Settings
-from mtsldsl.diagnostics import MtlError
-from mtsldsl.diagnostics.bounded import shown
+from mtsldsl.diagnostics import MtlError, suggestion
+from mtsldsl.diagnostics.bounded import named, shown
 from mtsldsl.division import SPLITS
 from mtsldsl.ir.model import Data, Target
-from mtsldsl.runtime.data.array_fields import fitted
-from mtsldsl.runtime.data.array_shapes import Expected
+from mtsldsl.ir.wording import inputs_shown
+from mtsldsl.runtime.data.array_fields import expected_inputs
+from mtsldsl.runtime.data.column_fields import column_field
 from mtsldsl.runtime.data.demand import Demand
-from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.fields_read import at_odds, field_of_task
 from mtsldsl.runtime.data.samples import Samples, Splits
+from mtsldsl.runtime.data.table_fields import table_fields
 from mtsldsl.tables.table_cells import Table
 from mtsldsl.tables.table_files import read_table
 from mtsldsl.tables.table_inputs import TableInputs
 from mtsldsl.tables.table_parts import parted_rows
-from mtsldsl.tables.table_targets import target_column
-
-_KINDS = {"classes": FieldKind.LABEL, "binary": FieldKind.EDGE, "values": FieldKind.PLAIN}
 
 
 def load(spec: Demand, place: Path, _: bool) -> Splits[Samples]:
@@ -46,24 +46,23 @@ def load(spec: Demand, place: Path, _: bool) -> Splits[Samples]:
         test=chosen.test,
         seed=chosen.seed,
     )
-    inputs = TableInputs.fit(table, rows["train"], chosen.inputs, chosen.categories)
+    looked_up = {name: _column_of(name, chosen.inputs) for name in spec.data.ids}
+    inputs = TableInputs.fit(table, rows["train"], chosen.inputs, chosen.categories, looked_up)
     _require_width(spec.data, inputs)
-    fields: dict[str, Tensor] = {spec.data.input: torch.from_numpy(inputs.apply(table))}
-    layout, read = {spec.data.input: FieldKind.PLAIN}, dict[str, Target]()
+    _require_ids(spec.data, inputs)
+    fields: dict[str, Tensor] = table_fields(spec.data, inputs, table)
+    layout = {name: expected.kind for name, expected in expected_inputs(spec.data).items()}
+    read: dict[str, Target] = {}
     remarks, names = list(inputs.remarks(table)), {}
     for task in spec.tasks:
         name = field_of_task(spec.data, task)
-        if name == spec.data.input:
+        if name in spec.data.inputs:
             continue
         if read.setdefault(name, task.target) != task.target:
             raise at_odds(name, task)
-        column = target_column(table, name, task)
-        layout[name] = _KINDS[task.target.kind]
-        shape = () if layout[name] is FieldKind.LABEL else (1,)
-        called = f"the column `{name}` of `{place}`"
-        field = fitted({called: column.numbers}, Expected(layout[name], shape, task.target))
-        fields[name] = field.tensors[called]
-        remarks += field.remarks
+        column = column_field(table, name, task)
+        layout[name], fields[name] = column.kind, column.labels
+        remarks += column.remarks
         if column.names:
             names[name] = list(column.names)
     samples = Samples(fields, layout)
@@ -90,11 +89,55 @@ def _require_columns(spec: Demand, chosen: Settings, table: Table) -> None:
             raise MtlError.of("MTL307", cause, f'take "{name}" out of `inputs`', task.span)
 
 
+def _column_of(name: str, columns: Sequence[str]) -> str:
+    """The column of `inputs` whose ids an input has: that of its name, or whose name is the same but for signs and
+    blanks."""
+    alike = [column for column in columns if re.sub(r"\W+", "_", column).strip("_").lower() == name.lower()]
+    found = [column for column in columns if column == name] or alike
+    if len(found) != 1:
+        many = "no column" if not found else f"the columns {named(found)}"
+        cause = (
+            f"`embedding` reads the input `{name}`, so that it has the ids of a column, and {many} of `inputs` fit it"
+        )
+        remedy = (
+            "call it as one column, with `_` for what is no letter or digit"
+            if found
+            else suggestion(name, columns, "columns")
+        )
+        raise MtlError.of("MTL603", cause, remedy)
+    return found[0]
+
+
+def _require_ids(data: Data, inputs: TableInputs) -> None:
+    """Hold that a sample has one id of each column, and that `embedding` knows all of them."""
+    for name, column in inputs.looked_up.items():
+        if data.inputs[name] != (1,):
+            sizes = ", ".join(map(str, data.inputs[name]))
+            cause = f"a row has one id of the column `{column.name}`, where the input is `{name}({sizes})`"
+            raise MtlError.of("MTL602", cause, f"write `{name}(1)`")
+        if column.width > data.ids[name]:
+            cause = (
+                f"the column `{column.name}` has {len(column.names)} names in the training rows, and one id more for "
+                f"all others; `embedding` knows {data.ids[name]} ids"
+            )
+            raise MtlError.of("MTL202", cause, f"write `embedding({column.width}, ...)`")
+
+
 def _require_width(data: Data, inputs: TableInputs) -> None:
-    """Hold that a sample of the spec is a row of as many numbers as the columns give."""
-    if data.shape == (inputs.width,):
+    """Hold that a sample of the spec is a row of as many numbers as the columns give, beside its ids."""
+    rows = [name for name in data.inputs if name not in data.ids]
+    if len(rows) > 1 or (rows and not inputs.columns) or (inputs.columns and not rows):
+        cause = (
+            f"`embedding` reads {named(list(data.ids)) or 'no input'}, and {len(inputs.columns)} columns of `inputs` "
+            f"are left for {named(rows) or 'no other input'}"
+        )
+        remedy = "give one input for all columns of numbers, where there are some, and one for each column of ids"
+        raise MtlError.of("MTL602", cause, remedy)
+    if not rows or data.inputs[rows[0]] == (inputs.width,):
         return
-    sizes = ", ".join(map(str, data.shape))
+    (row,) = rows
+    sizes = ", ".join(map(str, data.inputs[row]))
     parts = shown([column.comes_about for column in inputs.columns], ", ")
-    cause = f"the columns give rows of {inputs.width} numbers, where the input is `{data.input}({sizes})`: {parts}"
-    raise MtlError.of("MTL602", cause, f"write `input = {data.input}({inputs.width})`")
+    cause = f"the columns give rows of {inputs.width} numbers, where the input is `{row}({sizes})`: {parts}"
+    written = {**data.inputs, row: (inputs.width,)}
+    raise MtlError.of("MTL602", cause, f"write `input = {inputs_shown(written)}`")

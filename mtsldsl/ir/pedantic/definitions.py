@@ -43,7 +43,7 @@ def hiding_parameters(reading: Reading) -> Iterator[Diagnostic]:
     library = spec.library.definitions() if spec.library else ()
     known = {each.name.text: "constant" if each.kind.text == "let" else "block" for each in library}
     known |= {each.name.text: "constant" if each.kind.text == "let" else "block" for each in _definitions(reading)}
-    known |= {layer.name: "layer" for layer in spec.layers} | {spec.data.input: "input"}
+    known |= {layer.name: "layer" for layer in spec.layers} | dict.fromkeys(spec.data.inputs, "input")
     for definition in _definitions(reading):
         for parameter in definition.parameters or ():
             name = parameter.name.text

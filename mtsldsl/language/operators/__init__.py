@@ -11,7 +11,7 @@ from mtsldsl.language.operators.elementwise import ELEMENTWISE
 from mtsldsl.language.operators.image import IMAGE
 from mtsldsl.language.operators.joining import JOINING
 from mtsldsl.language.operators.normalisation import NORMALISATION
-from mtsldsl.language.operators.own import OWN_MODULE
+from mtsldsl.language.operators.own import OUTPUT, OWN_MODULE
 from mtsldsl.language.operators.resizing import RESIZING
 from mtsldsl.language.operators.sequences import SEQUENCES
 from mtsldsl.language.operators.tokens import TOKENS
@@ -20,6 +20,6 @@ __all__ = ["OPERATORS"]
 
 OPERATORS: dict[str, Operator] = {
     operator.name: operator
-    for family in (IMAGE, NORMALISATION, ELEMENTWISE, RESIZING, JOINING, TOKENS, SEQUENCES, (OWN_MODULE,))
+    for family in (IMAGE, NORMALISATION, ELEMENTWISE, RESIZING, JOINING, TOKENS, SEQUENCES, (OWN_MODULE, OUTPUT))
     for operator in family
 }

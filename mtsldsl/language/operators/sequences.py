@@ -6,7 +6,7 @@ from mtsldsl.language.constants import Shape
 from mtsldsl.language.kinds import AUTO, Choice, Flag, Integer, Key, Real
 from mtsldsl.language.operator import Arguments, Context, Given, Misfit, Operator, channels_first
 from mtsldsl.language.operators.arguments import call, completed, flag, integer, number, word
-from mtsldsl.language.operators.shapes import tokens
+from mtsldsl.language.operators.shapes import described, tokens
 from mtsldsl.language.operators.windows import avg_pool, grouped, half_padded, max_pool, same, slide
 
 _RECURRENT = '''\
@@ -27,6 +27,16 @@ class Recurrent(nn.Module):
         hidden: Tensor = states if isinstance(states, Tensor) else states[0]
         return torch.cat([*hidden[-2:]] if self.cells.bidirectional else [hidden[-1]], dim=1)
 '''
+
+
+# Ids
+
+
+def _embedding_shape(arguments: Arguments, inputs: tuple[Shape, ...]) -> Shape:
+    if len(inputs[0]) != 1:
+        remedy = "give it an input of one size, the number of ids in a sample: `input = words(20)`"
+        raise Misfit(f"`embedding` looks up ids in a row, but gets {described(inputs[0])}", remedy)
+    return inputs[0][0], integer(arguments, "embedding_dim")
 
 
 # Windows
@@ -180,6 +190,18 @@ _PADDING = Key("padding", Integer(0), default=AUTO)
 _DILATION = Key("dilation", Integer(1), default=1)
 
 SEQUENCES: tuple[Operator, ...] = (
+    Operator(
+        "embedding",
+        "A learned vector of `embedding_dim` numbers for each of the ids 0 to `num_embeddings` - 1: what words, places "
+        "or names are made numbers by. It reads an input, which so is [one of ids](#ids).",
+        (Key("num_embeddings", Integer(1)), Key("embedding_dim", Integer(1))),
+        shape=_embedding_shape,
+        parameters=lambda arguments, inputs, output: integer(arguments, "num_embeddings") * output[1],
+        module=lambda arguments, inputs: call("nn.Embedding", arguments["num_embeddings"], arguments["embedding_dim"]),
+        stem="embedding",
+        expression=lambda arguments, module, values: f"{module}({values[0]})",
+        looks_up=True,
+    ),
     Operator(
         "conv1d",
         "Convolution along tokens. `padding` is such that stride 1 keeps their number where the kernel is odd, 0 where "

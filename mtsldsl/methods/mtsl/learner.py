@@ -25,6 +25,7 @@ from mtsldsl.runtime.data import batches, steps_per_epoch
 from mtsldsl.runtime.learning.learned import NamedParameters
 from mtsldsl.runtime.learning.step import Position, Step
 from mtsldsl.runtime.network.execution import evaluating, layer_inputs
+from mtsldsl.runtime.network.inputs import inputs_in
 from mtsldsl.runtime.network.places import located, title
 from mtsldsl.runtime.structure.learner import Carry, Learner, Prepared, Proposal
 from mtsldsl.runtime.structure.similarities import comparable_tasks, similarity_matrices
@@ -199,7 +200,7 @@ def _amalgamated_alike(
             drop_last=True,
         ):
             with evaluating(old_model):
-                found = layer_inputs(old_model, spec, batch[spec.data.input], made)
+                found = layer_inputs(old_model, spec, inputs_in(batch, spec.data), made)
             yield [found[copy] for copy in made]
 
     def make_optimizer(parameters: NamedParameters) -> Optimizer:

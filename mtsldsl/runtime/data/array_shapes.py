@@ -26,6 +26,8 @@ class Expected:
     shape: Shape
     target: Target | None = None
     by_token: bool = False
+    ids: int | None = None
+    """Of an input of ids, how many there may be."""
 
 
 def shaped(name: str, array: Array, expected: Expected) -> Array:

@@ -10,7 +10,7 @@ from mtsldsl.ir.model import Data, Task
 def field_of_task(data: Data, task: Task) -> str:
     """The field of a block's samples that holds a task's target."""
     if task.target.kind == "reconstruct":
-        return data.input
+        return task.field or data.input
     field = data_kind(data.kind).field_for(task.target.kind, task.name)
     return task.field or (field.name if field else task.name)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -54,7 +55,7 @@ def _absent(stream: Stream, task: Task, parts: dict[str, Samples], splits: Split
             what = f"is of the class {classes}" if len(missing) == 1 else f"is of the classes {classes}"
         else:
             what = _answers(missing, target.channels)
-        noun = "entry" if parts[split].fields[field].dim() > (1 if whole else 2) else "sample"
+        noun = "entry" if len(parts[split].shape_of(field)) > (0 if whole else 1) else "sample"
         effect = "they cannot be learned" if split == "train" else "the metrics there say nothing of them"
         yield f"`{task.name}`: no {split} {noun} {what}: {effect}; {_instead(stream, field, noun)}"
 
@@ -82,9 +83,8 @@ def _far_from_one(task: Task, samples: Samples, field: str) -> Iterator[str]:
     rule = TARGETS[task.target.kind].loss(task.loss.name)
     if rule is None or rule.positive_only:  # of logarithms
         return
-    values = samples.fields[field]
-    most = max(1, _ENOUGH // max(1, values[:1].numel()))
-    scale = fitted_scale(values[:: -(-len(values) // most)], samples.layout[field], task.target)
+    most = max(1, _ENOUGH // max(1, math.prod(samples.shape_of(field))))
+    scale = fitted_scale(samples.take(torch.arange(0, len(samples), -(-len(samples) // most))), field, task.target)
     for column, (mean, deviation) in enumerate(zip(scale.mean, scale.deviation, strict=True)):
         if abs(mean) > _FAR or not 1 / _FAR <= deviation <= _FAR:
             where = f", column {column} (from 0)," if len(scale.mean) > 1 else ""

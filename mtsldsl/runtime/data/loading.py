@@ -64,7 +64,7 @@ def _load(
     data = part.data
     declared = [field.name for field in data_kind(data.kind).fields]
     if declared:  # it may take long to load them
-        _require_fields(part, f"the data set `{data.kind}` has", [data.input, *declared])
+        _require_fields(part, f"the data set `{data.kind}` has", [*data.inputs, *declared])
     try:
         place = located(data, spec_file, recorded)
         found = import_module(f"{DATASETS[data.kind]}.load").load(part, place, cache)
@@ -97,7 +97,8 @@ def _require_samples(part: Part, whose: str, splits: Splits[Samples]) -> None:
 def _require_fields(part: Part, who: str, fields: Collection[str]) -> None:
     """Raises MTL603 where the input, or what a task reads, is none of the fields."""
     data = part.data
-    wanted = [(data.input, data.span), *((field_of_task(data, task), task.span) for task in part.tasks)]
+    inputs = ((name, data.span) for name in data.inputs)
+    wanted = [*inputs, *((field_of_task(data, task), task.span) for task in part.tasks)]
     for name, span in wanted:
         if name not in fields:
             raise MtlError.of("MTL603", f"{who} no field `{name}`", suggestion(name, fields, "fields"), span)

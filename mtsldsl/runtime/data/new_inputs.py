@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,13 +15,16 @@ from torch import Tensor
 from mtsldsl.datasets.registry import data_kind
 from mtsldsl.diagnostics import MtlError, suggestion
 from mtsldsl.diagnostics.bounded import named
+from mtsldsl.folders.picture_files import ENDINGS
 from mtsldsl.ir.model import Data
-from mtsldsl.runtime.data.array_fields import expected_input, fitted
+from mtsldsl.runtime.data.array_fields import expected_inputs, fitted
+from mtsldsl.runtime.data.array_shapes import Expected
 from mtsldsl.runtime.data.batches import batches, widen
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.npz_files import UNREADABLE, opened_npz
-from mtsldsl.runtime.data.pictures import ENDINGS, picture, require_picture
+from mtsldsl.runtime.data.pictures import as_tensor, fit_of, picture, require_picture
 from mtsldsl.runtime.data.samples import Samples
+from mtsldsl.runtime.data.table_fields import table_fields
 from mtsldsl.syntax.files import is_file, is_folder
 from mtsldsl.tables.table_files import TABLES, read_table
 from mtsldsl.tables.table_inputs import TableInputs
@@ -30,15 +33,18 @@ Array: TypeAlias = NDArray[Any]
 Extent: TypeAlias = tuple[float, float]
 """The least and the largest number."""
 
+Read: TypeAlias = Callable[[int, int], Mapping[str, Tensor]]
+"""The inputs by name of the samples from one number up to another."""
+
 
 @attrs.frozen(eq=False)
 class NewInputs:
     """Inputs of a data block in their order. `names` are those of the files, none where the samples are numbered;
-    `read` gives those from one number up to another, as a network is given them but for their batch."""
+    `read` gives those from one number up to another, by the names of the inputs, in the types of `Samples`."""
 
     data: Data
     count: int
-    read: Callable[[int, int], Tensor]
+    read: Read
     names: tuple[str, ...] | None = None
     remarks: tuple[str, ...] = ()
 
@@ -46,14 +52,13 @@ class NewInputs:
         """What a sample is called: its file, or its number from 0."""
         return self.names[number] if self.names else str(number)
 
-    def batches(self, device: torch.device) -> Iterator[tuple[range, Tensor]]:
+    def batches(self, device: torch.device) -> Iterator[tuple[range, dict[str, Tensor]]]:
         """Batches of the block's size, a last one smaller, on a device; with the numbers of their samples."""
-        given, kind = self.data.input, expected_input(self.data).kind
+        layout = {name: expected.kind for name, expected in expected_inputs(self.data).items()}
         for start in range(0, self.count, self.data.batch):
             stop = min(start + self.data.batch, self.count)
-            part = Samples({given: self.read(start, stop)}, {given: kind})
-            for batch in batches(part, stop - start, device=device):
-                yield range(start, stop), batch[given]
+            for batch in batches(Samples(self.read(start, stop), layout), stop - start, device=device):
+                yield range(start, stop), batch
 
 
 def new_inputs(
@@ -62,19 +67,23 @@ def new_inputs(
     *,
     array: str | None = None,
     resize: bool = False,
-    trained: Extent | None = None,
+    trained: Mapping[str, Extent] = {},
     columns: TableInputs | None = None,
 ) -> NewInputs:
     """The samples of a file of arrays, `.npy` or `.npz` (the one called `array`, else as the input, else the only one),
-    of a folder of pictures, sorted by their names, or of one picture; where training read a table, the rows of another
-    with the same `columns`, which needs no targets.
+    of a folder of pictures, sorted by their names, or of one picture; where samples have several inputs, of an `.npz`
+    with an array for each; where training read a table, the rows of another with the same `columns`, which needs no
+    targets.
 
-    `trained` says between which numbers those of training lay: what cannot be of the same scale is refused, what may
-    not be is a remark. Pictures are opened when their batch comes, and looked at before.
+    `trained` says between which numbers each input of training lay: what cannot be of the same scale is refused, what
+    may not be is a remark. Pictures are opened when their batch comes, and looked at before.
     Raises MtlError: MTL703 where nothing is there, MTL602 for what is not as the block's inputs, MTL603 for an array
     that is missing, MTL804 where there is no sample.
     """
     ending = place.suffix.lower()
+    several = len(data.inputs) > 1 and columns is None
+    if several and (is_folder(place) or is_file(place)) and (ending != ".npz" or array is not None):
+        raise _too_few(place, data, array)
     if is_folder(place) and columns is None:
         found = _pictures(place, data, resize=resize, trained=trained)
     elif not is_file(place):
@@ -87,7 +96,7 @@ def new_inputs(
     elif ending in ENDINGS:
         found = _of_files((place,), data, resize=resize, trained=trained)
     elif ending in (".npz", ".npy"):
-        found = _of_array(*_array(place, data.input, array), data, trained)
+        found = _of_arrays(place, data, array, trained)
     else:
         remedy = f"give a file of the endings .npz, .npy, {', '.join(ENDINGS)}, or a folder of pictures"
         raise MtlError.of("MTL602", f"`{place}` is no file of inputs that is known", remedy)
@@ -105,53 +114,84 @@ def _of_table(path: Path, data: Data, columns: TableInputs) -> NewInputs:
         cause = f"the network learned from a table, and `{path}` is none"
         raise MtlError.of("MTL602", cause, f"give a file of the endings {' or '.join(TABLES)} with the same columns")
     table = read_table(path)
-    numbers = torch.from_numpy(columns.apply(table))
-    return NewInputs(data, len(numbers), lambda start, stop: numbers[start:stop], remarks=columns.remarks(table))
+    fields = table_fields(data, columns, table)
+    return NewInputs(data, len(table), _from(fields), remarks=columns.remarks(table))
 
 
 # Arrays ---------------------------------------------------------------------------------------------------------------
 
 
-def _array(path: Path, given: str, wanted: str | None) -> tuple[str, Array]:
-    """The array of the inputs, and what it is called in a report."""
+def _of_arrays(place: Path, data: Data, array: str | None, trained: Mapping[str, Extent]) -> NewInputs:
+    """An array of each input."""
+    several, tensors, remarks = len(data.inputs) > 1, dict[str, Tensor](), list[str]()
+    for name, expected in expected_inputs(data).items():
+        called, found = _array(place, name, array, several=several)
+        tensors[name], said = _fitted(called, found, expected, trained.get(name))
+        remarks += said
+    counts = {name: len(tensor) for name, tensor in tensors.items()}
+    if len(set(counts.values())) > 1:
+        listed = ", ".join(f"`{name}` {count}" for name, count in counts.items())
+        raise MtlError.of("MTL602", f"the arrays of `{place}` differ in length: {listed}", "give one entry a sample")
+    return NewInputs(data, counts[data.input], _from(tensors), remarks=tuple(remarks))
+
+
+def _from(tensors: Mapping[str, Tensor]) -> Read:
+    return lambda start, stop: {name: tensor[start:stop] for name, tensor in tensors.items()}
+
+
+def _too_few(place: Path, data: Data, array: str | None) -> MtlError:
+    """The error that a file cannot hold all inputs."""
+    names = list(data.inputs)
+    what = f"the array `{array}` of `{place}` is" if array else f"`{place}` holds"
+    arguments = ", ".join(f"{name}=..." for name in names)
+    remedy = f'write them into one file with `numpy.savez("inputs.npz", {arguments})`'
+    if array:
+        remedy += ", and leave --array out"
+    return MtlError.of("MTL602", f"{what} one input, and the network has {len(names)}: {named(names)}", remedy)
+
+
+def _array(path: Path, given: str, wanted: str | None, *, several: bool) -> tuple[str, Array]:
+    """The array of an input, one of `several` or the only one, and what it is called in a report."""
     remedy = "save numbers, with samples of one size, as by numpy.save"
     name = None
     try:
         if path.suffix.lower() == ".npy":
             return f"`{path}`", np.asarray(np.load(path, allow_pickle=False))
         with opened_npz(path, f"write it with numpy.savez({given}=...)") as file:
-            name = wanted or (given if given in file.files or len(file.files) != 1 else file.files[0])
+            alone = len(file.files) == 1 and not several
+            name = wanted or (given if given in file.files or not alone else file.files[0])
             if name not in file.files:
                 instead = suggestion(name, file.files, "arrays")
-                raise MtlError.of("MTL603", f"`{path}` has no array `{name}`", f"{instead}; or name one with --array")
+                instead = instead if several else f"{instead}; or name one with --array"
+                raise MtlError.of("MTL603", f"`{path}` has no array `{name}`", instead)
             return f"`{name}` of `{path}`", np.asarray(file[name])
     except UNREADABLE as error:
         what = f"`{name}` of `{path}`" if name else f"`{path}`"
         raise MtlError.of("MTL602", f"{what} is no array of numbers", remedy) from error
 
 
-def _of_array(called: str, array: Array, data: Data, trained: Extent | None) -> NewInputs:
-    if (
-        array.shape == data.shape and data.shape[0] != 1
-    ):  # of one channel, or one number, it would be a sample all the same
+def _fitted(called: str, array: Array, expected: Expected, trained: Extent | None) -> tuple[Tensor, tuple[str, ...]]:
+    """The array of an input as a tensor, and remarks."""
+    if array.shape == expected.shape and expected.shape[0] != 1:
+        # of one channel, or one number, it would be a sample all the same
         cause = f"{called} has the shape of one sample, and none for their number"
         raise MtlError.of("MTL602", cause, "save `array[None]`")
     if not array.ndim:
         raise MtlError.of("MTL602", f"{called} is a single number", "save an array, the samples along its first axis")
-    expected = expected_input(data)
     scaled = expected.kind is FieldKind.IMAGE and array.dtype.kind in "iu"
     if scaled:
         _require_scale(called, trained)
     found = fitted({called: array}, expected)
     tensor = found.tensors[called]
-    remarks = found.remarks if scaled or not tensor.numel() else (*found.remarks, *_beyond(called, tensor, trained))
-    return NewInputs(data, len(tensor), lambda start, stop: tensor[start:stop], remarks=remarks)
+    other = scaled or expected.ids is not None or not tensor.numel()
+    remarks = found.remarks if other else (*found.remarks, *_beyond(called, tensor, trained))
+    return tensor, remarks
 
 
 # Pictures -------------------------------------------------------------------------------------------------------------
 
 
-def _pictures(folder: Path, data: Data, *, resize: bool, trained: Extent | None) -> NewInputs:
+def _pictures(folder: Path, data: Data, *, resize: bool, trained: Mapping[str, Extent]) -> NewInputs:
     entries = sorted(folder.iterdir(), key=lambda path: path.name)
     files = [path for path in entries if path.suffix.lower() in ENDINGS and is_file(path)]
     if not files:
@@ -164,24 +204,27 @@ def _pictures(folder: Path, data: Data, *, resize: bool, trained: Extent | None)
     return attrs.evolve(found, remarks=(*found.remarks, left)) if others else found
 
 
-def _of_files(files: tuple[Path, ...], data: Data, *, resize: bool, trained: Extent | None) -> NewInputs:
-    expected = expected_input(data)
+def _of_files(files: tuple[Path, ...], data: Data, *, resize: bool, trained: Mapping[str, Extent]) -> NewInputs:
+    ((given, expected),) = expected_inputs(data).items()
     if len(data.shape) != 3:
         sizes = " x ".join(map(str, data.shape))
         cause = f"`{files[0]}` is a picture, but the input `{data.input}` is {sizes}"
         raise MtlError.of("MTL602", cause, "give an .npz or .npy file")
     shape = (data.shape[0], data.shape[1], data.shape[2])
-    _require_scale(f"`{files[0]}`", trained)
+    _require_scale(f"`{files[0]}`", trained.get(given))
+    said = fit_of(data)
+    fit = said if said.changes else None  # else it is asked of the person
+    resize = resize and fit is None
     for path in files:
-        require_picture(path, shape, resize=resize)
+        require_picture(path, shape, resize=resize, fit=fit)
     ink = data_kind(data.kind).ink
 
-    def read(start: int, stop: int) -> Tensor:
+    def read(start: int, stop: int) -> Mapping[str, Tensor]:
         images = []
         for path in files[start:stop]:
-            pixels = picture(path, shape, resize=resize, ink=ink)[None]
-            images.append(widen(fitted({f"`{path}`": pixels}, expected).tensors[f"`{path}`"], expected.kind))
-        return torch.cat(images)
+            pixels = as_tensor(picture(path, shape, resize=resize, fit=fit, ink=ink))[None]
+            images.append(widen(pixels, expected.kind))
+        return {given: torch.cat(images)}
 
     return NewInputs(data, len(files), read, tuple(path.name for path in files))
 

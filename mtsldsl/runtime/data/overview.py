@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mtsldsl.ir.model import Spec, Stream, Target, Task
+from mtsldsl.language.constants import Shape
 from mtsldsl.language.targets import TARGETS
 from mtsldsl.runtime.data.batches import widen
 from mtsldsl.runtime.data.fields_read import field_of_task
@@ -26,22 +27,24 @@ _AT_ONCE = 64
 def overview(spec: Spec, splits: Splits[Any]) -> dict[str, Any]:
     """In plain data, `inputs` by source and `targets` by task, with the shape of a sample and by split the range of the
     numbers that count, as networks see them but in the unit of the data; for classes and yes or no by split how many
-    entries there are of each, from 0, and the names of classes where the data has such. Of sources whose input is a row
-    `rows` has the first of training."""
+    entries there are of each, from 0, and the names of classes where the data has such. Of sources with several inputs
+    the first has the others in `more`. Of those with an input that is a row `rows` has the first of training."""
     found: dict[str, Any] = {"inputs": {}, "targets": {}, "rows": {}}
     for stream in spec.streams:
         parts = {split: read_by(samples, stream.tasks[0]) for split, samples in splits.named()}
         tasks = [spec.task(name) for name in stream.tasks]
-        found["inputs"][stream.name] = {
-            "name": stream.data.input,
-            "shape": list(stream.data.shape),
-            "range": {split: _range(part, stream.data.input, None) for split, part in parts.items()},
-        }
+        (first, *more) = (_input(name, shape, parts) for name, shape in stream.data.inputs.items())
+        found["inputs"][stream.name] = first | ({"more": more} if more else {})
         for task in tasks:
             found["targets"][task.name] = _target(stream, task, parts, splits)
-        if len(stream.data.shape) == 1:
+        if any(len(shape) == 1 for shape in stream.data.inputs.values()):
             found["rows"][stream.name] = _rows(stream, tasks, parts["train"])
     return found
+
+
+def _input(name: str, shape: Shape, parts: dict[str, Samples]) -> dict[str, Any]:
+    ranges = {split: _range(part, name, None) for split, part in parts.items()}
+    return {"name": name, "shape": list(shape), "range": ranges}
 
 
 def class_names(splits: Splits[Any], stream: Stream, task: Task) -> list[str]:
@@ -52,7 +55,7 @@ def class_names(splits: Splits[Any], stream: Stream, task: Task) -> list[str]:
 
 def _target(stream: Stream, task: Task, parts: dict[str, Samples], splits: Splits[Any]) -> dict[str, Any]:
     field, target = field_of_task(stream.data, task), task.target
-    shape = list(parts["train"].fields[field].shape[1:])
+    shape = list(parts["train"].shape_of(field))
     found: dict[str, Any] = {
         "source": stream.name,
         "field": field,
@@ -69,8 +72,8 @@ def _target(stream: Stream, task: Task, parts: dict[str, Samples], splits: Split
 
 def _values(samples: Samples, field: str, target: Target | None) -> Iterator[Tensor]:
     """The entries that count, some samples at a time."""
-    for start in range(0, len(samples), _AT_ONCE):
-        values = widen(samples.fields[field][start : start + _AT_ONCE], samples.layout[field])
+    for compact in samples.pieces(field, at_once=_AT_ONCE):
+        values = widen(compact[field], samples.layout[field])
         yield values.flatten() if target is None else values[valid_entries(target, values).expand_as(values)]
 
 
@@ -90,8 +93,8 @@ def counts_of(samples: Samples, field: str, target: Target) -> Tensor:
     whole = TARGETS[target.kind].whole
     columns, kinds = (1, target.channels) if whole else (target.channels, 2)
     counted = torch.zeros(columns, kinds, dtype=torch.int64)
-    for start in range(0, len(samples), _AT_ONCE):
-        values = widen(samples.fields[field][start : start + _AT_ONCE], samples.layout[field])
+    for compact in samples.pieces(field, at_once=_AT_ONCE):
+        values = widen(compact[field], samples.layout[field])
         rows = values.reshape(len(values), columns, -1)
         counting = valid_entries(target, values).reshape(rows.shape)
         for column in range(columns):
@@ -103,10 +106,11 @@ def counts_of(samples: Samples, field: str, target: Target) -> Tensor:
 def _rows(stream: Stream, tasks: list[Task], samples: Samples) -> dict[str, list[Any]]:
     """The numbers of the first samples by field; None for those that do not count."""
     first = samples.take(torch.arange(min(FIRST_ROWS, len(samples))))
-    rows = {stream.data.input: first.fields[stream.data.input].float().tolist()}
+    given = [name for name, shape in stream.data.inputs.items() if len(shape) == 1]
+    rows = {name: first.fields[name].float().tolist() for name in given}
     for task in tasks:
         field = field_of_task(stream.data, task)
-        if field != stream.data.input:
+        if field not in stream.data.inputs and first.fields[field].ndim <= 2:
             values = widen(first.fields[field], first.layout[field])
             valid = valid_entries(task.target, values).expand_as(values)
             rows[task.name] = _or_none(values.tolist(), valid.tolist())

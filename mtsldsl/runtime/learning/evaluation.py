@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 import attrs
 import torch
@@ -11,14 +12,18 @@ from torch import Tensor, nn
 
 from mtsldsl.ir import Spec, Task
 from mtsldsl.ir.model import Stream
-from mtsldsl.ir.wiring import Value, inputs_of, upstream, wired
+from mtsldsl.ir.wiring import Value, upstream, wired
 from mtsldsl.runtime.data import Mixed, Samples, batches
 from mtsldsl.runtime.data.mixed import streamed
 from mtsldsl.runtime.learning.finite import UNREPEATED, Anomaly, anomaly_of_loss, find_anomaly, recorded
 from mtsldsl.runtime.network.execution import evaluating, run_calls
+from mtsldsl.runtime.network.inputs import Inputs, as_values, each_of, inputs_in
 from mtsldsl.runtime.network.places import located
 from mtsldsl.runtime.objectives import BatchLosses, LossTotals, MetricSet, task_losses
 from mtsldsl.runtime.objectives.token_answers import channels_first
+
+Watch: TypeAlias = Callable[[Mapping[str, Tensor], Mapping[str, Tensor]], None]
+"""Takes a batch and what the heads of the tasks that it serves give for it, both in the units of the data."""
 
 
 @attrs.frozen
@@ -45,12 +50,14 @@ def evaluate(
     tasks: Collection[str] | None = None,
     *,
     whole: bool = True,
+    watch: Watch | None = None,
 ) -> Evaluation:
     """Run `model` over `samples` once, in evaluation mode and without gradients; the mode is put back afterwards.
 
     `tasks` names those that are evaluated, by default all; nothing else is run. Where `model` is not the `whole`
-    network of `spec` and no more, what it has of it is run. Raises MtlError MTL803 where a loss is not a finite number,
-    with the place in the spec that it comes from, and MTL804 where there is no sample.
+    network of `spec` and no more, what it has of it is run. `watch` is shown every batch with its answers. Raises
+    MtlError MTL803 where a loss is not a finite number, with the place in the spec that it comes from, and MTL804 where
+    there is no sample.
     """
     chosen = [task for task in spec.tasks if tasks is None or task.name in tasks]
     metrics = {task.name: MetricSet(task) for task in chosen}
@@ -58,6 +65,8 @@ def evaluate(
     with located(model, spec), evaluating(model):
         for batch, outputs, losses in _passes(model, spec, chosen, samples, device, whole):
             totals.add(losses)
+            if watch is not None:
+                watch(batch, outputs)
             for task in chosen:
                 if task.name in outputs:
                     metrics[task.name].update(outputs[task.name], batch[str(task.field)])
@@ -85,10 +94,10 @@ def _passes(
         if not served:
             continue
         forward = forward_of(model, spec, stream, [task.name for task in served], whole=whole)
-        read = own.only(*dict.fromkeys((spec.data.input, *(str(task.field) for task in served))))
+        read = own.only(*dict.fromkeys((*spec.data.inputs, *(str(task.field) for task in served))))
         for batch in batches(read.in_units(), stream.data.batch, shuffle=False, device=device):
             with autocast(spec.train.precision, device):
-                outputs = forward(batch[spec.data.input])
+                outputs = forward(inputs_in(batch, spec.data))
             losses = BatchLosses.of(served, functions, outputs, read.scaled(batch), together=True)
             answers = {task.name: channels_first(task, outputs[task.name]) for task in served}
             yield batch, {task.name: read.answered(str(task.field), answers[task.name]) for task in served}, losses
@@ -96,18 +105,18 @@ def _passes(
 
 def forward_of(
     model: nn.Module, spec: Spec, stream: Stream, tasks: Sequence[str], *, whole: bool = True
-) -> Callable[[Tensor], Mapping[str, Tensor]]:
-    """What gives the outputs of these tasks of a source for its input, and computes nothing else. `whole` as for
+) -> Callable[[Inputs], Mapping[str, Tensor]]:
+    """What gives the outputs of these tasks of a source for its inputs, and computes nothing else. `whole` as for
     `evaluate`."""
     if whole and len(tasks) == len(spec.tasks):
-        return model
+        return lambda inputs: model(*each_of(inputs))
     if whole and len(tasks) == len(stream.tasks):
-        return lambda inputs: model(inputs, stream.tasks)
+        return lambda inputs: model(*each_of(inputs), stream.tasks)
     heads = {name: Value.of_head(name) for name in tasks}
     needful = upstream(wired(spec), heads.values())
 
-    def needful_alone(inputs: Tensor) -> Mapping[str, Tensor]:
-        found = run_calls(model, needful, dict.fromkeys(inputs_of(spec), inputs), heads.values())
+    def needful_alone(inputs: Inputs) -> Mapping[str, Tensor]:
+        found = run_calls(model, needful, as_values(spec, inputs), heads.values())
         return {name: found[head] for name, head in heads.items()}
 
     return needful_alone
@@ -121,7 +130,8 @@ def _anomaly(
         for batch, _, losses in _passes(model, spec, tasks, samples, device, whole):
             wrong = [name for name, loss in losses.values.items() if not loss.isfinite()]
             if wrong:
-                return find_anomaly(model, spec, batch[spec.data.input], computed) or anomaly_of_loss(spec, wrong[0])
+                found = find_anomaly(model, spec, inputs_in(batch, spec.data), computed)
+                return found or anomaly_of_loss(spec, wrong[0])
     return UNREPEATED
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from mtsldsl.diagnostics import MtlError, Span
 from mtsldsl.ir import Spec, Task
 from mtsldsl.runtime.learning.step import Gates
+from mtsldsl.runtime.network.inputs import Inputs, each_of
 from mtsldsl.runtime.network.places import describe, described, part_of, parts
 
 
@@ -65,13 +66,14 @@ def anomaly_of_gates(spec: Spec, gates: Gates) -> Anomaly | None:
     return None
 
 
-def find_anomaly(model: nn.Module, spec: Spec, image: Tensor, outputs: Mapping[str, Tensor]) -> Anomaly | None:
-    """Where the first numbers come from that are not finite, after `model` made `outputs` of `image` `(n, c, h, w)`;
-    None where all outputs are. The first output that is not was made of finite ones."""
-    if not image.isfinite().all():
-        cause = f"neither is the `{spec.data.input}` that it is computed from"
-        data = next((each for each in spec.blocks if each.shape == image.shape[1:]), spec.data)
-        return Anomaly(cause, "look at the data", data.span)
+def find_anomaly(model: nn.Module, spec: Spec, inputs: Inputs, outputs: Mapping[str, Tensor]) -> Anomaly | None:
+    """Where the first numbers come from that are not finite, after `model` made `outputs` of `inputs`; None where all
+    outputs are. The first output that is not was made of finite ones."""
+    for read, given in zip(spec.data.inputs, each_of(inputs), strict=True):
+        if not given.isfinite().all():
+            cause = f"neither is the `{read}` that it is computed from"
+            data = next((each for each in spec.blocks if each.inputs[read] == given.shape[1:]), spec.data)
+            return Anomaly(cause, "look at the data", data.span)
     name = next((name for name, output in outputs.items() if not output.isfinite().all()), None)
     if name is None:
         return None

@@ -12,6 +12,7 @@ from mtsldsl.ir.wiring import Value, upstream, wired
 from mtsldsl.runtime.learning.step import Gates, Penalty, Position
 from mtsldsl.runtime.network.choosing import Choices, run_choosing
 from mtsldsl.runtime.network.execution import Route
+from mtsldsl.runtime.network.inputs import Inputs, as_values, each_of
 
 
 @attrs.frozen(eq=False)
@@ -38,7 +39,7 @@ class ForwardPass:
         model: nn.Module,
         spec: Spec,
         usable: Callable[[], Spec],
-        inputs: Tensor,
+        inputs: Inputs,
         tasks: tuple[str, ...],
         drawn: Drawn,
         *,
@@ -48,16 +49,16 @@ class ForwardPass:
         if drawn.choices is not None:
             return run_choosing(model, spec, inputs, tasks, drawn.choices)
         if drawn.gates is not None:
-            return self._routed(model, usable, inputs, tasks, drawn.gates, each_module)
+            return self._routed(model, usable, as_values(spec, inputs), tasks, drawn.gates, each_module)
         whole = len(tasks) == len(spec.tasks)
-        found: Mapping[str, Tensor] = model(inputs) if whole else model(inputs, tasks)
+        found: Mapping[str, Tensor] = model(*each_of(inputs)) if whole else model(*each_of(inputs), tasks)
         return found
 
     def _routed(
         self,
         model: nn.Module,
         usable: Callable[[], Spec],
-        inputs: Tensor,
+        inputs: Mapping[Value, Tensor],
         tasks: tuple[str, ...],
         gates: Gates,
         each_module: bool,
@@ -67,5 +68,5 @@ class ForwardPass:
             heads = [Value.of_head(task) for task in tasks]
             self.routes[tasks] = Route.of(model, upstream(wired(usable(), apart=gates), heads), heads, gates)
         route = self.routes[tasks]
-        found = route.run(dict.fromkeys(route.known, inputs), gates, each_module=each_module)
+        found = route.run(inputs, gates, each_module=each_module)
         return dict(zip(tasks, found.values(), strict=True))

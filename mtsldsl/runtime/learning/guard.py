@@ -17,6 +17,7 @@ from mtsldsl.runtime.learning.evaluation import autocast
 from mtsldsl.runtime.learning.finite import anomaly_of_gates, anomaly_of_loss, find_anomaly, recorded
 from mtsldsl.runtime.learning.random_state import random_state, set_random_state
 from mtsldsl.runtime.learning.step import Gates
+from mtsldsl.runtime.network.inputs import Inputs
 
 SELDOM = 8
 """After how many steps a device is asked that would have to be waited for: the images of so many steps are kept."""
@@ -27,7 +28,7 @@ class _Step:
     """A step that is not known to be sound: what its losses were computed from."""
 
     number: int
-    inputs: Tensor
+    inputs: Inputs
     run: Callable[[], object]
     """Computes it once more."""
     random: Tensor
@@ -71,7 +72,7 @@ class Guard:
             if self.every > 1:
                 del optimizer.found_inf  # type: ignore[attr-defined]
 
-    def begin(self, inputs: Tensor, run: Callable[[], object], gates: Gates | None = None) -> None:
+    def begin(self, inputs: Inputs, run: Callable[[], object], gates: Gates | None = None) -> None:
         """Take note of a forward pass in training mode that `run` makes of these inputs, with these gates."""
         self._waiting.append(_Step(self.number(), inputs, run, random_state(self.stop.device), gates or {}))
 

@@ -16,6 +16,7 @@ from mtsldsl.runtime.data.new_inputs import NewInputs
 from mtsldsl.runtime.data.samples import Scale
 from mtsldsl.runtime.learning.evaluation import autocast, forward_of
 from mtsldsl.runtime.network.execution import evaluating
+from mtsldsl.runtime.network.inputs import inputs_in
 from mtsldsl.runtime.network.places import located
 from mtsldsl.runtime.objectives.by_target import answers_of
 from mtsldsl.runtime.objectives.token_answers import as_given, channels_first, in_units
@@ -61,7 +62,7 @@ def predictions(
             answers: dict[str, Array] = {}
             for served, forward in forwards:
                 with autocast(spec.train.precision, device):
-                    outputs = forward(batch)
+                    outputs = forward(inputs_in(batch, inputs.data))
                 for task in served:
                     output = outputs[task.name]
                     _require_finite(task, output, inputs, samples)

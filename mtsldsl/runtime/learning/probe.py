@@ -74,7 +74,7 @@ class Probe:
     spec: Spec
     model: nn.Module
     optimizer: Optimizer
-    inputs: Tensor
+    device: torch.device
     losses: Mapping[str, Tensor]
     """Of those that have a label in the batch, and are not 0."""
     losses_of: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
@@ -115,7 +115,7 @@ class Probe:
         """η <∇L_i, ∇L_j> / L_j over the weights that both use: what `gains` comes to for a small rate."""
         tasks = list(self.losses)
         gradients = [self._gradient(task) for task in tasks]
-        inner = torch.zeros(len(tasks), len(tasks), dtype=sum_dtype(self.inputs.device), device=self.inputs.device)
+        inner = torch.zeros(len(tasks), len(tasks), dtype=sum_dtype(self.device), device=self.device)
         for name in dict.fromkeys(name for gradient in gradients for name in gradient):
             users = [place for place, gradient in enumerate(gradients) if name in gradient]
             rows = torch.stack([gradients[place][name].flatten() for place in users]).to(inner)
@@ -130,7 +130,7 @@ class Probe:
     def _gains(self, ahead: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]) -> Gains:
         """With `ahead` that says where weights are after a step along a gradient."""
         found: dict[tuple[str, str], float] = {}
-        now = random_state(self.inputs.device)
+        now = random_state(self.device)
         try:
             before = self._before()
             for donor in before:
@@ -138,7 +138,7 @@ class Probe:
                 after = self._losses_with(moved)
                 found |= {(donor, task): 1 - float(after[task]) / loss for task, loss in before.items()}
         finally:
-            set_random_state(now, self.inputs.device)
+            set_random_state(now, self.device)
         return found
 
     def _gradient(self, task: str) -> dict[str, Tensor]:
@@ -172,11 +172,11 @@ class Probe:
 
     def losses_at(self, moved: Moved) -> Mapping[str, Tensor]:
         """The losses of the batch with some parameters in other places: what the step would compute there."""
-        now = random_state(self.inputs.device)
+        now = random_state(self.device)
         try:
             return self._losses_with(moved)
         finally:
-            set_random_state(now, self.inputs.device)
+            set_random_state(now, self.device)
 
     @torch.no_grad()
     def _losses_with(self, moved: Moved) -> Mapping[str, Tensor]:
@@ -184,7 +184,7 @@ class Probe:
 
         Always in fp32: in bf16 a step is mostly less than what the next number of a weight is away.
         """
-        set_random_state(self.random, self.inputs.device)
+        set_random_state(self.random, self.device)
         with self._elsewhere(moved):
             outputs = self.run()
         return self.losses_of(outputs)

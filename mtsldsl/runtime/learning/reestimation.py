@@ -155,8 +155,8 @@ def reestimate(networks: Sequence[tuple[Spec, nn.Module]], samples: Samples | Mi
         with ExitStack() as collecting:
             for statistics in found:
                 collecting.enter_context(statistics.collected())
-            for value, image in _fixed(spec, samples, device):
-                values = first.run({value: image}, read, device)
+            for inputs in _fixed(spec, samples, device):
+                values = first.run(inputs, read, device)
                 for each in later:
                     each.run(values, (), device)
     for statistics in found:
@@ -166,11 +166,11 @@ def reestimate(networks: Sequence[tuple[Spec, nn.Module]], samples: Samples | Mi
             each.model.get_submodule(name).load_state_dict(model.get_submodule(name).state_dict())
 
 
-def _fixed(spec: Spec, samples: Samples | Mixed, device: torch.device) -> Iterator[tuple[Value, Tensor]]:
-    """The inputs of the same training batches each time, augmented as in training, each with the value that it is."""
+def _fixed(spec: Spec, samples: Samples | Mixed, device: torch.device) -> Iterator[dict[Value, Tensor]]:
+    """The inputs of the same training batches each time, augmented as in training, by the values that they are."""
     for stream, own in streamed(spec, samples):
         of_epoch = batches(
-            own.only(spec.data.input),
+            own.only(*spec.data.inputs),
             stream.data.batch,
             seed=spec.train.seed,
             shuffle=True,
@@ -178,6 +178,6 @@ def _fixed(spec: Spec, samples: Samples | Mixed, device: torch.device) -> Iterat
             device=device,
             drop_last=True,
         )
-        value = Value(spec.data.input, frozenset(stream.tasks))
+        served = frozenset(stream.tasks)
         for batch in islice(of_epoch, BATCHES):
-            yield value, batch[spec.data.input]
+            yield {Value(name, served): batch[name] for name in spec.data.inputs}

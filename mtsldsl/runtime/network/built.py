@@ -29,7 +29,8 @@ from mtsldsl.sharing.component import helping_task
 def build_model(spec: Spec) -> nn.Module:
     """The network that `mtsldsl compile` writes for `spec`, on the CPU, initialised from `spec.train.seed`.
 
-    forward: image `(n, c, h, w)` -> `{task: output}`. torch's random state is left as it was.
+    forward: image `(n, c, h, w)`, or all inputs in their order -> `{task: output}`. torch's random state is left as it
+    was.
 
     Raises:
         MtlError: MTL109, MTL806 and MTL807 where a module of the person's own cannot be imported, cannot be made, or is
@@ -77,7 +78,7 @@ def load_model_class(text: str, name: str) -> type[nn.Module]:
 def place(model: nn.Module, spec: Spec, device: torch.device) -> nn.Module:
     """The network on the device; image networks in channels_last, which convolutions are quicker in."""
     model = model.to(device)
-    if len(spec.data.shape) == 3:
+    if any(len(shape) == 3 for shape in spec.data.inputs.values()):
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack the keyword
     return model
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from mtsldsl.ir import Spec
 from mtsldsl.ir.wiring import needed_layers, wired
+from mtsldsl.runtime.network.inputs import Inputs, as_values
 from mtsldsl.sharing.component import HEADS
 
 Choices: TypeAlias = Mapping[tuple[str, str], Tensor]
@@ -22,11 +23,11 @@ read and 0 for all others, with a gradient. Copies are in the order of the shari
 
 
 def run_choosing(
-    model: nn.Module, spec: Spec, inputs: Tensor, tasks: Collection[str], choices: Choices
+    model: nn.Module, spec: Spec, inputs: Inputs, tasks: Collection[str], choices: Choices
 ) -> dict[str, Tensor]:
     """The outputs of tasks. Every copy is computed that a head may come to read, as those that are not chosen have a
     part in the gradients of choices: that of a number is <∇x, y>, with x what is read, y what the copy gives."""
-    calls = wired(spec)
+    calls, known = wired(spec), as_values(spec, inputs)
     layers = needed_layers(calls)
     values: dict[str, list[Tensor]] = {}
     outputs = {}
@@ -36,7 +37,7 @@ def run_choosing(
             continue
         place = len(values.setdefault(layer, [])) if layer != HEADS else _place(call.value.tasks, spec)
         reads = [
-            inputs if read.layer == spec.data.input else choose(choices[layer, read.layer][place], values[read.layer])
+            known[read] if read in known else choose(choices[layer, read.layer][place], values[read.layer])
             for read in call.reads
         ]
         (copy,) = call.copies

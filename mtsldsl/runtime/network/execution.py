@@ -17,18 +17,19 @@ from torch import Tensor, nn
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir import Spec
 from mtsldsl.ir.wiring import Call, Value, bodies, common_reads, inputs_of, upstream, wired
+from mtsldsl.runtime.network.inputs import Inputs, as_values, each_of
 from mtsldsl.runtime.network.side_by_side import SideBySide
 from mtsldsl.sharing import Copy
 
 
-def run_layers(model: nn.Module, spec: Spec, image: Tensor, wanted: Iterable[Value]) -> dict[Value, Tensor]:
-    """The wanted values for `image` (n, c, h, w), running only what they depend on; all tasks read the same image.
+def run_layers(model: nn.Module, spec: Spec, inputs: Inputs, wanted: Iterable[Value]) -> dict[Value, Tensor]:
+    """The wanted values for `inputs`, running only what they depend on; all tasks read the same.
 
     In the modes and with the gradients that the modules have at the time. An activation is dropped as soon as nothing
     more reads it.
     """
     keep = list(dict.fromkeys(wanted))
-    return run_calls(model, upstream(wired(spec), keep), dict.fromkeys(inputs_of(spec), image), keep)
+    return run_calls(model, upstream(wired(spec), keep), as_values(spec, inputs), keep)
 
 
 def alike(spec: Spec, model: nn.Module, other_spec: Spec, other_model: nn.Module) -> frozenset[Value]:
@@ -51,13 +52,15 @@ def _equal(module: nn.Module, other: nn.Module) -> bool:
     return state.keys() == other_state.keys() and all(torch.equal(state[name], other_state[name]) for name in state)
 
 
-def layer_inputs(model: nn.Module, spec: Spec, image: Tensor, wanted: Iterable[Copy]) -> dict[Copy, tuple[Tensor, ...]]:
-    """What copies of layers read for `image` (n, c, h, w): for each the tensors to call a module for it with.
+def layer_inputs(
+    model: nn.Module, spec: Spec, inputs: Inputs, wanted: Iterable[Copy]
+) -> dict[Copy, tuple[Tensor, ...]]:
+    """What copies of layers read for `inputs`: for each the tensors to call a module for it with.
 
     The tasks of a copy need not share the layer yet, only all that it reads.
     """
     reads = {copy: common_reads(spec, copy) for copy in wanted}
-    found = run_layers(model, spec, image, (value for each in reads.values() for value in each))
+    found = run_layers(model, spec, inputs, (value for each in reads.values() for value in each))
     return {copy: tuple(found[value] for value in each) for copy, each in reads.items()}
 
 
@@ -229,26 +232,26 @@ def evaluating(*modules: nn.Module) -> Iterator[None]:
 
 
 def features(
-    model: nn.Module, spec: Spec, image_batches: Iterable[Tensor], wanted: Iterable[Value], samples: int
+    model: nn.Module, spec: Spec, batches: Iterable[Inputs], wanted: Iterable[Value], samples: int
 ) -> dict[Value, Tensor]:
-    """The pooled values (samples, channels) float32 of layers, from one pass over images (n, c, h, w).
+    """The pooled values (samples, channels) float32 of layers, from one pass over batches of inputs.
 
-    In evaluation mode and without gradients; only what is wanted is run, and no batch is taken after `samples` images.
-    There are fewer rows where there are fewer images. Raises MtlError MTL804 where there is none.
+    In evaluation mode and without gradients; only what is wanted is run, and no batch is taken after so many `samples`.
+    There are fewer rows where there are fewer samples. Raises MtlError MTL804 where there is none.
     """
     keep = list(dict.fromkeys(wanted))
     if not keep:
         return {}
-    calls, whole = upstream(wired(spec), keep), inputs_of(spec)
+    calls = upstream(wired(spec), keep)
     parts: Mapping[Value, list[Tensor]] = {value: [] for value in keep}
     device = next(iter(model.state_dict().values())).device
     seen = 0
     with evaluating(model):
-        for batch in image_batches:
-            image = batch[: samples - seen].to(device)
-            for value, output in run_calls(model, calls, dict.fromkeys(whole, image), keep).items():
+        for batch in batches:
+            inputs = tuple(each[: samples - seen].to(device) for each in each_of(batch))
+            for value, output in run_calls(model, calls, as_values(spec, inputs), keep).items():
                 parts[value].append(pooled(output))
-            seen += len(image)
+            seen += len(inputs[0])
             if seen >= samples:
                 break
     if not seen:

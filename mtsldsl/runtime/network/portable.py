@@ -26,6 +26,7 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.diagnostics.libraries import ONNX, require
 from mtsldsl.editing import loads
 from mtsldsl.ir import Data, Spec
+from mtsldsl.ir.wiring import inputs_read, needed, wired
 from mtsldsl.runtime.network.built import build_model
 from mtsldsl.runtime.network.execution import evaluating
 from mtsldsl.runtime.network.served import AS_THEY_ARE, InUnits, Served
@@ -72,9 +73,26 @@ class Portable:
         """The first of them: of a file that computes the only one."""
         return self.read[0][0]
 
-    def samples(self, data: Data, count: int) -> Tensor:
-        """Random ones of a data block, `(count, ...)`, from the normal distribution."""
-        return torch.randn(count, *data.shape, generator=torch.Generator().manual_seed(count))
+    def samples(self, data: Data, count: int) -> dict[str, Tensor]:
+        """The inputs of random samples of a data block, each `(count, ...)`, from the normal distribution; ids, int64,
+        all alike."""
+        generator = torch.Generator().manual_seed(count)
+        return {
+            name: torch.randint(data.ids[name], (count, *shape), generator=generator)
+            if name in data.ids
+            else torch.randn(count, *shape, generator=generator)
+            for name, shape in data.inputs.items()
+        }
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Those inputs that the tasks read: what a file that computes is given."""
+        return inputs_read(self.spec, needed(wired(self.spec), self.tasks))
+
+    def given(self, count: int) -> dict[str, Tensor]:
+        """These of random samples."""
+        every = self.samples(self.data, count)
+        return {name: every[name] for name in self.inputs}
 
     def answers(self, model: nn.Module, count: int) -> Mapping[str, Tensor]:
         """What a network of the spec gives for them, as its heads give it."""
@@ -82,7 +100,7 @@ class Portable:
         several = len(self.spec.streams) > 1
         for stream in self.spec.streams:
             if not set(stream.tasks).isdisjoint(self.tasks):
-                outputs |= model(self.samples(stream.data, count), *((stream.tasks,) if several else ()))
+                outputs |= model(*self.samples(stream.data, count).values(), *((stream.tasks,) if several else ()))
         return {task: outputs[task] for task in self.tasks}
 
 
@@ -185,12 +203,19 @@ def _reason(error: BaseException) -> str:
 def _program(network: Portable) -> ExportedProgram:
     """The network as torch traces it, for batches of any size. Nothing in it says where torch lies on this machine."""
     served = Served(network.model, network.spec, network.tasks, network.units)
-    samples = network.samples(network.data, _TRACED)
+    args, kwargs = _arguments(network, _TRACED)
+    sizes = {name: {0: torch.export.Dim(_BATCH)} for name in network.inputs}
     with _traced(network, "torch.export"):
-        program = torch.export.export(served, (samples,), dynamic_shapes=({0: torch.export.Dim(_BATCH)},), strict=False)
+        program = torch.export.export(served, args, kwargs, dynamic_shapes=sizes, strict=False)
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)
     return program
+
+
+def _arguments(network: Portable, count: int) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
+    """What a traced network is called with: its input, or several by their names."""
+    given = network.given(count)
+    return (tuple(given.values()), {}) if len(given) == 1 else ((), given)
 
 
 def _pt2(network: Portable) -> bytes:
@@ -201,7 +226,13 @@ def _pt2(network: Portable) -> bytes:
 
 def _of_pt2(network: Portable, data: bytes) -> Answers:
     program = torch.export.load(BytesIO(data)).module()
-    return lambda count: program(network.samples(network.data, count))
+
+    def answers(count: int) -> Mapping[str, Tensor]:
+        args, kwargs = _arguments(network, count)
+        found: Mapping[str, Tensor] = program(*args, **kwargs)
+        return found
+
+    return answers
 
 
 def _onnx(network: Portable) -> bytes:
@@ -212,9 +243,9 @@ def _onnx(network: Portable) -> bytes:
             program,
             dynamo=True,
             verbose=False,
-            input_names=[network.data.input],
+            input_names=list(network.inputs),
             output_names=list(network.tasks),
-            dynamic_shapes=({0: _BATCH},),
+            dynamic_shapes={name: {0: _BATCH} if name == network.inputs[0] else {} for name in network.inputs},
         )
         assert found is not None
         for node in found.model.graph.all_nodes():
@@ -231,7 +262,7 @@ def _of_onnx(network: Portable, data: bytes) -> Answers:
     names = [output.name for output in session.get_outputs()]
 
     def answers(count: int) -> Mapping[str, Tensor]:
-        outputs = session.run(names, {network.data.input: network.samples(network.data, count).numpy()})
+        outputs = session.run(names, {name: given.numpy() for name, given in network.given(count).items()})
         return {name: torch.from_numpy(output) for name, output in zip(names, outputs, strict=True)}
 
     return answers

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from torch import Tensor, nn
 
 from mtsldsl.ir import Spec
-from mtsldsl.ir.wiring import Value, upstream, wired
+from mtsldsl.ir.wiring import Value, inputs_read, upstream, wired
 from mtsldsl.runtime.network.execution import Route
 
 InUnits: TypeAlias = Callable[[Tensor], Tensor]
@@ -23,9 +23,9 @@ class Served(nn.Module):
     """The copies of layers and heads of `model` that the outputs of `tasks` depend on, under the names that they have
     there.
 
-    forward: the samples `(n, ...)` of the one data block that all these tasks read -> `{task: output}`. Its argument is
-    called as the input in the spec. Heads that help in training and copies of other tasks are left out. Outputs of
-    tasks that are learned in another unit are brought into that of the data by `units`.
+    forward: the samples `(n, ...)` of the one data block that all these tasks read -> `{task: output}`. Its arguments
+    are those of the `inputs` that they read, called as in the spec. Heads that help in training and copies of other
+    tasks are left out. Outputs of tasks that are learned in another unit are brought into that of the data by `units`.
     """
 
     def __init__(
@@ -40,12 +40,15 @@ class Served(nn.Module):
                 self.add_module(layer, nn.ModuleDict())
             self.get_submodule(layer).add_module(name, model.get_submodule(copy.name))
         route = Route.of(model, calls, heads.values())
+        self.inputs = inputs_read(spec, calls)
 
-        def forward(samples: Tensor) -> dict[str, Tensor]:
-            values = route.run(dict.fromkeys(route.known, samples))
+        signature = Signature([Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in self.inputs])
+
+        def forward(*samples: Tensor, **by_name: Tensor) -> dict[str, Tensor]:
+            named = signature.bind(*samples, **by_name).arguments
+            values = route.run({value: named[value.layer] for value in route.known})
             outputs = {task: values[head] for task, head in heads.items()}
             return {task: units[task](each) if task in units else each for task, each in outputs.items()}
 
-        argument = Parameter(spec.data_of(tasks[0]).input, Parameter.POSITIONAL_OR_KEYWORD)
-        forward.__signature__ = Signature([argument])  # type: ignore[attr-defined]  # what torch.export looks at
+        forward.__signature__ = signature  # type: ignore[attr-defined]  # what torch.export looks at
         self.forward = forward

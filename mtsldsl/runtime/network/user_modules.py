@@ -7,7 +7,7 @@ else the person's code raises when it is imported or made keeps its traceback, w
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
@@ -26,7 +26,7 @@ from mtsldsl.ir.model import Spec
 from mtsldsl.ir.wiring import bodies
 from mtsldsl.language.constants import Constant, Shape
 from mtsldsl.language.operators import OPERATORS
-from mtsldsl.language.operators.own import options_of, target_parts
+from mtsldsl.language.operators.own import options_of, taps_of, target_parts
 
 
 def check_own_modules(spec: Spec) -> None:
@@ -177,22 +177,53 @@ def _places(spec: Spec) -> Iterator[tuple[str, Body]]:
 
 
 def _watch(module: nn.Module, step: Step) -> None:
-    def look(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        _check_output(output, (len(inputs[0]), *step.shape), step)
-        _check_type(output, inputs[0], step)
+    taps = taps_of(step.arguments)
+
+    def look(module: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
+        if taps:
+            _check_taps(output, taps, inputs[0], step)
+        else:
+            _check_output(output, (len(inputs[0]), *step.shape), step)
+            _check_type(output, inputs[0], step)
         handle.remove()
 
     handle = module.register_forward_hook(look)
 
 
-def _check_output(output: object, wanted: Shape, step: Step) -> None:
+def _check_taps(output: Any, taps: Mapping[str, Shape], source: Tensor, step: Step) -> None:
+    """Hold that there is every output that is declared: by its name in a dict, or in their order."""
+    target, declared = step.arguments["target"], ", ".join(f"`{name}`" for name in taps)
+    if isinstance(output, dict):
+        missing = [name for name in taps if name not in output]
+        if missing:
+            has = ", ".join(f"`{name}`" for name in output) or "nothing"
+            cause = f"`{target}` gives {has}, where the spec declares `{missing[0]}`"
+            raise MtlError.of("MTL807", cause, "return it by that name, or name what there is in `taps`", step.span)
+        values = [output[name] for name in taps]
+    elif isinstance(output, list | tuple) and len(output) == len(taps):
+        values = list(output)
+    else:
+        several = isinstance(output, list | tuple)
+        said = f"{len(output)} outputs" if several else f"a value of the type {type(output).__name__}"
+        cause = f"`{target}` gives {said}, where the spec declares {declared}"
+        remedy = "return a dict of tensors by these names, or a tuple of them in this order"
+        raise MtlError.of("MTL807", cause, remedy, step.span)
+    for (name, shape), value in zip(taps.items(), values, strict=True):
+        _check_output(value, (len(source), *shape), step, name)
+        _check_type(value, source, step)
+
+
+def _check_output(output: object, wanted: Shape, step: Step, name: str = "") -> None:
     given = tuple(output.shape) if isinstance(output, Tensor) else None
     if given == wanted:
         return
     target = step.arguments["target"]
     said = f"a value of the type {type(output).__name__}" if given is None else f"a tensor of the shape {given}"
+    said += f" as `{name}`" if name else ""
     batch = f"{wanted} with the batch"
-    remedy = "return one tensor" if given is None else f"declare `out={list(given[1:])}`, or mend the class"
+    sizes = list(given or ())[1:]
+    declared = f"{name}({', '.join(map(str, sizes))})" if name else f"out={sizes}"
+    remedy = "return one tensor" if given is None else f"declare `{declared}`, or mend the class"
     raise MtlError.of("MTL807", f"`{target}` gives {said}, where the spec declares {batch}", remedy, step.span)
 
 

@@ -77,10 +77,13 @@ def _require_same_network(spec: Spec, changed: Spec, folder: RunFolder) -> None:
         raise MtlError.of("MTL805", cause, remedy)
 
 
+def _inputs(spec: Spec) -> list[object]:
+    """The inputs of all data blocks, in their order."""
+    return [(data.name, *data.inputs.items()) for data in spec.blocks]
+
+
 def _first_difference(spec: Spec, changed: Spec) -> str | None:
-    if [(data.name, data.input, data.shape) for data in spec.blocks] != [
-        (data.name, data.input, data.shape) for data in changed.blocks
-    ]:
+    if _inputs(spec) != _inputs(changed):
         return "the input"
     for block in ("train", "structure"):
         if getattr(spec, block) != getattr(changed, block):

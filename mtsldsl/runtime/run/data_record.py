@@ -33,7 +33,7 @@ def record_of_data(spec: Spec, splits: Splits[Any]) -> dict[str, Any]:
     `given` and `path` are where the spec says that the data is, and where it was found; `bytes` is how large the file
     is (None for a folder); `settings` are what else decides the samples; `sha256` has a digest of every field that was
     read or rendered, over the training, validation and test samples; `input` has the least and the largest number of
-    the training inputs. Where nothing is read the first three are None.
+    the training inputs, by their names where samples have several. Where nothing is read the first three are None.
     `scales` has the mean and the deviation of each column of a target with `scale=standard`.
     `fitted` is what was fitted to the training samples, where a kind of data set does that: means, names of classes.
     """
@@ -47,10 +47,12 @@ def _record(spec: Spec, data: Data, splits: Splits[Any]) -> dict[str, Any]:
     streams = [stream for stream in spec.streams if stream.data is data]
     digests: dict[str, str] = {}
     scales: dict[str, Any] = {}
+    extents: dict[str, list[float]] = {name: [] for name in data.inputs}
     for stream in streams:
         parts = [(name, read_by(samples, stream.tasks[0])) for name, samples in splits.named()]
         own = f"{stream.name}/" if data.apart else ""
-        digests |= {f"{own}{field}": _digest(parts, field) for field in parts[0][1].fields}
+        found = _digests(parts, extents)
+        digests |= {f"{own}{field}": digest for field, digest in found.items()}
         scales |= {f"{own}{field}": scale for field, scale in record_of_scales(parts[0][1]).items()}
     return {
         "given": given_place(data),
@@ -58,11 +60,14 @@ def _record(spec: Spec, data: Data, splits: Splits[Any]) -> dict[str, Any]:
         "bytes": path.stat().st_size if path and path.is_file() else None,
         "settings": settings_of_data(data),
         "sha256": digests,
-        "input": _extent([read_by(splits.train, stream.tasks[0]).fields[data.input] for stream in streams]),
+        "input": _of_inputs(extents),
         **({"scales": scales} if scales else {}),
         **({"fitted": splits.fitted[data.name]} if data.name in splits.fitted else {}),
     }
 
+
+_AT_ONCE = 64
+"""Samples that are looked at together."""
 
 _FITTED = ("fitted", "scales")
 """What is computed anew from the training samples, and what the weights go with."""
@@ -137,17 +142,31 @@ def warn_of_other_data(spec: Spec, splits: Splits[Any], events: Path) -> list[st
     return found
 
 
-def _extent(inputs: Sequence[Tensor]) -> list[float]:
-    """The least and the largest number of inputs as networks see them; nothing where there is none."""
-    ends = [torch.stack(torch.aminmax(each)) for each in inputs if each.numel()]
-    numbers = [number / 255 if end.dtype == torch.uint8 else number for end in ends for number in end.tolist()]
-    return [min(numbers), max(numbers)] if numbers else []
-
-
-def _digest(parts: Sequence[tuple[str, Samples]], field: str) -> str:
-    digest = sha256()
+def _digests(parts: Sequence[tuple[str, Samples]], extents: Mapping[str, list[float]]) -> dict[str, str]:
+    """The digest of every field over all the parts; the least and the largest numbers of each input of the first, as
+    networks see them, are added to its `extents`. The samples are gone through once."""
+    digests = {field: sha256() for field in parts[0][1].fields}
     for name, samples in parts:
-        tensor = samples.fields[field].contiguous()
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+        begun = False
+        for compact in samples.pieces(*digests, at_once=_AT_ONCE):
+            for field, digest in digests.items():
+                tensor = compact[field].contiguous()
+                if not begun:
+                    digest.update(f"{name} {tensor.dtype} {(len(samples), *tensor.shape[1:])}\n".encode())
+                digest.update(tensor.flatten().view(torch.uint8).numpy().data)
+            begun = True
+            for given, ends in extents.items():
+                if samples is parts[0][1] and compact[given].numel():
+                    ends += _extent(compact[given])
+    return {field: digest.hexdigest() for field, digest in digests.items()}
+
+
+def _of_inputs(extents: Mapping[str, list[float]]) -> list[float] | dict[str, list[float]]:
+    """The two ends of the only input, or of each by its name; of none where there is no number."""
+    ends = {name: [min(numbers), max(numbers)] if numbers else [] for name, numbers in extents.items()}
+    return next(iter(ends.values())) if len(ends) == 1 else ends
+
+
+def _extent(inputs: Tensor) -> list[float]:
+    ends = torch.stack(torch.aminmax(inputs))
+    return [number / 255 if ends.dtype == torch.uint8 else number for number in ends.tolist()]

@@ -17,6 +17,7 @@ from mtsldsl.diagnostics.printable import printable
 from mtsldsl.ir import Spec
 from mtsldsl.ir.normal import digest
 from mtsldsl.methods.evidence import Event
+from mtsldsl.pages.page import page
 from mtsldsl.runtime.network.execution import evaluating
 from mtsldsl.runtime.network.portable import BATCHES, FORMS, TOLERANCE, Portable
 from mtsldsl.runtime.network.served import Served
@@ -26,7 +27,6 @@ from mtsldsl.runtime.run.event_lines import label_lines, short
 from mtsldsl.runtime.run.events import Number
 from mtsldsl.runtime.run.exported import Exported
 from mtsldsl.runtime.run.folder import RunFolder
-from mtsldsl.runtime.run.pages import page
 from mtsldsl.runtime.run.record_file import read_events
 
 OUTPUTS = {
@@ -58,7 +58,9 @@ def model_card(made: Exported, folder: RunFolder, drawing: str) -> str:
     start = next(event for event in recorded if isinstance(event, events.Start))
     parameters, flops = _cost(network)
     results = _results(made, recorded)
+    given = network.inputs if FORMS[made.form].computes else tuple(spec.data.inputs)
     return page(
+        "mtsldsl.runtime.run",
         "model_card.md",
         {"number": short, "code": _code, "fenced": _fenced, "quoted": json.dumps},
         file=made.path.name,
@@ -67,7 +69,14 @@ def model_card(made: Exported, folder: RunFolder, drawing: str) -> str:
         stem=Path(spec.source.name).stem,
         digest=digest(spec),
         tasks=[spec.task(name) for name in network.tasks],
-        inputs=[(data, ", ".join(names)) for data, names in network.read],
+        inputs=[
+            (data, name, shape, ", ".join(names))
+            for data, names in network.read
+            for name, shape in data.inputs.items()
+            if name in given
+        ],
+        given=given,
+        several=len(network.read) > 1,
         outputs={name: _output(made, name) for name in network.tasks},
         results=results,
         whole=len(network.tasks) == len(spec.tasks),
@@ -106,7 +115,8 @@ def _cost(network: Portable) -> tuple[int, int]:
     for data, tasks in network.read:
         served = Served(network.model, network.spec, tasks)
         with evaluating(network.model), FlopCounterMode(display=False) as counter:
-            served(network.samples(data, 1))
+            samples = network.samples(data, 1)
+            served(*(samples[name] for name in served.inputs))
         flops += counter.get_total_flops()
         weights |= {name: value.numel() for name, value in served.named_parameters()}
     return sum(weights.values()), flops

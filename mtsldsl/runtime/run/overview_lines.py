@@ -35,8 +35,11 @@ def _first(parts: Sequence[list[str]], noun: str) -> list[list[str]]:
 
 def _input(source: str | None, found: Plain) -> list[str]:
     whose = f" of `{source}`" if source else ""
-    ranges = [f"  {split:<10}  {_range(each)}" for split, each in found["range"].items()]
-    return [f"input `{found['name']}`{whose}: {_sizes(found['shape'])}", *ranges]
+    lines = []
+    for given in (found, *found.get("more", ())):
+        ranges = [f"  {split:<10}  {_range(each)}" for split, each in given["range"].items()]
+        lines += [f"input `{given['name']}`{whose}: {_sizes(given['shape'])}", *ranges]
+    return lines
 
 
 def _target(task: str, found: Plain, splits: Plain) -> list[str]:
@@ -69,9 +72,9 @@ def _counts(counts: Sequence[int], names: Sequence[str] | None) -> str:
 
 def _table(rows: Plain, targets: Plain) -> list[str]:
     """Rows under the names of their columns: of many numbers of the input, and of many targets, the first."""
-    (first, given), *learned = rows.items()
-    inputs = _columns(first, given, None)
-    answers = [each for name, values in learned for each in _columns(name, values, targets[name].get("names"))]
+    learned = {name: values for name, values in rows.items() if name in targets}
+    inputs = [each for name, values in rows.items() if name not in learned for each in _columns(name, values, None)]
+    answers = [each for name, values in learned.items() for each in _columns(name, values, targets[name].get("names"))]
     columns = [*_few(inputs), *_few(answers)]
     widths = [max(map(len, column)) for column in columns]
     lines = ["  ".join(map(str.rjust, line, widths)) for line in zip(*columns, strict=True)]

@@ -19,8 +19,8 @@ from mtsldsl.tables.table_inputs import TableInputs
 class Recorded:
     """Of one data block."""
 
-    extent: Extent | None
-    """Between which numbers the training inputs lay; None where that was not noted."""
+    extents: Mapping[str, Extent]
+    """Between which numbers each of the training inputs lay; nothing where that was not noted."""
     inputs: TableInputs | None
     """How columns of a table become the input; None where no table is read."""
     names: Mapping[str, tuple[str, ...]]
@@ -32,7 +32,9 @@ class Recorded:
     def of(cls, spec: Spec, data: Data, events: Path) -> Recorded:
         """What the run of these events noted of a data block of its spec."""
         found = noted(events, spec, data) or {}
-        extent, fitted = found.get("input"), found.get("fitted", {})
+        noted_extents, fitted = found.get("input", {}), found.get("fitted", {})
+        if not isinstance(noted_extents, Mapping):  # of the only input
+            noted_extents = {data.input: noted_extents}
         tasks = [task for task in spec.tasks if spec.data_of(task.name) is data]
         fields = {task.name: field_of_task(data, task) for task in tasks}
         streams = {task: stream.name for stream in spec.streams for task in stream.tasks}
@@ -40,7 +42,7 @@ class Recorded:
         scales = {task.name: found["scales"][keys[task.name]] for task in tasks if task.target.scale == "standard"}
         names = fitted.get("classes", {})
         return cls(
-            (float(extent[0]), float(extent[1])) if extent else None,
+            {name: (float(each[0]), float(each[1])) for name, each in noted_extents.items() if each},
             TableInputs.of_record(fitted["inputs"]) if "inputs" in fitted else None,
             {task: tuple(names[field]) for task, field in fields.items() if field in names},
             {task: Scale(tuple(scale["mean"]), tuple(scale["deviation"])) for task, scale in scales.items()},

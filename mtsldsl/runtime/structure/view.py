@@ -12,14 +12,14 @@ from torch import Tensor, nn
 
 from mtsldsl.ir import Spec
 from mtsldsl.ir.wiring import Value
-from mtsldsl.language import Shape
 from mtsldsl.runtime.data import Mixed, Samples, batches
-from mtsldsl.runtime.data.batches import widen
+from mtsldsl.runtime.data.joined import joined
 from mtsldsl.runtime.data.mixed import streamed
 from mtsldsl.runtime.learning.finite import UNREPEATED, Anomaly, find_anomaly, recorded
 from mtsldsl.runtime.learning.learned import OptimizerFactory
 from mtsldsl.runtime.learning.step import Position
 from mtsldsl.runtime.network.execution import evaluating, features, run_layers
+from mtsldsl.runtime.network.inputs import Inputs, inputs_in
 from mtsldsl.runtime.network.places import located
 
 
@@ -67,22 +67,13 @@ class View:
 
     def comparable(self, tasks: Iterable[str]) -> list[frozenset[str]]:
         """The tasks, those together whose inputs have one shape."""
-        by_shape: dict[Shape, set[str]] = {}
-        for task in tasks:
-            by_shape.setdefault(self.spec.data_of(task).shape, set()).add(task)
-        return list(map(frozenset, by_shape.values()))
+        return self.spec.with_alike_inputs(tasks)
 
     def inputs(self, tasks: Iterable[str]) -> Samples:
         """The training inputs of all sources whose tasks these are, one after the other; of one shape."""
-        name, wanted = self.spec.data.input, frozenset(tasks)
+        names, wanted = tuple(self.spec.data.inputs), frozenset(tasks)
         parts = [own for stream, own in streamed(self.spec, self.samples) if wanted.intersection(stream.tasks)]
-        first = parts[0].only(name)
-        if len(parts) == 1:
-            return first
-        fields = [part.fields[name] for part in parts]
-        if len({field.dtype for field in fields}) > 1:  # such as bytes beside numbers from 0 to 1
-            fields = [widen(part.fields[name], part.layout[name]) for part in parts]
-        return Samples({name: torch.cat(fields)}, first.layout)
+        return joined([part.only(*names) for part in parts])
 
     def labelled(self, count: int) -> Iterator[list[tuple[tuple[str, ...], Mapping[str, Tensor]]]]:
         """Up to `count` training samples of each source, drawn by the spec's seed, in batches that are not augmented:
@@ -103,9 +94,9 @@ class View:
     def _features(self, wanted: Sequence[Value], samples: Samples, count: int) -> Mapping[Value, Tensor]:
         read = self._drawn(samples, count)
 
-        def inputs() -> Iterator[Tensor]:
+        def inputs() -> Iterator[Inputs]:
             for batch in batches(read, self.spec.data.batch, shuffle=False, device=self.device):
-                yield batch[self.spec.data.input]
+                yield inputs_in(batch, self.spec.data)
 
         with located(self.model, self.spec), evaluating(self.model):
             found = features(self.model, self.spec, inputs(), wanted, len(read))
@@ -113,11 +104,11 @@ class View:
                 raise self._anomaly(inputs(), wanted).error("an activation that is compared")
         return found
 
-    def _anomaly(self, inputs: Iterable[Tensor], wanted: Sequence[Value]) -> Anomaly:
+    def _anomaly(self, inputs: Iterable[Inputs], wanted: Sequence[Value]) -> Anomaly:
         """Where the first activation comes from that is not finite, by a second pass that looks at everything."""
         with recorded(self.model, self.spec) as outputs:
-            for image in inputs:
-                run_layers(self.model, self.spec, image, wanted)
-                if found := find_anomaly(self.model, self.spec, image, outputs):
+            for given in inputs:
+                run_layers(self.model, self.spec, given, wanted)
+                if found := find_anomaly(self.model, self.spec, given, outputs):
                     return found
         return UNREPEATED

@@ -34,7 +34,7 @@ def given(inputs: NewInputs) -> torch.Tensor:
     """What a network is given, all batches together."""
     parts = list(inputs.batches(CPU))
     assert [number for samples, _ in parts for number in samples] == list(range(inputs.count))
-    return torch.cat([batch for _, batch in parts])
+    return torch.cat([batch[inputs.data.input] for _, batch in parts])
 
 
 def trained_on(spec: Spec) -> torch.Tensor:
@@ -221,7 +221,7 @@ def test_no_more_pictures_are_in_memory_than_a_batch(tmp_path: Path, monkeypatch
         save(tmp_path / f"{number}.png", 4, 6, 3)
     inputs = new_inputs(tmp_path, ROOT)
     every = inputs.batches(CPU)
-    assert [len(next(every)[1]) for _ in range(2)] == [2, 2]
+    assert [len(next(every)[1][inputs.data.input]) for _ in range(2)] == [2, 2]
     (tmp_path / "4.png").unlink()  # read when its batch comes
     with pytest.raises(MtlError, match=r"4\.png"):
         next(every)
@@ -283,15 +283,17 @@ def test_whole_numbers_are_refused_where_training_was_on_another_scale(
     save(tmp_path / "x.png", 4, 6, 3)
     np.save(tmp_path / "x.npy", array_of("uint8", 2, (3, 4, 6)))
     for name in ("x.png", "x.npy"):
-        assert f"from {trained[0]:.3g} to {trained[1]:.3g}" in refused(tmp_path / name, trained=trained)
-        assert not new_inputs(tmp_path / name, ROOT, trained=(0.0, 1.0)).remarks
+        assert f"from {trained[0]:.3g} to {trained[1]:.3g}" in refused(tmp_path / name, trained={"image": trained})
+        assert not new_inputs(tmp_path / name, ROOT, trained={"image": (0.0, 1.0)}).remarks
     np.save(tmp_path / "row.npy", array_of("uint8", 2, (3,)))
-    assert not new_inputs(tmp_path / "row.npy", block(3), trained=(0.0, 255.0)).remarks  # only images have a scale
+    assert not new_inputs(
+        tmp_path / "row.npy", block(3), trained={"image": (0.0, 255.0)}
+    ).remarks  # only images have a scale
 
 
 def test_floats_far_outside_of_training_are_told(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", array_of("float32", 2, (3, 4, 6)) * 5 - 2)
-    (remark,) = new_inputs(tmp_path / "x.npy", ROOT, trained=(0.0, 1.0)).remarks
+    (remark,) = new_inputs(tmp_path / "x.npy", ROOT, trained={"image": (0.0, 1.0)}).remarks
     assert "scale them as those were" in remark
     np.save(tmp_path / "x.npy", array_of("float32", 2, (3, 4, 6)) * 1.2 - 0.1)
-    assert not new_inputs(tmp_path / "x.npy", ROOT, trained=(0.0, 1.0)).remarks
+    assert not new_inputs(tmp_path / "x.npy", ROOT, trained={"image": (0.0, 1.0)}).remarks

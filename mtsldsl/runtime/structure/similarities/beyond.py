@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.ir.wiring import Call, Value, inputs_of, upstream, wired
+from mtsldsl.ir.wiring import Call, Value, upstream, wired
 from mtsldsl.runtime.network.execution import Route
+from mtsldsl.runtime.network.inputs import as_values, inputs_in
 from mtsldsl.runtime.network.places import title
 from mtsldsl.runtime.objectives import BatchLosses, Loss, task_losses
 from mtsldsl.runtime.structure.view import View
@@ -106,6 +107,6 @@ def seen(view: View, values: Iterable[Value], samples: int) -> Iterator[list[See
         for tasks, batch in turn:
             own, route = of_source[tasks]
             with torch.no_grad():
-                known = route.run(dict.fromkeys(inputs_of(view.spec), batch[view.spec.data.input]))
+                known = route.run(as_values(view.spec, inputs_in(batch, view.spec.data)))
             found.append(Seen(batch, known, own))
         yield found

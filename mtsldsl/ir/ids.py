@@ -1,0 +1,88 @@
+"""Inputs of ids: those that `embedding` looks up. Nothing says so in the data block, it shows in who reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import attrs
+
+from mtsldsl.diagnostics import Span
+from mtsldsl.ir.body import Body, Parallel, bodies_of
+from mtsldsl.ir.model import Data, Task
+from mtsldsl.ir.problems import Problems
+from mtsldsl.language.operators import OPERATORS
+from mtsldsl.language.operators.arguments import integer
+from mtsldsl.records import Record
+
+
+@attrs.frozen(eq=False, repr=False)
+class Reader(Record):
+    """A body of the network, where it stands, and the task whose head it is."""
+
+    name: str
+    body: Body
+    span: Span | None
+    alternative: bool = False
+    task: Task | None = None
+
+
+def readers(
+    layers: Mapping[str, Body | Parallel], places: Mapping[str, Span], tasks: Sequence[Task]
+) -> Iterator[Reader]:
+    """All bodies of layers and heads."""
+    for name, layer in layers.items():
+        for body in bodies_of(layer).values():
+            yield Reader(f"`{name}`", body, places.get(name), alternative=isinstance(layer, Parallel))
+    for task in tasks:
+        yield Reader(f"the head of `{task.name}`", task.head, task.span, task=task)
+
+
+def with_ids(data: Data, found: Sequence[Reader]) -> Data:
+    """The block with its inputs of ids: how many there are is what the smallest `embedding` that reads them has."""
+    own = [each for each in found if each.task is None or each.task.data in (None, data.name)]
+    ids: dict[str, int] = {}
+    for name, count in ((name, count) for each in own for name, count, _ in _looked_up(each.body)):
+        ids[name] = min(count, ids.get(name, count))
+    return attrs.evolve(data, ids={name: ids[name] for name in data.inputs if name in ids}) if ids else data
+
+
+def check_ids(data: Data, found: Sequence[Reader], problems: Problems) -> None:
+    """Report an `embedding` of what is no input, and all else that reads ids, which stand for names."""
+    ids: set[str] = set()
+    for each in found:
+        for name, _, span in _looked_up(each.body):
+            if name in data.inputs:
+                ids.add(name)
+            else:
+                cause = "`embedding` looks up ids, and what comes in are numbers that a layer has computed"
+                remedy = "start the pipeline with an input of ids: `words | embedding(1000, 64)`"
+                problems.add("MTL312", cause, remedy, span or each.span)
+    for each in found:
+        for name in each.body.inputs:
+            if name in ids:
+                _check_reader(each, name, problems)
+        if each.task is not None and each.task.target.kind == "reconstruct" and each.task.field in ids:
+            cause = f"`{each.task.name}` reconstructs `{each.task.field}`, which holds ids: `embedding` reads it"
+            problems.add("MTL312", cause, "learn them as `classes`, from an array of their own", each.task.span)
+
+
+def _check_reader(reader: Reader, name: str, problems: Problems) -> None:
+    cause = f"`{name}` holds ids, as `embedding` reads it"
+    if reader.alternative:
+        remedy = f"look them up in a layer of its own, such as `looked = {name} | embedding(...)`, and read that"
+        problems.add("MTL312", f"{cause}, and {reader.name} is made of alternatives", remedy, reader.span)
+        return
+    others = [step for step in reader.body.steps if name in step.inputs and not OPERATORS[step.operator].looks_up]
+    if others or reader.body.output == name:
+        what = f"`{others[0].operator}`" if others else reader.name
+        remedy = "compute with what `embedding` gives, or give the numbers as an input of their own"
+        span = (others[0].span if others else None) or reader.span
+        problems.add("MTL312", f"{cause}, and {what} computes with them as numbers", remedy, span)
+
+
+def _looked_up(body: Body) -> Iterator[tuple[str, int, Span | None]]:
+    """What each `embedding` of a body reads, no name where another step gives it; how many ids it knows; its place."""
+    for step in body.steps:
+        if OPERATORS[step.operator].looks_up:
+            (read,) = step.inputs
+            yield read if isinstance(read, str) else "", integer(step.arguments, "num_embeddings"), step.span
