@@ -15,8 +15,29 @@ CALLED_ELSEWHERE = {
 """What other tools call the splits."""
 
 
-def divided(count: int, part: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The numbers of all but a seeded part of so many samples, and those of that part, at least one; each in order."""
+def divided(
+    count: int, part: float, seed: int, strata: NDArray[np.int64] | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The numbers of all but a seeded part of so many samples, and those of that part, at least one; each in order.
+
+    With `strata`, the number of each sample's class, the part has of each class as near to its share as whole samples
+    allow: the whole number below the share or the one above it, that one for the classes with the largest rests.
+    """
     held = max(1, round(count * part))
     order = np.random.default_rng(seed).permutation(count)
+    if strata is not None:
+        order = _evenly(order, strata, held)
     return np.sort(order[held:]), np.sort(order[:held])
+
+
+def _evenly(order: NDArray[np.int64], strata: NDArray[np.int64], held: int) -> NDArray[np.int64]:
+    """The samples of an order with those before the others whose classes have, in the first `held`, their shares."""
+    _, first, of_class, counts = np.unique(strata[order], return_index=True, return_inverse=True, return_counts=True)
+    wanted, rest = np.divmod(counts * held, len(order))
+    largest = np.lexsort((first, -rest))  # of equal rests that of the class which comes first
+    wanted[largest[: held - wanted.sum()]] += 1
+    by_class = np.argsort(of_class, kind="stable")
+    place = np.empty_like(order)
+    place[by_class] = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+    taken = place < wanted[of_class]
+    return np.concatenate((order[taken], order[~taken]))

@@ -18,7 +18,8 @@ def lowest() -> dict[str, str]:
     """The lower bound of everything that is needed to use, extend and test mtsldsl, by name."""
     project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
     bounds: dict[str, str] = {}
-    for requirement in chain(project["dependencies"], *project["optional-dependencies"].values()):
+    extras = {**project["optional-dependencies"], "all": []}  # which names the others
+    for requirement in chain(project["dependencies"], *extras.values()):
         found = REQUIREMENT.match(requirement)
         if found is None:
             raise SystemExit(f"{PROJECT}: `{requirement}` has no lower bound")

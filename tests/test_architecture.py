@@ -31,7 +31,9 @@ STREETS: dict[str, set[str]] = {
     "compare": {*SPECS, *REGISTRIES, "syntax", "ir", "editing"},
     "codegen": {*SPECS, *REGISTRIES, "syntax", "ir"},
     "tables": {*SPECS, "ir"},
-    "runtime.data": {*SPECS, "syntax", "datasets", "ir", "tables"},
+    "folders": {"diagnostics", "tables"},
+    "pages": {*SPECS, "ir"},
+    "runtime.data": {*SPECS, "syntax", "datasets", "ir", "tables", "folders"},
     "runtime.objectives": {*SPECS, "ir", "runtime.data"},
     "runtime.network": {*SPECS, "ir", "editing", "codegen"},
     "runtime.learning": {*SPECS, "ir", "runtime.data", "runtime.objectives", "runtime.network"},
@@ -40,17 +42,17 @@ STREETS: dict[str, set[str]] = {
     },
     "runtime.run": {
         *SPECS, "methods", "syntax", "ir", "editing", "codegen", "runtime.data", "runtime.objectives",
-        "runtime.network", "runtime.learning", "runtime.structure", "tables",
+        "runtime.network", "runtime.learning", "runtime.structure", "tables", "pages",
     },
     "runtime.studies": {*SPECS, "syntax", "ir", "runtime.objectives", "runtime.run"},
     "learners": {
         *SPECS, "methods", "ir", "runtime.data", "runtime.objectives", "runtime.network", "runtime.learning",
         "runtime.structure",
     },
-    "loaders": {*SPECS, "datasets", "ir", "tables", "runtime.data"},
+    "loaders": {*SPECS, "datasets", "ir", "tables", "folders", "runtime.data"},
     "cli": {
-        *SPECS, *REGISTRIES, "syntax", "ir", "editing", "compare", "codegen", "tables", "runtime.data", "runtime.learning",
-        "runtime.network", "runtime.run", "runtime.studies",
+        *SPECS, *REGISTRIES, "syntax", "ir", "editing", "compare", "codegen", "tables", "folders", "pages",
+        "runtime.data", "runtime.learning", "runtime.network", "runtime.run", "runtime.studies",
     },
 }  # fmt: skip
 """What each room may import. `learners` and `loaders` are what the registries of methods and data sets reach by name:

@@ -53,3 +53,12 @@ def test_the_workflow_runs_what_continuous_integration_runs() -> None:
     assert "run: .ci/run" in workflow
     lowest = tomllib.loads(text("pyproject.toml"))["project"]["requires-python"].removeprefix(">=")
     assert re.search(r'python: \["(.*?)"', workflow)[1] == lowest  # type: ignore[index]
+
+
+def test_the_extra_all_is_every_other_one_but_that_of_development() -> None:
+    extras = tomllib.loads(text("pyproject.toml"))["project"]["optional-dependencies"]
+    (named,) = re.findall(r"^mtsldsl\[(.*)\]$", *extras["all"])
+    assert named.split(",") == sorted(extras.keys() - {"all", "dev"})
+    needed = {requirement for name in named.split(",") for requirement in extras[name]}
+    assert needed <= set(extras["dev"])  # so that the tests have them
+    assert all(f"`{name}`" in text("README.md") for name in named.split(","))

@@ -46,7 +46,7 @@ _COMMANDS = {
 }
 """Every command with its line of `mtsldsl --help`, which imports none of them."""
 
-_ERRORS_ARE_2 = ("diff", "merge")
+_ERRORS_ARE_2 = ("diff", "fmt", "merge")
 """The commands that say with 1 what they found."""
 
 _LONG = ("data", "train", "eval", "predict", "export")
@@ -141,13 +141,25 @@ def _setting_meant(error: click.UsageError) -> str:
     if not takes_settings:
         return ""
     if isinstance(error, click.NoSuchOption):
-        from mtsldsl.language.schema import TRAIN
-
         name = error.option_name.lstrip("-").replace("-", "_")
-        return f" Or write `--set train.{name}=...`." if TRAIN.key(name) else ""
+        setting = _setting(name, "...")
+        return f" Or write `--set {setting}`." if setting else ""
     words = re.search(r"unexpected extra arguments? \((.*)\)", error.format_message())
-    given = [each for each in words[1].split() if re.fullmatch(r"\w[\w.]*=.*", each)] if words else []
-    return f"; write {' '.join(f'--set {each}' for each in given)}" if given else ""
+    given = [each.partition("=") for each in words[1].split() if re.fullmatch(r"\w[\w.]*=.*", each)] if words else []
+    meant = " ".join(f"--set {_setting(name, value) or f'{name}={value}'}" for name, _, value in given)
+    return f"; write {meant}" if meant else ""
+
+
+def _setting(name: str, value: str) -> str | None:
+    """How `--set` takes what other tools call so, where it is a key of `train` or an argument of its optimizer."""
+    from mtsldsl.diagnostics.elsewhere import written_here
+    from mtsldsl.language.schema import TRAIN
+
+    if TRAIN.key(name):
+        return f"train.{name}={value}"
+    if "argument of the optimizer" in (written_here(name, "train") or ""):
+        return f"'train.optimizer=adam({name}={value})'"
+    return None
 
 
 def _report(error: MtlError) -> None:

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import click
+from click.core import ParameterSource
 
-from mtsldsl.cli.options import overrides, say_what_is_left_out
+from mtsldsl.cli.options import overrides, refuse_settings, say_what_is_left_out
 from mtsldsl.cli.output import say, shown
+from mtsldsl.cli.project_settings import project_settings
 from mtsldsl.cli.spec_files import STANDARD_INPUT, spec_files
 
 if TYPE_CHECKING:
@@ -22,6 +24,12 @@ if TYPE_CHECKING:
 FORMATS = ("text", "json", "github", "sarif")
 
 
+def _if_given(ctx: click.Context, parameter: click.Parameter, value: bool) -> bool | None:
+    """The value of a flag; None where neither the command line nor the environment has it."""
+    assert parameter.name is not None
+    return None if ctx.get_parameter_source(parameter.name) is ParameterSource.DEFAULT else value
+
+
 @click.command()
 @click.argument("specs", nargs=-1, type=click.Path(path_type=Path, allow_dash=True))
 @overrides
@@ -30,30 +38,35 @@ FORMATS = ("text", "json", "github", "sarif")
 )
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing of specs that have no problem.")
 @click.option("--fix", is_flag=True, help="Correct, in the file, names that can mean only one known name.")
-@click.option("--pedantic", is_flag=True, help="Warn of what is allowed, and hardly ever meant.")
-@click.option("--strict", is_flag=True, help="As --pedantic, and exit 1 where there is a warning.")
+@click.option("--pedantic/--no-pedantic", callback=_if_given, help="Warn of what is allowed, and hardly ever meant.")
+@click.option("--strict/--no-strict", callback=_if_given, help="As --pedantic, and exit 1 where there is a warning.")
 def command(
     specs: tuple[Path, ...],
     overrides: dict[str, str],
     form: str,
     quiet: bool,
     fix: bool,
-    pedantic: bool,
-    strict: bool,
+    pedantic: bool | None,
+    strict: bool | None,
 ) -> None:
     """Report every problem of SPECS, without running anything: files, folders (every .mtl file in them), or - for
     standard input; by default this folder. A file without `data`, `task` and `train` is checked as one that others
     import.
 
     Exits 0 where there is no error, 1 where there is one. Warnings count with --strict alone, and what a comment
-    `# mtl: ignore MTL204` on its line ignores does not.
+    `# mtl: ignore MTL204` on its line ignores does not. [tool.mtsldsl] of pyproject.toml may say `pedantic`, `strict`,
+    and which files of a folder are meant.
     """
     if fix and overrides:
         raise click.UsageError("--fix corrects the file, where --set has no effect: leave one of them out")
-    specs = specs or (Path(),)
+    refuse_settings(specs)
     if fix and STANDARD_INPUT in specs:
         raise click.UsageError("--fix corrects files: name one")
-    checked = [_checked(path, overrides, fix=fix, pedantic=pedantic or strict) for path in spec_files(specs)]
+    project = project_settings(Path())
+    if strict is None:
+        strict = project.strict and pedantic is not False
+    pedantic = strict or (project.pedantic if pedantic is None else pedantic)
+    checked = [_checked(path, overrides, fix=fix, pedantic=pedantic) for path in spec_files(specs, project)]
     found = [(name, each) for name, mended in checked for each in mended.report.diagnostics]
     fixed = [(name, each) for name, mended in checked for each in mended.fixed]
     ignored = [(name, each) for name, mended in checked for each in mended.report.ignored]
@@ -125,11 +138,12 @@ def _print(name: str, mended: Mended, *, quiet: bool) -> None:
     if mended.report.library is not None and not mended.report.diagnostics:
         say(f"{shown(name)}: a library to import: {_listed(mended.report.library)}")
     if spec is not None:
+        from mtsldsl.ir.cost import operations
+
         cost = spec.cost()
         say(
             f"{name}: {_counted(len(spec.tasks), 'task')}, {_counted(len(spec.layers), 'layer')}, "
-            f"{_counted(cost.parameters, 'parameter')}, "
-            f"{cost.flops / 1e6:,.1f} MFLOP an image"
+            f"{_counted(cost.parameters, 'parameter')}, {operations(cost.flops)} a sample"
         )
 
 

@@ -14,11 +14,14 @@ from mtsldsl.cli.output import say, shown
 @spec_argument
 @overrides
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="The folder to write to (default: generated/<spec>)."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="The folder to write to (default: generated/<spec>, of a run generated/<spec>_<n>).",
 )
 @click.option("--check", is_flag=True, help="Write nothing; print the difference and exit 1 where there is one.")
 def command(spec: Path, overrides: dict[str, str], output: Path | None, check: bool) -> None:
-    """Write readable PyTorch for SPEC: model.py, train.py."""
+    """Write readable PyTorch for SPEC (a file or a run folder): model.py, train.py."""
     from mtsldsl.codegen import compile_spec
     from mtsldsl.codegen.origin import refuse_package_of_another, with_origin
     from mtsldsl.codegen.package_files import LAST, compare, remember_compiled, write_files
@@ -27,7 +30,7 @@ def command(spec: Path, overrides: dict[str, str], output: Path | None, check: b
 
     if output is None and (not spec.stem.strip(".") or spec.stem == LAST):
         raise click.UsageError(f"`{spec.name}` has no name to call a folder by: give one with -o")
-    folder = output or Path("generated") / spec.stem
+    folder = output or Path("generated") / _name(spec)
     files = with_origin(compile_spec(load(spec, overrides)), spec, folder)
     say_what_is_left_out(read_source(spec), overrides)
     refuse_package_of_another(spec, folder)
@@ -42,6 +45,14 @@ def command(spec: Path, overrides: dict[str, str], output: Path | None, check: b
         say(f"{shown(folder)} is not up to date; repair it with: {_command(spec, overrides, output)}", err=True)
         raise SystemExit(1)
     say(f"{shown(folder)}: up to date")
+
+
+def _name(spec: Path) -> str:
+    """What the code of a spec is called: as the spec is, and that of a run, which is `spec.mtl` in each, as its run."""
+    if spec.name != "spec.mtl" or not (spec.parent / "events.jsonl").is_file():
+        return spec.stem
+    run = spec.parent.absolute()
+    return f"{run.parent.name}_{run.name}" if run.name.isdecimal() else run.name
 
 
 def _command(spec: Path, overrides: dict[str, str], output: Path | None) -> str:

@@ -24,7 +24,10 @@ from mtsldsl.cli.output import say
 )
 @click.option("--json", "as_json", is_flag=True, help="Print all that is found as one object of JSON.")
 def command(spec: Path, overrides: dict[str, str], no_cache: bool, sheet: Path | None, as_json: bool) -> None:
-    """Say what data SPEC reads: splits, shapes, ranges, labels and classes; and all that does not fit it."""
+    """Say what data SPEC reads: splits, shapes, ranges, labels and classes; and all that does not fit it.
+
+    SPEC is a file or a run folder.
+    """
     from mtsldsl.diagnostics import MtlError
     from mtsldsl.diagnostics.libraries import CURVES, TENSORS, require
     from mtsldsl.editing import load
@@ -56,7 +59,7 @@ def command(spec: Path, overrides: dict[str, str], no_cache: bool, sheet: Path |
     found = {
         "spec": str(spec),
         "problems": [],
-        "warnings": [*read.data.remarks, *read.missing],
+        "warnings": [*read.data.remarks, *read.remarks],
         "splits": read.described,
         **overview(chosen, read.data),
     }

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from mtsldsl.cli.options import complete_files
-from mtsldsl.cli.output import say
+from mtsldsl.cli.output import refuse_another_kind, say
 
 
 @click.command()
@@ -31,6 +31,7 @@ def command(run: Path, form: str, output: Path | None, tasks: tuple[str, ...]) -
 
     if output and output.is_dir():
         raise click.UsageError(f"-o takes the file to write, and {output} is a folder")
+    refuse_another_kind("-o", output, f".{form}")
     require(TENSORS)
     from mtsldsl.cli.show import drawn
     from mtsldsl.runtime.run.exported import export

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mtsldsl.cli.output import lines_shown, say, shown
+from mtsldsl.cli.project_settings import project_settings
 from mtsldsl.cli.spec_files import STANDARD_INPUT, spec_files
 
 if TYPE_CHECKING:
@@ -25,20 +26,20 @@ def command(paths: tuple[Path, ...], check: bool, diff: bool, stdin_filename: st
     """Lay out specs in the one style: PATHS are files, folders (every .mtl file in them), or - for standard input; by
     default this folder.
 
-    Only white space changes; a file with mistakes is left as it is.
+    Only white space changes; a file with mistakes is left as it is. [tool.mtsldsl] of pyproject.toml may say which
+    files of a folder are meant.
 
     Exits 0 where all is well, 1 where --check or --diff found something to change, and 2 where a text could not be
     read, has mistakes or could not be written.
     """
     from mtsldsl.diagnostics import MtlError
 
-    paths = paths or (Path(),)
     if STANDARD_INPUT in paths and len(paths) > 1:
         raise click.UsageError("`-` stands alone: standard input is formatted to standard output")
     if stdin_filename is not None and STANDARD_INPUT not in paths:
         raise click.UsageError("--stdin-filename names the standard input: give `-`")
     problems = changes = 0
-    for path in spec_files(paths):
+    for path in spec_files(paths, project_settings(Path())):
         try:
             changes += _format(path, stdin_filename or "<stdin>", check, diff)
         except MtlError as error:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mtsldsl.cli.options import complete_files
-from mtsldsl.cli.output import say, shown, write_spec
+from mtsldsl.cli.output import say, shown
+from mtsldsl.cli.spec_output import is_printed, spec_output, write_sound_spec
 
 if TYPE_CHECKING:
     from mtsldsl.ir.grouped import Grouped
@@ -32,9 +33,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Whether a task may be a group by itself.",
 )
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="The file to write (default, and -: standard output)."
-)
+@spec_output("default, and -: standard output")
 def command(spec: Path, groups: int, measured: Path | None, singles: Any, output: Path | None) -> None:
     """Write SPEC, a file or a run folder, with the tasks in the groups that are best to train together.
 
@@ -48,8 +47,6 @@ def command(spec: Path, groups: int, measured: Path | None, singles: Any, output
     from mtsldsl.runtime.studies.affinity import measured_for
     from mtsldsl.sharing import SharingError
 
-    if output and output.is_dir():
-        raise click.UsageError(f"-o takes the file to write, and {output} is a folder")
     chosen = spec_at(spec)
     found = measured_for(chosen, spec, measured)
     try:
@@ -58,8 +55,8 @@ def command(spec: Path, groups: int, measured: Path | None, singles: Any, output
         raise MtlError.of(error.code, str(error), "group the tasks of a network without alternatives") from None
     except ValueError as error:
         raise MtlError.of("MTL206", str(error), "allow singles, or name more tasks") from None
-    text = rewritten(chosen, answer.sharing, answer.decisions if answer.sharing != chosen.sharing else ()).source
-    write_spec(text, output)
+    made = rewritten(chosen, answer.sharing, answer.decisions if answer.sharing != chosen.sharing else ())
+    write_sound_spec(made, output, spec)
     _tell(answer, found, output)
 
 
@@ -73,5 +70,5 @@ def _tell(answer: Grouped, found: Measured, output: Path | None) -> None:
         say(f"  of {answer.evidence['unmeasured']} pairs nothing was measured: they count as 0", err=True)
     if not answer.evidence["exact"]:
         say("  the best that were found: for so many tasks none are proven to be the best", err=True)
-    if output and str(output) != "-":
+    if not is_printed(output):
         say(f"written: {shown(output)}", err=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from mtsldsl.cli.options import complete_files
-from mtsldsl.cli.output import say
+from mtsldsl.cli.output import refuse_another_kind, say
 
 FORMAT_VERSION = 1
 
@@ -30,6 +30,7 @@ def command(run: Path, as_json: bool, table: Path | None) -> None:
     """
     if as_json and table is not None:
         raise click.UsageError("--json prints the events and --csv writes a table: give one of them")
+    refuse_another_kind("--csv", table, ".csv")
     from mtsldsl.runtime.run.csv_log import csv_table
     from mtsldsl.runtime.run.events import plain
     from mtsldsl.runtime.run.folder import RunFolder

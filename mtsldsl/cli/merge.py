@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from mtsldsl.cli.options import complete_files
-from mtsldsl.cli.output import say, shown, write_spec
+from mtsldsl.cli.output import say, shown
+from mtsldsl.cli.spec_output import spec_output, write_spec
 
 if TYPE_CHECKING:
     from mtsldsl.compare.merge import Merged
@@ -21,9 +22,7 @@ if TYPE_CHECKING:
 @click.argument("base", shell_complete=complete_files)
 @click.argument("ours", shell_complete=complete_files)
 @click.argument("theirs", shell_complete=complete_files)
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="The file to write (default, and -: standard output)."
-)
+@spec_output("default, and -: standard output")
 @click.option(
     "--path", type=click.Path(path_type=Path), help="Where the spec lies, if not at OURS: it imports from there."
 )
@@ -58,8 +57,6 @@ def command(
     """
     from mtsldsl.diagnostics import MtlError
 
-    if output and output.is_dir():
-        raise click.UsageError(f"-o takes the file to write, and {output} is a folder")
     markers = _markers(marker_size, labels)
     try:
         merged = _merged([base, ours, theirs], path, markers)
@@ -67,11 +64,11 @@ def command(
         if not or_lines:
             raise
         source, conflicts = _merged_lines(base, ours, theirs, markers)
-        write_spec(source, output)
+        write_spec(source, output, path or ours)
         click.echo(str(error), err=True)
         say(f"{shown(path or ours)}: merged line by line instead, as git does; look at it", err=True)
         raise SystemExit(1 if conflicts else 0) from None
-    write_spec(merged.source, output)
+    write_spec(merged.source, output, path or ours)
     for note in merged.notes:
         say(f"{shown(path or ours)}: {note}", err=True)
     for conflict in merged.conflicts:

@@ -35,7 +35,10 @@ def _checked(_: click.Context, __: click.Parameter, given: str) -> Path:
 @click.argument("path", metavar="NAME", callback=_checked)
 @click.option("--from", "kind", type=click.Choice(KINDS), required=True, help="What the spec starts from.")
 @click.option(
-    "--data", type=click.Path(path_type=Path), metavar="FILE", help="With --from table: your own, CSV or Parquet."
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="With --from table: your own, CSV or Parquet. With --from images: your folder of pictures.",
 )
 @click.option(
     "--target", "targets", multiple=True, metavar="COLUMN", help="Learn this column of it; several times for several."
@@ -50,18 +53,21 @@ def command(path: Path, kind: str, data: Path | None, targets: tuple[str, ...], 
     tasks on such rows that each learn what of the network they use. Beside all but the first comes NAME.npz, a small
     example to be replaced. NAME may lie in a folder. No file is overwritten.
 
-    With --data the spec is for that table: its tasks learn the columns given as --target from all others that can be an
-    input, and comments say what was found in each."""
+    With --data the spec is for that table or folder, and comments say what was found in it. The tasks of a table learn
+    the columns given as --target from all others that can be an input. Those of a folder learn all that it has labels
+    of, or what is given as --target: columns of a table in it, the names of folders of classes, folders of labels."""
     import shlex
 
-    if data is not None and kind != "table":
-        raise click.UsageError("--data is for --from table")
+    if data is not None and kind not in ("table", "images"):
+        raise click.UsageError("--data is for --from table and --from images")
     if data is None and (targets or excluded):
         raise click.UsageError("--target and --exclude name columns of a table: give its file with --data")
     if data is not None:
-        from mtsldsl.cli.table_starter import spec_of_table
-
-        files = {path: spec_of_table(path, data, targets, excluded).encode("utf-8")}
+        if kind == "table":
+            from mtsldsl.cli.table_starter import spec_of_table as spec_of
+        else:
+            from mtsldsl.cli.image_starter import spec_of_folder as spec_of
+        files = {path: spec_of(path, data, targets, excluded).encode("utf-8")}
     else:
         files = {path: _text(path, kind).encode("utf-8")}
         examples = {"images": _images, "table": _table, "allocation": _two_groups}
@@ -84,14 +90,14 @@ def _text(path: Path, kind: str) -> str:
 
 def _write(files: dict[Path, bytes]) -> None:
     """Write all files, or none where one is there already or cannot be written."""
-    from mtsldsl.diagnostics import Diagnostic, MtlError
+    from mtsldsl.cli.spec_output import is_there
+    from mtsldsl.diagnostics import MtlError
 
     written = []
     try:
         taken = [path for path in files if path.exists() or path.is_symlink()]
         if taken:
-            cause, remedy = "is there already, and is not overwritten", "choose another name, or move it away"
-            raise MtlError(Diagnostic("MTL703", f"{path} {cause}", remedy) for path in taken)
+            raise MtlError(map(is_there, taken))
         for path, content in files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("xb") as file:

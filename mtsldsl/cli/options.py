@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -42,6 +43,13 @@ def overrides(function: F) -> F:
     )(function)
 
 
+def refuse_settings(paths: tuple[Path, ...]) -> None:
+    """Raise click's UsageError where a setting stands in the place of a file, as other tools take it."""
+    given = [str(each) for each in paths if re.fullmatch(r"\w[\w.]*=.*", str(each)) and not os.path.lexists(each)]
+    if given:
+        raise click.UsageError(f"Got unexpected extra argument ({' '.join(given)})")
+
+
 def say_what_is_left_out(source: Source, overrides: dict[str, str]) -> None:
     """A word on the phases of a sound spec that `--set` left out, as its training ends before them."""
     if overrides:
@@ -52,9 +60,18 @@ def say_what_is_left_out(source: Source, overrides: dict[str, str]) -> None:
             say(f"{source.name}: {late}", err=True)
 
 
+def _of_run(_: click.Context, __: click.Parameter, given: Path) -> Path:
+    """The file of a spec; of a run folder its evolved spec, of the folder of a spec's runs that of the newest."""
+    from mtsldsl.runtime.run.newest import newest_run
+    from mtsldsl.syntax.files import is_file
+
+    inside = newest_run(given) / "spec.mtl"
+    return inside if is_file(inside) else given
+
+
 def spec_argument(function: F) -> F:
-    """The spec file."""
-    return click.argument("spec", type=click.Path(path_type=Path))(function)
+    """A spec: a file, or the run folder that holds it."""
+    return click.argument("spec", type=click.Path(path_type=Path), callback=_of_run)(function)
 
 
 def complete_files(_: click.Context, __: click.Parameter, typed: str) -> list[CompletionItem]:

@@ -9,8 +9,6 @@ import click
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mtsldsl.diagnostics import Source
-
 
 def say(text: str, *, err: bool = False) -> None:
     """Print lines that may hold names of files and values: what is no plain text in them becomes `?`."""
@@ -29,12 +27,10 @@ def shown(name: object) -> str:
     return printable(str(name))
 
 
-def write_spec(source: Source, output: Path | None) -> None:
-    """Write a spec into a file, or without one, or to `-`, onto the standard output."""
-    from mtsldsl.syntax import write_text_atomically
-    from mtsldsl.syntax.files import encoded
+def refuse_another_kind(option: str, output: Path | None, ending: str) -> None:
+    """Raise click's UsageError where a file is there that is of another kind, by its name, than what is to be written:
+    somebody's spec or data, and not what the command wrote before."""
+    from mtsldsl.syntax.files import is_file
 
-    if output and str(output) != "-":
-        write_text_atomically(output, source.text, bom=source.bom)
-    else:
-        click.echo(encoded(source), nl=False)  # bytes, for of a text click leaves out what steers a terminal
+    if output is not None and output.suffix.lower() != ending and is_file(output):
+        raise click.UsageError(f"{option} would replace {output}, which is no {ending} file: give another name")

@@ -13,7 +13,7 @@ import click
 
 from mtsldsl.cli.options import overrides, say_what_is_left_out
 from mtsldsl.cli.output import say, shown
-from mtsldsl.ir.cost import body_cost
+from mtsldsl.ir.cost import body_cost, operations
 from mtsldsl.ir.wiring import bodies, needed_layers, wired
 from mtsldsl.sharing import format_components, format_partition
 from mtsldsl.sharing import partition as sets
@@ -39,12 +39,22 @@ _WIDEST = 1000
 @overrides
 @click.option("--json", "as_json", is_flag=True, help="Print sharing, costs and all settings as JSON.")
 @click.option("--resolved", is_flag=True, help="Print every setting with its defaults, as --set takes it.")
-def command(spec: Path, overrides: dict[str, str], as_json: bool, resolved: bool) -> None:
+@click.option(
+    "--svg",
+    type=click.Path(path_type=Path),
+    metavar="FILE.svg",
+    help="Draw it into this file instead; - prints the picture.",
+)
+def command(spec: Path, overrides: dict[str, str], as_json: bool, resolved: bool, svg: Path | None) -> None:
     """Draw which tasks share which layers of SPEC (a file or a run folder), with the cost of each."""
     from mtsldsl.cli.spec_places import source_at, spec_at
 
     if as_json and resolved:
         raise click.UsageError("--json has the settings too: leave --resolved out")
+    if svg and (as_json or resolved):
+        raise click.UsageError("--svg draws, and the others print: leave one of them out")
+    if svg and str(svg) != "-" and svg.suffix.lower() != ".svg":
+        raise click.UsageError(f"the picture is an SVG: call it {svg.with_suffix('.svg').name}")
     chosen = spec_at(spec, overrides)
     say_what_is_left_out(source_at(spec), overrides)
     if as_json or resolved:
@@ -55,6 +65,9 @@ def command(spec: Path, overrides: dict[str, str], as_json: bool, resolved: bool
         for name, value in settings(chosen).items() if resolved else ():
             say(f"{name} = {value}")
         return
+    if svg:
+        _draw(chosen, svg)
+        return
     from rich.console import Console
 
     console = Console(highlight=False)
@@ -63,6 +76,17 @@ def command(spec: Path, overrides: dict[str, str], as_json: bool, resolved: bool
     console.print(_task_table(chosen, cost))
     for layer in filter(chosen.backbone.alternatives, chosen.backbone.layers):
         console.print(_uses_table(chosen, layer))
+
+
+def _draw(spec: Spec, svg: Path) -> None:
+    from mtsldsl.cli.sharing_picture import picture
+    from mtsldsl.syntax import write_text_atomically
+
+    if str(svg) == "-":
+        click.echo(picture(spec), nl=False)
+    else:
+        write_text_atomically(svg, picture(spec))
+        say(f"drawn: {svg}")
 
 
 def _as_json(spec: Spec, settings: Mapping[str, str]) -> dict[str, object]:
@@ -113,10 +137,10 @@ def _sharing_tree(spec: Spec, cost: Cost, copies: _Copies) -> Tree:
     from rich.tree import Tree
 
     name = escape(shown(spec.source.name))
-    title = f"[bold]{name}[/bold]  {cost.parameters:,} parameters, {cost.flops / 1e6:,.1f} MFLOP an image"
+    title = f"[bold]{name}[/bold]  {cost.parameters:,} parameters, {operations(cost.flops)} a sample"
     if cost.helpers:
         trained = cost.training
-        title += f"; {trained.parameters:,} and {trained.flops / 1e6:,.1f} in training, with the heads that help"
+        title += f"; {trained.parameters:,} and {operations(trained.flops)} in training, with the heads that help"
     tree = Tree(title, guide_style="dim")
     order = {task.name: index for index, task in enumerate(spec.tasks)}
     covers = {layer: len(spec.sharing[layer]) for layer in filter(spec.backbone.alternatives, spec.backbone.layers)}
@@ -170,7 +194,7 @@ def _grow(
 def _amount(amount: Amount) -> str:
     """Parameters and FLOPs; of a module of the person's own they are those that the spec declares."""
     declared = ", as far as declared" if amount.declared else ""
-    return f"{amount.parameters:,} parameters, {amount.flops / 1e6:,.1f} MFLOP{declared}"
+    return f"{amount.parameters:,} parameters, {operations(amount.flops)}{declared}"
 
 
 def _parts(copies: _Copies, layers: Sequence[str], tasks: Component) -> Iterator[Component]:
@@ -217,7 +241,7 @@ def _with_others(spec: Spec) -> Counter[str]:
 def _task_table(spec: Spec, cost: Cost) -> object:
     from rich.table import Table
 
-    table = Table("task", "target", "loss", "parameters it uses", "MFLOP", "shared with others", box=None)
+    table = Table("task", "target", "loss", "parameters it uses", "operations", "shared with others", box=None)
     with_others = _with_others(spec)
     for task in spec.tasks:
         own, shared = cost.tasks[task.name], with_others[task.name]
@@ -226,7 +250,7 @@ def _task_table(spec: Spec, cost: Cost) -> object:
             task.target.kind,
             task.loss.name,
             f"{own.parameters:,}",
-            f"{own.flops / 1e6:,.1f}",
+            operations(own.flops),
             f"{100 * shared / own.parameters:.0f} %" if own.parameters else "-",
         )
     return table

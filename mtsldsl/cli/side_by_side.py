@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
-from typing import Any
+from typing import Any, TypeAlias
 
 from mtsldsl.cli.output import shown
-from mtsldsl.cli.sharing_drawing import draw, order_of_tasks
 from mtsldsl.compare.spec_difference import SpecDifference
 from mtsldsl.ir import Spec
-from mtsldsl.ir.cost import Cost
+from mtsldsl.ir.cost import Cost, operations
 from mtsldsl.ir.wording import worded
+from mtsldsl.pages.page import page as made_page
+from mtsldsl.pages.saving import Saving, less
+from mtsldsl.pages.sharing_drawing import draw, order_of_tasks
 from mtsldsl.sharing import format_components
 
+Facts: TypeAlias = Sequence[tuple[str, str]]
+"""What is known of a run, each thing with its name."""
 
-def page(before: Spec, after: Spec, difference: SpecDifference) -> str:
-    """The page. It has no scripts and loads nothing; equal specs give equal pages."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    environment = Environment(
-        loader=PackageLoader("mtsldsl.cli", "templates"),
-        undefined=StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals["worded"] = worded
+def page(before: Spec, after: Spec, difference: SpecDifference, runs: Sequence[Facts] = ((), ())) -> str:
+    """The page. It has no scripts and loads nothing; equal specs give equal pages. `runs` are what is known of the run
+    of either."""
     rows = aligned_layers(before, after, difference)
     last = order_of_tasks(after)
     columns = (*last, *(task for task in order_of_tasks(before) if task not in last))
@@ -35,11 +31,21 @@ def page(before: Spec, after: Spec, difference: SpecDifference) -> str:
     old_changes |= dict.fromkeys(difference.layers_removed, "removed")
     new_changes |= dict.fromkeys(difference.layers_added, "added")
     old_cost, new_cost = before.cost(), after.cost()
-    return environment.get_template("side_by_side.html.jinja").render(
+    return made_page(
+        "mtsldsl.cli",
+        "side_by_side.html",
+        {"worded": worded},
         difference=difference,
+        changes=" and ".join(
+            f"{less(now, then)} {what}"
+            for now, then, what in (
+                (new_cost.parameters, old_cost.parameters, "parameters"),
+                (new_cost.flops, old_cost.flops, "operations"),
+            )
+        ),
         sides=[
-            _side(before, old_cost, [old for old, _ in rows], columns, old_changes),
-            _side(after, new_cost, [new for _, new in rows], columns, new_changes),
+            _side(before, old_cost, [old for old, _ in rows], columns, old_changes, runs[0]),
+            _side(after, new_cost, [new for _, new in rows], columns, new_changes, runs[1]),
         ],
         rows=[
             _row(
@@ -67,13 +73,20 @@ def aligned_layers(before: Spec, after: Spec, difference: SpecDifference) -> lis
 
 
 def _side(
-    spec: Spec, cost: Cost, rows: list[str | None], columns: tuple[str, ...], changes: dict[str, str]
+    spec: Spec,
+    cost: Cost,
+    rows: list[str | None],
+    columns: tuple[str, ...],
+    changes: dict[str, str],
+    facts: Facts,
 ) -> dict[str, Any]:
     return {
         "name": shown(spec.source.name),
         "drawing": draw(spec, rows, columns, changes),
         "parameters": cost.parameters,
-        "flops": cost.flops,
+        "operations": operations(cost.flops),
+        "saving": Saving.of(spec).words(),
+        "facts": facts,
     }
 
 

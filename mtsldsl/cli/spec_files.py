@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mtsldsl.cli.output import say
+from mtsldsl.cli.project_settings import FILE, ProjectSettings
 
 STANDARD_INPUT = Path("-")
 """What stands for the standard input."""
@@ -18,20 +19,21 @@ _ENVIRONMENT = "pyvenv.cfg"
 """The file that a virtual environment of Python holds."""
 
 
-def spec_files(paths: Iterable[Path]) -> Iterator[Path]:
-    """Every file once. A folder is searched for what a person wrote: without hidden folders, links to folders, run
-    folders, virtual environments and what git ignores; a file or a folder that is named counts whatever it is."""
+def spec_files(paths: Sequence[Path], settings: ProjectSettings) -> Iterator[Path]:
+    """Every file once; without paths those of this folder. A folder is searched for what a person wrote: without hidden
+    folders, links to folders, run folders, virtual environments, what git ignores and what the project's settings leave
+    out; a file that is named counts whatever it is."""
     from mtsldsl.syntax.files import is_folder
 
     seen = set()
-    for given in paths:
-        for path in _specs_in(given) if given != STANDARD_INPUT and is_folder(given) else [given]:
+    for given in paths or (Path(),):
+        for path in _specs_in(given, settings) if given != STANDARD_INPUT and is_folder(given) else [given]:
             if path not in seen:
                 seen.add(path)
                 yield path
 
 
-def _specs_in(folder: Path) -> list[Path]:
+def _specs_in(folder: Path, settings: ProjectSettings) -> list[Path]:
     found, runs = [], False
     for place, inner, files in os.walk(folder):
         if Path(place) != folder and (_ENVIRONMENT in files or _RUN.issubset(files)):
@@ -40,9 +42,11 @@ def _specs_in(folder: Path) -> list[Path]:
             continue
         inner[:] = [name for name in inner if not name.startswith(".")]
         found += [Path(place) / name for name in files if name.endswith(".mtl")]
-    kept = set(found) - _ignored(folder, found)
+    there = set(found) - _ignored(folder, found)
+    kept = set(filter(settings.takes, there))
     if not kept:
         besides = " but those of runs, which are left out: name a run's own folder" if runs else ""
+        besides = f" but those that {settings.folder / FILE} leaves out" if there else besides
         say(f"{folder}: there is no .mtl file in this folder{besides}", err=True)
     return sorted(kept)
 

@@ -57,12 +57,17 @@ def is_nothing(place: str) -> bool:
 
 def source_at(place: str | Path) -> Source:
     """The text of such a place. Raises MtlError: MTL703 where there is none, MTL005 where it is not UTF-8."""
-    from mtsldsl.syntax.files import is_folder, read_source
+    from mtsldsl.syntax.files import is_file, is_folder, read_source
 
     if _revision(place) is not None:
         return _committed(str(place))
     path = newest_run(Path(place))
-    return read_source(path / "spec.mtl" if is_folder(path) else path)
+    if not is_folder(path):
+        return read_source(path)
+    if not is_file(path / "spec.mtl"):
+        cause, remedy = f"{path} is a folder, and no run: it has no spec.mtl", "name a .mtl file, or a run folder"
+        raise MtlError.of("MTL703", cause, remedy)
+    return read_source(path / "spec.mtl")
 
 
 def _revision(place: str | Path) -> str | None:

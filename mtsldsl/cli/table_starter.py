@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,22 +11,20 @@ import attrs
 import click
 import numpy as np
 
+from mtsldsl.cli.starter_text import METRICS, STRUCTURE, described, path_from, plain, target_of, task_name
 from mtsldsl.datasets.registry import data_kind
 from mtsldsl.diagnostics import MtlError, Source, suggestion
-from mtsldsl.diagnostics.bounded import cut, shown
+from mtsldsl.diagnostics.bounded import shown
 from mtsldsl.editing.new_lines import quoted
-from mtsldsl.language.naming import refusal
-from mtsldsl.methods.registry import run_names
 from mtsldsl.syntax.files import is_file
 from mtsldsl.syntax.format import format_text
 from mtsldsl.tables.table_cells import Table
 from mtsldsl.tables.table_columns import Learnable, as_input, as_target, missing_in
 from mtsldsl.tables.table_files import read_table
 from mtsldsl.tables.table_inputs import NameColumn, NumberColumn
-from mtsldsl.tables.table_parts import parted
+from mtsldsl.tables.table_parts import parted_rows
 
 LAYERS = ("hidden1", "hidden2")
-METRICS = {"classes": "accuracy, macro_f1", "binary": "accuracy, f1, auroc", "values": "rmse, r2"}
 
 OPTIONS: Mapping[str, Any] = {key.name: key.default for key in data_kind("table").block.keys or ()}
 """What the keys of the data block are where it does not say."""
@@ -63,12 +60,12 @@ def spec_of_table(spec: Path, data: Path, targets: Sequence[str], excluded: Sequ
     if not targets:
         raise click.UsageError(_choice(table, excluded))
     goals = _goals(table, tuple(dict.fromkeys(targets)))
-    parts = {key: OPTIONS[key] for key in ("split", "group", "validation", "test", "seed")}
-    training = parted(table, **parts)["train"]
+    parts = {key: OPTIONS[key] for key in ("split", "group", "stratify", "validation", "test", "seed")}
+    training = parted_rows(table, **parts)["train"]
     others = [name for name in table.columns if name not in targets]
     found = {name: "excluded" if name in excluded else as_input(table, name, training) for name in others}
     if all(isinstance(each, str) for each in found.values()):
-        reasons = shown([f"`{_plain(name)}`: {why}" for name, why in found.items()], "; ") or "all are learned"
+        reasons = shown([f"`{plain(name)}`: {why}" for name, why in found.items()], "; ") or "all are learned"
         raise MtlError.of("MTL602", f"`{data}` has no column left to learn from ({reasons})", "add one to the table")
     width = sum(each.width for each in found.values() if not isinstance(each, str))
     lines = [
@@ -86,10 +83,10 @@ def _choice(table: Table, excluded: Collection[str]) -> str:
     for name in table.columns:
         if name not in excluded:
             try:
-                kind = _described(as_target(table, name))
+                kind = described(as_target(table, name))
             except MtlError as error:
                 kind = f"no target: {error.diagnostics[0].cause}"
-            lines.append(f"  {_plain(name)}: {_plain(kind)}")
+            lines.append(f"  {plain(name)}: {plain(kind)}")
     first = f"say with --target which column of {table.path} is to be learned, several times for several:"
     return "\n".join([first, *lines])
 
@@ -100,20 +97,8 @@ def _choice(table: Table, excluded: Collection[str]) -> str:
 def _goals(table: Table, targets: Sequence[str]) -> list[_Goal]:
     goals: list[_Goal] = []
     for name in targets:
-        goals.append(_Goal(name, _task_name(name, [goal.task for goal in goals]), as_target(table, name)))
+        goals.append(_Goal(name, task_name(name, {*LAYERS, *(goal.task for goal in goals)}), as_target(table, name)))
     return goals
-
-
-def _task_name(column: str, taken: Collection[str]) -> str:
-    """The column's name where a task can have it, or else one that is like it and free."""
-    word = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in column).strip("_")
-    numbered = (f"target{number}" for number in range(2, len(taken) + 3))
-    used = {*taken, *LAYERS}
-    return next(each for each in (word, f"{word}_target", "target", *numbered) if each not in used and _is_name(each))
-
-
-def _is_name(word: str) -> bool:
-    return word.isidentifier() and refusal(word, generated=True, taken=run_names()) is None
 
 
 def _input_name(goals: Iterable[_Goal]) -> str:
@@ -127,29 +112,17 @@ def _input_name(goals: Iterable[_Goal]) -> str:
 # Text -----------------------------------------------------------------------------------------------------------------
 
 
-def _plain(text: str) -> str:
-    """The text on one line, of a bounded length."""
-    return cut("".join(letter if letter.isprintable() else " " for letter in text))
-
-
-def _described(learned: Learnable) -> str:
-    """What a target is, in words."""
-    if learned.kind == "classes":
-        return f"{len(learned.names)} classes, {', '.join(learned.names)}"
-    return "yes or no" if learned.kind == "binary" else "numbers"
-
-
 def _remark(table: Table, name: str, said: str) -> str:
     """A comment on a column: what is said of it, and how many of its cells are missing where any is."""
     missing = 0 if name in table.repeated else missing_in(table, name)
     share = f"{max(0.1, 100 * missing / len(table)):.1f} % missing; " if missing else ""
-    return f"# {share}{_plain(said)}"
+    return f"# {share}{plain(said)}"
 
 
 def _line_of_input(table: Table, name: str, found: NumberColumn | NameColumn | str) -> str:
     """A column in the list of inputs, or the comment that says why it is none."""
     if isinstance(found, str):
-        return f"# {_plain(quoted(name))}: {_remark(table, name, found).removeprefix('# ')}"
+        return f"# {plain(quoted(name))}: {_remark(table, name, found).removeprefix('# ')}"
     if isinstance(found, NumberColumn):
         said = "numbers"
     else:
@@ -175,10 +148,10 @@ def _data(
     numbers = len(inputs) - len(named)
     each = "the column of numbers" if numbers == 1 else f"each of {numbers} columns of numbers"
     parts = [f"1 for {each}"] if numbers else []
-    parts += [_plain(column.comes_about) for column in named]
+    parts += [plain(column.comes_about) for column in named]
     yield "data table {"
     yield "# looked for from the working folder, then from the folder of this file"
-    yield f"path = {quoted(_path(spec, table.path))}"
+    yield f"path = {quoted(path_from(spec, table.path))}"
     yield f"# as many numbers as the columns give: {shown(parts, ', ')}"
     if named:
         yield "# Names are those of the training rows: with another `seed`, `test` or `validation` it may be another"
@@ -197,13 +170,6 @@ def _data(
     yield ""
 
 
-def _path(spec: Path, data: Path) -> str:
-    """The path of the table from the folder of the spec, or the whole one where that is another file from here."""
-    near = Path(os.path.relpath(data, spec.parent))
-    misleading = near.exists() and not near.samefile(data)
-    return (data.absolute() if misleading or near.parts[0].startswith("~") else near).as_posix()
-
-
 def _batch(rows: int) -> int:
     return min(rows, 32 if rows < 5_000 else 256)
 
@@ -217,10 +183,9 @@ def _task(table: Table, goal: _Goal) -> Iterator[str]:
     else:
         numbers = table.numbers(goal.column)
         said = f"numbers from {np.nanmin(numbers):.6g} to {np.nanmax(numbers):.6g}; metrics are in their unit"
-    target = {"classes": f"classes({len(names)})", "binary": "binary(1)", "values": "values(1, scale=standard)"}[kind]
     yield f"task {goal.task} {{"
     yield _remark(table, goal.column, said)
-    yield f"target = {target}"
+    yield f"target = {target_of(goal.learned)}"
     if goal.task != goal.column:
         yield f"field = {quoted(goal.column)}"
     yield f"head = linear({len(names) or 1})"
@@ -248,12 +213,4 @@ train {
   clip = 1.0 # the gradient of a step is no longer than this
   stop = patience(20) # epochs without a better one on validation after which the run ends
   seed = 0
-}"""
-
-STRUCTURE = """
-# How sharing is learned: every task starts with layers of its own, and at the end of these epochs tasks merge at the
-# layers where they compute the same. Without this block the sharing stays as it is.
-structure mtsl {
-  phases = [4, 8, 12]
-  threshold = 0.8 # mean similarity above which a group merges; higher shares less
 }"""

@@ -10,6 +10,7 @@ import click
 
 from mtsldsl.cli.options import device, no_cache, overrides, say_what_is_left_out, threads
 from mtsldsl.cli.output import say
+from mtsldsl.cli.typed_command import typed
 from mtsldsl.runtime.run.last_words import LastWords
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def command(
         from mtsldsl.runtime.run.dry_run import DryRun
 
         trial = DryRun.create(chosen, device, display)
-        trial.weights = begun
+        trial.weights = begun or trial.weights
         trial.cache = not no_cache
         trial.run(threads)
         return
@@ -143,9 +144,10 @@ def command(
     from mtsldsl.runtime.run.session import Session
 
     session = Session.create(chosen, spec.stem, runs, device, display, loggers)
-    session.weights = begun
+    session.weights = begun or session.weights
     session.in_place = own if session.ranks.rank == 0 else None
     session.cache = not no_cache
+    session.command = typed(click.get_current_context()).replace("--nproc 1", f"--nproc {session.ranks.size}")
     launch(session, threads)
 
 

@@ -8,11 +8,11 @@ from typing import cast
 
 import attrs
 
-from mtsldsl.ir.model import Spec, Structure
+from mtsldsl.ir.model import Spec, Structure, Task
 from mtsldsl.language.constants import Constant, Named
 from mtsldsl.language.kinds import Call, Key
 from mtsldsl.language.literals import literal
-from mtsldsl.language.optimization import OPTIMIZERS, SCHEDULERS, TORCH_OPTIMIZERS, TORCH_SCHEDULERS
+from mtsldsl.language.optimization import OPTIMIZERS, SCHEDULERS, TORCH_OPTIMIZERS, TORCH_SCHEDULERS, goes_by_steps
 from mtsldsl.methods.registry import METHODS, method
 from mtsldsl.records import Record
 
@@ -32,6 +32,8 @@ class Made(Record):
 
     call: str
     knobs: tuple[Knob, ...] = ()
+    of_steps: bool = False
+    """Whether it reads `steps`, those of the whole run."""
 
 
 def optimizer_plan(optimizer: Named) -> Made:
@@ -51,8 +53,20 @@ def scheduler_plan(scheduler: Named | None) -> Made:
     `None`."""
     if scheduler is None or scheduler.name == "none":
         return Made("None")
-    called = f"torch.optim.lr_scheduler.{TORCH_SCHEDULERS[scheduler.name]}"
-    return _made_of(called, "optimizer", scheduler.arguments, _keys(SCHEDULERS, scheduler))
+    called, keys = f"torch.optim.lr_scheduler.{TORCH_SCHEDULERS[scheduler.name]}", _keys(SCHEDULERS, scheduler)
+    if goes_by_steps(scheduler):
+        keys = {name: attrs.evolve(key, summary=key.summary.replace("epochs", "steps")) for name, key in keys.items()}
+    given = {name: value for name, value in scheduler.arguments.items() if name != "by" and value is not None}
+    more = {"cosine": [] if "T_max" in given else ["T_max=steps"], "one_cycle": _ONE_CYCLE}.get(scheduler.name, [])
+    return attrs.evolve(_made_of(called, "optimizer", given, keys, more), of_steps=bool(more))
+
+
+_ONE_CYCLE = [
+    'max_lr=[group["lr"] for group in optimizer.param_groups]',
+    "total_steps=steps",
+    "cycle_momentum=False",
+]
+"""What the run says of a cycle: its highest rates are those of the optimizer, and momenta stay as they are."""
 
 
 def _keys(kinds: Call, named: Named) -> Mapping[str, Key]:
@@ -74,6 +88,11 @@ def _knob(key: Key, value: Constant) -> Knob:
     return Knob(name, _setting(value), "" if said else key.summary)
 
 
+def may_stop(task: Task) -> bool:
+    """Whether a task may learn no more before the run ends."""
+    return task.stop.name == "patience"
+
+
 def rest_of_knobs(spec: Spec) -> str:
     """What is decided in the spec and is no constant of the script, since the session reads it there."""
     balance, keep = spec.train.balance, spec.train.keep
@@ -82,9 +101,12 @@ def rest_of_knobs(spec: Spec) -> str:
     (most, _), *others = Counter(task.weight for task in spec.tasks).most_common()
     weights = [f"{literal(task.weight)} of {task.name}" for task in spec.tasks if task.weight != most]
     weights.append(f"{literal(most)} of {'the others' if others else 'every task'}")
+    stops = [f"patience({task.stop.arguments['epochs']}) of {task.name}" for task in spec.tasks if may_stop(task)]
+    stop = f"; stop = {', '.join(stops)}" if stops else ""
     return (
         f"Read from the spec where it is used: data, losses, metrics; balance = {called}; keep = {literal(keep)}; "
-        f"weight = {', '.join(weights)}. Initial weights and phases have the same seed, evaluation the same precision."
+        f"weight = {', '.join(weights)}{stop}. "
+        "Initial weights and phases have the same seed, evaluation the same precision."
     )
 
 
@@ -166,9 +188,9 @@ def _arguments(arguments: Mapping[str, Constant]) -> str:
     return f"{{{', '.join(f'{literal(name)}: {literal(value)}' for name, value in arguments.items())}}}"
 
 
-def train_imports(learner: LearnerPlan, *, mixed: bool, warmup: bool) -> tuple[str, ...]:
+def train_imports(learner: LearnerPlan, *, mixed: bool, warmup: bool, steps: bool) -> tuple[str, ...]:
     """What a training script imports of this package, in order; `mixed`: samples come from several sources; `warmup`:
-    the learning rate rises at first."""
+    the learning rate rises at first; `steps`: its schedule reads how many steps the run has."""
     needed = {
         "mtsldsl.language": ("Named",),
         "mtsldsl.runtime.data": ("Schedule",) if mixed else ("batches", "steps_per_epoch"),
@@ -178,6 +200,7 @@ def train_imports(learner: LearnerPlan, *, mixed: bool, warmup: bool) -> tuple[s
         "mtsldsl.runtime.run.session": ("Session",),
         "mtsldsl.runtime.structure.phase": ("structural_phase",),
         learner.module: learner.names,
+        **({"mtsldsl.runtime.learning.schedule": ("steps_of_run",)} if steps else {}),
         **({"mtsldsl.runtime.learning.warmup": ("warmed_up",)} if warmup else {}),
     }
     return tuple(f"from {module} import {', '.join(names)}" for module, names in sorted(needed.items()))

@@ -13,9 +13,11 @@ from mtsldsl.codegen.forward import ForwardPlan, plan_forward, tuple_of
 from mtsldsl.codegen.identifiers import ALL, MANY, whole
 from mtsldsl.codegen.knobs import (
     Knob,
+    Made,
     MixedPlan,
     augmentations,
     learner_plan,
+    may_stop,
     mixed_plan,
     optimizer_plan,
     rest_of_knobs,
@@ -79,8 +81,8 @@ class Container(Record):
 class Plan(Record):
     """All that the templates print.
 
-    `optimizer` and `scheduler` are expressions over `parameters` and `optimizer` and the constants in `knobs`,
-    `augment` and `learner` are expressions too.
+    `optimizer` is an expression over `parameters` and the constants in `knobs`, `augment` and `learner` are expressions
+    too.
     """
 
     name: str
@@ -103,7 +105,7 @@ class Plan(Record):
     uses_torch: bool
     uses_functional: bool
     optimizer: str
-    scheduler: str
+    scheduler: Made
     augment: str
     mixed: MixedPlan | None
     """Where samples come from several sources."""
@@ -113,6 +115,8 @@ class Plan(Record):
     rest_of_knobs: tuple[str, ...]
     """A comment on what else the spec decides."""
     train_imports: tuple[str, ...]
+    tasks_stop: bool
+    """Whether tasks may learn no more before the run ends."""
     generator: int = GENERATOR
 
 
@@ -168,13 +172,16 @@ def plan_spec(spec: Spec) -> Plan:
         uses_torch=any("torch." in text for text in code),
         uses_functional=any("F." in text for text in code),
         optimizer=optimizer.call,
-        scheduler=scheduler.call,
+        scheduler=scheduler,
         augment=augmentations(spec.data.augment),
         mixed=mixed_plan(spec),
         learner=learner.call,
         knobs=(*optimizer.knobs, *scheduler.knobs, *learner.knobs),
         rest_of_knobs=tuple(wrapped(rest_of_knobs(spec), WIDTH - 2)),
-        train_imports=train_imports(learner, mixed=len(spec.streams) > 1, warmup=spec.train.warmup > 0),
+        tasks_stop=any(map(may_stop, spec.tasks)),
+        train_imports=train_imports(
+            learner, mixed=len(spec.streams) > 1, warmup=spec.train.warmup > 0, steps=scheduler.of_steps
+        ),
     )
 
 

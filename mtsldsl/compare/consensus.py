@@ -100,7 +100,7 @@ def consensus(specs: Sequence[Spec]) -> Consensus:
     first = specs[0]
     _check_comparable(specs)
     tasks, layers = tuple(task.name for task in first.tasks), first.backbone.layers
-    answers = [set(_shared(spec.sharing.served())) for spec in specs]
+    answers = [set(shared_pairs(spec.sharing.served())) for spec in specs]
     counts = Counter(answer for run in answers for answer in run)
     pairs = tuple(
         Pair(layer, (one, other), counts[layer, frozenset((one, other))])
@@ -135,7 +135,7 @@ def _helps(spec: Spec, layer: str) -> frozenset[Help]:
     return row.helps if isinstance(row, Groups) else frozenset()
 
 
-def _shared(sharing: Sharing) -> Iterator[tuple[str, frozenset[str]]]:
+def shared_pairs(sharing: Sharing) -> Iterator[tuple[str, frozenset[str]]]:
     """Every layer with every pair of tasks that share it, or an alternative of it."""
     for layer in sharing.backbone.layers:
         for component in sharing[layer].components:

@@ -301,12 +301,14 @@ _TRAIN = (
     "accumulate",
     "clip",
     "warmup",
+    "ema",
     "precision",
     "seed",
     "keep",
     "stop",
+    "weights",
 )
-_TASK = ("data", "target", "loss", "metrics", "weight", "field")
+_TASK = ("data", "target", "loss", "metrics", "weight", "field", "stop")
 
 
 def _changes(path: str, before: Any, after: Any) -> Iterator[KeyChange]:

@@ -8,7 +8,7 @@ from typing import TypeAlias, TypeVar
 import attrs
 
 from mtsldsl.language.constants import Constant
-from mtsldsl.language.kinds import Integer, Key, Many, Real
+from mtsldsl.language.kinds import Choice, Integer, Key, Many, Real
 from mtsldsl.language.schema import AUGMENTATIONS, BlockSchema
 from mtsldsl.language.targets import TARGETS
 from mtsldsl.records import Record
@@ -23,6 +23,12 @@ BATCH = Key("batch", Integer(1), "samples in a batch", 16)
 AUGMENT = Key("augment", Many(AUGMENTATIONS), "what is done to training samples, in this order", ())
 TEST = Key("test", _PART, "part of all samples kept for the test", 0.2)
 VALIDATION = Key("validation", _PART, "part of the training samples kept apart to choose the best epoch", 0.1)
+ON_ERROR = Key(
+    "on_error",
+    Choice(("raise", "skip")),
+    "a sample that cannot be used: the run ends with its name, or goes on without it and says so",
+    "raise",
+)
 COMMON = ("input", "batch", "augment")
 """Keys that every kind has."""
 

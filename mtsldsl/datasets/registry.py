@@ -14,6 +14,7 @@ DATASETS = {
     "nyuv2": "mtsldsl.datasets.nyuv2",
     "arrays": "mtsldsl.datasets.arrays",
     "table": "mtsldsl.datasets.table",
+    "folder": "mtsldsl.datasets.folder",
     "omniglot": "mtsldsl.datasets.omniglot",
     "mnist": "mtsldsl.datasets.mnist",
     "fashion_mnist": "mtsldsl.datasets.fashion_mnist",

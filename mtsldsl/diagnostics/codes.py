@@ -81,6 +81,8 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL601": "a data set that is not there",
         "MTL602": "a data set whose files are not as expected",
         "MTL603": "a data set that lacks a task's target",
+        "MTL604": "a pattern of paths that cannot be used",
+        "MTL605": "rows or files that do not go with one image each",
     },
     "files": {
         "MTL701": "a file that mtsldsl did not write",
@@ -88,6 +90,8 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL703": "a file that cannot be read or written",
         "MTL704": "a rewrite that would lose text",
         "MTL705": "a package of another spec",
+        "MTL706": "a spec over a file that is there",
+        "MTL707": "settings of a project that cannot be understood",
     },
     "runs": {
         "MTL801": "a run that cannot be resumed",
@@ -102,6 +106,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL811": "a network that cannot be exported",
         "MTL812": "too little memory",
         "MTL813": "a logger that is not there",
+        "MTL814": "a schedule that the steps of a run are too few for",
     },
     "warnings": {
         "MTL901": "a constant that nothing uses",
@@ -132,6 +137,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL951": "metrics that say the same",
         "MTL952": "a weight of zero",
         "MTL953": "an augmentation without effect",
+        "MTL954": "a mirrored picture whose target is not",
     },
 }
 """What the codes that begin alike are about: MTL0xx, MTL1xx and so on; then their codes in order."""

@@ -38,6 +38,7 @@ _OTHER_NAMES = {
     "test": "test_split test_size",
     "threshold": "similarity_threshold",
     "validation": "val validation_split val_split valid_split validation_size val_size",
+    "ema": "ema_decay model_ema use_ema weight_averaging",
     "warmup": "warm_up warmup_steps num_warmup_steps",
     "weight": "loss_weight task_weight",
     "weight_decay": "l2_penalty",
@@ -91,6 +92,7 @@ _OTHER_NAMES = {
     "bce": "bce_with_logits binary_cross_entropy bce_loss bce_with_logits_loss",
     "class_balanced": "class_balanced_loss cb_loss",
     "cosine": "cosine_similarity cosine_annealing cosine_annealing_lr",
+    "one_cycle": "onecycle one_cycle_lr",
     "cross_entropy": "ce cross_entropy_loss softmax_cross_entropy categorical_crossentropy "
     "sparse_categorical_crossentropy",
     "error": "error_rate",
@@ -231,6 +233,8 @@ _REMEDIES = (
             "activation dropout dropout_rate": "it is an operator of the pipeline `head`",
             "lr learning_rate weight_decay": "all tasks have one optimizer: `optimizer = adam(lr=..., "
             "weight_decay=...)` in `train`",
+            "early_stopping early_stop early_stopping_patience patience": "write `stop = patience(...)`, with the "
+            "epochs without a better one of the task",
             "epochs optimizer balance": "it is a key of `train`",
         },
     ),
@@ -245,6 +249,8 @@ _REMEDIES = (
             "warmup_epochs": "write `warmup`, in steps and not in epochs",
             "gamma milestones step_size lr_decay": "it is an argument of the scheduler: `scheduler = step(step_size="
             "..., gamma=...)`",
+            "pct_start max_lr div_factor final_div_factor": "it is an argument of the scheduler: "
+            "`scheduler = one_cycle(pct_start=...)`, whose highest rate is the optimizer's `lr`",
             "t_max eta_min min_lr": "it is an argument of the scheduler: `scheduler = cosine(eta_min=...)`",
             "amp fp16 half mixed_precision": "half the bits are `precision = bf16`; there is no fp16",
             "accelerator device devices gpu gpus": "the device is chosen for each run: `mtsldsl train --device`",

@@ -55,12 +55,14 @@ def _apart(path: str) -> tuple[str, str]:
 
 
 def _meant_alone(name: str, blocks: Mapping[str, Mapping[str, str]]) -> str | None:
-    """The remedy for a name without a block: a constant, or a key that some blocks have."""
+    """The remedy for a name without a block: a constant, a key that blocks have, or what is said in another way."""
     near = proposal(name, blocks.get("", {}))
     if near is not None:
         return near
-    paths = sorted({keys[name] for block, keys in blocks.items() if block and name in keys})
-    return _did_you_mean(paths[:_MOST_SHOWN]) if paths else None
+    keys = {key for block, keys in blocks.items() if block for key in keys}
+    meant_key = name if name in keys else _right(name, keys)
+    paths = sorted({keys[meant_key] for block, keys in blocks.items() if block and meant_key in keys})
+    return _did_you_mean(paths[:_MOST_SHOWN]) if paths else written_here(name, "train")
 
 
 def _block_meant(block: str, blocks: Iterable[str]) -> str | None:

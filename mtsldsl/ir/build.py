@@ -31,6 +31,8 @@ from mtsldsl.ir.sharing_block import names_help, read_sharing
 from mtsldsl.ir.structure_block import read_history, read_structure
 from mtsldsl.ir.tasks import check_fields, read_tasks
 from mtsldsl.ir.train_block import read_train
+from mtsldsl.language.beginnings import misfit_of_weights
+from mtsldsl.language.constants import Named
 from mtsldsl.language.naming import PARALLEL
 from mtsldsl.language.optimization import misfit_of_balance
 from mtsldsl.methods.method import Reach
@@ -116,6 +118,8 @@ def build(file: tree.File, mistakes: Iterable[Diagnostic] = (), library: Library
             check_ids(data, _readers(network, sound), problems)
         if not isinstance(train, Broken) and (misfit := misfit_of_balance(train.balance, len(names))):
             problems.add("MTL202", *misfit, train.balance.span)
+    if not isinstance(train, Broken):
+        _check_weights(train.weights, network.names, problems)
     if networks.others and not problems.found:
         _check_fits(_layers(networks), blocks, sound, sharing, problems)
     problems.check()
@@ -237,6 +241,14 @@ def _check_method(structure: Structure, network: Network, sharing: Sharing | Bro
         cause = f"`structure {structure.method}` chooses among alternatives, and no layer is a mean of some"
         remedy = f"make a layer of alternatives: `mix = {PARALLEL}(conv3=conv2d(16, 3), skip=identity)`"
         problems.add("MTL505", cause, remedy, structure.span)
+
+
+def _check_weights(weights: Named, layers: Sequence[str], problems: Problems) -> None:
+    """Report arguments of the weights that have no sense, and a layer until which they go and which there is not."""
+    until = weights.arguments.get("until")
+    lost = isinstance(until, str) and until not in layers and problems.may_be_lost(until, layers, Sort.LAYER)
+    if not lost and (misfit := misfit_of_weights(weights, layers)):
+        problems.add("MTL206", *misfit, weights.span)
 
 
 def _check_size(layers: Sequence[str], tasks: Sequence[_Described], problems: Problems) -> None:

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from mtsldsl.ir.model import Layer, Spec
 
 
+def operations(flops: int) -> str:
+    """A number of floating-point operations in the unit that has something to say of it."""
+    return f"{flops / 1e6:,.1f} MFLOP" if flops >= 100_000 else f"{flops / 1e3:,.1f} kFLOP"
+
+
 @attrs.frozen(eq=False, repr=False)
 class Amount(Record):
     """Learned parameters, and floating-point operations of one sample's forward pass.

@@ -19,12 +19,13 @@ from mtsldsl.datasets.registry import DATASETS, data_kind
 from mtsldsl.diagnostics import Source, Span
 from mtsldsl.ir.body import Body, Parallel, bodies_of
 from mtsldsl.ir.cost import Cost, cost_of
+from mtsldsl.language.beginnings import misfit_of_weights
 from mtsldsl.language.constants import Constant, Named, Shape, frozen
 from mtsldsl.language.holding import by_keys, hold, hold_all, of_kind
 from mtsldsl.language.kinds import EPOCHS, Choice, Identifier, Input, Integer, Many, Maybe
 from mtsldsl.language.naming import refusal
-from mtsldsl.language.optimization import misfit_of_balance, nesterov_without_momentum
-from mtsldsl.language.schema import LOSSES, METRICS, SCHEDULER, TRAIN, WEIGHT
+from mtsldsl.language.optimization import goes_by_steps, misfit_of_balance, nesterov_without_momentum
+from mtsldsl.language.schema import LOSSES, METRICS, SCHEDULER, STOP, TRAIN, WEIGHT
 from mtsldsl.language.targets import TARGETS, metric_key, reserved_answer
 from mtsldsl.methods.evidence import PENALTY
 from mtsldsl.methods.registry import METHODS, decision_rules, method, run_names
@@ -103,7 +104,7 @@ class Target(Record):
             raise ValueError(f"{self.kind} cannot ignore {self.ignore}")
 
 
-@attrs.frozen(eq=False, repr=False, field_transformer=by_keys((WEIGHT,)))
+@attrs.frozen(eq=False, repr=False, field_transformer=by_keys((WEIGHT, STOP)))
 class Task(Record):
     """One task: its target, head, loss and metrics. `field` names the data set's array; None takes the default. `data`
     names the block that it reads, where there are several."""
@@ -119,6 +120,7 @@ class Task(Record):
     data: str | None = None
     helping: Component = frozenset()
     """Whom it helps, where it stands for the head that a task has in a group which does not serve it."""
+    stop: Named = attrs.field(factory=lambda: Named("none"))
 
     def __attrs_post_init__(self) -> None:
         _hold_name(helping_task(self.name) if self.helping else self.name, recorded=True)
@@ -170,6 +172,11 @@ class Data(Record):
         return {self.input: self.shape, **dict(self.more_inputs)}
 
     @property
+    def pictures(self) -> tuple[str, ...]:
+        """The names of those inputs that are images."""
+        return tuple(name for name, shape in self.inputs.items() if len(shape) == 3)
+
+    @property
     def apart(self) -> bool:
         """Whether each task has samples of its own, and so batches."""
         return data_kind(self.kind).apart(self.options)
@@ -194,10 +201,17 @@ class Train(Record):
     clip: float | None = None
     warmup: int = 0
     stop: Named = attrs.field(factory=lambda: Named("none"))
+    ema: float | None = None
+    weights: Named = attrs.field(factory=lambda: Named("none"))
 
     def __attrs_post_init__(self) -> None:
         if nesterov_without_momentum(self.optimizer):
             raise ValueError("Nesterov momentum needs a momentum above 0 and no dampening")
+
+    @property
+    def rate_by_steps(self) -> bool:
+        """Whether the schedule of the learning rate is advanced once a step, and not once an epoch."""
+        return self.scheduler is not None and goes_by_steps(self.scheduler)
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -281,6 +295,8 @@ class Spec(Record):
         if train.keep not in (*EPOCHS, *known):
             raise ValueError(f"keep cannot be {train.keep!r}, which is no metric of a task")
         if misfit := misfit_of_balance(train.balance, len(self.tasks)):
+            raise ValueError(misfit[0])
+        if misfit := misfit_of_weights(train.weights, self.backbone.layers):
             raise ValueError(misfit[0])
 
     @property

@@ -71,6 +71,10 @@ def read_data(
     _check_inputs(section, inputs, block, places, problems)
     values = block.standing()
     options = {key: value for key, value in values.items() if key not in COMMON}
+    if options.get("group") is not None and isinstance(options.get("stratify"), str):
+        cause = "`group` keeps samples together, and `stratify` divides those of each class: both cannot be held"
+        remedy = "leave one of them out, or let `split` name what says the part of each sample"
+        problems.add("MTL202", cause, remedy, block.place("stratify"))
     named = all(refusal(name, generated=True) is None for name in inputs)
     made = Data if label in DATASETS and named and BROKEN not in options.values() else Supposed
     own = section.labels[1].text if len(section.labels) > 1 else None

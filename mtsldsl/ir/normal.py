@@ -7,9 +7,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
+
 from mtsldsl.ir.body import MEAN, Body, Parallel
 from mtsldsl.ir.model import Data, Spec, Target, Train
-from mtsldsl.language.constants import Named
+from mtsldsl.language.constants import Constant, Named
 from mtsldsl.sharing import Cover, Groups, Row
 
 NORMAL_FORM = 2
@@ -32,13 +34,14 @@ def normal_form(spec: Spec) -> dict[str, Any]:
                 "metrics": [_named(metric) for metric in task.metrics],
                 "weight": task.weight,
                 "field": task.field,
+                **({"stop": _named(task.stop)} if task.stop.name != "none" else {}),
             }
             for task in spec.tasks
         ],
         "train": {
             "epochs": spec.train.epochs,
             "optimizer": _named(spec.train.optimizer),
-            "scheduler": _named(spec.train.scheduler) if spec.train.scheduler else None,
+            "scheduler": _scheduler(spec.train.scheduler) if spec.train.scheduler else None,
             "balance": _named(spec.train.balance),
             "precision": spec.train.precision,
             "seed": spec.train.seed,
@@ -56,9 +59,25 @@ def _later(train: Train) -> dict[str, Any]:
         "accumulate": train.accumulate > 1 and train.accumulate,
         "clip": train.clip,
         "warmup": train.warmup,
+        "ema": train.ema,
         "stop": train.stop.name != "none" and _named(train.stop),
+        "weights": train.weights.name != "none" and _named(train.weights),
     }
     return {name: value for name, value in found.items() if value}
+
+
+_LATER_OPTIONS = {"arrays": ("split", "group", "stratify"), "table": ("stratify",)}
+"""Keys of data blocks that only later versions have, by kind; without them the hash of a spec stays what it was."""
+
+
+def _is_later(kind: str, name: str, value: Constant) -> bool:
+    return value is None and name in _LATER_OPTIONS.get(kind, ())
+
+
+def _scheduler(scheduler: Named) -> list[Any]:
+    """One that goes by epochs does not say so, as it could not before."""
+    arguments = {name: value for name, value in scheduler.arguments.items() if (name, value) != ("by", "epoch")}
+    return _named(attrs.evolve(scheduler, arguments=arguments))
 
 
 def _data(data: Data) -> dict[str, Any]:
@@ -67,7 +86,7 @@ def _data(data: Data) -> dict[str, Any]:
         "input": [data.input, *data.shape],
         "batch": data.batch,
         "augment": [_named(each) for each in data.augment],
-        "options": _plain(data.options),
+        "options": _plain({name: each for name, each in data.options.items() if not _is_later(data.kind, name, each)}),
         **({"more_inputs": [[name, *shape] for name, shape in data.more_inputs]} if data.more_inputs else {}),
     }
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from mtsldsl.datasets.registry import data_kind
 from mtsldsl.ir.model import Data, Spec, Task
 from mtsldsl.ir.wording import inputs_shown, shown, worded
+from mtsldsl.language.beginnings import WEIGHTS
 from mtsldsl.language.constants import Named
 from mtsldsl.language.kinds import Key, Kind, Many, Maybe, Text
 from mtsldsl.language.schema import AUGMENTATIONS, TRAIN
@@ -58,7 +59,7 @@ def _data(data: Data) -> dict[str, object]:
 
 def _task(task: Task, *, several: bool, read: str) -> dict[str, object]:
     says = task.target.kind != "reconstruct" or task.field != read
-    keys = ("target", "loss", "metrics", "weight", *(("field",) if says else ()))
+    keys = ("target", "loss", "metrics", "weight", "stop", *(("field",) if says else ()))
     found = {key: getattr(task, key) for key in keys}
     if "field" in found and not _NAME.fullmatch(str(found["field"])):
         found["field"] = _said(found["field"], quoted=True)  # what a file calls its columns may be no name here
@@ -69,10 +70,11 @@ def _said(value: object, *, quoted: bool = False) -> str:
     """A value in the words of the language, every argument of a name with it."""
     match value:
         case Named(name, arguments):
-            rule = AUGMENTATIONS.rule(name)
+            rule = AUGMENTATIONS.rule(name) or WEIGHTS.rule(name)
             rest = rule.rest.name if rule is not None and rule.rest is not None else None
+            texts = {key.name for key in rule.keys if _is_text(key.kind)} if rule is not None else ()
             given = [
-                _said(each)[1:-1] if key == rest else f"{key}={_said(each)}"
+                _said(each)[1:-1] if key == rest else f"{key}={_said(each, quoted=key in texts)}"
                 for key, each in arguments.items()
                 if each is not None
             ]

@@ -121,7 +121,7 @@ def _read_task(
     if not fits or block.broken or not _is_free(name):
         return BROKEN
     loss = loss or named(LOSSES[kind], data_kind(data.kind).default_loss(kind))
-    return Task(name, target, head, loss, metrics, block["weight"], field, span=section.span)
+    return Task(name, target, head, loss, metrics, block["weight"], field, span=section.span, stop=block["stop"])
 
 
 def _is_free(name: str) -> bool:

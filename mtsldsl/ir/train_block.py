@@ -12,7 +12,7 @@ from mtsldsl.ir.problems import BROKEN, Broken, Problems
 from mtsldsl.ir.scope import Bound
 from mtsldsl.language.constants import Named
 from mtsldsl.language.kinds import EPOCHS
-from mtsldsl.language.optimization import nesterov_without_momentum
+from mtsldsl.language.optimization import goes_by_steps, nesterov_without_momentum
 from mtsldsl.language.schema import TRAIN
 from mtsldsl.syntax import tree
 
@@ -27,7 +27,7 @@ def read_train(section: tree.Section, tasks: Tasks, definitions: Definitions, pr
     if isinstance(epochs, Broken):
         return BROKEN
     scheduler: Named = values["scheduler"]
-    if scheduler.name == "cosine" and scheduler.arguments["T_max"] is None:
+    if scheduler.name == "cosine" and scheduler.arguments["T_max"] is None and not goes_by_steps(scheduler):
         scheduler = attrs.evolve(scheduler, arguments={**scheduler.arguments, "T_max": epochs})
     return Train(
         epochs,
@@ -43,6 +43,8 @@ def read_train(section: tree.Section, tasks: Tasks, definitions: Definitions, pr
         clip=values["clip"],
         warmup=values["warmup"],
         stop=values["stop"],
+        ema=values["ema"],
+        weights=values["weights"],
     )
 
 

@@ -37,6 +37,7 @@ TORCH_SCHEDULERS = {
     "step": "StepLR",
     "cosine": "CosineAnnealingLR",
     "exponential": "ExponentialLR",
+    "one_cycle": "OneCycleLR",
 }
 """Classes of torch.optim.lr_scheduler."""
 
@@ -92,7 +93,10 @@ def nesterov_without_momentum(optimizer: Named) -> bool:
     return bool(given.get("nesterov")) and (given["momentum"] == 0 or given["dampening"] != 0)
 
 
+_share = Real(0, 1, open_minimum=True, open_maximum=True)
+_factor = Real(1)
 _gamma = Key("gamma", _positive, "factor of the learning rate", 0.1)
+_by = Key("by", Choice(("epoch", "step")), "what its numbers count, and after what the rate changes", "epoch")
 
 SCHEDULERS = Call(
     (
@@ -100,29 +104,72 @@ SCHEDULERS = Call(
         CallRule(
             "multistep",
             "times gamma at each milestone",
-            (Key("milestones", Many(Integer(1), 1), "epochs after which the rate falls"), _gamma),
+            (Key("milestones", Many(Integer(1), 1), "epochs after which the rate falls"), _gamma, _by),
         ),
         CallRule(
             "step",
             "times gamma every few epochs",
-            (Key("step_size", Integer(1), "epochs between two falls"), _gamma),
+            (Key("step_size", Integer(1), "epochs between two falls"), _gamma, _by),
         ),
         CallRule(
             "cosine",
             "half a cosine from the full rate to eta_min",
             (
-                Key("T_max", Integer(1), "epochs of the half cosine", None, "the epochs of the training"),
+                Key("T_max", Maybe(Integer(1)), "epochs of the half cosine", None, "those of the training"),
                 Key("eta_min", Real(0), "the last learning rate", 0.0),
+                _by,
             ),
         ),
-        CallRule("exponential", "times gamma every epoch", (Key("gamma", _positive, "factor of the learning rate"),)),
+        CallRule(
+            "exponential",
+            "times gamma every epoch",
+            (Key("gamma", _positive, "factor of the learning rate"), _by),
+        ),
+        CallRule(
+            "one_cycle",
+            "two half cosines over the steps: up to the full rate, down to next to nothing (Smith and Topin, 2018)",
+            (
+                Key("pct_start", _share, "the part of the run over which the rate rises", 0.3),
+                Key("div_factor", _factor, "the highest rate by the first", 25.0),
+                Key("final_div_factor", _factor, "the first rate by the last", 1e4),
+            ),
+        ),
     ),
     "schedulers",
 )
 
+
+def goes_by_steps(scheduler: Named) -> bool:
+    """Whether a schedule is advanced once a step, and not once an epoch."""
+    return scheduler.name == "one_cycle" or scheduler.arguments.get("by") == "step"
+
+
+def misfit_of_schedule(scheduler: Named, length: int, unit: str) -> tuple[str, str] | None:
+    """What of a schedule does not fit a training of so many epochs, or steps, and the remedy; `unit` is their name."""
+    given = scheduler.arguments
+    gamma = given.get("gamma")
+    if isinstance(gamma, float | int) and gamma >= 1:
+        effect = "raises" if gamma > 1 else "does not change"
+        return f"`gamma={gamma:g}` {effect} the learning rate", "take a gamma below 1"
+    match scheduler.name, given.get("milestones"), given.get("step_size"), given.get("T_max"):
+        case "multistep", tuple(milestones), _, _:
+            late = [each for each in milestones if isinstance(each, int) and each >= length]
+            if late:
+                said = f"the rate never falls at milestone {late[0]}: there are {length} {unit}s"
+                return said, f"take milestones before {unit} {length}"
+        case "step", _, int(size), _ if size >= length:
+            said = f"the rate never falls: a step is {size} {unit}s of {length}"
+            return said, f"take a step below {length} {unit}s"
+        case "cosine", _, _, int(most) if most != length:
+            effect = "is not at its end" if most > length else "rises again"
+            remedy = f"leave `T_max` out: it is then the {unit}s"
+            return f"the cosine of {most} {unit}s {effect} after {length}", remedy
+    return None
+
+
 STOPS = Call(
     (
-        CallRule("none", "after all its epochs"),
+        CallRule("none", "after all epochs"),
         CallRule(
             "patience",
             "after so many epochs without a better one on validation",

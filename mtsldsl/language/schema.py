@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from mtsldsl.language.beginnings import WEIGHTS
 from mtsldsl.language.kinds import (
     Call,
     CallRule,
@@ -66,6 +67,7 @@ METRICS = {kind: Call(tuple(map(_objective, rule.metrics)), "metrics") for kind,
 TARGET = Call(tuple(CallRule(rule.kind, rule.summary, rule.arguments) for rule in TARGETS.values()), "targets")
 
 WEIGHT = Key("weight", Real(0), "factor of the loss", 1.0)
+STOP = Key("stop", STOPS, "when the task learns no more", "none")
 
 TASK = BlockSchema(
     "task",
@@ -78,6 +80,7 @@ TASK = BlockSchema(
         WEIGHT,
         Key("field", Identifier(), "the data set's field of the target", None, "the one for the target's kind"),
         Key("data", Identifier(), "the data block that it reads", None, "the only one"),
+        STOP,
     ),
     noun="the task's name",
     required=True,
@@ -104,11 +107,19 @@ TRAIN = BlockSchema(
         Key("accumulate", Integer(1), "batches whose gradients are added up for a step", 1),
         Key("clip", Maybe(Real(0, open_minimum=True)), "greatest norm of the gradient of a step", None, "`none`: any"),
         Key("warmup", Integer(0), "first steps of the run, over which the learning rate rises in a straight line", 0),
+        Key(
+            "ema",
+            Maybe(Real(0, 1, open_minimum=True, open_maximum=True)),
+            "decay of a running mean of the weights, which is evaluated and kept in their place",
+            None,
+            "`none`: the weights themselves",
+        ),
         Key("precision", Choice(PRECISIONS), "arithmetic of the forward pass", "fp32"),
         Key("seed", Integer(0), "seed of initial weights and of the order of samples", 0),
         Key("sampling", SAMPLINGS, "how sources of samples take turns, where there are several", "proportional"),
         Key("keep", Keep(), "epoch whose weights are kept: the best by validation, or the last", "best"),
         Key("stop", STOPS, "when the run ends", "none"),
+        Key("weights", WEIGHTS, "weights that the network begins with", "none"),
     ),
     required=True,
 )

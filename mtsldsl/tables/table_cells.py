@@ -41,11 +41,11 @@ def number_of(cell: str) -> float | None:
 @attrs.frozen(eq=False)
 class Table:
     """The cells of a file by the name of their column, without blanks around them, and where each row is: on which
-    line, or which row it is where a file has no lines."""
+    line, which row it is where a file has no lines, or what the row is of."""
 
     path: Path
     columns: Mapping[str, Sequence[str]]
-    lines: Sequence[int]
+    lines: Sequence[int | str]
     noun: str = "line"
     repeated: frozenset[str] = frozenset()
     """Names that several columns have."""

@@ -48,7 +48,7 @@ def as_input(table: Table, name: str, training: NDArray[np.int64]) -> NumberColu
     known = _known(table, name)
     if known and len(set(known)) == 1:
         return "it is the same in all rows"
-    if len(known) > 1 and len(set(known)) == len(known) and _is_of_identifiers(known):
+    if is_identifying(table, name):
         return "no two rows have the same, as in a column of identifiers"
     try:
         (column,) = TableInputs.fit(table, training, [name]).columns
@@ -87,6 +87,12 @@ def as_target(table: Table, name: str) -> Learnable:
         "become few in a column of their own"
     )
     raise MtlError.of("MTL602", cause, remedy)
+
+
+def is_identifying(table: Table, name: str) -> bool:
+    """Whether no two rows have the same, and what they have tells them apart and says no more."""
+    known = _known(table, name)
+    return len(known) > 1 and len(set(known)) == len(known) and _is_of_identifiers(known)
 
 
 def _known(table: Table, name: str) -> list[str]:

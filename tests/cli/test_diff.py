@@ -162,6 +162,55 @@ def test_a_consensus_tells_what_else_differs(before: Path, tmp_path: Path) -> No
     assert diff(before, before, next_seed, "--exit-code").exit_code == 0
 
 
+def test_the_consensus_is_written_as_the_first_spec_with_another_sharing(
+    before: Path, seed: Path, tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine.mtl"
+    mine.write_text(f"# mine\n{BEFORE}# at the end\n", encoding="utf-8")
+    output = tmp_path / "agreed.mtl"
+    done = diff(mine, seed, seed, "-o", output)
+    assert done.exit_code == 0
+    assert done.stderr == f"written: {output}, {mine} with the sharing that most runs agree on\n"
+    assert done.stdout == diff(mine, seed, seed).stdout
+    text_of_most = mine.read_text(encoding="utf-8").replace(
+        "segment + depth, edge, normal", "segment, depth, edge + normal"
+    )
+    assert output.read_text(encoding="utf-8") == text_of_most
+    assert diff(mine, seed, seed, "-o", "-").stdout == text_of_most
+    assert json.loads(diff(mine, seed, seed, "-o", output, "--json").stdout)["nearest"] == str(seed)
+
+
+def test_the_consensus_is_written_over_no_other_file(before: Path, seed: Path, tmp_path: Path) -> None:
+    kept = seed.read_bytes()
+    done = diff(before, before, seed, "-o", seed)
+    assert (done.exit_code, f"error MTL706: {seed} is there already" in done.stderr) == (2, True)
+    assert seed.read_bytes() == kept
+    assert diff(before, seed, seed, "-o", before).exit_code == 0  # named twice: it is meant
+    assert loads(before.read_text(encoding="utf-8")).sharing == loads(seed.read_text(encoding="utf-8")).sharing
+    for words, said in (
+        ((before, seed, "-o", tmp_path / "new.mtl"), "-o writes the consensus of three specs and more"),
+        ((before, seed, seed, "-o", tmp_path), "is a folder"),
+        ((before, seed, seed, "-o", "-", "--json"), "both print"),
+    ):
+        done = diff(*words)
+        assert (done.exit_code, said in done.stderr) == (2, True)
+
+
+def test_the_consensus_is_not_written_where_it_would_import_other_files(
+    before: Path, seed: Path, tmp_path: Path
+) -> None:
+    backbone = BEFORE[BEFORE.index("backbone {") :].partition("\n}\n")[0] + "\n}\n"
+    (tmp_path / "net.mtl").write_text(f"mtl 1\n\n{backbone}", encoding="utf-8")
+    importing = BEFORE.replace(backbone, "").replace("mtl 1\n", 'mtl 1\n\nimport "net.mtl"\n', 1)
+    for path in (before, seed):
+        path.write_text(importing, encoding="utf-8")
+    (tmp_path / "inner").mkdir()
+    done = diff(before, before, seed, "-o", tmp_path / "inner/agreed.mtl")
+    assert (done.exit_code, "inner/agreed.mtl:" in done.stderr) == (2, True)
+    assert not (tmp_path / "inner/agreed.mtl").exists()
+    assert diff(before, before, seed, "-o", tmp_path / "agreed.mtl").exit_code == 0
+
+
 LONG = text().replace(
     "  dec1 =", "".join(f"  a_long_name_of_layer_{n} = conv2d(16, 3)\n" for n in range(20)) + "  dec1 ="
 )

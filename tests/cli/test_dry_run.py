@@ -92,7 +92,7 @@ def test_a_process_tells_what_a_run_takes_and_leaves_nothing(folder: Path) -> No
     assert "run folder" not in done.stdout
     assert "dry run: 4 steps and one batch of validation made; nothing is written" in done.stdout
     assert " MB at most" in done.stdout
-    assert "an epoch (9 steps and 1 batches of validation) takes about" in done.stdout
+    assert "an epoch (9 steps and 1 batch of validation) takes about" in done.stdout
     assert files(folder) == before
     assert not list(temporary.iterdir())
     assert {path.name for path in folder.iterdir()} == {"rooms.npz", "rooms.mtl"}

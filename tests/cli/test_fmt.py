@@ -204,7 +204,7 @@ def test_a_pipe_that_is_named_as_a_file_can_be_checked_and_is_not_replaced() -> 
 def test_an_output_that_is_full_is_a_problem_and_no_traceback(options: list[str]) -> None:
     with Path("/dev/full").open("wb") as full:
         done = in_a_process(options, input=UGLY.encode(), stdout=full)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert b"MTL703: the output, or a file, cannot be written: No space left on device" in done.stderr
     assert b"Traceback" not in done.stderr
     assert b"Exception" not in done.stderr

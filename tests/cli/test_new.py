@@ -160,7 +160,7 @@ def test_the_answers_of_the_examples_are_no_constants(tmp_path: Path) -> None:
 def test_no_file_is_overwritten_and_then_none_is_written(taken: str, tmp_path: Path) -> None:
     (tmp_path / taken).write_text("mine\n", encoding="utf-8")
     done = mtsldsl("new", "first", "--from", "table", cwd=tmp_path, status=1)
-    assert f"error MTL703: {taken} is there already" in done.stderr
+    assert f"error MTL706: {taken} is there already" in done.stderr
     assert content(tmp_path) == {taken: b"mine\n"}
 
 

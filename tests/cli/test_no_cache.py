@@ -44,7 +44,7 @@ class Job:
         }
         assert "best/mean.weights.safetensors" in written
         lines = (folder / "events.jsonl").read_text(encoding="utf-8").splitlines()
-        timed = {"seconds", "epoch_seconds", "samples_per_second", "peak_memory_mb", "folder"}
+        timed = {"seconds", "epoch_seconds", "samples_per_second", "peak_memory_mb", "folder", "command"}
         events = [{key: value for key, value in json.loads(line).items() if key not in timed} for line in lines]
         return written | {"events": events}
 

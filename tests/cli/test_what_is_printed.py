@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner, Result
 
 from mtsldsl.cli import main
 from tests import prepared
@@ -57,8 +58,16 @@ COMMANDS = {
 }
 
 
-def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return prepared.run("-m", "mtsldsl", *arguments, cwd=cwd)
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the test, for commands that need no process of their own."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*arguments: str) -> Result:
+    """A command in this process; what is no text it cannot print, as a process cannot."""
+    return CliRunner().invoke(main, arguments, prog_name="mtsldsl")
 
 
 def harmless(printed: str) -> bool:
@@ -68,33 +77,33 @@ def harmless(printed: str) -> bool:
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
 def test_the_name_of_a_file_is_printed_without_what_steers_a_terminal(
-    command: tuple[str, ...], name: str, tmp_path: Path
+    command: tuple[str, ...], name: str, here: Path
 ) -> None:
-    shutil.copy(SPEC, tmp_path / name)
+    shutil.copy(SPEC, here / name)
     if command[0] == "fmt":
-        with (tmp_path / name).open("a", encoding="utf-8") as file:
+        with (here / name).open("a", encoding="utf-8") as file:
             file.write("\n\n")  # so that there is something to say
-    done = run(*command, name, cwd=tmp_path)
-    assert "Traceback" not in done.stderr
-    assert done.returncode in (0, 1), done.stderr
+    done = run(*command, name)
+    assert isinstance(done.exception, SystemExit | None), done.exception
+    assert done.exit_code in (0, 1), done.stderr
     assert harmless(done.stdout + done.stderr), (done.stdout, done.stderr)
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
-def test_so_it_is_where_there_is_no_such_file(name: str, tmp_path: Path) -> None:
+def test_so_it_is_where_there_is_no_such_file(name: str, here: Path) -> None:
     for command in ("check", "fmt", "show", "compile", "train"):
-        done = run(command, name, cwd=tmp_path)
-        assert done.returncode in (1, 2), done.stdout
+        done = run(command, name)
+        assert done.exit_code in (1, 2), done.stdout
         assert "MTL703" in done.stderr
         assert harmless(done.stdout + done.stderr)
 
 
-def test_diff_prints_a_value_without_what_steers_a_terminal(tmp_path: Path) -> None:
-    (tmp_path / "a.mtl").write_text(ARRAYS.format(path="plain.npz"), encoding="utf-8")
-    (tmp_path / "b.mtl").write_text(ARRAYS.format(path="\\u001b[8mhidden\\u001b[0m\\u202e.npz"), encoding="utf-8")
+def test_diff_prints_a_value_without_what_steers_a_terminal(here: Path) -> None:
+    (here / "a.mtl").write_text(ARRAYS.format(path="plain.npz"), encoding="utf-8")
+    (here / "b.mtl").write_text(ARRAYS.format(path="\\u001b[8mhidden\\u001b[0m\\u202e.npz"), encoding="utf-8")
     for words in (("a.mtl", "b.mtl"), ("b.mtl", "a.mtl"), ("--json", "a.mtl", "b.mtl")):
-        done = run("diff", *words, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
+        done = run("diff", *words)
+        assert done.exit_code == 0, done.stderr
         assert "hidden" in done.stdout
         assert harmless(done.stdout + done.stderr)
 
@@ -103,13 +112,13 @@ def test_diff_prints_a_value_without_what_steers_a_terminal(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "command", [("check",), ("fmt", "--check"), ("show",), ("compile",), ("train",), ("diff", "a.mtl")]
 )
-def test_what_is_no_file_is_refused_and_not_read(command: tuple[str, ...], special: str, tmp_path: Path) -> None:
-    shutil.copy(SPEC, tmp_path / "a.mtl")
-    place = "/dev/zero" if special == "zero" else str(tmp_path / "pipe.mtl")
+def test_what_is_no_file_is_refused_and_not_read(command: tuple[str, ...], special: str, here: Path) -> None:
+    shutil.copy(SPEC, here / "a.mtl")
+    place = "/dev/zero" if special == "zero" else str(here / "pipe.mtl")
     if special == "pipe":
         os.mkfifo(place)
-    done = run(*command, place, cwd=tmp_path)
-    assert done.returncode in (1, 2), done.stdout
+    done = run(*command, place)
+    assert done.exit_code in (1, 2), done.stdout
     assert "MTL703" in done.stderr, done.stderr
     assert "is no file" in done.stderr
 

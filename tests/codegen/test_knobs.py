@@ -29,6 +29,9 @@ SCHEDULERS: dict[str, dict[str, Constant]] = {
     "step": {"step_size": 7, "gamma": 0.5},
     "cosine": {"T_max": 9, "eta_min": 0.0625},
     "exponential": {"gamma": 0.5},
+    "step by step": {"step_size": 7, "gamma": 0.5, "by": "step"},
+    "cosine by step": {"eta_min": 0.0625, "by": "step"},
+    "one_cycle": {"pct_start": 0.5, "div_factor": 8.0, "final_div_factor": 2.0},
 }
 
 
@@ -57,7 +60,9 @@ def test_every_knob_is_read_below_and_no_number_stands_there(optimizer: str, sch
     spec = trained(
         example("tokens"),
         optimizer=named(schema.OPTIMIZERS, optimizer, **OPTIMIZERS[optimizer]),
-        scheduler=None if scheduler == "none" else named(schema.SCHEDULERS, scheduler, **SCHEDULERS[scheduler]),
+        scheduler=None
+        if scheduler == "none"
+        else named(schema.SCHEDULERS, scheduler.split()[0], **SCHEDULERS[scheduler]),
     )
     module = script(spec)
     names = [node for node in ast.walk(module) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]
@@ -73,10 +78,20 @@ def test_every_knob_is_read_below_and_no_number_stands_there(optimizer: str, sch
     made = defined["make_optimizer"]([("weight", torch.nn.Parameter(torch.zeros(1)))])
     given = OPTIMIZERS[optimizer]
     assert {key: made.param_groups[0][key] for key in given} == given
-    schedule = vars(defined["make_scheduler"](made) or object)
+    steps = [10] if scheduler in ("one_cycle", "cosine by step") else []
+    schedule = vars(defined["make_scheduler"](made, *steps) or object)
     wanted = {
-        key: Counter(value) if isinstance(value, tuple) else value for key, value in SCHEDULERS[scheduler].items()
+        key: Counter(value) if isinstance(value, tuple) else value
+        for key, value in SCHEDULERS[scheduler].items()
+        if key != "by"
     }
+    if scheduler == "cosine by step":
+        wanted["T_max"] = 10
+    if scheduler == "one_cycle":
+        first = made.param_groups[0]["lr"]
+        rates = [made.param_groups[0][key] for key in ("initial_lr", "max_lr", "min_lr")]
+        assert (first, rates) == (0.25 / 8, [0.25 / 8, 0.25, 0.25 / 16])
+        wanted = {"total_steps": 10, "cycle_momentum": False}
     assert {key: schedule[key] for key in wanted} == wanted
 
 

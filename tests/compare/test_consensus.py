@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mtsldsl.compare.agreement import agreed_spec, differing
 from mtsldsl.compare.consensus import Consensus, consensus
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.editing import loads
@@ -104,3 +107,68 @@ def test_a_consensus_of_more_answers_than_anybody_reads_is_refused() -> None:
     )
     with pytest.raises(MtlError, match="10 layers of 150 tasks has 111,750 answers"):
         consensus([large, large, large])
+
+
+# As a spec
+
+
+def agreed(sharings: list[Sharing]) -> Sharing:
+    specs = runs(sharings)
+    found = consensus(specs)
+    spec = agreed_spec(specs, found)
+    assert loads(spec.source.text) == spec
+    return spec.sharing
+
+
+def agreement(sharing: Sharing, sharings: list[Sharing]) -> int:
+    """Over all layers and pairs that share: how many more runs say yes than no."""
+    return sum(
+        sum(1 if other in each.component(layer, one) else -1 for each in sharings)
+        for layer in LAYERS
+        for one, other in itertools.combinations(TASKS, 2)
+        if other in sharing.component(layer, one)
+    )
+
+
+@quickly
+@given(valid_sharings(BACKBONE, TASKS), some_runs, st.randoms(use_true_random=False))
+def test_what_more_than_half_of_the_runs_have_is_the_spec(most: Sharing, others: list[Sharing], random: object) -> None:
+    sharings = [most] * (len(others) + 1) + others
+    random.shuffle(sharings)  # type: ignore[attr-defined]
+    assert agreed(sharings) == most
+    assert differing(most, consensus(runs(sharings))) == 0
+
+
+@quickly
+@given(some_runs, st.randoms(use_true_random=False))
+def test_no_further_joining_makes_the_spec_agree_more(sharings: list[Sharing], random: object) -> None:
+    found = agreed(sharings)
+    for layer, tasks in found.frontier():
+        for one, other in itertools.combinations([each for each in found.partition(layer) if each <= tasks], 2):
+            assert agreement(found.merge(layer, one | other), sharings) <= agreement(found, sharings)
+    shuffled = list(sharings)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert agreed(shuffled) == found
+
+
+def test_where_most_answers_are_no_sharing_the_rest_is_counted() -> None:
+    ours, theirs = (BASE.sharing.merge("stem", pair) for pair in (["segment", "depth"], ["depth", "edge"]))
+    sharings = [ours, theirs, BASE.sharing.merge("stem", ["segment", "depth", "edge"])]
+    assert agreed(sharings) == ours
+    assert differing(ours, consensus(runs(sharings))) == 1
+
+
+def test_alternatives_and_helpers_have_no_consensus_to_write() -> None:
+    helped = loads(
+        text(f"sharing {{\n  {LAYERS[0]}..{LAYERS[-1]} = segment + depth, (depth) + normal + edge\n}}\n"), "helped.mtl"
+    )
+    specs = [helped, helped, helped]
+    with pytest.raises(MtlError, match="tasks help in the groups of helped") as caught:
+        agreed_spec(specs, consensus(specs))
+    assert "take the run that is nearest to it, helped.mtl" in str(caught.value)
+    layers = "  mix = parallel(one=conv2d(8, 3), two=conv2d(8, 5))\n"
+    one = text("sharing {\n  mix = one: all\n}\n").replace("  dec1 =", f"{layers}  dec1 =")
+    specs = [loads(one, "one.mtl"), loads(one, "same.mtl"), loads(one.replace("one: all", "two: all"), "other.mtl")]
+    with pytest.raises(MtlError, match="tasks use other alternatives in some run"):
+        agreed_spec(specs, consensus(specs))
+    assert agreed_spec(specs[:2], consensus(specs[:2])).sharing == specs[0].sharing

@@ -75,6 +75,15 @@ def _rooms_cut_off(_: int) -> None:
     Path("rooms.npz").write_bytes(Path("rooms.npz").read_bytes()[:4000])
 
 
+def _pictures(_: int) -> None:
+    from PIL import Image
+
+    Path("rooms").mkdir()
+    for number in range(3):
+        Image.fromarray(np.zeros((32, 32, 3), np.uint8)).save(f"rooms/{number}.png")
+    Path("rooms/labels.csv").write_text("file,depth\n0.png,1\n1.png,2\n1.png,3\n", encoding="utf-8")
+
+
 def _own_model(_: int) -> None:
     Path("generated/spec").mkdir(parents=True)
     Path("generated/spec/model.py").write_text("# my own model\n", encoding="utf-8")
@@ -84,6 +93,10 @@ def _two_of_a_name(_: int) -> None:
     for folder in (Path("small"), Path("large")):
         folder.mkdir(exist_ok=True)
         (folder / SPEC).write_bytes(SPEC.read_bytes())
+
+
+def _misspelt_settings(_: int) -> None:
+    Path("pyproject.toml").write_text("[tool.mtsldsl]\npedantik = true\n", encoding="utf-8")
 
 
 def _edited(number: int) -> None:
@@ -145,9 +158,12 @@ PREPARED: dict[str, Callable[[int], None]] = {
     "MTL407": _wide,
     "MTL602": _rooms_cut_off,
     "MTL603": _rooms,
+    "MTL604": _pictures,
+    "MTL605": _pictures,
     "MTL701": _own_model,
     "MTL702": _edited,
     "MTL705": _two_of_a_name,
+    "MTL707": _misspelt_settings,
     "MTL801": _stopped_run,
     "MTL805": _other_weights,
     "MTL806": _own_layers,

@@ -243,6 +243,7 @@ SAME = {
     "MeanSquaredError": {"mse"},
     "MultiStepLR": {"multistep"},
     "MultiheadAttention": {"attention"},
+    "OneCycleLR": {"one_cycle"},
     "R2Score": {"r2"},
     "StepLR": {"step"},
     "cosine_similarity": {"cosine"},

@@ -258,6 +258,7 @@ TABLES: Mapping[str, Callable[[Words], str]] = MappingProxyType(
         "schedulers": _calls(schema.SCHEDULERS),
         "balances": _calls(schema.BALANCES),
         "samplings": _calls(schema.SAMPLINGS),
+        "weights": _calls(schema.WEIGHTS),
         "augmentations": _calls(schema.AUGMENTATIONS),
         "similarities": _calls(similarities.SIMILARITIES),
         "transfers": _calls(mtsl.TRANSFERS),

@@ -1,4 +1,5 @@
-"""What the decisions and CONTRIBUTING.md point to is there: links with their headings, and paths in backticks."""
+"""What the pages point to is there: links and pictures with their headings, and in the decisions and CONTRIBUTING.md
+paths in backticks."""
 
 from __future__ import annotations
 
@@ -7,11 +8,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from mtsldsl.cli import main
 
 ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+LINKING = [
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "benchmarks").glob("*.md")),
+]
 PAGES = [*sorted((ROOT / "docs" / "decisions").glob("*.md")), ROOT / "CONTRIBUTING.md"]
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^( *)(`{3,}).*?^\1\2 *$", re.M | re.S)
 PATH = re.compile(r"`((?:\w[\w.-]*/)*[\w.-]+(?:/|\.(?:py|md|txt|toml)))`")
 MODULE = re.compile(r"`(mtsldsl(?:\.\w+)+)`")
 
@@ -27,7 +38,7 @@ def anchors(page: Path) -> set[str]:
 
 def broken_links(page: Path) -> Iterator[str]:
     """The links that lead nowhere; those to other places are not followed."""
-    for link in LINK.findall(page.read_text(encoding="utf-8")):
+    for link in LINK.findall(FENCE.sub("", page.read_text(encoding="utf-8"))):
         if ":" in link:
             continue
         name, _, heading = link.partition("#")
@@ -55,9 +66,20 @@ def _is_somewhere(name: str) -> bool:
     return any((ROOT / "mtsldsl").rglob(name))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_what_a_page_points_to_is_there(page: Path) -> None:
+@pytest.mark.parametrize("page", LINKING, ids=lambda page: page.name)
+def test_what_a_page_links_to_is_there(page: Path) -> None:
     assert list(broken_links(page)) == []
+
+
+def test_the_picture_of_the_readme_is_what_its_command_draws() -> None:
+    command = re.search(r"^\$ mtsldsl (show .* --svg) docs/sharing.svg$", README.read_text(encoding="utf-8"), re.M)
+    assert command is not None
+    done = CliRunner().invoke(main, [*command[1].split(), "-"])
+    assert done.stdout == (ROOT / "docs" / "sharing.svg").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_names_is_there(page: Path) -> None:
     assert list(missing_paths(page)) == []
 
 
@@ -65,7 +87,7 @@ def test_what_is_not_there_is_found(tmp_path: Path) -> None:
     (tmp_path / "other.md").write_text("# A heading\n")
     page = tmp_path / "page.md"
     page.write_text(
-        "[a](other.md) [b](other.md#a-heading) [c](gone.md) [d](other.md#gone) [e](https://example.org)\n"
+        "```md\n[f](inside.md)\n```\n[a](other.md) [b](other.md#a-heading) [c](gone.md) [d](other.md#gone) [e](https://example.org)\n"
         "`ir/wiring.py` `ir/gone.py` `tests/gone/` `mtsldsl.records.Record` `mtsldsl.gone.Record` `a.b`\n"
     )
     assert list(broken_links(page)) == ["gone.md", "other.md#gone"]

@@ -82,6 +82,8 @@ def test_a_string_in_quotes_is_taken_as_it_is() -> None:
         ("train.epoch", "train.epochs"),
         ("widht", "width"),
         ("epochs", "train.epochs"),
+        ("epoch", "train.epochs"),
+        ("lr", "optimizer = adam(lr=..."),
         ("task.dept.weight", "task.depth.weight"),
         ("structure.alig", "structure.align"),
     ],
@@ -253,7 +255,7 @@ def test_what_a_remedy_proposes_can_be_set(path: str) -> None:
 
 def test_the_settings_are_listed_briefly() -> None:
     assert remedy_for("train.qqqqq") == (
-        "`train` has: accumulate, balance, clip, epochs, keep, optimizer, precision, sampling, scheduler, seed, stop, warmup"
+        "`train` has: accumulate, balance, clip, ema, epochs, keep, optimizer, precision, sampling, scheduler, seed, stop, warmup, weights"
     )
     assert remedy_for("zzz") == (
         "name a key of a block: `backbone`, `data`, `sharing`, `structure`, `task.[edge, rim]`, `task.depth`, "

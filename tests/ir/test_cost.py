@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
 from mtsldsl.editing import loads
+from mtsldsl.ir.cost import operations
 from mtsldsl.runtime.network.built import build_model
 from tests.ir.specs import text
 
@@ -45,3 +46,15 @@ def test_copies_that_no_head_reads_have_weights_and_compute_nothing() -> None:
     assert spec.cost().flops == counter.get_total_flops()
     assert spec.cost().parameters == sum(each.numel() for each in model.parameters())
     assert spec.cost().layers["dec2"].flops == 2 * spec.cost().layers["dec2"].one.flops  # of segment and normal
+
+
+def test_operations_are_shown_in_a_unit_in_which_they_are_not_nought() -> None:
+    shown = {flops: operations(flops) for flops in (64, 10_240, 99_999, 100_000, 120_900_000, 12_345_600_000)}
+    assert list(shown.values()) == [
+        "0.1 kFLOP",
+        "10.2 kFLOP",
+        "100.0 kFLOP",
+        "0.1 MFLOP",
+        "120.9 MFLOP",
+        "12,345.6 MFLOP",
+    ]

@@ -103,6 +103,14 @@ def test_the_vision_transformer_lacks_nothing_but_the_class_token_and_its_place(
     assert parameters + 192 + 192 == 5_717_416  # timm's vit_tiny_patch16_224
 
 
+def test_the_vision_transformer_with_a_class_token_has_the_published_parameters_but_for_the_place_of_the_token() -> (
+    None
+):
+    cost = spec_of("vit_base").cost()
+    assert cost.parameters + 768 == 86_567_656  # ViT_B_16_Weights: "num_params"
+    assert cost.flops / 2e9 == pytest.approx(17.56, abs=0.01)  # "_ops"
+
+
 def test_the_network_for_tables_has_the_parameters_of_its_torch_modules() -> None:
     with torch.device("meta"):
         sizes = (32, 256, 256, 256)

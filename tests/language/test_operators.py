@@ -40,6 +40,9 @@ RANKS = {  # of the first value
     "patch_embed": (3,),
     "attention": (2,),
     "mean_tokens": (2,),
+    "class_token": (2,),
+    "first_token": (2,),
+    "normalize": (3,),
     "to_tokens": (3,),
     "to_image": (2,),
     "conv1d": (2,),
@@ -98,8 +101,8 @@ OWN_DEFAULTS = {
 }
 OWN_ARGUMENTS = {("gru", "output"), ("lstm", "output")}
 TORCH_HAS_NONE = frozenset(
-    {"resize", "resize_as", "concat", "add", "mul", "mixture", "flatten", "identity", "patch_embed"}
-) | frozenset({"mean_tokens", "to_tokens", "to_image", "relu", "silu", "sigmoid", "tanh"})
+    {"resize", "resize_as", "concat", "add", "mul", "mixture", "flatten", "identity", "patch_embed", "normalize"}
+) | frozenset({"class_token", "first_token", "mean_tokens", "to_tokens", "to_image", "relu", "silu", "sigmoid", "tanh"})
 
 
 def complete(
@@ -167,6 +170,8 @@ def values_of(key: Key, most: int) -> st.SearchStrategy[Constant | Chosen]:
         case OneOrMany(Integer(minimum, _)):
             numbers = st.integers(minimum or 0, most)
             values = numbers | st.tuples(numbers, numbers)
+        case OneOrMany(Real()):
+            values = st.floats(0.1, 1)
         case Real():
             values = st.floats(0.1, 1)
         case Flag():
@@ -202,6 +207,9 @@ def legal_arguments(draw: st.DrawFn, operator: Operator, first: Shape) -> Mappin
             arguments["num_heads"] = draw(divisor_of(first[1]))
         case "patch_embed":
             arguments["patch_size"] = draw(divisor_of(first[1])), draw(divisor_of(first[2]))
+        case "normalize":
+            each = st.lists(st.floats(0.1, 1), min_size=first[0], max_size=first[0]).map(tuple)
+            arguments["mean"], arguments["std"] = draw(each), draw(each | st.floats(0.1, 1))
         case "to_image":
             arguments["height"] = height = draw(divisor_of(first[0]))
             arguments["width"] = first[0] // height
@@ -458,6 +466,8 @@ def test_two_sizes_are_height_and_width() -> None:
             {"embed_dim": 64, "patch_size": 3, "position": False},
             "PatchEmbedding(3, 64, 3)",
         ),
+        ("class_token", [(9, 64)], {}, "ClassToken(64)"),
+        ("normalize", [(2, 9, 9)], {"mean": (0.5, 0.25), "std": 2.0}, "Normalize((0.5, 0.25), 2.0)"),
         ("mixture", [(64,), (8,), (8,), (8,)], {}, "Mixture(64, 3)"),
         ("mixture", [(9, 64), (8, 3, 3), (8, 3, 3)], {}, "Mixture(64, 2)"),
     ],
@@ -554,6 +564,32 @@ def test_tokens_of_an_image_make_that_image_again() -> None:
 def test_the_mean_of_tokens_leaves_their_channels() -> None:
     tokens = torch.rand(2, 7, 5)
     torch.testing.assert_close(run("mean_tokens", tokens), tokens.sum(dim=1) / 7)
+
+
+def test_a_class_token_is_the_same_learned_one_before_the_tokens_of_each_sample() -> None:
+    tokens, inputs = torch.rand(2, 7, 5), ((7, 5),)
+    operator = OPERATORS["class_token"]
+    module = build(operator, {}, inputs)
+    assert module is not None
+    found = evaluate(operator, {}, module, (tokens,))
+    assert torch.equal(found[:, 1:], tokens)
+    first = run("first_token", found).detach()
+    assert torch.equal(first, module.get_parameter("token")[0].expand(2, 5))
+    assert 0 < float(first.std()) < 0.1
+
+
+def test_an_image_is_normalised_by_the_mean_and_deviation_that_are_given() -> None:
+    """As torchvision's `normalize` does it: (value - mean) / std for each channel."""
+    image = torch.rand(2, 3, 4, 5)
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    found = run("normalize", image, mean=mean, std=std)
+    for channel in range(3):
+        torch.testing.assert_close(found[:, channel], (image[:, channel] - mean[channel]) / std[channel])
+    torch.testing.assert_close(run("normalize", image, mean=0.5, std=0.25), image * 4 - 2)
+    operator = OPERATORS["normalize"]
+    module = build(operator, complete("normalize", (3, 4, 5), mean=mean, std=std), ((3, 4, 5),))
+    assert module is not None
+    assert not module.state_dict()  # nothing that is kept with the weights, or averaged with them
 
 
 def test_a_convolution_along_tokens_is_the_sum_over_its_window() -> None:
@@ -722,6 +758,11 @@ PICTURE: Shape = (8, 12, 16)
         ("patch_embed", [SEQUENCE], {"embed_dim": 8, "patch_size": 4}, "works on an image", "`to_image"),
         ("patch_embed", [PICTURE], {"embed_dim": 8, "patch_size": 5}, "patches of 5 x 5", "an image of 10 x 15"),
         ("mean_tokens", [PICTURE], {}, "works on tokens", "`to_tokens`"),
+        ("class_token", [PICTURE], {}, "works on tokens", "`to_tokens`"),
+        ("first_token", [(5,)], {}, "works on tokens", "move it before"),
+        ("normalize", [SEQUENCE], {"mean": 0.5, "std": 0.5}, "works on an image", "`to_image"),
+        ("normalize", [PICTURE], {"mean": (0.5, 0.5, 0.5), "std": 0.5}, "3 numbers as its `mean`", "one for all"),
+        ("normalize", [PICTURE], {"mean": 0.5, "std": (0.5,)}, "1 numbers as its `std`", "one for all"),
         ("to_tokens", [SEQUENCE], {}, "works on an image", "leave it out"),
         ("to_image", [PICTURE], {"height": 3, "width": 4}, "works on tokens", "leave it out"),
         ("to_image", [SEQUENCE], {"height": 3, "width": 5}, "15 pixels of 12 tokens", "product is 12"),

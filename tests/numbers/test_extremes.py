@@ -12,7 +12,7 @@ from mtsldsl.ir.model import Target
 from mtsldsl.language.holding import named
 from mtsldsl.language.schema import BALANCES
 from mtsldsl.language.targets import metric_key
-from mtsldsl.runtime.data.array_labels import binary_labels, class_labels
+from mtsldsl.runtime.data.array_labels import binary_column, class_column
 from mtsldsl.runtime.data.masks import valid_entries
 from mtsldsl.runtime.learning.balance import make_balance
 from mtsldsl.runtime.objectives import MetricSet, make_loss
@@ -88,8 +88,8 @@ IGNORED = [(dtype, each) for dtype in (np.float16, np.float32, np.float64) for e
 @pytest.mark.parametrize(("dtype", "ignore"), [*IGNORED, (np.float32, 16_777_217), (np.float64, 2**53 + 1)])
 def test_a_number_that_is_ignored_does_not_count_though_its_type_rounds_it(dtype: type, ignore: int) -> None:
     array = np.array([0, 1, ignore, 1, ignore]).astype(dtype)
-    for target, read in ((Target("binary", 1, ignore), binary_labels), (Target("classes", 3, ignore), class_labels)):
-        labels = read("it", array, target)
+    for target, read in ((Target("binary", 1, ignore), binary_column), (Target("classes", 3, ignore), class_column)):
+        labels = read("it", array, target).tensor()
         assert valid_entries(target, labels.float() if target.kind == "binary" else labels.long()).tolist() == [
             True, True, False, True, False,
         ]  # fmt: skip

@@ -52,6 +52,18 @@ def trained(balance: str, ranks: Ranks, accumulate: int = 1) -> Training:
     return made
 
 
+def mean_of_two_steps(ranks: Ranks) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """The running mean of a network at the end of an epoch of two steps: as each process has it, and as all have."""
+    averaging = training("equal", NORMAL.replace("epochs    = 2", "epochs    = 2\n  ema       = 0.5"))
+    averaging.ranks = ranks
+    for seed in range(2):
+        one_by_one(averaging, [samples(seed)])
+        averaging.average()
+    own = {name: value.clone() for name, value in averaging.network.state_dict().items()}
+    averaging.end_epoch(dict.fromkeys("abcd", 1.0))
+    return own, averaging.network.state_dict()
+
+
 def main(folder: Path) -> None:
     ranks = Ranks.of_environment(CPU)
     found: dict[str, object] = {"place": (ranks.rank, ranks.size)}
@@ -75,6 +87,7 @@ def main(folder: Path) -> None:
     one_by_one(made, [samples(0)])
     made.end_epoch(dict.fromkeys("abcd", 1.0))
     found["buffers"] = dict(made.model.named_buffers())
+    found["mean"] = mean_of_two_steps(ranks)
     with torch.no_grad():
         next(made.model.parameters()).view(-1)[0] += ranks.rank * 1e-6
     try:

@@ -7,6 +7,7 @@ import os
 from hashlib import sha256
 from pathlib import Path
 
+import attrs
 import numpy as np
 import pytest
 
@@ -67,7 +68,8 @@ def test_a_record_has_the_place_the_size_and_a_digest_of_each_field_that_was_rea
     record = record_of_data(spec, load_data(spec))
     path = tmp_path / "job" / "rows.npz"
     assert (record["given"], record["path"], record["bytes"]) == ("rows.npz", str(path), path.stat().st_size)
-    assert record["settings"] == {"apart": False, "validation": 0.1, "test": 0.2, "seed": 0}
+    nothing = dict.fromkeys(("split", "group", "stratify"))
+    assert record["settings"] == {"apart": False, **nothing, "validation": 0.1, "test": 0.2, "seed": 0}
     by_hand = sha256()
     for split in ("train", "validation", "test"):
         by_hand.update(f"{split} torch.float32 (4, 1)\n".encode() + rows()[f"{split}/price"].tobytes())
@@ -103,6 +105,18 @@ def test_other_settings_are_named_in_place_of_fields(spec: Spec) -> None:
     assert differences(other, load_data(other), events) == [
         "`seed` is 3, and was 0; samples that it was trained on may be in its test now"
     ]
+
+
+def test_a_run_of_a_version_without_a_setting_is_told_of_it_where_it_is_set_now(spec: Spec) -> None:
+    events = recorded(spec)
+    start = json.loads(events.read_text(encoding="utf-8"))
+    for name in ("split", "group", "stratify"):
+        del start["read"]["settings"][name]
+    events.write_text(json.dumps(start) + "\n", encoding="utf-8")
+    assert differences(spec, load_data(spec), events) == []
+    other = attrs.evolve(spec.data, options={**spec.data.options, "stratify": "price"})
+    (said,) = differences(attrs.evolve(spec, data=other), load_data(spec), events)
+    assert said.startswith("`stratify` is price, and was None")
 
 
 def test_rendered_rooms_are_recorded_by_their_settings_and_by_what_was_drawn(tmp_path: Path) -> None:

@@ -112,6 +112,21 @@ def test_what_layers_keep_is_the_mean_of_what_each_has_seen(found: list[dict[str
         assert not torch.allclose(halves[0][name], halves[1][name], rtol=1e-2)
 
 
+def test_the_running_mean_of_weights_is_the_same_in_each_with_the_mean_of_what_layers_keep(
+    found: list[dict[str, Any]],
+) -> None:
+    (one, even), (other, again) = (each["mean"] for each in found)
+    assert any("running" in name for name in one)
+    for name, value in even.items():
+        assert torch.equal(value, again[name])
+        if "running" in name:
+            assert not torch.equal(one[name], other[name])
+            assert torch.allclose(value, (one[name] + other[name]) / 2, rtol=1e-6, atol=1e-7)
+        else:
+            assert torch.equal(one[name], other[name])
+            assert torch.equal(value, one[name])
+
+
 @pytest.mark.parametrize("balance", ["equal", "pcgrad"])
 def test_a_loss_of_the_learner_counts_as_the_mean_over_the_processes(balance: str, found: list[dict[str, Any]]) -> None:
     made = training(balance)

@@ -3,7 +3,7 @@
 from jinja2.runtime import LoopContext, Macro, Markup, Namespace, TemplateNotFound, TemplateReference, TemplateRuntimeError, Undefined, escape, identity, internalcode, markup_join, missing, str_join
 
 JINJA2 = '3.1.6'
-TEMPLATE = '4b6d9cf6cedb7583768a939588d9cf6f5640b5d813096d2b0a88bbf425625cde'
+TEMPLATE = '261b0af5d3bd31657688a9d894a35ec591732fb1cc3ce1797197d57dafb57dc8'
 name = 'train'
 
 def root(context, missing=missing):
@@ -103,6 +103,11 @@ def root(context, missing=missing):
         yield 'WARMUP = '
         yield str(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'warmup'))
         yield '  # first steps, over which the learning rate rises\n'
+    if (not t_5(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'ema'))):
+        pass
+        yield 'EMA = '
+        yield str(t_3(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'ema')))
+        yield '  # decay of the running mean of the weights, which is evaluated and kept\n'
     if (environment.getattr(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'stop'), 'name') == 'patience'):
         pass
         yield 'PATIENCE = '
@@ -134,7 +139,7 @@ def root(context, missing=missing):
         yield str(environment.getattr(l_1_knob, 'name'))
         yield ' = '
         yield str(environment.getattr(l_1_knob, 'value'))
-        yield str((('  # ' + environment.getattr(l_1_knob, 'comment')) if environment.getattr(l_1_knob, 'comment') else cond_expr_undefined("the inline if-expression on line 54 in 'train' evaluated to false and no else section was defined.")))
+        yield str((('  # ' + environment.getattr(l_1_knob, 'comment')) if environment.getattr(l_1_knob, 'comment') else cond_expr_undefined("the inline if-expression on line 57 in 'train' evaluated to false and no else section was defined.")))
         yield '\n'
     l_1_knob = missing
     for l_1_line in environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'rest_of_knobs'):
@@ -146,11 +151,30 @@ def root(context, missing=missing):
     l_1_line = missing
     yield '\n\ndef make_optimizer(parameters: NamedParameters) -> torch.optim.Optimizer:\n    """The optimizer; a structural phase makes a new one of the same kind and carries the state over by name."""\n    return '
     yield str(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'optimizer'))
-    yield '\n\n\ndef make_scheduler(optimizer: torch.optim.Optimizer) -> LRScheduler | None:\n    """The schedule of the learning rate, advanced once an epoch."""\n    return '
-    yield str(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'scheduler'))
+    yield '\n\n\n'
+    if environment.getattr(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'scheduler'), 'of_steps'):
+        pass
+        yield 'def make_scheduler(optimizer: torch.optim.Optimizer, steps: int) -> LRScheduler | None:\n    """The schedule of the learning rate over so many steps, advanced once a step."""\n'
+    else:
+        pass
+        yield 'def make_scheduler(optimizer: torch.optim.Optimizer) -> LRScheduler | None:\n    """The schedule of the learning rate, advanced once '
+        yield str(('a step' if environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'rate_by_steps') else 'an epoch'))
+        yield '."""\n'
+    yield '    return '
+    yield str(environment.getattr(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'scheduler'), 'call'))
     yield '\n\n\ndef main(session: Session) -> None:\n    """The whole run: tasks learn, the learner of sharing decides; validation chooses the epoch, test comes once."""\n    data = session.load_data()\n    learner = '
     yield str(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'learner'))
-    yield '\n    training = session.start(Model, learner, make_optimizer, make_scheduler)\n\n    while training.epoch < EPOCHS'
+    yield '\n'
+    if environment.getattr(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'scheduler'), 'of_steps'):
+        pass
+        yield '    steps = steps_of_run(session.spec, data.train)\n    training = session.start(Model, learner, make_optimizer, lambda optimizer: make_scheduler(optimizer, steps))\n'
+    else:
+        pass
+        yield '    training = session.start(Model, learner, make_optimizer, make_scheduler)\n'
+    yield '\n    while training.epoch < EPOCHS'
+    if environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'tasks_stop'):
+        pass
+        yield ' and training.learning'
     if (environment.getattr(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'stop'), 'name') == 'patience'):
         pass
         yield ' and not session.stops(training, learner, PATIENCE)'
@@ -203,9 +227,19 @@ def root(context, missing=missing):
         yield '                '
         yield str((undefined(name='deeper') if l_0_deeper is missing else l_0_deeper))
         yield 'training.optimizer.step()\n'
+    if (not t_5(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'ema'))):
+        pass
+        yield '                '
+        yield str((undefined(name='deeper') if l_0_deeper is missing else l_0_deeper))
+        yield 'training.average()  # with the decay EMA\n'
+    if environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'rate_by_steps'):
+        pass
+        yield '                '
+        yield str((undefined(name='deeper') if l_0_deeper is missing else l_0_deeper))
+        yield 'training.advance_schedule()\n'
     yield '                '
     yield str((undefined(name='deeper') if l_0_deeper is missing else l_0_deeper))
     yield 'epoch.end_step()\n\n        # Structural phase: what the learner decides is written into the spec, which the network is made of anew.\n        if learner.due(training.position):\n            structural_phase(training, learner, data, session)\n\n        session.end_epoch(training, training.evaluate(data.validation))\n\n    session.finish(training, data)\n\n\nif __name__ == "__main__":  # compares this text and that of model.py with the spec, then runs this `main`\n    run_alone(SOURCE, __file__)\n'
 
 blocks = {}
-debug_info = '1=45&2=47&4=60&6=62&19=64&20=67&26=71&27=73&28=75&29=78&30=82&32=87&34=91&35=94&37=96&38=99&40=101&41=104&43=106&44=109&46=112&47=114&48=116&49=119&51=124&53=126&54=129&56=135&57=139&63=143&68=145&74=147&77=149&78=153&82=156&91=166&100=168&109=176&117=178&118=181&121=184&122=187&124=189&125=192&126=194&128=199&130=202'
+debug_info = '1=45&2=47&4=60&6=62&19=64&20=67&26=71&27=73&28=75&29=78&30=82&32=87&34=91&35=94&37=96&38=99&40=101&41=104&43=106&44=109&46=111&47=114&49=117&50=119&51=121&52=124&54=129&56=131&57=134&59=140&60=144&66=148&69=150&74=156&76=159&82=161&83=163&90=170&91=177&95=180&104=190&113=192&122=200&130=202&131=205&134=208&135=211&137=213&138=216&139=218&141=223&143=225&144=228&146=230&147=233&149=236'

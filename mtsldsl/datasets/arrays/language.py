@@ -6,17 +6,20 @@ import attrs
 
 from mtsldsl.datasets.kind import AUGMENT, BATCH, TEST, VALIDATION, DataKind
 from mtsldsl.language.holding import by_keys
-from mtsldsl.language.kinds import Flag, Input, Integer, Key, Text
+from mtsldsl.language.kinds import Flag, Input, Integer, Key, Maybe, Text
 from mtsldsl.language.schema import BlockSchema
 from mtsldsl.records import Record
 
 BLOCK = BlockSchema(
     "data",
-    "one's own arrays: an .npz file with one array per task",
+    "one's own arrays: an .npz file, or a folder of .npy files, with one array per task",
     (
         Key("input", Input(several=True), "the input's name and the sizes of one sample, or several such"),
-        Key("path", Text(), "the .npz file"),
+        Key("path", Text(), "the .npz file, or the folder of .npy files"),
         Key("apart", Flag(), "whether each field has samples of its own, and so each task batches of its own", False),
+        Key("split", Maybe(Text()), "the array that says `train`, `validation` or `test`", None, "parts by the seed"),
+        Key("group", Maybe(Text()), "the array whose equal entries stay in one part", None, "each sample by itself"),
+        Key("stratify", Maybe(Text()), "the array of whose classes each part has its share", None, "none"),
         VALIDATION,
         TEST,
         Key("seed", Integer(0), "seed of the split", 0),
@@ -33,6 +36,9 @@ class Settings(Record):
 
     path: str
     apart: bool
+    split: str | None
+    group: str | None
+    stratify: str | None
     validation: float
     test: float
     seed: int

@@ -1,39 +1,28 @@
-"""One's own data: an `.npz` file with one array per field, the samples along the first dimension."""
+"""One's own data: an `.npz` file, or a folder of `.npy` files, with one array per field, the samples along the first
+dimension."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
 
-import attrs
 import numpy as np
 import torch
-from torch import Tensor
 
+from mtsldsl.datasets.arrays.array_parts import parted_samples
 from mtsldsl.datasets.arrays.language import Settings
 from mtsldsl.datasets.kind import made
 from mtsldsl.diagnostics import MtlError, suggestion
-from mtsldsl.division import CALLED_ELSEWHERE, SPLITS, divided
-from mtsldsl.ir.model import Task
-from mtsldsl.records import Record
-from mtsldsl.runtime.data.array_fields import Array, Expected, expected_inputs, fitted
+from mtsldsl.division import CALLED_ELSEWHERE, SPLITS
+from mtsldsl.runtime.data.array_columns import Array, Column, ColumnReader
+from mtsldsl.runtime.data.array_fields import Expected, columns, expected_inputs, expected_target
 from mtsldsl.runtime.data.demand import Demand
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.fields_read import at_odds, field_of_task
-from mtsldsl.runtime.data.npz_files import UNREADABLE, opened_npz
+from mtsldsl.runtime.data.npz_files import UNREADABLE, Arrays, NpyFolder, opened_arrays
+from mtsldsl.runtime.data.read_samples import ReadSamples
 from mtsldsl.runtime.data.samples import Samples, Splits
-
-Tensors: TypeAlias = dict[str, Tensor]
-
-
-@attrs.frozen(eq=False, repr=False)
-class Loaded(Record):
-    """Split (`train`, `validation`, `test`) to field to tensor, and what a person should know about the numbers."""
-
-    splits: Mapping[str, Tensors]
-    remarks: tuple[str, ...]
-
+from mtsldsl.tables.sample_parts import Rows
 
 _TARGET = "target"
 """The array of what is learned, where the samples of a field are its own."""
@@ -50,10 +39,10 @@ def load(spec: Demand, place: Path, _: bool) -> Splits[Samples] | dict[str, Spli
         name = field_of_task(spec.data, task)
         if name in spec.data.inputs:
             continue
-        found = _expected(name, task)
+        found = expected_target(name, task)
         if expected.setdefault(name, found) != found:
             raise at_odds(name, task)
-    return _splits(arrays(place, expected, chosen), {name: wanted.kind for name, wanted in expected.items()})
+    return arrays(place, expected, chosen)
 
 
 def _each_apart(spec: Demand, place: Path, chosen: Settings) -> dict[str, Splits[Samples]]:
@@ -66,71 +55,62 @@ def _each_apart(spec: Demand, place: Path, chosen: Settings) -> dict[str, Splits
     found = {}
     for task in spec.tasks:
         name = field_of_task(spec.data, task)
-        wanted = None if name in inputs else _expected(name, task)
+        wanted = None if name in inputs else expected_target(name, task)
         folder = task.name if wanted is None else name  # a reconstruction has no field of its own
         key = (folder, name, wanted)
         if key not in read:
             expected = inputs | ({_TARGET: wanted} if wanted else {})
-            loaded = arrays(place, expected, chosen, folder)
-            called = {**{each: each for each in inputs}, _TARGET: name}
-            splits = {
-                split: {called[each]: tensor for each, tensor in fields.items()}
-                for split, fields in loaded.splits.items()
-            }
-            layout = {called[each]: one.kind for each, one in expected.items()}
-            read[key] = _splits(attrs.evolve(loaded, splits=splits), layout)
+            read[key] = arrays(place, expected, chosen, folder, {_TARGET: name})
         found[task.name] = read[key]
     return found
 
 
-def _splits(loaded: Loaded, layout: Mapping[str, FieldKind]) -> Splits[Samples]:
-    samples = {split: Samples(fields, layout) for split, fields in loaded.splits.items()}
-    return Splits(samples["train"], samples["validation"], samples["test"], loaded.remarks)
-
-
-def _expected(name: str, task: Task) -> Expected:
-    """What the array of a task's target holds; per pixel where the head's output is an image."""
-    target, space = task.target, task.head.shape[1:]
-    if target.kind == "classes":
-        return Expected(FieldKind.LABEL, space, target)
-    if target.kind == "binary":
-        kind = FieldKind.EDGE
-    elif target.kind == "unit_vectors" and space:
-        kind = FieldKind.NORMAL
-    else:
-        # only what is called depth is taken to be divided by a scale
-        kind = FieldKind.DEPTH if name == "depth" and space and target.channels == 1 else FieldKind.PLAIN
-    return Expected(kind, (target.channels, *space), target)
-
-
-def arrays(path: Path, expected: Mapping[str, Expected], chosen: Settings, folder: str = "") -> Loaded:
-    """The arrays of `path`, split.
+def arrays(
+    path: Path,
+    expected: Mapping[str, Expected],
+    chosen: Settings,
+    folder: str = "",
+    called: Mapping[str, str] = {},
+) -> Splits[Samples]:
+    """The samples of the arrays of `path`, split; those of a folder stay on disk, and are read as they are needed.
 
     Either each field is one array of its name, and a seeded `test` part of the samples is kept for the test and a
     `validation` part of the others for validation; or the arrays are named `train/<field>`, `test/<field>` and, if
     there is a validation set, `validation/<field>`. With a `folder` that stands before all names, but behind that of
-    the split: `train/<folder>/<field>`. A sample's channel dimension may be left out where it is 1.
+    the split: `train/<folder>/<field>`. A sample's channel dimension may be left out where it is 1. `called` has fields
+    whose name is not that of their array.
     Raises MTL602 for a file, a length, a shape or values that do not fit, MTL603 for an array that is missing.
     """
-    with opened_npz(path, "write it with numpy.savez(path, image=..., ...)") as file:
+    with opened_arrays(path) as file:
+        on_disk = isinstance(file, NpyFolder)
         present = _splits_of(path, [name for name in file.files if not folder or name.count("/") > 1])
         before = {split: "".join(f"{part}/" for part in (split, folder) if part) for split in present}
         read = {split: _read(path, file, before[split], folder, expected) for split in present}
-    found: dict[str, Tensors] = {split: {} for split in present}
+        counts = {before[split]: len(next(iter(read[split].values()))) for split in present}
+        rows = parted_samples(path, file, counts, chosen)
+    found: dict[str, dict[str, Column]] = {split: {} for split in present}
+    layout = {called.get(name, name): wanted.kind for name, wanted in expected.items()}
     remarks: list[str] = []
     for name, wanted in expected.items():
-        called = {split: f"`{before[split]}{name}` of `{path}`" for split in present}
-        field = fitted({called[split]: read[split].pop(name) for split in present}, wanted)
+        titles = {split: f"`{before[split]}{name}` of `{path}`" for split in present}
+        field = columns({titles[split]: read[split].pop(name) for split in present}, wanted)
         remarks += field.remarks
         for split in present:
-            found[split][name] = field.tensors[called[split]]
+            found[split][called.get(name, name)] = field.by_name[titles[split]]
+    samples = {split: _samples(each, layout, on_disk=on_disk) for split, each in found.items()}
     if present == ("",):
-        rest, held = _divide(found[""], chosen.test, chosen.seed)
-        train, kept = _divide(rest, chosen.validation, chosen.seed + 1)
-        found = {"train": train, "validation": kept, "test": held}
-    elif "validation" not in found:
-        found["train"], found["validation"] = _divide(found["train"], chosen.validation, chosen.seed + 1)
-    return Loaded(found, tuple(remarks))
+        samples = dict.fromkeys(SPLITS, samples[""])
+    elif "validation" not in samples:
+        samples["validation"] = samples["train"]
+    train, validation, test = (_taken(samples[split], rows.get(split)) for split in SPLITS)
+    return Splits(train, validation, test, tuple(remarks))
+
+
+def _samples(found: Mapping[str, Column], layout: Mapping[str, FieldKind], *, on_disk: bool) -> Samples:
+    if not on_disk:
+        return Samples({name: column.tensor() for name, column in found.items()}, layout)
+    count = len(next(iter(found.values())).array)
+    return ReadSamples.of(ColumnReader(found), np.arange(count), layout)
 
 
 def _splits_of(path: Path, names: Sequence[str]) -> tuple[str, ...]:
@@ -149,9 +129,7 @@ def _splits_of(path: Path, names: Sequence[str]) -> tuple[str, ...]:
     return present or ("",)
 
 
-def _read(
-    path: Path, file: np.lib.npyio.NpzFile, prefix: str, folder: str, expected: Mapping[str, Expected]
-) -> dict[str, Array]:
+def _read(path: Path, file: Arrays, prefix: str, folder: str, expected: Mapping[str, Expected]) -> dict[str, Array]:
     missing = next((name for name in expected if prefix + name not in file.files), None)
     if missing:
         cause = f"`{path}` has no array `{prefix}{missing}`"
@@ -159,7 +137,7 @@ def _read(
     found = {}
     for name, wanted in expected.items():
         try:
-            found[name] = np.asarray(file[prefix + name])
+            found[name] = np.asarray(file[prefix + name])  # of a file on disk nothing is read by that
         except UNREADABLE as error:
             cause = f"`{prefix}{name}` of `{path}` is no array of numbers"
             raise MtlError.of("MTL602", cause, _of_one_size(wanted)) from error
@@ -200,7 +178,6 @@ def _of_one_size(expected: Expected) -> str:
     return "save numbers, with nan for what is missing, and samples of one length"
 
 
-def _divide(fields: dict[str, Tensor], part: float, seed: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """All but a seeded part of the samples, and that part; both in the order of the file."""
-    kept, apart = map(torch.from_numpy, divided(len(next(iter(fields.values()))), part, seed))
-    return {name: x[kept] for name, x in fields.items()}, {name: x[apart] for name, x in fields.items()}
+def _taken(samples: Samples, rows: Rows | None) -> Samples:
+    """Some of the samples, or all."""
+    return samples if rows is None else samples.take(torch.from_numpy(rows))

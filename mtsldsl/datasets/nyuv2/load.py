@@ -32,7 +32,7 @@ from mtsldsl.runtime.data.demand import Demand
 from mtsldsl.runtime.data.dense import image_size, samples_of, wanted_fields
 from mtsldsl.runtime.data.geometry import normals_from_depth
 from mtsldsl.runtime.data.kept_splits import kept_splits
-from mtsldsl.runtime.data.pictures import resized_image
+from mtsldsl.runtime.data.pictures import nearest, resized_image
 from mtsldsl.runtime.data.samples import Samples, Splits
 
 _COARSEST_FOCAL_LENGTH = 100.0
@@ -157,13 +157,3 @@ def derived_normals(depth: Tensor, size: tuple[int, int], depth_step: float = 0.
         depth = nearest(depth, smaller)
         camera = camera.resized(smaller[0] / height, smaller[1] / width)
     return nearest(normals_from_depth(depth, camera, quantum=depth_step), size)
-
-
-def nearest(values: Tensor, size: tuple[int, int]) -> Tensor:
-    """`(..., h, w)` at another size, each pixel the nearest one of `values`."""
-    rows, columns = (_sources(old, new) for old, new in zip(values.shape[-2:], size, strict=True))
-    return values[..., rows[:, None], columns]
-
-
-def _sources(old: int, new: int) -> Tensor:
-    return ((torch.arange(new) + 0.5) * (old / new)).floor().long()

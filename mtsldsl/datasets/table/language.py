@@ -24,6 +24,7 @@ BLOCK = BlockSchema(
         Key("categories", Many(Text()), "those of them whose numbers are names, such as those of districts", ()),
         Key("split", Maybe(Text()), "the column that says `train`, `validation` or `test`", None, "parts by the seed"),
         Key("group", Maybe(Text()), "the column whose equal cells stay in one part", None, "each row by itself"),
+        Key("stratify", Maybe(Text()), "the column of whose classes each part has its share", None, "none"),
         VALIDATION,
         TEST,
         Key("seed", Integer(0), "seed of the split", 0),
@@ -43,6 +44,7 @@ class Settings(Record):
     categories: tuple[str, ...]
     split: str | None
     group: str | None
+    stratify: str | None
     validation: float
     test: float
     seed: int

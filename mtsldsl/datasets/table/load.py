@@ -16,19 +16,16 @@ from mtsldsl.diagnostics.bounded import named, shown
 from mtsldsl.division import SPLITS
 from mtsldsl.ir.model import Data, Target
 from mtsldsl.ir.wording import inputs_shown
-from mtsldsl.runtime.data.array_fields import Expected, expected_inputs, fitted
+from mtsldsl.runtime.data.array_fields import expected_inputs
+from mtsldsl.runtime.data.column_fields import column_field
 from mtsldsl.runtime.data.demand import Demand
-from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.fields_read import at_odds, field_of_task
 from mtsldsl.runtime.data.samples import Samples, Splits
 from mtsldsl.runtime.data.table_fields import table_fields
 from mtsldsl.tables.table_cells import Table
 from mtsldsl.tables.table_files import read_table
 from mtsldsl.tables.table_inputs import TableInputs
-from mtsldsl.tables.table_parts import parted
-from mtsldsl.tables.table_targets import target_column
-
-_KINDS = {"classes": FieldKind.LABEL, "binary": FieldKind.EDGE, "values": FieldKind.PLAIN}
+from mtsldsl.tables.table_parts import parted_rows
 
 
 def load(spec: Demand, place: Path, _: bool) -> Splits[Samples]:
@@ -40,10 +37,11 @@ def load(spec: Demand, place: Path, _: bool) -> Splits[Samples]:
     chosen = made(Settings, spec.data.options)
     table = read_table(place)
     _require_columns(spec, chosen, table)
-    rows = parted(
+    rows = parted_rows(
         table,
         split=chosen.split,
         group=chosen.group,
+        stratify=chosen.stratify,
         validation=chosen.validation,
         test=chosen.test,
         seed=chosen.seed,
@@ -62,13 +60,9 @@ def load(spec: Demand, place: Path, _: bool) -> Splits[Samples]:
             continue
         if read.setdefault(name, task.target) != task.target:
             raise at_odds(name, task)
-        column = target_column(table, name, task)
-        layout[name] = _KINDS[task.target.kind]
-        shape = () if layout[name] is FieldKind.LABEL else (1,)
-        called = f"the column `{name}` of `{place}`"
-        field = fitted({called: column.numbers}, Expected(layout[name], shape, task.target))
-        fields[name] = field.tensors[called]
-        remarks += field.remarks
+        column = column_field(table, name, task)
+        layout[name], fields[name] = column.kind, column.labels
+        remarks += column.remarks
         if column.names:
             names[name] = list(column.names)
     samples = Samples(fields, layout)
@@ -79,7 +73,7 @@ def load(spec: Demand, place: Path, _: bool) -> Splits[Samples]:
 
 def _require_columns(spec: Demand, chosen: Settings, table: Table) -> None:
     """Hold that the columns are there, each input once, and that none is what a task learns."""
-    for column in (*chosen.inputs, *filter(None, (chosen.split, chosen.group))):
+    for column in (*chosen.inputs, *filter(None, (chosen.split, chosen.group, chosen.stratify))):
         table.cells(column)
     twice = next((name for name in chosen.inputs if chosen.inputs.count(name) > 1), None)
     if twice is not None:

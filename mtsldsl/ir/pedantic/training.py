@@ -11,6 +11,7 @@ from mtsldsl.ir.model import Data
 from mtsldsl.ir.pedantic.reading import Check, Reading, warn
 from mtsldsl.language.constants import Named
 from mtsldsl.language.operators.arguments import number
+from mtsldsl.language.optimization import goes_by_steps, misfit_of_schedule
 
 _ADAPTIVE_RATE, _PLAIN_RATE = 0.1, 1.0
 """Learning rates above these are unusual: of optimizers that scale each step by the gradient's size, and of others."""
@@ -31,31 +32,13 @@ def high_rates(reading: Reading) -> Iterator[Diagnostic]:
 
 
 def misfit_schedules(reading: Reading) -> Iterator[Diagnostic]:
-    """MTL942: schedules that do not come to their end, or that raise the learning rate."""
+    """MTL942: schedules that do not come to their end, or that raise the learning rate; of one that goes by steps the
+    start of a run knows how many there are."""
     scheduler, epochs = reading.spec.train.scheduler, reading.spec.train.epochs
-    said = _misfit(scheduler, epochs) if scheduler else None
+    by_steps = scheduler is not None and goes_by_steps(scheduler)
+    said = misfit_of_schedule(scheduler, epochs, "epoch") if scheduler and not by_steps else None
     if scheduler and said:
         yield warn("MTL942", *said, scheduler.span or reading.place("train", "scheduler"))
-
-
-def _misfit(scheduler: Named, epochs: int) -> tuple[str, str] | None:
-    """What does not fit, and the remedy."""
-    given = scheduler.arguments
-    if "gamma" in given and number(given, "gamma") >= 1:
-        effect = "raises" if number(given, "gamma") > 1 else "does not change"
-        return f"`gamma={given['gamma']:g}` {effect} the learning rate", "take a gamma below 1"
-    match scheduler.name, given.get("milestones"), given.get("step_size"), given.get("T_max"):
-        case "multistep", tuple(milestones), _, _:
-            late = [each for each in milestones if isinstance(each, int) and each >= epochs]
-            if late:
-                said = f"the rate never falls at milestone {late[0]}: there are {epochs} epochs"
-                return said, f"take milestones before epoch {epochs}"
-        case "step", _, int(size), _ if size >= epochs:
-            return f"the rate never falls: a step is {size} epochs of {epochs}", f"take a step below {epochs} epochs"
-        case "cosine", _, _, int(length) if length != epochs:
-            effect = "is not at its end" if length > epochs else "rises again"
-            return f"the cosine of {length} epochs {effect} after {epochs}", "leave `T_max` out: it is then the epochs"
-    return None
 
 
 def lone_balances(reading: Reading) -> Iterator[Diagnostic]:
@@ -128,6 +111,21 @@ def _idle(augmentation: Named) -> str | None:
     return None
 
 
+def targets_not_mirrored(reading: Reading) -> Iterator[Diagnostic]:
+    """MTL954: several numbers for a whole picture that is mirrored, as positions of key points or a direction are."""
+    for task in reading.spec.tasks:
+        data, target = reading.spec.data_of(task.name), task.target
+        flips = [each for each in data.augment if each.name == "hflip"]
+        several = target.kind == "unit_vectors" or (target.kind == "values" and target.channels > 1)
+        if flips and several and len(task.head.shape) == 1:
+            cause = (
+                f"`hflip` mirrors the pictures, and the {target.channels} numbers that `{task.name}` learns of each "
+                "stay as they are: where they say what is left and right, as positions do, half of them become wrong"
+            )
+            span = flips[0].span or reading.place_of_data(data, "augment")
+            yield warn("MTL954", cause, "leave `hflip` out, unless the numbers do not depend on the side", span)
+
+
 TRAINING: tuple[Check, ...] = (
     high_rates,
     misfit_schedules,
@@ -136,5 +134,6 @@ TRAINING: tuple[Check, ...] = (
     equal_metrics,
     zero_weights,
     idle_augmentations,
+    targets_not_mirrored,
 )
 """All checks of this module."""

@@ -5,10 +5,26 @@ from __future__ import annotations
 from math import prod
 
 from mtsldsl.language.constants import Shape
-from mtsldsl.language.kinds import Flag, Integer, Key, Real
+from mtsldsl.language.kinds import Flag, Integer, Key, OneOrMany, Real
 from mtsldsl.language.operator import Arguments, Misfit, Operator
 from mtsldsl.language.operators.arguments import call, flag, integer
-from mtsldsl.language.operators.shapes import channels, described, divides, divisors
+from mtsldsl.language.operators.shapes import channels, described, divides, divisors, image
+
+_NORMALIZE = '''\
+class Normalize(nn.Module):
+    """Images with a given mean taken out of each channel, divided by a given deviation."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: float | tuple[float, ...], std: float | tuple[float, ...]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return (image - self.mean) / self.std
+'''
 
 _EPS = Key("eps", Real(0), default=1e-05)
 _AFFINE = Key("affine", Flag(), default=True)
@@ -81,6 +97,18 @@ def _layer_norm_module(arguments: Arguments, inputs: tuple[Shape, ...]) -> str:
     )
 
 
+def _normalize_shape(arguments: Arguments, inputs: tuple[Shape, ...]) -> Shape:
+    count, _, _ = image("normalize", inputs[0])
+    for name in ("mean", "std"):
+        given = arguments[name]
+        if isinstance(given, tuple) and len(given) != count:
+            raise Misfit(
+                f"`normalize` has {len(given)} numbers as its `{name}`, and the image has {count} channels",
+                "give one number for each channel, or one for all",
+            )
+    return inputs[0]
+
+
 NORMALISATION: tuple[Operator, ...] = (
     Operator(
         "batch_norm",
@@ -116,5 +144,19 @@ NORMALISATION: tuple[Operator, ...] = (
         stem="norm",
         fresh=True,
         expression=lambda arguments, module, values: f"{module}({values[0]})",
+    ),
+    Operator(
+        "normalize",
+        "Each channel of an image less its `mean`, divided by its `std`, as networks trained elsewhere expect it: one "
+        "number for each channel, or one for all.",
+        (
+            Key("mean", OneOrMany(Real())),
+            Key("std", OneOrMany(Real(0, open_minimum=True))),
+        ),
+        shape=_normalize_shape,
+        module=lambda arguments, inputs: call("Normalize", arguments["mean"], arguments["std"]),
+        stem="normalize",
+        expression=lambda arguments, module, values: f"{module}({values[0]})",
+        definition=_NORMALIZE,
     ),
 )

@@ -29,6 +29,20 @@ class PatchEmbedding(nn.Module):
 '''
 
 
+_CLASS_TOKEN = '''\
+class ClassToken(nn.Module):
+    """Tokens with a learned one before them, in which attention gathers what all of them say."""
+
+    def __init__(self, embed_dim: int) -> None:
+        super().__init__()
+        self.token = nn.Parameter(torch.empty(1, 1, embed_dim))
+        nn.init.trunc_normal_(self.token, std=0.02)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return torch.cat([self.token.expand(tokens.shape[0], -1, -1), tokens], dim=1)
+'''
+
+
 def _complete_linear(given: Given, context: Context) -> Arguments:
     return completed(given, bias=context.following != "batch_norm")  # which subtracts the mean, and any bias with it
 
@@ -122,6 +136,11 @@ def _patch_embed_module(arguments: Arguments, inputs: tuple[Shape, ...]) -> str:
     return call("PatchEmbedding", inputs[0][0], arguments["embed_dim"], arguments["patch_size"], length=(length, None))
 
 
+def _class_token_shape(arguments: Arguments, inputs: tuple[Shape, ...]) -> Shape:
+    length, channels = tokens("class_token", inputs[0])
+    return length + 1, channels
+
+
 def _to_image_shape(arguments: Arguments, inputs: tuple[Shape, ...]) -> Shape:
     length, channels = tokens("to_image", inputs[0], "leave it out where the value is no tokens")
     height, width = integer(arguments, "height"), integer(arguments, "width")
@@ -191,6 +210,24 @@ TOKENS: tuple[Operator, ...] = (
         module=_attention_module,
         stem="attention",
         expression=_attention_expression,
+    ),
+    Operator(
+        "class_token",
+        "Tokens with a learned one before them, as a vision transformer has it; `first_token` reads it again.",
+        (),
+        shape=_class_token_shape,
+        parameters=lambda arguments, inputs, output: output[1],
+        module=lambda arguments, inputs: call("ClassToken", inputs[0][1]),
+        stem="class_token",
+        expression=lambda arguments, module, values: f"{module}({values[0]})",
+        definition=_CLASS_TOKEN,
+    ),
+    Operator(
+        "first_token",
+        "The first token alone, as features.",
+        (),
+        shape=lambda arguments, inputs: (tokens("first_token", inputs[0])[1],),
+        expression=lambda arguments, module, values: f"{values[0]}[:, 0]",
     ),
     Operator(
         "mean_tokens",

@@ -6,9 +6,7 @@ together, one for each split where the file has splits, so that they are read in
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterator, Mapping
 
 import attrs
 import numpy as np
@@ -17,19 +15,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.ir.model import Data, Target
+from mtsldsl.ir.model import Data, Target, Task
 from mtsldsl.language.constants import Shape
-from mtsldsl.runtime.data.array_ids import ids_of
-from mtsldsl.runtime.data.array_labels import binary_labels, class_labels
+from mtsldsl.runtime.data.array_columns import Array, Column, pieces, rows_with
+from mtsldsl.runtime.data.array_ids import id_column
+from mtsldsl.runtime.data.array_labels import binary_column, class_column
 from mtsldsl.runtime.data.fields import FieldKind
-
-Array: TypeAlias = NDArray[Any]
 
 _ROUNDED = 0.01
 """Part of a column's deviation from which rounding is remarked on."""
-
-_AT_ONCE = 2**22
-"""Numbers that are looked at together."""
 
 _MANY = 16
 """Features from which they may be pixels."""
@@ -60,6 +54,21 @@ def _expected_input(shape: Shape, ids: int | None) -> Expected:
     return Expected(FieldKind.IMAGE if len(shape) == 3 else FieldKind.PLAIN, shape)
 
 
+def expected_target(name: str, task: Task) -> Expected:
+    """What the array of a task's target holds; per pixel where the head's output is an image."""
+    target, space = task.target, task.head.shape[1:]
+    if target.kind == "classes":
+        return Expected(FieldKind.LABEL, space, target)
+    if target.kind == "binary":
+        kind = FieldKind.EDGE
+    elif target.kind == "unit_vectors" and space:
+        kind = FieldKind.NORMAL
+    else:
+        # only what is called depth is taken to be divided by a scale
+        kind = FieldKind.DEPTH if name == "depth" and space and target.channels == 1 else FieldKind.PLAIN
+    return Expected(kind, (target.channels, *space), target)
+
+
 @attrs.frozen
 class Fitted:
     """The arrays as tensors, by the same names, and what a person should know about them."""
@@ -68,31 +77,48 @@ class Fitted:
     remarks: tuple[str, ...] = ()
 
 
+@attrs.frozen
+class Columns:
+    """How the arrays are read, by the same names, and what a person should know about them."""
+
+    by_name: Mapping[str, Column]
+    remarks: tuple[str, ...] = ()
+
+
 def fitted(arrays: Mapping[str, Array], expected: Expected) -> Fitted:
     """The arrays of one field, each under what it is called in a report.
 
     Raises MTL602 for a shape or numbers that do not fit.
     """
+    found = columns(arrays, expected)
+    return Fitted({name: column.tensor() for name, column in found.by_name.items()}, found.remarks)
+
+
+def columns(arrays: Mapping[str, Array], expected: Expected, *, drop: bool = False) -> Columns:
+    """The same, not made into tensors yet; the arrays are looked at some rows at a time, as they may be on disk.
+
+    Raises MTL602 likewise; with `drop` rows whose numbers do not fit are `unfit` instead.
+    """
     shaped = {name: _shaped(name, array, expected) for name, array in arrays.items()}
     if expected.ids is not None:
-        return Fitted({name: ids_of(name, array, expected.ids) for name, array in shaped.items()})
+        return Columns({name: id_column(name, array, expected.ids, drop=drop) for name, array in shaped.items()})
     if expected.target is None and expected.kind is FieldKind.IMAGE:
-        return _images(shaped)
+        return _images(shaped, drop)
     if expected.target is None:
         remarks = (*_pixels(shaped), *_too_fine(shaped))
-        return Fitted({name: _complete(name, array) for name, array in shaped.items()}, remarks)
+        return Columns({name: _complete(name, array, drop) for name, array in shaped.items()}, remarks)
     if expected.kind is FieldKind.LABEL:
-        return Fitted({name: class_labels(name, array, expected.target) for name, array in shaped.items()})
-    if expected.kind is FieldKind.EDGE:
-        return Fitted({name: binary_labels(name, array, expected.target) for name, array in shaped.items()})
-    if expected.target.kind == "unit_vectors":
-        return Fitted(
-            {name: directions(_values(name, _of_length(_vectors(name, array)))) for name, array in shaped.items()},
-            tuple(_one_sided(shaped)),
-        )
-    tensors = {name: _values(name, array) for name, array in shaped.items()}
-    measured = expected.kind is FieldKind.DEPTH and expected.target.valid == "finite"
-    return Fitted(tensors, (*(_unmeasured(tensors) if measured else ()), *_too_fine(shaped)))
+        make = class_column
+    elif expected.kind is FieldKind.EDGE:
+        make = binary_column
+    elif expected.target.kind == "unit_vectors":
+        found = {name: _directions(name, _vectors(name, array), drop) for name, array in shaped.items()}
+        return Columns(found, tuple(_one_sided(shaped)))
+    else:
+        found = {name: _values(name, array, drop) for name, array in shaped.items()}
+        measured = expected.kind is FieldKind.DEPTH and expected.target.valid == "finite"
+        return Columns(found, (*(_unmeasured(found) if measured else ()), *_too_fine(shaped)))
+    return Columns({name: make(name, array, expected.target, drop=drop) for name, array in shaped.items()})
 
 
 # Shapes ---------------------------------------------------------------------------------------------------------------
@@ -152,7 +178,7 @@ def _sizes(shape: tuple[int, ...]) -> str:
 # Inputs ---------------------------------------------------------------------------------------------------------------
 
 
-def _images(arrays: Mapping[str, Array]) -> Fitted:
+def _images(arrays: Mapping[str, Array], drop: bool) -> Columns:
     """Images: uint8 as they are, uint16 divided by 65535; the range of other integers says nothing of a picture."""
     low, high = _extent(arrays)
     scales = {name: _scale(name, array, low, high) for name, array in arrays.items()}
@@ -160,21 +186,24 @@ def _images(arrays: Mapping[str, Array]) -> Fitted:
         types = " and ".join(f"{name} {array.dtype}" for name, array in arrays.items())
         cause = f"the splits hold images of several types, which are scaled each in its way: {types}"
         raise MtlError.of("MTL602", cause, "save all splits as one type")
-    tensors = {}
+    found = {}
     for name, array in arrays.items():
         if array.dtype == np.uint8:
-            tensors[name] = torch.from_numpy(np.ascontiguousarray(array))
+            found[name] = Column(array, lambda rows: torch.from_numpy(np.ascontiguousarray(rows)))
         else:
-            tensors[name] = _complete(name, array) / scales[name]
-    return Fitted(tensors, tuple(_odd_range(arrays, low, high)))
+            found[name] = _complete(name, array, drop, scales[name])
+    return Columns(found, tuple(_odd_range(arrays, low, high)))
 
 
 def _extent(arrays: Mapping[str, Array]) -> tuple[float, float]:
     """The least and the largest finite number of all the arrays, and 0, which lies in most of their ranges."""
-    known = [(array, np.isfinite(array) if array.dtype.kind == "f" else True) for array in arrays.values()]
-    lows = [float(np.min(array, initial=0, where=where)) for array, where in known]
-    highs = [float(np.max(array, initial=0, where=where)) for array, where in known]
-    return min(lows), max(highs)
+    low = high = 0.0
+    for array in arrays.values():
+        for _, piece in pieces(array):
+            known = np.isfinite(piece) if array.dtype.kind == "f" else True
+            low = min(low, float(np.min(piece, initial=0, where=known)))
+            high = max(high, float(np.max(piece, initial=0, where=known)))
+    return low, high
 
 
 def _scale(name: str, array: Array, low: float, high: float) -> float:
@@ -221,13 +250,12 @@ def _pixels(arrays: Mapping[str, Array]) -> Iterator[str]:
         )
 
 
-def _complete(name: str, array: Array) -> Tensor:
-    """An input as float32. Every number of it is needed."""
-    numbers = _float32(array)
-    broken = np.flatnonzero(~np.isfinite(numbers).all(axis=tuple(range(1, numbers.ndim))))
-    if broken.size:
-        row = numbers[broken[0]]
-        wrong = array[broken[0]][~np.isfinite(row)].flat[0]
+def _complete(name: str, array: Array, drop: bool, scale: float | None = None) -> Column:
+    """An input as float32, divided by the scale. Every number of it is needed."""
+    broken = rows_with(array, _not_finite) if array.dtype.kind == "f" else np.empty(0, np.int64)
+    if broken.size and not drop:
+        row = array[broken[0]]
+        wrong = row[_not_finite(row)].flat[0]
         what = f"{wrong:g}" if not np.isfinite(wrong) else f"{wrong:g}, too large for float32"
         more = f", as {broken.size - 1} more do of its kind" if broken.size > 1 else ""
         raise MtlError.of(
@@ -235,7 +263,16 @@ def _complete(name: str, array: Array) -> Tensor:
             f"row {broken[0]} (from 0) of {name}, which is an input, holds {what}{more}",
             "fill such numbers in, as with `numpy.nan_to_num`, or leave these rows out of every array",
         )
-    return torch.from_numpy(numbers)
+
+    def convert(rows: Array) -> Tensor:
+        numbers = torch.from_numpy(_float32(rows))
+        return numbers if scale is None else numbers / scale
+
+    return Column(array, convert, broken)
+
+
+def _not_finite(array: Array) -> NDArray[np.bool_]:
+    return ~np.isfinite(_float32(array))
 
 
 def _float32(array: Array) -> NDArray[np.float32]:
@@ -246,17 +283,35 @@ def _float32(array: Array) -> NDArray[np.float32]:
 # Targets --------------------------------------------------------------------------------------------------------------
 
 
-def _values(name: str, array: Array) -> Tensor:
+def _values(name: str, array: Array, drop: bool) -> Column:
     """A target as float32. What is not finite does not count, but may not come to be so by being too large."""
-    numbers = _float32(array)
-    lost = np.isfinite(array) & ~np.isfinite(numbers)
-    if lost.any():
-        row = int(np.argwhere(lost)[0][0])
-        cause = f"row {row} (from 0) of {name} holds {array[lost].flat[0]:g}, too large for float32"
+    return Column(array, lambda rows: torch.from_numpy(_float32(rows)), _too_large(name, array, drop))
+
+
+def _directions(name: str, array: Array, drop: bool) -> Column:
+    """Vectors of any length at length 1."""
+    unfit = _too_large(name, array, drop, _of_length)
+    return Column(array, lambda rows: directions(torch.from_numpy(_float32(_of_length(rows)))), unfit)
+
+
+def _too_large(
+    name: str, array: Array, drop: bool, brought: Callable[[Array], Array] = lambda piece: piece
+) -> NDArray[np.int64]:
+    """The rows whose numbers, as they are `brought` to others, float32 cannot hold. Raises MTL602 for them but with
+    `drop`."""
+
+    def lost(piece: Array) -> NDArray[np.bool_]:
+        known = brought(piece)
+        return np.isfinite(known) & ~np.isfinite(_float32(known))
+
+    rows = rows_with(array, lost) if array.dtype.kind == "f" else np.empty(0, np.int64)
+    if rows.size and not drop:
+        row = array[rows[:1]]
+        cause = f"row {rows[0]} (from 0) of {name} holds {brought(row)[lost(row)].flat[0]:g}, too large for float32"
         raise MtlError.of(
             "MTL602", cause, "save smaller numbers, as in another unit, or nan for those that are missing"
         )
-    return torch.from_numpy(numbers)
+    return rows
 
 
 def _of_length(vectors: Array) -> Array:
@@ -272,9 +327,7 @@ def _too_fine(arrays: Mapping[str, Array]) -> Iterator[str]:
     first, array = next(iter(arrays.items()))
     if array.dtype.kind not in "fiu" or array.dtype.itemsize < 4 or array.dtype == np.float32 or not array.size:
         return
-    columns = array.reshape(len(array), -1)
-    at_once = max(1, _AT_ONCE // len(array))  # as much memory, however large the array is
-    most = max(_lost(columns[:, start : start + at_once]) for start in range(0, columns.shape[1], at_once))
+    most = _lost(array)
     if most:
         yield (
             f"{first} holds numbers that differ by less than float32 can tell: they are rounded by up to {most:.3g}; "
@@ -282,14 +335,31 @@ def _too_fine(arrays: Mapping[str, Array]) -> Iterator[str]:
         )
 
 
-def _lost(columns: Array) -> float:
+def _lost(array: Array) -> float:
     """By how much float32 rounds numbers of those columns in which that is seen; 0 where there is none."""
-    numbers = np.where(np.isfinite(columns), columns, np.nan).astype(np.float64)
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a column without a number
-        rounded = np.nanmax(np.abs(numbers - numbers.astype(np.float32)), axis=0)
-        wrong = rounded > _ROUNDED * np.nanstd(numbers, axis=0)
+    width = int(np.prod(array.shape[1:]))
+    count, total, apart, rounded = (np.zeros(width) for _ in range(4))
+    with np.errstate(all="ignore"):
+        for known, numbers, rounding in _numbers_and_rounding(array):
+            count += known.sum(axis=0)
+            total += np.where(known, numbers, 0).sum(axis=0)
+            rounded = np.maximum(rounded, np.where(known, rounding, 0).max(axis=0))
+        mean = total / count
+        for known, numbers, _ in _numbers_and_rounding(array):
+            apart += np.where(known, np.square(numbers - mean), 0).sum(axis=0)
+        wrong = rounded > _ROUNDED * np.sqrt(apart / count)
     return float(rounded[wrong].max(initial=0))
+
+
+def _numbers_and_rounding(
+    array: Array,
+) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]]:
+    """Some rows at a time, `(m, columns)`: which of their numbers are finite in float32, these, and how it rounds
+    them."""
+    for _, piece in pieces(array):
+        numbers = piece.reshape(len(piece), -1).astype(np.float64)
+        short = numbers.astype(np.float32)
+        yield np.isfinite(short), numbers, np.abs(numbers - short)
 
 
 def directions(vectors: Tensor) -> Tensor:
@@ -315,11 +385,16 @@ def _one_sided(arrays: Mapping[str, Array]) -> Iterator[str]:
         )
 
 
-def _unmeasured(tensors: Mapping[str, Tensor]) -> Iterator[str]:
-    total = sum(tensor.numel() for tensor in tensors.values())
-    zeros = sum(int((tensor == 0).sum()) for tensor in tensors.values())
-    if zeros and all(not bool((tensor < 0).any()) for tensor in tensors.values()):
+def _unmeasured(found: Mapping[str, Column]) -> Iterator[str]:
+    total = zeros = 0
+    negative = False
+    for column in found.values():
+        for piece in column.pieces():
+            total += piece.numel()
+            zeros += int((piece == 0).sum())
+            negative = negative or bool((piece < 0).any())
+    if zeros and not negative:
         yield (
-            f"{100 * zeros / total:.2g} % of the numbers of {next(iter(tensors))} are 0, and count: where that is a "
+            f"{100 * zeros / total:.2g} % of the numbers of {next(iter(found))} are 0, and count: where that is a "
             "depth which was not measured, write target = values(1, valid=positive)"
         )

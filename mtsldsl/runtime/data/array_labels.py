@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,35 +9,61 @@ from torch import Tensor
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.model import Target
-
-Array: TypeAlias = NDArray[Any]
+from mtsldsl.runtime.data.array_columns import Array, Column, distinct, pieces, rows_with
 
 MISSING = -1
 """The class number of a label that is not a finite number, or is ignored. No class has it, so it never counts."""
 
 
-def class_labels(name: str, array: Array, target: Target) -> Tensor:
+def class_column(name: str, array: Array, target: Target, *, drop: bool = False) -> Column:
     """Class numbers in the smallest type that holds them; those that are not finite as `MISSING`.
 
-    Raises MTL602 for what is no class and not the number that is ignored.
+    Raises MTL602 for what is no class and not the number that is ignored; with `drop` those rows are `unfit`.
     """
-    finite = np.isfinite(array) if array.dtype.kind == "f" else None
-    known = array if finite is None else array[finite]
-    if finite is not None and not np.array_equal(known, np.floor(known)):
-        raise MtlError.of("MTL602", f"{name} holds fractions where classes are expected", "save whole numbers")
-    counted = known if target.ignore is None else known[known != target.ignore]
-    if counted.size and (counted.min() < 0 or counted.max() >= target.channels):
-        raise _outside(name, counted, target)
-    labels = array
-    if finite is not None:  # a short type may have rounded the number that is ignored, so it is not kept
-        ignored = False if target.ignore is None else array == target.ignore
-        labels = np.where(finite & ~np.asarray(ignored), array, MISSING)
-    if target.ignore is not None and labels.dtype.kind == "u" and target.ignore > np.iinfo(np.int64).max:
-        labels = np.where(labels == target.ignore, 0, labels).astype(np.int64) - (labels == target.ignore)  # as MISSING
-    low, high = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
+    unfit = rows_with(array, lambda piece: _no_class(piece, target))
+    if unfit.size and not drop:
+        known = distinct(array, _finite)
+        if not np.array_equal(known, np.floor(known)):
+            raise MtlError.of("MTL602", f"{name} holds fractions where classes are expected", "save whole numbers")
+        raise _outside(name, known if target.ignore is None else known[known != target.ignore], target)
+    low = high = 0
+    for number, (_, piece) in enumerate(pieces(array)):
+        labels = _marked(piece, target, unfit.size > 0)
+        least, largest = int(labels.min()), int(labels.max())
+        low, high = (min(low, least), max(high, largest)) if number else (least, largest)
     types = (np.uint8, np.int16, np.int32, np.int64)
     compact = next(each for each in types if np.iinfo(each).min <= low and high <= np.iinfo(each).max)
-    return torch.from_numpy(np.ascontiguousarray(labels.astype(compact)))
+
+    def convert(rows: Array) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(_marked(rows, target, unfit.size > 0).astype(compact)))
+
+    return Column(array, convert, unfit)
+
+
+def _finite(array: Array) -> NDArray[np.bool_]:
+    return np.isfinite(array) if array.dtype.kind == "f" else np.ones(array.shape, bool)
+
+
+def _no_class(array: Array, target: Target) -> NDArray[np.bool_]:
+    """Where a number is neither a class, nor ignored, nor missing."""
+    wrong: NDArray[np.bool_] = np.asarray((array < 0) | (array >= target.channels))
+    if array.dtype.kind == "f":
+        wrong = (wrong | (array != np.floor(array))) & np.isfinite(array)
+    return wrong if target.ignore is None else wrong & (array != target.ignore)
+
+
+def _marked(array: Array, target: Target, some_wrong: bool) -> Array:
+    """The labels, `MISSING` in the place of those that are missing, or are no class where some are wrong."""
+    labels = array
+    if array.dtype.kind == "f":  # a short type may have rounded the number that is ignored, so it is not kept
+        ignored = False if target.ignore is None else array == target.ignore
+        labels = np.where(np.isfinite(array) & ~np.asarray(ignored), array, MISSING)
+    if target.ignore is not None and labels.dtype.kind == "u" and target.ignore > np.iinfo(np.int64).max:
+        labels = np.where(labels == target.ignore, 0, labels).astype(np.int64) - (labels == target.ignore)  # as MISSING
+    if some_wrong:
+        wrong = _no_class(array, target)
+        labels = np.where(wrong, MISSING, np.where(wrong, 0, labels).astype(np.int64))
+    return labels
 
 
 def _outside(name: str, counted: Array, target: Target) -> MtlError:
@@ -58,20 +82,29 @@ def _outside(name: str, counted: Array, target: Target) -> MtlError:
     return MtlError.of("MTL602", cause, remedy)
 
 
-def binary_labels(name: str, array: Array, target: Target) -> Tensor:
+def binary_column(name: str, array: Array, target: Target, *, drop: bool = False) -> Column:
     """0 and 1, and what does not count, as float32.
 
-    Raises MTL602 for other numbers than 0, 1 and the one that is ignored.
+    Raises MTL602 for other numbers than 0, 1 and the one that is ignored; with `drop` those rows are `unfit`.
     """
-    known = array[np.isfinite(array)]
-    others = np.unique(known[(known != 0) & (known != 1) & (known != target.ignore)])
-    if others.size:
+
+    def wrong(piece: Array) -> NDArray[np.bool_]:
+        others: NDArray[np.bool_] = _finite(piece) & (piece != 0) & (piece != 1) & (piece != target.ignore)
+        return others
+
+    unfit = rows_with(array, wrong)
+    if unfit.size and not drop:
+        known, others = distinct(array, _finite), distinct(array, wrong)
         cause = f"{name} holds {others[0]:g}, where a binary target has 0 and 1"
         raise MtlError.of("MTL602", cause, _as_yes_and_no(known, others, target))
-    answers = np.array(array, dtype=np.float32, order="C")
-    if target.ignore is not None:
-        answers[array == target.ignore] = np.nan  # which no type rounds
-    return torch.from_numpy(answers)
+
+    def convert(rows: Array) -> Tensor:
+        answers = np.array(rows, dtype=np.float32, order="C")
+        if target.ignore is not None:
+            answers[rows == target.ignore] = np.nan  # which no type rounds
+        return torch.from_numpy(answers)
+
+    return Column(array, convert, unfit)
 
 
 def _as_yes_and_no(known: Array, others: Array, target: Target) -> str:

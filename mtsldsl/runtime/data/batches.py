@@ -12,7 +12,6 @@ from mtsldsl.language.constants import Named
 from mtsldsl.runtime.data.augment import augment_batch
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.samples import Samples
-from mtsldsl.runtime.data.to_device import send
 
 
 def batches(
@@ -35,12 +34,10 @@ def batches(
     device = torch.device(device)
     count = len(samples)
     order = torch.randperm(count, generator=generator(seed, epoch, 0)) if shuffle else torch.arange(count)
-    for number in range(steps_per_epoch(samples, batch_size, drop_last=drop_last)):
-        indices = order[number * batch_size : (number + 1) * batch_size]
-        batch = {
-            name: widen(_gather(tensor, indices, device), samples.layout[name])
-            for name, tensor in samples.fields.items()
-        }
+    steps = steps_per_epoch(samples, batch_size, drop_last=drop_last)
+    chosen = [order[number * batch_size : (number + 1) * batch_size] for number in range(steps)]
+    for number, compact in enumerate(samples.gathered(chosen, device, (seed, epoch))):
+        batch = {name: widen(tensor, samples.layout[name]) for name, tensor in compact.items()}
         batch = augment_batch(batch, samples.layout, augment, generator(seed, epoch, number + 1))
         yield samples.scaled({name: _laid_out(tensor, samples.layout[name]) for name, tensor in batch.items()})
 
@@ -68,13 +65,6 @@ def generator(*key: int) -> torch.Generator:
     """Random numbers that depend on the key alone."""
     words = [part & 0xFFFF_FFFF_FFFF_FFFF for part in key]
     return torch.Generator().manual_seed(int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0]) >> 1)
-
-
-def _gather(tensor: Tensor, indices: Tensor, device: torch.device) -> Tensor:
-    if tensor.device.type == "cpu" and device.type == "cuda":
-        pinned = torch.empty((len(indices), *tensor.shape[1:]), dtype=tensor.dtype, pin_memory=True)
-        return torch.index_select(tensor, 0, indices, out=pinned).to(device, non_blocking=True)
-    return tensor[send(indices, tensor.device)].to(device)
 
 
 def _laid_out(tensor: Tensor, kind: FieldKind) -> Tensor:

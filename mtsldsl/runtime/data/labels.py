@@ -50,9 +50,8 @@ def _split(spec: Spec, samples: Samples | Mixed, tasks: Sequence[Task]) -> dict[
 def _count(samples: Samples, field: str, target: Target) -> dict[str, Any]:
     labelled = entries = total = 0
     columns: Tensor | int = 0
-    for start in range(0, len(samples), _AT_ONCE):
-        compact = samples.fields[field][start : start + _AT_ONCE]
-        values = widen(compact, samples.layout[field])  # a compact type may not hold the number that is ignored
+    for compact in samples.pieces(field, at_once=_AT_ONCE):
+        values = widen(compact[field], samples.layout[field])  # a compact type may not hold the number that is ignored
         valid = valid_entries(target, values).flatten(1) if values.dim() > 1 else valid_entries(target, values)[:, None]
         if not TARGETS[target.kind].whole:
             columns = columns + valid.reshape(len(valid), target.channels, -1).sum(dim=(0, 2))

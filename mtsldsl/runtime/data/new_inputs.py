@@ -15,12 +15,13 @@ from torch import Tensor
 from mtsldsl.datasets.registry import data_kind
 from mtsldsl.diagnostics import MtlError, suggestion
 from mtsldsl.diagnostics.bounded import named
+from mtsldsl.folders.picture_files import ENDINGS
 from mtsldsl.ir.model import Data
 from mtsldsl.runtime.data.array_fields import Expected, expected_inputs, fitted
 from mtsldsl.runtime.data.batches import batches, widen
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.npz_files import UNREADABLE, opened_npz
-from mtsldsl.runtime.data.pictures import ENDINGS, picture, require_picture
+from mtsldsl.runtime.data.pictures import as_tensor, fit_of, picture, require_picture
 from mtsldsl.runtime.data.samples import Samples
 from mtsldsl.runtime.data.table_fields import table_fields
 from mtsldsl.syntax.files import is_file, is_folder
@@ -210,15 +211,18 @@ def _of_files(files: tuple[Path, ...], data: Data, *, resize: bool, trained: Map
         raise MtlError.of("MTL602", cause, "give an .npz or .npy file")
     shape = (data.shape[0], data.shape[1], data.shape[2])
     _require_scale(f"`{files[0]}`", trained.get(given))
+    said = fit_of(data)
+    fit = said if said.changes else None  # else it is asked of the person
+    resize = resize and fit is None
     for path in files:
-        require_picture(path, shape, resize=resize)
+        require_picture(path, shape, resize=resize, fit=fit)
     ink = data_kind(data.kind).ink
 
     def read(start: int, stop: int) -> Mapping[str, Tensor]:
         images = []
         for path in files[start:stop]:
-            pixels = picture(path, shape, resize=resize, ink=ink)[None]
-            images.append(widen(fitted({f"`{path}`": pixels}, expected).tensors[f"`{path}`"], expected.kind))
+            pixels = as_tensor(picture(path, shape, resize=resize, fit=fit, ink=ink))[None]
+            images.append(widen(pixels, expected.kind))
         return {given: torch.cat(images)}
 
     return NewInputs(data, len(files), read, tuple(path.name for path in files))

@@ -1,17 +1,20 @@
-"""Arrays of `.npz` files."""
+"""Arrays of `.npz` files, and of folders of `.npy` files."""
 
 from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
+import attrs
 import numpy as np
 from numpy.typing import NDArray
 
 from mtsldsl.diagnostics import MtlError, suggestion
+from mtsldsl.syntax.files import is_folder
 
 Array: TypeAlias = NDArray[Any]
 
@@ -26,6 +29,50 @@ def opened_npz(path: Path, remedy: str) -> np.lib.npyio.NpzFile:
         raise MtlError.of("MTL602", f"`{path}` is no whole .npz file", remedy)
     file: np.lib.npyio.NpzFile = np.load(path, allow_pickle=False)
     return file
+
+
+class Arrays(Protocol):
+    """Arrays by name, read when they are asked for."""
+
+    @property
+    def files(self) -> Sequence[str]:
+        """Their names."""
+
+    def __getitem__(self, name: str) -> Array:
+        """One of them. Raises one of UNREADABLE where it is none."""
+
+
+@attrs.frozen(eq=False)
+class NpyFolder:
+    """The `.npy` files of a folder and of those in it, by their paths in it without the ending. An array stays in its
+    file, and its numbers are read when they are looked at."""
+
+    path: Path
+    files: Sequence[str]
+
+    @classmethod
+    def of(cls, path: Path) -> NpyFolder:
+        """The folder at `path`."""
+        found = sorted(each.relative_to(path) for each in path.rglob("*.npy"))
+        return cls(path, [each.with_suffix("").as_posix() for each in found])
+
+    def __getitem__(self, name: str) -> Array:
+        found: Array = np.load(self.path / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        return found
+
+
+@contextmanager
+def opened_arrays(path: Path) -> Iterator[Arrays]:
+    """The arrays of an `.npz` file, or of a folder of `.npy` files. Raises MTL602 where `path` is neither."""
+    if is_folder(path):
+        found = NpyFolder.of(path)
+        if not found.files:
+            remedy = "save each field with numpy.save, as `image.npy` or `train/image.npy`"
+            raise MtlError.of("MTL602", f"the folder `{path}` holds no .npy file", remedy)
+        yield found
+    else:
+        with opened_npz(path, "write it with numpy.savez(path, image=..., ...)") as file:
+            yield file
 
 
 def read_arrays(path: Path, file: np.lib.npyio.NpzFile, names: Sequence[str], remedy: str) -> list[Array]:

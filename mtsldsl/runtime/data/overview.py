@@ -60,10 +60,10 @@ def _target(stream: Stream, task: Task, parts: dict[str, Samples], splits: Split
         "field": field,
         "kind": target.kind,
         "channels": target.channels,
-        "shape": list(parts["train"].fields[field].shape[1:]),
+        "shape": list(parts["train"].shape_of(field)),
     }
     if target.kind in ("classes", "binary"):
-        found["counts"] = {split: _counts(part, field, target) for split, part in parts.items()}
+        found["counts"] = {split: counts_of(part, field, target).sum(dim=0).tolist() for split, part in parts.items()}
         names = class_names(splits, stream, task)
         return found | ({"names": names} if names else {})
     return found | {"range": {split: _range(part, field, target) for split, part in parts.items()}}
@@ -71,8 +71,8 @@ def _target(stream: Stream, task: Task, parts: dict[str, Samples], splits: Split
 
 def _values(samples: Samples, field: str, target: Target | None) -> Iterator[Tensor]:
     """The entries that count, some samples at a time."""
-    for start in range(0, len(samples), _AT_ONCE):
-        values = widen(samples.fields[field][start : start + _AT_ONCE], samples.layout[field])
+    for compact in samples.pieces(field, at_once=_AT_ONCE):
+        values = widen(compact[field], samples.layout[field])
         yield values.flatten() if target is None else values[valid_entries(target, values).expand_as(values)]
 
 
@@ -86,13 +86,20 @@ def _range(samples: Samples, field: str, target: Target | None) -> dict[str, flo
     return {"least": min(ends), "largest": max(ends), "mean": total / count} if count else None
 
 
-def _counts(samples: Samples, field: str, target: Target) -> list[int]:
-    """How many entries there are of each class, or of no and yes."""
-    kinds = target.channels if TARGETS[target.kind].whole else 2
-    counted = torch.zeros(kinds, dtype=torch.int64)
-    for values in _values(samples, field, target):
-        counted += torch.bincount(values.long(), minlength=kinds)
-    return counted.tolist()
+def counts_of(samples: Samples, field: str, target: Target) -> Tensor:
+    """How many entries there are of each class, int64 `(1, classes)`; or of no and yes in each column of the target,
+    `(columns, 2)`."""
+    whole = TARGETS[target.kind].whole
+    columns, kinds = (1, target.channels) if whole else (target.channels, 2)
+    counted = torch.zeros(columns, kinds, dtype=torch.int64)
+    for compact in samples.pieces(field, at_once=_AT_ONCE):
+        values = widen(compact[field], samples.layout[field])
+        rows = values.reshape(len(values), columns, -1)
+        counting = valid_entries(target, values).reshape(rows.shape)
+        for column in range(columns):
+            entries = rows[:, column][counting[:, column]].long()
+            counted[column] += torch.bincount(entries, minlength=kinds)
+    return counted
 
 
 def _rows(stream: Stream, tasks: list[Task], samples: Samples) -> dict[str, list[Any]]:

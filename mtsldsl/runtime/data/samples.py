@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -66,6 +66,28 @@ class Samples:
         """The same samples on `device`: batches of a set that fits there cost no transfer."""
         return attrs.evolve(self, fields={name: tensor.to(device) for name, tensor in self.fields.items()})
 
+    def changed(self, field: str, change: Callable[[Tensor], Tensor]) -> Samples:
+        """The same samples with a function of one field, sample by sample, in its place."""
+        return attrs.evolve(self, fields={**self.fields, field: change(self.fields[field])})
+
+    def shape_of(self, field: str) -> tuple[int, ...]:
+        """What one sample has of a field."""
+        return tuple(self.fields[field].shape[1:])
+
+    def pieces(self, *fields: str, at_once: int) -> Iterator[dict[str, Tensor]]:
+        """These fields of all samples in their order, so many at a time, as they are kept: no more than these need be
+        in memory."""
+        for start in range(0, len(self), at_once):
+            yield {name: self.fields[name][start : start + at_once] for name in fields}
+
+    def gathered(
+        self, chosen: Sequence[Tensor], device: torch.device, key: tuple[int, int]
+    ) -> Iterator[dict[str, Tensor]]:
+        """For each of several lists of indices the fields of these samples, on a device, as they are kept. What is
+        drawn at random where samples are read depends on `key`, a seed and an epoch, and on the sample alone."""
+        for indices in chosen:
+            yield {name: _gather(tensor, indices, device) for name, tensor in self.fields.items()}
+
     def in_units(self) -> Samples:
         """The same samples, whose batches have every field in the unit of the data."""
         return attrs.evolve(self, scales={})
@@ -99,3 +121,10 @@ class Splits(Generic[Given]):
     def named(self) -> tuple[tuple[str, Given], ...]:
         """The three with their names."""
         return ("train", self.train), ("validation", self.validation), ("test", self.test)
+
+
+def _gather(tensor: Tensor, indices: Tensor, device: torch.device) -> Tensor:
+    if tensor.device.type == "cpu" and device.type == "cuda":
+        pinned = torch.empty((len(indices), *tensor.shape[1:]), dtype=tensor.dtype, pin_memory=True)
+        return torch.index_select(tensor, 0, indices, out=pinned).to(device, non_blocking=True)
+    return tensor[send(indices, tensor.device)].to(device)

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from mtsldsl.ir.model import Data, Target, Task
 from mtsldsl.runtime.data.batches import widen
-from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.fields_read import field_of_task
 from mtsldsl.runtime.data.masks import valid_entries
 from mtsldsl.runtime.data.samples import Samples, Scale, Splits
@@ -31,12 +30,9 @@ def standardised(splits: Splits[Samples], data: Data, tasks: Iterable[Task]) -> 
     for task in tasks:
         name = field_of_task(data, task)
         if task.target.scale == "standard" and name not in splits.train.scales:
-            counting = [_counting(samples.fields[name], task.target) for _, samples in splits.named()]
-            scale = {name: _fitted(counting[0], splits.train.layout[name], task.target)}
-            train, validation, test = (
-                attrs.evolve(samples, fields={**samples.fields, name: field}, scales={**samples.scales, **scale})
-                for (_, samples), field in zip(splits.named(), counting, strict=True)
-            )
+            counting = [_counting(samples, name, task.target) for _, samples in splits.named()]
+            scale = {name: fitted_scale(counting[0], name, task.target)}
+            train, validation, test = (attrs.evolve(each, scales={**each.scales, **scale}) for each in counting)
             splits = attrs.evolve(splits, train=train, validation=validation, test=test)
     return splits
 
@@ -46,20 +42,24 @@ def record_of_scales(samples: Samples) -> dict[str, dict[str, Any]]:
     return {name: {"mean": scale.mean, "deviation": scale.deviation} for name, scale in samples.scales.items()}
 
 
-def _counting(field: Tensor, target: Target) -> Tensor:
-    """The field with NaN in the place of what does not count."""
-    return field if target.valid == "finite" else torch.where(field > 0, field, torch.nan)
+def _counting(samples: Samples, field: str, target: Target) -> Samples:
+    """The samples with NaN in the place of what does not count of the field."""
+    return samples if target.valid == "finite" else samples.changed(field, _positive)
 
 
-def _fitted(field: Tensor, kind: FieldKind, target: Target) -> Scale:
+def _positive(numbers: Tensor) -> Tensor:
+    return torch.where(numbers > 0, numbers, torch.nan)
+
+
+def fitted_scale(samples: Samples, field: str, target: Target) -> Scale:
     """Mean and deviation of each column of the training labels that count, in float64; 0 and 1 where there is none, and
     a deviation of 1 where all are the same."""
     columns = target.channels
 
     def sums(power: int, centre: Tensor) -> Tensor:
         total = torch.zeros(columns, dtype=torch.float64)
-        for start in range(0, len(field), _AT_ONCE):
-            values = widen(field[start : start + _AT_ONCE], kind).double()
+        for compact in samples.pieces(field, at_once=_AT_ONCE):
+            values = widen(compact[field], samples.layout[field]).double()
             valid = valid_entries(target, values)
             apart = values.reshape(len(values), columns, -1) - centre.view(-1, 1)
             counted = torch.where(valid.reshape(apart.shape), apart**power, 0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 import attrs
 import torch
@@ -19,6 +20,9 @@ from mtsldsl.runtime.network.execution import evaluating, run_calls
 from mtsldsl.runtime.network.inputs import Inputs, as_values, each_of, inputs_in
 from mtsldsl.runtime.network.places import located
 from mtsldsl.runtime.objectives import BatchLosses, LossTotals, MetricSet, task_losses
+
+Watch: TypeAlias = Callable[[Mapping[str, Tensor], Mapping[str, Tensor]], None]
+"""Takes a batch and what the heads of the tasks that it serves give for it, both in the units of the data."""
 
 
 @attrs.frozen
@@ -45,12 +49,14 @@ def evaluate(
     tasks: Collection[str] | None = None,
     *,
     whole: bool = True,
+    watch: Watch | None = None,
 ) -> Evaluation:
     """Run `model` over `samples` once, in evaluation mode and without gradients; the mode is put back afterwards.
 
     `tasks` names those that are evaluated, by default all; nothing else is run. Where `model` is not the `whole`
-    network of `spec` and no more, what it has of it is run. Raises MtlError MTL803 where a loss is not a finite number,
-    with the place in the spec that it comes from, and MTL804 where there is no sample.
+    network of `spec` and no more, what it has of it is run. `watch` is shown every batch with its answers. Raises
+    MtlError MTL803 where a loss is not a finite number, with the place in the spec that it comes from, and MTL804 where
+    there is no sample.
     """
     chosen = [task for task in spec.tasks if tasks is None or task.name in tasks]
     metrics = {task.name: MetricSet(task) for task in chosen}
@@ -58,6 +64,8 @@ def evaluate(
     with located(model, spec), evaluating(model):
         for batch, outputs, losses in _passes(model, spec, chosen, samples, device, whole):
             totals.add(losses)
+            if watch is not None:
+                watch(batch, outputs)
             for task in chosen:
                 if task.name in outputs:
                     metrics[task.name].update(outputs[task.name], batch[str(task.field)])

@@ -21,14 +21,17 @@ def saved(training: Training) -> dict[str, Saved]:
     random = {"cpu": torch.get_rng_state()}
     if training.device.type == "cuda":
         random["cuda"] = torch.cuda.get_rng_state(training.device)
+    stopped = {"stopped": sorted(training.stopped)} if training.stopped else {}
+    average = {} if training.averaged is None else {"average": Saved(training.averaged.state_dict())}
     return {
         "weights": Saved(training.model.state_dict()),
+        **average,
         "optimizer": Saved.of(named_optimizer_state(training.optimizer, _learned(training))),
         "scheduler": Saved(facts=_progress(training.scheduler)),
         "balance": Saved(training.balance.state_dict()),
         "learner": Saved(training.learner.state_dict(), training.learner.facts()),
         "random": Saved(random),
-        "position": Saved(facts={**attrs.asdict(training.position), "earlier": training.earlier}),
+        "position": Saved(facts={**attrs.asdict(training.position), "earlier": training.earlier, **stopped}),
     }
 
 
@@ -37,6 +40,8 @@ def restore(training: Training, parts: Mapping[str, Saved]) -> None:
     training.balance.load_state_dict(dict(parts["balance"].tensors))
     training.learner.load_state_dict(dict(parts["learner"].tensors))
     training.learner.restore(parts["learner"].facts)
+    if training.averaged is not None:
+        training.averaged.load_state_dict(dict(parts["average"].tensors))
     load_named_state(training.optimizer, _learned(training), parts["optimizer"].state())
     if training.scheduler is not None:
         training.scheduler.load_state_dict({**training.scheduler.state_dict(), **parts["scheduler"].facts})
@@ -49,6 +54,7 @@ def restore(training: Training, parts: Mapping[str, Saved]) -> None:
         at[name] for name in ("epoch", "batch", "step", "phase")
     )
     training.earlier = at["earlier"]
+    training.stopped = frozenset(at.get("stopped", ()))
 
 
 def _learned(training: Training) -> dict[str, nn.Parameter]:

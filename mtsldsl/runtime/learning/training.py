@@ -13,12 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.swa_utils import AveragedModel
 
 from mtsldsl.ir import Spec, Task
 from mtsldsl.runtime.data import Mixed, Samples
 from mtsldsl.runtime.learning.balance import Balance, GradientBalance
+from mtsldsl.runtime.learning.ema import average_of, update
 from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.learning.forward_pass import Drawn, ForwardPass
+from mtsldsl.runtime.learning.gradient_norms import GradientNorms, measured_every
 from mtsldsl.runtime.learning.guard import SELDOM, Guard
 from mtsldsl.runtime.learning.learned import OptimizerFactory, balance_of, optimizer_of
 from mtsldsl.runtime.learning.parts import Batch, Parts
@@ -81,7 +84,14 @@ class Training:
     _shared: tuple[nn.Module, Mapping[str, Weights]] | None = None
     epoch_steps: int = 0
     """How many steps the epoch in hand has."""
+    rate: float = 0.0
+    """The learning rate of the schedule in the step, or the epoch, that was the last."""
     weighed: WeighedSteps = attrs.field(factory=WeighedSteps)
+    averaged: AveragedModel | None = None
+    """The running mean of the network, which is evaluated and kept; None where that is the network itself."""
+    stopped: frozenset[str] = frozenset()
+    """The tasks that learn no more."""
+    norms: GradientNorms = attrs.field(factory=GradientNorms)
     _parts: Parts | None = None
     """The batches of the step in hand, where a step has several, or several processes combine the tasks' gradients."""
     _forward_pass: ForwardPass = attrs.field(factory=ForwardPass)
@@ -118,6 +128,7 @@ class Training:
             loss_functions=task_losses(spec.trained),
             learner=learner,
             ranks=ranks,
+            averaged=average_of(model, spec),
         )
 
     def sets(self, served: tuple[str, ...] | None = None) -> Iterator[tuple[str, ...]]:
@@ -131,16 +142,33 @@ class Training:
         parts = self._parts
         if parts is None and self.ranks.several and isinstance(self.balance, GradientBalance):
             parts = self._parts = Parts([(served, {})])
-        if served is not None:
-            yield served
-        elif self._watching or self.learner.choosing or self.balance.joint or self._apart().work < self.least:
-            yield tuple(task.name for task in self.spec.tasks)
-        else:
-            yield from self._apart().parameters
+        for tasks in self._computed(served):
+            if self.stopped.issuperset(tasks):
+                self.zero_grad(tasks)
+            else:
+                yield tasks
         if parts is not None:
             parts.place += 1
         if self.step_is_whole:
             self._end_step()
+
+    def _computed(self, served: tuple[str, ...] | None) -> Iterable[tuple[str, ...]]:
+        """The same, those of tasks that have stopped as well."""
+        if served is not None:
+            return (served,)
+        if self._watching or self.learner.choosing or self.balance.joint or self._apart().work < self.least:
+            return (tuple(task.name for task in self.spec.tasks),)
+        return tuple(self._apart().parameters)
+
+    @property
+    def learning(self) -> bool:
+        """Whether a task still learns, of those that have a weight."""
+        return not self.stopped or any(task.weight and task.name not in self.stopped for task in self.spec.tasks)
+
+    def _learns(self, outputs: Mapping[str, Tensor]) -> list[Task]:
+        """All that has a loss in this step: tasks that have stopped have none, nor has what helps them alone."""
+        rest = self.spec.trained_with(self.stopped) if self.stopped else ()
+        return [task for task in self.trained if task.name in outputs and task.name not in rest]
 
     def _end_step(self) -> None:
         """Put together what processes and batches have to do with the step, and count it."""
@@ -220,16 +248,15 @@ class Training:
         yield from self.learner.parameters()
 
     def losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> BatchLosses:
-        """The loss of every task that has an output, and of every helper, each a scalar."""
+        """The loss of every task that has an output and learns, and of every helper, each a scalar."""
         if self._parts is not None:
-            for task in self.trained:
-                if task.name in outputs:
-                    self._parts.count(task, self.loss_functions[task.name], outputs[task.name])
+            for task in self._learns(outputs):
+                self._parts.count(task, self.loss_functions[task.name], outputs[task.name])
         return self._losses(outputs, batch)
 
     def _losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> BatchLosses:
         """The same of any batch, such as that of an earlier step."""
-        tasks = [task for task in self.trained if task.name in outputs]
+        tasks = self._learns(outputs)
         # Where the gradient of each is asked for alone, each has a graph of its own.
         together = not isinstance(self.balance, GradientBalance)
         own = self.ranks.part_of(batch)
@@ -251,14 +278,24 @@ class Training:
         sharing = self.learner.present(self.spec.sharing)
         return self.spec if sharing is self.spec.sharing else attrs.evolve(self.spec, sharing=sharing)
 
+    @property
+    def network(self) -> nn.Module:
+        """What is evaluated and kept: the network that is trained, or the running mean of it."""
+        return self.model if self.averaged is None else self.averaged.module
+
+    def average(self) -> None:
+        """Add the network after a step to the running mean."""
+        if self.averaged is not None:
+            update(self.averaged, self.model)
+
     def presented(self) -> tuple[Spec, nn.Module]:
-        """That spec, and a network that has all of it under its names: mostly the one that is trained."""
+        """That spec, and a network that has all of it under its names: mostly the `network` itself."""
         present = self.present
         members = self.learner.stand_ins(present.sharing)
         if not members:
-            return present, self.model
+            return present, self.network
         model = place(build_model(present), present, self.device)
-        carry_state(self.spec, present, self.model, model, members)
+        carry_state(self.spec, present, self.network, model, members)
         return present, model
 
     @contextmanager
@@ -289,8 +326,22 @@ class Training:
                 for observer in self._observers():
                     observer.observe(probe)
             self._began = None
+        self._measure_norms(batch, outputs)
         found = self.learner.penalty(step)
         return found if found is None or self._parts is None else found / len(self._parts.batches)
+
+    def _measure_norms(self, batch: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> None:
+        """Measure the tasks' gradients on shared weights, in the epochs that have their turn, and in the first with
+        another sharing."""
+        decided = max((decision.epoch for decision in self.spec.history), default=0) - self.earlier
+        if self.epoch % measured_every(self.epoch_steps, len(self.trained)) and self.epoch != decided:
+            return
+        shared = self._weights_shared()
+        waiting = self.norms.waiting([task.name for task in self._learns(outputs)], shared)
+        if waiting:
+            tasks = [task for task in self.trained if task.name in waiting]
+            losses = BatchLosses.of(tasks, self.loss_functions, outputs, self.ranks.part_of(batch))
+            self.norms.measure(waiting, self.ranks.whole(losses), shared, self.ranks)
 
     def _probe(
         self,
@@ -390,15 +441,23 @@ class Training:
         if self.evaluated is not None and self.evaluated[0] is samples:
             return self.evaluated[1]
         present, model = self.presented()
-        whole = present is self.spec or model is not self.model
+        whole = present is self.spec or model is not self.network
         return evaluate(model, present, samples, self.device, whole=whole)
 
     def end_epoch(self, mean_losses: Mapping[str, float]) -> None:
         """Count the epoch, advance the schedule and the balance."""
         self.ranks.even(self.model, self.balance, self.learner)
+        if self.averaged is not None:
+            self.ranks.even(self.averaged)
         self.epoch += 1
         self.batches = 0
         self.balance.end_epoch(dict(mean_losses))
+        if not self.spec.train.rate_by_steps:
+            self.advance_schedule()
+
+    def advance_schedule(self) -> None:
+        """Let the optimizer have the learning rate that comes next, after a step or at the end of an epoch."""
+        self.rate = self.optimizer.param_groups[0]["lr"]
         if self.scheduler is not None:
             self.scheduler.step()
 

@@ -60,6 +60,8 @@ def _places(spec: Spec) -> Iterator[tuple[Key, Span]]:
     for kind, block in (("train", spec.train), ("structure", spec.structure)):
         if block is not None and block.span is not None:
             yield (kind,), block.span
+    if spec.train.scheduler is not None and spec.train.scheduler.span is not None:
+        yield ("scheduler",), spec.train.scheduler.span
     for data in spec.blocks:
         if data.span is not None:
             yield ("data", data.name), data.span

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 import torch
 
+from mtsldsl import __version__
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir import Spec, normal
 from mtsldsl.runtime.data import Splits, describe, load_data
+from mtsldsl.runtime.data.label_remarks import remarks_on_labels
 from mtsldsl.runtime.data.labels import Described, require_labels
 from mtsldsl.runtime.data.loading import load_for
 from mtsldsl.runtime.learning.batch_norm import remarks_on_statistics
 from mtsldsl.runtime.learning.precision import remark_on
 from mtsldsl.runtime.learning.ranks import Ranks
+from mtsldsl.runtime.learning.schedule import remarks_on_schedule, require_room_for_schedule
 from mtsldsl.runtime.network.source_file import original_spans
 from mtsldsl.runtime.run import events
 from mtsldsl.runtime.run.data_record import record_of_data
@@ -30,17 +33,18 @@ class Read:
 
     data: Splits[Any]
     described: Described
-    missing: tuple[str, ...]
+    remarks: tuple[str, ...]
 
     @classmethod
     def of(cls, spec: Spec, recorded: Mapping[str, Path] = {}, *, cache: bool = True) -> Read:
         """Read them as `load_data` does. Raises MtlError as that does, and MTL804 where a task has no label to learn
-        from, or none for the metric that chooses the epoch."""
+        from, or none for the metric that chooses the epoch, and MTL814 where a schedule has too few steps."""
         with original_spans(spec):
             data = load_data(spec, recorded, cache=cache)
             described = describe(spec, data)
             missing = _held(spec, described)
-        return cls(data, described, tuple(missing))
+            require_room_for_schedule(spec, data.train)
+        return cls(data, described, (*missing, *remarks_on_labels(spec, data)))
 
     def start(
         self,
@@ -50,7 +54,6 @@ class Read:
         *,
         folder: str | None,
         in_place: str | None = None,
-        loggers: Sequence[str] | None = None,
     ) -> events.Start:
         """The event of the start of a run that reads these."""
         cost = spec.cost()
@@ -75,14 +78,16 @@ class Read:
             modules=record_of_own_modules(spec),
             data=self.described,
             read=record_of_data(spec, self.data),
-            loggers=loggers,
+            version=__version__,
         )
 
     def warnings(self, spec: Spec, device: torch.device) -> Iterator[events.Warned]:
         """What a person is told before the first step."""
         if (slow := remark_on(spec.train.precision, device)) is not None:
             yield events.Warned(about="precision", text=slow)
-        for remark in (*self.data.remarks, *self.missing, *remarks_on_statistics(spec)):
+        for remark in remarks_on_schedule(spec, self.data.train):
+            yield events.Warned(about="schedule", text=remark)
+        for remark in (*self.data.remarks, *self.remarks, *remarks_on_statistics(spec)):
             yield events.Warned(about="data", text=remark)
 
 

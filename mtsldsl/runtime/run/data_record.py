@@ -47,31 +47,34 @@ def _record(spec: Spec, data: Data, splits: Splits[Any]) -> dict[str, Any]:
     streams = [stream for stream in spec.streams if stream.data is data]
     digests: dict[str, str] = {}
     scales: dict[str, Any] = {}
+    extents: dict[str, list[float]] = {name: [] for name in data.inputs}
     for stream in streams:
         parts = [(name, read_by(samples, stream.tasks[0])) for name, samples in splits.named()]
         own = f"{stream.name}/" if data.apart else ""
-        digests |= {f"{own}{field}": _digest(parts, field) for field in parts[0][1].fields}
+        found = _digests(parts, extents)
+        digests |= {f"{own}{field}": digest for field, digest in found.items()}
         scales |= {f"{own}{field}": scale for field, scale in record_of_scales(parts[0][1]).items()}
-    train = [read_by(splits.train, stream.tasks[0]) for stream in streams]
-    extents = {name: _extent([samples.fields[name] for samples in train]) for name in data.inputs}
     return {
         "given": given_place(data),
         "path": str(path.absolute()) if path else None,
         "bytes": path.stat().st_size if path and path.is_file() else None,
         "settings": settings_of_data(data),
         "sha256": digests,
-        "input": extents[data.input] if len(extents) == 1 else extents,
+        "input": _of_inputs(extents),
         **({"scales": scales} if scales else {}),
         **({"fitted": splits.fitted[data.name]} if data.name in splits.fitted else {}),
     }
 
+
+_AT_ONCE = 64
+"""Samples that are looked at together."""
 
 _FITTED = ("fitted", "scales")
 """What is computed anew from the training samples, and what the weights go with."""
 
 _WHAT_IS_FITTED = "means, deviations or names of its training samples"
 
-_PARTING = ("seed", "validation", "test", "split", "group")
+_PARTING = ("seed", "validation", "test", "split", "group", "stratify")
 """Settings by which samples are parted into training, validation and test."""
 
 
@@ -109,7 +112,7 @@ def _differences(spec: Spec, data: Data, splits: Splits[Any], events: Path) -> l
     whose = f" of `data {data.name}`" if spec.more_data else ""
     found = [
         f"`{name}`{whose} is {now['settings'][name]}, and was {value}"
-        for name, value in before["settings"].items()
+        for name, value in {**_absent(now["settings"]), **before["settings"]}.items()
         if now["settings"].get(name, value) != value
     ]
     if found:  # other settings make other samples of the same files
@@ -126,6 +129,11 @@ def _differences(spec: Spec, data: Data, splits: Splits[Any], events: Path) -> l
     ]
 
 
+def _absent(settings: Mapping[str, Any]) -> dict[str, None]:
+    """What a run of a version without these settings had of them."""
+    return dict.fromkeys(name for name in _PARTING if name in settings)
+
+
 def warn_of_other_data(spec: Spec, splits: Splits[Any], events: Path) -> list[str]:
     """Tell a person of these differences, and give them back."""
     found = differences(spec, splits, events)
@@ -134,17 +142,31 @@ def warn_of_other_data(spec: Spec, splits: Splits[Any], events: Path) -> list[st
     return found
 
 
-def _extent(inputs: Sequence[Tensor]) -> list[float]:
-    """The least and the largest number of inputs as networks see them; nothing where there is none."""
-    ends = [torch.stack(torch.aminmax(each)) for each in inputs if each.numel()]
-    numbers = [number / 255 if end.dtype == torch.uint8 else number for end in ends for number in end.tolist()]
-    return [min(numbers), max(numbers)] if numbers else []
-
-
-def _digest(parts: Sequence[tuple[str, Samples]], field: str) -> str:
-    digest = sha256()
+def _digests(parts: Sequence[tuple[str, Samples]], extents: Mapping[str, list[float]]) -> dict[str, str]:
+    """The digest of every field over all the parts; the least and the largest numbers of each input of the first, as
+    networks see them, are added to its `extents`. The samples are gone through once."""
+    digests = {field: sha256() for field in parts[0][1].fields}
     for name, samples in parts:
-        tensor = samples.fields[field].contiguous()
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+        begun = False
+        for compact in samples.pieces(*digests, at_once=_AT_ONCE):
+            for field, digest in digests.items():
+                tensor = compact[field].contiguous()
+                if not begun:
+                    digest.update(f"{name} {tensor.dtype} {(len(samples), *tensor.shape[1:])}\n".encode())
+                digest.update(tensor.flatten().view(torch.uint8).numpy().data)
+            begun = True
+            for given, ends in extents.items():
+                if samples is parts[0][1] and compact[given].numel():
+                    ends += _extent(compact[given])
+    return {field: digest.hexdigest() for field, digest in digests.items()}
+
+
+def _of_inputs(extents: Mapping[str, list[float]]) -> list[float] | dict[str, list[float]]:
+    """The two ends of the only input, or of each by its name; of none where there is no number."""
+    ends = {name: [min(numbers), max(numbers)] if numbers else [] for name, numbers in extents.items()}
+    return next(iter(ends.values())) if len(ends) == 1 else ends
+
+
+def _extent(inputs: Tensor) -> list[float]:
+    ends = torch.stack(torch.aminmax(inputs))
+    return [number / 255 if ends.dtype == torch.uint8 else number for number in ends.tolist()]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from collections.abc import Sequence
+from hashlib import sha256
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -14,17 +17,28 @@ if TYPE_CHECKING:
 
 COLOURS = (
     "#1f77b4",
-    "#ff7f0e",
-    "#2ca02c",
+    "#c75f00",
+    "#2a9134",
     "#d62728",
     "#9467bd",
-    "#8c564b",
-    "#e377c2",
+    "#9c6a5c",
+    "#c9599f",
     "#7f7f7f",
-    "#bcbd22",
-    "#17becf",
+    "#8a8a12",
+    "#12909e",
 )
-"""One for each curve of a chart: more than these cannot be told apart."""
+"""One for each curve of a chart: more than these cannot be told apart. Each stands out from white and from black."""
+
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
+"""The marks of the curves, in that order, for those who see no colours."""
+
+SIGNS = ("\u25cf", "\u25a0", "\u25b2", "\u25c6", "\u25bc", "\u271a", "\u2716", "\u2605", "\u25c0", "\u25b6")
+"""The same as characters."""
+
+_RULE = "#767f8c"
+
+_MARKS = 8
+"""On a curve, about so many."""
 
 DOTS = 72
 """Of a drawing's own units in an inch, as SVG has them."""
@@ -32,7 +46,7 @@ DOTS = 72
 _SMALL = 0.1
 """A map of numbers that are no larger would be all pale."""
 
-_STYLE: dict[Any, Any] = {"font.size": 8, "svg.fonttype": "none", "axes.spines.top": False, "axes.spines.right": False}
+_STYLE: dict[Any, Any] = {"font.size": 11, "svg.fonttype": "none", "axes.spines.top": False, "axes.spines.right": False}
 """Text stays text, in the font of the page."""
 
 
@@ -44,9 +58,9 @@ class Series:
     points: tuple[tuple[int, float], ...]
 
 
-def curves(series: Sequence[Series], changed: Sequence[int], width: int, height: int) -> str:
-    """The curves, each in its colour, with a line at every epoch after which the structure changed. What is not finite
-    is left out; "" without a point."""
+def curves(series: Sequence[Series], changed: Sequence[int], width: int, height: int, alt: str = "") -> str:
+    """The curves, each in its colour and with its marks, with a line at every epoch after which the structure changed.
+    What is not finite is left out; "" without a point. `alt` says what is drawn; no two drawings of a page have one."""
     drawn = [[(x, y) for x, y in each.points if math.isfinite(y)] for each in series]
     if not any(drawn):
         return ""
@@ -58,16 +72,23 @@ def curves(series: Sequence[Series], changed: Sequence[int], width: int, height:
         figure = Figure(figsize=(width / DOTS, height / DOTS), layout="constrained")
         axes = figure.add_subplot()
         for place, points in enumerate(drawn):
-            marker = "o" if len(points) == 1 else None
-            colour = COLOURS[place % len(COLOURS)]
-            axes.plot([x for x, _ in points], [y for _, y in points], color=colour, marker=marker, markersize=3)
+            axes.plot(
+                [x for x, _ in points],
+                [y for _, y in points],
+                color=COLOURS[place % len(COLOURS)],
+                marker=MARKERS[place % len(MARKERS)],
+                markevery=max(1, len(points) // _MARKS),
+                markersize=4,
+            )
         for epoch in changed:
-            axes.axvline(epoch, color="0.8", linewidth=1, zorder=0)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        return _svg(figure, repr((series, changed)))
+            axes.axvline(epoch, color=_RULE, linewidth=1, linestyle=":", zorder=0)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
+        axes.set_xlabel("epoch")
+        return _on_page(_svg(figure, repr((series, changed))), alt)
 
 
-def matrix_map(names: Sequence[str], values: Sequence[Sequence[float]]) -> str:
+def matrix_map(names: Sequence[str], values: Sequence[Sequence[float]], alt: str = "") -> str:
     """The matrix as squares, white for 0 and less, dark for 1, or for the largest of two names where all are small;
     rows have the names, and columns their order."""
     from matplotlib import rc_context
@@ -87,7 +108,7 @@ def matrix_map(names: Sequence[str], values: Sequence[Sequence[float]]) -> str:
         )
         axes.invert_yaxis()
         axes.xaxis.tick_top()
-        return _svg(figure, repr((names, values)))
+        return _on_page(_svg(figure, repr((names, values))), alt)
 
 
 def heat_map(names: Sequence[str], values: Sequence[Sequence[float | None]], *, rows: str, columns: str) -> str:
@@ -123,6 +144,17 @@ def _svg(figure: Figure, content: str) -> str:
 
     stream = io.StringIO()
     with rc_context({**_STYLE, "svg.hashsalt": content}):
-        figure.savefig(stream, format="svg", metadata={"Date": None})
+        figure.savefig(stream, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     drawing = stream.getvalue()
     return drawing[drawing.index("<svg") :]
+
+
+def _on_page(drawing: str, alt: str) -> str:
+    """A drawing among others on a page: what is white has the page's colour there and what is black that of its text,
+    and no name of a part is that of another drawing's."""
+    salt = sha256(alt.encode()).hexdigest()[:8]
+    referred = set(re.findall(r'(?:url\(|href=")#([^")]+)', drawing))
+    drawing = re.sub(r' id="([^"]+)"', lambda found: found[0] if found[1] in referred else "", drawing)
+    drawing = re.sub(r'( id="|url\(#|href="#)', lambda found: f"{found[1]}d{salt}-", drawing)
+    drawing = drawing.replace("#000000", "currentColor").replace("fill: #ffffff", "fill: none")
+    return drawing.replace("<svg", f'<svg role="img" aria-label="{escape(alt)}"', 1)

@@ -91,7 +91,7 @@ class DryRun:
         chosen = choose_device(device)
         check_own_modules(spec)
         require_for_run(spec)
-        return cls(self_contained(spec), chosen, choose_display(display))
+        return cls(self_contained(spec), chosen, choose_display(display), InitialWeights.said_by(spec))
 
     def run(self, threads: int | None = None) -> None:
         """Make the first steps of the spec's own `train.py`, and tell what they took. Raises MtlError as a run does."""

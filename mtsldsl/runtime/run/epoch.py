@@ -10,6 +10,7 @@ from typing import TypeVar
 import attrs
 from torch import Tensor
 
+from mtsldsl.ir.wiring import copies
 from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.network.places import located
 from mtsldsl.runtime.objectives import BatchLosses, LossTotals
@@ -55,11 +56,20 @@ class EpochLosses:
 Losses = TypeVar("Losses", bound=EpochLosses)
 
 
+def _put_into_training(training: Training) -> None:
+    """The network, but for copies of layers and heads that no task has which learns: nothing of them changes."""
+    training.model.train()
+    rest = frozenset(training.spec.trained_with(training.stopped))
+    for copy in copies(training.spec) if rest else ():
+        if copy.component and copy.component <= rest:
+            training.model.get_submodule(copy.name).eval()
+
+
 @contextmanager
 def under_way(training: Training, batches: int, losses: Losses, hint: str = "") -> Iterator[Losses]:
     """While open, an epoch of so many batches goes on, which collects its losses: what fails in it is told with its
     place in the spec, and with `hint` where losses are not finite."""
-    training.model.train()
+    _put_into_training(training)
     steps = -(-batches // training.spec.train.accumulate)
     losses.display.begin_epoch(training.epoch + 1, training.spec.train.epochs, steps)
     training.epoch_steps = steps

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mtsldsl.diagnostics.bounded import FIRST_SHOWN, named, shown
+from mtsldsl.ir.cost import operations
 from mtsldsl.methods.evidence import Event, Finding, as_in_history
 from mtsldsl.methods.registry import words
 from mtsldsl.runtime.run import events
@@ -36,8 +37,9 @@ def describe_event(event: Event) -> list[str]:
         case events.Resume():
             return [f"going on after epoch {event.epoch}"]
         case events.Stopped():
-            count = f"{event.patience} epochs" if event.patience > 1 else "one epoch"
-            return [f"stopped after epoch {event.epoch}: {count} without a better one"]
+            return [f"stopped after epoch {event.epoch}: {_without_better(event.patience)}"]
+        case events.TaskStopped():
+            return [f"{event.task} learns no more after epoch {event.epoch}: {_without_better(event.patience)}"]
         case events.Test():
             return _test(event)
         case events.DryRun():
@@ -46,6 +48,10 @@ def describe_event(event: Event) -> list[str]:
             memory = "" if event.peak_memory_mb is None else f", with at most {event.peak_memory_mb:,.0f} MB of memory"
             return [f"done in {event.seconds:.0f} s{memory}: {event.folder}"]
     return []
+
+
+def _without_better(patience: int) -> str:
+    return f"{f'{patience} epochs' if patience > 1 else 'one epoch'} without a better one"
 
 
 def warning_lines(event: Event) -> list[str]:
@@ -61,7 +67,7 @@ def warning_lines(event: Event) -> list[str]:
 
 
 def _start(event: events.Start) -> list[str]:
-    size = f"{event.parameters:,} parameters, {event.flops / 1e6:,.1f} MFLOP an image"
+    size = f"{event.parameters:,} parameters, {operations(event.flops)} a sample"
     where = f"{event.device} in {event.processes} processes" if event.processes else event.device
     return [
         f"{event.spec}: {len(event.tasks)} tasks, {len(event.layers)} layers, {size}",
@@ -94,7 +100,7 @@ def _losses(event: events.Epoch | events.DryRun) -> str:
 def _dry_run(event: events.DryRun) -> list[str]:
     """What was tried, and what a run would take."""
     made = f"{event.steps} steps" if event.steps > 1 else "one step"
-    size = f"{event.epoch_steps:,} steps and {event.epoch_batches:,} batches of validation"
+    size = f"{_counted(event.epoch_steps, 'step')} and {_counted(event.epoch_batches, 'batch', 'es')} of validation"
     epoch, run = _duration(event.epoch_seconds), _duration(event.run_seconds)
     return [
         f"dry run: {made} and one batch of validation made; nothing is written",
@@ -102,9 +108,13 @@ def _dry_run(event: events.DryRun) -> list[str]:
         f"  validation loss: {_numbers(event.validation)}",
         f"  time: {_duration(event.step_seconds)} a step, {_duration(event.batch_seconds)} a batch of validation",
         *([] if event.peak_memory_mb is None else [f"  memory: {event.peak_memory_mb:,.0f} MB at most"]),
-        f"  an epoch ({size}) takes about {epoch}, {event.epochs:,} epochs {run}",
+        f"  an epoch ({size}) takes about {epoch}, {_counted(event.epochs, 'epoch')} {run}",
         "  structural phases, the test and the writing of checkpoints come on top",
     ]
+
+
+def _counted(count: int, noun: str, more: str = "s") -> str:
+    return f"{count:,} {noun}{more if count != 1 else ''}"
 
 
 def _duration(seconds: float) -> str:

@@ -59,6 +59,10 @@ class Start(Event):
     read: Mapping[str, Any] | None = None
     loggers: Sequence[str] | None = _left_out()
     """Who is told of the run's events, by name; None: nobody."""
+    version: str | None = None
+    """Of mtsldsl."""
+    command: str | None = _left_out()
+    """What was typed, but for its defaults; None where no command was."""
 
 
 @attrs.frozen(kw_only=True)
@@ -140,6 +144,34 @@ class Weighed(Event):
 
 
 @attrs.frozen(kw_only=True)
+class Gradients(Event):
+    """How large the gradients of the tasks are on the weights that they share, at the first step of an epoch in which
+    each has a part, and by what the balance multiplied them there (`weights`, None where it is not one number a task).
+    `together` are the tasks that are linked by such weights."""
+
+    kind = "gradients"
+    epoch: int
+    norms: Mapping[str, Number]
+    weights: Mapping[str, Number]
+    together: Sequence[Sequence[str]]
+
+    def shares(self) -> dict[str, float]:
+        """For each task its part, from 0 to 1, of what the norms of the linked tasks add up to, each as it was
+        weighed; of tasks whose norm or weight is not known there is none."""
+        found = {}
+        for tasks in self.together:
+            counted = {task: self._counted(task) for task in tasks}
+            known = {task: each for task, each in counted.items() if each is not None}
+            total = sum(known.values())
+            found.update({task: each / total for task, each in known.items() if total})
+        return found
+
+    def _counted(self, task: str) -> Number:
+        norm, weight = self.norms.get(task), self.weights.get(task)
+        return None if norm is None or weight is None else norm * abs(weight)
+
+
+@attrs.frozen(kw_only=True)
 class Validation(Event):
     """What an epoch reached; `best` are the tasks whose best epoch it is so far, `since` that of the last merge."""
 
@@ -218,6 +250,16 @@ class Stopped(Event):
 
 
 @attrs.frozen(kw_only=True)
+class TaskStopped(Event):
+    """A task learns no more: it was not better in so many epochs."""
+
+    kind = "task_stopped"
+    epoch: int
+    task: str
+    patience: int
+
+
+@attrs.frozen(kw_only=True)
 class Test(Event):
     """What the kept weights reach on the test set."""
 
@@ -230,6 +272,43 @@ class Test(Event):
     chosen_by: str
     parameters: int
     flops: int
+
+
+@attrs.frozen(kw_only=True)
+class SingleTask(Event):
+    """What the same network reached on the same test set in the run of another `folder`, where it shares nothing."""
+
+    kind = "single_task"
+    folder: str
+    metrics: Metrics
+
+
+@attrs.frozen(kw_only=True)
+class Confusion(Event):
+    """Which classes of a task the kept weights answer for which, on the test set: of so many answers that count, how
+    many are right, and the pairs that are most often taken for each other, as (true, answered, how often)."""
+
+    kind = "confusion"
+    task: str
+    classes: int
+    names: Sequence[str] | None = None
+    """Of the classes in their order; None where the data has none."""
+    count: int
+    right: int
+    most: Sequence[Sequence[int]]
+    matrix: Sequence[Sequence[int]] | None = None
+    """A row for each class that is true, with how often each was answered; None of many classes."""
+
+
+@attrs.frozen(kw_only=True)
+class Pictures(Event):
+    """The first test samples, with what is to be learned of their places and what the kept weights answer. Each of
+    `pictures` has the number of the `sample` and its `source`, its `file` in the run folder, what it is `of` (`input`,
+    `target` or `prediction`), its `task` where it has one, and of values the ends `least` and `largest` of the
+    colours."""
+
+    kind = "pictures"
+    pictures: Sequence[Mapping[str, Any]]
 
 
 @attrs.frozen(kw_only=True)
@@ -277,12 +356,17 @@ KINDS: Mapping[str, type[Event]] = {
         Begun,
         Epoch,
         Weighed,
+        Gradients,
         Validation,
         Best,
         Phase,
         LeftAlone,
         Stopped,
+        TaskStopped,
         Test,
+        SingleTask,
+        Confusion,
+        Pictures,
         End,
     )
 }

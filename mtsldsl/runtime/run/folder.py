@@ -108,6 +108,11 @@ class RunFolder:
         return self.path / "report.html"
 
     @property
+    def samples(self) -> Path:
+        """Pictures of test samples, with targets and predictions; there where a task answers for places."""
+        return self.path / "samples"
+
+    @property
     def metrics(self) -> Path:
         """The numbers of the events as a table; there where the run has the logger `csv`."""
         return self.path / "metrics.csv"

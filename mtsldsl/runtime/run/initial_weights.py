@@ -1,9 +1,10 @@
-"""Weights that a run begins with, of another run or of a file that one was exported to."""
+"""Weights that a run begins with: of another run, of a file that one was exported to, or of another library's file."""
 
 from __future__ import annotations
 
 import json
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -19,6 +20,7 @@ from mtsldsl.editing import loads
 from mtsldsl.ir import Spec
 from mtsldsl.runtime.network.initial_state import begin_with
 from mtsldsl.runtime.network.portable import ABOUT
+from mtsldsl.runtime.network.pretrained.filling import fill
 from mtsldsl.runtime.run.best import load_best
 from mtsldsl.runtime.run.events import Begun
 from mtsldsl.runtime.run.folder import RunFolder
@@ -26,35 +28,45 @@ from mtsldsl.syntax.files import is_folder
 
 
 @attrs.frozen
-class InitialWeights:
-    """The weights of a network and its spec, and where they are from."""
+class InitialWeights(ABC):
+    """Weights by their names, and where they are from."""
 
     path: Path
-    spec: Spec
     state: Mapping[str, Tensor]
 
     @classmethod
-    def of(cls, path: Path) -> InitialWeights:
+    def of(cls, path: Path) -> OwnWeights:
         """The best weights of a run folder, or those of a file that `mtsldsl export --to safetensors` wrote.
 
         Raises MtlError: MTL805 for a file that is none, MTL801 for a folder that is no run or has no finished epoch.
         """
         if is_folder(path):
             spec, model = load_best(RunFolder.open(path), torch.device("cpu"))
-            return cls(path, spec, model.state_dict())
+            return OwnWeights(path, model.state_dict(), spec)
+        remedy = "name a run, or a file of `mtsldsl export --to safetensors`"
+        state, metadata = _read(path, remedy)
         try:
-            with safe_open(path, "pt") as file:
-                about = json.loads((file.metadata() or {}).get(ABOUT, "null"))
-                state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping
-        except (OSError, SafetensorError, ValueError) as problem:
-            cause = f"`{path}` cannot be read as weights: {problem}"
-            raise MtlError.of(
-                "MTL805", cause, "name a run, or a file of `mtsldsl export --to safetensors`"
-            ) from problem
+            about = json.loads(metadata.get(ABOUT, "null"))
+        except ValueError as problem:
+            raise _unreadable(path, problem, remedy) from problem
         if not isinstance(about, dict) or "spec" not in about:
             cause = f"`{path}` does not say which network its weights are of"
-            raise MtlError.of("MTL805", cause, "name a run, or a file of `mtsldsl export --to safetensors`")
-        return cls(path, loads(about["spec"]), state)
+            other = "of a file of another library say the names, as in `weights = start(..., map=timm)`"
+            raise MtlError.of("MTL805", cause, f"{remedy}; {other}")
+        return OwnWeights(path, state, loads(about["spec"]))
+
+    @classmethod
+    def said_by(cls, spec: Spec) -> InitialWeights | None:
+        """Those that a spec says itself, None where it says none. Raises MtlError as `of` does."""
+        said = spec.train.weights
+        if said.name == "none":
+            return None
+        path, library = Path(str(said.arguments["file"])), said.arguments["map"]
+        prefix, until = (said.arguments[name] for name in ("prefix", "until"))
+        if library is None:
+            return cls.of(path)
+        state, _ = _read(path, "name a `.safetensors` file")
+        return ForeignWeights(path, state, str(library), str(prefix or ""), None if until is None else str(until))
 
     def begin(self, spec: Spec, model: nn.Module, run: RunFolder | None = None) -> Begun:
         """Let the network of a new run begin with them. A run that cannot leaves no folder behind; raises MtlError as
@@ -74,11 +86,22 @@ class InitialWeights:
             found.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
         return found.hexdigest()
 
+    @abstractmethod
     def fill(self, spec: Spec, model: nn.Module) -> str:
         """Let the network of a run begin with them, and say of which part it does.
 
-        Raises MtlError MTL805 where no part of it is there.
+        Raises MtlError MTL805 where no part of it is there, or what is there does not fit.
         """
+
+
+@attrs.frozen
+class OwnWeights(InitialWeights):
+    """Those of a network of another spec: a layer takes those of the layer of its name."""
+
+    spec: Spec
+
+    def fill(self, spec: Spec, model: nn.Module) -> str:
+        """Let all parts begin with them that are alike in both networks."""
         found = begin_with(spec, model, self.spec, self.state)
         if not found.taken:
             cause = f"the weights of `{self.path}` have no layer and no head of this network"
@@ -90,3 +113,38 @@ class InitialWeights:
         return (
             f"{len(found.taken)} of {len(found.taken) + len(found.anew)} parts begin with weights of {self.path}{rest}"
         )
+
+
+@attrs.frozen
+class ForeignWeights(InitialWeights):
+    """Those of a network that another library has made: layers take them in the order in which they compute."""
+
+    library: str
+    prefix: str = ""
+    until: str | None = None
+
+    def fill(self, spec: Spec, model: nn.Module) -> str:
+        """Fill the layers as far as the file has them."""
+        found = fill(spec, model, self.state, self.library, self.prefix, self.until)
+        said = {
+            "begin anew": found.anew,
+            "of the file, its classifier, are left out": found.head,
+            "of the file are left out": found.left,
+        }
+        rest = "".join(f"; {named(names)} {what}" for what, names in said.items() if names)
+        count = len(found.layers) + len(found.anew)
+        which = f"the {found.network} of {self.library} in {self.path}"
+        return f"{len(found.layers)} of {count} layers begin with {which}{rest}"
+
+
+def _read(path: Path, remedy: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a file by their names, and what it says of them."""
+    try:
+        with safe_open(path, "pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (OSError, SafetensorError) as problem:
+        raise _unreadable(path, problem, remedy) from problem
+
+
+def _unreadable(path: Path, problem: Exception, remedy: str) -> MtlError:
+    return MtlError.of("MTL805", f"`{path}` cannot be read as weights: {problem}", remedy)

@@ -34,7 +34,8 @@ def measurements(event: Mapping[str, Any]) -> list[Measurement]:
     """The numbers of an event as `events.jsonl` has it; none of an event that holds no curve's point.
 
     Of `start` and `phase` the network's size, of `epoch` the losses, the learning rate, the pace and the memory, of
-    `balance` the mean weight of each task, of `validation` losses, metrics and gains (in percent of the best constant
+    `balance` the mean weight of each task, of `gradients` the norm of each task's gradient on shared weights and its
+    share there, of `validation` losses, metrics and gains (in percent of the best constant
     answer), of `test` losses and metrics, at the epoch of the weights that were kept.
     """
     read = from_json(event)
@@ -63,6 +64,11 @@ def measured(event: Event) -> Iterator[Measurement]:
         case events.Weighed():
             for task, weight in event.means().items():
                 yield Measurement(event.epoch, "train", task, "weight", weight)
+        case events.Gradients():
+            for task, norm in event.norms.items():
+                yield Measurement(event.epoch, "train", task, "gradient_norm", norm)
+            for task, share in event.shares().items():
+                yield Measurement(event.epoch, "train", task, "gradient_share", share)
         case events.Validation():
             for task, loss in event.losses.items():
                 yield Measurement(event.epoch, "validation", task, "loss", loss)

@@ -17,6 +17,7 @@ from mtsldsl.diagnostics.printable import printable
 from mtsldsl.ir import Spec
 from mtsldsl.ir.normal import digest
 from mtsldsl.methods.evidence import Event
+from mtsldsl.pages.page import page
 from mtsldsl.runtime.network.execution import evaluating
 from mtsldsl.runtime.network.portable import BATCHES, FORMS, TOLERANCE, Portable
 from mtsldsl.runtime.network.served import Served
@@ -26,7 +27,6 @@ from mtsldsl.runtime.run.event_lines import label_lines, short
 from mtsldsl.runtime.run.events import Number
 from mtsldsl.runtime.run.exported import Exported
 from mtsldsl.runtime.run.folder import RunFolder
-from mtsldsl.runtime.run.pages import page
 from mtsldsl.runtime.run.record_file import read_events
 
 OUTPUTS = {
@@ -60,6 +60,7 @@ def model_card(made: Exported, folder: RunFolder, drawing: str) -> str:
     results = _results(made, recorded)
     given = network.inputs if FORMS[made.form].computes else tuple(spec.data.inputs)
     return page(
+        "mtsldsl.runtime.run",
         "model_card.md",
         {"number": short, "code": _code, "fenced": _fenced, "quoted": json.dumps},
         file=made.path.name,

@@ -43,7 +43,7 @@ def record_lines(path: Path) -> Iterator[str]:
 
 def _table(weighed: Sequence[tuple[Weighed, dict[str, float]]]) -> Iterator[str]:
     """A row for each task: its mean weight in some epochs, and the least and the most of all that were told."""
-    chosen = [weighed[place] for place in _spread(len(weighed))]
+    chosen = [weighed[place] for place in spread(len(weighed), MOST_EPOCHS)]
     tasks = list(chosen[-1][0].weights)
     rows = [["epoch", *(str(event.epoch) for event, _ in chosen), "least", "most"]]
     for task in tasks:
@@ -61,8 +61,8 @@ def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join((first.strip().ljust(widths[0]), *others))
 
 
-def _spread(count: int) -> list[int]:
-    """At most `MOST_EPOCHS` places among so many, the first and the last among them."""
-    if count <= MOST_EPOCHS:
+def spread(count: int, most: int) -> list[int]:
+    """At most so many places, two or more, among `count`, the first and the last among them."""
+    if count <= most:
         return list(range(count))
-    return [round(place * (count - 1) / (MOST_EPOCHS - 1)) for place in range(MOST_EPOCHS)]
+    return [round(place * (count - 1) / (most - 1)) for place in range(most)]

@@ -1,108 +1,72 @@
-"""`report.html`: a run as one page that needs nothing else: sharing, metrics, decisions with their evidence, curves."""
+"""`report.html`: a run as one page that needs nothing else, which a person would send to a colleague.
+
+The sharing and what it saves, the epoch that is kept, results, samples, decisions with their evidence, curves, the
+spec, and what the run is repeated with.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import attrs
-
-from mtsldsl.methods.evidence import Event, Finding, Matrix, told
+from mtsldsl.ir.cost import operations
+from mtsldsl.methods.evidence import Finding, Matrix, told
 from mtsldsl.methods.registry import words
+from mtsldsl.pages.page import page
+from mtsldsl.pages.saving import Saving
 from mtsldsl.runtime.run import events
-from mtsldsl.runtime.run.drawing import COLOURS, Series, curves, matrix_map
+from mtsldsl.runtime.run.checkpoint import MEAN
+from mtsldsl.runtime.run.drawing import matrix_map
+from mtsldsl.runtime.run.event_lines import short
 from mtsldsl.runtime.run.folder import RunFolder
-from mtsldsl.runtime.run.pages import page
+from mtsldsl.runtime.run.kept_epoch import first_facts, last
 from mtsldsl.runtime.run.record_file import read_events
+from mtsldsl.runtime.run.report_answers import confusions, samples
+from mtsldsl.runtime.run.report_charts import FEW, loss_charts, metric_charts, share_charts, weight_charts
+from mtsldsl.runtime.run.report_facts import drawn, repeated, results, stages
 from mtsldsl.sharing import format_components
 from mtsldsl.syntax import write_text_atomically
-
-FEW = len(COLOURS)
-"""Tasks whose curves stand in one chart, and names of a matrix that is written in numbers."""
+from mtsldsl.syntax.files import is_file
 
 _EXTREMES = 3
 """Of more names, so many pairs are given of the largest numbers and of the least."""
 
 
-@attrs.frozen
-class Chart:
-    """A drawing, with its title and the names of its curves with their colours."""
-
-    title: str
-    drawing: str
-    legend: tuple[tuple[str, str], ...] = ()
-
-
 def write_report(folder: RunFolder) -> Path:
-    """Write the report of a run from its spec and events alone."""
+    """Write the report of a run from its specs, its events and the pictures of its samples alone."""
     recorded = list(read_events(folder.events))
-    spec, changed = folder.read_spec(folder.spec), _changed_epochs(recorded)
+    best = folder.best / f"{MEAN}.mtl"
+    spec = folder.read_spec(best if is_file(best) else folder.spec)
     text = page(
+        "mtsldsl.runtime.run",
         "report.html",
-        {"told": told},
-        start=_last(recorded, events.Start),
-        test=_last(recorded, events.Test),
-        phases=[(event, _words(event)) for event in recorded if isinstance(event, events.Phase)],
-        findings=[_piece(piece) for event in recorded if isinstance(event, Finding) for piece in event.shown()],
-        sharing=[(layer, format_components(spec.sharing, layer)) for layer in spec.backbone.layers],
+        {"told": told, "short": short, "operations": operations},
         few=FEW,
-        constant=_last(recorded, events.Constant),
-        losses=_charts("training loss", _losses(recorded), changed),
-        weights=_charts("weight of each task", _weights(recorded), changed),
-        metrics=[
-            Chart(f"{task.name}: {task.metrics[0].name}", curves([series], changed, 320, 150))
-            for task, series in zip(
-                spec.tasks, _first_metrics(recorded, [task.name for task in spec.tasks]), strict=True
-            )
-            if series.points
-        ],
+        start=last(recorded, events.Start),
+        test=last(recorded, events.Test),
+        spec=spec,
+        saving=Saving.of(spec),
+        drawing=drawn(spec),
+        sharing=[(layer, format_components(spec.sharing, layer)) for layer in spec.backbone.layers],
+        facts=list(first_facts(recorded)),
+        warnings=[event.text for event in recorded if isinstance(event, events.Warned)],
+        results=results(recorded),
+        single=last(recorded, events.SingleTask),
+        constant=last(recorded, events.Constant),
+        confusions=confusions(recorded),
+        samples=samples(recorded, folder),
+        stages=stages(folder),
+        phases=[(event, _words(event)) for event in recorded if isinstance(event, events.Phase)],
+        findings=[_piece(event, piece) for event in recorded if isinstance(event, Finding) for piece in event.shown()],
+        gradients=last(recorded, events.Gradients),
+        shares=share_charts(recorded),
+        losses=loss_charts(recorded),
+        weights=weight_charts(recorded),
+        metrics=metric_charts(recorded, spec),
+        repeated=list(repeated(recorded)),
     )
     write_text_atomically(folder.report, text)
     return folder.report
-
-
-def _last(recorded: Sequence[Event], kind: type[Event]) -> Event | None:
-    return next((event for event in reversed(recorded) if isinstance(event, kind)), None)
-
-
-def _changed_epochs(recorded: Sequence[Event]) -> list[int]:
-    return [event.epoch for event in recorded if isinstance(event, events.Phase) and event.changed]
-
-
-def _losses(recorded: Sequence[Event]) -> list[Series]:
-    epochs = [event for event in recorded if isinstance(event, events.Epoch)]
-    names = list(dict.fromkeys(name for event in epochs for name in event.losses))
-    return [
-        Series(name, tuple((event.epoch, value) for event in epochs if (value := event.losses.get(name)) is not None))
-        for name in names
-    ]
-
-
-def _weights(recorded: Sequence[Event]) -> list[Series]:
-    """What the balance weighed, the mean of the steps of an epoch that were told."""
-    told = [(event.epoch, event.means()) for event in recorded if isinstance(event, events.Weighed)]
-    names = dict.fromkeys(name for _, means in told for name in means)
-    return [Series(name, tuple((epoch, means[name]) for epoch, means in told if name in means)) for name in names]
-
-
-def _first_metrics(recorded: Sequence[Event], tasks: list[str]) -> list[Series]:
-    validations = [event for event in recorded if isinstance(event, events.Validation)]
-    curves = []
-    for task in tasks:
-        values = [(event.epoch, next(iter(event.metrics[task].values()), None)) for event in validations]
-        curves.append(Series(task, tuple((epoch, value) for epoch, value in values if value is not None)))
-    return curves
-
-
-def _charts(title: str, series: list[Series], changed: list[int]) -> list[Chart]:
-    """One chart of a few curves, or one each of more than can be told apart."""
-    if not series:
-        return []
-    if len(series) > FEW:
-        return [Chart(each.name, curves([each], changed, 320, 150)) for each in series]
-    legend = tuple((each.name, colour) for each, colour in zip(series, COLOURS, strict=False))
-    return [Chart(title, curves(series, changed, 640, 240), legend)]
 
 
 def _words(phase: events.Phase) -> list[str]:
@@ -113,7 +77,7 @@ def _words(phase: events.Phase) -> list[str]:
     return [said.undecided(phase.evidence)]
 
 
-def _piece(piece: str | Matrix) -> str | dict[str, Any]:
+def _piece(event: Finding, piece: str | Matrix) -> str | dict[str, Any]:
     """What the page has of a finding: text, or of a few names the numbers, of more a map and the pairs at both ends."""
     if isinstance(piece, str):
         return piece
@@ -123,4 +87,5 @@ def _piece(piece: str | Matrix) -> str | dict[str, Any]:
         return {**found, "map": "", "most": [], "least": []}
     pairs = [(f"{names[i]} ~ {names[j]}", values[i][j]) for i in range(len(names)) for j in range(i + 1, len(names))]
     pairs.sort(key=lambda pair: -pair[1])
-    return {**found, "map": matrix_map(names, values), "most": pairs[:_EXTREMES], "least": pairs[-_EXTREMES:]}
+    drawing = matrix_map(names, values, f"{piece.title}, after epoch {event.epoch}")
+    return {**found, "map": drawing, "most": pairs[:_EXTREMES], "least": pairs[-_EXTREMES:]}

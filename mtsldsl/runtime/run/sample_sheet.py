@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
-from numpy.typing import NDArray
 
 from mtsldsl.diagnostics.bounded import FIRST_SHOWN
 from mtsldsl.ir import Spec, Task
@@ -19,21 +18,16 @@ from mtsldsl.runtime.data.fields_read import field_of_task
 from mtsldsl.runtime.data.masks import valid_entries
 from mtsldsl.runtime.data.mixed import read_by
 from mtsldsl.runtime.data.overview import class_names
-from mtsldsl.runtime.run.drawing import COLOURS
+from mtsldsl.runtime.run.picture_pixels import Numbers, ends_of, pixels_of_input, pixels_of_target
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-Numbers: TypeAlias = NDArray[np.float64]
 
 _SIDE = 1.6
 """Of a picture, in inches."""
 
 _LEAST = 3.2
 """Of the sheet: room for titles."""
-
-_MISSING = "0.6"
-"""The gray of what does not count."""
 
 
 @attrs.frozen(eq=False)
@@ -48,12 +42,7 @@ class _Row:
 
 def pictured(spec: Spec) -> list[Stream]:
     """The sources with an input that is a picture."""
-    return [stream for stream in spec.streams if _images(stream)]
-
-
-def _images(stream: Stream) -> list[str]:
-    """The inputs that are pictures."""
-    return [name for name, shape in stream.data.inputs.items() if len(shape) == 3]
+    return [stream for stream in spec.streams if stream.data.pictures]
 
 
 def sample_sheet(spec: Spec, splits: Splits[Any]) -> bytes:
@@ -86,7 +75,7 @@ def sample_sheet(spec: Spec, splits: Splits[Any]) -> bytes:
 def _rows(spec: Spec, stream: Stream, samples: Samples, splits: Splits[Any]) -> list[_Row]:
     """The first samples of a source, as a batch has them, in the unit of the data."""
     batch = next(batches(samples.in_units(), min(FIRST_SHOWN, len(samples))))
-    images = {name: batch[name].double().numpy() for name in _images(stream)}
+    images = {name: batch[name].double().numpy() for name in stream.data.pictures}
     count = len(next(iter(images.values())))
     pictures: list[tuple[Task, Numbers]] = []
     answers: list[list[str]] = [[] for _ in range(count)]
@@ -120,43 +109,15 @@ def _answer(numbers: Numbers, names: Sequence[str]) -> str:
 def _draw_input(axes: Axes, title: str, numbers: Numbers, answers: Sequence[str]) -> None:
     shown = [*answers[:FIRST_SHOWN], *(["..."] if len(answers) > FIRST_SHOWN else [])]
     axes.set_title("\n".join([title, *shown]))
-    channels = len(numbers)
-    low, high = min(0.0, float(numbers.min())), max(1.0, float(numbers.max()))
-    image = (numbers - low) / (high - low)
-    if channels in (3, 4):
-        axes.imshow(np.moveaxis(image[:3], 0, -1), interpolation="nearest")
-    else:
-        axes.imshow(image[0], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axes.imshow(pixels_of_input(numbers), interpolation="nearest")
 
 
 def _draw_target(axes: Axes, task: Task, numbers: Numbers) -> None:
-    from matplotlib import colormaps
-    from matplotlib.colors import Colormap, ListedColormap
-
     target, title = task.target, task.name
-    if target.kind == "unit_vectors":
-        colours = np.moveaxis(np.nan_to_num(numbers / 2 + 0.5, nan=float(_MISSING)), 0, -1)
-        axes.set_title(title)
-        axes.imshow(colours, interpolation="nearest")
-        return
-    plane = numbers if numbers.ndim == 2 else numbers[0]
-    if target.kind == "classes":
-        table: Colormap = ListedColormap([COLOURS[number % len(COLOURS)] for number in range(target.channels)])
-        low, high = -0.5, target.channels - 0.5
-    elif target.kind == "binary":
-        table, low, high = colormaps["gray"], 0.0, 1.0
-    else:
-        known = plane[np.isfinite(plane)]
-        low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
-        table = colormaps["viridis"]
-        title = f"{title}, {low:.3g} to {high:.3g}" if known.size else f"{title}, nothing that counts"
-    if numbers.ndim == 3 and len(numbers) > 1:
+    ends = ends_of(target, numbers if numbers.ndim == 2 else numbers[:1])
+    if target.kind == "values":
+        title = f"{title}, {ends[0]:.3g} to {ends[1]:.3g}" if ends else f"{title}, nothing that counts"
+    if numbers.ndim == 3 and len(numbers) > 1 and target.kind != "unit_vectors":
         title = f"{title} (1 of {len(numbers)})"
     axes.set_title(title)
-    axes.imshow(
-        np.ma.masked_invalid(plane),
-        cmap=table.with_extremes(bad=_MISSING),
-        vmin=low,
-        vmax=high,
-        interpolation="nearest",
-    )
+    axes.imshow(pixels_of_target(target, numbers, ends), interpolation="nearest")

@@ -31,6 +31,7 @@ from mtsldsl.runtime.network.user_modules import check_own_modules
 from mtsldsl.runtime.objectives.constant import constant_metrics
 from mtsldsl.runtime.objectives.relative_gain import Results
 from mtsldsl.runtime.run import events
+from mtsldsl.runtime.run.answered import Answered
 from mtsldsl.runtime.run.beginning import Read
 from mtsldsl.runtime.run.best import load_best
 from mtsldsl.runtime.run.checkpoint import (
@@ -46,6 +47,7 @@ from mtsldsl.runtime.run.display import Display, choose_display, warn
 from mtsldsl.runtime.run.epoch import EpochLosses, under_way
 from mtsldsl.runtime.run.event_lines import warning_lines
 from mtsldsl.runtime.run.folder import RunFolder, epoch_of, write_source
+from mtsldsl.runtime.run.found_in_steps import found_in_steps
 from mtsldsl.runtime.run.in_place import InPlace
 from mtsldsl.runtime.run.initial_weights import InitialWeights
 from mtsldsl.runtime.run.loggers import Loggers, makers, recorded_loggers
@@ -54,6 +56,8 @@ from mtsldsl.runtime.run.processes import own_device, require_even_shares, scrat
 from mtsldsl.runtime.run.record_file import EventLog, read_events
 from mtsldsl.runtime.run.requirements import require_for_run
 from mtsldsl.runtime.run.selection import OWN, Best, Selection, best_so_far, gains, last_merge, mean_of
+from mtsldsl.runtime.run.single_task import single_task
+from mtsldsl.runtime.run.stopping import tasks_out_of_patience, undecided
 from mtsldsl.runtime.run.user_module_record import warn_of_other_modules
 from mtsldsl.runtime.structure.learner import Learner
 from mtsldsl.runtime.structure.view import Watcher
@@ -74,6 +78,8 @@ class Session:
     """Those that a new run begins with."""
     cache: bool = True
     """Whether the samples may be those that were kept of an earlier run, and are kept for later ones."""
+    command: str | None = None
+    """By which a new run was started."""
     ranks: Ranks = attrs.field(factory=Ranks)
     """This process among those that train together; the first alone has the run folder that a person sees."""
     log: EventLog = attrs.field(init=False)
@@ -87,6 +93,7 @@ class Session:
     _since: int | None = None
     """The epoch at whose end tasks last merged: earlier ones are of another network."""
     _stopped: events.Stopped | None = None
+    _learner: Learner | None = None
 
     def __attrs_post_init__(self) -> None:
         self._selection = Selection(self.spec.train.keep)
@@ -102,6 +109,7 @@ class Session:
         require_even_shares(spec, ranks)
         check_own_modules(spec)
         require_for_run(spec)
+        weights = InitialWeights.said_by(spec)
         made = makers(loggers)
         spec = self_contained(spec)
         if ranks.rank:
@@ -109,7 +117,7 @@ class Session:
         folder = RunFolder.create(root, name.strip(".") or "spec")  # a name of dots would lead out of `root`
         spec = folder.with_path(spec)
         told = Loggers(folder.path, {} if ranks.rank else made)
-        session = cls(spec, folder, chosen, choose_display(display), told, ranks=ranks)
+        session = cls(spec, folder, chosen, choose_display(display), told, weights=weights, ranks=ranks)
         folder.write_spec(spec.source, "start")
         session.write_code(spec)
         return session
@@ -161,8 +169,8 @@ class Session:
         if self.checkpoint is None:
             file = str(self.in_place.path) if self.in_place else None
             place = str(self.folder.path)
-            names = self.loggers.names()
-            self.log.write(read.start(self.spec, self.device, self.ranks, folder=place, in_place=file, loggers=names))
+            start = read.start(self.spec, self.device, self.ranks, folder=place, in_place=file)
+            self.log.write(attrs.evolve(start, loggers=self.loggers.names(), command=self.command))
             for warning in read.warnings(self.spec, self.device):
                 self._warn(warning)
             self.log.write(events.Constant(split="validation", metrics=self._constant))
@@ -195,6 +203,7 @@ class Session:
         make_scheduler: SchedulerFactory,
     ) -> Training:
         """A new training of a network of this class, or the one that the checkpoint holds."""
+        self._learner = learner
         training = Training.start(
             self.spec, model_class, learner, make_optimizer, make_scheduler, self.device, self.ranks
         )
@@ -216,7 +225,6 @@ class Session:
     def epoch(self, training: Training, batches: int, samples: int | None = None) -> Iterator[EpochLosses]:
         """An epoch of so many batches: collects the losses without waiting for the device, and logs their means.
         Without `samples`, those of all batches, each is a whole one."""
-        rate = training.optimizer.param_groups[0]["lr"]
         collected = EpochLosses(self.display, training.spec.penalty_name)
         with under_way(training, batches, collected, f"the run so far is in {self.folder.path}") as losses:
             yield losses
@@ -230,24 +238,18 @@ class Session:
                 epoch=training.epoch,
                 losses={**means, **penalty},
                 penalty=next(iter(penalty), None),
-                lr=rate * warmth(training.steps, training.spec.train.warmup),
+                lr=training.rate * warmth(training.steps, training.spec.train.warmup),
                 epoch_seconds=round(seconds, 4),
                 samples_per_second=round(count / seconds, 1) if seconds else None,
                 seconds=round(time.monotonic() - self._started, 1),
                 peak_memory_mb=peak_memory_mb(self.device),
             )
         )
-        self._say_what_was_weighed(training)
+        for event in found_in_steps(training):
+            self.log.write(event)
         begins = training.epoch == 1 or training.epoch - 1 == self._since
         if begins and (scales := remark_on_scales(training.spec, means)) is not None:
             self._warn(events.Warned(about="losses", text=scales))
-
-    def _say_what_was_weighed(self, training: Training) -> None:
-        found = training.weighed.steps
-        if found:
-            weights = {task: [_short(step.get(task)) for step in found.values()] for task in training.balance.tasks}
-            self.log.write(events.Weighed(epoch=training.epoch, steps=list(found), weights=weights))
-            found.clear()
 
     def end_epoch(self, training: Training, validation: Evaluation) -> None:
         """Log the validation, keep the best weights of the present structure, write the checkpoint."""
@@ -273,6 +275,9 @@ class Session:
             keep_own_weights(self.folder, training, [found[name].tasks[0] for name in own], source)
         for name, best in found.items():
             self.log.write(events.Best(epoch=best.epoch, own=name in own, tasks=best.tasks, score=best.score))
+        if self._learner is not None:
+            for stopped in tasks_out_of_patience(training, self._learner, self._selection):
+                self.log.write(stopped)
         save_checkpoint(self.folder, training, self.log.length())
 
     def _better(self, training: Training, validation: Evaluation, gained: Mapping[str, float]) -> dict[str, Best]:
@@ -288,9 +293,7 @@ class Session:
     def stops(self, training: Training, learner: Learner, patience: int) -> bool:
         """Whether the run ends before its last epoch: no set of tasks was better in as many epochs, and nothing is to
         be decided any more of who shares what."""
-        rest = range(training.epoch + 1, training.spec.train.epochs + 1)
-        undecided = any(learner.due(attrs.evolve(training.position, epoch=epoch)) for epoch in rest)
-        if undecided or self._selection.epochs_since_better(training.epoch) < patience:
+        if undecided(training, learner) or self._selection.epochs_since_better(training.epoch) < patience:
             return False
         self._stopped = events.Stopped(epoch=training.epoch, patience=patience)
         return True
@@ -327,7 +330,8 @@ class Session:
         if self._stopped is not None:
             self.log.write(self._stopped)
         spec, model = load_best(self.folder, self.device)
-        test = evaluate(model, spec, data.test, self.device)
+        answered = Answered.of(spec, data)
+        test = evaluate(model, spec, data.test, self.device, watch=answered.see)
         cost = spec.cost()
         self.log.write(
             events.Test(
@@ -341,6 +345,9 @@ class Session:
                 flops=cost.flops,
             )
         )
+        single = single_task(self.folder)
+        for event in (*([single] if single else []), *answered.told(self.folder)):
+            self.log.write(event)
         seconds = round(time.monotonic() - self._started, 1)
         memory = peak_memory_mb(self.device)
         self.log.write(events.End(folder=str(self.folder.path), seconds=seconds, peak_memory_mb=memory))
@@ -356,11 +363,6 @@ class Session:
         if own is not None and own.reason is not None:
             for line in warning_lines(self._left_alone(own, epoch)):
                 warn(line)
-
-
-def _short(weight: torch.Tensor | None) -> float | None:
-    """A weight in six digits, which is about what float32 has."""
-    return None if weight is None else float(f"{float(weight):.6g}")
 
 
 def _present_source(training: Training) -> Source:

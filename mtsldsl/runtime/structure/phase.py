@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim.swa_utils import AveragedModel
 
 from mtsldsl.editing import rewritten
 from mtsldsl.editing.rewrite import decision_line
@@ -18,6 +19,7 @@ from mtsldsl.ir import Decision, Spec
 from mtsldsl.ir.wiring import Value
 from mtsldsl.methods.method import NO_METHOD
 from mtsldsl.runtime.data import Mixed, Samples, Splits
+from mtsldsl.runtime.learning.ema import average_of, carry_average
 from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.learning.learned import named_parameters, optimizer_of
 from mtsldsl.runtime.learning.reestimation import reestimate
@@ -26,7 +28,7 @@ from mtsldsl.runtime.network.built import build_model, place
 from mtsldsl.runtime.network.execution import alike
 from mtsldsl.runtime.network.optimizer_state import ParameterState, carry_optimizer_state, set_parameter_state
 from mtsldsl.runtime.network.transfer import Members, carry_state, merged_parameters, origins
-from mtsldsl.runtime.structure.learner import Carry, Learner, Proposal
+from mtsldsl.runtime.structure.learner import Carry, Learner, Prepared, Proposal
 from mtsldsl.runtime.structure.view import View, Watcher
 
 
@@ -65,22 +67,28 @@ def structural_phase(training: Training, learner: Learner, data: Splits[Any], ru
     new_model = place(build_model(new_spec), new_spec, training.device)
     made = origins(spec.sharing, new_spec.sharing)
     carry_state(spec, new_spec, model, new_model, made)
-    prepared = learner.prepare(Carry(spec, new_spec, model, new_model, made, proposal.decisions), view)
-    estimated = _statistics(model)
+    prepared, average = _prepared(
+        training, learner, Carry(spec, new_spec, model, new_model, made, proposal.decisions), view
+    )
+    network, new_network = training.network, new_model if average is None else average.module
+    pairs = [(model, new_model), *([] if average is None else [(network, new_network)])]
+    estimated = [(old, _statistics(old)) for old, _ in pairs]
     # Only with the statistics of both estimated anew can the two networks be compared.
-    reestimate([(spec, model), (new_spec, new_model)], data.train, training.device)
-    before = evaluate(model, spec, data.validation, training.device)
-    same = alike(spec, model, new_spec, new_model)
+    for old, new in pairs:
+        reestimate([(spec, old), (new_spec, new)], data.train, training.device)
+    before = evaluate(network, spec, data.validation, training.device)
+    same = alike(spec, network, new_spec, new_network)
     moved = [task.name for task in spec.tasks if Value.of_head(task.name) not in same]
-    after = before.updated(evaluate(new_model, new_spec, data.validation, training.device, moved))
+    after = before.updated(evaluate(new_network, new_spec, data.validation, training.device, moved))
     accepted = learner.accept(before, after)
     evidence = {**proposal.evidence, **prepared.evidence}
     found = _record(training, proposal, evidence, before, after, accepted=accepted)
     if not accepted:
-        model.load_state_dict(estimated, strict=False)
+        for old, statistics in estimated:
+            old.load_state_dict(statistics, strict=False)
         run.say("phase", **found)
         return
-    replace_network(training, new_spec, new_model, prepared.optimizer_state)
+    replace_network(training, new_spec, new_model, prepared.optimizer_state, average=average)
     training.evaluated = (data.validation, after)
     learner.adopted(new_spec)
     run.structure_changed(new_spec, epoch, new_spec.history[len(spec.history) :])
@@ -99,11 +107,13 @@ def _adopt_exactly(
     new_model = place(build_model(new_spec), new_spec, training.device)
     made = origins(spec.sharing, new_spec.sharing) if proposal.made is None else proposal.made
     carry_state(spec, new_spec, training.model, new_model, made)
-    prepared = learner.prepare(Carry(spec, new_spec, training.model, new_model, made, proposal.decisions), view)
-    after = evaluate(new_model, new_spec, data.validation, training.device) if prepared.anew else found
+    carry = Carry(spec, new_spec, training.model, new_model, made, proposal.decisions)
+    prepared, average = _prepared(training, learner, carry, view)
+    new_network = new_model if average is None else average.module
+    after = evaluate(new_network, new_spec, data.validation, training.device) if prepared.anew else found
     evidence = {**proposal.evidence, **prepared.evidence}
     record = _record(training, proposal, evidence, found, after, accepted=True)
-    replace_network(training, new_spec, new_model, prepared.optimizer_state, made)
+    replace_network(training, new_spec, new_model, prepared.optimizer_state, made, average)
     if prepared.anew:
         for parameter in new_model.parameters():
             training.optimizer.state.pop(parameter, None)
@@ -113,6 +123,15 @@ def _adopt_exactly(
     run.structure_changed(new_spec, epoch, new_spec.history[len(spec.history) :], same=same)
     cost = new_spec.cost()
     run.say("phase", **record, parameters=cost.parameters, flops=cost.flops, same=same or None)
+
+
+def _prepared(training: Training, learner: Learner, carry: Carry, view: View) -> tuple[Prepared, AveragedModel | None]:
+    """What the learner did to the new network, and the running mean of that, where the training has one."""
+    average = average_of(carry.new_model, carry.new_spec)
+    prepared = learner.prepare(carry, view)
+    if average is not None and training.averaged is not None:
+        carry_average(carry.old_spec, carry.new_spec, training.averaged, average, carry.new_model, carry.made)
+    return prepared, average
 
 
 def _record(
@@ -175,9 +194,11 @@ def replace_network(
     new_model: nn.Module,
     trained: Mapping[str, ParameterState],
     made: Members | None = None,
+    average: AveragedModel | None = None,
 ) -> None:
     """Put the evolved network in the place of the old one: survivors keep their optimizer state bit for bit, a merged
-    component gets the mean of its members', or its own of `trained`; the schedule goes on where it was."""
+    component gets the mean of its members', or its own of `trained`; the schedule goes on where it was. `average` is
+    the running mean of the evolved network."""
     new_model.train(training.model.training)
     old_parameters = named_parameters(training.model, training.balance, training.learner)
     training.train_what(new_spec)
@@ -190,7 +211,7 @@ def replace_network(
     merged = merged_parameters(new_model, members)
     carry_optimizer_state(training.optimizer, old_parameters, optimizer, new_parameters, merged)
     set_parameter_state(optimizer, new_parameters, trained)
-    training.spec, training.model = new_spec, new_model
+    training.spec, training.model, training.averaged = new_spec, new_model, average
     training.optimizer, training.scheduler = optimizer, scheduler
     training.forget_routes()
     training.balance.network_changed()

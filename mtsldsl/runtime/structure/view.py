@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mtsldsl.ir import Spec
 from mtsldsl.ir.wiring import Value
 from mtsldsl.runtime.data import Mixed, Samples, batches
-from mtsldsl.runtime.data.batches import widen
+from mtsldsl.runtime.data.joined import joined
 from mtsldsl.runtime.data.mixed import streamed
 from mtsldsl.runtime.learning.finite import UNREPEATED, Anomaly, find_anomaly, recorded
 from mtsldsl.runtime.learning.learned import OptimizerFactory
@@ -73,10 +73,7 @@ class View:
         """The training inputs of all sources whose tasks these are, one after the other; of one shape."""
         names, wanted = tuple(self.spec.data.inputs), frozenset(tasks)
         parts = [own for stream, own in streamed(self.spec, self.samples) if wanted.intersection(stream.tasks)]
-        first = parts[0].only(*names)
-        if len(parts) == 1:
-            return first
-        return Samples({name: _joined(name, parts) for name in names}, first.layout)
+        return joined([part.only(*names) for part in parts])
 
     def labelled(self, count: int) -> Iterator[list[tuple[tuple[str, ...], Mapping[str, Tensor]]]]:
         """Up to `count` training samples of each source, drawn by the spec's seed, in batches that are not augmented:
@@ -115,11 +112,3 @@ class View:
                 if found := find_anomaly(self.model, self.spec, given, outputs):
                     return found
         return UNREPEATED
-
-
-def _joined(name: str, parts: Sequence[Samples]) -> Tensor:
-    """A field of all of them, one after the other."""
-    fields = [part.fields[name] for part in parts]
-    if len({field.dtype for field in fields}) > 1:  # such as bytes beside numbers from 0 to 1
-        fields = [widen(part.fields[name], part.layout[name]) for part in parts]
-    return torch.cat(fields)

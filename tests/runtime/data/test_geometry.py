@@ -6,9 +6,10 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mtsldsl.datasets.nyuv2.load import derived_normals, nearest, open_recording
+from mtsldsl.datasets.nyuv2.load import derived_normals, open_recording
 from mtsldsl.datasets.nyuv2.recordings import CAMERA, CROP
 from mtsldsl.runtime.data.geometry import Camera, normals_from_depth
+from mtsldsl.runtime.data.pictures import nearest
 from tests.given import DATA, needs_data
 
 SMALL = Camera(60.0, 62.0, 21.0, 14.0)

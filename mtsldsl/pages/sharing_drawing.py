@@ -9,6 +9,7 @@ from itertools import pairwise
 import attrs
 
 from mtsldsl.ir import Spec
+from mtsldsl.ir.cost import operations
 from mtsldsl.ir.wiring import wired
 from mtsldsl.records import Record
 from mtsldsl.sharing import Component, Cover
@@ -18,7 +19,7 @@ from mtsldsl.sharing.text import all_members
 ROW, TOP = 44, 16
 """Pixels: the height of a row, the space above the first one."""
 
-_NARROWEST, _CHARACTER = 96, 7.5
+_NARROWEST, CHARACTER = 60, 7.5
 """Pixels: the width of a column or of the layers' names where they are short; what a character needs at 12 pixels."""
 
 _LONGEST = 28
@@ -106,7 +107,7 @@ class _Grid(Record):
 
 
 def _width_for(names: Iterable[str], space: float) -> float:
-    return max(_NARROWEST, space + _CHARACTER * max((len(_cut(name)) for name in names), default=0))
+    return max(_NARROWEST, space + CHARACTER * max((len(_cut(name)) for name in names), default=0))
 
 
 def _cut(name: str) -> str:
@@ -160,9 +161,7 @@ def _component_boxes(spec: Spec, row: Mapping[str, int], grid: _Grid, changes: M
         for group, members in zip(groups_of(parts), all_members(parts, spec.sharing.tasks), strict=True):
             component, tasks = group.tasks, " + ".join(members)
             one = cost.layers[layer].apart.get(component, cost.layers[layer].one)
-            title = (
-                f"{layer}: {' + '.join(tasks)}; {one.parameters:,} parameters, {one.flops / 1e6:,.2f} MFLOP an image"
-            )
+            title = f"{layer}: {' + '.join(tasks)}; {one.parameters:,} parameters, {operations(one.flops)} a sample"
             pieces = grid.pieces(component)
             kind = changes.get(layer) or ("shared" if len(component) > 1 else "own")
             for one_piece, next_piece in pairwise(pieces):  # a bar between the pieces of one component
@@ -188,7 +187,7 @@ def _head_boxes(spec: Spec, row: int, grid: _Grid) -> Iterator[Box]:
     cost = spec.cost()
     for task in spec.tasks:
         one = cost.heads[task.name]
-        title = f"head of {task.name}; {one.parameters:,} parameters, {one.flops / 1e6:,.2f} MFLOP an image"
+        title = f"head of {task.name}; {one.parameters:,} parameters, {operations(one.flops)} a sample"
         left = grid.x(grid.place[task.name]) + _GAP
         yield Box(left, _y(row) - _HALF, grid.column - 2 * _GAP, 2 * _HALF, "head", _cut(task.name), title)
 

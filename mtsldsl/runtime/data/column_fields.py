@@ -1,0 +1,35 @@
+"""The columns of a table that tasks learn, as fields of samples."""
+
+from __future__ import annotations
+
+import attrs
+from torch import Tensor
+
+from mtsldsl.ir.model import Task
+from mtsldsl.runtime.data.array_fields import Expected, fitted
+from mtsldsl.runtime.data.fields import FieldKind
+from mtsldsl.tables.table_cells import Table
+from mtsldsl.tables.table_targets import target_column
+
+_KINDS = {"classes": FieldKind.LABEL, "binary": FieldKind.EDGE, "values": FieldKind.PLAIN}
+
+
+@attrs.frozen(eq=False)
+class ColumnField:
+    """The labels of all rows, what they are, the names of classes where they have names, and what a person should
+    know."""
+
+    labels: Tensor
+    kind: FieldKind
+    names: tuple[str, ...]
+    remarks: tuple[str, ...]
+
+
+def column_field(table: Table, name: str, task: Task) -> ColumnField:
+    """What a task learns of a column. Raises MtlError as `target_column` does."""
+    column = target_column(table, name, task)
+    kind = _KINDS[task.target.kind]
+    called = f"the column `{name}` of `{table.path}`"
+    shape = () if kind is FieldKind.LABEL else (1,)
+    field = fitted({called: column.numbers}, Expected(kind, shape, task.target))
+    return ColumnField(field.tensors[called], kind, column.names, field.remarks)

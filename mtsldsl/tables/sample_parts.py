@@ -1,0 +1,137 @@
+"""Which samples are for training, for validation and for the test, by the seed and by what is said of each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from mtsldsl.diagnostics import MtlError
+from mtsldsl.division import CALLED_ELSEWHERE, SPLITS, divided
+
+Rows: TypeAlias = NDArray[np.int64]
+
+
+@attrs.frozen(eq=False)
+class Mark:
+    """What is said of each sample in a word: a column of a table, or an array. A word is empty where nothing is said.
+
+    `called` is what it is called in a report, and `place` where a sample stands in it; `misread` makes the report of
+    samples of which it says what it should not, with why not and what to do."""
+
+    called: str
+    words: Sequence[str]
+    place: Callable[[int], str]
+    misread: Callable[[Sequence[int], str, str], MtlError]
+
+
+@attrs.frozen(eq=False)
+class Marks:
+    """Which part samples are in (`split`), which of them stay together (`group`), and of which classes every part has
+    its share (`stratify`)."""
+
+    split: Mark | None = None
+    group: Mark | None = None
+    stratify: Mark | None = None
+
+
+def parted(
+    whole: str,
+    count: int,
+    marks: Marks,
+    *,
+    validation: float,
+    test: float,
+    seed: int,
+    given: Mapping[str, Rows] | None = None,
+) -> dict[str, Rows]:
+    """The numbers of the samples of each split, in their order. `whole` is what holds them, such as a file.
+
+    The parts are `given`, or `split` says them, or seeded parts are taken as of other data: of the samples, or of the
+    groups. What is not said of validation is a seeded part of the training samples.
+    Raises MTL602 for words that say no split, no group or no class, and for a group in two splits; MTL804 where a split
+    has no sample.
+    """
+    assert marks.group is None or marks.stratify is None  # which `ir` reports
+    groups = np.arange(count) if marks.group is None else _groups(marks.group)
+    strata = None if marks.stratify is None else _strata(marks.stratify)
+    found = dict(given) if given is not None else {} if marks.split is None else _said(marks.split)
+    if not found:
+        found["train"], found["test"] = _divided(np.arange(count), groups, strata, test, seed)
+    elif marks.group is not None:
+        _require_whole(marks.group, groups, found)
+    if "validation" not in found:
+        found["train"], found["validation"] = _divided(found["train"], groups, strata, validation, seed + 1)
+    elif marks.stratify is not None and (given is not None or marks.split is not None):
+        cause = f"{whole} says of every sample which part it is in, and nothing is left to `stratify`"
+        raise MtlError.of("MTL602", cause, "leave `stratify` out")
+    for part in SPLITS:
+        if not len(found[part]):
+            holder, what = (whole, "samples") if marks.group is None else (marks.group.called, "groups")
+            cause = f"{holder} has {len(np.unique(groups))} {what}, and none is left for {part}"
+            raise MtlError.of("MTL804", cause, "add samples to it")
+    return found
+
+
+def _groups(mark: Mark) -> Rows:
+    """The number of each sample's group."""
+    missing = [row for row, word in enumerate(mark.words) if not word]
+    if missing:
+        raise mark.misread(missing, "which says no group", "fill it in, with a name of its own if need be")
+    return _numbered(mark.words)
+
+
+def _numbered(words: Sequence[str]) -> Rows:
+    return np.unique(np.array(words, dtype=object), return_inverse=True)[1].astype(np.int64)
+
+
+def _strata(mark: Mark) -> Rows:
+    """The number of each sample's class; samples of which none is said are a class as well. Raises MTL602 where most
+    words are said once, as of numbers that are measured."""
+    counted = Counter(filter(None, mark.words))
+    alone = sum(count == 1 for count in counted.values())
+    if 2 * alone > counted.total():
+        row = next(row for row, word in enumerate(mark.words) if counted[word] == 1)
+        remedy = "name one of classes, or of yes and no, or leave `stratify` out"
+        what = f"which no other sample has, and so it is with {alone} of {counted.total()}: these are no classes"
+        raise mark.misread([row], what, remedy)
+    return _numbered(mark.words)
+
+
+def _divided(rows: Rows, groups: Rows, strata: Rows | None, part: float, seed: int) -> tuple[Rows, Rows]:
+    """All of the rows but those of a seeded part of their groups, and these."""
+    present = np.unique(groups[rows])
+    kept, held = divided(len(present), part, seed, None if strata is None else strata[rows])
+    return rows[np.isin(groups[rows], present[kept])], rows[np.isin(groups[rows], present[held])]
+
+
+def _said(mark: Mark) -> dict[str, Rows]:
+    """The rows of the splits that are named: training and test, and validation where any word says so."""
+    words = [word.lower() for word in mark.words]
+    wrong = [row for row, word in enumerate(words) if word not in SPLITS]
+    if wrong:
+        meant = CALLED_ELSEWHERE.get(words[wrong[0]])
+        remedy = f"write `{meant}`" if meant else "write `train`, `validation` or `test` of every sample"
+        raise mark.misread(wrong, "which is no split", remedy)
+    found = {split: np.flatnonzero(np.array(words) == split) for split in SPLITS}
+    for split in ("train", "test"):
+        if not len(found[split]):
+            cause = f"no sample says `{split}` in {mark.called}"
+            raise MtlError.of("MTL602", cause, "write it of some, or leave `split` out, for parts by the seed")
+    return found if len(found["validation"]) else {"train": found["train"], "test": found["test"]}
+
+
+def _require_whole(mark: Mark, groups: Rows, found: Mapping[str, Rows]) -> None:
+    """Raises MTL602 where a group has samples in two splits."""
+    where: dict[int, tuple[str, int]] = {}
+    for split, rows in found.items():
+        for row in rows.tolist():
+            before, first = where.setdefault(int(groups[row]), (split, row))
+            if before != split:
+                places = f"{before} ({mark.place(first)}) and in {split} ({mark.place(row)})"
+                cause = f"`{mark.words[row]}` of {mark.called} is in {places}"
+                raise MtlError.of("MTL602", cause, "put all samples of a group into one split, or leave `group` out")

@@ -1,0 +1,120 @@
+"""`weights = start("file", map=...)` in a spec: a run begins so, says so, and says what does not fit before it does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from mtsldsl import load_run, loads
+from mtsldsl.diagnostics import MtlError
+from mtsldsl.ir.normal import digest
+from mtsldsl.ir.settings import settings
+from mtsldsl.runtime.run.initial_weights import InitialWeights
+from tests import prepared
+from tests.runtime.pretrained.plain_networks import BASIC, ResNet, randomised
+from tests.runtime.pretrained.test_residual_networks import SMALL
+
+TEXT = SMALL.format(file="resnet18", block="basic_block", rest="", more="").replace("x.npz", "images.npz")
+TEXT = TEXT.replace("(3, 64, 64)", "(3, 16, 16)\n  batch = 4").replace(
+    "epochs  = 1", "epochs = 1\n  optimizer = sgd(lr=1e-30)"
+)
+
+
+def train(folder: Path, name: str, text: str, *words: str) -> Any:
+    (folder / f"{name}.mtl").write_text(text, encoding="utf-8")
+    return prepared.run("-m", "mtsldsl", "train", f"{name}.mtl", "--device", "cpu", *words, cwd=folder)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("start")
+    chance = np.random.default_rng(0)
+    images = chance.integers(0, 256, (20, 3, 16, 16)).astype(np.uint8)
+    np.savez(made / "images.npz", image=images, a=chance.integers(0, 3, 20), b=chance.normal(size=(20, 2)))
+    save_file(randomised(ResNet((2, 1), BASIC, width=8)).state_dict(), made / "x.safetensors")
+    return made
+
+
+def test_a_run_begins_with_the_file_and_says_which_layers_do_and_what_is_left_out(folder: Path) -> None:
+    done = train(folder, "first", TEXT)
+    assert done.returncode == 0, done.stderr
+    line = "3 of 3 layers begin with the ResNet of torchvision in x.safetensors; "
+    line += "`fc.bias`, `fc.weight` of the file, its classifier, are left out"
+    assert line in done.stdout.splitlines()
+    events = map(json.loads, (folder / "runs/first/1/events.jsonl").read_text(encoding="utf-8").splitlines())
+    begun = next(event for event in events if event["event"] == "begun")
+    assert begun["text"] == line
+    weights = InitialWeights.said_by(loads(TEXT.replace("x.safe", f"{folder}/x.safe")))
+    assert weights is not None
+    assert begun["sha256"] == weights.digest()
+    # at a rate of nearly nothing it ends with them as well
+    _, model = load_run(folder / "runs/first/1")
+    wanted = weights.state["layer2.0.conv2.weight"]
+    for task in "ab":
+        assert torch.equal(model.get_parameter(f"enc2.{task}.conv2.weight"), wanted)
+
+
+def test_a_dry_run_says_it_too(folder: Path) -> None:
+    done = train(folder, "dry", TEXT, "--dry-run")
+    assert "3 of 3 layers begin with the ResNet of torchvision in x.safetensors" in done.stdout
+
+
+def test_without_a_map_it_is_a_run_or_a_file_of_one_and_the_command_line_goes_before_it(folder: Path) -> None:
+    text = TEXT.replace('start("x.safetensors", map=torchvision)', 'start("runs/zeroth")')
+    plain = TEXT.replace('  weights = start("x.safetensors", map=torchvision)\n', "")
+    assert train(folder, "zeroth", plain).returncode == 0
+    done = train(folder, "next", text)
+    assert "8 of 8 parts begin with weights of runs/zeroth" in done.stdout.splitlines()
+    done = train(folder, "last", TEXT, "--weights", "runs/zeroth")
+    assert "8 of 8 parts begin with weights of runs/zeroth" in done.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("said", "cause"),
+    [
+        ('start("no.safetensors", map=timm)', "`no.safetensors` cannot be read as weights"),
+        ('start("images.npz", map=timm)', "`images.npz` cannot be read as weights"),
+        ('start("x.safetensors", map=transformers)', "are of no network of transformers that is known"),
+        ('start("x.safetensors")', "does not say which network its weights are of"),
+    ],
+)
+def test_what_does_not_fit_is_said_and_leaves_no_folder(folder: Path, said: str, cause: str) -> None:
+    done = train(folder, "wrong", TEXT.replace('start("x.safetensors", map=torchvision)', said))
+    assert done.returncode == 1
+    assert "MTL805" in done.stderr
+    assert cause in " ".join(done.stderr.split())
+    assert not list(folder.glob("runs/wrong/*"))
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "cause"),
+    [
+        ('start("x", map=keras)', "MTL206", "`map` of `start` cannot be `keras`"),
+        ("start(map=timm)", "MTL204", "`start` needs `file`"),
+        ('start("x", map=timm, until=enc3)', "MTL206", "`until` of `start` is `enc3`, which is no layer"),
+        ('start("x", until=enc1)', "MTL206", "`until` is for the file of another library, and `start` has no `map`"),
+        ('start("x", prefix="a.")', "MTL206", "`prefix` is for the file of another library, and `start` has no `map`"),
+        ('begin("x")', "MTL206", "`weights` cannot be `begin`"),
+    ],
+)
+def test_a_spec_is_held_to_what_it_can_say(said: str, code: str, cause: str) -> None:
+    with pytest.raises(MtlError) as refused:
+        loads(TEXT.replace('start("x.safetensors", map=torchvision)', said))
+    assert [(found.code, found.cause) for found in refused.value.diagnostics] == [(code, cause)]
+
+
+def test_settings_and_digest_have_it_and_those_of_a_spec_without_it_stay_what_they_were() -> None:
+    spec = loads(TEXT)
+    without = loads(TEXT.replace('start("x.safetensors", map=torchvision)', "none"))
+    assert settings(spec)["train.weights"] == 'start(file="x.safetensors", map=torchvision)'
+    assert settings(without)["train.weights"] == "none"
+    said = loads(TEXT, overrides={"train.weights": settings(spec)["train.weights"]})
+    assert said.train.weights == spec.train.weights
+    assert digest(spec) != digest(without)
+    assert digest(without) == digest(loads(TEXT.replace('  weights = start("x.safetensors", map=torchvision)\n', "")))
