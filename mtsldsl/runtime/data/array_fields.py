@@ -18,7 +18,7 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.model import Data, Task
 from mtsldsl.language.constants import Shape
 from mtsldsl.runtime.data.array_columns import Array, Column, rows_with
-from mtsldsl.runtime.data.array_ids import ids_column
+from mtsldsl.runtime.data.array_ids import id_column
 from mtsldsl.runtime.data.array_labels import binary_column, class_column
 from mtsldsl.runtime.data.array_remarks import extent, odd_range, one_sided, pixels, too_fine, unmeasured
 from mtsldsl.runtime.data.array_shapes import Expected, shaped
@@ -112,7 +112,7 @@ def of_one_sample(name: str, array: Array, expected: Expected) -> Tensor:
 def _column(name: str, array: Array, expected: Expected, drop: bool) -> Column:
     target = expected.target
     if expected.ids is not None:
-        return ids_column(name, array, expected.ids, drop=drop)
+        return id_column(name, array, expected.ids, drop=drop)
     if target is None:
         return _complete(name, array, drop)
     if expected.kind is FieldKind.LABEL:
