@@ -145,7 +145,9 @@ def cases() -> list[Case]:
 
 def test_every_operator_of_the_language_is_in_the_sweep() -> None:
     written = "\n".join(texts())
-    assert [name for name, operator in OPERATORS.items() if not operator.own and name not in written] == []
+    assert [
+        name for name, operator in OPERATORS.items() if not (operator.own or operator.looks_up) and name not in written
+    ] == []
 
 
 def test_the_watch_sees_four_bytes_beyond_a_tensor() -> None:
