@@ -110,7 +110,7 @@ def _chosen(spec: Spec, form: str, tasks: Sequence[str]) -> list[str]:
     blocks = list(dict.fromkeys(spec.data_of(task).name for task in chosen))
     if len(blocks) > 1:
         first = [task for task in chosen if spec.data_of(task).name == blocks[0]]
-        cause = f"a file has one input, and these tasks read the samples of {named(blocks)}"
+        cause = f"a file has the inputs of one data block, and these tasks read the samples of {named(blocks)}"
         words = " ".join(f"--task {task}" for task in first)
         raise MtlError.of("MTL811", cause, f"make a file for each: that of `{blocks[0]}` with `{words}`")
     return chosen
