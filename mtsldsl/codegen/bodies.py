@@ -182,7 +182,7 @@ class _Planner:
         if index in self.overwriting and operator.in_place is not None:
             return operator.in_place(values[0])
         module = f"self.{self.modules[index]}" if index in self.modules else ""
-        return operator.expression(step.arguments, module, values)
+        return operator.written(step.arguments, module, values, self.shapes[step.inputs[0]])
 
     def _chains(self) -> list[_Chain]:
         """The statements: a step with weights or several inputs, or one that changes the shape, starts a new one."""

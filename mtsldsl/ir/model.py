@@ -136,6 +136,12 @@ class Task(Record):
         if len(set(map(metric_key, self.metrics))) < len(self.metrics):
             raise ValueError("a metric is given twice")
 
+    @property
+    def by_token(self) -> bool:
+        """Whether it has an answer for each token: its head gives (length, channels), where losses, metrics and samples
+        have (channels, length). What is to be the input itself is as the input."""
+        return len(self.head.shape) == 2 and self.target.kind != "reconstruct"
+
 
 @attrs.frozen(eq=False, repr=False, field_transformer=by_keys((BATCH, AUGMENT)))
 class Data(Record):

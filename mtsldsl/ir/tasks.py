@@ -295,24 +295,26 @@ def _check_head(
     """Whether the head's output is what the target needs."""
     shape = head.shape
     if target.kind == "reconstruct":
-        wanted: Shape | None = _read_again(data, field)
+        wanted: Shape = _read_again(data, field)
     elif data_kind(data.kind).dense:
         wanted = (target.channels, *data.shape[1:])
     else:
-        wanted = (target.channels, *shape[1:]) if len(shape) in (1, 3) else None
+        wanted = (shape[0], target.channels) if len(shape) == 2 else (target.channels, *shape[1:])
     if shape == wanted:
         return True
-    if wanted is None:
-        needs, remedy = "features or an image", "put `mean_tokens | linear(...)` or `to_image(...)` at its end"
-    else:
-        needs, remedy = _times(wanted), _head_remedy(shape, wanted, data.input)
-    problems.add("MTL303", f"the head of `{name}` gives {_times(shape)}, where its target needs {needs}", remedy, span)
+    cause = f"the head of `{name}` gives {_times(shape)}, where its target needs {_times(wanted)}"
+    problems.add("MTL303", cause, _head_remedy(shape, wanted, data.input), span)
     return False
 
 
 def _head_remedy(shape: Shape, wanted: Shape, image: str) -> str:
     if len(shape) != len(wanted):
-        return f"end it with {'an image' if len(wanted) == 3 else 'features'} of {_times(wanted)}"
+        return f"end it with {('features', 'tokens', 'an image')[len(wanted) - 1]} of {_times(wanted)}"
+    if len(shape) == 2:
+        return (
+            f"end it with `linear({wanted[1]})`, or where a sample has one answer with `mean_tokens | "
+            f"linear({wanted[1]})`"
+        )
     parts = []
     if shape[0] != wanted[0]:
         parts.append(f"give its last layer {wanted[0]} {'channel' if wanted[0] == 1 else 'channels'}")

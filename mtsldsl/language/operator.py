@@ -38,6 +38,11 @@ class Context(Record):
     """The operator that comes next in the pipeline."""
 
 
+def channels_first(value: str) -> str:
+    """Tokens (l, c) as torch has them where channels come first, (c, l), and the way back."""
+    return f"torch.transpose({value}, 1, 2)"
+
+
 def _nothing(arguments: Arguments, inputs: tuple[Shape, ...], output: Shape) -> int:
     return 0
 
@@ -66,6 +71,7 @@ class Operator(Record):
     fresh       whether the result is memory of its own, which its gradient does not need: it may be overwritten
     definition  source of the class that `module` constructs where torch has none, to be put once into a file that
                 uses it; like the other texts it needs `torch`, `nn`, `F` (torch.nn.functional) and `Tensor`
+    transposed  whether `module` has the channels of tokens before their length, as torch.nn.BatchNorm1d has
     looks_up    whether it reads ids, whole numbers that stand for names, and not numbers that it computes with
     own         whether it is a class of the writer's: `module` then names it as `package.file:Class`, to be imported
                 by the file that uses it and made with those arguments that are not the table's
@@ -86,5 +92,12 @@ class Operator(Record):
     in_place: Callable[[str], str] | None = None
     fresh: bool = False
     definition: str = ""
+    transposed: bool = False
     looks_up: bool = False
     own: bool = False
+
+    def written(self, arguments: Arguments, module: str, values: tuple[str, ...], shape: Shape) -> str:
+        """The expression where the first value has that shape."""
+        if not self.transposed or len(shape) != 2:
+            return self.expression(arguments, module, values)
+        return channels_first(self.expression(arguments, module, (channels_first(values[0]), *values[1:])))

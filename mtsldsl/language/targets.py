@@ -83,7 +83,7 @@ TARGETS: dict[str, TargetRule] = {
     for rule in (
         TargetRule(
             "classes",
-            "one class of some, for the sample or each of its pixels",
+            "one class of some, for the sample or each of its pixels or tokens",
             (
                 Key("channels", Told(Integer(2)), "number of classes; `auto` where the data set says it"),
                 Key(

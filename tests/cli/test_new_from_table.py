@@ -255,7 +255,7 @@ def test_a_spec_that_is_there_stays(tmp_path: Path) -> None:
     written(tmp_path / "d.csv", houses())
     (tmp_path / "jobs").mkdir()
     (tmp_path / "jobs" / "first.mtl").write_text("mine\n", encoding="utf-8")
-    assert "error MTL703" in new(tmp_path, "--data", "d.csv", *asked("sold"), status=1).stderr
+    assert "error MTL706" in new(tmp_path, "--data", "d.csv", *asked("sold"), status=1).stderr
     assert content(tmp_path)["jobs/first.mtl"] == b"mine\n"
 
 

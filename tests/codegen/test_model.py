@@ -131,7 +131,9 @@ def stepwise(body: Body, module: nn.Module, inputs: dict[str, Tensor]) -> Tensor
             numbers[operator.stem] = numbers.get(operator.stem, 0) + 1
             scope["kept"] = module.get_submodule(f"{operator.stem}{numbers[operator.stem]}")
         names = tuple(f"v{place}" for place in range(len(step.inputs)))
-        values[index] = eval(operator.expression(step.arguments, "kept", names), scope)
+        values[index] = eval(
+            operator.written(step.arguments, "kept", names, tuple(values[step.inputs[0]].shape[1:])), scope
+        )
     return values[body.output]
 
 

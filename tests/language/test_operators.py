@@ -27,8 +27,6 @@ RANKS = {  # of the first value
     "conv2d": (3,),
     "depthwise": (3,),
     "conv_transpose2d": (3,),
-    "batch_norm": (1, 3),
-    "group_norm": (1, 3),
     "layer_norm": (1, 2),
     "max_pool2d": (3,),
     "avg_pool2d": (3,),
@@ -92,6 +90,7 @@ OWN_DEFAULTS = {
     ("avg_pool2d", "stride"),
     ("avg_pool2d", "padding"),
     ("conv1d", "padding"),
+    ("conv1d", "bias"),
     ("max_pool1d", "stride"),
     ("max_pool1d", "padding"),
     ("avg_pool1d", "stride"),
@@ -138,7 +137,7 @@ def build(operator: Operator, arguments: Arguments, inputs: tuple[Shape, ...]) -
 def evaluate(operator: Operator, arguments: Arguments, module: nn.Module | None, values: tuple[Tensor, ...]) -> Tensor:
     """The value of the generated expression."""
     names = {f"x{place}": value for place, value in enumerate(values)}
-    text = operator.expression(arguments, "module" if module else "", tuple(names))
+    text = operator.written(arguments, "module" if module else "", tuple(names), tuple(values[0].shape[1:]))
     result = eval(text, {"torch": torch, "F": F, "module": module, **names})
     assert isinstance(result, Tensor)
     return result
@@ -337,7 +336,7 @@ def test_a_pipeline_costs_what_torch_says_of_the_whole(pipeline: list[Applicatio
 @given(data=st.data())
 def test_a_misfit_is_what_torch_refuses(name: str, data: st.DataObject) -> None:
     operator = OPERATORS[name]
-    (rank,) = RANKS[name] if name != "group_norm" else (3,)
+    (rank,) = RANKS[name] if name != "group_norm" else (data.draw(st.sampled_from(ANY_RANK)),)
     first: Shape = tuple(data.draw(st.integers(1, 6)) for _ in range(rank))
     arguments = operator.complete(
         {rule.name: data.draw(values_of(rule, 4)) for rule in operator.rules}, Context((first,), IMAGE, None)
@@ -388,6 +387,7 @@ def test_every_operator_is_described_in_full(name: str) -> None:
 @pytest.mark.parametrize(("following", "bias"), [("batch_norm", False), ("relu", True), (None, True)])
 def test_a_convolution_has_a_bias_unless_batch_norm_follows(following: str | None, bias: bool) -> None:
     assert complete("conv2d", IMAGE, following=following, out_channels=8, kernel_size=3)["bias"] is bias
+    assert complete("conv1d", (9, 8), following=following, out_channels=8, kernel_size=3)["bias"] is bias
 
 
 def test_a_bias_that_is_given_stays() -> None:
@@ -544,6 +544,22 @@ def test_expressions_are_what_an_engineer_would_write(name: str, arguments: dict
 def test_windows_along_tokens_see_channels_first(name: str, arguments: dict[str, Constant], text: str) -> None:
     found = OPERATORS[name].expression(complete(name, (9, 8), **arguments), "self.conv", ("x",))
     assert found == f"torch.transpose({text}, 1, 2)"
+
+
+@pytest.mark.parametrize("name", ["batch_norm", "group_norm"])
+def test_a_norm_along_tokens_is_that_of_torch_with_channels_first(name: str) -> None:
+    arguments = complete(name, (9, 8), **({"num_groups": 4} if name == "group_norm" else {}))
+    ours = build(OPERATORS[name], arguments, ((9, 8),))
+    theirs = nn.BatchNorm1d(8) if name == "batch_norm" else nn.GroupNorm(4, 8)
+    assert ours is not None
+    tokens = torch.randn(5, 9, 8) * 3 + 1
+    for _ in range(2):  # trained, then evaluated
+        found = evaluate(OPERATORS[name], arguments, ours, (tokens,))
+        assert torch.equal(found, theirs(tokens.transpose(1, 2)).transpose(1, 2))
+        ours.eval(), theirs.eval()
+    assert all(torch.equal(one, other) for one, other in zip(ours.buffers(), theirs.buffers(), strict=True))
+    if name == "batch_norm":
+        assert not torch.equal(theirs.running_mean, torch.zeros(8))
 
 
 # Values
@@ -724,8 +740,6 @@ PICTURE: Shape = (8, 12, 16)
         ("avg_pool2d", [PICTURE], {"kernel_size": (2, 4), "padding": (2, 0)}, "2 x 0", "padding=[1, 2]"),
         ("avg_pool2d", [SEQUENCE], {"kernel_size": 2}, "works on an image", "`to_image"),
         ("adaptive_avg_pool2d", [FEATURES], {"output_size": 1}, "works on an image", "before"),
-        ("batch_norm", [SEQUENCE], {}, "works on an image or on features", "`layer_norm`"),
-        ("group_norm", [SEQUENCE], {"num_groups": 2}, "works on an image or on features", "`layer_norm`"),
         ("group_norm", [PICTURE], {"num_groups": 3}, "3 groups do not divide", "2, 4 or 8"),
         ("group_norm", [FEATURES], {"num_groups": 8}, "one value a group", "fewer groups"),
         ("layer_norm", [PICTURE], {}, "works on tokens or features", "`group_norm(1)`"),

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from mtsldsl.editing import rewritten
+from mtsldsl.editing import loads, rewritten
+from mtsldsl.runtime.data import FieldKind, Samples
+from mtsldsl.runtime.learning.reestimation import reestimate
 from mtsldsl.runtime.network.built import build_model, place
 from mtsldsl.runtime.network.portable import Portable, as_file
 from mtsldsl.runtime.network.transfer import carry_state
+from mtsldsl.runtime.run import events
+from mtsldsl.runtime.run.launch import launch
+from mtsldsl.runtime.run.record_file import read_events
+from mtsldsl.runtime.run.session import Session
 from mtsldsl.runtime.structure.phase import replace_network
 from tests.codegen.examples import GOLDEN, example
 from tests.runtime.looking_ahead import gradients, training
@@ -21,7 +30,7 @@ from tests.runtime.test_balances_in_training import AVAILABLE, assert_equal
 SEQUENCES = (
     ("input = row(6)", "input = steps(8, 3)"),
     ("head   = dropout(0.5) | linear(outputs)", "head   = gru(3, output=last) | linear(outputs)"),
-    ("stem = linear(8) | batch_norm | relu", "stem = conv1d(8, 3) | relu | max_pool1d(2)"),
+    ("stem = linear(8) | batch_norm | relu", "stem = conv1d(8, 3) | batch_norm | relu | max_pool1d(2)"),
     ("last = linear(8) | relu", "last = lstm(4, num_layers=2, dropout=0.2, bidirectional=true)"),
 )
 
@@ -77,6 +86,73 @@ def test_a_merged_recurrent_network_is_the_mean_of_its_members_and_goes_on() -> 
     gradients(made, batch_of(1))
     made.optimizer.step()
     assert all(value.isfinite().all() for value in made.model.parameters())
+
+
+def test_statistics_are_estimated_over_all_tokens_of_all_samples() -> None:
+    made = training("equal", *SEQUENCES)
+    steps = torch.randn(48, 8, 3, generator=torch.Generator().manual_seed(1)) * 2 + 1
+    reestimate([(made.spec, made.model)], Samples({"steps": steps}, {"steps": FieldKind.PLAIN}), CPU)
+    stem = made.model.get_submodule("stem.a+b+c")
+    assert isinstance(stem.norm1, nn.BatchNorm1d)
+    with torch.no_grad():
+        seen = stem.get_submodule("conv1")(steps.transpose(1, 2)).double().transpose(1, 2).reshape(-1, 8)
+    torch.testing.assert_close(stem.norm1.running_mean.double(), seen.mean(0), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(stem.norm1.running_var.double(), seen.var(0, correction=0), rtol=1e-4, atol=1e-6)
+
+
+ALTERNATIVES = """\
+mtl 1
+
+data arrays {
+  path  = "tokens.npz"
+  input = steps(8, 3)
+  batch = 8
+}
+
+task [a, b] {
+  target = values(1)
+  field  = level
+  head   = linear(outputs)
+}
+
+backbone {
+  stem = conv1d(4, 3) | batch_norm | relu
+  mix  = parallel(near=conv1d(4, 1) | batch_norm | relu, far=conv1d(4, 5) | batch_norm | relu, skip=identity)
+}
+
+train {
+  epochs = 2
+}
+
+structure allocation {
+  write = [1]
+}
+"""
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    "structure",
+    ["structure allocation {\n  write = [1]\n}\n", "structure mtsl {\n  phases    = [1]\n  threshold = 0\n}\n"],
+)
+def test_structure_is_learned_of_normalised_tokens(
+    structure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    steps = np.random.default_rng(0).normal(size=(80, 8, 3)).astype(np.float32)
+    np.savez("tokens.npz", steps=steps, level=steps.sum(2))
+    text = ALTERNATIVES[: ALTERNATIVES.index("structure")] + structure
+    if "mtsl" in structure:
+        text = (
+            text[: text.index("  mix")]
+            + "  mix = conv1d(4, 5) | batch_norm | relu\n"
+            + text[text.index("}\n\ntrain") :]
+        )
+    session = Session.create(loads(text), "tokens", tmp_path / "runs", "cpu", "quiet")
+    launch(session)
+    (tested,) = (event for event in read_events(session.folder.events) if isinstance(event, events.Test))
+    assert all(math.isfinite(value) for task in tested.metrics.values() for value in task.values())
+    assert any(isinstance(event, events.Phase) for event in read_events(session.folder.events))
 
 
 def exported(name: str, form: str) -> float:

@@ -15,7 +15,8 @@ from mtsldsl.datasets.kind import made
 from mtsldsl.diagnostics import MtlError, suggestion
 from mtsldsl.division import CALLED_ELSEWHERE, SPLITS
 from mtsldsl.runtime.data.array_columns import Array, Column, ColumnReader
-from mtsldsl.runtime.data.array_fields import Expected, columns, expected_inputs, expected_target
+from mtsldsl.runtime.data.array_fields import columns, expected_inputs, expected_target
+from mtsldsl.runtime.data.array_shapes import Expected
 from mtsldsl.runtime.data.demand import Demand
 from mtsldsl.runtime.data.expected_fields import expected_fields
 from mtsldsl.runtime.data.fields import FieldKind

@@ -137,10 +137,11 @@ def targets_not_mirrored(reading: Reading) -> Iterator[Diagnostic]:
         data, target = reading.spec.data_of(task.name), task.target
         flips = [each for each in data.augment if each.name == "hflip"]
         several = target.kind == "unit_vectors" or (target.kind == "values" and target.channels > 1)
-        if flips and several and len(task.head.shape) == 1:
+        if flips and ((several and len(task.head.shape) == 1) or task.by_token):
+            what = "answers for each token" if task.by_token else f"{target.channels} numbers"
             cause = (
-                f"`hflip` mirrors the pictures, and the {target.channels} numbers that `{task.name}` learns of each "
-                "stay as they are: where they say what is left and right, as positions do, half of them become wrong"
+                f"`hflip` mirrors the pictures, and the {what} that `{task.name}` learns of each stay as they are: "
+                "where they say what is left and right, as positions do, half of them become wrong"
             )
             span = flips[0].span or reading.place_of_data(data, "augment")
             yield warn("MTL954", cause, "leave `hflip` out, unless the numbers do not depend on the side", span)

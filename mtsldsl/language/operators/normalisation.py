@@ -34,15 +34,6 @@ def _scale_and_shift(switch: str, arguments: Arguments, inputs: tuple[Shape, ...
     return 2 * channels(inputs[0]) if flag(arguments, switch) else 0
 
 
-def _by_channel(operator: str, shape: Shape) -> Shape:
-    if len(shape) not in (1, 3):
-        raise Misfit(
-            f"`{operator}` works on an image or on features, but gets {described(shape)}",
-            "use `layer_norm`, which works on tokens",
-        )
-    return shape
-
-
 def _batch_norm_module(arguments: Arguments, inputs: tuple[Shape, ...]) -> str:
     return call(
         "nn.BatchNorm2d" if len(inputs[0]) == 3 else "nn.BatchNorm1d",
@@ -54,12 +45,13 @@ def _batch_norm_module(arguments: Arguments, inputs: tuple[Shape, ...]) -> str:
 
 
 def _group_norm_shape(arguments: Arguments, inputs: tuple[Shape, ...]) -> Shape:
-    shape, groups = _by_channel("group_norm", inputs[0]), integer(arguments, "num_groups")
+    shape, groups = inputs[0], integer(arguments, "num_groups")
+    size = channels(shape)
     divides(
         groups,
-        shape[0],
-        f"`group_norm` gets {shape[0]} channels, which {groups} groups do not divide",
-        f"take num_groups={divisors(shape[0])}",
+        size,
+        f"`group_norm` gets {size} channels, which {groups} groups do not divide",
+        f"take num_groups={divisors(size)}",
     )
     if prod(shape) == groups:
         raise Misfit(
@@ -112,20 +104,21 @@ def _normalize_shape(arguments: Arguments, inputs: tuple[Shape, ...]) -> Shape:
 NORMALISATION: tuple[Operator, ...] = (
     Operator(
         "batch_norm",
-        "Each channel of an image, or each feature, to zero mean and unit variance over the batch, then a learned "
-        "scale and shift.",
+        "Each channel of an image or of tokens, or each feature, to zero mean and unit variance over the batch, then a "
+        "learned scale and shift.",
         (_EPS, Key("momentum", Real(0, 1), default=0.1), _AFFINE),
-        shape=lambda arguments, inputs: _by_channel("batch_norm", inputs[0]),
+        shape=lambda arguments, inputs: inputs[0],
         parameters=lambda arguments, inputs, output: _scale_and_shift("affine", arguments, inputs),
         module=_batch_norm_module,
         stem="norm",
         fresh=True,
         expression=lambda arguments, module, values: f"{module}({values[0]})",
+        transposed=True,
     ),
     Operator(
         "group_norm",
-        "Each of `num_groups` groups of channels to zero mean and unit variance, then a learned scale and shift of "
-        "each channel.",
+        "Each of `num_groups` groups of channels to zero mean and unit variance, of tokens over all of them, then a "
+        "learned scale and shift of each channel.",
         (Key("num_groups", Integer(1)), _EPS, _AFFINE),
         shape=_group_norm_shape,
         parameters=lambda arguments, inputs, output: _scale_and_shift("affine", arguments, inputs),
@@ -133,6 +126,7 @@ NORMALISATION: tuple[Operator, ...] = (
         stem="norm",
         fresh=True,
         expression=lambda arguments, module, values: f"{module}({values[0]})",
+        transposed=True,
     ),
     Operator(
         "layer_norm",

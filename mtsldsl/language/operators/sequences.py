@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mtsldsl.language.constants import Shape
 from mtsldsl.language.kinds import AUTO, Choice, Flag, Integer, Key, Real
-from mtsldsl.language.operator import Arguments, Context, Given, Misfit, Operator
+from mtsldsl.language.operator import Arguments, Context, Given, Misfit, Operator, channels_first
 from mtsldsl.language.operators.arguments import call, completed, flag, integer, number, word
 from mtsldsl.language.operators.shapes import described, tokens
 from mtsldsl.language.operators.windows import avg_pool, grouped, half_padded, max_pool, same, slide
@@ -29,11 +29,6 @@ class Recurrent(nn.Module):
 '''
 
 
-def _channels_first(value: str) -> str:
-    """Tokens (l, c) as torch has them where a window slides over them, (c, l), and the way back."""
-    return f"torch.transpose({value}, 1, 2)"
-
-
 # Ids
 
 
@@ -51,6 +46,11 @@ def _complete_window(given: Given, context: Context) -> Arguments:
     kernel = integer(given, "kernel_size")
     dilation = integer(given, "dilation") if "dilation" in given else 1
     return completed(given, stride=kernel, padding=same((kernel,), (dilation,))[0])
+
+
+def _complete_convolution(given: Given, context: Context) -> Arguments:
+    # a batch normalisation subtracts the mean, and any bias with it
+    return completed(_complete_window(given, context), bias=context.following != "batch_norm")
 
 
 def _length(operator: str, arguments: Arguments, length: int) -> int:
@@ -99,7 +99,7 @@ def _convolution_module(arguments: Arguments, inputs: tuple[Shape, ...]) -> str:
 
 def _convolution_expression(arguments: Arguments, module: str, values: tuple[str, ...]) -> str:
     value = f"{values[0]}[:, ::{arguments['stride']}]" if _subsampled(arguments) else values[0]
-    return _channels_first(f"{module}({_channels_first(value)})")
+    return channels_first(f"{module}({channels_first(value)})")
 
 
 def _pooling_shape(operator: str, arguments: Arguments, inputs: tuple[Shape, ...]) -> Shape:
@@ -109,11 +109,11 @@ def _pooling_shape(operator: str, arguments: Arguments, inputs: tuple[Shape, ...
 
 
 def _max_pool_expression(arguments: Arguments, module: str, values: tuple[str, ...]) -> str:
-    return _channels_first(max_pool("F.max_pool1d", _channels_first(values[0]), arguments))
+    return channels_first(max_pool("F.max_pool1d", channels_first(values[0]), arguments))
 
 
 def _avg_pool_expression(arguments: Arguments, module: str, values: tuple[str, ...]) -> str:
-    return _channels_first(avg_pool("F.avg_pool1d", _channels_first(values[0]), arguments))
+    return channels_first(avg_pool("F.avg_pool1d", channels_first(values[0]), arguments))
 
 
 # Recurrent networks
@@ -205,7 +205,7 @@ SEQUENCES: tuple[Operator, ...] = (
     Operator(
         "conv1d",
         "Convolution along tokens. `padding` is such that stride 1 keeps their number where the kernel is odd, 0 where "
-        "it is even.",
+        "it is even. `bias` is off before `batch_norm`.",
         (
             Key("out_channels", Integer(1)),
             _KERNEL,
@@ -213,9 +213,9 @@ SEQUENCES: tuple[Operator, ...] = (
             _PADDING,
             _DILATION,
             Key("groups", Integer(1), default=1),
-            Key("bias", Flag(), default=True),
+            Key("bias", Flag(), default=AUTO),
         ),
-        complete=_complete_window,
+        complete=_complete_convolution,
         shape=_convolution_shape,
         parameters=_convolution_parameters,
         flops=lambda arguments, inputs, output: 2 * output[0] * _convolution_weights(arguments, inputs),

@@ -1,4 +1,4 @@
-"""The arrays of one field as tensors: their shape and their numbers, held against what the spec says they are.
+"""The arrays of one field as tensors: their numbers, held against what the spec says they are.
 
 What can only be a slip is refused with what to do about it; what may be meant is a remark. The arrays of one field come
 together, one for each split where the file has splits, so that they are read in one way.
@@ -15,24 +15,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.ir.model import Data, Target, Task
+from mtsldsl.ir.model import Data, Task
 from mtsldsl.language.constants import Shape
 from mtsldsl.runtime.data.array_columns import Array, Column, rows_with
-from mtsldsl.runtime.data.array_ids import ids_column
+from mtsldsl.runtime.data.array_ids import id_column
 from mtsldsl.runtime.data.array_labels import binary_column, class_column
 from mtsldsl.runtime.data.array_remarks import extent, odd_range, one_sided, pixels, too_fine, unmeasured
+from mtsldsl.runtime.data.array_shapes import Expected, shaped
 from mtsldsl.runtime.data.fields import FieldKind
-
-
-@attrs.frozen
-class Expected:
-    """What the arrays of a field should hold: their kind, the shape of one sample, the target (none for the input)."""
-
-    kind: FieldKind
-    shape: tuple[int, ...]
-    target: Target | None = None
-    ids: int | None = None
-    """Of an input of ids, how many there may be."""
 
 
 def expected_inputs(data: Data) -> dict[str, Expected]:
@@ -47,8 +37,15 @@ def _expected_input(shape: Shape, ids: int | None) -> Expected:
 
 
 def expected_target(name: str, task: Task) -> Expected:
-    """What the array of a task's target holds; per pixel where the head's output is an image."""
+    """What the array of a task's target holds; per pixel where the head's output is an image, per token where it is
+    tokens."""
     target, space = task.target, task.head.shape[1:]
+    if task.by_token:
+        length = task.head.shape[:1]
+        if target.kind == "classes":
+            return Expected(FieldKind.LABEL, length, target, by_token=True)
+        kind = FieldKind.EDGE if target.kind == "binary" else FieldKind.PLAIN
+        return Expected(kind, (*length, target.channels), target, by_token=True)
     if target.kind == "classes":
         return Expected(FieldKind.LABEL, space, target)
     if target.kind == "binary":
@@ -91,11 +88,11 @@ def columns(arrays: Mapping[str, Array], expected: Expected, *, drop: bool = Fal
 
     Raises MTL602 likewise; with `drop` rows whose numbers do not fit are `unfit` instead.
     """
-    shaped = {name: _shaped(name, array, expected) for name, array in arrays.items()}
+    reshaped = {name: shaped(name, array, expected) for name, array in arrays.items()}
     if expected.target is None and expected.kind is FieldKind.IMAGE:
-        return _images(shaped, drop)
-    found = {name: _column(name, array, expected, drop) for name, array in shaped.items()}
-    return Columns(found, tuple(_remarks(shaped, found, expected)))
+        return _images(reshaped, drop)
+    found = {name: _column(name, array, expected, drop) for name, array in reshaped.items()}
+    return Columns(found, tuple(_remarks(reshaped, found, expected)))
 
 
 def of_one_sample(name: str, array: Array, expected: Expected) -> Tensor:
@@ -103,7 +100,7 @@ def of_one_sample(name: str, array: Array, expected: Expected) -> Tensor:
 
     Raises MTL602 as `fitted` does, and for images of other integers.
     """
-    rows = _shaped(name, array[None], expected)
+    rows = shaped(name, array[None], expected)
     if expected.target is None and expected.kind is FieldKind.IMAGE and rows.dtype.kind in "iu":
         if rows.dtype != np.uint8:
             remedy = "give uint8, which is divided by 255, or float32, which is taken as it is"
@@ -115,7 +112,7 @@ def of_one_sample(name: str, array: Array, expected: Expected) -> Tensor:
 def _column(name: str, array: Array, expected: Expected, drop: bool) -> Column:
     target = expected.target
     if expected.ids is not None:
-        return ids_column(name, array, expected.ids, drop=drop)
+        return id_column(name, array, expected.ids, drop=drop)
     if target is None:
         return _complete(name, array, drop)
     if expected.kind is FieldKind.LABEL:
@@ -140,60 +137,6 @@ def _remarks(arrays: Mapping[str, Array], found: Mapping[str, Column], expected:
         yield from unmeasured(found)
     if expected.kind in (FieldKind.PLAIN, FieldKind.DEPTH) and (target is None or target.kind != "unit_vectors"):
         yield from too_fine(arrays)
-
-
-# Shapes ---------------------------------------------------------------------------------------------------------------
-
-
-def _shaped(name: str, array: Array, expected: Expected) -> Array:
-    """The array with the samples' own shape; channels may be left out where they are 1, and be 1 for labels."""
-    if array.dtype.kind not in "biuf":
-        raise MtlError.of("MTL602", f"{name} holds {array.dtype}, not numbers", _as_numbers(array))
-    shape, found = expected.shape, array.shape[1:]
-    labels = expected.kind is FieldKind.LABEL
-    if (found == shape[1:] and shape[:1] == (1,)) or (labels and found == (1, *shape)):
-        array = array.reshape(len(array), *shape)
-    if array.shape[1:] != shape:
-        cause = f"a sample of {name} is {_sizes(found)}, but the spec's is {_sizes(shape)}"
-        raise MtlError.of("MTL602", cause, _reshaping(found, expected))
-    return array
-
-
-def _as_numbers(array: Array) -> str:
-    if array.dtype.kind in "SU":
-        return "give each name a number: `names, numbers = numpy.unique(array, return_inverse=True)`"
-    if array.dtype.kind in "mM":
-        return "save a time as a number, such as the seconds since the first one"
-    return "save its real numbers" if array.dtype.kind == "c" else "save an array of numbers"
-
-
-def _reshaping(found: tuple[int, ...], expected: Expected) -> str:
-    shape = expected.shape
-    if expected.kind is FieldKind.LABEL and expected.target is not None:
-        classes = expected.target.channels
-        if found in ((classes, *shape), (*shape, classes)):
-            axis = 1 if found == (classes, *shape) else -1
-            return f"save class numbers in place of one-hot labels: `array.argmax(axis={axis})`"
-        if found == (*shape, 1):
-            return "leave the last dimension out: `array[..., 0]`"
-    if expected.kind is FieldKind.EDGE and shape[0] == 1 and found in ((2, *shape[1:]), (*shape[1:], 2)):
-        axis = 1 if found == (2, *shape[1:]) else -1
-        return f"save the answers in place of one-hot labels: `array.argmax(axis={axis})`"
-    if len(shape) == 3 and found == (*shape[1:], shape[0]):
-        return "put the channels first: `numpy.moveaxis(array, -1, 1)`"
-    if len(shape) == 3 and found in (shape[1:], (1, *shape[1:])) and expected.target is None:
-        gray = "array[:, None]" if found == shape[1:] else "array"
-        return f"write an input of one channel, or save each channel: `numpy.repeat({gray}, {shape[0]}, axis=1)`"
-    if len(shape) >= 2 and len(found) == len(shape) and found[:-2] == shape[:-2]:
-        size = _sizes(shape[-2:])
-        if expected.target is None:
-            return f"resize or pad the images to {size}, or write their size into `input`"
-        return f"resize the array to {size}, or end the head with `resize_as(image)`, `image` being the input's name"
-    return "change the spec or the array"
-
-
-def _sizes(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape)) if shape else "a single number"
 
 
 # Inputs ---------------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.runtime.data.array_columns import Array, Column, distinct, rows_with
 
 
-def ids_column(name: str, array: Array, count: int, *, drop: bool = False) -> Column:
+def id_column(name: str, array: Array, count: int, *, drop: bool = False) -> Column:
     """The ids 0 to `count` - 1 as int16, or int32 where that is too short.
 
     Raises MTL602 for what is no whole number, and MTL202 for one that `embedding` does not know; with `drop` those rows

@@ -6,7 +6,8 @@ import attrs
 from torch import Tensor
 
 from mtsldsl.ir.model import Task
-from mtsldsl.runtime.data.array_fields import Expected, fitted
+from mtsldsl.runtime.data.array_fields import fitted
+from mtsldsl.runtime.data.array_shapes import Expected
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.tables.table_cells import Table
 from mtsldsl.tables.table_targets import target_column

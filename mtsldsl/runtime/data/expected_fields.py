@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mtsldsl.runtime.data.array_fields import Expected, expected_inputs, expected_target
+from mtsldsl.runtime.data.array_fields import expected_inputs, expected_target
+from mtsldsl.runtime.data.array_shapes import Expected
 from mtsldsl.runtime.data.demand import Demand
 from mtsldsl.runtime.data.fields_read import at_odds, field_of_task
 

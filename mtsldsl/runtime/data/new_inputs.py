@@ -17,7 +17,8 @@ from mtsldsl.diagnostics import MtlError, suggestion
 from mtsldsl.diagnostics.bounded import named
 from mtsldsl.folders.picture_files import ENDINGS
 from mtsldsl.ir.model import Data
-from mtsldsl.runtime.data.array_fields import Expected, expected_inputs, fitted
+from mtsldsl.runtime.data.array_fields import expected_inputs, fitted
+from mtsldsl.runtime.data.array_shapes import Expected
 from mtsldsl.runtime.data.batches import batches, widen
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.npz_files import UNREADABLE, opened_npz

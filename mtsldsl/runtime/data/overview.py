@@ -55,12 +55,13 @@ def class_names(splits: Splits[Any], stream: Stream, task: Task) -> list[str]:
 
 def _target(stream: Stream, task: Task, parts: dict[str, Samples], splits: Splits[Any]) -> dict[str, Any]:
     field, target = field_of_task(stream.data, task), task.target
+    shape = list(parts["train"].shape_of(field))
     found: dict[str, Any] = {
         "source": stream.name,
         "field": field,
         "kind": target.kind,
         "channels": target.channels,
-        "shape": list(parts["train"].shape_of(field)),
+        "shape": shape[::-1] if task.by_token else shape,  # as in the file
     }
     if target.kind in ("classes", "binary"):
         found["counts"] = {split: counts_of(part, field, target).sum(dim=0).tolist() for split, part in parts.items()}

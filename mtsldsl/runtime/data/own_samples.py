@@ -23,8 +23,9 @@ from torch import Tensor
 from mtsldsl.diagnostics import Diagnostic, MtlError, Span
 from mtsldsl.diagnostics.own_code import file_of, said
 from mtsldsl.runtime.data.array_columns import Array
-from mtsldsl.runtime.data.array_fields import Expected, of_one_sample
+from mtsldsl.runtime.data.array_fields import of_one_sample
 from mtsldsl.runtime.data.array_labels import MISSING
+from mtsldsl.runtime.data.array_shapes import Expected
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.parallel_reading import in_turn
 from mtsldsl.runtime.data.read_samples import FIRST, Rows

@@ -15,8 +15,9 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.folders.picture_files import ENDINGS, numbers_of
 from mtsldsl.folders.picture_fit import Fit, Size
 from mtsldsl.ir.model import Task
-from mtsldsl.runtime.data.array_fields import Expected, expected_target, fitted
+from mtsldsl.runtime.data.array_fields import expected_target, fitted
 from mtsldsl.runtime.data.array_labels import MISSING
+from mtsldsl.runtime.data.array_shapes import Expected
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.npz_files import UNREADABLE
 from mtsldsl.runtime.data.pictures import fitted_numbers

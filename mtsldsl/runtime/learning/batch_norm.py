@@ -9,6 +9,7 @@ from mtsldsl.ir import Body, Spec
 from mtsldsl.ir.body import bodies_of
 from mtsldsl.ir.data_blocks import with_mixed_statistics
 from mtsldsl.ir.wiring import needed_layers, wired
+from mtsldsl.language.operators.shapes import channels
 
 
 def require_values_to_normalise(spec: Spec, processes: int = 1) -> None:
@@ -49,7 +50,7 @@ def remarks_on_statistics(spec: Spec) -> list[str]:
 
 
 def _single(body: Body) -> bool:
-    return any(step.operator == "batch_norm" and prod(step.shape[1:]) == 1 for step in body.steps)
+    return any(step.operator == "batch_norm" and prod(step.shape) == channels(step.shape) for step in body.steps)
 
 
 def _problem(where: str, span: Span | None, processes: int) -> Diagnostic:

@@ -20,6 +20,7 @@ from mtsldsl.runtime.network.execution import evaluating, run_calls
 from mtsldsl.runtime.network.inputs import Inputs, as_values, each_of, inputs_in
 from mtsldsl.runtime.network.places import located
 from mtsldsl.runtime.objectives import BatchLosses, LossTotals, MetricSet, task_losses
+from mtsldsl.runtime.objectives.token_answers import channels_first
 
 Watch: TypeAlias = Callable[[Mapping[str, Tensor], Mapping[str, Tensor]], None]
 """Takes a batch and what the heads of the tasks that it serves give for it, both in the units of the data."""
@@ -86,7 +87,7 @@ def _passes(
     model: nn.Module, spec: Spec, tasks: Sequence[Task], samples: Samples | Mixed, device: torch.device, whole: bool
 ) -> Iterator[tuple[Mapping[str, Tensor], Mapping[str, Tensor], BatchLosses]]:
     """Every batch with the answers and the losses of the tasks that it serves, none of them waited for: labels and
-    answers in the units of the data, the losses of what is learned."""
+    answers in the units of the data, channels first, the losses of what is learned."""
     functions = task_losses(tasks)
     for stream, own in streamed(spec, samples):
         served = [task for task in tasks if task.name in stream.tasks]
@@ -98,7 +99,8 @@ def _passes(
             with autocast(spec.train.precision, device):
                 outputs = forward(inputs_in(batch, spec.data))
             losses = BatchLosses.of(served, functions, outputs, read.scaled(batch), together=True)
-            yield batch, {task.name: read.answered(str(task.field), outputs[task.name]) for task in served}, losses
+            answers = {task.name: channels_first(task, outputs[task.name]) for task in served}
+            yield batch, {task.name: read.answered(str(task.field), answers[task.name]) for task in served}, losses
 
 
 def forward_of(

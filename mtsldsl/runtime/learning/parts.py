@@ -15,6 +15,7 @@ from mtsldsl.runtime.learning.balance import Balance
 from mtsldsl.runtime.learning.ranks import Ranks, buckets
 from mtsldsl.runtime.objectives import BatchLosses, Loss
 from mtsldsl.runtime.objectives.losses import Sums
+from mtsldsl.runtime.objectives.token_answers import channels_first
 
 Batch: TypeAlias = Mapping[str, Tensor]
 
@@ -68,7 +69,8 @@ class Parts:
         if task.name in self._counts or len(self.batches) == 1:
             return
         targets = [batch[str(task.field)] for served, batch in self.batches if served is None or task.name in served]
-        counted = [function.sums(output.new_zeros(len(each), *output.shape[1:]), each)[-1] for each in targets]
+        shape = channels_first(task, output).shape[1:]
+        counted = [function.sums(output.new_zeros(len(each), *shape), each)[-1] for each in targets]
         self._counts[task.name] = torch.stack(counted).sum(0)
 
     def backward(

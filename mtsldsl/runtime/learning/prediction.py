@@ -19,13 +19,15 @@ from mtsldsl.runtime.network.execution import evaluating
 from mtsldsl.runtime.network.inputs import inputs_in
 from mtsldsl.runtime.network.places import located
 from mtsldsl.runtime.objectives.by_target import answers_of
+from mtsldsl.runtime.objectives.token_answers import as_given, channels_first, in_units
 
 Array: TypeAlias = NDArray[Any]
 
 
 @attrs.frozen
 class Predicted:
-    """The answers for some samples, by task, and by `<task>/scores`, as `answers_of` makes them."""
+    """The answers for some samples, by task, and by `<task>/scores`, as `answers_of` makes them; those for each token
+    with the channels last."""
 
     samples: range
     answers: Mapping[str, Array]
@@ -64,9 +66,11 @@ def predictions(
                 for task in served:
                     output = outputs[task.name]
                     _require_finite(task, output, inputs, samples)
-                    output = scales[task.name].undo(output) if task.name in scales else output
-                    found = answers_of(task, output, scores=scores)
-                    answers |= {name: answer.cpu().contiguous().numpy() for name, answer in found.items()}
+                    output = in_units(task, scales[task.name])(output) if task.name in scales else output
+                    found = answers_of(task, channels_first(task, output), scores=scores)
+                    answers |= {
+                        name: as_given(task, answer).cpu().contiguous().numpy() for name, answer in found.items()
+                    }
             yield Predicted(samples, answers)
 
 

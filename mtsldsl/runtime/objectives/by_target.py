@@ -131,7 +131,7 @@ def make_loss(target: Target, loss: Named) -> Loss:
 
 
 def answers_of(task: Task, output: Tensor, *, scores: bool = False) -> dict[str, Tensor]:
-    """What an output of a task's head `(n, channels[, ...])` says, under the task's name.
+    """What an output of a task's head, `(n, channels[, ...])` with channels first, says, under the task's name.
 
     `classes`: the number of the class of the largest logit, int64 `(n[, ...])`, and with `scores` under `<task>/scores`
     the probability of each class. `binary`: the probability of yes. `unit_vectors`: vectors of length 1, or 0 where the

@@ -13,6 +13,7 @@ from mtsldsl.ir.model import Target, Task
 from mtsldsl.language.constants import Named
 from mtsldsl.runtime.objectives.by_target import make_loss
 from mtsldsl.runtime.objectives.losses import Loss, Sums, sum_dtype
+from mtsldsl.runtime.objectives.token_answers import channels_first
 
 
 def task_losses(tasks: Iterable[Task]) -> dict[str, Loss]:
@@ -82,7 +83,7 @@ class BatchLosses:
         order = []
         for task in tasks:
             name, function = task.name, functions[task.name]
-            output, target = outputs[name], batch[str(task.field)]
+            output, target = channels_first(task, outputs[name]), batch[str(task.field)]
             joined = together and function.together and output.dim() == 2
             key = (function, output.shape, output.dtype, target.shape, target.dtype) if joined else name
             sets.setdefault(key, []).append((name, output, target))

@@ -18,6 +18,7 @@ from mtsldsl.ir.normal import digest
 from mtsldsl.runtime.data.samples import Scale
 from mtsldsl.runtime.network.portable import Portable, as_file
 from mtsldsl.runtime.network.source_file import original_spans
+from mtsldsl.runtime.objectives.token_answers import in_units
 from mtsldsl.runtime.run.best import load_best
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.recorded import Recorded
@@ -83,7 +84,8 @@ def export(folder: RunFolder, form: str, output: Path | None = None, tasks: Sequ
         **({"columns": columns} if columns else {}),
         **({"classes": names} if names else {}),
     }
-    network = Portable(spec, model, chosen, json.dumps(about), {task: scale.undo for task, scale in scales.items()})
+    units = {task: in_units(spec.task(task), scale) for task, scale in scales.items()}
+    network = Portable(spec, model, chosen, json.dumps(about), units)
     warn_of_other_modules(spec, folder.events)
     with original_spans(spec):
         data, difference = as_file(network, form)
@@ -108,7 +110,7 @@ def _chosen(spec: Spec, form: str, tasks: Sequence[str]) -> list[str]:
     blocks = list(dict.fromkeys(spec.data_of(task).name for task in chosen))
     if len(blocks) > 1:
         first = [task for task in chosen if spec.data_of(task).name == blocks[0]]
-        cause = f"a file has one input, and these tasks read the samples of {named(blocks)}"
+        cause = f"a file has the inputs of one data block, and these tasks read the samples of {named(blocks)}"
         words = " ".join(f"--task {task}" for task in first)
         raise MtlError.of("MTL811", cause, f"make a file for each: that of `{blocks[0]}` with `{words}`")
     return chosen

@@ -102,7 +102,10 @@ def _output(made: Exported, name: str) -> str:
         numbers = ", ".join(f"{deviation!r} x + {mean!r}" for deviation, mean in pairs)
         return f"x, of which the values in the units of the data are {numbers}"
     classes = made.names.get(name)
-    return f"{OUTPUTS[task.target.kind]}: {', '.join(map(_code, classes))}" if classes else OUTPUTS[task.target.kind]
+    said = OUTPUTS[task.target.kind]
+    if task.by_token:
+        said = f"for each token {said.replace('first dimension', 'last dimension')}"
+    return f"{said}: {', '.join(map(_code, classes))}" if classes else said
 
 
 def _cost(network: Portable) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,18 @@ from hypothesis.extra import numpy as arrays_of
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.model import Target, Task
 from mtsldsl.runtime.data import Splits, batches, load_data
-from mtsldsl.runtime.data.array_fields import Expected, fitted
+from mtsldsl.runtime.data.array_fields import fitted
+from mtsldsl.runtime.data.array_shapes import Expected
 from mtsldsl.runtime.data.fields import FieldKind
 from tests.runtime.data.factories import spec, task
 
 RANDOM = np.random.default_rng(5)
 IMAGE = Expected(FieldKind.IMAGE, (2, 3, 4))
 ROWS = Expected(FieldKind.PLAIN, (3,))
+
+
+TOKENS = Expected(FieldKind.PLAIN, (5, 2))
+TOKEN_LABELS = Expected(FieldKind.LABEL, (5,), Target("classes", 4), by_token=True)
 
 
 def classes(count: int, *space: int, ignore: int | None = None) -> Expected:
@@ -216,7 +222,16 @@ def test_a_mask_of_0_and_255_is_no_class_of_which_one_is_ignored() -> None:
         (np.zeros((3, 4, 5, 6)), classes(4, 5, 6), "array.argmax(axis=1)"),
         (np.zeros((3, 5, 6, 4)), classes(4, 5, 6), "array.argmax(axis=-1)"),
         (np.zeros((3, 5, 6, 1)), classes(4, 5, 6), "array[..., 0]"),
-        (np.zeros((3, 9)), classes(4), "change the spec or the array"),
+        (np.zeros((3, 9)), classes(4), "where each of 9 tokens has an answer, end the head with `linear(4)` on tokens"),
+        (np.zeros((3, 5, 6)), classes(4), "end the head with `conv2d(4, 1) | resize(...)`"),
+        (np.zeros(3), classes(4, 5, 6), "end the head with `adaptive_avg_pool2d(1) | flatten | linear(4)`"),
+        (np.zeros(3), TOKEN_LABELS, "end the head with `mean_tokens | linear(4)`"),
+        (np.zeros((3, 4)), TOKEN_LABELS, "pad or cut the array to a length of 5, with what stands for a missing label"),
+        (np.zeros((3, 4, 2)), TOKENS, "pad or cut the sequences to a length of 5, or write 4 as the length of `input`"),
+        (np.zeros((3, 2)), ROWS, "write 2 as the size of `input`"),
+        (np.zeros((3, 2)), values(), "write `values(2)` with a head of 2"),
+        (np.zeros((3, 5, 6, 7)), ROWS, "write the shape of a sample into `input`"),
+        (np.zeros((3, 5, 6, 7)), classes(4), "change the head, or the array"),
         (np.eye(2)[[0, 1, 1]], binary(), "array.argmax(axis=1)"),
         (np.zeros((3, 2, 5, 6)), Expected(FieldKind.EDGE, (1, 5, 6), Target("binary", 1)), "array.argmax(axis=1)"),
         (np.zeros((3, 10, 12)), classes(4, 5, 6), "resize the array to 5 x 6, or end the head with `resize_as(image)`"),
@@ -267,6 +282,32 @@ def test_pixels_that_are_no_images_are_remarked_on() -> None:
     assert "array / 255" in remark
     for usual in (pixels / 255, pixels[:, :8], pixels.astype(np.int64), (pixels > 9).astype(np.uint8)):
         assert not fitted({"it": usual}, Expected(FieldKind.PLAIN, usual.shape[1:])).remarks
+
+
+TOKEN_VALUES = Expected(FieldKind.PLAIN, (5, 2), Target("values", 2), by_token=True)
+TOKEN_ANSWERS = Expected(FieldKind.EDGE, (5, 1), Target("binary", 1), by_token=True)
+SQUARE = Expected(FieldKind.IMAGE, (1, 4, 4))
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ((4,), classes(4)), ((4, 5, 6), classes(4, 5, 6)), ((5, 6, 4), classes(4, 5, 6)), ((2,), binary()),
+        ((5, 4), TOKEN_LABELS), ((4, 5), TOKEN_LABELS), ((5, 2), TOKEN_ANSWERS), ((2, 5), TOKEN_ANSWERS),
+        ((1, 1), classes(4)), ((1, 5), TOKEN_LABELS), ((5, 6, 1), classes(4, 5, 6)),
+        ((1, 3), ROWS), ((3, 1), ROWS), ((1, 2, 3, 4), IMAGE), ((2, 3, 4, 1), IMAGE), ((1, 5, 2), TOKENS),
+        ((5, 1, 2), TOKENS), ((4, 4, 1), SQUARE), ((1, 1, 4, 4), SQUARE),
+        ((3, 4, 2), IMAGE), ((2, 5), TOKENS), ((2, 5), TOKEN_VALUES),
+        ((3, 4), IMAGE), ((1, 3, 4), IMAGE), ((24,), IMAGE), ((16,), SQUARE), ((10,), TOKENS), ((30,), classes(4, 5, 6)),
+        ((5,), ROWS), ((3,), values()),
+    ],
+)  # fmt: skip
+def test_what_a_remedy_writes_makes_of_the_array_what_is_expected(found: tuple[int, ...], expected: Expected) -> None:
+    array = np.zeros((7, *found), np.float32)
+    written = re.search(r"`((?:array|numpy)[.\[][^`]+)`", refused(array, expected)[1])
+    assert written is not None
+    mended = eval(written[1], {"array": array, "numpy": np})
+    assert len(read(mended, expected)) == 7
 
 
 def test_the_remedies_of_shapes_are_right() -> None:
@@ -405,7 +446,7 @@ def test_remarks_come_with_the_splits(tmp_path: Path) -> None:
 def test_empty_arrays_are_an_error(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", image=np.zeros((0, 3)), age=np.zeros(0), kind=np.zeros(0))
     tasks = (task("age", Target("values", 1), dense=False), task("kind", Target("classes", 4), dense=False))
-    with pytest.raises(MtlError, match=r"MTL804.*has 0 samples"):
+    with pytest.raises(MtlError, match=r"MTL804.*has 0 samples, and none is left for train"):
         loaded(tmp_path / "a.npz", tasks, (3,))
 
 
