@@ -26,20 +26,17 @@ from mtsldsl.language.targets import TARGETS
 from tests import prepared
 from tests.docs.pages import DOCS, LANGUAGE, PAGES, README, ROOT, Example, completed, every_example, examples, frame_of
 from tests.docs.tables import MARKED, TABLES, refreshed, without_words
-from tests.given import DATA, needs_data
 
 SPECS = sorted((ROOT / "specs").glob("*.mtl"))
 MTL = every_example("mtl")
 TABLED = [page for page in PAGES if MARKED.search(page.read_text(encoding="utf-8"))]
 PYTHON = [page for page in PAGES if examples(page, "python")]
-OF_REAL_DATA = (DOCS / "job_tokens.md",)
-"""Pages that train on data which is given beside the project; `make soak` runs them."""
 LONG = (DOCS / "job_images.md",)
 """Pages that train for long: `make test` runs them as far as the first training, `make soak` whole."""
 
 
 def marks_of(page: Path) -> list[pytest.MarkDecorator]:
-    return [pytest.mark.soak, needs_data] if page in OF_REAL_DATA else [pytest.mark.soak] if page in LONG else []
+    return [pytest.mark.soak] if page in LONG else []
 
 
 def problems(text: str, name: str) -> tuple[str, ...]:
@@ -90,8 +87,6 @@ def test_a_page_that_trains_for_long_runs_up_to_there(
 def run_page(page: Path, until: str | None = None) -> int:
     """Run the Python of a page and its transcripts, up to the first with the text `until`; how many were run."""
     shutil.copytree(ROOT / "specs", "specs")
-    if page in OF_REAL_DATA:
-        Path("data").symlink_to(DATA)
     for example in examples(page, "mtl"):
         if example.file:
             Path(example.file).write_text(example.text, encoding="utf-8")
