@@ -18,7 +18,9 @@ from typing import Any
 
 import click
 import pytest
+from click.testing import CliRunner
 
+from mtsldsl import compile_spec
 from mtsldsl.cli import main
 from mtsldsl.diagnostics import CODES, MtlError
 from mtsldsl.editing import load, loads
@@ -74,6 +76,27 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     run_page(page)
+
+
+@pytest.mark.parametrize("example", examples(DOCS / "coming_from.md", "mtl"), ids=str)
+def test_what_stands_for_a_file_of_another_tool_compiles(example: Example) -> None:
+    text = example.text if example.complete else completed(example.text, frame_of(example.page))
+    files = compile_spec(loads(text, str(example)))
+    for name in ("model.py", "train.py"):
+        compile(files[name], name, "exec")
+
+
+def test_the_mistake_that_the_readme_shows_is_reported_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    right, wrong = "loss    = cross_entropy\n", "loss    = cross_entrpy\n"
+    spec = frame_of(README)
+    assert spec.count(right) == 1
+    Path("broken.mtl").write_text(spec.replace(right, wrong), encoding="utf-8")
+    (example,) = [each for each in examples(README, "console") if "broken.mtl" in each.text]
+    ((words, shown),) = transcript(example)
+    done = CliRunner().invoke(main, words[1:])
+    assert done.exit_code == 1
+    assert done.output == shown
 
 
 @pytest.mark.parametrize("page", LONG, ids=lambda page: page.name)
