@@ -35,7 +35,6 @@ from mtsldsl.runtime.data.samples import Samples, Splits
 from mtsldsl.runtime.data.target_files import TargetFiles
 from mtsldsl.tables.table_cells import Table
 from mtsldsl.tables.table_parts import parted_rows
-from mtsldsl.tables.table_targets import target_column
 
 Rows: TypeAlias = Mapping[str, NDArray[np.int64]]
 """The numbers of the images of each split."""
@@ -133,7 +132,7 @@ def _column(table: Table, name: str, task: Task, broken: dict[int, str] | None) 
     cells = list(table.cells(name))
     for row, cell in enumerate(cells):
         try:
-            target_column(Table(table.path, {name: [cell]}, [table.lines[row]], table.noun), name, task)
+            column_field(Table(table.path, {name: [cell]}, [table.lines[row]], table.noun), name, task)
         except MtlError as error:
             broken[row], cells[row] = error.diagnostics[0].cause, ""
     return column_field(attrs.evolve(table, columns={**table.columns, name: cells}), name, task)

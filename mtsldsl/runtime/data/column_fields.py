@@ -9,6 +9,7 @@ from mtsldsl.ir.model import Task
 from mtsldsl.runtime.data.array_fields import fitted
 from mtsldsl.runtime.data.array_shapes import Expected
 from mtsldsl.runtime.data.fields import FieldKind
+from mtsldsl.runtime.data.fields_read import target_of
 from mtsldsl.tables.table_cells import Table
 from mtsldsl.tables.table_targets import target_column
 
@@ -27,8 +28,9 @@ class ColumnField:
 
 
 def column_field(table: Table, name: str, task: Task) -> ColumnField:
-    """What a task learns of a column. Raises MtlError as `target_column` does."""
-    column = target_column(table, name, task)
+    """What a task learns of a column. Raises MtlError as `target_column` does, with the task and its place."""
+    with target_of(task):
+        column = target_column(table, name, task)
     kind = _KINDS[task.target.kind]
     called = f"the column `{name}` of `{table.path}`"
     shape = () if kind is FieldKind.LABEL else (1,)

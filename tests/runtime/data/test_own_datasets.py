@@ -205,7 +205,7 @@ BROKEN: list[tuple[Any, str, str]] = [
     ({"image": None}, "the input", "it has no `image`, but `image`, `kind`, `price`"),
     ({"image": [[1, 2], [3]]}, "the input", "`image` is no array of numbers"),
     ({"kind": 3}, "the task `kind`", "holds the label 3, but the task has the classes 0 to 2"),
-    ({"kind": 0.5}, "the task `kind`", "holds fractions"),
+    ({"kind": 0.5}, "the task `kind`", "holds 0.5, where classes are expected"),
     ({"kind": "cat"}, "the task `kind`", "not numbers"),
     ({"price": [1.0, 2.0]}, "the task `price`", "a sample of `price` is 2"),
     ({"price": 1e300}, "the task `price`", "too large for float32"),
