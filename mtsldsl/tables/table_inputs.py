@@ -139,6 +139,31 @@ class TableInputs(Record):
         return cls(tuple(columns), ids)
 
     @classmethod
+    def unfit(
+        cls,
+        table: Table,
+        training: NDArray[np.int64],
+        inputs: Sequence[str],
+        categories: Sequence[str] = (),
+        looked_up: Mapping[str, str] = {},
+    ) -> dict[int, str]:
+        """What is wrong with the cells that are no numbers in columns which are fitted as numbers, by their rows.
+        Raises MtlError as `fit` does for whole columns."""
+        found: dict[int, str] = {}
+        for name in inputs:
+            if name in looked_up.values() or not _is_numeric(_known(table, name, training), name in categories):
+                continue
+            try:
+                _numbers(table, name)
+            except MtlError:
+                for row in range(len(table)):
+                    try:
+                        _numbers(table.cell(name, row), name)
+                    except MtlError as error:
+                        found.setdefault(row, error.diagnostics[0].cause)
+        return found
+
+    @classmethod
     def of_record(cls, record: Sequence[Mapping[str, Any]]) -> TableInputs:
         """What was fitted, from its `record`."""
         columns = [
@@ -196,10 +221,15 @@ def _names(table: Table, name: str, training: NDArray[np.int64]) -> tuple[str, .
     return tuple(sorted(set(_known(table, name, training))))
 
 
+def _is_numeric(known: Sequence[str], named: bool) -> bool:
+    """Whether a column is one of numbers, by the cells of its training rows."""
+    numbers = sum(number_of(cell) is not None for cell in known)
+    return not named and 2 * numbers >= len(known)  # where few are none, those few are the slip
+
+
 def _fitted(table: Table, name: str, training: NDArray[np.int64], named: bool) -> NumberColumn | NameColumn:
     cells, known = table.cells(name), _known(table, name, training)
-    numbers = sum(number_of(cell) is not None for cell in known)
-    if not named and 2 * numbers >= len(known):  # where few are none, those few are the slip
+    if _is_numeric(known, named):
         return _number_column(name, _numbers(table, name)[training])
     names = sorted(set(known))
     if len(names) > MOST_NAMES:

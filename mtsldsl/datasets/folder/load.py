@@ -24,7 +24,7 @@ from mtsldsl.folders.picture_files import opened, orientation_of, size_of
 from mtsldsl.folders.picture_fit import Fit
 from mtsldsl.ir.model import Task
 from mtsldsl.runtime.data.array_fields import fitted
-from mtsldsl.runtime.data.column_fields import ColumnField, column_field
+from mtsldsl.runtime.data.column_fields import ColumnField, column_field, unfit_cells
 from mtsldsl.runtime.data.demand import Demand
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.fields_read import at_odds, field_of_task
@@ -122,19 +122,12 @@ def _is_pattern(field: str) -> bool:
 
 
 def _column(table: Table, name: str, task: Task, broken: dict[int, str] | None) -> ColumnField:
-    """What a task learns of a column. A cell that does not fit is noted in `broken`, where there is that; how many
-    classes there are is a question to the whole column."""
-    try:
+    """What a task learns of a column. A cell that does not fit is noted in `broken`, where there is that."""
+    wrong = {} if broken is None else unfit_cells(table, name, task)
+    if broken is None or not wrong:
         return column_field(table, name, task)
-    except MtlError as error:
-        if broken is None or task.target.kind == "classes" or error.diagnostics[0].code != "MTL602":
-            raise
-    cells = list(table.cells(name))
-    for row, cell in enumerate(cells):
-        try:
-            column_field(Table(table.path, {name: [cell]}, [table.lines[row]], table.noun), name, task)
-        except MtlError as error:
-            broken[row], cells[row] = error.diagnostics[0].cause, ""
+    broken |= wrong
+    cells = ["" if row in wrong else cell for row, cell in enumerate(table.cells(name))]
     return column_field(attrs.evolve(table, columns={**table.columns, name: cells}), name, task)
 
 
