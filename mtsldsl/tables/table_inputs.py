@@ -7,6 +7,7 @@ name, 0 elsewhere. No label is read for it, so that rows without any are encoded
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -151,7 +152,7 @@ class TableInputs(Record):
         Raises MtlError as `fit` does for whole columns."""
         found: dict[int, str] = {}
         for name in inputs:
-            if name in looked_up.values() or not _is_numeric(_known(table, name, training), name in categories):
+            if name in (*looked_up.values(), *categories) or not are_numbers(_known(table, name, training)):
                 continue
             try:
                 _numbers(table, name)
@@ -221,15 +222,28 @@ def _names(table: Table, name: str, training: NDArray[np.int64]) -> tuple[str, .
     return tuple(sorted(set(_known(table, name, training))))
 
 
-def _is_numeric(known: Sequence[str], named: bool) -> bool:
-    """Whether a column is one of numbers, by the cells of its training rows."""
-    numbers = sum(number_of(cell) is not None for cell in known)
-    return not named and 2 * numbers >= len(known)  # where few are none, those few are the slip
+def word_of(column: str) -> str:
+    """What an input may be called that has the ids of a column: its name with `_` for what is no letter or digit."""
+    return re.sub(r"\W+", "_", column).strip("_").lower()
+
+
+def looked_up_as_ids(column: str, names: int) -> str:
+    """How a column of many names is read: as ids, that `embedding` looks up."""
+    word = word_of(column)
+    if not word[:1].isalpha():
+        return "begin its name with a letter, and have its names looked up as ids, by `embedding`"
+    return f"have its names looked up as ids: `input = [row(...), {word}(1)]`, and `embedding({names + 1}, 16)` of it"
+
+
+def are_numbers(known: Sequence[str]) -> bool:
+    """Whether a column is one of numbers, by the cells that have a value: where few are no numbers, those few are the
+    slip."""
+    return 2 * sum(number_of(cell) is not None for cell in known) >= len(known)
 
 
 def _fitted(table: Table, name: str, training: NDArray[np.int64], named: bool) -> NumberColumn | NameColumn:
     cells, known = table.cells(name), _known(table, name, training)
-    if _is_numeric(known, named):
+    if not named and are_numbers(known):
         return _number_column(name, _numbers(table, name)[training])
     names = sorted(set(known))
     if len(names) > MOST_NAMES:
@@ -238,7 +252,10 @@ def _fitted(table: Table, name: str, training: NDArray[np.int64], named: bool) -
             f"such as `{known[0]}` on {table.place(cells.index(known[0]))}: names of categories are at most "
             f"{MOST_NAMES}"
         )
-        remedy = "take it out of `inputs`, or put a column with fewer values or with numbers in its place"
+        remedy = (
+            f"{looked_up_as_ids(name, len(names))}; or take it out of `inputs`, or put a column with fewer values or "
+            "with numbers in its place"
+        )
         raise MtlError.of("MTL602", cause, remedy)
     return NameColumn(name, tuple(names))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from mtsldsl.runtime.data.table_fields import table_fields
 from mtsldsl.tables.sample_parts import Rows
 from mtsldsl.tables.table_cells import Table
 from mtsldsl.tables.table_files import read_table
-from mtsldsl.tables.table_inputs import TableInputs
+from mtsldsl.tables.table_inputs import TableInputs, word_of
 from mtsldsl.tables.table_parts import parted_rows
 
 
@@ -120,7 +119,7 @@ def _require_columns(spec: Demand, chosen: Settings, table: Table) -> None:
 def _column_of(name: str, columns: Sequence[str]) -> str:
     """The column of `inputs` whose ids an input has: that of its name, or whose name is the same but for signs and
     blanks."""
-    alike = [column for column in columns if re.sub(r"\W+", "_", column).strip("_").lower() == name.lower()]
+    alike = [column for column in columns if word_of(column) == name.lower()]
     found = [column for column in columns if column == name] or alike
     if len(found) != 1:
         many = "no column" if not found else f"the columns {named(found)}"
