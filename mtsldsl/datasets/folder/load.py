@@ -19,7 +19,7 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.diagnostics.bounded import named
 from mtsldsl.division import SPLITS
 from mtsldsl.folders.file_patterns import Pattern
-from mtsldsl.folders.folder_table import FolderTable, beside, folder_table
+from mtsldsl.folders.folder_table import FolderTable, beside, folder_table, with_labels
 from mtsldsl.folders.picture_files import opened, orientation_of, size_of
 from mtsldsl.folders.picture_fit import Fit
 from mtsldsl.ir.model import Task
@@ -79,8 +79,8 @@ def load(spec: Demand, place: Path, cache: bool) -> Splits[Samples]:
                 raise at_odds(name, task)
             if name not in targets:
                 paths, more = beside(found.pattern, found.images, place, Pattern.of(name, "field"))
-                targets[name] = _Beside(files, paths)
-                remarks += _remarks_on_files(name, paths, more)
+                targets[name] = _Beside(files, with_labels(place, paths))
+                remarks += _remarks_on_files(name, paths, targets[name].paths, more)
         else:
             columns[name] = _column(found.table, name, task, broken if skip else None)
     images = _Images(found, place, spec.data.shape, fit_of(spec.data), targets, skip)
@@ -233,10 +233,16 @@ class _Stack:
 # Remarks --------------------------------------------------------------------------------------------------------------
 
 
-def _remarks_on_files(field: str, paths: Sequence[str | None], more: int) -> Iterator[str]:
+def _remarks_on_files(
+    field: str, paths: Sequence[str | None], labels: Sequence[str | None], more: int
+) -> Iterator[str]:
     without = sum(path is None for path in paths)
+    empty = [path for path, label in zip(paths, labels, strict=True) if path is not None and label is None]
     if without:
         yield f"{without} of {len(paths)} images have no file that matches `{field}`: a label that is missing"
+    if empty:
+        noun = "file has" if len(empty) == 1 else "files have"
+        yield f"{len(empty)} {noun} 0 bytes, which is a label that is missing: {named(empty)}"
     if more:
         yield f"{more} {'file' if more == 1 else 'files'} that match `{field}` go with no image"
 
