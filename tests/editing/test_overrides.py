@@ -284,7 +284,7 @@ def test_the_settings_are_listed_briefly() -> None:
     )
     assert remedy_for("zzz") == (
         "name a key of a block: `backbone`, `data`, `sharing`, `structure`, `task.[edge, rim]`, `task.depth`, "
-        "`task.normal`, `task.segment`, `train`; or the constant `width`"
+        "`task.normal`, `task.segment`, `train`, `tuning`; or the constant `width`"
     )
 
 
