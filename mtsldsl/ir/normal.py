@@ -50,6 +50,7 @@ def normal_form(spec: Spec) -> dict[str, Any]:
         },
         "structure": spec.structure and {"method": spec.structure.method, **_plain(spec.structure.values)},
         "sharing": [[layer, _row(spec.sharing[layer])] for layer in spec.backbone.layers],
+        **({"tuning": {name: _named(value) for name, value in spec.tuning.items()}} if spec.tuning else {}),
     }
 
 
