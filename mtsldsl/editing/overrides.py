@@ -225,11 +225,26 @@ def _schema(section: tree.Section) -> BlockSchema | None:
 
 def _value_text(path: str, setting: Setting, place: Place) -> str | None:
     """The setting in the language's words; None where it is not one value."""
-    if isinstance(setting, str) and place.key is not None and isinstance(place.key.kind, kinds.Text):
-        is_string = isinstance(_parsed(path, setting), tree.String)
-        return setting.strip() if is_string else quoted(setting)
+    if place.key is not None:
+        setting = _with_quotes(path, setting, place.key.kind)
     text = setting.strip() if isinstance(setting, str) else written(setting)
     return None if _parsed(path, text) is None else text
+
+
+def _with_quotes(path: str, setting: Setting, kind: kinds.Kind) -> Setting:
+    """The setting with the quotes that its strings need, where the kind takes strings."""
+    match kind, setting:
+        case kinds.Text(), str():
+            return setting if isinstance(_parsed(path, setting), tree.String) else quoted(setting)
+        case kinds.Maybe(inner), str():
+            return setting if setting.strip() == "none" else _with_quotes(path, setting, inner)
+        case kinds.Many(kinds.Text()), str():
+            found = _parsed(path, setting)
+            if isinstance(found, tree.List) and all(isinstance(each, tree.Name | tree.String) for each in found.items):
+                return [_with_quotes(path, each.span.text, kinds.Text()) for each in found.items]
+        case kinds.Many(kinds.Text() as item), list() | tuple():
+            return [_with_quotes(path, each, item) for each in setting]
+    return setting
 
 
 def written(setting: Setting) -> str:

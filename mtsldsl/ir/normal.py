@@ -73,7 +73,7 @@ _LATER_OPTIONS = {"arrays": ("split", "group", "stratify"), "table": ("stratify"
 
 def _is_later(kind: str, name: str, value: Constant) -> bool:
     if name == "on_error":
-        return value == "raise" and kind == "arrays"
+        return value == "raise" and kind in ("arrays", "table")
     return value is None and name in _LATER_OPTIONS.get(kind, ())
 
 
