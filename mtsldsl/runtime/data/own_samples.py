@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from traceback import extract_tb
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import attrs
 import numpy as np
@@ -27,11 +27,12 @@ from mtsldsl.runtime.data.array_fields import of_one_sample
 from mtsldsl.runtime.data.array_labels import MISSING
 from mtsldsl.runtime.data.array_shapes import Expected
 from mtsldsl.runtime.data.fields import FieldKind
-from mtsldsl.runtime.data.parallel_reading import in_turn
+from mtsldsl.runtime.data.parallel_reading import WorkerEnded, in_turn
 from mtsldsl.runtime.data.read_samples import FIRST, Rows
 from mtsldsl.seeds import torch_seed_of
 
 Read: TypeAlias = dict[str, Tensor]
+Found = TypeVar("Found")
 
 _SMALL = 64
 """Numbers that a sample may have of a target which is kept in memory."""
@@ -101,10 +102,21 @@ class OwnReader:
 
     def in_turn(self, lists: Sequence[Rows], fields: Sequence[str], key: tuple[int, int]) -> Iterator[Read]:
         """For each of several lists of numbers these fields of the items, stacked."""
-        for found in in_turn(partial(self._stacked, fields=fields, key=key), lists, self.workers):
+        for found in self._by_workers(partial(self._stacked, fields=fields, key=key), lists):
             if isinstance(found, tuple):
                 raise MtlError(found)
             yield found
+
+    def _by_workers(self, work: Callable[[Rows], Found], lists: Sequence[Rows]) -> Iterator[Found]:
+        try:
+            yield from in_turn(work, lists, self.workers)
+        except WorkerEnded as error:
+            cause = f"a process that reads samples of {self.called} ended: {error}"
+            remedy = (
+                "see that they have enough memory, shared memory too (/dev/shm), and that the code does not end the "
+                "process; or read in the process itself, with `--workers 0`, where its errors are seen"
+            )
+            raise MtlError.of("MTL607", cause, remedy, self.span) from error
 
     def survey(self, *, skip: bool) -> Survey:
         """Read every item once, as it is before training. Raises MtlError at the first that does not fit, but with
@@ -114,7 +126,7 @@ class OwnReader:
         known = {name: self.wanted[name].missing().expand(count, *shape).clone() for name, shape in self._small()}
         types: dict[str, torch.dtype] = {}
         unfit: dict[int, Diagnostic] = {}
-        for rows, found in zip(lists, in_turn(self._looked_at, lists, self.workers), strict=True):
+        for rows, found in zip(lists, self._by_workers(self._looked_at, lists), strict=True):
             for row, seen in zip(rows.tolist(), found, strict=True):
                 if isinstance(seen, _Seen) and not types:
                     types.update(seen.types)
@@ -176,7 +188,7 @@ class OwnReader:
         _draw_from(torch_seed_of("item", *key, row))
         try:
             item = self.dataset[row]
-        except Exception as error:  # whatever a person's code raises is said of the item
+        except (Exception, SystemExit) as error:  # whatever a person's code raises is said of the item
             cause = f"it cannot be read: {said(error)}{self._where(error)}"
             raise MtlError([self._unfit(row, None, cause, "mend the file or the code that reads it")]) from error
         if not isinstance(item, Mapping):
@@ -219,7 +231,7 @@ class OwnReader:
         remedy = f"{remedy}; or leave such samples out with `on_error = skip`"
         return MtlError.of("MTL607", cause, remedy, self.span if wanted is None else wanted.span).diagnostics[0]
 
-    def _where(self, error: Exception) -> str:
+    def _where(self, error: BaseException) -> str:
         """The line of the Dataset's own module that raised it."""
         own = file_of(type(self.dataset))
         lines = [frame.lineno for frame in extract_tb(error.__traceback__) if own and frame.filename == own]
