@@ -47,7 +47,8 @@ def load(spec: Part, _: Path | None, __: bool) -> Splits[Samples]:
         types = {**survey.types, **types}
         causes = {f"sample {row}": wrong.cause for row, wrong in survey.unfit.items()}
         remarks += remarks_on_left_out(causes, len(dataset), chosen.factory)
-        _require_fields(reader, survey, split)
+        if survey.rows.size:
+            _require_fields(reader, survey, split)
         every = np.arange(len(dataset))
         samples[split] = ReadSamples.of(attrs.evolve(reader, types=types), every, layout, survey.known)
         unfit[split] = np.setdiff1d(every, survey.rows)

@@ -272,6 +272,16 @@ def test_such_samples_are_left_out_and_counted_where_the_spec_says_so(workers: i
     assert "OSError: gone" in remark
 
 
+def test_where_too_few_are_left_it_is_told_how_many_are_left_out_and_why() -> None:
+    with pytest.raises(MtlError) as caught:
+        loaded("changed", "on_error = skip", **{f"n{number}": OSError("gone") for number in range(40)})
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.cause[:40]) == ("MTL804", "there are 0 train samples, fewer than a ")
+    assert "40 of 40 samples of `own_photos:changed` are left out" in found.cause
+    assert "OSError: gone" in found.cause
+    assert str(found.remedy).startswith("mend those that are left out")
+
+
 @pytest.mark.parametrize(
     ("name", "more", "code", "cause"),
     [
