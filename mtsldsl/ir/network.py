@@ -78,7 +78,9 @@ def read_data(
         problems.add("MTL202", cause, remedy, block.place("stratify"))
     if options.get("file") is not None and "table" in options and options["table"] is None:
         cause = "`file` names a column, and there is no `table` that has it"
-        problems.add("MTL202", cause, "add `table`, the .csv or .parquet file, or leave `file` out", block.place("file"))
+        problems.add(
+            "MTL202", cause, "add `table`, the .csv or .parquet file, or leave `file` out", block.place("file")
+        )
     code = data_kind(label).code
     if code is not None and isinstance(target := options.get(code), str) and (misfit := misfit_of(target, FUNCTION)):
         remedy = f"write `{FUNCTION}`, where Python finds the function, such as `own_data:photos`"
