@@ -204,14 +204,11 @@ def _heads(data: Path, found: FolderTable) -> _Heads:
 def _size(heads: _Heads) -> tuple[Size, tuple[str, str]]:
     """The size of the input, and how pictures come to it."""
     height, width = (median_low(size[side] for size in heads.sizes.elements()) for side in (0, 1))
-    if len(heads.sizes) == 1:
-        parts = -(-max(height, width) // _LARGEST)
-        size = (max(1, height // parts), max(1, width // parts))
-        return size, ("none", "none") if parts == 1 else ("stretch", "none")
     parts = -(-max(height, width) // _LARGEST)
-    high, wide = (max(1, side // parts) for side in (height, width))
-    rounded = (high // 8 * 8 or high, wide // 8 * 8 or wide)
-    return rounded, ("cover", "center")
+    size = (max(1, height // parts), max(1, width // parts))
+    if len(heads.sizes) > 1:
+        return size, ("cover", "center")
+    return size, ("none", "none") if parts == 1 else ("stretch", "none")
 
 
 # Text -----------------------------------------------------------------------------------------------------------------

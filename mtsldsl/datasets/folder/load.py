@@ -75,7 +75,7 @@ def load(spec: Part, place: Path, cache: bool) -> Splits[Samples]:
     images = Images(spec.data.input, found, place, shape, fit_of(spec.data), targets, skip)
     sound = {split: [int(row) for row in rows[split] if row not in broken] for split in SPLITS}
     kept = images.in_memory([row for split in SPLITS for row in sound[split]])
-    processes = Processes(spec.workers)
+    processes = Processes(spec.workers, f"`{place}`", spec.data.span)
     if cache:
         facts = ("folder", shape, spec.data.options["resize"], spec.data.options["crop"], sound, kept, images.facts())
         decoded = kept_splits(facts, lambda: images.decoded(sound, kept, processes), images.every_file)
@@ -99,7 +99,7 @@ def load(spec: Part, place: Path, cache: bool) -> Splits[Samples]:
             read = {name: each.files.expected.shape for name, each in targets.items()} | {spec.data.input: shape}
             shapes = {name: tuple(known[name].shape[1:]) if name in known else read[name] for name in layout}
             reader = ImageReader(images, numbers.numpy(), shapes, known, types)
-            ahead = ReadAhead(reader, Processes(spec.workers))
+            ahead = ReadAhead(reader, Processes(spec.workers, f"`{place}`", spec.data.span))
             splits[split] = ReadSamples.of(ahead, np.arange(len(numbers)), layout, known)
     for column in columns.values():
         remarks += column.remarks

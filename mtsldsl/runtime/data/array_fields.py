@@ -101,7 +101,7 @@ def of_one_sample(name: str, array: Array, expected: Expected) -> Tensor:
 
     Raises MTL602 as `fitted` does, and for images of other integers.
     """
-    rows = shaped(name, array[None], expected)
+    rows = shaped(name, array[None], expected, alone=True)
     if expected.target is None and expected.kind is FieldKind.IMAGE and rows.dtype.kind in "iu":
         if rows.dtype != np.uint8:
             remedy = "give uint8, which is divided by 255, or float32, which is taken as it is"

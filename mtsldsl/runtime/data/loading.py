@@ -14,6 +14,7 @@ from mtsldsl.diagnostics import MtlError, suggestion
 from mtsldsl.ir.model import Spec, Task
 from mtsldsl.runtime.data.demand import Part
 from mtsldsl.runtime.data.fields_read import field_of_task
+from mtsldsl.runtime.data.left_out import told_of_left_out
 from mtsldsl.runtime.data.mixed import Mixed
 from mtsldsl.runtime.data.place import located
 from mtsldsl.runtime.data.samples import Samples, Splits
@@ -104,8 +105,12 @@ def _require_samples(part: Part, whose: str, splits: Splits[Samples]) -> None:
         least = data.batch if name == "train" else 1
         more = f" {whose}" if data.apart else ""
         if len(samples) < least:
-            cause = f"there are {len(samples)} {name} samples{more}, fewer than {'a batch' if least > 1 else 'one'}"
-            raise MtlError.of("MTL804", cause, "give more samples, or a smaller `batch`", data.span)
+            there = "is 1" if len(samples) == 1 else f"are {len(samples)}"
+            kept = f"{name} sample{'' if len(samples) == 1 else 's'}{more}"
+            cause = f"there {there} {kept}, fewer than {'a batch' if least > 1 else 'one'}"
+            left_out = told_of_left_out(splits.remarks)
+            remedy = "mend those that are left out, or give" if left_out else "give more samples, or"
+            raise MtlError.of("MTL804", "; ".join([cause, *left_out]), f"{remedy} a smaller `batch`", data.span)
 
 
 def _require_fields(part: Part, who: str, fields: Collection[str]) -> None:

@@ -161,7 +161,7 @@ class OwnReader:
         _draw_from(torch_seed_of("item", *key, row))
         try:
             item = self.dataset[row]
-        except Exception as error:  # whatever a person's code raises is said of the item
+        except (Exception, SystemExit) as error:  # whatever a person's code raises is said of the item
             cause = f"it cannot be read: {said(error)}{self._where(error)}"
             raise MtlError([self._unfit(row, None, cause, "mend the file or the code that reads it")]) from error
         if not isinstance(item, Mapping):
@@ -204,7 +204,7 @@ class OwnReader:
         remedy = f"{remedy}; or leave such samples out with `on_error = skip`"
         return MtlError.of("MTL607", cause, remedy, self.span if wanted is None else wanted.span).diagnostics[0]
 
-    def _where(self, error: Exception) -> str:
+    def _where(self, error: BaseException) -> str:
         """The line of the Dataset's own module that raised it."""
         own = file_of(type(self.dataset))
         lines = [frame.lineno for frame in extract_tb(error.__traceback__) if own and frame.filename == own]

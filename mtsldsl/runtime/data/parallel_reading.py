@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from mtsldsl.diagnostics import Diagnostic, MtlError
+from mtsldsl.diagnostics import Diagnostic, MtlError, Span
 from mtsldsl.runtime.data.read_samples import Rows
 
 Task = TypeVar("Task")
@@ -29,16 +29,17 @@ class Processes:
     process.
     """
 
-    def __init__(self, count: int) -> None:
-        self.count = count
+    def __init__(self, count: int, called: str, span: Span | None) -> None:
+        """What they read is `called` so in reports, and is declared at `span`."""
+        self.count, self.called, self.span = count, called, span
         self._started: _Started | None = None
 
-    def __reduce__(self) -> tuple[type[Processes], tuple[int]]:
-        return Processes, (self.count,)
+    def __reduce__(self) -> tuple[type[Processes], tuple[int, str, Span | None]]:
+        return Processes, (self.count, self.called, self.span)
 
     def in_turn(self, work: Callable[[Task], Found], asked: Sequence[Task]) -> Iterator[Found]:
         """What `work` gives for each, one after the other. What is asked for once is done here, where it takes no
-        longer. An MtlError that it raises is raised when its turn comes."""
+        longer. An MtlError that it raises is raised when its turn comes; MTL607 where a process is no more."""
         if not self.count or len(asked) < 2:
             yield from map(work, asked)
             return
@@ -51,6 +52,16 @@ class Processes:
                 if isinstance(found, _Wrong):
                     raise MtlError(found.diagnostics)
                 yield found
+        except RuntimeError as error:
+            if not str(error).startswith("DataLoader worker"):  # so torch tells of them, by text alone
+                raise
+            self._started = None
+            cause = f"a process that reads samples of {self.called} ended: {error}"
+            remedy = (
+                "see that they have enough memory, shared memory too (/dev/shm), and that the code does not end the "
+                "process; or read in the process itself, with `--workers 0`, where its errors are seen"
+            )
+            raise MtlError.of("MTL607", cause, remedy, self.span) from error
         finally:
             started.busy = False
 

@@ -110,6 +110,19 @@ def test_folders_are_classes_in_the_order_of_their_names(tmp_path: Path) -> None
     assert splits.remarks == ()
 
 
+@pytest.mark.parametrize("names", [("1", "2", "01"), ("0", "1", "00")])
+def test_folders_whose_names_are_one_number_are_one_class_and_that_is_told(
+    names: tuple[str, ...], tmp_path: Path
+) -> None:
+    for number in range(18):
+        drawn(tmp_path / names[number % 3] / f"{number:02}.png", colours(number))
+    splits = loaded(tmp_path, task("kind", Target("classes", 2), dense=False), images="{kind}/*.png")
+    (remark,) = splits.remarks
+    one, other = sorted((names[0], names[2]))
+    assert f"`{one}`, `{other}` of the column `kind`" in remark
+    assert "one class, as they are the same number" in remark
+
+
 @pytest.mark.parametrize(
     "called", ["image/{:02}.png", "{:02}.png", "{:02}", "image/{:02}", "./image/{:02}.png", "image\\{:02}.png"]
 )

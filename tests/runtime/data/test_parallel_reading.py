@@ -20,7 +20,7 @@ def worked(asked: int) -> tuple[int, int]:
 
 
 def test_processes_stay_for_the_next_pass_also_after_one_that_was_left() -> None:
-    processes = Processes(2)
+    processes = Processes(2, "numbers", None)
     passes = [list(processes.in_turn(worked, range(9))) for _ in range(2)]
     assert [[square for square, _ in each] for each in passes] == [[number**2 for number in range(9)]] * 2
     own = {process for _, process in passes[0]}
@@ -46,4 +46,4 @@ def test_processes_stay_for_the_next_pass_also_after_one_that_was_left() -> None
 
 @pytest.mark.parametrize(("count", "asked"), [(0, [1, 2]), (2, [3]), (2, [])])
 def test_what_is_asked_for_once_is_done_here(count: int, asked: list[int]) -> None:
-    assert list(Processes(count).in_turn(worked, asked)) == [(each**2, os.getpid()) for each in asked]
+    assert list(Processes(count, "numbers", None).in_turn(worked, asked)) == [(each**2, os.getpid()) for each in asked]
