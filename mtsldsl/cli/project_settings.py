@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from mtsldsl.diagnostics import Diagnostic, MtlError, suggestion
+from mtsldsl.records import Record
 
 FILE = "pyproject.toml"
 
@@ -23,8 +24,8 @@ _KINDS = {
 }
 
 
-@attrs.frozen
-class ProjectSettings:
+@attrs.frozen(eq=False, repr=False)
+class ProjectSettings(Record):
     """The settings of a project; patterns are of paths from its `folder` on."""
 
     folder: Path

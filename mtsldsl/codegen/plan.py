@@ -9,8 +9,8 @@ import attrs
 
 from mtsldsl.codegen.bodies import shape_text
 from mtsldsl.codegen.classes import DEFINED, Classes, ClassPlan, count, wrapped
-from mtsldsl.codegen.forward import ForwardPlan, plan_forward, tuple_of
-from mtsldsl.codegen.identifiers import ALL, MANY, whole
+from mtsldsl.codegen.forward import ForwardPlan, plan_forward
+from mtsldsl.codegen.identifiers import ALL, MANY, tuple_of, whole
 from mtsldsl.codegen.knobs import (
     Knob,
     Made,

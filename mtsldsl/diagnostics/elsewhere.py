@@ -209,7 +209,7 @@ _REMEDIES = (
     (
         "data",
         {
-            "image image_size size resize": "`input` says the size of a sample, such as `input = image(3, 64, 64)`",
+            "image image_size size": "`input` says the size of a sample, such as `input = image(3, 64, 64)`",
             "labels label_names targets outputs": "each `task` says which field of the data it learns, by `field`",
             "test_data test_path train_data train_path val_data val_path validation_data validation_path": "name the "
             "arrays of one file `train/...`, `validation/...` and `test/...`",

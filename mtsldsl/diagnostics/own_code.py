@@ -60,7 +60,7 @@ def file_of_target(target: str) -> str | None:
     return getattr(sys.modules.get(target.partition(":")[0]), "__file__", None)
 
 
-def said(error: Exception) -> str:
+def said(error: BaseException) -> str:
     """An error in words."""
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 

@@ -21,7 +21,7 @@ from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort
 from mtsldsl.ir.scope import Bound, Scope
 from mtsldsl.language.constants import Shape
 from mtsldsl.language.naming import OUTPUTS, STAGES, refusal
-from mtsldsl.language.operators.own import TAP
+from mtsldsl.language.operators.own import FUNCTION, TAP, misfit_of
 from mtsldsl.sharing import Backbone
 from mtsldsl.syntax import tree
 
@@ -76,6 +76,15 @@ def read_data(
         cause = "`group` keeps samples together, and `stratify` divides those of each class: both cannot be held"
         remedy = "leave one of them out, or let `split` name what says the part of each sample"
         problems.add("MTL202", cause, remedy, block.place("stratify"))
+    if options.get("file") is not None and "table" in options and options["table"] is None:
+        cause = "`file` names a column, and there is no `table` that has it"
+        problems.add(
+            "MTL202", cause, "add `table`, the .csv or .parquet file, or leave `file` out", block.place("file")
+        )
+    code = data_kind(label).code
+    if code is not None and isinstance(target := options.get(code), str) and (misfit := misfit_of(target, FUNCTION)):
+        remedy = f"write `{FUNCTION}`, where Python finds the function, such as `own_data:photos`"
+        problems.add("MTL202", f"`{code}`, `{target}`, {misfit}", remedy, block.place(code))
     named = all(refusal(name, generated=True) is None for name in inputs)
     made = Data if label in DATASETS and named and BROKEN not in options.values() else Supposed
     own = section.labels[1].text if len(section.labels) > 1 else None

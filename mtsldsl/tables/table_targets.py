@@ -19,10 +19,12 @@ _ANSWERS = {**dict.fromkeys(("true", "yes"), 1.0), **dict.fromkeys(("false", "no
 
 @attrs.frozen(eq=False)
 class TargetColumn:
-    """The numbers of a target, one a row, NaN without a label, and the names of its classes where it has names."""
+    """The numbers of a target, one a row, NaN without a label, the names of its classes where it has names, and what a
+    person should know."""
 
     numbers: Floats
     names: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 def target_column(table: Table, name: str, task: Task) -> TargetColumn:
@@ -75,14 +77,35 @@ def _classes(table: Table, name: str, task: Task) -> TargetColumn:
     labelled = [row for row, number in enumerate(numbers) if number is None or not math.isnan(number)]
     known = [numbers[row] for row in labelled]
     if all(number is not None and number.is_integer() and 0 <= number < classes for number in known):
-        return TargetColumn(np.array(numbers, dtype=np.float64))
+        return TargetColumn(
+            np.array(numbers, dtype=np.float64), remarks=_remarks_on_alike(table, name, numbers, labelled)
+        )
     written, names = _named(table.cells(name), numbers, labelled)
     if len(names) != classes:
         raise _of_another_number(table, name, task, names, labelled, written)
     places = {each: place for place, each in enumerate(names)}
     found = np.full(len(table), math.nan)
     found[labelled] = [places[each] for each in written]
-    return TargetColumn(found, names)
+    return TargetColumn(found, names, _remarks_on_alike(table, name, numbers, labelled) if None not in known else ())
+
+
+def _remarks_on_alike(
+    table: Table, name: str, numbers: Sequence[float | None], labelled: Sequence[int]
+) -> tuple[str, ...]:
+    """What to know of names that differ and are one class, as they are the same number."""
+    cells = table.cells(name)
+    written: dict[float | None, dict[str, None]] = {}
+    for row in labelled:
+        written.setdefault(numbers[row], {})[cells[row]] = None
+    alike = next((sorted(each) for each in written.values() if len(each) > 1), None)
+    if alike is None:
+        return ()
+    return (
+        (
+            f"{named(alike)} of the column `{name}` of `{table.path}` are one class, as they are the same number; where they "
+            "are not, give them names with a letter"
+        ),
+    )
 
 
 def class_names(table: Table, name: str) -> tuple[str, ...]:

@@ -138,6 +138,7 @@ def test_a_table_beside_pictures_of_several_sizes(tmp_path: Path) -> None:
     assert spec.data.options["split"] == "part"
     assert spec.data.options["file"] == "picture"
     assert (spec.data.options["resize"], spec.data.options["crop"]) == ("cover", "center")
+    assert spec.data.shape == (3, 79, 70)  # the median of each side
     assert [len(each) for _, each in splits.named()] == [20, 10, 10]
     assert "# Not learned: `number`: no two images have the same, as in a column of identifiers" in text
     assert "# 20.0 % missing; numbers" in text

@@ -313,6 +313,9 @@ def test_data_beside_the_spec_is_found_by_eval_and_resume_too(tmp_path: Path) ->
     shutil.rmtree(checkpoint)
     done = prepared.run("-m", "mtsldsl", "train", "--resume", "runs/mine/1", "--device", "cpu", cwd=tmp_path)
     assert "MTL801" in done.stderr
+    assert "start anew with `mtsldsl train job/mine.mtl --device cpu --quiet`" in done.stderr
+    (run / "events.jsonl").write_bytes(b"")  # killed before it said anything
+    done = prepared.run("-m", "mtsldsl", "train", "--resume", "runs/mine/1", "--device", "cpu", cwd=tmp_path)
     assert "mtsldsl train runs/mine/1/evolution/start.mtl" in done.stderr.replace(str(tmp_path) + "/", "")
 
 

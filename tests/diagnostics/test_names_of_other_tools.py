@@ -282,12 +282,16 @@ def test_no_argument_of_torch_is_taken_for_another_argument_or_key() -> None:
         ("alpha", "negative_slope"),
         ("batch_size", "batch"),
         ("elementwise_affine", "affine"),
+        ("embed_dim", "embedding_dim"),
         ("embedding_dim", "embed_dim"),
+        ("end_factor", "div_factor"),
+        ("factor", "factory"),  # of data of one's own
         ("factor", "gamma"),
         ("groups", "group"),  # of a table: no operator has both
         ("groups", "num_groups"),
         ("hidden_size", "embed_dim"),
         ("ignore_index", "ignore"),
+        ("init", "unit"),  # of a folder
         ("input_size", "input"),
         ("lambd", "lambda_"),
         ("min_lr", "eta_min"),
@@ -295,6 +299,7 @@ def test_no_argument_of_torch_is_taken_for_another_argument_or_key() -> None:
         ("num_classes", "channels"),
         ("num_groups", "groups"),
         ("schedulers", "scheduler"),
+        ("size", "resize"),
         ("step_sizes", "step_size"),
     }
     places = [[key.name for key in schema.keys or ()] for schemas in BLOCKS.values() for schema in schemas]

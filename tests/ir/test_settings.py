@@ -39,7 +39,7 @@ def test_nothing_is_left_out() -> None:
         wanted = {key.name for key in keys or ()} - {"sampling"}  # which one source has no use for
         assert {name.partition(".")[2] for name in names if name.startswith(f"{block}.")} == wanted
     assert {name.rpartition(".")[2] for name in names if name.startswith("task.depth.")} == {
-        "target", "loss", "metrics", "weight", "field",
+        "target", "loss", "metrics", "weight", "stop", "field",
     }  # fmt: skip
 
 

@@ -147,6 +147,11 @@ def test_a_killed_run_goes_on_to_the_same_bits(scheduler: str, tmp_path: Path) -
         ("multistep([30])", None),  # `check --pedantic` says it
         ("cosine(by=step)", None),
         ("one_cycle", None),
+        ("one_cycle\n  stop = patience(3)", None),
+        (
+            "one_cycle\n  stop = patience(2)",
+            "`one_cycle` brings the rate down at the end of all epochs, and `stop` may end the run before",
+        ),
         ("none", None),
     ],
 )

@@ -14,7 +14,8 @@ from mtsldsl import loads
 from mtsldsl.codegen import compile_spec
 from mtsldsl.ir.normal import digest
 from mtsldsl.runtime.data import batches, load_data
-from mtsldsl.runtime.network.built import build_model
+from mtsldsl.runtime.learning.learned import at_rates
+from mtsldsl.runtime.network.built import build_model, initialise
 from tests import prepared
 from tests.cli.test_train import KILLED, disturbed
 from tests.runtime.in_process import of, rows, trained
@@ -162,6 +163,25 @@ def test_a_task_of_which_nothing_learns_is_measured_and_the_others_learn_as_with
             "heads.b.linear1"
         }
         assert {"a", "b"} <= of(found, "validation")[-1]["losses"].keys()
+
+
+def test_there_are_as_many_groups_whatever_has_parameters() -> None:
+    named = [("stem.a+b.weight", nn.Parameter(torch.ones(1))), ("heads.a(b).weight", nn.Parameter(torch.ones(1)))]
+    groups = torch.optim.SGD(at_rates(named, 0.5, {"stem": 0.1, "a": 2.0, "gone": 4.0}), lr=0.5).param_groups
+    assert [group["param_names"] for group in groups] == [[], ["stem.a+b.weight"], ["heads.a(b).weight"], []]
+    assert [group["lr"] for group in groups] == [0.5, 0.05, 1.0, 2.0]
+
+
+def test_a_network_that_begins_anew_keeps_what_is_frozen() -> None:
+    spec = loads(TEXT)
+    model = build_model(spec)
+    for each in model.parameters():
+        nn.init.constant_(each, 0.25)
+    initialise(model, spec, 0, but=spec.frozen)
+    first = build_model(spec).state_dict()
+    for name, each in model.named_parameters():
+        kept = name.startswith(("stem", "enc1"))
+        assert torch.equal(each, torch.full_like(each, 0.25) if kept else first[name])
 
 
 def test_a_factor_of_one_says_nothing() -> None:

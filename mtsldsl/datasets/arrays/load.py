@@ -100,7 +100,7 @@ def arrays(
             column = field.by_name[titles[split]]
             found[split][called.get(name, name)] = column
             if column.unfit.size:
-                wrong = _wrong(titles[split], given[titles[split]], wanted)
+                wrong = _wrong(titles[split], given[titles[split]], wanted, tasks.get(name))
                 unfit[split] = {int(row): wrong for row in column.unfit} | unfit[split]
     for split, causes in unfit.items():
         whose = f"{before[split]}... of {path}" if before[split] else str(path)
@@ -115,10 +115,11 @@ def arrays(
     return Splits(train, validation, test, tuple(remarks))
 
 
-def _wrong(title: str, array: Array, wanted: Expected) -> str:
+def _wrong(title: str, array: Array, wanted: Expected, task: Task | None) -> str:
     """What is wrong with an array that has rows which do not fit."""
     try:
-        columns({title: array}, wanted)
+        with target_of(task):
+            columns({title: array}, wanted)
     except MtlError as error:
         return error.diagnostics[0].cause
     raise ValueError(f"nothing is wrong with {title}")

@@ -22,6 +22,7 @@ from mtsldsl.runtime.data.expected_fields import expected_fields
 from mtsldsl.runtime.data.fields_read import readers
 from mtsldsl.runtime.data.left_out import remarks_on_left_out
 from mtsldsl.runtime.data.own_samples import OwnReader, Survey, Wanted, drawing_apart
+from mtsldsl.runtime.data.parallel_reading import Processes, ReadAhead
 from mtsldsl.runtime.data.read_samples import ReadSamples
 from mtsldsl.runtime.data.samples import Samples, Splits
 from mtsldsl.tables.sample_parts import Marks, Rows, parted
@@ -42,14 +43,18 @@ def load(spec: Part, _: Path | None, __: bool) -> Splits[Samples]:
     types: dict[str, Any] = {}
     for split, dataset in _given(spec, chosen).items():
         called = f"`{split}` of `{chosen.factory}`" if split else f"`{chosen.factory}`"
-        reader = OwnReader(dataset, called, wanted, spec.data.span, spec.workers, types)
-        survey = reader.survey(skip=chosen.on_error == "skip")
+        reader = OwnReader(dataset, called, wanted, spec.data.span, types)
+        processes = Processes(spec.workers, called, spec.data.span)
+        survey = reader.survey(processes, skip=chosen.on_error == "skip")
         types = {**survey.types, **types}
         causes = {f"sample {row}": wrong.cause for row, wrong in survey.unfit.items()}
         remarks += remarks_on_left_out(causes, len(dataset), chosen.factory)
-        _require_fields(reader, survey, split)
+        if survey.rows.size:
+            _require_fields(reader, survey, split)
         every = np.arange(len(dataset))
-        samples[split] = ReadSamples.of(attrs.evolve(reader, types=types), every, layout, survey.known)
+        samples[split] = ReadSamples.of(
+            ReadAhead(attrs.evolve(reader, types=types), processes), every, layout, survey.known
+        )
         unfit[split] = np.setdiff1d(every, survey.rows)
     train, validation, test = (
         samples[source].take(torch.from_numpy(rows[~np.isin(rows, unfit[source])]))
@@ -122,7 +127,7 @@ def _made(spec: Part, chosen: Settings) -> Any:
 
 
 def _require_items(dataset: Any, called: str, spec: Part) -> None:
-    """Hold that items can be asked for by their number."""
+    """Hold that items can be asked for by their number, and that it is known how many there are."""
     if isinstance(dataset, IterableDataset) or not (hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__")):
         cause = f"{called} is a {type(dataset).__name__}, whose samples cannot be asked for by number"
         remedy = (
@@ -130,6 +135,12 @@ def _require_items(dataset: Any, called: str, spec: Part) -> None:
             "in a list, or write them to disk first"
         )
         raise MtlError.of("MTL606", cause, remedy, spec.data.span)
+    try:
+        len(dataset)
+    except Exception as error:  # whatever a person's code raises is said of the data set
+        cause = f"{called} does not say how many samples it has: `len` raises {said(error)}"
+        remedy = "let its `__len__` give a whole number that is not negative"
+        raise MtlError.of("MTL606", cause, remedy, spec.data.span) from error
 
 
 def _require_fields(reader: OwnReader, survey: Survey, split: str) -> None:

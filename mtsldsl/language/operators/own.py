@@ -37,12 +37,17 @@ def target_parts(target: str) -> tuple[str, str]:
     return module, name
 
 
-def misfit_of(target: str) -> str | None:
-    """Why a target cannot be imported as it is written; None where it is made of plain Python names."""
+FUNCTION = "module:function"
+"""What the target of a function looks like."""
+
+
+def misfit_of(target: str, form: str = "package.file:Class") -> str | None:
+    """Why a target cannot be imported as it is written; None where it is made of plain Python names. `form` is what it
+    looks like."""
     module, colon, name = target.partition(":")
     for part in (*module.split("."), name):
         if not colon or not (part.isascii() and part.isidentifier()):
-            return "is not of the form `package.file:Class`"
+            return f"is not of the form `{form}`"
         if iskeyword(part):
             return f"has the part `{part}`, which is a word of Python"
         if part.startswith("__"):

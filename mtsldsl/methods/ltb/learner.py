@@ -91,10 +91,6 @@ class Ltb(Learner):
         temperature = self.settings.temperature.at(position.step)
         return self._composed({layer: self._sample(layer, position, temperature) for layer in self._copies})
 
-    def most_probable(self) -> Choices:
-        """What every copy reads most probably."""
-        return self._composed({layer: _one_hot(self._logits(layer).detach()) for layer in self._copies})
-
     def _logits(self, layer: str) -> Tensor:
         """Those of the copies that there are: (copies of the level below, copies of the layer)."""
         logits: Tensor = self.logits[layer]

@@ -7,6 +7,7 @@ together, one for each split where the file has splits, so that they are read in
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import reduce
 
 import attrs
 import numpy as np
@@ -20,7 +21,7 @@ from mtsldsl.language.constants import Shape
 from mtsldsl.runtime.data.array_columns import Array, Column, and_more, row_of, rows_with
 from mtsldsl.runtime.data.array_ids import id_column
 from mtsldsl.runtime.data.array_labels import binary_column, class_column
-from mtsldsl.runtime.data.array_remarks import extent, odd_range, one_sided, pixels, too_fine, unmeasured
+from mtsldsl.runtime.data.array_remarks import Extent, extent, odd_range, one_sided, pixels, too_fine, unmeasured
 from mtsldsl.runtime.data.array_shapes import Expected, shaped
 from mtsldsl.runtime.data.fields import FieldKind
 
@@ -100,7 +101,7 @@ def of_one_sample(name: str, array: Array, expected: Expected) -> Tensor:
 
     Raises MTL602 as `fitted` does, and for images of other integers.
     """
-    rows = shaped(name, array[None], expected)
+    rows = shaped(name, array[None], expected, alone=True)
     if expected.target is None and expected.kind is FieldKind.IMAGE and rows.dtype.kind in "iu":
         if rows.dtype != np.uint8:
             remedy = "give uint8, which is divided by 255, or float32, which is taken as it is"
@@ -126,15 +127,16 @@ def _column(name: str, array: Array, expected: Expected, drop: bool) -> Column:
 
 def _remarks(arrays: Mapping[str, Array], found: Mapping[str, Column], expected: Expected) -> Iterator[str]:
     """What the numbers of all but images let one suspect."""
-    target = expected.target
+    target, first = expected.target, next(iter(arrays))
     if expected.ids is not None:
         return
     if target is None:
         yield from pixels(arrays)
     elif target.kind == "unit_vectors":
-        yield from one_sided(arrays)
+        yield from one_sided(first, *extent(arrays))
     elif expected.kind is FieldKind.DEPTH and target.valid == "finite":
-        yield from unmeasured(found)
+        every = (Extent.of(piece) for column in found.values() for piece in column.pieces())
+        yield from unmeasured(first, reduce(Extent.with_other, every, Extent()))
     if expected.kind in (FieldKind.PLAIN, FieldKind.DEPTH) and (target is None or target.kind != "unit_vectors"):
         yield from too_fine(arrays)
 

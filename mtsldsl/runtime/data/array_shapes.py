@@ -28,10 +28,27 @@ class Expected:
     by_token: bool = False
     ids: int | None = None
     """Of an input of ids, how many there may be."""
+    alone: bool = False
+    """Whether what a person has in hand is one sample, and no array of several: then no axis is that of the samples."""
+
+    @property
+    def first(self) -> int:
+        """The first axis of a sample."""
+        return 0 if self.alone else 1
+
+    @property
+    def every(self) -> str:
+        """What takes all samples where an array is indexed."""
+        return "" if self.alone else ":, "
+
+    def reshape(self, shape: Shape) -> str:
+        """What gives the samples this shape."""
+        return f"array.reshape({', '.join(map(str, shape if self.alone else (-1, *shape)))})"
 
 
-def shaped(name: str, array: Array, expected: Expected) -> Array:
-    """The array with the samples' own shape; channels may be left out where they are 1, and be 1 for labels.
+def shaped(name: str, array: Array, expected: Expected, *, alone: bool = False) -> Array:
+    """The array with the samples' own shape; channels may be left out where they are 1, and be 1 for labels. With
+    `alone` it is the only sample that a person has in hand.
 
     Raises MTL602 for one of another shape, or that holds no numbers.
     """
@@ -44,7 +61,7 @@ def shaped(name: str, array: Array, expected: Expected) -> Array:
         array = array.reshape(len(array), *shape)
     if array.shape[1:] != shape:
         cause = f"a sample of {name} is {_sizes(found)}, but the spec's is {_sizes(shape)}"
-        raise MtlError.of("MTL602", cause, _reshaping(found, expected))
+        raise MtlError.of("MTL602", cause, _reshaping(found, attrs.evolve(expected, alone=alone)))
     return np.moveaxis(array, -1, 1) if expected.by_token and not labels else array
 
 
@@ -62,14 +79,14 @@ def _sizes(shape: Shape) -> str:
 
 def _reshaping(found: Shape, expected: Expected) -> str:
     """What people do about samples of a shape who want another."""
-    shape, target = expected.shape, expected.target
+    _shape, target = expected.shape, expected.target
     return (
         _of_one_hot(found, expected)
-        or _moved(found, shape)
+        or _moved(found, expected)
         or _without_ones(found, expected)
         or _gray(found, expected)
         or (_of_other_answers(found, expected) if target is not None else None)
-        or _flattened(found, shape)
+        or _flattened(found, expected)
         or _of_another_size(found, expected)
         or ("write the shape of a sample into `input`" if target is None else "change the head, or the array")
     )
@@ -87,7 +104,7 @@ def _of_one_hot(found: Shape, expected: Expected) -> str | None:
     if found not in ((classes, *space), (*space, classes)):
         return None
     first = found == (classes, *space) and not (expected.by_token and found == (*space, classes))
-    axis = 1 if first else -1
+    axis = expected.first if first else -1
     return f"save {what} in place of one-hot labels: `array.argmax(axis={axis})`"
 
 
@@ -99,20 +116,21 @@ def _without_ones(found: Shape, expected: Expected) -> str | None:
     if expected.kind is FieldKind.LABEL and found == (*shape, 1):
         return "leave the last dimension out: `array[..., 0]`"
     if len(found) > len(shape) and 1 not in shape:
-        axes = tuple(axis for axis, size in enumerate(found, 1) if size == 1)
+        axes = tuple(axis for axis, size in enumerate(found, expected.first) if size == 1)
         written = axes[0] if len(axes) == 1 else axes
         return f"leave out what has size 1: `array.squeeze(axis={written})`"
-    return (
-        f"save `array.reshape({', '.join(map(str, (-1, *shape)))})`, which has dimensions of size 1 where they belong"
-    )
+    return f"save `{expected.reshape(shape)}`, which has dimensions of size 1 where they belong"
 
 
-def _moved(found: Shape, shape: Shape) -> str | None:
+def _moved(found: Shape, expected: Expected) -> str | None:
     """Channels at the other end."""
+    shape, first = expected.shape, expected.first
     if len(shape) == 3 and found == (*shape[1:], shape[0]):
-        return "put the channels first: `numpy.moveaxis(array, -1, 1)`"
+        return f"put the channels first: `numpy.moveaxis(array, -1, {first})`"
     if len(shape) == 2 and found == shape[::-1]:
-        return "put the channels last: `numpy.moveaxis(array, 1, -1)`"
+        sizes = ", ".join(map(str, found))
+        other = f", or write `({sizes})` as the sizes of `input`" if expected.target is None else ""
+        return f"put the channels last: `numpy.moveaxis(array, {first}, -1)`{other}"
     return None
 
 
@@ -121,8 +139,9 @@ def _gray(found: Shape, expected: Expected) -> str | None:
     shape = expected.shape
     if expected.target is not None or len(shape) != 3 or found not in (shape[1:], (1, *shape[1:])):
         return None
-    gray = "array[:, None]" if found == shape[1:] else "array"
-    return f"write an input of one channel, or save each channel: `numpy.repeat({gray}, {shape[0]}, axis=1)`"
+    gray = f"array[{expected.every}None]" if found == shape[1:] else "array"
+    each = f"`numpy.repeat({gray}, {shape[0]}, axis={expected.first})`"
+    return f"write an input of one channel, or save each channel: {each}"
 
 
 def _of_other_answers(found: Shape, expected: Expected) -> str | None:
@@ -143,16 +162,16 @@ def _of_other_answers(found: Shape, expected: Expected) -> str | None:
     if not dense and labels and len(found) == 1:
         return f"where each of {found[0]} tokens has an answer, end the head with `linear({target.channels})` on tokens"
     if not dense and not labels and len(found) == 1:
-        few = f", or save some of its columns: `array[:, :{shape[0]}]`" if found[0] > shape[0] else ""
+        few = f", or save some of its columns: `array[{expected.every}:{shape[0]}]`" if found[0] > shape[0] else ""
         return f"write `{target.kind}({found[0]})` with a head of {found[0]}{few}"
     return None
 
 
-def _flattened(found: Shape, shape: Shape) -> str | None:
+def _flattened(found: Shape, expected: Expected) -> str | None:
     """As many numbers, in other dimensions."""
-    if prod(found) != prod(shape) or len(found) == len(shape):
+    if prod(found) != prod(expected.shape) or len(found) == len(expected.shape):
         return None
-    return f"save `array.reshape({', '.join(map(str, (-1, *shape)))})`"
+    return f"save `{expected.reshape(expected.shape)}`"
 
 
 def _of_another_size(found: Shape, expected: Expected) -> str | None:
@@ -161,7 +180,7 @@ def _of_another_size(found: Shape, expected: Expected) -> str | None:
     if len(found) != len(shape):
         return None
     if len(shape) == 1 and expected.kind is FieldKind.PLAIN and given:
-        few = f", or save some of its columns: `array[:, :{shape[0]}]`" if found[0] > shape[0] else ""
+        few = f", or save some of its columns: `array[{expected.every}:{shape[0]}]`" if found[0] > shape[0] else ""
         return f"write {found[0]} as the size of `input`{few}"
     tokens = expected.by_token or (given and len(shape) == 2)
     if tokens and (expected.kind is FieldKind.LABEL or found[1:] == shape[1:]):

@@ -56,4 +56,4 @@ def column_field(table: Table, name: str, task: Task) -> ColumnField:
     called = f"the column `{name}` of `{table.path}`"
     shape = () if kind is FieldKind.LABEL else (1,)
     field = fitted({called: column.numbers}, Expected(kind, shape, task.target))
-    return ColumnField(field.tensors[called], kind, column.names, field.remarks)
+    return ColumnField(field.tensors[called], kind, column.names, (*column.remarks, *field.remarks))

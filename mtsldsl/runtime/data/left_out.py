@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from mtsldsl.diagnostics.bounded import named
+
+_SAID = "left out, as `on_error = skip` says"
 
 
 def remarks_on_left_out(causes: Mapping[str, str], count: int, whose: str) -> Iterator[str]:
@@ -13,6 +15,11 @@ def remarks_on_left_out(causes: Mapping[str, str], count: int, whose: str) -> It
     if causes:
         verb = "is" if len(causes) == 1 else "are"
         yield (
-            f"{len(causes)} of {count} samples of `{whose}` {verb} left out, as `on_error = skip` says: "
+            f"{len(causes)} of {count} samples of `{whose}` {verb} {_SAID}: "
             f"{named(list(causes))}; of the first: {next(iter(causes.values()))}"
         )
+
+
+def told_of_left_out(remarks: Iterable[str]) -> list[str]:
+    """Those of a data set's remarks that are about samples which are left out."""
+    return [remark for remark in remarks if _SAID in remark]

@@ -10,7 +10,6 @@ import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from traceback import extract_tb
 from typing import Any, TypeAlias
 
@@ -28,17 +27,11 @@ from mtsldsl.runtime.data.array_fields import of_one_sample
 from mtsldsl.runtime.data.array_labels import MISSING
 from mtsldsl.runtime.data.array_shapes import Expected
 from mtsldsl.runtime.data.fields import FieldKind
-from mtsldsl.runtime.data.parallel_reading import in_turn
-from mtsldsl.runtime.data.read_samples import FIRST, Rows
+from mtsldsl.runtime.data.parallel_reading import Asked, Processes
+from mtsldsl.runtime.data.read_samples import FIRST, LOOKED_AT, SMALL, Rows
 from mtsldsl.seeds import torch_seed_of
 
 Read: TypeAlias = dict[str, Tensor]
-
-_SMALL = 64
-"""Numbers that a sample may have of a target which is kept in memory."""
-
-_AT_ONCE = 16
-"""Samples that are looked at together."""
 
 
 @attrs.frozen
@@ -82,7 +75,7 @@ class _Seen:
 
 @attrs.frozen(eq=False)
 class OwnReader:
-    """Reads the items of a Dataset, which is `called` so in reports; by so many processes beside this one.
+    """Reads the items of a Dataset, which is `called` so in reports.
 
     Raises MtlError MTL607 for an item that cannot be read, or does not fit the spec.
     """
@@ -91,7 +84,6 @@ class OwnReader:
     called: str
     wanted: Mapping[str, Wanted]
     span: Span | None
-    workers: int = 0
     types: Mapping[str, torch.dtype] = attrs.field(factory=dict)
     """Those that images have, where that is known."""
 
@@ -100,22 +92,15 @@ class OwnReader:
         """What one sample has of each field."""
         return {name: each.expected.shape for name, each in self.wanted.items()}
 
-    def in_turn(self, lists: Sequence[Rows], fields: Sequence[str], key: tuple[int, int]) -> Iterator[Read]:
-        """For each of several lists of numbers these fields of the items, stacked."""
-        for found in in_turn(partial(self._stacked, fields=fields, key=key), lists, self.workers):
-            if isinstance(found, tuple):
-                raise MtlError(found)
-            yield found
-
-    def survey(self, *, skip: bool) -> Survey:
+    def survey(self, processes: Processes, *, skip: bool) -> Survey:
         """Read every item once, as it is before training. Raises MtlError at the first that does not fit, but with
         `skip`."""
         count = len(self.dataset)
-        lists = [np.arange(start, min(start + _AT_ONCE, count)) for start in range(0, count, _AT_ONCE)]
+        lists = [np.arange(start, min(start + LOOKED_AT, count)) for start in range(0, count, LOOKED_AT)]
         known = {name: self.wanted[name].missing().expand(count, *shape).clone() for name, shape in self._small()}
         types: dict[str, torch.dtype] = {}
         unfit: dict[int, Diagnostic] = {}
-        for rows, found in zip(lists, in_turn(self._looked_at, lists, self.workers), strict=True):
+        for rows, found in zip(lists, processes.in_turn(self._looked_at, lists), strict=True):
             for row, seen in zip(rows.tolist(), found, strict=True):
                 if isinstance(seen, _Seen) and not types:
                     types.update(seen.types)
@@ -141,7 +126,7 @@ class OwnReader:
     def _small(self) -> list[tuple[str, tuple[int, ...]]]:
         """The targets of which a sample has little, with their shapes."""
         targets = [(name, each.expected.shape) for name, each in self.wanted.items() if each.optional]
-        return [(name, shape) for name, shape in targets if math.prod(shape) <= _SMALL]
+        return [(name, shape) for name, shape in targets if math.prod(shape) <= SMALL]
 
     def _looked_at(self, rows: Rows) -> list[_Seen | Diagnostic]:
         small = dict(self._small())
@@ -157,12 +142,11 @@ class OwnReader:
                     seen.append(_Seen({name: found[name] for name in small}, types))
         return seen
 
-    def _stacked(self, rows: Rows, fields: Sequence[str], key: tuple[int, int]) -> Read | tuple[Diagnostic, ...]:
-        try:
-            with drawing_apart():
-                found = [self._sample(row, fields, key) for row in rows.tolist()]
-        except MtlError as error:
-            return tuple(error.diagnostics)
+    def stacked(self, asked: Asked) -> Read:
+        """These fields of the items."""
+        rows, fields, key = asked
+        with drawing_apart():
+            found = [self._sample(row, fields, key) for row in rows.tolist()]
         return {name: torch.stack([each[name] for each in found]) for name in fields}
 
     def _sample(self, row: int, fields: Sequence[str], key: tuple[int, int]) -> Read:
@@ -177,7 +161,7 @@ class OwnReader:
         _draw_from(torch_seed_of("item", *key, row))
         try:
             item = self.dataset[row]
-        except Exception as error:  # whatever a person's code raises is said of the item
+        except (Exception, SystemExit) as error:  # whatever a person's code raises is said of the item
             cause = f"it cannot be read: {said(error)}{self._where(error)}"
             raise MtlError([self._unfit(row, None, cause, "mend the file or the code that reads it")]) from error
         if not isinstance(item, Mapping):
@@ -220,7 +204,7 @@ class OwnReader:
         remedy = f"{remedy}; or leave such samples out with `on_error = skip`"
         return MtlError.of("MTL607", cause, remedy, self.span if wanted is None else wanted.span).diagnostics[0]
 
-    def _where(self, error: Exception) -> str:
+    def _where(self, error: BaseException) -> str:
         """The line of the Dataset's own module that raised it."""
         own = file_of(type(self.dataset))
         lines = [frame.lineno for frame in extract_tb(error.__traceback__) if own and frame.filename == own]

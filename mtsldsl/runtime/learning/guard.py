@@ -23,6 +23,13 @@ SELDOM = 8
 """After how many steps a device is asked that would have to be waited for: the images of so many steps are kept."""
 
 
+def asked_every(optimizer: Optimizer, device: torch.device, *, waits: bool) -> int:
+    """How often a guard asks: seldom on CUDA, where that alone would wait for the device, unless the balance `waits`
+    too, and where a fused optimizer can be told there to stop; else at every step."""
+    fused = all(group.get("fused") for group in optimizer.param_groups)
+    return SELDOM if device.type == "cuda" and fused and not waits else 1
+
+
 @attrs.define
 class _Step:
     """A step that is not known to be sound: what its losses were computed from."""

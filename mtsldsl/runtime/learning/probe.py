@@ -21,6 +21,7 @@ from mtsldsl.runtime.learning.next_step import NextStep
 from mtsldsl.runtime.learning.random_state import random_state, set_random_state
 from mtsldsl.runtime.learning.ranks import Ranks
 from mtsldsl.runtime.learning.step import Position
+from mtsldsl.runtime.objectives import BatchLosses
 from mtsldsl.runtime.objectives.losses import sum_dtype
 from mtsldsl.sharing import Copy
 
@@ -54,6 +55,16 @@ def shared_weights(spec: Spec, model: nn.Module) -> dict[str, Weights]:
     return {
         task: {name: each for copy in copies if copy in weights for name, each in weights[copy].items()}
         for task, copies in used.items()
+    }
+
+
+def losses_that_count(losses: BatchLosses) -> dict[str, Tensor]:
+    """Those that have a label in the batch, and are not 0."""
+    labelled = losses.labelled()
+    return {
+        task: loss
+        for task, loss in losses.values.items()
+        if (task not in labelled or bool(labelled[task])) and float(loss.detach())
     }
 
 

@@ -25,7 +25,15 @@ def remarks_on_schedule(spec: Spec, samples: Samples | Mixed) -> list[str]:
     if spec.train.scheduler is None or not spec.train.rate_by_steps:
         return []
     said = misfit_of_schedule(spec.train.scheduler, steps_of_run(spec, samples), "step")
-    return [] if said is None else [f"{said[0]}; {said[1]} (MTL942)"]
+    found = [] if said is None else [f"{said[0]}; {said[1]} (MTL942)"]
+    stop = spec.train.stop
+    stops = stop.name == "patience" and number(stop.arguments, "epochs") < spec.train.epochs
+    if stops and spec.train.scheduler.name == "one_cycle":
+        found.append(
+            "`one_cycle` brings the rate down at the end of all epochs, and `stop` may end the run before; leave "
+            "`stop` out, or take `cosine`"
+        )
+    return found
 
 
 def require_room_for_schedule(spec: Spec, samples: Samples | Mixed) -> None:

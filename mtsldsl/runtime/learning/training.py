@@ -22,21 +22,21 @@ from mtsldsl.runtime.learning.ema import average_of, update
 from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.learning.forward_pass import Drawn, ForwardPass
 from mtsldsl.runtime.learning.gradient_norms import GradientNorms, measured_every
-from mtsldsl.runtime.learning.guard import SELDOM, Guard
+from mtsldsl.runtime.learning.guard import Guard, asked_every
 from mtsldsl.runtime.learning.learned import OptimizerFactory, balance_of, optimizer_of
 from mtsldsl.runtime.learning.parts import Batch, Parts
-from mtsldsl.runtime.learning.probe import Probe, Weights, shared_weights
+from mtsldsl.runtime.learning.probe import Probe, Weights, losses_that_count, shared_weights
 from mtsldsl.runtime.learning.random_state import random_state
 from mtsldsl.runtime.learning.ranks import Ranks
 from mtsldsl.runtime.learning.step import Penalty, Position, Step
 from mtsldsl.runtime.learning.task_sets import LEAST, TaskSets
 from mtsldsl.runtime.learning.warmup import warmed_up
+from mtsldsl.runtime.learning.watching import Watching
 from mtsldsl.runtime.learning.weighed import WeighedSteps
 from mtsldsl.runtime.network.built import build_model, initialised, place
 from mtsldsl.runtime.network.inputs import Inputs
 from mtsldsl.runtime.network.transfer import carry_state
 from mtsldsl.runtime.objectives import BatchLosses, Loss, task_losses
-from mtsldsl.sharing import Copy
 
 SchedulerFactory: TypeAlias = Callable[[Optimizer], LRScheduler | None]
 """Makes the schedule of an optimizer, None for a constant rate."""
@@ -75,9 +75,8 @@ class Training:
     guard: Guard | None = None
     evaluated: tuple[Samples | Mixed, Evaluation] | None = None
     """Samples, and what the network as it is was found to reach on them."""
-    _watched: dict[Copy, Tensor] = attrs.field(factory=dict)
+    _watching: Watching = attrs.field(factory=Watching)
     least: float = LEAST
-    _watching: bool = False
     _began: tuple[Inputs, Tensor] | None = None
     """The inputs of a step that is observed, and the random state before it."""
     _found: TaskSets | None = None
@@ -156,7 +155,7 @@ class Training:
         """The same, those of tasks that have stopped as well."""
         if served is not None:
             return (served,)
-        if self._watching or self.learner.choosing or self.balance.joint or self._apart().work < self.least:
+        if self._watching.under_way or self.learner.choosing or self.balance.joint or self._apart().work < self.least:
             return (tuple(task.name for task in self.spec.tasks),)
         return tuple(self._apart().parameters)
 
@@ -167,8 +166,7 @@ class Training:
 
     @property
     def done(self) -> frozenset[str]:
-        """What has no loss: tasks that have stopped, what helps them alone, and all that depends on nothing that
-        learns."""
+        """What has no loss: tasks that have stopped, what helps them alone, and what depends on nothing that learns."""
         return self.spec.settled.union(self.spec.trained_with(self.stopped) if self.stopped else ())
 
     def _learns(self, outputs: Mapping[str, Tensor]) -> list[Task]:
@@ -209,7 +207,7 @@ class Training:
         if self.guard is not None:
             self.guard.begin(inputs, partial(run, each_module=True), drawn.gates)
         self._began = (inputs, random_state(self.device)) if self._observers() else None
-        return run(each_module=self._watching)
+        return run(each_module=self._watching.under_way)
 
     def _observers(self) -> list[Penalty | Balance]:
         """Who looks ahead in this step, which is in its last batch."""
@@ -240,18 +238,14 @@ class Training:
             self.optimizer.zero_grad()
             return
         apart = self._apart().parameters
-        first = tasks == next(iter(apart))
-        for parameter in (*apart[tasks], *(self._other_parameters() if first else ())):
+        others = (self.balance, self.learner) if tasks == next(iter(apart)) else ()
+        for parameter in (*apart[tasks], *(each for other in others for each in other.parameters())):
             parameter.grad = None
 
     def _apart(self) -> TaskSets:
         if self._found is None or self._found.model is not self.model:
             self._found = TaskSets.of(self.model, self._usable())
         return self._found
-
-    def _other_parameters(self) -> Iterator[nn.Parameter]:
-        yield from self.balance.parameters()
-        yield from self.learner.parameters()
 
     def losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> BatchLosses:
         """The loss of every task that has an output and learns, and of every helper, each a scalar."""
@@ -304,28 +298,15 @@ class Training:
         carry_state(self.spec, present, self.network, model, members)
         return present, model
 
-    @contextmanager
-    def watched(self) -> Iterator[None]:
+    def watched(self) -> AbstractContextManager[None]:
         """While open, each forward pass keeps the outputs of the copies of layers that the learner watches."""
-        watching = self.learner.watching(self.spec, self.position)
-        handles = [
-            self.model.get_submodule(copy.name).register_forward_hook(_keeper(self._watched, copy)) for copy in watching
-        ]
-        self._watching = bool(watching)
-        try:
-            yield
-        finally:
-            self._watching = False
-            self._watched.clear()
-            for handle in handles:
-                handle.remove()
+        return self._watching.over(self.model, self.learner.watching(self.spec, self.position))
 
     def penalty(self, batch: Mapping[str, Tensor], outputs: Mapping[str, Tensor], losses: BatchLosses) -> Tensor | None:
         """The loss of the learner itself, such as one that draws copies of a layer together; where a step has several
         batches, the part of their mean."""
-        own, watched = self.ranks.part_of(batch), dict(self._watched)
+        own, watched = self.ranks.part_of(batch), self._watching.taken()
         step = Step(self.position, own, outputs, losses.values, watched, self.progress)
-        self._watched.clear()
         if self._began is not None:
             with warmed_up(self.optimizer, self.steps + 1, self.spec.train.warmup):
                 probe = self._probe(*self._began, batch, outputs, losses)
@@ -350,21 +331,9 @@ class Training:
             self.norms.measure(waiting, self.ranks.whole(losses), shared, self.ranks)
 
     def _probe(
-        self,
-        inputs: Inputs,
-        random: Tensor,
-        batch: Mapping[str, Tensor],
-        outputs: Mapping[str, Tensor],
-        losses: BatchLosses,
+        self, inputs: Inputs, random: Tensor, batch: Batch, outputs: Mapping[str, Tensor], losses: BatchLosses
     ) -> Probe:
         """A look ahead from the step in hand."""
-        labelled = losses.labelled()
-        known = {
-            task: loss
-            for task, loss in losses.values.items()
-            if (task not in labelled or bool(labelled[task])) and float(loss.detach())
-        }
-        rate = self.optimizer.param_groups[0]["lr"]
         tasks = tuple(task.name for task in self.spec.tasks if task.name in outputs)
         model, spec, learner, position = self.model, self.spec, self.learner, self.position
 
@@ -375,20 +344,9 @@ class Training:
         def losses_of(others: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
             return self._losses(others, batch).values
 
-        return Probe(
-            spec,
-            model,
-            self.optimizer,
-            self.device,
-            known,
-            losses_of,
-            self._weights_shared(),
-            rate,
-            random,
-            run,
-            position,
-            self.ranks,
-        )
+        rate, shared = self.optimizer.param_groups[0]["lr"], self._weights_shared()
+        steps = (losses_that_count(losses), losses_of, shared, rate, random, run, position)
+        return Probe(spec, model, self.optimizer, self.device, *steps, self.ranks)
 
     def _weights_shared(self) -> Mapping[str, Weights]:
         if self._shared is None or self._shared[0] is not self.model:
@@ -426,7 +384,7 @@ class Training:
         """While open, a step whose losses are not finite is not made: it raises MtlError MTL803, which says where they
         come from, and ends its remedy with `hint`. `every` is after how many steps the device is asked, by default
         as the guard needs it there."""
-        every = every or self._every()
+        every = every or asked_every(self.optimizer, self.device, waits=isinstance(self.balance, GradientBalance))
         stop = torch.zeros((), device=self.device)
         self.guard = Guard(self.model, self.spec, self.epoch + 1, lambda: self.batches + 1, every, stop, hint)
         try:
@@ -434,13 +392,6 @@ class Training:
                 yield
         finally:
             self.guard = None
-
-    def _every(self) -> int:
-        """How often a guard asks: seldom on CUDA, where that alone would wait for the device, and where a fused
-        optimizer can be told there to stop; else at every step."""
-        fused = all(group.get("fused") for group in self.optimizer.param_groups)
-        waits = isinstance(self.balance, GradientBalance)
-        return SELDOM if self.device.type == "cuda" and fused and not waits else 1
 
     def evaluate(self, samples: Samples | Mixed) -> Evaluation:
         """What the network as it is reaches on these samples; once where a structural phase has just found it."""
@@ -466,10 +417,3 @@ class Training:
         self.rate = self.optimizer.param_groups[0]["lr"]
         if self.scheduler is not None:
             self.scheduler.step()
-
-
-def _keeper(kept: dict[Copy, Tensor], copy: Copy) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-    def keep(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> None:
-        kept[copy] = output
-
-    return keep

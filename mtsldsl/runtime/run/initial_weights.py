@@ -57,15 +57,18 @@ class InitialWeights(ABC):
 
     @classmethod
     def said_by(cls, spec: Spec) -> InitialWeights | None:
-        """Those that a spec says itself, None where it says none. Raises MtlError as `of` does."""
+        """Those that a spec says itself, None where it says none. Raises MtlError as `of` does, with the place."""
         said = spec.train.init
         if said.name == "none":
             return None
         path, library = Path(str(said.arguments["file"])), said.arguments["map"]
         prefix, until = (said.arguments[name] for name in ("prefix", "until"))
-        if library is None:
-            return cls.of(path)
-        state, _ = _read(path, "name a `.safetensors` file")
+        try:
+            if library is None:
+                return cls.of(path)
+            state, _ = _read(path, "name a `.safetensors` file")
+        except MtlError as error:
+            raise MtlError(attrs.evolve(each, span=each.span or said.span) for each in error.diagnostics) from error
         return ForeignWeights(path, state, str(library), str(prefix or ""), None if until is None else str(until))
 
     def begin(self, spec: Spec, model: nn.Module, run: RunFolder | None = None) -> Begun:

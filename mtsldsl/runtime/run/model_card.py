@@ -18,6 +18,7 @@ from mtsldsl.ir import Spec
 from mtsldsl.ir.normal import digest
 from mtsldsl.methods.evidence import Event
 from mtsldsl.pages.page import page
+from mtsldsl.runtime.data.picture_recipe import picture_recipe
 from mtsldsl.runtime.network.execution import evaluating
 from mtsldsl.runtime.network.portable import BATCHES, FORMS, TOLERANCE, Portable
 from mtsldsl.runtime.network.served import Served
@@ -27,7 +28,6 @@ from mtsldsl.runtime.run.event_lines import label_lines, short
 from mtsldsl.runtime.run.events import Number
 from mtsldsl.runtime.run.exported import Exported
 from mtsldsl.runtime.run.folder import RunFolder
-from mtsldsl.runtime.run.picture_recipe import picture_recipe
 from mtsldsl.runtime.run.record_file import read_events
 
 OUTPUTS = {

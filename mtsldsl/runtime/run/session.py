@@ -53,7 +53,7 @@ from mtsldsl.runtime.run.initial_weights import InitialWeights
 from mtsldsl.runtime.run.loggers import Loggers, makers, recorded_loggers
 from mtsldsl.runtime.run.peak_memory import peak_memory_mb
 from mtsldsl.runtime.run.processes import own_device, require_even_shares, scratch_copy, scratch_folder
-from mtsldsl.runtime.run.record_file import EventLog, read_events
+from mtsldsl.runtime.run.record_file import EventLog, read_events, started
 from mtsldsl.runtime.run.requirements import require_for_run
 from mtsldsl.runtime.run.selection import OWN, Best, Selection, best_so_far, gains, last_merge, mean_of
 from mtsldsl.runtime.run.single_task import single_task
@@ -132,9 +132,9 @@ class Session:
         ranks = Ranks.of_environment(chosen)
         folder = RunFolder.open(path)
         if folder.latest_checkpoint() is None:
-            raise MtlError.of(
-                "MTL801", f"`{path}` has no checkpoint yet", f"start anew with `mtsldsl train {folder.first_spec}`"
-            )
+            start = started(folder.events)
+            again = (start and start.command) or f"mtsldsl train {folder.first_spec}"
+            raise MtlError.of("MTL801", f"`{path}` has no checkpoint yet", f"start anew with `{again}`")
         if ranks.rank:
             folder, display = RunFolder.open(scratch_copy(folder.path)), "quiet"
         ranks.wait()  # until all have a folder of their own

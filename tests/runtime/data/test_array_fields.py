@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as arrays_of
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.model import Target, Task
 from mtsldsl.runtime.data import Splits, batches, load_data
-from mtsldsl.runtime.data.array_fields import fitted
+from mtsldsl.runtime.data.array_fields import fitted, of_one_sample
 from mtsldsl.runtime.data.array_shapes import Expected
 from mtsldsl.runtime.data.fields import FieldKind
 from tests.runtime.data.factories import spec, task
@@ -53,6 +53,17 @@ def refused(array: np.ndarray, expected: Expected) -> tuple[str, str]:
     (found,) = caught.value.diagnostics
     assert found.code == "MTL602"
     return found.cause, str(found.remedy)
+
+
+def refused_of_one(array: np.ndarray, expected: Expected) -> str:
+    """The remedy for the array of one sample."""
+    with pytest.raises(MtlError, match="MTL602") as caught:
+        of_one_sample("it", array, expected)
+    return str(caught.value.diagnostics[0].remedy)
+
+
+def array_of(count: int, expected: Expected) -> np.ndarray:
+    return np.zeros((count, *expected.shape), np.float32)
 
 
 def in_a_batch(path: Path, image: np.ndarray) -> torch.Tensor:
@@ -308,6 +319,15 @@ def test_what_a_remedy_writes_makes_of_the_array_what_is_expected(found: tuple[i
     assert written is not None
     mended = eval(written[1], {"array": array, "numpy": np})
     assert len(read(mended, expected)) == 7
+    written = re.search(r"`((?:array|numpy)[.\[][^`]+)`", refused_of_one(array[0], expected))
+    assert written is not None
+    mended = eval(written[1], {"array": array[0], "numpy": np})
+    assert of_one_sample("it", np.asarray(mended), expected).shape == read(array_of(7, expected), expected).shape[1:]
+
+
+def test_a_swapped_sample_may_be_what_the_spec_should_say() -> None:
+    assert "or write `(2, 5)` as the sizes of `input`" in refused_of_one(np.zeros((2, 5)), TOKENS)
+    assert "`input`" not in refused_of_one(np.zeros((2, 5)), TOKEN_VALUES)
 
 
 def test_the_remedies_of_shapes_are_right() -> None:

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.editing import load
+from mtsldsl.editing import load, loads
 from mtsldsl.runtime.data import Samples, Splits, batches, describe, load_data
 from mtsldsl.runtime.data.read_samples import ReadSamples
 from mtsldsl.runtime.objectives.constant import constant_metrics
@@ -39,6 +39,7 @@ train {{ epochs = 2 }}
 """
 
 CODE = """\
+import os
 import random
 import numpy as np
 import torch
@@ -61,8 +62,10 @@ class Photos(Dataset):
             "price": np.float64(number),
         }
         change = self.change.get(number, {})
-        if isinstance(change, Exception):
+        if isinstance(change, BaseException):
             raise change
+        if change == "ends":
+            os._exit(3)
         return {**item, **change} if isinstance(change, dict) else change
 
 
@@ -99,6 +102,16 @@ def without_test():
 
 def nothing():
     return None
+
+class Endless(Photos):
+    def __len__(self):
+        return self.count
+
+def endless():
+    return Endless(None)
+
+def broken():
+    return Endless(-1)
 
 number = 3
 CHANGES = {}
@@ -209,6 +222,7 @@ BROKEN: list[tuple[Any, str, str]] = [
     ({"kind": "cat"}, "the task `kind`", "not numbers"),
     ({"price": [1.0, 2.0]}, "the task `price`", "a sample of `price` is 2"),
     ({"price": 1e300}, "the task `price`", "too large for float32"),
+    (SystemExit(3), "", "it cannot be read: SystemExit: 3"),
     (OSError("cut off"), "", "it cannot be read: OSError: cut off"),
     ((1, 2), "", "it is a tuple, where a dict of fields by their names is wanted"),
 ]
@@ -216,7 +230,7 @@ BROKEN: list[tuple[Any, str, str]] = [
 
 @pytest.mark.parametrize(
     ("change", "whose", "cause", "workers"),
-    [*((*each, 0) for each in BROKEN), (*BROKEN[0], 2), (*BROKEN[12], 2)],
+    [*((*each, 0) for each in BROKEN), (*BROKEN[0], 2), (*BROKEN[12], 2), (*BROKEN[13], 2)],
 )
 def test_a_sample_that_does_not_fit_is_named_with_its_task_and_line(
     change: Any, whose: str, cause: str, workers: int
@@ -235,9 +249,14 @@ def test_a_sample_that_does_not_fit_is_named_with_its_task_and_line(
         assert f"own_photos.py:{1 + CODE[: CODE.index('raise change')].count(chr(10))})" in found.cause
 
 
+def test_a_process_that_ends_while_it_reads_is_told_with_the_factory_and_what_to_do() -> None:
+    with pytest.raises(MtlError, match=r"MTL607.*reads samples of `own_photos:changed` ended(.|\n)*`--workers 0`"):
+        loaded("changed", workers=2, n17="ends")
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_such_samples_are_left_out_and_counted_where_the_spec_says_so(workers: int) -> None:
-    changes = {f"n{3 * place}": change for place, (change, *_) in enumerate(BROKEN)}  # the first has number 0
+    changes = {f"n{2 * place}": change for place, (change, *_) in enumerate(BROKEN)}  # the first has number 0
     changes["n0"] = OSError("gone")
     splits = loaded("changed", "on_error = skip", workers=workers, **changes)
     left = [
@@ -248,9 +267,19 @@ def test_such_samples_are_left_out_and_counted_where_the_spec_says_so(workers: i
     ]
     assert sorted(left) == [number for number in range(40) if f"n{number}" not in changes]
     (remark,) = splits.remarks
-    assert "14 of 40 samples of `own_photos:changed` are left out" in remark
+    assert "15 of 40 samples of `own_photos:changed` are left out" in remark
     assert "sample 0" in remark
     assert "OSError: gone" in remark
+
+
+def test_where_too_few_are_left_it_is_told_how_many_are_left_out_and_why() -> None:
+    with pytest.raises(MtlError) as caught:
+        loaded("changed", "on_error = skip", **{f"n{number}": OSError("gone") for number in range(40)})
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.cause[:40]) == ("MTL804", "there are 0 train samples, fewer than a ")
+    assert "40 of 40 samples of `own_photos:changed` are left out" in found.cause
+    assert "OSError: gone" in found.cause
+    assert str(found.remedy).startswith("mend those that are left out")
 
 
 @pytest.mark.parametrize(
@@ -260,6 +289,8 @@ def test_such_samples_are_left_out_and_counted_where_the_spec_says_so(workers: i
         ("number", "", "MTL606", "is no function"),
         ("streamed", "", "MTL606", "is a Stream, whose samples cannot be asked for by number"),
         ("nothing", "", "MTL606", "is a NoneType"),
+        ("endless", "", "MTL606", "does not say how many samples it has: `len` raises TypeError"),
+        ("broken", "", "MTL606", "does not say how many samples it has: `len` raises ValueError"),
         ("without_test", "", "MTL606", "and none for `test`"),
         ("called_otherwise", "", "MTL606", "named `val`"),
         ("photos", 'arguments = ["3"]', "MTL606", "gives no data set: TypeError"),
@@ -275,6 +306,25 @@ def test_what_is_no_data_set_is_told_with_the_line(name: str, more: str, code: s
     assert cause in found.cause
     assert found.span is not None
     assert found.span.line == 2
+
+
+@pytest.mark.parametrize("factory", ["own", "own:", "own:a b", ":photos"])
+def test_a_factory_that_names_no_function_is_refused_by_check(factory: str) -> None:
+    whole = SPEC.format(name="photos", more="").replace("own_photos:photos", factory)
+    with pytest.raises(MtlError, match=r"MTL202.*`factory`(.|\n)*write `module:function`") as caught:
+        loads(whole)
+    (found,) = caught.value.diagnostics
+    assert found.span is not None
+    assert found.span.text == f'"{factory}"'
+
+
+def test_a_column_of_files_without_a_table_is_refused_by_check() -> None:
+    photos = 'data folder { input = image(1, 4, 6)\n path = "x"\n images = "*.png"\n file = "name"\n '
+    whole = SPEC.format(name="photos", more="").replace("data python {\n  input   = image(1, 4, 6)", photos)
+    whole = whole.replace('\n  factory = "own_photos:photos"', "")
+    with pytest.raises(MtlError, match="MTL202.*`file` names a column, and there is no `table`"):
+        loads(whole)
+    assert loads(whole.replace('file = "name"', 'file = "name"\n table = "x.csv"')).data.options["file"] == "name"
 
 
 def test_a_field_that_no_sample_has_is_told_with_those_that_it_has() -> None:

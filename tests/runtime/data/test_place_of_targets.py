@@ -125,3 +125,11 @@ def test_a_target_that_does_not_fit_is_said_with_sample_task_and_line(
     assert "`wrong`" in found.cause
     assert found.span is not None
     assert found.span.line == text.splitlines().index("task wrong {") + 1
+
+
+@pytest.mark.parametrize("given", KINDS, ids=lambda given: given.__name__)
+def test_so_is_one_that_is_left_out(given: Callable[[Path, str], str], tmp_path: Path) -> None:
+    cause = given(tmp_path, "binary(1)")
+    words = KINDS[given] | {"options": KINDS[given]["options"].format(tmp_path) + "\n  on_error = skip"}
+    splits = load_data(loads(SPEC.format(target="binary(1)", channels=1, **words)), cache=False)
+    assert any(f"of the first: the target of `wrong`: {cause}" in remark for remark in splits.remarks)

@@ -92,6 +92,15 @@ def test_what_does_not_fit_is_said_and_leaves_no_folder(folder: Path, said: str,
     assert not list(folder.glob("runs/wrong/*"))
 
 
+@pytest.mark.parametrize("said", ['start("no.safetensors", map=timm)', 'start("no.safetensors")'])
+def test_a_file_that_is_not_there_is_told_with_its_place(said: str) -> None:
+    with pytest.raises(MtlError, match="MTL805") as refused:
+        InitialWeights.said_by(loads(TEXT.replace('start("x.safetensors", map=torchvision)', said)))
+    (found,) = refused.value.diagnostics
+    assert found.span is not None
+    assert found.span.text == said
+
+
 @pytest.mark.parametrize(
     ("said", "code", "cause"),
     [

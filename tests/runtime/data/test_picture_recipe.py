@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from mtsldsl.editing import loads
+from mtsldsl.runtime.data.picture_recipe import picture_recipe
 from mtsldsl.runtime.data.pictures import as_tensor, fit_of, picture
-from mtsldsl.runtime.run.picture_recipe import picture_recipe
 
 TEXT = """\
 mtl 1
