@@ -322,7 +322,7 @@ def test_a_column_of_files_without_a_table_is_refused_by_check() -> None:
     photos = 'data folder { input = image(1, 4, 6)\n path = "x"\n images = "*.png"\n file = "name"\n '
     whole = SPEC.format(name="photos", more="").replace("data python {\n  input   = image(1, 4, 6)", photos)
     whole = whole.replace('\n  factory = "own_photos:photos"', "")
-    with pytest.raises(MtlError, match="MTL202.*`file` names a column, and there is no `table`"):
+    with pytest.raises(MtlError, match=r"MTL202.*`file` names a column, and there is no `table`"):
         loads(whole)
     assert loads(whole.replace('file = "name"', 'file = "name"\n table = "x.csv"')).data.options["file"] == "name"
 
