@@ -102,8 +102,8 @@ def _remarks_on_alike(
         return ()
     return (
         (
-            f"{named(alike)} of the column `{name}` of `{table.path}` are one class, as they are the same number; where "
-            "they are not, give them names with a letter"
+            f"{named(alike)} of the column `{name}` of `{table.path}` are one class, as they are the same "
+            "number; where they are not, give them names with a letter"
         ),
     )
 

@@ -33,12 +33,6 @@ SPECS = sorted((ROOT / "specs").glob("*.mtl"))
 MTL = every_example("mtl")
 TABLED = [page for page in PAGES if MARKED.search(page.read_text(encoding="utf-8"))]
 PYTHON = [page for page in PAGES if examples(page, "python")]
-LONG = (DOCS / "job_images.md",)
-"""Pages that train for long: `make test` runs them as far as the first training, `make soak` whole."""
-
-
-def marks_of(page: Path) -> list[pytest.MarkDecorator]:
-    return [pytest.mark.soak] if page in LONG else []
 
 
 def problems(text: str, name: str) -> tuple[str, ...]:
@@ -66,11 +60,7 @@ def test_a_part_reads_in_its_frame_as_the_page_says(example: Example) -> None:
     assert example.expected in found, found[0]
 
 
-@pytest.mark.parametrize(
-    "page",
-    [pytest.param(page, marks=marks_of(page)) for page in PYTHON],
-    ids=lambda page: page.name,
-)
+@pytest.mark.parametrize("page", PYTHON, ids=lambda page: page.name)
 def test_the_python_of_a_page_runs_from_top_to_bottom(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,29 +89,18 @@ def test_the_mistake_that_the_readme_shows_is_reported_so(tmp_path: Path, monkey
     assert done.output == shown
 
 
-@pytest.mark.parametrize("page", LONG, ids=lambda page: page.name)
-def test_a_page_that_trains_for_long_runs_up_to_there(
-    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert run_page(page, until="$ mtsldsl train ") > 3
-
-
-def run_page(page: Path, until: str | None = None) -> int:
-    """Run the Python of a page and its transcripts, up to the first with the text `until`; how many were run."""
+def run_page(page: Path) -> None:
+    """Run the Python of a page and its transcripts."""
     shutil.copytree(ROOT / "specs", "specs")
     for example in examples(page, "mtl"):
         if example.file:
             Path(example.file).write_text(example.text, encoding="utf-8")
     names: dict[str, Any] = {"__name__": "__main__"}
-    runnable = [each for each in examples(page, "python", "console") if each.kind == "python" or "run" in each.words]
-    ended = next((place for place, each in enumerate(runnable) if until and until in each.text), len(runnable))
-    for example in runnable[:ended]:
+    for example in examples(page, "python", "console"):
         if example.kind == "python":
             exec(compile("\n" * example.line + example.text, page, "exec"), names)
-        else:
+        elif "run" in example.words:
             run_transcript(example)
-    return ended
 
 
 def run_transcript(example: Example) -> None:
