@@ -1,5 +1,6 @@
 # Two commands for a fresh machine: `make demo` and `make test`. Both create .venv with the pinned versions of constraints.txt.
 PYTHON ?= python3
+PYTHONS ?= python3.11 python3.12
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
@@ -43,17 +44,16 @@ types: .venv/.dev  ## mypy --strict over the package
 unit: .venv/.dev  ## the tests, in parallel
 	$(BIN)/pytest -n auto --dist worksteal --quiet
 
-.venv-lowest/.ready: pyproject.toml constraints.txt tests/lowest.py
-	@$(NEW_ENOUGH)
-	rm -rf .venv-lowest
-	$(PYTHON) -m venv .venv-lowest
-	.venv-lowest/bin/python tests/lowest.py > .venv-lowest/constraints.txt
-	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
-	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check --constraint .venv-lowest/constraints.txt --editable '.[dev]'
+.venv-lowest/%/.ready: pyproject.toml constraints.txt tests/lowest.py
+	rm -rf .venv-lowest/$*
+	$* -m venv .venv-lowest/$*
+	.venv-lowest/$*/bin/python tests/lowest.py > .venv-lowest/$*/constraints.txt
+	.venv-lowest/$*/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	.venv-lowest/$*/bin/python -m pip install --quiet --disable-pip-version-check --constraint .venv-lowest/$*/constraints.txt --editable '.[dev]'
 	@touch $@
 
-test-lowest: .venv-lowest/.ready  ## the tests with the lowest versions that pyproject.toml allows, but for torch
-	.venv-lowest/bin/pytest -n auto --dist worksteal --quiet
+test-lowest: $(PYTHONS:%=.venv-lowest/%/.ready)  ## the tests with each of PYTHONS and the lowest versions that pyproject.toml allows, but for torch
+	for each in $(PYTHONS); do .venv-lowest/$$each/bin/pytest -n auto --dist worksteal --quiet || exit 1; done
 
 soak: .venv/.dev  ## what takes many minutes: the memory of every operator, commands on huge networks, all examples of slow laws
 	$(BIN)/pytest -n 0 --quiet --hypothesis-profile=soak -m soak

@@ -51,8 +51,13 @@ def test_what_is_cited_is_this_version() -> None:
 def test_the_workflow_runs_what_continuous_integration_runs() -> None:
     workflow = text(".github/workflows/test.yml")
     assert "run: .ci/run" in workflow
-    lowest = tomllib.loads(text("pyproject.toml"))["project"]["requires-python"].removeprefix(">=")
-    assert re.search(r'python: \["(.*?)"', workflow)[1] == lowest  # type: ignore[index]
+    project = tomllib.loads(text("pyproject.toml"))["project"]
+    (versions,) = re.findall(r"python: \[(.*)\]", workflow)
+    tried = re.findall(r'"([0-9.]+)"', versions)
+    assert tried[0] == project["requires-python"].removeprefix(">=")
+    named = [each.rpartition(" :: ")[2] for each in project["classifiers"] if re.search(r":: 3\.[0-9]+$", each)]
+    assert named == tried
+    assert f"PYTHONS ?= {' '.join(f'python{each}' for each in tried)}\n" in text("Makefile")
 
 
 def test_the_extra_all_is_every_other_one_but_that_of_development() -> None:

@@ -19,7 +19,7 @@ from mtsldsl.division import SPLITS
 from mtsldsl.editing.new_lines import quoted
 from mtsldsl.folders.file_patterns import Pattern
 from mtsldsl.folders.folder_layout import Layout, layout_of
-from mtsldsl.folders.folder_table import FolderTable, beside, folder_table
+from mtsldsl.folders.folder_table import FolderTable, beside, folder_table, with_labels
 from mtsldsl.folders.label_files import labels_of
 from mtsldsl.folders.picture_files import GRAY, SIXTEEN_BITS, opened, size_of
 from mtsldsl.folders.picture_fit import Size
@@ -156,7 +156,9 @@ def _goals(
             continue
         try:
             paths, _ = beside(found.pattern, found.images, data, Pattern.of(pattern, "field"))
-            there = [data / path for path in paths if path is not None]
+            there = [data / path for path in with_labels(data, paths) if path is not None]
+            if not there:
+                raise MtlError.of("MTL602", "all of its files have 0 bytes", "save labels")
             labels = labels_of(there)
         except MtlError as error:
             if name in targets:

@@ -41,7 +41,7 @@ class Features(nn.Module):
 def test_the_specs_with_a_resnet_50_fill_with_it() -> None:
     source = randomised(ResNet((3, 4, 6, 3), BOTTLENECK)).state_dict()
     line = next(each.text for each in examples(PAGE, "text") if "begin with" in each.text)
-    first, normalised = loads(MTL[0].text), loads(completed(MTL[1].text, frame_of(PAGE)))
+    first, normalised = loads(MTL[0].text), loads(completed(MTL[2].text, frame_of(PAGE)))
     assert first.backbone == normalised.backbone
     assert first.train.init == normalised.train.init
     spec = normalised.with_sharing(Sharing.all(normalised.backbone, normalised.sharing.tasks))
@@ -58,7 +58,7 @@ def test_the_backbone_with_features_of_several_sizes_runs(tmp_path: Path, monkey
     (tmp_path / "backbones.py").write_text(FEATURES, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    text = completed(MTL[2].text, frame_of(PAGE))
+    text = completed(MTL[3].text, frame_of(PAGE))
     assert "taps=" in text
     spec = loads(text)
     outputs = build_model(spec).eval()(torch.rand(2, 3, 224, 224))

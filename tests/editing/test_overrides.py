@@ -9,8 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mtsldsl.datasets.registry import DATASETS, data_kind
 from mtsldsl.diagnostics import MtlError, Source
 from mtsldsl.editing import dumps, load, loads, overridden
+from mtsldsl.editing.overrides import Setting
+from mtsldsl.language.kinds import Key, Many, Maybe, Text
+from mtsldsl.language.schema import BlockSchema
 from mtsldsl.syntax import parse
 from tests.ir.specs import text
 
@@ -74,6 +78,27 @@ def test_a_string_needs_no_quotes_where_the_key_takes_one(path: str) -> None:
 def test_a_string_in_quotes_is_taken_as_it_is() -> None:
     spec = loads(ARRAYS, overrides={"data.path": '"../data"'})
     assert spec.data.options["path"] == "../data"
+
+
+TEXTS = [
+    (block, key)
+    for block in (data_kind(name).block for name in DATASETS)
+    for key in block.keys or ()
+    if key.kind in (Maybe(Text()), Many(Text()), Many(Text(), 1))
+]
+
+
+@pytest.mark.parametrize(("block", "key"), TEXTS, ids=[f"{block.label}.{key.name}" for block, key in TEXTS])
+def test_so_does_one_that_may_be_left_out_and_each_of_a_list(block: BlockSchema, key: Key) -> None:
+    source = Source("a.mtl", f"mtl 1\ndata {block.label} {{\n}}\n")
+    several = isinstance(key.kind, Many)
+    settings: list[tuple[Setting, str]] = [
+        *([("[grade, \"b c\"]", '["grade", "b c"]'), (["grade", "b c"], '["grade", "b c"]')] if several else []),
+        *([] if several else [("grade", '"grade"'), ("a b", '"a b"'), ('"none"', '"none"'), ("none", "none")]),
+    ]
+    for setting, written in settings:
+        found = overridden(source, {f"data.{key.name}": setting})
+        assert re.search(rf"^ *{key.name} *= (.*)$", found.text, re.MULTILINE)[1] == written  # type: ignore[index]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from mtsldsl.runtime.data import load_data
 from mtsldsl.runtime.learning.evaluation import evaluate
 from mtsldsl.runtime.objectives.accumulators import R2
 from mtsldsl.runtime.objectives.constant import constant_metrics
-from mtsldsl.runtime.run import report
+from mtsldsl.runtime.run import report_charts
 from mtsldsl.runtime.run.best import load_best
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.selection import Selection, gains
@@ -93,7 +93,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _there(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(place)
-    monkeypatch.setattr(report, "curves", lambda *_: "")  # which take a third of each run, and are drawn in other tests
+    monkeypatch.setattr(
+        report_charts, "curves", lambda *_: ""
+    )  # which take a third of each run, and are drawn in other tests
 
 
 def train(*options: str) -> Result:

@@ -16,11 +16,11 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.diagnostics.bounded import named
 from mtsldsl.division import SPLITS
 from mtsldsl.folders.file_patterns import Pattern
-from mtsldsl.folders.folder_table import beside, folder_table
+from mtsldsl.folders.folder_table import beside, folder_table, with_labels
 from mtsldsl.ir.model import Task
 from mtsldsl.runtime.data.array_remarks import Extent, one_sided, unmeasured
 from mtsldsl.runtime.data.array_shapes import Expected
-from mtsldsl.runtime.data.column_fields import ColumnField, column_field
+from mtsldsl.runtime.data.column_fields import ColumnField, column_field, unfit_cells
 from mtsldsl.runtime.data.demand import Part
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.fields_read import at_odds, field_of_task
@@ -34,7 +34,6 @@ from mtsldsl.runtime.data.samples import Samples, Splits
 from mtsldsl.runtime.data.target_files import TargetFiles
 from mtsldsl.tables.table_cells import Table
 from mtsldsl.tables.table_parts import parted_rows
-from mtsldsl.tables.table_targets import target_column
 
 
 def load(spec: Part, place: Path, cache: bool) -> Splits[Samples]:
@@ -69,8 +68,8 @@ def load(spec: Part, place: Path, cache: bool) -> Splits[Samples]:
                 raise at_odds(name, task)
             if name not in targets:
                 paths, more = beside(found.pattern, found.images, place, Pattern.of(name, "field"))
-                targets[name] = Beside(files, paths)
-                remarks += _remarks_on_files(name, paths, more)
+                targets[name] = Beside(files, with_labels(place, paths))
+                remarks += _remarks_on_files(name, paths, targets[name].paths, more)
         else:
             columns[name] = _column(found.table, name, task, broken if skip else None)
     images = Images(spec.data.input, found, place, shape, fit_of(spec.data), targets, skip)
@@ -122,29 +121,28 @@ def _is_pattern(field: str) -> bool:
 
 
 def _column(table: Table, name: str, task: Task, broken: dict[int, str] | None) -> ColumnField:
-    """What a task learns of a column. A cell that does not fit is noted in `broken`, where there is that; how many
-    classes there are is a question to the whole column."""
-    try:
+    """What a task learns of a column. A cell that does not fit is noted in `broken`, where there is that."""
+    wrong = {} if broken is None else unfit_cells(table, name, task)
+    if broken is None or not wrong:
         return column_field(table, name, task)
-    except MtlError as error:
-        if broken is None or task.target.kind == "classes" or error.diagnostics[0].code != "MTL602":
-            raise
-    cells = list(table.cells(name))
-    for row, cell in enumerate(cells):
-        try:
-            target_column(Table(table.path, {name: [cell]}, [table.lines[row]], table.noun), name, task)
-        except MtlError as error:
-            broken[row], cells[row] = error.diagnostics[0].cause, ""
+    broken |= wrong
+    cells = ["" if row in wrong else cell for row, cell in enumerate(table.cells(name))]
     return column_field(attrs.evolve(table, columns={**table.columns, name: cells}), name, task)
 
 
 # Remarks --------------------------------------------------------------------------------------------------------------
 
 
-def _remarks_on_files(field: str, paths: Sequence[str | None], more: int) -> Iterator[str]:
+def _remarks_on_files(
+    field: str, paths: Sequence[str | None], labels: Sequence[str | None], more: int
+) -> Iterator[str]:
     without = sum(path is None for path in paths)
+    empty = [path for path, label in zip(paths, labels, strict=True) if path is not None and label is None]
     if without:
         yield f"{without} of {len(paths)} images have no file that matches `{field}`: a label that is missing"
+    if empty:
+        noun = "file has" if len(empty) == 1 else "files have"
+        yield f"{len(empty)} {noun} 0 bytes, which is a label that is missing: {named(empty)}"
     if more:
         yield f"{more} {'file' if more == 1 else 'files'} that match `{field}` go with no image"
 

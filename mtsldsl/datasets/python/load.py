@@ -19,7 +19,7 @@ from mtsldsl.diagnostics.own_code import Noted, own_object, said
 from mtsldsl.division import CALLED_ELSEWHERE, SPLITS
 from mtsldsl.runtime.data.demand import Part
 from mtsldsl.runtime.data.expected_fields import expected_fields
-from mtsldsl.runtime.data.fields_read import field_of_task
+from mtsldsl.runtime.data.fields_read import readers
 from mtsldsl.runtime.data.left_out import remarks_on_left_out
 from mtsldsl.runtime.data.own_samples import OwnReader, Survey, Wanted, drawing_apart
 from mtsldsl.runtime.data.parallel_reading import Processes, ReadAhead
@@ -76,10 +76,9 @@ def _parts(samples: Mapping[str, Samples], chosen: Settings) -> Iterator[tuple[s
 
 def _wanted(spec: Part) -> dict[str, Wanted]:
     """The fields by name, each with the first task that reads it."""
-    readers = {field_of_task(spec.data, task): task for task in reversed(spec.tasks)}
-    found = {}
+    tasks, found = readers(spec), {}
     for name, expected in expected_fields(spec).items():
-        task = None if expected.target is None else readers[name]
+        task = tasks.get(name)
         whose, span = ("the input", spec.data.span) if task is None else (f"the task `{task.name}`", task.span)
         found[name] = Wanted(expected, whose, span)
     return found

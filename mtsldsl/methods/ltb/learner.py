@@ -185,7 +185,7 @@ class Ltb(Learner):
     def prepare(self, carry: Carry, view: View) -> Prepared:
         """New weights for the tree, as a run of its spec begins with, where the settings ask for it."""
         if self.settings.retrain:
-            initialise(carry.new_model, carry.new_spec, carry.new_spec.train.seed)
+            initialise(carry.new_model, carry.new_spec, carry.new_spec.train.seed, but=carry.new_spec.frozen)
         return Prepared(anew=self.settings.retrain)
 
     def adopted(self, spec: Spec) -> None:

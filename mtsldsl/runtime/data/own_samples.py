@@ -21,6 +21,7 @@ from torch import Tensor
 
 from mtsldsl.diagnostics import Diagnostic, MtlError, Span
 from mtsldsl.diagnostics.own_code import file_of, said
+from mtsldsl.folders.picture_files import pixels_of
 from mtsldsl.runtime.data.array_columns import Array
 from mtsldsl.runtime.data.array_fields import of_one_sample
 from mtsldsl.runtime.data.array_labels import MISSING
@@ -177,7 +178,7 @@ class OwnReader:
             keys = ", ".join(f"`{key}`" for key in item)
             raise MtlError([self._unfit(row, wanted, f"it has no `{name}`, but {keys}", "every sample needs an input")])
         try:
-            found = of_one_sample(f"`{name}`", _array(value, wanted.expected), wanted.expected)
+            found = of_one_sample(f"`{name}`", _array(name, value, wanted.expected), wanted.expected)
         except MtlError as error:
             (wrong,) = error.diagnostics
             raise MtlError([self._unfit(row, wanted, wrong.cause, str(wrong.remedy))]) from error
@@ -210,21 +211,30 @@ class OwnReader:
         return f" ({own}:{lines[-1]})" if lines else ""
 
 
-def _array(value: Any, expected: Expected) -> Array:
-    """A value of an item as an array; pictures of Pillow with their channels first, those of the input with as many as
-    it has."""
+def _array(name: str, value: Any, expected: Expected) -> Array:
+    """A value of an item as an array; pictures of Pillow with their channels first, those of the input as files of
+    pictures are read. Raises MTL602 as `pixels_of` does."""
     if isinstance(value, Tensor):
         return np.asarray((value.float() if value.dtype == torch.bfloat16 else value).detach().cpu().numpy())
     if isinstance(value, Image.Image):
-        if expected.target is None and value.mode in _PICTURES:
-            value = value.convert(_MODES.get(expected.shape[0], value.mode))
+        if expected.target is None and len(expected.shape) == 3 and value.mode in _PICTURES:
+            return _pixels(name, value, expected.shape[0])
         pixels = np.asarray(value)
         return pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)
     return np.asarray(value)
 
 
-_PICTURES = ("1", "L", "LA", "P", "RGB", "RGBA")
+_PICTURES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+
+
+def _pixels(name: str, picture: Image.Image, channels: int) -> Array:
+    try:
+        return pixels_of(name, picture, channels)
+    except MtlError as error:
+        mode = _MODES.get(channels)
+        remedy = f'give what is to be seen, such as `picture.convert("{mode}")`' if mode else "give an array"
+        raise MtlError.of("MTL602", error.diagnostics[0].cause, remedy) from error
 
 
 @contextmanager

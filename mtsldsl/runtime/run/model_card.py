@@ -27,6 +27,7 @@ from mtsldsl.runtime.run.event_lines import label_lines, short
 from mtsldsl.runtime.run.events import Number
 from mtsldsl.runtime.run.exported import Exported
 from mtsldsl.runtime.run.folder import RunFolder
+from mtsldsl.runtime.run.picture_recipe import picture_recipe
 from mtsldsl.runtime.run.record_file import read_events
 
 OUTPUTS = {
@@ -75,6 +76,7 @@ def model_card(made: Exported, folder: RunFolder, drawing: str) -> str:
             for name, shape in data.inputs.items()
             if name in given
         ],
+        recipes=[picture_recipe(data, name) for data, _ in network.read for name in data.pictures if name in given],
         given=given,
         several=len(network.read) > 1,
         outputs={name: _output(made, name) for name in network.tasks},

@@ -31,7 +31,7 @@ from tests.methods.transference.looking import (
 
 
 def by_hand(
-    made: Training, probe: Probe, labels: Mapping[str, Tensor], donor: str, recipient: str
+    made: Training, probe: Probe, rows: Tensor, labels: Mapping[str, Tensor], donor: str, recipient: str
 ) -> tuple[float, float]:
     """What a plain step of the donor does to the recipient where no weights move but those that both use: exactly, and
     to the first order."""
@@ -43,7 +43,7 @@ def by_hand(
         for each, _ in made.model.get_submodule(name).named_parameters()
     ]
     model = copy.deepcopy(made.model)
-    losses = losses_by_hand(model, probe.random, probe.inputs, labels)
+    losses = losses_by_hand(model, probe.random, rows, labels)
     weights = [model.get_parameter(name) for name in names]
     if not weights:
         return 0.0, 0.0
@@ -55,7 +55,7 @@ def by_hand(
     with torch.no_grad():
         for weight, gradient in zip(weights, gradients, strict=True):
             weight -= 0.1 * gradient
-    after = losses_by_hand(model, probe.random, probe.inputs, labels)
+    after = losses_by_hand(model, probe.random, rows, labels)
     before = losses[recipient].item()
     return 1 - after[recipient].item() / before, 0.1 * inner / before
 
@@ -93,7 +93,7 @@ def test_each_pair_is_measured_on_the_weights_that_both_use(network: str) -> Non
         for recipient in "abc":
             if donor == recipient:
                 continue
-            wanted, order = by_hand(made, probe, labels, donor, recipient)
+            wanted, order = by_hand(made, probe, rows, labels, donor, recipient)
             assert exact[donor, recipient] == pytest.approx(wanted, rel=1e-9, abs=1e-14)
             assert first[donor, recipient] == pytest.approx(order, rel=1e-9, abs=1e-14)
     linked = {frozenset(pair) for pair, gain in exact.items() if gain and len(set(pair)) > 1}

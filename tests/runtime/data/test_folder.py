@@ -170,6 +170,22 @@ def test_files_of_targets_are_joined_by_their_names(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("on_error", ["raise", "skip"])
+def test_a_file_of_0_bytes_is_a_missing_label(on_error: str, tmp_path: Path) -> None:
+    rooms(tmp_path)
+    for number in (3, 7):
+        (tmp_path / "label" / f"{number:02}.png").write_bytes(b"")
+    (tmp_path / "label" / "11.png").unlink()
+    splits = loaded(tmp_path, SEGMENT, DEPTH, on_error=on_error)
+    labels = by_image(splits, "label/*.png")
+    assert {number for number, label in labels.items() if bool((label == 255).all())} == {3, 7, 11}
+    assert set(by_image(splits, "depth/*.png")) == set(range(20))
+    assert splits.remarks == (
+        "1 of 20 images have no file that matches `label/*.png`: a label that is missing",
+        "2 files have 0 bytes, which is a label that is missing: `label/03.png`, `label/07.png`",
+    )
+
+
 def test_arrays_are_targets_of_any_shape(tmp_path: Path) -> None:
     rooms(tmp_path)
     for folder in ("normal", "points"):

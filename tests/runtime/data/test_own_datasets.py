@@ -205,7 +205,7 @@ BROKEN: list[tuple[Any, str, str]] = [
     ({"image": None}, "the input", "it has no `image`, but `image`, `kind`, `price`"),
     ({"image": [[1, 2], [3]]}, "the input", "`image` is no array of numbers"),
     ({"kind": 3}, "the task `kind`", "holds the label 3, but the task has the classes 0 to 2"),
-    ({"kind": 0.5}, "the task `kind`", "holds fractions"),
+    ({"kind": 0.5}, "the task `kind`", "holds 0.5, where classes are expected"),
     ({"kind": "cat"}, "the task `kind`", "not numbers"),
     ({"price": [1.0, 2.0]}, "the task `price`", "a sample of `price` is 2"),
     ({"price": 1e300}, "the task `price`", "too large for float32"),
@@ -297,9 +297,7 @@ def test_a_module_that_is_not_there_is_told_and_reading_a_spec_imports_none() ->
 
 def test_pictures_of_pillow_have_their_channels_first() -> None:
     pixels = np.arange(24, dtype=np.uint8).reshape(4, 6)
-    picture = {
-        f"n{n}": {"image": Image.fromarray(pixels).convert(mode)} for n, mode in ((1, "L"), (2, "RGB"), (3, "P"))
-    }
+    picture = {f"n{n}": {"image": Image.fromarray(pixels).convert(mode)} for n, mode in ((1, "L"), (2, "LA"))}
     splits = loaded("changed", **picture)
     found = [
         batch["image"][place]
@@ -308,9 +306,31 @@ def test_pictures_of_pillow_have_their_channels_first() -> None:
         for place in range(len(batch["image"]))
         if batch["image"][place, 0, 0, 1] != batch["image"][place, 0, 0, 0]
     ]
-    assert len(found) == 3
+    assert len(found) == 2
     for image in found:
         assert torch.equal((image * 255).round().byte(), torch.from_numpy(pixels)[None])
+
+
+@pytest.mark.parametrize(
+    ("mode", "cause", "remedy"),
+    [
+        ("RGB", "is of the kind RGB, which does not say what 1 channel are", '`picture.convert("L")`'),
+        ("P", "is of the kind P", '`picture.convert("L")`'),
+        ("LA", "is transparent in parts", '`picture.convert("L")`'),
+    ],
+)
+def test_a_picture_of_which_a_part_would_be_lost_is_refused_as_that_of_a_file(
+    mode: str, cause: str, remedy: str
+) -> None:
+    picture = Image.new("RGB", (6, 4)).convert(mode)
+    if mode == "LA":
+        picture.putalpha(7)
+    with pytest.raises(MtlError) as caught:
+        loaded("changed", n5={"image": picture})
+    (found,) = caught.value.diagnostics
+    assert found.cause.startswith("sample 5 (from 0) of `own_photos:changed`, which the input reads: `image` ")
+    assert cause in found.cause
+    assert remedy in str(found.remedy)
 
 
 def test_the_record_has_the_code_that_made_the_samples_and_says_when_it_changes() -> None:
