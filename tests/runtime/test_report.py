@@ -129,6 +129,15 @@ def test_what_a_balance_weighed_is_a_curve_of_each_task(tmp_path: Path) -> None:
     assert text.count("<svg role") == before.count("<svg role") + 5
 
 
+def test_the_weights_that_a_run_began_with_are_told_among_what_it_is_repeated_with(tmp_path: Path) -> None:
+    folder = run(2, tmp_path)
+    text = "5 of 5 layers begin with the ResNet of torchvision in resnet18.safetensors"
+    assert text not in write_report(folder).read_text(encoding="utf-8")
+    write(folder, "begun", text=text, sha256="5e0f")
+    _, _, told = write_report(folder).read_text(encoding="utf-8").partition("How to repeat it")
+    assert f"{text}; their SHA-256 is 5e0f" in told
+
+
 def test_the_shares_of_gradients_are_a_chart_and_a_table(tmp_path: Path) -> None:
     folder = run(3, tmp_path)
     for epoch, norm in ((1, 6.0), (3, 2.0)):

@@ -89,6 +89,7 @@ def model_card(made: Exported, folder: RunFolder, drawing: str) -> str:
         parameters=parameters,
         flops=flops,
         start=start,
+        begun=next((event for event in recorded if isinstance(event, events.Begun)), None),
         tolerance=TOLERANCE,
         batches=BATCHES,
         versions={"mtsldsl": __version__, "torch": torch.__version__, "Python": platform.python_version()},

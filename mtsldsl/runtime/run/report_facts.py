@@ -109,6 +109,9 @@ def repeated(recorded: Sequence[Event]) -> Iterator[tuple[str, str]]:
             yield f"data, path of {block}" if block else "data, path", str(found["given"])
         for field, digest in (found.get("sha256") or {}).items():
             yield f"data, SHA-256 of {f'{block} {field}'.strip()}", digest
+    begun = last(recorded, events.Begun)
+    if begun is not None:
+        yield "first weights", f"{begun.text}; their SHA-256 is {begun.sha256}"
     for module in start.modules or ():
         yield f"module {module['target']}, SHA-256 of its file", str(module["sha256"])
 
