@@ -12,13 +12,15 @@ from mtsldsl.diagnostics import suggestion
 from mtsldsl.language.kinds import Call, CallRule, Key
 from mtsldsl.language.reference import call_of, default_of, value_of
 from mtsldsl.language.schema import TRAIN
+from mtsldsl.language.tuning import TUNINGS
 from mtsldsl.methods.registry import method, methods
 
 STRUCTURE = "structure"
 WIDTH = 100
 
 _KEYS = {key.name: key for key in TRAIN.keys or () if isinstance(key.kind, Call)}
-"""The keys of `train` with names to choose from."""
+_KEYS["tuning"] = Key("tuning", TUNINGS, "how a layer, or the head of a task, learns otherwise than the rest")
+"""The keys of `train` with names to choose from, and what the lines of `tuning` say."""
 
 
 def subjects() -> Mapping[str, str]:

@@ -20,7 +20,7 @@ _SECTIONS = ("merge.mtsldsl", "diff.mtsldsl", "difftool.mtsldsl")
 
 _CONFIGURATION_REMEDY = "see that HOME is set, and that git's configuration can be read and written"
 
-_BLOCKS = "import|let|data|task|block|backbone|train|structure|sharing|history"
+_BLOCKS = "import|let|data|task|block|backbone|train|tuning|structure|sharing|history"
 
 
 @click.group()

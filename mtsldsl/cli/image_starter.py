@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from statistics import median_low
 
 import attrs
-import click
 
-from mtsldsl.cli.starter_text import METRICS, STRUCTURE, described, path_from, plain, target_of, task_name
-from mtsldsl.datasets.registry import data_kind
+from mtsldsl.cli.starter_text import (
+    METRICS,
+    STRUCTURE,
+    described,
+    header,
+    options_of,
+    path_from,
+    plain,
+    require_learned,
+    share_missing,
+    target_of,
+    task_name,
+    training_block,
+)
 from mtsldsl.diagnostics import MtlError, Source, suggestion
 from mtsldsl.diagnostics.bounded import named, shown
 from mtsldsl.division import SPLITS
 from mtsldsl.editing.new_lines import quoted
 from mtsldsl.folders.file_patterns import Pattern
 from mtsldsl.folders.folder_layout import Layout, layout_of
-from mtsldsl.folders.folder_table import FolderTable, beside, folder_table
+from mtsldsl.folders.folder_table import FolderTable, beside, folder_table, with_labels
 from mtsldsl.folders.label_files import labels_of
 from mtsldsl.folders.picture_files import GRAY, SIXTEEN_BITS, opened, size_of
 from mtsldsl.folders.picture_fit import Size
@@ -36,7 +46,7 @@ DENSE_METRICS = {
     "unit_vectors": "mean_angle, within(30)",
 }
 
-_OPTIONS = {key.name: key.default for key in data_kind("folder").block.keys or ()}
+_OPTIONS = options_of("folder")
 
 _LARGEST = 128
 """Pixels of a side that a picture keeps; larger ones are made smaller, so that a first run is short."""
@@ -84,20 +94,18 @@ def spec_of_folder(spec: Path, data: Path, targets: Sequence[str], excluded: Seq
         if name not in known:
             cause = f"`{data}` has no column and no folder of labels `{name}`"
             raise MtlError.of("MTL603", cause, suggestion(name, known, "names"))
-    both = next((name for name in targets if name in excluded), None)
-    if both is not None:
-        raise click.UsageError(f"{both!r} is excluded, and cannot be learned")
+    require_learned(targets, excluded)
     if not goals:
         reasons = shown(left_out, "; ") or "it has neither folders of classes, nor a table, nor folders of labels"
         remedy = "put pictures of one class into one folder, or a table beside them whose rows name them"
         raise MtlError.of("MTL602", f"`{data}` has nothing to learn ({reasons})", remedy)
     parts = {key: _OPTIONS[key] for key in ("group", "stratify", "validation", "test", "seed")}
-    training = len(parted_rows(found.table, split=split, **parts)["train"])  # type: ignore[arg-type]
+    training = len(parted_rows(found.table, split=split, **parts)["train"])
     given = next(name for name in ("image", "picture", "pixels") if name not in {goal.field for goal in goals})
     heads = _heads(data, found)
     size, fit = _size(heads)
     lines = [
-        *_header(spec, found),
+        *header(spec, f"{len(found.images)} pictures of a folder", _ABOUT),
         *_data(spec, data, layout, found, split, heads, given, size, fit, training, left_out),
         *(line for goal in goals for line in _task(goal, given)),
         *_network(size, len(goals)),
@@ -149,28 +157,26 @@ def _goals(
             continue
         outputs = len(learned.names) or 1
         counts = _counted(found.table, name) if learned.kind == "classes" else described(learned)
-        said = f"{_share(missing_in(found.table, name), len(found.images))}{counts}"
+        said = f"{share_missing(missing_in(found.table, name), len(found.images))}{counts}"
         goals.append(_Goal(called(name), name, target_of(learned), outputs, False, METRICS[learned.kind], said))
     for name, pattern in layout.labels.items():
         if not wanted(name):
             continue
         try:
             paths, _ = beside(found.pattern, found.images, data, Pattern.of(pattern, "field"))
-            there = [data / path for path in paths if path is not None]
+            there = [data / path for path in with_labels(data, paths) if path is not None]
+            if not there:
+                raise MtlError.of("MTL602", "all of its files have 0 bytes", "save labels")
             labels = labels_of(there)
         except MtlError as error:
             if name in targets:
                 raise
             left_out.append(f"the folder `{name}`: {error.diagnostics[0].cause}")
             continue
-        said = f"{_share(len(paths) - len(there), len(paths))}{labels.said}"
+        said = f"{share_missing(len(paths) - len(there), len(paths))}{labels.said}"
         metrics = (DENSE_METRICS if labels.dense else METRICS)[labels.kind]
         goals.append(_Goal(called(name), pattern, labels.target, labels.channels, labels.dense, metrics, said))
     return goals, left_out
-
-
-def _share(missing: int, count: int) -> str:
-    return f"{max(0.1, 100 * missing / count):.1f} % missing; " if missing else ""
 
 
 def _counted(table: Table, name: str) -> str:
@@ -208,15 +214,7 @@ def _size(heads: _Heads) -> tuple[Size, tuple[str, str]]:
 # Text -----------------------------------------------------------------------------------------------------------------
 
 
-def _header(spec: Path, found: FolderTable) -> Iterator[str]:
-    count = len(found.images)
-    yield f"# {spec.with_suffix('').as_posix()}: learns from the {count} pictures of a folder. It trains as it is with"
-    yield "#"
-    yield f"#   {shlex.join(['mtsldsl', 'train', spec.as_posix()])}"
-    yield "#"
-    yield "# The comments say what was found. Where no share is said to be missing, every picture has a label."
-    yield "mtl 1"
-    yield ""
+_ABOUT = "The comments say what was found. Where no share is said to be missing, every picture has a label."
 
 
 def _data(
@@ -294,17 +292,6 @@ def _network(size: Size, tasks: int) -> Iterator[str]:
     yield "enc2 = basic(64, stride=2)"
     yield "enc3 = basic(64)"
     yield "}"
-    yield TRAINING
+    yield training_block(epochs=20, patience=8)
     if tasks > 1:
         yield STRUCTURE
-
-
-TRAINING = """
-train {
-  epochs = 20
-  optimizer = adamw(lr=3e-3, weight_decay=1e-2)
-  scheduler = cosine
-  clip = 1.0 # the gradient of a step is no longer than this
-  stop = patience(8) # epochs without a better one on validation after which the run ends
-  seed = 0
-}"""

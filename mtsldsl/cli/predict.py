@@ -26,7 +26,7 @@ FILES = (".npz", ".csv")
     type=click.Path(path_type=Path),
     required=True,
     metavar="PATH",
-    help="The inputs: an .npz or .npy file, a folder of pictures (.png, .jpg), one picture, or a table (.csv).",
+    help="The inputs: .npz, .npy, a folder of pictures (.png, .jpg), one picture, or a table (.csv, .parquet).",
 )
 @click.option(
     "-o",

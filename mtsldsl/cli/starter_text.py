@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+import shlex
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import click
+
+from mtsldsl.datasets.registry import data_kind
 from mtsldsl.diagnostics.bounded import cut
 from mtsldsl.language.naming import refusal
 from mtsldsl.methods.registry import run_names
@@ -19,6 +24,47 @@ def task_name(column: str, taken: Collection[str]) -> str:
     word = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in column).strip("_")
     numbered = (f"target{number}" for number in range(2, len(taken) + 3))
     return next(each for each in (word, f"{word}_target", "target", *numbered) if each not in taken and is_name(each))
+
+
+def require_learned(targets: Collection[str], excluded: Collection[str]) -> None:
+    """Hold that nothing is both learned and excluded."""
+    both = next((name for name in targets if name in excluded), None)
+    if both is not None:
+        raise click.UsageError(f"{both!r} is excluded, and cannot be learned")
+
+
+def options_of(kind: str) -> Mapping[str, Any]:
+    """What the keys of a data block of that kind are where it does not say."""
+    return {key.name: key.default for key in data_kind(kind).block.keys or ()}
+
+
+def header(spec: Path, learns_from: str, about: str) -> Iterator[str]:
+    """The first lines of a spec."""
+    yield f"# {spec.with_suffix('').as_posix()}: learns from the {learns_from}. It trains as it is with"
+    yield "#"
+    yield f"#   {shlex.join(['mtsldsl', 'train', spec.as_posix()])}"
+    yield "#"
+    yield f"# {about}"
+    yield "mtl 1"
+    yield ""
+
+
+def share_missing(missing: int, count: int) -> str:
+    """The beginning of a comment, which says how many labels or cells are missing where any is."""
+    return f"{max(0.1, 100 * missing / count):.1f} % missing; " if missing else ""
+
+
+def training_block(epochs: int, patience: int) -> str:
+    """The block of the training."""
+    return f"""
+train {{
+  epochs = {epochs}
+  optimizer = adamw(lr=3e-3, weight_decay=1e-2)
+  scheduler = cosine
+  clip = 1.0 # the gradient of a step is no longer than this
+  stop = patience({patience}) # epochs without a better one on validation after which the run ends
+  seed = 0
+}}"""
 
 
 def is_name(word: str) -> bool:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import attrs
 import click
 import numpy as np
 
-from mtsldsl.cli.starter_text import METRICS, STRUCTURE, described, path_from, plain, target_of, task_name
-from mtsldsl.datasets.registry import data_kind
+from mtsldsl.cli.starter_text import (
+    METRICS,
+    STRUCTURE,
+    described,
+    header,
+    options_of,
+    path_from,
+    plain,
+    require_learned,
+    share_missing,
+    target_of,
+    task_name,
+    training_block,
+)
 from mtsldsl.diagnostics import MtlError, Source, suggestion
 from mtsldsl.diagnostics.bounded import shown
 from mtsldsl.editing.new_lines import quoted
@@ -26,8 +36,7 @@ from mtsldsl.tables.table_parts import parted_rows
 
 LAYERS = ("hidden1", "hidden2")
 
-OPTIONS: Mapping[str, Any] = {key.name: key.default for key in data_kind("table").block.keys or ()}
-"""What the keys of the data block are where it does not say."""
+_OPTIONS = options_of("table")
 
 
 @attrs.frozen
@@ -54,13 +63,11 @@ def spec_of_table(spec: Path, data: Path, targets: Sequence[str], excluded: Sequ
         if name not in table.columns:
             cause = f"`{data}` has no column `{name}`"
             raise MtlError.of("MTL603", cause, suggestion(name, table.columns, "columns"))
-    both = next((name for name in targets if name in excluded), None)
-    if both is not None:
-        raise click.UsageError(f"the column {both!r} is excluded, and cannot be learned")
+    require_learned(targets, excluded)
     if not targets:
         raise click.UsageError(_choice(table, excluded))
     goals = _goals(table, tuple(dict.fromkeys(targets)))
-    parts = {key: OPTIONS[key] for key in ("split", "group", "stratify", "validation", "test", "seed")}
+    parts = {key: _OPTIONS[key] for key in ("split", "group", "stratify", "validation", "test", "seed")}
     training = parted_rows(table, **parts)["train"]
     others = [name for name in table.columns if name not in targets]
     found = {name: "excluded" if name in excluded else as_input(table, name, training) for name in others}
@@ -69,7 +76,7 @@ def spec_of_table(spec: Path, data: Path, targets: Sequence[str], excluded: Sequ
         raise MtlError.of("MTL602", f"`{data}` has no column left to learn from ({reasons})", "add one to the table")
     width = sum(each.width for each in found.values() if not isinstance(each, str))
     lines = [
-        *_header(spec, table),
+        *header(spec, f"{len(table)} rows of a table", _ABOUT),
         *_data(spec, table, found, _input_name(goals), len(training)),
         *(line for goal in goals for line in _task(table, goal)),
         *_network(width, goals),
@@ -115,8 +122,7 @@ def _input_name(goals: Iterable[_Goal]) -> str:
 def _remark(table: Table, name: str, said: str) -> str:
     """A comment on a column: what is said of it, and how many of its cells are missing where any is."""
     missing = 0 if name in table.repeated else missing_in(table, name)
-    share = f"{max(0.1, 100 * missing / len(table)):.1f} % missing; " if missing else ""
-    return f"# {share}{plain(said)}"
+    return f"# {share_missing(missing, len(table))}{plain(said)}"
 
 
 def _line_of_input(table: Table, name: str, found: NumberColumn | NameColumn | str) -> str:
@@ -130,14 +136,7 @@ def _line_of_input(table: Table, name: str, found: NumberColumn | NameColumn | s
     return f"{quoted(name)}, {_remark(table, name, said)}"
 
 
-def _header(spec: Path, table: Table) -> Iterator[str]:
-    yield f"# {spec.with_suffix('').as_posix()}: learns from the {len(table)} rows of a table. It trains as it is with"
-    yield "#"
-    yield f"#   {shlex.join(['mtsldsl', 'train', spec.as_posix()])}"
-    yield "#"
-    yield "# The comments on columns say what was found in them. Where no share is said to be missing, no cell is."
-    yield "mtl 1"
-    yield ""
+_ABOUT = "The comments on columns say what was found in them. Where no share is said to be missing, no cell is."
 
 
 def _data(
@@ -163,9 +162,9 @@ def _data(
     yield from (_line_of_input(table, *item) for item in found.items())
     yield "]"
     yield f"batch = {_batch(rows)}"
-    yield f"validation = {OPTIONS['validation']} # the part of the training rows that chooses the best epoch"
-    yield f"test = {OPTIONS['test']} # the part of all rows kept for the test; or `split` names a column that says it"
-    yield f"seed = {OPTIONS['seed']} # of these parts"
+    yield f"validation = {_OPTIONS['validation']} # the part of the training rows that chooses the best epoch"
+    yield f"test = {_OPTIONS['test']} # the part of all rows kept for the test; or `split` names a column that says it"
+    yield f"seed = {_OPTIONS['seed']} # of these parts"
     yield "}"
     yield ""
 
@@ -200,17 +199,6 @@ def _network(width: int, goals: Sequence[_Goal]) -> Iterator[str]:
     yield "backbone {"
     yield from (f"{layer} = linear({features}) | relu | dropout(0.1)" for layer in LAYERS)
     yield "}"
-    yield TRAINING
+    yield training_block(epochs=60, patience=20)
     if len(goals) > 1:
         yield STRUCTURE
-
-
-TRAINING = """
-train {
-  epochs = 60
-  optimizer = adamw(lr=3e-3, weight_decay=1e-2)
-  scheduler = cosine
-  clip = 1.0 # the gradient of a step is no longer than this
-  stop = patience(20) # epochs without a better one on validation after which the run ends
-  seed = 0
-}"""

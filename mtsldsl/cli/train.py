@@ -84,8 +84,8 @@ def command(
         raise click.UsageError("--resume goes on with the run's own spec: give neither a spec nor changes to it")
     if in_place and sharing:
         raise click.UsageError("--in-place follows the sharing that the file has: leave --sharing out")
-    if dry_run and (resume or in_place or nproc > 1):
-        given = "--resume" if resume else "--in-place" if in_place else "--nproc"
+    if dry_run and (resume or in_place or nproc > 1 or loggers):
+        given = "--resume" if resume else "--in-place" if in_place else "--nproc" if nproc > 1 else "--log"
         raise click.UsageError(
             f"--dry-run tries the beginning of a run in one process and keeps nothing: leave {given} out"
         )

@@ -9,7 +9,7 @@ from itertools import groupby
 import attrs
 
 from mtsldsl.codegen.bodies import Statement, shape_text
-from mtsldsl.codegen.identifiers import ALL, MANY, Scope, whole
+from mtsldsl.codegen.identifiers import ALL, MANY, Scope, tuple_of, whole
 from mtsldsl.codegen.one_task import MEAN_OF, OneTask, alike_tasks, mean_definition
 from mtsldsl.ir.model import Spec
 from mtsldsl.ir.wiring import Call, Value, inputs_of, inputs_read, needed, needed_layers, together, wired
@@ -358,9 +358,3 @@ def _copy_name(layer: str, tasks: Sequence[str]) -> str:
     """The variable of one copy among several: `enc1_segment_edge`."""
     joined = "_".join([layer, *tasks])
     return joined if len(joined) <= 48 or len(tasks) == 1 else f"{layer}_{tasks[0]}_and_{len(tasks) - 1}_more"
-
-
-def tuple_of(names: Sequence[str]) -> str:
-    """The names as a tuple in the generated code."""
-    listed = [f'"{name}"' for name in names]
-    return f"({', '.join(listed)}{',' if len(listed) == 1 else ''})"

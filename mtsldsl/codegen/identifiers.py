@@ -25,6 +25,12 @@ def whole(tasks: Sequence[str]) -> str | None:
     return component_name(tasks) if len(tasks) > MANY else None
 
 
+def tuple_of(names: Sequence[str]) -> str:
+    """The names as a tuple in the generated code."""
+    listed = [f'"{name}"' for name in names]
+    return f"({', '.join(listed)}{',' if len(listed) == 1 else ''})"
+
+
 def variable(name: str) -> str:
     """A local name for a name of the spec: lower case, with `_` after it where Python has that name already."""
     lower = name.lower()

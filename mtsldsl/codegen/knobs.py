@@ -36,8 +36,9 @@ class Made(Record):
     """Whether it reads `steps`, those of the whole run."""
 
 
-def optimizer_plan(optimizer: Named) -> Made:
-    """The optimizer of `parameters`, such as `torch.optim.Adam(parameters, lr=LEARNING_RATE, fused=True)`."""
+def optimizer_plan(optimizer: Named, rates: Mapping[str, float]) -> Made:
+    """The optimizer of `parameters`, such as `torch.optim.Adam(parameters, lr=LEARNING_RATE, fused=True)`; with factors
+    of the rate of groups of them."""
     made, keys = TORCH_OPTIMIZERS[optimizer.name], _keys(OPTIMIZERS, optimizer)
     given = {  # a rate is always said
         name: value
@@ -45,7 +46,13 @@ def optimizer_plan(optimizer: Named) -> Made:
         if name == "lr" or literal(cast(Constant, keys[name].default)) != literal(value)
     }
     fused = ["fused=True"] if made.fused else []
-    return _made_of(f"torch.optim.{made.name}", "parameters", given, keys, fused)
+    if not rates:
+        return _made_of(f"torch.optim.{made.name}", "parameters", given, keys, fused)
+    of = "at_rates(parameters, LEARNING_RATE, RATES)"
+    plan = _made_of(f"torch.optim.{made.name}", of, given, keys, fused)
+    factors = ", ".join(f"{literal(name)}: {literal(factor)}" for name, factor in rates.items())
+    knob = Knob("RATES", f"{{{factors}}}", "factors of the learning rate, by the layer, or the task of a head")
+    return attrs.evolve(plan, knobs=(*plan.knobs, knob))
 
 
 def scheduler_plan(scheduler: Named | None) -> Made:
@@ -188,14 +195,15 @@ def _arguments(arguments: Mapping[str, Constant]) -> str:
     return f"{{{', '.join(f'{literal(name)}: {literal(value)}' for name, value in arguments.items())}}}"
 
 
-def train_imports(learner: LearnerPlan, *, mixed: bool, warmup: bool, steps: bool) -> tuple[str, ...]:
-    """What a training script imports of this package, in order; `mixed`: samples come from several sources; `warmup`:
-    the learning rate rises at first; `steps`: its schedule reads how many steps the run has."""
+def train_imports(learner: LearnerPlan, *, mixed: bool, rates: bool, warmup: bool, steps: bool) -> tuple[str, ...]:
+    """What a training script imports of this package, in order; `mixed`: samples come from several sources; `rates`:
+    some layers learn at others; `warmup`: the learning rate rises at first; `steps`: its schedule reads how many steps
+    the run has."""
     needed = {
         "mtsldsl.language": ("Named",),
         "mtsldsl.runtime.data": ("Schedule",) if mixed else ("batches", "steps_per_epoch"),
         "mtsldsl.runtime.learning.evaluation": ("autocast",),
-        "mtsldsl.runtime.learning.learned": ("NamedParameters",),
+        "mtsldsl.runtime.learning.learned": ("NamedParameters", *(("at_rates",) if rates else ())),
         "mtsldsl.runtime.run.alone": ("run_alone",),
         "mtsldsl.runtime.run.session": ("Session",),
         "mtsldsl.runtime.structure.phase": ("structural_phase",),

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import attrs
 
 from mtsldsl.codegen.bodies import Statement, shape_text
-from mtsldsl.codegen.identifiers import ALL, Scope, whole
+from mtsldsl.codegen.identifiers import ALL, Scope, tuple_of, whole
 from mtsldsl.ir.model import Spec
 from mtsldsl.ir.wiring import Call, copies_of, needed
 from mtsldsl.records import Record
@@ -135,9 +135,9 @@ class OneTask:
         everything = tuple(copy.key for copy in copies_of(self.spec.sharing, line.layer))
         every = keys[tasks[0]] == everything and not line.mixes  # gates stand among the copies too
         if len(set(keys.values())) == 1:
-            names = f"self.{line.layer}" if every else _tuple_of(keys[tasks[0]])
+            names = f"self.{line.layer}" if every else tuple_of(keys[tasks[0]])
         else:
-            rows = ", ".join(f'"{task}": {_tuple_of(keys[task])}' for task in tasks)
+            rows = ", ".join(f'"{task}": {tuple_of(keys[task])}' for task in tasks)
             names = f"{self._table(line.layer, 'dict[str, tuple[str, ...]]', rows)}[task]"
         gate = ', gate=f"gate({task})"' if line.mixes else ""
         shape = f"({', '.join(map(str, line.shape))}{',' if len(line.shape) == 1 else ''})"
@@ -157,8 +157,3 @@ class OneTask:
         name = self.names.variable(f"{layer}_of").upper()
         self.tables.append((f"{name}: {kind}", f"{{{rows}}}"))
         return name
-
-
-def _tuple_of(names: Sequence[str]) -> str:
-    listed = [f'"{name}"' for name in names]
-    return f"({', '.join(listed)}{',' if len(listed) == 1 else ''})"

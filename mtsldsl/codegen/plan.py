@@ -9,8 +9,8 @@ import attrs
 
 from mtsldsl.codegen.bodies import shape_text
 from mtsldsl.codegen.classes import DEFINED, Classes, ClassPlan, count, wrapped
-from mtsldsl.codegen.forward import ForwardPlan, plan_forward, tuple_of
-from mtsldsl.codegen.identifiers import ALL, MANY, whole
+from mtsldsl.codegen.forward import ForwardPlan, plan_forward
+from mtsldsl.codegen.identifiers import ALL, MANY, tuple_of, whole
 from mtsldsl.codegen.knobs import (
     Knob,
     Made,
@@ -34,6 +34,7 @@ from mtsldsl.language.literals import literal
 from mtsldsl.language.naming import OUTPUTS
 from mtsldsl.records import Record
 from mtsldsl.sharing import HEADS, Copy, format_tasks
+from mtsldsl.sharing.component import owner
 from mtsldsl.sharing.partition import in_order
 
 GENERATOR = 5
@@ -97,6 +98,8 @@ class Plan(Record):
     heads: Container
     constants: tuple[tuple[str, str], ...]
     """Of the module, each a name and its value."""
+    frozen: bool
+    """Whether parts learn nothing: those in the constant FROZEN."""
     makers: tuple[tuple[str, str, str], ...]
     """Functions that make the copies of several layers: name, docstring, expression."""
     forward: ForwardPlan
@@ -130,7 +133,7 @@ def plan_spec(spec: Spec) -> Plan:
     if found:
         raise MtlError(found)
     own = own_classes(spec, DEFINED)
-    optimizer, scheduler = optimizer_plan(spec.train.optimizer), scheduler_plan(spec.train.scheduler)
+    optimizer, scheduler = optimizer_plan(spec.train.optimizer, spec.rates), scheduler_plan(spec.train.scheduler)
     learner = learner_plan(spec.structure)
     classes = Classes(spec, own)
     order = spec.sharing.tasks
@@ -166,6 +169,7 @@ def plan_spec(spec: Spec) -> Plan:
         containers=containers,
         heads=heads,
         constants=constants,
+        frozen=bool(spec.frozen),
         makers=makers,
         forward=forward,
         given=_given(spec),
@@ -180,7 +184,11 @@ def plan_spec(spec: Spec) -> Plan:
         rest_of_knobs=tuple(wrapped(rest_of_knobs(spec), WIDTH - 2)),
         tasks_stop=any(map(may_stop, spec.tasks)),
         train_imports=train_imports(
-            learner, mixed=len(spec.streams) > 1, warmup=spec.train.warmup > 0, steps=scheduler.of_steps
+            learner,
+            mixed=len(spec.streams) > 1,
+            rates=bool(spec.rates),
+            warmup=spec.train.warmup > 0,
+            steps=scheduler.of_steps,
         ),
     )
 
@@ -234,6 +242,10 @@ def _constants(
 ) -> tuple[tuple[str, str], ...]:
     """The constants of the module: who the tasks are, where that is said in several places, and tables of calls."""
     constants, order = forward.constants, spec.sharing.tasks
+    if spec.frozen:
+        heads_of = [name for each in spec.trained if owner(name := Copy.head(each.name).name) in spec.frozen]
+        frozen = [*(name for name in spec.backbone.layers if name in spec.frozen), *heads_of]
+        constants = (("FROZEN", tuple_of(frozen)), *constants)
     if (heads.of_outputs or any(each.of_tasks for each in (*containers, heads))) and "TASKS" not in dict(constants):
         constants = (("TASKS", tuple_of(order)), *constants)
     if heads.of_outputs:

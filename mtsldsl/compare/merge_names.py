@@ -169,6 +169,8 @@ def _places_of_item(
     elif kind in ("backbone", "sharing"):
         yield from ((name, layers) for name in (item.key, item.last) if name)
         yield from ((name, layers if kind == "backbone" else tasks) for name in _names(item.value))
+    elif kind == "tuning":
+        yield from ((name, layers if name.text in layers else tasks) for name in (item.key, item.last) if name)
     elif kind == "task" and item.key.text == "head":
         yield from ((name, layers) for name in _names(item.value))
 

@@ -145,6 +145,8 @@ def _key(node: Node, section: str) -> str:
             labels = [label.text for label in node.labels]
             labels = labels[1:] if node.kind.text in _OF_A_KIND else labels  # what is left is its own name
             return ".".join((node.kind.text, *labels))
+        case tree.Entry() if node.last is not None and section == "tuning":  # which goes with no other range
+            return f"{section}.{node.key.text}..{node.last.text}"
         case tree.Entry():
             return f"{section}.{node.key.text}"
     # What has no name is known by what it says; its repr leaves out the place.

@@ -84,7 +84,7 @@ class SpecDifference(Record):
     reordered: tuple[str, ...]
     """`tasks`, `layers` or `data blocks`, where those that both specs have stand in another order."""
     settings: tuple[str, ...]
-    """Blocks other than tasks, layers and sharing whose meaning differs: data, train, structure."""
+    """Blocks other than tasks, layers and sharing whose meaning differs: data, train, tuning, structure."""
     keys: tuple[KeyChange, ...]
     """Every key of blocks, tasks and layers that both specs have and that says something else."""
     parameters: tuple[int, int]
@@ -244,6 +244,7 @@ def keys_changed(before: Spec, after: Spec, pairs: Mapping[str, str]) -> tuple[K
     words = Wording(before), Wording(after)
     return (
         *_block_changes(before, after),
+        *_changes("tuning", _tuned(before, pairs), _tuned(after, {})),
         *_task_changes(words, names),
         *_layer_changes(words, pairs, names),
     )
@@ -265,10 +266,15 @@ def _block_changes(before: Spec, after: Spec) -> Iterator[KeyChange]:
     old, new = ({data.name if several else "": _data_keys(data) for data in spec.blocks} for spec in (before, after))
     for name in (*old, *(name for name in new if name not in old)):
         yield from _changes(f"data.{name}" if several else "data", old.get(name), new.get(name))
-    for block in _BLOCKS[1:]:
+    for block in ("train", "structure"):
         yield from _changes(block, _keys_of(before, block), _keys_of(after, block))
     if len(before.streams) > 1 or len(after.streams) > 1:  # otherwise there is nothing to take turns
         yield from _changes("train.sampling", before.train.sampling, after.train.sampling)
+
+
+def _tuned(spec: Spec, pairs: Mapping[str, str]) -> dict[str, Any]:
+    """What `tuning` says, by the names that layers have in the second spec."""
+    return {pairs.get(name, name): value for name, value in spec.tuning.items()}
 
 
 def _keys_of(spec: Spec, block: str) -> dict[str, Any] | None:
@@ -292,7 +298,7 @@ def _data_keys(data: Data) -> dict[str, Any]:
     }
 
 
-_BLOCKS = ("data", "train", "structure")
+_BLOCKS = ("data", "train", "tuning", "structure")
 _TRAIN = (
     "epochs",
     "optimizer",

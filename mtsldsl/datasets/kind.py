@@ -69,6 +69,8 @@ class DataKind(Record):
     remedy: str = ""
     code: str | None = None
     """The key that names what of a person's own code makes the samples, where that is so."""
+    workers: bool = False
+    """Whether `--workers` read its samples; those of others are in memory or on disk as they are learned."""
     dense: bool = False
     ink: bool = False
     """Whether its pictures are ink on paper, dark on white, which networks see as large numbers on 0."""

@@ -77,6 +77,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL503": "structural phases out of order",
         "MTL504": "a history line that does not fit the spec",
         "MTL505": "a method that cannot learn this network",
+        "MTL506": "a network of which nothing learns",
     },
     "data": {
         "MTL601": "a data set that is not there",
@@ -137,6 +138,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL942": "a schedule that does not fit the epochs",
         "MTL943": "nothing to balance",
         "MTL944": "a batch larger than the training set",
+        "MTL945": "a frozen layer that begins with random weights",
         "MTL951": "metrics that say the same",
         "MTL952": "a weight of zero",
         "MTL953": "an augmentation without effect",

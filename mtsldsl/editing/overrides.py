@@ -16,7 +16,7 @@ from mtsldsl.datasets.registry import DATASETS, data_kind
 from mtsldsl.diagnostics import Diagnostic, MtlError, Source
 from mtsldsl.editing.new_lines import aligned, quoted
 from mtsldsl.editing.setting_names import known_as, meant
-from mtsldsl.editing.sharing_settings import layers_between, layers_of, sharing_edits
+from mtsldsl.editing.sharing_settings import layer_edits, layers_between, layers_of
 from mtsldsl.ir.library import Library, sections_of
 from mtsldsl.language import kinds
 from mtsldsl.language.kinds import Key
@@ -41,7 +41,9 @@ class Place(Record):
     shared_by: tuple[str, ...] = ()
     """Names of the tasks that are written together, where the place is in such a block."""
     layers: tuple[str, ...] = ()
-    """Layers of `sharing` of which no line says just this."""
+    """Layers of `sharing` or `tuning`, or a task of this, of which no line says just this."""
+    block: str = ""
+    """Which of these."""
 
 
 def overridden(source: Source, overrides: Mapping[str, Setting], library: Library | None = None) -> Source:
@@ -49,8 +51,9 @@ def overridden(source: Source, overrides: Mapping[str, Setting], library: Librar
 
     A key is the name of a `let`, or a path: `train.epochs`, `data.root`, `structure.threshold`, `task.depth.weight`,
     `task.[depth, normal].weight` for tasks that share one block, `backbone.stem`, `sharing.stem`,
-    `sharing.stem..enc2`. A value that is there is replaced; a key that its block may have is added at the block's end,
-    and so is the line of a layer in `sharing`. Where the key takes a string, quotes may be left out.
+    `sharing.stem..enc2`, and so for `tuning`, which has tasks too. A value that is there is replaced; a key that its
+    block may have is added at the block's end, and so is the line of a layer in `sharing` or `tuning`. Where the key
+    takes a string, quotes may be left out.
 
     Raises MtlError: MTL112 for each key that names nothing, MTL201 for each value that is none, and what is wrong with
     the text where it cannot be parsed.
@@ -150,7 +153,7 @@ def _shared(path: str, names: Sequence[str]) -> Diagnostic:
 
 def _edits(file: tree.File, place: Place, text: str, layers: Sequence[str]) -> list[TextEdit]:
     if place.layers:
-        return sharing_edits(file, place.layers, text, layers)
+        return layer_edits(file, place.block, place.layers, text, layers)
     if place.value is not None:
         return [TextEdit(place.value.span.start, place.value.span.end, text)]
     assert place.section is not None
@@ -161,8 +164,8 @@ def _edits(file: tree.File, place: Place, text: str, layers: Sequence[str]) -> l
 
 def _places(file: tree.File, layers: Sequence[str] = ()) -> Iterator[tuple[str, Place]]:
     """Every path that may be set, the first of equal ones last so that it wins; `layers` are those of the backbone."""
-    for layer in layers:
-        yield f"sharing.{layer}", Place(None, layers=(layer,))
+    for block, name in _lines(file, layers):
+        yield f"{block}.{name}", Place(None, layers=(name,), block=block)
     blocks = sum(isinstance(each, tree.Section) and each.kind.text == "data" for each in file.statements)
     for statement in reversed(file.statements):
         if isinstance(statement, tree.Definition) and statement.kind.text == "let":
@@ -174,8 +177,15 @@ def _places(file: tree.File, layers: Sequence[str] = ()) -> Iterator[tuple[str, 
 def _range_place(path: str, layers: Sequence[str]) -> Place | None:
     """The place of `sharing.first..last`, None where that is no range of layers."""
     block, _, key = path.partition(".")
-    covered = layers_between(key, layers) if block == "sharing" else ()
-    return Place(None, layers=covered) if covered else None
+    covered = layers_between(key, layers) if block in ("sharing", "tuning") else ()
+    return Place(None, layers=covered, block=block) if covered else None
+
+
+def _lines(file: tree.File, layers: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """What `sharing` and `tuning` may have a line for."""
+    tasks = (label.text for section in sections_of(file, "task") for label in section.labels) if layers else ()
+    yield from (("sharing", layer) for layer in layers)
+    yield from (("tuning", name) for name in (*layers, *tasks))
 
 
 def _section_places(section: tree.Section, *, several: bool = False) -> Iterator[tuple[str, Place]]:

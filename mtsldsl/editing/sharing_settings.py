@@ -1,4 +1,5 @@
-"""Settings of the block `sharing`: a layer without a line gets one, one in the middle of a range takes it apart."""
+"""Settings of the blocks `sharing` and `tuning`: a layer without a line gets one, one in the middle of a range takes it
+apart."""
 
 from __future__ import annotations
 
@@ -27,16 +28,18 @@ def layers_between(key: str, layers: Sequence[str]) -> tuple[str, ...]:
     return tuple(layers[layers.index(first) : layers.index(last) + 1])
 
 
-def sharing_edits(file: tree.File, chosen: Sequence[str], value: str, layers: Sequence[str]) -> list[TextEdit]:
-    """Edits that give `chosen`, which follow each other in `layers`, one line with this value.
+def layer_edits(
+    file: tree.File, block: str, chosen: Sequence[str], value: str, layers: Sequence[str]
+) -> list[TextEdit]:
+    """Edits that give `chosen`, which follow each other in `layers`, one line with this value in the block.
 
     Lines that say something of them keep what they say of other layers. The new line takes the place of the first such
     line, and is the block's last where there is none; a text without the block gets one.
     """
-    section = next(sections_of(file, "sharing"), None)
+    section = next(sections_of(file, block), None)
     name = _name(chosen)
     if section is None:
-        return [append_section(file, f"sharing {{\n  {name} = {value}\n}}")]
+        return [append_section(file, f"{block} {{\n  {name} = {value}\n}}")]
     edits: list[TextEdit] = []
     for item in section.items:
         if not isinstance(item, tree.Entry):

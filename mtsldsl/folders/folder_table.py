@@ -161,6 +161,11 @@ def beside(images: Pattern, found: Sequence[Matched], folder: Path, labels: Patt
     return paths, len(by_key.keys() - keys.keys())
 
 
+def with_labels(folder: Path, paths: Sequence[str | None]) -> list[str | None]:
+    """The paths, but None for files of 0 bytes: such a file is a label that is missing."""
+    return [path if path is not None and (folder / path).stat().st_size else None for path in paths]
+
+
 def _one_each(files: Sequence[Matched], shared: Sequence[str], verb: str) -> dict[tuple[str, ...], Matched]:
     found: dict[tuple[str, ...], Matched] = {}
     for each in files:

@@ -67,7 +67,7 @@ def orientation_of(found: Image.Image) -> int:
     return int(found.getexif().get(_ORIENTATION, 1))
 
 
-def require_mode(path: Path, found: Image.Image, channels: int) -> None:
+def require_mode(path: Path | str, found: Image.Image, channels: int) -> None:
     """Hold that an image of so many channels follows from a picture. Raises MTL602."""
     if channels not in _MODES:
         cause = f"is a picture, but the input has {channels} channels"
@@ -83,17 +83,22 @@ def upright_pixels(path: Path, found: Image.Image, channels: int) -> Pixels:
     would see a choice."""
     from PIL import ImageOps
 
-    require_mode(path, found, channels)
-    upright = ImageOps.exif_transpose(found)
-    if upright.mode in SIXTEEN_BITS:
-        return np.asarray(upright).astype(np.uint16)[None]
+    require_mode(path, found, channels)  # before the pixels are read
+    return pixels_of(path, ImageOps.exif_transpose(found), channels)
+
+
+def pixels_of(called: Path | str, found: Image.Image, channels: int) -> Pixels:
+    """The same of a picture as it is held, which is `called` so in a report."""
+    require_mode(called, found, channels)
+    if found.mode in SIXTEEN_BITS:
+        return np.asarray(found).astype(np.uint16)[None]
     if channels == 4:
-        return _channels_first(np.asarray(upright))
-    if upright.mode in ("LA", "PA", "RGBA") or "transparency" in upright.info:
-        alpha = np.asarray(upright.convert("RGBA"))[..., 3]
+        return _channels_first(np.asarray(found))
+    if found.mode in ("LA", "PA", "RGBA") or "transparency" in found.info:
+        alpha = np.asarray(found.convert("RGBA"))[..., 3]
         if alpha.min(initial=255) < 255:
-            raise unfit(path, "is transparent in parts", "save it on the ground that it is to be seen on")
-    return _channels_first(np.asarray(upright.convert("L" if channels == 1 else "RGB")))
+            raise unfit(called, "is transparent in parts", "save it on the ground that it is to be seen on")
+    return _channels_first(np.asarray(found.convert("L" if channels == 1 else "RGB")))
 
 
 def _channels_first(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -119,6 +124,6 @@ def numbers_of(path: Path) -> NDArray[Any]:
     raise unfit(path, cause, "save the numbers in gray of 8 or 16 bits, or as an .npy file")
 
 
-def unfit(path: Path, what: str, remedy: str) -> MtlError:
-    """The report MTL602 of a file."""
+def unfit(path: Path | str, what: str, remedy: str) -> MtlError:
+    """The report MTL602 of a file, or of a picture that is called so."""
     return MtlError.of("MTL602", f"`{path}` {what}", remedy)

@@ -77,7 +77,7 @@ def entries_of(section: tree.Section, problems: Problems) -> list[tree.Entry]:
             problems.add(
                 "MTL104",
                 f"a range of layers in `{title(section)}`",
-                "write one line for each; only `sharing` has ranges",
+                "write one line for each; only `tuning` and `sharing` have ranges",
                 item.key.span.to(item.last.span),
             )
         else:

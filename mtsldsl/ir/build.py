@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
@@ -31,6 +31,7 @@ from mtsldsl.ir.sharing_block import names_help, read_sharing
 from mtsldsl.ir.structure_block import read_history, read_structure
 from mtsldsl.ir.tasks import check_fields, read_tasks
 from mtsldsl.ir.train_block import read_train
+from mtsldsl.ir.tuning_block import read_tuning
 from mtsldsl.language.beginnings import misfit_of_weights
 from mtsldsl.language.constants import Named
 from mtsldsl.language.naming import PARALLEL
@@ -93,10 +94,12 @@ def build(file: tree.File, mistakes: Iterable[Diagnostic] = (), library: Library
     if "structure" in single:
         grouped = names_help(single.get("sharing"))
         structure = read_structure(single["structure"], lasting, definitions, problems, grouped=grouped)
+    tuning: Mapping[str, Named] = {}
     sharing: Sharing | Broken = BROKEN
     history: tuple[Decision, ...] = ()
     _check_size(network.names, tasks, problems)
     if not problems.exhausted:
+        tuning = read_tuning(single.get("tuning"), network.backbone(), names, definitions, problems)
         sharing = read_sharing(
             single.get("sharing"),
             network.backbone(),
@@ -130,7 +133,10 @@ def build(file: tree.File, mistakes: Iterable[Diagnostic] = (), library: Library
     assert not isinstance(sharing, Broken)
     assert len(sound) == len(names)
     given = (train, structure, sharing, history, file.source, library)
-    spec = Spec(data, tuple(sound), layers, *given, more_data=tuple(more))
+    spec = Spec(data, tuple(sound), layers, *given, more_data=tuple(more), tuning=tuning)
+    if tuning:
+        _check_learning(spec, single["tuning"], problems)
+        problems.check()
     if structure is not None:
         _check_reach(spec, structure, single["structure"], problems)
         problems.check()
@@ -141,6 +147,13 @@ def _readers(network: Network, tasks: Sequence[Task]) -> list[Reader]:
     """The layers that are sound, and the heads of these tasks."""
     sound = {name: body for name, body in network.bodies.items() if not isinstance(body, Broken)}
     return list(readers(sound, network.places, tasks))
+
+
+def _check_learning(spec: Spec, section: tree.Section, problems: Problems) -> None:
+    """Report a network of which nothing learns."""
+    if spec.settled.issuperset(each.name for each in spec.trained):
+        cause = "nothing is left to learn: all layers and heads that have weights are frozen"
+        problems.add("MTL506", cause, "leave out a line of `tuning`, such as that of a head", section.kind.span)
 
 
 def _check_reach(spec: Spec, structure: Structure, section: tree.Section, problems: Problems) -> None:
@@ -214,6 +227,8 @@ def _check_further(
             network.further(section)
         case "train":
             read_train(section, tasks, definitions, problems)
+        case "tuning":
+            read_tuning(section, network.backbone(), tasks.names, definitions, problems)
         case "structure":
             read_structure(section, BROKEN, definitions, problems)
         case "sharing":

@@ -13,6 +13,7 @@ from mtsldsl.ir.wiring import Call, bodies, copies_of, gates_of, needed, needed_
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.records import Record
 from mtsldsl.sharing import Copy
+from mtsldsl.sharing.component import owner
 from mtsldsl.sharing.partition import Component
 
 if TYPE_CHECKING:
@@ -153,6 +154,16 @@ def cost_of(spec: Spec) -> Cost:
     return Cost(
         MappingProxyType(layers), MappingProxyType(heads), MappingProxyType(alone), total, MappingProxyType(helpers)
     )
+
+
+def settled(spec: Spec) -> frozenset[str]:
+    """All that has a loss in training, by its name, but depends on no parameter that learns."""
+    amounts = {copy: body_cost(body) for copy, body in bodies(spec).items() if owner(copy.name) not in spec.frozen}
+    # A module of the person's own need not declare its parameters.
+    learning = {copy for copy, amount in amounts.items() if amount.parameters or amount.declared}
+    calls = wired(spec)
+    read = {task.name: (copy for call in needed(calls, (task.name,)) for copy in call.modules) for task in spec.trained}
+    return frozenset(name for name, copies in read.items() if learning.isdisjoint(copies))
 
 
 def _layer_cost(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -18,15 +19,17 @@ from mtsldsl.datasets.kind import AUGMENT, BATCH, COMMON
 from mtsldsl.datasets.registry import DATASETS, data_kind
 from mtsldsl.diagnostics import Source, Span
 from mtsldsl.ir.body import Body, Parallel, bodies_of
-from mtsldsl.ir.cost import Cost, cost_of
+from mtsldsl.ir.cost import Cost, cost_of, settled
 from mtsldsl.language.beginnings import misfit_of_weights
 from mtsldsl.language.constants import Constant, Named, Shape, frozen
 from mtsldsl.language.holding import by_keys, hold, hold_all, of_kind
 from mtsldsl.language.kinds import EPOCHS, Choice, Identifier, Input, Integer, Many, Maybe
 from mtsldsl.language.naming import refusal
+from mtsldsl.language.operators.arguments import number
 from mtsldsl.language.optimization import goes_by_steps, misfit_of_balance, nesterov_without_momentum
 from mtsldsl.language.schema import LOSSES, METRICS, SCHEDULER, STOP, TRAIN, WEIGHT
 from mtsldsl.language.targets import TARGETS, metric_key, reserved_answer
+from mtsldsl.language.tuning import FROZEN, RATE, TUNINGS
 from mtsldsl.methods.evidence import PENALTY
 from mtsldsl.methods.registry import METHODS, decision_rules, method, run_names
 from mtsldsl.records import Record
@@ -74,6 +77,10 @@ class Layer(Record):
     def bodies(self) -> Mapping[str | None, Body]:
         """Its bodies, by the alternative that each is; by None where it is one body."""
         return bodies_of(self.body)
+
+
+def _unchanging(named: Mapping[str, Named]) -> Mapping[str, Named]:
+    return MappingProxyType(dict(named))
 
 
 _UNSAID = {"ignore": None, "valid": "finite", "scale": "none"}
@@ -293,6 +300,8 @@ class Spec(Record):
     library: Library | None = attrs.field(default=None, eq=False, repr=False)
     """What its imports brought."""
     more_data: tuple[Data, ...] = ()
+    tuning: Mapping[str, Named] = attrs.field(factory=dict, converter=_unchanging, hash=False)
+    """How layers, and the heads of tasks, by their names, learn otherwise than the rest."""
 
     @train.validator
     def _fits(self, _: attrs.Attribute[Train], train: Train) -> None:
@@ -304,6 +313,14 @@ class Spec(Record):
             raise ValueError(misfit[0])
         if misfit := misfit_of_weights(train.init, self.backbone.layers):
             raise ValueError(misfit[0])
+
+    @tuning.validator
+    def _known(self, _: attrs.Attribute[Mapping[str, Named]], tuning: Mapping[str, Named]) -> None:
+        """Holds the names to the layers and tasks."""
+        for name, value in tuning.items():
+            if name not in self.backbone and name not in self.sharing.tasks:
+                raise ValueError(f"tuning has {name!r}, which is no layer and no task")
+            hold(TUNINGS, value, f"tuning of {name}")
 
     @property
     def backbone(self) -> Backbone:
@@ -358,6 +375,22 @@ class Spec(Record):
     def served(self) -> Spec:
         """The spec of the network as it is used: without what helps in training. Its text stays as it is."""
         return attrs.evolve(self, sharing=self.sharing.served()) if self.sharing.helpers else self
+
+    @property
+    def frozen(self) -> frozenset[str]:
+        """The layers, and the tasks whose heads, learn nothing."""
+        return frozenset(name for name, value in self.tuning.items() if value.name == FROZEN)
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """The factors of the learning rate of the layers, and of the tasks' heads, that have one."""
+        return {name: number(value.arguments, "factor") for name, value in self.tuning.items() if value.name == RATE}
+
+    @cached_property
+    def settled(self) -> frozenset[str]:
+        """Of all that has a loss in training what has nothing that learns: the head is frozen, and so are all layers
+        with weights that it reads."""
+        return settled(self) if self.frozen else frozenset()
 
     def task(self, name: str) -> Task:
         """The task of that name, or helper."""

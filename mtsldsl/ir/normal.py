@@ -50,6 +50,7 @@ def normal_form(spec: Spec) -> dict[str, Any]:
         },
         "structure": spec.structure and {"method": spec.structure.method, **_plain(spec.structure.values)},
         "sharing": [[layer, _row(spec.sharing[layer])] for layer in spec.backbone.layers],
+        **({"tuning": {name: _named(value) for name, value in spec.tuning.items()}} if spec.tuning else {}),
     }
 
 
@@ -72,7 +73,7 @@ _LATER_OPTIONS = {"arrays": ("split", "group", "stratify"), "table": ("stratify"
 
 def _is_later(kind: str, name: str, value: Constant) -> bool:
     if name == "on_error":
-        return value == "raise" and kind == "arrays"
+        return value == "raise" and kind in ("arrays", "table")
     return value is None and name in _LATER_OPTIONS.get(kind, ())
 
 

@@ -18,8 +18,8 @@ _NAME = re.compile(r"[A-Za-z]\w*", re.ASCII)
 
 
 def settings(spec: Spec) -> dict[str, str]:
-    """The value of every key of the data, the tasks, the training and the structure, but for heads and what the data
-    set says itself, by the name by which `--set` knows it: `{"train.epochs": "14", ...}`."""
+    """The value of every key of the data, the tasks, the training, the tuning and the structure, but for heads and what
+    the data set says itself, by the name by which `--set` knows it: `{"train.epochs": "14", ...}`."""
     several = len(spec.blocks) > 1
     found: dict[str, str] = {}
     for data in spec.blocks:
@@ -31,6 +31,7 @@ def settings(spec: Spec) -> dict[str, str]:
     if not several and len(spec.streams) == 1:
         del train["sampling"]
     found |= _of("train", train, ())
+    found |= _of("tuning", spec.tuning, ())
     if spec.structure is not None:
         chosen = method(spec.structure.method)
         values = dict(spec.structure.values)

@@ -26,7 +26,7 @@ from mtsldsl.records import Record
 @attrs.frozen(eq=False, repr=False)
 class BlockSchema(Record):
     """A block `kind label { keys }`. `labels` are the labels it may have: None for a name of the writer's choice, an
-    empty tuple for no label. `keys` is None where the writer chooses the keys (`backbone`, `sharing`)."""
+    empty tuple for no label. `keys` is None where the writer chooses the keys (`backbone`, `tuning`, `sharing`)."""
 
     kind: str
     summary: str
@@ -124,6 +124,8 @@ TRAIN = BlockSchema(
     required=True,
 )
 
+TUNING = BlockSchema("tuning", "layers, and heads by their tasks, that learn otherwise than the rest", None)
+
 SHARING = BlockSchema("sharing", "which tasks share each layer; a layer without a line is each task's own", None)
 
 HISTORY = BlockSchema("history", "the decisions so far, oldest first", None)
@@ -133,6 +135,7 @@ BLOCKS: dict[str, tuple[BlockSchema, ...]] = {
     "task": (TASK,),
     "backbone": (BACKBONE,),
     "train": (TRAIN,),
+    "tuning": (TUNING,),
     "structure": (),
     "sharing": (SHARING,),
     "history": (HISTORY,),

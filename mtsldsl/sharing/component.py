@@ -32,6 +32,12 @@ def helping_task(name: str) -> str:
     return name.partition("(")[0]
 
 
+def owner(name: str) -> str:
+    """The layer that a parameter of a network belongs to by its name, or the task whose head has it."""
+    layer, _, rest = name.partition(".")
+    return helping_task(rest.partition(".")[0]) if layer == HEADS else layer
+
+
 @attrs.frozen(eq=False, repr=False)
 class Copy(Record):
     """A copy of a layer with weights of its own, for the tasks that share it, or an alternative of it, for the tasks

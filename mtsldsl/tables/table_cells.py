@@ -63,6 +63,15 @@ class Table:
             raise MtlError.of("MTL603", cause, suggestion(name, self.columns, "columns"))
         return self.columns[name]
 
+    def cell(self, name: str, row: int) -> Table:
+        """The table of one cell alone."""
+        return Table(self.path, {name: [self.cells(name)[row]]}, [self.lines[row]], self.noun)
+
+    def only(self, rows: Sequence[int]) -> Table:
+        """The table of these rows alone, in this order."""
+        columns = {name: [cells[row] for row in rows] for name, cells in self.columns.items()}
+        return attrs.evolve(self, columns=columns, lines=[self.lines[row] for row in rows])
+
     def place(self, row: int) -> str:
         """Where a row is in the file, such as `line 17`."""
         return f"{self.noun} {self.lines[row]}"

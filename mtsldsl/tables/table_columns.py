@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.diagnostics.bounded import named
 from mtsldsl.tables.table_cells import Table, is_missing, number_of, rows_where
-from mtsldsl.tables.table_inputs import MOST_NAMES, NameColumn, NumberColumn, TableInputs
+from mtsldsl.tables.table_inputs import MOST_NAMES, NameColumn, NumberColumn, TableInputs, are_numbers, looked_up_as_ids
 from mtsldsl.tables.table_targets import class_names, holds_answers
 
 Cells: TypeAlias = Sequence[str]
@@ -53,6 +53,10 @@ def as_input(table: Table, name: str, training: NDArray[np.int64]) -> NumberColu
     try:
         (column,) = TableInputs.fit(table, training, [name]).columns
     except MtlError as error:
+        read = [table.cells(name)[row] for row in training if not is_missing(table.cells(name)[row])]
+        names = len(set(read))
+        if names > MOST_NAMES and not are_numbers(read):
+            return f"{names} names, more than {MOST_NAMES}; {looked_up_as_ids(name, names)}"
         return error.diagnostics[0].cause
     if isinstance(column, NameColumn):
         rows = sum(not is_missing(table.cells(name)[row]) for row in training)
@@ -72,13 +76,12 @@ def as_target(table: Table, name: str) -> Learnable:
         raise MtlError.of("MTL602", cause, "learn a column whose values differ")
     if holds_answers(table, name):
         return Learnable("binary")
-    numbers = [number_of(cell) for cell in known]
-    numeric = sum(number is not None for number in numbers)
-    amounts = any(number is not None and not number.is_integer() for number in numbers)
-    most = MOST_NUMBERED if 2 * numeric >= len(known) else MOST_NAMES
-    if len(names) <= most and _recurs(len(names), len(known)) and not (amounts and 2 * numeric >= len(known)):
+    numeric = are_numbers(known)
+    amounts = numeric and any(number is not None and not number.is_integer() for number in map(number_of, known))
+    most = MOST_NUMBERED if numeric else MOST_NAMES
+    if len(names) <= most and _recurs(len(names), len(known)) and not amounts:
         return Learnable("classes", names)
-    if 2 * numeric >= len(known):
+    if numeric:
         table.numbers(name)  # where few are none, those few are the slip
         return Learnable("values")
     cause = f"{whose} has {len(names)} different values in {len(known)} rows, too many for classes: {named(names)}"

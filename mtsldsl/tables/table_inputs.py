@@ -7,6 +7,7 @@ name, 0 elsewhere. No label is read for it, so that rows without any are encoded
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -139,6 +140,31 @@ class TableInputs(Record):
         return cls(tuple(columns), ids)
 
     @classmethod
+    def unfit(
+        cls,
+        table: Table,
+        training: NDArray[np.int64],
+        inputs: Sequence[str],
+        categories: Sequence[str] = (),
+        looked_up: Mapping[str, str] = {},
+    ) -> dict[int, str]:
+        """What is wrong with the cells that are no numbers in columns which are fitted as numbers, by their rows.
+        Raises MtlError as `fit` does for whole columns."""
+        found: dict[int, str] = {}
+        for name in inputs:
+            if name in (*looked_up.values(), *categories) or not are_numbers(_known(table, name, training)):
+                continue
+            try:
+                _numbers(table, name)
+            except MtlError:
+                for row in range(len(table)):
+                    try:
+                        _numbers(table.cell(name, row), name)
+                    except MtlError as error:
+                        found.setdefault(row, error.diagnostics[0].cause)
+        return found
+
+    @classmethod
     def of_record(cls, record: Sequence[Mapping[str, Any]]) -> TableInputs:
         """What was fitted, from its `record`."""
         columns = [
@@ -196,10 +222,28 @@ def _names(table: Table, name: str, training: NDArray[np.int64]) -> tuple[str, .
     return tuple(sorted(set(_known(table, name, training))))
 
 
+def word_of(column: str) -> str:
+    """What an input may be called that has the ids of a column: its name with `_` for what is no letter or digit."""
+    return re.sub(r"\W+", "_", column).strip("_").lower()
+
+
+def looked_up_as_ids(column: str, names: int) -> str:
+    """How a column of many names is read: as ids, that `embedding` looks up."""
+    word = word_of(column)
+    if not word[:1].isalpha():
+        return "begin its name with a letter, and have its names looked up as ids, by `embedding`"
+    return f"have its names looked up as ids: `input = [row(...), {word}(1)]`, and `embedding({names + 1}, 16)` of it"
+
+
+def are_numbers(known: Sequence[str]) -> bool:
+    """Whether a column is one of numbers, by the cells that have a value: where few are no numbers, those few are the
+    slip."""
+    return 2 * sum(number_of(cell) is not None for cell in known) >= len(known)
+
+
 def _fitted(table: Table, name: str, training: NDArray[np.int64], named: bool) -> NumberColumn | NameColumn:
     cells, known = table.cells(name), _known(table, name, training)
-    numbers = sum(number_of(cell) is not None for cell in known)
-    if not named and 2 * numbers >= len(known):  # where few are none, those few are the slip
+    if not named and are_numbers(known):
         return _number_column(name, _numbers(table, name)[training])
     names = sorted(set(known))
     if len(names) > MOST_NAMES:
@@ -208,7 +252,10 @@ def _fitted(table: Table, name: str, training: NDArray[np.int64], named: bool) -
             f"such as `{known[0]}` on {table.place(cells.index(known[0]))}: names of categories are at most "
             f"{MOST_NAMES}"
         )
-        remedy = "take it out of `inputs`, or put a column with fewer values or with numbers in its place"
+        remedy = (
+            f"{looked_up_as_ids(name, len(names))}; or take it out of `inputs`, or put a column with fewer values or "
+            "with numbers in its place"
+        )
         raise MtlError.of("MTL602", cause, remedy)
     return NameColumn(name, tuple(names))
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
+from html import unescape
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
+from mtsldsl.editing import loads
+from mtsldsl.pages.saving import Saving
 from tests import page_rules
 from tests.cli.differing import AFTER, BEFORE, diff
+from tests.runtime.test_report import run, spec_text, write
+
+FACT = re.compile(r"<dt>(.*?)</dt><dd>(?:<code>)?(.*?)(?:</code>)?</dd>")
 
 
 def test_the_page_is_whole_in_itself_and_draws_both_sharings(before: Path, after: Path, tmp_path: Path) -> None:
@@ -28,6 +35,33 @@ def test_the_page_is_whole_in_itself_and_draws_both_sharings(before: Path, after
     assert "train.epochs" in written
     diff(before, after, "--html", tmp_path / "again.html")
     assert (tmp_path / "again.html").read_text(encoding="utf-8") == written
+
+
+@pytest.mark.parametrize("after_is_a_run", [False, True])
+def test_a_run_folder_says_what_is_known_of_its_run_below_the_drawing(
+    before: Path, tmp_path: Path, after_is_a_run: bool
+) -> None:
+    folder = run(3, tmp_path)
+    first = json.loads(folder.events.read_text(encoding="utf-8").splitlines()[0])
+    kind = first.pop("event")
+    write(folder, kind, **{**first, "command": "mtsldsl train a.mtl --set x='<1>'"})
+    write(folder, "end", folder="x", seconds=12.34, peak_memory_mb=1234.5)
+    sides = (before, folder.path) if after_is_a_run else (folder.path, before)
+    assert diff(*sides, "--html", tmp_path / "page.html").exit_code == 0
+    figures = re.findall("<figure>(.*?)</figure>", (tmp_path / "page.html").read_text(encoding="utf-8"), re.S)
+    other, of_run = figures if after_is_a_run else reversed(figures)
+    assert "<dl>" not in other
+    drawing, facts = of_run.index('<svg class="sharing"'), of_run.index("<dl>")
+    assert drawing < facts
+    saving = Saving.of(loads(spec_text(3))).words()
+    assert "% fewer" in saving
+    assert f": {saving} than a network for each task" in of_run
+    assert [tuple(map(unescape, each)) for each in FACT.findall(of_run[facts:])] == [
+        ("Epoch kept", "3 of 3"),
+        ("Chosen by", "gain"),
+        ("Time", "12.34 s in all, with at most 1,234 MB of memory"),
+        ("Command", "mtsldsl train a.mtl --set x='<1>'"),
+    ]
 
 
 def test_names_and_strings_cannot_break_out_of_the_page(before: Path, tmp_path: Path) -> None:

@@ -169,7 +169,7 @@ def test_a_task_without_a_label_is_said(folder: Path) -> None:
     assert "no training sample has a label of `depth` that counts" in done.stderr
 
 
-@pytest.mark.parametrize("words", [["--in-place"], ["--nproc", "2"]])
+@pytest.mark.parametrize("words", [["--in-place"], ["--nproc", "2"], ["--log", "csv"]])
 def test_what_makes_no_sense_with_it_is_refused(folder: Path, words: list[str]) -> None:
     done = tried(*words)
     assert done.exit_code == 2

@@ -140,6 +140,20 @@ def test_comments_say_what_was_found_in_each_column(tmp_path: Path) -> None:
     assert "# the classes, from 0: flat, house, villa" in lines
 
 
+def test_a_column_of_many_names_is_left_out_with_how_to_look_it_up(tmp_path: Path) -> None:
+    table = {
+        "area": [row % 97 + 0.5 for row in range(600)],
+        "Main street": [f"s{row % 150}" for row in range(600)],
+        "price": [2.5] + [1.5] * 599,
+    }
+    path = written(tmp_path / "d.csv", table)
+    text = spec_of_table(tmp_path / "a.mtl", path, ["price"], [])
+    assert (
+        '# "Main street": 150 names, more than 100; have its names looked up as ids: '
+        "`input = [row(...), main_street(1)]`, and `embedding(151, 16)` of it\n" in text
+    )
+
+
 def test_what_a_column_is_is_what_training_makes_of_it(tmp_path: Path) -> None:
     """Names of which no training row has one are not counted: the width is that of the run's own split."""
     table = {

@@ -9,13 +9,18 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
+import pyarrow.csv
 import pytest
 import torch
+from pyarrow import parquet
 from safetensors import safe_open
 from safetensors.torch import load_file
 
 from mtsldsl import build_model, loads
+from mtsldsl.cli.predict import command
+from mtsldsl.tables.table_files import TABLES
 from tests import prepared
 
 TEXT = """\
@@ -74,10 +79,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         csv.writer(stream).writerows([["area", "city", "style", "price", "part"], *rows])
     with (made / "new.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows([["city", "area"], *([row[1], row[0]] for row in rows if row[4] == "test")])
+    parquet.write_table(pyarrow.csv.read_csv(made / "new.csv"), made / "new.parquet")
     (made / "houses.mtl").write_text(TEXT, encoding="utf-8")
     done = mtsldsl(made, "train", "houses.mtl", "--device", "cpu", "--quiet")
     assert done.returncode == 0, done.stderr
     return made
+
+
+def test_the_help_names_every_kind_of_table() -> None:
+    (said,) = [each.help for each in command.params if isinstance(each, click.Option) and each.name == "given"]
+    assert f"a table ({', '.join(TABLES)})" in str(said)
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -85,13 +96,13 @@ def read(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def test_the_answers_for_the_test_rows_have_the_metrics_that_eval_says(folder: Path) -> None:
-    done = mtsldsl(
-        folder, "predict", "runs/houses", "--input", "new.csv", "-o", "found.csv", "--scores", "--device", "cpu"
-    )
+@pytest.mark.parametrize("ending", TABLES)
+def test_the_answers_for_the_test_rows_have_the_metrics_that_eval_says(folder: Path, ending: str) -> None:
+    new, answers = f"new{ending}", f"found{ending}.csv"
+    done = mtsldsl(folder, "predict", "runs/houses", "--input", new, "-o", answers, "--scores", "--device", "cpu")
     assert done.returncode == 0, done.stderr
-    assert "`area` of `new.csv` is missing in 3 of 16 rows" in done.stderr
-    found = read(folder / "found.csv")
+    assert f"`area` of `{new}` is missing in 3 of 16 rows" in done.stderr
+    found = read(folder / answers)
     assert list(found[0]) == ["sample", "price", "style", *(f"style/scores.{name}" for name in STYLES)]
     truth = [row for row in read(folder / "houses.csv") if row["part"] == "test"]
     said = json.loads(mtsldsl(folder, "eval", "runs/houses", "--json", "--device", "cpu").stdout)["metrics"]

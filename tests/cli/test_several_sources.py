@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -151,9 +153,28 @@ def test_the_run_is_evaluated_and_loaded_with_each_task_on_its_own_samples(run: 
     assert [data.name for data in spec.blocks] == ["small", "large"]
 
 
-def test_a_report_is_written(run: Finished) -> None:
+def test_the_report_says_how_to_repeat_the_run_as_its_record_does(run: Finished) -> None:
     page = (run.folder / "report.html").read_text(encoding="utf-8")
     assert all(task in page for task in ("digit", "ink", "letter"))
+    section = page.partition("<h2>How to repeat it</h2>")[2]
+    (start,) = run.of("start")
+    expected = {
+        "command": "mtsldsl train two.mtl --device cpu --json",
+        "seed": str(start["seed"]),
+        "computed on": f"cpu, threads {start['threads']}",
+        "versions": f"mtsldsl {start['version']}, torch {start['torch']}, Python {start['python']}",
+        "spec, SHA-256 of its meaning at the start": start["spec_sha256"],
+    }
+    for name, block in start["read"]["blocks"].items():
+        expected[f"data, path of {name}"] = f"{name}.npz"
+        assert block["given"] == f"{name}.npz"
+        expected |= {f"data, SHA-256 of {name} {field}": digest for field, digest in block["sha256"].items()}
+    pairs = re.findall(r"<dt>(.*?)</dt><dd><code>(.*?)</code></dd>", section)
+    assert {name: unescape(value) for name, value in pairs} == expected
+    assert start["command"] == expected["command"]
+    (text,) = re.findall(r"started with</summary>.*?<pre>(.*?)</pre>", section, re.S)
+    assert unescape(text) == (run.job / "two.mtl").read_text(encoding="utf-8")
+    assert unescape(text) != (run.folder / "best" / "mean.mtl").read_text(encoding="utf-8")
 
 
 def test_data_that_changed_is_told_of_by_its_block(run: Finished, tmp_path: Path) -> None:

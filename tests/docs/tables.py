@@ -29,6 +29,7 @@ from mtsldsl.language.operators.sequences import SEQUENCES
 from mtsldsl.language.operators.tokens import TOKENS
 from mtsldsl.language.reference import call_of, default_of, value_of, written
 from mtsldsl.language.targets import TARGETS, ObjectiveRule, TargetRule
+from mtsldsl.language.tuning import TUNINGS
 from mtsldsl.methods import similarities
 from mtsldsl.methods.allocation import language as allocation
 from mtsldsl.methods.branch import language as branch
@@ -259,6 +260,7 @@ TABLES: Mapping[str, Callable[[Words], str]] = MappingProxyType(
         "balances": _calls(schema.BALANCES),
         "samplings": _calls(schema.SAMPLINGS),
         "weights": _calls(schema.WEIGHTS),
+        "tunings": _calls(TUNINGS),
         "augmentations": _calls(schema.AUGMENTATIONS),
         "similarities": _calls(similarities.SIMILARITIES),
         "transfers": _calls(mtsl.TRANSFERS),

@@ -18,7 +18,9 @@ from typing import Any
 
 import click
 import pytest
+from click.testing import CliRunner
 
+from mtsldsl import compile_spec
 from mtsldsl.cli import main
 from mtsldsl.diagnostics import CODES, MtlError
 from mtsldsl.editing import load, loads
@@ -26,20 +28,17 @@ from mtsldsl.language.targets import TARGETS
 from tests import prepared
 from tests.docs.pages import DOCS, LANGUAGE, PAGES, README, ROOT, Example, completed, every_example, examples, frame_of
 from tests.docs.tables import MARKED, TABLES, refreshed, without_words
-from tests.given import DATA, needs_data
 
 SPECS = sorted((ROOT / "specs").glob("*.mtl"))
 MTL = every_example("mtl")
 TABLED = [page for page in PAGES if MARKED.search(page.read_text(encoding="utf-8"))]
 PYTHON = [page for page in PAGES if examples(page, "python")]
-OF_REAL_DATA = (DOCS / "job_tokens.md",)
-"""Pages that train on data which is given beside the project; `make soak` runs them."""
 LONG = (DOCS / "job_images.md",)
 """Pages that train for long: `make test` runs them as far as the first training, `make soak` whole."""
 
 
 def marks_of(page: Path) -> list[pytest.MarkDecorator]:
-    return [pytest.mark.soak, needs_data] if page in OF_REAL_DATA else [pytest.mark.soak] if page in LONG else []
+    return [pytest.mark.soak] if page in LONG else []
 
 
 def problems(text: str, name: str) -> tuple[str, ...]:
@@ -79,6 +78,27 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(
     run_page(page)
 
 
+@pytest.mark.parametrize("example", examples(DOCS / "coming_from.md", "mtl"), ids=str)
+def test_what_stands_for_a_file_of_another_tool_compiles(example: Example) -> None:
+    text = example.text if example.complete else completed(example.text, frame_of(example.page))
+    files = compile_spec(loads(text, str(example)))
+    for name in ("model.py", "train.py"):
+        compile(files[name], name, "exec")
+
+
+def test_the_mistake_that_the_readme_shows_is_reported_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    right, wrong = "loss    = cross_entropy\n", "loss    = cross_entrpy\n"
+    spec = frame_of(README)
+    assert spec.count(right) == 1
+    Path("broken.mtl").write_text(spec.replace(right, wrong), encoding="utf-8")
+    (example,) = [each for each in examples(README, "console") if "broken.mtl" in each.text]
+    ((words, shown),) = transcript(example)
+    done = CliRunner().invoke(main, words[1:])
+    assert done.exit_code == 1
+    assert done.output == shown
+
+
 @pytest.mark.parametrize("page", LONG, ids=lambda page: page.name)
 def test_a_page_that_trains_for_long_runs_up_to_there(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -90,8 +110,6 @@ def test_a_page_that_trains_for_long_runs_up_to_there(
 def run_page(page: Path, until: str | None = None) -> int:
     """Run the Python of a page and its transcripts, up to the first with the text `until`; how many were run."""
     shutil.copytree(ROOT / "specs", "specs")
-    if page in OF_REAL_DATA:
-        Path("data").symlink_to(DATA)
     for example in examples(page, "mtl"):
         if example.file:
             Path(example.file).write_text(example.text, encoding="utf-8")

@@ -38,10 +38,23 @@ class Features(nn.Module):
 """
 
 
+def spec_with(word: str) -> str:
+    """The whole text of the first example that has the word."""
+    return completed(next(each.text for each in MTL if word in each.text), frame_of(PAGE))
+
+
+def test_the_recipe_freezes_what_the_file_fills_and_then_lets_it_learn_slowly() -> None:
+    first, second = loads(spec_with("stem..enc4 = frozen")), loads(spec_with("enc2..enc4 = rate(0.1)"))
+    assert first.backbone == second.backbone
+    assert first.frozen == {*first.backbone.layers}
+    assert first.train.init.name == "start"
+    assert (second.frozen, second.rates) == ({"stem", "enc1"}, dict.fromkeys(("enc2", "enc3", "enc4"), 0.1))
+
+
 def test_the_specs_with_a_resnet_50_fill_with_it() -> None:
     source = randomised(ResNet((3, 4, 6, 3), BOTTLENECK)).state_dict()
     line = next(each.text for each in examples(PAGE, "text") if "begin with" in each.text)
-    first, normalised = loads(MTL[0].text), loads(completed(MTL[1].text, frame_of(PAGE)))
+    first, normalised = loads(MTL[0].text), loads(spec_with("normalize("))
     assert first.backbone == normalised.backbone
     assert first.train.init == normalised.train.init
     spec = normalised.with_sharing(Sharing.all(normalised.backbone, normalised.sharing.tasks))
@@ -58,9 +71,7 @@ def test_the_backbone_with_features_of_several_sizes_runs(tmp_path: Path, monkey
     (tmp_path / "backbones.py").write_text(FEATURES, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    text = completed(MTL[2].text, frame_of(PAGE))
-    assert "taps=" in text
-    spec = loads(text)
+    spec = loads(spec_with("taps="))
     outputs = build_model(spec).eval()(torch.rand(2, 3, 224, 224))
     assert {name: tuple(value.shape) for name, value in outputs.items()} == {"room": (2, 6), "people": (2, 1)}
     sys.modules.pop("backbones", None)

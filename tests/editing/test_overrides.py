@@ -93,7 +93,7 @@ def test_so_does_one_that_may_be_left_out_and_each_of_a_list(block: BlockSchema,
     source = Source("a.mtl", f"mtl 1\ndata {block.label} {{\n}}\n")
     several = isinstance(key.kind, Many)
     settings: list[tuple[Setting, str]] = [
-        *([("[grade, \"b c\"]", '["grade", "b c"]'), (["grade", "b c"], '["grade", "b c"]')] if several else []),
+        *([('[grade, "b c"]', '["grade", "b c"]'), (["grade", "b c"], '["grade", "b c"]')] if several else []),
         *([] if several else [("grade", '"grade"'), ("a b", '"a b"'), ('"none"', '"none"'), ("none", "none")]),
     ]
     for setting, written in settings:
@@ -284,7 +284,7 @@ def test_the_settings_are_listed_briefly() -> None:
     )
     assert remedy_for("zzz") == (
         "name a key of a block: `backbone`, `data`, `sharing`, `structure`, `task.[edge, rim]`, `task.depth`, "
-        "`task.normal`, `task.segment`, `train`; or the constant `width`"
+        "`task.normal`, `task.segment`, `train`, `tuning`; or the constant `width`"
     )
 
 

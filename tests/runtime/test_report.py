@@ -7,6 +7,7 @@ import math
 import re
 import tempfile
 from functools import cache
+from html import unescape
 from pathlib import Path
 
 import attrs
@@ -245,6 +246,14 @@ def test_the_sharing_is_drawn_after_each_phase_that_changed_it(tmp_path: Path) -
     ]
     boxes = [re.findall('<rect class="(shared|own)"', each) for each in drawings]
     assert boxes == [["shared"], ["shared"], ["shared", "own"], ["shared"]]
+
+
+def test_the_spec_at_the_start_is_told_where_another_one_is_kept(tmp_path: Path) -> None:
+    folder = run(2, tmp_path)
+    assert "started with" not in write_report(folder).read_text(encoding="utf-8")
+    folder.write_spec(Source("many.mtl", spec_text(2).replace("= all", "= t00, t01")), "epoch-002")
+    _, _, told = write_report(folder).read_text(encoding="utf-8").partition("How to repeat it")
+    assert list(map(unescape, re.findall("<pre>(.*?)</pre>", told, re.S))) == [spec_text(2)]
 
 
 @pytest.mark.soak

@@ -3,7 +3,7 @@
 from jinja2.runtime import LoopContext, Macro, Markup, Namespace, TemplateNotFound, TemplateReference, TemplateRuntimeError, Undefined, escape, identity, internalcode, markup_join, missing, str_join
 
 JINJA2 = '3.1.6'
-TEMPLATE = '7e56c23bdc98cf88427c19b9471e391f33a70421f1abe21c6df73f666f284045'
+TEMPLATE = '8b497390fb2c2108ec0ba68139d90990994744e09081f375730a89ae5f303106'
 name = 'model'
 
 def root(context, missing=missing):
@@ -144,7 +144,11 @@ def root(context, missing=missing):
     l_1_container = missing
     yield '        self.heads = '
     yield str(environment.getattr(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'heads'), 'expression'))
-    yield '\n\n'
+    yield '\n'
+    if environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'frozen'):
+        pass
+        yield '        for name in FROZEN:\n            self.get_submodule(name).requires_grad_(False).eval()\n\n    def train(self, mode: bool = True) -> "Model":\n        """Into training, or into evaluation, in which what is frozen always is."""\n        super().train(mode)\n        for name in FROZEN:\n            self.get_submodule(name).eval()\n        return self\n'
+    yield '\n'
     l_1_loop = missing
     for l_1_pass, l_1_loop in LoopContext(environment.getattr(environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'forward'), 'passes'), undefined):
         _loop_vars = {}
@@ -276,4 +280,4 @@ def root(context, missing=missing):
             yield ' if task in outputs}\n'
 
 blocks = {}
-debug_info = '1=31&2=33&4=42&7=45&11=49&14=52&15=55&18=59&19=62&22=65&24=70&27=74&29=77&32=81&33=83&35=85&36=88&38=90&39=94&43=101&44=109&45=113&48=117&51=121&52=123&53=125&58=129&63=131&64=135&66=141&68=144&69=147&72=150&73=153&74=155&75=158&76=162&78=167&79=171&81=174&82=177&85=180&86=184&89=188&92=191&93=194&94=198&95=200&96=203&98=205&99=209&103=218&106=221&108=224&109=226&111=232&112=235&115=242&116=245&117=248&119=250&121=257&122=259&125=265'
+debug_info = '1=31&2=33&4=42&7=45&11=49&14=52&15=55&18=59&19=62&22=65&24=70&27=74&29=77&32=81&33=83&35=85&36=88&38=90&39=94&43=101&44=109&45=113&48=117&51=121&52=123&53=125&58=129&63=131&64=135&66=141&67=143&79=148&80=151&83=154&84=157&85=159&86=162&87=166&89=171&90=175&92=178&93=181&96=184&97=188&100=192&103=195&104=198&105=202&106=204&107=207&109=209&110=213&114=222&117=225&119=228&120=230&122=236&123=239&126=246&127=249&128=252&130=254&132=261&133=263&136=269'

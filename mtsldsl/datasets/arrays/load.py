@@ -14,13 +14,14 @@ from mtsldsl.datasets.arrays.language import Settings
 from mtsldsl.datasets.kind import made
 from mtsldsl.diagnostics import MtlError, suggestion
 from mtsldsl.division import CALLED_ELSEWHERE, SPLITS
+from mtsldsl.ir.model import Task
 from mtsldsl.runtime.data.array_columns import Array, Column, ColumnReader
 from mtsldsl.runtime.data.array_fields import columns, expected_inputs, expected_target
 from mtsldsl.runtime.data.array_shapes import Expected
 from mtsldsl.runtime.data.demand import Demand
 from mtsldsl.runtime.data.expected_fields import expected_fields
 from mtsldsl.runtime.data.fields import FieldKind
-from mtsldsl.runtime.data.fields_read import field_of_task
+from mtsldsl.runtime.data.fields_read import field_of_task, readers, target_of
 from mtsldsl.runtime.data.left_out import remarks_on_left_out
 from mtsldsl.runtime.data.npz_files import UNREADABLE, Arrays, NpyFolder, opened_arrays
 from mtsldsl.runtime.data.read_samples import ReadSamples
@@ -37,7 +38,7 @@ def load(spec: Demand, place: Path, _: bool) -> Splits[Samples] | dict[str, Spli
     chosen = made(Settings, spec.data.options)
     if chosen.apart:
         return _each_apart(spec, place, chosen)
-    return arrays(place, expected_fields(spec), chosen)
+    return arrays(place, expected_fields(spec), readers(spec), chosen)
 
 
 def _each_apart(spec: Demand, place: Path, chosen: Settings) -> dict[str, Splits[Samples]]:
@@ -55,7 +56,7 @@ def _each_apart(spec: Demand, place: Path, chosen: Settings) -> dict[str, Splits
         key = (folder, name, wanted)
         if key not in read:
             expected = inputs | ({_TARGET: wanted} if wanted else {})
-            read[key] = arrays(place, expected, chosen, folder, {_TARGET: name})
+            read[key] = arrays(place, expected, {_TARGET: task}, chosen, folder, {_TARGET: name})
         found[task.name] = read[key]
     return found
 
@@ -63,6 +64,7 @@ def _each_apart(spec: Demand, place: Path, chosen: Settings) -> dict[str, Splits
 def arrays(
     path: Path,
     expected: Mapping[str, Expected],
+    tasks: Mapping[str, Task],
     chosen: Settings,
     folder: str = "",
     called: Mapping[str, str] = {},
@@ -73,14 +75,15 @@ def arrays(
     `validation` part of the others for validation; or the arrays are named `train/<field>`, `test/<field>` and, if
     there is a validation set, `validation/<field>`. With a `folder` that stands before all names, but behind that of
     the split: `train/<folder>/<field>`. A sample's channel dimension may be left out where it is 1. `called` has fields
-    whose name is not that of their array.
-    Raises MTL602 for a file, a length, a shape or values that do not fit, MTL603 for an array that is missing.
+    whose name is not that of their array, and `tasks` the task that reads a target.
+    Raises MTL602 for a file, a length, a shape or values that do not fit, MTL603 for an array that is missing; what is
+    wrong with a target is said with its task.
     """
     with opened_arrays(path) as file:
         on_disk = isinstance(file, NpyFolder)
         present = _splits_of(path, [name for name in file.files if not folder or name.count("/") > 1])
         before = {split: "".join(f"{part}/" for part in (split, folder) if part) for split in present}
-        read = {split: _read(path, file, before[split], folder, expected) for split in present}
+        read = {split: _read(path, file, before[split], folder, expected, tasks) for split in present}
         counts = {before[split]: len(next(iter(read[split].values()))) for split in present}
         rows = parted_samples(path, file, counts, chosen)
     found: dict[str, dict[str, Column]] = {split: {} for split in present}
@@ -90,13 +93,14 @@ def arrays(
     for name, wanted in expected.items():
         titles = {split: f"`{before[split]}{name}` of `{path}`" for split in present}
         given = {titles[split]: read[split].pop(name) for split in present}
-        field = columns(given, wanted, drop=chosen.on_error == "skip")
+        with target_of(tasks.get(name)):
+            field = columns(given, wanted, drop=chosen.on_error == "skip")
         remarks += field.remarks
         for split in present:
             column = field.by_name[titles[split]]
             found[split][called.get(name, name)] = column
             if column.unfit.size:
-                wrong = _wrong(titles[split], given[titles[split]], wanted)
+                wrong = _wrong(titles[split], given[titles[split]], wanted, tasks.get(name))
                 unfit[split] = {int(row): wrong for row in column.unfit} | unfit[split]
     for split, causes in unfit.items():
         whose = f"{before[split]}... of {path}" if before[split] else str(path)
@@ -111,10 +115,11 @@ def arrays(
     return Splits(train, validation, test, tuple(remarks))
 
 
-def _wrong(title: str, array: Array, wanted: Expected) -> str:
+def _wrong(title: str, array: Array, wanted: Expected, task: Task | None) -> str:
     """What is wrong with an array that has rows which do not fit."""
     try:
-        columns({title: array}, wanted)
+        with target_of(task):
+            columns({title: array}, wanted)
     except MtlError as error:
         return error.diagnostics[0].cause
     raise ValueError(f"nothing is wrong with {title}")
@@ -143,18 +148,20 @@ def _splits_of(path: Path, names: Sequence[str]) -> tuple[str, ...]:
     return present or ("",)
 
 
-def _read(path: Path, file: Arrays, prefix: str, folder: str, expected: Mapping[str, Expected]) -> dict[str, Array]:
-    missing = next((name for name in expected if prefix + name not in file.files), None)
-    if missing:
-        cause = f"`{path}` has no array `{prefix}{missing}`"
-        raise MtlError.of("MTL603", cause, _instead(missing, file.files, prefix, folder))
+def _read(
+    path: Path, file: Arrays, prefix: str, folder: str, expected: Mapping[str, Expected], tasks: Mapping[str, Task]
+) -> dict[str, Array]:
     found = {}
     for name, wanted in expected.items():
-        try:
-            found[name] = np.asarray(file[prefix + name])  # of a file on disk nothing is read by that
-        except UNREADABLE as error:
-            cause = f"`{prefix}{name}` of `{path}` is no array of numbers"
-            raise MtlError.of("MTL602", cause, _of_one_size(wanted)) from error
+        with target_of(tasks.get(name)):
+            if prefix + name not in file.files:
+                cause = f"`{path}` has no array `{prefix}{name}`"
+                raise MtlError.of("MTL603", cause, _instead(name, file.files, prefix, folder))
+            try:
+                found[name] = np.asarray(file[prefix + name])  # of a file on disk nothing is read by that
+            except UNREADABLE as error:
+                cause = f"`{prefix}{name}` of `{path}` is no array of numbers"
+                raise MtlError.of("MTL602", cause, _of_one_size(wanted)) from error
     lengths = {name: len(array) if array.ndim else 0 for name, array in found.items()}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"`{prefix}{name}` {length}" for name, length in lengths.items())

@@ -58,4 +58,4 @@ class Settings(Record):
     on_error: str
 
 
-KIND = DataKind(BLOCK, place="path", remedy="set `path` to the folder in which the images are")
+KIND = DataKind(BLOCK, place="path", remedy="set `path` to the folder in which the images are", workers=True)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeAlias
 
 import attrs
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from mtsldsl.datasets.folder.language import Settings
 from mtsldsl.datasets.kind import made
@@ -19,38 +16,29 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.diagnostics.bounded import named
 from mtsldsl.division import SPLITS
 from mtsldsl.folders.file_patterns import Pattern
-from mtsldsl.folders.folder_table import FolderTable, beside, folder_table
-from mtsldsl.folders.picture_files import opened, orientation_of, size_of
-from mtsldsl.folders.picture_fit import Fit
+from mtsldsl.folders.folder_table import beside, folder_table, with_labels
 from mtsldsl.ir.model import Task
-from mtsldsl.runtime.data.array_fields import fitted
-from mtsldsl.runtime.data.column_fields import ColumnField, column_field
-from mtsldsl.runtime.data.demand import Demand
+from mtsldsl.runtime.data.array_remarks import Extent, one_sided, unmeasured
+from mtsldsl.runtime.data.array_shapes import Expected
+from mtsldsl.runtime.data.column_fields import ColumnField, column_field, unfit_cells
+from mtsldsl.runtime.data.demand import Part
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.fields_read import at_odds, field_of_task
-from mtsldsl.runtime.data.kept_splits import Fields, kept_splits
+from mtsldsl.runtime.data.folder_samples import Beside, ImageReader, Images
+from mtsldsl.runtime.data.kept_splits import kept_splits
 from mtsldsl.runtime.data.left_out import remarks_on_left_out
-from mtsldsl.runtime.data.pictures import as_tensor, fit_of, picture
+from mtsldsl.runtime.data.parallel_reading import Processes, ReadAhead
+from mtsldsl.runtime.data.pictures import fit_of
+from mtsldsl.runtime.data.read_samples import ReadSamples
 from mtsldsl.runtime.data.samples import Samples, Splits
 from mtsldsl.runtime.data.target_files import TargetFiles
 from mtsldsl.tables.table_cells import Table
 from mtsldsl.tables.table_parts import parted_rows
-from mtsldsl.tables.table_targets import target_column
-
-Rows: TypeAlias = Mapping[str, NDArray[np.int64]]
-"""The numbers of the images of each split."""
 
 
-@attrs.frozen(eq=False)
-class _Beside:
-    """The files of a field: how they are read, and which one goes with each image, None where there is none."""
-
-    files: TargetFiles
-    paths: Sequence[str | None]
-
-
-def load(spec: Demand, place: Path, cache: bool) -> Splits[Samples]:
-    """The images below `place` with what the tasks read; what is decoded is kept for other processes with `cache`.
+def load(spec: Part, place: Path, cache: bool) -> Splits[Samples]:
+    """The images below `place` with what the tasks read; what is decoded is kept for other processes with `cache`,
+    and samples that are large are decoded when their batch comes.
 
     Raises MtlError: MTL601 where no image or table is there, MTL602 for a file that does not fit, MTL603 for a field
     that is missing, MTL604 and MTL605 as `folder_table` does. With `on_error = skip` an image of which a file or a cell
@@ -68,7 +56,7 @@ def load(spec: Demand, place: Path, cache: bool) -> Splits[Samples]:
     skip = chosen.on_error == "skip"
     broken: dict[int, str] = {}
     columns: dict[str, ColumnField] = {}
-    targets: dict[str, _Beside] = {}
+    targets: dict[str, Beside] = {}
     remarks = list(found.remarks)
     for task in spec.tasks:
         name = field_of_task(spec.data, task)
@@ -80,34 +68,44 @@ def load(spec: Demand, place: Path, cache: bool) -> Splits[Samples]:
                 raise at_odds(name, task)
             if name not in targets:
                 paths, more = beside(found.pattern, found.images, place, Pattern.of(name, "field"))
-                targets[name] = _Beside(files, paths)
-                remarks += _remarks_on_files(name, paths, more)
+                targets[name] = Beside(files, with_labels(place, paths))
+                remarks += _remarks_on_files(name, paths, targets[name].paths, more)
         else:
             columns[name] = _column(found.table, name, task, broken if skip else None)
-    images = _Images(found, place, spec.data.shape, fit_of(spec.data), targets, skip)
+    images = Images(spec.data.input, found, place, shape, fit_of(spec.data), targets, skip)
     sound = {split: [int(row) for row in rows[split] if row not in broken] for split in SPLITS}
+    kept = images.in_memory([row for split in SPLITS for row in sound[split]])
+    processes = Processes(spec.workers, f"`{place}`")
     if cache:
-        facts = ("folder", shape, spec.data.options["resize"], spec.data.options["crop"], sound, images.facts())
-        decoded = kept_splits(facts, lambda: images.decoded(sound), images.every_file)
+        facts = ("folder", shape, spec.data.options["resize"], spec.data.options["crop"], sound, kept, images.facts())
+        decoded = kept_splits(facts, lambda: images.decoded(sound, kept, processes), images.every_file)
     else:
-        decoded = images.decoded(sound)
+        decoded = images.decoded(sound, kept, processes)
     about = json.loads(decoded["about"]["text"].numpy().tobytes())
     broken |= {int(row): cause for row, cause in about["broken"].items()}
     left_out = {found.images[row].path: broken[row] for row in sorted(broken)}
     remarks += [*remarks_on_left_out(left_out, len(found.images), str(place)), *_remarks_on_turned(about["turned"])]
     layout = {spec.data.input: FieldKind.IMAGE} | {name: column.kind for name, column in columns.items()}
     layout |= {name: each.files.expected.kind for name, each in targets.items()}
-    splits = {}
+    splits: dict[str, Samples] = {}
     for split in SPLITS:
-        tensors = decoded[split]
-        fields = {spec.data.input: tensors["input"]}
-        fields |= {name: column.labels[tensors["rows"]] for name, column in columns.items()}
-        fields |= {name: tensors[f"target{number}"] for number, name in enumerate(targets)}
-        splits[split] = Samples(fields, layout)
+        numbers = decoded[split]["rows"]
+        known = {name: decoded[split][str(number)] for number, name in enumerate(images.names) if name in kept}
+        known |= {name: column.labels[numbers] for name, column in columns.items()}
+        if spec.data.input in kept:
+            splits[split] = Samples({name: known[name] for name in layout}, layout)
+        else:
+            types = {name: getattr(torch, dtype) for name, dtype in about["types"][split].items()}
+            read = {name: each.files.expected.shape for name, each in targets.items()} | {spec.data.input: shape}
+            shapes = {name: tuple(known[name].shape[1:]) if name in known else read[name] for name in layout}
+            reader = ImageReader(images, numbers.numpy(), shapes, known, types)
+            ahead = ReadAhead(reader, Processes(spec.workers, f"`{place}`"))
+            splits[split] = ReadSamples.of(ahead, np.arange(len(numbers)), layout, known)
     for column in columns.values():
         remarks += column.remarks
     for name, each in targets.items():
-        remarks += _remarks_on_numbers(name, each.files, splits)
+        if name in about["extents"]:
+            remarks += _remarks_on_numbers(name, each.files.expected, Extent(*about["extents"][name]))
     names = {name: list(column.names) for name, column in columns.items() if column.names}
     fit = {spec.data.name: {"classes": names}}
     train, validation, test = (splits[split] for split in SPLITS)
@@ -123,128 +121,28 @@ def _is_pattern(field: str) -> bool:
 
 
 def _column(table: Table, name: str, task: Task, broken: dict[int, str] | None) -> ColumnField:
-    """What a task learns of a column. A cell that does not fit is noted in `broken`, where there is that; how many
-    classes there are is a question to the whole column."""
-    try:
+    """What a task learns of a column. A cell that does not fit is noted in `broken`, where there is that."""
+    wrong = {} if broken is None else unfit_cells(table, name, task)
+    if broken is None or not wrong:
         return column_field(table, name, task)
-    except MtlError as error:
-        if broken is None or task.target.kind == "classes" or error.diagnostics[0].code != "MTL602":
-            raise
-    cells = list(table.cells(name))
-    for row, cell in enumerate(cells):
-        try:
-            target_column(Table(table.path, {name: [cell]}, [table.lines[row]], table.noun), name, task)
-        except MtlError as error:
-            broken[row], cells[row] = error.diagnostics[0].cause, ""
+    broken |= wrong
+    cells = ["" if row in wrong else cell for row, cell in enumerate(table.cells(name))]
     return column_field(attrs.evolve(table, columns={**table.columns, name: cells}), name, task)
-
-
-# Pictures -------------------------------------------------------------------------------------------------------------
-
-
-@attrs.frozen(eq=False)
-class _Images:
-    """The images and the files beside them, as they are decoded."""
-
-    found: FolderTable
-    folder: Path
-    shape: tuple[int, ...]
-    fit: Fit
-    targets: Mapping[str, _Beside]
-    skip: bool
-
-    def facts(self) -> tuple[object, ...]:
-        """What besides files and sizes decides what is decoded."""
-        read = [(each.files.expected, each.files.unit, tuple(each.paths)) for each in self.targets.values()]
-        return tuple(image.path for image in self.found.images), str(read), self.skip
-
-    def every_file(self) -> dict[str, Path]:
-        """The files that are read, by their paths from the folder."""
-        paths = [image.path for image in self.found.images]
-        paths += [path for each in self.targets.values() for path in each.paths if path is not None]
-        return {path: self.folder / path for path in paths}
-
-    def decoded(self, rows: Mapping[str, Sequence[int]]) -> Fields:
-        """Split to `input`, `target0` and so on and the number of the image of each sample, `rows`; and `about`, in
-        which `text` says in JSON which images were `broken`, with the reason, and which files lie beside images that
-        were `turned` upright."""
-        broken: dict[int, str] = {}
-        turned: list[str] = []
-        fields: Fields = {}
-        first: tuple[str, torch.dtype] | None = None
-        for split, wanted in rows.items():
-            parts = {name: _Stack(len(wanted)) for name in ("input", *(f"target{n}" for n in range(len(self.targets))))}
-            kept: list[int] = []
-            for row in wanted:
-                path = self.found.images[row].path
-                try:
-                    tensors = self._sample(row, turned)
-                    image = tensors["input"]
-                    if first is not None and image.dtype != first[1]:
-                        bits = (
-                            "has 8 bits, where `{}` has 16"
-                            if image.dtype == torch.uint8
-                            else "has 16 bits, where `{}` has 8"
-                        )
-                        cause = f"`{self.folder / path}` {bits.format(first[0])}"
-                        raise MtlError.of("MTL602", cause, "save all images with as many bits")
-                except MtlError as error:
-                    if not self.skip or error.diagnostics[0].code != "MTL602":
-                        raise
-                    broken[row] = error.diagnostics[0].cause
-                    continue
-                first = first or (path, image.dtype)
-                for name, part in parts.items():
-                    part.put(len(kept), tensors[name])
-                kept.append(row)
-            fields[split] = {name: part.first(len(kept)) for name, part in parts.items()}
-            fields[split]["rows"] = torch.tensor(kept, dtype=torch.int64)
-        text = json.dumps({"broken": broken, "turned": turned}).encode()
-        return {**fields, "about": {"text": torch.frombuffer(bytearray(text), dtype=torch.uint8)}}
-
-    def _sample(self, row: int, turned: list[str]) -> dict[str, Tensor]:
-        path = self.folder / self.found.images[row].path
-        channels, height, width = self.shape
-        tensors = {"input": as_tensor(picture(path, (channels, height, width), fit=self.fit))}
-        if self.targets:
-            with opened(path) as head:
-                size, upright = size_of(head), orientation_of(head) == 1
-            for number, each in enumerate(self.targets.values()):
-                beside = each.paths[row]
-                read = each.files.missing() if beside is None else each.files.read(self.folder / beside, size)
-                tensors[f"target{number}"] = read
-                if beside is not None and each.files.places and not upright:
-                    turned.append(beside)
-        return tensors
-
-
-@attrs.define(eq=False)
-class _Stack:
-    """Tensors of one shape, along a first dimension of a length that is known; of several types as the widest."""
-
-    length: int
-    tensor: Tensor | None = None
-
-    def put(self, place: int, part: Tensor) -> None:
-        if self.tensor is None:
-            self.tensor = torch.empty((self.length, *part.shape), dtype=part.dtype)
-        if self.tensor.dtype != part.dtype:
-            self.tensor = self.tensor.to(torch.promote_types(self.tensor.dtype, part.dtype))
-        self.tensor[place] = part
-
-    def first(self, count: int) -> Tensor:
-        if self.tensor is None:
-            return torch.empty(0)
-        return self.tensor if count == self.length else self.tensor[:count].clone()
 
 
 # Remarks --------------------------------------------------------------------------------------------------------------
 
 
-def _remarks_on_files(field: str, paths: Sequence[str | None], more: int) -> Iterator[str]:
+def _remarks_on_files(
+    field: str, paths: Sequence[str | None], labels: Sequence[str | None], more: int
+) -> Iterator[str]:
     without = sum(path is None for path in paths)
+    empty = [path for path, label in zip(paths, labels, strict=True) if path is not None and label is None]
     if without:
         yield f"{without} of {len(paths)} images have no file that matches `{field}`: a label that is missing"
+    if empty:
+        noun = "file has" if len(empty) == 1 else "files have"
+        yield f"{len(empty)} {noun} 0 bytes, which is a label that is missing: {named(empty)}"
     if more:
         yield f"{more} {'file' if more == 1 else 'files'} that match `{field}` go with no image"
 
@@ -257,10 +155,10 @@ def _remarks_on_turned(files: Sequence[str]) -> Iterator[str]:
         )
 
 
-def _remarks_on_numbers(field: str, files: TargetFiles, splits: Mapping[str, Samples]) -> tuple[str, ...]:
+def _remarks_on_numbers(field: str, expected: Expected, extent: Extent) -> Iterator[str]:
     """What the numbers of all files let one suspect."""
-    if files.expected.kind in (FieldKind.LABEL, FieldKind.EDGE):
-        return ()
-    return fitted(
-        {f"`{field}`, {split},": each.fields[field].numpy() for split, each in splits.items()}, files.expected
-    ).remarks
+    target, called = expected.target, f"`{field}`, train,"
+    if target is not None and target.kind == "unit_vectors":
+        yield from one_sided(called, extent.low, extent.high)
+    elif target is not None and expected.kind is FieldKind.DEPTH and target.valid == "finite":
+        yield from unmeasured(called, extent)

@@ -40,4 +40,4 @@ class Settings(Record):
     seed: int
 
 
-KIND = DataKind(BLOCK, code="factory")
+KIND = DataKind(BLOCK, code="factory", workers=True)

@@ -19,9 +19,10 @@ from mtsldsl.diagnostics.own_code import Noted, own_object, said
 from mtsldsl.division import CALLED_ELSEWHERE, SPLITS
 from mtsldsl.runtime.data.demand import Part
 from mtsldsl.runtime.data.expected_fields import expected_fields
-from mtsldsl.runtime.data.fields_read import field_of_task
+from mtsldsl.runtime.data.fields_read import readers
 from mtsldsl.runtime.data.left_out import remarks_on_left_out
 from mtsldsl.runtime.data.own_samples import OwnReader, Survey, Wanted, drawing_apart
+from mtsldsl.runtime.data.parallel_reading import Processes, ReadAhead
 from mtsldsl.runtime.data.read_samples import ReadSamples
 from mtsldsl.runtime.data.samples import Samples, Splits
 from mtsldsl.tables.sample_parts import Marks, Rows, parted
@@ -42,15 +43,18 @@ def load(spec: Part, _: Path | None, __: bool) -> Splits[Samples]:
     types: dict[str, Any] = {}
     for split, dataset in _given(spec, chosen).items():
         called = f"`{split}` of `{chosen.factory}`" if split else f"`{chosen.factory}`"
-        reader = OwnReader(dataset, called, wanted, spec.data.span, spec.workers, types)
-        survey = reader.survey(skip=chosen.on_error == "skip")
+        reader = OwnReader(dataset, called, wanted, spec.data.span, types)
+        processes = Processes(spec.workers, called)
+        survey = reader.survey(processes, skip=chosen.on_error == "skip")
         types = {**survey.types, **types}
         causes = {f"sample {row}": wrong.cause for row, wrong in survey.unfit.items()}
         remarks += remarks_on_left_out(causes, len(dataset), chosen.factory)
         if survey.rows.size:
             _require_fields(reader, survey, split)
         every = np.arange(len(dataset))
-        samples[split] = ReadSamples.of(attrs.evolve(reader, types=types), every, layout, survey.known)
+        samples[split] = ReadSamples.of(
+            ReadAhead(attrs.evolve(reader, types=types), processes), every, layout, survey.known
+        )
         unfit[split] = np.setdiff1d(every, survey.rows)
     train, validation, test = (
         samples[source].take(torch.from_numpy(rows[~np.isin(rows, unfit[source])]))
@@ -73,10 +77,9 @@ def _parts(samples: Mapping[str, Samples], chosen: Settings) -> Iterator[tuple[s
 
 def _wanted(spec: Part) -> dict[str, Wanted]:
     """The fields by name, each with the first task that reads it."""
-    readers = {field_of_task(spec.data, task): task for task in reversed(spec.tasks)}
-    found = {}
+    tasks, found = readers(spec), {}
     for name, expected in expected_fields(spec).items():
-        task = None if expected.target is None else readers[name]
+        task = tasks.get(name)
         whose, span = ("the input", spec.data.span) if task is None else (f"the task `{task.name}`", task.span)
         found[name] = Wanted(expected, whose, span)
     return found

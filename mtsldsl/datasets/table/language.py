@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from mtsldsl.datasets.kind import AUGMENT, BATCH, TEST, VALIDATION, DataKind
+from mtsldsl.datasets.kind import AUGMENT, BATCH, ON_ERROR, TEST, VALIDATION, DataKind
 from mtsldsl.language.holding import by_keys
 from mtsldsl.language.kinds import Input, Integer, Key, Many, Maybe, Text
 from mtsldsl.language.schema import BlockSchema
@@ -22,6 +22,7 @@ BLOCK = BlockSchema(
         Key("path", Text(), "the .csv or .parquet file"),
         Key("inputs", Many(Text(), 1), "the columns that are the input, in this order"),
         Key("categories", Many(Text()), "those of them whose numbers are names, such as those of districts", ()),
+        ON_ERROR,
         Key("split", Maybe(Text()), "the column that says `train`, `validation` or `test`", None, "parts by the seed"),
         Key("group", Maybe(Text()), "the column whose equal cells stay in one part", None, "each row by itself"),
         Key("stratify", Maybe(Text()), "the column of whose classes each part has its share", None, "none"),
@@ -42,6 +43,7 @@ class Settings(Record):
     path: str
     inputs: tuple[str, ...]
     categories: tuple[str, ...]
+    on_error: str
     split: str | None
     group: str | None
     stratify: str | None

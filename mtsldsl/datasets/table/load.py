@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,14 +17,16 @@ from mtsldsl.division import SPLITS
 from mtsldsl.ir.model import Data, Target
 from mtsldsl.ir.wording import inputs_shown
 from mtsldsl.runtime.data.array_fields import expected_inputs
-from mtsldsl.runtime.data.column_fields import column_field
+from mtsldsl.runtime.data.column_fields import column_field, unfit_cells
 from mtsldsl.runtime.data.demand import Demand
 from mtsldsl.runtime.data.fields_read import at_odds, field_of_task
+from mtsldsl.runtime.data.left_out import remarks_on_left_out
 from mtsldsl.runtime.data.samples import Samples, Splits
 from mtsldsl.runtime.data.table_fields import table_fields
+from mtsldsl.tables.sample_parts import Rows
 from mtsldsl.tables.table_cells import Table
 from mtsldsl.tables.table_files import read_table
-from mtsldsl.tables.table_inputs import TableInputs
+from mtsldsl.tables.table_inputs import TableInputs, word_of
 from mtsldsl.tables.table_parts import parted_rows
 
 
@@ -32,7 +34,8 @@ def load(spec: Demand, place: Path, _: bool) -> Splits[Samples]:
     """The rows of the table at `place`; nothing of them is worth keeping.
 
     Raises MtlError: MTL602 for a file, a cell or a number of columns that does not fit, with the line, MTL603 for a
-    column that is missing or has not what a task asks for.
+    column that is missing or has not what a task asks for. With `on_error = skip` a row of which a cell does not fit is
+    left out, and a remark; the splits of the others are what they were, and nothing is fitted to it.
     """
     chosen = made(Settings, spec.data.options)
     table = read_table(place)
@@ -47,13 +50,18 @@ def load(spec: Demand, place: Path, _: bool) -> Splits[Samples]:
         seed=chosen.seed,
     )
     looked_up = {name: _column_of(name, chosen.inputs) for name in spec.data.ids}
+    left_out: Iterator[str] = iter(())
+    if chosen.on_error == "skip":
+        unfit = _unfit(spec, chosen, table, rows["train"], looked_up)
+        left_out = remarks_on_left_out({table.place(row): unfit[row] for row in sorted(unfit)}, len(table), str(place))
+        table, rows = _without(table, rows, unfit)
     inputs = TableInputs.fit(table, rows["train"], chosen.inputs, chosen.categories, looked_up)
     _require_width(spec.data, inputs)
     _require_ids(spec.data, inputs)
     fields: dict[str, Tensor] = table_fields(spec.data, inputs, table)
     layout = {name: expected.kind for name, expected in expected_inputs(spec.data).items()}
     read: dict[str, Target] = {}
-    remarks, names = list(inputs.remarks(table)), {}
+    remarks, names = [*left_out, *inputs.remarks(table)], {}
     for task in spec.tasks:
         name = field_of_task(spec.data, task)
         if name in spec.data.inputs:
@@ -69,6 +77,25 @@ def load(spec: Demand, place: Path, _: bool) -> Splits[Samples]:
     train, validation, test = (samples.take(torch.from_numpy(rows[split])) for split in SPLITS)
     fit = {"inputs": inputs.record(), "classes": names}
     return Splits(train, validation, test, tuple(dict.fromkeys(remarks)), fitted={spec.data.name: fit})
+
+
+def _unfit(
+    spec: Demand, chosen: Settings, table: Table, training: Rows, looked_up: Mapping[str, str]
+) -> dict[int, str]:
+    """What is wrong with the first cell of each row that has one which does not fit."""
+    found = TableInputs.unfit(table, training, chosen.inputs, chosen.categories, looked_up)
+    for task in spec.tasks:
+        name = field_of_task(spec.data, task)
+        if name not in spec.data.inputs:
+            found = unfit_cells(table, name, task) | found
+    return found
+
+
+def _without(table: Table, rows: Mapping[str, Rows], unfit: Collection[int]) -> tuple[Table, dict[str, Rows]]:
+    """The table of the other rows, and their numbers in it by split: each in the split that it was in."""
+    kept = np.setdiff1d(np.arange(len(table)), np.fromiter(unfit, np.int64))
+    parts = {split: np.searchsorted(kept, np.intersect1d(each, kept)) for split, each in rows.items()}
+    return table.only(kept.tolist()), parts
 
 
 def _require_columns(spec: Demand, chosen: Settings, table: Table) -> None:
@@ -92,7 +119,7 @@ def _require_columns(spec: Demand, chosen: Settings, table: Table) -> None:
 def _column_of(name: str, columns: Sequence[str]) -> str:
     """The column of `inputs` whose ids an input has: that of its name, or whose name is the same but for signs and
     blanks."""
-    alike = [column for column in columns if re.sub(r"\W+", "_", column).strip("_").lower() == name.lower()]
+    alike = [column for column in columns if word_of(column) == name.lower()]
     found = [column for column in columns if column == name] or alike
     if len(found) != 1:
         many = "no column" if not found else f"the columns {named(found)}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from mtsldsl.datasets.registry import data_kind
-from mtsldsl.diagnostics import Diagnostic
+from mtsldsl.diagnostics import Diagnostic, Span
 from mtsldsl.ir.model import Data
 from mtsldsl.ir.pedantic.reading import Check, Reading, warn
 from mtsldsl.language.constants import Named
@@ -61,6 +61,26 @@ def large_batches(reading: Reading) -> Iterator[Diagnostic]:
             cause = f"a batch is {batch} samples, and there are {there} to train on, so training will not begin"
             remedy = "take a smaller `batch`, or render more `images`"
             yield warn("MTL944", cause, remedy, reading.place_of_data(data, "batch"))
+
+
+def frozen_chances(reading: Reading) -> Iterator[Diagnostic]:
+    """MTL945: frozen layers, and heads, that no weights are known for: what `init` of a run fills is not looked at."""
+    spec = reading.spec
+    if not spec.frozen:
+        return
+    cost = spec.cost()
+    amounts = {**{name: each.total for name, each in cost.layers.items()}, **cost.heads}
+    until = spec.train.init.arguments.get("until")
+    known = spec.backbone.layers if until is None else spec.backbone.layers[: spec.backbone.position(str(until)) + 1]
+    filled = {*known, *(() if until else spec.sharing.tasks)} if spec.train.init.name != "none" else set()
+    by_line: dict[Span | None, list[str]] = {}
+    for name, value in spec.tuning.items():
+        if name in spec.frozen and name not in filled and (amounts[name].parameters or amounts[name].declared):
+            by_line.setdefault(value.span, []).append(f"`{name}`" if name in spec.backbone else f"the head of `{name}`")
+    for span, names in by_line.items():
+        what, is_so = (names[0], "is") if len(names) == 1 else (f"{names[0]} to {names[-1]}", "are")
+        cause = f"{what} {is_so} frozen, and nothing in the spec says with which weights, so that chance does"
+        yield warn("MTL945", cause, "write `init = start(...)` in `train`, or begin the run with `--weights`", span)
 
 
 def equal_metrics(reading: Reading) -> Iterator[Diagnostic]:
@@ -136,5 +156,6 @@ TRAINING: tuple[Check, ...] = (
     zero_weights,
     idle_augmentations,
     targets_not_mirrored,
+    frozen_chances,
 )
 """All checks of this module."""

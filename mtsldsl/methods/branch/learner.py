@@ -75,7 +75,7 @@ class Branch(Learner):
         """Begin anew, with the initial weights and nothing of the optimizer, where the settings ask for it."""
         if self.settings.transfer != FRESH:
             return Prepared()
-        initialise(carry.new_model, carry.new_spec, carry.new_spec.train.seed)
+        initialise(carry.new_model, carry.new_spec, carry.new_spec.train.seed, but=carry.new_spec.frozen)
         return Prepared({name: {} for name, _ in carry.new_model.named_parameters()})
 
 

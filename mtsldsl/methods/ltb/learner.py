@@ -91,10 +91,6 @@ class Ltb(Learner):
         temperature = self.settings.temperature.at(position.step)
         return self._composed({layer: self._sample(layer, position, temperature) for layer in self._copies})
 
-    def most_probable(self) -> Choices:
-        """What every copy reads most probably."""
-        return self._composed({layer: _one_hot(self._logits(layer).detach()) for layer in self._copies})
-
     def _logits(self, layer: str) -> Tensor:
         """Those of the copies that there are: (copies of the level below, copies of the layer)."""
         logits: Tensor = self.logits[layer]
@@ -185,7 +181,7 @@ class Ltb(Learner):
     def prepare(self, carry: Carry, view: View) -> Prepared:
         """New weights for the tree, as a run of its spec begins with, where the settings ask for it."""
         if self.settings.retrain:
-            initialise(carry.new_model, carry.new_spec, carry.new_spec.train.seed)
+            initialise(carry.new_model, carry.new_spec, carry.new_spec.train.seed, but=carry.new_spec.frozen)
         return Prepared(anew=self.settings.retrain)
 
     def adopted(self, spec: Spec) -> None:

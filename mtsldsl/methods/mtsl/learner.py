@@ -159,8 +159,9 @@ def proposed(spec: Spec, epoch: int, merges: Sequence[Merge], places: int) -> Pr
 
 
 def _amalgamated(carry: Carry, view: View, transfer: Amalgamate, epochs: int) -> Prepared:
-    """Train each new component on what its members make of the training samples; so far it is their average."""
-    made = [_copy(decision) for decision in carry.decisions]
+    """Train each new component on what its members make of the training samples; so far it is their average, which a
+    frozen one stays."""
+    made = [copy for copy in map(_copy, carry.decisions) if copy.layer not in carry.new_spec.frozen]
     comparable = view.comparable(task for copy in made for task in sorted(copy.component))
     reports = [
         _amalgamated_alike([copy for copy in made if copy.component <= tasks], carry, view, transfer, epochs)

@@ -80,7 +80,7 @@ class Split(Learner):
         """Split what conflicted in each of the last epochs, from the heads to the input."""
         spec, cosines = view.spec, self.cosines(view.position.epoch)
         costs = spec.cost()
-        weightless = [name for name, cost in costs.layers.items() if not cost.one.parameters]
+        weightless = [name for name, cost in costs.layers.items() if not cost.one.parameters or name in spec.frozen]
         cuts = decide_cuts(
             spec.sharing,
             cosines,

@@ -69,6 +69,17 @@ def rows_with(array: Array, wrong: Callable[[Array], NDArray[np.bool_]]) -> NDAr
     return np.concatenate(found) if found else np.empty(0, np.int64)
 
 
+def row_of(name: str, array: Array, row: np.int64 | int) -> str:
+    """What a row is called in a report; of an array of one that is the array."""
+    return name if len(array) == 1 else f"row {row} (from 0) of {name}"
+
+
+def and_more(rows: NDArray[np.int64]) -> str:
+    """How many rows are as the first of these is, for the end of a report."""
+    more = rows.size - 1
+    return f"; {more} more {'row is' if more == 1 else 'rows are'} alike" if more else ""
+
+
 def distinct(array: Array, chosen: Callable[[Array], NDArray[np.bool_]]) -> Array:
     """The different numbers among those that `chosen` gives True for, in their order."""
     found = np.empty(0, array.dtype)

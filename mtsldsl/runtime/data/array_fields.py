@@ -7,6 +7,7 @@ together, one for each split where the file has splits, so that they are read in
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import reduce
 
 import attrs
 import numpy as np
@@ -17,10 +18,10 @@ from torch import Tensor
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.model import Data, Task
 from mtsldsl.language.constants import Shape
-from mtsldsl.runtime.data.array_columns import Array, Column, rows_with
+from mtsldsl.runtime.data.array_columns import Array, Column, and_more, row_of, rows_with
 from mtsldsl.runtime.data.array_ids import id_column
 from mtsldsl.runtime.data.array_labels import binary_column, class_column
-from mtsldsl.runtime.data.array_remarks import extent, odd_range, one_sided, pixels, too_fine, unmeasured
+from mtsldsl.runtime.data.array_remarks import Extent, extent, odd_range, one_sided, pixels, too_fine, unmeasured
 from mtsldsl.runtime.data.array_shapes import Expected, shaped
 from mtsldsl.runtime.data.fields import FieldKind
 
@@ -126,15 +127,16 @@ def _column(name: str, array: Array, expected: Expected, drop: bool) -> Column:
 
 def _remarks(arrays: Mapping[str, Array], found: Mapping[str, Column], expected: Expected) -> Iterator[str]:
     """What the numbers of all but images let one suspect."""
-    target = expected.target
+    target, first = expected.target, next(iter(arrays))
     if expected.ids is not None:
         return
     if target is None:
         yield from pixels(arrays)
     elif target.kind == "unit_vectors":
-        yield from one_sided(arrays)
+        yield from one_sided(first, *extent(arrays))
     elif expected.kind is FieldKind.DEPTH and target.valid == "finite":
-        yield from unmeasured(found)
+        every = (Extent.of(piece) for column in found.values() for piece in column.pieces())
+        yield from unmeasured(first, reduce(Extent.with_other, every, Extent()))
     if expected.kind in (FieldKind.PLAIN, FieldKind.DEPTH) and (target is None or target.kind != "unit_vectors"):
         yield from too_fine(arrays)
 
@@ -188,10 +190,9 @@ def _complete(name: str, array: Array, drop: bool, scale: float | None = None) -
         row = array[broken[0]]
         wrong = row[_not_finite(row)].flat[0]
         what = f"{wrong:g}" if not np.isfinite(wrong) else f"{wrong:g}, too large for float32"
-        more = f", as {broken.size - 1} more do of its kind" if broken.size > 1 else ""
         raise MtlError.of(
             "MTL602",
-            f"{_row(name, array, broken[0])}, which is an input, holds {what}{more}",
+            f"{row_of(name, array, broken[0])}, which is an input, holds {what}{and_more(broken)}",
             "fill such numbers in, as with `numpy.nan_to_num`, or leave these rows out of every array",
         )
 
@@ -200,11 +201,6 @@ def _complete(name: str, array: Array, drop: bool, scale: float | None = None) -
         return numbers if scale is None else numbers / scale
 
     return Column(array, convert, broken)
-
-
-def _row(name: str, array: Array, row: np.int64) -> str:
-    """What a row is called; of an array of one that is the array."""
-    return name if len(array) == 1 else f"row {row} (from 0) of {name}"
 
 
 def _not_finite(array: Array) -> NDArray[np.bool_]:
@@ -244,7 +240,7 @@ def _too_large(
     if rows.size and not drop:
         row = array[rows[:1]]
         lost_number = brought(row)[lost(row)].flat[0]
-        cause = f"{_row(name, array, rows[0])} holds {lost_number:g}, too large for float32"
+        cause = f"{row_of(name, array, rows[0])} holds {lost_number:g}, too large for float32{and_more(rows)}"
         raise MtlError.of(
             "MTL602", cause, "save smaller numbers, as in another unit, or nan for those that are missing"
         )

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.runtime.data.array_columns import Array, Column, distinct, rows_with
+from mtsldsl.runtime.data.array_columns import Array, Column, and_more, distinct, row_of, rows_with
 
 
 def id_column(name: str, array: Array, count: int, *, drop: bool = False) -> Column:
@@ -24,7 +24,7 @@ def id_column(name: str, array: Array, count: int, *, drop: bool = False) -> Col
 
     unfit = rows_with(array, wrong)
     if unfit.size and not drop:
-        raise _no_id(name, array, int(unfit[0]), count)
+        raise _no_id(name, array, unfit, count)
     compact = np.int16 if count <= np.iinfo(np.int16).max else np.int32
 
     def convert(rows: Array) -> Tensor:
@@ -41,15 +41,15 @@ def _no_number(array: Array) -> NDArray[np.bool_]:
     return fraction
 
 
-def _no_id(name: str, array: Array, row: int, count: int) -> MtlError:
+def _no_id(name: str, array: Array, rows: NDArray[np.int64], count: int) -> MtlError:
     """What is wrong with the ids of the first row that has one which is none."""
-    ids = array[row]
+    ids, where = array[rows[0]], row_of(name, array, rows[0])
     if (fractions := _no_number(ids)).any():
         found = ids[fractions].flat[0]
-        cause = f"row {row} (from 0) of {name} holds {found:g}, and `embedding` reads ids, which are whole numbers"
+        cause = f"{where} holds {found:g}, and `embedding` reads ids, which are whole numbers{and_more(rows)}"
         return MtlError.of("MTL602", cause, "save whole numbers, with an id of its own for what is missing")
     found = int(ids[(ids < 0) | (ids >= count)].flat[0])
-    cause = f"row {row} (from 0) of {name} holds the id {found}, and `embedding` knows 0 to {count - 1}"
+    cause = f"{where} holds the id {found}, and `embedding` knows 0 to {count - 1}{and_more(rows)}"
     if found < 0:
         remedy = "number the ids from 0, with one of its own for what is missing or unknown"
     else:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.model import Target
-from mtsldsl.runtime.data.array_columns import Array, Column, distinct, pieces, rows_with
+from mtsldsl.runtime.data.array_columns import Array, Column, and_more, distinct, pieces, row_of, rows_with
 
 MISSING = -1
 """The class number of a label that is not a finite number, or is ignored. No class has it, so it never counts."""
@@ -22,10 +22,7 @@ def class_column(name: str, array: Array, target: Target, *, drop: bool = False)
     """
     unfit = rows_with(array, lambda piece: _no_class(piece, target))
     if unfit.size and not drop:
-        known = distinct(array, _finite)
-        if not np.array_equal(known, np.floor(known)):
-            raise MtlError.of("MTL602", f"{name} holds fractions where classes are expected", "save whole numbers")
-        raise _outside(name, known if target.ignore is None else known[known != target.ignore], target)
+        raise _no_class_in(name, array, unfit, target)
     low = high = 0
     for number, (_, piece) in enumerate(pieces(array)):
         labels = _marked(piece, target, unfit.size > 0)
@@ -66,9 +63,31 @@ def _marked(array: Array, target: Target, some_wrong: bool) -> Array:
     return labels
 
 
-def _outside(name: str, counted: Array, target: Target) -> MtlError:
+def _no_class_in(name: str, array: Array, rows: NDArray[np.int64], target: Target) -> MtlError:
+    """What is wrong with the first row that has a label which is none."""
+    fractions = rows_with(array, _fraction) if array.dtype.kind == "f" else rows[:0]
+    if fractions.size:
+        row = array[fractions[:1]]
+        cause = f"{row_of(name, array, fractions[0])} holds {row[_fraction(row)].flat[0]:g}, where classes are expected"
+        return MtlError.of("MTL602", f"{cause}{and_more(fractions)}", "save whole numbers")
+    row, known = array[rows[:1]], distinct(array, _finite)
+    label = int(row[_no_class(row, target)].flat[0])
+    cause = (
+        f"{row_of(name, array, rows[0])} holds the label {label}, but the task has the classes 0 to "
+        f"{target.channels - 1}{and_more(rows)}"
+    )
+    counted = known if target.ignore is None else known[known != target.ignore]
+    return MtlError.of("MTL602", cause, _numbered(counted, target))
+
+
+def _fraction(array: Array) -> NDArray[np.bool_]:
+    fraction: NDArray[np.bool_] = np.isfinite(array) & (array != np.floor(array))
+    return fraction
+
+
+def _numbered(counted: Array, target: Target) -> str:
+    """What to do about labels that are no classes."""
     low, high, classes = int(counted.min()), int(counted.max()), target.channels
-    label = low if low < 0 else high
     remedy = "change the number of classes, or say which label means none: classes(..., ignore=...)"
     if low == 1 and high == classes and target.ignore == 0:
         remedy = f"write classes({classes + 1}, ignore=0), with a head of {classes + 1}; or subtract 1, and ignore=-1"
@@ -78,8 +97,7 @@ def _outside(name: str, counted: Array, target: Target) -> MtlError:
         remedy = f"save a mask of 0 and 1, such as `array > 0`; or write classes(2, ignore={high}) if {high} means none"
     elif len(others := np.unique(counted[(counted < 0) | (counted >= classes)])) == 1 and target.ignore is None:
         remedy = f"change the number of classes, or write classes({classes}, ignore={int(others[0])}) if it means none"
-    cause = f"{name} holds the label {label}, but the task has the classes 0 to {classes - 1}"
-    return MtlError.of("MTL602", cause, remedy)
+    return remedy
 
 
 def binary_column(name: str, array: Array, target: Target, *, drop: bool = False) -> Column:
@@ -95,7 +113,9 @@ def binary_column(name: str, array: Array, target: Target, *, drop: bool = False
     unfit = rows_with(array, wrong)
     if unfit.size and not drop:
         known, others = distinct(array, _finite), distinct(array, wrong)
-        cause = f"{name} holds {others[0]:g}, where a binary target has 0 and 1"
+        answers = array[unfit[:1]]
+        found, where = answers[wrong(answers)].flat[0], row_of(name, array, unfit[0])
+        cause = f"{where} holds {found:g}, where a binary target has 0 and 1{and_more(unfit)}"
         raise MtlError.of("MTL602", cause, _as_yes_and_no(known, others, target))
 
     def convert(rows: Array) -> Tensor:

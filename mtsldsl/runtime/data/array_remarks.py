@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+import attrs
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from mtsldsl.runtime.data.array_columns import Array, Column, pieces
+from mtsldsl.runtime.data.array_columns import Array, pieces
 
 _ROUNDED = 0.01
 """Part of a column's deviation from which rounding is remarked on."""
@@ -92,27 +95,40 @@ def _numbers_and_rounding(
         yield np.isfinite(short), numbers, np.abs(numbers - short)
 
 
-def one_sided(arrays: Mapping[str, Array]) -> Iterator[str]:
+@attrs.frozen
+class Extent:
+    """The least and the largest number of some, with 0, of what is a number; how many are 0, of how many."""
+
+    low: float = 0.0
+    high: float = 0.0
+    zeros: int = 0
+    count: int = 0
+
+    @classmethod
+    def of(cls, numbers: Tensor) -> Extent:
+        """That of a tensor."""
+        known = torch.nan_to_num(numbers, nan=0.0, posinf=torch.inf, neginf=-torch.inf).flatten()
+        low, high = (float(end) for end in torch.aminmax(known)) if known.numel() else (0.0, 0.0)
+        return cls(min(low, 0.0), max(high, 0.0), int((numbers == 0).sum()), numbers.numel())
+
+    def with_other(self, other: Extent) -> Extent:
+        """That of the numbers of both."""
+        ends = min(self.low, other.low), max(self.high, other.high)
+        return Extent(*ends, self.zeros + other.zeros, self.count + other.count)
+
+
+def one_sided(called: str, low: float, high: float) -> Iterator[str]:
     """What vectors let one suspect that are encoded as colours."""
-    low, high = extent(arrays)
     if low == 0 < high:
         yield (
-            f"no component of the vectors {next(iter(arrays))} is negative: where they are encoded as colours, save "
-            "`array * 2 - 1`"
+            f"no component of the vectors {called} is negative: where they are encoded as colours, save `array * 2 - 1`"
         )
 
 
-def unmeasured(found: Mapping[str, Column]) -> Iterator[str]:
+def unmeasured(called: str, found: Extent) -> Iterator[str]:
     """What depths let one suspect of which some are 0 and none is below."""
-    total = zeros = 0
-    negative = False
-    for column in found.values():
-        for piece in column.pieces():
-            total += piece.numel()
-            zeros += int((piece == 0).sum())
-            negative = negative or bool((piece < 0).any())
-    if zeros and not negative:
+    if found.zeros and found.low == 0:
         yield (
-            f"{100 * zeros / total:.2g} % of the numbers of {next(iter(found))} are 0, and count: where that is a "
+            f"{100 * found.zeros / found.count:.2g} % of the numbers of {called} are 0, and count: where that is a "
             "depth which was not measured, write target = values(1, valid=positive)"
         )

@@ -1,10 +1,16 @@
-"""Which field of the samples a task reads."""
+"""Which field of the samples a task reads, and which task reads a field."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import attrs
+
 from mtsldsl.datasets.registry import data_kind
-from mtsldsl.diagnostics import MtlError
+from mtsldsl.diagnostics import Diagnostic, MtlError
 from mtsldsl.ir.model import Data, Task
+from mtsldsl.runtime.data.demand import Demand
 
 
 def field_of_task(data: Data, task: Task) -> str:
@@ -13,6 +19,30 @@ def field_of_task(data: Data, task: Task) -> str:
         return task.field or data.input
     field = data_kind(data.kind).field_for(task.target.kind, task.name)
     return task.field or (field.name if field else task.name)
+
+
+def readers(demand: Demand) -> dict[str, Task]:
+    """The first task that reads each field which is no input."""
+    tasks = {field_of_task(demand.data, task): task for task in reversed(demand.tasks)}
+    return {name: task for name, task in tasks.items() if name not in demand.data.inputs}
+
+
+@contextmanager
+def target_of(task: Task | None) -> Iterator[None]:
+    """What is found wrong inside is said of the target of this task, with its place in the spec; but what has a place
+    already. None for what is no target."""
+    try:
+        yield
+    except MtlError as error:
+        if task is None:
+            raise
+        raise MtlError(_of_target(each, task) for each in error.diagnostics) from error
+
+
+def _of_target(found: Diagnostic, task: Task) -> Diagnostic:
+    if found.span is not None:
+        return found
+    return attrs.evolve(found, cause=f"the target of `{task.name}`: {found.cause}", span=task.span)
 
 
 def at_odds(name: str, task: Task) -> MtlError:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from mtsldsl.diagnostics.bounded import named
 
-
 _SAID = "left out, as `on_error = skip` says"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -41,10 +41,12 @@ def load_data(spec: Spec, recorded: Mapping[str, Path] = {}, *, cache: bool = Tr
             recorded_place = recorded.get(data.name)
             loaded[data.name] = _load(Part(data, tasks, workers), spec.source.name, recorded_place, places, cache=cache)
     every = {each.name: loaded[each.data.name][each.tasks[0]] for each in spec.streams}
-    remarks = tuple(dict.fromkeys(remark for each in every.values() for remark in each.remarks))
+    remarks = tuple(
+        dict.fromkeys([*(remark for each in every.values() for remark in each.remarks), *_idle(spec, workers)])
+    )
     if len(every) == 1:
         (whole,) = every.values()
-        return attrs.evolve(whole, places=places)
+        return attrs.evolve(whole, places=places, remarks=remarks)
     parts: dict[str, dict[str, Samples]] = {}
     for name, each in every.items():
         for split, samples in each.named():
@@ -52,6 +54,17 @@ def load_data(spec: Spec, recorded: Mapping[str, Path] = {}, *, cache: bool = Tr
     mixed = {split: Mixed(each, spec.streams) for split, each in parts.items()}
     fitted = {block: found for each in every.values() for block, found in each.fitted.items()}
     return Splits(**mixed, remarks=remarks, places=places, fitted=fitted)
+
+
+def _idle(spec: Spec, workers: int) -> Iterator[str]:
+    """What is said where workers have nothing to do."""
+    if workers and not any(data_kind(data.kind).workers for data in spec.blocks):
+        reading = " and ".join(f"`data {name}`" for name in DATASETS if data_kind(name).workers)
+        kinds = ", ".join(dict.fromkeys(f"`data {data.kind}`" for data in spec.blocks))
+        yield (
+            f"`--workers {workers}` does nothing: samples of {kinds} are read in one process; workers read those of "
+            f"{reading}"
+        )
 
 
 def load_for(spec: Spec, task: Task, *, cache: bool = True, workers: int = 0) -> Splits[Samples]:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from traceback import extract_tb
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import attrs
 import numpy as np
@@ -22,23 +21,17 @@ from torch import Tensor
 
 from mtsldsl.diagnostics import Diagnostic, MtlError, Span
 from mtsldsl.diagnostics.own_code import file_of, said
+from mtsldsl.folders.picture_files import pixels_of
 from mtsldsl.runtime.data.array_columns import Array
 from mtsldsl.runtime.data.array_fields import of_one_sample
 from mtsldsl.runtime.data.array_labels import MISSING
 from mtsldsl.runtime.data.array_shapes import Expected
 from mtsldsl.runtime.data.fields import FieldKind
-from mtsldsl.runtime.data.parallel_reading import WorkerEnded, in_turn
-from mtsldsl.runtime.data.read_samples import FIRST, Rows
+from mtsldsl.runtime.data.parallel_reading import Asked, Processes
+from mtsldsl.runtime.data.read_samples import FIRST, LOOKED_AT, SMALL, Rows
 from mtsldsl.seeds import torch_seed_of
 
 Read: TypeAlias = dict[str, Tensor]
-Found = TypeVar("Found")
-
-_SMALL = 64
-"""Numbers that a sample may have of a target which is kept in memory."""
-
-_AT_ONCE = 16
-"""Samples that are looked at together."""
 
 
 @attrs.frozen
@@ -82,7 +75,7 @@ class _Seen:
 
 @attrs.frozen(eq=False)
 class OwnReader:
-    """Reads the items of a Dataset, which is `called` so in reports; by so many processes beside this one.
+    """Reads the items of a Dataset, which is `called` so in reports.
 
     Raises MtlError MTL607 for an item that cannot be read, or does not fit the spec.
     """
@@ -91,7 +84,6 @@ class OwnReader:
     called: str
     wanted: Mapping[str, Wanted]
     span: Span | None
-    workers: int = 0
     types: Mapping[str, torch.dtype] = attrs.field(factory=dict)
     """Those that images have, where that is known."""
 
@@ -100,33 +92,15 @@ class OwnReader:
         """What one sample has of each field."""
         return {name: each.expected.shape for name, each in self.wanted.items()}
 
-    def in_turn(self, lists: Sequence[Rows], fields: Sequence[str], key: tuple[int, int]) -> Iterator[Read]:
-        """For each of several lists of numbers these fields of the items, stacked."""
-        for found in self._by_workers(partial(self._stacked, fields=fields, key=key), lists):
-            if isinstance(found, tuple):
-                raise MtlError(found)
-            yield found
-
-    def _by_workers(self, work: Callable[[Rows], Found], lists: Sequence[Rows]) -> Iterator[Found]:
-        try:
-            yield from in_turn(work, lists, self.workers)
-        except WorkerEnded as error:
-            cause = f"a process that reads samples of {self.called} ended: {error}"
-            remedy = (
-                "see that they have enough memory, shared memory too (/dev/shm), and that the code does not end the "
-                "process; or read in the process itself, with `--workers 0`, where its errors are seen"
-            )
-            raise MtlError.of("MTL607", cause, remedy, self.span) from error
-
-    def survey(self, *, skip: bool) -> Survey:
+    def survey(self, processes: Processes, *, skip: bool) -> Survey:
         """Read every item once, as it is before training. Raises MtlError at the first that does not fit, but with
         `skip`."""
         count = len(self.dataset)
-        lists = [np.arange(start, min(start + _AT_ONCE, count)) for start in range(0, count, _AT_ONCE)]
+        lists = [np.arange(start, min(start + LOOKED_AT, count)) for start in range(0, count, LOOKED_AT)]
         known = {name: self.wanted[name].missing().expand(count, *shape).clone() for name, shape in self._small()}
         types: dict[str, torch.dtype] = {}
         unfit: dict[int, Diagnostic] = {}
-        for rows, found in zip(lists, self._by_workers(self._looked_at, lists), strict=True):
+        for rows, found in zip(lists, processes.in_turn(self._looked_at, lists), strict=True):
             for row, seen in zip(rows.tolist(), found, strict=True):
                 if isinstance(seen, _Seen) and not types:
                     types.update(seen.types)
@@ -152,7 +126,7 @@ class OwnReader:
     def _small(self) -> list[tuple[str, tuple[int, ...]]]:
         """The targets of which a sample has little, with their shapes."""
         targets = [(name, each.expected.shape) for name, each in self.wanted.items() if each.optional]
-        return [(name, shape) for name, shape in targets if math.prod(shape) <= _SMALL]
+        return [(name, shape) for name, shape in targets if math.prod(shape) <= SMALL]
 
     def _looked_at(self, rows: Rows) -> list[_Seen | Diagnostic]:
         small = dict(self._small())
@@ -168,12 +142,11 @@ class OwnReader:
                     seen.append(_Seen({name: found[name] for name in small}, types))
         return seen
 
-    def _stacked(self, rows: Rows, fields: Sequence[str], key: tuple[int, int]) -> Read | tuple[Diagnostic, ...]:
-        try:
-            with drawing_apart():
-                found = [self._sample(row, fields, key) for row in rows.tolist()]
-        except MtlError as error:
-            return tuple(error.diagnostics)
+    def stacked(self, asked: Asked) -> Read:
+        """These fields of the items."""
+        rows, fields, key = asked
+        with drawing_apart():
+            found = [self._sample(row, fields, key) for row in rows.tolist()]
         return {name: torch.stack([each[name] for each in found]) for name in fields}
 
     def _sample(self, row: int, fields: Sequence[str], key: tuple[int, int]) -> Read:
@@ -205,7 +178,7 @@ class OwnReader:
             keys = ", ".join(f"`{key}`" for key in item)
             raise MtlError([self._unfit(row, wanted, f"it has no `{name}`, but {keys}", "every sample needs an input")])
         try:
-            found = of_one_sample(f"`{name}`", _array(value, wanted.expected), wanted.expected)
+            found = of_one_sample(f"`{name}`", _array(name, value, wanted.expected), wanted.expected)
         except MtlError as error:
             (wrong,) = error.diagnostics
             raise MtlError([self._unfit(row, wanted, wrong.cause, str(wrong.remedy))]) from error
@@ -238,21 +211,30 @@ class OwnReader:
         return f" ({own}:{lines[-1]})" if lines else ""
 
 
-def _array(value: Any, expected: Expected) -> Array:
-    """A value of an item as an array; pictures of Pillow with their channels first, those of the input with as many as
-    it has."""
+def _array(name: str, value: Any, expected: Expected) -> Array:
+    """A value of an item as an array; pictures of Pillow with their channels first, those of the input as files of
+    pictures are read. Raises MTL602 as `pixels_of` does."""
     if isinstance(value, Tensor):
         return np.asarray((value.float() if value.dtype == torch.bfloat16 else value).detach().cpu().numpy())
     if isinstance(value, Image.Image):
-        if expected.target is None and value.mode in _PICTURES:
-            value = value.convert(_MODES.get(expected.shape[0], value.mode))
+        if expected.target is None and len(expected.shape) == 3 and value.mode in _PICTURES:
+            return _pixels(name, value, expected.shape[0])
         pixels = np.asarray(value)
         return pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)
     return np.asarray(value)
 
 
-_PICTURES = ("1", "L", "LA", "P", "RGB", "RGBA")
+_PICTURES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+
+
+def _pixels(name: str, picture: Image.Image, channels: int) -> Array:
+    try:
+        return pixels_of(name, picture, channels)
+    except MtlError as error:
+        mode = _MODES.get(channels)
+        remedy = f'give what is to be seen, such as `picture.convert("{mode}")`' if mode else "give an array"
+        raise MtlError.of("MTL602", error.diagnostics[0].cause, remedy) from error
 
 
 @contextmanager

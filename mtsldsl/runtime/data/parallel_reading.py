@@ -2,50 +2,154 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Generic, TypeVar
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
+import attrs
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-Asked = TypeVar("Asked")
+from mtsldsl.diagnostics import Diagnostic, MtlError
+from mtsldsl.runtime.data.read_samples import Rows
+
+Task = TypeVar("Task")
 Found = TypeVar("Found")
 
+Asked: TypeAlias = tuple[Rows, Sequence[str], tuple[int, int]]
+"""The numbers of samples, the fields that are read of them, and the key, as `Reader` has them."""
 
-def in_turn(work: Callable[[Asked], Found], asked: Sequence[Asked], workers: int) -> Iterator[Found]:
-    """What `work` gives for each, one after the other; by so many other processes, or with 0 in this one as it is
-    wanted. `work` should give what is wrong rather than raise it, as an error loses its fields on its way here.
 
-    Raises WorkerEnded where such a process is no more.
+class Processes:
+    """So many processes beside this one; with 0 this one works itself, as work is wanted.
+
+    To start them takes longer than many passes over small data do, so they stay: the next pass of the same work finds
+    them. They end with this, so no `work` may lead to it. Nothing of them goes along where this is copied to another
+    process. `whose` samples they read, a report says.
     """
-    workers = min(workers, len(asked))
-    if workers:
-        # a generator of its own, as the loader draws a number, which nothing here depends on
-        generator = torch.Generator()
-        loader = DataLoader(
-            _Work(work), batch_size=None, sampler=asked, num_workers=workers, collate_fn=_as_it_is, generator=generator
-        )
+
+    def __init__(self, count: int, whose: str = "") -> None:
+        self.count = count
+        self.whose = whose
+        self._started: _Started | None = None
+
+    def __reduce__(self) -> tuple[type[Processes], tuple[int, str]]:
+        return Processes, (self.count, self.whose)
+
+    def in_turn(self, work: Callable[[Task], Found], asked: Sequence[Task]) -> Iterator[Found]:
+        """What `work` gives for each, one after the other. What is asked for once is done here, where it takes no
+        longer. An MtlError that it raises is raised when its turn comes.
+
+        Raises MtlError MTL607 where a process has ended.
+        """
+        if not self.count or len(asked) < 2:
+            yield from map(work, asked)
+            return
+        started = self._started
+        if started is None or started.work != work or started.busy:  # a pass within another has its own
+            started = _Started.of(work, self.count)
+        self._started, started.busy, started.asked[:] = started, True, asked
         try:
-            yield from loader
+            for found in started.loader:
+                if isinstance(found, _Wrong):
+                    raise MtlError(found.diagnostics)
+                yield found
         except RuntimeError as error:
             if not str(error).startswith("DataLoader worker"):  # so torch tells of them, by text alone
                 raise
-            raise WorkerEnded(str(error)) from error
-    else:
-        yield from map(work, asked)
+            self._started = None
+            of = f" of {self.whose}" if self.whose else ""
+            cause = f"a process that reads samples{of} has ended: {error}"
+            remedy = (
+                "see that they have enough memory, shared memory too (/dev/shm), and that no code ends its process; or "
+                "read in one process, with `--workers 0`, where an error is seen"
+            )
+            raise MtlError.of("MTL607", cause, remedy) from error
+        finally:
+            started.busy = False
 
 
-class WorkerEnded(RuntimeError):
-    """A process that does work ahead ended by itself, or was ended."""
+@attrs.define(eq=False)
+class _Started:
+    """Processes that do the same work in every pass, and the list of what is asked of them in this one."""
+
+    work: Callable[[Any], Any]
+    asked: list[Any]
+    loader: DataLoader[Any]
+    busy: bool = False
+
+    @classmethod
+    def of(cls, work: Callable[[Any], Any], count: int) -> _Started:
+        asked: list[Any] = []
+        loader = DataLoader(
+            _Work(work),
+            batch_size=None,
+            sampler=asked,
+            num_workers=count,
+            collate_fn=_as_it_is,
+            persistent_workers=True,
+            # of its own, as the loader draws a number, which nothing here depends on
+            generator=torch.Generator(),
+        )
+        started = cls(work, asked, loader)
+        # a loader that is garbage with what leads to it, as a traceback does, has lost its queues before it ends its
+        # processes, and waits for each in vain for seconds; so something else holds it
+        weakref.finalize(started, _let_go, loader).atexit = False
+        return started
 
 
-class _Work(Dataset[Found], Generic[Asked, Found]):
-    def __init__(self, work: Callable[[Asked], Found]) -> None:
+@attrs.frozen
+class _Wrong:
+    """What an error says, which loses its fields on its way from one process to another."""
+
+    diagnostics: tuple[Diagnostic, ...]
+
+
+class _Work(Dataset[Any], Generic[Task, Found]):
+    def __init__(self, work: Callable[[Task], Found]) -> None:
         self._work = work
 
-    def __getitem__(self, asked: Asked) -> Found:
-        return self._work(asked)
+    def __getitem__(self, asked: Task) -> Found | _Wrong:
+        try:
+            return self._work(asked)
+        except MtlError as error:
+            return _Wrong(tuple(error.diagnostics))
+
+
+def _let_go(_: object) -> None:
+    """What holds the other is gone."""
 
 
 def _as_it_is(found: Found) -> Found:
     return found
+
+
+class Samplewise(Protocol):
+    """What reads samples by their numbers, and knows nothing of processes."""
+
+    @property
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """What one sample has of each field."""
+
+    def stacked(self, asked: Asked) -> dict[str, Tensor]:
+        """These fields of the samples, in memory of their own."""
+
+
+@attrs.frozen(eq=False)
+class ReadAhead:
+    """A `Reader` of what `source` reads, by processes beside this one."""
+
+    source: Samplewise
+    processes: Processes
+
+    @property
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """What one sample has of each field."""
+        return self.source.shapes
+
+    def in_turn(
+        self, lists: Sequence[Rows], fields: Sequence[str], key: tuple[int, int]
+    ) -> Iterator[dict[str, Tensor]]:
+        """For each of several lists of numbers these fields of the samples, stacked."""
+        return self.processes.in_turn(self.source.stacked, [(rows, fields, key) for rows in lists])

@@ -21,6 +21,12 @@ Rows: TypeAlias = NDArray[np.int64]
 FIRST = (0, 0)
 """The key, a seed and an epoch, with which samples are read that are looked at before training, and in evaluation."""
 
+SMALL = 64
+"""Numbers that a sample may have of a target which is kept in memory."""
+
+LOOKED_AT = 16
+"""Samples that are held against the spec together."""
+
 _AT_ONCE = 64
 """Samples that are read together where all are."""
 

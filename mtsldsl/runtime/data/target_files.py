@@ -19,6 +19,7 @@ from mtsldsl.runtime.data.array_fields import expected_target, fitted
 from mtsldsl.runtime.data.array_labels import MISSING
 from mtsldsl.runtime.data.array_shapes import Expected
 from mtsldsl.runtime.data.fields import FieldKind
+from mtsldsl.runtime.data.fields_read import target_of
 from mtsldsl.runtime.data.npz_files import UNREADABLE
 from mtsldsl.runtime.data.pictures import fitted_numbers
 
@@ -55,17 +56,16 @@ class TargetFiles:
         return cls(task, expected, places, fit, size, unit)
 
     def read(self, path: Path, image: Size) -> Tensor:
-        """The target `(c, h, w)`, `(h, w)` or what the file holds, beside an image of that size. Raises MTL602."""
-        called = f"`{path}`, for `{self.task.name}`,"
-        array = self._picture(path) if _is_picture(path.name) else _array(path, called)
-        if self.places:
-            if array.shape[-2:] != image:
-                raise self._of_another_size(called, array, image)
-            array = fitted_numbers(array, self.fit, self.size)
-        try:
+        """The target `(c, h, w)`, `(h, w)` or what the file holds, beside an image of that size. Raises MTL602, with
+        the task and its place in the spec."""
+        called = f"`{path}`"
+        with target_of(self.task):
+            array = self._picture(path) if _is_picture(path.name) else _array(path, called)
+            if self.places:
+                if array.shape[-2:] != image:
+                    raise _of_another_size(called, array, image)
+                array = fitted_numbers(array, self.fit, self.size)
             return fitted({called: array[None]}, self.expected).tensors[called][0]
-        except MtlError as error:
-            raise MtlError(attrs.evolve(each, span=self.task.span) for each in error.diagnostics) from error
 
     def missing(self) -> Tensor:
         """What stands for a target whose file is not there: it never counts."""
@@ -76,10 +76,7 @@ class TargetFiles:
         return torch.full(self.expected.shape, torch.nan)
 
     def _picture(self, path: Path) -> NDArray[Any]:
-        try:
-            numbers = numbers_of(path)
-        except MtlError as error:
-            raise MtlError(attrs.evolve(each, span=self.task.span) for each in error.diagnostics) from error
+        numbers = numbers_of(path)
         if self.expected.kind is FieldKind.LABEL:
             return numbers
         if self.expected.kind is FieldKind.EDGE:
@@ -87,13 +84,14 @@ class TargetFiles:
             return (numbers // _WHITE) if white and bool(np.isin(numbers, (0, _WHITE)).all()) else numbers
         return np.asarray(numbers * self.unit, dtype=np.float32)
 
-    def _of_another_size(self, called: str, array: NDArray[Any], image: Size) -> MtlError:
-        found = " x ".join(map(str, array.shape)) or "a single number"
-        cause = f"{called} is {found}, and its image {image[0]} x {image[1]} (height x width)"
-        remedy = "save it at the size of its image"
-        if array.ndim == 3 and array.shape[:2] == image:
-            remedy = "put the channels first: `numpy.moveaxis(array, -1, 0)`"
-        return MtlError.of("MTL602", cause, remedy, self.task.span)
+
+def _of_another_size(called: str, array: NDArray[Any], image: Size) -> MtlError:
+    found = " x ".join(map(str, array.shape)) or "a single number"
+    cause = f"{called} is {found}, and its image {image[0]} x {image[1]} (height x width)"
+    remedy = "save it at the size of its image"
+    if array.ndim == 3 and array.shape[:2] == image:
+        remedy = "put the channels first: `numpy.moveaxis(array, -1, 0)`"
+    return MtlError.of("MTL602", cause, remedy)
 
 
 def _is_picture(name: str) -> bool:

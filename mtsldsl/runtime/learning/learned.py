@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TypeAlias
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
 
 from torch import nn
 from torch.optim import Optimizer
@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from mtsldsl.ir import Spec
 from mtsldsl.runtime.learning.balance import Balance, make_balance
 from mtsldsl.runtime.learning.step import Penalty
+from mtsldsl.sharing.component import owner
 
 NamedParameters: TypeAlias = Iterable[tuple[str, nn.Parameter]]
 OptimizerFactory: TypeAlias = Callable[[NamedParameters], Optimizer]
@@ -29,6 +30,20 @@ def balance_of(spec: Spec) -> Balance:
     """The balance of all that a spec trains."""
     weights = {task.name: task.weight for task in spec.trained}
     return make_balance(spec.train.balance, tuple(weights), weights)
+
+
+def at_rates(parameters: NamedParameters, lr: float, factors: Mapping[str, float]) -> list[dict[str, Any]]:
+    """The groups of parameters of an optimizer: those at the rate `lr`, then for each factor, of the layers, or the
+    heads of tasks, that have it, those at the rate `factor * lr`. A group may be empty, so that there are as many
+    whatever tasks share."""
+    groups: dict[float, list[tuple[str, nn.Parameter]]] = {1.0: [], **{factor: [] for factor in factors.values()}}
+    for name, each in parameters:
+        groups[factors.get(owner(name), 1.0)].append((name, each))
+    # torch takes names of all groups or of none, and finds none in an empty one.
+    return [
+        {"params": named, "lr": factor * lr, **({} if named else {"param_names": []})}
+        for factor, named in groups.items()
+    ]
 
 
 def optimizer_of(make_optimizer: OptimizerFactory, model: nn.Module, balance: Balance, learner: Penalty) -> Optimizer:

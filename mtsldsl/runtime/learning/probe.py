@@ -68,8 +68,8 @@ class Cosines:
 
 @attrs.frozen(eq=False)
 class Probe:
-    """A step in training, whose losses have a graph still. `rate` is the learning rate by which it is looked ahead,
-    `random` the random state before its forward pass."""
+    """A step in training, whose losses have a graph still. `rate` is the learning rate by which it is looked ahead
+    where a weight has none of its own, `random` the random state before its forward pass."""
 
     spec: Spec
     model: nn.Module
@@ -89,12 +89,24 @@ class Probe:
     ranks: Ranks = attrs.field(factory=Ranks)
     _weights: Weights = attrs.field(init=False)
     """All that are shared."""
+    _rates: Mapping[nn.Parameter, float] = attrs.field(init=False)
+    """Those of their groups in the optimizer."""
     _buffers: Sequence[dict[str, Tensor | None]] = attrs.field(init=False)
     """Those of each module that has some."""
 
     @_weights.default
     def _all_shared(self) -> Weights:
         return {name: each for shared in self.shared.values() for name, each in shared.items()}
+
+    @_rates.default
+    def _all_rates(self) -> Mapping[nn.Parameter, float]:
+        groups = self.optimizer.param_groups
+        rates = {each: group["lr"] for group in groups for each in group["params"]} if len(groups) > 1 else {}
+        return {each: rates[each] for each in self._weights.values() if each in rates}
+
+    def rate_of(self, parameter: nn.Parameter) -> float:
+        """The learning rate of a parameter, where it is shared."""
+        return self._rates.get(parameter, self.rate)
 
     @_buffers.default
     def _all_buffers(self) -> Sequence[dict[str, Tensor | None]]:
@@ -103,8 +115,13 @@ class Probe:
     def gains(self) -> Gains:
         """1 - L_j(θ - η ∇L_i) / L_j(θ) for the batch, with θ the weights that several tasks share (Fifty et al., 2021,
         eq. 1): what one task has of its own, its head above all, stays where it is."""
-        weights = {name: each.detach() for name, each in self._weights.items()}
-        return self._gains(lambda gradient: {name: weights[name] - self.rate * each for name, each in gradient.items()})
+        weights = {name: (each.detach(), self.rate_of(each)) for name, each in self._weights.items()}
+
+        def ahead(gradient: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+            found = ((name, *weights[name], each) for name, each in gradient.items())
+            return {name: weight - rate * each for name, weight, rate, each in found}
+
+        return self._gains(ahead)
 
     def gains_of_optimizer(self) -> Gains:
         """The same with the step that the optimizer would make of ∇L_i alone in place of -η ∇L_i: with its moments as
@@ -115,17 +132,22 @@ class Probe:
         """η <∇L_i, ∇L_j> / L_j over the weights that both use: what `gains` comes to for a small rate."""
         tasks = list(self.losses)
         gradients = [self._gradient(task) for task in tasks]
-        inner = torch.zeros(len(tasks), len(tasks), dtype=sum_dtype(self.device), device=self.device)
+        size = len(tasks), len(tasks)
+        inner = {self.rate: torch.zeros(size, dtype=sum_dtype(self.device), device=self.device)}
         for name in dict.fromkeys(name for gradient in gradients for name in gradient):
+            rate = self.rate_of(self._weights[name])
+            inner.setdefault(rate, torch.zeros_like(inner[self.rate]))
             users = [place for place, gradient in enumerate(gradients) if name in gradient]
-            rows = torch.stack([gradients[place][name].flatten() for place in users]).to(inner)
-            inner[torch.tensor(users)[:, None], users] += rows @ rows.T
+            rows = torch.stack([gradients[place][name].flatten() for place in users]).to(inner[rate])
+            inner[rate][torch.tensor(users)[:, None], users] += rows @ rows.T
         losses = [float(self.losses[task].detach()) for task in tasks]
-        return {
-            (donor, recipient): self.rate * product / loss
-            for donor, row in zip(tasks, inner.tolist(), strict=True)
-            for recipient, product, loss in zip(tasks, row, losses, strict=True)
-        }
+        first, *others = ((rate, product.tolist()) for rate, product in inner.items())
+        found = {}
+        for i, donor in enumerate(tasks):
+            for j, (recipient, loss) in enumerate(zip(tasks, losses, strict=True)):
+                terms = (rate * product[i][j] / loss for rate, product in others)
+                found[donor, recipient] = sum(terms, first[0] * first[1][i][j] / loss)
+        return found
 
     def _gains(self, ahead: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]) -> Gains:
         """With `ahead` that says where weights are after a step along a gradient."""

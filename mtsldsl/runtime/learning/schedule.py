@@ -30,8 +30,8 @@ def remarks_on_schedule(spec: Spec, samples: Samples | Mixed) -> list[str]:
     stops = stop.name == "patience" and number(stop.arguments, "epochs") < spec.train.epochs
     if stops and spec.train.scheduler.name == "one_cycle":
         found.append(
-            "`one_cycle` brings the rate down at the end of all epochs, and `stop` may end the run before; leave `stop` "
-            "out, or take `cosine`"
+            "`one_cycle` brings the rate down at the end of all epochs, and `stop` may end the run before; leave "
+            "`stop` out, or take `cosine`"
         )
     return found
 

@@ -143,7 +143,7 @@ class Training:
         if parts is None and self.ranks.several and isinstance(self.balance, GradientBalance):
             parts = self._parts = Parts([(served, {})])
         for tasks in self._computed(served):
-            if self.stopped.issuperset(tasks):
+            if self.done.issuperset(tasks):
                 self.zero_grad(tasks)
             else:
                 yield tasks
@@ -163,12 +163,18 @@ class Training:
     @property
     def learning(self) -> bool:
         """Whether a task still learns, of those that have a weight."""
-        return not self.stopped or any(task.weight and task.name not in self.stopped for task in self.spec.tasks)
+        return not self.stopped or any(task.weight and task.name not in self.done for task in self.spec.tasks)
+
+    @property
+    def done(self) -> frozenset[str]:
+        """What has no loss: tasks that have stopped, what helps them alone, and all that depends on nothing that
+        learns."""
+        return self.spec.settled.union(self.spec.trained_with(self.stopped) if self.stopped else ())
 
     def _learns(self, outputs: Mapping[str, Tensor]) -> list[Task]:
-        """All that has a loss in this step: tasks that have stopped have none, nor has what helps them alone."""
-        rest = self.spec.trained_with(self.stopped) if self.stopped else ()
-        return [task for task in self.trained if task.name in outputs and task.name not in rest]
+        """All that has a loss in this step."""
+        done = self.done
+        return [task for task in self.trained if task.name in outputs and task.name not in done]
 
     def _end_step(self) -> None:
         """Put together what processes and batches have to do with the step, and count it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import linecache
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from hashlib import sha256
 from inspect import signature
 from itertools import groupby
@@ -23,7 +23,7 @@ from mtsldsl.language.naming import OUTPUTS
 from mtsldsl.runtime.network.user_modules import check_own_modules, watch_own_modules
 from mtsldsl.seeds import torch_seed_of
 from mtsldsl.sharing import HEADS, Copy
-from mtsldsl.sharing.component import helping_task
+from mtsldsl.sharing.component import helping_task, owner
 
 
 def build_model(spec: Spec) -> nn.Module:
@@ -84,14 +84,17 @@ def place(model: nn.Module, spec: Spec, device: torch.device) -> nn.Module:
 
 
 @torch.no_grad()
-def initialise(model: nn.Module, spec: Spec, seed: int) -> None:
+def initialise(model: nn.Module, spec: Spec, seed: int, but: Collection[str] = ()) -> None:
     """Give every layer, alternative and head torch's default initial weights, drawn from `seed` and its name.
 
     The order of tasks and layers, the sharing and the device do not matter; all copies of a layer start equal, as far
-    as inputs of several sizes leave them of one class. torch's random state is left as it was.
+    as inputs of several sizes leave them of one class. Layers, and heads of tasks, in `but` stay as they are. torch's
+    random state is left as it was.
     """
     outputs = {Copy.head(task.name).name: task.head.shape[0] for task in spec.tasks}
     for name, alike in _parts(model, spec):
+        if owner(name) in but:
+            continue
         states: dict[type[nn.Module], Mapping[str, Any]] = {}
         for copy in alike:
             kind = type(copy)

@@ -105,9 +105,9 @@ def carry_optimizer_state(
     A parameter whose name survives keeps its state bit for bit. One of `merged_parameters` (new name -> the members'
     names) gets the mean of its members' state, moments and `step` alike, where a member that never had a gradient
     counts as zero; a new one without members starts afresh. Options of the groups, `lr` and `initial_lr` among them,
-    are those of the group that the parameters come from, so that a new scheduler with the old one's `state_dict` goes
-    on where that stopped: make and load the scheduler first, as making one sets the rate. Raises ValueError where a
-    new group's parameters come from several old groups.
+    are those of the group that the parameters come from, of a group without any those of the one in its place, so that
+    a new scheduler with the old one's `state_dict` goes on where that stopped: make and load the scheduler first, as
+    making one sets the rate. Raises ValueError where a new group's parameters come from several old groups.
     """
     old_named, new_named = dict(old_parameters), dict(new_parameters)
     members = {name: merged_parameters.get(name, [name] if name in old_named else []) for name in new_named}
@@ -115,11 +115,13 @@ def carry_optimizer_state(
         parameter: index for index, group in enumerate(old_optimizer.param_groups) for parameter in group["params"]
     }
     new_names = {parameter: name for name, parameter in new_named.items()}
-    for group in new_optimizer.param_groups:
+    for place, group in enumerate(new_optimizer.param_groups):
         names = [new_names[parameter] for parameter in group["params"]]
         indices = {group_of[old_named[member]] for name in names for member in members[name]}
         if len(indices) > 1:
             raise ValueError(f"the parameters of one group come from {len(indices)} groups, the first is {names[0]}")
+        if not names and place < len(old_optimizer.param_groups):
+            indices = {place}
         for index in indices:
             group.update(_options(old_optimizer.param_groups[index]))
     old_states = parameter_state(old_optimizer, old_named)

@@ -23,7 +23,7 @@ from mtsldsl.runtime.run.kept_epoch import first_facts, last
 from mtsldsl.runtime.run.record_file import read_events
 from mtsldsl.runtime.run.report_answers import confusions, samples
 from mtsldsl.runtime.run.report_charts import FEW, loss_charts, metric_charts, share_charts, weight_charts
-from mtsldsl.runtime.run.report_facts import drawn, repeated, results, stages
+from mtsldsl.runtime.run.report_facts import drawn, first_text, repeated, results, stages
 from mtsldsl.sharing import format_components
 from mtsldsl.syntax import write_text_atomically
 from mtsldsl.syntax.files import is_file
@@ -64,6 +64,7 @@ def write_report(folder: RunFolder) -> Path:
         weights=weight_charts(recorded),
         metrics=metric_charts(recorded, spec),
         repeated=list(repeated(recorded)),
+        first_text=first_text(folder, spec),
     )
     write_text_atomically(folder.report, text)
     return folder.report

@@ -16,6 +16,8 @@ from mtsldsl.runtime.run.event_lines import short
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.kept_epoch import last
 from mtsldsl.runtime.run.record_lines import spread
+from mtsldsl.syntax import read_source
+from mtsldsl.syntax.files import is_file
 
 MOST_BOXES = 3000
 """In all drawings of the sharing over time."""
@@ -93,6 +95,8 @@ def repeated(recorded: Sequence[Event]) -> Iterator[tuple[str, str]]:
     start = last(recorded, events.Start)
     if start is None:
         return
+    if start.command:
+        yield "command", start.command
     yield "seed", str(start.seed)
     where = f"{start.device}, threads {start.threads}" if start.threads else start.device
     yield "computed on", f"{where}, in {start.processes} processes" if start.processes else where
@@ -100,14 +104,21 @@ def repeated(recorded: Sequence[Event]) -> Iterator[tuple[str, str]]:
     yield "versions", ", ".join(f"{name} {version}" for name, version in versions if version)
     if start.spec_sha256:
         yield "spec, SHA-256 of its meaning at the start", start.spec_sha256
-    for name, digest in _digests(start.read or {}):
-        yield f"data, SHA-256 of {name}", digest
+    for block, found in _blocks(start.read or {}):
+        if found.get("given"):
+            yield f"data, path of {block}" if block else "data, path", str(found["given"])
+        for field, digest in (found.get("sha256") or {}).items():
+            yield f"data, SHA-256 of {f'{block} {field}'.strip()}", digest
     for module in start.modules or ():
         yield f"module {module['target']}, SHA-256 of its file", str(module["sha256"])
 
 
-def _digests(read: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The digest of each field that was read, by its data block where there are several."""
-    for block, found in read["blocks"].items() if "blocks" in read else (("", read),):
-        for field, digest in (found.get("sha256") or {}).items():
-            yield f"{block} {field}".strip(), digest
+def _blocks(read: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """What was read of each data block, by its name where there are several."""
+    yield from read["blocks"].items() if "blocks" in read else (("", read),)
+
+
+def first_text(folder: RunFolder, kept: Spec) -> str | None:
+    """The text of the spec that the run was started with; None where the one that is kept has the same."""
+    text = read_source(folder.first_spec).text if is_file(folder.first_spec) else None
+    return None if text == kept.source.text else text

@@ -38,7 +38,7 @@ _AFTER = {
     "import": {"STRING"},
     "task": {"NAME", "LSQB", "LBRACE"},
     **{word: {"NAME"} for word in ("let", "block")},
-    **{word: {"LBRACE"} for word in ("backbone", "train", "sharing", "history")},
+    **{word: {"LBRACE"} for word in ("backbone", "train", "tuning", "sharing", "history")},
 }
 """What may follow a word at the start of a statement, where that is more or less than a name or `{`."""
 

@@ -164,7 +164,7 @@ KIND = task("kind", Target("classes", 3), dense=False)
     [
         ({"image": np.full((9, 2, 4, 6), np.nan)}, "MTL602", "row 0 (from 0) of `image` of"),
         ({"image": np.zeros((9, 4, 6, 2), "u1")}, "MTL602", "a sample of `image` of"),
-        ({"kind": np.arange(9)}, "MTL602", "holds the label 8"),
+        ({"kind": np.arange(9)}, "MTL602", "the target of `kind`: row 3 (from 0) of `kind` of"),
         ({"kind": np.array(["a"] * 9)}, "MTL602", "`kind` of"),
         ({"kind": np.arange(8) % 3}, "MTL602", "differ in length: `image` 9, `kind` 8"),
         ({"kind": np.array([None] * 9)}, "MTL602", "is no array of numbers"),

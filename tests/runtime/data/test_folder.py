@@ -20,10 +20,14 @@ from mtsldsl.folders.file_patterns import Pattern
 from mtsldsl.folders.picture_fit import Fit
 from mtsldsl.ir.model import Target, Task
 from mtsldsl.language.constants import Constant
-from mtsldsl.runtime.data import Splits, describe, load_data
+from mtsldsl.runtime.data import Samples, Splits, batches, describe, folder_samples, load_data
 from mtsldsl.runtime.data.new_inputs import new_inputs
+from mtsldsl.runtime.data.overview import overview
+from mtsldsl.runtime.data.read_samples import ReadSamples
+from mtsldsl.runtime.run.data_record import record_of_data
 from tests.laws import law
 from tests.runtime.data.factories import spec, task
+from tests.runtime.data.test_arrays_on_disk import same
 
 SIZE = (6, 8)
 KIND = task("kind", Target("classes", 3), dense=False)
@@ -177,6 +181,22 @@ def test_files_of_targets_are_joined_by_their_names(tmp_path: Path) -> None:
     assert {name: sum(part[name]["samples"] for part in labelled) for name in labelled[0]} == {
         "segment": 19, "depth": 19, "mask": 19,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("on_error", ["raise", "skip"])
+def test_a_file_of_0_bytes_is_a_missing_label(on_error: str, tmp_path: Path) -> None:
+    rooms(tmp_path)
+    for number in (3, 7):
+        (tmp_path / "label" / f"{number:02}.png").write_bytes(b"")
+    (tmp_path / "label" / "11.png").unlink()
+    splits = loaded(tmp_path, SEGMENT, DEPTH, on_error=on_error)
+    labels = by_image(splits, "label/*.png")
+    assert {number for number, label in labels.items() if bool((label == 255).all())} == {3, 7, 11}
+    assert set(by_image(splits, "depth/*.png")) == set(range(20))
+    assert splits.remarks == (
+        "1 of 20 images have no file that matches `label/*.png`: a label that is missing",
+        "2 files have 0 bytes, which is a label that is missing: `label/03.png`, `label/07.png`",
+    )
 
 
 def test_arrays_are_targets_of_any_shape(tmp_path: Path) -> None:
@@ -475,7 +495,7 @@ def test_what_is_kept_is_the_same_to_the_bit_and_counts_for_these_files_alone(
     options: dict[str, Any] = {"cache": True, "on_error": "skip"}
     first = loaded(place, SEGMENT, DEPTH, **options)
     assert list((tmp_path / "cache").rglob("data-*"))
-    monkeypatch.setattr("mtsldsl.datasets.folder.load.picture", None)
+    monkeypatch.setattr("mtsldsl.runtime.data.folder_samples.picture", None)
     again = loaded(place, SEGMENT, DEPTH, **options)
     assert again.remarks == first.remarks
     for (_, one), (_, other) in zip(first.named(), again.named(), strict=True):
@@ -487,3 +507,91 @@ def test_what_is_kept_is_the_same_to_the_bit_and_counts_for_these_files_alone(
     monkeypatch.undo()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert set(by_image(loaded(place, SEGMENT, DEPTH, **options), "depth/*.png")) == set(range(20))
+
+
+# What is larger than memory -------------------------------------------------------------------------------------------
+
+
+def scenery(place: Path) -> Path:
+    """Rooms with depths of which some are 0, vectors, points and ages; some without a file, one that is broken."""
+    rooms(place)
+    for number in range(20):
+        chance = np.random.default_rng((number, 3))
+        for folder, array in (("way", np.abs(chance.standard_normal((3, *SIZE)))), ("points", chance.random(4))):
+            (place / folder).mkdir(exist_ok=True)
+            np.save(place / folder / f"{number:02}.npy", array)
+    rows(
+        place / "known.csv",
+        {"file": [f"{n:02}.png" for n in range(20)], "age": [n if n % 4 else "" for n in range(20)]},
+    )
+    for path in ("label/04.png", "depth/03.png", "points/05.npy"):
+        (place / path).unlink()
+    (place / "image" / "11.png").write_bytes(b"no picture")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    drawn(place / "image" / "00.png", np.ascontiguousarray(np.rot90(colours(0))), exif=exif)
+    return place
+
+
+UNLABELLED = task("segment", Target("classes", 4, 300), "label/*.png", size=SIZE)  # a label that bytes do not hold
+WAY = task("way", Target("unit_vectors", 3), "way/*.npy", size=SIZE)
+POINTS = task("points", Target("values", 4, None, "finite", "standard"), "points/*.npy", dense=False)
+FAR = task("depth", Target("values", 1), "depth/*.png", size=SIZE)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_samples_that_are_read_when_their_batch_comes_are_the_same_to_the_bit(
+    workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in (scenery(tmp_path) / "label").iterdir():
+        if path.stem != "07":
+            drawn(path, np.minimum(np.asarray(Image.open(path)), 3))
+    drawn(tmp_path / "label" / "07.png", np.where(np.indices(SIZE)[0] > 2, 300, 1).astype(np.uint16))
+    tasks = (UNLABELLED, FAR, MASK, WAY, POINTS, AGE)
+    options = OPTIONS | {"path": str(tmp_path), "table": "known.csv", "on_error": "skip", "batch": 4}
+    job = spec("folder", tasks, (3, *SIZE), **options)
+    memory = load_data(job, cache=False, workers=workers)
+    monkeypatch.setattr(folder_samples, "LARGE", 0)
+    monkeypatch.setattr(folder_samples, "SMALL", 4)
+    times = 1 if workers else 2  # the second time from what was kept
+    read = [load_data(job, cache=not workers, workers=workers) for _ in range(times)]
+    assert type(memory.train) is Samples
+    for disk in read:
+        assert isinstance(disk.train, ReadSamples)
+        assert set(disk.train.fields.known) == {"points/*.npy", "age"}
+        for (_, own), (_, other) in zip(memory.named(), disk.named(), strict=True):
+            assert len(own) == len(other)
+            for more in ({}, {"seed": 3, "epoch": 2, "shuffle": True}):
+                pairs = list(zip(batches(own, 4, **more), batches(other, 4, **more), strict=True))
+                assert pairs
+                assert all(same(*pair) for pair in pairs)
+            assert same(own.fields, other.fields)
+        assert disk.remarks == memory.remarks
+        assert (disk.train.scales, disk.fitted) == (memory.train.scales, memory.fitted)
+        assert describe(job, disk) == describe(job, memory)
+        assert overview(job, disk) == overview(job, memory)
+        assert record_of_data(job, disk) == record_of_data(job, memory)
+    labels = {samples.fields["label/*.png"].dtype for _, samples in memory.named()}
+    assert labels == {torch.uint8, torch.int16}
+    said = " ".join(memory.remarks)
+    assert "--workers" not in said
+    assert "image/11.png" in said
+    assert "`label/00.png`" in said
+    assert "no component of the vectors" in said
+
+
+def test_a_file_that_is_another_when_its_batch_comes_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder_samples, "LARGE", 0)
+    monkeypatch.setattr(folder_samples, "SMALL", 4)
+    for path in (rooms(tmp_path) / "label").iterdir():
+        drawn(path, np.full(SIZE, 3, np.uint8))
+    train = loaded(tmp_path, UNLABELLED).train
+    assert len(list(batches(train, 4))) == 4
+    for path in (tmp_path / "label").iterdir():
+        drawn(path, np.full(SIZE, 300, np.uint16))
+    with pytest.raises(MtlError, match="was written to since all were looked at"):
+        next(batches(train, 4))
+    for path in (tmp_path / "image").iterdir():
+        path.unlink()
+    with pytest.raises(MtlError, match="is no whole picture"):
+        next(batches(train, 4))

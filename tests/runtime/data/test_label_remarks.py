@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from mtsldsl.cli import main
 from mtsldsl.editing import load
 from mtsldsl.ir.model import Target
 from mtsldsl.language.constants import Constant
@@ -122,3 +125,12 @@ def test_nothing_is_said_of_the_specs_of_the_project(name: str, settings: dict[s
         pytest.skip("the files are not there")
     chosen = load(ROOT / "specs" / f"{name}.mtl", settings)
     assert remarks_on_labels(chosen, load_data(chosen, cache=False)) == []
+
+
+@pytest.mark.parametrize("kind", [pytest.param("scenes", marks=pytest.mark.soak), "images", "table", "allocation"])
+def test_nor_of_those_that_new_writes(kind: str, tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["new", str(tmp_path / "first"), "--from", kind])
+    assert done.exit_code == 0, done.output
+    chosen = load(tmp_path / "first.mtl", {"data.images": "64"} if kind == "scenes" else {})
+    splits = load_data(chosen, cache=False)
+    assert [*splits.remarks, *remarks_on_labels(chosen, splits)] == []

@@ -117,3 +117,12 @@ def test_unlabelled_pixels_that_a_task_does_not_ignore_are_an_error(tmp_path: Pa
     tasks = (task("segment", Target("classes", 40), "label"),)
     with pytest.raises(MtlError, match=r"MTL603.*no label(.|\n)*ignore=255"):
         load_data(spec("nyuv2", tasks, (3, 24, 32), root=root))
+
+
+def test_workers_that_have_nothing_to_do_are_told() -> None:
+    assert not any("--workers" in remark for remark in load_data(rooms(DEPTH)).remarks)
+    (said,) = [remark for remark in load_data(rooms(DEPTH), workers=2).remarks if "--workers" in remark]
+    assert said == (
+        "`--workers 2` does nothing: samples of `data scenes` are read in one process; workers read those of "
+        "`data folder` and `data python`"
+    )

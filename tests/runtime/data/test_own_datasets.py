@@ -218,7 +218,7 @@ BROKEN: list[tuple[Any, str, str]] = [
     ({"image": None}, "the input", "it has no `image`, but `image`, `kind`, `price`"),
     ({"image": [[1, 2], [3]]}, "the input", "`image` is no array of numbers"),
     ({"kind": 3}, "the task `kind`", "holds the label 3, but the task has the classes 0 to 2"),
-    ({"kind": 0.5}, "the task `kind`", "holds fractions"),
+    ({"kind": 0.5}, "the task `kind`", "holds 0.5, where classes are expected"),
     ({"kind": "cat"}, "the task `kind`", "not numbers"),
     ({"price": [1.0, 2.0]}, "the task `price`", "a sample of `price` is 2"),
     ({"price": 1e300}, "the task `price`", "too large for float32"),
@@ -250,7 +250,7 @@ def test_a_sample_that_does_not_fit_is_named_with_its_task_and_line(
 
 
 def test_a_process_that_ends_while_it_reads_is_told_with_the_factory_and_what_to_do() -> None:
-    with pytest.raises(MtlError, match=r"MTL607.*reads samples of `own_photos:changed` ended(.|\n)*`--workers 0`"):
+    with pytest.raises(MtlError, match=r"MTL607.*reads samples of `own_photos:changed` has ended(.|\n)*`--workers 0`"):
         loaded("changed", workers=2, n17="ends")
 
 
@@ -320,9 +320,9 @@ def test_a_factory_that_names_no_function_is_refused_by_check(factory: str) -> N
 
 def test_a_column_of_files_without_a_table_is_refused_by_check() -> None:
     photos = 'data folder { input = image(1, 4, 6)\n path = "x"\n images = "*.png"\n file = "name"\n '
-    whole = SPEC.format(name="photos", more="").replace('data python {\n  input   = image(1, 4, 6)', photos)
+    whole = SPEC.format(name="photos", more="").replace("data python {\n  input   = image(1, 4, 6)", photos)
     whole = whole.replace('\n  factory = "own_photos:photos"', "")
-    with pytest.raises(MtlError, match="MTL202.*`file` names a column, and there is no `table`"):
+    with pytest.raises(MtlError, match=r"MTL202.*`file` names a column, and there is no `table`"):
         loads(whole)
     assert loads(whole.replace('file = "name"', 'file = "name"\n table = "x.csv"')).data.options["file"] == "name"
 
@@ -347,9 +347,7 @@ def test_a_module_that_is_not_there_is_told_and_reading_a_spec_imports_none() ->
 
 def test_pictures_of_pillow_have_their_channels_first() -> None:
     pixels = np.arange(24, dtype=np.uint8).reshape(4, 6)
-    picture = {
-        f"n{n}": {"image": Image.fromarray(pixels).convert(mode)} for n, mode in ((1, "L"), (2, "RGB"), (3, "P"))
-    }
+    picture = {f"n{n}": {"image": Image.fromarray(pixels).convert(mode)} for n, mode in ((1, "L"), (2, "LA"))}
     splits = loaded("changed", **picture)
     found = [
         batch["image"][place]
@@ -358,9 +356,31 @@ def test_pictures_of_pillow_have_their_channels_first() -> None:
         for place in range(len(batch["image"]))
         if batch["image"][place, 0, 0, 1] != batch["image"][place, 0, 0, 0]
     ]
-    assert len(found) == 3
+    assert len(found) == 2
     for image in found:
         assert torch.equal((image * 255).round().byte(), torch.from_numpy(pixels)[None])
+
+
+@pytest.mark.parametrize(
+    ("mode", "cause", "remedy"),
+    [
+        ("RGB", "is of the kind RGB, which does not say what 1 channel are", '`picture.convert("L")`'),
+        ("P", "is of the kind P", '`picture.convert("L")`'),
+        ("LA", "is transparent in parts", '`picture.convert("L")`'),
+    ],
+)
+def test_a_picture_of_which_a_part_would_be_lost_is_refused_as_that_of_a_file(
+    mode: str, cause: str, remedy: str
+) -> None:
+    picture = Image.new("RGB", (6, 4)).convert(mode)
+    if mode == "LA":
+        picture.putalpha(7)
+    with pytest.raises(MtlError) as caught:
+        loaded("changed", n5={"image": picture})
+    (found,) = caught.value.diagnostics
+    assert found.cause.startswith("sample 5 (from 0) of `own_photos:changed`, which the input reads: `image` ")
+    assert cause in found.cause
+    assert remedy in str(found.remedy)
 
 
 def test_the_record_has_the_code_that_made_the_samples_and_says_when_it_changes() -> None:

@@ -405,12 +405,13 @@ def test_two_tasks_may_not_read_a_column_in_two_ways(tmp_path: Path) -> None:
         loaded(written(tmp_path / "a.csv", houses()), (SOLD, other))
 
 
-def test_a_column_of_text_is_refused(tmp_path: Path) -> None:
+def test_a_column_of_text_is_refused_with_how_to_look_it_up(tmp_path: Path) -> None:
     count = 2 * MOST_NAMES
     table = houses(count) | {"city": [f"the house number {number}" for number in range(count)]}
     message = r"MTL602.*`city` .* has 144 different values in 144 training rows, such as `the house .*` on line"
-    with pytest.raises(MtlError, match=message):
+    with pytest.raises(MtlError, match=message) as caught:
         loaded(written(tmp_path / "a.csv", table), width=2, inputs=["city"])
+    assert "`input = [row(...), city(1)]`, and `embedding(145, 16)` of it" in str(caught.value)
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])

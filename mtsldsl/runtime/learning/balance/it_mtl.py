@@ -66,7 +66,7 @@ class IncrementalTransference(GradientBalance):
             for parameter, row in rows.items():
                 step = [row[task] for task in combination if task in row]
                 if step:
-                    moved[parameter] = parameter.detach() - ahead.rate * torch.stack(step).sum(0)
+                    moved[parameter] = parameter.detach() - ahead.rate_of(parameter) * torch.stack(step).sum(0)
             after = ahead.losses_at(moved)
             known = [task for task in tasks if task in ahead.losses]
             found = sum(1 - float(after[task]) / float(ahead.losses[task].detach()) for task in known)

@@ -7,7 +7,7 @@ stays. Where the copies are equal this is the transference of Fifty et al. over 
 were shared already; copies begin equal. The similarity is the mean of Z(i -> j) and Z(j -> i), on the diagonal Z(i ->
 i), each the mean over batches. A task without a label in a batch, or with a loss of 0, neither gives nor takes there,
 and tasks that never meet have a similarity of 0. Copies without weights compute the same for all tasks: they have a
-similarity of 1.
+similarity of 1. So have frozen ones that are equal, which no step changes; others that are frozen have one of 0.
 
 Fifty, Amid, Zhao, Yu, Anil, Finn: Measuring and Harnessing Transference in Multi-Task Learning, 2020, arXiv
 2010.15413.
@@ -54,14 +54,25 @@ def gains(view: View, chosen: Transference, places: Sequence[Place]) -> list[Ten
                         total[i, j] += 1 - recipient.loss_after(donor.gradient, chosen.lr) / recipient.loss
                         count[i, j] += 1
     return [
-        total / count.clamp_min(1) if _learn(view, place) else torch.ones_like(total)
+        total / count.clamp_min(1) if _learn(view, place) else _equal(view, place)
         for place, total, count in zip(places, sums, counts, strict=True)
     ]
 
 
 def _learn(view: View, place: Place) -> bool:
-    """Whether the copies have weights."""
-    return any(_weights(view.model.get_submodule(Copy(value.layer, value.tasks).name)) for value in place)
+    """Whether the copies have weights that learn."""
+    return any(map(_weights, _modules(view, place)))
+
+
+def _equal(view: View, place: Place) -> Tensor:
+    """1 for two copies whose weights are the same bits, and 0 for others."""
+    weights = [list(module.parameters()) for module in _modules(view, place)]
+    same = [[float(all(map(torch.equal, one, other))) for other in weights] for one in weights]
+    return torch.tensor(same, dtype=torch.float64)
+
+
+def _modules(view: View, place: Place) -> list[nn.Module]:
+    return [view.model.get_submodule(Copy(value.layer, value.tasks).name) for value in place]
 
 
 def _weights(module: nn.Module) -> dict[str, nn.Parameter]:

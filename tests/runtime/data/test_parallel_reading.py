@@ -1,0 +1,49 @@
+"""Processes that work ahead: what they give is in order, they stay for the next pass, and errors keep what they say."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from functools import partial
+from itertools import islice
+
+import pytest
+
+from mtsldsl.diagnostics import MtlError
+from mtsldsl.runtime.data.parallel_reading import Processes
+
+
+def worked(asked: int) -> tuple[int, int]:
+    if asked < 0:
+        raise MtlError.of("MTL602", f"{asked} is negative", "ask for another")
+    return asked**2, os.getpid()
+
+
+def test_processes_stay_for_the_next_pass_also_after_one_that_was_left() -> None:
+    processes = Processes(2)
+    passes = [list(processes.in_turn(worked, range(9))) for _ in range(2)]
+    assert [[square for square, _ in each] for each in passes] == [[number**2 for number in range(9)]] * 2
+    own = {process for _, process in passes[0]}
+    assert len(own) == 2
+    assert os.getpid() not in own
+    assert {process for _, process in passes[1]} == own
+    left = processes.in_turn(worked, range(50, 90))
+    assert [square for square, _ in islice(left, 3)] == [2500, 2601, 2704]
+    within = list(processes.in_turn(worked, range(3)))  # while the other goes on
+    assert [square for square, _ in within] == [0, 1, 4]
+    assert not own & {process for _, process in within}
+    assert next(left)[0] == 53**2
+    del left
+    assert [square for square, _ in processes.in_turn(worked, range(5))] == [0, 1, 4, 9, 16]
+    with pytest.raises(MtlError) as caught:
+        list(processes.in_turn(worked, [1, 2, -7, 3]))
+    assert [(each.code, each.cause) for each in caught.value.diagnostics] == [("MTL602", "-7 is negative")]
+    assert [square for square, _ in processes.in_turn(worked, [4, 5])] == [16, 25]
+    other = partial(worked)
+    assert [square for square, _ in processes.in_turn(other, [6, 7])] == [36, 49]
+    assert pickle.loads(pickle.dumps(processes)).count == 2
+
+
+@pytest.mark.parametrize(("count", "asked"), [(0, [1, 2]), (2, [3]), (2, [])])
+def test_what_is_asked_for_once_is_done_here(count: int, asked: list[int]) -> None:
+    assert list(Processes(count).in_turn(worked, asked)) == [(each**2, os.getpid()) for each in asked]
