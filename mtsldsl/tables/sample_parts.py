@@ -71,8 +71,9 @@ def parted(
         raise MtlError.of("MTL602", cause, "leave `stratify` out")
     for part in SPLITS:
         if not len(found[part]):
-            holder, what = (whole, "samples") if marks.group is None else (marks.group.called, "groups")
-            cause = f"{holder} has {len(np.unique(groups))} {what}, and none is left for {part}"
+            holder, what = (whole, "sample") if marks.group is None else (marks.group.called, "group")
+            many = len(np.unique(groups))
+            cause = f"{holder} has {many} {what if many == 1 else f'{what}s'}, and none is left for {part}"
             raise MtlError.of("MTL804", cause, "add samples to it")
     return found
 

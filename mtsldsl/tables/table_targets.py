@@ -100,12 +100,8 @@ def _remarks_on_alike(
     alike = next((sorted(each) for each in written.values() if len(each) > 1), None)
     if alike is None:
         return ()
-    return (
-        (
-            f"{named(alike)} of the column `{name}` of `{table.path}` are one class, as they are the same "
-            "number; where they are not, give them names with a letter"
-        ),
-    )
+    said = f"{named(alike)} of the column `{name}` of `{table.path}` are one class, as they are the same number"
+    return (f"{said}; where they are not, give them names with a letter",)
 
 
 def class_names(table: Table, name: str) -> tuple[str, ...]:

@@ -117,7 +117,7 @@ def test_the_record_and_the_page_have_every_count_of_a_few_classes(tmp_path: Pat
     (table,) = findall(r'<tr><th scope="col">true</th>.*?</table>', page.replace("\n", " "))
     assert findall(r'<td class="number">(\d+)<', table) == ["2", "0", "1", "0", "1", "0", "0", "2", "1"]
     assert "a: 4 of 7 right" in page
-    assert "&lt;cow&gt; as bee, 2 times; ant as &lt;cow&gt;, 1 times" in page
+    assert "&lt;cow&gt; as bee, 2 times; ant as &lt;cow&gt;, 1 time" in page
 
 
 @pytest.mark.parametrize("classes", [WHOLE, WHOLE + 1])

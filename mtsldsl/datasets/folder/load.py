@@ -144,7 +144,8 @@ def _remarks_on_files(
         noun = "file has" if len(empty) == 1 else "files have"
         yield f"{len(empty)} {noun} 0 bytes, which is a label that is missing: {named(empty)}"
     if more:
-        yield f"{more} {'file' if more == 1 else 'files'} that match `{field}` go with no image"
+        many, verb = ("1 file that matches", "goes") if more == 1 else (f"{more} files that match", "go")
+        yield f"{many} `{field}` {verb} with no image"
 
 
 def _remarks_on_turned(files: Sequence[str]) -> Iterator[str]:

@@ -79,7 +79,7 @@ def _sizes(shape: Shape) -> str:
 
 def _reshaping(found: Shape, expected: Expected) -> str:
     """What people do about samples of a shape who want another."""
-    _shape, target = expected.shape, expected.target
+    target = expected.target
     return (
         _of_one_hot(found, expected)
         or _moved(found, expected)
@@ -140,8 +140,8 @@ def _gray(found: Shape, expected: Expected) -> str | None:
     if expected.target is not None or len(shape) != 3 or found not in (shape[1:], (1, *shape[1:])):
         return None
     gray = f"array[{expected.every}None]" if found == shape[1:] else "array"
-    each = f"`numpy.repeat({gray}, {shape[0]}, axis={expected.first})`"
-    return f"write an input of one channel, or save each channel: {each}"
+    repeated = f"numpy.repeat({gray}, {shape[0]}, axis={expected.first})"
+    return f"write an input of one channel, or save each channel: `{repeated}`"
 
 
 def _of_other_answers(found: Shape, expected: Expected) -> str | None:

@@ -56,10 +56,10 @@ class Processes:
             if not str(error).startswith("DataLoader worker"):  # so torch tells of them, by text alone
                 raise
             self._started = None
-            cause = f"a process that reads samples of {self.called} ended: {error}"
+            cause = f"a process that reads samples of {self.called} has ended: {error}"
             remedy = (
-                "see that they have enough memory, shared memory too (/dev/shm), and that the code does not end the "
-                "process; or read in the process itself, with `--workers 0`, where its errors are seen"
+                "see that they have enough memory, shared memory too (/dev/shm), and that no code ends its process; or "
+                "read in one process, with `--workers 0`, where an error is seen"
             )
             raise MtlError.of("MTL607", cause, remedy, self.span) from error
         finally:

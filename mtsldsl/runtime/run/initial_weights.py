@@ -113,9 +113,8 @@ class OwnWeights(InitialWeights):
         for name, reason in found.anew.items():
             reasons.setdefault(reason, []).append(name)
         rest = "".join(f"; {named(names)} {reason}" for reason, names in reasons.items())
-        return (
-            f"{len(found.taken)} of {len(found.taken) + len(found.anew)} parts begin with weights of {self.path}{rest}"
-        )
+        count = len(found.taken) + len(found.anew)
+        return f"{_begin(len(found.taken), count, 'part')} with weights of {self.path}{rest}"
 
 
 @attrs.frozen
@@ -137,7 +136,11 @@ class ForeignWeights(InitialWeights):
         rest = "".join(f"; {named(names)} {what}" for what, names in said.items() if names)
         count = len(found.layers) + len(found.anew)
         which = f"the {found.network} of {self.library} in {self.path}"
-        return f"{len(found.layers)} of {count} layers begin with {which}{rest}"
+        return f"{_begin(len(found.layers), count, 'layer')} with {which}{rest}"
+
+
+def _begin(some: int, count: int, what: str) -> str:
+    return f"{some} of {count} {what}{'' if count == 1 else 's'} {'begins' if some == 1 else 'begin'}"
 
 
 def _read(path: Path, remedy: str) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -65,7 +65,10 @@ def _confusion(event: events.Confusion) -> ConfusionShown:
         names=names,
         matrix=matrix if few else (),
         map="" if few else matrix_map(names, shares, f"Which classes of {event.task} are taken for which"),
-        pairs=[f"{names[true]} as {names[answered]}, {times:,} times" for true, answered, times in event.most],
+        pairs=[
+            f"{names[true]} as {names[answered]}, {times:,} {'time' if times == 1 else 'times'}"
+            for true, answered, times in event.most
+        ],
         count=event.count,
         right=event.right,
     )

@@ -250,7 +250,7 @@ def test_a_sample_that_does_not_fit_is_named_with_its_task_and_line(
 
 
 def test_a_process_that_ends_while_it_reads_is_told_with_the_factory_and_what_to_do() -> None:
-    with pytest.raises(MtlError, match=r"MTL607.*reads samples of `own_photos:changed` ended(.|\n)*`--workers 0`"):
+    with pytest.raises(MtlError, match=r"MTL607.*reads samples of `own_photos:changed` has ended(.|\n)*`--workers 0`"):
         loaded("changed", workers=2, n17="ends")
 
 

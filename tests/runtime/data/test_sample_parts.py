@@ -183,7 +183,7 @@ def test_samples_of_a_field_of_its_own_have_groups_of_their_own(tmp_path: Path) 
         ({"person": np.ones(9)}, {"group": "person"}, r"MTL602.*`person` of .* is 9, and there are 10 samples"),
         ({"person": np.array([None] * 10)}, {"group": "person"}, r"MTL602.*array of objects(.|\n)*astype\(str\)"),
         ({"person": np.array([1.0] * 9 + [np.nan])}, {"group": "person"}, r"MTL602.*row 9 \(from 0\) of `person`.*says no group"),
-        ({"person": np.ones(10)}, {"group": "person"}, r"MTL804.*has 1 groups, and none is left for train"),
+        ({"person": np.ones(10)}, {"group": "person"}, r"MTL804.*has 1 group, and none is left for train"),
         ({"part": np.array(["train"] * 9 + ["val"])}, {"split": "part"}, r"MTL602.*row 9 .*`val`, which is no split(.|\n)*write `validation`"),
         ({"kind": np.arange(10.0)}, {"stratify": "kind"}, r"MTL602.*row 0 .* holds `0`.* with 10 of 10: these are no classes"),
         (

@@ -354,7 +354,7 @@ def changed(name: str, row: int, cell: object, **options: Sequence[object]) -> s
         (changed("area", 0, "", part=["train"] * 50), {"split": "part"}, r"MTL602.*no sample says `test` in the column `part`"),
         (changed("area", 0, ""), {"split": "part"}, r"MTL603.*no column `part`"),
         (changed("area", 0, "", who=["a"] * 49 + [""]), {"group": "who"}, r"MTL602.*line 51.*says no group"),
-        (changed("area", 0, "", who=["a"] * 50), {"group": "who"}, r"MTL804.*the column `who` of .* has 1 groups, and none is left"),
+        (changed("area", 0, "", who=["a"] * 50), {"group": "who"}, r"MTL804.*the column `who` of .* has 1 group, and none is left"),
         (
             changed("area", 0, "", who=["a", "b"] * 25, part=["train"] * 25 + ["test"] * 25),
             {"group": "who", "split": "part"},
