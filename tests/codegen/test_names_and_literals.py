@@ -90,7 +90,7 @@ def test_every_attribute_of_a_module_is_refused_as_a_name() -> None:
 
 def test_an_optimizer_says_what_differs_from_torch() -> None:
     adam = Named("adam", {"lr": 1e-4, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 5e-5, "amsgrad": False})
-    made = optimizer_plan(adam)
+    made = optimizer_plan(adam, {})
     assert made.call == "torch.optim.Adam(parameters, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True)"
     assert {knob.name: knob.value for knob in made.knobs} == {"LEARNING_RATE": "0.0001", "WEIGHT_DECAY": "5e-05"}
 
