@@ -25,6 +25,7 @@ def test_steps_with_the_same_noise_have_the_same_losses_and_pruned_networks_the_
         benchmark.require_equal(ways, tolerance=1e-4)
 
 
+@pytest.mark.soak
 def test_other_noise_gives_other_losses(benchmark: Any) -> None:
     ways = benchmark.make_ways(**TINY)
     with pytest.raises(AssertionError):

@@ -71,6 +71,7 @@ def test_a_step_of_several_batches_is_timed_against_what_learns_the_same(monkeyp
                 assert last < first
 
 
+@pytest.mark.soak
 def test_looking_ahead_is_timed_against_the_same_training(capsys: pytest.CaptureFixture[str]) -> None:
     with loaded("transference") as script:
         for name, ways in script.make_networks(size=16, count=2, rows_count=4).items():

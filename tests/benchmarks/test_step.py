@@ -37,6 +37,7 @@ def test_what_is_compared_goes_on_with_equal_losses(benchmark: Any) -> None:
         assert (courses[comparison.ours][-1] < courses[comparison.ours][0]).all()
 
 
+@pytest.mark.soak
 def test_other_losses_are_not_taken_for_equal(benchmark: Any) -> None:
     steps = benchmark.make_steps(**TINY)
     steps["plain loop"]()

@@ -371,6 +371,7 @@ def test_law_9_merging_components_with_equal_weights_changes_no_output(run: Fini
         torch.testing.assert_close(outputs[0][task], outputs[2][task], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.soak
 def test_static_baselines_of_the_same_spec_train_without_phases(tmp_path: Path) -> None:
     short = {**SHORT, "train.epochs": "1"}
     del short["structure.phases"]

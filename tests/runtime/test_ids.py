@@ -167,6 +167,7 @@ def test_what_is_no_id_is_refused_with_its_row(
         assert remedy in report.remedy
 
 
+@pytest.mark.soak
 def test_new_ids_are_predicted_and_exported_as_torch_computes_them(spec: Spec, arrays: dict[str, Any]) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     model, fresh = build_model(spec).eval(), mails(5, seed=1)

@@ -212,6 +212,7 @@ def test_it_begins_anew_or_with_the_mean(run: Path, tmp_path: Path) -> None:
     assert steps == [{2.0 * 5}, {4.0 * 5}]  # of five batches an epoch
 
 
+@pytest.mark.soak
 def test_the_trees_of_two_methods_are_compared(run: Path, tmp_path: Path) -> None:
     block = TEXT[TEXT.index("structure branch") :]
     other = trained(

@@ -143,7 +143,10 @@ def found_in(run: Path) -> list[dict[str, Any]]:
     return [event for event in map(json.loads, lines) if event["event"] == "similarity"]
 
 
-@pytest.mark.parametrize("similarity", ["rsa(samples=24)", "gradient(samples=24)", "transference(samples=24)"])
+@pytest.mark.parametrize(
+    "similarity",
+    [pytest.param("rsa(samples=24)", marks=pytest.mark.soak), "gradient(samples=24)", "transference(samples=24)"],
+)
 def test_a_run_merges_by_it_tells_it_and_goes_on_after_a_kill_to_the_same_bytes(
     similarity: str, tmp_path: Path
 ) -> None:

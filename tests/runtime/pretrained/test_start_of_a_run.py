@@ -65,6 +65,7 @@ def test_a_dry_run_says_it_too(folder: Path) -> None:
     assert "3 of 3 layers begin with the ResNet of torchvision in x.safetensors" in done.stdout
 
 
+@pytest.mark.soak
 def test_without_a_map_it_is_a_run_or_a_file_of_one_and_the_command_line_goes_before_it(folder: Path) -> None:
     text = TEXT.replace('start("x.safetensors", map=torchvision)', 'start("runs/zeroth")')
     plain = TEXT.replace('  init = start("x.safetensors", map=torchvision)\n', "")
