@@ -28,7 +28,7 @@ def pytest_unconfigure() -> None:
 # No example has a deadline, and none is drawn too slowly: a busy machine would miss it. Continuous integration judges a change by the same examples
 # each time; at one's desk every run looks at new ones. `make soak` names its own profile, by which tests/laws.py knows it.
 slow = [HealthCheck.too_slow]
-EXAMPLES = 12
+EXAMPLES = 8
 settings.register_profile("desk", max_examples=EXAMPLES, deadline=None, suppress_health_check=slow)
 settings.register_profile(
     "integration", max_examples=EXAMPLES, derandomize=True, deadline=None, print_blob=True, suppress_health_check=slow

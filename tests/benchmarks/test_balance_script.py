@@ -21,6 +21,7 @@ def cases(benchmark: Any) -> list[Any]:
     return [images, images.in_default_layout(), benchmark.row_case(count=5, rows=4)]
 
 
+@pytest.mark.soak
 def test_ours_and_by_hand_have_equal_losses_and_gradients(benchmark: Any) -> None:
     for case in cases(benchmark):
         for balance in benchmark.COMPARED:

@@ -43,6 +43,7 @@ def test_both_ways_to_make_a_phase_find_the_same(tmp_path: Path, capsys: pytest.
             assert ("missed" in capsys.readouterr().out) == status
 
 
+@pytest.mark.soak
 def test_both_ways_to_make_an_epoch_find_the_same(tmp_path: Path) -> None:
     with loaded("epoch") as script:
         epochs = script.make_epochs(tmp_path, script.SIZES | TINY)

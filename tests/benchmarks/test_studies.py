@@ -160,6 +160,7 @@ def test_every_table_has_a_row_for_each_case(script: Any, study: Any) -> None:
     assert len(list(script.agreement(study))) == 4
 
 
+@pytest.mark.soak
 def test_all_tables_are_printed_from_a_file_that_has_every_run(
     script: Any, study: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -202,6 +202,7 @@ def test_a_run_that_was_killed_before_the_phase_goes_on_to_the_same_bytes(run: P
         assert (again / name).read_bytes() == (run / name).read_bytes(), name
 
 
+@pytest.mark.soak
 def test_it_begins_anew_or_with_the_mean(run: Path, tmp_path: Path) -> None:
     mean = trained(tmp_path / "mean", "structure.transfer=average")
     (anew,), (as_mean,) = events(run, "phase"), events(mean, "phase")
