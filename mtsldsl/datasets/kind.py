@@ -22,6 +22,7 @@ _PART = Real(0, 1, open_minimum=True, open_maximum=True)
 BATCH = Key("batch", Integer(1), "samples in a batch", 16)
 AUGMENT = Key("augment", Many(AUGMENTATIONS), "what is done to training samples, in this order", ())
 TEST = Key("test", _PART, "part of all samples kept for the test", 0.2)
+SEED = Key("seed", Integer(0), "seed of the split", 0)
 VALIDATION = Key("validation", _PART, "part of the training samples kept apart to choose the best epoch", 0.1)
 ON_ERROR = Key(
     "on_error",

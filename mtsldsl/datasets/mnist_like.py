@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import attrs
 
-from mtsldsl.datasets.kind import AUGMENT, BATCH, VALIDATION, DataKind, Field, Options, made
+from mtsldsl.datasets.kind import AUGMENT, BATCH, SEED, VALIDATION, DataKind, Field, Options, made
 from mtsldsl.language.holding import by_keys
 from mtsldsl.language.kinds import Input, Integer, Key, Text
 from mtsldsl.language.schema import BlockSchema
@@ -33,14 +33,13 @@ FASHION = _REMEDY.format("https://github.com/zalandoresearch/fashion-mnist")
 
 _ROOT = Key("root", Text(), "folder or file of the data set")
 
-_SEED = Key("seed", Integer(0), "seed of the split", 0)
 
 _KEYS = (
     Key("input", Input(), "the input's name and the sizes of one sample", ("image", 1, SIDE, SIDE)),
     _ROOT,
     Key("rotate", Integer(0, 270, 90), "by how many degrees the images are turned, counter-clockwise", 0),
     VALIDATION,
-    _SEED,
+    SEED,
     BATCH,
     AUGMENT,
 )
@@ -50,7 +49,7 @@ _KEYS_OF_PAIRS = (
     _ROOT,
     Key("images", Integer(16), "pairs in all, a seventh of them for the test", 70_000),
     VALIDATION,
-    attrs.evolve(_SEED, summary="seed of the pairs"),
+    attrs.evolve(SEED, summary="seed of the pairs"),
     BATCH,
     AUGMENT,
 )

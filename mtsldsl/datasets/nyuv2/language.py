@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import attrs
 
-from mtsldsl.datasets.kind import AUGMENT, BATCH, SCENE_FIELDS, UNLABELLED, VALIDATION, DataKind
+from mtsldsl.datasets.kind import AUGMENT, BATCH, SCENE_FIELDS, SEED, UNLABELLED, VALIDATION, DataKind
 from mtsldsl.language.holding import by_keys
-from mtsldsl.language.kinds import Input, Integer, Key, Text
+from mtsldsl.language.kinds import Input, Key, Text
 from mtsldsl.language.schema import BlockSchema
 from mtsldsl.records import Record
 
@@ -22,7 +22,7 @@ BLOCK = BlockSchema(
         Key("input", Input(), "the input's name and the sizes of one sample", ("image", 3, 288, 384)),
         Key("root", Text(), "folder or file of the data set"),
         VALIDATION,
-        Key("seed", Integer(0), "seed of the split", 0),
+        SEED,
         BATCH,
         AUGMENT,
     ),

@@ -7,9 +7,9 @@ from types import MappingProxyType
 
 import attrs
 
-from mtsldsl.datasets.kind import AUGMENT, BATCH, DataKind, Options
+from mtsldsl.datasets.kind import AUGMENT, BATCH, SEED, DataKind, Options
 from mtsldsl.language.holding import by_keys
-from mtsldsl.language.kinds import Input, Integer, Key, Many, Text
+from mtsldsl.language.kinds import Input, Key, Many, Text
 from mtsldsl.language.schema import BlockSchema
 from mtsldsl.records import Record
 
@@ -91,7 +91,7 @@ BLOCK = BlockSchema(
             (),
             otherwise="those that the tasks are called after",
         ),
-        Key("seed", Integer(0), "seed of the split", 0),
+        SEED,
         BATCH,
         AUGMENT,
     ),

@@ -136,8 +136,9 @@ def _require_items(dataset: Any, called: str, spec: Part) -> None:
         )
         raise MtlError.of("MTL606", cause, remedy, spec.data.span)
     try:
-        len(dataset)
-    except Exception as error:  # whatever a person's code raises is said of the data set
+        with Noted(spec.data.span, f"the length of {called}"):
+            len(dataset)
+    except (NotImplementedError, OverflowError, TypeError, ValueError) as error:
         cause = f"{called} does not say how many samples it has: `len` raises {said(error)}"
         remedy = "let its `__len__` give a whole number that is not negative"
         raise MtlError.of("MTL606", cause, remedy, spec.data.span) from error

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import attrs
 
-from mtsldsl.datasets.kind import AUGMENT, BATCH, ON_ERROR, TEST, VALIDATION, DataKind
+from mtsldsl.datasets.kind import AUGMENT, BATCH, ON_ERROR, SEED, TEST, VALIDATION, DataKind
 from mtsldsl.language.holding import by_keys
-from mtsldsl.language.kinds import Input, Integer, Key, Many, Maybe, Text
+from mtsldsl.language.kinds import Input, Key, Many, Maybe, Text
 from mtsldsl.language.schema import BlockSchema
 from mtsldsl.records import Record
 
@@ -28,7 +28,7 @@ BLOCK = BlockSchema(
         Key("stratify", Maybe(Text()), "the column of whose classes each part has its share", None, "none"),
         VALIDATION,
         TEST,
-        Key("seed", Integer(0), "seed of the split", 0),
+        SEED,
         BATCH,
         AUGMENT,
     ),
