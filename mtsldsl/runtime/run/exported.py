@@ -83,6 +83,7 @@ def export(folder: RunFolder, form: str, output: Path | None = None, tasks: Sequ
         **({"scales": {task: attrs.asdict(scale) for task, scale in scales.items()}} if scales else {}),
         **({"columns": columns} if columns else {}),
         **({"classes": names} if names else {}),
+        **({"outputs": outputs} if (outputs := _columns(spec, chosen)) else {}),
     }
     units = {task: in_units(spec.task(task), scale) for task, scale in scales.items()}
     network = Portable(spec, model, chosen, json.dumps(about), units)
@@ -93,6 +94,11 @@ def export(folder: RunFolder, form: str, output: Path | None = None, tasks: Sequ
         folder.exports.mkdir(exist_ok=True)
         output = folder.exports / f"{Path(spec.source.name).stem}.{form}"
     return Exported(output, form, data, difference, network, epochs, scales, columns, names)
+
+
+def _columns(spec: Spec, tasks: Sequence[str]) -> dict[str, Sequence[str]]:
+    """Of tasks that learn several columns of a table these, in the order of the output."""
+    return {name: columns for name in tasks if (columns := spec.task(name).columns)}
 
 
 def _chosen(spec: Spec, form: str, tasks: Sequence[str]) -> list[str]:
