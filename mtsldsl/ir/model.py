@@ -137,9 +137,9 @@ class Task(Record):
         hold(Many(METRICS[self.target.kind], 1), self.metrics, "metrics")
         if len(set(map(metric_key, self.metrics))) < len(self.metrics):
             raise ValueError("a metric is given twice")
-        if self.columns:
+        if isinstance(self.field, tuple):
             by_column = TARGETS[self.target.kind].by_column and len({*self.columns}) == self.target.channels
-            if not by_column or len(self.columns) != self.target.channels or len(self.columns) == 1:
+            if not by_column or len(self.columns) != self.target.channels or len(self.columns) < 2:
                 raise ValueError("of several columns each number of the target has one of its own")
 
     @property

@@ -96,6 +96,8 @@ def _columns(
 ) -> tuple[str, ...] | Broken:
     """The columns of a table that hold the numbers of a target, one each."""
     count = len(names)
+    if not count:
+        return problems.add("MTL202", "`field` is an empty list", "name a field, or leave `field` out", place)
     if not data_kind(data.kind).columns:
         cause = f"`field` names {count} fields, and in `{data.kind}` a target is one of them"
         return problems.add("MTL307", cause, "name the one that holds all numbers of the target", place)

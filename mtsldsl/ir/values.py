@@ -56,7 +56,7 @@ def _converted(kind: Kind, found: Bound, subject: str, problems: Problems) -> An
         case kinds.Many(), tree.List(items):
             return _many(kind, items, found, subject, problems)
         case kinds.OneOrMany(item, length), tree.List():
-            return convert(kinds.Many(item, 1, length), found, subject, problems)
+            return convert(kinds.Many(item, length=length), found, subject, problems)
         case kinds.OneOrMany(item), _:
             return convert(item, found, subject, problems)
         case kinds.Told(), tree.Name("auto"):

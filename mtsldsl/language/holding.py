@@ -54,7 +54,7 @@ def hold(kind: Kind, value: object, subject: str) -> None:
                     hold(item, each, f"a value of {subject}")
                 return None
         case OneOrMany(item, length), _:
-            return hold(Many(item, 1, length) if isinstance(value, tuple) else item, value, subject)
+            return hold(Many(item, length=length) if isinstance(value, tuple) else item, value, subject)
         case Maybe(inner), _:
             return None if value is None else hold(inner, value, subject)
         case Told(inner), _:  # by now it is told
