@@ -163,6 +163,16 @@ def test_a_run_that_is_resumed_has_the_factor(tmp_path: Path) -> None:
 @pytest.mark.parametrize("balance", ["equal", "pcgrad", "uncertainty"])
 def test_a_run_in_fp16_learns(balance: str, tmp_path: Path) -> None:
     events = trained(tmp_path, SPEC.replace("BALANCE", balance))
+    assert all(event.get("skipped_steps", 0) < 5 for event in of(events, "epoch"))
     losses = [sum(event["losses"].values()) for event in of(events, "epoch")]
     assert len(losses) == 3
     assert losses[-1] < losses[0]
+
+
+def test_steps_that_were_not_made_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LossScale, "of", lambda _: LossScale(2.0**22))
+    events = trained(tmp_path, SPEC.replace("BALANCE", "equal"))
+    first, *rest = [event.get("skipped_steps") for event in of(events, "epoch")]
+    assert first is not None
+    assert 2 <= first <= 8
+    assert rest == [None, None]

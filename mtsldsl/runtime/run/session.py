@@ -247,6 +247,7 @@ class Session:
                 samples_per_second=round(count / seconds, 1) if seconds else None,
                 seconds=round(time.monotonic() - self._started, 1),
                 peak_memory_mb=peak_memory_mb(self.device),
+                skipped_steps=None if training.scale is None else training.scale.skipped or None,
             )
         )
         for event in found_in_steps(training):
