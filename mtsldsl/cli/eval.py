@@ -46,8 +46,8 @@ def command(
     from mtsldsl.runtime.run.checkpoint import MEAN
     from mtsldsl.runtime.run.data_record import recorded_places, warn_of_other_data
     from mtsldsl.runtime.run.device import choose_device
+    from mtsldsl.runtime.run.event_json import plain
     from mtsldsl.runtime.run.event_lines import short
-    from mtsldsl.runtime.run.events import plain
     from mtsldsl.runtime.run.folder import RunFolder
     from mtsldsl.runtime.run.selection import Selection, best_so_far
     from mtsldsl.runtime.run.threads import use_threads
