@@ -161,6 +161,8 @@ class Data(Record):
     more_inputs: tuple[tuple[str, Shape], ...] = ()
     ids: Mapping[str, int] = attrs.field(factory=dict, converter=frozen, eq=False, hash=False)
     """The inputs that are ids, as `embedding` reads them, and how many ids there may be: 0 to one less than that."""
+    ids_from: Mapping[str, Span] = attrs.field(factory=dict, eq=False, hash=False, repr=False)
+    """The place of the `embedding` that says so of each, where it has one."""
 
     def __attrs_post_init__(self) -> None:
         hold(Choice(tuple(DATASETS)), self.kind, "data")

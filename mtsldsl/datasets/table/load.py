@@ -147,7 +147,8 @@ def _require_ids(data: Data, inputs: TableInputs) -> None:
                 f"the column `{column.name}` has {len(column.names)} names in the training rows, and one id more for "
                 f"all others; `embedding` knows {data.ids[name]} ids"
             )
-            raise MtlError.of("MTL202", cause, f"write `embedding({column.width}, ...)`")
+            remedy = f"write `embedding({column.width}, ...)`"
+            raise MtlError.of("MTL202", cause, remedy, data.ids_from.get(name))
 
 
 def _require_width(data: Data, inputs: TableInputs) -> None:

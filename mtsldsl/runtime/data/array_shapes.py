@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from mtsldsl.diagnostics import MtlError
+from mtsldsl.diagnostics import MtlError, Span
 from mtsldsl.ir.model import Target
 from mtsldsl.runtime.data.fields import FieldKind
 
@@ -28,6 +28,8 @@ class Expected:
     by_token: bool = False
     ids: int | None = None
     """Of an input of ids, how many there may be."""
+    ids_from: Span | None = attrs.field(default=None, eq=False)
+    """The place in the spec that says how many."""
     alone: bool = False
     """Whether what a person has in hand is one sample, and no array of several: then no axis is that of the samples."""
 
