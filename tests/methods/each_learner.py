@@ -4,11 +4,18 @@ an earlier layer than those of the others. A new learner has a line here, and is
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from mtsldsl import load
 from mtsldsl.methods.registry import METHODS
+from mtsldsl.runtime.learning.evaluation import Evaluation
+from mtsldsl.runtime.learning.training import Training
+from mtsldsl.runtime.run.code import Code
+from mtsldsl.runtime.run.folder import RunFolder
+from tests.runtime.in_process import Unreported
 
 BLOCKS = {
     "mtsl": "phases = [1, 2]\n  threshold = 0\n  align = 0.1\n  similarity = cka(samples=40)",
@@ -93,3 +100,36 @@ def visits(folder: Path) -> None:
     row = chance.normal(size=(96, 12)).astype(np.float32)
     a, b = row[:, :2] + image.mean((1, 2, 3))[:, None], row[:, 2:3] * row[:, 3:4]
     np.savez(folder / "visits.npz", image=image, row=row, a=a.astype(np.float32), b=b.astype(np.float32))
+
+
+class EndedError(Exception):
+    """A run that a test ends, as a kill would, with the checkpoint of its epoch."""
+
+
+class Ending(Unreported):
+    """A run in this process that ends after an epoch."""
+
+    after: int | None = None
+
+    def end_epoch(self, training: Training, validation: Evaluation) -> None:
+        super().end_epoch(training, validation)
+        if training.epoch == self.after:
+            raise EndedError
+
+
+def run(folder: Path, text: str, ends: Sequence[int] = (), ended: Callable[[], object] = lambda: None) -> RunFolder:
+    """The run of a text over `visits.npz`, `runs/job/1`: ended after each of these epochs, and gone on with from there
+    as another process would, after what is then done."""
+    (folder / "job.mtl").write_text(text, encoding="utf-8")
+    session = Ending.create(load(folder / "job.mtl"), "job", folder / "runs", "cpu", "quiet")
+    for end in (*ends, None):
+        assert isinstance(session, Ending)
+        session.after = end
+        try:
+            Code.of(session.spec).run().main(session)
+        except EndedError:
+            session.close()
+            ended()
+            session = Ending.resume(session.folder.path, "cpu", "quiet")
+    session.close()
+    return session.folder

@@ -223,6 +223,8 @@ class Session:
             self.log.write(events.Resume(epoch=training.epoch, loggers=self.loggers.names()))
         elif self.weights is not None:
             self.log.write(self.weights.begin(training.spec, training.model, self.folder))
+            if learner.begins_anew:
+                training.beginning = {name: value.cpu().clone() for name, value in training.model.state_dict().items()}
         return training
 
     def write_code(self, spec: Spec) -> None:
