@@ -115,6 +115,7 @@ _OTHER_NAMES = {
     "dwa": "dynamic_weight_average dynamic_weight_averaging",
     "equal": "equal_weighting ew",
     "exponential": "exponential_lr",
+    "fp16": "float16 half fp16_mixed",
     "fp32": "float32",
     "hflip": "horizontal_flip random_horizontal_flip",
     "multistep": "multistep_lr",

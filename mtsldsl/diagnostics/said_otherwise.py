@@ -59,7 +59,7 @@ _REMEDIES = (
             "pct_start max_lr div_factor final_div_factor": "it is an argument of the scheduler: "
             "`scheduler = one_cycle(pct_start=...)`, whose highest rate is the optimizer's `lr`",
             "t_max eta_min min_lr": "it is an argument of the scheduler: `scheduler = cosine(eta_min=...)`",
-            "amp fp16 half mixed_precision": "half the bits are `precision = bf16`; there is no fp16",
+            "amp fp16 half mixed_precision": "half the bits are `precision = bf16`, or `fp16`",
             "accelerator device devices gpu gpus": "the device is chosen for each run: `mtsldsl train --device`",
             "batch batch_size train_batch_size augment shuffle num_workers": "what is done to samples is said in "
             "`data`, such as `batch = 16`; they are always shuffled for training",

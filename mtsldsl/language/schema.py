@@ -97,7 +97,7 @@ BACKBONE = BlockSchema(
     "backbone", "the layers that tasks may share, one a line, each from the one before", None, required=True
 )
 
-PRECISIONS = ("fp32", "bf16")
+PRECISIONS = ("fp32", "bf16", "fp16")
 """Arithmetic of the forward pass."""
 
 SCHEDULER = attrs.evolve(SCHEDULERS, rules=tuple(rule for rule in SCHEDULERS.rules if rule.name != "none"))

@@ -24,6 +24,9 @@ from mtsldsl.runtime.objectives.token_answers import channels_first
 
 T = TypeVar("T")
 
+NARROW = {"bf16": torch.bfloat16, "fp16": torch.float16}
+"""The precisions with half of the bits."""
+
 Watch: TypeAlias = Callable[[Mapping[str, Tensor], Mapping[str, Tensor]], None]
 """Takes a batch and what the heads of the tasks that it serves give for it, both in the units of the data."""
 
@@ -146,5 +149,6 @@ def _anomaly(
 
 
 def autocast(precision: str, device: torch.device) -> torch.autocast:
-    """The context of a precision: bf16 where it is that, else nothing changed."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+    """The context of a precision: half of the bits where it is one of those, else nothing changed."""
+    narrow = NARROW.get(precision)
+    return torch.autocast(device.type, dtype=narrow or torch.bfloat16, enabled=narrow is not None)

@@ -152,6 +152,10 @@ class LossTotals:
             means[name] = float(function.value(*sums)) if bool(sums[-1].sum() > 0) else math.nan
         return means
 
+    def counts(self) -> dict[str, int]:
+        """How many entries counted for every task, by the rule of `valid_entries`. Waits for the device."""
+        return {name: int(self._of(name)[1][-1].sum()) for name in self._tasks}
+
     def labelled(self, name: str) -> bool:
         """Whether anything counted for the task. Waits for the device."""
         return name in self._tasks and bool(self._of(name)[1][-1].sum() > 0)

@@ -24,6 +24,7 @@ from mtsldsl.runtime.network.portable import BATCHES, FORMS, TOLERANCE, Portable
 from mtsldsl.runtime.network.served import Served
 from mtsldsl.runtime.objectives import higher_is_better
 from mtsldsl.runtime.run import events
+from mtsldsl.runtime.run.checkpoint import MEAN
 from mtsldsl.runtime.run.event_lines import label_lines, short
 from mtsldsl.runtime.run.events import Number
 from mtsldsl.runtime.run.exported import Exported
@@ -81,6 +82,7 @@ def model_card(made: Exported, folder: RunFolder, drawing: str) -> str:
         several=len(network.read) > 1,
         outputs={name: _output(made, name) for name in network.tasks},
         results=results,
+        alone=made.of != MEAN,
         whole=len(network.tasks) == len(spec.tasks),
         tested=any(each.test is not None for each in results),
         labels=label_lines(start.data),
