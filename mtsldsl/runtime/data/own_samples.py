@@ -181,7 +181,8 @@ class OwnReader:
             found = of_one_sample(f"`{name}`", _array(name, value, wanted.expected), wanted.expected)
         except MtlError as error:
             (wrong,) = error.diagnostics
-            raise MtlError([self._unfit(row, wanted, wrong.cause, str(wrong.remedy))]) from error
+            unfit = self._unfit(row, wanted, wrong.cause, str(wrong.remedy))
+            raise MtlError([attrs.evolve(unfit, span=wrong.span or unfit.span)]) from error
         except (ValueError, TypeError) as error:
             cause, remedy = f"`{name}` is no array of numbers: {said(error)}", "return a tensor or an array"
             if _of_several_sizes(value):

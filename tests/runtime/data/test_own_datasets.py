@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from mtsldsl.diagnostics import MtlError
+from mtsldsl.diagnostics import MtlError, Source, Span
 from mtsldsl.editing import load, loads
 from mtsldsl.ir.model import Target
 from mtsldsl.runtime.data import FieldKind, Samples, Splits, batches, describe, load_data
@@ -463,3 +464,12 @@ def test_a_sequence_of_another_length_is_refused_with_how_to_pad_it(
     assert found.code == "MTL607"
     assert cause in found.cause
     assert remedy in str(found.remedy)
+
+
+def test_an_id_that_is_not_known_is_told_at_the_embedding() -> None:
+    embedding = Span(Source("job.mtl", "embedding(9, 2)"), 0, 15)
+    ids = attrs.evolve(IDS, ids_from=embedding)
+    reader = OwnReader([{"words": [1, 9, 2]}], "`own`", {"words": Wanted(ids, "the input", None)}, None)
+    with pytest.raises(MtlError, match=r"MTL607.*the id 9, and `embedding` knows 0 to 8") as caught:
+        reader.stacked((np.arange(1), ("words",), FIRST))
+    assert caught.value.diagnostics[0].span == embedding
