@@ -16,7 +16,7 @@ from mtsldsl.diagnostics import MtlError, suggestion
 from mtsldsl.division import CALLED_ELSEWHERE, SPLITS
 from mtsldsl.ir.model import Task
 from mtsldsl.runtime.data.array_columns import Array, Column, ColumnReader
-from mtsldsl.runtime.data.array_fields import columns, expected_inputs, expected_target
+from mtsldsl.runtime.data.array_fields import columns, expected_inputs, expected_target, wrong_with
 from mtsldsl.runtime.data.array_shapes import Expected
 from mtsldsl.runtime.data.demand import Demand
 from mtsldsl.runtime.data.expected_fields import expected_fields
@@ -116,13 +116,8 @@ def arrays(
 
 
 def _wrong(title: str, array: Array, wanted: Expected, task: Task | None) -> str:
-    """What is wrong with an array that has rows which do not fit."""
-    try:
-        with target_of(task):
-            columns({title: array}, wanted)
-    except MtlError as error:
-        return error.diagnostics[0].cause
-    raise ValueError(f"nothing is wrong with {title}")
+    with target_of(task):
+        return wrong_with(title, array, wanted)
 
 
 def _samples(found: Mapping[str, Column], layout: Mapping[str, FieldKind], *, on_disk: bool) -> Samples:

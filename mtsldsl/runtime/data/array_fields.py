@@ -96,6 +96,15 @@ def columns(arrays: Mapping[str, Array], expected: Expected, *, drop: bool = Fal
     return Columns(found, tuple(_remarks(reshaped, found, expected)))
 
 
+def wrong_with(name: str, array: Array, expected: Expected) -> str:
+    """What is wrong with an array that has rows which do not fit."""
+    try:
+        columns({name: array}, expected)
+    except MtlError as error:
+        return error.diagnostics[0].cause
+    raise ValueError(f"nothing is wrong with {name}")
+
+
 def of_one_sample(name: str, array: Array, expected: Expected) -> Tensor:
     """The array of one sample as a tensor of its shape: images of uint8 as they are, of others than bytes as float32.
 

@@ -344,7 +344,7 @@ def test_new_pictures_come_to_the_size_as_those_of_training(tmp_path: Path) -> N
     whole = spec("folder", (SEGMENT,), (3, *SIZE), **options)
     trained = torch.cat([each.fields["image"] for _, each in load_data(whole, cache=False).named()])
     inputs = new_inputs(tmp_path / "image", whole.data)
-    found = {row.numpy().tobytes() for row in inputs.read(0, 20)["image"]}
+    found = {row.numpy().tobytes() for row in inputs.read(range(20))["image"]}
     assert found == {row.numpy().tobytes() for row in trained.float() / 255}
 
 
