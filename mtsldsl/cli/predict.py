@@ -110,7 +110,7 @@ def command(
         elif place.suffix == ".npz":
             write_npz(place, inputs, predicted)
         else:
-            write_csv(place, inputs, predicted, known.names)
+            write_csv(place, inputs, chosen, predicted, known.names)
     what = "1 sample" if inputs.count == 1 else f"{inputs.count} samples"
     say(f"{output}: {', '.join(task.name for task in chosen)} of {what}")
 

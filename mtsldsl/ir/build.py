@@ -29,9 +29,11 @@ from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort
 from mtsldsl.ir.sections import check_count, read_sections
 from mtsldsl.ir.sharing_block import names_help, read_sharing
 from mtsldsl.ir.structure_block import read_history, read_structure
-from mtsldsl.ir.tasks import check_fields, read_tasks
+from mtsldsl.ir.task_fields import check_fields
+from mtsldsl.ir.tasks import read_tasks
 from mtsldsl.ir.train_block import read_train
 from mtsldsl.ir.tuning_block import read_tuning
+from mtsldsl.ir.wiring import reading_tasks
 from mtsldsl.language.beginnings import RANGE, misfit_of_weights
 from mtsldsl.language.constants import Named
 from mtsldsl.language.naming import PARALLEL
@@ -163,7 +165,12 @@ def _check_reach(spec: Spec, structure: Structure, section: tree.Section, proble
         return
     sides = spec.with_alike_inputs(task.name for task in spec.tasks)
     together = linked([*sides, *(each for layer in spec.layers for each in spec.sharing.partition(layer.name))])
-    shared = spec.sharing.given(dict.fromkeys(spec.backbone.layers, together))
+    read_by = reading_tasks(spec)
+    rows: dict[str, list[frozenset[str]]] = {}
+    for layer in spec.backbone.layers:
+        unread = [each for each in spec.sharing.partition(layer) if each.isdisjoint(read_by[layer])]
+        rows[layer] = [*unread, *(rest for side in together if (rest := side.difference(*unread)))]
+    shared = spec.sharing.given(rows)
     single, least = (cost_of(attrs.evolve(spec, sharing=each)).parameters for each in (spec.sharing.apart(), shared))
     for fault in hindrances(structure.settings, Reach(spec.sharing, sides, single, least)):
         entries = (each for each in section.items if isinstance(each, tree.Entry) and each.key.text == fault.key)

@@ -183,6 +183,17 @@ def needed_layers(calls: Sequence[Call], tasks: Collection[str] | None = None) -
     return frozenset(call.layer for call in needed(calls, tasks)) - {HEADS}
 
 
+def reading_tasks(spec: Spec) -> dict[str, Component]:
+    """For each layer the tasks whose heads read it, directly or through other layers. A copy that serves none of them
+    is read by nothing and learns nothing; a learner leaves it as it is."""
+    calls, one_of = wired(spec), {task.head.inputs: task.name for task in spec.tasks}
+    read = {inputs: needed_layers(calls, (task,)) for inputs, task in one_of.items()}
+    return {
+        layer: frozenset(task.name for task in spec.tasks if layer in read[task.head.inputs])
+        for layer in spec.backbone.layers
+    }
+
+
 def together(calls: Sequence[Call], tasks: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     """The sets of these tasks whose outputs depend on a common copy, directly or through others of them; the sets and
     their members in the order of `tasks`. Two sets have no copy in common."""

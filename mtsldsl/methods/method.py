@@ -60,7 +60,7 @@ class Situation(Record):
 @attrs.frozen(eq=False, repr=False)
 class Reach(Record):
     """How far the network of a sound spec can go on to share: the parameters of its single-task networks, and those
-    where all tasks of a side share every layer. Those of a side read inputs of one size."""
+    where all tasks of a side share every layer that they read. Those of a side read inputs of one size."""
 
     sharing: Sharing
     sides: Sequence[frozenset[str]]

@@ -17,7 +17,7 @@ by the names of the tasks, so that neither the order of a sum nor that of the ta
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from math import isfinite, lcm
@@ -63,13 +63,15 @@ def choose_tree(
     *,
     beam: int = BEAM,
     sides: Iterable[Iterable[str]] | None = None,
+    read_by: Mapping[str, Collection[str]] | None = None,
 ) -> Tree:
     """The tree of the least dissimilarity whose layers cost no more than the budget; of equal ones the cheapest.
 
     `start` is what is shared already and stays so, mostly nothing. `similarity` has for each layer a matrix (tasks,
     tasks) in the order of `start.tasks`: its diagonal is not looked at, and of [i][j] and [j][i] the mean counts.
     `cost(layer, tasks)` is that of a copy of a layer for some tasks, in the unit of the budget. `sides` part the tasks:
-    those of two sides come to share nothing.
+    those of two sides come to share nothing. `read_by` has for each layer the tasks that read it, by default all: a
+    copy that none of these has stays as it is, and is no group of which the mean is taken.
 
     Raises ValueError where a layer has no similarity or one that is no such matrix of finite numbers, `beam` is below
     1, sides do not part the tasks or share a layer already, or even the cheapest tree is above the budget;
@@ -77,7 +79,7 @@ def choose_tree(
     """
     if beam < 1:
         raise ValueError(f"a beam of {beam} lets nothing go on")
-    search = _Search(start, similarity, cost, Fraction(budget), beam, sides)
+    search = _Search(start, similarity, cost, Fraction(budget), beam, sides, read_by or {})
     found = search.best()
     whole = start.given({layer: search.tasks_of(found.rows[layer]) for layer in start.backbone.layers})
     return Tree(whole, float(Fraction(found.value, search.unit)), float(found.spent), search.exact)
@@ -109,6 +111,7 @@ class _Search:
         budget: Fraction,
         beam: int,
         sides: Iterable[Iterable[str]] | None,
+        read_by: Mapping[str, Collection[str]],
     ) -> None:
         self.names = sorted(start.tasks)
         self.start, self.budget, self.beam, self.exact = start, budget, beam, True
@@ -119,6 +122,10 @@ class _Search:
         self._bits = {name: 1 << place for place, name in enumerate(self.names)}
         self._rows = {layer: self._row(start.partition(layer)) for layer in start.backbone.layers}
         self._sources = self._row(start.sources)
+        self._unread = {
+            layer: self._row(each for each in start.partition(layer) if each.isdisjoint(read_by.get(layer, each)))
+            for layer in start.backbone.layers
+        }
         self._sides = self._row(Partition(map(frozenset, sides if sides is not None else [self.names])))
         self._check_sides()
         order = [start.tasks.index(name) for name in self.names]
@@ -164,7 +171,7 @@ class _Search:
     def best(self) -> _State:
         """The best that is found."""
         layers = self.start.backbone.layers
-        least = [sum((self._price(layer, side) for side in self._sides), Fraction(0)) for layer in layers]
+        least = [self._price_of(layer, self._joined_to_sides(layer)) for layer in layers]
         if sum(least, Fraction(0)) > self.budget:
             raise ValueError(
                 f"even the tree that shares every layer costs {float(sum(least)):g}, above {float(self.budget):g}"
@@ -177,6 +184,12 @@ class _Search:
             states = self._kept(layer, found, _Ahead.of(before))
         self.exact &= self._cut is None or states[0].value < self._cut
         return states[0]
+
+    def _joined_to_sides(self, layer: str) -> _Row:
+        """The coarsest groups that a layer may have."""
+        unread = self._unread[layer]
+        read = (side & ~sum(unread) for side in self._sides)
+        return (*unread, *(side for side in read if side))
 
     def _next(self, layer: str, state: _State, left: Fraction) -> Iterator[_State]:
         """The choices for a layer that spend no more than what is left, with what comes before it all shared."""
@@ -218,13 +231,14 @@ class _Search:
         key = layer, finest
         if key not in self._known:
             rows = self._coarser(layer, finest)
-            priced = ((sum((self._price(layer, group) for group in row), Fraction(0)), row) for row in rows)
+            priced = ((self._price_of(layer, row), row) for row in rows)
             self._known[key] = [(self._value(layer, row), price, row) for price, row in priced]
         return self._known[key]
 
     def _value(self, layer: str, row: _Row) -> int:
         """The mean of the groups' largest dissimilarities, in `unit`."""
-        return sum(self._spread(layer, group) for group in row) * (self.unit // _SCALE) // len(row)
+        count = len(row) - len(self._unread[layer])
+        return sum(self._spread(layer, group) for group in row) * (self.unit // _SCALE) // max(count, 1)
 
     def _spread(self, layer: str, group: int) -> int:
         """The largest dissimilarity of two tasks of a group."""
@@ -234,6 +248,9 @@ class _Search:
             apart = self._apart[layer]
             self._largest[key] = max((apart[i][j] for i in members for j in members), default=0)
         return self._largest[key]
+
+    def _price_of(self, layer: str, row: _Row) -> Fraction:
+        return sum((self._price(layer, group) for group in row), Fraction(0))
 
     def _price(self, layer: str, group: int) -> Fraction:
         key = layer, group
@@ -245,6 +262,8 @@ class _Search:
         """The ways to bring groups of one side together: all of a few groups; of more what comes of joining the two
         that are the most alike, again and again, until there are a few, and all of these."""
         found: list[_Row] = []
+        unread = self._unread[layer]
+        finest = tuple(group for group in finest if group not in unread)
         while len(finest) > ALL_WAYS:
             pairs = [
                 (self._spread(layer, one | other), one, other)
@@ -258,7 +277,8 @@ class _Search:
             found.append(finest)
             _, one, other = min(pairs)
             finest = tuple(sorted((*(group for group in finest if group not in (one, other)), one | other)))
-        return [*found, *self._all_coarser(finest)]
+        found += self._all_coarser(finest)
+        return [tuple(sorted((*row, *unread))) for row in found]
 
     def _all_coarser(self, finest: _Row) -> Iterator[_Row]:
         def placed(place: int, groups: tuple[int, ...]) -> Iterator[_Row]:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from mtsldsl.ir import Decision, Spec
+from mtsldsl.ir.wiring import reading_tasks
 from mtsldsl.methods.allocation.language import USED, Settings
 from mtsldsl.methods.allocation.language import Allocation as Allocated
 from mtsldsl.methods.temperature import Anneal
@@ -34,7 +35,8 @@ ON = 0
 
 
 class Allocation(Learner):
-    """Learns for every task which alternatives of each layer it uses, as far as the sharing lets it use them.
+    """Learns for every task which alternatives of each layer it uses, as far as the sharing lets it use them. Of a
+    layer that it does not read, as where its head begins with an earlier one, it uses none.
 
     `logits` has for each task a parameter (alternatives, 2), those of all layers side by side, `allowed` (tasks,
     alternatives) what a task may use at all, `layer_of` (alternatives) the number of the layer of each. Each task has a
@@ -53,6 +55,7 @@ class Allocation(Learner):
         self.logits = nn.ParameterDict()
         self._tasks: tuple[str, ...] = ()
         self._alternatives: dict[str, tuple[str, ...]] = {}
+        self._read_by: Mapping[str, frozenset[str]] = {}
         self._counts: list[int] = []
         self._epochs = 0
         self._all_allowed = True
@@ -65,7 +68,11 @@ class Allocation(Learner):
         self._counts = [len(alternatives) for alternatives in self._alternatives.values()]
         start = torch.tensor([math.log(self.settings.on), math.log1p(-self.settings.on)])
         self.logits.update({task: nn.Parameter(start.repeat(sum(self._counts), 1)) for task in self._tasks})
-        uses = [{layer: spec.sharing.uses(layer, task) for layer in routed} for task in self._tasks]
+        self._read_by = reading_tasks(spec)
+        uses = [
+            {layer: spec.sharing.uses(layer, task) if self._reads(task, layer) else () for layer in routed}
+            for task in self._tasks
+        ]
         allowed = [[name in used[layer] for layer in routed for name in self._alternatives[layer]] for used in uses]
         self.register_buffer("allowed", torch.tensor(allowed))
         numbers = torch.arange(len(routed)).repeat_interleave(torch.tensor(self._counts))
@@ -132,6 +139,9 @@ class Allocation(Learner):
             rows[layer] = Cover.of_pairs(self._pairs(of_layer, alternatives), alternatives)
         return sharing.given({**sharing.components, **rows})
 
+    def _reads(self, task: str, layer: str) -> bool:
+        return task in self._read_by[layer]
+
     def _probabilities(self) -> Tensor:
         """That a task uses an alternative, (tasks, alternatives): 0 where it may not."""
         logits = torch.stack([self.logits[task].detach() for task in self._tasks])
@@ -149,20 +159,25 @@ class Allocation(Learner):
             return None
         terms: list[Tensor] = []
         for task in in_order(step.outputs, self._tasks):
+            layers = [layer for layer in self._alternatives if self._reads(task, layer)]
+            if not layers:
+                continue
             on = self.logits[task].softmax(-1)[:, ON]
             if not self._all_allowed:
                 on = on.masked_fill(~self.allowed[self._tasks.index(task)], 0)
             if chosen.budget is not None and chosen.budget_weight:
-                terms.append(chosen.budget_weight * (on.sum() / sum(self._counts) - chosen.budget).clamp(min=0))
+                count = sum(len(self._alternatives[layer]) for layer in layers)
+                terms.append(chosen.budget_weight * (on.sum() / count - chosen.budget).clamp(min=0))
             if chosen.entropy_weight:
                 weight = chosen.entropy_weight * step.progress**chosen.entropy_power
                 terms.append(weight * (torch.special.entr(on) + torch.special.entr(1 - on)).sum())
             if chosen.connection_weight:
                 terms.append(chosen.connection_weight * on.sum())
             if chosen.disconnection_weight:
-                nothing = torch.stack([(1 - each).prod() for each in self._by_layer(on).values()])
+                by_layer = self._by_layer(on)
+                nothing = torch.stack([(1 - by_layer[layer]).prod() for layer in layers])
                 terms.append(chosen.disconnection_weight * nothing.sum())
-        return torch.stack(terms).sum()
+        return torch.stack(terms).sum() if terms else None
 
     def due(self, position: Position) -> bool:
         """At the end of the epochs of `write`, and of the last."""

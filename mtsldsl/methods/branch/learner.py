@@ -16,13 +16,13 @@ from torch import Tensor
 from mtsldsl.ir import Decision, Spec
 from mtsldsl.ir.body import Body
 from mtsldsl.ir.cost import body_cost
-from mtsldsl.ir.wiring import Value
+from mtsldsl.ir.wiring import Value, reading_tasks
 from mtsldsl.language import Constant
 from mtsldsl.methods.branch.language import FRESH, Compares, Settings, shared_whole
 from mtsldsl.methods.evidence import in_four_digits
 from mtsldsl.methods.similarities import Chosen, Cka, Gradient, Incomparable, Rsa, Transference, reads_the_same
 from mtsldsl.runtime.learning.step import Position
-from mtsldsl.runtime.network.built import build_model, initialise, place
+from mtsldsl.runtime.network.built import build_model, place
 from mtsldsl.runtime.network.transfer import carry_state
 from mtsldsl.runtime.structure.learner import Carry, Learner, Prepared, Proposal
 from mtsldsl.runtime.structure.similarities import Place, comparable_tasks, similarity_matrices
@@ -40,6 +40,11 @@ class Branch(Learner):
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self.settings = settings
+
+    @property
+    def begins_anew(self) -> bool:
+        """Where the settings ask for it."""
+        return self.settings.transfer == FRESH
 
     def due(self, position: Position) -> bool:
         """At the end of its epoch."""
@@ -68,14 +73,15 @@ class Branch(Learner):
         def cost(layer: str, tasks: Component) -> int:
             return copy_cost(spec, layer, tasks)
 
-        tree = choose_tree(start, similarity, cost, allowed, beam=self.settings.beam, sides=sides)
+        read_by = reading_tasks(spec)
+        tree = choose_tree(start, similarity, cost, allowed, beam=self.settings.beam, sides=sides, read_by=read_by)
         return _proposed(view, start, tree, similarity)
 
     def prepare(self, carry: Carry, view: View) -> Prepared:
         """Begin anew, with the initial weights and nothing of the optimizer, where the settings ask for it."""
-        if self.settings.transfer != FRESH:
+        if not self.begins_anew:
             return Prepared()
-        initialise(carry.new_model, carry.new_spec, carry.new_spec.train.seed, but=carry.new_spec.frozen)
+        carry.begin_anew()
         return Prepared({name: {} for name, _ in carry.new_model.named_parameters()})
 
 
@@ -97,16 +103,23 @@ def copy_cost(spec: Spec, layer: str, tasks: Component) -> int:
 
 
 def _compared(view: View, settings: Settings, sides: Sequence[frozenset[str]]) -> Mapping[str, list[list[float]]]:
-    """For each layer the similarity of every two tasks, in the order of the sharing; 0 of tasks of two sides."""
-    tasks, values = view.spec.sharing.tasks, view.spec.sharing.all_values()
-    asked = [(layer, in_order(side, tasks)) for layer in values for side in sides if len(side) > 1]
+    """For each layer the similarity of every two tasks, in the order of the sharing; 0 of tasks of two sides, and of
+    those whose copy is read by nothing."""
+    sharing, read_by = view.spec.sharing, reading_tasks(view.spec)
+    tasks, values = sharing.tasks, sharing.all_values()
+    asked = []
+    for layer in values:
+        for side in sides:
+            read = (task for task in side if not sharing.component(layer, task).isdisjoint(read_by[layer]))
+            asked.append((layer, in_order(read, tasks)))
+    asked = [(layer, compared) for layer, compared in asked if len(compared) > 1]
     places = [[Value(layer, values[layer].of(task)[0]) for task in side] for layer, side in asked]
     found = {layer: [[0.0] * len(tasks) for _ in tasks] for layer in values}
-    for (layer, side), matrix in zip(asked, _matrices(view, settings.similarity, places), strict=True):
+    for (layer, together), matrix in zip(asked, _matrices(view, settings.similarity, places), strict=True):
         rows = matrix.tolist()
-        view.say(Compares.kind, layer=layer, tasks=side, similarity=rows)
-        for one, row in zip(side, rows, strict=True):
-            for other, number in zip(side, row, strict=True):
+        view.say(Compares.kind, layer=layer, tasks=together, similarity=rows)
+        for one, row in zip(together, rows, strict=True):
+            for other, number in zip(together, row, strict=True):
                 found[layer][tasks.index(one)][tasks.index(other)] = number
     return found
 

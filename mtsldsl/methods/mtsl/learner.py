@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from mtsldsl.ir import Decision, Spec
-from mtsldsl.ir.wiring import Value, needed_layers, wired
+from mtsldsl.ir.wiring import Value, reading_tasks
 from mtsldsl.language import Constant, Shape
 from mtsldsl.methods.evidence import in_four_digits
 from mtsldsl.methods.mtsl.amalgamation import AmalgamationJob, AmalgamationReport, amalgamate
@@ -125,12 +125,10 @@ class Mtsl(Learner):
 def compare(view: View, settings: Settings) -> list[Comparison]:
     """Similarity and grouping at every place where tasks may merge next, from one pass over training samples. A copy
     that its task does not read has learned nothing, and is left as it is."""
-    calls = wired(view.spec)
-    read = {task.name: needed_layers(calls, [task.name]) for task in view.spec.tasks}
+    read_by = reading_tasks(view.spec)
     places: list[tuple[str, tuple[str, ...]]] = []
     for layer, together in unmerged(view.spec.sharing):
-        readers = sorted(task for task in together if layer in read[task])
-        sides = comparable_tasks(view, settings.similarity, readers)
+        sides = comparable_tasks(view, settings.similarity, sorted(together & read_by[layer]))
         if len(sides) > 1:
             what = {"difference": "samples of their own"} if settings.similarity.apart else {}
             view.say(Incomparable.kind, layer=layer, tasks=[sorted(side) for side in sides], **what)

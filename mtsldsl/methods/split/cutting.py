@@ -47,26 +47,30 @@ def decide_cuts(
     threshold: float,
     *,
     weightless: Collection[str] = (),
+    read_by: Mapping[str, Component] | None = None,
     affordable: Callable[[Sharing], bool] = lambda _: True,
 ) -> Cuts:
     """Split every component whose two sides conflicted in each of the epochs: with a mean cosine between them below the
     `threshold`. The sides are the two sets of tasks that agree most inside, a task alone as much as the threshold
     (`best_partition`); each is then looked at again. Of several cuts at a layer the strongest conflict comes first.
 
-    Layers without weights have no gradient: they are split as soon as what they read is.
+    Layers without weights have no gradient: they are split as soon as what they read is. So are tasks from the others
+    at layers that they do not read; `read_by` has for each layer those that do, by default all.
     """
+    everybody = dict.fromkeys(sharing.backbone.layers, frozenset(sharing.tasks))
+    holds = _Holds(weightless, {**everybody, **(read_by or {})})
     made: list[Cut] = []
     beyond = set[str]()
     for layer in reversed(sharing.backbone.layers):
         row = sharing[layer]
         if layer in weightless or layer not in cosines or not isinstance(row, Partition):
             continue
-        waiting = [cut for each in row for cut in _cut(sharing, layer, each, cosines[layer], threshold, weightless)]
+        waiting = [cut for each in row for cut in _cut(sharing, layer, each, cosines[layer], threshold, holds)]
         while waiting:
             cut = min(waiting, key=lambda each: each.cosine)
             waiting.remove(cut)
             rest = sharing.component(layer, min(cut.tasks)) - cut.tasks
-            steps = list(_steps(sharing, cut, weightless))
+            steps = list(_steps(sharing, cut, holds))
             after = sharing
             for step in steps:
                 after = after.split(step.layer, step.tasks)
@@ -76,8 +80,16 @@ def decide_cuts(
             sharing = after
             made += steps
             for side in (cut.tasks, rest):
-                waiting += _cut(sharing, layer, side, cosines[layer], threshold, weightless)
+                waiting += _cut(sharing, layer, side, cosines[layer], threshold, holds)
     return Cuts(sharing, tuple(made), frozenset(beyond))
+
+
+@attrs.frozen
+class _Holds:
+    """What does not hold tasks together: layers that are `weightless`, and at each layer tasks that do not read it."""
+
+    weightless: Collection[str]
+    read_by: Mapping[str, Component]
 
 
 def _cut(
@@ -86,10 +98,10 @@ def _cut(
     component: Component,
     cosines: Cosines,
     threshold: float,
-    weightless: Collection[str],
+    holds: _Holds,
 ) -> Iterator[Cut]:
-    """The cut of a component, where its two sides conflict."""
-    blocks = sorted(_blocks(sharing, layer, component, weightless), key=min)
+    """The cut of a component, where its two sides conflict. Tasks that do not read the layer are on neither."""
+    blocks = sorted(_blocks(sharing, layer, component, holds), key=min)
     if len(blocks) < 2:
         return
     place = {task: index for index, task in enumerate(sharing.tasks)}
@@ -123,24 +135,25 @@ def _mean(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float | 
     return float(known.mean()) if known.size else None
 
 
-def _blocks(sharing: Sharing, layer: str, component: Component, weightless: Collection[str]) -> list[Component]:
-    """The sets of tasks of a component of a layer that what reads it does not keep apart."""
-    kept: list[Component] = [frozenset((task,)) for task in component]
+def _blocks(sharing: Sharing, layer: str, component: Component, holds: _Holds) -> list[Component]:
+    """The sets of tasks of a component, of those that read the layer, that what reads it does not keep apart."""
+    kept: list[Component] = [frozenset((task,)) for task in component & holds.read_by[layer]]
     for reader in sharing.backbone.readers(layer):
         for whole in sharing.partition(reader):
-            parts: Iterable[Component] = [whole]
-            if reader in weightless:
-                parts = _blocks(sharing, reader, whole, weightless)
+            parts: Iterable[Component] = [whole & holds.read_by[reader]]
+            if reader in holds.weightless:
+                parts = _blocks(sharing, reader, whole, holds)
             kept += [side & component for part in parts for side in sets.parted(part, sharing.sources)]
     return linked(each for each in kept if each)
 
 
-def _steps(sharing: Sharing, cut: Cut, weightless: Collection[str]) -> Iterator[Cut]:
-    """The cut, after the same of the layers without weights that read the layer."""
+def _steps(sharing: Sharing, cut: Cut, holds: _Holds) -> Iterator[Cut]:
+    """The cut, after the same of the layers that read the layer, as far as they are still shared: those without
+    weights, and those that tasks of the one side or the other do not read."""
     rest = sharing.component(cut.layer, min(cut.tasks)) - cut.tasks
     for reader in sharing.backbone.readers(cut.layer):
-        if reader in weightless:
-            for component in sharing.partition(reader):
-                if component & cut.tasks and component & rest:
-                    yield from _steps(sharing, attrs.evolve(cut, layer=reader, tasks=component & cut.tasks), weightless)
+        for component in sharing.partition(reader):
+            parts = [component] if reader in holds.weightless else sets.parted(component, sharing.sources)
+            if any(part & cut.tasks and part & rest for part in parts):
+                yield from _steps(sharing, attrs.evolve(cut, layer=reader, tasks=component & cut.tasks), holds)
     yield cut

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from mtsldsl.ir import Decision, Spec
+from mtsldsl.ir.wiring import reading_tasks
 from mtsldsl.language.constants import Constant
 from mtsldsl.methods.split.cutting import Cosines, Cuts, decide_cuts
 from mtsldsl.methods.split.language import Disagreement, Settings
@@ -21,7 +22,7 @@ from mtsldsl.runtime.learning.probe import Probe
 from mtsldsl.runtime.learning.step import Position
 from mtsldsl.runtime.structure.learner import Learner, Proposal
 from mtsldsl.runtime.structure.view import View
-from mtsldsl.sharing import Copy, Partition, Sharing
+from mtsldsl.sharing import Component, Partition, Sharing
 from mtsldsl.sharing.partition import in_order
 
 __all__ = ["Settings", "Split"]
@@ -86,11 +87,12 @@ class Split(Learner):
             cosines,
             self.settings.threshold,
             weightless=weightless,
+            read_by=reading_tasks(spec),
             affordable=lambda sharing: self._affordable(spec, sharing),
         )
-        shared = [copy for copy in _shared(spec.sharing) if copy.layer not in weightless]
-        for copy in shared:
-            self._tell(view, copy, cosines[copy.layer], cuts)
+        shared = [(layer, tasks) for layer, tasks in _shared(spec) if layer not in weightless]
+        for layer, tasks in shared:
+            self._tell(view, layer, tasks, cosines[layer], cuts)
         decisions = []
         for cut in cuts.made:
             fields: dict[str, Constant] = {
@@ -116,22 +118,23 @@ class Split(Learner):
         apart, after = (attrs.evolve(spec, sharing=each).cost() for each in (sharing.apart(), sharing))
         return after.parameters <= self.settings.budget * apart.parameters
 
-    def _tell(self, view: View, copy: Copy, cosines: Cosines, cuts: Cuts) -> None:
-        tasks = in_order(copy.component, self._tasks)
+    def _tell(self, view: View, layer: str, together: Component, cosines: Cosines, cuts: Cuts) -> None:
+        tasks = in_order(together, self._tasks)
         places = [self._tasks.index(task) for task in tasks]
         means = torch.from_numpy(cosines).nanmean(0)[places][:, places].tolist()
         view.say(
             Disagreement.kind,
-            layer=copy.layer,
+            layer=layer,
             tasks=tasks,
             cosines=[[None if math.isnan(value) else value for value in row] for row in means],
             threshold=self.settings.threshold,
-            sets=[in_order(each, self._tasks) for each in cuts.sharing.partition(copy.layer) if each <= copy.component],
-            beyond_budget=copy.layer in cuts.beyond,
+            sets=[in_order(both, self._tasks) for each in cuts.sharing.partition(layer) if (both := each & together)],
+            beyond_budget=layer in cuts.beyond,
         )
 
 
-def _shared(sharing: Sharing) -> Sequence[Copy]:
-    """The copies of layers that several tasks share."""
-    rows = ((layer, row) for layer, row in sharing.components.items() if isinstance(row, Partition))
-    return [Copy(layer, component) for layer, row in rows for component in row if len(component) > 1]
+def _shared(spec: Spec) -> Sequence[tuple[str, Component]]:
+    """The layers with the tasks that share a copy there and read it, of each copy that has several."""
+    rows, read_by = spec.sharing.components, reading_tasks(spec)
+    parts = [(layer, row) for layer, row in rows.items() if isinstance(row, Partition)]
+    return [(layer, both) for layer, row in parts for each in row if len(both := each & read_by[layer]) > 1]

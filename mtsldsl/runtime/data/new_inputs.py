@@ -20,7 +20,7 @@ from mtsldsl.ir.model import Data
 from mtsldsl.runtime.data.array_columns import Column
 from mtsldsl.runtime.data.array_fields import Columns, expected_inputs, wrong_with
 from mtsldsl.runtime.data.array_fields import columns as columns_of
-from mtsldsl.runtime.data.array_shapes import Expected
+from mtsldsl.runtime.data.array_shapes import Expected, as_one_array
 from mtsldsl.runtime.data.batches import batches
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.left_out import remarks_on_left_out, told_of_left_out
@@ -160,7 +160,7 @@ def _of_arrays(place: Path, data: Data, array: str | None, trained: Mapping[str,
     causes: dict[int, str] = {}
     wanted, called = expected_inputs(data), dict[str, str]()
     for name, expected in wanted.items():
-        called[name], given = _array(place, name, array, several=several)
+        called[name], given = _array(place, name, array, as_one_array(expected), several=several)
         read = _column(called[name], given, expected, trained.get(name), drop=_skips(data))
         found[name] = read.by_name[called[name]]
         remarks += read.remarks
@@ -197,9 +197,9 @@ def _too_few(place: Path, data: Data, array: str | None) -> MtlError:
     return MtlError.of("MTL602", f"{what} one input, and the network has {len(names)}: {named(names)}", remedy)
 
 
-def _array(path: Path, given: str, wanted: str | None, *, several: bool) -> tuple[str, Array]:
-    """The array of an input, one of `several` or the only one, and what it is called in a report."""
-    remedy = "save numbers, with samples of one size, as by numpy.save"
+def _array(path: Path, given: str, wanted: str | None, remedy: str, *, several: bool) -> tuple[str, Array]:
+    """The array of an input, one of `several` or the only one, and what it is called in a report; `remedy` is for
+    samples that are objects."""
     name = None
     try:
         if path.suffix.lower() == ".npy":

@@ -13,13 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from mtsldsl.ir import Spec
-from mtsldsl.ir.wiring import needed_layers, wired
+from mtsldsl.ir.wiring import needed, wired
 from mtsldsl.runtime.network.inputs import Inputs, as_values
 from mtsldsl.sharing.component import HEADS
 
 Choices: TypeAlias = Mapping[tuple[str, str], Tensor]
 """For a layer, or `heads`, and each layer that it reads: a row for each of its copies, in it a 1 for the copy that is
-read and 0 for all others, with a gradient. Copies are in the order of the sharing, heads in that of the tasks."""
+read and 0 for all others, with a gradient. Copies are those that a head reads in the network of the sharing, in its
+order, heads in the order of the tasks."""
 
 
 def run_choosing(
@@ -27,13 +28,12 @@ def run_choosing(
 ) -> dict[str, Tensor]:
     """The outputs of tasks. Every copy is computed that a head may come to read, as those that are not chosen have a
     part in the gradients of choices: that of a number is <∇x, y>, with x what is read, y what the copy gives."""
-    calls, known = wired(spec), as_values(spec, inputs)
-    layers = needed_layers(calls)
+    known = as_values(spec, inputs)
     values: dict[str, list[Tensor]] = {}
     outputs = {}
-    for call in calls:
+    for call in needed(wired(spec)):
         layer = call.layer
-        if (layer == HEADS and not call.value.tasks.issubset(tasks)) or (layer not in layers and layer != HEADS):
+        if layer == HEADS and not call.value.tasks.issubset(tasks):
             continue
         place = len(values.setdefault(layer, [])) if layer != HEADS else _place(call.value.tasks, spec)
         reads = [

@@ -126,6 +126,8 @@ class Epoch(Event):
     peak_memory_mb: float | None = None
     """The most memory that the process (with several: the first) has held at once so far, in 10^6 bytes: on CUDA what
     torch allocated of the device's, elsewhere resident memory."""
+    skipped_steps: int | None = _left_out()
+    """How many steps were not made, as a gradient was too large for fp16; left out where all were made."""
 
 
 @attrs.frozen(kw_only=True)

@@ -223,6 +223,8 @@ class Session:
             self.log.write(events.Resume(epoch=training.epoch, loggers=self.loggers.names()))
         elif self.weights is not None:
             self.log.write(self.weights.begin(training.spec, training.model, self.folder))
+            if learner.begins_anew:
+                training.beginning = {name: value.cpu().clone() for name, value in training.model.state_dict().items()}
         return training
 
     def write_code(self, spec: Spec) -> None:
@@ -252,6 +254,7 @@ class Session:
                 samples_per_second=round(count / seconds, 1) if seconds else None,
                 seconds=round(time.monotonic() - self._started, 1),
                 peak_memory_mb=peak_memory_mb(self.device),
+                skipped_steps=None if training.scale is None else training.scale.skipped or None,
             )
         )
         for event in found_in_steps(training):
