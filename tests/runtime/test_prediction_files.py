@@ -216,7 +216,7 @@ def test_samples_keep_their_numbers_where_others_are_left_out(tmp_path: Path) ->
     write_npz(tmp_path / "x.npz", some, answers)
     with np.load(tmp_path / "x.npz") as file:
         assert (file["sample"].dtype, file["sample"].tolist()) == (np.int64, [8, 10])
-    write_csv(tmp_path / "x.csv", some, answers, {})
+    write_csv(tmp_path / "x.csv", some, [task("kind", Target("classes", 9))], answers, {})
     assert (tmp_path / "x.csv").read_text(encoding="utf-8") == "sample,kind\n8,4\n10,5\n"
     write_folder(
         tmp_path / "x",
