@@ -100,7 +100,7 @@ def arrays(
             column = field.by_name[titles[split]]
             found[split][called.get(name, name)] = column
             if column.unfit.size:
-                wrong = _wrong(titles[split], given[titles[split]], wanted, tasks.get(name))
+                wrong = wrong_with(titles[split], given[titles[split]], wanted, tasks.get(name))
                 unfit[split] = {int(row): wrong for row in column.unfit} | unfit[split]
     for split, causes in unfit.items():
         whose = f"{before[split]}... of {path}" if before[split] else str(path)
@@ -113,11 +113,6 @@ def arrays(
         samples["validation"], unfit["validation"] = samples["train"], unfit["train"]
     train, validation, test = (_taken(samples[split], rows.get(split), unfit[split]) for split in SPLITS)
     return Splits(train, validation, test, tuple(remarks))
-
-
-def _wrong(title: str, array: Array, wanted: Expected, task: Task | None) -> str:
-    with target_of(task):
-        return wrong_with(title, array, wanted)
 
 
 def _samples(found: Mapping[str, Column], layout: Mapping[str, FieldKind], *, on_disk: bool) -> Samples:
