@@ -9,6 +9,7 @@ import attrs
 
 from mtsldsl.datasets.registry import data_kind
 from mtsldsl.diagnostics import Span, proposal, suggestion
+from mtsldsl.diagnostics.counted import counted
 from mtsldsl.diagnostics.names import meant_by, misspelt
 from mtsldsl.ir.blocks import BlockValues, entries_of, read_block
 from mtsldsl.ir.body import Body
@@ -265,7 +266,7 @@ def _check_loss(target: Target, given: Named, problems: Problems) -> bool:
         return False
     weight = given.arguments.get("weight", ())
     if isinstance(weight, tuple) and weight and len(weight) != target.channels:
-        cause = f"`weight` has {len(weight)} numbers, and there are {target.channels} classes"
+        cause = f"`weight` has {counted(len(weight), 'number')}, and there are {target.channels} classes"
         problems.add("MTL202", cause, "give one for each class, in their order", given.span)
         return False
     return True

@@ -16,7 +16,7 @@ from mtsldsl.diagnostics import MtlError, suggestion
 from mtsldsl.division import CALLED_ELSEWHERE, SPLITS
 from mtsldsl.ir.model import Task
 from mtsldsl.runtime.data.array_columns import Array, Column, ColumnReader
-from mtsldsl.runtime.data.array_fields import columns, expected_inputs, expected_target
+from mtsldsl.runtime.data.array_fields import columns, expected_inputs, expected_target, wrong_with
 from mtsldsl.runtime.data.array_shapes import Expected, as_one_array
 from mtsldsl.runtime.data.demand import Demand
 from mtsldsl.runtime.data.expected_fields import expected_fields
@@ -100,7 +100,7 @@ def arrays(
             column = field.by_name[titles[split]]
             found[split][called.get(name, name)] = column
             if column.unfit.size:
-                wrong = _wrong(titles[split], given[titles[split]], wanted, tasks.get(name))
+                wrong = wrong_with(titles[split], given[titles[split]], wanted, tasks.get(name))
                 unfit[split] = {int(row): wrong for row in column.unfit} | unfit[split]
     for split, causes in unfit.items():
         whose = f"{before[split]}... of {path}" if before[split] else str(path)
@@ -113,16 +113,6 @@ def arrays(
         samples["validation"], unfit["validation"] = samples["train"], unfit["train"]
     train, validation, test = (_taken(samples[split], rows.get(split), unfit[split]) for split in SPLITS)
     return Splits(train, validation, test, tuple(remarks))
-
-
-def _wrong(title: str, array: Array, wanted: Expected, task: Task | None) -> str:
-    """What is wrong with an array that has rows which do not fit."""
-    try:
-        with target_of(task):
-            columns({title: array}, wanted)
-    except MtlError as error:
-        return error.diagnostics[0].cause
-    raise ValueError(f"nothing is wrong with {title}")
 
 
 def _samples(found: Mapping[str, Column], layout: Mapping[str, FieldKind], *, on_disk: bool) -> Samples:

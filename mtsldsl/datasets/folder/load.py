@@ -14,6 +14,7 @@ from mtsldsl.datasets.folder.language import Settings
 from mtsldsl.datasets.kind import made
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.diagnostics.bounded import named
+from mtsldsl.diagnostics.counted import counted
 from mtsldsl.division import SPLITS
 from mtsldsl.folders.file_patterns import Pattern
 from mtsldsl.folders.folder_table import beside, folder_table, with_labels
@@ -144,7 +145,8 @@ def _remarks_on_files(
     without = sum(path is None for path in paths)
     empty = [path for path, label in zip(paths, labels, strict=True) if path is not None and label is None]
     if without:
-        yield f"{without} of {len(paths)} images have no file that matches `{field}`: a label that is missing"
+        some = f"{without} of {counted(len(paths), 'image')} {'has' if without == 1 else 'have'}"
+        yield f"{some} no file that matches `{field}`: a label that is missing"
     if empty:
         noun = "file has" if len(empty) == 1 else "files have"
         yield f"{len(empty)} {noun} 0 bytes, which is a label that is missing: {named(empty)}"
@@ -156,7 +158,8 @@ def _remarks_on_files(
 def _remarks_on_turned(files: Sequence[str]) -> Iterator[str]:
     if files:
         yield (
-            f"{len(files)} files are taken to be upright, as their images are only by what the camera noted (EXIF): "
+            f"{counted(len(files), 'file is', 'files are')} taken to be upright, as "
+            f"{'its image is' if len(files) == 1 else 'their images are'} only by what the camera noted (EXIF): "
             f"{named(files)}"
         )
 

@@ -13,6 +13,7 @@ from mtsldsl.datasets.kind import made
 from mtsldsl.datasets.table.language import Settings
 from mtsldsl.diagnostics import MtlError, suggestion
 from mtsldsl.diagnostics.bounded import named, shown
+from mtsldsl.diagnostics.counted import counted
 from mtsldsl.division import SPLITS
 from mtsldsl.ir.model import Data, Target
 from mtsldsl.ir.wording import inputs_shown
@@ -143,8 +144,8 @@ def _require_ids(data: Data, inputs: TableInputs) -> None:
             raise MtlError.of("MTL602", cause, f"write `{name}(1)`")
         if column.width > data.ids[name]:
             cause = (
-                f"the column `{column.name}` has {len(column.names)} names in the training rows, and one id more for "
-                f"all others; `embedding` knows {data.ids[name]} ids"
+                f"the column `{column.name}` has {counted(len(column.names), 'name')} in the training rows, and one id "
+                f"more for all others; `embedding` knows {data.ids[name]} ids"
             )
             remedy = f"write `embedding({column.width}, ...)`"
             raise MtlError.of("MTL202", cause, remedy, data.ids_from.get(name))
@@ -154,9 +155,10 @@ def _require_width(data: Data, inputs: TableInputs) -> None:
     """Hold that a sample of the spec is a row of as many numbers as the columns give, beside its ids."""
     rows = [name for name in data.inputs if name not in data.ids]
     if len(rows) > 1 or (rows and not inputs.columns) or (inputs.columns and not rows):
+        left = counted(len(inputs.columns), "column of `inputs` is", "columns of `inputs` are")
         cause = (
-            f"`embedding` reads {named(list(data.ids)) or 'no input'}, and {len(inputs.columns)} columns of `inputs` "
-            f"are left for {named(rows) or 'no other input'}"
+            f"`embedding` reads {named(list(data.ids)) or 'no input'}, and {left} left for "
+            f"{named(rows) or 'no other input'}"
         )
         remedy = "give one input for all columns of numbers, where there are some, and one for each column of ids"
         raise MtlError.of("MTL602", cause, remedy)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from mtsldsl.diagnostics.bounded import FIRST_SHOWN, MOST_SHOWN, shown
+from mtsldsl.diagnostics.counted import counted
 from mtsldsl.runtime.run.event_lines import label_lines, short
 
 Plain: TypeAlias = Mapping[str, Any]
@@ -93,7 +94,7 @@ def _table(rows: Plain, targets: Plain) -> list[str]:
     widths = [max(map(len, column)) for column in columns]
     lines = ["  ".join(map(str.rjust, line, widths)) for line in zip(*columns, strict=True)]
     left = len(inputs) + len(answers) - len(columns)
-    return [f"  {line}" for line in lines] + ([f"  and {left} columns more; --json has all"] if left else [])
+    return [f"  {line}" for line in lines] + ([f"  and {counted(left, 'column')} more; --json has all"] if left else [])
 
 
 def _columns(name: str, values: Sequence[Any], target: Plain) -> list[list[str]]:

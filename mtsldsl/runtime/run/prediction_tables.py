@@ -21,14 +21,15 @@ SAMPLE = "sample"
 
 
 def write_npz(path: Path, inputs: NewInputs, predicted: Iterable[Predicted]) -> None:
-    """Every answer as an array, the samples along its first axis, and where they come from files their names under
-    `sample`. The same arrays are the same bytes."""
+    """Every answer as an array, the samples along its first axis, and under `sample` where they come from files their
+    names, where some are left out the numbers of the others. The same arrays are the same bytes."""
     parts: dict[str, list[Array]] = {}
     for each in predicted:
         for name, answer in each.answers.items():
             parts.setdefault(name, []).append(answer)
-    if inputs.names:
-        parts = {SAMPLE: [np.array(inputs.names)], **parts}
+    called = inputs.numbers if inputs.names is None else inputs.names
+    if called is not None:
+        parts = {SAMPLE: [np.array(called)], **parts}
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
         for name in list(parts):
