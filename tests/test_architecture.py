@@ -32,7 +32,7 @@ STREETS: dict[str, set[str]] = {
     "codegen": {*SPECS, *REGISTRIES, "syntax", "ir"},
     "tables": {*SPECS, "ir"},
     "folders": {"diagnostics", "tables"},
-    "pages": {*SPECS, "ir"},
+    "pages": {*SPECS, "syntax", "ir"},
     "runtime.data": {*SPECS, "syntax", "datasets", "ir", "tables", "folders"},
     "runtime.objectives": {*SPECS, "ir", "runtime.data"},
     "runtime.network": {*SPECS, "ir", "editing", "codegen"},

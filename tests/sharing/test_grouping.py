@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mtsldsl.sharing import decide_grouping, group_tasks
@@ -118,7 +118,7 @@ def test_the_order_of_the_tasks_does_not_matter(size, seed, threshold):
 
 
 @given(st.integers(19, 24), st.integers(0, 10**6))
-@settings(max_examples=10, deadline=None)
+@law(30)
 def test_the_order_of_many_tasks_does_not_matter_either(size, seed):
     rng = np.random.default_rng(seed)
     similarity = rng.uniform(0, 1, (size, size))
@@ -307,7 +307,7 @@ def test_a_number_of_tasks_that_cannot_be_searched_exactly_is_refused(asked):
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
 def test_the_local_search_finds_the_optimum_where_that_is_known(family):
     equal = []
-    for seed in range(20):
+    for seed in range(10):
         rng = np.random.default_rng(seed)
         similarity = family(rng, int(rng.integers(8, 13)))
         threshold = float(rng.choice([0.8, 0.95]))
@@ -317,13 +317,13 @@ def test_the_local_search_finds_the_optimum_where_that_is_known(family):
         assert values == sorted(values)
         assert all(value <= top + 2**-30 for value, (_, top, _) in zip(values, best.trace, strict=False))
         equal.append(near.value == pytest.approx(best.value, abs=2**-30))
-    assert sum(equal) >= 19
+    assert sum(equal) >= 9
 
 
 @given(
     st.integers(3, 30), st.integers(0, 10**6), st.sampled_from([[0.0, 0.5], [0.1, 0.3, 0.7], [1 / 3, 1e-300, 1e300]])
 )
-@settings(max_examples=10, deadline=None)
+@law(30)
 def test_the_local_search_ends_on_ties_and_gives_the_same_each_time(size, seed, entries):
     similarity = np.random.default_rng(seed).choice(entries, (size, size))
     one = decide_grouping(similarity, 2e300, exact_tasks=2)
