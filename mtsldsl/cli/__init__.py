@@ -152,7 +152,7 @@ def _setting_meant(error: click.UsageError) -> str:
 
 def _setting(name: str, value: str) -> str | None:
     """How `--set` takes what other tools call so, where it is a key of `train` or an argument of its optimizer."""
-    from mtsldsl.diagnostics.elsewhere import written_here
+    from mtsldsl.diagnostics.said_otherwise import written_here
     from mtsldsl.language.schema import TRAIN
 
     if TRAIN.key(name):

@@ -40,7 +40,7 @@ def command(
     from mtsldsl.diagnostics.formats import record_of
     from mtsldsl.runtime.data.overview import overview
     from mtsldsl.runtime.run.beginning import Read, every_problem
-    from mtsldsl.runtime.run.events import plain
+    from mtsldsl.runtime.run.event_json import plain
     from mtsldsl.runtime.run.overview_lines import overview_lines
 
     if sheet is not None:

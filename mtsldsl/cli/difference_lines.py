@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 
 import click
 
-from mtsldsl.compare.spec_difference import KeyChange, Said, SpecDifference
+from mtsldsl.compare.key_changes import KeyChange
+from mtsldsl.compare.spec_difference import Said, SpecDifference
 from mtsldsl.editing.rewrite import decision_line
 from mtsldsl.ir import Decision, Spec
 from mtsldsl.ir.wording import worded

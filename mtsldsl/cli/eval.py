@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
-from mtsldsl.cli.options import device, no_cache, overrides, threads, workers
+from mtsldsl.cli.options import device, no_cache, of, overrides, threads, workers
 from mtsldsl.cli.output import say
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--split", type=click.Choice(["train", "validation", "test"]), default="test", show_default=True)
-@click.option("--of", default="mean", metavar="TASK", help="Evaluate this task alone, at its own best epoch.")
+@of
 @overrides
 @device
 @threads
@@ -40,14 +40,14 @@ def command(
 
     require(TENSORS + METRICS)
     from mtsldsl.runtime.data import load_data
-    from mtsldsl.runtime.learning.evaluation import evaluate
+    from mtsldsl.runtime.learning.evaluation import by_column, evaluate
     from mtsldsl.runtime.network.source_file import original_spans
     from mtsldsl.runtime.run.best import load_best
     from mtsldsl.runtime.run.checkpoint import MEAN
     from mtsldsl.runtime.run.data_record import recorded_places, warn_of_other_data
     from mtsldsl.runtime.run.device import choose_device
+    from mtsldsl.runtime.run.event_json import plain
     from mtsldsl.runtime.run.event_lines import short
-    from mtsldsl.runtime.run.events import plain
     from mtsldsl.runtime.run.folder import RunFolder
     from mtsldsl.runtime.run.selection import Selection, best_so_far
     from mtsldsl.runtime.run.threads import use_threads
@@ -63,8 +63,7 @@ def command(
         warn_of_other_data(spec, data, folder.events)
         tasks = None if of == MEAN else [of]
         evaluation = evaluate(model, spec, getattr(data, split), place, tasks)
-    kept = Selection(spec.train.keep, best_so_far(folder.events))
-    epochs = kept.epochs() if of == MEAN else {of: kept.own_epoch(of)}
+    epochs = Selection(spec.train.keep, best_so_far(folder.events)).epochs(of)
     if as_json:
         found = {
             "split": split,
@@ -73,6 +72,7 @@ def command(
             "losses": evaluation.losses,
             "metrics": evaluation.metrics,
             "columns": evaluation.columns,
+            "column_names": {name: spec.task(name).columns for name in evaluation.columns if spec.task(name).columns},
         }
         click.echo(json.dumps(plain(found)))
         return
@@ -84,4 +84,12 @@ def command(
     for task, metrics in evaluation.metrics.items():
         shown = "  ".join(f"{name} {short(value)}" for name, value in metrics.items())
         table.add_row(task, str(epochs[task]), short(evaluation.losses[task]), shown)
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    console.print(table)
+    measured = {name: by_column(spec.task(name), values) for name, values in evaluation.columns.items()}
+    if any(measured.values()):
+        table = Table("task", "column", "metrics", box=None)
+        for task, columns in measured.items():
+            for column, values in columns.items():
+                table.add_row(task, column, "  ".join(f"{name} {short(value)}" for name, value in values.items()))
+        console.print(table)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mtsldsl.cli.options import complete_files
+from mtsldsl.cli.options import complete_files, of, tasks_asked_for
 from mtsldsl.cli.output import refuse_another_kind, say
 
 
@@ -21,7 +21,8 @@ from mtsldsl.cli.output import refuse_another_kind, say
     help="The file to write (default: RUN/export/<spec>.onnx, and so on).",
 )
 @click.option("--task", "tasks", multiple=True, metavar="TASK", help="An output to have; several times for several.")
-def command(run: Path, form: str, output: Path | None, tasks: tuple[str, ...]) -> None:
+@of
+def command(run: Path, form: str, output: Path | None, tasks: tuple[str, ...], of: str) -> None:
     """Write the best weights of RUN (a run folder) as one file, once it is seen to compute what the network does.
 
     onnx and pt2 (of torch.export) compute without mtsldsl, for batches of any size; safetensors has the weights with
@@ -32,6 +33,7 @@ def command(run: Path, form: str, output: Path | None, tasks: tuple[str, ...]) -
     if output and output.is_dir():
         raise click.UsageError(f"-o takes the file to write, and {output} is a folder")
     refuse_another_kind("-o", output, f".{form}")
+    tasks = tasks_asked_for(of, tasks)
     require(TENSORS)
     from mtsldsl.cli.show import drawn
     from mtsldsl.runtime.run.exported import export
@@ -39,7 +41,7 @@ def command(run: Path, form: str, output: Path | None, tasks: tuple[str, ...]) -
     from mtsldsl.runtime.run.model_card import model_card
 
     folder = RunFolder.open(run)
-    made = export(folder, form, output, tasks)
+    made = export(folder, form, output, tasks, of)
     made.write(model_card(made, folder, drawn(made.network.spec)))
     difference = f"no number differs from torch's by more than {made.difference:.2g} of the largest of its output"
     say(f"{made.path}: {len(made.data):,} bytes; {difference}")

@@ -26,13 +26,13 @@ from mtsldsl.cli.starter_text import (
 from mtsldsl.diagnostics import MtlError, Source, suggestion
 from mtsldsl.diagnostics.bounded import named, shown
 from mtsldsl.division import SPLITS
-from mtsldsl.editing.new_lines import quoted
 from mtsldsl.folders.file_patterns import Pattern
 from mtsldsl.folders.folder_layout import Layout, layout_of
 from mtsldsl.folders.folder_table import FolderTable, beside, folder_table, with_labels
 from mtsldsl.folders.label_files import labels_of
 from mtsldsl.folders.picture_files import GRAY, SIXTEEN_BITS, opened, size_of
 from mtsldsl.folders.picture_fit import Size
+from mtsldsl.language.written import quoted
 from mtsldsl.syntax.format import format_text
 from mtsldsl.tables.table_cells import Table, is_missing
 from mtsldsl.tables.table_columns import as_target, is_identifying, missing_in

@@ -32,7 +32,7 @@ def command(run: Path, as_json: bool, table: Path | None) -> None:
         raise click.UsageError("--json prints the events and --csv writes a table: give one of them")
     refuse_another_kind("--csv", table, ".csv")
     from mtsldsl.runtime.run.csv_log import csv_table
-    from mtsldsl.runtime.run.events import plain
+    from mtsldsl.runtime.run.event_json import plain
     from mtsldsl.runtime.run.folder import RunFolder
     from mtsldsl.runtime.run.record_file import read_record
     from mtsldsl.runtime.run.record_lines import record_lines

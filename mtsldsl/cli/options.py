@@ -107,6 +107,22 @@ def threads(function: F) -> F:
     )(function)
 
 
+def of(function: F) -> F:
+    """`--of`, of a command that takes weights of a run: its best ones, or those of a task's own best epoch."""
+    return click.option(
+        "--of", default="mean", metavar="TASK", help="Take this task alone, with the weights of its own best epoch."
+    )(function)
+
+
+def tasks_asked_for(of: str, tasks: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of `--task`; that of `--of` where it names one. Raises click's UsageError where the two do not agree."""
+    if of == "mean":
+        return tasks
+    if set(tasks) - {of}:
+        raise click.UsageError("--of takes the weights of one task: leave --task out")
+    return (of,)
+
+
 def no_cache(function: F) -> F:
     """`--no-cache`."""
     return click.option(

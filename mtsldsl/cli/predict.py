@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mtsldsl.cli.options import device, overrides, threads
+from mtsldsl.cli.options import device, of, overrides, tasks_asked_for, threads
 from mtsldsl.cli.output import say
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ FILES = (".npz", ".csv")
     help="What to write: an .npz or .csv file, or a folder, which ends in / or is there.",
 )
 @click.option("--task", "tasks", multiple=True, metavar="TASK", help="Predict this task; several times for several.")
-@click.option("--of", default="mean", metavar="TASK", help="Predict this task alone, at its own best epoch.")
+@of
 @click.option("--data", "block", metavar="NAME", help="Of several data blocks the one that the inputs are like.")
 @click.option("--array", metavar="NAME", help="The array of an .npz file (default: the one named as the input).")
 @click.option("--resize", is_flag=True, help="Bring pictures of other sizes to that of the input.")
@@ -66,6 +66,7 @@ def command(
     answer for every pixel. --set takes what does not change the network, such as data.batch=64.
     """
     place = _checked_output(output, given, force)
+    tasks = tasks_asked_for(of, tasks)
     if array is not None and given.suffix.lower() != ".npz":
         raise click.UsageError("--array names an array of an .npz file")
     if resize and given.suffix.lower() in (".npz", ".npy"):
@@ -77,7 +78,6 @@ def command(
     from mtsldsl.runtime.learning.prediction import predictions
     from mtsldsl.runtime.network.source_file import original_spans
     from mtsldsl.runtime.run.best import load_best
-    from mtsldsl.runtime.run.checkpoint import MEAN
     from mtsldsl.runtime.run.device import choose_device
     from mtsldsl.runtime.run.folder import RunFolder
     from mtsldsl.runtime.run.prediction_folder import write_folder
@@ -86,12 +86,10 @@ def command(
     from mtsldsl.runtime.run.threads import use_threads
     from mtsldsl.runtime.run.user_module_record import warn_of_other_modules
 
-    if of != MEAN and set(tasks) - {of}:
-        raise click.UsageError("--of takes the weights of one task: leave --task out")
     processor = choose_device(device)
     folder = RunFolder.open(run)
     spec, model = load_best(folder, processor, of, overrides)
-    data, chosen = _chosen(spec, run, tasks if of == MEAN else (of,), block)
+    data, chosen = _chosen(spec, run, tasks, block)
     _require_room(place, chosen)
     use_threads(threads, spec, processor, folder.events)
     warn_of_other_modules(spec, folder.events)
@@ -108,7 +106,7 @@ def command(
         elif place.suffix == ".npz":
             write_npz(place, inputs, predicted)
         else:
-            write_csv(place, inputs, predicted, known.names)
+            write_csv(place, inputs, chosen, predicted, known.names)
     what = "1 sample" if inputs.count == 1 else f"{inputs.count} samples"
     say(f"{output}: {', '.join(task.name for task in chosen)} of {what}")
 

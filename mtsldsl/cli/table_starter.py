@@ -25,7 +25,7 @@ from mtsldsl.cli.starter_text import (
 )
 from mtsldsl.diagnostics import MtlError, Source, suggestion
 from mtsldsl.diagnostics.bounded import shown
-from mtsldsl.editing.new_lines import quoted
+from mtsldsl.language.written import quoted
 from mtsldsl.syntax.files import is_file
 from mtsldsl.syntax.format import format_text
 from mtsldsl.tables.table_cells import Table

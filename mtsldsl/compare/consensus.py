@@ -17,7 +17,7 @@ from typing import Any
 
 import attrs
 
-from mtsldsl.compare.spec_difference import KeyChange, keys_changed
+from mtsldsl.compare.key_changes import KeyChange, keys_changed
 from mtsldsl.diagnostics import Diagnostic, MtlError
 from mtsldsl.ir.model import Spec
 from mtsldsl.records import Record

@@ -128,7 +128,7 @@ def suggestion(name: str, known: Iterable[str], noun: str, place: str = "") -> s
 
     `place` is where it is given: a block, an operator or another function; where it is left out, `noun` says it.
     """
-    from mtsldsl.diagnostics.elsewhere import written_here  # a sound spec needs none of it
+    from mtsldsl.diagnostics.said_otherwise import written_here  # a sound spec needs none of it
 
     candidates = list(known)
     proposed = written_here(name, place or noun) or proposal(name, candidates)

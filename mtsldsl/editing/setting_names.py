@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from mtsldsl.diagnostics import proposal
-from mtsldsl.diagnostics.elsewhere import written_here
 from mtsldsl.diagnostics.names import Suggestion
+from mtsldsl.diagnostics.said_otherwise import written_here
 
 _MOST_SHOWN = 3
 """Paths that are proposed at once."""

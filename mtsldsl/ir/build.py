@@ -29,7 +29,8 @@ from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort
 from mtsldsl.ir.sections import check_count, read_sections
 from mtsldsl.ir.sharing_block import names_help, read_sharing
 from mtsldsl.ir.structure_block import read_history, read_structure
-from mtsldsl.ir.tasks import check_fields, read_tasks
+from mtsldsl.ir.task_fields import check_fields
+from mtsldsl.ir.tasks import read_tasks
 from mtsldsl.ir.train_block import read_train
 from mtsldsl.ir.tuning_block import read_tuning
 from mtsldsl.ir.wiring import reading_tasks

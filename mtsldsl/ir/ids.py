@@ -40,10 +40,13 @@ def readers(
 def with_ids(data: Data, found: Sequence[Reader]) -> Data:
     """The block with its inputs of ids: how many there are is what the smallest `embedding` that reads them has."""
     own = [each for each in found if each.task is None or each.task.data in (None, data.name)]
-    ids: dict[str, int] = {}
-    for name, count in ((name, count) for each in own for name, count, _ in _looked_up(each.body)):
-        ids[name] = min(count, ids.get(name, count))
-    return attrs.evolve(data, ids={name: ids[name] for name in data.inputs if name in ids}) if ids else data
+    ids: dict[str, tuple[int, Span | None]] = {}
+    for name, count, span in (found for each in own for found in _looked_up(each.body)):
+        if name not in ids or count < ids[name][0]:
+            ids[name] = count, span
+    known = {name: ids[name] for name in data.inputs if name in ids}
+    places = {name: span for name, (_, span) in known.items() if span is not None}
+    return attrs.evolve(data, ids={name: count for name, (count, _) in known.items()}, ids_from=places)
 
 
 def check_ids(data: Data, found: Sequence[Reader], problems: Problems) -> None:

@@ -15,6 +15,7 @@ from mtsldsl.language.kinds import (
     Key,
     Many,
     Maybe,
+    OneOrMany,
     Pipe,
     Real,
 )
@@ -78,7 +79,13 @@ TASK = BlockSchema(
         Key("loss", Call(()), "loss", None, "the target's first"),
         Key("metrics", Many(Call(())), "metrics", None, "those usual for the target"),
         WEIGHT,
-        Key("field", Identifier(), "the data set's field of the target", None, "the one for the target's kind"),
+        Key(
+            "field",
+            OneOrMany(Identifier()),
+            "the data set's field of the target; or a column of a table for each of its numbers",
+            None,
+            "the one for the target's kind",
+        ),
         Key("data", Identifier(), "the data block that it reads", None, "the only one"),
         STOP,
     ),
@@ -90,7 +97,7 @@ BACKBONE = BlockSchema(
     "backbone", "the layers that tasks may share, one a line, each from the one before", None, required=True
 )
 
-PRECISIONS = ("fp32", "bf16")
+PRECISIONS = ("fp32", "bf16", "fp16")
 """Arithmetic of the forward pass."""
 
 SCHEDULER = attrs.evolve(SCHEDULERS, rules=tuple(rule for rule in SCHEDULERS.rules if rule.name != "none"))

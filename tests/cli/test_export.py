@@ -20,6 +20,7 @@ import mtsldsl
 from mtsldsl.cli.show import drawn
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.language.targets import TARGETS
+from mtsldsl.runtime.run.checkpoint import MEAN
 from mtsldsl.runtime.run.event_lines import short
 from mtsldsl.runtime.run.exported import Exported, export
 from mtsldsl.runtime.run.folder import RunFolder
@@ -127,10 +128,12 @@ def test_an_onnx_file_computes_what_the_best_weights_do_for_any_batch(exported: 
     assert b"site-packages" not in path.read_bytes()
 
 
-def written(folder: Path, form: str, output: Path | None = None, tasks: tuple[str, ...] = ()) -> tuple[Exported, str]:
+def written(
+    folder: Path, form: str, output: Path | None = None, tasks: tuple[str, ...] = (), of: str = MEAN
+) -> tuple[Exported, str]:
     """What the command writes, without a process."""
     run = RunFolder.open(folder / "runs/cells/1")
-    made = export(run, form, output, tasks)
+    made = export(run, form, output, tasks, of)
     card = model_card(made, run, drawn(made.network.spec))
     made.write(card)
     return made, card
@@ -214,6 +217,30 @@ def test_for_some_tasks_the_card_counts_what_they_need(folder: Path) -> None:
     assert "| bright |" not in card
 
 
+def test_a_task_may_be_taken_at_its_own_best_epoch(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = folder / "runs/cells/1"
+    lines = [json.loads(line) for line in (run / "events.jsonl").read_text(encoding="utf-8").splitlines()]
+    (own,) = [each for each in lines if each["event"] == "best" and each["own"] and each["tasks"] == ["level"]][-1:]
+    weights = run / "best/tasks/level.weights.safetensors"  # those of another epoch than the network's, for certain
+    state = {name: value + 1 if name.startswith("heads") else value for name, value in load_file(weights).items()}
+    save_file(state, weights)
+
+    made, card = written(folder, "pt2", of="level")
+    assert made.path == run / "export/cells_level.pt2"
+    assert made.epochs == {"level": own["epoch"]}
+    assert "| bright |" not in card
+    assert "The epoch is the best one of this task alone, on validation." in card
+    image = torch.rand(3, 3, 8, 8)
+    found = loaded_as_told(run / "export/cells_level.pt2.md", monkeypatch, image=image)["network"](image)
+    with torch.no_grad():
+        assert close(found, mtsldsl.load_run(run, of="level")[1](image))
+        assert not torch.allclose(found["level"], mtsldsl.load_run(run)[1](image)["level"], atol=1e-2)
+    with pytest.raises(MtlError, match="leave out `--of`"):
+        written(folder, "safetensors", of="level")
+    with pytest.raises(MtlError, match="MTL107"):
+        written(folder, "pt2", of="levle")
+
+
 def test_a_run_that_did_not_end_has_a_card_without_a_test(folder: Path) -> None:
     path = folder / "runs/cells/1/events.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -263,6 +290,7 @@ def test_what_cannot_be_compared_leaves_the_files_as_they_were(folder: Path) -> 
 def test_what_is_asked_for_wrongly_is_told(folder: Path) -> None:
     assert "did you mean `level`?" in refused(folder, "--to", "pt2", "--task", "levle")
     assert "leave out `--task`" in refused(folder, "--to", "safetensors", "--task", "level")
+    assert "leave --task out" in refused(folder, "--to", "pt2", "--of", "level", "--task", "bright", status=2)
     assert "runs is a folder" in refused(folder, "--to", "pt2", "-o", "runs", status=2)
     assert "MTL703" in refused(folder, "--to", "safetensors", "-o", "none/cells.safetensors")
     assert not (folder / "runs/cells/1/export").exists()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import attrs
 from hypothesis import HealthCheck, given, settings
 
-from mtsldsl.compare.spec_difference import KeyChange, SpecDifference, compare
+from mtsldsl.compare.key_changes import KeyChange
+from mtsldsl.compare.spec_difference import SpecDifference, compare
 from mtsldsl.editing import loads
 from mtsldsl.ir import Spec
 from mtsldsl.sharing import Sharing

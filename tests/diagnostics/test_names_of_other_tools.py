@@ -19,8 +19,9 @@ from torch.optim import lr_scheduler
 
 from mtsldsl.datasets.registry import DATASETS, data_kind
 from mtsldsl.diagnostics import Source, proposal
-from mtsldsl.diagnostics.elsewhere import MEANT, NOT_MEANT, REMEDIES
+from mtsldsl.diagnostics.elsewhere import MEANT, NOT_MEANT
 from mtsldsl.diagnostics.names import Suggestion
+from mtsldsl.diagnostics.said_otherwise import REMEDIES
 from mtsldsl.editing.checking import check
 from mtsldsl.editing.fixes import mend
 from mtsldsl.language import schema

@@ -289,10 +289,11 @@ def completes(operator: Operator, arguments: Arguments) -> bool:
 def test_shape_parameters_and_flops_are_those_of_torch(name: str, data: st.DataObject) -> None:
     operator, arguments, inputs, shape = data.draw(applications(name))
     assert completes(operator, arguments)
-    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+    # A processor computes most of them sooner than torch deduces their shapes; what it computes attention by has no count.
+    with torch.device("meta" if name == "attention" else "cpu"), FlopCounterMode(display=False) as counter:
         module = build(operator, arguments, inputs)
         kind = torch.int64 if operator.looks_up else torch.float32
-        values = tuple(torch.empty(BATCH, *given, dtype=kind) for given in inputs)
+        values = tuple(torch.zeros(BATCH, *given, dtype=kind) for given in inputs)
         result = evaluate(operator, arguments, module, values)
     assert tuple(result.shape) == (BATCH, *shape)
     assert size_of(module) == operator.parameters(arguments, inputs, shape)

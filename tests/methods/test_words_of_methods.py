@@ -18,8 +18,9 @@ from mtsldsl.language.kinds import Call
 from mtsldsl.methods.evidence import Event
 from mtsldsl.methods.method import Method
 from mtsldsl.methods.registry import METHODS, findings, method
+from mtsldsl.runtime.run.event_json import KINDS, as_json, from_json
 from mtsldsl.runtime.run.event_lines import describe_event
-from mtsldsl.runtime.run.events import KINDS, Phase, as_json, from_json
+from mtsldsl.runtime.run.events import Phase
 from mtsldsl.runtime.run.record_file import EventLog, read_events
 
 PACKAGE = Path(__file__).parents[2] / "mtsldsl"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mtsldsl.runtime.run import event_lines
-from mtsldsl.runtime.run.events import from_json
+from mtsldsl.runtime.run.event_json import from_json
 from mtsldsl.runtime.run.selection import Selection
 
 

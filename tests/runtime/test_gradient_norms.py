@@ -17,7 +17,8 @@ from mtsldsl.editing import loads
 from mtsldsl.language.optimization import BALANCES
 from mtsldsl.runtime.learning.gradient_norms import STEPS, measured_every
 from mtsldsl.runtime.learning.training import Training
-from mtsldsl.runtime.run.events import Gradients, as_json
+from mtsldsl.runtime.run.event_json import as_json
+from mtsldsl.runtime.run.events import Gradients
 from mtsldsl.runtime.run.found_in_steps import found_in_steps
 from mtsldsl.runtime.run.measurements import measurements
 from tests.runtime.test_sets import SPEC, TASKS, batch, everything, training

@@ -165,6 +165,9 @@ def test_what_is_no_id_is_refused_with_its_row(
         assert report.code == code
         assert "row 17" in report.cause
         assert remedy in report.remedy
+        if "embedding" in remedy:
+            assert report.span is not None
+            assert report.span.text.startswith("embedding(300")
 
 
 @pytest.mark.soak

@@ -1,4 +1,4 @@
-"""bf16 on a processor that has not the arithmetic for it is said; nothing else is."""
+"""Half of the bits on a processor that has not the arithmetic for them is said; nothing else is."""
 
 from __future__ import annotations
 
@@ -39,20 +39,21 @@ train {
 asked = pytest.mark.skipif(not INFO.is_file(), reason="the processor cannot be asked by another way here")
 
 
-def has_bf16() -> bool:
+def has(precision: str) -> bool:
     flags = set(INFO.read_text(encoding="utf-8").replace("\t", " ").split())
-    return bool(flags & {"avx512_bf16", "amx_bf16", "bf16"})
+    return bool(flags & {f"avx512_{precision}", f"amx_{precision}", precision})
 
 
 @asked
-def test_bf16_is_remarked_on_where_the_processor_lacks_it() -> None:
-    remark = remark_on("bf16", CPU)
-    assert (remark is None) == has_bf16()
-    assert remark is None or "5 times" in remark
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_it_is_remarked_on_where_the_processor_lacks_it(precision: str) -> None:
+    remark = remark_on(precision, CPU)
+    assert (remark is None) == has(precision)
+    assert remark is None or f"`precision = {precision}`" in remark
 
 
 @asked
-@pytest.mark.parametrize("precision", ["bf16", "fp32"])
+@pytest.mark.parametrize("precision", ["bf16", "fp16", "fp32"])
 @pytest.mark.parametrize("display", [(), ("--quiet",)], ids=["plain", "quiet"])
 def test_a_run_begins_with_that_warning_and_records_it(
     precision: str, display: tuple[str, ...], tmp_path: Path
@@ -64,7 +65,7 @@ def test_a_run_begins_with_that_warning_and_records_it(
     log = (tmp_path / "runs" / "net" / "1" / "events.jsonl").read_text(encoding="utf-8")
     said = [event["text"] for event in map(json.loads, log.splitlines()) if event.get("about") == "precision"]
     remark = remark_on(precision, CPU)
-    assert said == ([] if precision == "fp32" or has_bf16() else [remark])
+    assert said == ([] if precision == "fp32" or has(precision) else [remark])
     assert [line for line in done.stderr.splitlines() if "such arithmetic" in line] == [
         f"warning: {text}" for text in said
     ]

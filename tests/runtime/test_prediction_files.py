@@ -136,7 +136,7 @@ def test_names_of_any_kind_are_kept(tmp_path: Path) -> None:
     with np.load(tmp_path / "x.npz") as found:
         assert found["sample"].tolist() == list(names)
         np.testing.assert_array_equal(found["file"], each.answers["file"])
-    write_csv(tmp_path / "x.csv", inputs(*names), [each], {})
+    write_csv(tmp_path / "x.csv", inputs(*names), [], [each], {})
     text = (tmp_path / "x.csv").read_bytes().decode("utf-8", "surrogateescape")
     assert text.startswith('sample,age,file\n"comma, ""quote"".png",')
     assert '"cafe\udce9\n.png",' in text

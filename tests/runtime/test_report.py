@@ -16,7 +16,7 @@ import pytest
 from mtsldsl.diagnostics import Source
 from mtsldsl.editing import loads
 from mtsldsl.runtime.run.drawing import COLOURS, Series, curves, matrix_map
-from mtsldsl.runtime.run.events import from_json
+from mtsldsl.runtime.run.event_json import from_json
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.kept_epoch import first_facts
 from mtsldsl.runtime.run.record_file import EventLog, read_events

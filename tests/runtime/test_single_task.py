@@ -9,7 +9,7 @@ import pytest
 
 from mtsldsl.editing import loads
 from mtsldsl.ir.normal import digest
-from mtsldsl.runtime.run.events import from_json
+from mtsldsl.runtime.run.event_json import from_json
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.record_file import EventLog
 from mtsldsl.runtime.run.single_task import single_task

@@ -19,6 +19,7 @@ from mtsldsl.ir.body import Body
 from mtsldsl.ir.model import Target
 from mtsldsl.language.targets import TARGETS
 from mtsldsl.runtime.data import FieldKind, batches, describe, load_data
+from mtsldsl.runtime.data.masks import valid_entries
 from mtsldsl.runtime.data.new_inputs import new_inputs
 from mtsldsl.runtime.data.overview import overview
 from mtsldsl.runtime.data.samples import Scale
@@ -26,7 +27,7 @@ from mtsldsl.runtime.learning.evaluation import evaluate
 from mtsldsl.runtime.learning.prediction import predictions
 from mtsldsl.runtime.network.built import build_model
 from mtsldsl.runtime.network.portable import Portable, as_file
-from mtsldsl.runtime.objectives import BatchLosses, MetricSet, task_losses
+from mtsldsl.runtime.objectives import BatchLosses, LossTotals, MetricSet, task_losses
 from mtsldsl.runtime.objectives.token_answers import as_given, channels_first, in_units
 from tests.numbers import independent
 from tests.records import loss_of, metric_of, task_of
@@ -111,7 +112,12 @@ def test_a_loss_is_its_definition_over_the_tokens_that_count(kind: str, loss: st
     prediction, target = example(kind, (4, LENGTH))
     learned = task(kind, loss)
     output = prediction.movedim(1, -1)
-    (value,) = BatchLosses.of([learned], task_losses([learned]), {"it": output}, {"it": target}).values.values()
+    losses = BatchLosses.of([learned], task_losses([learned]), {"it": output}, {"it": target})
+    (value,) = losses.values.values()
+    totals = LossTotals()
+    totals.add(losses)
+    totals.add(losses)
+    assert totals.counts() == {"it": 2 * int(valid_entries(learned.target, target).sum())}
     assert float(value) == pytest.approx(independent.loss(kind, loss, *rows(kind, prediction, target)), rel=1e-5)
 
 

@@ -15,7 +15,8 @@ from mtsldsl.editing import loads
 from mtsldsl.runtime.learning.balance import Balance
 from mtsldsl.runtime.learning.balance.gramian import GramianBalance
 from mtsldsl.runtime.learning.weighed import TOLD, told
-from mtsldsl.runtime.run.events import Weighed, as_json
+from mtsldsl.runtime.run.event_json import as_json
+from mtsldsl.runtime.run.events import Weighed
 from tests.runtime import test_sets
 from tests.runtime.test_balance import AVAILABLE, GRADIENT, TASKS, balance_of, linear
 

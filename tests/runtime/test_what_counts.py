@@ -12,6 +12,8 @@ import torch
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.editing import load
+from mtsldsl.runtime.learning.evaluation import Evaluation
+from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.run.best import load_best
 from mtsldsl.runtime.run.launch import launch
 from mtsldsl.runtime.run.session import Session
@@ -52,13 +54,23 @@ def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def session(target: str, metrics: str, truth: dict[str, np.ndarray], channels: int = 1) -> Session:
+class Stopped(Session):
+    """A run that is stopped after its first epoch."""
+
+    def end_epoch(self, training: Training, validation: Evaluation) -> None:
+        super().end_epoch(training, validation)
+        raise KeyboardInterrupt
+
+
+def session(
+    target: str, metrics: str, truth: dict[str, np.ndarray], channels: int = 1, kind: type[Session] = Session
+) -> Session:
     arrays = {f"{split}/row": rows for split, rows in INPUTS.items()}
     arrays |= {f"{split}/it": truth[split] for split in ROWS}
     arrays |= {f"{split}/other": rows[:, 0] for split, rows in INPUTS.items()}
     np.savez("rows.npz", **arrays)
     Path("a.mtl").write_text(SPEC.format(target=target, channels=channels, metrics=metrics), encoding="utf-8")
-    return Session.create(load("a.mtl"), "a", Path("runs"), "cpu", "quiet")
+    return kind.create(load("a.mtl"), "a", Path("runs"), "cpu", "quiet")
 
 
 def run(target: str, metrics: str, truth: dict[str, np.ndarray], channels: int = 1) -> dict[str, Any]:
@@ -76,6 +88,7 @@ def run(target: str, metrics: str, truth: dict[str, np.ndarray], channels: int =
             split: found["labels"]["it"]
             for split, found in next(each["data"] for each in events if each["event"] == "start").items()
         },
+        "counted": [each.get("labels") for each in events if each["event"] == "epoch"],
         "warnings": [each["text"] for each in events if each["event"] == "warning"],
     }
 
@@ -91,6 +104,7 @@ def test_a_target_around_zero_counts_whole() -> None:
     error = found["output"][:, 0] - truth
     assert (truth <= 0).sum() > 10
     assert found["labels"]["test"] == {"samples": 48, "entries": 48, "of": 48}
+    assert found["counted"] == [None, None, None]
     assert found["metrics"]["rmse"] == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-5)
     assert found["metrics"]["mae"] == pytest.approx(np.mean(np.abs(error)), rel=1e-5)
     assert found["metrics"]["r2"] == pytest.approx(1 - np.sum(error**2) / np.sum((truth - truth.mean()) ** 2), rel=1e-4)
@@ -110,6 +124,7 @@ def test_positive_values_alone_count_where_the_target_says_so() -> None:
     valid = truth > 0  # not so for what is missing
     error = (found["output"][:, 0] - truth)[valid]
     assert found["labels"]["test"] == {"samples": valid.sum(), "entries": valid.sum(), "of": 48}
+    assert found["counted"] == 3 * [{"it": np.sum(without_some(STANDARDISED, np.nan)["train"] > 0), "other": 64}]
     assert found["metrics"]["rmse"] == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-5)
 
 
@@ -120,7 +135,19 @@ def test_classes_that_are_missing_do_not_count(ignore: str) -> None:
     valid = np.isfinite(truth["test"])
     right = found["output"].argmax(axis=1) == truth["test"]
     assert found["labels"]["test"] == {"samples": 32, "entries": 32, "of": 48}
+    assert found["counted"] == 3 * [{"it": 42, "other": 64}]
     assert found["metrics"]["accuracy"] == pytest.approx(right[valid].mean(), abs=1e-6)
+
+
+def test_a_run_that_goes_on_counts_labels_as_one_that_was_not_stopped() -> None:
+    begun = session("values(1)", "rmse", without_some(STANDARDISED, np.nan), kind=Stopped)
+    with pytest.raises(SystemExit):
+        launch(begun)
+    resumed = Session.resume(begun.folder.path, "cpu", "quiet")
+    launch(resumed)
+    events = [json.loads(line) for line in begun.folder.events.read_text(encoding="utf-8").splitlines()]
+    assert "resume" in [each["event"] for each in events]
+    assert [each["labels"] for each in events if each["event"] == "epoch"] == 3 * [{"it": 42, "other": 64}]
 
 
 @pytest.mark.parametrize(("target", "missing"), [("binary(1, ignore=-1)", -1.0), ("binary(1)", np.nan)])

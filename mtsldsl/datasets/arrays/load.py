@@ -17,7 +17,7 @@ from mtsldsl.division import CALLED_ELSEWHERE, SPLITS
 from mtsldsl.ir.model import Task
 from mtsldsl.runtime.data.array_columns import Array, Column, ColumnReader
 from mtsldsl.runtime.data.array_fields import columns, expected_inputs, expected_target
-from mtsldsl.runtime.data.array_shapes import Expected
+from mtsldsl.runtime.data.array_shapes import Expected, as_one_array
 from mtsldsl.runtime.data.demand import Demand
 from mtsldsl.runtime.data.expected_fields import expected_fields
 from mtsldsl.runtime.data.fields import FieldKind
@@ -161,7 +161,7 @@ def _read(
                 found[name] = np.asarray(file[prefix + name])  # of a file on disk nothing is read by that
             except UNREADABLE as error:
                 cause = f"`{prefix}{name}` of `{path}` is no array of numbers"
-                raise MtlError.of("MTL602", cause, _of_one_size(wanted)) from error
+                raise MtlError.of("MTL602", cause, as_one_array(wanted)) from error
     lengths = {name: len(array) if array.ndim else 0 for name, array in found.items()}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"`{prefix}{name}` {length}" for name, length in lengths.items())
@@ -186,17 +186,6 @@ def _instead(missing: str, names: Sequence[str], prefix: str, folder: str) -> st
     if others:
         return suggestion(folder, others, "fields")
     return f"with `apart` the arrays of a field are named as `{prefix}{missing}`, the target `{prefix}{_TARGET}`"
-
-
-def _of_one_size(expected: Expected) -> str:
-    """What to do about an array of objects."""
-    if len(expected.shape) > 1:
-        return (
-            "resize or pad its samples to one size, take nan for one that is missing, and save `numpy.stack(samples)`"
-        )
-    if expected.kind is FieldKind.LABEL:
-        return "give each name a number, as `numpy.unique` does, and take nan for what is missing"
-    return "save numbers, with nan for what is missing, and samples of one length"
 
 
 def _taken(samples: Samples, rows: Rows | None, unfit: Collection[int]) -> Samples:

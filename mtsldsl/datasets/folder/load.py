@@ -23,7 +23,7 @@ from mtsldsl.runtime.data.array_shapes import Expected
 from mtsldsl.runtime.data.column_fields import ColumnField, column_field, unfit_cells
 from mtsldsl.runtime.data.demand import Part
 from mtsldsl.runtime.data.fields import FieldKind
-from mtsldsl.runtime.data.fields_read import at_odds, field_of_task
+from mtsldsl.runtime.data.fields_read import at_odds, columns_of_task, field_of_task
 from mtsldsl.runtime.data.folder_samples import Beside, ImageReader, Images
 from mtsldsl.runtime.data.kept_splits import kept_splits
 from mtsldsl.runtime.data.left_out import remarks_on_left_out
@@ -62,7 +62,12 @@ def load(spec: Part, place: Path, cache: bool) -> Splits[Samples]:
         name = field_of_task(spec.data, task)
         if task.target.kind == "reconstruct":
             continue
-        if _is_pattern(name):
+        own = columns_of_task(spec.data, task)
+        if len(own) > 1 and any(map(_is_pattern, own)):
+            cause = f"`field` of `{task.name}` names several columns, and one of them is a pattern of files"
+            remedy = "name columns alone; files that have all numbers of the target are one pattern"
+            raise MtlError.of("MTL603", cause, remedy, task.span)
+        if _is_pattern(own[0]):
             files = TargetFiles.of(task, fit_of(spec.data), shape[1:], chosen.unit, name)
             if name in targets and targets[name].files.expected != files.expected:
                 raise at_odds(name, task)
@@ -71,7 +76,7 @@ def load(spec: Part, place: Path, cache: bool) -> Splits[Samples]:
                 targets[name] = Beside(files, with_labels(place, paths))
                 remarks += _remarks_on_files(name, paths, targets[name].paths, more)
         else:
-            columns[name] = _column(found.table, name, task, broken if skip else None)
+            columns[name] = _column(found.table, own, task, broken if skip else None)
     images = Images(spec.data.input, found, place, shape, fit_of(spec.data), targets, skip)
     sound = {split: [int(row) for row in rows[split] if row not in broken] for split in SPLITS}
     kept = images.in_memory([row for split in SPLITS for row in sound[split]])
@@ -120,14 +125,14 @@ def _is_pattern(field: str) -> bool:
 # Columns --------------------------------------------------------------------------------------------------------------
 
 
-def _column(table: Table, name: str, task: Task, broken: dict[int, str] | None) -> ColumnField:
-    """What a task learns of a column. A cell that does not fit is noted in `broken`, where there is that."""
-    wrong = {} if broken is None else unfit_cells(table, name, task)
+def _column(table: Table, names: Sequence[str], task: Task, broken: dict[int, str] | None) -> ColumnField:
+    """What a task learns of its columns. A cell that does not fit is noted in `broken`, where there is that."""
+    wrong = {} if broken is None else unfit_cells(table, names, task)
     if broken is None or not wrong:
-        return column_field(table, name, task)
+        return column_field(table, names, task)
     broken |= wrong
-    cells = ["" if row in wrong else cell for row, cell in enumerate(table.cells(name))]
-    return column_field(attrs.evolve(table, columns={**table.columns, name: cells}), name, task)
+    cells = {name: ["" if row in wrong else cell for row, cell in enumerate(table.cells(name))] for name in names}
+    return column_field(attrs.evolve(table, columns={**table.columns, **cells}), names, task)
 
 
 # Remarks --------------------------------------------------------------------------------------------------------------

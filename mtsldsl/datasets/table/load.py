@@ -19,7 +19,7 @@ from mtsldsl.ir.wording import inputs_shown
 from mtsldsl.runtime.data.array_fields import expected_inputs
 from mtsldsl.runtime.data.column_fields import column_field, unfit_cells
 from mtsldsl.runtime.data.demand import Demand
-from mtsldsl.runtime.data.fields_read import at_odds, field_of_task
+from mtsldsl.runtime.data.fields_read import at_odds, columns_of_task, field_of_task
 from mtsldsl.runtime.data.left_out import remarks_on_left_out
 from mtsldsl.runtime.data.samples import Samples, Splits
 from mtsldsl.runtime.data.table_fields import table_fields
@@ -68,7 +68,7 @@ def load(spec: Demand, place: Path, _: bool) -> Splits[Samples]:
             continue
         if read.setdefault(name, task.target) != task.target:
             raise at_odds(name, task)
-        column = column_field(table, name, task)
+        column = column_field(table, columns_of_task(spec.data, task), task)
         layout[name], fields[name] = column.kind, column.labels
         remarks += column.remarks
         if column.names:
@@ -85,9 +85,8 @@ def _unfit(
     """What is wrong with the first cell of each row that has one which does not fit."""
     found = TableInputs.unfit(table, training, chosen.inputs, chosen.categories, looked_up)
     for task in spec.tasks:
-        name = field_of_task(spec.data, task)
-        if name not in spec.data.inputs:
-            found = unfit_cells(table, name, task) | found
+        if field_of_task(spec.data, task) not in spec.data.inputs:
+            found = unfit_cells(table, columns_of_task(spec.data, task), task) | found
     return found
 
 
@@ -110,10 +109,10 @@ def _require_columns(spec: Demand, chosen: Settings, table: Table) -> None:
             cause = f"`categories` has `{name}`, which is not one of `inputs`"
             raise MtlError.of("MTL603", cause, "add it there, or take it out here")
     for task in spec.tasks:
-        name = field_of_task(spec.data, task)
-        if name in chosen.inputs and task.target.kind != "reconstruct":
-            cause = f"`{task.name}` learns the column `{name}`, which is also one of `inputs`: it would be read off"
-            raise MtlError.of("MTL307", cause, f'take "{name}" out of `inputs`', task.span)
+        for name in columns_of_task(spec.data, task):
+            if name in chosen.inputs and task.target.kind != "reconstruct":
+                cause = f"`{task.name}` learns the column `{name}`, which is also one of `inputs`: it would be read off"
+                raise MtlError.of("MTL307", cause, f'take "{name}" out of `inputs`', task.span)
 
 
 def _column_of(name: str, columns: Sequence[str]) -> str:
@@ -147,7 +146,8 @@ def _require_ids(data: Data, inputs: TableInputs) -> None:
                 f"the column `{column.name}` has {len(column.names)} names in the training rows, and one id more for "
                 f"all others; `embedding` knows {data.ids[name]} ids"
             )
-            raise MtlError.of("MTL202", cause, f"write `embedding({column.width}, ...)`")
+            remedy = f"write `embedding({column.width}, ...)`"
+            raise MtlError.of("MTL202", cause, remedy, data.ids_from.get(name))
 
 
 def _require_width(data: Data, inputs: TableInputs) -> None:

@@ -28,12 +28,15 @@ from mtsldsl.runtime.data.fields import FieldKind
 
 def expected_inputs(data: Data) -> dict[str, Expected]:
     """What the arrays of a block's inputs hold: images, ids, or other numbers."""
-    return {name: _expected_input(shape, data.ids.get(name)) for name, shape in data.inputs.items()}
+    return {
+        name: Expected(FieldKind.LABEL, shape, ids=data.ids[name], ids_from=data.ids_from.get(name))
+        if name in data.ids
+        else _expected_input(shape)
+        for name, shape in data.inputs.items()
+    }
 
 
-def _expected_input(shape: Shape, ids: int | None) -> Expected:
-    if ids is not None:
-        return Expected(FieldKind.LABEL, shape, ids=ids)
+def _expected_input(shape: Shape) -> Expected:
     return Expected(FieldKind.IMAGE if len(shape) == 3 else FieldKind.PLAIN, shape)
 
 
@@ -113,7 +116,7 @@ def of_one_sample(name: str, array: Array, expected: Expected) -> Tensor:
 def _column(name: str, array: Array, expected: Expected, drop: bool) -> Column:
     target = expected.target
     if expected.ids is not None:
-        return id_column(name, array, expected.ids, drop=drop)
+        return id_column(name, array, expected.ids, expected.ids_from, drop=drop)
     if target is None:
         return _complete(name, array, drop)
     if expected.kind is FieldKind.LABEL:

@@ -18,7 +18,7 @@ from mtsldsl.diagnostics.bounded import named
 from mtsldsl.folders.picture_files import ENDINGS
 from mtsldsl.ir.model import Data
 from mtsldsl.runtime.data.array_fields import expected_inputs, fitted
-from mtsldsl.runtime.data.array_shapes import Expected
+from mtsldsl.runtime.data.array_shapes import Expected, as_one_array
 from mtsldsl.runtime.data.batches import batches, widen
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.npz_files import UNREADABLE, opened_npz
@@ -125,7 +125,7 @@ def _of_arrays(place: Path, data: Data, array: str | None, trained: Mapping[str,
     """An array of each input."""
     several, tensors, remarks = len(data.inputs) > 1, dict[str, Tensor](), list[str]()
     for name, expected in expected_inputs(data).items():
-        called, found = _array(place, name, array, several=several)
+        called, found = _array(place, name, array, as_one_array(expected), several=several)
         tensors[name], said = _fitted(called, found, expected, trained.get(name))
         remarks += said
     counts = {name: len(tensor) for name, tensor in tensors.items()}
@@ -150,9 +150,9 @@ def _too_few(place: Path, data: Data, array: str | None) -> MtlError:
     return MtlError.of("MTL602", f"{what} one input, and the network has {len(names)}: {named(names)}", remedy)
 
 
-def _array(path: Path, given: str, wanted: str | None, *, several: bool) -> tuple[str, Array]:
-    """The array of an input, one of `several` or the only one, and what it is called in a report."""
-    remedy = "save numbers, with samples of one size, as by numpy.save"
+def _array(path: Path, given: str, wanted: str | None, remedy: str, *, several: bool) -> tuple[str, Array]:
+    """The array of an input, one of `several` or the only one, and what it is called in a report; `remedy` is for
+    samples that are objects."""
     name = None
     try:
         if path.suffix.lower() == ".npy":

@@ -77,9 +77,12 @@ def find_anomaly(model: nn.Module, spec: Spec, inputs: Inputs, outputs: Mapping[
     name = next((name for name, output in outputs.items() if not output.isfinite().all()), None)
     if name is None:
         return None
+    remedy = "lower the learning rate, or look at what that part of the network computes"
+    if spec.train.precision == "fp16":
+        remedy = f"use `precision = bf16`, as no number of fp16 is greater than 65504; or {remedy}"
     return _of_weights(model, spec, outputs) or Anomaly(
         f"the first to compute such numbers is {describe(spec, name)}",
-        "lower the learning rate, or look at what that part of the network computes",
+        remedy,
         part_of(spec, name).span,
     )
 

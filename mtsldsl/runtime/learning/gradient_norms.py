@@ -76,3 +76,5 @@ class GradientNorms:
             squares = [each.to(sum_dtype(each.device)).square().sum() for each in known]
             if squares:
                 self.norms[task] = float(torch.stack(squares).sum().sqrt())
+                if not math.isfinite(self.norms[task]):  # too large for fp16: that of the next batch may not be
+                    del self.norms[task]

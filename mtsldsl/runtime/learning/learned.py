@@ -29,7 +29,9 @@ def named_parameters(model: nn.Module, balance: Balance, learner: Penalty) -> li
 def balance_of(spec: Spec) -> Balance:
     """The balance of all that a spec trains."""
     weights = {task.name: task.weight for task in spec.trained}
-    return make_balance(spec.train.balance, tuple(weights), weights)
+    balance = make_balance(spec.train.balance, tuple(weights), weights)
+    balance.may_overflow = spec.train.precision == "fp16"
+    return balance
 
 
 def at_rates(parameters: NamedParameters, lr: float, factors: Mapping[str, float]) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 
 from mtsldsl.ir import Spec
 from mtsldsl.ir.wiring import copies, needed, wired
+from mtsldsl.runtime.learning.loss_scale import NarrowOverflowError, finite
 from mtsldsl.runtime.learning.next_step import NextStep
 from mtsldsl.runtime.learning.random_state import random_state, set_random_state
 from mtsldsl.runtime.learning.ranks import Ranks
@@ -175,13 +176,17 @@ class Probe:
         return found
 
     def _gradient(self, task: str) -> dict[str, Tensor]:
-        """Of the loss of a task, on the weights that it shares."""
+        """Of the loss of a task, on the weights that it shares. Raises `NarrowOverflowError` where fp16 has no such
+        number."""
         weights = self.shared[task]
         if not weights:
             return {}
         found = torch.autograd.grad(self.losses[task], list(weights.values()), retain_graph=True, allow_unused=True)
         known = {name: each for name, each in zip(weights, found, strict=True) if each is not None}
-        return dict(zip(known, self.ranks.added(list(known.values())), strict=True))
+        added = self.ranks.added(list(known.values()))
+        if self.spec.train.precision == "fp16" and not finite(added):
+            raise NarrowOverflowError
+        return dict(zip(known, added, strict=True))
 
     def cosines(self) -> dict[Copy, Cosines]:
         """<∇L_i, ∇L_j> / (|∇L_i| |∇L_j|) on the parameters of each copy of a layer that several tasks share, of all of

@@ -11,6 +11,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
 from mtsldsl.runtime.learning.learned import named_parameters
+from mtsldsl.runtime.learning.loss_scale import LossScale
 from mtsldsl.runtime.learning.saved import Saved
 from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.network.optimizer_state import load_named_state, named_optimizer_state
@@ -22,6 +23,7 @@ def saved(training: Training) -> dict[str, Saved]:
     if training.device.type == "cuda":
         random["cuda"] = torch.cuda.get_rng_state(training.device)
     stopped = {"stopped": sorted(training.stopped)} if training.stopped else {}
+    scale = {} if training.scale is None else {"scale": training.scale.facts()}
     beginning = {} if training.beginning is None else {"beginning": Saved(training.beginning)}
     average = {} if training.averaged is None else {"average": Saved(training.averaged.state_dict())}
     return {
@@ -33,7 +35,7 @@ def saved(training: Training) -> dict[str, Saved]:
         "balance": Saved(training.balance.state_dict()),
         "learner": Saved(training.learner.state_dict(), training.learner.facts()),
         "random": Saved(random),
-        "position": Saved(facts={**attrs.asdict(training.position), "earlier": training.earlier, **stopped}),
+        "position": Saved(facts={**attrs.asdict(training.position), "earlier": training.earlier, **stopped, **scale}),
     }
 
 
@@ -58,6 +60,8 @@ def restore(training: Training, parts: Mapping[str, Saved]) -> None:
     )
     training.earlier = at["earlier"]
     training.stopped = frozenset(at.get("stopped", ()))
+    if "scale" in at:
+        training.scale = LossScale(**at["scale"])
 
 
 def _learned(training: Training) -> dict[str, nn.Parameter]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from itertools import islice
 from typing import TypeAlias, TypeVar
@@ -24,6 +24,7 @@ from mtsldsl.runtime.learning.forward_pass import Drawn, ForwardPass
 from mtsldsl.runtime.learning.gradient_norms import GradientNorms, measured_every
 from mtsldsl.runtime.learning.guard import Guard, asked_every
 from mtsldsl.runtime.learning.learned import OptimizerFactory, balance_of, optimizer_of
+from mtsldsl.runtime.learning.loss_scale import LossScale, NarrowOverflowError
 from mtsldsl.runtime.learning.parts import Batch, Parts
 from mtsldsl.runtime.learning.probe import Probe, Weights, losses_that_count, shared_weights
 from mtsldsl.runtime.learning.random_state import random_state
@@ -93,6 +94,8 @@ class Training:
     stopped: frozenset[str] = frozenset()
     """The tasks that learn no more."""
     norms: GradientNorms = attrs.field(factory=GradientNorms)
+    scale: LossScale | None = None
+    """By what gradients are multiplied in fp16; None in other precisions."""
     _parts: Parts | None = None
     """The batches of the step in hand, where a step has several, or several processes combine the tasks' gradients."""
     _forward_pass: ForwardPass = attrs.field(factory=ForwardPass)
@@ -130,6 +133,7 @@ class Training:
             learner=learner,
             ranks=ranks,
             averaged=average_of(model, spec),
+            scale=LossScale.of(spec.train.precision),
         )
 
     def sets(self, served: tuple[str, ...] | None = None) -> Iterator[tuple[str, ...]]:
@@ -184,6 +188,11 @@ class Training:
                 self._parts.settle(self.balance, self.parameters(), self.ranks)
             if len(self._parts.batches) == 1:
                 self._parts = None
+        if self.scale is not None:
+            learned = (*self.parameters(), *self.balance.parameters())
+            if not self.scale.end_step(each.grad for each in learned if each.grad is not None):
+                for each in learned:  # what has no gradient, an optimizer leaves as it is
+                    each.grad = None
         self.batches += 1
         self.steps += 1
 
@@ -262,7 +271,12 @@ class Training:
         # Where the gradient of each is asked for alone, each has a graph of its own.
         together = not isinstance(self.balance, GradientBalance)
         own = self.ranks.part_of(batch)
-        return self.ranks.whole(BatchLosses.of(tasks, self.loss_functions, outputs, own, together=together))
+        return self._scaled(BatchLosses.of(tasks, self.loss_functions, outputs, own, together=together))
+
+    def _scaled(self, losses: BatchLosses) -> BatchLosses:
+        """The losses of the whole batch, with gradients that fit the precision."""
+        whole = self.ranks.whole(losses)
+        return whole if self.scale is None else self.scale.losses(whole)
 
     @property
     def position(self) -> Position:
@@ -312,11 +326,14 @@ class Training:
         if self._began is not None:
             with warmed_up(self.optimizer, self.steps + 1, self.spec.train.warmup):
                 probe = self._probe(*self._began, batch, outputs, losses)
-                for observer in self._observers():
-                    observer.observe(probe)
+                with suppress(NarrowOverflowError):  # of a step that is not made, nothing is to be learned
+                    for observer in self._observers():
+                        observer.observe(probe)
             self._began = None
         self._measure_norms(batch, outputs)
         found = self.learner.penalty(step)
+        if found is not None and self.scale is not None:
+            found = self.scale.penalty(found)
         return found if found is None or self._parts is None else found / len(self._parts.batches)
 
     def _measure_norms(self, batch: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> None:
@@ -330,7 +347,7 @@ class Training:
         if waiting:
             tasks = [task for task in self.trained if task.name in waiting]
             losses = BatchLosses.of(tasks, self.loss_functions, outputs, self.ranks.part_of(batch))
-            self.norms.measure(waiting, self.ranks.whole(losses), shared, self.ranks)
+            self.norms.measure(waiting, self._scaled(losses), shared, self.ranks)
 
     def _probe(
         self, inputs: Inputs, random: Tensor, batch: Batch, outputs: Mapping[str, Tensor], losses: BatchLosses
@@ -386,11 +403,13 @@ class Training:
         """While open, a step whose losses are not finite is not made: it raises MtlError MTL803, which says where they
         come from, and ends its remedy with `hint`. `every` is after how many steps the device is asked, by default
         as the guard needs it there."""
-        every = every or asked_every(self.optimizer, self.device, waits=isinstance(self.balance, GradientBalance))
+        waits = self.scale is not None or isinstance(self.balance, GradientBalance)
+        every = every or asked_every(self.optimizer, self.device, waits=waits)
         stop = torch.zeros((), device=self.device)
         self.guard = Guard(self.model, self.spec, self.epoch + 1, lambda: self.batches + 1, every, stop, hint)
+        enlarging = nullcontext() if self.scale is None else self.scale.over(self.parameters())
         try:
-            with self.guard.over(self.optimizer):
+            with self.guard.over(self.optimizer), enlarging:
                 yield
         finally:
             self.guard = None

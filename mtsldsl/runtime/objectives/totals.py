@@ -83,7 +83,7 @@ class BatchLosses:
         order = []
         for task in tasks:
             name, function = task.name, functions[task.name]
-            output, target = channels_first(task, outputs[name]), batch[str(task.field)]
+            output, target = channels_first(task, outputs[name]), batch[task.field_name]
             joined = together and function.together and output.dim() == 2
             key = (function, output.shape, output.dtype, target.shape, target.dtype) if joined else name
             sets.setdefault(key, []).append((name, output, target))
@@ -151,6 +151,10 @@ class LossTotals:
             function, sums = self._of(name)
             means[name] = float(function.value(*sums)) if bool(sums[-1].sum() > 0) else math.nan
         return means
+
+    def counts(self) -> dict[str, int]:
+        """How many entries counted for every task, by the rule of `valid_entries`. Waits for the device."""
+        return {name: int(self._of(name)[1][-1].sum()) for name in self._tasks}
 
     def labelled(self, name: str) -> bool:
         """Whether anything counted for the task. Waits for the device."""

@@ -23,8 +23,9 @@ from mtsldsl.runtime.data.mixed import read_by
 from mtsldsl.runtime.data.place import code_of_data, given_place, settings_of_data
 from mtsldsl.runtime.data.scaling import record_of_scales
 from mtsldsl.runtime.run.display import warn
+from mtsldsl.runtime.run.event_json import plain
 from mtsldsl.runtime.run.event_lines import warning_lines
-from mtsldsl.runtime.run.events import OtherData, plain
+from mtsldsl.runtime.run.events import OtherData
 from mtsldsl.runtime.run.record_file import started
 from mtsldsl.runtime.run.user_module_record import record_of_file
 

@@ -12,8 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from mtsldsl.diagnostics.printable import printable
 from mtsldsl.methods.evidence import Event
+from mtsldsl.runtime.run.event_json import as_json
 from mtsldsl.runtime.run.event_lines import describe_event
-from mtsldsl.runtime.run.events import as_json
 
 DISPLAYS = ("auto", "live", "plain", "json", "quiet")
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 import attrs
 from torch import Tensor
 
+from mtsldsl.ir import Spec
 from mtsldsl.ir.wiring import copies
 from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.network.places import located
@@ -43,6 +44,11 @@ class EpochLosses:
     def means(self) -> dict[str, float]:
         """Each task's loss over all that counted in the epoch, NaN without any; waits for the device."""
         return self._totals.values()
+
+    def labels(self, spec: Spec) -> dict[str, int]:
+        """How many entries of each task that learned counted in the epoch; waits for the device."""
+        counts = self._totals.counts()
+        return {task.name: counts[task.name] for task in spec.tasks if task.name in counts}
 
     def penalty(self) -> dict[str, float]:
         """The penalty as the mean over steps, under its name; nothing where no step had any."""

@@ -179,7 +179,7 @@ def label_lines(described: Mapping[str, Mapping[str, Any]]) -> list[str]:
     for each of the others, those with the fewest labels in training first."""
     sizes = ", ".join(f"{found['samples']:,} {split}" for split, found in described.items())
     tasks = list(next(iter(described.values()))["labels"])
-    whole = [task for task in tasks if all(_whole(found["labels"][task]) for found in described.values())]
+    whole = [task for task in tasks if all(events.whole(found["labels"][task]) for found in described.values())]
     partly = [task for task in tasks if task not in whole]
     partly.sort(key=lambda task: described["train"]["labels"][task]["entries"])
     lines = [f"samples: {sizes}"]
@@ -197,10 +197,6 @@ def label_lines(described: Mapping[str, Mapping[str, Any]]) -> list[str]:
     if len(partly) > FIRST_SHOWN:
         lines.append(f"labels: some of {len(partly) - FIRST_SHOWN} more tasks; the events have their numbers")
     return lines
-
-
-def _whole(found: Mapping[str, int]) -> bool:
-    return found["entries"] == found["of"]
 
 
 def _part(split: str, found: Mapping[str, int], samples: int) -> str:

@@ -1,13 +1,12 @@
 """Events: every decision and metric of a run, one JSON object a line, written as they happen and never changed.
 
 The file, `record_file.py`, is the record; whatever a person sees while the run goes on is drawn from the same events.
-Each kind is a class, which writes and reads it: those of every run are here, those of a learner in the `language.py` of
-its method.
+Each kind is a class: those of every run are here, those of a learner in the `language.py` of its method. They are
+written and read by `event_json.py`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any, TypeAlias
@@ -16,7 +15,6 @@ import attrs
 
 from mtsldsl.methods.evidence import Event, Evidence
 from mtsldsl.methods.method import NO_METHOD
-from mtsldsl.methods.registry import findings
 
 Number: TypeAlias = float | None
 """A number; None where it is not finite, which JSON cannot say."""
@@ -118,6 +116,9 @@ class Epoch(Event):
     epoch: int
     losses: Mapping[str, Number]
     penalty: str | None = _left_out()
+    labels: Mapping[str, int] | None = _left_out()
+    """How many entries of each task counted in the epoch, as `start` counts them; None where no task lacks any in the
+    training set."""
     lr: float
     epoch_seconds: float
     samples_per_second: float | None
@@ -125,6 +126,8 @@ class Epoch(Event):
     peak_memory_mb: float | None = None
     """The most memory that the process (with several: the first) has held at once so far, in 10^6 bytes: on CUDA what
     torch allocated of the device's, elsewhere resident memory."""
+    skipped_steps: int | None = _left_out()
+    """How many steps were not made, as a gradient was too large for fp16; left out where all were made."""
 
 
 @attrs.frozen(kw_only=True)
@@ -345,78 +348,9 @@ class DryRun(Event):
     peak_memory_mb: float | None
 
 
-KINDS: Mapping[str, type[Event]] = {
-    each.kind: each
-    for each in (
-        Start,
-        Warned,
-        Constant,
-        OtherData,
-        Resume,
-        Begun,
-        Epoch,
-        Weighed,
-        Gradients,
-        Validation,
-        Best,
-        Phase,
-        LeftAlone,
-        Stopped,
-        TaskStopped,
-        Test,
-        SingleTask,
-        Confusion,
-        Pictures,
-        End,
-    )
-}
-"""The class of each kind that every run may have."""
-
-
-def class_of(kind: str) -> type[Event] | None:
-    """The class of a kind, of every run or of a learner; None of one that is not known."""
-    return KINDS.get(kind) or findings().get(kind)
-
-
-def plain(value: Any) -> Any:
-    """`value` as JSON has it: sequences as lists, records as objects, numbers that are not finite as null."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, (set, frozenset)):
-        return sorted(plain(item) for item in value)
-    return value
-
-
-def as_json(event: Event) -> dict[str, Any]:
-    """The event as an object of JSON."""
-    content: dict[str, Any] = {"event": event.kind}
-    for field in attrs.fields(type(event)):
-        value = plain(getattr(event, field.name))
-        if "spread" in field.metadata:
-            content |= value
-        elif value is not None or "left out" not in field.metadata:
-            content[field.name] = value
-    return content
-
-
-def from_json(content: Mapping[str, Any]) -> Event | None:
-    """The event that such an object is, None of a kind that is not known.
-
-    What else the object holds is evidence where the kind has such, and left out elsewhere; what it lacks is None:
-    another version may have written it.
-    """
-    made = class_of(content["event"])
-    if made is None:
-        return None
-    fields = attrs.fields(made)
-    rest = {name: value for name, value in content.items() if name not in {"event", *(each.name for each in fields)}}
-    given = {each.name: rest if "spread" in each.metadata else content.get(each.name) for each in fields}
-    optional = {each.name for each in fields if each.default is not attrs.NOTHING}
-    return made(**{name: value for name, value in given.items() if value is not None or name not in optional})
+def whole(labels: Mapping[str, Any]) -> bool:
+    """Whether every entry of a task counts in a split, as the `data` of `start` has its labels."""
+    return bool(labels["entries"] == labels["of"])
 
 
 def epoch_of(event: Event) -> int:

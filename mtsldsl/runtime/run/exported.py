@@ -20,6 +20,7 @@ from mtsldsl.runtime.network.portable import Portable, as_file
 from mtsldsl.runtime.network.source_file import original_spans
 from mtsldsl.runtime.objectives.token_answers import in_units
 from mtsldsl.runtime.run.best import load_best
+from mtsldsl.runtime.run.checkpoint import MEAN
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.recorded import Recorded
 from mtsldsl.runtime.run.selection import Selection, best_so_far
@@ -43,6 +44,8 @@ class Exported:
     """Of a data block that is a table how its columns become the input, as the record of the run has it."""
     names: Mapping[str, Sequence[str]]
     """Of tasks whose classes have names these, in their order."""
+    of: str = MEAN
+    """The task of whose own best epoch the weights are."""
 
     def write(self, card: str) -> None:
         """Replace the file, and `<file>.md` beside it by its model card. Raises MtlError MTL703 where one cannot be
@@ -51,21 +54,24 @@ class Exported:
         write_text_atomically(self.path.with_name(f"{self.path.name}.md"), card)
 
 
-def export(folder: RunFolder, form: str, output: Path | None = None, tasks: Sequence[str] = ()) -> Exported:
+def export(
+    folder: RunFolder, form: str, output: Path | None = None, tasks: Sequence[str] = (), of: str = MEAN
+) -> Exported:
     """The best weights of a run as one file of a form of `portable.FORMS`, compared with the network: for `output`, or
     `export/<spec>.<form>` in the run's folder.
 
-    Without `tasks` it is for all of them; a file that computes is for those of one data block.
+    Without `tasks` it is for all of them; a file that computes is for those of one data block. With a task's name, `of`
+    takes the weights of that task's own best epoch: a file that computes, for it alone, `export/<spec>_<task>.<form>`.
 
     Raises:
         MtlError: MTL107 for a task that there is not, MTL811 for what cannot be exported so, MTL808 where a library is
             missing, MTL801 where the record of the run does not say of which epoch the weights are, and what
             `load_best` raises.
     """
-    spec, model = load_best(folder, torch.device("cpu"))
-    chosen = _chosen(spec, form, tasks)
+    spec, model = load_best(folder, torch.device("cpu"), of)
+    chosen = _chosen(spec, form, tasks, of)
     model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # torch's stubs lack the keyword
-    best = Selection(spec.train.keep, best_so_far(folder.events)).epochs()
+    best = Selection(spec.train.keep, best_so_far(folder.events)).epochs(of)
     if not best.keys() >= set(chosen):
         cause = f"the record of `{folder.path}` does not say of which epoch its weights are"
         raise MtlError.of("MTL801", cause, "copy the run folder once more from where it is whole")
@@ -83,6 +89,7 @@ def export(folder: RunFolder, form: str, output: Path | None = None, tasks: Sequ
         **({"scales": {task: attrs.asdict(scale) for task, scale in scales.items()}} if scales else {}),
         **({"columns": columns} if columns else {}),
         **({"classes": names} if names else {}),
+        **({"outputs": outputs} if (outputs := _columns(spec, chosen)) else {}),
     }
     units = {task: in_units(spec.task(task), scale) for task, scale in scales.items()}
     network = Portable(spec, model, chosen, json.dumps(about), units)
@@ -91,21 +98,27 @@ def export(folder: RunFolder, form: str, output: Path | None = None, tasks: Sequ
         data, difference = as_file(network, form)
     if output is None:
         folder.exports.mkdir(exist_ok=True)
-        output = folder.exports / f"{Path(spec.source.name).stem}.{form}"
-    return Exported(output, form, data, difference, network, epochs, scales, columns, names)
+        stem = Path(spec.source.name).stem
+        output = folder.exports / f"{stem if of == MEAN else f'{stem}_{of}'}.{form}"
+    return Exported(output, form, data, difference, network, epochs, scales, columns, names, of)
 
 
-def _chosen(spec: Spec, form: str, tasks: Sequence[str]) -> list[str]:
+def _columns(spec: Spec, tasks: Sequence[str]) -> dict[str, Sequence[str]]:
+    """Of tasks that learn several columns of a table these, in the order of the output."""
+    return {name: columns for name in tasks if (columns := spec.task(name).columns)}
+
+
+def _chosen(spec: Spec, form: str, tasks: Sequence[str], of: str) -> list[str]:
     """The tasks that the file is for, in the order of the spec."""
     known = [task.name for task in spec.tasks]
     for task in tasks:
         if task not in known:
             raise MtlError.of("MTL107", f"the run has no task `{task}`", suggestion(task, known, "tasks"))
-    chosen = [task for task in known if not tasks or task in tasks]
+    chosen = [task for task in known if (not tasks or task in tasks) and of in (MEAN, task)]
     if form == "safetensors":
-        if tasks:
+        if tasks or of != MEAN:
             cause = "safetensors has the weights of the whole network, which `build_model` makes of its spec"
-            raise MtlError.of("MTL811", cause, "leave out `--task`, or take `--to pt2`")
+            raise MtlError.of("MTL811", cause, f"leave out `--{'task' if of == MEAN else 'of'}`, or take `--to pt2`")
         return known
     blocks = list(dict.fromkeys(spec.data_of(task).name for task in chosen))
     if len(blocks) > 1:

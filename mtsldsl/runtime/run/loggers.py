@@ -14,7 +14,8 @@ import attrs
 from mtsldsl.diagnostics import MtlError, suggestion
 from mtsldsl.diagnostics.libraries import importing, require
 from mtsldsl.methods.evidence import Event
-from mtsldsl.runtime.run.events import Resume, Start, as_json
+from mtsldsl.runtime.run.event_json import as_json
+from mtsldsl.runtime.run.events import Resume, Start
 from mtsldsl.runtime.run.record_file import read_events
 
 GROUP = "mtsldsl.loggers"

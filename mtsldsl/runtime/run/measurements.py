@@ -9,7 +9,8 @@ import attrs
 
 from mtsldsl.methods.evidence import Event
 from mtsldsl.runtime.run import events
-from mtsldsl.runtime.run.events import Number, from_json
+from mtsldsl.runtime.run.event_json import from_json
+from mtsldsl.runtime.run.events import Number
 
 
 @attrs.frozen
@@ -33,10 +34,10 @@ class Measurement:
 def measurements(event: Mapping[str, Any]) -> list[Measurement]:
     """The numbers of an event as `events.jsonl` has it; none of an event that holds no curve's point.
 
-    Of `start` and `phase` the network's size, of `epoch` the losses, the learning rate, the pace and the memory, of
-    `balance` the mean weight of each task, of `gradients` the norm of each task's gradient on shared weights and its
-    share there, of `validation` losses, metrics and gains (in percent of the best constant
-    answer), of `test` losses and metrics, at the epoch of the weights that were kept.
+    Of `start` and `phase` the network's size, of `epoch` the losses, the labels, the learning rate, the pace and the
+    memory, of `balance` the mean weight of each task, of `gradients` the norm of each task's gradient on shared weights
+    and its share there, of `validation` losses, metrics and gains (in percent of the best constant answer), of `test`
+    losses and metrics, at the epoch of the weights that were kept.
     """
     read = from_json(event)
     return [] if read is None else list(measured(read))
@@ -53,6 +54,8 @@ def measured(event: Event) -> Iterator[Measurement]:
             for task, loss in event.losses.items():
                 own = task != event.penalty
                 yield Measurement(event.epoch, "train", task if own else "", "loss" if own else task, loss)
+            for task, count in (event.labels or {}).items():
+                yield Measurement(event.epoch, "train", task, "labels", count)
             yield from _of_run(
                 event.epoch,
                 lr=event.lr,

@@ -24,6 +24,7 @@ from mtsldsl.runtime.network.portable import BATCHES, FORMS, TOLERANCE, Portable
 from mtsldsl.runtime.network.served import Served
 from mtsldsl.runtime.objectives import higher_is_better
 from mtsldsl.runtime.run import events
+from mtsldsl.runtime.run.checkpoint import MEAN
 from mtsldsl.runtime.run.event_lines import label_lines, short
 from mtsldsl.runtime.run.events import Number
 from mtsldsl.runtime.run.exported import Exported
@@ -81,6 +82,7 @@ def model_card(made: Exported, folder: RunFolder, drawing: str) -> str:
         several=len(network.read) > 1,
         outputs={name: _output(made, name) for name in network.tasks},
         results=results,
+        alone=made.of != MEAN,
         whole=len(network.tasks) == len(spec.tasks),
         tested=any(each.test is not None for each in results),
         labels=label_lines(start.data),
@@ -97,14 +99,16 @@ def model_card(made: Exported, folder: RunFolder, drawing: str) -> str:
 
 
 def _output(made: Exported, name: str) -> str:
-    """What an output is: of a file with the weights alone, whose scale is to be undone, and which class is which."""
+    """What an output is: of a file with the weights alone, whose scale is to be undone, and which class, or column of
+    the table, is which."""
     task = made.network.spec.task(name)
     scale = made.scales.get(name)
     if scale is not None and not FORMS[made.form].computes:
         pairs = zip(scale.deviation, scale.mean, strict=True)
         numbers = ", ".join(f"{deviation!r} x + {mean!r}" for deviation, mean in pairs)
-        return f"x, of which the values in the units of the data are {numbers}"
-    classes = made.names.get(name)
+        columns = f": {', '.join(map(_code, task.columns))}" if task.columns else ""
+        return f"x, of which the values in the units of the data are {numbers}{columns}"
+    classes = made.names.get(name, task.columns)
     said = OUTPUTS[task.target.kind]
     if task.by_token:
         said = f"for each token {said.replace('first dimension', 'last dimension')}"

@@ -51,7 +51,7 @@ def write_folder(
     shutil.rmtree(new, ignore_errors=True)  # of a process that was killed, and had the number of this one
     new.mkdir(parents=True)
     try:
-        lines = rows(inputs, _all_but_drawn(new, called, tasks, predicted), names)
+        lines = rows(inputs, tasks, _all_but_drawn(new, called, tasks, predicted), names)
         if any(_is_row(task) for task in tasks):
             with (new / TABLE).open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
                 file.writelines(lines)

@@ -13,7 +13,8 @@ import attrs
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.methods.evidence import Event
 from mtsldsl.methods.method import NO_METHOD
-from mtsldsl.runtime.run.events import Start, as_json, from_json
+from mtsldsl.runtime.run.event_json import as_json, from_json
+from mtsldsl.runtime.run.events import Start
 
 Listener: TypeAlias = Callable[[Event], None]
 

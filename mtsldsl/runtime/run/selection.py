@@ -20,6 +20,7 @@ from mtsldsl.ir.wiring import together, wired
 from mtsldsl.language.kinds import EPOCHS
 from mtsldsl.runtime.objectives import higher_is_better
 from mtsldsl.runtime.objectives.relative_gain import Results, relative_gain
+from mtsldsl.runtime.run.checkpoint import MEAN
 from mtsldsl.runtime.run.events import Best as BestEpoch
 from mtsldsl.runtime.run.events import Phase, epoch_of
 from mtsldsl.runtime.run.record_file import read_events
@@ -119,9 +120,10 @@ class Selection:
         if known is None or latest or math.isnan(known.score) or score > known.score:
             self.best[name] = Best(tasks, epoch, score)
 
-    def epochs(self) -> dict[str, int]:
-        """The epoch whose weights each task has in the network that is kept."""
-        return {task: best.epoch for name, best in self.best.items() if not name.startswith(OWN) for task in best.tasks}
+    def epochs(self, of: str = MEAN) -> dict[str, int]:
+        """The epoch whose weights each task has in the network that is kept; the task `of`, in its own best one."""
+        kept = {name: best for name, best in self.best.items() if name.startswith(OWN) == (of != MEAN)}
+        return {task: best.epoch for best in kept.values() for task in best.tasks if of in (MEAN, task)}
 
     def own_epoch(self, task: str) -> int:
         """The epoch of a task's own best weights."""

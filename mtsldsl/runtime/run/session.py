@@ -45,6 +45,7 @@ from mtsldsl.runtime.run.data_record import recorded_places, warn_of_other_data
 from mtsldsl.runtime.run.device import choose_device
 from mtsldsl.runtime.run.display import Display, choose_display, warn
 from mtsldsl.runtime.run.epoch import EpochLosses, under_way
+from mtsldsl.runtime.run.event_json import class_of
 from mtsldsl.runtime.run.event_lines import warning_lines
 from mtsldsl.runtime.run.folder import RunFolder, epoch_of, write_source
 from mtsldsl.runtime.run.found_in_steps import found_in_steps
@@ -90,6 +91,8 @@ class Session:
     _constant: Results = attrs.field(factory=dict)
     _logged: int = 0
     """The length of the event log when the checkpoint was written."""
+    _partly: bool = False
+    """Whether a task has no label of some of the training set."""
     _differences: Sequence[str] = ()
     """Between the data of a run that goes on and what it was."""
     _since: int | None = None
@@ -168,7 +171,8 @@ class Session:
             if self.checkpoint is None:
                 shutil.rmtree(self.folder.path)
             raise
-        data = read.data
+        data, described = read.data, read.described["train"]["labels"]
+        self._partly = not all(map(events.whole, described.values()))
         self._constant = constant_metrics(self.spec.tasks, data.validation)
         if self.checkpoint is None:
             file = str(self.in_place.path) if self.in_place else None
@@ -244,11 +248,13 @@ class Session:
                 epoch=training.epoch,
                 losses={**means, **penalty},
                 penalty=next(iter(penalty), None),
+                labels=losses.labels(training.spec) if self._partly else None,
                 lr=training.rate * warmth(training.steps, training.spec.train.warmup),
                 epoch_seconds=round(seconds, 4),
                 samples_per_second=round(count / seconds, 1) if seconds else None,
                 seconds=round(time.monotonic() - self._started, 1),
                 peak_memory_mb=peak_memory_mb(self.device),
+                skipped_steps=None if training.scale is None else training.scale.skipped or None,
             )
         )
         for event in found_in_steps(training):
@@ -311,7 +317,7 @@ class Session:
 
     def say(self, kind: str, **fields: Any) -> None:
         """Write the event of that kind, of a phase or of a learner's own."""
-        made = events.class_of(kind)
+        made = class_of(kind)
         if made is None:
             raise ValueError(f"no `language.py` of a method has an event `{kind}` among its `findings`")
         self.log.write(made(**fields))

@@ -162,3 +162,5 @@ def test_what_does_not_go_together_is_told(
     (report,) = caught.value.diagnostics
     assert report.code == code
     assert said in f"{report.cause}; {report.remedy}"
+    assert report.span is not None
+    assert report.span.text.startswith("embedding(4, 4)" if code == "MTL202" else "data")

@@ -47,6 +47,9 @@ class Balance(nn.Module):
     constant = False
     """Whether what a task counts is its weight at every step, so that there is nothing to tell."""
 
+    may_overflow = False
+    """Whether a gradient may have numbers that are not finite: then the step is not made, whatever they come to."""
+
     asked = False
     """Whether `weighed` is asked for of the coming step; of others a method need not find it."""
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mtsldsl.runtime.learning.balance.balance import NO_TASK, Balance, Labelled, Losses, OwnRows, Rows, laid_out
+from mtsldsl.runtime.learning.loss_scale import finite
 from mtsldsl.sharing import linked_in_order
 
 Term: TypeAlias = tuple[nn.Parameter, Tensor]
@@ -75,7 +76,12 @@ class GradientBalance(Balance):
         }
 
     def settle(self, losses: Losses, rows: Rows, parameters: Sequence[nn.Parameter]) -> None:
-        """Add to `.grad` what the gradients come to, of the weighted losses; the `parameters` are all, in order."""
+        """Add to `.grad` what the gradients come to, of the weighted losses; the `parameters` are all, in order. Where
+        some are not finite it is their plain sum, which tells, and nothing is learned of them."""
+        if self.may_overflow and not finite(gradient for row in rows.values() for gradient in row.values()):
+            for parameter, row in rows.items():
+                _add([(parameter, torch.stack(list(row.values())).sum(0))])
+            return
         shared = {parameter: row for parameter, row in rows.items() if len(row) > 1}
         _add([(parameter, each.clone()) for parameter, row in rows.items() if len(row) == 1 for each in row.values()])
         self.weighed = {}
