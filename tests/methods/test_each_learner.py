@@ -145,7 +145,7 @@ def test_a_step_of_several_batches_is_that_of_a_large_one(
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", ["allocation", "split", "ltb"])
 def test_two_processes_decide_and_learn_what_one_does(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
