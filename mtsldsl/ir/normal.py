@@ -10,8 +10,9 @@ from typing import Any
 import attrs
 
 from mtsldsl.ir.body import MEAN, Body, Parallel
-from mtsldsl.ir.model import Data, Spec, Target, Train
+from mtsldsl.ir.model import Data, Spec, Structure, Target, Train
 from mtsldsl.language.constants import Constant, Named
+from mtsldsl.methods.registry import method
 from mtsldsl.sharing import Cover, Groups, Row
 
 NORMAL_FORM = 2
@@ -48,10 +49,16 @@ def normal_form(spec: Spec) -> dict[str, Any]:
             "keep": spec.train.keep,
             **_later(spec.train),
         },
-        "structure": spec.structure and {"method": spec.structure.method, **_plain(spec.structure.values)},
+        "structure": spec.structure and _structure(spec.structure),
         "sharing": [[layer, _row(spec.sharing[layer])] for layer in spec.backbone.layers],
         **({"tuning": {name: _named(value) for name, value in spec.tuning.items()}} if spec.tuning else {}),
     }
+
+
+def _structure(structure: Structure) -> dict[str, Any]:
+    later = method(structure.method).later
+    values = {name: each for name, each in structure.values.items() if name not in later or each != later[name]}
+    return {"method": structure.method, **_plain(values)}
 
 
 def _later(train: Train) -> dict[str, Any]:
