@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mtsldsl import load, loads
@@ -23,6 +23,7 @@ from tests.codegen.test_helpers import networks_in_groups
 from tests.ir import alternatives, sources
 from tests.ir.data_blocks import TWO
 from tests.ir.specs import BODY
+from tests.laws import law
 
 ROOT = Path(__file__).parents[2]
 SPECS = [*sorted((ROOT / "specs").glob("*.mtl")), *sorted((ROOT / "tests/codegen/golden").glob("*/spec.mtl"))]
@@ -53,15 +54,8 @@ drawn = st.one_of(
 
 
 @given(drawn)
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@law(72)
 def test_a_random_spec_is_written_out(spec: Spec) -> None:
-    written_out(spec)
-
-
-@pytest.mark.soak
-@given(drawn)
-@settings(max_examples=1000, deadline=None)
-def test_many_random_specs_are_written_out(spec: Spec) -> None:
     written_out(spec)
 
 
