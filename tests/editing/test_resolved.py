@@ -100,6 +100,10 @@ def test_what_depends_on_the_size_of_the_input_still_does() -> None:
     assert "residual" not in alike
 
 
+def test_a_kept_metric_with_an_argument_is_written_out() -> None:
+    written_out(load(ROOT / "specs/scenes.mtl", {"train.keep": "normal.within(11.25)"}))
+
+
 def test_what_is_not_read_is_written_out_too() -> None:
     layer = """conv2d(4, 3) | add(
       stem | conv2d(16, 1),

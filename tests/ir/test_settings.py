@@ -50,6 +50,13 @@ def test_text_is_quoted_and_what_is_none_says_so() -> None:
     assert found["train.clip"] == "none"
 
 
+def test_a_kept_metric_is_said_as_it_is_written() -> None:
+    path, keep = ROOT / "specs/scenes.mtl", {"train.keep": "normal.within(11.25)"}
+    found = settings(load(path, keep))
+    assert found["train.keep"] == "normal.within(degrees=11.25)"
+    assert digest(load(path, found)) == digest(load(path, keep))
+
+
 TABLE = """\
 mtl 1
 
