@@ -154,6 +154,11 @@ class Task(Record):
         return ", ".join(map(spelled, self.columns)) if self.columns else str(self.field)
 
     @property
+    def field_text(self) -> str:
+        """Its field as a text of the language has it."""
+        return f"[{self.field_name}]" if self.columns else spelled(self.field_name)
+
+    @property
     def by_token(self) -> bool:
         """Whether it has an answer for each token: its head gives (length, channels), where losses, metrics and samples
         have (channels, length). What is to be the input itself is as the input."""
