@@ -160,7 +160,7 @@ def _component_boxes(spec: Spec, row: Mapping[str, int], grid: _Grid, changes: M
         assert not isinstance(parts, Cover)
         for group, members in zip(groups_of(parts), all_members(parts, spec.sharing.tasks), strict=True):
             component = group.tasks
-            one = cost.layers[layer].apart.get(component, cost.layers[layer].one)
+            one = cost.layers[layer].by_tasks[component]
             title = f"{layer}: {' + '.join(members)}; {one.parameters:,} parameters, {operations(one.flops)} a sample"
             pieces = grid.pieces(component)
             kind = changes.get(layer) or ("shared" if len(component) > 1 else "own")
