@@ -125,6 +125,27 @@ def test_so_it_does_with_an_exported_file(folder: Path) -> None:
     assert text.startswith("5 of 5 parts begin with weights of ")
 
 
+@pytest.mark.parametrize(
+    ("ends", "filled", "rest"),
+    [
+        ("since=last", ["last.a", "last.b", "heads.a", "heads.b"], "`stem.a+b` begins anew, as `init` says"),
+        ("until=stem", ["stem.a+b"], "`last.a`, `last.b`, `heads.a`, `heads.b` begin anew, as `init` says"),
+        ("since=last, until=last", ["last.a", "last.b"], "`stem.a+b`, `heads.a`, `heads.b` begin anew, as `init` says"),
+    ],
+)
+def test_init_may_say_from_which_layer_to_which(folder: Path, ends: str, filled: list[str], rest: str) -> None:
+    said = f'epochs = 1\n  init = start("{folder}/runs/first", {ends})'
+    spec = loads(TEXT.replace("epochs = 1", said))
+    weights = InitialWeights.said_by(spec)
+    assert weights is not None
+    network, anew = build_model(spec), build_model(spec).state_dict()
+    verb = "begins" if len(filled) == 1 else "begin"
+    assert weights.fill(spec, network) == f"{len(filled)} of 5 parts {verb} with weights of {folder}/runs/first; {rest}"
+    for name, value in network.state_dict().items():
+        source = weights.state if name.rsplit(".", 2)[0] in filled else anew
+        assert torch.equal(value, source[name]), name
+
+
 def test_what_is_no_such_file_or_has_nothing_in_common_is_refused(folder: Path) -> None:
     save_file({"x": torch.zeros(1)}, folder / "bare.safetensors")
     (folder / "broken.safetensors").write_bytes(b"no")

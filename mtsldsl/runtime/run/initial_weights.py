@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from hashlib import sha256
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.diagnostics.bounded import named
 from mtsldsl.editing import loads
 from mtsldsl.ir import Spec
-from mtsldsl.language.beginnings import RANGE
+from mtsldsl.language.beginnings import RANGE, fillable
 from mtsldsl.runtime.network.initial_state import begin_with
 from mtsldsl.runtime.network.portable import ABOUT
 from mtsldsl.runtime.network.pretrained.filling import fill
@@ -26,6 +26,9 @@ from mtsldsl.runtime.run.best import load_best
 from mtsldsl.runtime.run.events import Begun
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.syntax.files import is_folder
+
+
+_SEVERAL = {"is": "are", "has": "have", "begins": "begin"}
 
 
 @attrs.frozen
@@ -67,7 +70,9 @@ class InitialWeights(ABC):
         since, until = (None if name is None else str(name) for name in ends)
         try:
             if library is None:
-                return cls.of(path)
+                some = since is not None or until is not None
+                only = fillable(said, spec.backbone.layers, spec.sharing.tasks) if some else None
+                return attrs.evolve(cls.of(path), only=only)
             state, _ = _read(path, "name a `.safetensors` file")
         except MtlError as error:
             raise MtlError(attrs.evolve(each, span=each.span or said.span) for each in error.diagnostics) from error
@@ -101,20 +106,23 @@ class InitialWeights(ABC):
 
 @attrs.frozen
 class OwnWeights(InitialWeights):
-    """Those of a network of another spec: a layer takes those of the layer of its name."""
+    """Those of a network of another spec: a layer takes those of the layer of its name. `only` are the layers, and the
+    tasks whose heads, that take any, where not all do."""
 
     spec: Spec
+    only: Collection[str] | None = None
 
     def fill(self, spec: Spec, model: nn.Module) -> str:
         """Let all parts begin with them that are alike in both networks."""
-        found = begin_with(spec, model, self.spec, self.state)
+        found = begin_with(spec, model, self.spec, self.state, self.only)
         if not found.taken:
-            cause = f"the weights of `{self.path}` have no layer and no head of this network"
+            which = "" if self.only is None else f" among those that `init` fills, {named(list(self.only))}"
+            cause = f"the weights of `{self.path}` have no layer and no head of this network{which}"
             raise MtlError.of("MTL805", cause, "name the run of a spec with layers of the same names and sizes")
         reasons: dict[str, list[str]] = {}
         for name, reason in found.anew.items():
             reasons.setdefault(reason, []).append(name)
-        rest = "".join(f"; {named(names)} {reason}" for reason, names in reasons.items())
+        rest = "".join(f"; {named(names)} {_of(len(names), reason)}" for reason, names in reasons.items())
         count = len(found.taken) + len(found.anew)
         return f"{_begin(len(found.taken), count, 'part')} with weights of {self.path}{rest}"
 
@@ -140,6 +148,12 @@ class ForeignWeights(InitialWeights):
         count = len(found.layers) + len(found.anew)
         which = f"the {found.network} of {self.library} in {self.path}"
         return f"{_begin(len(found.layers), count, 'layer')} with {which}{rest}"
+
+
+def _of(count: int, reason: str) -> str:
+    """What is so with one part, of that many."""
+    verb, _, rest = reason.partition(" ")
+    return reason if count == 1 else f"{_SEVERAL[verb]} {rest}"
 
 
 def _begin(some: int, count: int, what: str) -> str:
