@@ -12,7 +12,7 @@ from mtsldsl.ir.pedantic.reading import Check, Reading, warn
 from mtsldsl.language.beginnings import fillable
 from mtsldsl.language.constants import Named
 from mtsldsl.language.operators.arguments import number
-from mtsldsl.language.optimization import goes_by_steps, misfit_of_schedule
+from mtsldsl.language.optimization import goes_by_steps, misfit_of_schedule, misfit_of_stop
 
 _ADAPTIVE_RATE, _PLAIN_RATE = 0.1, 1.0
 """Learning rates above these are unusual: of optimizers that scale each step by the gradient's size, and of others."""
@@ -33,13 +33,14 @@ def high_rates(reading: Reading) -> Iterator[Diagnostic]:
 
 
 def misfit_schedules(reading: Reading) -> Iterator[Diagnostic]:
-    """MTL942: schedules that do not come to their end, or that raise the learning rate; of one that goes by steps the
-    start of a run knows how many there are."""
+    """MTL942: schedules that do not come to their end, also where the run may stop before, or that raise the learning
+    rate; of one that goes by steps the start of a run knows how many there are."""
     scheduler, epochs = reading.spec.train.scheduler, reading.spec.train.epochs
     by_steps = scheduler is not None and goes_by_steps(scheduler)
     said = misfit_of_schedule(scheduler, epochs, "epoch") if scheduler and not by_steps else None
-    if scheduler and said:
-        yield warn("MTL942", *said, scheduler.span or reading.place("train", "scheduler"))
+    stopped = misfit_of_stop(scheduler, reading.spec.train.stop, epochs) if scheduler else None
+    for misfit in filter(None, (said, stopped)):
+        yield warn("MTL942", *misfit, reading.spec.train.scheduler.span or reading.place("train", "scheduler"))
 
 
 def lone_balances(reading: Reading) -> Iterator[Diagnostic]:
