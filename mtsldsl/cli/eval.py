@@ -49,7 +49,7 @@ def command(
     from mtsldsl.runtime.run.event_json import plain
     from mtsldsl.runtime.run.event_lines import short
     from mtsldsl.runtime.run.folder import RunFolder
-    from mtsldsl.runtime.run.selection import Selection, best_so_far
+    from mtsldsl.runtime.run.selection import Selection, best_so_far, said_of_mean, steps_of_mean
     from mtsldsl.runtime.run.threads import use_threads
     from mtsldsl.runtime.run.user_module_record import warn_of_other_modules
 
@@ -64,6 +64,7 @@ def command(
         tasks = None if of == MEAN else [of]
         evaluation = evaluate(model, spec, getattr(data, split), place, tasks)
     epochs = Selection(spec.train.keep, best_so_far(folder.events)).epochs(of)
+    steps = steps_of_mean(folder.events, set(epochs.values()))
     if as_json:
         found = {
             "split": split,
@@ -72,6 +73,7 @@ def command(
             "losses": evaluation.losses,
             "metrics": evaluation.metrics,
             "columns": evaluation.columns,
+            **({"averaged": steps} if steps else {}),
         }
         click.echo(json.dumps(plain(found)))
         return
@@ -79,6 +81,8 @@ def command(
     from rich.table import Table
 
     say(f"{run}, {split} split" + ("" if of == MEAN else f", weights of {of}'s own best epoch"))
+    if steps:
+        say(f"the weights are {said_of_mean(steps)}")
     table = Table("task", "epoch", "loss", "metrics", box=None)
     for task, metrics in evaluation.metrics.items():
         shown = "  ".join(f"{name} {short(value)}" for name, value in metrics.items())

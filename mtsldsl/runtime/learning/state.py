@@ -24,7 +24,8 @@ def saved(training: Training) -> dict[str, Saved]:
         random["cuda"] = torch.cuda.get_rng_state(training.device)
     stopped = {"stopped": sorted(training.stopped)} if training.stopped else {}
     scale = {} if training.scale is None else {"scale": training.scale.facts()}
-    average = {} if training.averaged is None else {"average": Saved(training.averaged.state_dict())}
+    begun = training.averaged is not None and training.network is not training.model
+    average = {"average": Saved(training.averaged.state_dict())} if training.averaged is not None and begun else {}
     return {
         "weights": Saved(training.model.state_dict()),
         **average,
@@ -42,7 +43,7 @@ def restore(training: Training, parts: Mapping[str, Saved]) -> None:
     training.balance.load_state_dict(dict(parts["balance"].tensors))
     training.learner.load_state_dict(dict(parts["learner"].tensors))
     training.learner.restore(parts["learner"].facts)
-    if training.averaged is not None:
+    if training.averaged is not None and "average" in parts:
         training.averaged.load_state_dict(dict(parts["average"].tensors))
     load_named_state(training.optimizer, _learned(training), parts["optimizer"].state())
     if training.scheduler is not None:

@@ -131,6 +131,8 @@ def _validation(event: events.Validation) -> list[str]:
     if best:
         mark = "  * best so far" if since is None else f"  * best since the structure changed after epoch {since}"
         mark += "" if len(best) == len(event.metrics) else f": {shown(best, ', ')}"
+    if event.averaged is not None:
+        mark += f"  mean of {_counted(event.averaged, 'step')}"
     return [f"           validation: {_first_metrics(event.metrics)}  gain {_percent(event.gain)}{mark}"]
 
 

@@ -176,7 +176,9 @@ class Gradients(Event):
 
 @attrs.frozen(kw_only=True)
 class Validation(Event):
-    """What an epoch reached; `best` are the tasks whose best epoch it is so far, `since` that of the last merge."""
+    """What an epoch reached; `best` are the tasks whose best epoch it is so far, `since` that of the last merge.
+
+    `averaged` is over how many steps the weights that reached it are a mean, where `keep` asks for one."""
 
     kind = "validation"
     epoch: int
@@ -186,6 +188,7 @@ class Validation(Event):
     gain: Number
     best: Sequence[str]
     since: int | None = None
+    averaged: int | None = _left_out()
 
 
 @attrs.frozen(kw_only=True)

@@ -30,6 +30,7 @@ from mtsldsl.runtime.run.events import Number
 from mtsldsl.runtime.run.exported import Exported
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.record_file import read_events
+from mtsldsl.runtime.run.selection import said_of_mean, steps_of_mean
 
 OUTPUTS = {
     "classes": "logits of the classes, along the first dimension of a sample",
@@ -60,6 +61,7 @@ def model_card(made: Exported, folder: RunFolder, drawing: str) -> str:
     start = next(event for event in recorded if isinstance(event, events.Start))
     parameters, flops = _cost(network)
     results = _results(made, recorded)
+    steps = steps_of_mean(folder.events, set(made.epochs.values()))
     given = network.inputs if FORMS[made.form].computes else tuple(spec.data.inputs)
     return page(
         "mtsldsl.runtime.run",
@@ -83,6 +85,7 @@ def model_card(made: Exported, folder: RunFolder, drawing: str) -> str:
         outputs={name: _output(made, name) for name in network.tasks},
         results=results,
         alone=made.of != MEAN,
+        mean=said_of_mean(steps) if steps else None,
         whole=len(network.tasks) == len(spec.tasks),
         tested=any(each.test is not None for each in results),
         labels=label_lines(start.data),

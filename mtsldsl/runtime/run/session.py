@@ -276,6 +276,7 @@ class Session:
                 gain=mean_of(gained[task] for task in voting),
                 best=self._selection.marked(training.epoch),
                 since=self._since,
+                averaged=training.averaged_steps,
             )
         )
         own = {name for name in found if name.startswith(OWN)}
@@ -295,7 +296,7 @@ class Session:
         selection, epoch = self._selection, training.epoch
         for tasks in selection.sets(training.spec, whole=training.present is not training.spec):
             score = selection.score(_voting(training.spec, tasks), gained, validation.metrics)
-            selection.note("+".join(tasks), tasks, epoch, score, latest=selection.keep == "last")
+            selection.note("+".join(tasks), tasks, epoch, score, latest=selection.latest)
         for task, gain in gained.items():
             selection.note(f"{OWN}{task}", (task,), epoch, gain)
         return {name: best for name, best in selection.best.items() if best.epoch == epoch}
@@ -349,8 +350,8 @@ class Session:
                 metrics=test.metrics,
                 columns=test.columns,
                 epochs=self._selection.epochs(),
-                keep=spec.train.keep,
-                chosen_by=self._selection.chosen_by(),
+                keep=spec.train.kept,
+                chosen_by=self._selection.chosen_by(training.averaged_steps),
                 parameters=cost.parameters,
                 flops=cost.flops,
             )
