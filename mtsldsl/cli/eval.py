@@ -47,9 +47,16 @@ def command(
     from mtsldsl.runtime.run.data_record import recorded_places, warn_of_other_data
     from mtsldsl.runtime.run.device import choose_device
     from mtsldsl.runtime.run.event_json import plain
-    from mtsldsl.runtime.run.event_lines import short
+    from mtsldsl.runtime.run.event_lines import said_of_thresholds, short
     from mtsldsl.runtime.run.folder import RunFolder
-    from mtsldsl.runtime.run.selection import Selection, best_so_far, said_of_mean, steps_of_mean
+    from mtsldsl.runtime.run.selection import (
+        Selection,
+        best_so_far,
+        lacks_thresholds,
+        said_of_mean,
+        steps_of_mean,
+        thresholds_of,
+    )
     from mtsldsl.runtime.run.threads import use_threads
     from mtsldsl.runtime.run.user_module_record import warn_of_other_modules
 
@@ -62,8 +69,12 @@ def command(
         data = load_data(spec, recorded_places(spec, folder.events), cache=not no_cache, workers=workers)
         warn_of_other_data(spec, data, folder.events)
         tasks = None if of == MEAN else [of]
-        evaluation = evaluate(model, spec, getattr(data, split), place, tasks)
-    epochs = Selection(spec.train.keep, best_so_far(folder.events)).epochs(of)
+        epochs = Selection(spec.train.keep, best_so_far(folder.events)).epochs(of)
+        chosen = [task for task in spec.tasks if tasks is None or task.name in tasks]
+        thresholds = thresholds_of(folder.events, epochs)
+        if unknown := [task.name for task in chosen if lacks_thresholds(task, thresholds)]:  # as with `--set`
+            thresholds |= evaluate(model, spec, data.validation, place, unknown, thresholds=None).thresholds
+        evaluation = evaluate(model, spec, getattr(data, split), place, tasks, thresholds=thresholds)
     steps = steps_of_mean(folder.events, set(epochs.values()))
     if as_json:
         found = {
@@ -74,6 +85,7 @@ def command(
             "metrics": evaluation.metrics,
             "columns": evaluation.columns,
             **({"averaged": steps} if steps else {}),
+            **({"thresholds": evaluation.thresholds} if evaluation.thresholds else {}),
         }
         click.echo(json.dumps(plain(found)))
         return
@@ -88,3 +100,5 @@ def command(
         shown = "  ".join(f"{name} {short(value)}" for name, value in metrics.items())
         table.add_row(task, str(epochs[task]), short(evaluation.losses[task]), shown)
     Console(highlight=False).print(table)
+    for line in said_of_thresholds(evaluation.thresholds):
+        say(line)

@@ -429,12 +429,13 @@ class Training:
             self.guard = None
 
     def evaluate(self, samples: Samples | Mixed) -> Evaluation:
-        """What the network as it is reaches on these samples; once where a structural phase has just found it."""
+        """What the network as it is reaches on these samples for validation, with the thresholds that are best on them;
+        once where a structural phase has just found it."""
         if self.evaluated is not None and self.evaluated[0] is samples:
             return self.evaluated[1]
         present, model = self.presented()
         whole = present is self.spec or model is not self.network
-        return evaluate(model, present, samples, self.device, whole=whole)
+        return evaluate(model, present, samples, self.device, whole=whole, thresholds=None)
 
     def end_epoch(self, mean_losses: Mapping[str, float]) -> None:
         """Count the epoch, advance the schedule and the balance."""

@@ -8,21 +8,22 @@ gain over the best constant answer, in percent.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
 import attrs
 
 from mtsldsl.diagnostics.bounded import shown
-from mtsldsl.ir import Spec
+from mtsldsl.ir import Spec, Task
 from mtsldsl.ir.wiring import together, wired
 from mtsldsl.language.constants import Named
+from mtsldsl.language.targets import F1_BEST, metric_key
 from mtsldsl.runtime.objectives import higher_is_better
 from mtsldsl.runtime.objectives.relative_gain import Results, relative_gain
 from mtsldsl.runtime.run.checkpoint import MEAN
 from mtsldsl.runtime.run.events import Best as BestEpoch
-from mtsldsl.runtime.run.events import Phase, Validation, epoch_of
+from mtsldsl.runtime.run.events import Phase, Thresholds, Validation, epoch_of
 from mtsldsl.runtime.run.record_file import read_events
 
 
@@ -158,6 +159,22 @@ def steps_of_mean(events: Path, epochs: Collection[int]) -> int | None:
     """How many steps the weights of these epochs are a mean over, by the events of a run; None where they are none."""
     found = (each.averaged for each in read_events(events) if isinstance(each, Validation) and each.epoch in epochs)
     return max((steps for steps in found if steps), default=None)
+
+
+def thresholds_of(events: Path, epochs: Mapping[str, int]) -> dict[str, Mapping[str, Sequence[float]]]:
+    """The thresholds that validation chose for the weights of each task's epoch, by the events of a run; nothing of
+    tasks without any."""
+    found: dict[str, Mapping[str, Sequence[float]]] = {}
+    for event in read_events(events):
+        if isinstance(event, Validation) and event.thresholds:
+            found |= {task: each for task, each in event.thresholds.items() if epochs.get(task) == event.epoch}
+    return found
+
+
+def lacks_thresholds(task: Task, thresholds: Thresholds) -> bool:
+    """Whether a metric of the task is to be taken at the best threshold, and none is known."""
+    keys = {metric_key(metric) for metric in task.metrics if metric.name == F1_BEST}
+    return not keys <= thresholds.get(task.name, {}).keys()
 
 
 def best_so_far(events: Path, epoch: float = math.inf) -> dict[str, Best]:

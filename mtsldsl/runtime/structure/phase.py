@@ -76,10 +76,10 @@ def structural_phase(training: Training, learner: Learner, data: Splits[Any], ru
     # Only with the statistics of both estimated anew can the two networks be compared.
     for old, new in pairs:
         reestimate([(spec, old), (new_spec, new)], data.train, training.device)
-    before = evaluate(network, spec, data.validation, training.device)
+    before = evaluate(network, spec, data.validation, training.device, thresholds=None)
     same = alike(spec, network, new_spec, new_network)
     moved = [task.name for task in spec.tasks if Value.of_head(task.name) not in same]
-    after = before.updated(evaluate(new_network, new_spec, data.validation, training.device, moved))
+    after = before.updated(evaluate(new_network, new_spec, data.validation, training.device, moved, thresholds=None))
     accepted = learner.accept(before, after)
     evidence = {**proposal.evidence, **prepared.evidence}
     found = _record(training, proposal, evidence, before, after, accepted=accepted)
@@ -110,7 +110,9 @@ def _adopt_exactly(
     carry = Carry(spec, new_spec, training.model, new_model, made, proposal.decisions)
     prepared, average = _prepared(training, learner, carry, view)
     new_network = standing(new_model, average)
-    after = evaluate(new_network, new_spec, data.validation, training.device) if prepared.anew else found
+    after = found
+    if prepared.anew:
+        after = evaluate(new_network, new_spec, data.validation, training.device, thresholds=None)
     evidence = {**proposal.evidence, **prepared.evidence}
     record = _record(training, proposal, evidence, found, after, accepted=True)
     replace_network(training, new_spec, new_model, prepared.optimizer_state, made, average)
