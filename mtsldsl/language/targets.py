@@ -17,6 +17,9 @@ AUTO = "auto"
 F1_BEST = "f1_best"
 """The metric that is taken at the threshold which is best on validation."""
 
+UNCHOSEN = 0.5
+"""Its threshold where none was chosen, as validation has no label to choose by."""
+
 _FRACTION = Real(0, 1, open_maximum=True)
 
 

@@ -24,8 +24,9 @@ def saved(training: Training) -> dict[str, Saved]:
         random["cuda"] = torch.cuda.get_rng_state(training.device)
     stopped = {"stopped": sorted(training.stopped)} if training.stopped else {}
     scale = {} if training.scale is None else {"scale": training.scale.facts()}
-    begun = training.averaged is not None and training.network is not training.model
-    average = {"average": Saved(training.averaged.state_dict())} if training.averaged is not None and begun else {}
+    average = {}
+    if training.averaged is not None and training.network is not training.model:  # a mean of no step is none
+        average["average"] = Saved(training.averaged.state_dict())
     return {
         "weights": Saved(training.model.state_dict()),
         **average,

@@ -306,8 +306,9 @@ class Training:
     @property
     def averaged_steps(self) -> int | None:
         """Over how many steps what is kept is a plain mean; None where it is none."""
-        mean = self.averaged is not None and self.spec.train.average is not None and self.network is not self.model
-        return int(self.averaged.n_averaged) if mean and self.averaged is not None else None
+        if self.averaged is None or self.spec.train.average is None or self.network is self.model:
+            return None
+        return int(self.averaged.n_averaged)
 
     def reestimate(self, samples: Samples | Mixed) -> None:
         """Give the mean, once it has a step, statistics of batch normalisation of its own, of samples for training."""

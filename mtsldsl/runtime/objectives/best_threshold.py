@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from mtsldsl.runtime.objectives.metrics import UNKNOWN
+from mtsldsl.language.targets import UNCHOSEN
 
 STEPS = 4096
 """Thresholds 0, 1 / STEPS, 2 / STEPS and so on below 1; a power of two, so that each is a number of float32."""
@@ -63,7 +63,7 @@ class F1Curve(Metric):
         middle = (best.sum(1, keepdim=True) + 1) // 2
         places = (best.cumsum(1) < middle).sum(1)
         known = self.count.view(self.columns, STEPS + 1).sum(1) > 0
-        return torch.where(known, places, round(UNKNOWN * STEPS))
+        return torch.where(known, places, round(UNCHOSEN * STEPS))
 
     def thresholds(self) -> list[float]:
         """Those at which F1 is taken, by column."""

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.model import Task
-from mtsldsl.language.targets import TARGETS, metric_key, metric_rule
+from mtsldsl.language.targets import TARGETS, UNCHOSEN, metric_key, metric_rule
 from mtsldsl.runtime.objectives.by_target import OBJECTIVES
-from mtsldsl.runtime.objectives.metrics import UNKNOWN, Measurement, columns_of
+from mtsldsl.runtime.objectives.metrics import Measurement, columns_of
 
 
 def higher_is_better(key: str) -> bool:
@@ -114,5 +114,5 @@ def _build(task: Task, thresholds: Thresholds | None, device: torch.device) -> d
     found = {metric_key(metric): builders[metric.name](task, metric, device) for metric in task.metrics}
     for name, each in found.items():
         if each.curve is not None and thresholds is not None:
-            each.curve.fixed = thresholds.get(name, [UNKNOWN] * columns_of(task))
+            each.curve.fixed = thresholds.get(name, [UNCHOSEN] * columns_of(task))
     return found

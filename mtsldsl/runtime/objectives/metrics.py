@@ -30,10 +30,6 @@ DELTA = 1.25
 """Bound of `delta1` on the ratio of prediction and target (Eigen et al. 2014)."""
 
 
-UNKNOWN = 0.5
-"""The threshold of `f1_best` where none was chosen, as validation has no label to choose by."""
-
-
 class Pairs(NamedTuple):
     """A batch made ready for every metric of its kind.
 
