@@ -25,14 +25,15 @@ from mtsldsl.runtime.data import batches, load_data
 from mtsldsl.runtime.learning.ema import counts
 from mtsldsl.runtime.learning.evaluation import evaluate
 from mtsldsl.runtime.network.averaging import mean
+from mtsldsl.runtime.run.code import Code
 from mtsldsl.runtime.run.exported import export
 from mtsldsl.runtime.run.model_card import model_card
 from mtsldsl.runtime.run.selection import Selection
+from mtsldsl.runtime.run.session import Session
 from mtsldsl.sharing import Copy
-from tests import prepared
 from tests.cli.test_train import KILLED, disturbed
 from tests.runtime import test_ema
-from tests.runtime.in_process import events, of, rows
+from tests.runtime.in_process import Unreported, events, of, rows
 from tests.runtime.started import CPU
 from tests.runtime.test_ema import MERGING, PLAIN, SPEC, Seen, copied, seen
 
@@ -156,17 +157,17 @@ def test_a_run_killed_within_the_last_steps_goes_on_to_the_same_bits(phased: See
         "train", "job.mtl", "--quiet", "--device", "cpu", action=f"if training.epoch == 2: {KILLED}", cwd=tmp_path
     )
     assert killed.returncode == -9
-    done = prepared.run("-m", "mtsldsl", "train", "--quiet", "--resume", "runs/job/1", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
     whole, again = phased.folder.path, tmp_path / "runs/job/1"
+    session = Unreported.resume(again, "cpu", "quiet")
+    Code.of(session.spec).run().main(session)
+    session.close()
     for part in ("weights", "average", "optimizer"):
         one, other = (load_file(each / f"checkpoints/epoch-003/{part}.safetensors") for each in (whole, again))
         assert one.keys() == other.keys()
         assert all(torch.equal(one[name], other[name]) for name in one)
     files = [(each / "best/mean.weights.safetensors").read_bytes() for each in (whole, again)]
     assert files[0] == files[1]
-    assert of(events(again), "test")[0]["chosen_by"] == Selection(AVERAGE).chosen_by(9)
-    assert of(events(again), "test")[0]["keep"] == "average(0.6)"
+    assert [each.get("averaged") for each in of(events(again), "validation")] == [None, 4, 9]
 
 
 CHOOSING = "\nstructure ltb {\n  choose = 3\n  retrain = false\n}\n"
@@ -189,8 +190,11 @@ def test_a_run_that_ends_early_keeps_the_mean_of_what_there_is(tmp_path: Path) -
     require_close(kept(session), mean_by_hand(session.states[6:]))
 
 
-def test_eval_and_the_card_of_an_export_say_it(run: Seen) -> None:
+def test_the_test_eval_and_the_card_of_an_export_say_it(run: Seen) -> None:
     said = "the mean of the weights after the last 6 steps"
+    Session.finish(run, run.training, load_data(run.spec))
+    (test,) = of(events(run.folder.path), "test")
+    assert (test["keep"], test["chosen_by"]) == ("average(0.4)", f"being the last, with {said}")
     shown = CliRunner().invoke(evaluated, [str(run.folder.path), "--device", "cpu"])
     assert f"the weights are {said}\n" in shown.output
     told = CliRunner().invoke(evaluated, [str(run.folder.path), "--device", "cpu", "--json"])
