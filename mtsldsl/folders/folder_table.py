@@ -9,6 +9,7 @@ import attrs
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.diagnostics.bounded import named
+from mtsldsl.diagnostics.counted import counted
 from mtsldsl.division import CALLED_ELSEWHERE
 from mtsldsl.folders.file_patterns import Matched, Pattern
 from mtsldsl.folders.picture_files import ENDINGS
@@ -131,9 +132,11 @@ def _remarks(
 ) -> Iterator[str]:
     without = [path for image, path in enumerate(paths) if image not in of_image]
     if without:
-        yield f"{len(without)} of {len(paths)} images have no row in `{table.path}`: {named(without)}"
+        some = f"{len(without)} of {counted(len(paths), 'image')} {'has' if len(without) == 1 else 'have'}"
+        yield f"{some} no row in `{table.path}`: {named(without)}"
     if strangers:
-        many = f"{len(strangers)} of {len(table)} rows of `{table.path}` name"
+        verb = "names" if len(strangers) == 1 else "name"
+        many = f"{len(strangers)} of {counted(len(table), 'row')} of `{table.path}` {verb}"
         yield f"{many} in the column `{column}` no image that is there: {named(strangers)}"
 
 

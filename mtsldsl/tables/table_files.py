@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.diagnostics.counted import counted
 from mtsldsl.diagnostics.libraries import importing
 from mtsldsl.tables.table_cells import Table
 
@@ -48,8 +49,8 @@ def _csv(path: Path) -> Table:
     kept: list[list[str]] = []
     for line, cells in rows:
         if len(cells) != len(names):
-            count = f"{len(cells)} {'cell' if len(cells) == 1 else 'cells'}"
-            cause = f"line {line} of `{path}` has {count}, where the first line names {len(names)} columns"
+            count = counted(len(cells), "cell")
+            cause = f"line {line} of `{path}` has {count}, where the first line names {counted(len(names), 'column')}"
             quoted = f"put a cell that holds `{_shown(delimiter)}` in quotes"
             remedy = quoted if len(cells) > len(names) else "write every cell, also one that is empty"
             raise MtlError.of("MTL602", cause, remedy)

@@ -13,13 +13,14 @@ from mtsldsl.datasets.kind import made
 from mtsldsl.datasets.table.language import Settings
 from mtsldsl.diagnostics import MtlError, suggestion
 from mtsldsl.diagnostics.bounded import named, shown
+from mtsldsl.diagnostics.counted import counted
 from mtsldsl.division import SPLITS
 from mtsldsl.ir.model import Data, Target
 from mtsldsl.ir.wording import inputs_shown
 from mtsldsl.runtime.data.array_fields import expected_inputs
 from mtsldsl.runtime.data.column_fields import column_field, unfit_cells
 from mtsldsl.runtime.data.demand import Demand
-from mtsldsl.runtime.data.fields_read import at_odds, field_of_task
+from mtsldsl.runtime.data.fields_read import at_odds, columns_of_task, field_of_task
 from mtsldsl.runtime.data.left_out import remarks_on_left_out
 from mtsldsl.runtime.data.samples import Samples, Splits
 from mtsldsl.runtime.data.table_fields import table_fields
@@ -68,7 +69,7 @@ def load(spec: Demand, place: Path, _: bool) -> Splits[Samples]:
             continue
         if read.setdefault(name, task.target) != task.target:
             raise at_odds(name, task)
-        column = column_field(table, name, task)
+        column = column_field(table, columns_of_task(spec.data, task), task)
         layout[name], fields[name] = column.kind, column.labels
         remarks += column.remarks
         if column.names:
@@ -85,9 +86,8 @@ def _unfit(
     """What is wrong with the first cell of each row that has one which does not fit."""
     found = TableInputs.unfit(table, training, chosen.inputs, chosen.categories, looked_up)
     for task in spec.tasks:
-        name = field_of_task(spec.data, task)
-        if name not in spec.data.inputs:
-            found = unfit_cells(table, name, task) | found
+        if field_of_task(spec.data, task) not in spec.data.inputs:
+            found = unfit_cells(table, columns_of_task(spec.data, task), task) | found
     return found
 
 
@@ -110,10 +110,10 @@ def _require_columns(spec: Demand, chosen: Settings, table: Table) -> None:
             cause = f"`categories` has `{name}`, which is not one of `inputs`"
             raise MtlError.of("MTL603", cause, "add it there, or take it out here")
     for task in spec.tasks:
-        name = field_of_task(spec.data, task)
-        if name in chosen.inputs and task.target.kind != "reconstruct":
-            cause = f"`{task.name}` learns the column `{name}`, which is also one of `inputs`: it would be read off"
-            raise MtlError.of("MTL307", cause, f'take "{name}" out of `inputs`', task.span)
+        for name in columns_of_task(spec.data, task):
+            if name in chosen.inputs and task.target.kind != "reconstruct":
+                cause = f"`{task.name}` learns the column `{name}`, which is also one of `inputs`: it would be read off"
+                raise MtlError.of("MTL307", cause, f'take "{name}" out of `inputs`', task.span)
 
 
 def _column_of(name: str, columns: Sequence[str]) -> str:
@@ -144,8 +144,8 @@ def _require_ids(data: Data, inputs: TableInputs) -> None:
             raise MtlError.of("MTL602", cause, f"write `{name}(1)`")
         if column.width > data.ids[name]:
             cause = (
-                f"the column `{column.name}` has {len(column.names)} names in the training rows, and one id more for "
-                f"all others; `embedding` knows {data.ids[name]} ids"
+                f"the column `{column.name}` has {counted(len(column.names), 'name')} in the training rows, and one id "
+                f"more for all others; `embedding` knows {data.ids[name]} ids"
             )
             remedy = f"write `embedding({column.width}, ...)`"
             raise MtlError.of("MTL202", cause, remedy, data.ids_from.get(name))
@@ -155,9 +155,10 @@ def _require_width(data: Data, inputs: TableInputs) -> None:
     """Hold that a sample of the spec is a row of as many numbers as the columns give, beside its ids."""
     rows = [name for name in data.inputs if name not in data.ids]
     if len(rows) > 1 or (rows and not inputs.columns) or (inputs.columns and not rows):
+        left = counted(len(inputs.columns), "column of `inputs` is", "columns of `inputs` are")
         cause = (
-            f"`embedding` reads {named(list(data.ids)) or 'no input'}, and {len(inputs.columns)} columns of `inputs` "
-            f"are left for {named(rows) or 'no other input'}"
+            f"`embedding` reads {named(list(data.ids)) or 'no input'}, and {left} left for "
+            f"{named(rows) or 'no other input'}"
         )
         remedy = "give one input for all columns of numbers, where there are some, and one for each column of ids"
         raise MtlError.of("MTL602", cause, remedy)

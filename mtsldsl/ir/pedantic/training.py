@@ -9,6 +9,7 @@ from mtsldsl.datasets.registry import data_kind
 from mtsldsl.diagnostics import Diagnostic, Span
 from mtsldsl.ir.model import Data
 from mtsldsl.ir.pedantic.reading import Check, Reading, warn
+from mtsldsl.language.beginnings import within
 from mtsldsl.language.constants import Named
 from mtsldsl.language.operators.arguments import number
 from mtsldsl.language.optimization import goes_by_steps, misfit_of_schedule
@@ -81,9 +82,9 @@ def frozen_chances(reading: Reading) -> Iterator[Diagnostic]:
         return
     cost = spec.cost()
     amounts = {**{name: each.total for name, each in cost.layers.items()}, **cost.heads}
-    until = spec.train.init.arguments.get("until")
-    known = spec.backbone.layers if until is None else spec.backbone.layers[: spec.backbone.position(str(until)) + 1]
-    filled = {*known, *(() if until else spec.sharing.tasks)} if spec.train.init.name != "none" else set()
+    begun = spec.train.init
+    heads = spec.sharing.tasks if begun.arguments.get("until") is None else ()
+    filled = {*within(begun, spec.backbone.layers), *heads} if begun.name != "none" else set()
     by_line: dict[Span | None, list[str]] = {}
     for name, value in spec.tuning.items():
         if name in spec.frozen and name not in filled and (amounts[name].parameters or amounts[name].declared):

@@ -27,9 +27,11 @@ def saved(training: Training) -> dict[str, Saved]:
     average = {}
     if training.averaged is not None and training.network is not training.model:  # a mean of no step is none
         average["average"] = Saved(training.averaged.state_dict())
+    beginning = {} if training.beginning is None else {"beginning": Saved(training.beginning)}
     return {
         "weights": Saved(training.model.state_dict()),
         **average,
+        **beginning,
         "optimizer": Saved.of(named_optimizer_state(training.optimizer, _learned(training))),
         "scheduler": Saved(facts=_progress(training.scheduler)),
         "balance": Saved(training.balance.state_dict()),
@@ -44,6 +46,7 @@ def restore(training: Training, parts: Mapping[str, Saved]) -> None:
     training.balance.load_state_dict(dict(parts["balance"].tensors))
     training.learner.load_state_dict(dict(parts["learner"].tensors))
     training.learner.restore(parts["learner"].facts)
+    training.beginning = parts["beginning"].tensors if "beginning" in parts else None
     if training.averaged is not None and "average" in parts:
         training.averaged.load_state_dict(dict(parts["average"].tensors))
     load_named_state(training.optimizer, _learned(training), parts["optimizer"].state())

@@ -88,6 +88,8 @@ class Training:
     rate: float = 0.0
     """The learning rate of the schedule in the step, or the epoch, that was the last."""
     weighed: WeighedSteps = attrs.field(factory=WeighedSteps)
+    beginning: Mapping[str, Tensor] | None = None
+    """The weights that the network began with, by name, where they were given and it may begin with them anew."""
     averaged: AveragedModel | None = None
     """The mean of the network over steps, which is evaluated and kept once it has one; None where a spec has none."""
     stopped: frozenset[str] = frozenset()

@@ -30,7 +30,7 @@ def constant_metrics(tasks: Iterable[Task], samples: Samples | Mixed) -> dict[st
     answer for accuracies, always yes for `f1` and `f1_best`, for directions what a search finds. NaN where nothing
     counts.
     """
-    return {task.name: _best(task, read_by(samples, task.name).only(str(task.field)).in_units()) for task in tasks}
+    return {task.name: _best(task, read_by(samples, task.name).only(task.field_name).in_units()) for task in tasks}
 
 
 def _best(task: Task, samples: Samples) -> dict[str, float]:
@@ -62,7 +62,7 @@ def _all_alike(task: Task, columns: list[Values]) -> bool:
 
 def _targets(task: Task, samples: Samples) -> Iterator[Tensor]:
     for batch in batches(samples, BATCH):
-        yield batch[str(task.field)]
+        yield batch[task.field_name]
 
 
 def _everywhere(task: Task, answer: Tensor, target: Tensor) -> Tensor:

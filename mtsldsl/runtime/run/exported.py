@@ -89,6 +89,7 @@ def export(
         **({"scales": {task: attrs.asdict(scale) for task, scale in scales.items()}} if scales else {}),
         **({"columns": columns} if columns else {}),
         **({"classes": names} if names else {}),
+        **({"outputs": outputs} if (outputs := _columns(spec, chosen)) else {}),
     }
     units = {task: in_units(spec.task(task), scale) for task, scale in scales.items()}
     network = Portable(spec, model, chosen, json.dumps(about), units)
@@ -100,6 +101,11 @@ def export(
         stem = Path(spec.source.name).stem
         output = folder.exports / f"{stem if of == MEAN else f'{stem}_{of}'}.{form}"
     return Exported(output, form, data, difference, network, epochs, scales, columns, names, of)
+
+
+def _columns(spec: Spec, tasks: Sequence[str]) -> dict[str, Sequence[str]]:
+    """Of tasks that learn several columns of a table these, in the order of the output."""
+    return {name: columns for name in tasks if (columns := spec.task(name).columns)}
 
 
 def _chosen(spec: Spec, form: str, tasks: Sequence[str], of: str) -> list[str]:

@@ -103,14 +103,16 @@ def model_card(made: Exported, folder: RunFolder, drawing: str) -> str:
 
 
 def _output(made: Exported, name: str) -> str:
-    """What an output is: of a file with the weights alone, whose scale is to be undone, and which class is which."""
+    """What an output is: of a file with the weights alone, whose scale is to be undone, and which class, or column of
+    the table, is which."""
     task = made.network.spec.task(name)
     scale = made.scales.get(name)
     if scale is not None and not FORMS[made.form].computes:
         pairs = zip(scale.deviation, scale.mean, strict=True)
         numbers = ", ".join(f"{deviation!r} x + {mean!r}" for deviation, mean in pairs)
-        return f"x, of which the values in the units of the data are {numbers}"
-    classes = made.names.get(name)
+        columns = f": {', '.join(map(_code, task.columns))}" if task.columns else ""
+        return f"x, of which the values in the units of the data are {numbers}{columns}"
+    classes = made.names.get(name, task.columns)
     said = OUTPUTS[task.target.kind]
     if task.by_token:
         said = f"for each token {said.replace('first dimension', 'last dimension')}"

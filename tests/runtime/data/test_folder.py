@@ -175,7 +175,7 @@ def test_files_of_targets_are_joined_by_their_names(tmp_path: Path) -> None:
     assert bool(depth[3].isnan().all())
     assert bool(mask[5].isnan().all())
     assert splits.train.fields["label/*.png"].dtype == torch.uint8
-    assert sum("of 20 images have no file" in remark for remark in splits.remarks) == 3
+    assert sum("of 20 images has no file" in remark for remark in splits.remarks) == 3
     whole = spec("folder", (SEGMENT, DEPTH, MASK), (3, *SIZE), path=str(tmp_path), **OPTIONS)
     labelled = [part["labels"] for part in describe(whole, splits).values()]
     assert {name: sum(part[name]["samples"] for part in labelled) for name in labelled[0]} == {
@@ -194,7 +194,7 @@ def test_a_file_of_0_bytes_is_a_missing_label(on_error: str, tmp_path: Path) -> 
     assert {number for number, label in labels.items() if bool((label == 255).all())} == {3, 7, 11}
     assert set(by_image(splits, "depth/*.png")) == set(range(20))
     assert splits.remarks == (
-        "1 of 20 images have no file that matches `label/*.png`: a label that is missing",
+        "1 of 20 images has no file that matches `label/*.png`: a label that is missing",
         "2 files have 0 bytes, which is a label that is missing: `label/03.png`, `label/07.png`",
     )
 
@@ -344,7 +344,7 @@ def test_new_pictures_come_to_the_size_as_those_of_training(tmp_path: Path) -> N
     whole = spec("folder", (SEGMENT,), (3, *SIZE), **options)
     trained = torch.cat([each.fields["image"] for _, each in load_data(whole, cache=False).named()])
     inputs = new_inputs(tmp_path / "image", whole.data)
-    found = {row.numpy().tobytes() for row in inputs.read(0, 20)["image"]}
+    found = {row.numpy().tobytes() for row in inputs.read(range(20))["image"]}
     assert found == {row.numpy().tobytes() for row in trained.float() / 255}
 
 
