@@ -3,7 +3,8 @@ Arbelaez et al. 2011, Contour Detection and Hierarchical Image Segmentation.
 
 The threshold is chosen on validation, for the weights that are evaluated, and other samples are measured at that one.
 It is one of STEPS that are evenly spaced in the probability, so that a set is counted in as many numbers whatever its
-size.
+size. torchmetrics' curves compare every score with every threshold, or keep them all, and leave no entries out of
+single columns; so the counts are written here.
 """
 
 from __future__ import annotations
