@@ -44,6 +44,17 @@ def misfit_schedules(reading: Reading) -> Iterator[Diagnostic]:
         yield warn("MTL942", *misfit, reading.spec.train.scheduler.span or reading.place("train", "scheduler"))
 
 
+def means_not_reached(reading: Reading) -> Iterator[Diagnostic]:
+    """MTL942: a mean over the last steps of all epochs, where the run may end before they come."""
+    train = reading.spec.train
+    if train.average is not None and train.stop.name == "patience":
+        cause = (
+            f"`{train.kept}` is a mean over the last of the steps of all {train.epochs} epochs, and "
+            "`stop` may end the run before they come"
+        )
+        yield warn("MTL942", cause, "leave `stop` out, or keep another epoch", reading.place("train", "keep"))
+
+
 def lone_balances(reading: Reading) -> Iterator[Diagnostic]:
     """MTL943: a balance of one task, and turns that one source of samples is to take."""
     balance = reading.spec.train.balance
@@ -159,6 +170,7 @@ def remarks_on_mirroring(spec: Spec) -> tuple[str, ...]:
 TRAINING: tuple[Check, ...] = (
     high_rates,
     misfit_schedules,
+    means_not_reached,
     lone_balances,
     large_batches,
     equal_metrics,
