@@ -12,6 +12,7 @@ import shutil
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -109,9 +110,13 @@ def outcome(folder: Path) -> Outcome | None:
         task: {key: math.nan if value is None else value for key, value in found.items()}
         for task, found in test.metrics.items()
     }
-    read = start.read or {}
-    data = {name: block.get("sha256") for name, block in read.get("blocks", {"": read}).items()}
-    return Outcome(folder, "", metrics, test.parameters, test.flops, _Clock.read(folder).get("end"), data)
+    seconds = _Clock.read(folder).get("end")
+    return Outcome(folder, "", metrics, test.parameters, test.flops, seconds, digests_of(start.read or {}))
+
+
+def digests_of(read: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of all that was read, of a run's record of its data: by data block, then by field."""
+    return {name: block.get("sha256") for name, block in read.get("blocks", {"": read}).items()}
 
 
 def train(folder: Path, spec: Spec, device: str, threads: int) -> None:

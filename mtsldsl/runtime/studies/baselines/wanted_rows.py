@@ -32,7 +32,7 @@ BALANCE = "relative"
 """That of all rows, where the text says none."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Row:
     """A row of the table. `names` are all that it is called: the static shapes that are one sharing are one row.
 
@@ -74,6 +74,7 @@ class Wanted:
     rows: tuple[Row, ...]
     left_out: tuple[tuple[str, str], ...]
     assumed: bool
+    budgets: tuple[float, ...] = ()
 
     @classmethod
     def of(
@@ -92,7 +93,8 @@ class Wanted:
             chosen = loads_source(chosen.source, {"train.balance": BALANCE})
         hold_comparable(chosen)
         rows = _Rows(chosen, loads_source(static(chosen.source)), _hold_kinds(chosen, kinds), tuple(budgets))
-        return cls(chosen, tuple(rows.all()), tuple(rows.left_out), assumed)
+        made = tuple(rows.all())  # which takes note of what is left out
+        return cls(chosen, made, tuple(rows.left_out), assumed, tuple(budgets))
 
     @property
     def unbudgeted(self) -> bool:
