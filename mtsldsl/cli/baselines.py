@@ -26,35 +26,33 @@ MOST_SEEDS = 1000
 ROWS = "each,all,widened,last,encoder,learned,scratch,random"
 
 
-def _seeds(_: click.Context, __: click.Parameter, given: str) -> tuple[int, ...]:
+def _seeds(given: str) -> tuple[int, ...]:
     found: list[int] = []
     for part in given.split(","):
         ends = re.fullmatch(r"\s*(\d{1,9})(?:\.\.(\d{1,9}))?\s*", part)
         if ends is None:
-            raise click.BadParameter(f"`{part}` is no seed and no range of seeds, such as 0..7 or 0,2,5")
+            raise click.UsageError(f"--seeds: `{part}` is no seed and no range of seeds, such as 0..7 or 0,2,5")
         first, last = int(ends[1]), int(ends[2] or ends[1])
         if not first <= last < first + MOST_SEEDS:
-            raise click.BadParameter(f"`{part}` has no seeds, or more than {MOST_SEEDS}")
+            raise click.UsageError(f"--seeds: `{part}` has no seeds, or more than {MOST_SEEDS}")
         found += range(first, last + 1)
     if len(set(found)) < len(found):
-        raise click.BadParameter("a seed is given twice")
+        raise click.UsageError("--seeds: a seed is given twice")
     return tuple(found)
 
 
-def _budgets(_: click.Context, __: click.Parameter, given: str | None) -> tuple[float, ...]:
+def _budgets(given: str | None) -> tuple[float, ...]:
     found: list[float] = []
-    for part in (given or "").split(",") if given is not None else ():
+    for part in [] if given is None else given.split(","):
         try:
             found.append(float(part))
         except ValueError:
-            raise click.BadParameter(f"`{part}` is no number, such as 0.5") from None
+            raise click.UsageError(f"--budgets: `{part}` is no number, such as 0.5") from None
         if not 0 < found[-1] <= 1:
-            raise click.BadParameter(f"`{part}` is no part of the parameters of single-task networks, above 0 to 1")
+            raise click.UsageError(
+                f"--budgets: `{part}` is no part of the parameters of single-task networks, above 0 to 1"
+            )
     return tuple(dict.fromkeys(found))
-
-
-def _rows(_: click.Context, __: click.Parameter, given: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in given.split(","))
 
 
 @click.command()
@@ -63,16 +61,12 @@ def _rows(_: click.Context, __: click.Parameter, given: str) -> tuple[str, ...]:
     "--rows",
     default=ROWS,
     show_default=True,
-    callback=_rows,
     metavar="ROW,...",
     help="What to train: `last` is own last layers of every number, and last:2 two of them.",
 )
-@click.option(
-    "--seeds", default="0..7", show_default=True, callback=_seeds, metavar="SEEDS", help="Such as 0..7 or 0,2,5."
-)
+@click.option("--seeds", default="0..7", show_default=True, metavar="SEEDS", help="Such as 0..7 or 0,2,5.")
 @click.option(
     "--budgets",
-    callback=_budgets,
     metavar="PART,...",
     help="Parameters for `widened` and the learner, as parts of those of single-task networks, such as 0.35,0.5.",
 )
@@ -97,9 +91,9 @@ def _rows(_: click.Context, __: click.Parameter, given: str) -> tuple[str, ...]:
 @click.option("--json", "as_json", is_flag=True, help="Print the whole table as JSON.")
 def command(
     spec: Path,
-    rows: tuple[str, ...],
-    seeds: tuple[int, ...],
-    budgets: tuple[float, ...],
+    rows: str,
+    seeds: str,
+    budgets: str | None,
     jobs: int,
     overrides: dict[str, str],
     device: str,
@@ -117,9 +111,10 @@ def command(
     from mtsldsl.runtime.studies.baselines.wanted_rows import Wanted
     from mtsldsl.syntax import read_source
 
+    wanted_seeds, wanted_budgets = _seeds(seeds), _budgets(budgets)
     source = read_source(spec)
     try:
-        wanted = Wanted.of(source, overrides, rows, budgets)
+        wanted = Wanted.of(source, overrides, [kind.strip() for kind in rows.split(",")], wanted_budgets)
     except ValueError as problem:
         raise click.UsageError(str(problem)) from None
     if len(wanted.chosen.tasks) == 1:
@@ -131,7 +126,7 @@ def command(
     from mtsldsl.runtime.studies.baselines.trials import FailedTrialError
 
     folder = output or Path("runs") / "baselines" / (spec.stem.strip(".") or "spec")
-    study = Study(wanted, seeds, folder, str(choose_device(device)), threads, jobs, with_reconstruct)
+    study = Study(wanted, wanted_seeds, folder, str(choose_device(device)), threads, jobs, with_reconstruct)
     again = typed(click.get_current_context())
     try:
         comparison = study.run(_tell)

@@ -86,7 +86,7 @@ def test_a_study_that_was_stopped_and_killed_comes_to_the_same(tmp_path: Path) -
             warned = process.stderr.read()
             assert process.wait() == end
         if number == signal.SIGINT:
-            assert "stopped; go on with `mtsldsl baselines small.mtl --rows each" in warned
+            assert f"stopped; go on with `mtsldsl baselines small.mtl {' '.join(words)} -o cut --json`" in warned
     status, again, _ = ended(study(*words, "--json", "-o", "cut", cwd=tmp_path))
     assert status == 0
     one, other = json.loads(whole), json.loads(again)

@@ -118,9 +118,9 @@ def test_what_keeps_a_run_from_being_made_ends_the_study(tmp_path: Path) -> None
 def test_a_process_ends_with_the_one_that_started_it(tmp_path: Path) -> None:
     spec = load(write_job(tmp_path), {"train.epochs": 100_000, "structure.at": 99_999})
     trial = Trial("all", 0, spec, "cpu", 1)
-    command = [sys.executable, "-m", "mtsldsl.runtime.studies.baselines.trial"]
-    with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, text=True) as process:
+    trial.order(tmp_path / "run")
+    command = [sys.executable, "-m", "mtsldsl.runtime.studies.baselines.trial", "run"]
+    with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE) as process:
         assert process.stdin is not None
-        process.stdin.write(json.dumps(trial.order(tmp_path / "study")) + "\n")
         process.stdin.close()
         assert process.wait() == 1

@@ -100,9 +100,9 @@ class Line:
         return Paired.of([mine[seed] - theirs[seed] for seed in mine if seed in theirs])
 
     def same_as(self, other: Line) -> tuple[int, ...]:
-        """The seeds with which it is the very run of another row."""
-        theirs = {each.seed: each.outcome.folder for each in other.entries}
-        return tuple(each.seed for each in self.entries if theirs.get(each.seed) == each.outcome.folder)
+        """The seeds with which it is the very run of another row, one that ended."""
+        theirs = {each.seed: each.outcome.folder for each in other.ended}
+        return tuple(each.seed for each in self.ended if theirs.get(each.seed) == each.outcome.folder)
 
 
 @attrs.frozen(eq=False)

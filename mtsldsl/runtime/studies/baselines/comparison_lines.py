@@ -46,8 +46,10 @@ def note_lines(comparison: Comparison) -> Iterator[str]:
             why = "has no Δm, as the tasks alone diverged or one of the two has no number"
             yield f"{line.name} {why}, with {_seeds(lost)}"
     for place, line in enumerate(comparison.lines):
+        told: set[int] = set()
         for other in comparison.lines[:place]:
-            same = line.same_as(other)
+            same = [seed for seed in line.same_as(other) if seed not in told]
+            told.update(same)
             if same:
                 when = "" if len(same) == len(line.entries) else f" with {_seeds(same)}"
                 yield f"{line.name} is the very network of {other.name}{when}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 from statistics import fmean
 
 from mtsldsl.runtime.run.drawing import COLOURS, MARKERS
@@ -45,11 +44,8 @@ def size_chart(comparison: Comparison) -> bytes:
                 capsize=3,
                 linestyle="-" if label == _LADDER else "none",
             )
-        for line in comparison.lines:
-            if line.gain is not None and math.isfinite(line.gain.mean):
-                axes.annotate(
-                    line.name, (_size(line), line.gain.mean), xytext=(4, 4), textcoords="offset points", fontsize=7
-                )
+        for place, names in _names(comparison).items():
+            axes.annotate(", ".join(names), place, xytext=(4, 4), textcoords="offset points", fontsize=7)
         axes.set_xlabel("parameters")
         axes.set_ylabel("Δm % over single-task networks")
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
@@ -57,6 +53,15 @@ def size_chart(comparison: Comparison) -> bytes:
         stream = io.BytesIO()
         figure.savefig(stream, format="png", metadata={"Software": None})
     return stream.getvalue()
+
+
+def _names(comparison: Comparison) -> dict[tuple[float, float], list[str]]:
+    """The names of the rows at each point."""
+    found: dict[tuple[float, float], list[str]] = {}
+    for line in comparison.lines:
+        if line.gain is not None:
+            found.setdefault((_size(line), round(line.gain.mean, 6)), []).append(line.name)
+    return found
 
 
 def _size(line: Line) -> float:

@@ -39,7 +39,7 @@ from mtsldsl.syntax.writing import locked
 DIVERGED = "MTL803"
 """The code of a run that stopped because something was not a finite number."""
 
-_CLOCK, _DIVERGED, _LOCK = "cpu_seconds.json", "diverged.txt", "lock"
+_ORDER, _LOCK, _CLOCK, _DIVERGED = "order.json", "lock", "cpu_seconds.json", "diverged.txt"
 
 
 @attrs.frozen
@@ -62,16 +62,13 @@ class Trial:
         there = next(study.glob(f"*-{key}"), None) if study.is_dir() else None
         return there or study / f"{self.row.replace(':', '-')}-seed-{self.seed}-{key}"
 
-    def order(self, study: Path) -> dict[str, Any]:
-        """What a process is told that is to make it."""
+    def order(self, folder: Path) -> None:
+        """Write down what a process has to know that is to make it there."""
         source = self.spec.source
         said = {"name": source.name, "text": source.text, "bom": source.bom, "path": source.path}
-        return {
-            "folder": str(self.folder(study)),
-            "source": said,
-            "device": self.device,
-            "threads": self.threads,
-        }
+        order = {"source": said, "device": self.device, "threads": self.threads}
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text_atomically(folder / _ORDER, json.dumps(order, indent=1) + "\n")
 
 
 @attrs.frozen(eq=False)
@@ -190,15 +187,14 @@ def _processor_seconds() -> float:
 
 
 def _main() -> None:
-    """Make the run that a line of the standard input orders; end with whoever holds the other end of it."""
-    order = json.loads(sys.stdin.readline())
+    """Make the run that was ordered for a folder; end where whoever holds the other end of the standard input does."""
     threading.Thread(target=_end_with_the_other, daemon=True).start()
     from mtsldsl.editing import loads_source
-    from mtsldsl.runtime.run.threads import wait_passively
 
-    wait_passively()
+    folder = Path(sys.argv[1])
+    order = json.loads((folder / _ORDER).read_text(encoding="utf-8"))
     try:
-        train(Path(order["folder"]), loads_source(Source(**order["source"])), order["device"], order["threads"])
+        train(folder, loads_source(Source(**order["source"])), order["device"], order["threads"])
     except MtlError as problem:
         sys.exit(str(problem))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -56,7 +55,8 @@ class Trials:
         return [_ended(found[folder], folder) for folder in folders]
 
     def _make(self, trial: Trial, folder: Path) -> None:
-        command = [sys.executable, "-m", "mtsldsl.runtime.studies.baselines.trial"]
+        trial.order(folder)
+        command = [sys.executable, "-m", "mtsldsl.runtime.studies.baselines.trial", str(folder)]
         environment = {**os.environ, "OMP_NUM_THREADS": str(trial.threads)}
         with self._lock:
             if self._stopped:
@@ -65,11 +65,8 @@ class Trials:
                 command, env=environment, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
             )
             self._running.add(process)
-        assert process.stdin is not None
         assert process.stderr is not None
-        with process:
-            process.stdin.write(json.dumps(trial.order(self.study)) + "\n")
-            process.stdin.flush()  # and it stays open: the process ends where it is closed
+        with process:  # which ends where its input does
             said = process.stderr.read()
             status = process.wait()
         with self._lock:
