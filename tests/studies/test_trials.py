@@ -56,8 +56,6 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     write_job(tmp_path)
     straight, killed = tmp_path / "study" / "straight", tmp_path / "study" / "killed"
     assert train(tmp_path, straight) == 0
-    assert train(tmp_path, killed, "before the first checkpoint") == -signal.SIGKILL
-    assert not (killed / "cpu_seconds.json").exists() or outcome(killed) is None
     assert train(tmp_path, killed, "after the first checkpoint") == -signal.SIGKILL
     assert outcome(killed) is None
     assert [path.name for path in (killed / "1" / "checkpoints").iterdir()] == ["epoch-001"]
@@ -73,9 +71,20 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     assert one.data == other.data
     assert other.cpu_seconds is not None
     assert clock(killed)["1"] == before["1"] < clock(killed)["2"] <= other.cpu_seconds
-    events = (killed / "1" / "events.jsonl").read_bytes()
-    assert train(tmp_path, killed) == 0  # it has ended: nothing is made
-    assert (killed / "1" / "events.jsonl").read_bytes() == events
+
+
+@pytest.mark.soak
+def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(tmp_path: Path) -> None:
+    write_job(tmp_path)
+    folder = tmp_path / "study" / "all"
+    assert train(tmp_path, folder, "before the first checkpoint") == -signal.SIGKILL
+    assert outcome(folder) is None
+    assert train(tmp_path, folder) == 0
+    assert outcome(folder) is not None
+    assert [path.name for path in folder.iterdir() if path.is_dir()] == ["1"]
+    events = (folder / "1" / "events.jsonl").read_bytes()
+    assert train(tmp_path, folder) == 0  # it has ended: nothing is made
+    assert (folder / "1" / "events.jsonl").read_bytes() == events
 
 
 def test_a_run_that_diverges_has_an_outcome_too(tmp_path: Path) -> None:

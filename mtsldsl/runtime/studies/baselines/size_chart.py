@@ -44,8 +44,8 @@ def size_chart(comparison: Comparison) -> bytes:
                 capsize=3,
                 linestyle="-" if label == _LADDER else "none",
             )
-        for place, names in _names(comparison).items():
-            axes.annotate(", ".join(names), place, xytext=(4, 4), textcoords="offset points", fontsize=7)
+        for point, names in _names(comparison).items():
+            axes.annotate(", ".join(names), point, xytext=(4, 4), textcoords="offset points", fontsize=7)
         axes.set_xlabel("parameters")
         axes.set_ylabel("Δm % over single-task networks")
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
