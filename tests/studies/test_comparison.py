@@ -100,6 +100,17 @@ def test_a_person_who_may_have_no_more_picks_what_still_fits() -> None:
     assert found.against(line(found, "learned"))["picked"].other == "all"
 
 
+def test_the_size_of_a_row_is_the_largest_that_it_had() -> None:
+    sizes = {0: 120, 1: 185, 2: 120}
+    runs = {
+        ROWS[name]: {seed: ended(name, seed, 0, sizes[seed] if name == "learned" else None) for seed in sizes}
+        for name in SIZES
+    }
+    found = Comparison.of(runs, CONSTANT, ("whole",))
+    assert found.against(line(found, "learned"))["picked"].other == "encoder"  # of 184 parameters
+    assert "| 120 to 185 |" in table_lines(found)[7]
+
+
 def test_seeds_of_which_one_diverged_are_left_out_of_the_pairs() -> None:
     found = study({**USUAL, "encoder": [1, None, 1.5, 1.5], "each": [0, 0, None, 0]})
     over = line(found, "learned").over(line(found, "encoder"))

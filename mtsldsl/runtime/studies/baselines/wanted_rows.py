@@ -163,7 +163,7 @@ def _hold_kinds(spec: Spec, kinds: Sequence[str]) -> tuple[str, ...]:
 
 
 def _named(kind: str, budget: float | None) -> str:
-    return kind if budget is None else f"{kind}:{budget:g}"
+    return kind if budget is None else f"{kind}:{budget!r}"
 
 
 @attrs.define
@@ -212,7 +212,7 @@ class _Rows:
         """All shared, as wide as the budgets are; without one, as large as what a person would pick."""
         sharing = self.static.sharing
         single = self._parameters(sharing.apart())
-        sizes: dict[str, int] = {f"{WIDENED}:{each:g}": int(each * single) for each in self.budgets}
+        sizes: dict[str, int] = {_named(WIDENED, each): int(each * single) for each in self.budgets}
         sizes = sizes or {WIDENED: self._parameters(own_last(sharing, picked(self.static)))}
         for name, size in sizes.items():
             try:
