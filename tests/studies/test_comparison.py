@@ -136,7 +136,7 @@ def test_seeds_of_which_one_diverged_are_left_out_of_the_pairs() -> None:
     [
         (
             [5, 7, 6, 6],
-            "better than encoder, of the static shapes of at most its size the best, and what a person would pick, by +4.50 points (95 % interval",
+            "better than encoder, of the static shapes of at most its size the best, and what a person would pick: +4.50 points (95 % interval",
         ),
         (
             [1, 2, 1, 3],
@@ -144,7 +144,7 @@ def test_seeds_of_which_one_diverged_are_left_out_of_the_pairs() -> None:
         ),
         (
             [-5, -3, -4, -4],
-            "worse than encoder, of the static shapes of at most its size the best, and what a person would pick, by -5.50 points",
+            "worse than encoder, of the static shapes of at most its size the best, and what a person would pick: -5.50 points",
         ),
         ([5, 7, None, 6], "nothing is claimed, as it diverged with 1 of 4 seeds"),
     ],

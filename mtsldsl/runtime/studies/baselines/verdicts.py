@@ -57,9 +57,9 @@ def _clause(name: str, against: Against, line: Line, comparison: Comparison) -> 
     if len(line.same_as(other)) == len(line.entries):
         return f"the very run of {known}"
     if difference.above:
-        return f"better than {known}, by {_interval(difference)}"
+        return f"better than {known}: {_interval(difference)}"
     if difference.below:
-        return f"worse than {known}, by {_interval(difference)}"
+        return f"worse than {known}: {_interval(difference)}"
     return f"not shown to be better than {known}: {_interval(difference)}"
 
 
