@@ -199,6 +199,14 @@ def test_a_metric_at_its_floor_is_marked() -> None:
     assert list(note_lines(found)) == ["! hardly better than the best constant answer: no evidence"]
 
 
+def test_where_all_diverged_that_is_the_table() -> None:
+    found = study({name: [None] * 3 for name in USUAL})
+    assert [row.count(" diverged |") for row in table_lines(found)[3:]] == [6] * len(USUAL)
+    assert list(note_lines(found)) == [f"{name} diverged with every seed" for name in USUAL]
+    assert verdicts(found) == ["learned: nothing is claimed, as it diverged with 3 of 3 seeds."]
+    assert json.loads(json.dumps(found.as_json(), allow_nan=False))["rows"][0]["delta_m"] is None
+
+
 def test_a_metric_that_is_no_number_is_no_zero() -> None:
     runs = {ROWS[name]: {0: ended(name, 0, 0)} for name in ("each", "all")}
     runs[ROWS["all"]][0].metrics["part"]["rmse"] = math.nan  # type: ignore[index]
@@ -237,6 +245,8 @@ def test_the_json_has_all_that_the_table_has() -> None:
 
 @pytest.mark.soak
 def test_the_picture_is_a_png_and_the_same_of_the_same_numbers() -> None:
+    nothing = size_chart(study({name: [None] for name in USUAL}))
+    assert nothing.startswith(b"\x89PNG")
     one, other = (size_chart(study(each)) for each in (USUAL, {**USUAL, "all": [None] * 4}))
     assert one.startswith(b"\x89PNG")
     assert one == size_chart(study(USUAL)) != other

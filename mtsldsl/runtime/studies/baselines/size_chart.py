@@ -49,7 +49,8 @@ def size_chart(comparison: Comparison) -> bytes:
         axes.set_xlabel("parameters")
         axes.set_ylabel("Δm % over single-task networks")
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-        axes.legend(frameon=False)
+        if groups:
+            axes.legend(frameon=False)
         stream = io.BytesIO()
         figure.savefig(stream, format="png", metadata={"Software": None})
     return stream.getvalue()

@@ -22,7 +22,6 @@ from mtsldsl.runtime.studies.baselines.comparison import Comparison
 from mtsldsl.runtime.studies.baselines.trial import Outcome, Trial, digests_of
 from mtsldsl.runtime.studies.baselines.trials import Trials
 from mtsldsl.runtime.studies.baselines.wanted_rows import EACH, Row, Wanted
-from mtsldsl.sharing import Sharing
 from mtsldsl.syntax import write_text_atomically
 from mtsldsl.syntax.files import is_file
 
@@ -63,22 +62,25 @@ class Study:
         counted, floor = self.counted, self._floor()
         trials = Trials(self.folder, self.jobs, tell)
         made: dict[Row, dict[int, Outcome]] = {row: {} for row in self.wanted.rows}
-        for first in (True, False):  # what was learned comes before what is made of it
-            rows = [row for row in self.wanted.rows if (row.kind in ("static", "learned")) == first]
-            found = {row: {} if first else _found(made, row) for row in rows}
-            pairs = [(row, seed) for seed in self.seeds for row in rows if first or seed in found[row]]
-            orders = [self._trial(row, seed, found[row].get(seed)) for row, seed in pairs]
-            for (row, seed), ended in zip(pairs, trials.outcomes(orders), strict=True):
-                made[row][seed] = ended
-            for row in rows:  # of a structure that was not found nothing can be made: the row diverged with it
-                made[row] |= {seed: _learned(made, row)[seed] for seed in self.seeds if seed not in made[row]}
-                made[row] = {seed: made[row][seed] for seed in self.seeds}
+        for kinds in (("static", "learned"), ("scratch", "random")):  # these are made of what was learned
+            rows = [row for row in self.wanted.rows if row.kind in kinds]
+            orders = {(row, seed): self._order(row, seed, made) for seed in self.seeds for row in rows}
+            ended = iter(trials.outcomes([each for each in orders.values() if isinstance(each, Trial)]))
+            for (row, seed), order in orders.items():
+                made[row][seed] = next(ended) if isinstance(order, Trial) else order
         if any(each.data != floor.read for runs in made.values() for each in runs.values() if not each.diverged):
             cause = f"the runs in {self.folder} did not all read the same data"
             raise MtlError.of("MTL801", cause, "name another folder with -o, and let the study begin anew")
         return Comparison.of(made, floor.metrics, counted)
 
-    def _trial(self, row: Row, seed: int, found: Sharing | None) -> Trial:
+    def _order(self, row: Row, seed: int, made: Mapping[Row, Mapping[int, Outcome]]) -> Trial | Outcome:
+        """The run to be made; of a structure whose learning diverged nothing can be made, and that is the outcome."""
+        found = None
+        if row.kind in ("scratch", "random"):
+            learned = next(runs[seed] for other, runs in made.items() if other.name == row.learned)
+            if learned.diverged:
+                return learned
+            found = learned.sharing()
         return Trial(row.name, seed, row.at(seed, found), self.device, self.threads)
 
     def _floor(self) -> Floor:
@@ -98,12 +100,3 @@ class Study:
             for task, values in constant.items()
         }
         return Floor(kept["read"], numbers)
-
-
-def _found(made: Mapping[Row, Mapping[int, Outcome]], row: Row) -> dict[int, Sharing]:
-    """The structures that were learned, of which a row is made, by their seeds."""
-    return {seed: each.sharing() for seed, each in _learned(made, row).items() if not each.diverged}
-
-
-def _learned(made: Mapping[Row, Mapping[int, Outcome]], row: Row) -> Mapping[int, Outcome]:
-    return next(runs for other, runs in made.items() if other.name == row.learned)
