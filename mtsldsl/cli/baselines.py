@@ -139,9 +139,10 @@ def command(
     _show(study, comparison, spec, as_json=as_json)
 
 
-def _tell(trial: Trial, outcome: Outcome) -> None:
+def _tell(trial: Trial, outcome: Outcome, place: int, count: int) -> None:
     seconds = "?" if outcome.cpu_seconds is None else f"{outcome.cpu_seconds:.0f}"
-    say(f"{trial.row}, seed {trial.seed}: {'diverged' if outcome.diverged else f'{seconds} CPU s'}", err=True)
+    ended = "diverged" if outcome.diverged else f"{seconds} CPU s"
+    say(f"{place} of {count}: {trial.row}, seed {trial.seed}, {ended}", err=True)
 
 
 def _show(study: Study, comparison: Comparison, spec: Path, *, as_json: bool) -> None:

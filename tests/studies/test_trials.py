@@ -118,7 +118,7 @@ def test_a_run_is_told_by_what_it_means(tmp_path: Path) -> None:
 @pytest.mark.soak
 def test_what_keeps_a_run_from_being_made_ends_the_study(tmp_path: Path) -> None:
     spec = load(write_job(tmp_path), {"data.path": "gone.npz"})
-    trials = Trials(tmp_path / "study", 1, lambda trial, found: None)
+    trials = Trials(tmp_path / "study", 1, lambda *told: None)
     with pytest.raises(FailedTrialError, match=r"(?s)^all, seed 4: .*MTL601.*gone\.npz"):
         trials.outcomes([Trial("all", 4, spec, "cpu", 1), Trial("each", 4, spec, "cpu", 1)])
 

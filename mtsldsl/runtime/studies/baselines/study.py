@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from mtsldsl.runtime.run.data_record import record_of_data
 from mtsldsl.runtime.run.event_json import plain
 from mtsldsl.runtime.studies.baselines.comparison import Comparison
 from mtsldsl.runtime.studies.baselines.trial import Outcome, Trial, digests_of
-from mtsldsl.runtime.studies.baselines.trials import Trials
+from mtsldsl.runtime.studies.baselines.trials import Tell, Trials
 from mtsldsl.runtime.studies.baselines.wanted_rows import EACH, Row, Wanted
 from mtsldsl.syntax import write_text_atomically
 from mtsldsl.syntax.files import is_file
@@ -56,7 +56,7 @@ class Study:
             raise MtlError.of("MTL804", "no task counts in Δm, as all are `reconstruct`", "let them count")
         return found
 
-    def run(self, tell: Callable[[Trial, Outcome], None]) -> Comparison:
+    def run(self, tell: Tell) -> Comparison:
         """Make what is missing, telling of each run that ends, and compare all. Raises as `Trials.outcomes` does,
         MtlError as `load_data` does where the data is not there, and MTL801 where the runs did not read the same."""
         counted, floor = self.counted, self._floor()

@@ -10,11 +10,15 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from signal import SIGINT
 from threading import Lock
+from typing import TypeAlias
 
 import attrs
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.runtime.studies.baselines.trial import Outcome, Trial, outcome
+
+Tell: TypeAlias = Callable[[Trial, Outcome, int, int], None]
+"""Is told of each run that has ended, the how manyth that is, and of how many that are to be made at once."""
 
 
 class FailedTrialError(Exception):
@@ -23,13 +27,15 @@ class FailedTrialError(Exception):
 
 @attrs.define
 class Trials:
-    """Makes the runs of a study in its folder, so many at a time; `tell` is told of each that has ended."""
+    """Makes the runs of a study in its folder, so many at a time."""
 
     study: Path
     jobs: int
-    tell: Callable[[Trial, Outcome], None]
+    tell: Tell
     _running: set[subprocess.Popen[str]] = attrs.field(factory=set)
     _stopped: bool = False
+    _ended: int = 0
+    _missing: int = 0
     _lock: Lock = attrs.field(factory=Lock)
 
     def outcomes(self, wanted: Sequence[Trial]) -> list[Outcome]:
@@ -42,6 +48,7 @@ class Trials:
         folders = [trial.folder(self.study) for trial in wanted]
         made = dict(zip(reversed(folders), reversed(wanted), strict=True))  # the first ones of those that are the same
         missing = {folder: made[folder] for folder in dict.fromkeys(folders) if outcome(folder) is None}
+        self._ended, self._missing = 0, len(missing)
         with ThreadPoolExecutor(self.jobs) as pool:
             try:
                 futures = {pool.submit(self._make, trial, folder): trial for folder, trial in missing.items()}
@@ -52,7 +59,7 @@ class Trials:
                 pool.shutdown(cancel_futures=True)
                 raise
         found = {folder: outcome(folder) for folder in dict.fromkeys(folders)}
-        return [_ended(found[folder], folder) for folder in folders]
+        return [_there(found[folder], folder) for folder in folders]
 
     def _make(self, trial: Trial, folder: Path) -> None:
         trial.order(folder)
@@ -76,7 +83,9 @@ class Trials:
         found = outcome(folder)
         if status or found is None:
             raise FailedTrialError(f"{trial.row}, seed {trial.seed}: {said.strip() or f'exit status {status}'}")
-        self.tell(trial, found)
+        with self._lock:
+            self._ended += 1
+            self.tell(trial, found, self._ended, self._missing)
 
     def _stop(self) -> None:
         with self._lock:
@@ -85,7 +94,7 @@ class Trials:
                 process.send_signal(SIGINT)
 
 
-def _ended(found: Outcome | None, folder: Path) -> Outcome:
+def _there(found: Outcome | None, folder: Path) -> Outcome:
     if found is None:
         raise MtlError.of("MTL801", f"the run in {folder} is there no more", "leave the folder of a study as it is")
     return found
