@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[1]
 
 def copied(place: Path) -> Path:
     """The package, with what it reads, at `place`."""
-    shutil.copytree(ROOT / "mtsldsl", place / "mtsldsl", ignore=shutil.ignore_patterns("__pycache__"))
+    # With what Python has compiled, which counts for a copy too; but not what another process is just writing.
+    shutil.copytree(ROOT / "mtsldsl", place / "mtsldsl", ignore=shutil.ignore_patterns("*.pyc.*"))
     for name in ("grammars", "specs"):
         shutil.copytree(ROOT / name, place / name)
     return place

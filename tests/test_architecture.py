@@ -32,7 +32,7 @@ STREETS: dict[str, set[str]] = {
     "codegen": {*SPECS, *REGISTRIES, "syntax", "ir"},
     "tables": {*SPECS, "ir"},
     "folders": {"diagnostics", "tables"},
-    "pages": {*SPECS, "ir"},
+    "pages": {*SPECS, "syntax", "ir"},
     "runtime.data": {*SPECS, "syntax", "datasets", "ir", "tables", "folders"},
     "runtime.objectives": {*SPECS, "ir", "runtime.data"},
     "runtime.network": {*SPECS, "ir", "editing", "codegen"},
@@ -80,23 +80,26 @@ MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 
 @cache
-def nodes(path: Path) -> tuple[ast.AST, ...]:
-    """All that a file is made of."""
-    return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+def statements(path: Path) -> tuple[ast.AST, ...]:
+    """The statements of a file, also those in others: where imports are."""
+    found: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    for node in found:  # which grows
+        for part in ("body", "handlers", "orelse", "finalbody", "cases"):
+            found += getattr(node, part, ())
+    return tuple(found)
 
 
 @cache
 def imported_modules(path: Path, *, for_types: bool = True) -> frozenset[str]:
     """The modules that a file imports, anywhere in it; those for type checkers alone only where asked for."""
     typing = {
-        node
-        for test in nodes(path)
+        statement
+        for test in statements(path)
         if isinstance(test, ast.If) and ast.unparse(test.test) == "TYPE_CHECKING"
         for statement in test.body
-        for node in ast.walk(statement)
     }
     names: set[str] = set()
-    for node in nodes(path):
+    for node in statements(path):
         if node in typing and not for_types:
             continue
         if isinstance(node, ast.Import):
@@ -174,8 +177,9 @@ NAMED = {"methods.registry", "datasets.registry"}
 
 def reached(path: Path) -> set[str]:
     """What a file imports, or names in a string as `import_module` takes it."""
-    strings = {node.value for node in nodes(path) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    return imported_modules(path) | {each for each in strings if re.fullmatch(r"mtsldsl(\.\w+)+", each)}
+    return imported_modules(path) | set(
+        re.findall(r"""["'](mtsldsl(?:\.\w+)+)["']""", path.read_text(encoding="utf-8"))
+    )
 
 
 def strangers(name: str, modules: set[str]) -> list[str]:

@@ -13,6 +13,7 @@ from mtsldsl.cli.options import overrides, refuse_settings, say_what_is_left_out
 from mtsldsl.cli.output import say, shown
 from mtsldsl.cli.project_settings import project_settings
 from mtsldsl.cli.spec_files import STANDARD_INPUT, spec_files
+from mtsldsl.diagnostics.counted import counted
 
 if TYPE_CHECKING:
     from mtsldsl.diagnostics import Diagnostic, Source
@@ -129,7 +130,7 @@ def _print(name: str, mended: Mended, *, quiet: bool) -> None:
     errors = [each for each in mended.report.ignored if each.severity == "error"]
     if errors and not mended.report.errors:
         say(
-            f"{name}: {_counted(len(errors), 'problem')} ignored; there is no specification to compile or train until "
+            f"{name}: {counted(len(errors), 'problem')} ignored; there is no specification to compile or train until "
             f"{'it is' if len(errors) == 1 else 'they are'} mended",
             err=True,
         )
@@ -142,17 +143,17 @@ def _print(name: str, mended: Mended, *, quiet: bool) -> None:
 
         cost = spec.cost()
         say(
-            f"{name}: {_counted(len(spec.tasks), 'task')}, {_counted(len(spec.layers), 'layer')}, "
-            f"{_counted(cost.parameters, 'parameter')}, {operations(cost.flops)} a sample"
+            f"{name}: {counted(len(spec.tasks), 'task')}, {counted(len(spec.layers), 'layer')}, "
+            f"{counted(cost.parameters, 'parameter')}, {operations(cost.flops)} a sample"
         )
 
 
 def _listed(contents: Contents) -> str:
     parts = [
-        _counted(contents.blocks, "block") if contents.blocks else "",
-        _counted(contents.constants, "constant") if contents.constants else "",
-        f"a backbone of {_counted(contents.layers, 'layer')}" if contents.layers else "",
-        _counted(contents.imports, "import") if contents.imports else "",
+        counted(contents.blocks, "block") if contents.blocks else "",
+        counted(contents.constants, "constant") if contents.constants else "",
+        f"a backbone of {counted(contents.layers, 'layer')}" if contents.layers else "",
+        counted(contents.imports, "import") if contents.imports else "",
     ]
     return ", ".join(part for part in parts if part)
 
@@ -162,14 +163,10 @@ def _print_count(found: Sequence[tuple[str, Diagnostic]], fix: bool) -> None:
     # What an imported file has is corrected where that file is named.
     fixable = sum(each.fix is not None and each.fix.span.source.name == name for name, each in found)
     counts = [(errors, "problem"), (len(found) - errors, "warning")]
-    said = ", ".join(_counted(count, noun) for count, noun in counts if count)
+    said = ", ".join(counted(count, noun) for count, noun in counts if count)
     if said:
         hint = f"; --fix corrects {'it' if fixable == 1 == len(found) else fixable}" if fixable and not fix else ""
         say(f"{said}{hint}", err=True)
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _formatted(form: str, found: _Found, fixed: _Found, ignored: _Found) -> str:

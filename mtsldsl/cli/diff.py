@@ -12,6 +12,7 @@ from mtsldsl.cli import options
 from mtsldsl.cli.options import complete_files
 from mtsldsl.cli.output import say, shown
 from mtsldsl.cli.spec_output import is_printed, spec_output
+from mtsldsl.diagnostics.counted import counted
 
 if TYPE_CHECKING:
     from mtsldsl.ir import Spec
@@ -115,7 +116,8 @@ def _one(spec: Spec, side: str, name: str, as_json: bool) -> None:
         difference = one_sided(spec, added=side == "B")
         click.echo(json.dumps({**difference.as_json(), "only_in": side}, indent=2))
     else:
-        sizes = f"{len(spec.tasks)} tasks, {len(spec.layers)} layers, {spec.cost().parameters:,} parameters"
+        network = f"{counted(len(spec.tasks), 'task')}, {counted(len(spec.layers), 'layer')}"
+        sizes = f"{network}, {counted(spec.cost().parameters, 'parameter')}"
         say(f"only in {side}: {name} ({sizes})")
 
 

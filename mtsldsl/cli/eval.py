@@ -40,7 +40,7 @@ def command(
 
     require(TENSORS + METRICS)
     from mtsldsl.runtime.data import load_data
-    from mtsldsl.runtime.learning.evaluation import evaluate
+    from mtsldsl.runtime.learning.evaluation import by_column, evaluate
     from mtsldsl.runtime.network.source_file import original_spans
     from mtsldsl.runtime.run.best import load_best
     from mtsldsl.runtime.run.checkpoint import MEAN
@@ -72,6 +72,7 @@ def command(
             "losses": evaluation.losses,
             "metrics": evaluation.metrics,
             "columns": evaluation.columns,
+            "column_names": {name: spec.task(name).columns for name in evaluation.columns if spec.task(name).columns},
         }
         click.echo(json.dumps(plain(found)))
         return
@@ -83,4 +84,12 @@ def command(
     for task, metrics in evaluation.metrics.items():
         shown = "  ".join(f"{name} {short(value)}" for name, value in metrics.items())
         table.add_row(task, str(epochs[task]), short(evaluation.losses[task]), shown)
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    console.print(table)
+    measured = {name: by_column(spec.task(name), values) for name, values in evaluation.columns.items()}
+    if any(measured.values()):
+        table = Table("task", "column", "metrics", box=None)
+        for task, columns in measured.items():
+            for column, values in columns.items():
+                table.add_row(task, column, "  ".join(f"{name} {short(value)}" for name, value in values.items()))
+        console.print(table)

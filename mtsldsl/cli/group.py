@@ -10,6 +10,7 @@ import click
 from mtsldsl.cli.options import complete_files
 from mtsldsl.cli.output import say, shown
 from mtsldsl.cli.spec_output import is_printed, spec_output, write_sound_spec
+from mtsldsl.diagnostics.counted import counted
 
 if TYPE_CHECKING:
     from mtsldsl.ir.grouped import Grouped
@@ -67,7 +68,10 @@ def _tell(answer: Grouped, found: Measured, output: Path | None) -> None:
         help_of = f", with the help of {helped}" if helped else ""
         say(f"  {served}{help_of}  (affinity {group['affinity']:+.3g})", err=True)
     if answer.evidence["unmeasured"]:
-        say(f"  of {answer.evidence['unmeasured']} pairs nothing was measured: they count as 0", err=True)
+        say(
+            f"  of {counted(answer.evidence['unmeasured'], 'pair')} nothing was measured, which is counted as 0",
+            err=True,
+        )
     if not answer.evidence["exact"]:
         say("  the best that were found: for so many tasks none are proven to be the best", err=True)
     if not is_printed(output):

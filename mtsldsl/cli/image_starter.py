@@ -25,14 +25,15 @@ from mtsldsl.cli.starter_text import (
 )
 from mtsldsl.diagnostics import MtlError, Source, suggestion
 from mtsldsl.diagnostics.bounded import named, shown
+from mtsldsl.diagnostics.counted import counted
 from mtsldsl.division import SPLITS
-from mtsldsl.editing.new_lines import quoted
 from mtsldsl.folders.file_patterns import Pattern
 from mtsldsl.folders.folder_layout import Layout, layout_of
 from mtsldsl.folders.folder_table import FolderTable, beside, folder_table, with_labels
 from mtsldsl.folders.label_files import labels_of
 from mtsldsl.folders.picture_files import GRAY, SIXTEEN_BITS, opened, size_of
 from mtsldsl.folders.picture_fit import Size
+from mtsldsl.language.written import quoted
 from mtsldsl.syntax.format import format_text
 from mtsldsl.tables.table_cells import Table, is_missing
 from mtsldsl.tables.table_columns import as_target, is_identifying, missing_in
@@ -105,7 +106,7 @@ def spec_of_folder(spec: Path, data: Path, targets: Sequence[str], excluded: Seq
     heads = _heads(data, found)
     size, fit = _size(heads)
     lines = [
-        *header(spec, f"{len(found.images)} pictures of a folder", _ABOUT),
+        *header(spec, f"{counted(len(found.images), 'picture')} of a folder", _ABOUT),
         *_data(spec, data, layout, found, split, heads, given, size, fit, training, left_out),
         *(line for goal in goals for line in _task(goal, given)),
         *_network(size, len(goals)),
@@ -235,7 +236,7 @@ def _data(
     yield "data folder {"
     yield "# looked for from the working folder, then from the folder of this file"
     yield f"path = {quoted(path_from(spec, data))}"
-    yield f"# {len(found.images)} pictures; `*` and `{{name}}` stand for what differs in their paths"
+    yield f"# {counted(len(found.images), 'picture')}; `*` and `{{name}}` stand for what differs in their paths"
     yield f"images = {quoted(layout.images)}"
     yield f"# height x width, with how many pictures have it: {shown(listed, ', ')}"
     yield f"input = {given}({heads.channels}, {size[0]}, {size[1]})"

@@ -140,7 +140,7 @@ def workers(function: F) -> F:
         default=0,
         show_default=True,
         metavar="N",
-        help="Read the samples of `data folder` and `data python` in N processes beside this one; they are the same.",
+        help="Read pictures, and samples of `data python`, in N processes beside this one; they are the same.",
     )(function)
 
 

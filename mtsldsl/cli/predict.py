@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mtsldsl.cli.options import device, of, overrides, tasks_asked_for, threads
+from mtsldsl.cli.options import device, of, overrides, tasks_asked_for, threads, workers
 from mtsldsl.cli.output import say
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ FILES = (".npz", ".csv")
 @overrides
 @device
 @threads
+@workers
 def command(
     run: Path,
     given: Path,
@@ -59,6 +60,7 @@ def command(
     overrides: dict[str, str],
     device: str,
     threads: int | None,
+    workers: int,
 ) -> None:
     """Write what the best weights of RUN (a run folder) say of new inputs, which need no labels.
 
@@ -94,7 +96,9 @@ def command(
     use_threads(threads, spec, processor, folder.events)
     warn_of_other_modules(spec, folder.events)
     known = Recorded.of(spec, data, folder.events)
-    inputs = new_inputs(given, data, array=array, resize=resize, trained=known.extents, columns=known.inputs)
+    inputs = new_inputs(
+        given, data, array=array, resize=resize, trained=known.extents, columns=known.inputs, workers=workers
+    )
     for remark in inputs.remarks:
         say(f"warning: {remark}", err=True)
     with original_spans(spec):
@@ -106,7 +110,7 @@ def command(
         elif place.suffix == ".npz":
             write_npz(place, inputs, predicted)
         else:
-            write_csv(place, inputs, predicted, known.names)
+            write_csv(place, inputs, chosen, predicted, known.names)
     what = "1 sample" if inputs.count == 1 else f"{inputs.count} samples"
     say(f"{output}: {', '.join(task.name for task in chosen)} of {what}")
 

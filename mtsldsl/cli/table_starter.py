@@ -25,7 +25,8 @@ from mtsldsl.cli.starter_text import (
 )
 from mtsldsl.diagnostics import MtlError, Source, suggestion
 from mtsldsl.diagnostics.bounded import shown
-from mtsldsl.editing.new_lines import quoted
+from mtsldsl.diagnostics.counted import counted
+from mtsldsl.language.written import quoted
 from mtsldsl.syntax.files import is_file
 from mtsldsl.syntax.format import format_text
 from mtsldsl.tables.table_cells import Table
@@ -76,7 +77,7 @@ def spec_of_table(spec: Path, data: Path, targets: Sequence[str], excluded: Sequ
         raise MtlError.of("MTL602", f"`{data}` has no column left to learn from ({reasons})", "add one to the table")
     width = sum(each.width for each in found.values() if not isinstance(each, str))
     lines = [
-        *header(spec, f"{len(table)} rows of a table", _ABOUT),
+        *header(spec, f"{counted(len(table), 'row')} of a table", _ABOUT),
         *_data(spec, table, found, _input_name(goals), len(training)),
         *(line for goal in goals for line in _task(table, goal)),
         *_network(width, goals),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
@@ -91,11 +91,17 @@ def command(
         )
     if as_json and quiet:
         raise click.UsageError("--json prints and --quiet does not: give one of them")
-    if nproc > 1:
-        if spec and structure == "spec":
-            from mtsldsl.editing import load
+    from mtsldsl.diagnostics.libraries import TENSORS, require
 
-            load(spec, overrides)  # what is wrong is said at once
+    if nproc > 1:
+        from mtsldsl.editing import load
+
+        started = load(spec, overrides) if spec and structure == "spec" else None  # what is wrong is said at once
+        require(TENSORS)
+        from mtsldsl.runtime.run.processes import require_even_shares, start_processes
+
+        if started is not None:
+            require_even_shares(started, nproc)
         options = {
             "--sharing": sharing,
             "--weights": weights,
@@ -109,10 +115,9 @@ def command(
         words += [word for name in loggers for word in ("--log", name)]
         words += [word for name, value in options.items() if value is not None for word in (name, str(value))]
         words += [name for name, given in flags.items() if given]
-        _train_together(nproc, ["train", *words, "--device", device, "--runs", str(runs), "--structure", structure])
+        words += ["--device", device, "--runs", str(runs), "--structure", structure]
+        sys.exit(start_processes(nproc, ["train", *words]))
     display = "json" if as_json else "quiet" if quiet else "auto"
-    from mtsldsl.diagnostics.libraries import TENSORS, require
-
     if resume:
         require(TENSORS)
         from mtsldsl.runtime.run.launch import launch
@@ -157,16 +162,6 @@ def command(
     session.cache, session.workers = not no_cache, workers
     session.command = typed(click.get_current_context()).replace("--nproc 1", f"--nproc {session.ranks.size}")
     launch(session, threads)
-
-
-def _train_together(count: int, words: list[str]) -> NoReturn:
-    """Start so many processes of the command with these words, and end as they do."""
-    from mtsldsl.diagnostics.libraries import TENSORS, require
-
-    require(TENSORS)
-    from mtsldsl.runtime.run.processes import start_processes
-
-    sys.exit(start_processes(count, words))
 
 
 def _in_place(path: Path, chosen: Spec) -> InPlace:

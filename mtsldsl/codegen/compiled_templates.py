@@ -13,7 +13,6 @@ from pkgutil import get_data
 from typing import TYPE_CHECKING
 
 from mtsldsl.language.literals import literal
-from mtsldsl.syntax.kept import kept_file, read_private, write_private
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
@@ -58,26 +57,13 @@ def ready_template(name: str) -> str:
 @cache
 def environment() -> Environment:
     """How the templates are read; what had to be compiled is kept."""
-    from jinja2 import BytecodeCache, Environment, FunctionLoader, StrictUndefined
-    from jinja2.bccache import Bucket
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-    class Kept(BytecodeCache):
-        """jinja2 sees to it that the code is that of the template and of this version of it."""
-
-        def load_bytecode(self, bucket: Bucket) -> None:
-            kept = kept_file("template", bucket.key)
-            content = read_private(kept) if kept else None
-            if content is not None:
-                bucket.bytecode_from_string(content)
-
-        def dump_bytecode(self, bucket: Bucket) -> None:
-            kept = kept_file("template", bucket.key)
-            if kept:
-                write_private(kept, bucket.bytecode_to_string())
+    from mtsldsl.syntax.kept_templates import KeptTemplates
 
     made = Environment(
         loader=FunctionLoader(_text),
-        bytecode_cache=Kept(),
+        bytecode_cache=KeptTemplates(),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

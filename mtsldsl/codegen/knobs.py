@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import cast
 
 import attrs
@@ -138,15 +139,21 @@ def learner_plan(structure: Structure | None) -> LearnerPlan:
         return LearnerPlan("Learner()", (), "mtsldsl.runtime.structure.learner", ("Learner",))
     name = method(structure.method).learner
     names = sorted({name, *_classes(structure.settings)})
-    settings = Knob("STRUCTURE", _made(structure.settings), "how it is learned which tasks share what")
+    settings = Knob(
+        "STRUCTURE",
+        _made(structure.settings, method(structure.method).later),
+        "how it is learned which tasks share what",
+    )
     return LearnerPlan(f"{name}(STRUCTURE)", (settings,), f"{METHODS[structure.method]}.learner", tuple(names))
 
 
-def _made(value: object) -> str:
-    """The expression that makes a record of settings, or a constant."""
+def _made(value: object, later: Mapping[str, Constant] = MappingProxyType({})) -> str:
+    """The expression that makes a record of settings, or a constant; without fields that only `later` versions have, at
+    their defaults there, so that the code of a spec stays what it was."""
     if not attrs.has(type(value)):
         return literal(cast(Constant, value))  # what is no record is a constant of the language
-    fields = (f"{name}={_made(part)}" for name, part in _parts(value))
+    shown = ((name, part) for name, part in _parts(value) if name not in later or part != later[name])
+    fields = (f"{name}={_made(part)}" for name, part in shown)
     return f"{type(value).__name__}({', '.join(fields)})"
 
 

@@ -27,6 +27,7 @@ from mtsldsl.codegen.knobs import (
 from mtsldsl.codegen.line_breaks import WIDTH
 from mtsldsl.codegen.own_modules import import_lines, own_classes, own_problems
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.diagnostics.counted import counted
 from mtsldsl.ir.model import Spec
 from mtsldsl.ir.normal import digest
 from mtsldsl.ir.wiring import copies_of, gates_of
@@ -291,8 +292,13 @@ def _describe(spec: Spec, classes: Classes) -> tuple[str, ...]:
         size = f"{len(made)} x {made[0][1]:,}" if alike and len(made) > 1 else f"{sum(n for _, n in made):,}"
         rows.append((name, size, _served([copy for copy, _ in made], spec.sharing.tasks) or "none"))
         if weighing:
+            served = counted(len(weighing), "gate")
             rows.append(
-                ("", f"{sum(weighing):,}", f"in {len(weighing)} gates, one for each task that weighs alternatives")
+                (
+                    "",
+                    f"{sum(weighing):,}",
+                    f"in {served}, one for each task that weighs alternatives",
+                )
             )
     bottom = [("task", "parameters", "output of its head")]
     if len(heads) > MANY and not helpers and classes.of_head[heads[0][0]].argument:

@@ -12,6 +12,7 @@ from mtsldsl.diagnostics import MtlError, Source, Span
 from mtsldsl.editing.load import loads_source
 from mtsldsl.ir.keep import renamed_keep
 from mtsldsl.ir.model import Spec, Task
+from mtsldsl.language.beginnings import RANGE
 from mtsldsl.language.kinds import LayerName, Tasks
 from mtsldsl.methods.registry import decision_rules
 from mtsldsl.records import Record
@@ -186,10 +187,10 @@ def _measured(value: tree.Value) -> Iterator[tree.Name]:
 
 
 def _filled(item: tree.Entry) -> Iterator[tree.Name]:
-    """The layer until which weights go, as in `init = start("x.safetensors", map=timm, until=enc4)`."""
+    """The layers between which weights go, as in `init = start("x.safetensors", map=timm, until=enc4)`."""
     if item.key.text == "init" and isinstance(item.value, tree.Call):
         for argument in item.value.arguments:
-            if argument.name is not None and argument.name.text == "until":
+            if argument.name is not None and argument.name.text in RANGE:
                 yield from _names(argument.value)
 
 

@@ -73,6 +73,8 @@ class DataKind(Record):
     workers: bool = False
     """Whether `--workers` read its samples; those of others are in memory or on disk as they are learned."""
     dense: bool = False
+    columns: bool = False
+    """Whether a target may be several of its fields side by side, as they are columns of a table."""
     ink: bool = False
     """Whether its pictures are ink on paper, dark on white, which networks see as large numbers on 0."""
     apart: Callable[[Options], bool] = lambda _: False

@@ -1,20 +1,8 @@
-"""How new lines of a text are written: aligned with their neighbours, strings in quotes."""
+"""How new lines of a text are written: aligned with their neighbours."""
 
 from __future__ import annotations
 
 from mtsldsl.syntax import tree
-
-_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-
-
-def quoted(text: str) -> str:
-    """The text as a string of the language."""
-    return '"' + "".join(_ESCAPES.get(each, each if each.isprintable() else _escape(each)) for each in text) + '"'
-
-
-def _escape(character: str) -> str:
-    code = ord(character)
-    return f"\\u{code:04x}" if code < 0x20 or code == 0x7F else character
 
 
 def aligned(key: str, value: str, sibling: tree.Entry | tree.Call | None) -> str:

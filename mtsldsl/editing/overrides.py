@@ -14,13 +14,14 @@ import attrs
 
 from mtsldsl.datasets.registry import DATASETS, data_kind
 from mtsldsl.diagnostics import Diagnostic, MtlError, Source
-from mtsldsl.editing.new_lines import aligned, quoted
+from mtsldsl.editing.new_lines import aligned
 from mtsldsl.editing.setting_names import known_as, meant
 from mtsldsl.editing.sharing_settings import layer_edits, layers_between, layers_of
 from mtsldsl.ir.library import Library, sections_of
 from mtsldsl.language import kinds
 from mtsldsl.language.kinds import Key
 from mtsldsl.language.schema import BLOCKS, BlockSchema
+from mtsldsl.language.written import quoted, spelled
 from mtsldsl.methods.method import NO_METHOD
 from mtsldsl.methods.registry import METHODS, method, method_with
 from mtsldsl.records import Record
@@ -244,6 +245,8 @@ def _with_quotes(path: str, setting: Setting, kind: kinds.Kind) -> Setting:
                 return [_with_quotes(path, each.span.text, kinds.Text()) for each in found.items]
         case kinds.Many(kinds.Text() as item), list() | tuple():
             return [_with_quotes(path, each, item) for each in setting]
+        case kinds.OneOrMany(kinds.Identifier()), list() | tuple():
+            return [spelled(str(each)) for each in setting]
     return setting
 
 

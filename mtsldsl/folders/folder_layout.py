@@ -14,6 +14,7 @@ from typing import TypeAlias
 import attrs
 
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.diagnostics.counted import counted
 from mtsldsl.division import CALLED_ELSEWHERE, SPLITS
 from mtsldsl.folders.folder_table import joined
 from mtsldsl.folders.picture_files import ENDINGS, opened
@@ -80,7 +81,7 @@ def layout_of(folder: Path) -> Layout:
         else:
             labels[topic] = f"{before.removesuffix(f'{whose}/')}{topic}/{below}*{endings.pop()}"
     if len(chosen) < len(own):
-        left_out.append(f"{len(own) - len(chosen)} pictures in other depths of folders")
+        left_out.append(f"{counted(len(own) - len(chosen), 'picture')} in other depths of folders")
     names_split = parts and _has_test({each[0] for each in pictures})
     return Layout(f"{before}{below}*{_ending_of(chosen)}", names_split, labels, table, file, left_out)
 

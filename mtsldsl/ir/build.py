@@ -29,11 +29,12 @@ from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort
 from mtsldsl.ir.sections import check_count, read_sections
 from mtsldsl.ir.sharing_block import names_help, read_sharing
 from mtsldsl.ir.structure_block import read_history, read_structure
-from mtsldsl.ir.tasks import check_fields, read_tasks
+from mtsldsl.ir.task_fields import check_fields
+from mtsldsl.ir.tasks import read_tasks
 from mtsldsl.ir.train_block import read_train
 from mtsldsl.ir.tuning_block import read_tuning
 from mtsldsl.ir.wiring import reading_tasks
-from mtsldsl.language.beginnings import misfit_of_weights
+from mtsldsl.language.beginnings import RANGE, misfit_of_weights
 from mtsldsl.language.constants import Named
 from mtsldsl.language.naming import PARALLEL
 from mtsldsl.language.optimization import misfit_of_balance
@@ -265,9 +266,9 @@ def _check_method(structure: Structure, network: Network, sharing: Sharing | Bro
 
 
 def _check_weights(weights: Named, layers: Sequence[str], problems: Problems) -> None:
-    """Report arguments of the weights that have no sense, and a layer until which they go and which there is not."""
-    until = weights.arguments.get("until")
-    lost = isinstance(until, str) and until not in layers and problems.may_be_lost(until, layers, Sort.LAYER)
+    """Report arguments of the weights that have no sense, and a layer of their range which there is not."""
+    ends = [name for name in map(weights.arguments.get, RANGE) if isinstance(name, str) and name not in layers]
+    lost = [name for name in ends if problems.may_be_lost(name, layers, Sort.LAYER)]
     if not lost and (misfit := misfit_of_weights(weights, layers)):
         problems.add("MTL206", *misfit, weights.span)
 

@@ -23,13 +23,14 @@ from mtsldsl.ir.cost import Cost, cost_of, settled
 from mtsldsl.language.beginnings import misfit_of_weights
 from mtsldsl.language.constants import Constant, Named, Shape, frozen
 from mtsldsl.language.holding import by_keys, hold, hold_all, of_kind
-from mtsldsl.language.kinds import EPOCHS, Choice, Identifier, Input, Integer, Many, Maybe
+from mtsldsl.language.kinds import EPOCHS, Choice, Identifier, Input, Integer, Many, Maybe, OneOrMany
 from mtsldsl.language.naming import refusal
 from mtsldsl.language.operators.arguments import number
 from mtsldsl.language.optimization import goes_by_steps, misfit_of_balance, nesterov_without_momentum
 from mtsldsl.language.schema import LOSSES, METRICS, SCHEDULER, STOP, TRAIN, WEIGHT
 from mtsldsl.language.targets import TARGETS, metric_key, reserved_answer
 from mtsldsl.language.tuning import FROZEN, RATE, TUNINGS
+from mtsldsl.language.written import spelled
 from mtsldsl.methods.evidence import PENALTY
 from mtsldsl.methods.registry import METHODS, decision_rules, method, run_names
 from mtsldsl.records import Record
@@ -113,8 +114,9 @@ class Target(Record):
 
 @attrs.frozen(eq=False, repr=False, field_transformer=by_keys((WEIGHT, STOP)))
 class Task(Record):
-    """One task: its target, head, loss and metrics. `field` names the data set's array; None takes the default. `data`
-    names the block that it reads, where there are several."""
+    """One task: its target, head, loss and metrics. `field` names the data set's array, or several columns of a table,
+    one for each number of the target; None takes the default. `data` names the block that it reads, where there are
+    several."""
 
     name: str
     target: Target
@@ -122,7 +124,7 @@ class Task(Record):
     loss: Named
     metrics: tuple[Named, ...]
     weight: float = 1.0
-    field: str | None = attrs.field(default=None, validator=of_kind(Maybe(Identifier())))
+    field: str | tuple[str, ...] | None = attrs.field(default=None, validator=of_kind(Maybe(OneOrMany(Identifier()))))
     span: Span | None = attrs.field(default=None, eq=False, repr=False)
     data: str | None = None
     helping: Component = frozenset()
@@ -135,6 +137,26 @@ class Task(Record):
         hold(Many(METRICS[self.target.kind], 1), self.metrics, "metrics")
         if len(set(map(metric_key, self.metrics))) < len(self.metrics):
             raise ValueError("a metric is given twice")
+        if isinstance(self.field, tuple):
+            by_column = TARGETS[self.target.kind].by_column and len({*self.columns}) == self.target.channels
+            if not by_column or len(self.columns) != self.target.channels or len(self.columns) < 2:
+                raise ValueError("of several columns each number of the target has one of its own")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of a table that are its field together, one for each number of the target; none where it is one
+        field."""
+        return self.field if isinstance(self.field, tuple) else ()
+
+    @property
+    def field_name(self) -> str:
+        """What samples call its field: of several columns the names of all."""
+        return ", ".join(map(spelled, self.columns)) if self.columns else str(self.field)
+
+    @property
+    def field_text(self) -> str:
+        """Its field as a text of the language has it."""
+        return f"[{self.field_name}]" if self.columns else spelled(self.field_name)
 
     @property
     def by_token(self) -> bool:

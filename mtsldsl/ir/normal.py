@@ -10,8 +10,9 @@ from typing import Any
 import attrs
 
 from mtsldsl.ir.body import MEAN, Body, Parallel
-from mtsldsl.ir.model import Data, Spec, Target, Train
+from mtsldsl.ir.model import Data, Spec, Structure, Target, Train
 from mtsldsl.language.constants import Constant, Named
+from mtsldsl.methods.registry import method
 from mtsldsl.sharing import Cover, Groups, Row
 
 NORMAL_FORM = 2
@@ -41,17 +42,23 @@ def normal_form(spec: Spec) -> dict[str, Any]:
         "train": {
             "epochs": spec.train.epochs,
             "optimizer": _named(spec.train.optimizer),
-            "scheduler": _scheduler(spec.train.scheduler) if spec.train.scheduler else None,
+            "scheduler": _named_but(spec.train.scheduler, "by", "epoch") if spec.train.scheduler else None,
             "balance": _named(spec.train.balance),
             "precision": spec.train.precision,
             "seed": spec.train.seed,
             "keep": spec.train.keep,
             **_later(spec.train),
         },
-        "structure": spec.structure and {"method": spec.structure.method, **_plain(spec.structure.values)},
+        "structure": spec.structure and _structure(spec.structure),
         "sharing": [[layer, _row(spec.sharing[layer])] for layer in spec.backbone.layers],
         **({"tuning": {name: _named(value) for name, value in spec.tuning.items()}} if spec.tuning else {}),
     }
+
+
+def _structure(structure: Structure) -> dict[str, Any]:
+    later = method(structure.method).later
+    values = {name: each for name, each in structure.values.items() if name not in later or each != later[name]}
+    return {"method": structure.method, **_plain(values)}
 
 
 def _later(train: Train) -> dict[str, Any]:
@@ -62,7 +69,7 @@ def _later(train: Train) -> dict[str, Any]:
         "warmup": train.warmup,
         "ema": train.ema,
         "stop": train.stop.name != "none" and _named(train.stop),
-        "init": train.init.name != "none" and _named(train.init),
+        "init": train.init.name != "none" and _named_but(train.init, "since", None),
     }
     return {name: value for name, value in found.items() if value}
 
@@ -77,10 +84,10 @@ def _is_later(kind: str, name: str, value: Constant) -> bool:
     return value is None and name in _LATER_OPTIONS.get(kind, ())
 
 
-def _scheduler(scheduler: Named) -> list[Any]:
-    """One that goes by epochs does not say so, as it could not before."""
-    arguments = {name: value for name, value in scheduler.arguments.items() if (name, value) != ("by", "epoch")}
-    return _named(attrs.evolve(scheduler, arguments=arguments))
+def _named_but(named: Named, argument: str, default: Constant) -> list[Any]:
+    """Without an argument at its default that only later versions have, as a scheduler that goes by epochs."""
+    arguments = {name: value for name, value in named.arguments.items() if (name, value) != (argument, default)}
+    return _named(attrs.evolve(named, arguments=arguments))
 
 
 def _data(data: Data) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from mtsldsl.datasets.registry import data_kind
@@ -12,9 +11,8 @@ from mtsldsl.language.beginnings import WEIGHTS
 from mtsldsl.language.constants import Named
 from mtsldsl.language.kinds import Key, Kind, Many, Maybe, Text
 from mtsldsl.language.schema import AUGMENTATIONS, TRAIN
+from mtsldsl.language.written import quoted as in_quotes
 from mtsldsl.methods.registry import method
-
-_NAME = re.compile(r"[A-Za-z]\w*", re.ASCII)
 
 
 def settings(spec: Spec) -> dict[str, str]:
@@ -62,8 +60,8 @@ def _task(task: Task, *, several: bool, read: str) -> dict[str, object]:
     says = task.target.kind != "reconstruct" or task.field != read
     keys = ("target", "loss", "metrics", "weight", "stop", *(("field",) if says else ()))
     found = {key: getattr(task, key) for key in keys}
-    if "field" in found and not _NAME.fullmatch(str(found["field"])):
-        found["field"] = _said(found["field"], quoted=True)  # what a file calls its columns may be no name here
+    if says:  # what a file calls its columns may be no name here
+        found["field"] = task.field_text
     return {**found, "target": shown(task.target), **({"data": task.data} if several else {})}
 
 
@@ -83,6 +81,5 @@ def _said(value: object, *, quoted: bool = False) -> str:
         case tuple():
             return f"[{', '.join(_said(each, quoted=quoted) for each in value)}]"
         case str() if quoted:
-            escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-            return f'"{escaped}"'
+            return in_quotes(value)
     return worded(value)

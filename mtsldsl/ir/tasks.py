@@ -9,6 +9,7 @@ import attrs
 
 from mtsldsl.datasets.registry import data_kind
 from mtsldsl.diagnostics import Span, proposal, suggestion
+from mtsldsl.diagnostics.counted import counted
 from mtsldsl.diagnostics.names import meant_by, misspelt
 from mtsldsl.ir.blocks import BlockValues, entries_of, read_block
 from mtsldsl.ir.body import Body
@@ -19,6 +20,7 @@ from mtsldsl.ir.model import Data, Target, Task
 from mtsldsl.ir.network import Network, Networks
 from mtsldsl.ir.problems import BROKEN, Broken, Problems
 from mtsldsl.ir.scope import Bound, resolve
+from mtsldsl.ir.task_fields import field_of, field_read, name_of_field, shape_read_again
 from mtsldsl.ir.values import convert
 from mtsldsl.language.constants import Named, Shape
 from mtsldsl.language.holding import named
@@ -53,17 +55,9 @@ def read_tasks(
         return BROKEN
     given = any(entry.key.text == "field" for entry in section.items if isinstance(entry, tree.Entry))
     alike = (
-        attrs.evolve(first, name=name, field=first.field if given else _field_of(name, first, data)) for name in free
+        attrs.evolve(first, name=name, field=first.field if given else field_of(name, first, data)) for name in free
     )
     return _reading(tuple(alike), data, blocks)
-
-
-def _field_of(name: str, alike: Task, data: Data) -> str | None:
-    """The field that a task reads which names none, and is as another but for its name."""
-    if alike.target.kind == "reconstruct":
-        return alike.field
-    usual = data_kind(data.kind).field_for(alike.target.kind, name)
-    return usual.name if usual else name
 
 
 def _reading(tasks: tuple[Task, ...], data: Data | Broken, blocks: Blocks) -> tuple[Task, ...]:
@@ -98,14 +92,14 @@ def _read_task(
     block = read_block(section, _schema(kind), definitions.scope, problems)
     target: Target | Broken = BROKEN
     if kind is not None and not (isinstance(written, Broken) or isinstance(data, Broken)):
-        target = _resolved(written, TARGETS[kind], data, _name_of_field(name, block), problems)
+        target = _resolved(written, TARGETS[kind], data, name_of_field(name, block), problems)
     outputs = BROKEN if isinstance(target, Broken) else target.channels
     head = BROKEN if isinstance(block["head"], Broken) else network.head(block["head"], outputs, copies)
     if kind is None:
         _check_metrics(block, problems)
         return BROKEN
     rule = TARGETS[kind]
-    field = BROKEN if isinstance(data, Broken) else _field(name, kind, target, data, block, problems)
+    field = BROKEN if isinstance(data, Broken) else field_read(name, kind, target, data, block, problems)
     fits = False
     if not (isinstance(head, Broken) or isinstance(data, Broken) or isinstance(target, Broken)):
         fits = _check_head(name, target, head, data, field, block.place("head"), problems)
@@ -176,12 +170,6 @@ def _schema(kind: str | None) -> BlockSchema:
     return attrs.evolve(TASK, keys=keys)
 
 
-def _name_of_field(name: str, block: BlockValues) -> str:
-    """The field that a task names, or else its own name."""
-    given = block["field"]
-    return name if given is None or given is BROKEN else str(given)
-
-
 def _resolved(named: Named, rule: TargetRule, data: Data, field: str, problems: Problems) -> Target | Broken:
     channels = named.arguments.get("channels")
     if channels == AUTO:
@@ -204,85 +192,8 @@ def _resolved(named: Named, rule: TargetRule, data: Data, field: str, problems: 
     valid = named.arguments.get("valid", AUTO)
     valid = data_kind(data.kind).default_valid(rule.kind) if valid == AUTO else str(valid)
     scale = str(named.arguments.get("scale", "none"))
-    size = channels if isinstance(channels, int) else _read_again(data, field)[0]
+    size = channels if isinstance(channels, int) else shape_read_again(data, field)[0]
     return Target(rule.kind, size, ignore, valid, scale)
-
-
-def _read_again(data: Data, field: str | Broken) -> Shape:
-    """The shape of the input that is reconstructed: the first one where `field` is none."""
-    return data.shape if isinstance(field, Broken) else data.inputs.get(field, data.shape)
-
-
-def _field(
-    name: str, kind: str, target: Target | Broken, data: Data, block: BlockValues, problems: Problems
-) -> str | Broken:
-    """The field of the data set that holds a target of that kind."""
-    given = block["field"]
-    if kind == "reconstruct":
-        if given is not None and given is not BROKEN:
-            if len(data.inputs) > 1 and given in data.inputs:
-                return str(given)
-            return problems.add(
-                "MTL307",
-                "`reconstruct` reads the input itself, and no field",
-                "leave `field` out" if len(data.inputs) == 1 else f"name an input, such as `{data.input}`",
-                block.place("field"),
-            )
-        return data.input
-    known = data_kind(data.kind)
-    usual = known.field_for(kind, name)
-    if usual is None and known.fields:
-        kinds = " or ".join(dict.fromkeys(f"`{each.target}`" for each in known.fields))
-        cause = f"`{data.kind}` has no field that holds `{kind}`"
-        return problems.add("MTL307", cause, f"take a target that is {kinds}", block.place("target"))
-    if usual is None:
-        return _name_of_field(name, block)
-    field = usual if given is None or given is BROKEN else known.field(str(given))
-    if field is None:
-        names = {each.name: each for each in known.fields}
-        remedy = suggestion(str(given), names, "fields")
-        return problems.add("MTL307", f"`{data.kind}` has no field `{given}`", remedy, block.place("field"))
-    if field.target != kind:
-        return problems.add(
-            "MTL307",
-            f"the field `{field.name}` of `{data.kind}` holds `{field.target}`, not `{kind}`",
-            f"leave `field` out to read `{usual.name}`, or take another target",
-            block.place("field"),
-        )
-    if not isinstance(target, Broken) and field.channels not in (None, target.channels):
-        channels = field.channels
-        return problems.add(
-            "MTL307",
-            f"the field `{field.name}` of `{data.kind}` has {channels} {'channel' if channels == 1 else 'channels'}, "
-            f"the target {target.channels}",
-            f"write `{target.kind}({channels})`",
-            block.place("target"),
-        )
-    return field.name
-
-
-def check_fields(tasks: Sequence[Task], data: Data, problems: Problems) -> None:
-    """Report fields of a data block that two of its tasks read differently, and one that has the name of the input."""
-    readers: dict[str, Task] = {}
-    for task in tasks:
-        if task.target.kind == "reconstruct":
-            continue
-        field = str(task.field)
-        first = readers.setdefault(field, task)
-        if first.target != task.target:
-            problems.add(
-                "MTL307",
-                f"`{task.name}` reads the field `{field}` otherwise than `{first.name}` does",
-                "give both the same target, or a field each",
-                task.span,
-            )
-        if field in data.inputs:
-            problems.add(
-                "MTL307",
-                f"`{task.name}` reads the field `{field}`, which is the input's name too",
-                "give the input another name",
-                task.span,
-            )
 
 
 def _times(shape: Shape) -> str:
@@ -290,12 +201,18 @@ def _times(shape: Shape) -> str:
 
 
 def _check_head(
-    name: str, target: Target, head: Body, data: Data, field: str | Broken, span: Span, problems: Problems
+    name: str,
+    target: Target,
+    head: Body,
+    data: Data,
+    field: str | tuple[str, ...] | Broken,
+    span: Span,
+    problems: Problems,
 ) -> bool:
     """Whether the head's output is what the target needs."""
     shape = head.shape
     if target.kind == "reconstruct":
-        wanted: Shape = _read_again(data, field)
+        wanted: Shape = shape_read_again(data, field)
     elif data_kind(data.kind).dense:
         wanted = (target.channels, *data.shape[1:])
     else:
@@ -349,7 +266,7 @@ def _check_loss(target: Target, given: Named, problems: Problems) -> bool:
         return False
     weight = given.arguments.get("weight", ())
     if isinstance(weight, tuple) and weight and len(weight) != target.channels:
-        cause = f"`weight` has {len(weight)} numbers, and there are {target.channels} classes"
+        cause = f"`weight` has {counted(len(weight), 'number')}, and there are {target.channels} classes"
         problems.add("MTL202", cause, "give one for each class, in their order", given.span)
         return False
     return True

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mtsldsl.diagnostics import Span, nearest, proposal, suggestion
+from mtsldsl.diagnostics.counted import counted
 from mtsldsl.diagnostics.names import meant_by
 from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort
 from mtsldsl.ir.scope import Bound, Scope, resolve
@@ -219,7 +220,7 @@ def match_arguments(
         name = argument.name.text if argument.name else names[position] if position < len(names) else None
         place = argument.name.span if argument.name else argument.span
         if name is None:
-            count = f"at most {len(names)} arguments" if names else "no arguments"
+            count = f"at most {counted(len(names), 'argument')}" if names else "no arguments"
             remedy = f"its arguments are: {', '.join(names)}" if names else f"write {subject} alone"
             problems.add("MTL205", f"{subject} takes {count}", remedy, place)
         elif name not in names:

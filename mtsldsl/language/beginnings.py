@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
 
 from mtsldsl.diagnostics import suggestion
 from mtsldsl.language.constants import Named
@@ -27,6 +27,7 @@ WEIGHTS = Call(
                     "`none`: the names of a run, or of `mtsldsl export --to safetensors`",
                 ),
                 Key("prefix", Maybe(Text()), "what the names of the network in the file begin with", None, "`none`"),
+                Key("since", Maybe(LayerName()), "the first layer that they fill", None, "`none`: the first of all"),
                 Key("until", Maybe(LayerName()), "the last layer that they fill", None, "`none`: all of the file"),
             ),
         ),
@@ -35,14 +36,30 @@ WEIGHTS = Call(
 )
 
 
-def misfit_of_weights(weights: Named, layers: Collection[str]) -> tuple[str, str] | None:
+RANGE = ("since", "until")
+"""Arguments that name the first and the last layer that weights of another library fill."""
+
+
+def within(weights: Named, layers: Sequence[str]) -> Sequence[str]:
+    """Those of a network's layers, in their order, that the range of the weights has; none where it is backwards."""
+    first, last = (weights.arguments.get(name) for name in RANGE)
+    begin = 0 if first is None else layers.index(str(first))
+    end = len(layers) if last is None else layers.index(str(last)) + 1
+    return layers[begin:end]
+
+
+def misfit_of_weights(weights: Named, layers: Sequence[str]) -> tuple[str, str] | None:
     """What does not fit a network of these layers, or what goes without a map and has no sense then; and the remedy."""
     given = weights.arguments
-    for name in ("prefix", "until"):
+    for name in ("prefix", *RANGE):
         if given.get(name) is not None and given["map"] is None:
             cause = f"`{name}` is for the file of another library, and `{weights.name}` has no `map`"
             return cause, f"leave `{name}` out, or say whose names the file has"
-    until = given.get("until")
-    if isinstance(until, str) and until not in layers:
-        return f"`until` of `{weights.name}` is `{until}`, which is no layer", suggestion(until, layers, "layers")
+    for name in RANGE:
+        layer = given.get(name)
+        if isinstance(layer, str) and layer not in layers:
+            return f"`{name}` of `{weights.name}` is `{layer}`, which is no layer", suggestion(layer, layers, "layers")
+    if layers and not within(weights, layers):
+        since, until = (given[name] for name in RANGE)
+        return f"`{weights.name}` begins at `{since}`, which comes after `{until}`", "write the earlier one as `since`"
     return None

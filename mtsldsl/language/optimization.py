@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import attrs
 
+from mtsldsl.diagnostics.counted import counted
 from mtsldsl.language.constants import Named
 from mtsldsl.language.kinds import Call, CallRule, Choice, Flag, Integer, Key, Many, Maybe, Real
 from mtsldsl.records import Record
@@ -338,6 +339,8 @@ def misfit_of_balance(balance: Named, tasks: int) -> tuple[str, str] | None:
         return cause, f"write `it_mtl(candidates=singles)`; all combinations are for {MOST_COMBINED} tasks at most"
     preference = balance.arguments.get("preference")
     if isinstance(preference, tuple) and len(preference) != tasks:
-        cause = f"the preference of `{balance.name}` has {len(preference)} numbers, and there are {tasks} tasks"
+        cause = (
+            f"the preference of `{balance.name}` has {counted(len(preference), 'number')}, and there are {tasks} tasks"
+        )
         return cause, "give one for each task, in their order"
     return None

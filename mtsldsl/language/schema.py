@@ -15,6 +15,7 @@ from mtsldsl.language.kinds import (
     Key,
     Many,
     Maybe,
+    OneOrMany,
     Pipe,
     Real,
 )
@@ -78,7 +79,13 @@ TASK = BlockSchema(
         Key("loss", Call(()), "loss", None, "the target's first"),
         Key("metrics", Many(Call(())), "metrics", None, "those usual for the target"),
         WEIGHT,
-        Key("field", Identifier(), "the data set's field of the target", None, "the one for the target's kind"),
+        Key(
+            "field",
+            OneOrMany(Identifier()),
+            "the data set's field of the target; or a column of a table for each of its numbers",
+            None,
+            "the one for the target's kind",
+        ),
         Key("data", Identifier(), "the data block that it reads", None, "the only one"),
         STOP,
     ),

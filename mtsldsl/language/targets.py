@@ -49,6 +49,8 @@ class TargetRule(Record):
     default_for_positive: tuple[str, ...] = ()
     whole: bool = False
     """Whether its channels are one answer together; else metrics are taken by channel."""
+    by_column: bool = False
+    """Whether each of its channels may be a column of a table."""
 
     def loss(self, name: str) -> ObjectiveRule | None:
         """The loss of that name, None where it does not fit this kind."""
@@ -159,6 +161,7 @@ TARGETS: dict[str, TargetRule] = {
             ),
             default_metrics=("rmse", "mae", "r2"),
             default_for_positive=("rmse", "abs_rel"),
+            by_column=True,
         ),
         TargetRule(
             "unit_vectors",
@@ -195,6 +198,7 @@ TARGETS: dict[str, TargetRule] = {
                 _CALIBRATION,
             ),
             default_metrics=("f1", "bce"),
+            by_column=True,
         ),
         TargetRule(
             "reconstruct",

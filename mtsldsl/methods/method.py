@@ -130,6 +130,8 @@ class Method(Record):
     one_a_phase: tuple[OneAPhase, ...] = ()
     budget: str | None = None
     """The key that says how many parameters the network may have, as a part of those of single-task networks."""
+    later: Values = attrs.field(factory=dict)
+    """Keys that only later versions have, with their defaults: at these the hash of a spec stays what it was."""
     penalty_name: str = PENALTY
     """What its learner's own loss is called among those of the tasks."""
     findings: tuple[type[Finding], ...] = ()

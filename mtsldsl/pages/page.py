@@ -11,9 +11,12 @@ def page(package: str, name: str, filters: Mapping[str, Callable[..., Any]], **v
     may include those of this package."""
     from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
+    from mtsldsl.syntax.kept_templates import KeptTemplates
+
     marked = name.endswith((".html", ".svg"))
     environment = Environment(
         loader=ChoiceLoader([PackageLoader(each, "templates") for each in (package, "mtsldsl.pages")]),
+        bytecode_cache=KeptTemplates("escaped " if marked else "as it is "),
         undefined=StrictUndefined,
         autoescape=marked,
         trim_blocks=True,

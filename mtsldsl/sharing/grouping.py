@@ -1,10 +1,10 @@
 """Which tasks are alike enough to share a layer: the exact grouping of a structural phase.
 
 The rule is that of multi-task structural learning (Gurulingan, Arani and Zonooz, ICML 2023), over true set partitions.
-The score of a task in a group is its mean similarity to the other members, of a task alone 0; the value of a partition
-is the mean score over the tasks. For s = 1, 2, ... T - 1 the best partition into at most s groups is taken, until its
-value reaches the threshold; where none does, the last one stays. Of that partition the groups of more than one task
-whose mean score is above the threshold are accepted.
+The score of a task in a group is its mean similarity to the other members, of a task alone 0, or another number that is
+asked for; the value of a partition is the mean score over the tasks. For s = 1, 2, ... T - 1 the best partition into at
+most s groups is taken, until its value reaches the threshold; where none does, the last one stays. Of that partition
+the groups of more than one task whose mean score is above the threshold are accepted.
 
 Up to `EXACT_TASKS` tasks, or another number that is asked for, the best partition is found by dynamic programming over
 subsets, in integers, so that the order of a sum cannot decide and the order of the tasks does not matter. Where
@@ -47,30 +47,36 @@ class GroupingDecision(Record):
     exact: bool
 
 
-def group_tasks(similarity: ArrayLike, threshold: float, *, exact_tasks: int = EXACT_TASKS) -> list[tuple[int, ...]]:
+def group_tasks(
+    similarity: ArrayLike, threshold: float, *, exact_tasks: int = EXACT_TASKS, alone: float = 0.0
+) -> list[tuple[int, ...]]:
     """The accepted groups alone, each sorted, in sorted order.
 
     `similarity` is (T, T), its diagonal is not looked at, and of [i, j] and [j, i] the mean counts. Up to `exact_tasks`
-    tasks, a number of 2 to 20, the grouping is proven to be the best; beyond, it is what a local search finds. Raises
-    ValueError where the similarity is not square, an entry off the diagonal or the threshold is not a finite number, or
-    `exact_tasks` is out of its range.
+    tasks, a number of 2 to 20, the grouping is proven to be the best; beyond, it is what a local search finds. `alone`
+    is the score of a task alone: where it is 0, as in the paper, tasks that are like no other hold back a pair beside
+    them, of three tasks one that is no more alike than the two other pairs together; where it is the threshold they do
+    not. Raises ValueError where the similarity is not square, an entry off the diagonal, the threshold or `alone` is
+    not a finite number, or `exact_tasks` is out of its range.
     """
-    return list(decide_grouping(similarity, threshold, exact_tasks=exact_tasks).accepted)
+    return list(decide_grouping(similarity, threshold, exact_tasks=exact_tasks, alone=alone).accepted)
 
 
-def decide_grouping(similarity: ArrayLike, threshold: float, *, exact_tasks: int = EXACT_TASKS) -> GroupingDecision:
+def decide_grouping(
+    similarity: ArrayLike, threshold: float, *, exact_tasks: int = EXACT_TASKS, alone: float = 0.0
+) -> GroupingDecision:
     """The whole decision behind `group_tasks`; same arguments, same errors."""
     if not LEAST_EXACT_TASKS <= exact_tasks <= MOST_EXACT_TASKS:
         raise ValueError(
             f"exact_tasks must be a whole number of {LEAST_EXACT_TASKS} to {MOST_EXACT_TASKS}, not {exact_tasks}"
         )
     matrix = _checked(similarity)
-    limit = Fraction(_finite(threshold))
+    limit, single = Fraction(_finite(threshold)), Fraction(_finite(alone))
     tasks = len(matrix)
     if tasks < 2:
         return GroupingDecision(
             partition=tuple((task,) for task in range(tasks)),
-            value=0.0,
+            value=float(single),
             accepted=(),
             runner_up=None,
             runner_up_value=None,
@@ -78,8 +84,9 @@ def decide_grouping(similarity: ArrayLike, threshold: float, *, exact_tasks: int
             exact=True,
         )
     exact = tasks <= exact_tasks
-    search = SubsetSearch(matrix) if exact else LinkageSearch(matrix)
-    scores = _Scores(matrix)
+    above = _above(matrix, alone)
+    search = SubsetSearch(above) if exact else LinkageSearch(above)
+    scores = _Scores(matrix, single)
     trace: list[tuple[int, float, Groups]] = []
     for groups in range(1, tasks):
         partition = search.best(groups)
@@ -112,15 +119,16 @@ def best_partition(similarity: ArrayLike, groups: int) -> Groups:
 class _Scores:
     """Exact scores of groups of the doubles in a matrix, so that no rounding decides at the threshold."""
 
-    def __init__(self, matrix: Matrix) -> None:
+    def __init__(self, matrix: Matrix, alone: Fraction) -> None:
         rows: list[list[float]] = matrix.tolist()
         self._rows = rows
+        self._alone = alone
         self._sums: dict[tuple[int, ...], Fraction] = {}
 
     def sum(self, group: tuple[int, ...]) -> Fraction:
         """The sum of the members' scores."""
         if len(group) < 2:
-            return Fraction(0)
+            return self._alone
         if group not in self._sums:
             ordered = (Fraction(self._rows[one][other]) for one in group for other in group if one != other)
             self._sums[group] = sum(ordered, Fraction(0)) / (len(group) - 1)
@@ -133,6 +141,14 @@ class _Scores:
     def value(self, partition: Groups) -> Fraction:
         """The mean score over all tasks."""
         return sum(map(self.sum, partition), Fraction(0)) / len(self._rows)
+
+
+def _above(matrix: Matrix, alone: float) -> Matrix:
+    """How much more each pair is alike than a task alone scores: so a task alone scores 0, and the best partition is
+    the same."""
+    above: Matrix = matrix - alone
+    np.fill_diagonal(above, 0.0)
+    return above
 
 
 def _checked(similarity: ArrayLike) -> Matrix:
@@ -152,5 +168,5 @@ def _checked(similarity: ArrayLike) -> Matrix:
 def _finite(threshold: float) -> float:
     number = float(threshold)
     if not np.isfinite(number):
-        raise ValueError(f"the threshold must be a finite number, not {threshold}")
+        raise ValueError(f"the threshold, and the score of a task alone, must be finite numbers, not {threshold}")
     return number

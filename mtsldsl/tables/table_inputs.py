@@ -8,7 +8,7 @@ name, 0 elsewhere. No label is read for it, so that rows without any are encoded
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import attrs
@@ -150,19 +150,9 @@ class TableInputs(Record):
     ) -> dict[int, str]:
         """What is wrong with the cells that are no numbers in columns which are fitted as numbers, by their rows.
         Raises MtlError as `fit` does for whole columns."""
-        found: dict[int, str] = {}
-        for name in inputs:
-            if name in (*looked_up.values(), *categories) or not are_numbers(_known(table, name, training)):
-                continue
-            try:
-                _numbers(table, name)
-            except MtlError:
-                for row in range(len(table)):
-                    try:
-                        _numbers(table.cell(name, row), name)
-                    except MtlError as error:
-                        found.setdefault(row, error.diagnostics[0].cause)
-        return found
+        names = (*looked_up.values(), *categories)
+        fitted = (name for name in inputs if name not in names and are_numbers(_known(table, name, training)))
+        return _no_numbers(table, fitted)
 
     @classmethod
     def of_record(cls, record: Sequence[Mapping[str, Any]]) -> TableInputs:
@@ -194,6 +184,11 @@ class TableInputs(Record):
         """The input of each row, `(n, width)`. Raises MTL602 for a cell that does not fit its column."""
         return np.concatenate([column.apply(table) for column in self.columns], axis=1)
 
+    def unfit_in(self, table: Table) -> dict[int, str]:
+        """What is wrong with the cells that do not fit, by their rows. Raises MtlError as `apply` does for whole
+        columns."""
+        return _no_numbers(table, [column.name for column in self.columns if isinstance(column, NumberColumn)])
+
     def ids_in(self, table: Table) -> dict[str, NDArray[np.int32]]:
         """The ids `(n, 1)` of each row, by the names of the inputs."""
         return {name: column.ids(table) for name, column in self.looked_up.items()}
@@ -202,6 +197,21 @@ class TableInputs(Record):
         """What a person should know of these rows: the values that are missing, and the names that are not known."""
         every = (*self.columns, *self.looked_up.values())
         return tuple(remark for column in every for remark in column.remarks(table))
+
+
+def _no_numbers(table: Table, names: Iterable[str]) -> dict[int, str]:
+    """What is wrong with the cells of these columns that are no numbers, by their rows."""
+    found: dict[int, str] = {}
+    for name in names:
+        try:
+            _numbers(table, name)
+        except MtlError:
+            for row in range(len(table)):
+                try:
+                    _numbers(table.cell(name, row), name)
+                except MtlError as error:
+                    found.setdefault(row, error.diagnostics[0].cause)
+    return found
 
 
 def _numbers(table: Table, name: str) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ import numpy as np
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.diagnostics.bounded import named
 from mtsldsl.ir.model import Task
+from mtsldsl.language.targets import TARGETS
 from mtsldsl.tables.table_cells import Floats, Table, is_missing, number_of
 
 _ANSWERS = {**dict.fromkeys(("true", "yes"), 1.0), **dict.fromkeys(("false", "no"), 0.0)}
@@ -27,17 +28,25 @@ class TargetColumn:
     remarks: tuple[str, ...] = ()
 
 
-def target_column(table: Table, name: str, task: Task) -> TargetColumn:
-    """The column of that name as the target of a task. Raises MTL603 where there is none, or where the task asks for
-    what one column does not have; MTL602 for a cell that is no label."""
+def require_columns(names: Sequence[str], task: Task) -> None:
+    """Hold that these columns can be the target of a task. Raises MTL603 where it asks for what they do not have."""
     target = task.target
-    if target.kind not in ("classes", "values", "binary") or (target.kind != "classes" and target.channels > 1):
+    if target.kind != "classes" and (not TARGETS[target.kind].by_column or target.channels != len(names)):
         cause = f"a column holds one number in a row, and `{task.name}` learns `{target.kind}({target.channels})`"
-        remedy = "write a task with `values(1)`, `binary(1)` or `classes(k)` for each column"
+        if TARGETS[target.kind].by_column:
+            remedy = f"name {target.channels} columns: `field = [...]`; or write `{target.kind}(1)` and a head of 1"
+        else:
+            remedy = "write a task with `values(1)`, `binary(1)` or `classes(k)` for each column"
         raise MtlError.of("MTL603", cause, remedy, task.span)
     if len(task.head.shape) > 1:
         cause = f"a row of a table has one answer, but the head of `{task.name}` gives an image"
         raise MtlError.of("MTL603", cause, f"end the head with `flatten | linear({target.channels})`", task.span)
+
+
+def target_column(table: Table, name: str, task: Task) -> TargetColumn:
+    """The column of that name as the target of a task, or as one of its numbers. Raises MTL603 where there is none,
+    MTL602 for a cell that is no label."""
+    target = task.target
     if target.kind == "classes":
         return _classes(table, name, task)
     if target.kind == "binary":
@@ -87,6 +96,25 @@ def _classes(table: Table, name: str, task: Task) -> TargetColumn:
     found = np.full(len(table), math.nan)
     found[labelled] = [places[each] for each in written]
     return TargetColumn(found, names, _remarks_on_alike(table, name, numbers, labelled) if None not in known else ())
+
+
+def unfit_classes(table: Table, name: str, task: Task) -> dict[int, MtlError]:
+    """What is wrong with the rows whose label is no class, in a column that does not fit: where all labels are numbers,
+    and most are from 0 to k - 1, those that are not. Nothing where nobody can say which are wrong: of names, and of
+    numbers that may count from 1."""
+    classes = task.target.channels
+    numbers = {
+        row: _label(cell, task.target.ignore, number_of(cell))
+        for row, cell in enumerate(table.cells(name))
+        if not is_missing(cell)
+    }
+    known = {row: number for row, number in numbers.items() if number is None or not math.isnan(number)}
+    wrong = [row for row, number in known.items() if number not in range(classes)]
+    from_one = classes in known.values() and 0 not in known.values()
+    if None in known.values() or 2 * len(wrong) > len(known) or from_one:
+        return {}
+    what, remedy = f"which is no class from 0 to {classes - 1}", "write one, or leave the cell empty"
+    return {row: table.misread(name, [row], what, remedy) for row in wrong}
 
 
 def _remarks_on_alike(

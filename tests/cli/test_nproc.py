@@ -13,7 +13,6 @@ from safetensors.torch import load_file
 
 from mtsldsl import load, loads
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.runtime.learning.ranks import Ranks
 from mtsldsl.runtime.run.processes import require_even_shares
 from tests.methods.branch.test_runs import events
 from tests.methods.mtsl.test_similarities import text_of
@@ -198,9 +197,9 @@ def test_processes_that_would_normalise_one_sample_each_are_refused_at_the_start
 
 
 def test_processes_that_would_normalise_one_sample_each_cannot_begin() -> None:
-    require_even_shares(loads(ROWS), Ranks(0, 1))
+    require_even_shares(loads(ROWS), 1)
     with pytest.raises(MtlError) as refused:
-        require_even_shares(loads(ROWS), Ranks(1, 2))
+        require_even_shares(loads(ROWS), 2)
     assert [each.code for each in refused.value.diagnostics] == ["MTL804"]
 
 

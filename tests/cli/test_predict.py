@@ -185,6 +185,19 @@ def test_the_weights_of_a_tasks_own_epoch_are_those_that_eval_takes(job: Job) ->
         assert value == pytest.approx(reported(job, "--of", task)[metric], rel=1e-4)
 
 
+def test_a_picture_that_is_broken_is_left_out_where_that_is_said_and_the_others_keep_their_names(job: Job) -> None:
+    broken = job.folder / "pictures/room 3.png"
+    broken.write_bytes(broken.read_bytes()[:-30])
+    assert "room 3.png` is no whole picture" in job.refused("pictures", "some.npz")
+    said = job.predict("pictures", "some.npz", "--set", "data.on_error=skip", "--workers", "2")
+    assert "warning: 1 of 10 samples of `pictures` is left out, as `on_error = skip` says: `room 3.png`;" in said
+    some, every = job.arrays("some.npz"), job.arrays("all.npz")
+    kept = [number for number in range(COUNT) if number != 3]
+    assert some["sample"].tolist() == [f"room {number}.png" for number in kept]
+    for name in ("level", "kind"):
+        np.testing.assert_allclose(some[name], every[name][kept], rtol=1e-5, atol=1e-6)
+
+
 def test_every_task_that_is_served_has_its_answers_in_the_shape_and_type_that_is_said(trained: Job) -> None:
     found = trained.arrays("all.npz")
     assert {name: (array.dtype.name, array.shape[1:]) for name, array in found.items()} == {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import sysconfig
 from keyword import iskeyword
 from pathlib import Path
 
@@ -17,11 +18,12 @@ from tests.codegen.examples import GOLDEN, NAMES, example
 from tests.laws import law
 
 ROOT = Path(__file__).parents[2]
+RUFF = Path(sysconfig.get_path("scripts"), "ruff")
 
 
 def ruff(command: list[str], text: str, name: str) -> subprocess.CompletedProcess[str]:
     """Runs ruff over a text as though it lay in generated/, so that the project's settings count."""
-    run = [sys.executable, "-m", "ruff", *command, "--stdin-filename", f"generated/{name}", "-"]
+    run = [RUFF, *command, "--stdin-filename", f"generated/{name}", "-"]
     return subprocess.run(run, input=text, cwd=ROOT, capture_output=True, text=True, check=False)
 
 

@@ -204,12 +204,13 @@ FROM_NOTHING = frozenset(("MTL808",))
 
 def _within_64_gb() -> str:
     """A process that may have no more, on whatever machine this is."""
-    done = subprocess.run(
-        ["bash", "-c", f"ulimit -v 64000000 && exec {sys.executable} -m mtsldsl train --dry-run --device cpu {SPEC}"],
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
+    program = (
+        "import resource, sys\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (64_000_000 << 10,) * 2)\n"
+        "from mtsldsl.cli import run\n"
+        "run()\n"
     )
+    done = prepared.run("-c", program, "train", "--dry-run", "--device", "cpu", str(SPEC))
     assert done.returncode == 1, done.stdout + done.stderr
     return done.stderr
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from mtsldsl.codegen import model_source
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.editing import loads
-from mtsldsl.editing.new_lines import quoted
 from mtsldsl.ir import Spec, Step
 from mtsldsl.ir.module_operator import MOST_VALUES
 from mtsldsl.ir.normal import digest, normal_form
 from mtsldsl.language.operators.own import misfit_of
+from mtsldsl.language.written import quoted
 from tests.ir.specs import BODY
 
 STEM = "conv2d(8, 3, stride=2) | batch_norm | relu"

@@ -134,9 +134,9 @@ def test_names_of_outputs_are_text_in_the_generated_code() -> None:
 
 
 def test_a_layer_that_is_renamed_is_renamed_where_an_output_of_it_is_read() -> None:
-    """And so is the layer until which weights go."""
+    """And so are the layers between which weights go."""
     text = TEXT.format(layer="one = net.flat | linear(2)", head=HEAD, taps=TAPS)
-    text = text.replace("epochs = 1", 'epochs = 1\n  init = start("x", map=timm, until=one)')
+    text = text.replace("epochs = 1", 'epochs = 1\n  init = start("x", map=timm, since=net, until=one)')
     renames = Renames(layers={"net": "trunk", "one": "first"}, tasks={})
     places = [(name.text, name.span.text) for name, new in _places(Source("x.mtl", text), renames) if name.text in new]
-    assert places == [("net", "net"), ("net", "net"), ("one", "one"), ("net", "net"), ("one", "one")]
+    assert places == [("net", "net"), ("net", "net"), ("one", "one"), ("net", "net"), ("net", "net"), ("one", "one")]

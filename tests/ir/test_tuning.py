@@ -113,6 +113,7 @@ def test_a_task_has_nothing_to_learn_where_its_head_and_all_that_it_reads_are_fr
         ('start("x.safetensors")', []),
         ('start("x.safetensors", map=timm)', []),
         ('start("x.safetensors", map=timm, until=enc1)', ["`enc2`", "the head of `depth`"]),
+        ('start("x.safetensors", map=timm, since=enc1, until=enc2)', ["`stem`", "the head of `depth`"]),
     ],
 )
 def test_what_is_frozen_begins_with_known_weights(init: str, warned: list[str]) -> None:

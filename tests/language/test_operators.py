@@ -289,10 +289,11 @@ def completes(operator: Operator, arguments: Arguments) -> bool:
 def test_shape_parameters_and_flops_are_those_of_torch(name: str, data: st.DataObject) -> None:
     operator, arguments, inputs, shape = data.draw(applications(name))
     assert completes(operator, arguments)
-    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+    # A processor computes most of them sooner than torch deduces their shapes; what it computes these by has no count.
+    with torch.device("meta" if name in ("attention", "lstm") else "cpu"), FlopCounterMode(display=False) as counter:
         module = build(operator, arguments, inputs)
         kind = torch.int64 if operator.looks_up else torch.float32
-        values = tuple(torch.empty(BATCH, *given, dtype=kind) for given in inputs)
+        values = tuple(torch.zeros(BATCH, *given, dtype=kind) for given in inputs)
         result = evaluate(operator, arguments, module, values)
     assert tuple(result.shape) == (BATCH, *shape)
     assert size_of(module) == operator.parameters(arguments, inputs, shape)
@@ -777,7 +778,7 @@ PICTURE: Shape = (8, 12, 16)
         ("first_token", [(5,)], {}, "works on tokens", "move it before"),
         ("normalize", [SEQUENCE], {"mean": 0.5, "std": 0.5}, "works on an image", "`to_image"),
         ("normalize", [PICTURE], {"mean": (0.5, 0.5, 0.5), "std": 0.5}, "3 numbers as its `mean`", "one for all"),
-        ("normalize", [PICTURE], {"mean": 0.5, "std": (0.5,)}, "1 numbers as its `std`", "one for all"),
+        ("normalize", [PICTURE], {"mean": 0.5, "std": (0.5,)}, "1 number as its `std`", "one for all"),
         ("to_tokens", [SEQUENCE], {}, "works on an image", "leave it out"),
         ("to_image", [PICTURE], {"height": 3, "width": 4}, "works on tokens", "leave it out"),
         ("to_image", [SEQUENCE], {"height": 3, "width": 5}, "15 pixels of 12 tokens", "product is 12"),

@@ -4,21 +4,28 @@ an earlier layer than those of the others. A new learner has a line here, and is
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from mtsldsl import load
 from mtsldsl.methods.registry import METHODS
+from mtsldsl.runtime.learning.evaluation import Evaluation
+from mtsldsl.runtime.learning.training import Training
+from mtsldsl.runtime.run.code import Code
+from mtsldsl.runtime.run.folder import RunFolder
+from tests.runtime.in_process import Unreported
 
 BLOCKS = {
-    "mtsl": "phases = [1, 2]\n  threshold = 0\n  align = 0.1\n  similarity = cka(samples=40)",
-    "allocation": "on = 0.6\n  lr = 0.5\n  budget = 0.4\n  disconnection_weight = 0.1\n  write = [2]",
-    "transference": "every = 2\n  groups = 2\n  epochs = 2",
-    "split": "phases = [2]\n  every = 1\n  patience = 1\n  threshold = 0.9",
-    "branch": "at = 2\n  similarity = rsa(samples=40)\n  budget = 0.85",
-    "ltb": "choose = 2\n  lr = 0.5",
+    "mtsl": "phases = [AT]\n  threshold = 0\n  align = 0.1\n  similarity = cka(samples=40)",
+    "allocation": "on = 0.6\n  lr = 0.5\n  budget = 0.4\n  disconnection_weight = 0.1\n  write = [AT]",
+    "transference": "every = 2\n  groups = 2\n  epochs = AT",
+    "split": "phases = [AT]\n  every = 1\n  patience = 1\n  threshold = 0.9",
+    "branch": "at = AT\n  similarity = rsa(samples=40)\n  budget = 0.85",
+    "ltb": "choose = AT\n  lr = 0.5",
 }
-"""What stands in its block `structure`: it decides at the end of the second epoch of three."""
+"""What stands in its block `structure`: it decides at the end of the epoch AT."""
 
 TOGETHER = ("transference", "split")
 """Those that begin with layers that all share."""
@@ -46,7 +53,7 @@ task b {
 
 task early {
   target = values(1)
-  field  = b
+  field  = chance
   head   = both | concat(row) | linear(1)
   loss   = mse
   stop   = patience(1)
@@ -60,7 +67,7 @@ backbone {
 }
 
 train {
-  epochs     = 3
+  epochs     = EPOCHS
   accumulate = 2
   optimizer  = adam(lr=0.02)
   keep       = last
@@ -68,8 +75,9 @@ train {
 }
 
 tuning {
-  seen = frozen
-  both = rate(0.5)
+  seen  = frozen
+  both  = rate(0.5)
+  early = rate(20)
 }
 
 structure METHOD {
@@ -78,18 +86,53 @@ structure METHOD {
 """
 
 
-def text(method: str) -> str:
-    """The spec of a learner."""
+def text(method: str, at: int = 1, epochs: int = 2) -> str:
+    """The spec of a learner that decides at the end of an epoch of so many."""
     assert BLOCKS.keys() == METHODS.keys()
     last = "parallel(unit=linear(8) | tanh, copies=3)" if method == "allocation" else "linear(8) | tanh"
     found = TEXT.replace("LAST", last).replace("METHOD", method).replace("BLOCK", BLOCKS[method])
+    found = found.replace("AT\n", f"{at}\n").replace("AT]", f"{at}]").replace("EPOCHS", str(epochs))
     return f"{found}\nsharing {{\n  seen..last = all\n}}\n" if method in TOGETHER else found
 
 
 def visits(folder: Path) -> None:
-    """`visits.npz` with 96 samples, and targets that depend on them a little."""
+    """`visits.npz` with 72 samples, and targets that depend on them a little, but for one that nobody can learn."""
     chance = np.random.default_rng(0)
-    image = chance.random((96, 1, 4, 4), dtype=np.float32)
-    row = chance.normal(size=(96, 12)).astype(np.float32)
+    image = chance.random((72, 1, 4, 4), dtype=np.float32)
+    row = chance.normal(size=(72, 12)).astype(np.float32)
     a, b = row[:, :2] + image.mean((1, 2, 3))[:, None], row[:, 2:3] * row[:, 3:4]
-    np.savez(folder / "visits.npz", image=image, row=row, a=a.astype(np.float32), b=b.astype(np.float32))
+    luck = chance.normal(size=(72, 1)).astype(np.float32)
+    np.savez(folder / "visits.npz", image=image, row=row, a=a.astype(np.float32), b=b.astype(np.float32), chance=luck)
+
+
+class EndedError(Exception):
+    """A run that a test ends, as a kill would, with the checkpoint of its epoch."""
+
+
+class Ending(Unreported):
+    """A run in this process that ends after an epoch."""
+
+    after: int | None = None
+
+    def end_epoch(self, training: Training, validation: Evaluation) -> None:
+        super().end_epoch(training, validation)
+        if training.epoch == self.after:
+            raise EndedError
+
+
+def run(folder: Path, text: str, ends: Sequence[int] = (), ended: Callable[[], object] = lambda: None) -> RunFolder:
+    """The run of a text over `visits.npz`, `runs/job/1`: ended after each of these epochs, and gone on with from there
+    as another process would, after what is then done."""
+    (folder / "job.mtl").write_text(text, encoding="utf-8")
+    session = Ending.create(load(folder / "job.mtl"), "job", folder / "runs", "cpu", "quiet")
+    for end in (*ends, None):
+        assert isinstance(session, Ending)
+        session.after = end
+        try:
+            Code.of(session.spec).run().main(session)
+        except EndedError:
+            session.close()
+            ended()
+            session = Ending.resume(session.folder.path, "cpu", "quiet")
+    session.close()
+    return session.folder

@@ -33,7 +33,7 @@ EVIDENCE = {
 """What each method calls its evidence of a phase."""
 
 GENERAL = {
-    "affinity", "alternatives", "anneal", "at", "average", "budget", "constant", "cosine", "difference", "end", "epoch", "epochs",
+    "affinity", "alone", "alternatives", "anneal", "at", "average", "budget", "constant", "cosine", "difference", "end", "epoch", "epochs",
     "every", "gradient", "group", "groups", "incomparable", "layer", "layers", "least", "lr", "meet", "merge", "on", "patience", "penalty",
     "phases", "places", "probability", "samples", "sets", "sgd", "split", "start", "step", "task", "tasks", "temperature",
     "threshold", "transfer", "uses", "value", "write",

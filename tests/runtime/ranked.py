@@ -1,10 +1,12 @@
-"""One of several processes of tests/runtime/test_ranks.py: trains the examples with every balance, and saves what came
-of it. `python -m tests.runtime.ranked FOLDER`"""
+"""The two processes of tests/runtime/test_ranks.py: each trains the examples with every balance, and saves what came of
+it. `python -m tests.runtime.ranked FOLDER`, which is told where they meet, forks them."""
 
 from __future__ import annotations
 
+import os
 import sys
 from itertools import product
+from multiprocessing import get_context
 from pathlib import Path
 
 import torch
@@ -64,7 +66,8 @@ def mean_of_two_steps(ranks: Ranks) -> tuple[dict[str, torch.Tensor], dict[str, 
     return own, averaging.network.state_dict()
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, rank: int) -> None:
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank)}
     ranks = Ranks.of_environment(CPU)
     found: dict[str, object] = {"place": (ranks.rank, ranks.size)}
     for balance in AVAILABLE:
@@ -98,4 +101,9 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    both = [get_context("fork").Process(target=main, args=(Path(sys.argv[1]), rank)) for rank in range(2)]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join()
+    sys.exit(any(process.exitcode for process in both))

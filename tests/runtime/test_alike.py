@@ -40,7 +40,7 @@ def samples(spec: Spec, seed: int, count: int = 12) -> Samples:
     generator = torch.Generator().manual_seed(seed)
     fields = {spec.data.input: torch.rand(count, *spec.data.shape, generator=generator)}
     for task in spec.tasks:
-        fields[str(task.field)] = torch.rand(count, *task.head.shape, generator=generator)
+        fields[task.field_name] = torch.rand(count, *task.head.shape, generator=generator)
     kinds = dict.fromkeys(fields, FieldKind.PLAIN)
     return Samples(fields, {**kinds, spec.data.input: FieldKind.IMAGE})
 

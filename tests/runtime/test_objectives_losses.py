@@ -266,7 +266,7 @@ def alike(
         if number == 1:
             target = torch.full_like(target, IGNORE) if kind == "classes" else torch.full_like(target, torch.nan)
         tasks.append(task)
-        outputs[task.name], batch[str(task.field)] = prediction.requires_grad_(), target
+        outputs[task.name], batch[task.field_name] = prediction.requires_grad_(), target
     return tasks, outputs, batch
 
 
@@ -291,7 +291,7 @@ def test_losses_computed_at_once_are_those_of_each_task(
             gradients += torch.autograd.grad(weighted.sum(), list(outputs.values()))
             labelled = {name: bool(any_) for name, any_ in losses.labelled().items()}
             assert labelled == {
-                task.name: bool(valid_entries(task.target, batch[str(task.field)]).any()) for task in tasks
+                task.name: bool(valid_entries(task.target, batch[task.field_name]).any()) for task in tasks
             }
             assert not labelled["task1"]
             totals.add(losses)

@@ -39,7 +39,7 @@ def found_by(name: str, seed: int, **arguments: object) -> tuple[Tensor, nn.Para
     return torch.stack(list(losses(x.detach()).values())), x
 
 
-@pytest.mark.parametrize("number", [1, 2, 3, 4])
+@pytest.mark.parametrize("number", [1, 3])  # 4 and 2 are these with the losses the other way round
 def test_each_preference_ends_on_its_part_of_the_concave_front(number: int) -> None:
     turned = number * math.pi / 10
     reached, x = found_by("pareto", number, preference=(math.cos(turned), math.sin(turned)))

@@ -32,8 +32,8 @@ SIZE = (3, 4)
 def inputs(*names: str, count: int = 2) -> NewInputs:
     data = data_of("arrays", "image", (3, *SIZE), 2)
 
-    def read(start: int, stop: int) -> dict[str, torch.Tensor]:
-        return {"image": torch.zeros(stop - start, 3, *SIZE)}
+    def read(some: range) -> dict[str, torch.Tensor]:
+        return {"image": torch.zeros(len(some), 3, *SIZE)}
 
     return NewInputs(data, len(names) or count, read, names or None)
 
@@ -136,7 +136,7 @@ def test_names_of_any_kind_are_kept(tmp_path: Path) -> None:
     with np.load(tmp_path / "x.npz") as found:
         assert found["sample"].tolist() == list(names)
         np.testing.assert_array_equal(found["file"], each.answers["file"])
-    write_csv(tmp_path / "x.csv", inputs(*names), [each], {})
+    write_csv(tmp_path / "x.csv", inputs(*names), [], [each], {})
     text = (tmp_path / "x.csv").read_bytes().decode("utf-8", "surrogateescape")
     assert text.startswith('sample,age,file\n"comma, ""quote"".png",')
     assert '"cafe\udce9\n.png",' in text
@@ -197,7 +197,7 @@ sharing {
 def test_tasks_that_were_trained_on_samples_of_their_own_are_predicted_together(chosen: tuple[str, ...]) -> None:
     spec = loads(APART, "apart.mtl")
     model, rows = build_model(spec), torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
-    new = NewInputs(spec.data, 5, lambda start, stop: {spec.data.input: rows[start:stop]})
+    new = NewInputs(spec.data, 5, lambda some: {spec.data.input: rows[some.start : some.stop]})
     found = list(predictions(model, spec, new, torch.device("cpu"), chosen))
     assert [each.samples for each in found] == [range(2), range(2, 4), range(4, 5)]
     with torch.no_grad():
@@ -208,3 +208,21 @@ def test_tasks_that_were_trained_on_samples_of_their_own_are_predicted_together(
             np.testing.assert_allclose(every, expected.numpy(), rtol=1e-5, atol=1e-6)
     assert all(set(each.answers) == set(chosen) for each in found)
     assert model.training  # as it was
+
+
+def test_samples_keep_their_numbers_where_others_are_left_out(tmp_path: Path) -> None:
+    some = attrs.evolve(inputs(count=2), numbers=(8, 10), with_left_out=101)
+    answers = [Predicted(range(2), {"kind": np.array([4, 5])})]
+    write_npz(tmp_path / "x.npz", some, answers)
+    with np.load(tmp_path / "x.npz") as file:
+        assert (file["sample"].dtype, file["sample"].tolist()) == (np.int64, [8, 10])
+    write_csv(tmp_path / "x.csv", some, [task("kind", Target("classes", 9))], answers, {})
+    assert (tmp_path / "x.csv").read_text(encoding="utf-8") == "sample,kind\n8,4\n10,5\n"
+    write_folder(
+        tmp_path / "x",
+        some,
+        [task("level", Target("values", 1), size=SIZE)],
+        [Predicted(range(2), {"level": np.zeros((2, 1, *SIZE))})],
+        {},
+    )
+    assert sorted(path.name for path in (tmp_path / "x/level").iterdir()) == ["008.npy", "010.npy"]

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +10,7 @@ import pytest
 import torch
 
 from mtsldsl.runtime.learning.ranks import Ranks
+from tests import prepared
 from tests.runtime.ranked import NORMAL, Looking, trained
 from tests.runtime.test_accumulate import AVAILABLE, Drawing, one_by_one, samples, training
 
@@ -26,33 +24,13 @@ def free_port() -> int:
         return port
 
 
-def processes(size: int, *command: str, cwd: Path = ROOT) -> list[subprocess.CompletedProcess[str]]:
-    """So many processes that know of each other, once they have ended."""
-    told = {"WORLD_SIZE": str(size), "MASTER_ADDR": "localhost", "MASTER_PORT": str(free_port())}
-    running = [
-        subprocess.Popen(
-            [sys.executable, *command],
-            cwd=cwd,
-            env={**os.environ, **told, "RANK": str(rank), "LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": str(size)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(size)
-    ]
-    ended = []
-    for process in running:
-        said, warned = process.communicate()
-        ended.append(subprocess.CompletedProcess(command, process.returncode, said, warned))
-    return ended
-
-
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What came of the examples in two processes."""
     folder = tmp_path_factory.mktemp("ranks")
-    for done in processes(2, "-m", "tests.runtime.ranked", str(folder)):
-        assert done.returncode == 0, done.stderr
+    told = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": str(free_port())}
+    done = prepared.run("-m", "tests.runtime.ranked", str(folder), cwd=ROOT, **told)
+    assert done.returncode == 0, done.stderr
     both = [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(2)]
     assert [each["place"] for each in both] == [(0, 2), (1, 2)]
     return both

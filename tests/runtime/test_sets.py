@@ -61,9 +61,9 @@ def batch(spec: Spec, seed: int = 0) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(seed)
     made = {spec.data.input: torch.rand(5, *spec.data.shape, generator=generator)}
     for task in spec.tasks:
-        made[str(task.field)] = torch.rand(5, *task.head.shape, generator=generator)
+        made[task.field_name] = torch.rand(5, *task.head.shape, generator=generator)
         if (seed, task.name) in ((2, "a"), (1, "b")):
-            made[str(task.field)].fill_(torch.nan)
+            made[task.field_name].fill_(torch.nan)
     return made
 
 

@@ -88,7 +88,7 @@ def test_a_phase_reads_inputs_then_validation_and_parses_each_text_once(
     assert evolved.history
     assert Counter(parsed) == {spec.source.text: 1, evolved.source.text: 1}
     assert session.folder.spec.read_text(encoding="utf-8") == evolved.source.text
-    fields = {str(task.field) for task in spec.tasks}
+    fields = {task.field_name for task in spec.tasks}
     assert len(fields) == 4
     assert dict.fromkeys(reads).keys() == {("train", "image"), *(("validation", name) for name in ("image", *fields))}
     splits = [split for split, _ in reads]

@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mtsldsl.sharing import decide_grouping, group_tasks
@@ -19,7 +19,7 @@ from tests.sharing.test_difference import partitions
 quick = law(120)
 
 
-def brute_value(similarity, partition):
+def brute_value(similarity, partition, alone=0):
     total = Fraction(0)
     for group in partition:
         for one in group:
@@ -28,13 +28,13 @@ def brute_value(similarity, partition):
                 for other in group
                 if other != one
             ]
-            total += sum(others) / len(others) if others else 0
+            total += sum(others) / len(others) if others else Fraction(alone)
     return total / len(similarity)
 
 
-def brute_force(similarity, threshold):
+def brute_force(similarity, threshold, alone=0):
     """The rule word by word: the trace as (value, every best partition with the fewest groups), and the last s."""
-    ranked = [(brute_value(similarity, p), p) for p in partitions(list(range(len(similarity))))]
+    ranked = [(brute_value(similarity, p, alone), p) for p in partitions(list(range(len(similarity))))]
     trace = []
     for limit in range(1, len(similarity)):
         allowed = [(value, p) for value, p in ranked if len(p) <= limit]
@@ -57,13 +57,13 @@ def matrices(least=2, most=6, entries=None):
     )
 
 
-def compare(similarity, threshold, tolerance):
-    decision = decide_grouping(similarity, threshold)
-    trace, ranked = brute_force(similarity, threshold)
+def compare(similarity, threshold, tolerance, alone=0.0):
+    decision = decide_grouping(similarity, threshold, alone=alone)
+    trace, ranked = brute_force(similarity, threshold, alone)
     assert [entry[0] for entry in decision.trace] == list(range(1, len(trace) + 1))
     for (_, value, partition), (best, equal) in zip(decision.trace, trace, strict=True):
-        assert abs(brute_value(similarity, partition) - best) <= tolerance
-        assert value == float(brute_value(similarity, partition))
+        assert abs(brute_value(similarity, partition, alone) - best) <= tolerance
+        assert value == float(brute_value(similarity, partition, alone))
         if not tolerance:
             assert as_sets(partition) in equal
     assert (decision.partition, decision.value) == (decision.trace[-1][2], decision.trace[-1][1])
@@ -74,10 +74,10 @@ def compare(similarity, threshold, tolerance):
     ]
     others = [value for value, p in ranked if len(p) <= max(len(trace), 2) and p != as_sets(decision.partition)]
     assert as_sets(decision.runner_up) != as_sets(decision.partition)
-    assert abs(brute_value(similarity, decision.runner_up) - max(others)) <= tolerance
-    assert decision.runner_up_value == float(brute_value(similarity, decision.runner_up))
+    assert abs(brute_value(similarity, decision.runner_up, alone) - max(others)) <= tolerance
+    assert decision.runner_up_value == float(brute_value(similarity, decision.runner_up, alone))
     assert decision.exact
-    assert group_tasks(similarity, threshold) == list(decision.accepted)
+    assert group_tasks(similarity, threshold, alone=alone) == list(decision.accepted)
 
 
 @given(matrices(), st.sampled_from([-0.5, 0.0, 0.2, 0.5, 0.8, 2.0]))
@@ -90,6 +90,32 @@ def test_grouping_is_the_best_of_all_partitions(similarity, threshold):
 @quick
 def test_ties_and_values_on_the_threshold_follow_the_rule_exactly(similarity, threshold):
     compare(similarity, threshold, tolerance=0)
+
+
+@given(matrices(), st.sampled_from([-0.5, 0.2, 0.8, 2.0]), st.sampled_from([-0.5, 0.2, 0.7]))
+@quick
+def test_a_task_alone_scores_what_is_asked_for(similarity, threshold, alone):
+    compare(similarity, threshold, tolerance=2**-40, alone=alone)
+
+
+@given(matrices(entries=st.sampled_from([-0.5, 0.0, 0.25, 0.5, 0.75, 1.0])), st.sampled_from([0.25, 0.5, 0.75]))
+@quick
+def test_ties_are_broken_alike_where_a_task_alone_scores_the_threshold(similarity, threshold):
+    compare(similarity, threshold, tolerance=0, alone=threshold)
+
+
+@given(matrices(least=3), st.sampled_from([0.2, 0.5, 0.8]))
+@quick
+def test_a_pair_that_is_alike_merges_beside_tasks_that_are_like_none_where_alone_scores_the_threshold(rows, threshold):
+    similarity = np.minimum(np.array(rows), threshold - 0.1)
+    similarity[0, 1] = similarity[1, 0] = threshold + 0.1
+    assert group_tasks(similarity, threshold, alone=threshold) == [(0, 1)]
+
+
+def test_in_the_paper_a_third_task_holds_back_a_pair():
+    similarity = [[1, 0.99, 0.5], [0.99, 1, 0.5], [0.5, 0.5, 1]]
+    assert group_tasks(similarity, 0.8) == []
+    assert group_tasks(similarity, 0.8, alone=0.8) == [(0, 1)]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -118,7 +144,7 @@ def test_the_order_of_the_tasks_does_not_matter(size, seed, threshold):
 
 
 @given(st.integers(19, 24), st.integers(0, 10**6))
-@settings(max_examples=10, deadline=None)
+@law(30)
 def test_the_order_of_many_tasks_does_not_matter_either(size, seed):
     rng = np.random.default_rng(seed)
     similarity = rng.uniform(0, 1, (size, size))
@@ -307,7 +333,7 @@ def test_a_number_of_tasks_that_cannot_be_searched_exactly_is_refused(asked):
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
 def test_the_local_search_finds_the_optimum_where_that_is_known(family):
     equal = []
-    for seed in range(20):
+    for seed in range(10):
         rng = np.random.default_rng(seed)
         similarity = family(rng, int(rng.integers(8, 13)))
         threshold = float(rng.choice([0.8, 0.95]))
@@ -317,13 +343,13 @@ def test_the_local_search_finds_the_optimum_where_that_is_known(family):
         assert values == sorted(values)
         assert all(value <= top + 2**-30 for value, (_, top, _) in zip(values, best.trace, strict=False))
         equal.append(near.value == pytest.approx(best.value, abs=2**-30))
-    assert sum(equal) >= 19
+    assert sum(equal) >= 9
 
 
 @given(
     st.integers(3, 30), st.integers(0, 10**6), st.sampled_from([[0.0, 0.5], [0.1, 0.3, 0.7], [1 / 3, 1e-300, 1e300]])
 )
-@settings(max_examples=10, deadline=None)
+@law(30)
 def test_the_local_search_ends_on_ties_and_gives_the_same_each_time(size, seed, entries):
     similarity = np.random.default_rng(seed).choice(entries, (size, size))
     one = decide_grouping(similarity, 2e300, exact_tasks=2)

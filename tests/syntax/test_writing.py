@@ -189,7 +189,7 @@ def written(text, calls):
         os._exit(0)
     return os.waitpid(child, 0)[1] == 0
 
-old, new = "a" * 300_000, "b" * 300_000
+old, new = "a" * 30_000, "b" * 30_000
 calls = 0
 target.write_text(old)
 while not written(new, calls):

@@ -16,8 +16,8 @@ from mtsldsl.diagnostics import MtlError, suggestion
 from mtsldsl.division import CALLED_ELSEWHERE, SPLITS
 from mtsldsl.ir.model import Task
 from mtsldsl.runtime.data.array_columns import Array, Column, ColumnReader
-from mtsldsl.runtime.data.array_fields import columns, expected_inputs, expected_target
-from mtsldsl.runtime.data.array_shapes import Expected
+from mtsldsl.runtime.data.array_fields import columns, expected_inputs, expected_target, wrong_with
+from mtsldsl.runtime.data.array_shapes import Expected, as_one_array
 from mtsldsl.runtime.data.demand import Demand
 from mtsldsl.runtime.data.expected_fields import expected_fields
 from mtsldsl.runtime.data.fields import FieldKind
@@ -100,7 +100,7 @@ def arrays(
             column = field.by_name[titles[split]]
             found[split][called.get(name, name)] = column
             if column.unfit.size:
-                wrong = _wrong(titles[split], given[titles[split]], wanted, tasks.get(name))
+                wrong = wrong_with(titles[split], given[titles[split]], wanted, tasks.get(name))
                 unfit[split] = {int(row): wrong for row in column.unfit} | unfit[split]
     for split, causes in unfit.items():
         whose = f"{before[split]}... of {path}" if before[split] else str(path)
@@ -113,16 +113,6 @@ def arrays(
         samples["validation"], unfit["validation"] = samples["train"], unfit["train"]
     train, validation, test = (_taken(samples[split], rows.get(split), unfit[split]) for split in SPLITS)
     return Splits(train, validation, test, tuple(remarks))
-
-
-def _wrong(title: str, array: Array, wanted: Expected, task: Task | None) -> str:
-    """What is wrong with an array that has rows which do not fit."""
-    try:
-        with target_of(task):
-            columns({title: array}, wanted)
-    except MtlError as error:
-        return error.diagnostics[0].cause
-    raise ValueError(f"nothing is wrong with {title}")
 
 
 def _samples(found: Mapping[str, Column], layout: Mapping[str, FieldKind], *, on_disk: bool) -> Samples:
@@ -161,7 +151,7 @@ def _read(
                 found[name] = np.asarray(file[prefix + name])  # of a file on disk nothing is read by that
             except UNREADABLE as error:
                 cause = f"`{prefix}{name}` of `{path}` is no array of numbers"
-                raise MtlError.of("MTL602", cause, _of_one_size(wanted)) from error
+                raise MtlError.of("MTL602", cause, as_one_array(wanted)) from error
     lengths = {name: len(array) if array.ndim else 0 for name, array in found.items()}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"`{prefix}{name}` {length}" for name, length in lengths.items())
@@ -186,17 +176,6 @@ def _instead(missing: str, names: Sequence[str], prefix: str, folder: str) -> st
     if others:
         return suggestion(folder, others, "fields")
     return f"with `apart` the arrays of a field are named as `{prefix}{missing}`, the target `{prefix}{_TARGET}`"
-
-
-def _of_one_size(expected: Expected) -> str:
-    """What to do about an array of objects."""
-    if len(expected.shape) > 1:
-        return (
-            "resize or pad its samples to one size, take nan for one that is missing, and save `numpy.stack(samples)`"
-        )
-    if expected.kind is FieldKind.LABEL:
-        return "give each name a number, as `numpy.unique` does, and take nan for what is missing"
-    return "save numbers, with nan for what is missing, and samples of one length"
 
 
 def _taken(samples: Samples, rows: Rows | None, unfit: Collection[int]) -> Samples:

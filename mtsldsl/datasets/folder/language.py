@@ -58,4 +58,6 @@ class Settings(Record):
     on_error: str
 
 
-KIND = DataKind(BLOCK, place="path", remedy="set `path` to the folder in which the images are", workers=True)
+KIND = DataKind(
+    BLOCK, place="path", remedy="set `path` to the folder in which the images are", workers=True, columns=True
+)

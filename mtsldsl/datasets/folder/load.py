@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import attrs
 import numpy as np
 import torch
 
@@ -14,16 +13,16 @@ from mtsldsl.datasets.folder.language import Settings
 from mtsldsl.datasets.kind import made
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.diagnostics.bounded import named
+from mtsldsl.diagnostics.counted import counted
 from mtsldsl.division import SPLITS
 from mtsldsl.folders.file_patterns import Pattern
 from mtsldsl.folders.folder_table import beside, folder_table, with_labels
-from mtsldsl.ir.model import Task
 from mtsldsl.runtime.data.array_remarks import Extent, one_sided, unmeasured
 from mtsldsl.runtime.data.array_shapes import Expected
-from mtsldsl.runtime.data.column_fields import ColumnField, column_field, unfit_cells
+from mtsldsl.runtime.data.column_fields import ColumnField, labels_of
 from mtsldsl.runtime.data.demand import Part
 from mtsldsl.runtime.data.fields import FieldKind
-from mtsldsl.runtime.data.fields_read import at_odds, field_of_task
+from mtsldsl.runtime.data.fields_read import at_odds, columns_of_task, field_of_task
 from mtsldsl.runtime.data.folder_samples import Beside, ImageReader, Images
 from mtsldsl.runtime.data.kept_splits import kept_splits
 from mtsldsl.runtime.data.left_out import remarks_on_left_out
@@ -32,7 +31,6 @@ from mtsldsl.runtime.data.pictures import fit_of
 from mtsldsl.runtime.data.read_samples import ReadSamples
 from mtsldsl.runtime.data.samples import Samples, Splits
 from mtsldsl.runtime.data.target_files import TargetFiles
-from mtsldsl.tables.table_cells import Table
 from mtsldsl.tables.table_parts import parted_rows
 
 
@@ -50,19 +48,24 @@ def load(spec: Part, place: Path, cache: bool) -> Splits[Samples]:
         sizes = " x ".join(map(str, shape))
         cause = f"images have channels, height and width, but the input `{spec.data.input}` is {sizes}"
         raise MtlError.of("MTL602", cause, f"write `input = {spec.data.input}(3, 64, 64)`", spec.data.span)
-    found = folder_table(place, chosen.images, chosen.table, chosen.file, chosen.split)
+    skip = chosen.on_error == "skip"
+    found = folder_table(place, chosen.images, chosen.table, chosen.file, chosen.split, skip=skip)
     parts = {key: getattr(chosen, key) for key in ("split", "group", "stratify", "validation", "test", "seed")}
     rows = parted_rows(found.table, **parts)
-    skip = chosen.on_error == "skip"
-    broken: dict[int, str] = {}
+    broken = dict(found.table.broken)
     columns: dict[str, ColumnField] = {}
     targets: dict[str, Beside] = {}
-    remarks = list(found.remarks)
+    remarks = [*found.remarks, *remarks_on_left_out(found.astray, found.rows, str(place / str(chosen.table)))]
     for task in spec.tasks:
         name = field_of_task(spec.data, task)
         if task.target.kind == "reconstruct":
             continue
-        if _is_pattern(name):
+        own = columns_of_task(spec.data, task)
+        if len(own) > 1 and any(map(_is_pattern, own)):
+            cause = f"`field` of `{task.name}` names several columns, and one of them is a pattern of files"
+            remedy = "name columns alone; files that have all numbers of the target are one pattern"
+            raise MtlError.of("MTL603", cause, remedy, task.span)
+        if _is_pattern(own[0]):
             files = TargetFiles.of(task, fit_of(spec.data), shape[1:], chosen.unit, name)
             if name in targets and targets[name].files.expected != files.expected:
                 raise at_odds(name, task)
@@ -71,7 +74,7 @@ def load(spec: Part, place: Path, cache: bool) -> Splits[Samples]:
                 targets[name] = Beside(files, with_labels(place, paths))
                 remarks += _remarks_on_files(name, paths, targets[name].paths, more)
         else:
-            columns[name] = _column(found.table, name, task, broken if skip else None)
+            columns[name] = labels_of(found.table, own, task, broken if skip else None)
     images = Images(spec.data.input, found, place, shape, fit_of(spec.data), targets, skip)
     sound = {split: [int(row) for row in rows[split] if row not in broken] for split in SPLITS}
     kept = images.in_memory([row for split in SPLITS for row in sound[split]])
@@ -117,19 +120,6 @@ def _is_pattern(field: str) -> bool:
     return "*" in field or "{" in field
 
 
-# Columns --------------------------------------------------------------------------------------------------------------
-
-
-def _column(table: Table, name: str, task: Task, broken: dict[int, str] | None) -> ColumnField:
-    """What a task learns of a column. A cell that does not fit is noted in `broken`, where there is that."""
-    wrong = {} if broken is None else unfit_cells(table, name, task)
-    if broken is None or not wrong:
-        return column_field(table, name, task)
-    broken |= wrong
-    cells = ["" if row in wrong else cell for row, cell in enumerate(table.cells(name))]
-    return column_field(attrs.evolve(table, columns={**table.columns, name: cells}), name, task)
-
-
 # Remarks --------------------------------------------------------------------------------------------------------------
 
 
@@ -139,7 +129,8 @@ def _remarks_on_files(
     without = sum(path is None for path in paths)
     empty = [path for path, label in zip(paths, labels, strict=True) if path is not None and label is None]
     if without:
-        yield f"{without} of {len(paths)} images have no file that matches `{field}`: a label that is missing"
+        some = f"{without} of {counted(len(paths), 'image')} {'has' if without == 1 else 'have'}"
+        yield f"{some} no file that matches `{field}`: a label that is missing"
     if empty:
         noun = "file has" if len(empty) == 1 else "files have"
         yield f"{len(empty)} {noun} 0 bytes, which is a label that is missing: {named(empty)}"
@@ -151,7 +142,8 @@ def _remarks_on_files(
 def _remarks_on_turned(files: Sequence[str]) -> Iterator[str]:
     if files:
         yield (
-            f"{len(files)} files are taken to be upright, as their images are only by what the camera noted (EXIF): "
+            f"{counted(len(files), 'file is', 'files are')} taken to be upright, as "
+            f"{'its image is' if len(files) == 1 else 'their images are'} only by what the camera noted (EXIF): "
             f"{named(files)}"
         )
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mtsldsl.datasets.omniglot.language import CHARACTERS, KIND
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.diagnostics.counted import counted
 from mtsldsl.diagnostics.libraries import importing
 from mtsldsl.runtime.data.npz_files import opened_npz, read_arrays
 
@@ -101,8 +102,8 @@ def _require_all(place: Path, alphabet: str, drawings: list[int]) -> None:
         raise MtlError.of("MTL602", f"`{place}` has no drawings of `{alphabet}`", KIND.remedy)
     if drawings != [DRAWERS] * characters:
         cause = (
-            f"`{place}` has {sum(drawings)} drawings of {len(drawings)} characters of `{alphabet}`, "
-            f"not {DRAWERS} of each of its {characters}"
+            f"`{place}` has {counted(sum(drawings), 'drawing')} of {counted(len(drawings), 'character')} of "
+            f"`{alphabet}`, not {DRAWERS} of each of its {characters}"
         )
         raise MtlError.of("MTL602", cause, KIND.remedy)
 

@@ -52,4 +52,4 @@ class Settings(Record):
     seed: int
 
 
-KIND = DataKind(BLOCK, place="path", remedy="set `path` to where the file is")
+KIND = DataKind(BLOCK, place="path", remedy="set `path` to where the file is", columns=True)

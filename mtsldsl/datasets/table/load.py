@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +13,14 @@ from mtsldsl.datasets.kind import made
 from mtsldsl.datasets.table.language import Settings
 from mtsldsl.diagnostics import MtlError, suggestion
 from mtsldsl.diagnostics.bounded import named, shown
+from mtsldsl.diagnostics.counted import counted
 from mtsldsl.division import SPLITS
 from mtsldsl.ir.model import Data, Target
 from mtsldsl.ir.wording import inputs_shown
 from mtsldsl.runtime.data.array_fields import expected_inputs
-from mtsldsl.runtime.data.column_fields import column_field, unfit_cells
+from mtsldsl.runtime.data.column_fields import ColumnField, labels_of
 from mtsldsl.runtime.data.demand import Demand
-from mtsldsl.runtime.data.fields_read import at_odds, field_of_task
+from mtsldsl.runtime.data.fields_read import at_odds, columns_of_task, field_of_task
 from mtsldsl.runtime.data.left_out import remarks_on_left_out
 from mtsldsl.runtime.data.samples import Samples, Splits
 from mtsldsl.runtime.data.table_fields import table_fields
@@ -35,10 +36,13 @@ def load(spec: Demand, place: Path, _: bool) -> Splits[Samples]:
 
     Raises MtlError: MTL602 for a file, a cell or a number of columns that does not fit, with the line, MTL603 for a
     column that is missing or has not what a task asks for. With `on_error = skip` a row of which a cell does not fit is
-    left out, and a remark; the splits of the others are what they were, and nothing is fitted to it.
+    left out, and a remark, and so is one that has not as many cells as there are columns; the splits of the others and
+    their classes are what they were, and no input is fitted to it.
     """
     chosen = made(Settings, spec.data.options)
-    table = read_table(place)
+    skip = chosen.on_error == "skip"
+    table = read_table(place, skip=skip)
+    table = table.emptied(table.broken)
     _require_columns(spec, chosen, table)
     rows = parted_rows(
         table,
@@ -50,26 +54,20 @@ def load(spec: Demand, place: Path, _: bool) -> Splits[Samples]:
         seed=chosen.seed,
     )
     looked_up = {name: _column_of(name, chosen.inputs) for name in spec.data.ids}
-    left_out: Iterator[str] = iter(())
-    if chosen.on_error == "skip":
-        unfit = _unfit(spec, chosen, table, rows["train"], looked_up)
-        left_out = remarks_on_left_out({table.place(row): unfit[row] for row in sorted(unfit)}, len(table), str(place))
-        table, rows = _without(table, rows, unfit)
+    columns, unfit = None, dict(table.broken)
+    if skip:
+        unfit |= TableInputs.unfit(table, rows["train"], chosen.inputs, chosen.categories, looked_up)
+        columns = _columns(spec, table, unfit)
+    left_out = remarks_on_left_out({table.place(row): unfit[row] for row in sorted(unfit)}, len(table), str(place))
+    kept, table, rows = _without(table, rows, unfit)
     inputs = TableInputs.fit(table, rows["train"], chosen.inputs, chosen.categories, looked_up)
     _require_width(spec.data, inputs)
     _require_ids(spec.data, inputs)
     fields: dict[str, Tensor] = table_fields(spec.data, inputs, table)
     layout = {name: expected.kind for name, expected in expected_inputs(spec.data).items()}
-    read: dict[str, Target] = {}
     remarks, names = [*left_out, *inputs.remarks(table)], {}
-    for task in spec.tasks:
-        name = field_of_task(spec.data, task)
-        if name in spec.data.inputs:
-            continue
-        if read.setdefault(name, task.target) != task.target:
-            raise at_odds(name, task)
-        column = column_field(table, name, task)
-        layout[name], fields[name] = column.kind, column.labels
+    for name, column in (_columns(spec, table) if columns is None else columns).items():
+        layout[name], fields[name] = column.kind, column.labels[torch.from_numpy(kept)]
         remarks += column.remarks
         if column.names:
             names[name] = list(column.names)
@@ -79,23 +77,26 @@ def load(spec: Demand, place: Path, _: bool) -> Splits[Samples]:
     return Splits(train, validation, test, tuple(dict.fromkeys(remarks)), fitted={spec.data.name: fit})
 
 
-def _unfit(
-    spec: Demand, chosen: Settings, table: Table, training: Rows, looked_up: Mapping[str, str]
-) -> dict[int, str]:
-    """What is wrong with the first cell of each row that has one which does not fit."""
-    found = TableInputs.unfit(table, training, chosen.inputs, chosen.categories, looked_up)
+def _columns(spec: Demand, table: Table, unfit: dict[int, str] | None = None) -> dict[str, ColumnField]:
+    """What the tasks learn, by the names of the fields. What is wrong with rows of which a label does not fit is noted
+    in `unfit`, where there is that."""
+    read: dict[str, Target] = {}
+    found: dict[str, ColumnField] = {}
     for task in spec.tasks:
         name = field_of_task(spec.data, task)
-        if name not in spec.data.inputs:
-            found = unfit_cells(table, name, task) | found
+        if name in spec.data.inputs:
+            continue
+        if read.setdefault(name, task.target) != task.target:
+            raise at_odds(name, task)
+        found[name] = labels_of(table, columns_of_task(spec.data, task), task, unfit)
     return found
 
 
-def _without(table: Table, rows: Mapping[str, Rows], unfit: Collection[int]) -> tuple[Table, dict[str, Rows]]:
-    """The table of the other rows, and their numbers in it by split: each in the split that it was in."""
+def _without(table: Table, rows: Mapping[str, Rows], unfit: Collection[int]) -> tuple[Rows, Table, dict[str, Rows]]:
+    """The other rows, the table of these alone, and their numbers in it by split: each in the split that it was in."""
     kept = np.setdiff1d(np.arange(len(table)), np.fromiter(unfit, np.int64))
     parts = {split: np.searchsorted(kept, np.intersect1d(each, kept)) for split, each in rows.items()}
-    return table.only(kept.tolist()), parts
+    return kept, table.only(kept.tolist()), parts
 
 
 def _require_columns(spec: Demand, chosen: Settings, table: Table) -> None:
@@ -110,10 +111,10 @@ def _require_columns(spec: Demand, chosen: Settings, table: Table) -> None:
             cause = f"`categories` has `{name}`, which is not one of `inputs`"
             raise MtlError.of("MTL603", cause, "add it there, or take it out here")
     for task in spec.tasks:
-        name = field_of_task(spec.data, task)
-        if name in chosen.inputs and task.target.kind != "reconstruct":
-            cause = f"`{task.name}` learns the column `{name}`, which is also one of `inputs`: it would be read off"
-            raise MtlError.of("MTL307", cause, f'take "{name}" out of `inputs`', task.span)
+        for name in columns_of_task(spec.data, task):
+            if name in chosen.inputs and task.target.kind != "reconstruct":
+                cause = f"`{task.name}` learns the column `{name}`, which is also one of `inputs`: it would be read off"
+                raise MtlError.of("MTL307", cause, f'take "{name}" out of `inputs`', task.span)
 
 
 def _column_of(name: str, columns: Sequence[str]) -> str:
@@ -144,8 +145,8 @@ def _require_ids(data: Data, inputs: TableInputs) -> None:
             raise MtlError.of("MTL602", cause, f"write `{name}(1)`")
         if column.width > data.ids[name]:
             cause = (
-                f"the column `{column.name}` has {len(column.names)} names in the training rows, and one id more for "
-                f"all others; `embedding` knows {data.ids[name]} ids"
+                f"the column `{column.name}` has {counted(len(column.names), 'name')} in the training rows, and one id "
+                f"more for all others; `embedding` knows {data.ids[name]} ids"
             )
             remedy = f"write `embedding({column.width}, ...)`"
             raise MtlError.of("MTL202", cause, remedy, data.ids_from.get(name))
@@ -155,9 +156,10 @@ def _require_width(data: Data, inputs: TableInputs) -> None:
     """Hold that a sample of the spec is a row of as many numbers as the columns give, beside its ids."""
     rows = [name for name in data.inputs if name not in data.ids]
     if len(rows) > 1 or (rows and not inputs.columns) or (inputs.columns and not rows):
+        left = counted(len(inputs.columns), "column of `inputs` is", "columns of `inputs` are")
         cause = (
-            f"`embedding` reads {named(list(data.ids)) or 'no input'}, and {len(inputs.columns)} columns of `inputs` "
-            f"are left for {named(rows) or 'no other input'}"
+            f"`embedding` reads {named(list(data.ids)) or 'no input'}, and {left} left for "
+            f"{named(rows) or 'no other input'}"
         )
         remedy = "give one input for all columns of numbers, where there are some, and one for each column of ids"
         raise MtlError.of("MTL602", cause, remedy)

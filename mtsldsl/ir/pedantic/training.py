@@ -7,8 +7,10 @@ from itertools import combinations
 
 from mtsldsl.datasets.registry import data_kind
 from mtsldsl.diagnostics import Diagnostic, Span
-from mtsldsl.ir.model import Data
+from mtsldsl.ir.ignoring import sift
+from mtsldsl.ir.model import Data, Spec
 from mtsldsl.ir.pedantic.reading import Check, Reading, warn
+from mtsldsl.language.beginnings import within
 from mtsldsl.language.constants import Named
 from mtsldsl.language.operators.arguments import number
 from mtsldsl.language.optimization import goes_by_steps, misfit_of_schedule
@@ -70,9 +72,9 @@ def frozen_chances(reading: Reading) -> Iterator[Diagnostic]:
         return
     cost = spec.cost()
     amounts = {**{name: each.total for name, each in cost.layers.items()}, **cost.heads}
-    until = spec.train.init.arguments.get("until")
-    known = spec.backbone.layers if until is None else spec.backbone.layers[: spec.backbone.position(str(until)) + 1]
-    filled = {*known, *(() if until else spec.sharing.tasks)} if spec.train.init.name != "none" else set()
+    begun = spec.train.init
+    heads = spec.sharing.tasks if begun.arguments.get("until") is None else ()
+    filled = {*within(begun, spec.backbone.layers), *heads} if begun.name != "none" else set()
     by_line: dict[Span | None, list[str]] = {}
     for name, value in spec.tuning.items():
         if name in spec.frozen and name not in filled and (amounts[name].parameters or amounts[name].declared):
@@ -145,6 +147,14 @@ def targets_not_mirrored(reading: Reading) -> Iterator[Diagnostic]:
             )
             span = flips[0].span or reading.place_of_data(data, "augment")
             yield warn("MTL954", cause, "leave `hflip` out, unless the numbers do not depend on the side", span)
+
+
+def remarks_on_mirroring(spec: Spec) -> tuple[str, ...]:
+    """What MTL954 says, for those who do not ask for warnings about a spec, but where a comment ignores it."""
+    if not any(each.name == "hflip" for data in spec.blocks for each in data.augment):
+        return ()
+    kept, _ = sift(targets_not_mirrored(Reading.of(spec)))
+    return tuple(f"{each.cause}; {each.remedy}" for each in kept)
 
 
 TRAINING: tuple[Check, ...] = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
+from mtsldsl.diagnostics.counted import counted
 from mtsldsl.language.constants import Shape
 from mtsldsl.language.kinds import Flag, Integer, Key, OneOrMany, Real
 from mtsldsl.language.operator import Arguments, Misfit, Operator
@@ -95,7 +96,8 @@ def _normalize_shape(arguments: Arguments, inputs: tuple[Shape, ...]) -> Shape:
         given = arguments[name]
         if isinstance(given, tuple) and len(given) != count:
             raise Misfit(
-                f"`normalize` has {len(given)} numbers as its `{name}`, and the image has {count} channels",
+                f"`normalize` has {counted(len(given), 'number')} as its `{name}`, and the image has "
+                f"{counted(count, 'channel')}",
                 "give one number for each channel, or one for all",
             )
     return inputs[0]

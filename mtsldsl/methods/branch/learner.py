@@ -22,7 +22,7 @@ from mtsldsl.methods.branch.language import FRESH, Compares, Settings, shared_wh
 from mtsldsl.methods.evidence import in_four_digits
 from mtsldsl.methods.similarities import Chosen, Cka, Gradient, Incomparable, Rsa, Transference, reads_the_same
 from mtsldsl.runtime.learning.step import Position
-from mtsldsl.runtime.network.built import build_model, initialise, place
+from mtsldsl.runtime.network.built import build_model, place
 from mtsldsl.runtime.network.transfer import carry_state
 from mtsldsl.runtime.structure.learner import Carry, Learner, Prepared, Proposal
 from mtsldsl.runtime.structure.similarities import Place, comparable_tasks, similarity_matrices
@@ -40,6 +40,11 @@ class Branch(Learner):
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self.settings = settings
+
+    @property
+    def begins_anew(self) -> bool:
+        """Where the settings ask for it."""
+        return self.settings.transfer == FRESH
 
     def due(self, position: Position) -> bool:
         """At the end of its epoch."""
@@ -74,9 +79,9 @@ class Branch(Learner):
 
     def prepare(self, carry: Carry, view: View) -> Prepared:
         """Begin anew, with the initial weights and nothing of the optimizer, where the settings ask for it."""
-        if self.settings.transfer != FRESH:
+        if not self.begins_anew:
             return Prepared()
-        initialise(carry.new_model, carry.new_spec, carry.new_spec.train.seed, but=carry.new_spec.frozen)
+        carry.begin_anew()
         return Prepared({name: {} for name, _ in carry.new_model.named_parameters()})
 
 

@@ -20,7 +20,6 @@ from mtsldsl.language.constants import Constant
 from mtsldsl.methods.ltb.language import Settings, Tree
 from mtsldsl.methods.temperature import Anneal
 from mtsldsl.runtime.learning.step import Position, keyed_generator
-from mtsldsl.runtime.network.built import initialise
 from mtsldsl.runtime.network.choosing import Choices
 from mtsldsl.runtime.network.transfer import Members
 from mtsldsl.runtime.structure.learner import Carry, Learner, Prepared, Proposal
@@ -186,6 +185,11 @@ class Ltb(Learner):
             return {}
         return {Copy(path.layer, frozenset(path.tasks)): path.copies for path in self._paths()}
 
+    @property
+    def begins_anew(self) -> bool:
+        """Where the settings ask for it."""
+        return self.settings.retrain
+
     def due(self, position: Position) -> bool:
         """At the end of the epoch of the choice."""
         return self.choosing and position.epoch == self.settings.choose
@@ -218,9 +222,9 @@ class Ltb(Learner):
         return Proposal(self.present(sharing), tuple(decisions), made=self.stand_ins(sharing))
 
     def prepare(self, carry: Carry, view: View) -> Prepared:
-        """New weights for the tree, as a run of its spec begins with, where the settings ask for it."""
-        if self.settings.retrain:
-            initialise(carry.new_model, carry.new_spec, carry.new_spec.train.seed, but=carry.new_spec.frozen)
+        """New weights for the tree, as the run began with, where the settings ask for it."""
+        if self.begins_anew:
+            carry.begin_anew()
         return Prepared(anew=self.settings.retrain)
 
     def adopted(self, spec: Spec) -> None:

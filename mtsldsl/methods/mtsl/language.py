@@ -10,7 +10,7 @@ from attrs.validators import optional
 
 from mtsldsl.language.constants import Named
 from mtsldsl.language.holding import by_keys, keys_in, of_kind, of_record
-from mtsldsl.language.kinds import Call, CallRule, Integer, Key, Many, OneOrMany, Real
+from mtsldsl.language.kinds import Call, CallRule, Choice, Integer, Key, Many, OneOrMany, Real
 from mtsldsl.language.schema import BlockSchema
 from mtsldsl.methods.evidence import Evidence, Words
 from mtsldsl.methods.method import Fault, Method, OneAPhase, Situation, Surroundings, Values
@@ -35,6 +35,9 @@ from mtsldsl.sharing.exact import EXACT_TASKS, LEAST_EXACT_TASKS, MOST_EXACT_TAS
 
 ALIGN = 0.2
 """The weight of the loss that draws features together, where none is given."""
+
+ALONE = ("paper", "threshold")
+"""What a task alone may score."""
 
 TRANSFERS = Call(
     (
@@ -63,6 +66,12 @@ BLOCK = BlockSchema(
             "mean similarity above which a group of tasks merges",
             None,
             "0.8 with `cka` and `rsa`, else 0",
+        ),
+        Key(
+            "alone",
+            Choice(ALONE),
+            "score of a task that stays alone: 0, as in the paper, or as much as the threshold",
+            ALONE[0],
         ),
         Key(
             "exact_tasks",
@@ -95,6 +104,12 @@ class Settings(Record):
     exact_tasks: int
     align: float
     transfer: Amalgamate | None = attrs.field(validator=optional(of_record(Amalgamate)))
+    alone: str = ALONE[0]
+
+    @property
+    def score_alone(self) -> float:
+        """The score of a task that stays alone."""
+        return 0.0 if self.alone == ALONE[0] else self.threshold
 
     def __attrs_post_init__(self) -> None:
         for fault in _faults(self.phases, None, self.transfer.epochs if self.transfer else None):
@@ -180,6 +195,7 @@ def settings(values: Values) -> Settings:
         values["exact_tasks"],
         values["align"],
         Amalgamate(**given) if transfer.name == "amalgamate" else None,
+        values["alone"],
     )
 
 
@@ -256,6 +272,7 @@ METHOD = Method(
     phases="phases",
     one_a_phase=(OneAPhase("transfer", "amalgamate", "epochs"),),
     penalty_name="align",
+    later={"alone": ALONE[0]},
     findings=(Similarity, Incomparable),
     words=Words(decided, undecided),
 )

@@ -137,7 +137,9 @@ def compare(view: View, settings: Settings) -> list[Comparison]:
     comparisons = []
     for (layer, tasks), matrix in zip(places, similarity_matrices(view, settings.similarity, values), strict=True):
         rows = tuple(tuple(row) for row in matrix.tolist())
-        grouping = decide_grouping(rows, settings.threshold, exact_tasks=settings.exact_tasks)
+        grouping = decide_grouping(
+            rows, settings.threshold, exact_tasks=settings.exact_tasks, alone=settings.score_alone
+        )
         comparisons.append(Comparison(layer, tasks, rows, grouping))
     return comparisons
 

@@ -8,6 +8,7 @@ from typing import Literal
 import attrs
 
 from mtsldsl.diagnostics.bounded import first_lines, shown
+from mtsldsl.diagnostics.counted import counted
 from mtsldsl.language.holding import by_keys
 from mtsldsl.language.kinds import CallRule, Choice, Integer, Key, Maybe, Real, Tasks
 from mtsldsl.language.schema import BlockSchema
@@ -180,7 +181,8 @@ def decided(decisions: Sequence[str], evidence: Evidence) -> list[str]:
     if not evidence.get("exact", True):
         found.append("these are the best groups that were found: for so many tasks none are proven to be the best")
     if missing := evidence.get("unmeasured"):
-        found.append(f"nothing was measured of {missing} pairs of tasks, which count as 0")
+        counts = "counts" if missing == 1 else "count"
+        found.append(f"nothing was measured of {counted(missing, 'pair')} of tasks, which {counts} as 0")
     return first_lines(found, "groups")
 
 

@@ -24,6 +24,7 @@ from mtsldsl.runtime.data.array_labels import binary_column, class_column
 from mtsldsl.runtime.data.array_remarks import Extent, extent, odd_range, one_sided, pixels, too_fine, unmeasured
 from mtsldsl.runtime.data.array_shapes import Expected, shaped
 from mtsldsl.runtime.data.fields import FieldKind
+from mtsldsl.runtime.data.fields_read import target_of
 
 
 def expected_inputs(data: Data) -> dict[str, Expected]:
@@ -97,6 +98,16 @@ def columns(arrays: Mapping[str, Array], expected: Expected, *, drop: bool = Fal
         return _images(reshaped, drop)
     found = {name: _column(name, array, expected, drop) for name, array in reshaped.items()}
     return Columns(found, tuple(_remarks(reshaped, found, expected)))
+
+
+def wrong_with(name: str, array: Array, expected: Expected, task: Task | None = None) -> str:
+    """What is wrong with an array that has rows which do not fit, the target of a task where one is given."""
+    try:
+        with target_of(task):
+            columns({name: array}, expected)
+    except MtlError as error:
+        return error.diagnostics[0].cause
+    raise ValueError(f"nothing is wrong with {name}")
 
 
 def of_one_sample(name: str, array: Array, expected: Expected) -> Tensor:

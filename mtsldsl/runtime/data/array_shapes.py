@@ -55,7 +55,7 @@ def shaped(name: str, array: Array, expected: Expected, *, alone: bool = False) 
     Raises MTL602 for one of another shape, or that holds no numbers.
     """
     if array.dtype.kind not in "biuf":
-        raise MtlError.of("MTL602", f"{name} holds {array.dtype}, not numbers", _as_numbers(array))
+        raise MtlError.of("MTL602", f"{name} holds {array.dtype}, not numbers", _as_numbers(array, expected))
     shape, found = expected.shape, array.shape[1:]
     labels = expected.kind is FieldKind.LABEL
     left_out, single = (shape[:-1], (*shape, 1)) if expected.by_token else (shape[1:], (1, *shape))
@@ -67,12 +67,39 @@ def shaped(name: str, array: Array, expected: Expected, *, alone: bool = False) 
     return np.moveaxis(array, -1, 1) if expected.by_token and not labels else array
 
 
-def _as_numbers(array: Array) -> str:
+def as_one_array(expected: Expected) -> str:
+    """What to do about samples that are objects: they differ in size, or are no numbers."""
+    if (padded := of_one_length(expected)) is not None:
+        return f"{padded}, and save `numpy.stack(samples)`"
+    if len(expected.shape) > 1:
+        return (
+            "resize or pad its samples to one size, take nan for one that is missing, and save `numpy.stack(samples)`"
+        )
+    if expected.kind is FieldKind.LABEL:
+        return "give each name a number, as `numpy.unique` does, and take nan for what is missing"
+    missing = "" if expected.target is None else ", with nan for what is missing"
+    return f"save numbers{missing}, and samples that are padded or cut to one length"
+
+
+def of_one_length(expected: Expected) -> str | None:
+    """What to do about sequences of several lengths, or of another one; None where a sample is no sequence."""
+    given = expected.target is None
+    if not (expected.ids is not None or expected.by_token or (given and len(expected.shape) == 2)):
+        return None
+    what, filled = "sequences" if given else "array", ""
+    if expected.ids is not None:
+        filled = ", with an id of its own where they are padded"
+    elif not given:
+        filled = ", with what stands for a missing label where it is padded"
+    return f"pad or cut the {what} to a length of {expected.shape[0]}{filled}"
+
+
+def _as_numbers(array: Array, expected: Expected) -> str:
     if array.dtype.kind in "SU":
         return "give each name a number: `names, numbers = numpy.unique(array, return_inverse=True)`"
     if array.dtype.kind in "mM":
         return "save a time as a number, such as the seconds since the first one"
-    return "save its real numbers" if array.dtype.kind == "c" else "save an array of numbers"
+    return "save its real numbers" if array.dtype.kind == "c" else as_one_array(expected)
 
 
 def _sizes(shape: Shape) -> str:
@@ -184,12 +211,9 @@ def _of_another_size(found: Shape, expected: Expected) -> str | None:
     if len(shape) == 1 and expected.kind is FieldKind.PLAIN and given:
         few = f", or save some of its columns: `array[{expected.every}:{shape[0]}]`" if found[0] > shape[0] else ""
         return f"write {found[0]} as the size of `input`{few}"
-    tokens = expected.by_token or (given and len(shape) == 2)
-    if tokens and (expected.kind is FieldKind.LABEL or found[1:] == shape[1:]):
-        what = "sequences" if given else "array"
-        instead = f", or write {found[0]} as the length of `input`" if given else ""
-        missing = "" if given else ", with what stands for a missing label where it is padded"
-        return f"pad or cut the {what} to a length of {shape[0]}{missing}{instead}"
+    padded = of_one_length(expected)
+    if padded is not None and (expected.kind is FieldKind.LABEL or found[1:] == shape[1:]):
+        return f"{padded}{f', or write {found[0]} as the length of `input`' if given else ''}"
     if len(shape) >= 2 and found[:-2] == shape[:-2]:
         size = _sizes(shape[-2:])
         if given:

@@ -15,10 +15,17 @@ from mtsldsl.runtime.data.demand import Demand
 
 def field_of_task(data: Data, task: Task) -> str:
     """The field of a block's samples that holds a task's target."""
+    if task.field is not None:
+        return task.field_name
     if task.target.kind == "reconstruct":
-        return task.field or data.input
+        return data.input
     field = data_kind(data.kind).field_for(task.target.kind, task.name)
-    return task.field or (field.name if field else task.name)
+    return field.name if field else task.name
+
+
+def columns_of_task(data: Data, task: Task) -> tuple[str, ...]:
+    """The columns of a table that hold a task's target: one for each of its numbers, or the one that has all."""
+    return task.columns or (field_of_task(data, task),)
 
 
 def readers(demand: Demand) -> dict[str, Task]:
@@ -36,10 +43,11 @@ def target_of(task: Task | None) -> Iterator[None]:
     except MtlError as error:
         if task is None:
             raise
-        raise MtlError(_of_target(each, task) for each in error.diagnostics) from error
+        raise MtlError(of_target(each, task) for each in error.diagnostics) from error
 
 
-def _of_target(found: Diagnostic, task: Task) -> Diagnostic:
+def of_target(found: Diagnostic, task: Task) -> Diagnostic:
+    """The same, said of the target of a task with its place, but where it has one."""
     if found.span is not None:
         return found
     return attrs.evolve(found, cause=f"the target of `{task.name}`: {found.cause}", span=task.span)

@@ -54,25 +54,27 @@ def _absent(stream: Stream, task: Task, parts: dict[str, Samples], splits: Split
             classes = named([names[place] for _, place in missing])
             what = f"is of the class {classes}" if len(missing) == 1 else f"is of the classes {classes}"
         else:
-            what = _answers(missing, target.channels)
+            what = _answers(missing, target.channels, task.columns)
         noun = "entry" if len(parts[split].shape_of(field)) > (0 if whole else 1) else "sample"
         effect = "they cannot be learned" if split == "train" else "the metrics there say nothing of them"
-        yield f"`{task.name}`: no {split} {noun} {what}: {effect}; {_instead(stream, field, noun)}"
+        yield f"`{task.name}`: no {split} {noun} {what}: {effect}; {_instead(stream, task, noun)}"
 
 
-def _answers(missing: Sequence[Sequence[int]], columns: int) -> str:
+def _answers(missing: Sequence[Sequence[int]], columns: int, names: Sequence[str]) -> str:
     if columns == 1:
         return f"is a {('no', 'yes')[missing[0][1]]}"
-    listed = [f"{('no', 'yes')[answer]} in column {column}" for column, answer in missing[:FIRST_SHOWN]]
+    called = [f"`{name}`" for name in names] or [f"column {column}" for column in range(columns)]
+    listed = [f"{('no', 'yes')[answer]} in {called[column]}" for column, answer in missing[:FIRST_SHOWN]]
     more = len(missing) - len(listed)
-    return f"is {', nor '.join(listed)} (from 0){f', and so of {more} more' if more else ''}"
+    return f"is {', nor '.join(listed)}{'' if names else ' (from 0)'}{f', and so of {more} more' if more else ''}"
 
 
-def _instead(stream: Stream, field: str, noun: str) -> str:
+def _instead(stream: Stream, task: Task, noun: str) -> str:
     """What may be done about a class that a split lacks."""
     options, keys = stream.data.options, {key.name for key in data_kind(stream.data.kind).block.keys or ()}
-    if noun == "sample" and "stratify" in keys and all(options[key] is None for key in ("stratify", "group", "split")):
-        return f'`stratify = "{field}"` in `data` gives every part its share'
+    parted = any(options.get(key) is not None for key in ("stratify", "group", "split"))
+    if noun == "sample" and "stratify" in keys and not parted and not task.columns:  # it goes by one column
+        return f'`stratify = "{field_of_task(stream.data, task)}"` in `data` gives every part its share'
     if "test" in keys:
         return "larger parts for `validation` and `test` may have some, or another `seed`"
     return "another `seed` may give it some" if "seed" in keys else "more samples would"
@@ -87,7 +89,8 @@ def _far_from_one(task: Task, samples: Samples, field: str) -> Iterator[str]:
     scale = fitted_scale(samples.take(torch.arange(0, len(samples), -(-len(samples) // most))), field, task.target)
     for column, (mean, deviation) in enumerate(zip(scale.mean, scale.deviation, strict=True)):
         if abs(mean) > _FAR or not 1 / _FAR <= deviation <= _FAR:
-            where = f", column {column} (from 0)," if len(scale.mean) > 1 else ""
+            of = f"column `{task.columns[column]}`" if task.columns else f"column {column} (from 0)"
+            where = f", {of}," if len(scale.mean) > 1 else ""
             yield (
                 f"the training labels of `{task.name}`{where} have a mean of {mean:.4g} and a deviation of "
                 f"{deviation:.4g}, and networks begin with answers about 0: {_scaled(task)}"

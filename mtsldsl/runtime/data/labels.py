@@ -76,7 +76,7 @@ def require_labels(spec: Spec, described: Described) -> list[str]:
     if without["train"]:
         raise MtlError(error for task in without["train"] for error in _nothing_to_learn(task).diagnostics)
     columns = [
-        f"no {split} sample has a label in {_columns(empty)} of `{task.name}` that counts: "
+        f"no {split} sample has a label in {_columns(empty, task.columns)} of `{task.name}` that counts: "
         + ("nothing is learned of it" if split == "train" else "it is left out of the metrics there")
         for split, found in described.items()
         for task in known
@@ -90,10 +90,12 @@ def require_labels(spec: Spec, described: Described) -> list[str]:
     ]
 
 
-def _columns(numbers: list[int]) -> str:
+def _columns(numbers: list[int], names: Sequence[str]) -> str:
+    noun = "column" if len(numbers) == 1 else "columns"
+    if names:
+        return f"the {noun} {named([names[number] for number in numbers])}"
     shown = ", ".join(map(str, numbers[:FIRST_SHOWN]))
     more = len(numbers) - FIRST_SHOWN
-    noun = "column" if len(numbers) == 1 else "columns"
     return f"{noun} {shown}{f' and {more} more' if more > 0 else ''} (from 0)"
 
 

@@ -27,7 +27,8 @@ _AT_ONCE = 64
 def overview(spec: Spec, splits: Splits[Any]) -> dict[str, Any]:
     """In plain data, `inputs` by source and `targets` by task, with the shape of a sample and by split the range of the
     numbers that count, as networks see them but in the unit of the data; for classes and yes or no by split how many
-    entries there are of each, from 0, and the names of classes where the data has such. Of sources with several inputs
+    entries there are of each, from 0, and the names of classes where the data has such. Of a target that is several
+    columns of a table `columns` has the same of each, and how many `entries` count. Of sources with several inputs
     the first has the others in `more`. Of those with an input that is a row `rows` has the first of training."""
     found: dict[str, Any] = {"inputs": {}, "targets": {}, "rows": {}}
     for stream in spec.streams:
@@ -62,6 +63,7 @@ def _target(stream: Stream, task: Task, parts: dict[str, Samples], splits: Split
         "kind": target.kind,
         "channels": target.channels,
         "shape": shape[::-1] if task.by_token else shape,  # as in the file
+        **({"columns": _columns(task, parts, field)} if task.columns else {}),
     }
     if target.kind in ("classes", "binary"):
         found["counts"] = {split: counts_of(part, field, target).sum(dim=0).tolist() for split, part in parts.items()}
@@ -70,17 +72,33 @@ def _target(stream: Stream, task: Task, parts: dict[str, Samples], splits: Split
     return found | {"range": {split: _range(part, field, target) for split, part in parts.items()}}
 
 
-def _values(samples: Samples, field: str, target: Target | None) -> Iterator[Tensor]:
-    """The entries that count, some samples at a time."""
+def _columns(task: Task, parts: dict[str, Samples], field: str) -> list[dict[str, Any]]:
+    """What there is in each column of a target."""
+    found: list[dict[str, Any]] = [{"name": name, "entries": {}} for name in task.columns]
+    for split, part in parts.items():
+        counts = counts_of(part, field, task.target).tolist() if task.target.kind == "binary" else None
+        for column, each in enumerate(found):
+            if counts is not None:
+                each["entries"][split] = sum(counts[column])
+                each.setdefault("counts", {})[split] = counts[column]
+            else:
+                each["entries"][split] = sum(map(len, _values(part, field, task.target, column)))
+                each.setdefault("range", {})[split] = _range(part, field, task.target, column)
+    return found
+
+
+def _values(samples: Samples, field: str, target: Target | None, column: int | None = None) -> Iterator[Tensor]:
+    """The entries that count, all or those of one column, some samples at a time."""
     for compact in samples.pieces(field, at_once=_AT_ONCE):
         values = widen(compact[field], samples.layout[field])
+        values = values if column is None else values[:, column : column + 1]
         yield values.flatten() if target is None else values[valid_entries(target, values).expand_as(values)]
 
 
-def _range(samples: Samples, field: str, target: Target | None) -> dict[str, float] | None:
+def _range(samples: Samples, field: str, target: Target | None, column: int | None = None) -> dict[str, float] | None:
     """The least, the largest and the mean number; None where none counts."""
     ends, total, count = [], 0.0, 0
-    for values in _values(samples, field, target):
+    for values in _values(samples, field, target, column):
         if values.numel():
             ends += [float(values.min()), float(values.max())]
             total, count = total + float(values.double().sum()), count + values.numel()

@@ -25,7 +25,7 @@ from mtsldsl.folders.picture_files import pixels_of
 from mtsldsl.runtime.data.array_columns import Array
 from mtsldsl.runtime.data.array_fields import of_one_sample
 from mtsldsl.runtime.data.array_labels import MISSING
-from mtsldsl.runtime.data.array_shapes import Expected
+from mtsldsl.runtime.data.array_shapes import Expected, of_one_length
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.parallel_reading import Asked, Processes
 from mtsldsl.runtime.data.read_samples import FIRST, LOOKED_AT, SMALL, Rows
@@ -181,9 +181,13 @@ class OwnReader:
             found = of_one_sample(f"`{name}`", _array(name, value, wanted.expected), wanted.expected)
         except MtlError as error:
             (wrong,) = error.diagnostics
-            raise MtlError([self._unfit(row, wanted, wrong.cause, str(wrong.remedy))]) from error
+            unfit = self._unfit(row, wanted, wrong.cause, str(wrong.remedy))
+            raise MtlError([attrs.evolve(unfit, span=wrong.span or unfit.span)]) from error
         except (ValueError, TypeError) as error:
             cause, remedy = f"`{name}` is no array of numbers: {said(error)}", "return a tensor or an array"
+            if _of_several_sizes(value):
+                cause = f"`{name}` is no array of numbers, but a list of parts of several sizes"
+                remedy = of_one_length(wanted.expected) or "pad or cut them to one size"
             raise MtlError([self._unfit(row, wanted, cause, remedy)]) from error
         return found.long() if wanted.expected.kind is FieldKind.LABEL else found
 
@@ -209,6 +213,13 @@ class OwnReader:
         own = file_of(type(self.dataset))
         lines = [frame.lineno for frame in extract_tb(error.__traceback__) if own and frame.filename == own]
         return f" ({own}:{lines[-1]})" if lines else ""
+
+
+def _of_several_sizes(value: Any) -> bool:
+    """Whether it is a list of what differs in size, or has such a list in it."""
+    if not isinstance(value, list | tuple):
+        return False
+    return any(map(_of_several_sizes, value)) or len({tuple(np.shape(each)) for each in value}) > 1
 
 
 def _array(name: str, value: Any, expected: Expected) -> Array:

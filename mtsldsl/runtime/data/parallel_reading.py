@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from multiprocessing import active_children
+from multiprocessing.process import BaseProcess
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import attrs
@@ -39,7 +45,8 @@ class Processes:
 
     def in_turn(self, work: Callable[[Task], Found], asked: Sequence[Task]) -> Iterator[Found]:
         """What `work` gives for each, one after the other. What is asked for once is done here, where it takes no
-        longer. An MtlError that it raises is raised when its turn comes; MTL607 where a process is no more."""
+        longer. An MtlError that it raises is raised when its turn comes; MTL607 where a process is no more, whatever it
+        was at: starting, reading, or waiting for the next pass."""
         if not self.count or len(asked) < 2:
             yield from map(work, asked)
             return
@@ -48,12 +55,12 @@ class Processes:
             started = _Started.of(work, self.count)
         self._started, started.busy, started.asked[:] = started, True, asked
         try:
-            for found in started.loader:
+            for found in started.found():
                 if isinstance(found, _Wrong):
                     raise MtlError(found.diagnostics)
                 yield found
-        except RuntimeError as error:
-            if not str(error).startswith("DataLoader worker"):  # so torch tells of them, by text alone
+        except (RuntimeError, OSError, EOFError) as error:
+            if not _is_of_ended(error):
                 raise
             self._started = None
             cause = f"a process that reads samples of {self.called} has ended: {error}"
@@ -66,6 +73,13 @@ class Processes:
             started.busy = False
 
 
+def _is_of_ended(error: Exception) -> bool:
+    """Whether it says that a process is no more, and is none that its work has raised: torch tells of either by text
+    alone. What a process sends is fetched from it, which fails where it ends after it has sent it."""
+    said = str(error)
+    return said.startswith("DataLoader worker") if isinstance(error, RuntimeError) else not said.startswith("Caught ")
+
+
 @attrs.define(eq=False)
 class _Started:
     """Processes that do the same work in every pass, and the list of what is asked of them in this one."""
@@ -74,6 +88,8 @@ class _Started:
     asked: list[Any]
     loader: DataLoader[Any]
     busy: bool = False
+    children: list[BaseProcess] = attrs.field(factory=list)
+    """The processes, once they are there."""
 
     @classmethod
     def of(cls, work: Callable[[Any], Any], count: int) -> _Started:
@@ -93,6 +109,51 @@ class _Started:
         # processes, and waits for each in vain for seconds; so something else holds it
         weakref.finalize(started, _let_go, loader).atexit = False
         return started
+
+    def found(self) -> Iterator[Any]:
+        """What is asked for, in its order. Raises RuntimeError as torch does where a process has ended."""
+        with _told_of_ended():
+            self._require_alive()
+            before = set(active_children())
+            iterator = iter(self.loader)
+            self.children += [child for child in active_children() if child not in before]
+        while True:
+            with _told_of_ended():
+                self._require_alive()
+                try:
+                    found = next(iterator)
+                except StopIteration:
+                    return
+            yield found
+
+    def _require_alive(self) -> None:
+        """Raise as torch does where a process has ended while nobody waited for it."""
+        ended = [str(child.pid) for child in self.children if not child.is_alive()]
+        if ended:
+            raise RuntimeError(f"DataLoader worker (pid {', '.join(ended)}) ended before it was asked")
+
+
+_torchs: list[Any] = []
+"""What torch does at the signal of a process that has ended, once it has said so."""
+
+
+@contextmanager
+def _told_of_ended() -> Iterator[None]:
+    """While open, torch hears of a process that ends, and raises RuntimeError. Elsewhere it would do so in the midst of
+    whatever goes on in this process, as a step of training."""
+    if os.name == "nt" or threading.current_thread() is not threading.main_thread():  # which alone hears of signals
+        yield
+        return
+    before = signal.getsignal(signal.SIGCHLD)
+    if _torchs:
+        signal.signal(signal.SIGCHLD, _torchs[0])
+    try:
+        yield
+    finally:
+        now = signal.getsignal(signal.SIGCHLD)
+        if not _torchs and now is not before:
+            _torchs.append(now)
+        signal.signal(signal.SIGCHLD, before)
 
 
 @attrs.frozen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import attrs
 import torch
@@ -21,6 +21,8 @@ from mtsldsl.runtime.network.inputs import Inputs, as_values, each_of, inputs_in
 from mtsldsl.runtime.network.places import located
 from mtsldsl.runtime.objectives import BatchLosses, LossTotals, MetricSet, task_losses
 from mtsldsl.runtime.objectives.token_answers import channels_first
+
+T = TypeVar("T")
 
 NARROW = {"bf16": torch.bfloat16, "fp16": torch.float16}
 """The precisions with half of the bits."""
@@ -43,6 +45,14 @@ class Evaluation:
         return Evaluation(
             {**self.losses, **other.losses}, {**self.metrics, **other.metrics}, {**self.columns, **other.columns}
         )
+
+
+def by_column(task: Task, metrics: Mapping[str, Sequence[T]]) -> dict[str, dict[str, T]]:
+    """The metrics of a task by column, under the names of the columns of a table that it learns; nothing of a task that
+    learns one field."""
+    return {
+        name: {metric: values[place] for metric, values in metrics.items()} for place, name in enumerate(task.columns)
+    }
 
 
 def evaluate(
@@ -72,7 +82,7 @@ def evaluate(
                 watch(batch, outputs)
             for task in chosen:
                 if task.name in outputs:
-                    metrics[task.name].update(outputs[task.name], batch[str(task.field)])
+                    metrics[task.name].update(outputs[task.name], batch[task.field_name])
         found = totals.values()
         means = {task.name: found[task.name] for task in chosen if task.name in found}
         wrong = [name for name, mean in means.items() if not math.isfinite(mean) and totals.labelled(name)]
@@ -97,13 +107,13 @@ def _passes(
         if not served:
             continue
         forward = forward_of(model, spec, stream, [task.name for task in served], whole=whole)
-        read = own.only(*dict.fromkeys((*spec.data.inputs, *(str(task.field) for task in served))))
+        read = own.only(*dict.fromkeys((*spec.data.inputs, *(task.field_name for task in served))))
         for batch in batches(read.in_units(), stream.data.batch, shuffle=False, device=device):
             with autocast(spec.train.precision, device):
                 outputs = forward(inputs_in(batch, spec.data))
             losses = BatchLosses.of(served, functions, outputs, read.scaled(batch), together=True)
             answers = {task.name: channels_first(task, outputs[task.name]) for task in served}
-            yield batch, {task.name: read.answered(str(task.field), answers[task.name]) for task in served}, losses
+            yield batch, {task.name: read.answered(task.field_name, answers[task.name]) for task in served}, losses
 
 
 def forward_of(

@@ -68,7 +68,7 @@ class Parts:
         """Count what the loss of a task averages over in all batches, by an output for one of them."""
         if task.name in self._counts or len(self.batches) == 1:
             return
-        targets = [batch[str(task.field)] for served, batch in self.batches if served is None or task.name in served]
+        targets = [batch[task.field_name] for served, batch in self.batches if served is None or task.name in served]
         shape = channels_first(task, output).shape[1:]
         counted = [function.sums(output.new_zeros(len(each), *shape), each)[-1] for each in targets]
         self._counts[task.name] = torch.stack(counted).sum(0)

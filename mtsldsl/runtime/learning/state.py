@@ -24,10 +24,12 @@ def saved(training: Training) -> dict[str, Saved]:
         random["cuda"] = torch.cuda.get_rng_state(training.device)
     stopped = {"stopped": sorted(training.stopped)} if training.stopped else {}
     scale = {} if training.scale is None else {"scale": training.scale.facts()}
+    beginning = {} if training.beginning is None else {"beginning": Saved(training.beginning)}
     average = {} if training.averaged is None else {"average": Saved(training.averaged.state_dict())}
     return {
         "weights": Saved(training.model.state_dict()),
         **average,
+        **beginning,
         "optimizer": Saved.of(named_optimizer_state(training.optimizer, _learned(training))),
         "scheduler": Saved(facts=_progress(training.scheduler)),
         "balance": Saved(training.balance.state_dict()),
@@ -42,6 +44,7 @@ def restore(training: Training, parts: Mapping[str, Saved]) -> None:
     training.balance.load_state_dict(dict(parts["balance"].tensors))
     training.learner.load_state_dict(dict(parts["learner"].tensors))
     training.learner.restore(parts["learner"].facts)
+    training.beginning = parts["beginning"].tensors if "beginning" in parts else None
     if training.averaged is not None:
         training.averaged.load_state_dict(dict(parts["average"].tensors))
     load_named_state(training.optimizer, _learned(training), parts["optimizer"].state())

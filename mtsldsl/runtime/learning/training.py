@@ -87,6 +87,8 @@ class Training:
     rate: float = 0.0
     """The learning rate of the schedule in the step, or the epoch, that was the last."""
     weighed: WeighedSteps = attrs.field(factory=WeighedSteps)
+    beginning: Mapping[str, Tensor] | None = None
+    """The weights that the network began with, by name, where they were given and it may begin with them anew."""
     averaged: AveragedModel | None = None
     """The running mean of the network, which is evaluated and kept; None where that is the network itself."""
     stopped: frozenset[str] = frozenset()

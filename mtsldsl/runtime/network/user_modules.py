@@ -17,6 +17,7 @@ from torch.nn.parameter import is_lazy
 from mtsldsl.codegen.bodies import module_names
 from mtsldsl.codegen.own_modules import own_steps
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.diagnostics.counted import counted
 from mtsldsl.diagnostics.own_code import Noted, file_of, own_object, said
 from mtsldsl.ir.body import Body, Step
 from mtsldsl.ir.model import Spec
@@ -161,7 +162,7 @@ def _check_taps(output: Any, taps: Mapping[str, Shape], source: Tensor, step: St
         values = list(output)
     else:
         several = isinstance(output, list | tuple)
-        said = f"{len(output)} outputs" if several else f"a value of the type {type(output).__name__}"
+        said = counted(len(output), "output") if several else f"a value of the type {type(output).__name__}"
         cause = f"`{target}` gives {said}, where the spec declares {declared}"
         remedy = "return a dict of tensors by these names, or a tuple of them in this order"
         raise MtlError.of("MTL807", cause, remedy, step.span)

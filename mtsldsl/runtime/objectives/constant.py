@@ -29,7 +29,7 @@ def constant_metrics(tasks: Iterable[Task], samples: Samples | Mixed) -> dict[st
     Each metric has its own best constant: the mean for `rmse` and `r2`, the median for `mae`, the commonest class or
     answer for accuracies, always yes for `f1`, for directions what a search finds. NaN where nothing counts.
     """
-    return {task.name: _best(task, read_by(samples, task.name).only(str(task.field)).in_units()) for task in tasks}
+    return {task.name: _best(task, read_by(samples, task.name).only(task.field_name).in_units()) for task in tasks}
 
 
 def _best(task: Task, samples: Samples) -> dict[str, float]:
@@ -61,7 +61,7 @@ def _all_alike(task: Task, columns: list[Values]) -> bool:
 
 def _targets(task: Task, samples: Samples) -> Iterator[Tensor]:
     for batch in batches(samples, BATCH):
-        yield batch[str(task.field)]
+        yield batch[task.field_name]
 
 
 def _everywhere(task: Task, answer: Tensor, target: Tensor) -> Tensor:

@@ -83,7 +83,7 @@ class BatchLosses:
         order = []
         for task in tasks:
             name, function = task.name, functions[task.name]
-            output, target = channels_first(task, outputs[name]), batch[str(task.field)]
+            output, target = channels_first(task, outputs[name]), batch[task.field_name]
             joined = together and function.together and output.dim() == 2
             key = (function, output.shape, output.dtype, target.shape, target.dtype) if joined else name
             sets.setdefault(key, []).append((name, output, target))

@@ -75,7 +75,7 @@ class Answered:
         """Count the answers of a batch, and keep the first samples of a source."""
         for name, counts in self.confusion.items():
             if name in outputs:
-                counts.update(outputs[name], batch[str(counts.task.field)])
+                counts.update(outputs[name], batch[counts.task.field_name])
         for stream in [each for each in self.waiting if each.tasks[0] in outputs]:
             self.waiting.remove(stream)
             self._pictures += _pictures(self.spec, stream, batch, outputs)
@@ -123,7 +123,7 @@ def _pictures(
     for sample in range(len(inputs)):
         yield _Picture(sample, stream.name, "input", None, pixels_of_input(inputs[sample]))
         for task in tasks:
-            given = batch[str(task.field)][:SAMPLES]
+            given = batch[task.field_name][:SAMPLES]
             valid = valid_entries(task.target, given).expand_as(given)[sample, ..., :: _step(given), :: _step(given)]
             true = np.where(valid.cpu().numpy(), _numbers(given)[sample], np.nan)
             answer = _numbers(answers_of(task, outputs[task.name][:SAMPLES])[task.name])[sample]

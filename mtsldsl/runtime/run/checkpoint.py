@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from mtsldsl.diagnostics import MtlError, Source
+from mtsldsl.diagnostics.counted import counted
 from mtsldsl.ir.wiring import copies
 from mtsldsl.runtime.learning.saved import Saved
 from mtsldsl.runtime.learning.state import restore, saved
@@ -112,7 +113,8 @@ def load_weights(path: Path, model: nn.Module, *, whole: bool = True) -> None:
         first = (missing + unknown + wrong)[0]
         raise MtlError.of(
             "MTL805",
-            f"the weights of `{path}` are of another network: {len(missing)} tensors are missing, "
+            f"the weights of `{path}` are of another network: "
+            f"{counted(len(missing), 'tensor is', 'tensors are')} missing, "
             f"{len(unknown)} unknown, {len(wrong)} of another shape, the first is `{first}`",
             "use the spec that stands beside the weights",
         )

@@ -43,6 +43,10 @@ _MARKS = 8
 DOTS = 72
 """Of a drawing's own units in an inch, as SVG has them."""
 
+_MARGINS = (64, 42, 10, 18)
+"""Left, below, right and above the curves of a chart: room for the longest number that a tick has, and for the power of
+ten of all. To find out what the texts need would take as long as to draw them."""
+
 _SMALL = 0.1
 """A map of numbers that are no larger would be all pale."""
 
@@ -69,8 +73,9 @@ def curves(series: Sequence[Series], changed: Sequence[int], width: int, height:
     from matplotlib.ticker import MaxNLocator
 
     with rc_context(_STYLE):
-        figure = Figure(figsize=(width / DOTS, height / DOTS), layout="constrained")
-        axes = figure.add_subplot()
+        figure = Figure(figsize=(width / DOTS, height / DOTS))
+        left, bottom, right, top = _MARGINS
+        axes = figure.add_axes((left / width, bottom / height, 1 - (left + right) / width, 1 - (bottom + top) / height))
         for place, points in enumerate(drawn):
             axes.plot(
                 [x for x, _ in points],

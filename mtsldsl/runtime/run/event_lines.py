@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mtsldsl.diagnostics.bounded import FIRST_SHOWN, named, shown
+from mtsldsl.diagnostics.counted import counted
 from mtsldsl.ir.cost import operations
 from mtsldsl.methods.evidence import Event, Finding, as_in_history
 from mtsldsl.methods.registry import words
@@ -70,7 +71,7 @@ def _start(event: events.Start) -> list[str]:
     size = f"{event.parameters:,} parameters, {operations(event.flops)} a sample"
     where = f"{event.device} in {event.processes} processes" if event.processes else event.device
     return [
-        f"{event.spec}: {len(event.tasks)} tasks, {len(event.layers)} layers, {size}",
+        f"{event.spec}: {counted(len(event.tasks), 'task')}, {counted(len(event.layers), 'layer')}, {size}",
         f"structure {event.method}, balance {event.balance}, seed {event.seed}, on {where}",
         *label_lines(event.data),
         *([f"run folder: {event.folder}"] if event.folder is not None else []),
@@ -100,7 +101,7 @@ def _losses(event: events.Epoch | events.DryRun) -> str:
 def _dry_run(event: events.DryRun) -> list[str]:
     """What was tried, and what a run would take."""
     made = f"{event.steps} steps" if event.steps > 1 else "one step"
-    size = f"{_counted(event.epoch_steps, 'step')} and {_counted(event.epoch_batches, 'batch', 'es')} of validation"
+    size = f"{counted(event.epoch_steps, 'step')} and {counted(event.epoch_batches, 'batch', 'batches')} of validation"
     epoch, run = _duration(event.epoch_seconds), _duration(event.run_seconds)
     return [
         f"dry run: {made} and one batch of validation made; nothing is written",
@@ -108,13 +109,9 @@ def _dry_run(event: events.DryRun) -> list[str]:
         f"  validation loss: {_numbers(event.validation)}",
         f"  time: {_duration(event.step_seconds)} a step, {_duration(event.batch_seconds)} a batch of validation",
         *([] if event.peak_memory_mb is None else [f"  memory: {event.peak_memory_mb:,.0f} MB at most"]),
-        f"  an epoch ({size}) takes about {epoch}, {_counted(event.epochs, 'epoch')} {run}",
+        f"  an epoch ({size}) takes about {epoch}, {counted(event.epochs, 'epoch')} {run}",
         "  structural phases, the test and the writing of checkpoints come on top",
     ]
-
-
-def _counted(count: int, noun: str, more: str = "s") -> str:
-    return f"{count:,} {noun}{more if count != 1 else ''}"
 
 
 def _duration(seconds: float) -> str:

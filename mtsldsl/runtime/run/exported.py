@@ -16,7 +16,7 @@ from mtsldsl.diagnostics.bounded import named
 from mtsldsl.ir import Spec
 from mtsldsl.ir.normal import digest
 from mtsldsl.runtime.data.samples import Scale
-from mtsldsl.runtime.network.portable import Portable, as_file
+from mtsldsl.runtime.network.portable import FORMS, Portable, as_file
 from mtsldsl.runtime.network.source_file import original_spans
 from mtsldsl.runtime.objectives.token_answers import in_units
 from mtsldsl.runtime.run.best import load_best
@@ -46,6 +46,12 @@ class Exported:
     """Of tasks whose classes have names these, in their order."""
     of: str = MEAN
     """The task of whose own best epoch the weights are."""
+
+    @property
+    def only(self) -> Sequence[str] | None:
+        """The tasks of which the file has no more than what their outputs depend on; None where it has the whole
+        network."""
+        return self.network.tasks if FORMS[self.form].computes else None
 
     def write(self, card: str) -> None:
         """Replace the file, and `<file>.md` beside it by its model card. Raises MtlError MTL703 where one cannot be
@@ -89,6 +95,7 @@ def export(
         **({"scales": {task: attrs.asdict(scale) for task, scale in scales.items()}} if scales else {}),
         **({"columns": columns} if columns else {}),
         **({"classes": names} if names else {}),
+        **({"outputs": outputs} if (outputs := _columns(spec, chosen)) else {}),
     }
     units = {task: in_units(spec.task(task), scale) for task, scale in scales.items()}
     network = Portable(spec, model, chosen, json.dumps(about), units)
@@ -100,6 +107,11 @@ def export(
         stem = Path(spec.source.name).stem
         output = folder.exports / f"{stem if of == MEAN else f'{stem}_{of}'}.{form}"
     return Exported(output, form, data, difference, network, epochs, scales, columns, names, of)
+
+
+def _columns(spec: Spec, tasks: Sequence[str]) -> dict[str, Sequence[str]]:
+    """Of tasks that learn several columns of a table these, in the order of the output."""
+    return {name: columns for name in tasks if (columns := spec.task(name).columns)}
 
 
 def _chosen(spec: Spec, form: str, tasks: Sequence[str], of: str) -> list[str]:

@@ -18,6 +18,7 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.diagnostics.bounded import named
 from mtsldsl.editing import loads
 from mtsldsl.ir import Spec
+from mtsldsl.language.beginnings import RANGE
 from mtsldsl.runtime.network.initial_state import begin_with
 from mtsldsl.runtime.network.portable import ABOUT
 from mtsldsl.runtime.network.pretrained.filling import fill
@@ -62,14 +63,15 @@ class InitialWeights(ABC):
         if said.name == "none":
             return None
         path, library = Path(str(said.arguments["file"])), said.arguments["map"]
-        prefix, until = (said.arguments[name] for name in ("prefix", "until"))
+        prefix, *ends = (said.arguments[name] for name in ("prefix", *RANGE))
+        since, until = (None if name is None else str(name) for name in ends)
         try:
             if library is None:
                 return cls.of(path)
             state, _ = _read(path, "name a `.safetensors` file")
         except MtlError as error:
             raise MtlError(attrs.evolve(each, span=each.span or said.span) for each in error.diagnostics) from error
-        return ForeignWeights(path, state, str(library), str(prefix or ""), None if until is None else str(until))
+        return ForeignWeights(path, state, str(library), str(prefix or ""), since, until)
 
     def begin(self, spec: Spec, model: nn.Module, run: RunFolder | None = None) -> Begun:
         """Let the network of a new run begin with them. A run that cannot leaves no folder behind; raises MtlError as
@@ -123,11 +125,12 @@ class ForeignWeights(InitialWeights):
 
     library: str
     prefix: str = ""
+    since: str | None = None
     until: str | None = None
 
     def fill(self, spec: Spec, model: nn.Module) -> str:
         """Fill the layers as far as the file has them."""
-        found = fill(spec, model, self.state, self.library, self.prefix, self.until)
+        found = fill(spec, model, self.state, self.library, self.prefix, self.since, self.until)
         said = {
             "begin anew": found.anew,
             "of the file, its classifier, are left out": found.head,

@@ -20,7 +20,7 @@ from mtsldsl.methods.evidence import Event
 from mtsldsl.pages.page import page
 from mtsldsl.runtime.data.picture_recipe import picture_recipe
 from mtsldsl.runtime.network.execution import evaluating
-from mtsldsl.runtime.network.portable import BATCHES, FORMS, TOLERANCE, Portable
+from mtsldsl.runtime.network.portable import BATCHES, FORMS, TOLERANCE
 from mtsldsl.runtime.network.served import Served
 from mtsldsl.runtime.objectives import higher_is_better
 from mtsldsl.runtime.run import events
@@ -58,7 +58,7 @@ def model_card(made: Exported, folder: RunFolder, drawing: str) -> str:
     network, recorded = made.network, list(read_events(folder.events))
     spec = network.spec
     start = next(event for event in recorded if isinstance(event, events.Start))
-    parameters, flops = _cost(network)
+    parameters, flops = _cost(made)
     results = _results(made, recorded)
     given = network.inputs if FORMS[made.form].computes else tuple(spec.data.inputs)
     return page(
@@ -83,7 +83,6 @@ def model_card(made: Exported, folder: RunFolder, drawing: str) -> str:
         outputs={name: _output(made, name) for name in network.tasks},
         results=results,
         alone=made.of != MEAN,
-        whole=len(network.tasks) == len(spec.tasks),
         tested=any(each.test is not None for each in results),
         labels=label_lines(start.data),
         places=_places(spec, start),
@@ -99,23 +98,26 @@ def model_card(made: Exported, folder: RunFolder, drawing: str) -> str:
 
 
 def _output(made: Exported, name: str) -> str:
-    """What an output is: of a file with the weights alone, whose scale is to be undone, and which class is which."""
+    """What an output is: of a file with the weights alone, whose scale is to be undone, and which class, or column of
+    the table, is which."""
     task = made.network.spec.task(name)
     scale = made.scales.get(name)
     if scale is not None and not FORMS[made.form].computes:
         pairs = zip(scale.deviation, scale.mean, strict=True)
         numbers = ", ".join(f"{deviation!r} x + {mean!r}" for deviation, mean in pairs)
-        return f"x, of which the values in the units of the data are {numbers}"
-    classes = made.names.get(name)
+        columns = f": {', '.join(map(_code, task.columns))}" if task.columns else ""
+        return f"x, of which the values in the units of the data are {numbers}{columns}"
+    classes = made.names.get(name, task.columns)
     said = OUTPUTS[task.target.kind]
     if task.by_token:
         said = f"for each token {said.replace('first dimension', 'last dimension')}"
     return f"{said}: {', '.join(map(_code, classes))}" if classes else said
 
 
-def _cost(network: Portable) -> tuple[int, int]:
+def _cost(made: Exported) -> tuple[int, int]:
     """The parameters of what is exported, and the floating-point operations of one sample."""
-    weights: dict[str, int] = {}
+    network = made.network
+    weights = {name: value.numel() for name, value in network.model.named_parameters()} if made.only is None else {}
     flops = 0
     for data, tasks in network.read:
         served = Served(network.model, network.spec, tasks)

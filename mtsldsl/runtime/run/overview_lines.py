@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from mtsldsl.diagnostics.bounded import FIRST_SHOWN, MOST_SHOWN, shown
+from mtsldsl.diagnostics.counted import counted
 from mtsldsl.runtime.run.event_lines import label_lines, short
 
 Plain: TypeAlias = Mapping[str, Any]
@@ -48,10 +49,24 @@ def _target(task: str, found: Plain, splits: Plain) -> list[str]:
     names = found.get("names") or (["no", "yes"] if found["kind"] == "binary" else None)
     for split, each in splits.items():
         labels = each["labels"][task]
-        missing = f"{100 * (1 - labels['entries'] / max(labels['of'], 1)):.3g} % missing"
-        what = _counts(found["counts"][split], names) if "counts" in found else _range(found["range"][split])
-        lines.append(f"  {split:<10}  {missing}; {what}")
-    return lines
+        lines.append(f"  {split:<10}  {_labels(found, split, labels['entries'], labels['of'], names)}")
+    columns = [
+        [
+            f"  `{each['name']}`",
+            *(
+                f"    {split:<10}  {_labels(each, split, each['entries'][split], of['samples'], names)}"
+                for split, of in splits.items()
+            ),
+        ]
+        for each in found.get("columns", ())
+    ]
+    return [*lines, *(line for part in _first(columns, "columns") for line in part)]
+
+
+def _labels(found: Plain, split: str, entries: int, of: int, names: Sequence[str] | None) -> str:
+    """What there is of a target, or of a column of it, in a split."""
+    what = _counts(found["counts"][split], names) if "counts" in found else _range(found["range"][split])
+    return f"{100 * (1 - entries / max(of, 1)):.3g} % missing; {what}"
 
 
 def _sizes(shape: Sequence[int]) -> str:
@@ -73,24 +88,26 @@ def _counts(counts: Sequence[int], names: Sequence[str] | None) -> str:
 def _table(rows: Plain, targets: Plain) -> list[str]:
     """Rows under the names of their columns: of many numbers of the input, and of many targets, the first."""
     learned = {name: values for name, values in rows.items() if name in targets}
-    inputs = [each for name, values in rows.items() if name not in learned for each in _columns(name, values, None)]
-    answers = [each for name, values in learned.items() for each in _columns(name, values, targets[name].get("names"))]
+    inputs = [each for name, values in rows.items() if name not in learned for each in _columns(name, values, {})]
+    answers = [each for name, values in learned.items() for each in _columns(name, values, targets[name])]
     columns = [*_few(inputs), *_few(answers)]
     widths = [max(map(len, column)) for column in columns]
     lines = ["  ".join(map(str.rjust, line, widths)) for line in zip(*columns, strict=True)]
     left = len(inputs) + len(answers) - len(columns)
-    return [f"  {line}" for line in lines] + ([f"  and {left} columns more; --json has all"] if left else [])
+    return [f"  {line}" for line in lines] + ([f"  and {counted(left, 'column')} more; --json has all"] if left else [])
 
 
-def _columns(name: str, values: Sequence[Any], names: Sequence[str] | None) -> list[list[str]]:
+def _columns(name: str, values: Sequence[Any], target: Plain) -> list[list[str]]:
     """Each with its title above its cells: of several numbers in a row one for each."""
+    names = target.get("names")
     if not isinstance(values[0], list):
         return [[name, *(_cell(value, names) for value in values)]]
     if len(values[0]) == 1:
-        return _columns(name, [value for (value,) in values], names)
+        return _columns(name, [value for (value,) in values], target)
+    called = [each["name"] for each in target.get("columns", ())] or range(len(values[0]))
     return [
-        [f"{name}[{place}]", *(_cell(value, names) for value in column)]
-        for place, column in enumerate(zip(*values, strict=True))
+        [f"{name}[{of}]", *(_cell(value, names) for value in column)]
+        for of, column in zip(called, zip(*values, strict=True), strict=True)
     ]
 
 

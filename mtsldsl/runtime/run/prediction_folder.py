@@ -51,7 +51,7 @@ def write_folder(
     shutil.rmtree(new, ignore_errors=True)  # of a process that was killed, and had the number of this one
     new.mkdir(parents=True)
     try:
-        lines = rows(inputs, _all_but_drawn(new, called, tasks, predicted), names)
+        lines = rows(inputs, tasks, _all_but_drawn(new, called, tasks, predicted), names)
         if any(_is_row(task) for task in tasks):
             with (new / TABLE).open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
                 file.writelines(lines)
@@ -66,8 +66,9 @@ def write_folder(
 def _called(inputs: NewInputs) -> Sequence[str]:
     """What the files of each sample are called, without the ending."""
     if inputs.names is None:
-        digits = len(str(inputs.count - 1))
-        return [str(number).zfill(digits) for number in range(inputs.count)]
+        numbers = range(inputs.count) if inputs.numbers is None else inputs.numbers
+        digits = len(str((inputs.with_left_out or inputs.count) - 1))
+        return [str(number).zfill(digits) for number in numbers]
     called = [Path(name).stem for name in inputs.names]
     twice = next((name for name, times in Counter(called).items() if times > 1), None)
     if twice is not None:

@@ -18,7 +18,6 @@ import torch
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir import Spec
 from mtsldsl.runtime.learning.batch_norm import require_values_to_normalise
-from mtsldsl.runtime.learning.ranks import Ranks
 from mtsldsl.runtime.run.last_words import LOST, RUN_ID
 
 
@@ -77,17 +76,17 @@ def _temporary_files_in(folder: str) -> Iterator[None]:
             os.environ["TMPDIR"] = before
 
 
-def require_even_shares(spec: Spec, ranks: Ranks) -> None:
-    """Hold that the processes that train together have as many samples of a batch each, and enough to normalise.
+def require_even_shares(spec: Spec, count: int) -> None:
+    """Hold that so many processes that train together have as many samples of a batch each, and enough to normalise.
 
     Raises MtlError MTL809 or MTL804 where they have not.
     """
     for data in spec.blocks:
-        if data.batch % ranks.size:
-            cause = f"{ranks.size} processes share the batches, and {data.batch} samples are no multiple of that"
-            remedy = f"give a `batch` such as {ranks.size * -(-data.batch // ranks.size)}"
+        if data.batch % count:
+            cause = f"{count} processes share the batches, and {data.batch} samples are no multiple of that"
+            remedy = f"give a `batch` such as {count * -(-data.batch // count)}"
             raise MtlError.of("MTL809", cause, remedy, data.span)
-    require_values_to_normalise(spec, ranks.size)
+    require_values_to_normalise(spec, count)
 
 
 def own_device(device: torch.device) -> torch.device:

@@ -23,7 +23,7 @@ from mtsldsl.runtime.run.kept_epoch import first_facts, last
 from mtsldsl.runtime.run.record_file import read_events
 from mtsldsl.runtime.run.report_answers import confusions, samples
 from mtsldsl.runtime.run.report_charts import FEW, loss_charts, metric_charts, share_charts, weight_charts
-from mtsldsl.runtime.run.report_facts import drawn, first_text, repeated, results, stages
+from mtsldsl.runtime.run.report_facts import drawn, first_text, repeated, results, results_by_column, stages
 from mtsldsl.sharing import format_components
 from mtsldsl.syntax import write_text_atomically
 from mtsldsl.syntax.files import is_file
@@ -51,6 +51,7 @@ def write_report(folder: RunFolder) -> Path:
         facts=list(first_facts(recorded)),
         warnings=[event.text for event in recorded if isinstance(event, events.Warned)],
         results=results(recorded),
+        by_column=results_by_column(recorded, spec),
         single=last(recorded, events.SingleTask),
         constant=last(recorded, events.Constant),
         confusions=confusions(recorded),

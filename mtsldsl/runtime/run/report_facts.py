@@ -10,6 +10,7 @@ import attrs
 from mtsldsl.ir import Spec
 from mtsldsl.methods.evidence import Event
 from mtsldsl.pages.sharing_drawing import Drawing, draw, order_of_tasks
+from mtsldsl.runtime.learning.evaluation import by_column
 from mtsldsl.runtime.objectives import higher_is_better
 from mtsldsl.runtime.run import events
 from mtsldsl.runtime.run.event_lines import short
@@ -59,6 +60,27 @@ def results(recorded: Sequence[Event]) -> list[Result]:
         )
         for task, metrics in test.metrics.items()
         for name, value in metrics.items()
+    ]
+
+
+@attrs.frozen
+class ByColumn:
+    """The metrics of a task on the test set by column of the table that it learns."""
+
+    task: str
+    metrics: Sequence[str]
+    columns: Mapping[str, Sequence[str]]
+
+
+def results_by_column(recorded: Sequence[Event], spec: Spec) -> list[ByColumn]:
+    """Those of the last test of a run, for the tasks that learn several columns."""
+    test = last(recorded, events.Test)
+    if test is None or not test.columns:  # which older versions did not record
+        return []
+    return [
+        ByColumn(task, list(values), {column: [*map(short, each.values())] for column, each in measured.items()})
+        for task, values in test.columns.items()
+        if (measured := by_column(spec.task(task), values))
     ]
 
 

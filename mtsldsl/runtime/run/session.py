@@ -111,7 +111,7 @@ class Session:
         """A new run of `spec` in the next free folder of `root/name`. What it imports is written into its copy."""
         chosen = own_device(choose_device(device))
         ranks = Ranks.of_environment(chosen)
-        require_even_shares(spec, ranks)
+        require_even_shares(spec, ranks.size)
         check_own_modules(spec)
         require_for_run(spec)
         weights = InitialWeights.said_by(spec)
@@ -145,7 +145,7 @@ class Session:
         assert checkpoint is not None
         spec = folder.with_path(folder.read_spec(checkpoint / "spec.mtl"))
         with original_spans(spec):
-            require_even_shares(spec, ranks)
+            require_even_shares(spec, ranks.size)
             warn_of_other_modules(spec, folder.events)
             require_for_run(spec)
         made = makers(loggers or recorded_loggers(folder.events))
@@ -223,6 +223,8 @@ class Session:
             self.log.write(events.Resume(epoch=training.epoch, loggers=self.loggers.names()))
         elif self.weights is not None:
             self.log.write(self.weights.begin(training.spec, training.model, self.folder))
+            if learner.begins_anew:
+                training.beginning = {name: value.cpu().clone() for name, value in training.model.state_dict().items()}
         return training
 
     def write_code(self, spec: Spec) -> None:

@@ -6,14 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
-from torch import nn
+from torch import Tensor, nn
 
 from mtsldsl.ir import Decision, Spec
 from mtsldsl.runtime.learning.evaluation import Evaluation
 from mtsldsl.runtime.learning.step import Penalty, Position
+from mtsldsl.runtime.network.built import build_model, initialise
 from mtsldsl.runtime.network.optimizer_state import ParameterState
-from mtsldsl.runtime.network.transfer import Members
+from mtsldsl.runtime.network.transfer import Members, carry_state
 from mtsldsl.sharing import Sharing
+from mtsldsl.sharing.component import owner
 
 if TYPE_CHECKING:
     from mtsldsl.runtime.structure.view import View
@@ -35,7 +37,8 @@ class Proposal:
 @attrs.frozen(eq=False)
 class Carry:
     """A network on its way to another one: `new_model` holds what `old_model` had, and each copy of `made` the mean of
-    the copies that it comes from."""
+    the copies that it comes from. `beginning` are the weights of the old network when the run began, by name, where
+    these were others than the seed gives."""
 
     old_spec: Spec
     new_spec: Spec
@@ -43,6 +46,21 @@ class Carry:
     new_model: nn.Module
     made: Members
     decisions: Sequence[Decision]
+    beginning: Mapping[str, Tensor] | None = None
+
+    def begin_anew(self) -> None:
+        """Give the new network the weights that the run began with: those of its seed, or each copy the mean of what
+        the copies of its tasks began with. What is frozen stays as it is."""
+        spec = self.new_spec
+        if self.beginning is None:
+            initialise(self.new_model, spec, spec.train.seed, but=spec.frozen)
+            return
+        state = self.new_model.state_dict()
+        frozen = {name: value.clone() for name, value in state.items() if owner(name) in spec.frozen}
+        first = build_model(self.old_spec)
+        first.load_state_dict(dict(self.beginning))
+        carry_state(self.old_spec, spec, first, self.new_model)
+        self.new_model.load_state_dict(frozen, strict=False)
 
 
 @attrs.frozen(eq=False)
@@ -69,6 +87,11 @@ class Learner(Penalty):
     measured twice."""
     earlier_best: ClassVar[bool] = False
     """Whether the best epoch may be one before what it decides: each epoch has a sharing of its own, `present`."""
+
+    @property
+    def begins_anew(self) -> bool:
+        """Whether the network that it chooses begins with what the run began with, which is kept for that."""
+        return False
 
     def due(self, position: Position) -> bool:
         """Whether it decides now, at the end of an epoch."""

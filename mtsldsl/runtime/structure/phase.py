@@ -68,7 +68,7 @@ def structural_phase(training: Training, learner: Learner, data: Splits[Any], ru
     made = origins(spec.sharing, new_spec.sharing)
     carry_state(spec, new_spec, model, new_model, made)
     prepared, average = _prepared(
-        training, learner, Carry(spec, new_spec, model, new_model, made, proposal.decisions), view
+        training, learner, Carry(spec, new_spec, model, new_model, made, proposal.decisions, training.beginning), view
     )
     network, new_network = training.network, new_model if average is None else average.module
     pairs = [(model, new_model), *([] if average is None else [(network, new_network)])]
@@ -107,7 +107,7 @@ def _adopt_exactly(
     new_model = place(build_model(new_spec), new_spec, training.device)
     made = origins(spec.sharing, new_spec.sharing) if proposal.made is None else proposal.made
     carry_state(spec, new_spec, training.model, new_model, made)
-    carry = Carry(spec, new_spec, training.model, new_model, made, proposal.decisions)
+    carry = Carry(spec, new_spec, training.model, new_model, made, proposal.decisions, training.beginning)
     prepared, average = _prepared(training, learner, carry, view)
     new_network = new_model if average is None else average.module
     after = evaluate(new_network, new_spec, data.validation, training.device) if prepared.anew else found
@@ -211,7 +211,7 @@ def replace_network(
     merged = merged_parameters(new_model, members)
     carry_optimizer_state(training.optimizer, old_parameters, optimizer, new_parameters, merged)
     set_parameter_state(optimizer, new_parameters, trained)
-    training.spec, training.model, training.averaged = new_spec, new_model, average
+    training.spec, training.model, training.averaged, training.beginning = new_spec, new_model, average, None
     training.optimizer, training.scheduler = optimizer, scheduler
     training.forget_routes()
     training.balance.network_changed()

@@ -26,6 +26,7 @@ IMAGE = Expected(FieldKind.IMAGE, (2, 3, 4))
 ROWS = Expected(FieldKind.PLAIN, (3,))
 
 
+IDS = Expected(FieldKind.LABEL, (5,), ids=9)
 TOKENS = Expected(FieldKind.PLAIN, (5, 2))
 TOKEN_LABELS = Expected(FieldKind.LABEL, (5,), Target("classes", 4), by_token=True)
 
@@ -239,6 +240,15 @@ def test_a_mask_of_0_and_255_is_no_class_of_which_one_is_ignored() -> None:
         (np.zeros(3), TOKEN_LABELS, "end the head with `mean_tokens | linear(4)`"),
         (np.zeros((3, 4)), TOKEN_LABELS, "pad or cut the array to a length of 5, with what stands for a missing label"),
         (np.zeros((3, 4, 2)), TOKENS, "pad or cut the sequences to a length of 5, or write 4 as the length of `input`"),
+        (
+            np.zeros((3, 4)),
+            IDS,
+            "pad or cut the sequences to a length of 5, with an id of its own where they are padded",
+        ),
+        (np.zeros((3, 4)), IDS, "or write 4 as the length of `input`"),
+        (np.array([[1], [2, 3]], object), IDS, "pad or cut the sequences to a length of 5, with an id of its own"),
+        (np.array([[1], [2, 3]], object), TOKENS, "pad or cut the sequences to a length of 5, and save"),
+        (np.array([[1], [2, 3]], object), ROWS, "padded or cut to one length"),
         (np.zeros((3, 2)), ROWS, "write 2 as the size of `input`"),
         (np.zeros((3, 2)), values(), "write `values(2)` with a head of 2"),
         (np.zeros((3, 5, 6, 7)), ROWS, "write the shape of a sample into `input`"),
@@ -357,7 +367,8 @@ def test_labels_of_samples_may_be_a_column() -> None:
     ("shape", "target", "field", "remedy"),
     [
         ((1, 6, 8), Target("values", 1), "image", "resize or pad its samples to one size"),
-        ((3,), Target("values", 1), "image", "samples of one length"),
+        ((3,), Target("values", 1), "image", "samples that are padded or cut to one length"),
+        ((5, 2), Target("values", 1), "image", r"pad or cut the sequences to a length of 5, and save `numpy\.stack"),
         ((3,), Target("classes", 2), "age", "give each name a number"),
         ((3,), Target("values", 1), "age", "nan for what is missing"),
     ],

@@ -175,7 +175,7 @@ def test_files_of_targets_are_joined_by_their_names(tmp_path: Path) -> None:
     assert bool(depth[3].isnan().all())
     assert bool(mask[5].isnan().all())
     assert splits.train.fields["label/*.png"].dtype == torch.uint8
-    assert sum("of 20 images have no file" in remark for remark in splits.remarks) == 3
+    assert sum("of 20 images has no file" in remark for remark in splits.remarks) == 3
     whole = spec("folder", (SEGMENT, DEPTH, MASK), (3, *SIZE), path=str(tmp_path), **OPTIONS)
     labelled = [part["labels"] for part in describe(whole, splits).values()]
     assert {name: sum(part[name]["samples"] for part in labelled) for name in labelled[0]} == {
@@ -194,7 +194,7 @@ def test_a_file_of_0_bytes_is_a_missing_label(on_error: str, tmp_path: Path) -> 
     assert {number for number, label in labels.items() if bool((label == 255).all())} == {3, 7, 11}
     assert set(by_image(splits, "depth/*.png")) == set(range(20))
     assert splits.remarks == (
-        "1 of 20 images have no file that matches `label/*.png`: a label that is missing",
+        "1 of 20 images has no file that matches `label/*.png`: a label that is missing",
         "2 files have 0 bytes, which is a label that is missing: `label/03.png`, `label/07.png`",
     )
 
@@ -344,7 +344,7 @@ def test_new_pictures_come_to_the_size_as_those_of_training(tmp_path: Path) -> N
     whole = spec("folder", (SEGMENT,), (3, *SIZE), **options)
     trained = torch.cat([each.fields["image"] for _, each in load_data(whole, cache=False).named()])
     inputs = new_inputs(tmp_path / "image", whole.data)
-    found = {row.numpy().tobytes() for row in inputs.read(0, 20)["image"]}
+    found = {row.numpy().tobytes() for row in inputs.read(range(20))["image"]}
     assert found == {row.numpy().tobytes() for row in trained.float() / 255}
 
 
@@ -388,6 +388,39 @@ def test_a_file_that_does_not_fit_is_named_with_its_task_or_left_out(
     assert said in remark
     after = {split: len(samples) for split, samples in splits.named()}
     assert sorted(before[split] - after[split] for split in before) == [0, 0, 1]
+
+
+def test_an_image_whose_row_is_broken_is_left_out(tmp_path: Path) -> None:
+    rooms(tmp_path)
+    parts = ["train", "validation", "test"]
+    lines = [f"{number:02}.png,{number},{parts[number % 3]}" for number in range(20)]
+    lines[4] = "04.png,4"
+    (tmp_path / "known.csv").write_text("\n".join(["file,age,part", *lines, "05.png,1", "nobody"]), encoding="utf-8")
+    assert "line 6 of" in refused(tmp_path, AGE, table="known.csv", split="part")
+    splits = loaded(tmp_path, AGE, table="known.csv", split="part", on_error="skip")
+    assert {number: int(each) for number, each in by_image(splits, "age").items()} == {
+        number: number for number in range(20) if number != 4
+    }
+    rows, images = [remark for remark in splits.remarks if "left out" in remark]
+    assert rows.startswith(f"2 of 22 samples of `{tmp_path / 'known.csv'}` are left out, as `on_error = skip` says: ")
+    assert "`line 22`, `line 23`; of the first: line 22 of" in rows
+    assert images.startswith(f"1 of 20 samples of `{tmp_path}` is left out, as `on_error = skip` says: `image/04.png`;")
+    assert "line 6 of" in images
+    assert not [remark for remark in splits.remarks if "no row" in remark]
+
+
+def test_an_image_whose_label_is_no_class_is_left_out(tmp_path: Path) -> None:
+    rooms(tmp_path)
+    grades: list[object] = [number % 3 for number in range(20)]
+    grades[7] = 9
+    rows(tmp_path / "known.csv", {"file": [f"{number:02}.png" for number in range(20)], "grade": grades})
+    grade = task("grade", Target("classes", 3), dense=False)
+    assert "4 different classes" in refused(tmp_path, grade, table="known.csv")
+    splits = loaded(tmp_path, grade, table="known.csv", on_error="skip")
+    assert {number: int(each) for number, each in by_image(splits, "grade").items()} == {
+        number: number % 3 for number in range(20) if number != 7
+    }
+    assert "has `9` in the column `grade`, which is no class from 0 to 2" in splits.remarks[0]
 
 
 def test_broken_files_and_cells_are_left_out_together(tmp_path: Path) -> None:

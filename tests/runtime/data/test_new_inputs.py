@@ -227,6 +227,52 @@ def test_no_more_pictures_are_in_memory_than_a_batch(tmp_path: Path, monkeypatch
         next(every)
 
 
+SKIPS = data_of("arrays", "image", (3, 4, 6), 2, on_error="skip")
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_pictures_that_cannot_be_used_are_left_out_where_the_block_says_so(tmp_path: Path, workers: int) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    pixels = [save(folder / f"{number}.png", 4, 6, 3) for number in range(5)]
+    save(folder / "3.png", 5, 5, 3)
+    whole = (folder / "1.png").read_bytes()
+    (folder / "1.png").write_bytes(whole[:-30])  # its head is sound
+    found = new_inputs(folder, SKIPS, workers=workers)
+    assert (found.count, found.names) == (3, ("0.png", "2.png", "4.png"))
+    assert [found.name(number) for number in range(3)] == ["0.png", "2.png", "4.png"]
+    (remark,) = found.remarks
+    assert remark.startswith(f"2 of 5 samples of `{folder}` are left out, as `on_error = skip` says: `1.png`, `3.png`;")
+    assert "1.png` is no whole picture" in remark
+    wanted = torch.stack([torch.from_numpy(np.moveaxis(pixels[number], -1, 0)) for number in (0, 2, 4)]) / 255
+    assert torch.equal(given(found), wanted)
+    assert "1.png` is no whole picture" in refused(folder, workers=workers)
+
+
+def test_rows_of_arrays_that_cannot_be_used_are_left_out_and_the_others_keep_their_numbers(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).random((5, 3, 4, 6), dtype=np.float32)
+    image[1, 0, 2, 3] = np.nan
+    image[4, 2, 0, 0] = np.inf
+    np.save(tmp_path / "x.npy", image)
+    found = new_inputs(tmp_path / "x.npy", SKIPS)
+    assert (found.count, found.names, found.numbers) == (3, None, (0, 2, 3))
+    assert [found.name(number) for number in range(3)] == ["0", "2", "3"]
+    assert torch.equal(given(found), torch.from_numpy(image[[0, 2, 3]]))
+    (remark,) = found.remarks
+    assert "2 of 5 samples" in remark
+    assert "`row 1 (from 0)`, `row 4 (from 0)`; of the first:" in remark
+    np.save(tmp_path / "x.npy", np.full_like(image, np.nan))
+    said = refused(tmp_path / "x.npy", SKIPS)
+    assert "MTL804" in said
+    assert "5 of 5 samples" in said
+
+
+def test_workers_that_have_no_picture_to_read_are_told_of(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((2, 3, 4, 6), np.uint8))
+    (remark,) = new_inputs(tmp_path / "x.npy", ROOT, workers=3).remarks
+    assert "`--workers 3` does nothing" in remark
+
+
 # What is refused ------------------------------------------------------------------------------------------------------
 
 

@@ -9,15 +9,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from mtsldsl.diagnostics import MtlError
+from mtsldsl.diagnostics import MtlError, Source, Span
 from mtsldsl.editing import load, loads
-from mtsldsl.runtime.data import Samples, Splits, batches, describe, load_data
-from mtsldsl.runtime.data.read_samples import ReadSamples
+from mtsldsl.ir.model import Target
+from mtsldsl.runtime.data import FieldKind, Samples, Splits, batches, describe, load_data
+from mtsldsl.runtime.data.array_shapes import Expected
+from mtsldsl.runtime.data.own_samples import OwnReader, Wanted
+from mtsldsl.runtime.data.read_samples import FIRST, ReadSamples
 from mtsldsl.runtime.objectives.constant import constant_metrics
 from mtsldsl.runtime.run.data_record import differences, record_of_data
 from tests import prepared
@@ -426,3 +430,46 @@ def save_and_end(*given):
 session.save_checkpoint = save_and_end
 main(["train", "--quiet", "--device", "cpu", "--threads", "1", "job.mtl"])
 """
+
+
+IDS, TOKENS = Expected(FieldKind.LABEL, (3,), ids=9), Expected(FieldKind.PLAIN, (3, 2))
+LABELS = Expected(FieldKind.LABEL, (3,), Target("classes", 4), by_token=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected", "cause", "remedy"),
+    [
+        ([1, 2], IDS, "2, but the spec's is 3", "pad or cut the sequences to a length of 3, with an id of its own"),
+        (torch.zeros(4, 2), TOKENS, "4 x 2, but the spec's is 3 x 2", "pad or cut the sequences to a length of 3"),
+        ([0, 1], LABELS, "2, but the spec's is 3", "with what stands for a missing label where it is padded"),
+        ([[1, 2], [3]], TOKENS, "a list of parts of several sizes", "pad or cut the sequences to a length of 3"),
+        ([torch.zeros(2), torch.zeros(1)], TOKENS, "a list of parts of several sizes", "pad or cut the sequences"),
+        ([[[1], [2, 3]]], IDS, "a list of parts of several sizes", "pad or cut the sequences to a length of 3"),
+        (
+            [1, [2, 3]],
+            Expected(FieldKind.PLAIN, (3,)),
+            "a list of parts of several sizes",
+            "pad or cut them to one size",
+        ),
+        (["a", "b", "c"], IDS, "not numbers", "give each name a number"),
+    ],
+)
+def test_a_sequence_of_another_length_is_refused_with_how_to_pad_it(
+    value: Any, expected: Expected, cause: str, remedy: str
+) -> None:
+    reader = OwnReader([{"words": value}], "`own`", {"words": Wanted(expected, "the input", None)}, None)
+    with pytest.raises(MtlError) as caught:
+        reader.stacked((np.arange(1), ("words",), FIRST))
+    (found,) = caught.value.diagnostics
+    assert found.code == "MTL607"
+    assert cause in found.cause
+    assert remedy in str(found.remedy)
+
+
+def test_an_id_that_is_not_known_is_told_at_the_embedding() -> None:
+    embedding = Span(Source("job.mtl", "embedding(9, 2)"), 0, 15)
+    ids = attrs.evolve(IDS, ids_from=embedding)
+    reader = OwnReader([{"words": [1, 9, 2]}], "`own`", {"words": Wanted(ids, "the input", None)}, None)
+    with pytest.raises(MtlError, match=r"MTL607.*the id 9, and `embedding` knows 0 to 8") as caught:
+        reader.stacked((np.arange(1), ("words",), FIRST))
+    assert caught.value.diagnostics[0].span == embedding

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 from functools import partial
 from itertools import islice
 
@@ -11,6 +12,7 @@ import pytest
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.runtime.data.parallel_reading import Processes
+from tests import prepared
 
 
 def worked(asked: int) -> tuple[int, int]:
@@ -42,6 +44,53 @@ def test_processes_stay_for_the_next_pass_also_after_one_that_was_left() -> None
     other = partial(worked)
     assert [square for square, _ in processes.in_turn(other, [6, 7])] == [36, 49]
     assert pickle.loads(pickle.dumps(processes)).count == 2
+
+
+def killed(process: int) -> None:
+    """Once this returns it is no more, and its parent has been told."""
+    os.kill(process, signal.SIGKILL)
+    os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
+
+
+@pytest.mark.parametrize("after", [9, 1])
+def test_a_process_that_ends_while_it_waits_is_told_of_in_the_next_pass_and_nowhere_else(after: int) -> None:
+    processes = Processes(2, "`photos`", None)
+    going = processes.in_turn(worked, range(9))
+    own = [process for _, process in islice(going, after)]
+    going.close()
+    heard = signal.getsignal(signal.SIGCHLD)
+    killed(own[0])
+    assert signal.getsignal(signal.SIGCHLD) is heard
+    with pytest.raises(MtlError, match=r"MTL607.*reads samples of `photos` has ended(.|\n)*`--workers 0`"):
+        list(processes.in_turn(worked, range(9)))
+    assert [square for square, _ in processes.in_turn(worked, range(3))] == [0, 1, 4]  # by new ones
+
+
+def test_a_process_that_ends_in_the_midst_of_a_pass_is_told_of() -> None:
+    going = Processes(2, "`photos`", None).in_turn(worked, range(500))
+    killed(next(going)[1])
+    with pytest.raises(MtlError, match="MTL607"):
+        list(going)
+
+
+STARTS = """
+import os, signal
+from mtsldsl.diagnostics import MtlError
+from mtsldsl.runtime.data.parallel_reading import Processes
+
+processes = Processes(2, "`photos`", None)
+os.register_at_fork(after_in_child=lambda: os.kill(os.getpid(), signal.SIGKILL))
+try:
+    list(processes.in_turn(abs, range(9)))
+except MtlError as error:
+    print(error.diagnostics[0].code)
+"""
+
+
+@pytest.mark.soak
+def test_a_process_that_ends_while_it_starts_is_told_of() -> None:
+    done = prepared.run("-c", STARTS)
+    assert (done.returncode, done.stdout) == (0, "MTL607\n"), done.stderr
 
 
 @pytest.mark.parametrize(("count", "asked"), [(0, [1, 2]), (2, [3]), (2, [])])

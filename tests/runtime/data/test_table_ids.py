@@ -8,6 +8,7 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
+import attrs
 import pytest
 import torch
 
@@ -120,9 +121,29 @@ def test_new_rows_have_the_ids_that_were_learned_also_from_the_record_of_a_run(
     save(Path("new.csv"), new[::-1], COLUMNS[:4])
     found = new_inputs(Path("new.csv"), spec.data, columns=known)
     assert found.count == len(new)
-    read = found.read(0, found.count)
+    read = found.read(range(found.count))
     for name in spec.data.inputs:
         assert torch.equal(read[name].flip(0), data.test.fields[name])
+
+
+def test_new_rows_that_do_not_fit_are_left_out_where_the_block_says_so(
+    spec: Spec, rows: list[dict[str, object]]
+) -> None:
+    data = load_data(spec)
+    known = TableInputs.of_record(data.fitted["table"]["inputs"])
+    new = [row for row in rows if row["part"] == "test"]
+    save(Path("new.csv"), [*new[:2], new[2] | {"area": "wide"}, *new[3:]], COLUMNS[:4])
+    with pytest.raises(MtlError, match="`wide`"):
+        new_inputs(Path("new.csv"), spec.data, columns=known)
+    skips = attrs.evolve(spec.data, options=spec.data.options | {"on_error": "skip"})
+    found = new_inputs(Path("new.csv"), skips, columns=known)
+    kept = [number for number in range(len(new)) if number != 2]
+    assert found.numbers == tuple(kept)
+    assert found.name(2) == "3"
+    assert f"1 of {len(new)} samples of `new.csv` is left out, as `on_error = skip` says: `line 4`" in found.remarks[0]
+    read = found.read(range(found.count))
+    for name in spec.data.inputs:
+        assert torch.equal(read[name], data.test.fields[name][kept])
 
 
 def test_one_column_of_ids_may_be_all(rows: list[dict[str, object]]) -> None:

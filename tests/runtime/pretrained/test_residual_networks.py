@@ -182,13 +182,18 @@ def test_all_copies_of_a_layer_are_filled_alike_and_one_that_tasks_share_once() 
 
 
 def refusal(
-    spec: Spec, state: dict[str, Tensor], prefix: str = "", until: str | None = None, library: str = "torchvision"
+    spec: Spec,
+    state: dict[str, Tensor],
+    prefix: str = "",
+    since: str | None = None,
+    until: str | None = None,
+    library: str = "torchvision",
 ) -> str:
     """The cause of what is refused; the network is as it was."""
     model = build_model(spec)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     with pytest.raises(MtlError) as refused:
-        fill(spec, model, state, library, prefix, until)
+        fill(spec, model, state, library, prefix, since, until)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     (found,) = refused.value.diagnostics
     assert found.code == "MTL805"
@@ -259,6 +264,32 @@ def test_layers_after_the_last_that_is_named_begin_anew() -> None:
     found = fill(spec, model, state, "torchvision", until="enc1")
     assert (found.layers, found.anew) == (["stem", "enc1"], ["enc2", "last"])
     assert found.left[:2] == ["layer2.0.conv1", "layer2.0.bn1"]
+
+
+def test_layers_before_the_first_that_is_named_begin_anew_and_the_rest_is_what_it_was() -> None:
+    """Whatever their sizes, as those of a network that sees other images."""
+    spec = small(rest="  last = conv2d(4, 3)\n")
+    state = state_of((2, 2))
+    whole, begun, later = build_model(spec), build_model(spec), build_model(spec)
+    fill(spec, whole, state, "torchvision", until="enc2")
+    wanted, drawn = whole.state_dict(), begun.state_dict()
+    state["conv1.weight"] = torch.zeros(64, 5, 7, 7)
+    found = fill(spec, later, state, "torchvision", since="enc1", until="enc2")
+    assert (found.layers, found.anew) == (["enc1", "enc2"], ["stem", "last"])
+    assert found.left[:2] == ["conv1", "bn1"]
+    for name, value in later.state_dict().items():
+        assert torch.equal(value, (drawn if name.startswith("stem") else wanted)[name]), name
+
+
+def test_a_range_of_which_the_file_has_nothing_is_refused() -> None:
+    spec = small(rest="  pool = max_pool2d(2)\n  last = conv2d(4, 3)\n")
+    state = state_of((2, 1))
+    said = "the file ends before `last`, with what is in `stem`, `enc1`, `enc2`"
+    assert refusal(spec, state, since="last") == said
+    assert refusal(spec, state_of((2, 2)), since="pool", until="pool") == "no layer of `pool..pool` has weights"
+    text = SMALL.format(file="resnet18", block="basic_block", rest="", more="")
+    spec = loads(text.replace("resnet_stem(8)", "conv2d(8, 7, stride=2) | relu | conv2d(8, 3)"))
+    assert refusal(spec, state, since="enc1") == "`stem.conv2` (conv2d) comes where the file has `bn1` (batch_norm)"
 
 
 def test_a_layer_of_alternatives_is_not_filled() -> None:

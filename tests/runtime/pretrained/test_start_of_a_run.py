@@ -108,6 +108,13 @@ def test_a_file_that_is_not_there_is_told_with_its_place(said: str) -> None:
         ('start("x", map=keras)', "MTL206", "`map` of `start` cannot be `keras`"),
         ("start(map=timm)", "MTL204", "`start` needs `file`"),
         ('start("x", map=timm, until=enc3)', "MTL206", "`until` of `start` is `enc3`, which is no layer"),
+        ('start("x", map=timm, since=enc3)', "MTL206", "`since` of `start` is `enc3`, which is no layer"),
+        (
+            'start("x", map=timm, since=enc1, until=stem)',
+            "MTL206",
+            "`start` begins at `enc1`, which comes after `stem`",
+        ),
+        ('start("x", since=enc1)', "MTL206", "`since` is for the file of another library, and `start` has no `map`"),
         ('start("x", until=enc1)', "MTL206", "`until` is for the file of another library, and `start` has no `map`"),
         ('start("x", prefix="a.")', "MTL206", "`prefix` is for the file of another library, and `start` has no `map`"),
         ('begin("x")', "MTL206", "`init` cannot be `begin`"),
@@ -126,5 +133,8 @@ def test_settings_and_digest_have_it_and_those_of_a_spec_without_it_stay_what_th
     assert settings(without)["train.init"] == "none"
     said = loads(TEXT, overrides={"train.init": settings(spec)["train.init"]})
     assert said.train.init == spec.train.init
-    assert digest(spec) != digest(without)
+    later = loads(TEXT.replace("map=torchvision", "map=torchvision, since=enc1"))
+    assert settings(later)["train.init"] == 'start(file="x.safetensors", map=torchvision, since=enc1)'
+    assert len({digest(spec), digest(without), digest(later)}) == 3
+    assert digest(spec) == "36e4b53399ff69c609f959c0f0bca7ba64c4e21ee0f2b05169ade377b0ab1c0b"  # as before `since`
     assert digest(without) == digest(loads(TEXT.replace('  init = start("x.safetensors", map=torchvision)\n', "")))

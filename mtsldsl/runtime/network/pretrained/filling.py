@@ -55,12 +55,19 @@ def networks_of(library: str) -> tuple[Network, ...]:
 
 
 def fill(
-    spec: Spec, model: nn.Module, state: Mapping[str, Tensor], library: str, prefix: str = "", until: str | None = None
+    spec: Spec,
+    model: nn.Module,
+    state: Mapping[str, Tensor],
+    library: str,
+    prefix: str = "",
+    since: str | None = None,
+    until: str | None = None,
 ) -> Filled:
     """Fill the layers of a network, in place, with the weights of a file that has the names of a library.
 
     `prefix` is what the names in the file begin with; all others are left. Layers are filled in their order, up to
-    `until`, or as long as the file has something for them; all copies of a layer alike.
+    `until`, or as long as the file has something for them; all copies of a layer alike. Those before `since` begin
+    anew, and the parts of the file that would fill them are left: the same operators, of whatever sizes.
 
     Raises:
         MtlError: MTL805 where the file is of no kind that is known, has what such a network has not, or does not go
@@ -76,15 +83,21 @@ def fill(
         cause = f"the file has {named(unknown)}, which a {network.name} of {library} has not"
         raise MtlError.of("MTL805", cause, "take the file of a network that the library builds without changes")
     filler = _Filler(parts, found)
-    for layer in _layers(spec, until):
+    layers = [layer.name for layer in spec.layers]
+    first = 0 if since is None else layers.index(since)
+    for number, layer in enumerate(_up_to(until, layers)):
         if not filler.rest:
             break
-        filler.layer(layer, list(_places(spec, model, layer)))
-    if until is not None and until not in filler.reached:
-        raise _misfit(f"the file ends before `{until}`, with what is in {named(filler.layers)}")
+        filler.layer(layer, list(_places(spec, model, layer)), fills=number >= first)
+    for end in (since, until):
+        if end is not None and end not in filler.reached:
+            raise _misfit(f"the file ends before `{end}`, with what is in {named(filler.met)}")
+    if not filler.layers:
+        raise _misfit(f"no layer of {_range(layers, since, until)} has weights")
     filler.write()
     anew = [name for name in dict.fromkeys(_with_weights(spec, model)) if name not in filler.layers]
-    left = [f"{prefix}{part.name}" for part in filler.rest] + [name for name in state if not name.startswith(prefix)]
+    left = [f"{prefix}{part.name}" for part in (*filler.passed, *filler.rest)]
+    left += [name for name in state if not name.startswith(prefix)]
     return Filled(network.name, filler.layers, anew, [f"{prefix}{each}" for each in head], left)
 
 
@@ -101,11 +114,12 @@ def _recognised(state: Mapping[str, Tensor], library: str) -> tuple[Network, dic
     raise MtlError.of("MTL805", f"{cause}{library} that is known", remedy)
 
 
-def _layers(spec: Spec, until: str | None) -> Iterator[str]:
-    for layer in spec.layers:
-        yield layer.name
-        if layer.name == until:
-            return
+def _up_to(until: str | None, layers: Sequence[str]) -> Sequence[str]:
+    return layers if until is None else layers[: layers.index(until) + 1]
+
+
+def _range(layers: Sequence[str], since: str | None, until: str | None) -> str:
+    return f"`{since or layers[0]}..{until or layers[-1]}`"
 
 
 def _with_weights(spec: Spec, model: nn.Module) -> Iterator[str]:
@@ -131,13 +145,16 @@ class _Filler:
 
     def __init__(self, parts: Sequence[Part], state: Mapping[str, Tensor]) -> None:
         self.rest = list(parts)
+        self.passed: list[Part] = []
         self.layers: list[str] = []
         self.reached: list[str] = []
+        self.met: list[str] = []
+        """The layers with weights that were reached, of which `layers` are filled."""
         self._state = state
         self._found: list[tuple[_Place, dict[str, Tensor]]] = []
 
-    def layer(self, name: str, places: Sequence[_Place]) -> None:
-        """Take what a layer needs."""
+    def layer(self, name: str, places: Sequence[_Place], *, fills: bool) -> None:
+        """Take what a layer needs; pass over it where it is not to be filled."""
         for place in places:
             if not self.rest:
                 cause = f"the file has nothing for {place}, and has weights for what is before it in the layer"
@@ -145,9 +162,13 @@ class _Filler:
             part = self.rest.pop(0)
             if part.operator != place.operator:
                 raise _misfit(f"{place} comes where the file has `{part.name}` ({part.operator})")
-            self._found.append((place, self._tensors(place, part)))
+            if fills:
+                self._found.append((place, self._tensors(place, part)))
+            else:
+                self.passed.append(part)
         self.reached.append(name)
-        self.layers += [name] if places else []
+        self.met += [name] if places else []
+        self.layers += [name] if places and fills else []
 
     def _tensors(self, place: _Place, part: Part) -> dict[str, Tensor]:
         made: dict[str, Tensor] = {}
@@ -202,5 +223,8 @@ def _made(place: _Place, taken: Taken, tensors: Sequence[Tensor]) -> Tensor:
 
 
 def _misfit(cause: str) -> MtlError:
-    remedy = "build the layers of the blocks of the library, or name the last layer that the file fills with `until`"
+    remedy = (
+        "build the layers of the blocks of the library, or name the first and the last layer that the file fills with "
+        "`since` and `until`"
+    )
     return MtlError.of("MTL805", cause, remedy)
