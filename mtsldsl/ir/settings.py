@@ -13,7 +13,6 @@ from mtsldsl.language.kinds import Key, Kind, Many, Maybe, Text
 from mtsldsl.language.schema import AUGMENTATIONS, TRAIN
 from mtsldsl.language.targets import metric_key
 from mtsldsl.language.written import quoted as in_quotes
-from mtsldsl.language.written import spelled
 from mtsldsl.methods.registry import method
 
 
@@ -67,7 +66,7 @@ def _task(task: Task, *, several: bool, read: str) -> dict[str, object]:
     keys = ("target", "loss", "metrics", "weight", "stop", *(("field",) if says else ()))
     found = {key: getattr(task, key) for key in keys}
     if says:  # what a file calls its columns may be no name here
-        found["field"] = f"[{task.field_name}]" if task.columns else spelled(task.field_name)
+        found["field"] = task.field_text
     return {**found, "target": shown(task.target), **({"data": task.data} if several else {})}
 
 
