@@ -70,11 +70,14 @@ def _task(task: Task, *, several: bool, read: str) -> dict[str, object]:
     return {**found, "target": shown(task.target), **({"data": task.data} if several else {})}
 
 
-def _kept(spec: Spec) -> str:
+def _kept(spec: Spec) -> str | Named:
     """What is kept as it is written, where the record has the key that a metric is reported under."""
+    keep = spec.train.keep
+    if isinstance(keep, Named):
+        return keep
     metrics = ((task.name, metric) for task in spec.tasks for metric in task.metrics)
     ways = {f"{task}.{metric_key(metric)}": f"{task}.{said(metric)}" for task, metric in metrics}
-    return ways.get(spec.train.keep, spec.train.keep)
+    return ways.get(keep, keep)
 
 
 def said(value: object, *, quoted: bool = False) -> str:

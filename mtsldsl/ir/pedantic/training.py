@@ -41,7 +41,8 @@ def misfit_schedules(reading: Reading) -> Iterator[Diagnostic]:
     said = misfit_of_schedule(scheduler, epochs, "epoch") if scheduler and not by_steps else None
     stopped = misfit_of_stop(scheduler, reading.spec.train.stop, epochs) if scheduler else None
     for misfit in filter(None, (said, stopped)):
-        yield warn("MTL942", *misfit, reading.spec.train.scheduler.span or reading.place("train", "scheduler"))
+        place = scheduler.span if scheduler else None
+        yield warn("MTL942", *misfit, place or reading.place("train", "scheduler"))
 
 
 def means_not_reached(reading: Reading) -> Iterator[Diagnostic]:
