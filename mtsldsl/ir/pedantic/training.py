@@ -39,8 +39,9 @@ def misfit_schedules(reading: Reading) -> Iterator[Diagnostic]:
     by_steps = scheduler is not None and goes_by_steps(scheduler)
     said = misfit_of_schedule(scheduler, epochs, "epoch") if scheduler and not by_steps else None
     stopped = misfit_of_stop(scheduler, reading.spec.train.stop, epochs) if scheduler else None
+    span = (scheduler and scheduler.span) or reading.place("train", "scheduler")
     for misfit in filter(None, (said, stopped)):
-        yield warn("MTL942", *misfit, reading.spec.train.scheduler.span or reading.place("train", "scheduler"))
+        yield warn("MTL942", *misfit, span)
 
 
 def lone_balances(reading: Reading) -> Iterator[Diagnostic]:

@@ -116,7 +116,8 @@ def new_inputs(
         raise MtlError.of("MTL602", f"`{place}` is no file of inputs that is known", remedy)
     if not found.count:
         left_out = told_of_left_out(found.remarks)
-        raise MtlError.of("MTL804", "; ".join([f"`{place}` holds no sample", *left_out]), "give one at least")
+        cause = f"no sample of `{place}` can be used: {'; '.join(left_out)}"
+        raise MtlError.of("MTL804", cause if left_out else f"`{place}` holds no sample", "give one at least")
     if workers and not found.processes.count:
         idle = f"`--workers {workers}` does nothing: `{place}` is read in one process; workers read pictures"
         return attrs.evolve(found, remarks=(*found.remarks, idle))
@@ -243,6 +244,8 @@ def _pictures(folder: Path, data: Data, *, resize: bool, trained: Mapping[str, E
     files = [path for path in entries if path.suffix.lower() in ENDINGS and is_file(path)]
     if not files:
         remedy = "give a folder of pictures, or an .npz or .npy file"
+        if folders := [f"{path.name}/" for path in entries if is_folder(path)]:
+            remedy += f"; folders in it are not entered: give one of {named(folders)} itself"
         raise MtlError.of("MTL602", f"`{folder}` holds no picture of the endings {', '.join(ENDINGS)}", remedy)
     found = _of_files(folder, tuple(files), data, resize=resize, trained=trained, workers=workers)
     taken = set(files)
