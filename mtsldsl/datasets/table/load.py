@@ -22,6 +22,7 @@ from mtsldsl.runtime.data.column_fields import column_field, unfit_cells
 from mtsldsl.runtime.data.demand import Demand
 from mtsldsl.runtime.data.fields_read import at_odds, columns_of_task, field_of_task
 from mtsldsl.runtime.data.left_out import remarks_on_left_out
+from mtsldsl.runtime.data.sample_rows import SampleRows
 from mtsldsl.runtime.data.samples import Samples, Splits
 from mtsldsl.runtime.data.table_fields import table_fields
 from mtsldsl.tables.sample_parts import Rows
@@ -51,10 +52,12 @@ def load(spec: Demand, place: Path, _: bool) -> Splits[Samples]:
         seed=chosen.seed,
     )
     looked_up = {name: _column_of(name, chosen.inputs) for name in spec.data.ids}
+    numbers: Mapping[str, Rows] = rows
     left_out: Iterator[str] = iter(())
     if chosen.on_error == "skip":
         unfit = _unfit(spec, chosen, table, rows["train"], looked_up)
         left_out = remarks_on_left_out({table.place(row): unfit[row] for row in sorted(unfit)}, len(table), str(place))
+        numbers = {split: np.setdiff1d(each, list(unfit)) for split, each in rows.items()}
         table, rows = _without(table, rows, unfit)
     inputs = TableInputs.fit(table, rows["train"], chosen.inputs, chosen.categories, looked_up)
     _require_width(spec.data, inputs)
@@ -77,7 +80,8 @@ def load(spec: Demand, place: Path, _: bool) -> Splits[Samples]:
     samples = Samples(fields, layout)
     train, validation, test = (samples.take(torch.from_numpy(rows[split])) for split in SPLITS)
     fit = {"inputs": inputs.record(), "classes": names}
-    return Splits(train, validation, test, tuple(dict.fromkeys(remarks)), fitted={spec.data.name: fit})
+    fitted, read_rows = {spec.data.name: fit}, {spec.data.name: SampleRows(numbers)}
+    return Splits(train, validation, test, tuple(dict.fromkeys(remarks)), fitted=fitted, rows=read_rows)
 
 
 def _unfit(
