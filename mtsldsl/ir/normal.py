@@ -46,7 +46,7 @@ def normal_form(spec: Spec) -> dict[str, Any]:
             "balance": _named(spec.train.balance),
             "precision": spec.train.precision,
             "seed": spec.train.seed,
-            "keep": spec.train.keep,
+            "keep": _plain(spec.train.keep),
             **_later(spec.train),
         },
         "structure": spec.structure and _structure(spec.structure),
@@ -74,7 +74,11 @@ def _later(train: Train) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value}
 
 
-_LATER_OPTIONS = {"arrays": ("split", "group", "stratify"), "table": ("stratify",)}
+_LATER_OPTIONS = {
+    "arrays": ("split", "group", "stratify"),
+    "table": ("stratify",),
+    "python": ("split", "group", "stratify"),
+}
 """Keys of data blocks that only later versions have, by kind; without them the hash of a spec stays what it was."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from mtsldsl.tables.sample_parts import Mark, Marks, Rows, parted
 from mtsldsl.tables.table_cells import Table, is_missing, number_of
@@ -27,7 +28,8 @@ def parted_rows(
         None if group is None else _mark(table, group),
         None if stratify is None else _classes(table, stratify),
     )
-    return parted(f"`{table.path}`", len(table), marks, validation=validation, test=test, seed=seed)
+    sizes: dict[str, Any] = {"validation": validation, "test": test, "seed": seed}
+    return parted(f"`{table.path}`", len(table), marks, **sizes, broken=table.broken)
 
 
 def _mark(table: Table, name: str) -> Mark:

@@ -7,7 +7,8 @@ from itertools import combinations
 
 from mtsldsl.datasets.registry import data_kind
 from mtsldsl.diagnostics import Diagnostic, Span
-from mtsldsl.ir.model import Data
+from mtsldsl.ir.ignoring import sift
+from mtsldsl.ir.model import Data, Spec
 from mtsldsl.ir.pedantic.reading import Check, Reading, warn
 from mtsldsl.language.beginnings import fillable
 from mtsldsl.language.constants import Named
@@ -42,6 +43,17 @@ def misfit_schedules(reading: Reading) -> Iterator[Diagnostic]:
     span = (scheduler and scheduler.span) or reading.place("train", "scheduler")
     for misfit in filter(None, (said, stopped)):
         yield warn("MTL942", *misfit, span)
+
+
+def means_not_reached(reading: Reading) -> Iterator[Diagnostic]:
+    """MTL942: a mean over the last steps of all epochs, where the run may end before they come."""
+    train = reading.spec.train
+    if train.average is not None and train.stop.name == "patience":
+        cause = (
+            f"`{train.kept}` is a mean over the last of the steps of all {train.epochs} epochs, and "
+            "`stop` may end the run before they come"
+        )
+        yield warn("MTL942", cause, "leave `stop` out, or keep another epoch", reading.place("train", "keep"))
 
 
 def lone_balances(reading: Reading) -> Iterator[Diagnostic]:
@@ -148,9 +160,18 @@ def targets_not_mirrored(reading: Reading) -> Iterator[Diagnostic]:
             yield warn("MTL954", cause, "leave `hflip` out, unless the numbers do not depend on the side", span)
 
 
+def remarks_on_mirroring(spec: Spec) -> tuple[str, ...]:
+    """What MTL954 says, for those who do not ask for warnings about a spec, but where a comment ignores it."""
+    if not any(each.name == "hflip" for data in spec.blocks for each in data.augment):
+        return ()
+    kept, _ = sift(targets_not_mirrored(Reading.of(spec)))
+    return tuple(f"{each.cause}; {each.remedy}" for each in kept)
+
+
 TRAINING: tuple[Check, ...] = (
     high_rates,
     misfit_schedules,
+    means_not_reached,
     lone_balances,
     large_batches,
     equal_metrics,

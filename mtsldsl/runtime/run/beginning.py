@@ -13,6 +13,7 @@ import torch
 from mtsldsl import __version__
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir import Spec, normal
+from mtsldsl.ir.pedantic.training import remarks_on_mirroring
 from mtsldsl.runtime.data import Splits, describe, load_data
 from mtsldsl.runtime.data.label_remarks import remarks_on_labels
 from mtsldsl.runtime.data.labels import Described, require_labels
@@ -44,7 +45,7 @@ class Read:
             described = describe(spec, data)
             missing = _held(spec, described)
             require_room_for_schedule(spec, data.train)
-        return cls(data, described, (*missing, *remarks_on_labels(spec, data)))
+        return cls(data, described, (*missing, *remarks_on_labels(spec, data), *remarks_on_mirroring(spec)))
 
     def start(
         self,
@@ -114,8 +115,9 @@ def _held(spec: Spec, described: Described) -> list[str]:
 
 def _require_score(spec: Spec, described: Described) -> None:
     """Hold that the metric that chooses the epoch, where one is named, has a label to be measured on."""
-    task = spec.train.keep.partition(".")[0]
+    keep = spec.train.keep
+    task, dot, _ = keep.partition(".") if isinstance(keep, str) else ("", "", "")
     labels = described["validation"]["labels"]
-    if "." in spec.train.keep and task in labels and not labels[task]["entries"]:
+    if dot and task in labels and not labels[task]["entries"]:
         cause = f"no validation sample has a label of `{task}`, whose metric is to choose the epoch"
         raise MtlError.of("MTL804", cause, "write `keep = best` or `keep = last`", spec.train.span)

@@ -25,11 +25,12 @@ from mtsldsl.runtime.network.served import Served
 from mtsldsl.runtime.objectives import higher_is_better
 from mtsldsl.runtime.run import events
 from mtsldsl.runtime.run.checkpoint import MEAN
-from mtsldsl.runtime.run.event_lines import label_lines, short
+from mtsldsl.runtime.run.event_lines import label_lines, said_of_thresholds, short
 from mtsldsl.runtime.run.events import Number
 from mtsldsl.runtime.run.exported import Exported
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.record_file import read_events
+from mtsldsl.runtime.run.selection import said_of_mean, steps_of_mean, thresholds_of
 
 OUTPUTS = {
     "classes": "logits of the classes, along the first dimension of a sample",
@@ -60,6 +61,7 @@ def model_card(made: Exported, folder: RunFolder, drawing: str) -> str:
     start = next(event for event in recorded if isinstance(event, events.Start))
     parameters, flops = _cost(made)
     results = _results(made, recorded)
+    steps = steps_of_mean(folder.events, set(made.epochs.values()))
     given = network.inputs if FORMS[made.form].computes else tuple(spec.data.inputs)
     return page(
         "mtsldsl.runtime.run",
@@ -83,6 +85,8 @@ def model_card(made: Exported, folder: RunFolder, drawing: str) -> str:
         outputs={name: _output(made, name) for name in network.tasks},
         results=results,
         alone=made.of != MEAN,
+        thresholds=said_of_thresholds(thresholds_of(folder.events, made.epochs)),
+        mean=said_of_mean(steps) if steps else None,
         tested=any(each.test is not None for each in results),
         labels=label_lines(start.data),
         places=_places(spec, start),
