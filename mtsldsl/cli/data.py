@@ -23,9 +23,22 @@ from mtsldsl.cli.output import say
     metavar="FILE.png",
     help="Draw the first training samples: inputs beside targets.",
 )
+@click.option(
+    "--rows",
+    "listed",
+    type=click.Path(path_type=Path),
+    metavar="FILE.csv",
+    help="Write which samples are for training, for validation and for the test.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print all that is found as one object of JSON.")
 def command(
-    spec: Path, overrides: dict[str, str], no_cache: bool, workers: int, sheet: Path | None, as_json: bool
+    spec: Path,
+    overrides: dict[str, str],
+    no_cache: bool,
+    workers: int,
+    sheet: Path | None,
+    listed: Path | None,
+    as_json: bool,
 ) -> None:
     """Say what data SPEC reads: splits, shapes, ranges, labels and classes; and all that does not fit it.
 
@@ -35,6 +48,8 @@ def command(
     from mtsldsl.diagnostics.libraries import CURVES, TENSORS, require
     from mtsldsl.editing import load
 
+    if listed is not None and listed.suffix.lower() != ".csv":
+        raise click.UsageError(f"rows are a table: call it {listed.with_suffix('.csv').name}")
     chosen = load(spec, overrides)
     require(TENSORS if sheet is None else TENSORS + CURVES)
     from mtsldsl.diagnostics.formats import record_of
@@ -42,6 +57,7 @@ def command(
     from mtsldsl.runtime.run.beginning import Read, every_problem
     from mtsldsl.runtime.run.event_json import plain
     from mtsldsl.runtime.run.overview_lines import overview_lines
+    from mtsldsl.syntax import write_bytes_atomically
 
     if sheet is not None:
         from mtsldsl.runtime.run.sample_sheet import pictured, sample_sheet
@@ -66,6 +82,13 @@ def command(
         "splits": read.described,
         **overview(chosen, read.data),
     }
+    if listed is not None:
+        from mtsldsl.runtime.data.sample_rows import rows_table
+
+        if len(read.data.rows) < len(chosen.streams):
+            cause = f"`data {chosen.data.kind}` has splits of its own, and no rows to name"
+            raise click.UsageError(f"{cause}: leave --rows out")
+        write_bytes_atomically(listed, rows_table(read.data.rows).encode("utf-8", "surrogateescape"))
     if sheet is not None:
         sheet.write_bytes(sample_sheet(chosen, read.data))
     if as_json:

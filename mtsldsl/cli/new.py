@@ -14,25 +14,31 @@ KINDS = ("scenes", "images", "table", "allocation")
 """What a new spec may start from; each has its text in `starters/`."""
 
 
-def _checked(_: click.Context, __: click.Parameter, given: str) -> Path:
-    """The path of the spec; the name of its file is one that Python can import the generated code by."""
+def _checked(given: str, data: Path | None) -> Path:
+    """The path of the spec, which may be called as the folder of its data; the name of its file is one that Python can
+    import the generated code by."""
     from keyword import iskeyword
 
     path = Path(given)
-    if given.endswith("/") or path.is_dir():
-        raise click.BadParameter(f"{given!r} is a folder: name the spec too, such as {path / 'first'}")
+    of_data = data is not None and path.suffix != ".mtl" and path.resolve() == data.resolve()
+    if given.endswith("/") or (path.is_dir() and not of_data):
+        raise _no_name(f"{given!r} is a folder: name the spec too, such as {path / 'first'}")
     path = path.with_suffix("") if path.suffix == ".mtl" else path
     if not given.isprintable() or any(character in given for character in '"\\'):
-        raise click.BadParameter(f"{given!r} holds a quote, a backslash or a character that cannot be printed")
+        raise _no_name(f"{given!r} holds a quote, a backslash or a character that cannot be printed")
     if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", path.name) or iskeyword(path.name):
-        raise click.BadParameter(
+        raise _no_name(
             f"{path.name!r} is no name for a spec: take letters, digits and `_`, a letter first, and no word of Python"
         )
     return path.with_name(f"{path.name}.mtl")
 
 
+def _no_name(why: str) -> click.BadParameter:
+    return click.BadParameter(why, param_hint="'NAME'")
+
+
 @click.command()
-@click.argument("path", metavar="NAME", callback=_checked)
+@click.argument("name", metavar="NAME")
 @click.option("--from", "kind", type=click.Choice(KINDS), required=True, help="What the spec starts from.")
 @click.option(
     "--data",
@@ -46,7 +52,7 @@ def _checked(_: click.Context, __: click.Parameter, given: str) -> Path:
 @click.option(
     "--exclude", "excluded", multiple=True, metavar="COLUMN", help="Leave this column of it out of the input."
 )
-def command(path: Path, kind: str, data: Path | None, targets: tuple[str, ...], excluded: tuple[str, ...]) -> None:
+def command(name: str, kind: str, data: Path | None, targets: tuple[str, ...], excluded: tuple[str, ...]) -> None:
     """Write a commented spec that trains as it is.
 
     It is NAME.mtl, for tasks on rendered scenes, on your own images or on the rows of a table; with `allocation`, for
@@ -58,6 +64,7 @@ def command(path: Path, kind: str, data: Path | None, targets: tuple[str, ...], 
     of, or what is given as --target: columns of a table in it, the names of folders of classes, folders of labels."""
     import shlex
 
+    path = _checked(name, data)
     if data is not None and kind not in ("table", "images"):
         raise click.UsageError("--data is for --from table and --from images")
     if data is None and (targets or excluded):

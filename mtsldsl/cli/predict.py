@@ -38,7 +38,11 @@ FILES = (".npz", ".csv")
 @click.option("--task", "tasks", multiple=True, metavar="TASK", help="Predict this task; several times for several.")
 @of
 @click.option("--data", "block", metavar="NAME", help="Of several data blocks the one that the inputs are like.")
-@click.option("--array", metavar="NAME", help="The array of an .npz file (default: the one named as the input).")
+@click.option(
+    "--array",
+    metavar="NAME",
+    help="The array of an .npz file or a folder of .npy files (default: the one named as the input).",
+)
 @click.option("--resize", is_flag=True, help="Bring pictures of other sizes to that of the input.")
 @click.option("--scores", is_flag=True, help="Write the probability of every class too.")
 @click.option("--force", is_flag=True, help="Write over what is there.")
@@ -69,8 +73,8 @@ def command(
     """
     place = _checked_output(output, given, force)
     tasks = tasks_asked_for(of, tasks)
-    if array is not None and given.suffix.lower() != ".npz":
-        raise click.UsageError("--array names an array of an .npz file")
+    if array is not None and given.suffix.lower() != ".npz" and not given.is_dir():
+        raise click.UsageError("--array names an array of an .npz file, or of a folder of .npy files")
     if resize and given.suffix.lower() in (".npz", ".npy"):
         raise click.UsageError("--resize is for pictures: resize the array itself")
     from mtsldsl.diagnostics.libraries import TENSORS, require

@@ -42,6 +42,9 @@ _REMEDIES = {
 }
 
 
+_SAVE_AGAIN = "save it again, or take it out; `on_error = skip`, which most data blocks can say, leaves such files out"
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[Image.Image]:
     """A picture whose pixels are not read yet. Raises MTL602 where it is none, or its pixels turn out to be broken."""
@@ -53,7 +56,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
             yield found
     # SyntaxError and ValueError are what Pillow raises for some damaged files
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise MtlError.of("MTL602", f"`{path}` is no whole picture", "save it again, or take it out") from error
+        raise MtlError.of("MTL602", f"`{path}` is no whole picture", _SAVE_AGAIN) from error
 
 
 def size_of(found: Image.Image) -> tuple[int, int]:

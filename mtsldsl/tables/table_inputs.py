@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.diagnostics.bounded import shown
 from mtsldsl.records import Record
 from mtsldsl.tables.table_cells import Table, is_missing, number_of, rows_where
 
@@ -52,14 +53,10 @@ class NumberColumn(Record):
         scaled = (_numbers(table, self.name) - self.mean) / self.deviation
         return np.where(np.isnan(scaled), 0, scaled)[:, None].astype(np.float32)
 
-    def remarks(self, table: Table) -> Iterator[str]:
-        """What a person should know of these rows."""
-        missing = len(rows_where(table.cells(self.name), is_missing))
-        if missing:
-            yield (
-                f"`{self.name}` of `{table.path}` is missing in {missing} of {len(table)} rows, which take the mean "
-                "of the training rows"
-            )
+    @property
+    def where_missing(self) -> str:
+        """What a row takes where its cell is missing."""
+        return "the mean of the training rows"
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -94,21 +91,15 @@ class NameColumn(Record):
         found = [places.get(cell, len(places)) for cell in table.cells(self.name)]
         return np.array(found, dtype=np.int32).reshape(-1, 1)
 
-    def remarks(self, table: Table) -> Iterator[str]:
-        """What a person should know of these rows."""
-        cells, known = table.cells(self.name), frozenset(self.names)
-        missing = len(rows_where(cells, is_missing))
-        other = len(rows_where(cells, lambda cell: cell not in known)) - missing
-        if missing:
-            yield (
-                f"`{self.name}` of `{table.path}` is missing in {missing} of {len(table)} rows, which take the place "
-                "of names that no training row has"
-            )
-        if other:
-            yield (
-                f"`{self.name}` of `{table.path}` holds in {other} of {len(table)} rows a name that no training row "
-                "has, and of which nothing is learned"
-            )
+    @property
+    def where_missing(self) -> str:
+        """What a row takes where its cell is missing."""
+        return "the place of names that no training row has"
+
+    def unknown_in(self, table: Table) -> int:
+        """How many rows have a name that no training row has."""
+        known = frozenset(self.names)
+        return len(rows_where(table.cells(self.name), lambda cell: not is_missing(cell) and cell not in known))
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -196,7 +187,30 @@ class TableInputs(Record):
     def remarks(self, table: Table) -> tuple[str, ...]:
         """What a person should know of these rows: the values that are missing, and the names that are not known."""
         every = (*self.columns, *self.looked_up.values())
-        return tuple(remark for column in every for remark in column.remarks(table))
+        missing = {column: len(rows_where(table.cells(column.name), is_missing)) for column in every}
+        unknown = {each: each.unknown_in(table) for each in every if isinstance(each, NameColumn)}
+        return (
+            *_remark_on_missing(table, {column: count for column, count in missing.items() if count}),
+            *(
+                f"`{column.name}` of `{table.path}` holds in {count} of {len(table)} rows a name that no training row "
+                "has, and of which nothing is learned"
+                for column, count in unknown.items()
+                if count
+            ),
+        )
+
+
+def _remark_on_missing(table: Table, counts: Mapping[NumberColumn | NameColumn, int]) -> Iterator[str]:
+    """In one line the columns of which cells are missing, in how many rows, and what these rows take."""
+    taken = list(dict.fromkeys(column.where_missing for column in counts))
+    if len(counts) == 1:
+        ((column, count),) = counts.items()
+        yield f"`{column.name}` of `{table.path}` is missing in {count} of {len(table)} rows, which take {taken[0]}"
+    elif counts:
+        listed = shown([f"`{column.name}` in {count}" for column, count in counts.items()], ", ")
+        takes = " or ".join(taken)
+        cells = f"cells of {len(counts)} columns of `{table.path}` are missing"
+        yield f"{cells}, whose rows take {takes}: {listed}; of {len(table)} rows"
 
 
 def _no_numbers(table: Table, names: Iterable[str]) -> dict[int, str]:

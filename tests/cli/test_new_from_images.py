@@ -191,6 +191,16 @@ def test_what_cannot_be_learned_is_told(
         spec_of_folder(tmp_path / "first.mtl", tmp_path / "pets", words.get("targets", ()), ())
 
 
+def test_a_spec_may_be_called_as_the_folder_of_its_pictures(tmp_path: Path) -> None:
+    for number in range(12):
+        drawn(tmp_path / "fruit" / ("pear", "plum")[number % 2] / f"{number}.png", colours(number))
+    words = "new", "fruit", "--from", "images", "--data"
+    assert "wrote fruit.mtl" in mtsldsl(*words, "fruit/", cwd=tmp_path).stdout
+    (tmp_path / "fruit.mtl").unlink()
+    said = mtsldsl(*words, "fruit/pear", cwd=tmp_path, status=2).stderr
+    assert "is a folder: name the spec too, such as fruit/first" in " ".join(said.split())
+
+
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(MtlError, match=r"MTL601.*is not there"):
         spec_of_folder(tmp_path / "first.mtl", tmp_path / "pets", (), ())

@@ -146,7 +146,11 @@ WRONG = [
     (("words", 2.5, np.float64), "MTL602", "save whole numbers"),
     (("words", np.nan, np.float64), "MTL602", "an id of its own for what is missing"),
     (("words", 300, np.int64), "MTL202", "embedding(301, ...)`, or number"),
-    (("sender", -1, np.int64), "MTL202", "number the ids from 0"),
+    (
+        ("sender", -1, np.int64),
+        "MTL202",
+        "number the ids from 0, with one of its own for what is missing, unknown or padded",
+    ),
 ]
 
 

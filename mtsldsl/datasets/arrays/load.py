@@ -25,6 +25,7 @@ from mtsldsl.runtime.data.fields_read import field_of_task, readers, target_of
 from mtsldsl.runtime.data.left_out import remarks_on_left_out
 from mtsldsl.runtime.data.npz_files import UNREADABLE, Arrays, NpyFolder, opened_arrays
 from mtsldsl.runtime.data.read_samples import ReadSamples
+from mtsldsl.runtime.data.sample_rows import SampleRows
 from mtsldsl.runtime.data.samples import Samples, Splits
 from mtsldsl.tables.sample_parts import Rows
 
@@ -111,8 +112,9 @@ def arrays(
         samples, unfit = dict.fromkeys(SPLITS, samples[""]), dict.fromkeys(SPLITS, unfit[""])
     elif "validation" not in samples:
         samples["validation"], unfit["validation"] = samples["train"], unfit["train"]
-    train, validation, test = (_taken(samples[split], rows.get(split), unfit[split]) for split in SPLITS)
-    return Splits(train, validation, test, tuple(remarks))
+    numbers = {split: _numbers(len(samples[split]), rows.get(split), unfit[split]) for split in SPLITS}
+    train, validation, test = (_taken(samples[split], numbers[split]) for split in SPLITS)
+    return Splits(train, validation, test, tuple(remarks), rows={folder: SampleRows(numbers)})
 
 
 def _samples(found: Mapping[str, Column], layout: Mapping[str, FieldKind], *, on_disk: bool) -> Samples:
@@ -178,9 +180,11 @@ def _instead(missing: str, names: Sequence[str], prefix: str, folder: str) -> st
     return f"with `apart` the arrays of a field are named as `{prefix}{missing}`, the target `{prefix}{_TARGET}`"
 
 
-def _taken(samples: Samples, rows: Rows | None, unfit: Collection[int]) -> Samples:
-    """Some of the samples, or all, but for those that do not fit."""
-    if unfit:
-        rows = np.arange(len(samples)) if rows is None else rows
-        rows = rows[~np.isin(rows, list(unfit))]
-    return samples if rows is None else samples.take(torch.from_numpy(rows))
+def _numbers(count: int, rows: Rows | None, unfit: Collection[int]) -> Rows:
+    """Those of some of the samples, or of all, but for those that do not fit."""
+    rows = np.arange(count) if rows is None else rows
+    return rows[~np.isin(rows, list(unfit))] if unfit else rows
+
+
+def _taken(samples: Samples, rows: Rows) -> Samples:
+    return samples if len(rows) == len(samples) else samples.take(torch.from_numpy(rows))

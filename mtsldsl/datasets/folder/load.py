@@ -29,6 +29,7 @@ from mtsldsl.runtime.data.left_out import remarks_on_left_out
 from mtsldsl.runtime.data.parallel_reading import Processes, ReadAhead
 from mtsldsl.runtime.data.pictures import fit_of
 from mtsldsl.runtime.data.read_samples import ReadSamples
+from mtsldsl.runtime.data.sample_rows import SampleRows
 from mtsldsl.runtime.data.samples import Samples, Splits
 from mtsldsl.runtime.data.target_files import TargetFiles
 from mtsldsl.tables.table_parts import parted_rows
@@ -112,7 +113,9 @@ def load(spec: Part, place: Path, cache: bool) -> Splits[Samples]:
     names = {name: list(column.names) for name, column in columns.items() if column.names}
     fit = {spec.data.name: {"classes": names}}
     train, validation, test = (splits[split] for split in SPLITS)
-    return Splits(train, validation, test, tuple(dict.fromkeys(remarks)), fitted=fit)
+    in_split = {split: decoded[split]["rows"].numpy() for split in SPLITS}
+    read_rows = {spec.data.name: SampleRows(in_split, [each.path for each in found.images])}
+    return Splits(train, validation, test, tuple(dict.fromkeys(remarks)), fitted=fit, rows=read_rows)
 
 
 def _is_pattern(field: str) -> bool:

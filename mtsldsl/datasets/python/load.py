@@ -24,6 +24,7 @@ from mtsldsl.runtime.data.left_out import remarks_on_left_out
 from mtsldsl.runtime.data.own_samples import OwnReader, Survey, Wanted, drawing_apart
 from mtsldsl.runtime.data.parallel_reading import Processes, ReadAhead
 from mtsldsl.runtime.data.read_samples import ReadSamples
+from mtsldsl.runtime.data.sample_rows import SampleRows
 from mtsldsl.runtime.data.samples import Samples, Splits
 from mtsldsl.tables.sample_parts import Mark, Marks, Rows, parted
 
@@ -64,11 +65,10 @@ def load(spec: Part, _: Path | None, __: bool) -> Splits[Samples]:
         unfit[split] = np.setdiff1d(every, survey.rows)
     marks = Marks(**{key: _mark(name, words[name], places, chosen) for key, name in keys.items()})
     broken = [row for row, each in enumerate(zip(*words.values(), strict=True)) if None in each]
-    train, validation, test = (
-        samples[source].take(torch.from_numpy(rows[~np.isin(rows, unfit[source])]))
-        for source, rows in _parts(samples, chosen, marks, broken)
-    )
-    return Splits(train, validation, test, tuple(remarks))
+    parts = [(source, rows[~np.isin(rows, unfit[source])]) for source, rows in _parts(samples, chosen, marks, broken)]
+    train, validation, test = (samples[source].take(torch.from_numpy(rows)) for source, rows in parts)
+    numbers = {split: rows for split, (_, rows) in zip(SPLITS, parts, strict=True)}
+    return Splits(train, validation, test, tuple(remarks), rows={spec.data.name: SampleRows(numbers)})
 
 
 _MARKS = ("split", "group", "stratify")

@@ -22,6 +22,7 @@ from mtsldsl.runtime.data.column_fields import ColumnField, labels_of
 from mtsldsl.runtime.data.demand import Demand
 from mtsldsl.runtime.data.fields_read import at_odds, columns_of_task, field_of_task
 from mtsldsl.runtime.data.left_out import remarks_on_left_out
+from mtsldsl.runtime.data.sample_rows import SampleRows
 from mtsldsl.runtime.data.samples import Samples, Splits
 from mtsldsl.runtime.data.table_fields import table_fields
 from mtsldsl.tables.sample_parts import Rows
@@ -74,7 +75,9 @@ def load(spec: Demand, place: Path, _: bool) -> Splits[Samples]:
     samples = Samples(fields, layout)
     train, validation, test = (samples.take(torch.from_numpy(rows[split])) for split in SPLITS)
     fit = {"inputs": inputs.record(), "classes": names}
-    return Splits(train, validation, test, tuple(dict.fromkeys(remarks)), fitted={spec.data.name: fit})
+    numbers = {split: kept[rows[split]] for split in SPLITS}
+    fitted, read_rows = {spec.data.name: fit}, {spec.data.name: SampleRows(numbers)}
+    return Splits(train, validation, test, tuple(dict.fromkeys(remarks)), fitted=fitted, rows=read_rows)
 
 
 def _columns(spec: Demand, table: Table, unfit: dict[int, str] | None = None) -> dict[str, ColumnField]:

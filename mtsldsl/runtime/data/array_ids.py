@@ -51,7 +51,8 @@ def _no_id(name: str, array: Array, rows: NDArray[np.int64], count: int, span: S
     found = int(ids[(ids < 0) | (ids >= count)].flat[0])
     cause = f"{where} holds the id {found}, and `embedding` knows 0 to {count - 1}{and_more(rows)}"
     if found < 0:
-        return MtlError.of("MTL202", cause, "number the ids from 0, with one of its own for what is missing or unknown")
+        remedy = "number the ids from 0, with one of its own for what is missing, unknown or padded"
+        return MtlError.of("MTL202", cause, f"{remedy}, for which `embedding({count + 1}, ...)` has a place", span)
     largest = int(distinct(array, lambda piece: ~_no_number(piece))[-1])
     remedy = f"write `embedding({largest + 1}, ...)`, or number the ids without gaps"
     return MtlError.of("MTL202", cause, remedy, span)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from mtsldsl.diagnostics.bounded import named
+from mtsldsl.diagnostics.counted import counted
 
 _SAID = "left out, as `on_error = skip` says"
 
@@ -15,7 +16,7 @@ def remarks_on_left_out(causes: Mapping[str, str], count: int, whose: str) -> It
     if causes:
         verb = "is" if len(causes) == 1 else "are"
         yield (
-            f"{len(causes)} of {count} samples of `{whose}` {verb} {_SAID}: "
+            f"{len(causes)} of {counted(count, 'sample')} of `{whose}` {verb} {_SAID}: "
             f"{named(list(causes))}; of the first: {next(iter(causes.values()))}"
         )
 

@@ -44,16 +44,17 @@ def load_data(spec: Spec, recorded: Mapping[str, Path] = {}, *, cache: bool = Tr
     remarks = tuple(
         dict.fromkeys([*(remark for each in every.values() for remark in each.remarks), *_idle(spec, workers)])
     )
+    rows = {name: found for name, each in every.items() for found in each.rows.values()}
     if len(every) == 1:
         (whole,) = every.values()
-        return attrs.evolve(whole, places=places, remarks=remarks)
+        return attrs.evolve(whole, places=places, remarks=remarks, rows=rows)
     parts: dict[str, dict[str, Samples]] = {}
     for name, each in every.items():
         for split, samples in each.named():
             parts.setdefault(split, {})[name] = samples
     mixed = {split: Mixed(each, spec.streams) for split, each in parts.items()}
     fitted = {block: found for each in every.values() for block, found in each.fitted.items()}
-    return Splits(**mixed, remarks=remarks, places=places, fitted=fitted)
+    return Splits(**mixed, remarks=remarks, places=places, fitted=fitted, rows=rows)
 
 
 def _idle(spec: Spec, workers: int) -> Iterator[str]:

@@ -25,7 +25,7 @@ from mtsldsl.runtime.data.batches import batches
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.left_out import remarks_on_left_out, told_of_left_out
 from mtsldsl.runtime.data.new_pictures import NewPictures
-from mtsldsl.runtime.data.npz_files import UNREADABLE, opened_npz
+from mtsldsl.runtime.data.npz_files import UNREADABLE, opened_arrays, opened_npz
 from mtsldsl.runtime.data.parallel_reading import Processes
 from mtsldsl.runtime.data.pictures import fit_of
 from mtsldsl.runtime.data.samples import Samples
@@ -85,9 +85,9 @@ def new_inputs(
     workers: int = 0,
 ) -> NewInputs:
     """The samples of a file of arrays, `.npy` or `.npz` (the one called `array`, else as the input, else the only one),
-    of a folder of pictures, sorted by their names, or of one picture; where samples have several inputs, of an `.npz`
-    with an array for each; where training read a table, the rows of another with the same `columns`, which needs no
-    targets.
+    or of a folder of `.npy` files alike, of a folder of pictures, sorted by their names, or of one picture; where
+    samples have several inputs, of an `.npz`, or such a folder, with an array for each; where training read a table,
+    the rows of another with the same `columns`, which needs no targets.
 
     `trained` says between which numbers each input of training lay: what cannot be of the same scale is refused, what
     may not be is a remark. Pictures are opened when their batch comes, by as many `workers`, processes beside this one,
@@ -98,9 +98,13 @@ def new_inputs(
     """
     ending = place.suffix.lower()
     several = len(data.inputs) > 1 and columns is None
-    if several and (is_folder(place) or is_file(place)) and (ending != ".npz" or array is not None):
+    of_arrays = is_folder(place) and columns is None and (array is not None or _holds_arrays(place))
+    whole = (of_arrays or ending == ".npz") and array is None
+    if several and (is_folder(place) or is_file(place)) and not whole:
         raise _too_few(place, data, array)
-    if is_folder(place) and columns is None:
+    if of_arrays:
+        found = _of_arrays(place, data, array, trained)
+    elif is_folder(place) and columns is None:
         found = _pictures(place, data, resize=resize, trained=trained, workers=workers)
     elif not is_file(place):
         raise MtlError.of("MTL703", f"there is no file or folder `{place}`", "check the path of the inputs")
@@ -118,7 +122,8 @@ def new_inputs(
         raise MtlError.of("MTL602", f"`{place}` is no file of inputs that is known", remedy)
     if not found.count:
         left_out = told_of_left_out(found.remarks)
-        raise MtlError.of("MTL804", "; ".join([f"`{place}` holds no sample", *left_out]), "give one at least")
+        cause = f"no sample of `{place}` can be used: {'; '.join(left_out)}"
+        raise MtlError.of("MTL804", cause if left_out else f"`{place}` holds no sample", "give one at least")
     if workers and not found.processes.count:
         idle = f"`--workers {workers}` does nothing: `{place}` is read in one process; workers read pictures"
         return attrs.evolve(found, remarks=(*found.remarks, idle))
@@ -202,21 +207,31 @@ def _too_few(place: Path, data: Data, array: str | None) -> MtlError:
     return MtlError.of("MTL602", f"{what} one input, and the network has {len(names)}: {named(names)}", remedy)
 
 
+def _holds_arrays(folder: Path) -> bool:
+    """Whether it has `.npy` files, as `data arrays` reads them, and no picture."""
+    endings = {path.suffix.lower() for path in folder.iterdir()}
+    return ".npy" in endings and endings.isdisjoint(ENDINGS)
+
+
 def _array(path: Path, given: str, wanted: str | None, remedy: str, *, several: bool) -> tuple[str, Array]:
     """The array of an input, one of `several` or the only one, and what it is called in a report; `remedy` is for
     samples that are objects."""
     name = None
     try:
-        if path.suffix.lower() == ".npy":
+        if path.suffix.lower() == ".npy" and not is_folder(path):
             return f"`{path}`", np.asarray(np.load(path, allow_pickle=False))
-        with opened_npz(path, f"write it with numpy.savez({given}=...)") as file:
+        with (
+            opened_arrays(path)
+            if is_folder(path)
+            else opened_npz(path, f"write it with numpy.savez({given}=...)") as file
+        ):
             alone = len(file.files) == 1 and not several
             name = wanted or (given if given in file.files or not alone else file.files[0])
             if name not in file.files:
                 instead = suggestion(name, file.files, "arrays")
                 instead = instead if several else f"{instead}; or name one with --array"
                 raise MtlError.of("MTL603", f"`{path}` has no array `{name}`", instead)
-            return f"`{name}` of `{path}`", np.asarray(file[name])
+            return f"`{name}` of `{path}`", np.require(file[name], requirements="W")  # a copy of what lies on disk
     except UNREADABLE as error:
         what = f"`{name}` of `{path}`" if name else f"`{path}`"
         raise MtlError.of("MTL602", f"{what} is no array of numbers", remedy) from error
@@ -248,6 +263,8 @@ def _pictures(folder: Path, data: Data, *, resize: bool, trained: Mapping[str, E
     files = [path for path in entries if path.suffix.lower() in ENDINGS and is_file(path)]
     if not files:
         remedy = "give a folder of pictures, or an .npz or .npy file"
+        if folders := [f"{path.name}/" for path in entries if is_folder(path)]:
+            remedy += f"; folders in it are not entered: give one of {named(folders)} itself"
         raise MtlError.of("MTL602", f"`{folder}` holds no picture of the endings {', '.join(ENDINGS)}", remedy)
     found = _of_files(folder, tuple(files), data, resize=resize, trained=trained, workers=workers)
     taken = set(files)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mtsldsl.runtime.data.fields import FieldKind
+from mtsldsl.runtime.data.sample_rows import SampleRows
 from mtsldsl.runtime.data.to_device import send
 
 
@@ -117,6 +118,8 @@ class Splits(Generic[Given]):
     remarks: tuple[str, ...] = ()
     places: Mapping[str, Path] = attrs.field(factory=dict)
     fitted: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
+    rows: Mapping[str, SampleRows] = attrs.field(factory=dict)
+    """Which samples of its files each split has, by source; nothing of data sets that have their own splits."""
 
     def named(self) -> tuple[tuple[str, Given], ...]:
         """The three with their names."""

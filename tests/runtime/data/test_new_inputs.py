@@ -247,6 +247,8 @@ def test_pictures_that_cannot_be_used_are_left_out_where_the_block_says_so(tmp_p
     wanted = torch.stack([torch.from_numpy(np.moveaxis(pixels[number], -1, 0)) for number in (0, 2, 4)]) / 255
     assert torch.equal(given(found), wanted)
     assert "1.png` is no whole picture" in refused(folder, workers=workers)
+    with pytest.raises(MtlError, match=r"MTL804: no sample of `.*1.png` can be used: 1 of 1 samples? of .* left out"):
+        new_inputs(folder / "1.png", SKIPS, workers=workers)
 
 
 def test_rows_of_arrays_that_cannot_be_used_are_left_out_and_the_others_keep_their_numbers(tmp_path: Path) -> None:
@@ -301,6 +303,22 @@ def test_the_sample_that_is_not_finite_is_named(tmp_path: Path) -> None:
     assert "row 3 (from 0) of" in refused(tmp_path / "x.npy", block(3))
 
 
+def test_a_folder_of_arrays_is_read_as_a_file_of_them_is(tmp_path: Path) -> None:
+    arrays = {"image": array_of("uint8", 3, (3, 4, 6)), "other": array_of("uint8", 5, (3, 4, 6))}
+    np.savez(tmp_path / "x.npz", **arrays)
+    (tmp_path / "parts" / "test").mkdir(parents=True)
+    for name, array in arrays.items():
+        np.save(tmp_path / "parts" / f"{name}.npy", array)
+    np.save(tmp_path / "parts" / "test" / "image.npy", arrays["other"])
+    for words in ({}, {"array": "other"}):
+        found, wanted = (new_inputs(tmp_path / place, block(3, 4, 6), **words) for place in ("parts", "x.npz"))
+        assert torch.equal(given(found), given(wanted))
+    assert new_inputs(tmp_path / "parts", block(3, 4, 6), array="test/image").count == 5
+    assert "has no array `imag`; did you mean" not in (told := refused(tmp_path / "parts", array="imag"))
+    assert "MTL603" in told
+    assert "did you mean `image`" in told
+
+
 def test_what_is_no_file_of_inputs_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.npy").write_bytes(b"no array")
     assert "no array of numbers" in refused(tmp_path / "x.npy")
@@ -317,7 +335,10 @@ def test_what_is_no_file_of_inputs_is_refused(tmp_path: Path) -> None:
     assert ".npz" in refused(tmp_path / "x.txt")
     assert "MTL703" in refused(tmp_path / "gone.npz")
     (tmp_path / "none").mkdir()
-    assert "holds no picture" in refused(tmp_path / "none")
+    assert "not entered" not in (told := refused(tmp_path / "none"))
+    assert "holds no picture" in told
+    (tmp_path / "none" / "cats").mkdir()
+    assert "folders in it are not entered: give one of `cats/` itself" in refused(tmp_path / "none")
     save(tmp_path / "x.png", 4, 6, 3)
     assert "give an .npz or .npy file" in refused(tmp_path / "x.png", block(3))
 

@@ -110,6 +110,18 @@ def test_columns_stand_in_the_order_of_inputs(tmp_path: Path) -> None:
     assert torch.equal(both, torch.cat([city, area], dim=1))
 
 
+def test_missing_cells_of_several_columns_are_one_line(tmp_path: Path) -> None:
+    table = houses()
+    table["area"] = [None if number % 10 == 0 else area for number, area in enumerate(table["area"])]
+    table["city"] = ["", *table["city"][1:]]
+    splits = loaded(written(tmp_path / "a.csv", table), width=5, inputs=["city", "area"])
+    (remark,) = splits.remarks
+    assert remark == (
+        f"cells of 2 columns of `{tmp_path / 'a.csv'}` are missing, whose rows take the place of names that no training "
+        "row has or the mean of the training rows: `city` in 1, `area` in 5; of 50 rows"
+    )
+
+
 def test_a_missing_number_becomes_the_mean_and_is_counted(tmp_path: Path) -> None:
     table = houses()
     table["area"] = [None if number % 10 == 0 else area for number, area in enumerate(table["area"])]

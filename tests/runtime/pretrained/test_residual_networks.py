@@ -209,6 +209,8 @@ def test_what_is_missing_is_named() -> None:
     del state["layer1.1.bn1.running_mean"]
     said = "the file has no `layer1.1.bn1.running_mean`, and `enc1.norm3` (batch_norm) needs it"
     assert refusal(small(), state) == said
+    with pytest.raises(MtlError, match="the file lacks it: take one that is whole"):
+        fill(small(), build_model(small()), state, "torchvision")
     state = state_of()
     for name in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"):
         del state[f"layer1.1.bn1.{name}"]

@@ -175,7 +175,9 @@ class _Filler:
         for name, taken in part.tensors.items():
             missing = [each for each in taken.names if each not in self._state]
             if missing and name not in part.spare:
-                raise _misfit(f"the file has no {named(missing)}, and {place} needs it")
+                them = "it" if len(missing) == 1 else "them"
+                remedy = f"the file lacks {them}: take one that is whole, or name a layer before with `until`"
+                raise MtlError.of("MTL805", f"the file has no {named(missing)}, and {place} needs {them}", remedy)
             if not missing:
                 made[name] = _made(place, taken, [self._state[each] for each in taken.names])
         if part.operator == "conv2d" and "bias" in made and "bias" not in place.tensors:
