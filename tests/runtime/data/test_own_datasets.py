@@ -444,6 +444,13 @@ def test_a_factory_that_names_no_function_is_refused_by_check(factory: str) -> N
     assert found.span.text == f'"{factory}"'
 
 
+def test_several_inputs_of_a_folder_are_refused_with_the_data_that_has_them() -> None:
+    whole = SPEC.format(name="photos", more='path = "x"\n images = "*.png"').replace("python", "folder")
+    whole = whole.replace('factory = "own_photos:photos"', "").replace("image(1, 4, 6)", "[image(1, 4, 6), row(3)]")
+    with pytest.raises(MtlError, match=r"MTL201.*`input` is one input here(.|\n)*several inputs.* `data python`"):
+        loads(whole)
+
+
 def test_a_column_of_files_without_a_table_is_refused_by_check() -> None:
     photos = 'data folder { input = image(1, 4, 6)\n path = "x"\n images = "*.png"\n file = "name"\n '
     whole = SPEC.format(name="photos", more="").replace("data python {\n  input   = image(1, 4, 6)", photos)
