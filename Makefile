@@ -11,7 +11,7 @@ NEW_ENOUGH = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || 
 	echo "mtsldsl needs Python 3.11 or later, and $(PYTHON) is $$($(PYTHON) --version 2>&1): name another, as in make PYTHON=python3.11 ..." >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-lowest lint types unit soak generated tables clean
+.PHONY: help demo test test-lowest test-libraries lint types unit soak generated tables clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -48,12 +48,22 @@ unit: .venv/.dev  ## the tests, in parallel
 	rm -rf .venv-lowest/$*
 	$* -m venv .venv-lowest/$*
 	.venv-lowest/$*/bin/python tests/lowest.py > .venv-lowest/$*/constraints.txt
-	.venv-lowest/$*/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
 	.venv-lowest/$*/bin/python -m pip install --quiet --disable-pip-version-check --constraint .venv-lowest/$*/constraints.txt --editable '.[dev]'
 	@touch $@
 
-test-lowest: $(PYTHONS:%=.venv-lowest/%/.ready)  ## the tests with each of PYTHONS and the lowest versions that pyproject.toml allows, but for torch
+test-lowest: $(PYTHONS:%=.venv-lowest/%/.ready)  ## the tests with each of PYTHONS and the lowest versions that pyproject.toml allows
 	for each in $(PYTHONS); do .venv-lowest/$$each/bin/pytest -n auto --dist worksteal --quiet || exit 1; done
+
+.venv-libraries/.ready: pyproject.toml constraints.txt tests/libraries.txt
+	@$(NEW_ENOUGH)
+	rm -rf .venv-libraries
+	$(PYTHON) -m venv .venv-libraries
+	.venv-libraries/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch==2.13.0
+	.venv-libraries/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --requirement tests/libraries.txt --editable '.[dev]'
+	@touch $@
+
+test-libraries: .venv-libraries/.ready  ## the tests of what is only read, and is no dependency: data sets and networks of Hugging Face
+	.venv-libraries/bin/pytest -n 0 --quiet -m "soak or not soak" tests/runtime/data/test_hugging_face.py tests/runtime/pretrained
 
 soak: .venv/.dev  ## what takes many minutes: the memory of every operator, commands on huge networks, all examples of slow laws
 	$(BIN)/pytest -n 0 --quiet --hypothesis-profile=soak -m soak
@@ -66,4 +76,4 @@ tables: .venv/.dev  ## parser's tables and templates compiled ahead, after a cha
 	$(BIN)/python -c 'from mtsldsl.codegen.compiled_templates import write_ready; write_ready()'
 
 clean:  ## remove what the targets above made
-	rm -rf .venv .venv-lowest .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .venv-libraries .venv-lowest .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -1,7 +1,4 @@
-"""Prints the lowest versions that pyproject.toml allows, as constraints of pip; `make test-lowest` installs them.
-
-torch is left out: which of its releases suits depends on the processor, and each is a download of gigabytes.
-"""
+"""Prints the lowest versions that pyproject.toml allows, as constraints of pip; `make test-lowest` installs them."""
 
 from __future__ import annotations
 
@@ -26,7 +23,7 @@ def lowest() -> dict[str, str]:
         name, version = found["name"], found["version"]
         if bounds.setdefault(name, version) != version:
             raise SystemExit(f"{PROJECT}: {name} has two lower bounds, {bounds[name]} and {version}")
-    return {name: version for name, version in bounds.items() if name != "torch"}
+    return bounds
 
 
 if __name__ == "__main__":

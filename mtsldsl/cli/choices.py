@@ -6,10 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from textwrap import TextWrapper
 
+import attrs
 import click
 
 from mtsldsl.diagnostics import suggestion
-from mtsldsl.language.kinds import Call, CallRule, Key
+from mtsldsl.language.kinds import KEPT, Call, CallRule, Key
 from mtsldsl.language.reference import call_of, default_of, value_of
 from mtsldsl.language.schema import TRAIN
 from mtsldsl.language.tuning import TUNINGS
@@ -19,6 +20,7 @@ STRUCTURE = "structure"
 WIDTH = 100
 
 _KEYS = {key.name: key for key in TRAIN.keys or () if isinstance(key.kind, Call)}
+_KEYS["keep"] = attrs.evolve(next(key for key in TRAIN.keys or () if key.name == "keep"), kind=KEPT)
 _KEYS["tuning"] = Key("tuning", TUNINGS, "how a layer, or the head of a task, learns otherwise than the rest")
 """The keys of `train` with names to choose from, and what the lines of `tuning` say."""
 

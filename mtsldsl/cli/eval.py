@@ -47,9 +47,16 @@ def command(
     from mtsldsl.runtime.run.data_record import recorded_places, warn_of_other_data
     from mtsldsl.runtime.run.device import choose_device
     from mtsldsl.runtime.run.event_json import plain
-    from mtsldsl.runtime.run.event_lines import short
+    from mtsldsl.runtime.run.event_lines import said_of_thresholds, short
     from mtsldsl.runtime.run.folder import RunFolder
-    from mtsldsl.runtime.run.selection import Selection, best_so_far
+    from mtsldsl.runtime.run.selection import (
+        Selection,
+        best_so_far,
+        lacks_thresholds,
+        said_of_mean,
+        steps_of_mean,
+        thresholds_of,
+    )
     from mtsldsl.runtime.run.threads import use_threads
     from mtsldsl.runtime.run.user_module_record import warn_of_other_modules
 
@@ -62,8 +69,13 @@ def command(
         data = load_data(spec, recorded_places(spec, folder.events), cache=not no_cache, workers=workers)
         warn_of_other_data(spec, data, folder.events)
         tasks = None if of == MEAN else [of]
-        evaluation = evaluate(model, spec, getattr(data, split), place, tasks)
-    epochs = Selection(spec.train.keep, best_so_far(folder.events)).epochs(of)
+        epochs = Selection(spec.train.keep, best_so_far(folder.events)).epochs(of)
+        chosen = [task for task in spec.tasks if tasks is None or task.name in tasks]
+        thresholds = thresholds_of(folder.events, epochs)
+        if unknown := [task.name for task in chosen if lacks_thresholds(task, thresholds)]:  # as with `--set`
+            thresholds |= evaluate(model, spec, data.validation, place, unknown, thresholds=None).thresholds
+        evaluation = evaluate(model, spec, getattr(data, split), place, tasks, thresholds=thresholds)
+    steps = steps_of_mean(folder.events, set(epochs.values()))
     if as_json:
         found = {
             "split": split,
@@ -73,6 +85,8 @@ def command(
             "metrics": evaluation.metrics,
             "columns": evaluation.columns,
             "column_names": {name: spec.task(name).columns for name in evaluation.columns if spec.task(name).columns},
+            **({"averaged": steps} if steps else {}),
+            **({"thresholds": evaluation.thresholds} if evaluation.thresholds else {}),
         }
         click.echo(json.dumps(plain(found)))
         return
@@ -80,6 +94,8 @@ def command(
     from rich.table import Table
 
     say(f"{run}, {split} split" + ("" if of == MEAN else f", weights of {of}'s own best epoch"))
+    if steps:
+        say(f"the weights are {said_of_mean(steps)}")
     table = Table("task", "epoch", "loss", "metrics", box=None)
     for task, metrics in evaluation.metrics.items():
         shown = "  ".join(f"{name} {short(value)}" for name, value in metrics.items())
@@ -93,3 +109,5 @@ def command(
             for column, values in columns.items():
                 table.add_row(task, column, "  ".join(f"{name} {short(value)}" for name, value in values.items()))
         console.print(table)
+    for line in said_of_thresholds(evaluation.thresholds):
+        say(line)

@@ -104,6 +104,7 @@ def may_stop(task: Task) -> bool:
 def rest_of_knobs(spec: Spec) -> str:
     """What is decided in the spec and is no constant of the script, since the session reads it there."""
     balance, keep = spec.train.balance, spec.train.keep
+    kept = literal(keep) if isinstance(keep, str) else spec.train.kept
     arguments = [f"{name}={literal(value)}" for name, value in balance.arguments.items()]
     called = f"{balance.name}({', '.join(arguments)})" if arguments else balance.name
     (most, _), *others = Counter(task.weight for task in spec.tasks).most_common()
@@ -112,7 +113,7 @@ def rest_of_knobs(spec: Spec) -> str:
     stops = [f"patience({task.stop.arguments['epochs']}) of {task.name}" for task in spec.tasks if may_stop(task)]
     stop = f"; stop = {', '.join(stops)}" if stops else ""
     return (
-        f"Read from the spec where it is used: data, losses, metrics; balance = {called}; keep = {literal(keep)}; "
+        f"Read from the spec where it is used: data, losses, metrics; balance = {called}; keep = {kept}; "
         f"weight = {', '.join(weights)}{stop}. "
         "Initial weights and phases have the same seed, evaluation the same precision."
     )

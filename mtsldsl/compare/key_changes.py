@@ -95,7 +95,7 @@ _TRAIN = (
     "stop",
     "init",
 )
-_TASK = ("data", "target", "loss", "metrics", "weight", "field", "stop")
+_TASK = ("data", "target", "loss", "metrics", "weight", "stop")
 
 
 def _changes(path: str, before: Any, after: Any) -> Iterator[KeyChange]:
@@ -129,6 +129,8 @@ def _task_changes(words: tuple[Wording, Wording], names: Mapping[str, str]) -> I
             continue
         for key in _TASK:
             yield from _changes(f"task.{name}.{key}", getattr(task, key), getattr(new[name], key))
+        if task.field != new[name].field:
+            yield KeyChange(f"task.{name}.field", task.field_text, new[name].field_text)
         if signature(task.head, names) != signature(new[name].head, {}):
             ways = words[0].head(name), words[1].head(name)
             yield KeyChange(f"task.{name}.head", *_first_that_differs(*ways, names))

@@ -1,4 +1,4 @@
-"""Which epoch's weights are kept: `best`, `last`, or the best by one metric of one task."""
+"""Which weights are kept: of the epoch `best`, `last`, or the best by one metric of one task; or a mean of the last."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mtsldsl.ir.scope import Bound
 from mtsldsl.ir.values import call_arguments
 from mtsldsl.ir.wording import shown
 from mtsldsl.language.constants import Named
-from mtsldsl.language.kinds import EPOCHS
+from mtsldsl.language.kinds import AVERAGE, EPOCHS
 from mtsldsl.language.schema import METRICS
 from mtsldsl.language.targets import TARGETS, metric_key
 from mtsldsl.records import Record
@@ -33,20 +33,26 @@ class Tasks(Record):
         return next((task for task in self.read if task.name == name), None)
 
 
-def renamed_keep(keep: str, names: Mapping[str, str]) -> str:
+def renamed_keep(keep: str | Named, names: Mapping[str, str]) -> str | Named:
     """What is kept where tasks have other names."""
+    if isinstance(keep, Named):
+        return keep
     task, dot, key = keep.partition(".")
     return f"{names.get(task, task)}{dot}{key}" if dot else keep
 
 
-def read_keep(found: Bound, tasks: Tasks, problems: Problems) -> str | Broken:
-    """What is kept: `best`, `last`, or `<task>.<key>` with the key that the metric is reported under."""
+def read_keep(found: Bound, tasks: Tasks, problems: Problems) -> str | Named | Broken:
+    """What is kept: `best`, `last`, `<task>.<key>` with the key that the metric is reported under, or a mean."""
     value = found.value
     name = value.function if isinstance(value, tree.Call) else value
     assert isinstance(name, tree.Name)
     first, dot, second = name.text.partition(".")
     inside = found.span == value.span  # otherwise it is the value of a constant, and reported where that is used
     span = name.span if inside else found.span
+    if not dot and name.text == AVERAGE.name:
+        given = value.arguments if isinstance(value, tree.Call) else ()
+        arguments = call_arguments(AVERAGE, given, found.scope, span, problems)
+        return BROKEN if isinstance(arguments, Broken) else Named(AVERAGE.name, arguments, found.span)
     if not dot:
         return _whole(name.text, found, tasks, span, problems)
     start, end = (span.start + len(first), span.end - len(second)) if inside else (span.end, span.start)
@@ -76,7 +82,7 @@ def _whole(name: str, found: Bound, tasks: Tasks, span: Span, problems: Problems
     if measured:
         cause = f"`keep` names the metric `{name}`, and not the task that it is of"
         return problems.add("MTL206", cause, f"write {_listed(measured)}", span)
-    known = [*EPOCHS, *(f"{task.name}.{metric.name}" for task in tasks.read for metric in task.metrics)]
+    known = [*EPOCHS, AVERAGE.name, *(f"{task.name}.{metric.name}" for task in tasks.read for metric in task.metrics)]
     remedy = suggestion(name, dict.fromkeys(known), "choices")
     broken = problems.add("MTL206", f"`keep` cannot be `{name}`", remedy, span)
     right = meant_by(remedy)

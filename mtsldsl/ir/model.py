@@ -154,6 +154,11 @@ class Task(Record):
         return ", ".join(map(spelled, self.columns)) if self.columns else str(self.field)
 
     @property
+    def field_text(self) -> str:
+        """Its field as a text of the language has it."""
+        return f"[{self.field_name}]" if self.columns else spelled(self.field_name)
+
+    @property
     def by_token(self) -> bool:
         """Whether it has an answer for each token: its head gives (length, channels), where losses, metrics and samples
         have (channels, length). What is to be the input itself is as the input."""
@@ -218,7 +223,8 @@ class Data(Record):
 class Train(Record):
     """How the network is trained.
 
-    `keep` says which epoch's weights are kept: `best`, `last`, or that of one metric, `<task>.<metric key>`."""
+    `keep` says which weights are kept: of the epoch `best`, `last`, or that of one metric, `<task>.<metric key>`; or a
+    mean over the last steps, `average(part)`."""
 
     epochs: int
     optimizer: Named
@@ -226,7 +232,7 @@ class Train(Record):
     balance: Named
     precision: str
     seed: int
-    keep: str = EPOCHS[0]
+    keep: str | Named = EPOCHS[0]
     span: Span | None = attrs.field(default=None, eq=False, repr=False)
     sampling: Named = attrs.field(factory=lambda: Named("proportional"))
     accumulate: int = 1
@@ -239,6 +245,18 @@ class Train(Record):
     def __attrs_post_init__(self) -> None:
         if nesterov_without_momentum(self.optimizer):
             raise ValueError("Nesterov momentum needs a momentum above 0 and no dampening")
+        if self.ema is not None and self.average is not None:
+            raise ValueError("ema is a mean of the weights, and so is what keep says")
+
+    @property
+    def average(self) -> float | None:
+        """The last part of the steps, of whose weights the mean is kept; None where that is not kept."""
+        return number(self.keep.arguments, "part") if isinstance(self.keep, Named) else None
+
+    @property
+    def kept(self) -> str:
+        """What `keep` says, in short."""
+        return self.keep if isinstance(self.keep, str) else f"{self.keep.name}({self.average!r})"
 
     @property
     def rate_by_steps(self) -> bool:
@@ -326,7 +344,7 @@ class Spec(Record):
     def _fits(self, _: attrs.Attribute[Train], train: Train) -> None:
         """Holds what is kept to the metrics of the tasks, and the balance to their number."""
         known = {f"{task.name}.{metric_key(metric)}" for task in self.tasks for metric in task.metrics}
-        if train.keep not in (*EPOCHS, *known):
+        if isinstance(train.keep, str) and train.keep not in (*EPOCHS, *known):
             raise ValueError(f"keep cannot be {train.keep!r}, which is no metric of a task")
         if misfit := misfit_of_balance(train.balance, len(self.tasks)):
             raise ValueError(misfit[0])

@@ -46,7 +46,7 @@ def normal_form(spec: Spec) -> dict[str, Any]:
             "balance": _named(spec.train.balance),
             "precision": spec.train.precision,
             "seed": spec.train.seed,
-            "keep": spec.train.keep,
+            "keep": _plain(spec.train.keep),
             **_later(spec.train),
         },
         "structure": spec.structure and _structure(spec.structure),

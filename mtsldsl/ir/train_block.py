@@ -21,9 +21,9 @@ def read_train(section: tree.Section, tasks: Tasks, definitions: Definitions, pr
     """The train block, with defaults for values that are reported."""
     values = read_block(section, TRAIN, definitions.scope, problems).standing()
     epochs: int | Broken = values["epochs"]
-    keep: str | Broken | Bound = values["keep"]
+    keep: str | Named | Broken | Bound = values["keep"]
     if isinstance(keep, Bound):
-        keep = read_keep(keep, tasks, problems)
+        keep = _one_mean(read_keep(keep, tasks, problems), values["ema"], problems)
     if isinstance(epochs, Broken):
         return BROKEN
     scheduler: Named = values["scheduler"]
@@ -46,6 +46,14 @@ def read_train(section: tree.Section, tasks: Tasks, definitions: Definitions, pr
         ema=values["ema"],
         init=values["init"],
     )
+
+
+def _one_mean(keep: str | Named | Broken, ema: float | None, problems: Problems) -> str | Named | Broken:
+    """What is kept, unless that is a mean of the weights where `ema` is one already; which is reported."""
+    if ema is None or not isinstance(keep, Named):
+        return keep
+    part = f"`{keep.name}` keeps a mean of the weights, and `ema` evaluates and keeps another in their place"
+    return problems.add("MTL202", part, "leave one of them out: `ema`, or this with `keep = last`", keep.span)
 
 
 def _with_momentum(optimizer: Named, problems: Problems) -> Named:

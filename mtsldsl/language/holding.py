@@ -9,6 +9,7 @@ import attrs
 
 from mtsldsl.language.constants import Named
 from mtsldsl.language.kinds import (
+    AVERAGE,
     EPOCHS,
     Alternatives,
     Call,
@@ -48,6 +49,8 @@ def hold(kind: Kind, value: object, subject: str) -> None:
             rule = kind.rule(value.name)
             if rule is not None:
                 return hold_all(keys_of(rule), value.arguments, value.name)
+        case Keep(), Named() if value.name == AVERAGE.name:
+            return hold_all(AVERAGE.keys, value.arguments, value.name)
         case Many(item, minimum, length), tuple():
             if len(value) >= minimum and length in (None, len(value)):
                 for each in value:

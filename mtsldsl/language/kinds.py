@@ -154,7 +154,8 @@ EPOCHS = ("best", "last")
 
 @attrs.frozen(eq=False, repr=False)
 class Keep(Record):
-    """Which epoch's weights are kept: `best`, `last`, or the best by a metric of a task, `depth.rmse`."""
+    """Which weights are kept: of the epoch that is `best` or `last`, or best by a metric of a task, `depth.rmse`; or a
+    mean, as AVERAGE says."""
 
 
 Kind: TypeAlias = (
@@ -202,6 +203,23 @@ class CallRule(Record):
     def key(self, name: str) -> Key | None:
         """The argument of that name, None where there is none."""
         return next((key for key in self.keys if key.name == name), None)
+
+
+AVERAGE = CallRule(
+    "average",
+    "the mean of the weights after each of the last steps of the run (Izmailov et al., 2018)",
+    (Key("part", Real(0, 1, open_minimum=True), "the part of all steps that are the last ones"),),
+)
+"""What may be kept in the place of the weights of an epoch."""
+
+KEPT = Call(
+    (
+        CallRule("best", "the weights of the epoch with the largest gain on validation"),
+        CallRule("last", "the weights of the last epoch"),
+        AVERAGE,
+    )
+)
+"""What may be kept without naming a metric, in words."""
 
 
 def within(kind: Integer | Real, value: float) -> bool:
@@ -262,4 +280,4 @@ def describe(kind: Kind) -> str:
         case Alternatives():
             return "alternatives of the layer joined by `+`, or `none`"
         case Keep():
-            return "`best`, `last`, or a metric of a task, such as `depth.rmse`"
+            return "`best`, `last`, `average(part)`, or a metric of a task, such as `depth.rmse`"

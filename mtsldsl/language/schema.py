@@ -124,7 +124,12 @@ TRAIN = BlockSchema(
         Key("precision", Choice(PRECISIONS), "arithmetic of the forward pass", "fp32"),
         Key("seed", Integer(0), "seed of initial weights and of the order of samples", 0),
         Key("sampling", SAMPLINGS, "how sources of samples take turns, where there are several", "proportional"),
-        Key("keep", Keep(), "epoch whose weights are kept: the best by validation, or the last", "best"),
+        Key(
+            "keep",
+            Keep(),
+            "weights that are kept: of the epoch best by validation, or by a metric of a task; of the last; or a mean",
+            "best",
+        ),
         Key("stop", STOPS, "when the run ends", "none"),
         Key("init", WEIGHTS, "weights that the network begins with", "none"),
     ),

@@ -14,6 +14,12 @@ from mtsldsl.records import Record
 AUTO = "auto"
 """The default of `ignore` and `valid`: as the data set has it."""
 
+F1_BEST = "f1_best"
+"""The metric that is taken at the threshold which is best on validation."""
+
+UNCHOSEN = 0.5
+"""Its threshold where none was chosen, as validation has no label to choose by."""
+
 _FRACTION = Real(0, 1, open_maximum=True)
 
 
@@ -191,6 +197,7 @@ TARGETS: dict[str, TargetRule] = {
             ),
             metrics=(
                 _better_high("f1", Key("threshold", Real(0, 1), "threshold", 0.5)),
+                _better_high(F1_BEST),
                 _better_low("bce"),
                 _better_high("accuracy"),
                 _better_high("auroc"),

@@ -18,6 +18,10 @@ def _escape(character: str) -> str:
     return f"\\u{code:04x}" if code < 0x20 or code == 0x7F else character
 
 
+_OTHERWISE = ("true", "false", "none")
+"""Names that say something else where a value stands."""
+
+
 def spelled(name: str) -> str:
-    """A name, in quotes where it is none of the language."""
-    return name if _NAME.fullmatch(name) else quoted(name)
+    """A name, in quotes where it is none of the language, or would be read as another value."""
+    return name if _NAME.fullmatch(name) and name not in _OTHERWISE else quoted(name)

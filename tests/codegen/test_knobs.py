@@ -13,7 +13,7 @@ import torch
 from mtsldsl.codegen import compile_spec
 from mtsldsl.ir import Spec
 from mtsldsl.language import schema
-from mtsldsl.language.constants import Constant
+from mtsldsl.language.constants import Constant, Named
 from mtsldsl.language.holding import named
 from tests.codegen.examples import NAMES, example
 
@@ -116,7 +116,24 @@ def test_of_what_is_read_from_the_spec_the_script_says_the_value(name: str) -> N
     said = " ".join(line.removeprefix("# ") for line in text.splitlines() if line.startswith("# "))
     assert "balance = dwa(temperature=3.5)" in said
     assert 'keep = "last"' in said
+    assert "average" not in text
     assert all(f"{task.weight} of {task.name}" in said for task in tasks[1:])
     assert "balance = equal" in " ".join(
         compile_spec(trained(spec, balance=named(schema.BALANCES, "equal")))["train.py"].split()
     )
+
+
+def test_a_mean_of_the_last_steps_is_a_knob_with_the_lines_that_make_it() -> None:
+    spec = trained(example(NAMES[0]), keep=Named("average", {"part": 0.1}))
+    text = compile_spec(spec)["train.py"]
+    assert knobs(script(spec))["AVERAGE"] == "0.1"
+    assert "keep = average(0.1)" in text
+    order = (
+        "optimizer.step()",
+        "training.average()",
+        "epoch.end_step()",
+        "training.reestimate(data.train)",
+        "evaluate(",
+    )
+    places = [text.index(each) for each in order]
+    assert places == sorted(places)

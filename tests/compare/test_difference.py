@@ -200,3 +200,41 @@ def test_every_kind_of_change_of_the_sharing_has_its_name() -> None:
     assert kinds(["segment", "depth"], ["edge", "normal"]) == ["merge"]
     assert kinds(["segment"], ["depth"], ["edge"], ["normal"]) == ["split"]
     assert kinds(["segment"], ["depth", "edge"], ["normal"]) == ["regroup"]
+
+
+COLUMNS = """\
+mtl 1
+
+data table {
+  path   = "skin.csv"
+  inputs = ["age"]
+  input  = row(1)
+}
+
+task signs {
+  target = binary(2)
+  field  = FIELD
+  head   = linear(2)
+}
+
+backbone {
+  stem = linear(8)
+}
+
+train {
+  epochs = 1
+}
+"""
+
+
+def test_columns_are_told_apart_as_a_spec_writes_them() -> None:
+    old, new = (loads(COLUMNS.replace("FIELD", field)) for field in ('["s, 1", t]', '[s, "1, t"]'))
+    assert keys(compare(old, new)) == {"task.signs.field": ('["s, 1", t]', '[s, "1, t"]')}
+
+
+def test_a_column_that_is_called_as_a_value_is_quoted_wherever_it_is_written() -> None:
+    spec = loads(COLUMNS.replace("FIELD", '["none", "false"]'))
+    assert spec.tasks[0].columns == ("none", "false")
+    assert spec.tasks[0].field_text == '["none", "false"]'
+    given = loads(COLUMNS.replace("FIELD", "[a, b]"), overrides={"task.signs.field": ["none", "false"]})
+    assert given.tasks[0].field == spec.tasks[0].field

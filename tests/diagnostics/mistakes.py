@@ -283,6 +283,8 @@ MTL206 ~   keep      = depth.rmse ~   keep      = depth.^miou
 MTL206 ~   keep      = depth.rmse ~   keep      = ^depth
 MTL206 ~   keep      = depth.rmse ~   keep      = ^rmse
 MTL206 ~   keep      = depth.rmse ~   keep      = ^lsat
+MTL202 ~   keep      = depth.rmse ~   keep      = average(^2)
+MTL204 ~   keep      = depth.rmse ~   keep      = ^average
 MTL205 ~   keep      = depth.rmse ~   keep      = depth.rmse(^3)
 MTL003 ~   keep      = depth.rmse ~   keep      = depth^.
 MTL003 ~   keep      = depth.rmse ~   keep      = ^.rmse

@@ -260,6 +260,7 @@ TABLES: Mapping[str, Callable[[Words], str]] = MappingProxyType(
         "balances": _calls(schema.BALANCES),
         "samplings": _calls(schema.SAMPLINGS),
         "weights": _calls(schema.WEIGHTS),
+        "kept": _calls(kinds.KEPT),
         "tunings": _calls(TUNINGS),
         "augmentations": _calls(schema.AUGMENTATIONS),
         "similarities": _calls(similarities.SIMILARITIES),

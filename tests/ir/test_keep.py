@@ -11,6 +11,7 @@ from mtsldsl.editing import loads
 from mtsldsl.editing.fixes import mend
 from mtsldsl.editing.load import loads_source
 from mtsldsl.ir.normal import digest
+from mtsldsl.language import Named
 from mtsldsl.language.targets import metric_key
 
 SPEC = """mtl 1
@@ -53,7 +54,7 @@ def text(keep: str | None) -> str:
     return SPEC if keep is None else SPEC.replace("  seed ", f"  keep   = {keep}\n  seed ")
 
 
-def kept(keep: str | None) -> str:
+def kept(keep: str | None) -> str | Named:
     return loads(text(keep)).train.keep
 
 
@@ -83,6 +84,19 @@ def test_what_is_kept_is_read_with_the_key_of_its_metric(keep: str | None, meant
     assert kept(keep) == meant
 
 
+@pytest.mark.parametrize(("part", "meant"), [("0.1", 0.1), ("1", 1.0), ("part=0.25", 0.25), ("part = 1e-3", 1e-3)])
+def test_a_mean_of_the_last_steps_may_be_kept(part: str, meant: float) -> None:
+    found = loads(text(f"average({part})")).train
+    assert (found.keep, found.average) == (Named("average", {"part": meant}), meant)
+    assert loads(text("last")).train.average is None
+
+
+def test_two_means_of_the_weights_are_one_report() -> None:
+    (found,) = reported("average(0.1)\n  ema    = 0.9")
+    assert (found.code, found.span and found.span.text) == ("MTL202", "average(0.1)")
+    assert str(found.remedy) == "leave one of them out: `ema`, or this with `keep = last`"
+
+
 def test_every_metric_of_every_task_may_say_what_is_kept() -> None:
     for task in loads(SPEC).tasks:
         for metric in task.metrics:
@@ -105,6 +119,12 @@ def test_a_constant_may_hold_what_is_kept() -> None:
         ("rmse", "MTL206", "rmse", "write `depth.rmse` or `far.rmse`"),
         ("lats", "MTL206", "lats", "did you mean `last`?"),
         ("best()", "MTL205", "best()", "write `best` alone"),
+        ("averge(0.1)", "MTL206", "averge", "did you mean `average`?"),
+        ("average", "MTL204", "average", "add `part=...`"),
+        ("average(0)", "MTL202", "0", "give a number of more than 0 and at most 1"),
+        ("average(1.1)", "MTL202", "1.1", "give a number of more than 0 and at most 1"),
+        ("average(0.1, 0.2)", "MTL205", "0.2", "its arguments are: part"),
+        ("average(last=0.1)", "MTL203", "last", "the known arguments are: part"),
         ("normal.within", "MTL206", "within", "write `normal.within(11.25)` or `normal.within(30)`"),
         ("normal.within_30", "MTL206", "within_30", "write `normal.within(30)`"),
         ("normal.within_11.25", "MTL003", ".", "write the metric as its task has it: `normal.within(11.25)`"),
@@ -114,7 +134,7 @@ def test_a_constant_may_hold_what_is_kept() -> None:
             "3",
             "MTL201",
             "3",
-            "give `best`, `last`, or a metric of a task, such as `depth.rmse`",
+            "give `best`, `last`, `average(part)`, or a metric of a task, such as `depth.rmse`",
         ),
     ],
 )
@@ -161,24 +181,30 @@ def test_a_dot_anywhere_else_is_one_report(right: str, wrong: str) -> None:
 def test_what_is_kept_counts_in_the_meaning() -> None:
     assert digest(loads(text("best"))) == digest(loads(SPEC))
     assert len({digest(loads(text(keep))) for keep in ("best", "last", "depth.rmse", "far.rmse")}) == 4
+    assert len({digest(loads(text(f"average({part})"))) for part in ("0.1", "part=0.1", "0.2")}) == 2
     assert digest(loads(text("edge.f1"))) == digest(loads(text("edge.f1(threshold=0.3)")))
 
 
 def test_a_difference_in_what_is_kept_is_shown() -> None:
     (change,) = compare(loads(SPEC), loads(text("normal.within(30)"))).keys
     assert (change.key, change.before, change.after) == ("train.keep", "best", "normal.within_30")
+    (change,) = compare(loads(text("average(0.1)")), loads(text("average(part=0.2)"))).keys
+    assert (change.key, change.before, change.after) == ("train.keep.part", 0.1, 0.2)
 
 
-@pytest.mark.parametrize("setting", ["last", "depth.rmse", "normal.within(30)"])
+@pytest.mark.parametrize("setting", ["last", "depth.rmse", "normal.within(30)", "average(0.1)"])
 def test_what_is_kept_is_set_from_outside(setting: str) -> None:
     for before in (SPEC, text("best")):
         found = loads_source(Source("t.mtl", before), {"train.keep": setting})
-        assert found.train.keep == setting.replace("(30)", "_30")
+        assert found.train.kept == setting.replace("(30)", "_30")
+
+
+MEAN = ("average(0.1)", Named("average", {"part": 0.1}))
 
 
 def test_a_merge_carries_the_new_name_of_a_task_into_what_is_kept() -> None:
     base, ours = (Source("spec.mtl", each) for each in (SPEC, SPEC.replace("task edge", "task border")))
-    for keep, meant in (("edge.bce", "border.bce"), ("edge.f1(0.3)", "border.f1_0.3"), ("last", "last")):
+    for keep, meant in (("edge.bce", "border.bce"), ("edge.f1(0.3)", "border.f1_0.3"), ("last", "last"), MEAN):
         merged = merge_specs(base, ours, Source("spec.mtl", text(keep)))
         assert not merged.conflicts
         assert loads_source(merged.source).train.keep == meant

@@ -246,6 +246,7 @@ WRONG: dict[str, Callable[[], Any]] = {
     "field left out": lambda: Decision("merge", 1, {}),
     "epoch of a metric that no task has": lambda: keeping("depth.r2"),
     "epoch of a task that there is not": lambda: keeping("disparity.rmse"),
+    "two means of the weights": lambda: attrs.evolve(keeping(AVERAGE).train, ema=0.9),
     "phases out of order": lambda: attrs.evolve(SETTINGS, phases=(3, 2)),
     "epochs to write at out of order": lambda: attrs.evolve(ALLOCATING, write=(3, 2)),
     "a temperature that rises": lambda: allocation.Anneal(0.5, 1.0),
@@ -257,7 +258,10 @@ WRONG: dict[str, Callable[[], Any]] = {
 MERGE = decision_of("merge")
 
 
-def keeping(keep: str) -> Any:
+AVERAGE = Named("average", {"part": 0.1})
+
+
+def keeping(keep: str | Named) -> Any:
     return attrs.evolve(SPEC, train=attrs.evolve(SPEC.train, keep=keep))
 
 
@@ -268,7 +272,7 @@ def test_a_record_refuses_parts_that_do_not_go_together(made: Callable[[], Any])
 
 
 def test_what_a_task_of_the_spec_is_measured_by_may_be_kept() -> None:
-    for keep in (*EPOCHS, "depth.abs_rel", "normal.within_11.25"):
+    for keep in (*EPOCHS, AVERAGE, "depth.abs_rel", "normal.within_11.25"):
         assert keeping(keep).train.keep == keep
 
 

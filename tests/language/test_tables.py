@@ -22,7 +22,7 @@ from mtsldsl.diagnostics import Source
 from mtsldsl.ir import Body, Layer, Spec, Step, Target
 from mtsldsl.language import Named, schema
 from mtsldsl.language.holding import keys_of
-from mtsldsl.language.kinds import EPOCHS, REQUIRED, Call, CallRule, Choice, Key
+from mtsldsl.language.kinds import AVERAGE, EPOCHS, KEPT, REQUIRED, Call, CallRule, Choice, Key
 from mtsldsl.language.optimization import TORCH_OPTIMIZERS, TORCH_SCHEDULERS, nesterov_without_momentum
 from mtsldsl.language.targets import TARGETS
 from mtsldsl.methods.mtsl.language import TRANSFERS, Amalgamate, Settings
@@ -231,9 +231,13 @@ def test_what_counts_of_values_is_told_apart() -> None:
     assert len(masks) == len(valid.names)
 
 
-@pytest.mark.parametrize("keep", EPOCHS)
-def test_an_epoch_that_is_kept_by_name_is_not_taken_for_a_metric(keep: str) -> None:
-    assert not Selection(keep).chosen_by().startswith(keep)
+def test_what_is_kept_without_naming_a_metric_is_said_in_words() -> None:
+    assert tuple(rule.name for rule in KEPT.rules) == (*EPOCHS, AVERAGE.name)
+
+
+@pytest.mark.parametrize("keep", [*EPOCHS, *right_calls(AVERAGE)])
+def test_an_epoch_that_is_kept_by_name_is_not_taken_for_a_metric(keep: str | Named) -> None:
+    assert not Selection(keep).chosen_by().startswith(keep if isinstance(keep, str) else keep.name)
 
 
 def test_whatever_a_task_is_measured_by_may_choose_the_epoch() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from mtsldsl.language import Named
 from mtsldsl.language.holding import keys_of
 from mtsldsl.language.kinds import (
+    AVERAGE,
     Alternatives,
     Call,
     CallRule,
@@ -65,7 +66,7 @@ def right(kind: Kind) -> list[Any]:
         case Alternatives():
             return [(), ("a",), ("a", "b")]
         case Keep():
-            return ["best", "last", "depth.rmse", "normal.within_11.25"]
+            return ["best", "last", "depth.rmse", "normal.within_11.25", *right_calls(AVERAGE)]
     raise AssertionError(f"no values are known of {kind}")
 
 
@@ -106,7 +107,7 @@ def wrong(kind: Kind) -> list[Any]:
         case Alternatives():
             return ["a", (1,), ["a"], None, NONSENSE]
         case Keep():
-            return ["worst", "depth", "depth.worst", ".rmse", "", None, NONSENSE]
+            return ["worst", "depth", "depth.worst", ".rmse", "", None, NONSENSE, Named("worst"), *wrong_calls(AVERAGE)]
     raise AssertionError(f"no values are known of {kind}")
 
 

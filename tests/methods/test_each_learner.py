@@ -19,6 +19,7 @@ from mtsldsl.cli import main
 from mtsldsl.methods.registry import METHODS, method
 from mtsldsl.runtime.data import load_data
 from mtsldsl.runtime.learning.evaluation import evaluate
+from mtsldsl.runtime.learning.loss_scale import LossScale
 from mtsldsl.runtime.run.folder import RunFolder
 from tests.methods.each_learner import TOGETHER, run, text, visits
 from tests.runtime.in_process import events, of
@@ -108,6 +109,28 @@ def test_a_run_that_was_ended_goes_on_to_the_same_bits(
         left, right = (weights(each, len(of(told_of(one), "epoch")), part) for each in found)
         assert left.keys() == right.keys()
         assert all(torch.equal(value, right[each]) for each, value in left.items())
+
+
+@pytest.mark.parametrize(
+    "name", [name if name == "ltb" else pytest.param(name, marks=pytest.mark.soak) for name in METHODS]
+)
+def test_gradients_enlarged_for_fp16_change_no_bit_in_fp32(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`ltb` gives copies that it does not choose no gradient at all."""
+    found = []
+    for scale in (None, LossScale(2.0**12)):
+        place = tmp_path / str(scale)
+        place.mkdir()
+        monkeypatch.chdir(place)
+        monkeypatch.setattr(LossScale, "of", lambda _, scale=scale: scale)
+        visits(place)
+        found.append(run(place, text(name)))
+    one, other = found
+    assert load(one.spec).source.text == load(other.spec).source.text
+    assert told_of(one) == told_of(other)
+    left, right = (weights(each, 2) for each in found)
+    assert all(torch.equal(value, right[each]) for each, value in left.items())
 
 
 @pytest.mark.soak

@@ -137,6 +137,15 @@ def f1(p: Array, t: Array, threshold: float) -> float:
     return float(sk.f1_score(t, 1 / (1 + np.exp(-p)) > threshold))
 
 
+def f1_best(p: Array, t: Array) -> float:
+    """The largest F1 at a threshold that is a multiple of 1 / 4096: equal probabilities are those that no such one
+    parts."""
+    if not t.any():
+        return 0.0
+    precision, recall, _ = sk.precision_recall_curve(t, np.ceil(sigmoid(p) * 4096))
+    return float((2 * precision * recall / np.maximum(precision + recall, 1e-12)).max())
+
+
 def _delta1(p: Array, t: Array) -> float:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.maximum(p / t, t / p)
@@ -184,6 +193,7 @@ _of_values: dict[str, Callable[[Array, Array], float]] = {
 }
 _of_binary: dict[str, Callable[[Array, Array], float]] = {
     "f1": lambda p, t: f1(p, t, 0.5),
+    "f1_best": f1_best,
     "bce": lambda p, t: float(sk.log_loss(t, 1 / (1 + np.exp(-p)), labels=[0, 1])),
     "accuracy": lambda p, t: float(sk.accuracy_score(t, p > 0)),
     "auroc": _both(sk.roc_auc_score),

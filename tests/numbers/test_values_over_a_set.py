@@ -71,7 +71,7 @@ def evaluated(case: Case, loss: Named, batch: int, metrics: tuple[Named, ...] | 
     prediction, field = example(case)
     task = task_of(case, loss)
     spec = spec_of((task if metrics is None else attrs.evolve(task, metrics=metrics),), batch)
-    return evaluate(Given({"it": prediction}), spec, samples_of({"it": field}, {"it": case}), CPU)
+    return evaluate(Given({"it": prediction}), spec, samples_of({"it": field}, {"it": case}), CPU, thresholds=None)
 
 
 def independent_metrics(case: Case) -> dict[str, list[float]]:

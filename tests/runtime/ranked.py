@@ -21,6 +21,8 @@ from tests.runtime.test_accumulate import AVAILABLE, TEXT, Drawing, cut, one_by_
 
 NORMAL = TEXT.replace("linear(8) | tanh", "linear(8) | batch_norm | tanh", 1)
 
+MEANS = ("ema = 0.5", "keep = average(1)")
+
 
 class Looking(Penalty):
     """A learner that keeps what is seen of every step: gains of three kinds, and the cosines at each copy."""
@@ -54,10 +56,10 @@ def trained(balance: str, ranks: Ranks, accumulate: int = 1) -> Training:
     return made
 
 
-def mean_of_two_steps(ranks: Ranks) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-    """The running mean of a network at the end of an epoch of two steps: as each process has it, and as all have."""
-    averaging = training("equal", NORMAL.replace("epochs    = 2", "epochs    = 2\n  ema       = 0.5"))
-    averaging.ranks = ranks
+def mean_of_two_steps(said: str, ranks: Ranks) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """The mean of a network at the end of an epoch of two steps: as each process has it, and as all have."""
+    averaging = training("equal", NORMAL.replace("epochs    = 2", f"epochs    = 1\n  {said}"))
+    averaging.ranks, averaging.epoch_steps = ranks, 2
     for seed in range(2):
         one_by_one(averaging, [samples(seed)])
         averaging.average()
@@ -90,7 +92,7 @@ def main(folder: Path, rank: int) -> None:
     one_by_one(made, [samples(0)])
     made.end_epoch(dict.fromkeys("abcd", 1.0))
     found["buffers"] = dict(made.model.named_buffers())
-    found["mean"] = mean_of_two_steps(ranks)
+    found |= {said: mean_of_two_steps(said, ranks) for said in MEANS}
     with torch.no_grad():
         next(made.model.parameters()).view(-1)[0] += ranks.rank * 1e-6
     try:

@@ -28,7 +28,7 @@ HEAD = Body((), (), (), "image", ())
 def metrics_of(kind: str, *metrics: Named, target: Target | None = None, loss: Named | None = None) -> MetricSet:
     of = target or TARGET_OF[kind]
     chosen = metrics or tuple(metric_of(of, metric.name) for metric in TARGETS[kind].metrics)
-    return MetricSet(task_of("it", of, HEAD, loss, chosen))
+    return MetricSet(task_of("it", of, HEAD, loss, chosen), thresholds=None)
 
 
 def metric(kind: str, name: str, **arguments: float) -> Named:

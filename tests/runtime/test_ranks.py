@@ -11,7 +11,7 @@ import torch
 
 from mtsldsl.runtime.learning.ranks import Ranks
 from tests import prepared
-from tests.runtime.ranked import NORMAL, Looking, trained
+from tests.runtime.ranked import MEANS, NORMAL, Looking, trained
 from tests.runtime.test_accumulate import AVAILABLE, Drawing, one_by_one, samples, training
 
 ROOT = Path(__file__).parents[2]
@@ -90,10 +90,11 @@ def test_what_layers_keep_is_the_mean_of_what_each_has_seen(found: list[dict[str
         assert not torch.allclose(halves[0][name], halves[1][name], rtol=1e-2)
 
 
-def test_the_running_mean_of_weights_is_the_same_in_each_with_the_mean_of_what_layers_keep(
-    found: list[dict[str, Any]],
+@pytest.mark.parametrize("said", MEANS)
+def test_the_mean_of_weights_over_steps_is_the_same_in_each_with_the_mean_of_what_layers_keep(
+    said: str, found: list[dict[str, Any]]
 ) -> None:
-    (one, even), (other, again) = (each["mean"] for each in found)
+    (one, even), (other, again) = (each[said] for each in found)
     assert any("running" in name for name in one)
     for name, value in even.items():
         assert torch.equal(value, again[name])

@@ -126,7 +126,7 @@ def test_a_metric_is_its_definition_over_the_tokens_that_count(kind: str) -> Non
     prediction, target = example(kind, (4, LENGTH))
     wanted = independent.metrics(kind, *rows(kind, prediction, target))
     names = tuple(metric.name for metric in TARGETS[kind].metrics)
-    measured = MetricSet(task(kind, metrics=names))
+    measured = MetricSet(task(kind, metrics=names), thresholds=None)
     measured.update(channels_first(measured.task, prediction.movedim(1, -1)), target)
     for name, value in measured.compute().items():
         assert value == pytest.approx(float(np.mean(wanted[name])), rel=1e-5, abs=1e-6), name

@@ -3,7 +3,7 @@
 from jinja2.runtime import LoopContext, Macro, Markup, Namespace, TemplateNotFound, TemplateReference, TemplateRuntimeError, Undefined, escape, identity, internalcode, markup_join, missing, str_join
 
 JINJA2 = '3.1.6'
-TEMPLATE = '261b0af5d3bd31657688a9d894a35ec591732fb1cc3ce1797197d57dafb57dc8'
+TEMPLATE = '88b500b90a1c9671efc9d7dbf39199d49d7d25a92cce36883545e49d346a9442'
 name = 'train'
 
 def root(context, missing=missing):
@@ -108,6 +108,11 @@ def root(context, missing=missing):
         yield 'EMA = '
         yield str(t_3(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'ema')))
         yield '  # decay of the running mean of the weights, which is evaluated and kept\n'
+    if (not t_5(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'average'))):
+        pass
+        yield 'AVERAGE = '
+        yield str(t_3(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'average')))
+        yield '  # last part of all steps; the mean of the weights after each is what is kept\n'
     if (environment.getattr(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'stop'), 'name') == 'patience'):
         pass
         yield 'PATIENCE = '
@@ -139,7 +144,7 @@ def root(context, missing=missing):
         yield str(environment.getattr(l_1_knob, 'name'))
         yield ' = '
         yield str(environment.getattr(l_1_knob, 'value'))
-        yield str((('  # ' + environment.getattr(l_1_knob, 'comment')) if environment.getattr(l_1_knob, 'comment') else cond_expr_undefined("the inline if-expression on line 57 in 'train' evaluated to false and no else section was defined.")))
+        yield str((('  # ' + environment.getattr(l_1_knob, 'comment')) if environment.getattr(l_1_knob, 'comment') else cond_expr_undefined("the inline if-expression on line 60 in 'train' evaluated to false and no else section was defined.")))
         yield '\n'
     l_1_knob = missing
     for l_1_line in environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'rest_of_knobs'):
@@ -232,6 +237,11 @@ def root(context, missing=missing):
         yield '                '
         yield str((undefined(name='deeper') if l_0_deeper is missing else l_0_deeper))
         yield 'training.average()  # with the decay EMA\n'
+    elif (not t_5(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'average'))):
+        pass
+        yield '                '
+        yield str((undefined(name='deeper') if l_0_deeper is missing else l_0_deeper))
+        yield 'training.average()  # over the last AVERAGE of all steps, from where that begins\n'
     if environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'rate_by_steps'):
         pass
         yield '                '
@@ -239,7 +249,11 @@ def root(context, missing=missing):
         yield 'training.advance_schedule()\n'
     yield '                '
     yield str((undefined(name='deeper') if l_0_deeper is missing else l_0_deeper))
-    yield 'epoch.end_step()\n\n        # Structural phase: what the learner decides is written into the spec, which the network is made of anew.\n        if learner.due(training.position):\n            structural_phase(training, learner, data, session)\n\n        session.end_epoch(training, training.evaluate(data.validation))\n\n    session.finish(training, data)\n\n\nif __name__ == "__main__":  # compares this text and that of model.py with the spec, then runs this `main`\n    run_alone(SOURCE, __file__)\n'
+    yield 'epoch.end_step()\n'
+    if (not t_5(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'average'))):
+        pass
+        yield '        training.reestimate(data.train)  # batch normalisations of the mean, from where that is evaluated and kept\n'
+    yield '\n        # Structural phase: what the learner decides is written into the spec, which the network is made of anew.\n        if learner.due(training.position):\n            structural_phase(training, learner, data, session)\n\n        session.end_epoch(training, training.evaluate(data.validation))\n\n    session.finish(training, data)\n\n\nif __name__ == "__main__":  # compares this text and that of model.py with the spec, then runs this `main`\n    run_alone(SOURCE, __file__)\n'
 
 blocks = {}
-debug_info = '1=45&2=47&4=60&6=62&19=64&20=67&26=71&27=73&28=75&29=78&30=82&32=87&34=91&35=94&37=96&38=99&40=101&41=104&43=106&44=109&46=111&47=114&49=117&50=119&51=121&52=124&54=129&56=131&57=134&59=140&60=144&66=148&69=150&74=156&76=159&82=161&83=163&90=170&91=177&95=180&104=190&113=192&122=200&130=202&131=205&134=208&135=211&137=213&138=216&139=218&141=223&143=225&144=228&146=230&147=233&149=236'
+debug_info = '1=45&2=47&4=60&6=62&19=64&20=67&26=71&27=73&28=75&29=78&30=82&32=87&34=91&35=94&37=96&38=99&40=101&41=104&43=106&44=109&46=111&47=114&49=116&50=119&52=122&53=124&54=126&55=129&57=134&59=136&60=139&62=145&63=149&69=153&72=155&77=161&79=164&85=166&86=168&93=175&94=182&98=185&107=195&116=197&125=205&133=207&134=210&137=213&138=216&140=218&141=221&142=223&144=228&146=230&147=233&148=235&149=238&151=240&152=243&154=246&155=248'

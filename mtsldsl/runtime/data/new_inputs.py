@@ -55,6 +55,8 @@ class NewInputs:
     numbers: tuple[int, ...] | None = None
     remarks: tuple[str, ...] = ()
     processes: Processes = attrs.field(factory=lambda: Processes(0, "samples", None))
+    with_left_out: int | None = None
+    """How many samples there are with those that are left out; None where none is."""
 
     def name(self, number: int) -> str:
         """What a sample is called: its file, or its number from 0."""
@@ -141,13 +143,15 @@ def _of_table(path: Path, data: Data, columns: TableInputs) -> NewInputs:
         cause = f"the network learned from a table, and `{path}` is none"
         raise MtlError.of("MTL602", cause, f"give a file of the endings {' or '.join(TABLES)} with the same columns")
     table, kept, left_out = read_table(path, skip=_skips(data)), None, list[str]()
+    whole = len(table)
     if _skips(data) and (causes := table.broken | columns.unfit_in(table.emptied(table.broken))):
         kept = _kept(len(table), causes)
         named_causes = {table.place(row): causes[row] for row in sorted(causes)}
         left_out = list(remarks_on_left_out(named_causes, len(table), str(path)))
         table = table.only(kept or ())
     fields = table_fields(data, columns, table)
-    return NewInputs(data, len(table), _from(fields), numbers=kept, remarks=(*left_out, *columns.remarks(table)))
+    remarks = (*left_out, *columns.remarks(table))
+    return NewInputs(data, len(table), _from(fields), numbers=kept, remarks=remarks, with_left_out=whole)
 
 
 # Arrays ---------------------------------------------------------------------------------------------------------------
@@ -179,7 +183,8 @@ def _of_arrays(place: Path, data: Data, array: str | None, trained: Mapping[str,
         remarks += _beyond(called[name], found[name].array, tensor, wanted[name], trained.get(name))
     named_causes = {f"row {row} (from 0)": causes[row] for row in sorted(causes)}
     left_out = remarks_on_left_out(named_causes, count, str(place))
-    return NewInputs(data, len(tensors[data.input]), _from(tensors), numbers=kept, remarks=(*left_out, *remarks))
+    said = (*left_out, *remarks)
+    return NewInputs(data, len(tensors[data.input]), _from(tensors), numbers=kept, remarks=said, with_left_out=count)
 
 
 def _from(tensors: Mapping[str, Tensor]) -> Read:

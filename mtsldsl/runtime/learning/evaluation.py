@@ -19,7 +19,7 @@ from mtsldsl.runtime.learning.finite import UNREPEATED, Anomaly, anomaly_of_loss
 from mtsldsl.runtime.network.execution import evaluating, run_calls
 from mtsldsl.runtime.network.inputs import Inputs, as_values, each_of, inputs_in
 from mtsldsl.runtime.network.places import located
-from mtsldsl.runtime.objectives import BatchLosses, LossTotals, MetricSet, task_losses
+from mtsldsl.runtime.objectives import BatchLosses, LossTotals, MetricSet, Thresholds, task_losses
 from mtsldsl.runtime.objectives.token_answers import channels_first
 
 T = TypeVar("T")
@@ -34,16 +34,20 @@ Watch: TypeAlias = Callable[[Mapping[str, Tensor], Mapping[str, Tensor]], None]
 @attrs.frozen
 class Evaluation:
     """Per task, over the whole set and not as a mean over batches: the loss, the metrics, and the metrics by column of
-    the target where it has several. NaN where the set has no label."""
+    the target where it has several, NaN where the set has no label; and the thresholds of metrics that have some."""
 
     losses: Mapping[str, float]
     metrics: Mapping[str, Mapping[str, float]]
     columns: Mapping[str, Mapping[str, Sequence[float]]] = attrs.field(factory=dict)
+    thresholds: Mapping[str, Thresholds] = attrs.field(factory=dict)
 
     def updated(self, other: Evaluation) -> Evaluation:
         """With what the other found of its tasks."""
         return Evaluation(
-            {**self.losses, **other.losses}, {**self.metrics, **other.metrics}, {**self.columns, **other.columns}
+            {**self.losses, **other.losses},
+            {**self.metrics, **other.metrics},
+            {**self.columns, **other.columns},
+            {**self.thresholds, **other.thresholds},
         )
 
 
@@ -64,16 +68,20 @@ def evaluate(
     *,
     whole: bool = True,
     watch: Watch | None = None,
+    thresholds: Mapping[str, Thresholds] | None = {},
 ) -> Evaluation:
     """Run `model` over `samples` once, in evaluation mode and without gradients; the mode is put back afterwards.
 
     `tasks` names those that are evaluated, by default all; nothing else is run. Where `model` is not the `whole`
-    network of `spec` and no more, what it has of it is run. `watch` is shown every batch with its answers. Raises
-    MtlError MTL803 where a loss is not a finite number, with the place in the spec that it comes from, and MTL804 where
-    there is no sample.
+    network of `spec` and no more, what it has of it is run. `watch` is shown every batch with its answers. Metrics at
+    the best threshold are taken at the `thresholds` that are given, 0.5 where none is; with None they are chosen on
+    these samples, as on validation. Raises MtlError MTL803 where a loss is not a finite number, with the place in the
+    spec that it comes from, and MTL804 where there is no sample.
     """
     chosen = [task for task in spec.tasks if tasks is None or task.name in tasks]
-    metrics = {task.name: MetricSet(task) for task in chosen}
+    metrics = {
+        task.name: MetricSet(task, None if thresholds is None else thresholds.get(task.name, {})) for task in chosen
+    }
     totals = LossTotals()
     with located(model, spec), evaluating(model):
         for batch, outputs, losses in _passes(model, spec, chosen, samples, device, whole):
@@ -93,6 +101,7 @@ def evaluate(
         means,
         {name: each.compute() for name, each in metrics.items()},
         {task.name: metrics[task.name].columns() for task in chosen if metrics[task.name].has_columns},
+        {name: taken for name, each in metrics.items() if (taken := each.thresholds())},
     )
 
 

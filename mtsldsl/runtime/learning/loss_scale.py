@@ -85,8 +85,9 @@ class LossScale:
             for handle in handles:
                 handle.remove()
 
-    def _reduced(self, gradient: Tensor) -> Tensor:
-        return gradient / self.factor
+    def _reduced(self, gradient: Tensor | None) -> Tensor | None:
+        """None where a learner gave a copy that it did not choose no gradient."""
+        return None if gradient is None else gradient / self.factor
 
     def losses(self, losses: BatchLosses) -> BatchLosses:
         """Losses with larger gradients below what they are made of."""

@@ -24,8 +24,10 @@ def saved(training: Training) -> dict[str, Saved]:
         random["cuda"] = torch.cuda.get_rng_state(training.device)
     stopped = {"stopped": sorted(training.stopped)} if training.stopped else {}
     scale = {} if training.scale is None else {"scale": training.scale.facts()}
+    average = {}
+    if training.averaged is not None and training.network is not training.model:  # a mean of no step is none
+        average["average"] = Saved(training.averaged.state_dict())
     beginning = {} if training.beginning is None else {"beginning": Saved(training.beginning)}
-    average = {} if training.averaged is None else {"average": Saved(training.averaged.state_dict())}
     return {
         "weights": Saved(training.model.state_dict()),
         **average,
@@ -45,7 +47,7 @@ def restore(training: Training, parts: Mapping[str, Saved]) -> None:
     training.learner.load_state_dict(dict(parts["learner"].tensors))
     training.learner.restore(parts["learner"].facts)
     training.beginning = parts["beginning"].tensors if "beginning" in parts else None
-    if training.averaged is not None:
+    if training.averaged is not None and "average" in parts:
         training.averaged.load_state_dict(dict(parts["average"].tensors))
     load_named_state(training.optimizer, _learned(training), parts["optimizer"].state())
     if training.scheduler is not None:

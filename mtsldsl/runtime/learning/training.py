@@ -18,7 +18,7 @@ from torch.optim.swa_utils import AveragedModel
 from mtsldsl.ir import Spec, Task
 from mtsldsl.runtime.data import Mixed, Samples
 from mtsldsl.runtime.learning.balance import Balance, GradientBalance
-from mtsldsl.runtime.learning.ema import average_of, update
+from mtsldsl.runtime.learning.ema import average_of, counts, standing, update
 from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.learning.forward_pass import Drawn, ForwardPass
 from mtsldsl.runtime.learning.gradient_norms import GradientNorms, measured_every
@@ -29,6 +29,7 @@ from mtsldsl.runtime.learning.parts import Batch, Parts
 from mtsldsl.runtime.learning.probe import Probe, Weights, losses_that_count, shared_weights
 from mtsldsl.runtime.learning.random_state import random_state
 from mtsldsl.runtime.learning.ranks import Ranks
+from mtsldsl.runtime.learning.reestimation import reestimate
 from mtsldsl.runtime.learning.step import Penalty, Position, Step
 from mtsldsl.runtime.learning.task_sets import LEAST, TaskSets
 from mtsldsl.runtime.learning.warmup import warmed_up
@@ -36,7 +37,7 @@ from mtsldsl.runtime.learning.watching import Watching
 from mtsldsl.runtime.learning.weighed import WeighedSteps
 from mtsldsl.runtime.network.built import build_model, initialised, place
 from mtsldsl.runtime.network.inputs import Inputs
-from mtsldsl.runtime.network.transfer import carry_state
+from mtsldsl.runtime.network.transfer import carry_state, give_back_buffers
 from mtsldsl.runtime.objectives import BatchLosses, Loss, task_losses
 
 SchedulerFactory: TypeAlias = Callable[[Optimizer], LRScheduler | None]
@@ -90,7 +91,7 @@ class Training:
     beginning: Mapping[str, Tensor] | None = None
     """The weights that the network began with, by name, where they were given and it may begin with them anew."""
     averaged: AveragedModel | None = None
-    """The running mean of the network, which is evaluated and kept; None where that is the network itself."""
+    """The mean of the network over steps, which is evaluated and kept once it has one; None where a spec has none."""
     stopped: frozenset[str] = frozenset()
     """The tasks that learn no more."""
     norms: GradientNorms = attrs.field(factory=GradientNorms)
@@ -296,13 +297,29 @@ class Training:
 
     @property
     def network(self) -> nn.Module:
-        """What is evaluated and kept: the network that is trained, or the running mean of it."""
-        return self.model if self.averaged is None else self.averaged.module
+        """What is evaluated and kept: the network that is trained, or the mean of it."""
+        return standing(self.model, self.averaged)
 
     def average(self) -> None:
-        """Add the network after a step to the running mean."""
-        if self.averaged is not None:
+        """Add the network after a step to the mean, where that step is part of it."""
+        if self.averaged is not None and counts(self.spec, self.steps, self.spec.train.epochs * self.epoch_steps):
             update(self.averaged, self.model)
+
+    @property
+    def averaged_steps(self) -> int | None:
+        """Over how many steps what is kept is a plain mean; None where it is none."""
+        if self.averaged is None or self.spec.train.average is None or self.network is self.model:
+            return None
+        return int(self.averaged.n_averaged)
+
+    def reestimate(self, samples: Samples | Mixed) -> None:
+        """Give the mean, once it has a step, statistics of batch normalisation of its own, of samples for training."""
+        if self.network is self.model:
+            return
+        present, model = self.presented()
+        reestimate([(present, model)], samples, self.device)
+        if model is not self.network:
+            give_back_buffers(model, self.network, self.learner.stand_ins(present.sharing))
 
     def presented(self) -> tuple[Spec, nn.Module]:
         """That spec, and a network that has all of it under its names: mostly the `network` itself."""
@@ -415,12 +432,13 @@ class Training:
             self.guard = None
 
     def evaluate(self, samples: Samples | Mixed) -> Evaluation:
-        """What the network as it is reaches on these samples; once where a structural phase has just found it."""
+        """What the network as it is reaches on these samples for validation, with the thresholds that are best on them;
+        once where a structural phase has just found it."""
         if self.evaluated is not None and self.evaluated[0] is samples:
             return self.evaluated[1]
         present, model = self.presented()
         whole = present is self.spec or model is not self.network
-        return evaluate(model, present, samples, self.device, whole=whole)
+        return evaluate(model, present, samples, self.device, whole=whole, thresholds=None)
 
     def end_epoch(self, mean_losses: Mapping[str, float]) -> None:
         """Count the epoch, advance the schedule and the balance."""

@@ -108,6 +108,21 @@ def carry_state(
             target.copy_(carried[name])
 
 
+@torch.no_grad()
+def give_back_buffers(model: nn.Module, old_model: nn.Module, members: Members) -> None:
+    """Undo `carry_state` for what layers keep beside their weights: what `model` has now goes to the network that it
+    was filled from, of a new copy to each of its members."""
+    old = dict(old_model.named_buffers())
+    new = tuple(f"{copy.name}." for copy in members)
+    back = {name: [name] for name, _ in model.named_buffers() if not name.startswith(new)}
+    for copy, formers in members.items():
+        for rest, _ in model.get_submodule(copy.name).named_buffers():
+            back[f"{copy.name}.{rest}"] = [f"{former.name}.{rest}" for former in formers]
+    for name, value in model.named_buffers():
+        for former in back[name]:
+            old[former].copy_(value)
+
+
 def merged_parameters(new_model: nn.Module, merged: Members) -> dict[str, list[str]]:
     """For each parameter of the new components, by name, the names of its members' in the network before."""
     names = {}

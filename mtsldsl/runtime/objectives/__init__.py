@@ -5,7 +5,7 @@ from __future__ import annotations
 from mtsldsl.language.targets import metric_key
 from mtsldsl.runtime.objectives.by_target import make_loss
 from mtsldsl.runtime.objectives.losses import Loss
-from mtsldsl.runtime.objectives.metric_set import MetricSet, higher_is_better
+from mtsldsl.runtime.objectives.metric_set import MetricSet, Thresholds, higher_is_better
 from mtsldsl.runtime.objectives.totals import BatchLosses, LossTotals, task_losses
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Loss",
     "LossTotals",
     "MetricSet",
+    "Thresholds",
     "higher_is_better",
     "make_loss",
     "metric_key",

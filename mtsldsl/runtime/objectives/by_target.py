@@ -101,6 +101,7 @@ OBJECTIVES: Mapping[str, Objectives] = {
         metrics.value_pairs,
         {
             "f1": metrics.f1,
+            "f1_best": metrics.f1_best,
             "bce": mean(metrics.binary_entropy),
             "accuracy": mean(metrics.right_side),
             "auroc": scores.auroc,

@@ -27,7 +27,8 @@ def constant_metrics(tasks: Iterable[Task], samples: Samples | Mixed) -> dict[st
     """For each task the best value of each of its metrics that one answer, the same everywhere, has on `samples`.
 
     Each metric has its own best constant: the mean for `rmse` and `r2`, the median for `mae`, the commonest class or
-    answer for accuracies, always yes for `f1`, for directions what a search finds. NaN where nothing counts.
+    answer for accuracies, always yes for `f1` and `f1_best`, for directions what a search finds. NaN where nothing
+    counts.
     """
     return {task.name: _best(task, read_by(samples, task.name).only(task.field_name).in_units()) for task in tasks}
 
@@ -36,7 +37,7 @@ def _best(task: Task, samples: Samples) -> dict[str, float]:
     best: dict[str, float] = {}
     columns = _valid_columns(task, samples)
     for answer in OBJECTIVES[task.target.kind].answers(task, columns):
-        metrics = MetricSet(task)
+        metrics = MetricSet(task, thresholds=None)
         for target in _targets(task, samples):
             metrics.update(_everywhere(task, answer, target), target)
         for name, value in metrics.compute().items():

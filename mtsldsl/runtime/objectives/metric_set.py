@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from statistics import fmean
+from types import MappingProxyType
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.model import Task
-from mtsldsl.language.targets import TARGETS, metric_key, metric_rule
+from mtsldsl.language.targets import TARGETS, UNCHOSEN, metric_key, metric_rule
 from mtsldsl.runtime.objectives.by_target import OBJECTIVES
 from mtsldsl.runtime.objectives.metrics import Measurement, columns_of
 
@@ -27,11 +30,20 @@ def higher_is_better(key: str) -> bool:
     return rule.higher_is_better
 
 
-class MetricSet:
-    """The metrics of one task over one set. Its state lives on the device of the first batch."""
+Thresholds: TypeAlias = Mapping[str, Sequence[float]]
+"""Of the metrics of a task that are taken at the best threshold this, by column of the target: a yes is a probability
+above it."""
 
-    def __init__(self, task: Task) -> None:
+
+class MetricSet:
+    """The metrics of one task over one set. Its state lives on the device of the first batch.
+
+    Metrics that are taken at the best threshold have the `thresholds` that are given, 0.5 where none is; or, with None,
+    those that are best for this set."""
+
+    def __init__(self, task: Task, thresholds: Thresholds | None = MappingProxyType({})) -> None:
         self.task = task
+        self._given = thresholds
         self._measurements: dict[str, Measurement] = {}
 
     @property
@@ -42,7 +54,7 @@ class MetricSet:
     def update(self, prediction: Tensor, target: Tensor) -> None:
         """Add a batch: the head's output `(n, c[, h, w])` and the target of the task's field. Does not synchronise."""
         if not self._measurements:
-            self._measurements = _build(self.task, prediction.device)
+            self._measurements = _build(self.task, self._given, prediction.device)
         with torch.no_grad():
             pairs = OBJECTIVES[self.task.target.kind].pairs(self.task, prediction.detach(), target)
             for measurement in self._measurements.values():
@@ -72,6 +84,11 @@ class MetricSet:
             name: [next(values) for _ in range(len(each))] for name, each in zip(self._measurements, read, strict=True)
         }
 
+    def thresholds(self) -> dict[str, list[float]]:
+        """Those at which the metrics are taken that have some, read from the device."""
+        found = self._measurements.items()
+        return {name: each.curve.thresholds() for name, each in found if each.curve is not None}
+
     @property
     def has_columns(self) -> bool:
         """Whether the target has several columns, which are measured each by itself."""
@@ -92,6 +109,10 @@ def _mean_of(columns: list[float]) -> float:
     return fmean(valued) if valued else math.nan
 
 
-def _build(task: Task, device: torch.device) -> dict[str, Measurement]:
+def _build(task: Task, thresholds: Thresholds | None, device: torch.device) -> dict[str, Measurement]:
     builders = OBJECTIVES[task.target.kind].metrics
-    return {metric_key(metric): builders[metric.name](task, metric, device) for metric in task.metrics}
+    found = {metric_key(metric): builders[metric.name](task, metric, device) for metric in task.metrics}
+    for name, each in found.items():
+        if each.curve is not None and thresholds is not None:
+            each.curve.fixed = thresholds.get(name, [UNCHOSEN] * columns_of(task))
+    return found

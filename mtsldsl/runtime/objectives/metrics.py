@@ -24,6 +24,8 @@ from mtsldsl.runtime.objectives.losses import LEAST, sum_dtype
 if TYPE_CHECKING:
     from torchmetrics import Metric
 
+    from mtsldsl.runtime.objectives.best_threshold import F1Curve
+
 DELTA = 1.25
 """Bound of `delta1` on the ratio of prediction and target (Eigen et al. 2014)."""
 
@@ -42,11 +44,13 @@ class Pairs(NamedTuple):
 
 
 class Measurement(NamedTuple):
-    """One metric: its state, how a batch is added, and how the state becomes the value."""
+    """One metric: its state, how a batch is added, and how the state becomes the value; `curve` is that state where the
+    metric is taken at thresholds that may be chosen or given."""
 
     state: Metric
     add: Callable[[Pairs], None]
     read: Callable[[], Tensor]
+    curve: F1Curve | None = None
 
 
 Builder: TypeAlias = Callable[[Task, Named, torch.device], Measurement]
@@ -226,3 +230,15 @@ def f1(task: Task, metric: Named, device: torch.device) -> Measurement:
         state.update(pairs.prediction.sigmoid() > threshold, pairs.target > 0.5, pairs.valid)
 
     return Measurement(state, add, state.compute)
+
+
+def f1_best(task: Task, _: Named, device: torch.device) -> Measurement:
+    """F1 of yes, which a probability above the best threshold is, or above the one that is given."""
+    from mtsldsl.runtime.objectives.best_threshold import F1Curve
+
+    state = F1Curve(columns_of(task), device)
+
+    def add(pairs: Pairs) -> None:
+        state.update(pairs.prediction.sigmoid(), pairs.target > 0.5, pairs.valid)
+
+    return Measurement(state, add, state.compute, state)

@@ -115,8 +115,9 @@ def _held(spec: Spec, described: Described) -> list[str]:
 
 def _require_score(spec: Spec, described: Described) -> None:
     """Hold that the metric that chooses the epoch, where one is named, has a label to be measured on."""
-    task = spec.train.keep.partition(".")[0]
+    keep = spec.train.keep
+    task, dot, _ = keep.partition(".") if isinstance(keep, str) else ("", "", "")
     labels = described["validation"]["labels"]
-    if "." in spec.train.keep and task in labels and not labels[task]["entries"]:
+    if dot and task in labels and not labels[task]["entries"]:
         cause = f"no validation sample has a label of `{task}`, whose metric is to choose the epoch"
         raise MtlError.of("MTL804", cause, "write `keep = best` or `keep = last`", spec.train.span)

@@ -12,7 +12,7 @@ from mtsldsl.ir.cost import operations
 from mtsldsl.methods.evidence import Event, Finding, as_in_history
 from mtsldsl.methods.registry import words
 from mtsldsl.runtime.run import events
-from mtsldsl.runtime.run.events import Metrics, Number
+from mtsldsl.runtime.run.events import Metrics, Number, Thresholds
 
 
 def describe_event(event: Event) -> list[str]:
@@ -128,6 +128,8 @@ def _validation(event: events.Validation) -> list[str]:
     if best:
         mark = "  * best so far" if since is None else f"  * best since the structure changed after epoch {since}"
         mark += "" if len(best) == len(event.metrics) else f": {shown(best, ', ')}"
+    if event.averaged is not None:
+        mark += f"  mean of {counted(event.averaged, 'step')}"
     return [f"           validation: {_first_metrics(event.metrics)}  gain {_percent(event.gain)}{mark}"]
 
 
@@ -168,7 +170,16 @@ def _test(event: events.Test) -> list[str]:
     for task, metrics in event.metrics.items():
         own = f"  (epoch {epochs[task]})" if one else ""
         lines.append(f"  {task:<{max(width, 12)}} {_numbers(metrics)}{own}")
-    return lines
+    return [*lines, *(f"  {each}" for each in said_of_thresholds(event.thresholds))]
+
+
+def said_of_thresholds(thresholds: Thresholds | None) -> list[str]:
+    """What a person is told of the thresholds at which metrics were taken, a line for each metric."""
+    return [
+        f"{key} of {task} at the threshold {shown(list(map(short, by_column)), ', ')}, which validation chose"
+        for task, found in (thresholds or {}).items()
+        for key, by_column in found.items()
+    ]
 
 
 def label_lines(described: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -22,6 +22,9 @@ Number: TypeAlias = float | None
 Metrics: TypeAlias = Mapping[str, Mapping[str, Number]]
 """By task and then by key."""
 
+Thresholds: TypeAlias = Mapping[str, Mapping[str, Sequence[float]]]
+"""By task, by the key of a metric that is taken at the best threshold, and by column of the target."""
+
 
 def _left_out() -> Any:
     """A field that is not written where it is None."""
@@ -176,7 +179,10 @@ class Gradients(Event):
 
 @attrs.frozen(kw_only=True)
 class Validation(Event):
-    """What an epoch reached; `best` are the tasks whose best epoch it is so far, `since` that of the last merge."""
+    """What an epoch reached; `best` are the tasks whose best epoch it is so far, `since` that of the last merge.
+
+    `averaged` is over how many steps the weights that reached it are a mean, where `keep` asks for one; `thresholds`
+    has for metrics that are taken at the best threshold what that is, by column of the target."""
 
     kind = "validation"
     epoch: int
@@ -186,6 +192,8 @@ class Validation(Event):
     gain: Number
     best: Sequence[str]
     since: int | None = None
+    averaged: int | None = _left_out()
+    thresholds: Mapping[str, Mapping[str, Sequence[float]]] | None = _left_out()
 
 
 @attrs.frozen(kw_only=True)
@@ -264,7 +272,7 @@ class TaskStopped(Event):
 
 @attrs.frozen(kw_only=True)
 class Test(Event):
-    """What the kept weights reach on the test set."""
+    """What the kept weights reach on the test set, at the `thresholds` that validation chose for them."""
 
     kind = "test"
     losses: Mapping[str, Number]
@@ -275,6 +283,7 @@ class Test(Event):
     chosen_by: str
     parameters: int
     flops: int
+    thresholds: Mapping[str, Mapping[str, Sequence[float]]] | None = _left_out()
 
 
 @attrs.frozen(kw_only=True)

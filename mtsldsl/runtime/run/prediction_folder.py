@@ -67,7 +67,7 @@ def _called(inputs: NewInputs) -> Sequence[str]:
     """What the files of each sample are called, without the ending."""
     if inputs.names is None:
         numbers = range(inputs.count) if inputs.numbers is None else inputs.numbers
-        digits = len(str(numbers[-1]))
+        digits = len(str((inputs.with_left_out or inputs.count) - 1))
         return [str(number).zfill(digits) for number in numbers]
     called = [Path(name).stem for name in inputs.names]
     twice = next((name for name, times in Counter(called).items() if times > 1), None)

@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from mtsldsl.diagnostics.bounded import shown
 from mtsldsl.ir import Spec
 from mtsldsl.methods.evidence import Event
 from mtsldsl.pages.sharing_drawing import Drawing, draw, order_of_tasks
@@ -37,6 +38,8 @@ class Result:
     epoch: int
     higher: bool
     """Whether more is better."""
+    threshold: str
+    """At which it was taken, by column; empty where there is none."""
     test: str
     constant: str
     single: str
@@ -54,6 +57,7 @@ def results(recorded: Sequence[Event]) -> list[Result]:
             name,
             test.epochs[task],
             higher_is_better(name),
+            shown([short(each) for each in (test.thresholds or {}).get(task, {}).get(name, ())], ", "),
             short(value),
             short(constant.metrics.get(task, {}).get(name) if constant else None),
             short(single.metrics.get(task, {}).get(name) if single else None),

@@ -8,21 +8,22 @@ gain over the best constant answer, in percent.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
 import attrs
 
 from mtsldsl.diagnostics.bounded import shown
-from mtsldsl.ir import Spec
+from mtsldsl.ir import Spec, Task
 from mtsldsl.ir.wiring import together, wired
-from mtsldsl.language.kinds import EPOCHS
+from mtsldsl.language.constants import Named
+from mtsldsl.language.targets import F1_BEST, metric_key
 from mtsldsl.runtime.objectives import higher_is_better
 from mtsldsl.runtime.objectives.relative_gain import Results, relative_gain
 from mtsldsl.runtime.run.checkpoint import MEAN
 from mtsldsl.runtime.run.events import Best as BestEpoch
-from mtsldsl.runtime.run.events import Phase, epoch_of
+from mtsldsl.runtime.run.events import Phase, Thresholds, Validation, epoch_of
 from mtsldsl.runtime.run.record_file import read_events
 
 
@@ -75,10 +76,11 @@ class Selection:
     """The best epoch so far, of every set of tasks that hangs together and of every single task.
 
     `keep` is the spec's: `best` by the mean gain of a set's tasks, `last`, or by one metric, such as `depth.rmse`,
-    which chooses for all. A single task's own best is always by its gain.
+    which chooses for all; a mean over the last steps is that of the last epoch. A single task's own best is always by
+    its gain.
     """
 
-    keep: str
+    keep: str | Named
     best: dict[str, Best] = attrs.field(factory=dict)
     """By the name of the weights that are kept: the tasks of a set joined by `+`, or OWN and a task's name."""
 
@@ -86,10 +88,18 @@ class Selection:
         """The sets of tasks that each keep an epoch: those that are a network of their own, but all where one metric
         chooses, or where the sharing of an epoch goes with its weights, so that they are kept `whole`."""
         tasks = spec.sharing.tasks
-        return together(wired(spec), tasks) if self.keep in EPOCHS and not whole else (tasks,)
+        return together(wired(spec), tasks) if (self.latest or self.keep == "best") and not whole else (tasks,)
 
-    def chosen_by(self) -> str:
-        """What the epoch is chosen by, in words; and for which tasks nothing was there to choose by."""
+    @property
+    def latest(self) -> bool:
+        """Whether the last epoch is kept, whatever it reaches."""
+        return isinstance(self.keep, Named) or self.keep == "last"
+
+    def chosen_by(self, averaged: int | None = None) -> str:
+        """What the epoch is chosen by, in words; and for which tasks nothing was there to choose by. `averaged` are the
+        steps that a mean of the weights has."""
+        if isinstance(self.keep, Named):
+            return f"being the last, with {said_of_mean(averaged)}"
         if self.keep == "last":
             return "being the last"
         by = "the mean gain over the best constant answer" if self.keep == "best" else self.keep
@@ -104,12 +114,12 @@ class Selection:
 
     def epochs_since_better(self, epoch: int) -> int:
         """For how many epochs no set of tasks was better; where the last is kept, no task by its own gain."""
-        votes = [each for name, each in self.best.items() if name.startswith(OWN) == (self.keep == "last")]
+        votes = [each for name, each in self.best.items() if name.startswith(OWN) == self.latest]
         return epoch - max((each.epoch for each in votes), default=epoch)
 
     def marked(self, epoch: int) -> list[str]:
         """The tasks whose weights that are kept are those of this epoch because it is the best so far."""
-        if self.keep == "last":
+        if self.latest:
             return []
         kept = [best for name, best in self.best.items() if not name.startswith(OWN) and best.epoch == epoch]
         return [task for best in kept if not math.isnan(best.score) for task in best.tasks]
@@ -131,11 +141,40 @@ class Selection:
 
     def score(self, tasks: Iterable[str], gains: Mapping[str, float], metrics: Results) -> float:
         """What the epoch of a set of tasks is chosen by, higher being better."""
-        task, _, key = self.keep.partition(".")
-        if not key:
+        if self.latest or self.keep == "best":
             return mean_of(gains[each] for each in tasks)
+        task, _, key = str(self.keep).partition(".")
         value = metrics[task][key]
         return value if higher_is_better(key) else -value
+
+
+def said_of_mean(steps: int | None) -> str:
+    """What a person is told of weights that are a mean over so many steps, or that were to be one."""
+    if steps is None:
+        return "its weights as they are, since the steps whose mean was to be kept did not come"
+    return f"the mean of the weights after the last {f'{steps:,} steps' if steps > 1 else 'step'}"
+
+
+def steps_of_mean(events: Path, epochs: Collection[int]) -> int | None:
+    """How many steps the weights of these epochs are a mean over, by the events of a run; None where they are none."""
+    found = (each.averaged for each in read_events(events) if isinstance(each, Validation) and each.epoch in epochs)
+    return max((steps for steps in found if steps), default=None)
+
+
+def thresholds_of(events: Path, epochs: Mapping[str, int]) -> dict[str, Mapping[str, Sequence[float]]]:
+    """The thresholds that validation chose for the weights of each task's epoch, by the events of a run; nothing of
+    tasks without any."""
+    found: dict[str, Mapping[str, Sequence[float]]] = {}
+    for event in read_events(events):
+        if isinstance(event, Validation) and event.thresholds:
+            found |= {task: each for task, each in event.thresholds.items() if epochs.get(task) == event.epoch}
+    return found
+
+
+def lacks_thresholds(task: Task, thresholds: Thresholds) -> bool:
+    """Whether a metric of the task is to be taken at the best threshold, and none is known."""
+    keys = {metric_key(metric) for metric in task.metrics if metric.name == F1_BEST}
+    return not keys <= thresholds.get(task.name, {}).keys()
 
 
 def best_so_far(events: Path, epoch: float = math.inf) -> dict[str, Best]:

@@ -50,13 +50,13 @@ from mtsldsl.runtime.run.event_lines import warning_lines
 from mtsldsl.runtime.run.folder import RunFolder, epoch_of, write_source
 from mtsldsl.runtime.run.found_in_steps import found_in_steps
 from mtsldsl.runtime.run.in_place import InPlace
-from mtsldsl.runtime.run.initial_weights import InitialWeights
+from mtsldsl.runtime.run.initial_weights import InitialWeights, begin_run
 from mtsldsl.runtime.run.loggers import Loggers, makers, recorded_loggers
 from mtsldsl.runtime.run.peak_memory import peak_memory_mb
 from mtsldsl.runtime.run.processes import own_device, require_even_shares, scratch_copy, scratch_folder
 from mtsldsl.runtime.run.record_file import EventLog, read_events, started
 from mtsldsl.runtime.run.requirements import require_for_run
-from mtsldsl.runtime.run.selection import OWN, Best, Selection, best_so_far, gains, last_merge, mean_of
+from mtsldsl.runtime.run.selection import OWN, Best, Selection, best_so_far, gains, last_merge, mean_of, thresholds_of
 from mtsldsl.runtime.run.single_task import single_task
 from mtsldsl.runtime.run.stopping import tasks_out_of_patience, undecided
 from mtsldsl.runtime.run.user_module_record import warn_of_other_modules
@@ -221,9 +221,10 @@ class Session:
             if self._differences:
                 self.log.write(events.OtherData(differences=self._differences))
             self.log.write(events.Resume(epoch=training.epoch, loggers=self.loggers.names()))
-        elif self.weights is not None:
-            self.log.write(self.weights.begin(training.spec, training.model, self.folder))
-            if learner.begins_anew:
+        else:
+            for event in begin_run(self.weights, training.spec, training.model, self.folder):
+                self._warn(event) if isinstance(event, events.Warned) else self.log.write(event)
+            if self.weights is not None and learner.begins_anew:
                 training.beginning = {name: value.cpu().clone() for name, value in training.model.state_dict().items()}
         return training
 
@@ -278,6 +279,8 @@ class Session:
                 gain=mean_of(gained[task] for task in voting),
                 best=self._selection.marked(training.epoch),
                 since=self._since,
+                averaged=training.averaged_steps,
+                thresholds=validation.thresholds or None,
             )
         )
         own = {name for name in found if name.startswith(OWN)}
@@ -297,7 +300,7 @@ class Session:
         selection, epoch = self._selection, training.epoch
         for tasks in selection.sets(training.spec, whole=training.present is not training.spec):
             score = selection.score(_voting(training.spec, tasks), gained, validation.metrics)
-            selection.note("+".join(tasks), tasks, epoch, score, latest=selection.keep == "last")
+            selection.note("+".join(tasks), tasks, epoch, score, latest=selection.latest)
         for task, gain in gained.items():
             selection.note(f"{OWN}{task}", (task,), epoch, gain)
         return {name: best for name, best in selection.best.items() if best.epoch == epoch}
@@ -343,18 +346,21 @@ class Session:
             self.log.write(self._stopped)
         spec, model = load_best(self.folder, self.device)
         answered = Answered.of(spec, data)
-        test = evaluate(model, spec, data.test, self.device, watch=answered.see)
+        epochs = self._selection.epochs()
+        thresholds = thresholds_of(self.folder.events, epochs)
+        test = evaluate(model, spec, data.test, self.device, watch=answered.see, thresholds=thresholds)
         cost = spec.cost()
         self.log.write(
             events.Test(
                 losses=test.losses,
                 metrics=test.metrics,
                 columns=test.columns,
-                epochs=self._selection.epochs(),
-                keep=spec.train.keep,
-                chosen_by=self._selection.chosen_by(),
+                epochs=epochs,
+                keep=spec.train.kept,
+                chosen_by=self._selection.chosen_by(training.averaged_steps),
                 parameters=cost.parameters,
                 flops=cost.flops,
+                thresholds=test.thresholds or None,
             )
         )
         single = single_task(self.folder)

@@ -19,7 +19,7 @@ from mtsldsl.ir import Decision, Spec
 from mtsldsl.ir.wiring import Value
 from mtsldsl.methods.method import NO_METHOD
 from mtsldsl.runtime.data import Mixed, Samples, Splits
-from mtsldsl.runtime.learning.ema import average_of, carry_average
+from mtsldsl.runtime.learning.ema import average_of, carry_average, standing
 from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.learning.learned import named_parameters, optimizer_of
 from mtsldsl.runtime.learning.reestimation import reestimate
@@ -70,16 +70,16 @@ def structural_phase(training: Training, learner: Learner, data: Splits[Any], ru
     prepared, average = _prepared(
         training, learner, Carry(spec, new_spec, model, new_model, made, proposal.decisions, training.beginning), view
     )
-    network, new_network = training.network, new_model if average is None else average.module
-    pairs = [(model, new_model), *([] if average is None else [(network, new_network)])]
+    network, new_network = training.network, standing(new_model, average)
+    pairs = [(model, new_model), *([] if network is model else [(network, new_network)])]
     estimated = [(old, _statistics(old)) for old, _ in pairs]
     # Only with the statistics of both estimated anew can the two networks be compared.
     for old, new in pairs:
         reestimate([(spec, old), (new_spec, new)], data.train, training.device)
-    before = evaluate(network, spec, data.validation, training.device)
+    before = evaluate(network, spec, data.validation, training.device, thresholds=None)
     same = alike(spec, network, new_spec, new_network)
     moved = [task.name for task in spec.tasks if Value.of_head(task.name) not in same]
-    after = before.updated(evaluate(new_network, new_spec, data.validation, training.device, moved))
+    after = before.updated(evaluate(new_network, new_spec, data.validation, training.device, moved, thresholds=None))
     accepted = learner.accept(before, after)
     evidence = {**proposal.evidence, **prepared.evidence}
     found = _record(training, proposal, evidence, before, after, accepted=accepted)
@@ -109,8 +109,10 @@ def _adopt_exactly(
     carry_state(spec, new_spec, training.model, new_model, made)
     carry = Carry(spec, new_spec, training.model, new_model, made, proposal.decisions, training.beginning)
     prepared, average = _prepared(training, learner, carry, view)
-    new_network = new_model if average is None else average.module
-    after = evaluate(new_network, new_spec, data.validation, training.device) if prepared.anew else found
+    new_network = standing(new_model, average)
+    after = found
+    if prepared.anew:
+        after = evaluate(new_network, new_spec, data.validation, training.device, thresholds=None)
     evidence = {**proposal.evidence, **prepared.evidence}
     record = _record(training, proposal, evidence, found, after, accepted=True)
     replace_network(training, new_spec, new_model, prepared.optimizer_state, made, average)
@@ -126,10 +128,10 @@ def _adopt_exactly(
 
 
 def _prepared(training: Training, learner: Learner, carry: Carry, view: View) -> tuple[Prepared, AveragedModel | None]:
-    """What the learner did to the new network, and the running mean of that, where the training has one."""
+    """What the learner did to the new network, and the mean of that, where the training has one."""
     average = average_of(carry.new_model, carry.new_spec)
     prepared = learner.prepare(carry, view)
-    if average is not None and training.averaged is not None:
+    if average is not None and training.averaged is not None and training.network is not training.model:
         carry_average(carry.old_spec, carry.new_spec, training.averaged, average, carry.new_model, carry.made)
     return prepared, average
 
