@@ -3,8 +3,10 @@
     OMP_NUM_THREADS=1 python benchmarks/workers.py
 
 trains a small network on pictures of a `data python` in turn with 0, 1 and 2 workers, in one thread, and holds that the
-losses are the same. What counts here is the time by the clock, as workers spend CPU time of their own: run it on a
-machine that does nothing else. Exits with 1 where the median ratio to no workers is above its target.
+losses are the same. With `--handing` it measures instead what a batch costs that is handed from one process to another,
+of rows of 8 numbers and of pictures: `mtsldsl.runtime.data.parallel_reading.QUICK` is above that of rows. What counts
+here is the time by the clock, as workers spend CPU time of their own: run it on a machine that does nothing else. Exits
+with 1 where the median ratio to no workers is above its target.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from torch import nn
 
 from mtsldsl.editing import loads
 from mtsldsl.runtime.data import Samples, batches, load_data
+from mtsldsl.runtime.data.parallel_reading import Processes
 
 TARGETS = {1: 1.0, 2: 1.0}
 """By the number of workers: never slower than in one process."""
@@ -122,6 +125,26 @@ def measure(ways: dict[int, Samples], rounds: int) -> dict[int, list[float]]:
     return taken
 
 
+def made(shape: tuple[int, ...]) -> dict[str, torch.Tensor]:
+    """A batch, of which nothing takes time but that it is handed on."""
+    return {"row": torch.zeros(shape), "label": torch.zeros(shape[0], 1)}
+
+
+def report_handing(rounds: int, batches: int = 100) -> None:
+    """Print what a batch costs in milliseconds, by the number of workers."""
+    for shape in ((32, 8), (256, 8), (32, 3, 64, 64)):
+        ways = {workers: Processes(workers, "batches", None) for workers in (0, 1, 2)}
+        taken: dict[int, list[float]] = {workers: [] for workers in ways}
+        for number in range(rounds + 1):
+            for workers, processes in ways.items():
+                start = time.monotonic()
+                for _ in processes.in_turn(made, [shape] * batches):
+                    pass
+                if number:  # in the first the processes start
+                    taken[workers].append(1000 * (time.monotonic() - start) / batches)
+        print(shape, {workers: round(median(found), 3) for workers, found in taken.items()}, "ms a batch")
+
+
 def report(taken: dict[int, list[float]]) -> int:
     """Print the table; 1 where a target is missed."""
     missed = False
@@ -144,8 +167,12 @@ def main() -> int:
     parser.add_argument("--side", type=int, default=320, help="pixels of a picture")
     parser.add_argument("--size", type=int, default=96, help="pixels of an input")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--handing", action="store_true", help="what it costs to hand a batch on")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    if options.handing:
+        report_handing(options.rounds)
+        return 0
     with tempfile.TemporaryDirectory() as folder:
         make_photos(Path(folder), options.photos, options.side)
         ways = {workers: samples_of(Path(folder), options.size, workers) for workers in (0, 1, 2)}

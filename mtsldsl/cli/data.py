@@ -63,7 +63,10 @@ def command(
         from mtsldsl.runtime.run.sample_sheet import pictured, sample_sheet
 
         if not pictured(chosen):
-            raise click.UsageError("no picture is among the inputs of this spec: leave --sheet out")
+            raise click.UsageError(
+                "a sheet shows pictures alone, and none is among the inputs of this spec: leave --sheet out; "
+                "what samples hold is printed without it"
+            )
         if sheet.suffix.lower() != ".png":
             raise click.UsageError(f"a sheet is a PNG: call it {sheet.with_suffix('.png').name}")
     try:

@@ -71,7 +71,7 @@ def _of_run(_: click.Context, __: click.Parameter, given: Path) -> Path:
 
 def spec_argument(function: F) -> F:
     """A spec: a file, or the run folder that holds it."""
-    return click.argument("spec", type=click.Path(path_type=Path), callback=_of_run)(function)
+    return click.argument("spec", metavar="SPEC|RUN", type=click.Path(path_type=Path), callback=_of_run)(function)
 
 
 def complete_files(_: click.Context, __: click.Parameter, typed: str) -> list[CompletionItem]:

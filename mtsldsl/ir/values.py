@@ -89,6 +89,12 @@ def _wrong_type(kind: Kind, found: Bound, subject: str, problems: Problems) -> B
     if isinstance(kind, kinds.Many) and isinstance(found.value, tree.Name | tree.Call | tree.Number):
         remedy = f"put it in brackets: `[{found.shown()}]`"
         return problems.add("MTL201", f"{subject} is a list, and cannot be `{found.shown()}`", remedy, found.span)
+    if isinstance(kind, kinds.Input) and isinstance(found.value, tree.List):
+        remedy = (
+            "give one, such as `image(3, 64, 64)`; samples with several inputs, as a picture and a row of numbers, "
+            "come from `data python`, a Dataset of your own, or from `data arrays`"
+        )
+        return problems.add("MTL201", f"{subject} is one input here, and no list", remedy, found.span)
     if isinstance(found.value, tree.Name) and not isinstance(kind, kinds.Call | kinds.Choice):
         own = {constant.name for constant in found.through}
         known = [name for name in found.scope.known() if name not in own]

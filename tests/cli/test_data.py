@@ -262,5 +262,17 @@ def test_rows_have_no_sheet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     Path("flowers.mtl").write_text(FLOWERS, encoding="utf-8")
     done = looked("flowers.mtl", "--sheet", "sheet.png")
     assert done.exit_code == 2
-    assert "no picture" in done.stderr
+    said = " ".join(done.stderr.split())
+    assert "a sheet shows pictures alone, and none is among the inputs of this spec: leave --sheet out" in said
     assert not Path("sheet.png").exists()
+
+
+def test_a_run_may_stand_for_its_spec(folder: Path) -> None:
+    assert "data [OPTIONS] SPEC|RUN" in looked("--help").output
+    for run in ("1", "2"):
+        Path("runs", "rooms", run).mkdir(parents=True)
+        Path("runs", "rooms", run, "spec.mtl").write_bytes(Path("rooms.mtl").read_bytes())
+    by_file = looked("rooms.mtl").output.splitlines()
+    for given, found in (("runs/rooms/1", "runs/rooms/1/spec.mtl"), ("runs/rooms", "runs/rooms/2/spec.mtl")):
+        first, *others = looked(given).output.splitlines()
+        assert (first, others) == (found, by_file[1:])

@@ -80,6 +80,9 @@ def load(spec: Part, place: Path, cache: bool) -> Splits[Samples]:
     sound = {split: [int(row) for row in rows[split] if row not in broken] for split in SPLITS}
     kept = images.in_memory([row for split in SPLITS for row in sound[split]])
     processes = Processes(spec.workers, f"`{place}`", spec.data.span)
+    if spec.workers:
+        processes = processes.worth_while(images.seconds(sound["train"]), spec.data.batch)
+        remarks += processes.remark_on_none(spec.workers, spec.data.batch)
     if cache:
         facts = ("folder", shape, spec.data.options["resize"], spec.data.options["crop"], sound, kept, images.facts())
         decoded = kept_splits(facts, lambda: images.decoded(sound, kept, processes), images.every_file)
@@ -103,7 +106,7 @@ def load(spec: Part, place: Path, cache: bool) -> Splits[Samples]:
             read = {name: each.files.expected.shape for name, each in targets.items()} | {spec.data.input: shape}
             shapes = {name: tuple(known[name].shape[1:]) if name in known else read[name] for name in layout}
             reader = ImageReader(images, numbers.numpy(), shapes, known, types)
-            ahead = ReadAhead(reader, Processes(spec.workers, f"`{place}`", spec.data.span))
+            ahead = ReadAhead(reader, Processes(processes.count, f"`{place}`", spec.data.span))
             splits[split] = ReadSamples.of(ahead, np.arange(len(numbers)), layout, known)
     for column in columns.values():
         remarks += column.remarks

@@ -49,10 +49,12 @@ def load(spec: Part, _: Path | None, __: bool) -> Splits[Samples]:
         called = f"`{split}` of `{chosen.factory}`" if split else f"`{chosen.factory}`"
         reader = OwnReader(dataset, called, wanted, spec.data.span, types, tuple(words))
         processes = Processes(spec.workers, called, spec.data.span)
-        survey = reader.survey(processes, skip=chosen.on_error == "skip")
+        survey = reader.survey(processes, spec.data.batch, skip=chosen.on_error == "skip")
+        processes = processes.worth_while(survey.seconds, spec.data.batch)
         types = {**survey.types, **types}
         causes = {f"sample {row}": wrong.cause for row, wrong in survey.unfit.items()}
         remarks += remarks_on_left_out(causes, len(dataset), chosen.factory)
+        remarks += processes.remark_on_none(spec.workers, spec.data.batch)
         if survey.rows.size:
             _require_fields(reader, survey, split)
         for name, own in survey.words.items():

@@ -23,7 +23,7 @@ from mtsldsl.folders.picture_fit import Fit
 from mtsldsl.runtime.data.array_remarks import Extent
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.kept_splits import Fields
-from mtsldsl.runtime.data.parallel_reading import Asked, Processes
+from mtsldsl.runtime.data.parallel_reading import Asked, Processes, seconds_of
 from mtsldsl.runtime.data.pictures import as_tensor, picture
 from mtsldsl.runtime.data.read_samples import LOOKED_AT, SMALL, Rows
 from mtsldsl.runtime.data.target_files import TargetFiles
@@ -136,6 +136,11 @@ class Images:
         told = {name: attrs.astuple(extent) for name, extent in extents.items()}
         text = json.dumps({"broken": broken, "turned": turned, "types": types, "extents": told}).encode()
         return {**fields, "about": {"text": torch.frombuffer(bytearray(text), dtype=torch.uint8)}}
+
+    def seconds(self, rows: Sequence[int]) -> float:
+        """How long it takes to decode one of these, by the first ones."""
+        look = partial(self._looked_at, kept=())
+        return seconds_of(look, [[row] for row in rows[:LOOKED_AT]])
 
     def _looked_at(self, rows: Sequence[int], kept: Collection[str]) -> list[_Looked]:
         looked: list[_Looked] = []

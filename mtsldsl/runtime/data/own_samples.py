@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 import random
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from statistics import median
 from traceback import extract_tb
 from typing import Any, TypeAlias
 
@@ -66,6 +68,8 @@ class Survey:
     unfit: Mapping[int, Diagnostic]
     words: Mapping[str, Sequence[str | None]]
     """What the keys that say something of each item say, and None of an item that cannot be read."""
+    seconds: float
+    """How long one item takes, in the mean."""
 
 
 @attrs.frozen
@@ -76,6 +80,7 @@ class _Seen:
     types: Mapping[str, torch.dtype] = attrs.field(factory=dict)
     words: Mapping[str, str] = attrs.field(factory=dict)
     wrong: Diagnostic | None = None
+    seconds: float = 0.0
 
 
 @attrs.frozen(eq=False)
@@ -99,16 +104,18 @@ class OwnReader:
         """What one sample has of each field."""
         return {name: each.expected.shape for name, each in self.wanted.items()}
 
-    def survey(self, processes: Processes, *, skip: bool) -> Survey:
-        """Read every item once, as it is before training. Raises MtlError at the first that does not fit, but with
-        `skip`."""
+    def survey(self, processes: Processes, batch: int, *, skip: bool) -> Survey:
+        """Read every item once, as it is before training: the first ones here, the others by processes where that is
+        worth while for a batch of such. Raises MtlError at the first that does not fit, but with `skip`."""
         count = len(self.dataset)
         lists = [np.arange(start, min(start + LOOKED_AT, count)) for start in range(0, count, LOOKED_AT)]
         known = {name: self.wanted[name].missing().expand(count, *shape).clone() for name, shape in self._small()}
         types: dict[str, torch.dtype] = {}
         unfit: dict[int, Diagnostic] = {}
         words: dict[str, list[str | None]] = {key: [None] * count for key in self.marks}
-        for rows, found in zip(lists, processes.in_turn(self._looked_at, lists), strict=True):
+        seconds = 0.0
+        for rows, found in zip(lists, self._looked_at_by(processes, lists, batch), strict=True):
+            seconds += sum(seen.seconds for seen in found)
             for row, seen in zip(rows.tolist(), found, strict=True):
                 if not types:
                     types.update(seen.types)
@@ -123,7 +130,7 @@ class OwnReader:
                     for name, values in seen.small.items():
                         known[name][row] = values
         rows = np.setdiff1d(np.arange(count), np.fromiter(unfit, np.int64, len(unfit)))
-        return Survey(rows, known, types, unfit, words)
+        return Survey(rows, known, types, unfit, words, seconds / max(count, 1))
 
     def keys(self) -> list[str]:
         """The keys of the first item, where it can be read."""
@@ -138,21 +145,29 @@ class OwnReader:
         targets = [(name, each.expected.shape) for name, each in self.wanted.items() if each.optional]
         return [(name, shape) for name, shape in targets if math.prod(shape) <= SMALL]
 
+    def _looked_at_by(self, processes: Processes, lists: Sequence[Rows], batch: int) -> Iterator[list[_Seen]]:
+        for first in map(self._looked_at, lists[:1]):
+            yield first
+            typical = median(seen.seconds for seen in first)  # the first of all may load what the others have
+            yield from processes.worth_while(typical, batch).in_turn(self._looked_at, lists[1:])
+
     def _looked_at(self, rows: Rows) -> list[_Seen]:
         small = dict(self._small())
         seen: list[_Seen] = []
         with drawing_apart():
             for row in rows.tolist():
                 words: dict[str, str] = {}
+                start = time.perf_counter()
                 try:
                     item = self._item(row, FIRST)
                     words |= {key: self._word(row, key, item) for key in self.marks}
                     found = self._fields(row, tuple(self.wanted), item)
                 except MtlError as error:
-                    seen.append(_Seen(words=words, wrong=error.diagnostics[0]))
+                    seen.append(_Seen(words=words, wrong=error.diagnostics[0], seconds=time.perf_counter() - start))
                 else:
                     types = {name: each.dtype for name, each in found.items() if not self.wanted[name].optional}
-                    seen.append(_Seen({name: found[name] for name in small}, types, words))
+                    taken = time.perf_counter() - start
+                    seen.append(_Seen({name: found[name] for name in small}, types, words, seconds=taken))
         return seen
 
     def _word(self, row: int, key: str, item: Mapping[Any, Any]) -> str:

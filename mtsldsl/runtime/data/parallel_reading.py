@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing import active_children
 from multiprocessing.process import BaseProcess
+from statistics import median
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import attrs
@@ -27,6 +29,21 @@ Asked: TypeAlias = tuple[Rows, Sequence[str], tuple[int, int]]
 """The numbers of samples, the fields that are read of them, and the key, as `Reader` has them."""
 
 
+QUICK = 0.02
+"""Seconds in which a batch is read that is read here: to hand it on takes longer, and processes take a while to start.
+`benchmarks/workers.py --handing` measures what that takes."""
+
+
+def seconds_of(work: Callable[[Task], object], asked: Sequence[Task]) -> float:
+    """How long `work` takes for one of these, done here."""
+    taken = []
+    for each in asked:
+        start = time.perf_counter()
+        work(each)
+        taken.append(time.perf_counter() - start)
+    return median(taken) if taken else 0.0
+
+
 class Processes:
     """So many processes beside this one; with 0 this one works itself, as work is wanted.
 
@@ -42,6 +59,18 @@ class Processes:
 
     def __reduce__(self) -> tuple[type[Processes], tuple[int, str, Span | None]]:
         return Processes, (self.count, self.called, self.span)
+
+    def worth_while(self, seconds: float, batch: int) -> Processes:
+        """These, or none where samples that take so long each are read no quicker by them, a batch at a time."""
+        return self if not self.count or seconds * batch >= QUICK else Processes(0, self.called, self.span)
+
+    def remark_on_none(self, given: int, batch: int) -> Iterator[str]:
+        """What a person should know where these are none, and `given` were asked for."""
+        if given and not self.count:
+            yield (
+                f"`--workers {given}` does nothing for {self.called}: a batch of {batch} is read in less than "
+                f"{1000 * QUICK:g} ms, and would take longer to be handed on"
+            )
 
     def in_turn(self, work: Callable[[Task], Found], asked: Sequence[Task]) -> Iterator[Found]:
         """What `work` gives for each, one after the other. What is asked for once is done here, where it takes no

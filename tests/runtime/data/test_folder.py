@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
+from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from mtsldsl.folders.file_patterns import Pattern
 from mtsldsl.folders.picture_fit import Fit
 from mtsldsl.ir.model import Target, Task
 from mtsldsl.language.constants import Constant
-from mtsldsl.runtime.data import Samples, Splits, batches, describe, folder_samples, load_data
+from mtsldsl.runtime.data import Samples, Splits, batches, describe, folder_samples, load_data, parallel_reading
 from mtsldsl.runtime.data.new_inputs import new_inputs
 from mtsldsl.runtime.data.overview import overview
 from mtsldsl.runtime.data.read_samples import ReadSamples
@@ -583,6 +584,7 @@ def test_samples_that_are_read_when_their_batch_comes_are_the_same_to_the_bit(
     tasks = (UNLABELLED, FAR, MASK, WAY, POINTS, AGE)
     options = OPTIONS | {"path": str(tmp_path), "table": "known.csv", "on_error": "skip", "batch": 4}
     job = spec("folder", tasks, (3, *SIZE), **options)
+    monkeypatch.setattr(parallel_reading, "QUICK", 0)
     memory = load_data(job, cache=False, workers=workers)
     monkeypatch.setattr(folder_samples, "LARGE", 0)
     monkeypatch.setattr(folder_samples, "SMALL", 4)
@@ -611,6 +613,14 @@ def test_samples_that_are_read_when_their_batch_comes_are_the_same_to_the_bit(
     assert "image/11.png" in said
     assert "`label/00.png`" in said
     assert "no component of the vectors" in said
+    monkeypatch.setattr(parallel_reading, "QUICK", 1e9)
+    others = set(active_children())
+    quick = load_data(job, cache=False, workers=workers)
+    assert set(active_children()) <= others
+    assert all(
+        same(own.fields, other.fields) for (_, own), (_, other) in zip(memory.named(), quick.named(), strict=True)
+    )
+    assert sum("`--workers 2` does nothing" in remark for remark in quick.remarks) == bool(workers)
 
 
 def test_a_file_that_is_another_when_its_batch_comes_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from mtsldsl.editing import load
-from mtsldsl.runtime.data import batches, describe, load_data
+from mtsldsl.runtime.data import batches, describe, load_data, parallel_reading
 
 datasets = pytest.importorskip("datasets", reason="`datasets` is not installed: with what it brings it has 240 MB")
 
@@ -47,6 +47,7 @@ def test_a_saved_data_set_is_read_by_the_recipe(
     whole = datasets.Dataset.from_dict({"row": rows.tolist(), "kind": [n % 3 for n in range(60)], "price": prices})
     (whole.train_test_split(12, shuffle=False) if parted else whole).save_to_disk(tmp_path / "saved")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(parallel_reading, "QUICK", 0)
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
     more = "" if parted else 'stratify = "kind"'
     Path("job.mtl").write_text(SPEC.format(folder="saved", more=more), encoding="utf-8")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import random
 import sys
 from collections.abc import Iterator
+from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from mtsldsl.diagnostics import MtlError, Source, Span
 from mtsldsl.editing import load, loads
 from mtsldsl.ir.model import Target
 from mtsldsl.ir.normal import normal_form
-from mtsldsl.runtime.data import FieldKind, Samples, Splits, batches, describe, load_data
+from mtsldsl.runtime.data import FieldKind, Samples, Splits, batches, describe, load_data, parallel_reading
 from mtsldsl.runtime.data.array_shapes import Expected
 from mtsldsl.runtime.data.own_samples import OwnReader, Wanted
 from mtsldsl.runtime.data.read_samples import FIRST, ReadSamples
@@ -46,6 +48,7 @@ train {{ epochs = 2 }}
 CODE = """\
 import os
 import random
+import time
 import numpy as np
 import torch
 from torch.utils.data import Dataset, IterableDataset
@@ -76,6 +79,9 @@ class Photos(Dataset):
 
 class Noisy(Photos):
     def __getitem__(self, number):
+        end = time.perf_counter() + 0.006  # long enough for a batch of 4 to be read by workers
+        while time.perf_counter() < end:
+            pass
         item = super().__getitem__(number)
         noise = torch.rand(1, 4, 6) + random.random() + np.random.rand()
         return {**item, "image": item["image"] / 255 + noise}
@@ -148,6 +154,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     (tmp_path / "own_photos.py").write_text(CODE, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    monkeypatch.setattr(parallel_reading, "QUICK", 0)  # so that workers are there, however quick the machine is
     yield
     sys.modules.pop("own_photos", None)
 
@@ -296,6 +303,23 @@ def test_what_is_random_in_an_item_depends_on_seed_epoch_and_item_alone() -> Non
     assert len({image.numpy().tobytes() for image in images}) == 3
 
 
+def test_what_is_read_quickly_is_read_here_whatever_workers_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = loaded("noisy", workers=2)
+    wanted = bits(slow.train, seed=1, epoch=1)
+    assert len(active_children()) == 2
+    assert not slow.remarks
+    del slow
+    gc.collect()
+    assert not active_children()
+    monkeypatch.setattr(parallel_reading, "QUICK", 1e9)
+    splits = loaded("noisy", workers=2)
+    assert bits(splits.train, seed=1, epoch=1) == wanted
+    assert not active_children()
+    (said,) = splits.remarks
+    assert said.startswith("`--workers 2` does nothing for `own_photos:noisy`: a batch of 4 is read in less than ")
+    assert not loaded("noisy").remarks
+
+
 def test_small_labels_are_kept_and_the_best_constant_reads_no_item_again(monkeypatch: pytest.MonkeyPatch) -> None:
     splits = loaded("photos")
     job = spec("photos")
@@ -418,6 +442,13 @@ def test_a_factory_that_names_no_function_is_refused_by_check(factory: str) -> N
     (found,) = caught.value.diagnostics
     assert found.span is not None
     assert found.span.text == f'"{factory}"'
+
+
+def test_several_inputs_of_a_folder_are_refused_with_the_data_that_has_them() -> None:
+    whole = SPEC.format(name="photos", more='path = "x"\n images = "*.png"').replace("python", "folder")
+    whole = whole.replace('factory = "own_photos:photos"', "").replace("image(1, 4, 6)", "[image(1, 4, 6), row(3)]")
+    with pytest.raises(MtlError, match=r"MTL201.*`input` is one input here(.|\n)*several inputs.* `data python`"):
+        loads(whole)
 
 
 def test_a_column_of_files_without_a_table_is_refused_by_check() -> None:

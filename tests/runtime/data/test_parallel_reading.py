@@ -11,6 +11,7 @@ from itertools import islice
 import pytest
 
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.runtime.data import parallel_reading
 from mtsldsl.runtime.data.parallel_reading import Processes
 from tests import prepared
 
@@ -96,3 +97,14 @@ def test_a_process_that_ends_while_it_starts_is_told_of() -> None:
 @pytest.mark.parametrize(("count", "asked"), [(0, [1, 2]), (2, [3]), (2, [])])
 def test_what_is_asked_for_once_is_done_here(count: int, asked: list[int]) -> None:
     assert list(Processes(count, "numbers", None).in_turn(worked, asked)) == [(each**2, os.getpid()) for each in asked]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "batch", "count"), [(0.0001, 32, 0), (0.0006, 32, 0), (0.0007, 32, 2), (0.1, 1, 2)]
+)
+def test_they_are_taken_where_a_batch_takes_long(seconds: float, batch: int, count: int) -> None:
+    assert parallel_reading.QUICK == 0.02
+    processes = Processes(2, "`photos`", None).worth_while(seconds, batch)
+    assert processes.count == count
+    assert bool(list(processes.remark_on_none(2, batch))) == (count == 0)
+    assert not list(processes.remark_on_none(0, batch))
