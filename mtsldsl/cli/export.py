@@ -42,6 +42,6 @@ def command(run: Path, form: str, output: Path | None, tasks: tuple[str, ...], o
 
     folder = RunFolder.open(run)
     made = export(folder, form, output, tasks, of)
-    made.write(model_card(made, folder, drawn(made.network.spec)))
+    made.write(model_card(made, folder, drawn(made.network.spec, made.only)))
     difference = f"no number differs from torch's by more than {made.difference:.2g} of the largest of its output"
     say(f"{made.path}: {len(made.data):,} bytes; {difference}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -13,7 +13,7 @@ import click
 
 from mtsldsl.cli.options import overrides, say_what_is_left_out
 from mtsldsl.cli.output import say, shown
-from mtsldsl.ir.cost import body_cost, operations
+from mtsldsl.ir.cost import Amount, body_cost, cost_of, operations
 from mtsldsl.ir.wiring import bodies, needed_layers, wired
 from mtsldsl.sharing import format_components, format_partition
 from mtsldsl.sharing import partition as sets
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.tree import Tree
 
     from mtsldsl.ir import Spec
-    from mtsldsl.ir.cost import Amount, Cost
+    from mtsldsl.ir.cost import Cost
     from mtsldsl.sharing import Component, Sharing
     from mtsldsl.sharing.groups import Helper
 
@@ -72,7 +72,7 @@ def command(spec: Path, overrides: dict[str, str], as_json: bool, resolved: bool
 
     console = Console(highlight=False)
     cost = chosen.cost()
-    console.print(_sharing_tree(chosen, cost, _copies(chosen)))
+    console.print(_sharing_tree(chosen, cost))
     console.print(_task_table(chosen, cost))
     for layer in filter(chosen.backbone.alternatives, chosen.backbone.layers):
         console.print(_uses_table(chosen, layer))
@@ -111,43 +111,42 @@ def _as_json(spec: Spec, settings: Mapping[str, str]) -> dict[str, object]:
     }
 
 
-def drawn(spec: Spec) -> str:
-    """The sharing as a tree, as text of any width."""
+def drawn(spec: Spec, tasks: Collection[str] | None = None) -> str:
+    """The sharing as a tree, as text of any width; of some tasks that of what their outputs depend on."""
     from rich.console import Console
 
     console = Console(width=_WIDEST, highlight=False, color_system=None, force_terminal=False, legacy_windows=False)
     with console.capture() as capture:
-        console.print(_sharing_tree(spec, spec.cost(), _copies(spec)))
+        console.print(_sharing_tree(spec, cost_of(spec, tasks), tasks))
     return "\n".join(line.rstrip() for line in capture.get().splitlines())
 
 
-def _copies(spec: Spec) -> _Copies:
-    return {layer: _shared(spec.sharing, layer) for layer in spec.backbone.layers}
-
-
-def _shared(sharing: Sharing, layer: str) -> Mapping[str, Component]:
+def _shared(sharing: Sharing, layer: str, among: Component) -> Mapping[str, Component]:
     if sharing.backbone.alternatives(layer):  # which has no copies
-        return dict.fromkeys(sharing.tasks, frozenset(sharing.tasks))
-    return {task: component for component in sharing.partition(layer) for task in component}
+        return dict.fromkeys(among, among)
+    return {task: component & among for component in sharing.partition(layer) for task in component & among}
 
 
-def _sharing_tree(spec: Spec, cost: Cost, copies: _Copies) -> Tree:
-    """One branch per group of tasks, split where they part; every layer with its components' parameters and FLOPs."""
+def _sharing_tree(spec: Spec, cost: Cost, tasks: Collection[str] | None = None) -> Tree:
+    """One branch per group of tasks, split where they part; every layer with its components' parameters and FLOPs. The
+    cost is that of `tasks`, where there are some, and has the copies that are drawn."""
     from rich.markup import escape
     from rich.tree import Tree
 
     name = escape(shown(spec.source.name))
     title = f"[bold]{name}[/bold]  {cost.parameters:,} parameters, {operations(cost.flops)} a sample"
-    if cost.helpers:
+    if cost.helpers and tasks is None:
         trained = cost.training
         title += f"; {trained.parameters:,} and {operations(trained.flops)} in training, with the heads that help"
     tree = Tree(title, guide_style="dim")
-    order = {task.name: index for index, task in enumerate(spec.tasks)}
-    covers = {layer: len(spec.sharing[layer]) for layer in filter(spec.backbone.alternatives, spec.backbone.layers)}
+    order = {task.name: index for index, task in enumerate(spec.tasks) if tasks is None or task.name in tasks}
+    among = frozenset(order)
+    layers = [layer for layer in spec.backbone.layers if tasks is None or cost.layers[layer].copies]
+    copies = {layer: _shared(spec.sharing, layer, among) for layer in layers}
     helpers: dict[Component, list[Helper]] = {}
-    for helper in spec.sharing.helpers:
+    for helper in spec.sharing.helpers if tasks is None else ():
         helpers.setdefault(helper.served, []).append(helper)
-    _grow(tree, cost, copies, spec.backbone.layers, frozenset(order), order, covers, helpers)
+    _grow(tree, cost, copies, layers, among, order, helpers)
     return tree
 
 
@@ -158,30 +157,28 @@ def _grow(
     layers: Sequence[str],
     tasks: Component,
     order: Mapping[str, int],
-    covers: Mapping[str, int],
     helpers: Mapping[Component, Sequence[Helper]],
 ) -> None:
     """Add the layers that the tasks share, and a branch for each part of the tasks where they part. Where a layer below
     lets them meet again, as alternatives do, no branch can part them: the copies stand in the layer's own line."""
     one = next(iter(tasks))
     for position, layer in enumerate(layers):
+        by_tasks = cost.layers[layer].by_tasks
         if copies[layer][one] == tasks:
-            once = layer not in covers and cost.layers[layer].copies > 1
-            each = cost.layers[layer].one if once else cost.layers[layer].total
-            each = cost.layers[layer].apart.get(tasks, each) if once else each
-            named = f"  {covers[layer]} alternatives" if layer in covers else ""
-            tree.add(f"{layer}{named}  [dim]{_amount(each)}[/dim]")
+            named = "" if by_tasks else f"  {cost.layers[layer].copies} alternatives"
+            if not by_tasks or tasks in by_tasks:
+                tree.add(f"{layer}{named}  [dim]{_amount(by_tasks.get(tasks, cost.layers[layer].total))}[/dim]")
             continue
         parts = list(_parts(copies, layers[position:], tasks))
         if len(parts) == 1:
-            components = sets.canonical({copies[layer][task] for task in tasks}, order)
-            amount = _amount(cost.layers[layer].total)
+            components = sets.canonical({copies[layer][task] for task in tasks} & by_tasks.keys(), order)
+            amount = _amount(sum((by_tasks[each] for each in components), start=Amount()))
             tree.add(f"{layer}  [cyan]{format_partition(components, list(order))}[/cyan]  [dim]{amount}[/dim]")
             continue
         for part in sorted(parts, key=lambda part: min(map(order.__getitem__, part))):
             names = " + ".join(sorted(part, key=order.__getitem__))
             branch = tree.add(f"[bold cyan]{names}[/bold cyan]")
-            _grow(branch, cost, copies, layers[position:], part, order, covers, helpers)
+            _grow(branch, cost, copies, layers[position:], part, order, helpers)
         return
     for task in sorted(tasks, key=order.__getitem__):
         head = cost.heads[task]

@@ -27,15 +27,22 @@ class FolderTable(Record):
     images: tuple[Matched, ...]
     table: Table
     remarks: tuple[str, ...]
+    rows: int = 0
+    """How many rows the file has."""
+    astray: Mapping[str, str] = attrs.field(factory=dict, hash=False)
+    """What is wrong with broken rows that name no image, by their places."""
 
 
-def folder_table(folder: Path, images: str, rows: str | None, file: str | None, split: str | None) -> FolderTable:
+def folder_table(
+    folder: Path, images: str, rows: str | None, file: str | None, split: str | None, *, skip: bool = False
+) -> FolderTable:
     """What a folder holds by the pattern `images`, joined with the file `rows`, whose column `file` (None: the first)
     names an image by its path, with or without the ending, or by the last name of that.
 
-    The cells of the part `split` may be what other tools call the splits. Raises MtlError: MTL604 for a pattern that is
-    none, MTL601 where no picture matches or the file is not there, MTL602 for one that is none, MTL603 for a column
-    that it lacks, MTL605 for rows and parts that do not go with one image each.
+    The cells of the part `split` may be what other tools call the splits. With `skip` a row that has too few or too
+    many cells breaks that of the image which it names. Raises MtlError: MTL604 for a pattern that is none, MTL601 where
+    no picture matches or the file is not there, MTL602 for one that is none, MTL603 for a column that it lacks, MTL605
+    for rows and parts that do not go with one image each.
     """
     pattern = Pattern.of(images, "images")
     if not folder.is_dir():
@@ -54,17 +61,21 @@ def folder_table(folder: Path, images: str, rows: str | None, file: str | None, 
     paths = [each.path for each in found]
     if rows is None:
         return FolderTable(pattern, found, Table(folder, columns, paths, "image"), ())
-    read = _rows_of(folder, rows)
+    read = _rows_of(folder, rows, skip)
     twice = next((column for column in read.columns if column in columns), None)
     if twice is not None:
         cause = f"`{twice}` is a part of `images` and a column of `{read.path}`"
         raise MtlError.of("MTL605", cause, "give the part of `images` another name")
     naming = next(iter(read.columns)) if file is None else file
     of_image, strangers = joined(read, naming, paths)
-    for column, cells in read.columns.items():
+    broken = {image: read.broken[row] for image, row in of_image.items() if row in read.broken}
+    of_none = sorted(read.broken.keys() - of_image.values())
+    astray = {read.place(row): read.broken[row] for row in of_none}
+    for column, cells in read.emptied(read.broken).columns.items():
         columns[column] = ["" if row is None else cells[row] for row in map(of_image.get, range(len(paths)))]
-    table = Table(folder, columns, paths, "image", read.repeated)
-    return FolderTable(pattern, found, table, tuple(_remarks(read, naming, paths, of_image, strangers)))
+    table = Table(folder, columns, paths, "image", read.repeated, broken)
+    remarks = tuple(_remarks(read, naming, paths, of_image, strangers))
+    return FolderTable(pattern, found, table, remarks, len(read), astray)
 
 
 def _require_told(folder: Path, part: str, cells: Sequence[str]) -> None:
@@ -75,23 +86,28 @@ def _require_told(folder: Path, part: str, cells: Sequence[str]) -> None:
         raise MtlError.of("MTL605", cause, "rename it; for images without a label give a file of rows, as `table`")
 
 
-def _rows_of(folder: Path, rows: str) -> Table:
+def _rows_of(folder: Path, rows: str, skip: bool) -> Table:
     path = folder / rows
     if not path.exists():
         raise MtlError.of("MTL601", f"the table `{path}` is not there", "set `table` to where it is, from the folder")
-    return read_table(path)
+    return read_table(path, skip=skip)
 
 
 def joined(table: Table, column: str, paths: Sequence[str]) -> tuple[dict[int, int], list[str]]:
     """The row of each image that has one, and the cells that name no image. Raises MTL605 where a row may mean several
-    images, where an image has several rows, and where no row names one."""
+    images, where an image has several rows, and where no row names one; a broken row is of the image that it names
+    where no other row is, and of none else."""
     ways = [_called(paths, way) for way in (str, _without_ending, _last, lambda path: _without_ending(_last(path)))]
     found: dict[int, int] = {}
     strangers = []
-    for row, cell in enumerate(table.cells(column)):
+    cells = table.cells(column)
+    for row in sorted(range(len(table)), key=lambda row: row in table.broken):
+        cell = cells[row]
         plain = cell.replace("\\", "/").removeprefix("./")
         meant: Sequence[int] = next((way[plain] for way in ways if plain in way), ())
         place = f"{table.place(row)} of `{table.path}`"
+        if row in table.broken and (len(meant) != 1 or meant[0] in found):
+            continue
         if len(meant) > 1:
             cause = f"{place} names `{cell}`, which may be {named([paths[image] for image in meant])}"
             raise MtlError.of("MTL605", cause, f"write paths from the folder into the column `{column}`")

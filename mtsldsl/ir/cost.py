@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from mtsldsl.sharing.component import owner
 from mtsldsl.sharing.partition import Component
 
 if TYPE_CHECKING:
-    from mtsldsl.ir.model import Layer, Spec
+    from mtsldsl.ir.model import Spec
 
 
 def operations(flops: int) -> str:
@@ -45,15 +45,15 @@ class Amount(Record):
 
 @attrs.frozen(eq=False, repr=False)
 class LayerCost(Record):
-    """A layer: the cost of one copy, the sum of all its alternatives where it is made of some; how many copies the
-    sharing has; and the cost of these, weights once and each call of a copy."""
+    """A layer: the cost of one copy, the sum of all its alternatives where it is made of some; how many copies there
+    are; and the cost of these, weights once and each call of a copy. A copy that nothing reads has no call."""
 
     layer: str
     one: Amount
     copies: int
     total: Amount
-    apart: Mapping[Component, Amount] = attrs.field(factory=dict, hash=False)
-    """Of a layer that is another for some data blocks, the cost of each copy by its tasks, for the first of them."""
+    by_tasks: Mapping[Component, Amount] = attrs.field(factory=dict, hash=False)
+    """The same of each copy, by its tasks, where it is not made of alternatives; their sum is the total."""
 
     @property
     def parameters(self) -> int:
@@ -108,47 +108,47 @@ def body_cost(body: Body) -> Amount:
     return total
 
 
-def cost_of(spec: Spec) -> Cost:
-    """The cost of the network that a spec describes, with its sharing."""
-    ones = {(layer.name, name): body_cost(body) for layer in spec.layers for name, body in layer.bodies.items()}
-    others = {
+def cost_of(spec: Spec, tasks: Collection[str] | None = None) -> Cost:
+    """The cost of the network that a spec describes, with its sharing; for some tasks of what their outputs depend on,
+    without copies that nothing reads, each copy by those of its tasks."""
+    amounts = {
         (layer.name, data): {name: body_cost(each) for name, each in bodies_of(body).items()}
         for layer in spec.layers
-        for data, body in layer.variants.items()
+        for data, body in ((None, layer.body), *layer.variants.items())
     }
+    of_data = {task.name: spec.data_of(task.name).name for task in spec.tasks} if len(spec.blocks) > 1 else {}
+
+    def of_task(layer: str, task: str) -> Mapping[str | None, Amount]:
+        return amounts.get((layer, of_data.get(task)), amounts[layer, None])
+
     mixtures = any(map(spec.backbone.mixes, spec.backbone.layers))
     gates = {copy: body_cost(body) for copy, body in bodies(spec).items() if copy.gate} if mixtures else {}
     heads = {task.name: body_cost(task.head) for task in spec.tasks}
     calls = wired(spec)
     run: dict[str, list[Call]] = {name: [] for name in spec.backbone.layers}
-    for call in needed(calls, frozenset(spec.sharing.tasks)):
+    for call in needed(calls, frozenset(spec.sharing.tasks if tasks is None else tasks)):
         run.setdefault(call.layer, []).append(call)
     layers = {
-        layer.name: _layer_cost_by_data(spec, layer, gates, run[layer.name])
-        if layer.variants
-        else _layer_cost(spec, layer.name, ones, gates, run[layer.name])
-        for layer in spec.layers
+        name: _layer_cost(spec, name, _sum(amounts[name, None].values()), of_task, gates, run[name], tasks)
+        for name in spec.backbone.layers
     }
-    total = _sum((*(layer.total for layer in layers.values()), *heads.values()))
+    total = _sum((*(layer.total for layer in layers.values()), *(heads[name] for name in tasks or heads)))
     routed = [name for name in spec.backbone.layers if spec.backbone.alternatives(name)]
     alike: dict[object, tuple[frozenset[str], Amount]] = {}  # tasks that read the same and use the same cost the same
     alone: dict[str, Amount] = {}
+    reads: dict[str, frozenset[str]] = {}
     for task in spec.tasks:
-        data = spec.data_of(task.name).name if others else ""
-        key = frozenset(task.head.inputs), tuple(spec.sharing.uses(name, task.name) for name in routed), data
+        used = tuple(spec.sharing.uses(name, task.name) for name in routed)
+        key = frozenset(task.head.inputs), used, of_data.get(task.name)
         if key not in alike:
             read = needed_layers(calls, (task.name,))
-            used = ((name, each) for name in read for each in _used(spec, name, task.name))
-            alike[key] = (
-                read,
-                _sum(others[name, data][each] if (name, data) in others else ones[name, each] for name, each in used),
-            )
-        alone[task.name] = heads[task.name] + alike[key][1]
+            found = ((name, each) for name in read for each in _used(spec, name, task.name))
+            alike[key] = read, _sum(of_task(name, task.name)[each] for name, each in found)
+        reads[task.name], needed_there = alike[key]
+        alone[task.name] = heads[task.name] + needed_there
     for copy, amount in gates.items():
         (owner,) = copy.component
-        data = spec.data_of(owner).name if others else ""
-        key = frozenset(spec.task(owner).head.inputs), tuple(spec.sharing.uses(name, owner) for name in routed), data
-        if copy.layer in alike[key][0]:
+        if copy.layer in reads[owner]:
             alone[owner] += amount
     helpers = {each.name: heads[each.task] for each in spec.sharing.helpers}
     return Cost(
@@ -169,51 +169,29 @@ def settled(spec: Spec) -> frozenset[str]:
 def _layer_cost(
     spec: Spec,
     name: str,
-    ones: Mapping[tuple[str, str | None], Amount],
+    one: Amount,
+    of_task: Callable[[str, str], Mapping[str | None, Amount]],
     gates: Mapping[Copy, Amount],
     calls: Sequence[Call],
+    tasks: Collection[str] | None,
 ) -> LayerCost:
-    """The cost of a layer: weights of all its copies, and what the calls of a forward pass compute, each once."""
-    if not spec.backbone.alternatives(name):
-        one, copies = ones[name, None], len(spec.sharing.partition(name))
-        return LayerCost(name, one, copies, Amount(one.parameters * copies, one.flops * len(calls), one.declared))
-    amounts = {copy: ones[name, copy.alternative] for copy in copies_of(spec.sharing, name)}
-    weighing = {copy: gates[copy] for copy in gates_of(spec.sharing, name)}
-    run = {(copy, call.reads) for call in calls for copy in call.modules}
-    made = amounts | weighing
-    total = _of_weights_and_calls(made.values(), (made[copy] for copy, _ in run))
-    whole = _sum(ones[name, each] for each in spec.backbone.alternatives(name))
-    return LayerCost(name, whole, len(amounts), total)
+    """The cost of a layer: weights of all its copies, and what the calls of a forward pass compute, each once. Its
+    bodies cost what they do `of_task`, as they may be others for the samples of other data blocks."""
 
+    def amount(copy: Copy, members: Component) -> Amount:  # of weights all members have the same
+        return gates[copy] if copy.gate else of_task(name, next(iter(members)))[copy.alternative]
 
-def _layer_cost_by_data(spec: Spec, layer: Layer, gates: Mapping[Copy, Amount], calls: Sequence[Call]) -> LayerCost:
-    """The same of a layer that is not the same for all data blocks: a copy has the parameters of its first task's, and
-    a call computes what it does for the samples of its own."""
-    every = {data.name: layer.body_for(data.name) for data in spec.blocks}
-    amounts = {(data, name): body_cost(each) for data, body in every.items() for name, each in bodies_of(body).items()}
-    of_task = {task: spec.data_of(task).name for task in spec.sharing.tasks}
-    each = {
-        copy: amounts[next(of_task[task] for task in spec.sharing.tasks if task in copy.component), copy.alternative]
-        for copy in copies_of(spec.sharing, layer.name)
-    }
-    weighing = [gates[copy] for copy in gates_of(spec.sharing, layer.name)]
-    run = {
-        (copy, call.reads): gates[copy]
-        if copy.gate
-        else amounts[of_task[next(iter(call.value.tasks))], copy.alternative]
-        for call in calls
-        for copy in call.modules
-    }
-    total = _of_weights_and_calls((*each.values(), *weighing), run.values())
-    one = _sum(amounts[spec.data.name, name] for name in bodies_of(layer.body))
-    apart = {} if layer.alternatives else {copy.component: amount for copy, amount in each.items()}
-    return LayerCost(layer.name, one, len(each), total, apart)
-
-
-def _of_weights_and_calls(copies: Collection[Amount], calls: Iterable[Amount]) -> Amount:
-    """The parameters of copies, and what calls of them compute."""
-    parameters, declared = sum(each.parameters for each in copies), any(each.declared for each in copies)
-    return Amount(parameters, sum(each.flops for each in calls), declared)
+    run = {(copy, call.reads): amount(copy, call.value.tasks).flops for call in calls for copy in call.modules}
+    called = {copy for copy, _ in run}
+    every = (*copies_of(spec.sharing, name), *gates_of(spec.sharing, name))
+    flops = dict.fromkeys((copy for copy in every if tasks is None or copy in called), 0)
+    for (copy, _), computed in run.items():
+        flops[copy] += computed
+    each = {copy: attrs.evolve(amount(copy, copy.component), flops=flops[copy]) for copy in flops}
+    copies = [copy for copy in each if not copy.gate]
+    among = frozenset(spec.sharing.tasks if tasks is None else tasks)
+    by_tasks = {} if spec.backbone.alternatives(name) else {copy.component & among: each[copy] for copy in copies}
+    return LayerCost(name, one, len(copies), _sum(each.values()), by_tasks)
 
 
 def _used(spec: Spec, layer: str, task: str) -> tuple[str | None, ...]:

@@ -159,9 +159,9 @@ def _component_boxes(spec: Spec, row: Mapping[str, int], grid: _Grid, changes: M
         parts = spec.sharing[layer]
         assert not isinstance(parts, Cover)
         for group, members in zip(groups_of(parts), all_members(parts, spec.sharing.tasks), strict=True):
-            component, tasks = group.tasks, " + ".join(members)
-            one = cost.layers[layer].apart.get(component, cost.layers[layer].one)
-            title = f"{layer}: {' + '.join(tasks)}; {one.parameters:,} parameters, {operations(one.flops)} a sample"
+            component = group.tasks
+            one = cost.layers[layer].by_tasks[component]
+            title = f"{layer}: {' + '.join(members)}; {one.parameters:,} parameters, {operations(one.flops)} a sample"
             pieces = grid.pieces(component)
             kind = changes.get(layer) or ("shared" if len(component) > 1 else "own")
             for one_piece, next_piece in pairwise(pieces):  # a bar between the pieces of one component

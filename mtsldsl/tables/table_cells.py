@@ -6,7 +6,7 @@ A cell is text. What is a number, and what is missing, is said here once, for in
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -49,6 +49,8 @@ class Table:
     noun: str = "line"
     repeated: frozenset[str] = frozenset()
     """Names that several columns have."""
+    broken: dict[int, str] = attrs.field(factory=dict)
+    """What is wrong with rows that have too few or too many cells, so that none can be trusted."""
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -70,7 +72,16 @@ class Table:
     def only(self, rows: Sequence[int]) -> Table:
         """The table of these rows alone, in this order."""
         columns = {name: [cells[row] for row in rows] for name, cells in self.columns.items()}
-        return attrs.evolve(self, columns=columns, lines=[self.lines[row] for row in rows])
+        broken = {number: self.broken[row] for number, row in enumerate(rows) if row in self.broken}
+        return attrs.evolve(self, columns=columns, lines=[self.lines[row] for row in rows], broken=broken)
+
+    def emptied(self, rows: Collection[int], names: Iterable[str] | None = None) -> Table:
+        """The same without the values of these rows, in some columns or in all."""
+        emptied = {
+            name: ["" if row in rows else cell for row, cell in enumerate(self.columns[name])]
+            for name in (self.columns if names is None else names)
+        }
+        return attrs.evolve(self, columns={**self.columns, **emptied}) if rows else self
 
     def place(self, row: int) -> str:
         """Where a row is in the file, such as `line 17`."""

@@ -25,18 +25,19 @@ _BEGINNING = 2**16
 _AS_CSV = "save the table as CSV in UTF-8"
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path, *, skip: bool = False) -> Table:
     """The table of a file: Parquet where its name ends so, else CSV. Raises MTL602 for a file that is none, and for a
-    row with too few or too many cells; MTL601 for Parquet without pyarrow."""
+    row with too few or too many cells, which with `skip` is `broken` where others are whole; MTL601 for Parquet without
+    pyarrow."""
     if path.is_dir():
         raise MtlError.of("MTL602", f"`{path}` is a folder", "name the file in it that holds the table")
-    return _parquet(path) if path.suffix.lower() == ".parquet" else _csv(path)
+    return _parquet(path) if path.suffix.lower() == ".parquet" else _csv(path, skip)
 
 
 # CSV ------------------------------------------------------------------------------------------------------------------
 
 
-def _csv(path: Path) -> Table:
+def _csv(path: Path, skip: bool) -> Table:
     """UTF-8 with or without a byte order mark, the names of the columns in the first line."""
     text = _decoded(path)
     delimiter = _delimiter(text)
@@ -47,17 +48,23 @@ def _csv(path: Path) -> Table:
         raise MtlError.of("MTL602", f"`{path}` has no line with the names of columns", "write it as the first line")
     lines: list[int] = []
     kept: list[list[str]] = []
+    broken: dict[int, MtlError] = {}
     for line, cells in rows:
         if len(cells) != len(names):
             count = counted(len(cells), "cell")
             cause = f"line {line} of `{path}` has {count}, where the first line names {counted(len(names), 'column')}"
             quoted = f"put a cell that holds `{_shown(delimiter)}` in quotes"
             remedy = quoted if len(cells) > len(names) else "write every cell, also one that is empty"
-            raise MtlError.of("MTL602", cause, remedy)
+            broken[len(lines)] = MtlError.of("MTL602", cause, remedy)
+            if not skip:
+                raise broken[len(lines)]
         lines.append(line)
-        kept.append([cell.strip() for cell in cells])
+        kept.append([cell.strip() for cell in (*cells, *[""] * len(names))[: len(names)]])
+    if broken and len(broken) == len(lines):
+        raise broken[0]
     columns = dict(zip(names, zip(*kept, strict=True) if kept else [()] * len(names), strict=True))
-    return Table(path, columns, lines, repeated=_repeated(names))
+    causes = {row: error.diagnostics[0].cause for row, error in broken.items()}
+    return Table(path, columns, lines, repeated=_repeated(names), broken=causes)
 
 
 def _repeated(names: list[str]) -> frozenset[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+import numpy as np
+
 from mtsldsl.tables.sample_parts import Mark, Marks, Rows, parted
 from mtsldsl.tables.table_cells import Table, is_missing, number_of
 
@@ -20,14 +22,21 @@ def parted_rows(
 ) -> dict[str, Rows]:
     """The numbers of the rows of each split, in the order of the file. `split`, `group` and `stratify` name columns.
 
-    Raises MtlError as `parted` does, MTL603 for a column that is not there.
+    A row that is broken counts as any other where the seed alone decides; a column says nothing of it, so that where
+    there is one the parts are those of the other rows. Raises MtlError as `parted` does, MTL603 for a column that is
+    not there.
     """
+    told = np.arange(len(table))
+    if table.broken and any((split, group, stratify)):
+        told = np.setdiff1d(told, list(table.broken))
+        table = table.only(told.tolist())
     marks = Marks(
         None if split is None else _mark(table, split),
         None if group is None else _mark(table, group),
         None if stratify is None else _classes(table, stratify),
     )
-    return parted(f"`{table.path}`", len(table), marks, validation=validation, test=test, seed=seed)
+    found = parted(f"`{table.path}`", len(table), marks, validation=validation, test=test, seed=seed)
+    return {part: told[rows] for part, rows in found.items()}
 
 
 def _mark(table: Table, name: str) -> Mark:

@@ -98,6 +98,25 @@ def _classes(table: Table, name: str, task: Task) -> TargetColumn:
     return TargetColumn(found, names, _remarks_on_alike(table, name, numbers, labelled) if None not in known else ())
 
 
+def unfit_classes(table: Table, name: str, task: Task) -> dict[int, MtlError]:
+    """What is wrong with the rows whose label is no class, in a column that does not fit: where all labels are numbers,
+    and most are from 0 to k - 1, those that are not. Nothing where nobody can say which are wrong: of names, and of
+    numbers that may count from 1."""
+    classes = task.target.channels
+    numbers = {
+        row: _label(cell, task.target.ignore, number_of(cell))
+        for row, cell in enumerate(table.cells(name))
+        if not is_missing(cell)
+    }
+    known = {row: number for row, number in numbers.items() if number is None or not math.isnan(number)}
+    wrong = [row for row, number in known.items() if number not in range(classes)]
+    from_one = classes in known.values() and 0 not in known.values()
+    if None in known.values() or 2 * len(wrong) > len(known) or from_one:
+        return {}
+    what, remedy = f"which is no class from 0 to {classes - 1}", "write one, or leave the cell empty"
+    return {row: table.misread(name, [row], what, remedy) for row in wrong}
+
+
 def _remarks_on_alike(
     table: Table, name: str, numbers: Sequence[float | None], labelled: Sequence[int]
 ) -> tuple[str, ...]:

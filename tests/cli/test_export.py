@@ -134,7 +134,7 @@ def written(
     """What the command writes, without a process."""
     run = RunFolder.open(folder / "runs/cells/1")
     made = export(run, form, output, tasks, of)
-    card = model_card(made, run, drawn(made.network.spec))
+    card = model_card(made, run, drawn(made.network.spec, made.only))
     made.write(card)
     return made, card
 
@@ -213,8 +213,11 @@ def test_for_some_tasks_the_card_counts_what_they_need(folder: Path) -> None:
     made, card = written(folder, "pt2", tasks=("level",))
     cost = made.network.spec.cost().tasks["level"]
     assert f"{cost.parameters:,} parameters, {cost.flops:,} floating-point operations" in card
-    assert "That of the whole network" in card
     assert "| bright |" not in card
+    (tree,) = examples(made.path.with_name(f"{made.path.name}.md"), "text")
+    assert f"  {cost.parameters:,} parameters, " in tree.text.splitlines()[0]
+    assert "level head" in tree.text
+    assert "bright" not in tree.text
 
 
 def test_a_task_may_be_taken_at_its_own_best_epoch(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -174,3 +174,15 @@ def test_what_is_no_such_table_is_refused(folder: Path, name: str, text: str, sa
     assert done.returncode == 1
     assert said in done.stderr
     assert not (folder / "none.csv").exists()
+
+
+def test_a_line_of_too_few_cells_is_left_out_where_the_spec_says_so(folder: Path) -> None:
+    first, second, *others = (folder / "new.csv").read_text(encoding="utf-8").splitlines()
+    (folder / "broken.csv").write_text("\n".join([first, second, "Bonn", *others[1:]]), encoding="utf-8")
+    asked = ("predict", "runs/houses/1", "--input", "broken.csv", "-o", "broken_out.csv")
+    assert "line 3 of `broken.csv` has 1 cell" in mtsldsl(folder, *asked).stderr
+    said = mtsldsl(folder, *asked, "--set", "data.on_error=skip").stderr
+    assert "1 of 16 samples of `broken.csv` is left out, as `on_error = skip` says: `line 3`" in said
+    with (folder / "broken_out.csv").open(newline="") as stream:
+        numbers = [row["sample"] for row in csv.DictReader(stream)]
+    assert numbers == [str(number) for number in range(16) if number != 1]

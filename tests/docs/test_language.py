@@ -20,7 +20,6 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from mtsldsl import compile_spec
 from mtsldsl.cli import main
 from mtsldsl.diagnostics import CODES, MtlError
 from mtsldsl.editing import load, loads
@@ -66,14 +65,6 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     run_page(page)
-
-
-@pytest.mark.parametrize("example", examples(DOCS / "coming_from.md", "mtl"), ids=str)
-def test_what_stands_for_a_file_of_another_tool_compiles(example: Example) -> None:
-    text = example.text if example.complete else completed(example.text, frame_of(example.page))
-    files = compile_spec(loads(text, str(example)))
-    for name in ("model.py", "train.py"):
-        compile(files[name], name, "exec")
 
 
 def test_the_mistake_that_the_readme_shows_is_reported_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

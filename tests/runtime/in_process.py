@@ -1,9 +1,9 @@
-"""A run in this process: the generated `train.py` of a spec, driven by a real session over rows of chance."""
+"""A run in this process: the generated `train.py` of a spec, driven by a real session; most over rows of chance."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,12 @@ def trained(folder: Path, text: str) -> list[dict[str, Any]]:
     rows(folder)
     path = folder / "job.mtl"
     path.write_text(text, encoding="utf-8")
-    session = Unreported.create(load(path), "job", folder / "runs", "cpu", "quiet")
+    return trained_file(path)
+
+
+def trained_file(path: Path, changes: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+    """The same of a file whose data lies where it says, with these settings."""
+    session = Unreported.create(load(path, changes or {}), "job", path.parent / "runs", "cpu", "quiet")
     Code.of(session.spec).run().main(session)
     session.close()
     return events(session.folder.path)

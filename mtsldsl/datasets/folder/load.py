@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import attrs
 import numpy as np
 import torch
 
@@ -18,10 +17,9 @@ from mtsldsl.diagnostics.counted import counted
 from mtsldsl.division import SPLITS
 from mtsldsl.folders.file_patterns import Pattern
 from mtsldsl.folders.folder_table import beside, folder_table, with_labels
-from mtsldsl.ir.model import Task
 from mtsldsl.runtime.data.array_remarks import Extent, one_sided, unmeasured
 from mtsldsl.runtime.data.array_shapes import Expected
-from mtsldsl.runtime.data.column_fields import ColumnField, column_field, unfit_cells
+from mtsldsl.runtime.data.column_fields import ColumnField, labels_of
 from mtsldsl.runtime.data.demand import Part
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.fields_read import at_odds, columns_of_task, field_of_task
@@ -33,7 +31,6 @@ from mtsldsl.runtime.data.pictures import fit_of
 from mtsldsl.runtime.data.read_samples import ReadSamples
 from mtsldsl.runtime.data.samples import Samples, Splits
 from mtsldsl.runtime.data.target_files import TargetFiles
-from mtsldsl.tables.table_cells import Table
 from mtsldsl.tables.table_parts import parted_rows
 
 
@@ -51,14 +48,14 @@ def load(spec: Part, place: Path, cache: bool) -> Splits[Samples]:
         sizes = " x ".join(map(str, shape))
         cause = f"images have channels, height and width, but the input `{spec.data.input}` is {sizes}"
         raise MtlError.of("MTL602", cause, f"write `input = {spec.data.input}(3, 64, 64)`", spec.data.span)
-    found = folder_table(place, chosen.images, chosen.table, chosen.file, chosen.split)
+    skip = chosen.on_error == "skip"
+    found = folder_table(place, chosen.images, chosen.table, chosen.file, chosen.split, skip=skip)
     parts = {key: getattr(chosen, key) for key in ("split", "group", "stratify", "validation", "test", "seed")}
     rows = parted_rows(found.table, **parts)
-    skip = chosen.on_error == "skip"
-    broken: dict[int, str] = {}
+    broken = dict(found.table.broken)
     columns: dict[str, ColumnField] = {}
     targets: dict[str, Beside] = {}
-    remarks = list(found.remarks)
+    remarks = [*found.remarks, *remarks_on_left_out(found.astray, found.rows, str(place / str(chosen.table)))]
     for task in spec.tasks:
         name = field_of_task(spec.data, task)
         if task.target.kind == "reconstruct":
@@ -77,7 +74,7 @@ def load(spec: Part, place: Path, cache: bool) -> Splits[Samples]:
                 targets[name] = Beside(files, with_labels(place, paths))
                 remarks += _remarks_on_files(name, paths, targets[name].paths, more)
         else:
-            columns[name] = _column(found.table, own, task, broken if skip else None)
+            columns[name] = labels_of(found.table, own, task, broken if skip else None)
     images = Images(spec.data.input, found, place, shape, fit_of(spec.data), targets, skip)
     sound = {split: [int(row) for row in rows[split] if row not in broken] for split in SPLITS}
     kept = images.in_memory([row for split in SPLITS for row in sound[split]])
@@ -121,19 +118,6 @@ def load(spec: Part, place: Path, cache: bool) -> Splits[Samples]:
 def _is_pattern(field: str) -> bool:
     """Whether a field is files beside the images; else it is a column."""
     return "*" in field or "{" in field
-
-
-# Columns --------------------------------------------------------------------------------------------------------------
-
-
-def _column(table: Table, names: Sequence[str], task: Task, broken: dict[int, str] | None) -> ColumnField:
-    """What a task learns of its columns. A cell that does not fit is noted in `broken`, where there is that."""
-    wrong = {} if broken is None else unfit_cells(table, names, task)
-    if broken is None or not wrong:
-        return column_field(table, names, task)
-    broken |= wrong
-    cells = {name: ["" if row in wrong else cell for row, cell in enumerate(table.cells(name))] for name in names}
-    return column_field(attrs.evolve(table, columns={**table.columns, **cells}), names, task)
 
 
 # Remarks --------------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from mtsldsl.division import SPLITS
 from mtsldsl.ir.model import Data, Target
 from mtsldsl.ir.wording import inputs_shown
 from mtsldsl.runtime.data.array_fields import expected_inputs
-from mtsldsl.runtime.data.column_fields import column_field, unfit_cells
+from mtsldsl.runtime.data.column_fields import ColumnField, labels_of
 from mtsldsl.runtime.data.demand import Demand
 from mtsldsl.runtime.data.fields_read import at_odds, columns_of_task, field_of_task
 from mtsldsl.runtime.data.left_out import remarks_on_left_out
@@ -36,10 +36,13 @@ def load(spec: Demand, place: Path, _: bool) -> Splits[Samples]:
 
     Raises MtlError: MTL602 for a file, a cell or a number of columns that does not fit, with the line, MTL603 for a
     column that is missing or has not what a task asks for. With `on_error = skip` a row of which a cell does not fit is
-    left out, and a remark; the splits of the others are what they were, and nothing is fitted to it.
+    left out, and a remark, and so is one that has not as many cells as there are columns; the splits of the others and
+    their classes are what they were, and no input is fitted to it.
     """
     chosen = made(Settings, spec.data.options)
-    table = read_table(place)
+    skip = chosen.on_error == "skip"
+    table = read_table(place, skip=skip)
+    table = table.emptied(table.broken)
     _require_columns(spec, chosen, table)
     rows = parted_rows(
         table,
@@ -51,26 +54,20 @@ def load(spec: Demand, place: Path, _: bool) -> Splits[Samples]:
         seed=chosen.seed,
     )
     looked_up = {name: _column_of(name, chosen.inputs) for name in spec.data.ids}
-    left_out: Iterator[str] = iter(())
-    if chosen.on_error == "skip":
-        unfit = _unfit(spec, chosen, table, rows["train"], looked_up)
-        left_out = remarks_on_left_out({table.place(row): unfit[row] for row in sorted(unfit)}, len(table), str(place))
-        table, rows = _without(table, rows, unfit)
+    columns, unfit = None, dict(table.broken)
+    if skip:
+        unfit |= TableInputs.unfit(table, rows["train"], chosen.inputs, chosen.categories, looked_up)
+        columns = _columns(spec, table, unfit)
+    left_out = remarks_on_left_out({table.place(row): unfit[row] for row in sorted(unfit)}, len(table), str(place))
+    kept, table, rows = _without(table, rows, unfit)
     inputs = TableInputs.fit(table, rows["train"], chosen.inputs, chosen.categories, looked_up)
     _require_width(spec.data, inputs)
     _require_ids(spec.data, inputs)
     fields: dict[str, Tensor] = table_fields(spec.data, inputs, table)
     layout = {name: expected.kind for name, expected in expected_inputs(spec.data).items()}
-    read: dict[str, Target] = {}
     remarks, names = [*left_out, *inputs.remarks(table)], {}
-    for task in spec.tasks:
-        name = field_of_task(spec.data, task)
-        if name in spec.data.inputs:
-            continue
-        if read.setdefault(name, task.target) != task.target:
-            raise at_odds(name, task)
-        column = column_field(table, columns_of_task(spec.data, task), task)
-        layout[name], fields[name] = column.kind, column.labels
+    for name, column in (_columns(spec, table) if columns is None else columns).items():
+        layout[name], fields[name] = column.kind, column.labels[torch.from_numpy(kept)]
         remarks += column.remarks
         if column.names:
             names[name] = list(column.names)
@@ -80,22 +77,26 @@ def load(spec: Demand, place: Path, _: bool) -> Splits[Samples]:
     return Splits(train, validation, test, tuple(dict.fromkeys(remarks)), fitted={spec.data.name: fit})
 
 
-def _unfit(
-    spec: Demand, chosen: Settings, table: Table, training: Rows, looked_up: Mapping[str, str]
-) -> dict[int, str]:
-    """What is wrong with the first cell of each row that has one which does not fit."""
-    found = TableInputs.unfit(table, training, chosen.inputs, chosen.categories, looked_up)
+def _columns(spec: Demand, table: Table, unfit: dict[int, str] | None = None) -> dict[str, ColumnField]:
+    """What the tasks learn, by the names of the fields. What is wrong with rows of which a label does not fit is noted
+    in `unfit`, where there is that."""
+    read: dict[str, Target] = {}
+    found: dict[str, ColumnField] = {}
     for task in spec.tasks:
-        if field_of_task(spec.data, task) not in spec.data.inputs:
-            found = unfit_cells(table, columns_of_task(spec.data, task), task) | found
+        name = field_of_task(spec.data, task)
+        if name in spec.data.inputs:
+            continue
+        if read.setdefault(name, task.target) != task.target:
+            raise at_odds(name, task)
+        found[name] = labels_of(table, columns_of_task(spec.data, task), task, unfit)
     return found
 
 
-def _without(table: Table, rows: Mapping[str, Rows], unfit: Collection[int]) -> tuple[Table, dict[str, Rows]]:
-    """The table of the other rows, and their numbers in it by split: each in the split that it was in."""
+def _without(table: Table, rows: Mapping[str, Rows], unfit: Collection[int]) -> tuple[Rows, Table, dict[str, Rows]]:
+    """The other rows, the table of these alone, and their numbers in it by split: each in the split that it was in."""
     kept = np.setdiff1d(np.arange(len(table)), np.fromiter(unfit, np.int64))
     parts = {split: np.searchsorted(kept, np.intersect1d(each, kept)) for split, each in rows.items()}
-    return table.only(kept.tolist()), parts
+    return kept, table.only(kept.tolist()), parts
 
 
 def _require_columns(spec: Demand, chosen: Settings, table: Table) -> None:

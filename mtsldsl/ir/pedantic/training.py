@@ -7,7 +7,8 @@ from itertools import combinations
 
 from mtsldsl.datasets.registry import data_kind
 from mtsldsl.diagnostics import Diagnostic, Span
-from mtsldsl.ir.model import Data
+from mtsldsl.ir.ignoring import sift
+from mtsldsl.ir.model import Data, Spec
 from mtsldsl.ir.pedantic.reading import Check, Reading, warn
 from mtsldsl.language.beginnings import within
 from mtsldsl.language.constants import Named
@@ -157,6 +158,14 @@ def targets_not_mirrored(reading: Reading) -> Iterator[Diagnostic]:
             )
             span = flips[0].span or reading.place_of_data(data, "augment")
             yield warn("MTL954", cause, "leave `hflip` out, unless the numbers do not depend on the side", span)
+
+
+def remarks_on_mirroring(spec: Spec) -> tuple[str, ...]:
+    """What MTL954 says, for those who do not ask for warnings about a spec, but where a comment ignores it."""
+    if not any(each.name == "hflip" for data in spec.blocks for each in data.augment):
+        return ()
+    kept, _ = sift(targets_not_mirrored(Reading.of(spec)))
+    return tuple(f"{each.cause}; {each.remedy}" for each in kept)
 
 
 TRAINING: tuple[Check, ...] = (

@@ -13,9 +13,9 @@ from mtsldsl.ir.model import Task
 from mtsldsl.runtime.data.array_fields import fitted
 from mtsldsl.runtime.data.array_shapes import Expected
 from mtsldsl.runtime.data.fields import FieldKind
-from mtsldsl.runtime.data.fields_read import target_of
+from mtsldsl.runtime.data.fields_read import of_target, target_of
 from mtsldsl.tables.table_cells import Table
-from mtsldsl.tables.table_targets import require_columns, target_column
+from mtsldsl.tables.table_targets import require_columns, target_column, unfit_classes
 
 _KINDS = {"classes": FieldKind.LABEL, "binary": FieldKind.EDGE, "values": FieldKind.PLAIN}
 
@@ -31,17 +31,28 @@ class ColumnField:
     remarks: tuple[str, ...]
 
 
-def unfit_cells(table: Table, names: Sequence[str], task: Task) -> dict[int, str]:
-    """What is wrong with the first cell of each row that is no label of a task, of those in its columns. How many
-    classes there are is a question to the whole column. Raises MtlError as `column_field` does, but for a single
-    cell."""
+def labels_of(table: Table, names: Sequence[str], task: Task, unfit: dict[int, str] | None) -> ColumnField:
+    """What a task learns of its columns, as `column_field` says. Where there is an `unfit`, rows with a cell that is no
+    label are without one, and what is wrong with the first such cell is noted there. Raises MtlError as `column_field`
+    does, but for rows of which that is noted; how many classes there are is a question to the whole column, where it
+    holds names."""
     try:
-        column_field(table, names, task)
+        return column_field(table, names, task)
     except MtlError as error:
-        if task.target.kind == "classes" or error.diagnostics[0].code != "MTL602":
+        if unfit is None or error.diagnostics[0].code != "MTL602":
             raise
-    else:
-        return {}
+        wrong = _unfit_cells(table, names, task)
+        if not wrong:
+            raise
+    for row, cause in wrong.items():
+        unfit.setdefault(row, cause)
+    return column_field(table.emptied(wrong, names), names, task)
+
+
+def _unfit_cells(table: Table, names: Sequence[str], task: Task) -> dict[int, str]:
+    if task.target.kind == "classes":
+        wrong = unfit_classes(table, names[0], task)
+        return {row: of_target(error.diagnostics[0], task).cause for row, error in wrong.items()}
     found: dict[int, str] = {}
     for name in names:
         for row in range(len(table)):

@@ -43,10 +43,11 @@ def target_of(task: Task | None) -> Iterator[None]:
     except MtlError as error:
         if task is None:
             raise
-        raise MtlError(_of_target(each, task) for each in error.diagnostics) from error
+        raise MtlError(of_target(each, task) for each in error.diagnostics) from error
 
 
-def _of_target(found: Diagnostic, task: Task) -> Diagnostic:
+def of_target(found: Diagnostic, task: Task) -> Diagnostic:
+    """The same, said of the target of a task with its place, but where it has one."""
     if found.span is not None:
         return found
     return attrs.evolve(found, cause=f"the target of `{task.name}`: {found.cause}", span=task.span)

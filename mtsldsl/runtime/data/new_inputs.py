@@ -142,9 +142,9 @@ def _of_table(path: Path, data: Data, columns: TableInputs) -> NewInputs:
     if path.suffix.lower() not in TABLES:
         cause = f"the network learned from a table, and `{path}` is none"
         raise MtlError.of("MTL602", cause, f"give a file of the endings {' or '.join(TABLES)} with the same columns")
-    table, kept, left_out = read_table(path), None, list[str]()
+    table, kept, left_out = read_table(path, skip=_skips(data)), None, list[str]()
     whole = len(table)
-    if _skips(data) and (causes := columns.unfit_in(table)):
+    if _skips(data) and (causes := table.broken | columns.unfit_in(table.emptied(table.broken))):
         kept = _kept(len(table), causes)
         named_causes = {table.place(row): causes[row] for row in sorted(causes)}
         left_out = list(remarks_on_left_out(named_causes, len(table), str(path)))

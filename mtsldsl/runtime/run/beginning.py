@@ -13,6 +13,7 @@ import torch
 from mtsldsl import __version__
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir import Spec, normal
+from mtsldsl.ir.pedantic.training import remarks_on_mirroring
 from mtsldsl.runtime.data import Splits, describe, load_data
 from mtsldsl.runtime.data.label_remarks import remarks_on_labels
 from mtsldsl.runtime.data.labels import Described, require_labels
@@ -44,7 +45,7 @@ class Read:
             described = describe(spec, data)
             missing = _held(spec, described)
             require_room_for_schedule(spec, data.train)
-        return cls(data, described, (*missing, *remarks_on_labels(spec, data)))
+        return cls(data, described, (*missing, *remarks_on_labels(spec, data), *remarks_on_mirroring(spec)))
 
     def start(
         self,

@@ -16,7 +16,7 @@ from mtsldsl.diagnostics.bounded import named
 from mtsldsl.ir import Spec
 from mtsldsl.ir.normal import digest
 from mtsldsl.runtime.data.samples import Scale
-from mtsldsl.runtime.network.portable import Portable, as_file
+from mtsldsl.runtime.network.portable import FORMS, Portable, as_file
 from mtsldsl.runtime.network.source_file import original_spans
 from mtsldsl.runtime.objectives.token_answers import in_units
 from mtsldsl.runtime.run.best import load_best
@@ -46,6 +46,12 @@ class Exported:
     """Of tasks whose classes have names these, in their order."""
     of: str = MEAN
     """The task of whose own best epoch the weights are."""
+
+    @property
+    def only(self) -> Sequence[str] | None:
+        """The tasks of which the file has no more than what their outputs depend on; None where it has the whole
+        network."""
+        return self.network.tasks if FORMS[self.form].computes else None
 
     def write(self, card: str) -> None:
         """Replace the file, and `<file>.md` beside it by its model card. Raises MtlError MTL703 where one cannot be

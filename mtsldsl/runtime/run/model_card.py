@@ -20,7 +20,7 @@ from mtsldsl.methods.evidence import Event
 from mtsldsl.pages.page import page
 from mtsldsl.runtime.data.picture_recipe import picture_recipe
 from mtsldsl.runtime.network.execution import evaluating
-from mtsldsl.runtime.network.portable import BATCHES, FORMS, TOLERANCE, Portable
+from mtsldsl.runtime.network.portable import BATCHES, FORMS, TOLERANCE
 from mtsldsl.runtime.network.served import Served
 from mtsldsl.runtime.objectives import higher_is_better
 from mtsldsl.runtime.run import events
@@ -59,7 +59,7 @@ def model_card(made: Exported, folder: RunFolder, drawing: str) -> str:
     network, recorded = made.network, list(read_events(folder.events))
     spec = network.spec
     start = next(event for event in recorded if isinstance(event, events.Start))
-    parameters, flops = _cost(network)
+    parameters, flops = _cost(made)
     results = _results(made, recorded)
     steps = steps_of_mean(folder.events, set(made.epochs.values()))
     given = network.inputs if FORMS[made.form].computes else tuple(spec.data.inputs)
@@ -87,7 +87,6 @@ def model_card(made: Exported, folder: RunFolder, drawing: str) -> str:
         alone=made.of != MEAN,
         thresholds=said_of_thresholds(thresholds_of(folder.events, made.epochs)),
         mean=said_of_mean(steps) if steps else None,
-        whole=len(network.tasks) == len(spec.tasks),
         tested=any(each.test is not None for each in results),
         labels=label_lines(start.data),
         places=_places(spec, start),
@@ -119,9 +118,10 @@ def _output(made: Exported, name: str) -> str:
     return f"{said}: {', '.join(map(_code, classes))}" if classes else said
 
 
-def _cost(network: Portable) -> tuple[int, int]:
+def _cost(made: Exported) -> tuple[int, int]:
     """The parameters of what is exported, and the floating-point operations of one sample."""
-    weights: dict[str, int] = {}
+    network = made.network
+    weights = {name: value.numel() for name, value in network.model.named_parameters()} if made.only is None else {}
     flops = 0
     for data, tasks in network.read:
         served = Served(network.model, network.spec, tasks)

@@ -390,6 +390,39 @@ def test_a_file_that_does_not_fit_is_named_with_its_task_or_left_out(
     assert sorted(before[split] - after[split] for split in before) == [0, 0, 1]
 
 
+def test_an_image_whose_row_is_broken_is_left_out(tmp_path: Path) -> None:
+    rooms(tmp_path)
+    parts = ["train", "validation", "test"]
+    lines = [f"{number:02}.png,{number},{parts[number % 3]}" for number in range(20)]
+    lines[4] = "04.png,4"
+    (tmp_path / "known.csv").write_text("\n".join(["file,age,part", *lines, "05.png,1", "nobody"]), encoding="utf-8")
+    assert "line 6 of" in refused(tmp_path, AGE, table="known.csv", split="part")
+    splits = loaded(tmp_path, AGE, table="known.csv", split="part", on_error="skip")
+    assert {number: int(each) for number, each in by_image(splits, "age").items()} == {
+        number: number for number in range(20) if number != 4
+    }
+    rows, images = [remark for remark in splits.remarks if "left out" in remark]
+    assert rows.startswith(f"2 of 22 samples of `{tmp_path / 'known.csv'}` are left out, as `on_error = skip` says: ")
+    assert "`line 22`, `line 23`; of the first: line 22 of" in rows
+    assert images.startswith(f"1 of 20 samples of `{tmp_path}` is left out, as `on_error = skip` says: `image/04.png`;")
+    assert "line 6 of" in images
+    assert not [remark for remark in splits.remarks if "no row" in remark]
+
+
+def test_an_image_whose_label_is_no_class_is_left_out(tmp_path: Path) -> None:
+    rooms(tmp_path)
+    grades: list[object] = [number % 3 for number in range(20)]
+    grades[7] = 9
+    rows(tmp_path / "known.csv", {"file": [f"{number:02}.png" for number in range(20)], "grade": grades})
+    grade = task("grade", Target("classes", 3), dense=False)
+    assert "4 different classes" in refused(tmp_path, grade, table="known.csv")
+    splits = loaded(tmp_path, grade, table="known.csv", on_error="skip")
+    assert {number: int(each) for number, each in by_image(splits, "grade").items()} == {
+        number: number % 3 for number in range(20) if number != 7
+    }
+    assert "has `9` in the column `grade`, which is no class from 0 to 2" in splits.remarks[0]
+
+
 def test_broken_files_and_cells_are_left_out_together(tmp_path: Path) -> None:
     rooms(tmp_path)
     (tmp_path / "image" / "03.png").write_bytes(b"no picture")

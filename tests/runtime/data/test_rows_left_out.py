@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mtsldsl import loads
 from mtsldsl.diagnostics import MtlError
@@ -80,6 +83,96 @@ def test_how_many_classes_there_are_is_no_question_to_a_row(tmp_path: Path) -> N
     text = text.replace("binary(1)", "classes(2)").replace("head   = linear(1)\n}\nback", "head   = linear(2)\n}\nback")
     with pytest.raises(MtlError, match=r"MTL602.*4 different classes"):
         load_data(loads(text))
+
+
+def graded(path: Path, grades: list[str], k: int, more: str = "on_error = skip") -> Splits[Samples]:
+    """Rows with their number as price and these classes."""
+    lines = [
+        "area,city,price,grade",
+        *(f"{10 + row % 7},{'ab'[row % 2]},{row},{grade}" for row, grade in enumerate(grades)),
+    ]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    text = SPEC.format(path=path, more=more).replace("task sold", "task grade").replace("binary(1)", f"classes({k})")
+    return load_data(loads(text.replace("head   = linear(1)\n}\nback", f"head   = linear({k})\n}}\nback")))
+
+
+def read_as(found: Splits[Samples]) -> dict[int, int]:
+    """The class of each row that is in a split."""
+    return {
+        int(price): int(grade)
+        for _, each in found.named()
+        for price, grade in zip(
+            each.fields["price"][:, 0].tolist(), each.fields["grade"].flatten().tolist(), strict=True
+        )
+    }
+
+
+@settings(max_examples=15)
+@given(
+    wrong=st.dictionaries(
+        st.integers(0, 39), st.sampled_from(["7", "-1", "1.5", "1e300", "3.0"]), min_size=1, max_size=9
+    )
+)
+def test_labels_that_are_no_class_leave_their_rows_out(wrong: dict[int, str]) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "a.csv")
+        right = [str(row % 3) for row in range(40)]
+        whole = read_as(graded(path, right, 3))
+        found = graded(path, [wrong.get(row, grade) for row, grade in enumerate(right)], 3)
+        assert read_as(found) == {row: grade for row, grade in whole.items() if row not in wrong}
+        (remark,) = found.remarks
+        assert remark.startswith(f"{len(wrong)} of 40 samples of")
+        assert f"has `{wrong[min(wrong)]}` in the column `grade`, which is no class from 0 to 2" in remark
+
+
+@pytest.mark.parametrize(
+    "grades", [["1", "2", "3", "7"], ["a", "b", "c", "d"], ["0", "1", "2", "x"], ["8", "9", "0", "7"]]
+)
+def test_it_stays_an_error_where_nobody_can_say_which_labels_are_wrong(grades: list[str], tmp_path: Path) -> None:
+    with pytest.raises(MtlError, match=r"MTL602.*4 different classes"):
+        graded(tmp_path / "a.csv", grades * 10, 3)
+
+
+def test_rows_that_are_left_out_change_no_class_of_others(tmp_path: Path) -> None:
+    """Without the rows of 1 the others, 2 and 3, would be numbers of classes themselves, and another number of them."""
+    path = tmp_path / "a.csv"
+    graded(path, ["1", *["2", "3"] * 20], 3)
+    path.write_text(path.read_text(encoding="utf-8").replace("10,a,0,1", "ten,a,0,1"), encoding="utf-8")
+    text = SPEC.format(path=path, more="on_error = skip").replace("task sold", "task grade")
+    text = text.replace("binary(1)", "classes(3)").replace("head   = linear(1)\n}\nback", "head   = linear(3)\n}\nback")
+    assert read_as(load_data(loads(text))) == {row: 2 - row % 2 for row in range(1, 41)}
+
+
+@pytest.mark.parametrize("line", ["10,a,3", "10,a,3,1,1", "10,a,3,1,x,y"])
+def test_a_line_of_too_few_or_too_many_cells_is_left_out(line: str, tmp_path: Path) -> None:
+    path = houses(tmp_path / "a.csv", broken=False)
+    whole = loaded(path)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    lines[30] = line
+    path.write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(MtlError, match=r"MTL602.*line 31 of .* has \d cells, where the first line names 4 columns"):
+        loaded(path)
+    found = loaded(path, "on_error = skip")
+    for (_, some), (_, every) in zip(found.named(), whole.named(), strict=True):
+        prices = [str(price) for price in every.fields["price"][:, 0].tolist() if price != 29]
+        assert [str(price) for price in some.fields["price"][:, 0].tolist()] == prices
+    (remark,) = [each for each in found.remarks if "left out" in each]
+    assert remark.startswith(f"1 of 40 samples of `{path}` is left out, as `on_error = skip` says: `line 31`; of the")
+    path.write_text("\n".join([lines[0], line]), encoding="utf-8")
+    with pytest.raises(MtlError, match=r"MTL602.*line 2 of"):  # no line is whole, so that the first one may be wrong
+        loaded(path, "on_error = skip")
+
+
+def test_a_broken_line_says_no_part(tmp_path: Path) -> None:
+    rows = [f"{row},{'aabb'[row % 4]},{row},{row % 2},{('train', 'validation', 'test')[row % 3]}" for row in range(12)]
+    rows[5] = "5,a,5"
+    (tmp_path / "a.csv").write_text("\n".join(["area,city,price,sold,part", *rows]), encoding="utf-8")
+    found = loaded(tmp_path / "a.csv", 'split = "part"\n  on_error = skip')
+    assert [each.fields["price"][:, 0].tolist() for _, each in found.named()] == [
+        [0, 3, 6, 9],
+        [1, 4, 7, 10],
+        [2, 8, 11],
+    ]
 
 
 def test_a_spec_that_does_not_say_it_has_the_hash_that_it_had() -> None:
