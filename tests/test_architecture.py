@@ -44,7 +44,9 @@ STREETS: dict[str, set[str]] = {
         *SPECS, "methods", "syntax", "ir", "editing", "codegen", "runtime.data", "runtime.objectives",
         "runtime.network", "runtime.learning", "runtime.structure", "tables", "pages",
     },
-    "runtime.studies": {*SPECS, "syntax", "ir", "runtime.objectives", "runtime.run"},
+    "runtime.studies": {
+        *SPECS, "methods", "syntax", "ir", "editing", "runtime.data", "runtime.objectives", "runtime.network", "runtime.run",
+    },
     "learners": {
         *SPECS, "methods", "ir", "runtime.data", "runtime.objectives", "runtime.network", "runtime.learning",
         "runtime.structure",

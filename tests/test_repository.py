@@ -60,6 +60,26 @@ def test_the_workflow_runs_what_continuous_integration_runs() -> None:
     assert f"PYTHONS ?= {' '.join(f'python{each}' for each in tried)}\n" in text("Makefile")
 
 
+PLAIN_YAML = re.compile(r"([a-z]+): ([A-Za-z](?:(?!: | #).)*[^\s:])")
+"""A line of a name and a text that is nothing else in YAML: no mark begins it, and none inside ends it."""
+
+
+def test_the_templates_of_issues_have_what_github_asks_for() -> None:
+    templates = sorted((ROOT / ".github/ISSUE_TEMPLATE").iterdir())
+    assert len(templates) == 2
+    names = set()
+    for template in templates:
+        assert template.suffix == ".md"
+        before, front, body = template.read_text(encoding="utf-8").split("---\n", 2)
+        lines = [PLAIN_YAML.fullmatch(line) for line in front.splitlines()]
+        found = {line[1]: line[2] for line in lines if line}
+        assert (before, len(found), found.keys()) == ("", len(lines), {"name", "about"})
+        names.add(found["name"])
+        assert body.startswith("\n**")
+        assert body.count("```") % 2 == 0
+    assert len(names) == len(templates)
+
+
 def test_the_extra_all_is_every_other_one_but_that_of_development() -> None:
     extras = tomllib.loads(text("pyproject.toml"))["project"]["optional-dependencies"]
     (named,) = re.findall(r"^mtsldsl\[(.*)\]$", *extras["all"])

@@ -36,6 +36,7 @@ _COMMANDS = {
     "predict": "Write what a run's best weights say of new inputs.",
     "export": "Write a run's best weights for other programs: ONNX, pt2, safetensors.",
     "log": "Tell what happened in a run, from its record.",
+    "baselines": "Train a spec beside networks that nobody has to learn, and say whether it pays.",
     "affinity": "Print which tasks helped which in a run.",
     "group": "Write a spec with the tasks in groups that are best to train together.",
     "show": "Draw which tasks share which layers.",
@@ -49,7 +50,7 @@ _COMMANDS = {
 _ERRORS_ARE_2 = ("diff", "fmt", "merge")
 """The commands that say with 1 what they found."""
 
-_LONG = ("data", "train", "eval", "predict", "export")
+_LONG = ("data", "train", "eval", "predict", "export", "baselines")
 """The commands that compute."""
 
 

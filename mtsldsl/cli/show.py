@@ -38,7 +38,7 @@ _WIDEST = 1000
 @click.argument("spec", type=click.Path(path_type=Path))
 @overrides
 @click.option("--json", "as_json", is_flag=True, help="Print sharing, costs and all settings as JSON.")
-@click.option("--resolved", is_flag=True, help="Print every setting with its defaults, as --set takes it.")
+@click.option("--resolved", is_flag=True, help="Print the whole spec with every default filled in.")
 @click.option(
     "--svg",
     type=click.Path(path_type=Path),
@@ -50,20 +50,23 @@ def command(spec: Path, overrides: dict[str, str], as_json: bool, resolved: bool
     from mtsldsl.cli.spec_places import source_at, spec_at
 
     if as_json and resolved:
-        raise click.UsageError("--json has the settings too: leave --resolved out")
+        raise click.UsageError("--json has every setting, and --resolved is the text of a spec: leave one of them out")
     if svg and (as_json or resolved):
         raise click.UsageError("--svg draws, and the others print: leave one of them out")
     if svg and str(svg) != "-" and svg.suffix.lower() != ".svg":
         raise click.UsageError(f"the picture is an SVG: call it {svg.with_suffix('.svg').name}")
     chosen = spec_at(spec, overrides)
     say_what_is_left_out(source_at(spec), overrides)
-    if as_json or resolved:
+    if as_json:
         from mtsldsl.ir.settings import settings
 
-        if as_json:
-            click.echo(json.dumps(_as_json(chosen, settings(chosen)), indent=2))
-        for name, value in settings(chosen).items() if resolved else ():
-            say(f"{name} = {value}")
+        click.echo(json.dumps(_as_json(chosen, settings(chosen)), indent=2))
+        return
+    if resolved:
+        from mtsldsl.cli.spec_output import write_spec
+        from mtsldsl.editing.resolved import resolved as written_out
+
+        write_spec(written_out(chosen), None, spec)
         return
     if svg:
         _draw(chosen, svg)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import attrs
 
-from mtsldsl.diagnostics import MtlError
+from mtsldsl.diagnostics import MtlError, Source
 from mtsldsl.editing.load import load, loads_source
 from mtsldsl.ir.model import Spec
 from mtsldsl.sharing import SharingError
@@ -17,13 +17,17 @@ from mtsldsl.syntax.tree import Section
 
 def load_static(path: Path, overrides: Mapping[str, str]) -> Spec:
     """The spec of a file with its `structure` block relabelled `none`: the keys stay, and have no effect."""
-    source = read_source(path)
+    return loads_source(static(read_source(path)), overrides)
+
+
+def static(source: Source) -> Source:
+    """The text with its `structure` block relabelled so."""
     text = source.text
     for statement in parse(source).statements:
         if isinstance(statement, Section) and statement.kind.text == "structure" and statement.labels:
             label = statement.labels[0].span
             text = text[: label.start] + "none" + text[label.end :]
-    return loads_source(attrs.evolve(source, text=text), overrides)
+    return attrs.evolve(source, text=text)
 
 
 def with_sharing_of(spec: Spec, choice: str) -> Spec:

@@ -78,18 +78,18 @@ def _edits(file: tree.File, spec: Spec, sharing: Sharing, decisions: Sequence[De
     if "sharing" in blocks:
         edits += _sharing_edits(file, blocks["sharing"], spec.sharing, sharing)
     elif sharing != spec.sharing:
-        new.append(_block("sharing", _new_lines(sharing, sharing.backbone.layers)))
+        new.append(block_text("sharing", sharing_lines(sharing, sharing.backbone.layers)))
     lines = [decision_line(decision, sharing.tasks) for decision in decisions]
     if lines and "history" in blocks:
         edits.append(insert_items(file, blocks["history"], lines))
     elif lines:
-        new.append(_block("history", lines))
+        new.append(block_text("history", lines))
     if new:
         edits.append(append_section(file, "\n\n".join(new)))
     return edits
 
 
-def _new_lines(sharing: Sharing, layers: Sequence[str]) -> list[str]:
+def sharing_lines(sharing: Sharing, layers: Sequence[str]) -> list[str]:
     """A line for each layer; one for all of them where they are in groups, which are the same everywhere."""
     if sharing.helpers and len(layers) == len(sharing.backbone) > 1:
         return [f"{layers[0]}..{layers[-1]} = {format_components(sharing, layers[0])}"]
@@ -97,8 +97,9 @@ def _new_lines(sharing: Sharing, layers: Sequence[str]) -> list[str]:
     return [f"{layer.ljust(width)} = {format_components(sharing, layer)}" for layer in layers]
 
 
-def _block(kind: str, lines: Iterable[str]) -> str:
-    return "\n".join([f"{kind} {{", *(f"  {line}" for line in lines), "}"])
+def block_text(heading: str, lines: Iterable[str]) -> str:
+    """A block of these lines."""
+    return "\n".join([f"{heading} {{", *(f"  {line}" for line in lines), "}"])
 
 
 def decision_line(decision: Decision, tasks: Sequence[str]) -> str:
@@ -138,7 +139,7 @@ def _sharing_edits(file: tree.File, section: tree.Section, old: Sharing, new: Sh
     owner = {layer: line for line in lines for layer in line.layers}
     missing = [layer for layer in old.backbone.layers if layer not in owner and old[layer] != new[layer]]
     if missing and not lines:
-        return [insert_items(file, section, _new_lines(new, missing))]
+        return [insert_items(file, section, sharing_lines(new, missing))]
     first: list[str] = []
     for layer in missing:
         anchor = line_above(layer, old.backbone, owner)

@@ -74,7 +74,11 @@ def _later(train: Train) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value}
 
 
-_LATER_OPTIONS = {"arrays": ("split", "group", "stratify"), "table": ("stratify",)}
+_LATER_OPTIONS = {
+    "arrays": ("split", "group", "stratify"),
+    "table": ("stratify",),
+    "python": ("split", "group", "stratify"),
+}
 """Keys of data blocks that only later versions have, by kind; without them the hash of a spec stays what it was."""
 
 

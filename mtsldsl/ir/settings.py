@@ -18,30 +18,33 @@ from mtsldsl.methods.registry import method
 def settings(spec: Spec) -> dict[str, str]:
     """The value of every key of the data, the tasks, the training, the tuning and the structure, but for heads and what
     the data set says itself, by the name by which `--set` knows it: `{"train.epochs": "14", ...}`."""
+    return {f"{block}.{name}": value for block, values in by_block(spec) for name, value in values.items()}
+
+
+def by_block(spec: Spec) -> Iterator[tuple[str, dict[str, str]]]:
+    """The same, of each block by itself: what `--set` calls it, and the values of its keys."""
     several = len(spec.blocks) > 1
-    found: dict[str, str] = {}
     for data in spec.blocks:
-        found |= _of(f"data.{data.name}" if several else "data", _data(data), data_kind(data.kind).block.keys or ())
+        yield f"data.{data.name}" if several else "data", _all_said(_data(data), data_kind(data.kind).block.keys or ())
     for task in spec.tasks:
-        found |= _of(f"task.{task.name}", _task(task, several=several, read=spec.data.input), ())
+        yield f"task.{task.name}", _all_said(_task(task, several=several, read=spec.data.input), ())
     train = {key.name: getattr(spec.train, key.name) for key in TRAIN.keys or ()}
     train["scheduler"] = train["scheduler"] or "none"
     if not several and len(spec.streams) == 1:
         del train["sampling"]
-    found |= _of("train", train, ())
-    found |= _of("tuning", spec.tuning, ())
+    yield "train", _all_said(train, ())
+    yield "tuning", _all_said(spec.tuning, ())
     if spec.structure is not None:
         chosen = method(spec.structure.method)
         values = dict(spec.structure.values)
         if chosen.phases_for is not None and values[chosen.phases_for] is None:  # then it has no phases
             del values[str(chosen.phases)]
-        found |= _of("structure", values, chosen.block.keys or ())
-    return found
+        yield "structure", _all_said(values, chosen.block.keys or ())
 
 
-def _of(block: str, values: Mapping[str, object], keys: Iterable[Key]) -> Iterator[tuple[str, str]]:
+def _all_said(values: Mapping[str, object], keys: Iterable[Key]) -> dict[str, str]:
     quoted = {key.name for key in keys if _is_text(key.kind)}
-    return ((f"{block}.{name}", _said(value, quoted=name in quoted)) for name, value in values.items())
+    return {name: said(value, quoted=name in quoted) for name, value in values.items()}
 
 
 def _is_text(kind: Kind) -> bool:
@@ -65,7 +68,7 @@ def _task(task: Task, *, several: bool, read: str) -> dict[str, object]:
     return {**found, "target": shown(task.target), **({"data": task.data} if several else {})}
 
 
-def _said(value: object, *, quoted: bool = False) -> str:
+def said(value: object, *, quoted: bool = False) -> str:
     """A value in the words of the language, every argument of a name with it."""
     match value:
         case Named(name, arguments):
@@ -73,13 +76,13 @@ def _said(value: object, *, quoted: bool = False) -> str:
             rest = rule.rest.name if rule is not None and rule.rest is not None else None
             texts = {key.name for key in rule.keys if _is_text(key.kind)} if rule is not None else ()
             given = [
-                _said(each)[1:-1] if key == rest else f"{key}={_said(each, quoted=key in texts)}"
+                said(each)[1:-1] if key == rest else f"{key}={said(each, quoted=key in texts)}"
                 for key, each in arguments.items()
                 if each is not None
             ]
             return f"{name}({', '.join(given)})" if given else name
         case tuple():
-            return f"[{', '.join(_said(each, quoted=quoted) for each in value)}]"
+            return f"[{', '.join(said(each, quoted=quoted) for each in value)}]"
         case str() if quoted:
             return in_quotes(value)
     return worded(value)

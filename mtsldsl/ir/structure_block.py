@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
+import attrs
+
 from mtsldsl.diagnostics import Span, proposal, suggestion
 from mtsldsl.ir.blocks import BlockValues, read_block
 from mtsldsl.ir.definitions import Definitions
@@ -22,7 +24,7 @@ from mtsldsl.syntax import tree
 def read_structure(
     section: tree.Section, train: Train | Broken, definitions: Definitions, problems: Problems, *, grouped: bool = False
 ) -> Structure | Broken | None:
-    """The structure block; None where its label is `none`, though its keys are checked all the same.
+    """The structure block; None where its label is `none`, though the keys that it has are checked all the same.
 
     A block of an unknown method is not looked into: nobody knows its keys. `grouped` says whether the tasks are in
     groups in which some help.
@@ -32,9 +34,10 @@ def read_structure(
         return BROKEN
     keys = [item.key.text for item in section.items if isinstance(item, tree.Entry)]
     chosen = method_with(keys) if label == NO_METHOD else method(label)
-    block = read_block(section, chosen.block, definitions.scope, problems)
-    if label == NO_METHOD:
+    if label == NO_METHOD:  # so that what it lacks has no effect either
+        read_block(attrs.evolve(section, whole=False), chosen.block, definitions.scope, problems)
         return None
+    block = read_block(section, chosen.block, definitions.scope, problems)
     lr = None if isinstance(train, Broken) else train.optimizer.arguments["lr"]
     epochs = None if isinstance(train, Broken) else train.epochs
     surroundings = Surroundings(epochs, cast("float | None", lr), grouped)

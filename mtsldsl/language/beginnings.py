@@ -28,7 +28,13 @@ WEIGHTS = Call(
                 ),
                 Key("prefix", Maybe(Text()), "what the names of the network in the file begin with", None, "`none`"),
                 Key("since", Maybe(LayerName()), "the first layer that they fill", None, "`none`: the first of all"),
-                Key("until", Maybe(LayerName()), "the last layer that they fill", None, "`none`: all of the file"),
+                Key(
+                    "until",
+                    Maybe(LayerName()),
+                    "the last layer that they fill; heads come after it",
+                    None,
+                    "`none`: all of the file",
+                ),
             ),
         ),
     ),
@@ -37,7 +43,7 @@ WEIGHTS = Call(
 
 
 RANGE = ("since", "until")
-"""Arguments that name the first and the last layer that weights of another library fill."""
+"""Arguments that name the first and the last layer that weights fill."""
 
 
 def within(weights: Named, layers: Sequence[str]) -> Sequence[str]:
@@ -48,13 +54,21 @@ def within(weights: Named, layers: Sequence[str]) -> Sequence[str]:
     return layers[begin:end]
 
 
+def fillable(weights: Named, layers: Sequence[str], tasks: Sequence[str]) -> tuple[str, ...]:
+    """The layers that weights may fill, and the tasks whose heads they may: those of another library fill no head, and
+    heads come after the last layer."""
+    if weights.name == "none":
+        return ()
+    heads = weights.arguments["map"] is None and weights.arguments.get("until") is None
+    return (*within(weights, layers), *(tasks if heads else ()))
+
+
 def misfit_of_weights(weights: Named, layers: Sequence[str]) -> tuple[str, str] | None:
     """What does not fit a network of these layers, or what goes without a map and has no sense then; and the remedy."""
     given = weights.arguments
-    for name in ("prefix", *RANGE):
-        if given.get(name) is not None and given["map"] is None:
-            cause = f"`{name}` is for the file of another library, and `{weights.name}` has no `map`"
-            return cause, f"leave `{name}` out, or say whose names the file has"
+    if given.get("prefix") is not None and given["map"] is None:
+        cause = f"`prefix` is for the file of another library, and `{weights.name}` has no `map`"
+        return cause, "leave `prefix` out, or say whose names the file has"
     for name in RANGE:
         layer = given.get(name)
         if isinstance(layer, str) and layer not in layers:

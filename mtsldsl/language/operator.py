@@ -55,6 +55,7 @@ def _as_given(given: Given, context: Context) -> Arguments:
 class Operator(Record):
     """One operator: arguments, shape, cost and how it is written in PyTorch.
 
+    width       the argument that says how many channels come out, "" where none does
     arity       number of value inputs; None: two or more
     piped       whether the piped value comes first however many others are named, and not only beside a single one
     complete    fills AUTO arguments (after this no argument is AUTO); raises Misfit
@@ -82,6 +83,7 @@ class Operator(Record):
     rules: tuple[Key, ...]
     shape: Callable[[Arguments, tuple[Shape, ...]], Shape]
     expression: Callable[[Arguments, str, tuple[str, ...]], str]
+    width: str = ""
     arity: int | None = 1
     piped: bool = False
     complete: Callable[[Given, Context], Arguments] = _as_given

@@ -145,6 +145,15 @@ def goes_by_steps(scheduler: Named) -> bool:
     return scheduler.name == "one_cycle" or scheduler.arguments.get("by") == "step"
 
 
+def misfit_of_stop(scheduler: Named, stop: Named, epochs: int) -> tuple[str, str] | None:
+    """Why a schedule does not fit a training that may stop before all its epochs, and the remedy."""
+    patience = stop.arguments.get("epochs")
+    if scheduler.name != "one_cycle" or not isinstance(patience, int) or patience >= epochs:
+        return None
+    cause = "`one_cycle` brings the rate down at the end of all epochs, and `stop` may end the run before"
+    return cause, "leave `stop` out, or take `cosine`"
+
+
 def misfit_of_schedule(scheduler: Named, length: int, unit: str) -> tuple[str, str] | None:
     """What of a schedule does not fit a training of so many epochs, or steps, and the remedy; `unit` is their name."""
     given = scheduler.arguments

@@ -128,6 +128,8 @@ class Method(Record):
     phases_for: str | None = None
     """The key without which it decides nothing and has no phases: it is left out with the last of them."""
     one_a_phase: tuple[OneAPhase, ...] = ()
+    budget: str | None = None
+    """The key that says how many parameters the network may have, as a part of those of single-task networks."""
     later: Values = attrs.field(factory=dict)
     """Keys that only later versions have, with their defaults: at these the hash of a spec stays what it was."""
     penalty_name: str = PENALTY

@@ -45,7 +45,7 @@ def write_bytes_atomically(path: str | os.PathLike[str], data: bytes, expected: 
     """The same for what is no text."""
     with _reported(path):
         target = _target(Path(path))
-        with _locked(target.parent) as alone:
+        with locked(target.parent) as alone:
             if alone:
                 _remove_leftovers(target)
             if not _replace(target, data, expected):
@@ -145,9 +145,10 @@ def _holds(target: Path, expected: Source) -> bool:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[bool]:
-    """Keep other processes of ours from writing into a folder; false where the system has no such lock."""
-    descriptor = _lock(folder)
+def locked(place: Path) -> Iterator[bool]:
+    """Keep other processes of ours from writing into a folder, or from what goes by a file that is there; false where
+    the system has no such lock."""
+    descriptor = _lock(place)
     try:
         yield descriptor is not None
     finally:
@@ -155,11 +156,11 @@ def _locked(folder: Path) -> Iterator[bool]:
             os.close(descriptor)
 
 
-def _lock(folder: Path) -> int | None:
+def _lock(place: Path) -> int | None:
     try:
         from fcntl import LOCK_EX, flock
 
-        descriptor = os.open(folder, os.O_RDONLY)
+        descriptor = os.open(place, os.O_RDONLY)
     except (ImportError, OSError):
         return None
     try:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import attrs
 import numpy as np
@@ -28,6 +28,36 @@ class Mark:
     place: Callable[[int], str]
     misread: Callable[[Sequence[int], str, str], MtlError]
 
+    @classmethod
+    def of_entries(cls, called: str, words: Sequence[str], place: Callable[[int], str]) -> Mark:
+        """Of what has no cells, so that the place of a sample says all."""
+
+        def misread(rows: Sequence[int], what: str, remedy: str) -> MtlError:
+            more = f"; {len(rows) - 1} more of its kind" if len(rows) > 1 else ""
+            return MtlError.of("MTL602", f"{place(rows[0])} holds `{words[rows[0]]}`, {what}{more}", remedy)
+
+        return cls(called, words, place, misread)
+
+    def only(self, rows: Rows) -> Mark:
+        """What is said of these samples alone, which are counted anew."""
+        own = rows.tolist()
+        return Mark(
+            self.called,
+            [self.words[row] for row in own],
+            lambda row: self.place(own[row]),
+            lambda found, what, remedy: self.misread([own[row] for row in found], what, remedy),
+        )
+
+
+def word_of_entry(entry: str | bytes | float | bool) -> str:
+    """What an entry says of a sample: a name as it is, a number as `3` also where it is `3.0`, nothing for NaN."""
+    if isinstance(entry, bytes):
+        return entry.decode(errors="replace").strip()
+    if isinstance(entry, str):
+        return entry.strip()
+    number = float(entry)
+    return "" if np.isnan(number) else str(int(entry)) if number.is_integer() else str(number)
+
 
 @attrs.frozen(eq=False)
 class Marks:
@@ -37,6 +67,10 @@ class Marks:
     split: Mark | None = None
     group: Mark | None = None
     stratify: Mark | None = None
+
+    def only(self, rows: Rows) -> Marks:
+        """What is said of these samples alone, which are counted anew."""
+        return Marks(*(mark and mark.only(rows) for mark in (self.split, self.group, self.stratify)))
 
 
 def parted(
@@ -48,15 +82,23 @@ def parted(
     test: float,
     seed: int,
     given: Mapping[str, Rows] | None = None,
+    broken: Collection[int] = (),
 ) -> dict[str, Rows]:
     """The numbers of the samples of each split, in their order. `whole` is what holds them, such as a file.
 
     The parts are `given`, or `split` says them, or seeded parts are taken as of other data: of the samples, or of the
     groups. What is not said of validation is a seeded part of the training samples.
-    Raises MTL602 for words that say no split, no group or no class, and for a group in two splits; MTL804 where a split
-    has no sample.
+    Of samples that are `broken` the marks say nothing, so that they are in no part; where there is no mark they count
+    as any others. Raises MTL602 for words that say no split, no group or no class, and for a group in two splits;
+    MTL804 where a split has no sample.
     """
     assert marks.group is None or marks.stratify is None  # which `ir` reports
+    if broken and any((marks.split, marks.group, marks.stratify)):
+        told = np.setdiff1d(np.arange(count), list(broken))
+        own = given and {part: np.searchsorted(told, np.intersect1d(rows, told)) for part, rows in given.items()}
+        sizes: dict[str, Any] = {"validation": validation, "test": test, "seed": seed}
+        found = parted(whole, len(told), marks.only(told), **sizes, given=own)
+        return {part: told[rows] for part, rows in found.items()}
     groups = np.arange(count) if marks.group is None else _groups(marks.group)
     strata = None if marks.stratify is None else _strata(marks.stratify)
     found = dict(given) if given is not None else {} if marks.split is None else _said(marks.split)

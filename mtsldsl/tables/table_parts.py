@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-
-import numpy as np
+from typing import Any
 
 from mtsldsl.tables.sample_parts import Mark, Marks, Rows, parted
 from mtsldsl.tables.table_cells import Table, is_missing, number_of
@@ -22,21 +21,15 @@ def parted_rows(
 ) -> dict[str, Rows]:
     """The numbers of the rows of each split, in the order of the file. `split`, `group` and `stratify` name columns.
 
-    A row that is broken counts as any other where the seed alone decides; a column says nothing of it, so that where
-    there is one the parts are those of the other rows. Raises MtlError as `parted` does, MTL603 for a column that is
-    not there.
+    Raises MtlError as `parted` does, MTL603 for a column that is not there.
     """
-    told = np.arange(len(table))
-    if table.broken and any((split, group, stratify)):
-        told = np.setdiff1d(told, list(table.broken))
-        table = table.only(told.tolist())
     marks = Marks(
         None if split is None else _mark(table, split),
         None if group is None else _mark(table, group),
         None if stratify is None else _classes(table, stratify),
     )
-    found = parted(f"`{table.path}`", len(table), marks, validation=validation, test=test, seed=seed)
-    return {part: told[rows] for part, rows in found.items()}
+    sizes: dict[str, Any] = {"validation": validation, "test": test, "seed": seed}
+    return parted(f"`{table.path}`", len(table), marks, **sizes, broken=table.broken)
 
 
 def _mark(table: Table, name: str) -> Mark:

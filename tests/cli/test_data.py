@@ -11,7 +11,10 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
+from mtsldsl import loads
 from mtsldsl.cli import main
+from mtsldsl.runtime.data import load_data
+from mtsldsl.runtime.run.sample_sheet import sample_sheet
 from tests import prepared
 from tests.cli.test_train_on_a_table import SPEC as FLOWERS
 from tests.cli.test_train_on_a_table import write_flowers
@@ -217,6 +220,14 @@ def test_a_task_without_a_label_in_validation_is_a_warning(folder: Path) -> None
     (warning,) = (each for each in found["warnings"] if "`kind`" in each)
     assert warning in looked("rooms.mtl").stdout
     assert found["targets"]["kind"]["counts"]["validation"] == [0, 0, 0, 0]
+
+
+def test_a_sheet_of_the_same_samples_is_the_same(folder: Path) -> None:
+    head, _, rest = SPEC.partition("task normal")
+    spec = loads(head + rest[rest.index("backbone") :], overrides={"data.batch": 2})
+    np.savez("rooms.npz", **{name: array[:2] for name, array in rooms().items()})
+    first, second = (sample_sheet(spec, load_data(spec, cache=False)) for _ in range(2))
+    assert first == second
 
 
 @pytest.mark.soak

@@ -14,6 +14,7 @@ from PIL import Image
 from mtsldsl.cli import main
 from tests import prepared
 from tests.runtime.data.test_folder import colours, drawn
+from tests.runtime.in_process import of, trained_file
 
 SPEC = """\
 mtl 1
@@ -84,6 +85,14 @@ def test_data_names_every_broken_file_where_none_is_to_be_left_out(folder: Path)
     assert told.exit_code == 1
     causes = [each["cause"] for each in json.loads(told.stdout)["problems"]]
     assert any("photos/cat/02.png` is no whole picture" in cause for cause in causes)
+
+
+def test_a_run_tells_of_what_is_left_out(folder: Path) -> None:
+    (warning,) = [
+        each["text"] for each in of(trained_file(folder / "pets.mtl"), "warning") if "left out" in each["text"]
+    ]
+    assert warning.startswith("2 of 24 samples of `pets` are left out, as `on_error = skip` says:")
+    assert "`photos/cat/02.png`, `photos/dog/05.png`" in warning
 
 
 @pytest.mark.soak

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from mtsldsl import __version__, load
 from mtsldsl.cli import main
 from mtsldsl.ir.cost import operations
+from mtsldsl.ir.normal import digest
 from tests.ir.specs import BODY
 
 
@@ -119,10 +120,16 @@ def test_show_tells_a_program_what_it_draws() -> None:
     assert list(found["layers"]) == [layer.name for layer in spec.layers]
     assert list(found["heads"]) == list(found["tasks"]) == [task.name for task in spec.tasks]
     assert sum(each["parameters"] for part in ("layers", "heads") for each in found[part].values()) == cost.parameters
-    lines = mtsldsl("show", "spec.mtl", "--resolved").stdout.splitlines()
-    assert lines == [f"{name} = {value}" for name, value in found["settings"].items()]
-    assert "train.epochs = 4" in lines
+    assert found["settings"]["train.epochs"] == "4"
     assert mtsldsl("show", "spec.mtl", "--resolved", "--json").exit_code == 2
+
+
+def test_show_prints_the_whole_spec_with_its_defaults() -> None:
+    words = ("show", "spec.mtl", "--set", "train.epochs=7", "--resolved")
+    Path("whole.mtl").write_text(mtsldsl(*words).stdout, encoding="utf-8")
+    assert mtsldsl("check", "-q", "whole.mtl").output == mtsldsl("fmt", "--check", "whole.mtl").output == ""
+    assert digest(load("whole.mtl")) == digest(load("spec.mtl", {"train.epochs": "7"}))
+    assert mtsldsl("show", "whole.mtl", "--resolved").stdout == Path("whole.mtl").read_text(encoding="utf-8")
 
 
 def test_show_draws_a_picture_of_the_sharing() -> None:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 
 from mtsldsl.cli import main
 from mtsldsl.editing import load
 from mtsldsl.ir.pedantic import warnings
+from mtsldsl.runtime.run.beginning import Read
 from tests import prepared
 
 SPEC = """\
@@ -45,10 +47,21 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_run_and_a_trial_and_data_say_what_check_says(folder: Path) -> None:
+def said_by_check() -> str:
     (known,) = [each for each in warnings(load(Path("faces.mtl"))) if each.code == "MTL954"]
-    wanted = f"warning: {known.cause}; {known.remedy}\n"
-    assert wanted in CliRunner().invoke(main, ["data", "faces.mtl"]).output
+    return f"{known.cause}; {known.remedy}"
+
+
+def test_a_run_and_data_say_what_check_says(folder: Path) -> None:
+    chosen = load(Path("faces.mtl"))
+    told = list(Read.of(chosen).warnings(chosen, torch.device("cpu")))  # what a run and a trial of one begin with
+    assert [(each.about, each.text) for each in told if "hflip" in each.text] == [("data", said_by_check())]
+    assert f"warning: {said_by_check()}\n" in CliRunner().invoke(main, ["data", "faces.mtl"]).output
+
+
+@pytest.mark.soak
+def test_processes_of_a_run_and_of_a_trial_say_it(folder: Path) -> None:
+    wanted = f"warning: {said_by_check()}\n"
     for words in (["--dry-run"], ["--quiet"]):
         done = prepared.run("-m", "mtsldsl", "train", "faces.mtl", "--device", "cpu", *words, cwd=folder)
         assert done.returncode == 0, done.stderr

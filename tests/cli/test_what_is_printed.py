@@ -148,6 +148,7 @@ WORDS = {
     "predict": ["runs/net/1", "--input", "net.mtl", "-o", "out.npz"],
     "export": ["runs/net/1", "--to", "pt2"],
     "log": ["runs/net/1"],
+    "baselines": ["net.mtl", "--seeds", "0", "--rows", "each"],
     "affinity": ["runs/net/1"],
     "group": ["net.mtl", "--groups", "2"],
     "show": ["net.mtl"],

@@ -43,6 +43,13 @@ def test_the_warnings_of_a_text_are_as_expected(path: Path) -> None:
     assert text == expected.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(("scheduler", "said"), [("one_cycle", ["MTL942"]), ("cosine(by=step)", [])])
+def test_a_schedule_that_ends_with_the_epochs_does_not_go_with_a_stop(scheduler: str, said: list[str]) -> None:
+    text = BODY.replace("epochs = 4", f"epochs = 4\n  scheduler = {scheduler}\n  stop = patience(3)")
+    assert [code for code, _ in found(text)] == said
+    assert found(text.replace("patience(3)", "patience(4)")) == []
+
+
 def _all(path: Path) -> tuple[Diagnostic, ...]:
     return check(Source(path.name, read_source(path).text), pedantic=True).diagnostics
 

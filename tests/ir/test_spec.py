@@ -104,6 +104,7 @@ def test_one_number_of_epochs_is_for_every_phase_and_the_learning_rate_is_the_op
 
 def test_a_structure_labelled_none_is_checked_and_has_no_effect() -> None:
     assert loads(text("structure none { phases = [1, 300] }")).structure is None
+    assert loads(text("structure none { }")).structure is None  # what `structure transference { }` is made of
     with pytest.raises(MtlError):
         loads(text("structure none { phase = [1] }"))
 

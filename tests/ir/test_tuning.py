@@ -111,7 +111,8 @@ def test_a_task_has_nothing_to_learn_where_its_head_and_all_that_it_reads_are_fr
     [
         ("none", ["`stem` to `enc2`", "the head of `depth`"]),
         ('start("x.safetensors")', []),
-        ('start("x.safetensors", map=timm)', []),
+        ('start("x.safetensors", until=stem)', ["`enc1` to `enc2`", "the head of `depth`"]),
+        ('start("x.safetensors", map=timm)', ["the head of `depth`"]),
         ('start("x.safetensors", map=timm, until=enc1)', ["`enc2`", "the head of `depth`"]),
         ('start("x.safetensors", map=timm, since=enc1, until=enc2)', ["`stem`", "the head of `depth`"]),
     ],

@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 from mtsldsl import build_model, load_run, loads
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.runtime.network.initial_state import begin_with
-from mtsldsl.runtime.run.initial_weights import InitialWeights
+from mtsldsl.runtime.run.events import Warned
+from mtsldsl.runtime.run.initial_weights import InitialWeights, begin_run
 from tests import prepared
 
 TEXT = """\
@@ -121,8 +122,61 @@ def test_so_it_does_with_an_exported_file(folder: Path) -> None:
     of_file, of_run = (InitialWeights.of(folder / name) for name in ("first.safetensors", "runs/first/1"))
     assert of_file.digest() == of_run.digest()
     assert of_file.spec.sharing == of_run.spec.sharing
-    assert "6 of 6 parts" not in (text := of_file.fill(loads(TEXT), build_model(loads(TEXT))))
+    assert "6 of 6 parts" not in (text := of_file.fill(loads(TEXT), build_model(loads(TEXT)))[0])
     assert text.startswith("5 of 5 parts begin with weights of ")
+
+
+@pytest.mark.parametrize(
+    ("ends", "filled", "rest"),
+    [
+        ("since=last", ["last.a", "last.b", "heads.a", "heads.b"], "`stem.a+b` begins anew, as `init` says"),
+        ("until=stem", ["stem.a+b"], "`last.a`, `last.b`, `heads.a`, `heads.b` begin anew, as `init` says"),
+        ("since=last, until=last", ["last.a", "last.b"], "`stem.a+b`, `heads.a`, `heads.b` begin anew, as `init` says"),
+    ],
+)
+def test_init_may_say_from_which_layer_to_which(folder: Path, ends: str, filled: list[str], rest: str) -> None:
+    said = f'epochs = 1\n  init = start("{folder}/runs/first", {ends})'
+    spec = loads(TEXT.replace("epochs = 1", said))
+    weights = InitialWeights.said_by(spec)
+    assert weights is not None
+    network, anew = build_model(spec), build_model(spec).state_dict()
+    verb = "begins" if len(filled) == 1 else "begin"
+    text = f"{len(filled)} of 5 parts {verb} with weights of {folder}/runs/first; {rest}"
+    assert weights.fill(spec, network) == (text, filled)
+    for name, value in network.state_dict().items():
+        source = weights.state if name.rsplit(".", 2)[0] in filled else anew
+        assert torch.equal(value, source[name]), name
+
+
+@pytest.mark.parametrize(
+    ("frozen", "init", "said"),
+    [
+        ("stem", "none", "`stem` is frozen"),
+        ("stem..last", "start({run})", None),
+        ("stem..last", "start({run}, since=last)", "`stem` is frozen"),
+        ("stem..last", "start({run}, until=stem)", "`last` is frozen"),
+        ("stem = frozen\n  a", "none", "`stem`, `heads.a` are frozen"),
+    ],
+)
+def test_a_run_warns_of_what_is_frozen_as_the_seed_drew_it(
+    folder: Path, frozen: str, init: str, said: str | None
+) -> None:
+    init = init.format(run=f'"{folder}/runs/first"')
+    spec = loads(TEXT.replace("epochs = 1", f"epochs = 1\n  init = {init}") + f"\ntuning {{\n  {frozen} = frozen\n}}\n")
+    told = begin_run(InitialWeights.said_by(spec), spec, build_model(spec))
+    warned = [each.text for each in told if isinstance(each, Warned)]
+    rest = " with the weights that the seed drew, as nothing has filled them (see MTL945)"
+    assert warned == ([] if said is None else [f"{said}{rest}"])
+
+
+def test_a_run_and_a_dry_run_warn_of_what_did_not_fit(folder: Path) -> None:
+    text = OTHER + "\ntuning {\n  stem..last = frozen\n  a = frozen\n}\n"  # of which the head has other sizes there
+    for words in (["--dry-run"], []):
+        done = train(folder, "frozen", text, "--weights", "runs/first", "--quiet", *words)
+        assert done.returncode == 0, done.stderr
+        assert "warning: `heads.a` is frozen with the weights that the seed drew" in " ".join(done.stderr.split())
+    events = (folder / "runs/frozen/1/events.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [each["about"] for each in map(json.loads, events) if each["event"] == "warning"].count("tuning") == 1
 
 
 def test_what_is_no_such_file_or_has_nothing_in_common_is_refused(folder: Path) -> None:

@@ -155,6 +155,29 @@ def test_structure_is_learned_of_normalised_tokens(
     assert any(isinstance(event, events.Phase) for event in read_events(session.folder.events))
 
 
+LSTM = """\
+mtl 1
+
+data arrays {
+  path  = "tokens.npz"
+  input = steps(6, 3)
+}
+
+task level {
+  target = values(1)
+  head   = linear(1)
+}
+
+backbone {
+  stem = lstm(4, output=last)
+}
+
+train {
+  epochs = 1
+}
+"""
+
+
 def exported(name: str, form: str) -> float:
     """By how much the file of one of the examples differs from its network."""
     spec = example(name)
@@ -164,6 +187,13 @@ def exported(name: str, form: str) -> float:
 
 def test_the_weights_of_recurrent_networks_are_written_as_they_are() -> None:
     assert exported("sequences", "safetensors") == 0
+
+
+def test_an_exported_lstm_computes_the_same() -> None:
+    spec = loads(LSTM)
+    network = build_model(spec)
+    assert any(isinstance(each, nn.LSTM) for each in network.modules())
+    assert as_file(Portable(spec, network, ["level"], json.dumps({"spec": LSTM})), "pt2")[1] < 1e-5
 
 
 @pytest.mark.soak

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from mtsldsl.datasets.arrays.language import Settings
 from mtsldsl.diagnostics import MtlError, suggestion
 from mtsldsl.division import SPLITS
 from mtsldsl.runtime.data.npz_files import UNREADABLE, Arrays
-from mtsldsl.tables.sample_parts import Mark, Marks, Rows, parted
+from mtsldsl.tables.sample_parts import Mark, Marks, Rows, parted, word_of_entry
 
 
 def parted_samples(path: Path, file: Arrays, counts: Mapping[str, int], chosen: Settings) -> dict[str, Rows]:
@@ -34,8 +35,8 @@ def parted_samples(path: Path, file: Arrays, counts: Mapping[str, int], chosen: 
             raise MtlError.of("MTL602", cause, "leave `split` out, or name the arrays without a split")
         names = SPLITS if len(counts) == len(SPLITS) else ("train", "test")
         given = dict(zip(names, every, strict=True))
-    sizes = {"validation": chosen.validation, "test": chosen.test}
-    found = parted(f"`{path}`", int(ends[-1]), marks, **sizes, seed=chosen.seed, given=given)
+    sizes: dict[str, Any] = {"validation": chosen.validation, "test": chosen.test, "seed": chosen.seed}
+    found = parted(f"`{path}`", int(ends[-1]), marks, **sizes, given=given)
     if given is None:
         return found
     return {} if "validation" in given else {split: found[split] for split in ("train", "validation")}
@@ -57,15 +58,11 @@ def _mark(path: Path, file: Arrays, counts: Mapping[str, int], name: str | None)
         array, inner = places[row]
         return f"row {inner} (from 0) of {array}"
 
-    def misread(rows: Sequence[int], what: str, remedy: str) -> MtlError:
-        more = f"; {len(rows) - 1} more of its kind" if len(rows) > 1 else ""
-        return MtlError.of("MTL602", f"{place(rows[0])} holds `{words[rows[0]]}`, {what}{more}", remedy)
-
-    return Mark(called, words, place, misread)
+    return Mark.of_entries(called, words, place)
 
 
 def _words(path: Path, file: Arrays, name: str, count: int) -> list[str]:
-    """An entry for each sample: a name as it is, a number as `3` also where it is written as `3.0`, nothing for NaN."""
+    """A word for each sample."""
     if name not in file.files:
         raise MtlError.of("MTL603", f"`{path}` has no array `{name}`", suggestion(name, file.files, "arrays"))
     try:
@@ -79,13 +76,4 @@ def _words(path: Path, file: Arrays, name: str, count: int) -> list[str]:
         hot = array.ndim == 2 and len(array) == count
         remedy = "save class numbers in place of one-hot labels: `array.argmax(axis=1)`" if hot else "save one for each"
         raise MtlError.of("MTL602", cause, remedy)
-    return [_word(entry) for entry in array.reshape(count).tolist()]
-
-
-def _word(entry: str | bytes | float | bool) -> str:
-    if isinstance(entry, bytes):
-        return entry.decode(errors="replace").strip()
-    if isinstance(entry, str):
-        return entry.strip()
-    number = float(entry)
-    return "" if np.isnan(number) else str(int(entry)) if number.is_integer() else str(number)
+    return [word_of_entry(entry) for entry in array.reshape(count).tolist()]

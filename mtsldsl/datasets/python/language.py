@@ -6,7 +6,7 @@ import attrs
 
 from mtsldsl.datasets.kind import AUGMENT, BATCH, ON_ERROR, SEED, TEST, VALIDATION, DataKind
 from mtsldsl.language.holding import by_keys
-from mtsldsl.language.kinds import Input, Key, Many, Text
+from mtsldsl.language.kinds import Input, Key, Many, Maybe, Text
 from mtsldsl.language.schema import BlockSchema
 from mtsldsl.records import Record
 
@@ -18,6 +18,9 @@ BLOCK = BlockSchema(
         Key("factory", Text(), "the function that gives the data set, such as `own_data:photos`"),
         Key("arguments", Many(Text()), "what the function is called with, as text", ()),
         ON_ERROR,
+        Key("split", Maybe(Text()), "the key that says `train`, `validation` or `test`", None, "parts by the seed"),
+        Key("group", Maybe(Text()), "the key whose equal values stay in one part", None, "each sample by itself"),
+        Key("stratify", Maybe(Text()), "the key of whose classes each part has its share", None, "none"),
         VALIDATION,
         TEST,
         SEED,
@@ -35,6 +38,9 @@ class Settings(Record):
     factory: str
     arguments: tuple[str, ...]
     on_error: str
+    split: str | None
+    group: str | None
+    stratify: str | None
     validation: float
     test: float
     seed: int

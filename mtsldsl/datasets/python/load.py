@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from mtsldsl.runtime.data.own_samples import OwnReader, Survey, Wanted, drawing_
 from mtsldsl.runtime.data.parallel_reading import Processes, ReadAhead
 from mtsldsl.runtime.data.read_samples import ReadSamples
 from mtsldsl.runtime.data.samples import Samples, Splits
-from mtsldsl.tables.sample_parts import Marks, Rows, parted
+from mtsldsl.tables.sample_parts import Mark, Marks, Rows, parted
 
 
 def load(spec: Part, _: Path | None, __: bool) -> Splits[Samples]:
@@ -41,9 +41,12 @@ def load(spec: Part, _: Path | None, __: bool) -> Splits[Samples]:
     unfit: dict[str, Rows] = {}
     remarks: list[str] = []
     types: dict[str, Any] = {}
+    keys = {key: name for key in _MARKS if (name := getattr(chosen, key)) is not None}
+    words: dict[str, list[str | None]] = {name: [] for name in keys.values()}
+    places: list[str] = []
     for split, dataset in _given(spec, chosen).items():
         called = f"`{split}` of `{chosen.factory}`" if split else f"`{chosen.factory}`"
-        reader = OwnReader(dataset, called, wanted, spec.data.span, types)
+        reader = OwnReader(dataset, called, wanted, spec.data.span, types, tuple(words))
         processes = Processes(spec.workers, called, spec.data.span)
         survey = reader.survey(processes, skip=chosen.on_error == "skip")
         types = {**survey.types, **types}
@@ -51,25 +54,49 @@ def load(spec: Part, _: Path | None, __: bool) -> Splits[Samples]:
         remarks += remarks_on_left_out(causes, len(dataset), chosen.factory)
         if survey.rows.size:
             _require_fields(reader, survey, split)
+        for name, own in survey.words.items():
+            words[name] += own
+        places += [f"sample {row} (from 0) of {called}" for row in range(len(dataset) if keys else 0)]
         every = np.arange(len(dataset))
         samples[split] = ReadSamples.of(
             ReadAhead(attrs.evolve(reader, types=types), processes), every, layout, survey.known
         )
         unfit[split] = np.setdiff1d(every, survey.rows)
+    marks = Marks(**{key: _mark(name, words[name], places, chosen) for key, name in keys.items()})
+    broken = [row for row, each in enumerate(zip(*words.values(), strict=True)) if None in each]
     train, validation, test = (
         samples[source].take(torch.from_numpy(rows[~np.isin(rows, unfit[source])]))
-        for source, rows in _parts(samples, chosen)
+        for source, rows in _parts(samples, chosen, marks, broken)
     )
     return Splits(train, validation, test, tuple(remarks))
 
 
-def _parts(samples: Mapping[str, Samples], chosen: Settings) -> Iterator[tuple[str, Rows]]:
+_MARKS = ("split", "group", "stratify")
+
+
+def _mark(name: str, words: Sequence[str | None], places: Sequence[str], chosen: Settings) -> Mark:
+    """What the samples say by a key. Raises MTL603 where none has it."""
+    if not any(words):
+        cause = f"no sample of `{chosen.factory}` says anything by the key `{name}`"
+        raise MtlError.of("MTL603", cause, "let `__getitem__` give it, or leave it out of `data`")
+    called = f"the key `{name}` of samples of `{chosen.factory}`"
+    return Mark.of_entries(called, [word or "" for word in words], lambda row: f"`{name}` of {places[row]}")
+
+
+def _parts(
+    samples: Mapping[str, Samples], chosen: Settings, marks: Marks, broken: Sequence[int]
+) -> Iterator[tuple[str, Rows]]:
     """For each split the data set that has its samples, and their numbers; those that are left out among them, so that
     the splits of the others are what they would be without."""
+    if marks.split is not None and "" not in samples:
+        cause = f"{marks.split.called} says which part they are in, and so does the dict of data sets that it gives"
+        raise MtlError.of("MTL602", cause, "leave `split` out, or give one data set")
     ends = np.cumsum([0, *map(len, samples.values())])
     every = {split: np.arange(*each) for split, each in zip(samples, pairwise(ends), strict=True)}
     sizes: dict[str, Any] = {"validation": chosen.validation, "test": chosen.test, "seed": chosen.seed}
-    found = parted(f"`{chosen.factory}`", int(ends[-1]), Marks(), **sizes, given=None if "" in samples else every)
+    found = parted(
+        f"`{chosen.factory}`", int(ends[-1]), marks, **sizes, given=None if "" in samples else every, broken=broken
+    )
     for split in SPLITS:
         source = "" if "" in samples else split if split in samples else "train"
         yield source, found[split] - every[source].min(initial=int(ends[-1]))

@@ -10,10 +10,10 @@ from mtsldsl.diagnostics import Diagnostic, Span
 from mtsldsl.ir.ignoring import sift
 from mtsldsl.ir.model import Data, Spec
 from mtsldsl.ir.pedantic.reading import Check, Reading, warn
-from mtsldsl.language.beginnings import within
+from mtsldsl.language.beginnings import fillable
 from mtsldsl.language.constants import Named
 from mtsldsl.language.operators.arguments import number
-from mtsldsl.language.optimization import goes_by_steps, misfit_of_schedule
+from mtsldsl.language.optimization import goes_by_steps, misfit_of_schedule, misfit_of_stop
 
 _ADAPTIVE_RATE, _PLAIN_RATE = 0.1, 1.0
 """Learning rates above these are unusual: of optimizers that scale each step by the gradient's size, and of others."""
@@ -34,13 +34,14 @@ def high_rates(reading: Reading) -> Iterator[Diagnostic]:
 
 
 def misfit_schedules(reading: Reading) -> Iterator[Diagnostic]:
-    """MTL942: schedules that do not come to their end, or that raise the learning rate; of one that goes by steps the
-    start of a run knows how many there are."""
+    """MTL942: schedules that do not come to their end, also where the run may stop before, or that raise the learning
+    rate; of one that goes by steps the start of a run knows how many there are."""
     scheduler, epochs = reading.spec.train.scheduler, reading.spec.train.epochs
     by_steps = scheduler is not None and goes_by_steps(scheduler)
     said = misfit_of_schedule(scheduler, epochs, "epoch") if scheduler and not by_steps else None
-    if scheduler and said:
-        yield warn("MTL942", *said, scheduler.span or reading.place("train", "scheduler"))
+    stopped = misfit_of_stop(scheduler, reading.spec.train.stop, epochs) if scheduler else None
+    for misfit in filter(None, (said, stopped)):
+        yield warn("MTL942", *misfit, reading.spec.train.scheduler.span or reading.place("train", "scheduler"))
 
 
 def means_not_reached(reading: Reading) -> Iterator[Diagnostic]:
@@ -83,9 +84,7 @@ def frozen_chances(reading: Reading) -> Iterator[Diagnostic]:
         return
     cost = spec.cost()
     amounts = {**{name: each.total for name, each in cost.layers.items()}, **cost.heads}
-    begun = spec.train.init
-    heads = spec.sharing.tasks if begun.arguments.get("until") is None else ()
-    filled = {*within(begun, spec.backbone.layers), *heads} if begun.name != "none" else set()
+    filled = fillable(spec.train.init, spec.backbone.layers, spec.sharing.tasks)
     by_line: dict[Span | None, list[str]] = {}
     for name, value in spec.tuning.items():
         if name in spec.frozen and name not in filled and (amounts[name].parameters or amounts[name].declared):

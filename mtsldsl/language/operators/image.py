@@ -191,6 +191,7 @@ IMAGE: tuple[Operator, ...] = (
         parameters=_convolution_parameters,
         flops=_convolution_flops,
         module=_convolution_module,
+        width="out_channels",
         stem="conv",
         fresh=True,
         expression=_convolution_expression,
@@ -232,6 +233,7 @@ IMAGE: tuple[Operator, ...] = (
             2 * inputs[0][1] * inputs[0][2] * _transposed_weights(arguments, inputs)
         ),
         module=_transposed_module,
+        width="out_channels",
         stem="conv",
         fresh=True,
         expression=lambda arguments, module, values: f"{module}({values[0]})",

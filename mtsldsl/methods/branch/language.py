@@ -182,6 +182,7 @@ METHOD = Method(
     paper="Vandenhende, Georgoulis, De Brabandere, Van Gool: Branched Multi-Task Networks: Deciding What Layers To "
     "Share, BMVC 2020, arXiv 1904.02920",
     phases="at",
+    budget="budget",
     findings=(Compares, Incomparable),
     words=Words(decided, undecided),
 )

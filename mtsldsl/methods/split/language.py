@@ -159,6 +159,7 @@ METHOD = Method(
     paper="after Lu, Kumar, Zhai, Cheng, Javidi, Feris: Fully-adaptive Feature Sharing in Multi-Task Networks with "
     "Applications in Person Attribute Classification, CVPR 2017, arXiv 1611.05377",
     phases="phases",
+    budget="budget",
     findings=(Disagreement,),
     words=Words(undecided=undecided),
 )

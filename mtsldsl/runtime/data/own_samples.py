@@ -30,6 +30,7 @@ from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.parallel_reading import Asked, Processes
 from mtsldsl.runtime.data.read_samples import FIRST, LOOKED_AT, SMALL, Rows
 from mtsldsl.seeds import torch_seed_of
+from mtsldsl.tables.sample_parts import word_of_entry
 
 Read: TypeAlias = dict[str, Tensor]
 
@@ -63,14 +64,18 @@ class Survey:
     known: Mapping[str, Tensor]
     types: Mapping[str, torch.dtype]
     unfit: Mapping[int, Diagnostic]
+    words: Mapping[str, Sequence[str | None]]
+    """What the keys that say something of each item say, and None of an item that cannot be read."""
 
 
 @attrs.frozen
 class _Seen:
-    """What is kept of an item that was looked at."""
+    """What is kept of an item that was looked at, and what is wrong with it."""
 
-    small: Read
-    types: Mapping[str, torch.dtype]
+    small: Read = attrs.field(factory=dict)
+    types: Mapping[str, torch.dtype] = attrs.field(factory=dict)
+    words: Mapping[str, str] = attrs.field(factory=dict)
+    wrong: Diagnostic | None = None
 
 
 @attrs.frozen(eq=False)
@@ -86,6 +91,8 @@ class OwnReader:
     span: Span | None
     types: Mapping[str, torch.dtype] = attrs.field(factory=dict)
     """Those that images have, where that is known."""
+    marks: tuple[str, ...] = ()
+    """Keys of an item that say something of it, as which part it is in."""
 
     @property
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
@@ -100,20 +107,23 @@ class OwnReader:
         known = {name: self.wanted[name].missing().expand(count, *shape).clone() for name, shape in self._small()}
         types: dict[str, torch.dtype] = {}
         unfit: dict[int, Diagnostic] = {}
+        words: dict[str, list[str | None]] = {key: [None] * count for key in self.marks}
         for rows, found in zip(lists, processes.in_turn(self._looked_at, lists), strict=True):
             for row, seen in zip(rows.tolist(), found, strict=True):
-                if isinstance(seen, _Seen) and not types:
+                if not types:
                     types.update(seen.types)
-                wrong = seen if isinstance(seen, Diagnostic) else self._other_type(row, seen.types, types)
+                wrong = seen.wrong or self._other_type(row, seen.types, types)
                 if wrong is not None and not skip:
                     raise MtlError([wrong])
+                for key, word in seen.words.items():
+                    words[key][row] = word
                 if wrong is not None:
                     unfit[row] = wrong
-                elif isinstance(seen, _Seen):
+                else:
                     for name, values in seen.small.items():
                         known[name][row] = values
         rows = np.setdiff1d(np.arange(count), np.fromiter(unfit, np.int64, len(unfit)))
-        return Survey(rows, known, types, unfit)
+        return Survey(rows, known, types, unfit, words)
 
     def keys(self) -> list[str]:
         """The keys of the first item, where it can be read."""
@@ -128,19 +138,38 @@ class OwnReader:
         targets = [(name, each.expected.shape) for name, each in self.wanted.items() if each.optional]
         return [(name, shape) for name, shape in targets if math.prod(shape) <= SMALL]
 
-    def _looked_at(self, rows: Rows) -> list[_Seen | Diagnostic]:
+    def _looked_at(self, rows: Rows) -> list[_Seen]:
         small = dict(self._small())
-        seen: list[_Seen | Diagnostic] = []
+        seen: list[_Seen] = []
         with drawing_apart():
             for row in rows.tolist():
+                words: dict[str, str] = {}
                 try:
-                    found = self._sample(row, tuple(self.wanted), FIRST)
+                    item = self._item(row, FIRST)
+                    words |= {key: self._word(row, key, item) for key in self.marks}
+                    found = self._fields(row, tuple(self.wanted), item)
                 except MtlError as error:
-                    seen.append(error.diagnostics[0])
+                    seen.append(_Seen(words=words, wrong=error.diagnostics[0]))
                 else:
                     types = {name: each.dtype for name, each in found.items() if not self.wanted[name].optional}
-                    seen.append(_Seen({name: found[name] for name in small}, types))
+                    seen.append(_Seen({name: found[name] for name in small}, types, words))
         return seen
+
+    def _word(self, row: int, key: str, item: Mapping[Any, Any]) -> str:
+        """What an item says by a key: nothing where it has none, or None."""
+        value = item.get(key)
+        if value is None:
+            return ""
+        if isinstance(value, str | bytes):
+            return word_of_entry(value)
+        number = isinstance(value, Tensor | np.ndarray | np.generic | int | float)
+        entry = np.asarray(value if number else None)
+        if entry.size != 1 or entry.dtype.kind not in "biufSU":
+            sizes = " x ".join(map(str, entry.shape))
+            what = f"an array of {sizes}" if sizes else f"a {type(value).__name__}"
+            cause = f"`{key}` is {what}, where one name or number says something of the sample"
+            raise MtlError([self._unfit(row, None, cause, "return text or a number")])
+        return word_of_entry(entry.item())
 
     def stacked(self, asked: Asked) -> Read:
         """These fields of the items."""
@@ -150,7 +179,9 @@ class OwnReader:
         return {name: torch.stack([each[name] for each in found]) for name in fields}
 
     def _sample(self, row: int, fields: Sequence[str], key: tuple[int, int]) -> Read:
-        item = self._item(row, key)
+        return self._fields(row, fields, self._item(row, key))
+
+    def _fields(self, row: int, fields: Sequence[str], item: Mapping[Any, Any]) -> Read:
         found = {name: self._field(row, name, item) for name in fields}
         wrong = self._other_type(row, {name: each.dtype for name, each in found.items()}, self.types)
         if wrong is not None:

@@ -7,7 +7,7 @@ import math
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir import Spec
 from mtsldsl.language.operators.arguments import number
-from mtsldsl.language.optimization import misfit_of_schedule
+from mtsldsl.language.optimization import misfit_of_schedule, misfit_of_stop
 from mtsldsl.runtime.data import Mixed, Samples, steps_per_epoch
 from mtsldsl.runtime.data.mixed import shares, streamed
 
@@ -25,15 +25,8 @@ def remarks_on_schedule(spec: Spec, samples: Samples | Mixed) -> list[str]:
     if spec.train.scheduler is None or not spec.train.rate_by_steps:
         return []
     said = misfit_of_schedule(spec.train.scheduler, steps_of_run(spec, samples), "step")
-    found = [] if said is None else [f"{said[0]}; {said[1]} (MTL942)"]
-    stop = spec.train.stop
-    stops = stop.name == "patience" and number(stop.arguments, "epochs") < spec.train.epochs
-    if stops and spec.train.scheduler.name == "one_cycle":
-        found.append(
-            "`one_cycle` brings the rate down at the end of all epochs, and `stop` may end the run before; leave "
-            "`stop` out, or take `cosine`"
-        )
-    return found
+    stopped = misfit_of_stop(spec.train.scheduler, spec.train.stop, spec.train.epochs)
+    return [f"{cause}; {remedy} (MTL942)" for cause, remedy in filter(None, (said, stopped))]
 
 
 def require_room_for_schedule(spec: Spec, samples: Samples | Mixed) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import attrs
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from mtsldsl.ir import Spec
 from mtsldsl.runtime.network.transfer import average_state
 from mtsldsl.sharing import Copy
-from mtsldsl.sharing.component import HEADS
+from mtsldsl.sharing.component import HEADS, owner
 
 
 @attrs.frozen
@@ -23,8 +23,11 @@ class Beginning:
     anew: Mapping[str, str]
 
 
-def begin_with(spec: Spec, model: nn.Module, before: Spec, state: Mapping[str, Tensor]) -> Beginning:
-    """Fill the network of a spec, in place, from the `state` of that of another.
+def begin_with(
+    spec: Spec, model: nn.Module, before: Spec, state: Mapping[str, Tensor], only: Collection[str] | None = None
+) -> Beginning:
+    """Fill the network of a spec, in place, from the `state` of that of another; of its layers, and the heads of its
+    tasks, `only` these, where some are named.
 
     A copy of a layer takes the mean of the copies of the layer of that name that its tasks had there, or of all where
     none of its tasks was there; a head that of the task of that name, and an alternative or a gate that of its own.
@@ -37,7 +40,9 @@ def begin_with(spec: Spec, model: nn.Module, before: Spec, state: Mapping[str, T
         found = [each for each in (_below(state, former) for former in formers) if each]
         if not wanted:
             continue
-        if not found:
+        if only is not None and owner(name) not in only:
+            anew[name] = "begins anew, as `init` says"
+        elif not found:
             anew[name] = "is not there"
         elif any(_shapes(each) != _shapes(wanted) for each in found):
             anew[name] = "has other sizes there"

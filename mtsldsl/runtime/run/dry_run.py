@@ -31,7 +31,7 @@ from mtsldsl.runtime.run.device import choose_device
 from mtsldsl.runtime.run.display import Display, QuietDisplay, choose_display, warn
 from mtsldsl.runtime.run.epoch import EpochLosses, under_way
 from mtsldsl.runtime.run.event_lines import warning_lines
-from mtsldsl.runtime.run.initial_weights import InitialWeights
+from mtsldsl.runtime.run.initial_weights import InitialWeights, begin_run
 from mtsldsl.runtime.run.memory import within_memory
 from mtsldsl.runtime.run.peak_memory import peak_memory_mb
 from mtsldsl.runtime.run.requirements import require_for_run
@@ -106,8 +106,7 @@ class DryRun:
         read = Read.of(self.spec, cache=self.cache, workers=self.workers)
         self.display.event(read.start(self.spec, self.device, Ranks(), folder=None))
         for warning in read.warnings(self.spec, self.device):
-            for line in warning_lines(warning):
-                warn(line)
+            _warn(warning)
         self._data = read.data
         return read.data
 
@@ -120,8 +119,8 @@ class DryRun:
     ) -> Training:
         """The training that a run begins with."""
         training = Training.start(self.spec, model_class, learner, make_optimizer, make_scheduler, self.device)
-        if self.weights is not None:
-            self.display.event(self.weights.begin(self.spec, training.model))
+        for event in begin_run(self.weights, self.spec, training.model):
+            _warn(event) if isinstance(event, events.Warned) else self.display.event(event)
         return training
 
     def stops(self, training: Training, learner: Learner, patience: int) -> bool:
@@ -173,6 +172,11 @@ def _first_batches(spec: Spec, samples: Samples | Mixed) -> Samples | Mixed:
         stream.name: own.take(torch.arange(min(stream.data.batch, len(own)))) for stream, own in streamed(spec, samples)
     }
     return attrs.evolve(samples, parts=first) if isinstance(samples, Mixed) else next(iter(first.values()))
+
+
+def _warn(warning: events.Warned) -> None:
+    for line in warning_lines(warning):
+        warn(line)
 
 
 def _now(device: torch.device) -> float:

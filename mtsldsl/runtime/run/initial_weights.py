@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from hashlib import sha256
 from pathlib import Path
 
@@ -18,14 +18,19 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.diagnostics.bounded import named
 from mtsldsl.editing import loads
 from mtsldsl.ir import Spec
-from mtsldsl.language.beginnings import RANGE
+from mtsldsl.ir.cost import body_cost
+from mtsldsl.ir.wiring import bodies, copies
+from mtsldsl.language.beginnings import RANGE, fillable
 from mtsldsl.runtime.network.initial_state import begin_with
 from mtsldsl.runtime.network.portable import ABOUT
 from mtsldsl.runtime.network.pretrained.filling import fill
 from mtsldsl.runtime.run.best import load_best
-from mtsldsl.runtime.run.events import Begun
+from mtsldsl.runtime.run.events import Begun, Warned
 from mtsldsl.runtime.run.folder import RunFolder
+from mtsldsl.sharing.component import HEADS, owner
 from mtsldsl.syntax.files import is_folder
+
+_SEVERAL = {"is": "are", "has": "have", "begins": "begin"}
 
 
 @attrs.frozen
@@ -67,21 +72,24 @@ class InitialWeights(ABC):
         since, until = (None if name is None else str(name) for name in ends)
         try:
             if library is None:
-                return cls.of(path)
+                some = since is not None or until is not None
+                only = fillable(said, spec.backbone.layers, spec.sharing.tasks) if some else None
+                return attrs.evolve(cls.of(path), only=only)
             state, _ = _read(path, "name a `.safetensors` file")
         except MtlError as error:
             raise MtlError(attrs.evolve(each, span=each.span or said.span) for each in error.diagnostics) from error
         return ForeignWeights(path, state, str(library), str(prefix or ""), since, until)
 
-    def begin(self, spec: Spec, model: nn.Module, run: RunFolder | None = None) -> Begun:
-        """Let the network of a new run begin with them. A run that cannot leaves no folder behind; raises MtlError as
-        `fill` does."""
+    def begin(self, spec: Spec, model: nn.Module, run: RunFolder | None = None) -> tuple[Begun, Collection[str]]:
+        """Let the network of a new run begin with them; what is told of it, and the copies that do, by their names. A
+        run that cannot leaves no folder behind; raises MtlError as `fill` does."""
         try:
-            return Begun(text=self.fill(spec, model), sha256=self.digest())
+            text, filled = self.fill(spec, model)
         except MtlError:
             if run is not None:
                 shutil.rmtree(run.path)
             raise
+        return Begun(text=text, sha256=self.digest()), filled
 
     def digest(self) -> str:
         """The SHA-256 of the weights by their names, in hexadecimal."""
@@ -92,8 +100,8 @@ class InitialWeights(ABC):
         return found.hexdigest()
 
     @abstractmethod
-    def fill(self, spec: Spec, model: nn.Module) -> str:
-        """Let the network of a run begin with them, and say of which part it does.
+    def fill(self, spec: Spec, model: nn.Module) -> tuple[str, Collection[str]]:
+        """Let the network of a run begin with them; which part does, in words, and the names of its copies.
 
         Raises MtlError MTL805 where no part of it is there, or what is there does not fit.
         """
@@ -101,22 +109,25 @@ class InitialWeights(ABC):
 
 @attrs.frozen
 class OwnWeights(InitialWeights):
-    """Those of a network of another spec: a layer takes those of the layer of its name."""
+    """Those of a network of another spec: a layer takes those of the layer of its name. `only` are the layers, and the
+    tasks whose heads, that take any, where not all do."""
 
     spec: Spec
+    only: Collection[str] | None = None
 
-    def fill(self, spec: Spec, model: nn.Module) -> str:
+    def fill(self, spec: Spec, model: nn.Module) -> tuple[str, Collection[str]]:
         """Let all parts begin with them that are alike in both networks."""
-        found = begin_with(spec, model, self.spec, self.state)
+        found = begin_with(spec, model, self.spec, self.state, self.only)
         if not found.taken:
-            cause = f"the weights of `{self.path}` have no layer and no head of this network"
+            which = "" if self.only is None else f" among those that `init` fills, {named(list(self.only))}"
+            cause = f"the weights of `{self.path}` have no layer and no head of this network{which}"
             raise MtlError.of("MTL805", cause, "name the run of a spec with layers of the same names and sizes")
         reasons: dict[str, list[str]] = {}
         for name, reason in found.anew.items():
             reasons.setdefault(reason, []).append(name)
-        rest = "".join(f"; {named(names)} {reason}" for reason, names in reasons.items())
+        rest = "".join(f"; {named(names)} {_of(len(names), reason)}" for reason, names in reasons.items())
         count = len(found.taken) + len(found.anew)
-        return f"{_begin(len(found.taken), count, 'part')} with weights of {self.path}{rest}"
+        return f"{_begin(len(found.taken), count, 'part')} with weights of {self.path}{rest}", found.taken
 
 
 @attrs.frozen
@@ -128,7 +139,7 @@ class ForeignWeights(InitialWeights):
     since: str | None = None
     until: str | None = None
 
-    def fill(self, spec: Spec, model: nn.Module) -> str:
+    def fill(self, spec: Spec, model: nn.Module) -> tuple[str, Collection[str]]:
         """Fill the layers as far as the file has them."""
         found = fill(spec, model, self.state, self.library, self.prefix, self.since, self.until)
         said = {
@@ -139,7 +150,40 @@ class ForeignWeights(InitialWeights):
         rest = "".join(f"; {named(names)} {what}" for what, names in said.items() if names)
         count = len(found.layers) + len(found.anew)
         which = f"the {found.network} of {self.library} in {self.path}"
-        return f"{_begin(len(found.layers), count, 'layer')} with {which}{rest}"
+        filled = [copy.name for copy in copies(spec) if copy.layer in found.layers]
+        return f"{_begin(len(found.layers), count, 'layer')} with {which}{rest}", filled
+
+
+def begin_run(
+    weights: InitialWeights | None, spec: Spec, model: nn.Module, run: RunFolder | None = None
+) -> list[Begun | Warned]:
+    """Let the network of a new run begin with weights, where there are any; what is told of it, and a warning where
+    something is frozen as the seed drew it. Raises MtlError as `begin` does."""
+    begun, filled = (None, ()) if weights is None else weights.begin(spec, model, run)
+    told: list[Begun | Warned] = [] if begun is None else [begun]
+    if (remark := _remark_on_frozen(spec, filled)) is not None:
+        told.append(Warned(about="tuning", text=remark))
+    return told
+
+
+def _remark_on_frozen(spec: Spec, filled: Collection[str]) -> str | None:
+    """What is frozen and has weights that nothing filled; a module of the person's own may have filled its own."""
+    drawn: dict[str, None] = {}
+    for copy, body in bodies(spec).items() if spec.frozen else ():
+        name, amount = owner(copy.name), body_cost(body)
+        if name in spec.frozen and copy.name not in filled and amount.parameters and not amount.declared:
+            drawn[name] = None
+    if not drawn:
+        return None
+    said = named([name if name in spec.backbone else f"{HEADS}.{name}" for name in drawn])
+    is_so = "is" if len(drawn) == 1 else "are"
+    return f"{said} {is_so} frozen with the weights that the seed drew, as nothing has filled them (see MTL945)"
+
+
+def _of(count: int, reason: str) -> str:
+    """What is so with one part, of that many."""
+    verb, _, rest = reason.partition(" ")
+    return reason if count == 1 else f"{_SEVERAL[verb]} {rest}"
 
 
 def _begin(some: int, count: int, what: str) -> str:

@@ -50,7 +50,7 @@ from mtsldsl.runtime.run.event_lines import warning_lines
 from mtsldsl.runtime.run.folder import RunFolder, epoch_of, write_source
 from mtsldsl.runtime.run.found_in_steps import found_in_steps
 from mtsldsl.runtime.run.in_place import InPlace
-from mtsldsl.runtime.run.initial_weights import InitialWeights
+from mtsldsl.runtime.run.initial_weights import InitialWeights, begin_run
 from mtsldsl.runtime.run.loggers import Loggers, makers, recorded_loggers
 from mtsldsl.runtime.run.peak_memory import peak_memory_mb
 from mtsldsl.runtime.run.processes import own_device, require_even_shares, scratch_copy, scratch_folder
@@ -221,9 +221,10 @@ class Session:
             if self._differences:
                 self.log.write(events.OtherData(differences=self._differences))
             self.log.write(events.Resume(epoch=training.epoch, loggers=self.loggers.names()))
-        elif self.weights is not None:
-            self.log.write(self.weights.begin(training.spec, training.model, self.folder))
-            if learner.begins_anew:
+        else:
+            for event in begin_run(self.weights, training.spec, training.model, self.folder):
+                self._warn(event) if isinstance(event, events.Warned) else self.log.write(event)
+            if self.weights is not None and learner.begins_anew:
                 training.beginning = {name: value.cpu().clone() for name, value in training.model.state_dict().items()}
         return training
 

@@ -22,6 +22,7 @@ data python {{
   factory   = "saved_data:saved"
   arguments = ["{folder}"]
   batch     = 8
+  {more}
 }}
 task kind  {{ target = classes(3)
              head = linear(3) }}
@@ -47,7 +48,8 @@ def test_a_saved_data_set_is_read_by_the_recipe(
     (whole.train_test_split(12, shuffle=False) if parted else whole).save_to_disk(tmp_path / "saved")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
-    Path("job.mtl").write_text(SPEC.format(folder="saved"), encoding="utf-8")
+    more = "" if parted else 'stratify = "kind"'
+    Path("job.mtl").write_text(SPEC.format(folder="saved", more=more), encoding="utf-8")
     try:
         job = load("job.mtl")
         splits = load_data(job, workers=workers)
@@ -55,6 +57,8 @@ def test_a_saved_data_set_is_read_by_the_recipe(
         labels = describe(job, splits)
     finally:
         sys.modules.pop("saved_data", None)
+    if not parted:
+        assert splits.test.fields["kind"].flatten().bincount().tolist() == [4, 4, 4]
     assert sorted(found.tolist()) == sorted(rows.tolist())
     assert sum(each["labels"]["price"]["entries"] for each in labels.values()) == 45
     assert sum(each["labels"]["kind"]["entries"] for each in labels.values()) == 60

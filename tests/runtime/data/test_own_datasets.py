@@ -18,6 +18,7 @@ from PIL import Image
 from mtsldsl.diagnostics import MtlError, Source, Span
 from mtsldsl.editing import load, loads
 from mtsldsl.ir.model import Target
+from mtsldsl.ir.normal import normal_form
 from mtsldsl.runtime.data import FieldKind, Samples, Splits, batches, describe, load_data
 from mtsldsl.runtime.data.array_shapes import Expected
 from mtsldsl.runtime.data.own_samples import OwnReader, Wanted
@@ -82,6 +83,23 @@ class Noisy(Photos):
 
 def photos():
     return Photos(40)
+
+class Visits(Photos):
+    # of each ten samples one is for the test and one for validation; four persons; a class of which few are
+    def __getitem__(self, number):
+        part = {0: "Test", 1: b"validation"}.get(number % 10, "train")
+        own = {"part": part, "person": torch.tensor(number // 10), "rare": [1.0, np.int64(0)][number % 4 > 0]}
+        return {**own, **super().__getitem__(number)}
+
+def visits():
+    return Visits(40, CHANGES)
+
+def visits_apart():
+    return {"train": Visits(30), "test": Visits(10)}
+
+def persons_apart():
+    return {"train": Visits(30, {number: {"person": number % 3 + 1} for number in range(30)}),
+            "test": Visits(10, {number: {"person": 0} for number in range(10)})}
 
 def noisy():
     return Noisy(40)
@@ -174,6 +192,86 @@ def test_parts_by_name_stay_as_they_are_and_text_is_given_to_the_function() -> N
     assert [len(each) for _, each in loaded("parted").named()] == [24, 5, 7]
     splits = loaded("of_so_many", 'arguments = ["30"]')
     assert sum(len(each) for _, each in splits.named()) == 30
+
+
+def numbers(splits: Splits) -> dict[str, list[int]]:
+    """The numbers of the samples of each split, in their order."""
+    return {
+        split: [
+            number
+            for batch in batches(samples, 64)
+            for number in (batch["image"][:, 0, 0, 0] * 255).round().long().tolist()
+        ]
+        for split, samples in splits.named()
+    }
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_key_of_the_samples_says_the_part_the_group_or_the_class(workers: int) -> None:
+    every = range(40)
+    assert numbers(loaded("visits", 'split = "part"', workers=workers)) == {
+        "train": [number for number in every if number % 10 > 1],
+        "validation": [number for number in every if number % 10 == 1],
+        "test": [number for number in every if number % 10 == 0],
+    }
+    found = numbers(loaded("visits", 'group = "person"\n test = 0.25\n validation = 0.3', workers=workers))
+    assert sorted(number for part in found.values() for number in part) == list(every)
+    persons = [{number // 10 for number in part} for part in found.values()]
+    assert [len(each) for each in persons] == [2, 1, 1]
+    assert len(set().union(*persons)) == 4
+    found = numbers(loaded("visits", 'stratify = "rare"\n test = 0.4\n validation = 0.5', workers=workers))
+    assert {split: (len(part), sum(number % 4 == 0 for number in part)) for split, part in found.items()} == {
+        "train": (12, 3), "validation": (12, 3), "test": (16, 4),
+    }  # fmt: skip
+
+
+def test_parts_are_those_of_arrays_that_say_the_same() -> None:
+    own = numbers(loaded("visits", 'stratify = "rare"\n test = 0.4'))
+    image = np.arange(40, dtype=np.uint8)[:, None, None, None] * np.ones((1, 1, 4, 6), np.uint8)
+    rare = np.array(["yes", "no"])[(np.arange(40) % 4 > 0).astype(int)]
+    np.savez("same.npz", image=image, kind=np.arange(40) % 3, price=np.arange(40.0), rare=rare)
+    text = SPEC.format(name="visits", more='stratify = "rare"\n test = 0.4').replace("python", "arrays")
+    assert own == numbers(load_data(loads(text.replace('factory = "own_photos:visits"', 'path = "same.npz"'))))
+
+
+def test_data_sets_by_name_are_held_against_what_samples_say() -> None:
+    persons = 'group = "person"\n validation = 0.4'
+    with pytest.raises(
+        MtlError, match=r"MTL602.*`0` of the key `person` of samples of `own_photos:visits_apart` is in "
+    ):
+        loaded("visits_apart", persons)
+    found = loaded("persons_apart", persons)
+    assert [len(samples) for _, samples in found.named()] == [20, 10, 10]
+    assert len({number % 3 for number in numbers(found)["validation"]}) == 1
+    with pytest.raises(
+        MtlError, match=r"MTL602.*says which part they are in, and so does the dict(.|\n)*leave `split` out"
+    ):
+        loaded("visits_apart", 'split = "part"')
+
+
+def test_what_a_key_says_is_held_against_what_it_may_say() -> None:
+    with pytest.raises(MtlError, match=r"MTL603.*no sample of `own_photos:visits` says anything by the key `persons`"):
+        loaded("visits", 'group = "persons"')
+    with pytest.raises(MtlError, match=r"MTL602.*`part` of sample 7 \(from 0\) of .* holds `val`(.|\n)*`validation`"):
+        loaded("visits", 'split = "part"', n7={"part": "val"})
+    with pytest.raises(MtlError, match=r"MTL602.*`person` of sample 7 .* holds ``, which says no group"):
+        loaded("visits", 'group = "person"', n7={"person": None})
+    with pytest.raises(MtlError, match=r"MTL607.*sample 7 .*`person` is an array of 2, where one name or number"):
+        loaded("visits", 'group = "person"', n7={"person": torch.zeros(2)})
+    with pytest.raises(MtlError, match=r"MTL607.*sample 7 .*`person` is a list, where one name or number"):
+        loaded("visits", 'group = "person"', n7={"person": [[1], [1, 2]]})
+
+
+def test_samples_that_are_left_out_leave_the_parts_of_others_as_they_are() -> None:
+    whole = numbers(loaded("visits", 'split = "part"'))
+    found = numbers(loaded("visits", 'split = "part"\n on_error = skip', n7=OSError("gone"), n13={"kind": 9}))
+    assert found == {split: [number for number in part if number not in (7, 13)] for split, part in whole.items()}
+
+
+def test_a_spec_that_divides_by_no_key_has_the_hash_that_it_had() -> None:
+    for more, known in (("", False), ('split = "part"', True), ('group = "part"', True), ('stratify = "part"', True)):
+        options = normal_form(spec("photos", more))["data"]["options"]
+        assert bool({"split", "group", "stratify"} & options.keys()) is known
 
 
 def test_what_is_random_in_an_item_depends_on_seed_epoch_and_item_alone() -> None:

@@ -17,8 +17,10 @@ from mtsldsl.ir.normal import digest
 from mtsldsl.ir.settings import settings
 from mtsldsl.runtime.run.initial_weights import InitialWeights
 from tests import prepared
+from tests.runtime.in_process import of, trained, trained_file
 from tests.runtime.pretrained.plain_networks import BASIC, ResNet, randomised
 from tests.runtime.pretrained.test_residual_networks import SMALL
+from tests.runtime.test_clip_warmup_stop import TEXT as STOPPED
 
 TEXT = SMALL.format(file="resnet18", block="basic_block", rest="", more="").replace("x.npz", "images.npz")
 TEXT = TEXT.replace("(3, 64, 64)", "(3, 16, 16)\n  batch = 4").replace(
@@ -65,8 +67,22 @@ def test_a_dry_run_says_it_too(folder: Path) -> None:
     assert "3 of 3 layers begin with the ResNet of torchvision in x.safetensors" in done.stdout
 
 
+def test_without_a_map_it_is_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = STOPPED.replace("epochs    = 30", "epochs    = 1").replace("stop      = patience(2)", "")
+    trained(tmp_path, rows)
+    began = rows.replace("clip ", 'init      = start("runs/job/1")\n  clip ').replace("lr=0.1", "lr=1e-30")
+    path = tmp_path / "next.mtl"
+    path.write_text(began, encoding="utf-8")
+    (begun,) = of(trained_file(path), "begun")
+    assert begun["text"] == "3 of 3 parts begin with weights of runs/job/1"
+    (_, first), (_, second) = (load_run(tmp_path / "runs/job" / number) for number in "12")
+    for name, value in first.state_dict().items():
+        assert torch.equal(value, second.state_dict()[name])
+
+
 @pytest.mark.soak
-def test_without_a_map_it_is_a_run_or_a_file_of_one_and_the_command_line_goes_before_it(folder: Path) -> None:
+def test_without_a_map_it_is_a_run_or_a_run_or_a_file_of_one_and_the_command_line_goes_before_it(folder: Path) -> None:
     text = TEXT.replace('start("x.safetensors", map=torchvision)', 'start("runs/zeroth")')
     plain = TEXT.replace('  init = start("x.safetensors", map=torchvision)\n', "")
     assert train(folder, "zeroth", plain).returncode == 0
@@ -114,8 +130,7 @@ def test_a_file_that_is_not_there_is_told_with_its_place(said: str) -> None:
             "MTL206",
             "`start` begins at `enc1`, which comes after `stem`",
         ),
-        ('start("x", since=enc1)', "MTL206", "`since` is for the file of another library, and `start` has no `map`"),
-        ('start("x", until=enc1)', "MTL206", "`until` is for the file of another library, and `start` has no `map`"),
+        ('start("x", since=enc3)', "MTL206", "`since` of `start` is `enc3`, which is no layer"),
         ('start("x", prefix="a.")', "MTL206", "`prefix` is for the file of another library, and `start` has no `map`"),
         ('begin("x")', "MTL206", "`init` cannot be `begin`"),
     ],

@@ -1,0 +1,242 @@
+"""The rows of a study side by side: what each reached, what it gains over the tasks alone, and over static shapes of at
+most its size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+import attrs
+
+from mtsldsl.runtime.objectives.metric_set import higher_is_better
+from mtsldsl.runtime.objectives.relative_gain import Results
+from mtsldsl.runtime.run.event_json import plain
+from mtsldsl.runtime.studies.baselines.paired import LEVEL, Paired
+from mtsldsl.runtime.studies.baselines.trial import Outcome
+from mtsldsl.runtime.studies.baselines.wanted_rows import EACH, ENCODER, RANDOM, SCRATCH, WIDENED, Row
+from mtsldsl.runtime.studies.gain import Gain, delta_m
+
+FORMAT_VERSION = 1
+
+LEAST_SKILL = 0.02
+"""Below this part of the way from the best constant answer to a perfect one, a metric is no evidence of anything."""
+
+BEST, PICKED = "best", "picked"
+"""The static shapes that a row is compared with: that of at most its size which gains the most, and that of at most its
+size which a person would pick."""
+
+
+@attrs.frozen(eq=False)
+class Entry:
+    """A row with one seed; `gain` is over the tasks alone with the same seed, None where there is none to speak of: a
+    run diverged, or the Delta-m is no number."""
+
+    seed: int
+    outcome: Outcome
+    gain: Gain | None
+
+
+@attrs.frozen(eq=False)
+class Against:
+    """How much more a row gains than another, over the seeds that both have."""
+
+    other: str
+    difference: Paired
+
+
+@attrs.frozen(eq=False)
+class Line:
+    """A row of the table, with what it gained at each seed."""
+
+    row: Row
+    entries: tuple[Entry, ...]
+
+    @property
+    def name(self) -> str:
+        """That of the row."""
+        return self.row.name
+
+    @property
+    def ended(self) -> tuple[Entry, ...]:
+        """Those of runs that did not diverge."""
+        return tuple(each for each in self.entries if not each.outcome.diverged)
+
+    @property
+    def diverged(self) -> tuple[int, ...]:
+        """The seeds with which it did."""
+        return tuple(each.seed for each in self.entries if each.outcome.diverged)
+
+    @property
+    def gains(self) -> dict[int, float]:
+        """The Delta-m of each seed that has one."""
+        return {each.seed: each.gain.mean for each in self.entries if each.gain is not None}
+
+    @property
+    def gain(self) -> Paired | None:
+        """Their mean."""
+        return Paired.of(list(self.gains.values()))
+
+    @property
+    def size(self) -> int:
+        """The most parameters that its network had with some seed."""
+        return max((each.outcome.parameters for each in self.ended), default=0)
+
+    def mean(self, task: str, key: str) -> float:
+        """That of a metric over the runs that ended; NaN where there are none."""
+        found = [each.outcome.metrics[task][key] for each in self.ended]
+        return fmean(found) if found else math.nan
+
+    def cpu_seconds(self) -> float | None:
+        """The mean of a run; None where that of some is not known, or there are none."""
+        found = [each.outcome.cpu_seconds for each in self.ended]
+        known = [each for each in found if each is not None]
+        return fmean(known) if known and len(known) == len(found) else None
+
+    def over(self, other: Line) -> Paired | None:
+        """How much more it gains than another; None where no seed has both."""
+        mine, theirs = self.gains, other.gains
+        return Paired.of([mine[seed] - theirs[seed] for seed in mine if seed in theirs])
+
+    def same_as(self, other: Line) -> tuple[int, ...]:
+        """The seeds with which it is the very run of another row, one that ended."""
+        theirs = {each.seed: each.outcome.folder for each in other.ended}
+        return tuple(each.seed for each in self.ended if theirs.get(each.seed) == each.outcome.folder)
+
+
+@attrs.frozen(eq=False)
+class Comparison:
+    """All rows of a study; `counted` are the tasks that Delta-m is the mean of, `constant` what the best constant
+    answer reaches on the same test set."""
+
+    lines: tuple[Line, ...]
+    constant: Results
+    counted: tuple[str, ...]
+
+    @classmethod
+    def of(cls, rows: Mapping[Row, Mapping[int, Outcome]], constant: Results, counted: Sequence[str]) -> Comparison:
+        """Of the runs of each row by their seeds."""
+        alone = next(runs for row, runs in rows.items() if EACH in row.names)
+        lines = [
+            Line(row, tuple(Entry(seed, found, _gain(found, alone[seed], counted)) for seed, found in runs.items()))
+            for row, runs in rows.items()
+        ]
+        return cls(tuple(lines), constant, tuple(counted))
+
+    def line(self, name: str) -> Line | None:
+        """The row of that name, by whatever name it has."""
+        return next((line for line in self.lines if name in line.row.names), None)
+
+    def against(self, line: Line) -> dict[str, Against]:
+        """What a row is compared with: `best` and `picked` static shapes, and for what was learned the same structure
+        from scratch, and with its tasks at random; those of them that the study has."""
+        others = {BEST: self._best(line), PICKED: self._picked(line)}
+        if line.row.kind == "learned":
+            for kind in (SCRATCH, RANDOM):
+                others[kind] = next((each for each in self._of_kind(kind) if each.row.learned == line.name), None)
+        found: dict[str, Against] = {}
+        for name, other in others.items():
+            difference = None if other is None else line.over(other)
+            if other is not None and difference is not None:
+                found[name] = Against(other.name, difference)
+        return found
+
+    def _of_kind(self, kind: str) -> list[Line]:
+        return [line for line in self.lines if line.row.kind == kind]
+
+    def _static(self, line: Line) -> list[Line]:
+        """The static shapes that are at most as large, and that it can be compared with; itself left out."""
+        return [
+            each
+            for each in self._of_kind("static")
+            if each is not line and each.ended and each.size <= line.size and line.over(each) is not None
+        ]
+
+    def _best(self, line: Line) -> Line | None:
+        """The one against which it gains the least."""
+        found = [(each, line.over(each)) for each in self._static(line)]
+        known = [(each, over.mean) for each, over in found if over is not None]
+        return min(known, key=lambda pair: pair[1])[0] if known else None
+
+    def _picked(self, line: Line) -> Line | None:
+        """The shape that a person would pick, where that is small enough; else of those with fewer own layers the
+        largest that is."""
+        encoder = self.line(ENCODER)
+        if encoder is None or encoder is line:
+            return None
+        shapes = [each for each in self._static(line) if not each.name.startswith(WIDENED)]
+        return max((each for each in shapes if each.size <= encoder.size), key=lambda each: each.size, default=None)
+
+    def unclear(self, line: Line) -> list[tuple[str, str]]:
+        """The metrics of a row, with their tasks, that are hardly better than those of the best constant answer."""
+        return [
+            (task, key)
+            for task, found in self.constant.items()
+            for key, value in found.items()
+            if line.ended and skill(line.mean(task, key), value, better_high=higher_is_better(key)) < LEAST_SKILL
+        ]
+
+    def as_json(self) -> dict[str, Any]:
+        """What other programs read; `format_version` changes when it does."""
+        found: dict[str, Any] = plain(
+            {
+                "format_version": FORMAT_VERSION,
+                "level": LEVEL,
+                "counted": self.counted,
+                "constant": self.constant,
+                "rows": [self._line_as_json(line) for line in self.lines],
+            }
+        )
+        return found
+
+    def _line_as_json(self, line: Line) -> dict[str, Any]:
+        return {
+            "name": line.name,
+            "names": line.row.names,
+            "kind": line.row.kind,
+            "budget": line.row.budget,
+            "metrics": {task: {key: line.mean(task, key) for key in found} for task, found in self.constant.items()},
+            "unclear": [f"{task}.{key}" for task, key in self.unclear(line)],
+            "delta_m": _as_json(line.gain),
+            "against": {
+                name: {"row": against.other, **(_as_json(against.difference) or {})}
+                for name, against in self.against(line).items()
+            },
+            "cpu_seconds": line.cpu_seconds(),
+            "runs": [
+                {
+                    "seed": each.seed,
+                    "folder": str(each.outcome.folder),
+                    "diverged": each.outcome.diverged or None,
+                    "parameters": each.outcome.parameters,
+                    "flops": each.outcome.flops,
+                    "cpu_seconds": each.outcome.cpu_seconds,
+                    "metrics": each.outcome.metrics,
+                    "delta_m": None if each.gain is None else each.gain.mean,
+                    "gains": {} if each.gain is None else each.gain.tasks,
+                }
+                for each in line.entries
+            ],
+        }
+
+
+def skill(value: float, constant: float, *, better_high: bool) -> float:
+    """How far a value of a metric is on the way from that of the best constant answer, 0, to the best that there can
+    be, 1: metrics that are better high end at 1, others at 0. NaN where it is no number; where the constant answer is
+    perfect there is no way, and it is 0."""
+    perfect = 1.0 if better_high else 0.0
+    if math.isnan(value) or math.isnan(constant):
+        return math.nan
+    return 0.0 if constant == perfect else (value - constant) / (perfect - constant)
+
+
+def _gain(found: Outcome, alone: Outcome, counted: Sequence[str]) -> Gain | None:
+    if found.diverged or alone.diverged:
+        return None
+    gain = delta_m(found.metrics, {task: alone.metrics[task] for task in counted})
+    return gain if math.isfinite(gain.mean) else None
+
+
+def _as_json(paired: Paired | None) -> dict[str, Any] | None:
+    return None if paired is None else {**attrs.asdict(paired), "shown": paired.above}

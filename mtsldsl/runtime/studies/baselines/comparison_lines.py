@@ -1,0 +1,102 @@
+"""The table of a study as lines of text, which markdown shows as one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from mtsldsl.ir.cost import operations
+from mtsldsl.runtime.run.event_lines import short
+from mtsldsl.runtime.studies.baselines.comparison import BEST, PICKED, Comparison, Line
+from mtsldsl.runtime.studies.baselines.paired import Paired
+
+UNCLEAR = "!"
+"""Behind a metric that is hardly better than that of the best constant answer."""
+
+
+def table_lines(comparison: Comparison) -> list[str]:
+    """The table: a line for the best constant answer, and one for each row."""
+    metrics = [(task, key) for task, found in comparison.constant.items() for key in found]
+    head = ["row", "parameters", "FLOPs", "CPU s", "Δm %", "over the best static", "over the picked static"]
+    constant = [short(comparison.constant[task][key]) for task, key in metrics]
+    rows = [
+        [*head, *(f"{task} {key}" for task, key in metrics)],
+        ["best constant", *[""] * 6, *constant],
+        *([*_row(line, comparison), *_metrics(line, comparison, metrics)] for line in comparison.lines),
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    rule = ["-" * width if place == 0 else "-" * (width - 1) + ":" for place, width in enumerate(widths)]
+    return [
+        "| "
+        + " | ".join(_cell(text, width, place) for place, (text, width) in enumerate(zip(row, widths, strict=True)))
+        + " |"
+        for row in (rows[0], rule, *rows[1:])
+    ]
+
+
+def note_lines(comparison: Comparison) -> Iterator[str]:
+    """What has to be known to read the table."""
+    for line in comparison.lines:
+        if line.diverged and not line.ended:
+            yield f"{line.name} diverged with every seed"
+        elif line.diverged:
+            yield f"{line.name} diverged with {_seeds(line.diverged)}; its numbers are of the others"
+    for line in comparison.lines:
+        lost = [each.seed for each in line.ended if each.gain is None]
+        if lost:
+            why = "has no Δm, as the tasks alone diverged or one of the two has no number"
+            yield f"{line.name} {why}, with {_seeds(lost)}"
+    for place, line in enumerate(comparison.lines):
+        told: set[int] = set()
+        for other in comparison.lines[:place]:
+            same = [seed for seed in line.same_as(other) if seed not in told]
+            told.update(same)
+            if same:
+                when = "" if len(same) == len(line.entries) else f" with {_seeds(same)}"
+                yield f"{line.name} is the very network of {other.name}{when}"
+    if any(map(comparison.unclear, comparison.lines)):
+        yield f"{UNCLEAR} hardly better than the best constant answer: no evidence"
+
+
+def _seeds(numbers: Sequence[int]) -> str:
+    return f"seed{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
+
+
+def _cell(text: str, width: int, place: int) -> str:
+    return text.ljust(width) if place == 0 else text.rjust(width)
+
+
+def _row(line: Line, comparison: Comparison) -> list[str]:
+    name = " = ".join(line.row.names)
+    if not line.ended:
+        return [name, *["diverged"] * 6]
+    sizes = [each.outcome.parameters for each in line.ended]
+    flops = [each.outcome.flops for each in line.ended]
+    against = comparison.against(line)
+    seconds = line.cpu_seconds()
+    compared = (
+        f"{_with_error(against[kind].difference)} ({against[kind].other})" if kind in against else ""
+        for kind in (BEST, PICKED)
+    )
+    return [
+        name,
+        _range([f"{each:,}" for each in (min(sizes), max(sizes))]),
+        _range([operations(each) for each in (min(flops), max(flops))]),
+        "?" if seconds is None else f"{seconds:,.1f}",
+        _with_error(line.gain),
+        *compared,
+    ]
+
+
+def _metrics(line: Line, comparison: Comparison, metrics: Sequence[tuple[str, str]]) -> list[str]:
+    unclear = set(comparison.unclear(line))
+    return [f"{short(line.mean(*each))}{UNCLEAR if each in unclear else ''}" for each in metrics]
+
+
+def _range(ends: Sequence[str]) -> str:
+    return " to ".join(dict.fromkeys(ends))
+
+
+def _with_error(found: Paired | None) -> str:
+    if found is None:
+        return "-"
+    return f"{found.mean:+.2f}" if found.error is None else f"{found.mean:+.2f} ± {found.error:.2f}"

@@ -1,0 +1,208 @@
+"""One run of a study: a run like any other, in a folder that is told by what it means, and what it came to.
+
+As a module it is a process that makes one, and ends where the process that started it does.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from mtsldsl import __version__
+from mtsldsl.diagnostics import MtlError, Source
+from mtsldsl.ir import Spec
+from mtsldsl.ir.normal import digest
+from mtsldsl.methods.evidence import Event
+from mtsldsl.runtime.objectives.relative_gain import Results
+from mtsldsl.runtime.run import events
+from mtsldsl.runtime.run.display import QuietDisplay
+from mtsldsl.runtime.run.folder import RunFolder
+from mtsldsl.runtime.run.kept_epoch import last
+from mtsldsl.runtime.run.newest import newest_run
+from mtsldsl.runtime.run.record_file import read_events
+from mtsldsl.sharing import Sharing
+from mtsldsl.syntax import write_text_atomically
+from mtsldsl.syntax.files import is_file
+from mtsldsl.syntax.writing import locked
+
+DIVERGED = "MTL803"
+"""The code of a run that stopped because something was not a finite number."""
+
+_ORDER, _LOCK, _CLOCK, _DIVERGED = "order.json", "lock", "cpu_seconds.json", "diverged.txt"
+
+
+@attrs.frozen
+class Trial:
+    """A run that is wanted of a row, with a seed."""
+
+    row: str
+    seed: int
+    spec: Spec
+    device: str
+    threads: int
+
+    def folder(self, study: Path) -> Path:
+        """Where it is: called after its row, or the first one that it was made for, and told by what it means, the
+        device, the threads and the versions that it is made with."""
+        import torch
+
+        facts = f"{digest(self.spec)} {self.device} {self.threads} {__version__} {torch.__version__}"
+        key = sha256(facts.encode()).hexdigest()[:12]
+        there = next(study.glob(f"*-{key}"), None) if study.is_dir() else None
+        return there or study / f"{self.row.replace(':', '-')}-seed-{self.seed}-{key}"
+
+    def order(self, folder: Path) -> None:
+        """Write down what a process has to know that is to make it there."""
+        source = self.spec.source
+        said = {"name": source.name, "text": source.text, "bom": source.bom, "path": source.path}
+        order = {"source": said, "device": self.device, "threads": self.threads}
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text_atomically(folder / _ORDER, json.dumps(order, indent=1) + "\n")
+
+
+@attrs.frozen(eq=False)
+class Outcome:
+    """What a run came to. Of one that diverged there is what it said, and nothing else."""
+
+    folder: Path
+    diverged: str = ""
+    metrics: Results = attrs.field(factory=dict)
+    """On test, of the weights that it kept; NaN where one is not finite, or nothing valid went into it."""
+    parameters: int = 0
+    flops: int = 0
+    cpu_seconds: float | None = None
+    """Processor time of the process that made it, and of those that it started, until its end; of one that went on, of
+    the epochs that it is made of. None where a part was made by `mtsldsl train --resume`, which does not measure it."""
+    data: object = None
+    """The digests of what it read."""
+
+    def sharing(self) -> Sharing:
+        """What its network shared in the end, with what helped in training."""
+        run = RunFolder.open(self.folder)
+        evolved, kept = (run.read_spec(path).sharing for path in (run.spec, run.best / "mean.mtl"))
+        return evolved if evolved.served() == kept else kept
+
+
+def outcome(folder: Path) -> Outcome | None:
+    """That of the run in a trial's folder; None where it has not ended. Raises MtlError MTL801 where its record is
+    damaged."""
+    if is_file(folder / _DIVERGED):
+        return Outcome(folder, (folder / _DIVERGED).read_text(encoding="utf-8"))
+    recorded = list(read_events(newest_run(folder) / "events.jsonl"))
+    start, test = last(recorded, events.Start), last(recorded, events.Test)
+    if start is None or test is None or last(recorded, events.End) is None:
+        return None
+    metrics = {
+        task: {key: math.nan if value is None else value for key, value in found.items()}
+        for task, found in test.metrics.items()
+    }
+    seconds = _Clock.read(folder).get("end")
+    return Outcome(folder, "", metrics, test.parameters, test.flops, seconds, digests_of(start.read or {}))
+
+
+def digests_of(read: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of all that was read, of a run's record of its data: by data block, then by field."""
+    return {name: block.get("sha256") for name, block in read.get("blocks", {"": read}).items()}
+
+
+def train(folder: Path, spec: Spec, device: str, threads: int) -> None:
+    """Make the run of a trial in its folder, or go on with it; nothing where it has ended, or another process ends it
+    meanwhile, which is waited for. Raises MtlError as a run does, but where it diverges: that is its outcome."""
+    from mtsldsl.runtime.run.launch import launch
+    from mtsldsl.runtime.run.session import Session
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _LOCK).touch()
+    with locked(folder / _LOCK):
+        if outcome(folder) is not None:
+            return
+        begun = RunFolder(newest_run(folder))
+        if begun.latest_checkpoint() is not None:
+            session = Session.resume(begun.path, device, "quiet")
+        else:
+            if begun.path != folder:
+                shutil.rmtree(begun.path)  # it was stopped before it had made an epoch
+            session = Session.create(spec, folder.name, folder.parent, device, "quiet")
+        session.display = _Clock(folder)
+        try:
+            launch(session, threads)
+        except MtlError as problem:
+            if all(each.code != DIVERGED for each in problem.diagnostics):
+                raise
+            write_text_atomically(folder / _DIVERGED, f"{problem}\n")
+
+
+@attrs.define
+class _Clock(QuietDisplay):
+    """Notes the processor time of a run beside it, after each epoch and at its end."""
+
+    folder: Path
+    _seconds: dict[str, float] = attrs.field(factory=dict)
+    _before: float | None = 0.0
+    """What the run had taken when this process went on with it; None where nobody knows."""
+    _began: float = 0.0
+    """The time of this process then."""
+
+    @classmethod
+    def read(cls, folder: Path) -> dict[str, float]:
+        """What was noted, by the number of the epoch, and of the whole run as `end`."""
+        path = folder / _CLOCK
+        found: dict[str, float] = json.loads(path.read_text(encoding="utf-8")) if is_file(path) else {}
+        return found
+
+    def event(self, event: Event) -> None:
+        """Note the time where the event ends an epoch, or the run."""
+        match event:
+            case events.Resume():
+                known = self.read(self.folder)
+                self._seconds = {each: known[each] for each in known if each.isdecimal() and int(each) <= event.epoch}
+                self._before, self._began = self._seconds.get(str(event.epoch)), _processor_seconds()
+            case events.Validation():
+                self._note(str(event.epoch))
+            case events.End():
+                self._note("end")
+
+    def _note(self, name: str) -> None:
+        if self._before is None:
+            return
+        self._seconds[name] = round(self._before + _processor_seconds() - self._began, 3)
+        write_text_atomically(self.folder / _CLOCK, json.dumps(self._seconds) + "\n")
+
+
+def _processor_seconds() -> float:
+    """Of this process, and of those that it has started and that have ended."""
+    times = os.times()
+    return time.process_time() + times.children_user + times.children_system
+
+
+def _main() -> None:
+    """Make the run that was ordered for a folder; end where whoever holds the other end of the standard input does."""
+    threading.Thread(target=_end_with_the_other, daemon=True).start()
+    from mtsldsl.editing import loads_source
+
+    folder = Path(sys.argv[1])
+    order = json.loads((folder / _ORDER).read_text(encoding="utf-8"))
+    try:
+        train(folder, loads_source(Source(**order["source"])), order["device"], order["threads"])
+    except MtlError as problem:
+        sys.exit(str(problem))
+
+
+def _end_with_the_other() -> None:
+    sys.stdin.read()
+    os._exit(1)  # what it has written is whole, and it goes on from there
+
+
+if __name__ == "__main__":
+    _main()

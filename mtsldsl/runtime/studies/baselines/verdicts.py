@@ -1,0 +1,79 @@
+"""What a study shows of what was learned, and what it does not, in a sentence each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mtsldsl.runtime.studies.baselines.comparison import BEST, PICKED, Against, Comparison, Line
+from mtsldsl.runtime.studies.baselines.paired import FEWEST, LEVEL, Paired
+from mtsldsl.runtime.studies.baselines.wanted_rows import ENCODER, RANDOM, SCRATCH
+
+_BOTH = "best and picked"
+"""Where the two are one row."""
+
+_OTHERS = {
+    _BOTH: "{}, of the static shapes of at most its size the best, and what a person would pick",
+    BEST: "{}, of the static shapes of at most its size the best",
+    PICKED: "{}, of these what a person would pick",
+    SCRATCH: "its structure trained from scratch",
+    RANDOM: "its shape with the tasks at random",
+}
+
+
+def verdicts(comparison: Comparison) -> list[str]:
+    """A sentence for each row that was learned."""
+    return [_verdict(line, comparison) for line in comparison.lines if line.row.kind == "learned"]
+
+
+def _verdict(line: Line, comparison: Comparison) -> str:
+    if line.diverged:
+        return (
+            f"{line.name}: nothing is claimed, as it diverged with {len(line.diverged)} of {len(line.entries)} seeds."
+        )
+    if len(line.entries) < FEWEST:
+        count = "one seed" if len(line.entries) == 1 else f"{len(line.entries)} seeds"
+        return f"{line.name}: nothing is claimed of {count}; it takes {FEWEST}."
+    against = comparison.against(line)
+    if BEST in against and PICKED in against and against[BEST].other == against[PICKED].other:
+        against = {_BOTH: against.pop(BEST), **against}
+        del against[PICKED]
+    said = [_clause(name, against[name], line, comparison) for name in _OTHERS if name in against]
+    said += _missing(against, comparison)
+    unclear = comparison.unclear(line)
+    if unclear:
+        said.append(
+            f"hardly better than the best constant answer in {', '.join(f'{task} {key}' for task, key in unclear)}"
+        )
+    return f"{line.name}: {'; '.join(said)}."
+
+
+def _clause(name: str, against: Against, line: Line, comparison: Comparison) -> str:
+    other = comparison.line(against.other)
+    assert other is not None
+    known = _OTHERS[name].format(against.other)
+    difference = against.difference
+    if difference.count < FEWEST:
+        return f"nothing is claimed against {known}: {difference.count} of {len(line.entries)} seeds have both"
+    if len(line.same_as(other)) == len(line.entries):
+        return f"the very run of {known}"
+    if difference.above:
+        return f"better than {known}: {_interval(difference)}"
+    if difference.below:
+        return f"worse than {known}: {_interval(difference)}"
+    return f"not shown to be better than {known}: {_interval(difference)}"
+
+
+def _interval(found: Paired) -> str:
+    return (
+        f"{found.mean:+.2f} points ({100 * LEVEL:.0f} % interval {found.low:+.2f} to {found.high:+.2f}, "
+        f"{found.count} seeds)"
+    )
+
+
+def _missing(against: dict[str, Against], comparison: Comparison) -> Iterator[str]:
+    if _BOTH in against or PICKED in against:
+        return
+    if BEST not in against:
+        yield "no static shape of at most its size is in the table"
+    else:
+        yield f"what a person would pick {'is larger' if comparison.line(ENCODER) else 'is not in the table'}"

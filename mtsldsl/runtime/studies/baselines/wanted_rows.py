@@ -1,0 +1,250 @@
+"""The rows of a study of baselines: which there are of a spec, and the spec of each for a seed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
+
+import attrs
+import numpy as np
+
+from mtsldsl.diagnostics import MtlError, Source
+from mtsldsl.editing import loads_source
+from mtsldsl.editing.baseline import static
+from mtsldsl.editing.bundle import self_contained
+from mtsldsl.editing.widened import NotWidenedError, widened
+from mtsldsl.ir import Spec
+from mtsldsl.ir.library import sections_of
+from mtsldsl.methods.registry import method
+from mtsldsl.seeds import seed_of
+from mtsldsl.sharing import Sharing
+from mtsldsl.sharing.own_layers import own_last, reassigned
+from mtsldsl.syntax import parse, tree
+
+EACH, ALL, ENCODER, LAST, WIDENED = "each", "all", "encoder", "last", "widened"
+LEARNED, SCRATCH, RANDOM = "learned", "scratch", "random"
+
+KINDS = (EACH, ALL, WIDENED, LAST, ENCODER, LEARNED, SCRATCH, RANDOM)
+"""What may be asked for; of `last` a number of layers too, `last:2`."""
+
+BALANCE = "relative"
+"""That of all rows, where the text says none."""
+
+
+@attrs.frozen(eq=False)
+class Row:
+    """A row of the table. `names` are all that it is called: the static shapes that are one sharing are one row.
+
+    A `static` one has its spec, at whatever seed; those of a learner have the `budget` that it is given, None where it
+    has the spec's own."""
+
+    names: tuple[str, ...]
+    kind: Literal["static", "learned", "scratch", "random"]
+    spec: Spec
+    """Of the last two that of the network without what was found."""
+    budget: float | None = None
+
+    @property
+    def name(self) -> str:
+        """The first of its names, which tells it from others."""
+        return self.names[0]
+
+    @property
+    def learned(self) -> str:
+        """The name of the row whose structure it has."""
+        return _named(LEARNED, self.budget)
+
+    def at(self, seed: int, found: Sharing | None = None) -> Spec:
+        """The spec of its run with a seed. `found` is the structure that was learned with that seed, which the rows
+        that are made of it need."""
+        spec = loads_source(self.spec.source, {"train.seed": str(seed)})
+        if self.kind in ("static", "learned"):
+            return spec
+        assert found is not None
+        return spec.with_sharing(found if self.kind == SCRATCH else at_random(found, spec, seed))
+
+
+@attrs.frozen
+class Wanted:
+    """The rows of a study in their order, with those that are left out and why; `chosen` is the spec of which they are,
+    and `assumed` says that its text has no balance, so that all rows have `BALANCE`."""
+
+    chosen: Spec
+    rows: tuple[Row, ...]
+    left_out: tuple[tuple[str, str], ...]
+    assumed: bool
+    budgets: tuple[float, ...] = ()
+
+    @classmethod
+    def of(
+        cls, source: Source, overrides: Mapping[str, str], kinds: Sequence[str], budgets: Sequence[float] = ()
+    ) -> Wanted:
+        """The rows of these kinds of a spec, at these budgets, which are parts of the parameters of single-task
+        networks. Those that others are compared with are there in any case: `each`, and `learned` for what is made of
+        it.
+
+        Raises MtlError with what is wrong with the text, and MTL408 where a layer is made of alternatives; ValueError
+        for a kind that there is not.
+        """
+        chosen = self_contained(loads_source(source, overrides))
+        assumed = not _says_balance(chosen.source)
+        if assumed:
+            chosen = loads_source(chosen.source, {"train.balance": BALANCE})
+        hold_comparable(chosen)
+        rows = _Rows(chosen, loads_source(static(chosen.source)), _hold_kinds(chosen, kinds), tuple(budgets))
+        made = tuple(rows.all())  # which takes note of what is left out
+        return cls(chosen, made, tuple(rows.left_out), assumed, tuple(budgets))
+
+    @property
+    def unbudgeted(self) -> bool:
+        """Whether its learner has no budget that could be set."""
+        return self.chosen.structure is not None and method(self.chosen.structure.method).budget is None
+
+
+def hold_comparable(spec: Spec) -> None:
+    """Raise MtlError MTL408 where a network for each task alone is none of the spec's sharings."""
+    for layer in spec.backbone.layers:
+        if spec.backbone.alternatives(layer):
+            raise MtlError.of(
+                "MTL408",
+                f"`{layer}` is made of alternatives, whose weights tasks share wherever they use them: no sharing is "
+                "a network for each task alone, with which all others are compared",
+                "make the layer of one pipeline",
+                spec.layer(layer).span,
+            )
+
+
+def picked(spec: Spec) -> int:
+    """How many of the last layers a person would leave each task as its own, who has to choose without a trial.
+
+    Where layers give images: all after the last one of the smallest resolution, so that the encoder is shared, and of a
+    network that only ever gets smaller all but the heads. Elsewhere the last layer, unless it is the only one.
+    """
+    sizes = {
+        place: layer.body.shape[1] * layer.body.shape[2]
+        for place, layer in enumerate(spec.layers)
+        if len(layer.body.shape) == 3
+    }
+    if not sizes:
+        return min(1, len(spec.layers) - 1)
+    smallest = min(sizes.values())
+    return len(spec.layers) - 1 - max(place for place, size in sizes.items() if size == smallest)
+
+
+def at_random(found: Sharing, spec: Spec, seed: int) -> Sharing:
+    """The shape of a sharing with its tasks at random in each other's places, all orders alike; tasks of one data block
+    among themselves."""
+    chance = np.random.default_rng(seed_of(seed, "random assignment"))
+    takes: dict[str, str] = {}
+    for data in spec.blocks:
+        tasks = [task.name for task in spec.tasks if spec.data_of(task.name).name == data.name]
+        takes |= {task: tasks[place] for task, place in zip(tasks, chance.permutation(len(tasks)), strict=True)}
+    return reassigned(found, takes)
+
+
+def _says_balance(source: Source) -> bool:
+    return any(
+        isinstance(item, tree.Entry) and item.key.text == "balance"
+        for section in sections_of(parse(source), "train")
+        for item in section.items
+    )
+
+
+def _hold_kinds(spec: Spec, kinds: Sequence[str]) -> tuple[str, ...]:
+    most = len(spec.layers)
+    for kind in kinds:
+        count = re.fullmatch(rf"{LAST}:(\d+)", kind)
+        if count is None and kind not in KINDS:
+            raise ValueError(f"there are no rows `{kind}`; there are {', '.join(KINDS)}, and {LAST}:1")
+        if count and int(count[1]) > most:
+            raise ValueError(f"`{kind}`: the network has {most} layers")
+    return tuple(kinds)
+
+
+def _named(kind: str, budget: float | None) -> str:
+    return kind if budget is None else f"{kind}:{budget!r}"
+
+
+@attrs.define
+class _Rows:
+    """Makes the rows, and takes note of those that cannot be."""
+
+    chosen: Spec
+    static: Spec
+    kinds: Sequence[str]
+    budgets: Sequence[float]
+    left_out: list[tuple[str, str]] = attrs.field(factory=list)
+
+    def all(self) -> Iterator[Row]:
+        """All of them, in the order of the table."""
+        yield from self._shapes()
+        if WIDENED in self.kinds:
+            yield from self._widened()
+        if {LEARNED, SCRATCH, RANDOM} & set(self.kinds):
+            yield from self._learned()
+
+    def _shapes(self) -> Iterator[Row]:
+        names: dict[Sharing, list[str]] = {}
+        for name, own in self._own_layers():
+            names.setdefault(own_last(self.static.sharing, own), []).append(name)
+        for sharing, called in names.items():
+            try:
+                yield Row(tuple(dict.fromkeys(called)), "static", self.static.with_sharing(sharing))
+            except MtlError as problem:
+                if EACH in called:
+                    raise
+                self.left_out.append((called[0], problem.diagnostics[0].cause))
+
+    def _own_layers(self) -> Iterator[tuple[str, int]]:
+        """The static shapes that are wanted: what each is called, and how many layers are own ones."""
+        most = len(self.static.layers)
+        yield EACH, most
+        if ALL in self.kinds:
+            yield ALL, 0
+        if ENCODER in self.kinds:
+            yield ENCODER, picked(self.static)
+        for own in range(most + 1):
+            if LAST in self.kinds or f"{LAST}:{own}" in self.kinds:
+                yield f"{LAST}:{own}", own
+
+    def _widened(self) -> Iterator[Row]:
+        """All shared, as wide as the budgets are; without one, as large as what a person would pick."""
+        sharing = self.static.sharing
+        single = self._parameters(sharing.apart())
+        sizes: dict[str, int] = {_named(WIDENED, each): int(each * single) for each in self.budgets}
+        sizes = sizes or {WIDENED: self._parameters(own_last(sharing, picked(self.static)))}
+        for name, size in sizes.items():
+            try:
+                yield Row((name,), "static", widened(self.static.with_sharing(sharing.united()), size))
+            except NotWidenedError as problem:
+                self.left_out.append((name, f"all shared is not widened: {problem}"))
+            except MtlError as problem:
+                self.left_out.append((name, problem.diagnostics[0].cause))
+
+    def _parameters(self, sharing: Sharing) -> int:
+        return attrs.evolve(self.static, sharing=sharing).cost().parameters
+
+    def _learned(self) -> Iterator[Row]:
+        wanted = [kind for kind in (LEARNED, SCRATCH, RANDOM) if kind in self.kinds or kind == LEARNED]
+        structure = self.chosen.structure
+        if structure is None or not method(structure.method).decides(structure.settings):
+            reason = "the spec has no `structure` to learn"
+            if structure is not None:
+                reason = f"`structure {structure.method}` does not change what tasks share"
+            self.left_out += [(kind, reason) for kind in wanted]
+            return
+        key = method(structure.method).budget
+        made = []
+        for budget in self.budgets if key and self.budgets else (None,):
+            settings = {} if budget is None else {f"structure.{key}": repr(budget)}
+            try:
+                made.append((budget, loads_source(self.chosen.source, settings)))
+            except MtlError as problem:
+                cause = problem.diagnostics[0].cause
+                self.left_out += [(_named(kind, budget), cause) for kind in wanted]
+        for budget, spec in made:
+            yield Row((_named(LEARNED, budget),), "learned", spec, budget)
+        for kind in wanted[1:]:
+            for budget, _ in made:
+                yield Row((_named(kind, budget),), "scratch" if kind == SCRATCH else "random", self.static, budget)

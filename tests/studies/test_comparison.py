@@ -1,0 +1,252 @@
+"""The table of a study, its verdicts and its JSON, of runs whose numbers are given."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+
+import pytest
+
+from mtsldsl.diagnostics import Source
+from mtsldsl.runtime.studies.baselines.comparison import Comparison, Line, skill
+from mtsldsl.runtime.studies.baselines.comparison_lines import note_lines, table_lines
+from mtsldsl.runtime.studies.baselines.size_chart import size_chart
+from mtsldsl.runtime.studies.baselines.trial import Outcome
+from mtsldsl.runtime.studies.baselines.verdicts import verdicts
+from mtsldsl.runtime.studies.baselines.wanted_rows import KINDS, Wanted
+from tests.studies.study_specs import SPEC
+
+EXPECTED = Path(__file__).parent / "expected"
+CONSTANT = {"whole": {"rmse": 2.5}, "part": {"rmse": 2.0}, "sign": {"accuracy": 0.5}}
+ROWS = {row.name: row for row in Wanted.of(Source("small.mtl", SPEC), {}, KINDS).rows}
+SIZES = {"each": 296, "all": 112, "encoder": 184, "widened": 177, "learned": 190, "scratch": 190, "random": 190}
+
+
+def ended(name: str, seed: int, gain: float, size: int | None = None, accuracy: float = 0.8) -> Outcome:
+    """A run that is so much better, in percent, than the tasks alone in each task; these get worse by the seed."""
+    alone = 1 + seed / 10
+    metrics = {
+        "whole": {"rmse": alone * (1 - gain / 100)},
+        "part": {"rmse": alone * (1 - gain / 100)},
+        "sign": {"accuracy": accuracy * (1 + gain / 100)},
+    }
+    size = SIZES[name] if size is None else size
+    return Outcome(Path(f"study/{name}-{seed}"), "", metrics, size, 2 * size, 10 + size / 100)
+
+
+def study(
+    gains: Mapping[str, Sequence[float | None]], counted: Sequence[str] = ("whole", "part", "sign")
+) -> Comparison:
+    """Of the gains of each row at each seed; where there is none the run diverged."""
+    runs = {
+        ROWS[name]: {
+            seed: Outcome(Path(f"study/{name}-{seed}"), "MTL803") if gain is None else ended(name, seed, gain)
+            for seed, gain in enumerate(given)
+        }
+        for name, given in gains.items()
+    }
+    return Comparison.of(runs, CONSTANT, counted)
+
+
+def line(found: Comparison, name: str) -> Line:
+    known = found.line(name)
+    assert known is not None
+    return known
+
+
+USUAL = {
+    "each": [0, 0, 0, 0],
+    "all": [-9, -8, -10, -9],
+    "encoder": [1, 2, 1.5, 1.5],
+    "widened": [-1, 3, 1, 2],
+    "learned": [5, 7, 6, 6],
+    "scratch": [4, 8, 5, 7],
+    "random": [5, 7, 6, 6],
+}
+
+
+def test_gains_are_over_the_tasks_alone_with_the_same_seed() -> None:
+    found = study(USUAL)
+    for name, gains in USUAL.items():
+        assert list(line(found, name).gains.values()) == pytest.approx(gains)
+    learned = line(found, "learned").over(line(found, "encoder"))
+    assert learned is not None
+    assert learned.mean == pytest.approx(fmean([4, 5, 4.5, 4.5]))
+    assert learned.above
+
+
+def test_a_row_is_compared_with_shapes_of_at_most_its_size() -> None:
+    found = study(USUAL)
+    against = found.against(line(found, "learned"))
+    assert {name: each.other for name, each in against.items()} == {
+        "best": "encoder", "picked": "encoder", "scratch": "scratch", "random": "random",
+    }  # fmt: skip
+    small = {**USUAL, "all": [9.0, 9, 9, 9]}
+    assert found.against(line(found, "encoder"))["best"].other == "widened"
+    assert study(small).against(line(study(small), "learned"))["best"].other == "all"
+    assert found.against(line(found, "all")) == {}  # nothing is as small
+
+
+def test_a_person_who_may_have_no_more_picks_what_still_fits() -> None:
+    runs = {
+        ROWS[name]: {seed: ended(name, seed, 0, 150 if name == "learned" else None) for seed in range(3)}
+        for name in SIZES
+    }
+    found = Comparison.of(runs, CONSTANT, ("whole",))
+    assert found.against(line(found, "learned"))["picked"].other == "all"
+
+
+def test_the_size_of_a_row_is_the_largest_that_it_had() -> None:
+    sizes = {0: 120, 1: 185, 2: 120}
+    runs = {
+        ROWS[name]: {seed: ended(name, seed, 0, sizes[seed] if name == "learned" else None) for seed in sizes}
+        for name in SIZES
+    }
+    found = Comparison.of(runs, CONSTANT, ("whole",))
+    assert found.against(line(found, "learned"))["picked"].other == "encoder"  # of 184 parameters
+    assert "| 120 to 185 |" in table_lines(found)[7]
+
+
+def test_seeds_of_which_one_diverged_are_left_out_of_the_pairs() -> None:
+    found = study({**USUAL, "encoder": [1, None, 1.5, 1.5], "each": [0, 0, None, 0]})
+    over = line(found, "learned").over(line(found, "encoder"))
+    assert over is not None
+    assert (over.count, over.mean) == (2, pytest.approx(4.25))
+    assert line(found, "encoder").diverged == (1,)
+    assert list(note_lines(found)) == [
+        "each diverged with seed 2; its numbers are of the others",
+        "encoder diverged with seed 1; its numbers are of the others",
+        *(
+            f"{name} has no Δm, as the tasks alone diverged or one of the two has no number, with seed 2"
+            for name in ("all", "encoder", "widened", "learned", "scratch", "random")
+        ),
+    ]
+    assert (
+        "nothing is claimed against encoder, of the static shapes of at most its size the best, and what a person would pick: 2 of 4 seeds have both"
+        in verdicts(found)[0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("learned", "says"),
+    [
+        (
+            [5, 7, 6, 6],
+            "better than encoder, of the static shapes of at most its size the best, and what a person would pick: +4.50 points (95 % interval",
+        ),
+        (
+            [1, 2, 1, 3],
+            "not shown to be better than encoder, of the static shapes of at most its size the best, and what a person would pick: +0.25 points",
+        ),
+        (
+            [-5, -3, -4, -4],
+            "worse than encoder, of the static shapes of at most its size the best, and what a person would pick: -5.50 points",
+        ),
+        ([5, 7, None, 6], "nothing is claimed, as it diverged with 1 of 4 seeds"),
+    ],
+)
+def test_a_gain_is_claimed_where_the_interval_is_above_0_alone(learned: list[float | None], says: str) -> None:
+    (verdict,) = verdicts(study({**USUAL, "learned": learned}))
+    assert verdict.startswith(f"learned: {says}")
+
+
+def test_of_two_seeds_nothing_is_claimed() -> None:
+    two = {name: gains[:2] for name, gains in USUAL.items()}
+    assert verdicts(study(two)) == ["learned: nothing is claimed of 2 seeds; it takes 3."]
+    found = study(two).as_json()
+    assert not any(each["shown"] for row in found["rows"] for each in row["against"].values())
+
+
+def test_a_verdict_says_what_is_not_there_to_compare_with() -> None:
+    few = {name: USUAL[name] for name in ("each", "learned")}
+    assert verdicts(study(few)) == ["learned: no static shape of at most its size is in the table."]
+    few = {name: USUAL[name] for name in ("each", "all", "learned")}
+    assert verdicts(study(few))[0].endswith("; what a person would pick is not in the table.")
+
+
+def test_what_is_to_be_the_input_again_counts_where_it_is_asked_for() -> None:
+    runs = {ROWS["each"]: {0: ended("each", 0, 0)}, ROWS["all"]: {0: ended("all", 0, 0)}}
+    runs[ROWS["all"]][0].metrics["whole"]["rmse"] = 0.5  # type: ignore[index]
+    of = [line(Comparison.of(runs, CONSTANT, counted), "all").gains[0] for counted in (("whole", "part"), ("part",))]
+    assert of == pytest.approx([25.0, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("value", "constant", "high", "known"),
+    [
+        (0.2527, 0.2465, True, 0.00823),
+        (0.318, 0.2465, True, 0.0949),
+        (0.5, 2.0, False, 0.75),
+        (2.5, 2.0, False, -0.25),
+        (1, 1, True, 0),
+    ],
+)
+def test_skill_is_the_way_from_a_constant_answer_to_a_perfect_one(
+    value: float, constant: float, high: bool, known: float
+) -> None:
+    assert skill(value, constant, better_high=high) == pytest.approx(known, abs=1e-4)
+
+
+def test_a_metric_at_its_floor_is_marked() -> None:
+    runs = {ROWS["each"]: {0: ended("each", 0, 0), 1: ended("each", 1, 0, accuracy=0.2)}}
+    found = Comparison.of(runs, CONSTANT, ("whole",))
+    assert found.unclear(found.lines[0]) == [("sign", "accuracy")]  # 0.5 on average
+    assert table_lines(found)[-1].endswith(" 0.5! |")
+    assert list(note_lines(found)) == ["! hardly better than the best constant answer: no evidence"]
+
+
+def test_where_all_diverged_that_is_the_table() -> None:
+    found = study({name: [None] * 3 for name in USUAL})
+    assert [row.count(" diverged |") for row in table_lines(found)[3:]] == [6] * len(USUAL)
+    assert list(note_lines(found)) == [f"{name} diverged with every seed" for name in USUAL]
+    assert verdicts(found) == ["learned: nothing is claimed, as it diverged with 3 of 3 seeds."]
+    assert json.loads(json.dumps(found.as_json(), allow_nan=False))["rows"][0]["delta_m"] is None
+
+
+def test_a_metric_that_is_no_number_is_no_zero() -> None:
+    runs = {ROWS[name]: {0: ended(name, 0, 0)} for name in ("each", "all")}
+    runs[ROWS["all"]][0].metrics["part"]["rmse"] = math.nan  # type: ignore[index]
+    found = Comparison.of(runs, CONSTANT, ("whole", "part"))
+    assert line(found, "all").gain is None
+    assert " - |" in table_lines(found)[-1]
+    assert json.loads(json.dumps(found.as_json(), allow_nan=False))["rows"][1]["metrics"]["part"]["rmse"] is None
+
+
+def text_of(found: Comparison) -> str:
+    return "\n".join([*table_lines(found), "", *note_lines(found), *verdicts(found)]) + "\n"
+
+
+@pytest.mark.parametrize("name", ["usual", "awkward"])
+def test_the_table_is_as_it_was(name: str) -> None:
+    given: dict[str, Mapping[str, Sequence[float | None]]] = {
+        "usual": USUAL,
+        "awkward": {**USUAL, "all": [None] * 4, "scratch": [4, None, 5, 7], "learned": [-80, -85, -90, -90]},
+    }
+    found, path = text_of(study(given[name])), EXPECTED / f"{name}.txt"
+    if os.environ.get("UPDATE_EXPECTED"):
+        path.write_text(found, encoding="utf-8")
+    assert found == path.read_text(encoding="utf-8")
+
+
+def test_the_json_has_all_that_the_table_has() -> None:
+    found = json.loads(json.dumps(study(USUAL).as_json(), allow_nan=False))
+    row = next(each for each in found["rows"] if each["name"] == "encoder")
+    assert row["names"] == ["encoder", "last:1"]
+    assert row["delta_m"]["mean"] == pytest.approx(1.5)
+    assert [each["delta_m"] for each in row["runs"]] == pytest.approx([1, 2, 1.5, 1.5])
+    assert row["against"]["best"]["row"] == "widened"
+    assert row["runs"][2]["parameters"] == 184
+    assert found["constant"] == CONSTANT
+
+
+@pytest.mark.soak
+def test_the_picture_is_a_png_and_the_same_of_the_same_numbers() -> None:
+    nothing = size_chart(study({name: [None] for name in USUAL}))
+    assert nothing.startswith(b"\x89PNG")
+    one, other = (size_chart(study(each)) for each in (USUAL, {**USUAL, "all": [None] * 4}))
+    assert one.startswith(b"\x89PNG")
+    assert one == size_chart(study(USUAL)) != other

@@ -1,0 +1,135 @@
+"""Runs of a study: killed they go on to the same bits, and a run is told by what it means."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import attrs
+import pytest
+
+from mtsldsl.editing import load, loads
+from mtsldsl.runtime.studies.baselines.trial import Trial, outcome
+from mtsldsl.runtime.studies.baselines.trials import FailedTrialError, Trials
+from tests import prepared
+from tests.studies.study_specs import write_job
+
+TRAIN = """\
+import os, pathlib, signal
+from mtsldsl.editing import load
+from mtsldsl.runtime.run.folder import RunFolder
+from mtsldsl.runtime.studies.baselines.trial import train
+
+def kill(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+whole = RunFolder.replace_folder
+def after(self, *folders):  # a checkpoint is there
+    whole(self, *folders)
+    kill()
+
+if {when!r} == "before the first checkpoint":
+    RunFolder.replace_folder = kill
+elif {when!r} == "after the first checkpoint":
+    RunFolder.replace_folder = after
+train(pathlib.Path({folder!r}), load("small.mtl"), "cpu", 1)
+"""
+
+
+def train(job: Path, folder: Path, when: str = "") -> int:
+    return prepared.run("-c", TRAIN.format(folder=str(folder), when=when), cwd=job).returncode
+
+
+def kept(folder: Path) -> bytes:
+    return (folder / "1" / "best" / "mean.weights.safetensors").read_bytes()
+
+
+def clock(folder: Path) -> dict[str, float]:
+    found: dict[str, float] = json.loads((folder / "cpu_seconds.json").read_text(encoding="utf-8"))
+    return found
+
+
+def test_a_run_that_was_killed_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    write_job(tmp_path)
+    straight, killed = tmp_path / "study" / "straight", tmp_path / "study" / "killed"
+    assert train(tmp_path, straight) == 0
+    assert train(tmp_path, killed, "after the first checkpoint") == -signal.SIGKILL
+    assert outcome(killed) is None
+    assert [path.name for path in (killed / "1" / "checkpoints").iterdir()] == ["epoch-001"]
+    before = clock(killed)
+    assert train(tmp_path, killed) == 0
+    ends = [outcome(folder) for folder in (straight, killed)]
+    one, other = ends
+    assert one is not None
+    assert other is not None
+    assert kept(straight) == kept(killed)
+    assert one.metrics == other.metrics
+    assert one.sharing() == other.sharing()
+    assert one.data == other.data
+    assert other.cpu_seconds is not None
+    assert clock(killed)["1"] == before["1"] < clock(killed)["2"] <= other.cpu_seconds
+
+
+@pytest.mark.soak
+def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(tmp_path: Path) -> None:
+    write_job(tmp_path)
+    folder = tmp_path / "study" / "all"
+    assert train(tmp_path, folder, "before the first checkpoint") == -signal.SIGKILL
+    assert outcome(folder) is None
+    assert train(tmp_path, folder) == 0
+    assert outcome(folder) is not None
+    assert [path.name for path in folder.iterdir() if path.is_dir()] == ["1"]
+    events = (folder / "1" / "events.jsonl").read_bytes()
+    assert train(tmp_path, folder) == 0  # it has ended: nothing is made
+    assert (folder / "1" / "events.jsonl").read_bytes() == events
+
+
+def test_a_run_that_diverges_has_an_outcome_too(tmp_path: Path) -> None:
+    spec = write_job(tmp_path)
+    spec.write_text(spec.read_text(encoding="utf-8").replace("adam(lr=0.01)", "sgd(lr=1e30)"), encoding="utf-8")
+    folder = tmp_path / "study" / "all"
+    assert train(tmp_path, folder) == 0
+    found = outcome(folder)
+    assert found is not None
+    assert "MTL803" in found.diverged
+    assert found.metrics == {}
+
+
+def test_a_run_is_told_by_what_it_means(tmp_path: Path) -> None:
+    spec = load(write_job(tmp_path))
+    trial = Trial("last:1", 3, spec, "cpu", 1)
+    folder = trial.folder(tmp_path)
+    assert folder.name.startswith("last-1-seed-3-")
+    remarked = loads("# the same\n" + spec.source.text)
+    others = [
+        attrs.evolve(trial, threads=2),
+        attrs.evolve(trial, device="cuda"),
+        attrs.evolve(trial, spec=load(tmp_path / "small.mtl", {"train.epochs": 3})),
+        attrs.evolve(trial, spec=spec.with_sharing(spec.sharing.apart())),
+    ]
+    folder.mkdir()
+    assert {each.folder(tmp_path) for each in (trial, attrs.evolve(trial, row="each", spec=remarked))} == {folder}
+    assert folder not in {each.folder(tmp_path) for each in others}
+
+
+@pytest.mark.soak
+def test_what_keeps_a_run_from_being_made_ends_the_study(tmp_path: Path) -> None:
+    spec = load(write_job(tmp_path), {"data.path": "gone.npz"})
+    trials = Trials(tmp_path / "study", 1, lambda *told: None)
+    with pytest.raises(FailedTrialError, match=r"(?s)^all, seed 4: .*MTL601.*gone\.npz"):
+        trials.outcomes([Trial("all", 4, spec, "cpu", 1), Trial("each", 4, spec, "cpu", 1)])
+
+
+@pytest.mark.soak
+def test_a_process_ends_with_the_one_that_started_it(tmp_path: Path) -> None:
+    spec = load(write_job(tmp_path), {"train.epochs": 100_000, "structure.at": 99_999})
+    trial = Trial("all", 0, spec, "cpu", 1)
+    trial.order(tmp_path / "run")
+    command = [sys.executable, "-m", "mtsldsl.runtime.studies.baselines.trial", "run"]
+    with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait() == 1

@@ -1,0 +1,151 @@
+"""Which rows a study has, and the spec of each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from mtsldsl.diagnostics import MtlError, Source
+from mtsldsl.editing import load, loads
+from mtsldsl.methods.registry import methods
+from mtsldsl.runtime.studies.baselines.study import Study
+from mtsldsl.runtime.studies.baselines.wanted_rows import KINDS, Row, Wanted, at_random, picked
+from mtsldsl.syntax import read_source
+from tests.studies.study_specs import SPEC
+
+
+def wanted(text: str = SPEC, kinds: Sequence[str] = KINDS, budgets: Sequence[float] = (), **settings: str) -> Wanted:
+    return Wanted.of(Source("small.mtl", text), settings, kinds, budgets)
+
+
+@cache
+def usual() -> Wanted:
+    """All rows of the small job, as it is."""
+    return wanted()
+
+
+def names(found: Wanted) -> list[str]:
+    return [" = ".join(row.names) for row in found.rows]
+
+
+def row(found: Wanted, name: str) -> Row:
+    return next(each for each in found.rows if each.name == name)
+
+
+def test_rows_that_are_one_sharing_are_one_row() -> None:
+    found = usual()
+    assert names(found) == [
+        "each = last:2", "all = last:0", "encoder = last:1", "widened", "learned", "scratch", "random",
+    ]  # fmt: skip
+    assert found.left_out == ()
+    assert names(wanted(kinds=["random", "last:1"])) == ["each", "last:1", "learned", "random"]
+
+
+def test_every_row_has_the_seed_the_balance_and_all_else_of_the_spec() -> None:
+    found = wanted(kinds=["all", "widened", "scratch"], **{"train.epochs": "5"})
+    shared = row(found, "all").spec.sharing
+    for each in found.rows:
+        spec = each.at(7, shared)
+        assert (spec.train.seed, spec.train.balance.name, spec.train.epochs) == (7, "relative", 5)
+        assert (spec.structure is None) == (each.kind != "learned")
+        assert [task.name for task in spec.tasks] == ["whole", "part", "sign"]
+        assert spec.source.text.count("seed") == 1
+    assert row(found, "scratch").at(7, shared) == row(found, "all").at(7)
+    assert found.assumed
+    assert not wanted(SPEC.replace("epochs  ", "balance = equal\n  epochs  "), ["each"]).assumed
+    assert not wanted(kinds=["each"], **{"train.balance": "equal"}).assumed
+
+
+def test_the_budgets_are_those_of_the_learner_and_of_what_is_widened() -> None:
+    found = wanted(kinds=["widened", "scratch"], budgets=(0.6, 0.8, 0.1))
+    assert names(found) == [
+        "each", "widened:0.6", "widened:0.8", "learned:0.6", "learned:0.8", "scratch:0.6", "scratch:0.8",
+    ]  # fmt: skip
+    single = row(found, "each").spec.cost().parameters
+    for budget in (0.6, 0.8):
+        widest = row(found, f"widened:{budget}").spec
+        assert 0.9 * budget * single < widest.cost().parameters <= budget * single
+        assert {len(widest.sharing[layer]) for layer in widest.backbone.layers} == {1}
+        structure = row(found, f"learned:{budget}").spec.structure
+        assert structure is not None
+        assert structure.settings.budget == budget
+        assert row(found, f"scratch:{budget}").learned == f"learned:{budget}"
+    assert dict(found.left_out).keys() == {"widened:0.1", "learned:0.1", "scratch:0.1"}
+    assert "the budget is" in dict(found.left_out)["widened:0.1"]
+    assert "with every layer shared there are" in dict(found.left_out)["learned:0.1"]
+
+
+def test_a_learner_says_which_key_is_its_budget() -> None:
+    """Of methods that have a `budget` in parameters; that of allocation is a part of the alternatives."""
+    assert {each.name: each.budget for each in methods() if each.budget} == {"branch": "budget", "split": "budget"}
+    for each in methods():
+        assert each.budget is None or each.budget in {key.name for key in each.block.keys or ()}
+    plain = SPEC.replace("branch {\n  at     = 1\n  budget = 0.7", "mtsl {\n  phases = [1]")
+    found = wanted(plain, ["learned"], budgets=(0.5, 0.8))
+    assert found.unbudgeted
+    assert names(found) == ["each", "learned"]
+
+
+@pytest.mark.parametrize(
+    ("file", "own"),
+    [("scenes", 2), ("nyuv2_small", 2), ("nyuv2", 4), ("multifashion", 1), ("planted", 1), ("omniglot_small", 0)],
+)
+def test_what_a_person_would_pick(file: str, own: int) -> None:
+    """Own decoders after the encoder; own last layer and heads of rows. Of omniglot_small the smallest resolution is
+    that of mix3, and the layers after it keep it: all are shared, but for what the heads are."""
+    assert picked(load(f"specs/{file}.mtl")) == own
+
+
+def test_what_is_to_be_the_input_again_counts_where_it_is_asked_for(tmp_path: Path) -> None:
+    found = Wanted.of(read_source("specs/nyuv2_small.mtl"), {}, ["each"])
+    scenes = ("segment", "depth", "normal", "edge")
+    assert Study(found, (0,), tmp_path, "cpu").counted == scenes
+    assert Study(found, (0,), tmp_path, "cpu", with_reconstruct=True).counted == (*scenes, "autoencode")
+
+
+def test_of_one_layer_all_is_picked() -> None:
+    assert picked(loads(SPEC.replace("  narrow = linear(4) | relu\n", "").replace("  narrow = all\n", ""))) == 0
+
+
+def test_places_are_taken_at_random_and_by_the_seed_alone() -> None:
+    spec = row(usual(), "all").spec
+    found = spec.sharing.given({"wide": [["whole", "part", "sign"]], "narrow": [["whole", "part"], ["sign"]]})
+    drawn = [at_random(found, spec, seed) for seed in range(90)]
+    assert drawn == [at_random(found, spec, seed) for seed in range(90)]
+    alone = Counter(
+        next(task for each in sharing.partition("narrow") if len(each) == 1 for task in each) for sharing in drawn
+    )
+    assert all(15 < count < 45 for count in alone.values())
+    assert alone.keys() == {"whole", "part", "sign"}
+
+
+def test_what_cannot_be_compared_is_told() -> None:
+    mixed = SPEC.replace("linear(4) | relu", "parallel(a=linear(4), b=linear(4) | relu)").replace(
+        "  narrow = all\n", ""
+    )
+    plain = mixed[: mixed.index("structure")] + mixed[mixed.index("sharing") :]
+    with pytest.raises(MtlError, match="MTL408") as told:
+        wanted(plain)
+    assert "no sharing is a network for each task alone" in str(told.value)
+    with pytest.raises(ValueError, match="there are no rows `most`"):
+        wanted(kinds=["most"])
+    with pytest.raises(ValueError, match="`last:3`: the network has 2 layers"):
+        wanted(kinds=["last:3"])
+
+
+def test_without_a_learner_there_is_none_to_compare() -> None:
+    plain = SPEC[: SPEC.index("structure")] + SPEC[SPEC.index("sharing") :]
+    for text, reason in (
+        (plain, "the spec has no `structure` to learn"),
+        (
+            SPEC.replace("branch {\n  at     = 1\n  budget = 0.7", "transference {\n"),
+            "`structure transference` does not",
+        ),
+    ):
+        left_out = dict(wanted(text, ["learned", "scratch", "random"]).left_out)
+        assert left_out.keys() == {"learned", "scratch", "random"}
+        assert all(each.startswith(reason) for each in left_out.values())
