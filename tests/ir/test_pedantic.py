@@ -54,6 +54,12 @@ def _all(path: Path) -> tuple[Diagnostic, ...]:
     return check(Source(path.name, read_source(path).text), pedantic=True).diagnostics
 
 
+@pytest.mark.parametrize(("patience", "said"), [(3, ["MTL942"]), (4, [])])
+def test_a_mean_over_the_last_steps_does_not_go_with_a_stop_that_may_come(patience: int, said: list[str]) -> None:
+    text = BODY.replace("epochs = 4", f"epochs = 4\n  keep = average(0.5)\n  stop = patience({patience})")
+    assert codes(text) == said
+
+
 def test_every_warning_is_shown_by_one_of_the_texts() -> None:
     assert {each.code for path in TEXTS for each in _all(path)} == {code for code in CODES if code.startswith("MTL9")}
 

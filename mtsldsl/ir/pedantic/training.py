@@ -47,7 +47,8 @@ def misfit_schedules(reading: Reading) -> Iterator[Diagnostic]:
 def means_not_reached(reading: Reading) -> Iterator[Diagnostic]:
     """MTL942: a mean over the last steps of all epochs, where the run may end before they come."""
     train = reading.spec.train
-    if train.average is not None and train.stop.name == "patience":
+    stops = train.stop.name == "patience" and number(train.stop.arguments, "epochs") < train.epochs
+    if train.average is not None and stops:
         cause = (
             f"`{train.kept}` is a mean over the last of the steps of all {train.epochs} epochs, and "
             "`stop` may end the run before they come"
