@@ -11,6 +11,7 @@ from mtsldsl.language.beginnings import WEIGHTS
 from mtsldsl.language.constants import Named
 from mtsldsl.language.kinds import Key, Kind, Many, Maybe, Text
 from mtsldsl.language.schema import AUGMENTATIONS, TRAIN
+from mtsldsl.language.targets import metric_key
 from mtsldsl.language.written import quoted as in_quotes
 from mtsldsl.methods.registry import method
 
@@ -30,6 +31,7 @@ def by_block(spec: Spec) -> Iterator[tuple[str, dict[str, str]]]:
         yield f"task.{task.name}", _all_said(_task(task, several=several, read=spec.data.input), ())
     train = {key.name: getattr(spec.train, key.name) for key in TRAIN.keys or ()}
     train["scheduler"] = train["scheduler"] or "none"
+    train["keep"] = _kept(spec)
     if not several and len(spec.streams) == 1:
         del train["sampling"]
     yield "train", _all_said(train, ())
@@ -66,6 +68,16 @@ def _task(task: Task, *, several: bool, read: str) -> dict[str, object]:
     if says:  # what a file calls its columns may be no name here
         found["field"] = task.field_text
     return {**found, "target": shown(task.target), **({"data": task.data} if several else {})}
+
+
+def _kept(spec: Spec) -> str | Named:
+    """What is kept as it is written, where the record has the key that a metric is reported under."""
+    keep = spec.train.keep
+    if isinstance(keep, Named):
+        return keep
+    metrics = ((task.name, metric) for task in spec.tasks for metric in task.metrics)
+    ways = {f"{task}.{metric_key(metric)}": f"{task}.{said(metric)}" for task, metric in metrics}
+    return ways.get(keep, keep)
 
 
 def said(value: object, *, quoted: bool = False) -> str:

@@ -50,6 +50,17 @@ def test_text_is_quoted_and_what_is_none_says_so() -> None:
     assert found["train.clip"] == "none"
 
 
+@pytest.mark.parametrize(
+    ("keep", "said"),
+    [("normal.within(11.25)", "normal.within(degrees=11.25)"), ("average(0.25)", "average(part=0.25)")],
+)
+def test_what_is_kept_is_said_as_it_is_written(keep: str, said: str) -> None:
+    text = (ROOT / "specs/scenes.mtl").read_text(encoding="utf-8")
+    spec = loads(text, overrides={"train.keep": keep})
+    assert settings(spec)["train.keep"] == said
+    assert digest(loads(text, overrides=settings(spec))) == digest(spec)
+
+
 TABLE = """\
 mtl 1
 

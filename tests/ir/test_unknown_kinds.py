@@ -14,7 +14,7 @@ from tests.ir.specs import text
 
 KEYS = st.sampled_from(["every", "epochs", "groups", "phases", "threshold", "root", "images", "cells"])
 VALUES = st.sampled_from(["10", "[1, 2]", "all", '"here"', "warmup(3)", "0.5"])
-LABELS = st.sampled_from(["grouping", "pruning", "gumbel", "imagenet", "folder", "cityscapes"])
+LABELS = st.sampled_from(["grouping", "pruning", "gumbel", "imagenet", "webdataset", "cityscapes"])
 LINES = st.dictionaries(KEYS, VALUES, max_size=4)
 
 

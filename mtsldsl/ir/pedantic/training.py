@@ -37,12 +37,11 @@ def misfit_schedules(reading: Reading) -> Iterator[Diagnostic]:
     """MTL942: schedules that do not come to their end, also where the run may stop before, or that raise the learning
     rate; of one that goes by steps the start of a run knows how many there are."""
     scheduler, epochs = reading.spec.train.scheduler, reading.spec.train.epochs
-    by_steps = scheduler is not None and goes_by_steps(scheduler)
-    said = misfit_of_schedule(scheduler, epochs, "epoch") if scheduler and not by_steps else None
-    stopped = misfit_of_stop(scheduler, reading.spec.train.stop, epochs) if scheduler else None
-    span = (scheduler and scheduler.span) or reading.place("train", "scheduler")
-    for misfit in filter(None, (said, stopped)):
-        yield warn("MTL942", *misfit, span)
+    if scheduler is None:
+        return
+    said = None if goes_by_steps(scheduler) else misfit_of_schedule(scheduler, epochs, "epoch")
+    for misfit in filter(None, (said, misfit_of_stop(scheduler, reading.spec.train.stop, epochs))):
+        yield warn("MTL942", *misfit, scheduler.span or reading.place("train", "scheduler"))
 
 
 def means_not_reached(reading: Reading) -> Iterator[Diagnostic]:
