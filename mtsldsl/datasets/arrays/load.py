@@ -12,7 +12,7 @@ import torch
 from mtsldsl.datasets.arrays.array_parts import parted_samples
 from mtsldsl.datasets.arrays.language import Settings
 from mtsldsl.datasets.kind import made
-from mtsldsl.diagnostics import MtlError, suggestion
+from mtsldsl.diagnostics import Diagnostic, MtlError, suggestion
 from mtsldsl.division import CALLED_ELSEWHERE, SPLITS
 from mtsldsl.ir.model import Task
 from mtsldsl.runtime.data.array_columns import Array, Column, ColumnReader
@@ -21,9 +21,9 @@ from mtsldsl.runtime.data.array_shapes import Expected, as_one_array
 from mtsldsl.runtime.data.demand import Demand
 from mtsldsl.runtime.data.expected_fields import expected_fields
 from mtsldsl.runtime.data.fields import FieldKind
-from mtsldsl.runtime.data.fields_read import field_of_task, readers, target_of
+from mtsldsl.runtime.data.fields_read import field_of_task, of_target, readers, target_of
 from mtsldsl.runtime.data.left_out import remarks_on_left_out
-from mtsldsl.runtime.data.npz_files import UNREADABLE, Arrays, NpyFolder, opened_arrays
+from mtsldsl.runtime.data.npz_files import UNREADABLE, Arrays, NpyFolder, no_numbers, opened_arrays
 from mtsldsl.runtime.data.read_samples import ReadSamples
 from mtsldsl.runtime.data.sample_rows import SampleRows
 from mtsldsl.runtime.data.samples import Samples, Splits
@@ -144,6 +144,7 @@ def _read(
     path: Path, file: Arrays, prefix: str, folder: str, expected: Mapping[str, Expected], tasks: Mapping[str, Task]
 ) -> dict[str, Array]:
     found = {}
+    unreadable: list[Diagnostic] = []
     for name, wanted in expected.items():
         with target_of(tasks.get(name)):
             if prefix + name not in file.files:
@@ -152,8 +153,11 @@ def _read(
             try:
                 found[name] = np.asarray(file[prefix + name])  # of a file on disk nothing is read by that
             except UNREADABLE as error:
-                cause = f"`{prefix}{name}` of `{path}` is no array of numbers"
-                raise MtlError.of("MTL602", cause, as_one_array(wanted)) from error
+                called = f"`{prefix}{name}` of `{path}`"
+                (wrong,) = no_numbers(called, error, as_one_array(wanted)).diagnostics
+                unreadable.append(of_target(wrong, tasks[name]) if name in tasks else wrong)
+    if unreadable:
+        raise MtlError(unreadable)
     lengths = {name: len(array) if array.ndim else 0 for name, array in found.items()}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"`{prefix}{name}` {length}" for name, length in lengths.items())

@@ -25,7 +25,7 @@ from mtsldsl.runtime.data.batches import batches
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.left_out import remarks_on_left_out, told_of_left_out
 from mtsldsl.runtime.data.new_pictures import NewPictures
-from mtsldsl.runtime.data.npz_files import UNREADABLE, opened_arrays, opened_npz
+from mtsldsl.runtime.data.npz_files import UNREADABLE, no_numbers, opened_arrays, opened_npz
 from mtsldsl.runtime.data.parallel_reading import Processes
 from mtsldsl.runtime.data.pictures import fit_of
 from mtsldsl.runtime.data.samples import Samples
@@ -234,7 +234,7 @@ def _array(path: Path, given: str, wanted: str | None, remedy: str, *, several: 
             return f"`{name}` of `{path}`", np.require(file[name], requirements="W")  # a copy of what lies on disk
     except UNREADABLE as error:
         what = f"`{name}` of `{path}`" if name else f"`{path}`"
-        raise MtlError.of("MTL602", f"{what} is no array of numbers", remedy) from error
+        raise no_numbers(what, error, remedy) from error
 
 
 def _column(called: str, array: Array, expected: Expected, trained: Extent | None, *, drop: bool) -> Columns:

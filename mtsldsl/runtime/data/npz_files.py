@@ -22,6 +22,14 @@ UNREADABLE = (ValueError, EOFError, zipfile.BadZipFile, zlib.error)
 """What numpy raises for an array of a damaged file, or of objects."""
 
 
+def no_numbers(called: str, error: BaseException, remedy: str) -> MtlError:
+    """The report of an array that numpy does not read, as `error` says. One of objects is what samples of several
+    lengths become."""
+    objects = any(words in str(error) for words in ("Object arrays", "Python objects"))  # of a file on disk
+    why = ": it holds objects, as samples of several lengths or sizes do, and None" if objects else ""
+    return MtlError.of("MTL602", f"{called} is no array of numbers{why}", remedy)
+
+
 def opened_npz(path: Path, remedy: str) -> np.lib.npyio.NpzFile:
     """The file, whose arrays are read when they are asked for. Raises MTL602 where it is no such file."""
     # numpy leaves the file open where it finds it to be no archive

@@ -152,3 +152,13 @@ def test_a_single_array_is_no_npz_file(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros(3))
     with pytest.raises(MtlError, match=r"MTL602.*is no whole .npz file"):
         loaded(str(tmp_path / "a.npy"), (KIND,))
+
+
+def test_all_arrays_of_several_lengths_are_named_at_once(tmp_path: Path) -> None:
+    ragged = np.array([np.zeros(1), np.zeros(2)] * 5, dtype=object)
+    np.savez(tmp_path / "x.npz", image=ragged, kind=ragged)
+    with pytest.raises(MtlError) as caught:
+        loaded(str(tmp_path / "x.npz"), (task("kind", Target("values", 1)),))
+    causes = [each.cause for each in caught.value.diagnostics]
+    assert [cause.partition(" of `/")[0] for cause in causes] == ["`image`", "the target of `kind`: `kind`"]
+    assert all("it holds objects, as samples of several lengths" in cause for cause in causes)

@@ -167,7 +167,11 @@ KIND = task("kind", Target("classes", 3), dense=False)
         ({"kind": np.arange(9)}, "MTL602", "the target of `kind`: row 3 (from 0) of `kind` of"),
         ({"kind": np.array(["a"] * 9)}, "MTL602", "`kind` of"),
         ({"kind": np.arange(8) % 3}, "MTL602", "differ in length: `image` 9, `kind` 8"),
-        ({"kind": np.array([None] * 9)}, "MTL602", "is no array of numbers"),
+        (
+            {"kind": np.array([None] * 9)},
+            "MTL602",
+            "is no array of numbers: it holds objects, as samples of several lengths",
+        ),
         ({"kind": None}, "MTL603", "has no array `kind`"),
     ],
 )

@@ -323,7 +323,7 @@ def test_what_is_no_file_of_inputs_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.npy").write_bytes(b"no array")
     assert "no array of numbers" in refused(tmp_path / "x.npy")
     np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
-    assert "no array of numbers" in refused(tmp_path / "objects.npy")
+    assert "no array of numbers: it holds objects, as samples of several lengths" in refused(tmp_path / "objects.npy")
     (tmp_path / "x.npz").write_bytes(b"no archive")
     assert "no whole .npz file" in refused(tmp_path / "x.npz")
     np.savez(tmp_path / "two.npz", imag=np.zeros(2), row=np.zeros(2))
