@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 
 import attrs
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.editing.bundle import self_contained
 from mtsldsl.editing.load import loads_source
-from mtsldsl.ir.expand import Stage
+from mtsldsl.editing.pipeline_text import layer_text
+from mtsldsl.ir.body import Body, Parallel, Step
 from mtsldsl.ir.library import sections_of
-from mtsldsl.ir.model import Spec
-from mtsldsl.ir.written_out import operators_of, pipeline_text, written_out
+from mtsldsl.ir.model import Layer, Spec
+from mtsldsl.ir.network import image_of
 from mtsldsl.language.operators import OPERATORS
+from mtsldsl.language.operators.arguments import integer
 from mtsldsl.language.operators.own import OWN
 from mtsldsl.syntax import apply_edits, parse, tree
 from mtsldsl.syntax.edit import replace_value
@@ -44,7 +46,6 @@ class Widths:
     """A sound spec at other widths."""
 
     spec: Spec
-    layers: dict[str, tuple[Stage, ...]]
     base: int
     """The largest width that it has."""
     _made: dict[int, Spec | MtlError] = attrs.field(factory=dict)
@@ -55,14 +56,16 @@ class Widths:
         spec = self_contained(spec)
         if spec.train.init.name != "none":
             raise NotWidenedError(f"it begins with the weights of `init = {spec.train.init.name}`, which have a width")
-        layers = written_out(parse(spec.source))
-        for name, stages in layers.items():
-            if any(each.operator == OWN for each in operators_of(stages)):
-                raise NotWidenedError(f"`{name}` has a `{OWN}`, whose width cannot be told from its arguments")
-        found = [width for stages in layers.values() for width in _widths(stages)]
+        for layer in spec.layers:
+            if any(step.operator == OWN for step in _steps(layer)):
+                raise NotWidenedError(f"`{layer.name}` has a `{OWN}`, whose width cannot be told from its arguments")
+        found = [width for layer in spec.layers for step in _steps(layer) if (width := _width(step))]
         if not found:
             raise NotWidenedError("no layer has a width")
-        return cls(spec, layers, max(found))
+        widths = cls(spec, max(found))
+        if widths.at(widths.base) != spec:
+            raise NotWidenedError("with its layers written out it would not be read as the same")
+        return widths
 
     def at(self, largest: int) -> Spec | MtlError:
         """The spec whose widest operator has so many channels; what is wrong where there is none."""
@@ -74,13 +77,26 @@ class Widths:
         return self._made[largest]
 
     def _at(self, largest: int) -> Spec:
-        def width(given: int) -> int:
-            return max(1, (2 * given * largest + self.base) // (2 * self.base))
-
         file = parse(self.spec.source)
         entries = [item for item in next(sections_of(file, "backbone")).items if isinstance(item, tree.Entry)]
-        edits = [replace_value(entry, pipeline_text(self.layers[entry.key.text], width)) for entry in entries]
+        edits = [replace_value(entry, self._layer(self.spec.layer(entry.key.text), largest)) for entry in entries]
         return loads_source(attrs.evolve(file.source, text=apply_edits(file.source.text, edits)))
+
+    def _layer(self, layer: Layer, largest: int) -> str:
+        blocks = self.spec.blocks if layer.variants else ()
+        by_size = [(image_of(data), self._wider(layer.body_for(data.name), largest)) for data in blocks]
+        return layer_text(self._wider(layer.body, largest), by_size)
+
+    def _wider(self, body: Body | Parallel, largest: int) -> Body:
+        assert isinstance(body, Body)
+        return attrs.evolve(body, steps=tuple(self._wider_step(step, largest) for step in body.steps))
+
+    def _wider_step(self, step: Step, largest: int) -> Step:
+        width = _width(step)
+        if not width:
+            return step
+        wider = max(1, (2 * width * largest + self.base) // (2 * self.base))
+        return attrs.evolve(step, arguments={**step.arguments, OPERATORS[step.operator].width: wider})
 
     def widest(self, budget: int) -> Spec:
         """That of the most parameters within the budget. Raises NotWidenedError where there is none."""
@@ -127,8 +143,12 @@ class Widths:
         return floor, None
 
 
-def _widths(stages: Sequence[Stage]) -> list[int]:
-    """The widths of all operators that have one."""
-    given = [(each.arguments, OPERATORS.get(each.operator)) for each in operators_of(stages)]
-    found = [arguments[operator.width] for arguments, operator in given if operator is not None and operator.width]
-    return [width for width in found if isinstance(width, int)]
+def _steps(layer: Layer) -> Iterator[Step]:
+    for body in layer.bodies.values():
+        yield from body.steps
+
+
+def _width(step: Step) -> int:
+    """How many channels it gives by an argument of its own; 0 where it has none."""
+    name = OPERATORS[step.operator].width
+    return integer(step.arguments, name) if name else 0

@@ -143,4 +143,4 @@ def test_a_network_of_blocks_and_constants_is_widened() -> None:
     )
     found = widened(spec, 2 * spec.cost().parameters)
     assert list(widths(found)) == [9, 9, 9]  # the second is of the shortcut, from 3 channels
-    assert "stem = residual(conv2d(out_channels=9, kernel_size=3) | relu) | residual(" in found.source.text
+    assert "unit(" not in found.source.text.partition("backbone")[2]
