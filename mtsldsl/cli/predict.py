@@ -73,7 +73,7 @@ def command(
     """
     place = _checked_output(output, given, force)
     tasks = tasks_asked_for(of, tasks)
-    if array is not None and given.suffix.lower() != ".npz" and not given.is_dir():
+    if array is not None and given.suffix.lower() != ".npz" and next(given.rglob("*.npy"), None) is None:
         raise click.UsageError("--array names an array of an .npz file, or of a folder of .npy files")
     if resize and given.suffix.lower() in (".npz", ".npy"):
         raise click.UsageError("--resize is for pictures: resize the array itself")
