@@ -47,6 +47,7 @@ def test_every_way_is_timed_in_every_round(benchmark: Any) -> None:
     assert all(time > 0 for found in times.values() for time in found)
 
 
+@pytest.mark.soak
 def test_alike_alternatives_have_the_same_gradients_at_once(benchmark: Any) -> None:
     for kind in ({}, {"inputs": 1}, {"groups": 2}):
         passes, pays = benchmark.make_passes(benchmark.Alike(3, 6, 3, 5, images=2, **kind))

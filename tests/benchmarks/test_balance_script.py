@@ -28,6 +28,7 @@ def test_ours_and_by_hand_have_equal_losses_and_gradients(benchmark: Any) -> Non
             benchmark.require_equal(case, balance)
 
 
+@pytest.mark.soak
 def test_another_balance_has_other_gradients(benchmark: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     of_mgda = benchmark.aggregator_of("mgda")
     monkeypatch.setattr(benchmark, "aggregator_of", lambda _: of_mgda)

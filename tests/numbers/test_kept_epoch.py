@@ -290,7 +290,7 @@ def test_neither_the_scale_nor_the_offset_of_a_target_decides(scale: float, offs
     assert gains(found.metrics, constant)["it"] == pytest.approx((50 + 50 + 75) / 3, rel=0.03)
 
 
-@pytest.mark.parametrize("batch", [1, 7, 1000])
+@pytest.mark.parametrize("batch", [pytest.param(1, marks=pytest.mark.soak), 7, 1000])
 @pytest.mark.parametrize("value", [0.1, 1234.567, -3e-9])
 def test_r2_of_labels_that_are_all_the_same_is_no_number_whatever_the_batch(batch: int, value: float) -> None:
     metric, target = R2(2, CPU), torch.tensor([value, 0.0]) + torch.tensor([0.0, 1.0]) * torch.rand(3000, 1)

@@ -263,6 +263,7 @@ def test_a_file_of_some_tasks_has_the_inputs_that_they_read() -> None:
     assert as_file(Portable(spec, model, ["cost"], "{}"), "pt2")[1] < 1e-5
 
 
+@pytest.mark.soak
 def test_onnx_is_given_the_inputs_by_name() -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     spec, fresh = shared(), visits(4)

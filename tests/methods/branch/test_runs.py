@@ -271,7 +271,9 @@ sharing {
 """
 
 
-@pytest.fixture(scope="module", params=["gradient(samples=256)", "transference(samples=256)"])
+@pytest.fixture(
+    scope="module", params=["gradient(samples=256)", pytest.param("transference(samples=256)", marks=pytest.mark.soak)]
+)
 def planted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of three pairs of tasks that share everything until they are compared."""
     text = PLANTED.replace("gradient(samples=256)", request.param)

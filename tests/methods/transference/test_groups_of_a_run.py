@@ -107,7 +107,7 @@ def test_the_evolved_spec_trains_anew_and_measures_nothing(run: Path, tmp_path: 
     assert "MTL931" in prepared.run("-m", "mtsldsl", "check", "--pedantic", "job.mtl", cwd=tmp_path / "job").stderr
 
 
-@pytest.mark.parametrize("balance", ["uncertainty", "dwa", "pcgrad"])
+@pytest.mark.parametrize("balance", ["uncertainty", pytest.param("dwa", marks=pytest.mark.soak), "pcgrad"])
 def test_a_balance_weighs_what_helps_as_a_task_of_its_own(run: Path, tmp_path: Path, balance: str) -> None:
     text = (
         (run / "spec.mtl")
