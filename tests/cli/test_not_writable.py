@@ -71,6 +71,7 @@ def test_a_disk_that_is_full_during_a_run_is_a_report(tmp_path: Path) -> None:
     """Files of more than 20 kB are not taken, which the weights are."""
     program = (
         "import resource, signal, sys\n"
+        "sys.dont_write_bytecode = True  # it would be cut off, and stay so\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "from mtsldsl.cli import main\n"
         "main(['new', 'a', '--from', 'table'], standalone_mode=False)\n"

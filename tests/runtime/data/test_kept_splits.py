@@ -472,7 +472,8 @@ def test_a_place_that_cannot_be_made_is_no_error(tmp_path: Path, monkeypatch: py
 def test_a_full_disk_is_no_error(home: Path) -> None:
     """Files of more than 20 kB are not taken."""
     program = (
-        "import resource, signal\n"
+        "import resource, signal, sys\n"
+        "sys.dont_write_bytecode = True  # it would be cut off, and stay so\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
         "from tests.runtime.data.test_kept_splits import load_data, rooms\n"
