@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
+import attrs
 import pytest
 
 from mtsldsl.diagnostics import Source
@@ -36,6 +37,12 @@ def ended(name: str, seed: int, gain: float, size: int | None = None, accuracy: 
     }
     size = SIZES[name] if size is None else size
     return Outcome(Path(f"study/{name}-{seed}"), "", metrics, size, 2 * size, 10 + size / 100)
+
+
+def with_rmse(task: str, rmse: float) -> Outcome:
+    """A run of the row `all` that is as good as the tasks alone but for this metric."""
+    run = ended("all", 0, 0)
+    return attrs.evolve(run, metrics={**run.metrics, task: {"rmse": rmse}})
 
 
 def study(
@@ -169,8 +176,7 @@ def test_a_verdict_says_what_is_not_there_to_compare_with() -> None:
 
 
 def test_what_is_to_be_the_input_again_counts_where_it_is_asked_for() -> None:
-    runs = {ROWS["each"]: {0: ended("each", 0, 0)}, ROWS["all"]: {0: ended("all", 0, 0)}}
-    runs[ROWS["all"]][0].metrics["whole"]["rmse"] = 0.5  # type: ignore[index]
+    runs = {ROWS["each"]: {0: ended("each", 0, 0)}, ROWS["all"]: {0: with_rmse("whole", 0.5)}}
     of = [line(Comparison.of(runs, CONSTANT, counted), "all").gains[0] for counted in (("whole", "part"), ("part",))]
     assert of == pytest.approx([25.0, 0.0])
 
@@ -208,8 +214,7 @@ def test_where_all_diverged_that_is_the_table() -> None:
 
 
 def test_a_metric_that_is_no_number_is_no_zero() -> None:
-    runs = {ROWS[name]: {0: ended(name, 0, 0)} for name in ("each", "all")}
-    runs[ROWS["all"]][0].metrics["part"]["rmse"] = math.nan  # type: ignore[index]
+    runs = {ROWS["each"]: {0: ended("each", 0, 0)}, ROWS["all"]: {0: with_rmse("part", math.nan)}}
     found = Comparison.of(runs, CONSTANT, ("whole", "part"))
     assert line(found, "all").gain is None
     assert " - |" in table_lines(found)[-1]
