@@ -9,7 +9,8 @@ from typing import cast
 
 import attrs
 
-from mtsldsl.ir.model import Spec, Structure, Task
+from mtsldsl.ir.model import Spec, Structure
+from mtsldsl.ir.task_record import Task
 from mtsldsl.language.constants import Constant, Named
 from mtsldsl.language.kinds import Call, Key
 from mtsldsl.language.literals import literal

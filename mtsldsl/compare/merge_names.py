@@ -11,7 +11,8 @@ from mtsldsl.compare.layer_matching import matched_layers
 from mtsldsl.diagnostics import MtlError, Source, Span
 from mtsldsl.editing.load import loads_source
 from mtsldsl.ir.keep import renamed_keep
-from mtsldsl.ir.model import Spec, Task
+from mtsldsl.ir.model import Spec
+from mtsldsl.ir.task_record import Task
 from mtsldsl.language.beginnings import RANGE
 from mtsldsl.language.kinds import LayerName, Tasks
 from mtsldsl.methods.registry import decision_rules

@@ -1,7 +1,8 @@
 """From the tree of a text to its meaning, the specification: every name, default and shape resolved, and checked."""
 
 from mtsldsl.ir.body import Body, Reference, Step
-from mtsldsl.ir.model import Data, Decision, Layer, Spec, Structure, Target, Task, Train
+from mtsldsl.ir.model import Data, Decision, Layer, Spec, Structure, Train
+from mtsldsl.ir.task_record import Target, Task
 
 __all__ = [
     "Body",

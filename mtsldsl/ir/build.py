@@ -23,13 +23,14 @@ from mtsldsl.ir.ids import Reader, check_ids, readers, with_ids
 from mtsldsl.ir.imports import read_imports
 from mtsldsl.ir.keep import Tasks
 from mtsldsl.ir.library import Library
-from mtsldsl.ir.model import Decision, Layer, Spec, Structure, Task, Train
+from mtsldsl.ir.model import Decision, Layer, Spec, Structure, Train
 from mtsldsl.ir.network import Network, Networks, read_network
 from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort
 from mtsldsl.ir.sections import check_count, read_sections
 from mtsldsl.ir.sharing_block import names_help, read_sharing
 from mtsldsl.ir.structure_block import read_history, read_structure
 from mtsldsl.ir.task_fields import check_fields
+from mtsldsl.ir.task_record import Task
 from mtsldsl.ir.tasks import read_tasks
 from mtsldsl.ir.train_block import read_train
 from mtsldsl.ir.tuning_block import read_tuning

@@ -10,9 +10,10 @@ from mtsldsl.diagnostics import Span, suggestion
 from mtsldsl.ir.blocks import title
 from mtsldsl.ir.body import Body, Parallel, bodies_of
 from mtsldsl.ir.definitions import Definitions
-from mtsldsl.ir.model import Data, Layer, Spec, Stream, Task, streams_of
+from mtsldsl.ir.model import Data, Layer, Spec, Stream, streams_of
 from mtsldsl.ir.network import read_data, read_inputs, written_inputs
 from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort
+from mtsldsl.ir.task_record import Task
 from mtsldsl.ir.wiring import bodies
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.records import Record

@@ -8,8 +8,9 @@ import attrs
 
 from mtsldsl.diagnostics import Span
 from mtsldsl.ir.body import Body, Parallel, bodies_of
-from mtsldsl.ir.model import Data, Task
+from mtsldsl.ir.model import Data
 from mtsldsl.ir.problems import Problems
+from mtsldsl.ir.task_record import Task
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.language.operators.arguments import integer
 from mtsldsl.records import Record

@@ -8,9 +8,9 @@ import attrs
 
 from mtsldsl.diagnostics import Span, suggestion
 from mtsldsl.diagnostics.names import meant_by
-from mtsldsl.ir.model import Task
 from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort
 from mtsldsl.ir.scope import Bound
+from mtsldsl.ir.task_record import Task
 from mtsldsl.ir.values import call_arguments
 from mtsldsl.ir.wording import shown
 from mtsldsl.language.constants import Named

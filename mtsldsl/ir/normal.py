@@ -10,7 +10,8 @@ from typing import Any
 import attrs
 
 from mtsldsl.ir.body import MEAN, Body, Parallel
-from mtsldsl.ir.model import Data, Spec, Structure, Target, Train
+from mtsldsl.ir.model import Data, Spec, Structure, Train
+from mtsldsl.ir.task_record import Target
 from mtsldsl.language.constants import Constant, Named
 from mtsldsl.methods.registry import method
 from mtsldsl.sharing import Cover, Groups, Row

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from mtsldsl.datasets.registry import data_kind
-from mtsldsl.ir.model import Data, Spec, Task
+from mtsldsl.ir.model import Data, Spec
+from mtsldsl.ir.task_record import Task
 from mtsldsl.ir.wording import inputs_shown, shown, worded
 from mtsldsl.language.beginnings import WEIGHTS
 from mtsldsl.language.constants import Named

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from mtsldsl.datasets.registry import data_kind
 from mtsldsl.diagnostics import Span, suggestion
 from mtsldsl.ir.blocks import BlockValues
-from mtsldsl.ir.model import Data, Target, Task
+from mtsldsl.ir.model import Data
 from mtsldsl.ir.problems import BROKEN, Broken, Problems
+from mtsldsl.ir.task_record import Target, Task
 from mtsldsl.language.constants import Shape
 from mtsldsl.language.targets import TARGETS
 

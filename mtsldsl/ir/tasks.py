@@ -16,11 +16,12 @@ from mtsldsl.ir.body import Body
 from mtsldsl.ir.data_blocks import Blocks, data_of_task
 from mtsldsl.ir.definitions import Definitions
 from mtsldsl.ir.former import without_positive_only
-from mtsldsl.ir.model import Data, Target, Task
+from mtsldsl.ir.model import Data
 from mtsldsl.ir.network import Network, Networks
 from mtsldsl.ir.problems import BROKEN, Broken, Problems
 from mtsldsl.ir.scope import Bound, resolve
 from mtsldsl.ir.task_fields import field_of, field_read, name_of_field, shape_read_again
+from mtsldsl.ir.task_record import Target, Task
 from mtsldsl.ir.values import convert
 from mtsldsl.language.constants import Named, Shape
 from mtsldsl.language.holding import named

@@ -12,7 +12,8 @@ import attrs
 from mtsldsl.diagnostics.printable import printable
 from mtsldsl.ir.body import MIXTURE, Body, Parallel
 from mtsldsl.ir.cost import body_cost
-from mtsldsl.ir.model import Spec, Target
+from mtsldsl.ir.model import Spec
+from mtsldsl.ir.task_record import Target
 from mtsldsl.language.constants import Named, Shape
 from mtsldsl.language.naming import PARALLEL
 from mtsldsl.language.operators import OPERATORS

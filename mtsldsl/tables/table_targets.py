@@ -10,7 +10,7 @@ import numpy as np
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.diagnostics.bounded import named
-from mtsldsl.ir.model import Task
+from mtsldsl.ir.task_record import Task
 from mtsldsl.language.targets import TARGETS
 from mtsldsl.tables.table_cells import Floats, Table, is_missing, number_of
 

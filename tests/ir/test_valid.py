@@ -12,8 +12,8 @@ from mtsldsl.diagnostics.formats import as_json
 from mtsldsl.diagnostics.sarif import as_sarif
 from mtsldsl.editing import loads
 from mtsldsl.editing.fixes import mend
-from mtsldsl.ir.model import Task
 from mtsldsl.ir.normal import digest
+from mtsldsl.ir.task_record import Task
 from mtsldsl.ir.wording import shown
 
 ROWS = 'data arrays {\n  path  = "x.npz"\n  input = row(6)\n}\n'

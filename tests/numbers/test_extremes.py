@@ -8,7 +8,7 @@ import pytest
 import torch
 from sklearn.metrics import mean_squared_error, r2_score
 
-from mtsldsl.ir.model import Target
+from mtsldsl.ir.task_record import Target
 from mtsldsl.language.holding import named
 from mtsldsl.language.schema import BALANCES
 from mtsldsl.language.targets import metric_key

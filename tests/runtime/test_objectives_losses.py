@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mtsldsl.ir.model import Target, Task
+from mtsldsl.ir.task_record import Target, Task
 from mtsldsl.language.targets import TARGETS
 from mtsldsl.runtime.data.masks import valid_entries
 from mtsldsl.runtime.objectives import BatchLosses, LossTotals, make_loss, task_losses

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.body import Body
-from mtsldsl.ir.model import Target
+from mtsldsl.ir.task_record import Target
 from mtsldsl.language.constants import Named
 from mtsldsl.language.targets import TARGETS
 from mtsldsl.runtime.objectives import MetricSet, higher_is_better, metric_key

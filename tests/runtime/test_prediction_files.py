@@ -16,7 +16,7 @@ from PIL import Image
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.editing import loads
 from mtsldsl.ir import Task
-from mtsldsl.ir.model import Target
+from mtsldsl.ir.task_record import Target
 from mtsldsl.runtime.data.new_inputs import NewInputs
 from mtsldsl.runtime.learning.prediction import Predicted, predictions
 from mtsldsl.runtime.network.built import build_model

@@ -16,7 +16,7 @@ from mtsldsl.editing import loads
 from mtsldsl.editing.checking import check
 from mtsldsl.ir import Task
 from mtsldsl.ir.body import Body
-from mtsldsl.ir.model import Target
+from mtsldsl.ir.task_record import Target
 from mtsldsl.language.targets import TARGETS
 from mtsldsl.runtime.data import FieldKind, batches, describe, load_data
 from mtsldsl.runtime.data.masks import valid_entries

@@ -14,7 +14,7 @@ from mtsldsl.datasets.arrays.language import Settings
 from mtsldsl.datasets.kind import made
 from mtsldsl.diagnostics import Diagnostic, MtlError, suggestion
 from mtsldsl.division import CALLED_ELSEWHERE, SPLITS
-from mtsldsl.ir.model import Task
+from mtsldsl.ir.task_record import Task
 from mtsldsl.runtime.data.array_columns import Array, Column, ColumnReader
 from mtsldsl.runtime.data.array_fields import columns, expected_inputs, expected_target, wrong_with
 from mtsldsl.runtime.data.array_shapes import Expected, as_one_array

@@ -17,7 +17,7 @@ from mtsldsl.datasets.kind import made
 from mtsldsl.datasets.omniglot.drawings import DRAWERS, drawings_of, pictures_of, source_of
 from mtsldsl.datasets.omniglot.language import CHARACTERS, OFFICIAL, Settings, spelt
 from mtsldsl.diagnostics import Diagnostic, MtlError, suggestion
-from mtsldsl.ir.model import Task
+from mtsldsl.ir.task_record import Task
 from mtsldsl.runtime.data.demand import Demand
 from mtsldsl.runtime.data.fields_read import field_of_task
 from mtsldsl.runtime.data.gray_images import area_averaged, gray_samples, gray_size, misfits

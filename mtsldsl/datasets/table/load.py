@@ -15,7 +15,8 @@ from mtsldsl.diagnostics import MtlError, suggestion
 from mtsldsl.diagnostics.bounded import named, shown
 from mtsldsl.diagnostics.counted import counted
 from mtsldsl.division import SPLITS
-from mtsldsl.ir.model import Data, Target
+from mtsldsl.ir.model import Data
+from mtsldsl.ir.task_record import Target
 from mtsldsl.ir.wording import inputs_shown
 from mtsldsl.runtime.data.array_fields import expected_inputs
 from mtsldsl.runtime.data.column_fields import ColumnField, labels_of

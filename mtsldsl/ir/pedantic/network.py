@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from mtsldsl.diagnostics import Diagnostic
 from mtsldsl.ir.body import Body, Step
 from mtsldsl.ir.data_blocks import with_mixed_statistics
-from mtsldsl.ir.model import Task
 from mtsldsl.ir.pedantic.reading import Check, Reading, warn
+from mtsldsl.ir.task_record import Task
 from mtsldsl.ir.wiring import needed_layers, wired
 from mtsldsl.language.naming import RESIDUAL
 from mtsldsl.language.operators.arguments import number

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.ir.model import Data, Task
+from mtsldsl.ir.model import Data
+from mtsldsl.ir.task_record import Task
 from mtsldsl.language.constants import Shape
 from mtsldsl.runtime.data.array_columns import Array, Column, and_more, row_of, rows_with
 from mtsldsl.runtime.data.array_ids import id_column

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.ir.model import Target
+from mtsldsl.ir.task_record import Target
 from mtsldsl.runtime.data.array_columns import Array, Column, and_more, distinct, pieces, row_of, rows_with
 
 MISSING = -1

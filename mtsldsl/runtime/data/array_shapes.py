@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtsldsl.diagnostics import MtlError, Span
-from mtsldsl.ir.model import Target
+from mtsldsl.ir.task_record import Target
 from mtsldsl.runtime.data.fields import FieldKind
 
 Array: TypeAlias = NDArray[Any]

@@ -6,7 +6,8 @@ from typing import Protocol
 
 import attrs
 
-from mtsldsl.ir.model import Data, Task
+from mtsldsl.ir.model import Data
+from mtsldsl.ir.task_record import Task
 from mtsldsl.records import Record
 
 

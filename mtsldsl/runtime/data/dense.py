@@ -10,7 +10,7 @@ from torch import Tensor
 from mtsldsl.datasets.kind import UNLABELLED
 from mtsldsl.datasets.registry import data_kind
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.ir.model import Target, Task
+from mtsldsl.ir.task_record import Target, Task
 from mtsldsl.runtime.data.demand import Demand
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.fields_read import at_odds, field_of_task

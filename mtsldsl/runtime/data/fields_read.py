@@ -9,7 +9,8 @@ import attrs
 
 from mtsldsl.datasets.registry import data_kind
 from mtsldsl.diagnostics import Diagnostic, MtlError
-from mtsldsl.ir.model import Data, Task
+from mtsldsl.ir.model import Data
+from mtsldsl.ir.task_record import Task
 from mtsldsl.runtime.data.demand import Demand
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtsldsl.diagnostics import Diagnostic, MtlError
-from mtsldsl.ir.model import Task
+from mtsldsl.ir.task_record import Task
 from mtsldsl.runtime.data.demand import Demand
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.samples import Samples

@@ -10,7 +10,8 @@ import torch
 
 from mtsldsl.datasets.registry import data_kind
 from mtsldsl.diagnostics.bounded import FIRST_SHOWN, named
-from mtsldsl.ir.model import Spec, Stream, Task
+from mtsldsl.ir.model import Spec, Stream
+from mtsldsl.ir.task_record import Task
 from mtsldsl.language.targets import TARGETS
 from mtsldsl.runtime.data.fields_read import field_of_task
 from mtsldsl.runtime.data.mixed import read_by

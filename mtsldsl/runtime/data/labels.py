@@ -10,7 +10,8 @@ from torch import Tensor
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.diagnostics.bounded import FIRST_SHOWN, named
-from mtsldsl.ir.model import Spec, Target, Task
+from mtsldsl.ir.model import Spec
+from mtsldsl.ir.task_record import Target, Task
 from mtsldsl.language.targets import TARGETS
 from mtsldsl.runtime.data.batches import widen
 from mtsldsl.runtime.data.fields_read import field_of_task

@@ -11,7 +11,8 @@ import attrs
 
 from mtsldsl.datasets.registry import DATASETS, data_kind
 from mtsldsl.diagnostics import MtlError, suggestion
-from mtsldsl.ir.model import Spec, Task
+from mtsldsl.ir.model import Spec
+from mtsldsl.ir.task_record import Task
 from mtsldsl.runtime.data.demand import Part
 from mtsldsl.runtime.data.fields_read import field_of_task
 from mtsldsl.runtime.data.left_out import told_of_left_out

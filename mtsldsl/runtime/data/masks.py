@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from mtsldsl.ir.model import Target
+from mtsldsl.ir.task_record import Target
 
 
 def as_float(values: Tensor) -> Tensor:

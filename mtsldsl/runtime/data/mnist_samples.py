@@ -13,7 +13,7 @@ from mtsldsl.datasets.mnist_like import CANVAS, CLASSES, SHIFT, SIDE, PairSettin
 from mtsldsl.datasets.registry import data_kind
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.division import divided
-from mtsldsl.ir.model import Task
+from mtsldsl.ir.task_record import Task
 from mtsldsl.runtime.data.demand import Demand
 from mtsldsl.runtime.data.fields_read import field_of_task
 from mtsldsl.runtime.data.gray_images import area_averaged, gray_samples, gray_size, misfits

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mtsldsl.ir.model import Spec, Stream, Target, Task
+from mtsldsl.ir.model import Spec, Stream
+from mtsldsl.ir.task_record import Target, Task
 from mtsldsl.language.constants import Shape
 from mtsldsl.language.targets import TARGETS
 from mtsldsl.runtime.data.batches import widen

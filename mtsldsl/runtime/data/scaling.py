@@ -14,7 +14,8 @@ import attrs
 import torch
 from torch import Tensor
 
-from mtsldsl.ir.model import Data, Target, Task
+from mtsldsl.ir.model import Data
+from mtsldsl.ir.task_record import Target, Task
 from mtsldsl.runtime.data.batches import widen
 from mtsldsl.runtime.data.fields_read import field_of_task
 from mtsldsl.runtime.data.masks import valid_entries

@@ -14,7 +14,7 @@ from torch import Tensor
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.folders.picture_files import ENDINGS, numbers_of
 from mtsldsl.folders.picture_fit import Fit, Size
-from mtsldsl.ir.model import Task
+from mtsldsl.ir.task_record import Task
 from mtsldsl.runtime.data.array_fields import expected_target, fitted
 from mtsldsl.runtime.data.array_labels import MISSING
 from mtsldsl.runtime.data.array_shapes import Expected

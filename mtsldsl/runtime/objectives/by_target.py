@@ -11,7 +11,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from mtsldsl.ir.model import Target, Task
+from mtsldsl.ir.task_record import Target, Task
 from mtsldsl.language.constants import Named
 from mtsldsl.runtime.data.array_fields import directions
 from mtsldsl.runtime.data.masks import as_float

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from torch import Tensor
 
-from mtsldsl.ir.model import Task
+from mtsldsl.ir.task_record import Task
 from mtsldsl.runtime.data import Mixed, Samples, batches
 from mtsldsl.runtime.data.masks import valid_entries
 from mtsldsl.runtime.data.mixed import read_by

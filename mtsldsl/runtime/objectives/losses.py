@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mtsldsl.ir.model import Target
+from mtsldsl.ir.task_record import Target
 from mtsldsl.language.constants import Named
 from mtsldsl.language.operators.arguments import number, numbers
 from mtsldsl.runtime.data.masks import aligned, as_float, labels_of, only, valid_entries

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.ir.model import Task
+from mtsldsl.ir.task_record import Task
 from mtsldsl.language.targets import TARGETS, UNCHOSEN, metric_key, metric_rule
 from mtsldsl.runtime.objectives.by_target import OBJECTIVES
 from mtsldsl.runtime.objectives.metrics import Measurement, columns_of

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import torch
 from torch import Tensor
 
-from mtsldsl.ir.model import Task
+from mtsldsl.ir.task_record import Task
 from mtsldsl.language.constants import Named
 from mtsldsl.language.operators.arguments import integer
 from mtsldsl.runtime.objectives.metrics import Measurement, Pairs, columns_of

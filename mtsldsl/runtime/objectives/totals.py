@@ -9,7 +9,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from mtsldsl.ir.model import Target, Task
+from mtsldsl.ir.task_record import Target, Task
 from mtsldsl.language.constants import Named
 from mtsldsl.runtime.objectives.by_target import make_loss
 from mtsldsl.runtime.objectives.losses import Loss, Sums, sum_dtype

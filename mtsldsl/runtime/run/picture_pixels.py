@@ -7,7 +7,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mtsldsl.ir.model import Target
+from mtsldsl.ir.task_record import Target
 from mtsldsl.runtime.run.drawing import COLOURS
 
 Numbers: TypeAlias = NDArray[np.float64]

@@ -6,7 +6,8 @@ import torch
 
 from mtsldsl.diagnostics import Source
 from mtsldsl.ir.body import Body
-from mtsldsl.ir.model import Spec, Target, Task
+from mtsldsl.ir.model import Spec
+from mtsldsl.ir.task_record import Target, Task
 from mtsldsl.language.constants import Constant, Shape
 from mtsldsl.runtime.data import FieldKind, Samples
 from mtsldsl.sharing import Backbone, Sharing

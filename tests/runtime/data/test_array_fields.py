@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.ir.model import Target, Task
+from mtsldsl.ir.task_record import Target, Task
 from mtsldsl.runtime.data import Splits, batches, load_data
 from mtsldsl.runtime.data.array_fields import fitted, of_one_sample
 from mtsldsl.runtime.data.array_shapes import Expected

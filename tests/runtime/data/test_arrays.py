@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.ir.model import Target, Task
+from mtsldsl.ir.task_record import Target, Task
 from mtsldsl.language.constants import Constant
 from mtsldsl.runtime.data import FieldKind, Splits, batches, load_data
 from tests.runtime.data.factories import dense_tasks, spec, task

@@ -13,7 +13,7 @@ from mtsldsl import loads
 from mtsldsl.datasets.arrays.load import load
 from mtsldsl.datasets.registry import data_kind
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.ir.model import Target, Task
+from mtsldsl.ir.task_record import Target, Task
 from mtsldsl.language.constants import Constant, Shape
 from mtsldsl.runtime.data import FieldKind, Samples, Splits, load_data
 from mtsldsl.runtime.data.demand import Part

@@ -12,8 +12,8 @@ import torch
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.editing import load, loads
-from mtsldsl.ir.model import Target, Task
 from mtsldsl.ir.normal import normal_form
+from mtsldsl.ir.task_record import Target, Task
 from mtsldsl.runtime.data import Samples, batches, describe, load_data
 from mtsldsl.runtime.data.joined import joined
 from mtsldsl.runtime.data.overview import overview

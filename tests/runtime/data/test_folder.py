@@ -19,7 +19,7 @@ from PIL import Image
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.folders.file_patterns import Pattern
 from mtsldsl.folders.picture_fit import Fit
-from mtsldsl.ir.model import Target, Task
+from mtsldsl.ir.task_record import Target, Task
 from mtsldsl.language.constants import Constant
 from mtsldsl.runtime.data import Samples, Splits, batches, describe, folder_samples, load_data, parallel_reading
 from mtsldsl.runtime.data.new_inputs import new_inputs

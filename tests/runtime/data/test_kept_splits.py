@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from safetensors.torch import load, save
 
-from mtsldsl.ir.model import Spec, Target
+from mtsldsl.ir.model import Spec
+from mtsldsl.ir.task_record import Target
 from mtsldsl.language.constants import Constant
 from mtsldsl.runtime.data import Splits, kept_splits, load_data
 from mtsldsl.runtime.data.kept_splits import Fields

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mtsldsl.cli import main
 from mtsldsl.editing import load
-from mtsldsl.ir.model import Target
+from mtsldsl.ir.task_record import Target
 from mtsldsl.language.constants import Constant
 from mtsldsl.runtime.data import FieldKind, Samples, Splits, load_data
 from mtsldsl.runtime.data.label_remarks import remarks_on_labels

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.ir.model import Target, Task
+from mtsldsl.ir.task_record import Target, Task
 from mtsldsl.runtime.data import FieldKind, Samples, Splits, describe
 from mtsldsl.runtime.data.labels import require_labels
 from mtsldsl.runtime.run.event_lines import label_lines

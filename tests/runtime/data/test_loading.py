@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.ir.model import Spec, Target
+from mtsldsl.ir.model import Spec
+from mtsldsl.ir.task_record import Target
 from mtsldsl.language.constants import Constant
 from mtsldsl.runtime.data import FieldKind, batches, load_data
 from tests.runtime.data.factories import dense_tasks, spec, task

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mtsldsl.datasets.registry import data_kind
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.ir.model import Target, Task
+from mtsldsl.ir.task_record import Target, Task
 from mtsldsl.language.constants import Constant, Shape
 from mtsldsl.runtime.data import FieldKind, Samples, Splits
 from mtsldsl.runtime.data.demand import Part

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mtsldsl import loads
 from mtsldsl.datasets.registry import data_kind
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.ir.model import Target, Task
+from mtsldsl.ir.task_record import Target, Task
 from mtsldsl.language.constants import Constant, Shape
 from mtsldsl.runtime.data import FieldKind, Samples, Splits, load_data
 from tests.given import DATA, needs_data

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.ir.model import Data, Spec, Target
+from mtsldsl.ir.model import Data, Spec
+from mtsldsl.ir.task_record import Target
 from mtsldsl.language.constants import Shape
 from mtsldsl.runtime.data import batches, load_data
 from mtsldsl.runtime.data.new_inputs import NewInputs, new_inputs

@@ -12,7 +12,7 @@ from PIL import Image
 from mtsldsl.datasets.omniglot.language import CHARACTERS, KIND, OFFICIAL, spelt
 from mtsldsl.datasets.omniglot.load import load
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.ir.model import Target, Task
+from mtsldsl.ir.task_record import Target, Task
 from mtsldsl.language.constants import Constant, Shape
 from mtsldsl.runtime.data import FieldKind, Samples, Splits, batches
 from mtsldsl.runtime.data.demand import Part

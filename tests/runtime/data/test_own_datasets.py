@@ -19,8 +19,8 @@ from PIL import Image
 
 from mtsldsl.diagnostics import MtlError, Source, Span
 from mtsldsl.editing import load, loads
-from mtsldsl.ir.model import Target
 from mtsldsl.ir.normal import normal_form
+from mtsldsl.ir.task_record import Target
 from mtsldsl.runtime.data import FieldKind, Samples, Splits, batches, describe, load_data, parallel_reading
 from mtsldsl.runtime.data.array_shapes import Expected
 from mtsldsl.runtime.data.own_samples import OwnReader, Wanted

@@ -11,7 +11,7 @@ import torch
 from mtsldsl import loads
 from mtsldsl.datasets.planted.language import FIELDS
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.ir.model import Target
+from mtsldsl.ir.task_record import Target
 from mtsldsl.language.constants import Constant, Shape
 from mtsldsl.runtime.data import Samples, Splits, load_data
 from tests.runtime.data.factories import spec, task

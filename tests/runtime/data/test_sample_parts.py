@@ -16,8 +16,8 @@ from mtsldsl import loads
 from mtsldsl.diagnostics import MtlError, Source
 from mtsldsl.division import divided
 from mtsldsl.editing.checking import check
-from mtsldsl.ir.model import Target
 from mtsldsl.ir.normal import digest, normal_form
+from mtsldsl.ir.task_record import Target
 from mtsldsl.language.constants import Constant
 from mtsldsl.runtime.data import Splits, load_data
 from mtsldsl.tables.sample_parts import Mark, Marks, parted

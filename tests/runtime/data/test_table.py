@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.ir.model import Target, Task
+from mtsldsl.ir.task_record import Target, Task
 from mtsldsl.language.constants import Constant
 from mtsldsl.runtime.data import Splits, describe, load_data
 from mtsldsl.tables.table_cells import Table
