@@ -18,6 +18,29 @@ from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.run.code import Code
 from mtsldsl.runtime.run.session import Session
 
+TASKS = """\
+mtl 1
+
+data arrays {
+  path  = "rows.npz"
+  input = row(6)
+  batch = 8
+}
+
+task a {
+  target = values(2)
+  head   = linear(2)
+  loss   = mse
+}
+
+task b {
+  target = values(1)
+  head   = linear(1)
+  loss   = mse
+}
+"""
+"""The beginning of a spec that reads `rows.npz`: its data and two tasks."""
+
 
 class Unreported(Session):
     """A run that ends with its last epoch: its test and report, which take longer than all before, are not looked at."""

@@ -17,31 +17,13 @@ from mtsldsl import loads
 from mtsldsl.runtime.data import batches, load_data
 from mtsldsl.runtime.learning.warmup import warmed_up
 from tests import prepared
+from tests.runtime.in_process import TASKS
 from tests.runtime.looking_ahead import gradients
 from tests.runtime.started import started
 
-TEXT = """\
-mtl 1
-
-data arrays {
-  path  = "rows.npz"
-  input = row(6)
-  batch = 8
-}
-
-task a {
-  target = values(2)
-  head   = linear(2)
-  loss   = mse
-}
-
-task b {
-  target = values(1)
-  head   = linear(1)
-  loss   = mse
-  weight = 3
-}
-
+TEXT = (
+    TASKS.replace("linear(1)\n", "linear(1)\n  weight = 3\n")
+    + """
 backbone {
   stem = linear(8) | tanh
 }
@@ -59,6 +41,7 @@ sharing {
   stem = all
 }
 """
+)
 
 
 def run(folder: Path, text: str, *words: str) -> list[dict[str, Any]]:

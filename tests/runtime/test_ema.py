@@ -29,31 +29,13 @@ from mtsldsl.runtime.structure.view import View
 from mtsldsl.sharing import Copy
 from tests import prepared
 from tests.cli.test_train import KILLED, disturbed
-from tests.runtime.in_process import Unreported, events, of, rows
+from tests.runtime.in_process import TASKS, Unreported, events, of, rows
 from tests.runtime.started import started
 from tests.runtime.test_phase import Hesitant, Record
 
-TEXT = """\
-mtl 1
-
-data arrays {
-  path  = "rows.npz"
-  input = row(6)
-  batch = 8
-}
-
-task a {
-  target = values(2)
-  head   = linear(2)
-  loss   = mse
-}
-
-task b {
-  target = values(1)
-  head   = linear(1)
-  loss   = mse
-}
-
+TEXT = (
+    TASKS
+    + """
 backbone {
   stem = linear(8) | batch_norm | tanh
 }
@@ -66,6 +48,7 @@ train {
   ema        = 0.9
 }
 """
+)
 PLAIN = TEXT.replace("  ema        = 0.9\n", "")
 SPEC = loads(TEXT)
 MERGING = "\nstructure mtsl {\n  phases = [2]\n  threshold = 0.01\n}\n"

@@ -8,41 +8,21 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.runtime.learning.loss_scale import INTERVAL, LossScale
 from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.run.checkpoint import restore_checkpoint, save_checkpoint
 from mtsldsl.runtime.run.folder import RunFolder
-from tests.runtime.in_process import of, trained
+from tests.runtime.in_process import TASKS, of, trained
 from tests.runtime.looking_ahead import batch_of, gradients, learn, training
 from tests.runtime.started import started
 from tests.runtime.test_balances_in_training import AVAILABLE, WITHOUT, assert_equal, state
 
-SPEC = """\
-mtl 1
-
-data arrays {
-  path       = "rows.npz"
-  input      = row(6)
-  batch      = 8
-  validation = 0.2
-  test       = 0.2
-}
-
-task a {
-  target = values(2)
-  loss   = mse
-  head   = linear(2)
-}
-
-task b {
-  target = values(1)
-  loss   = mse
-  head   = linear(1)
-}
-
+SPEC = (
+    TASKS
+    + """
 backbone {
   stem = linear(8) | relu
   top  = linear(8) | relu
@@ -59,6 +39,7 @@ train {
   optimizer = sgd(lr=0.05)
 }
 """
+)
 
 
 def grads(made: Training) -> dict[str, Tensor]:
@@ -132,19 +113,29 @@ def test_a_step_in_fp16_is_nearly_that_in_fp32(name: str) -> None:
     assert (found[0] - found[1]).norm() < 0.05 * found[0].norm()
 
 
+def with_gradient(value: float) -> nn.Parameter:
+    parameter = nn.Parameter(torch.zeros(1))
+    parameter.grad = torch.full((1,), value)
+    return parameter
+
+
 def test_the_factor_grows_after_many_steps_without_an_overflow() -> None:
     scale = LossScale()
     with scale.over([]):
-        assert all(scale.end_step([torch.ones(1)]) for _ in range(INTERVAL))
+        for _ in range(INTERVAL):
+            scale.end_step([with_gradient(1.0)])
         assert scale == LossScale(2.0**17, 0, 0, under_way=True)
-        assert not scale.end_step([torch.ones(1), torch.tensor([math.inf])])
+        sound, not_finite = with_gradient(1.0), with_gradient(math.inf)
+        scale.end_step([sound, not_finite])
+        assert sound.grad is None
+        assert not_finite.grad is None
         assert scale == LossScale(2.0**16, 0, 1, under_way=True)
 
 
 def test_gradients_too_large_for_fp16_by_themselves_end_the_run() -> None:
     scale = LossScale(1.0)
     with scale.over([]), pytest.raises(MtlError, match="65504") as raised:
-        scale.end_step([torch.tensor([math.nan])])
+        scale.end_step([with_gradient(math.nan)])
     assert raised.value.diagnostics[0].code == "MTL803"
     assert "bf16" in str(raised.value)
 

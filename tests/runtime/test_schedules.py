@@ -21,30 +21,12 @@ from mtsldsl.runtime.learning.schedule import remarks_on_schedule, require_room_
 from tests import prepared
 from tests.cli.test_train import KILLED, disturbed
 from tests.language.values import right_calls
-from tests.runtime.in_process import events, of, rates_seen, rows, trained
+from tests.runtime.in_process import TASKS, events, of, rates_seen, rows, trained
 from tests.runtime.two_sources import written
 
-TEXT = """\
-mtl 1
-
-data arrays {
-  path  = "rows.npz"
-  input = row(6)
-  batch = 8
-}
-
-task a {
-  target = values(2)
-  head   = linear(2)
-  loss   = mse
-}
-
-task b {
-  target = values(1)
-  head   = linear(1)
-  loss   = mse
-}
-
+TEXT = (
+    TASKS
+    + """
 backbone {
   stem = linear(8) | tanh
 }
@@ -56,6 +38,7 @@ train {
   scheduler  = SCHEDULER
 }
 """
+)
 MERGING = "\nstructure mtsl {\n  phases = [1, 2]\n  threshold = 0.01\n}\n"
 STEPS = 12
 """Three epochs of 86 rows: ten batches each, of which three make a step, and the last step has one."""

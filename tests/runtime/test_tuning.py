@@ -18,30 +18,11 @@ from mtsldsl.runtime.learning.learned import at_rates
 from mtsldsl.runtime.network.built import build_model, initialise
 from tests import prepared
 from tests.cli.test_train import KILLED, disturbed
-from tests.runtime.in_process import of, rows, trained
+from tests.runtime.in_process import TASKS, of, rows, trained
 
-TEXT = """\
-mtl 1
-
-data arrays {
-  path  = "rows.npz"
-  input = row(6)
-  batch = 8
-}
-
-task a {
-  target = values(2)
-  head   = linear(2)
-  loss   = mse
-}
-
-task b {
-  target = values(1)
-  head   = linear(1)
-  loss   = mse
-  weight = 3
-}
-
+TEXT = (
+    TASKS.replace("linear(1)\n", "linear(1)\n  weight = 3\n")
+    + """
 backbone {
   stem = linear(8) | batch_norm | dropout(0.4) | tanh
   enc1 = linear(8) | batch_norm | tanh
@@ -63,6 +44,7 @@ tuning {
   b          = rate(3)
 }
 """
+)
 PLAIN = TEXT[: TEXT.index("\ntuning {")]
 SHARED = "\nsharing {\n  stem..enc1 = all\n}\n"
 MERGING = """

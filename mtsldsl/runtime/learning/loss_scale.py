@@ -7,7 +7,7 @@ loss and divided as it comes to each parameter: what combines losses or gradient
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -97,20 +97,24 @@ class LossScale:
         """A loss, or a sum that one is made of, with a larger gradient below it."""
         return enlarged(value, self.factor) if self.under_way and value.requires_grad else value
 
-    def end_step(self, gradients: Iterable[Tensor]) -> bool:
-        """Whether a step is to be made of these gradients; the factor of the next one is found by them. Raises MtlError
-        MTL803 where gradients as they are do not fit into fp16."""
-        if not self.under_way or finite(gradients):
+    def end_step(self, parameters: Sequence[nn.Parameter]) -> None:
+        """Find the factor of the next step by the gradients of this one, and take them away where they overflow: what
+        has no gradient, an optimizer leaves as it is. Raises MtlError MTL803 where gradients as they are do not fit
+        into fp16."""
+        if not self.under_way:
+            return
+        if finite(each.grad for each in parameters if each.grad is not None):
             self.steps += 1
             if self.steps == INTERVAL:
                 self.factor, self.steps = self.factor * GROWTH, 0
-            return True
+            return
+        for each in parameters:
+            each.grad = None
         self.factor, self.steps = self.factor * BACKOFF, 0
         self.skipped += 1
         if self.factor < 1:
             cause = "the gradients of a step are not finite numbers in fp16, whose greatest number is 65504"
             raise MtlError.of("MTL803", cause, "use `precision = bf16` or `fp32`, or lower the learning rate")
-        return False
 
     def facts(self) -> Mapping[str, Any]:
         """What a run goes on with."""

@@ -190,10 +190,7 @@ class Training:
             if len(self._parts.batches) == 1:
                 self._parts = None
         if self.scale is not None:
-            learned = (*self.parameters(), *self.balance.parameters())
-            if not self.scale.end_step(each.grad for each in learned if each.grad is not None):
-                for each in learned:  # what has no gradient, an optimizer leaves as it is
-                    each.grad = None
+            self.scale.end_step((*self.parameters(), *self.balance.parameters()))
         self.batches += 1
         self.steps += 1
 
