@@ -224,6 +224,8 @@ class Session:
         else:
             for event in begin_run(self.weights, training.spec, training.model, self.folder):
                 self._warn(event) if isinstance(event, events.Warned) else self.log.write(event)
+            if self.weights is not None:
+                learner.begins_with(training.spec, training.model)
             if self.weights is not None and learner.begins_anew:
                 training.beginning = {name: value.cpu().clone() for name, value in training.model.state_dict().items()}
         return training
