@@ -148,7 +148,8 @@ def learner_plan(structure: Structure | None) -> LearnerPlan:
         _made(structure.settings, known.later),
         "how it is learned which tasks share what",
     )
-    return LearnerPlan(f"{name}(STRUCTURE)", (settings,), f"{METHODS[structure.method]}.learner", tuple(names), known.networks)
+    module = f"{METHODS[structure.method]}.learner"
+    return LearnerPlan(f"{name}(STRUCTURE)", (settings,), module, tuple(names), known.networks)
 
 
 def _made(value: object, later: Mapping[str, Constant] = MappingProxyType({})) -> str:

@@ -174,9 +174,7 @@ def _check_reach(spec: Spec, structure: Structure, section: tree.Section, proble
     shared = spec.sharing.given(rows)
     single, least = (cost_of(attrs.evolve(spec, sharing=each)) for each in (spec.sharing.apart(), shared))
     parameters = {layer: cost.one.parameters for layer, cost in single.layers.items()}
-    reach = Reach(
-        spec.sharing, sides, single.parameters, least.parameters, parameters, read_by, spec.train.epochs
-    )
+    reach = Reach(spec.sharing, sides, single.parameters, least.parameters, parameters, read_by, spec.train.epochs)
     for fault in hindrances(structure.settings, reach):
         entries = (each for each in section.items if isinstance(each, tree.Entry) and each.key.text == fault.key)
         place = next((each.value.span for each in entries), section.span)

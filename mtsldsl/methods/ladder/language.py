@@ -43,7 +43,7 @@ BLOCK = BlockSchema(
             None,
             "the middle one, of two the larger",
         ),
-        Key("rung", _PART, "the part of the epochs after which half of the shapes are dropped for the first time", 0.125),
+        Key("rung", _PART, "the part of the epochs after which the first half of the shapes is dropped", 0.125),
         Key("warm", _PART, "the part of the steps in which a task learns with all copies alike", 0.15),
         Key("hard", _PART, "the part of the steps after which it has one", 0.5),
         Key(
@@ -125,7 +125,7 @@ def faults(values: Values, surroundings: Surroundings) -> Iterator[Fault]:
     """Values that do not go together, and a balance that is another one."""
     yield from _faults(values)
     if surroundings.balance not in (None, BALANCE):
-        cause = f"`structure ladder` trains by the logarithms of the losses, and the balance is `{surroundings.balance}`"
+        cause = f"`structure ladder` trains by the logarithms of losses, and the balance is `{surroundings.balance}`"
         yield Fault("MTL505", cause, f"write `balance = {BALANCE}` in `train`", "budgets")
 
 
@@ -234,9 +234,7 @@ def undecided(evidence: Evidence) -> str:
 METHOD = Method(
     block=BLOCK,
     decisions=(
-        DecisionRule(
-            LADDER, ("budget",), None, contradiction, "ladder(epoch=10, budget=0.5, layer=..., copies=3)"
-        ),
+        DecisionRule(LADDER, ("budget",), None, contradiction, "ladder(epoch=10, budget=0.5, layer=..., copies=3)"),
     ),
     faults=faults,
     completed=completed,

@@ -58,7 +58,7 @@ class Ladder(Learner):
         self.settings = settings
         self.candidates = nn.ModuleDict()
         self.others = nn.ModuleList()
-        self.own_names: tuple[str, ...] = ()
+        self._own: tuple[str, ...] = ()
         self._left: dict[float, list[str]] = {}
         budgets, pick = settings.budgets, settings.pick
         self._pick = budgets[len(budgets) // 2] if pick == KNEE else float(pick)  # as long as the knee is not known
@@ -68,7 +68,7 @@ class Ladder(Learner):
     def begin(self, spec: Spec) -> None:
         """All shapes that fit a budget; that of several budgets is one candidate."""
         self._spec = spec
-        self._sizes = sizes = _sizes(spec)
+        self._sizes = sizes = sizes_of_spec(spec)
         self._ends, self._end = self.settings.search(sizes, spec.train.epochs)
         self._balance = balance_of(spec)
         edges = {budget: sizes.edge(budget) for budget in self.settings.budgets}
@@ -88,10 +88,8 @@ class Ladder(Learner):
         return {
             "instead": self.instead,
             "left": [[budget, names] for budget, names in self._left.items()],
-            "chosen": {
-                name: each.chosen for name, each in self._candidates().items() if each.chosen is not None
-            },
-            "own": list(self.own_names),
+            "chosen": {name: each.chosen for name, each in self._candidates().items() if each.chosen is not None},
+            "own": list(self._own),
             "others": [[list(each.names), each.spec.source.text] for each in self.beside()],
         }
 
@@ -99,7 +97,7 @@ class Ladder(Learner):
         """Have those candidates, or these networks."""
         self.instead = facts["instead"]
         self._left = {budget: list(names) for budget, names in facts["left"]}
-        self.own_names = tuple(facts["own"])
+        self._own = tuple(facts["own"])
         self._forget()
         for name, chosen in facts["chosen"].items():
             candidate = self._candidates()[name]
@@ -118,6 +116,11 @@ class Ladder(Learner):
     def beside(self) -> Sequence[Beside]:
         """The networks of the other budgets, once they are found."""
         return [each for each in self.others if isinstance(each, Beside)]
+
+    @property
+    def own_names(self) -> tuple[str, ...]:
+        """The budgets at which that was the best."""
+        return self._own
 
     def apart(self) -> Sequence[nn.Module]:
         """Each candidate, or each network that is left."""
@@ -138,11 +141,10 @@ class Ladder(Learner):
         for name, candidate in self._candidates().items():
             with autocast(self._spec.train.precision, each_of(inputs)[0].device):
                 outputs = candidate.outputs(known)
-            loss, losses = candidate.learn(outputs, step, self._balance)
+            loss, losses = candidate.learn(outputs, step, self._balance, told=name == leader)
             found += gradients_of(loss, candidate)
             values.append(loss.detach())
-            if name == leader:
-                told = losses
+            told = losses or told
         assert told is not None
         return _detached(told), with_gradients(torch.stack(values).sum(), found)
 
@@ -278,7 +280,7 @@ class Ladder(Learner):
                 prefix = f"{LEARNER}.others.{len(self.others)}.{NETWORK}."
                 found |= self._filled(name, spec, model, states, prefix)
                 self.others.append(Beside(self._names(name), spec, model))
-        self.own_names = self._names(own)
+        self._own = self._names(own)
         self.candidates.clear()
         self.instead = False
         return Prepared(found)
@@ -299,7 +301,8 @@ class Ladder(Learner):
         return found
 
 
-def _sizes(spec: Spec) -> Sizes:
+def sizes_of_spec(spec: Spec) -> Sizes:
+    """What the shapes of its network cost."""
     cost = cost_of(spec)
     layers = {name: each.one.parameters for name, each in cost.layers.items()}
     heads = sum(each.parameters for each in cost.heads.values())

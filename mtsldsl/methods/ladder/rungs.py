@@ -96,6 +96,20 @@ class Sizes(Record):
         return start.given({name: whole if place < shape.since else parts for place, name in enumerate(names)})
 
 
+def assigned(losses: Sequence[Sequence[float]]) -> list[int]:
+    """For each row of losses, relative to their mean, the place of the least; but every place is taken by a row, where
+    there are as many. As long as one is not, the row that loses the least by it goes there, of those whose place is
+    taken by another one as well."""
+    chosen = [min(range(len(row)), key=row.__getitem__) for row in losses]
+    while len(losses) >= len(losses[0]) and (free := set(range(len(losses[0]))).difference(chosen)):
+        spare = [row for row, place in enumerate(chosen) if chosen.count(place) > 1]
+        _, row, place = min(
+            (losses[row][place] - losses[row][chosen[row]], row, place) for row in spare for place in free
+        )
+        chosen[row] = place
+    return chosen
+
+
 def halvings(count: int) -> tuple[int, ...]:
     """How many of so many shapes go on after each halving, until one is left."""
     found = []

@@ -51,4 +51,3 @@ class Beside(nn.Module):
         """Give the mean, once it has a step, statistics of batch normalisation of its own."""
         if self.kept is not self.network:
             reestimate([(self.spec, self.kept)], samples, device)
-

@@ -23,8 +23,8 @@ def renew_optimizer(
     trained: Mapping[str, ParameterState] = {},
 ) -> None:
     """Make the optimizer and the schedule of what is learned now. A parameter has the state of that of its name among
-    the old ones, by default those that are still there, as far as the optimizer had them, or the mean of those that it is `merged` from, or what it is
-    said to have been `trained` to."""
+    the old ones, by default those that are still there, as far as the optimizer had them; or the mean of those that it
+    is `merged` from; or, of those that were `trained` apart, the state that they have by then."""
     parameters = learned_by(training)
     optimizer = optimizer_of(training.make_optimizer, training.model, training.balance, training.learner)
     scheduler = training.make_scheduler(optimizer)

@@ -135,6 +135,11 @@ class Penalty(nn.Module):
         """The networks that it trains beside the run's own, which are kept too."""
         return ()
 
+    @property
+    def own_names(self) -> tuple[str, ...]:
+        """What the run's own network is called among them."""
+        return ()
+
     def apart(self) -> Sequence[nn.Module]:
         """What it learns, as networks that have nothing in common."""
         return (self,)

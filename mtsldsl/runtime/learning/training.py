@@ -264,8 +264,8 @@ class Training:
         return self._found
 
     def losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> BatchLosses:
-        """The loss of every task that has an output and learns, and of every helper, each a scalar; those of the network
-        that leads, where the learner trains its own instead."""
+        """The loss of every task that has an output and learns, and of every helper, each a scalar; those of the
+        network that leads, where the learner trains its own instead."""
         if self.learner.instead:
             found, self._instead = self.learner.learn(self._step({}, batch, {}))
             return found
@@ -368,9 +368,7 @@ class Training:
         self._measure_norms(batch, outputs)
         return self._enlarged(self.learner.penalty(step))
 
-    def _step(
-        self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor], losses: Mapping[str, Tensor]
-    ) -> Step:
+    def _step(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor], losses: Mapping[str, Tensor]) -> Step:
         """The step in hand, or one of its batches, as the learner sees it."""
 
         def measured(others: Mapping[str, Tensor]) -> BatchLosses:

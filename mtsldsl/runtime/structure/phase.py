@@ -18,7 +18,7 @@ from mtsldsl.editing.rewrite import decision_line
 from mtsldsl.ir import Decision, Spec
 from mtsldsl.ir.wiring import Value
 from mtsldsl.methods.method import NO_METHOD
-from mtsldsl.runtime.data import Mixed, Samples, Splits
+from mtsldsl.runtime.data import Splits
 from mtsldsl.runtime.learning.ema import average_of, carry_average, standing
 from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.learning.reestimation import reestimate
