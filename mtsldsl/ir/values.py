@@ -66,8 +66,8 @@ def _converted(kind: Kind, found: Bound, subject: str, problems: Problems) -> An
             return convert(inner, found, subject, problems)
         case kinds.Maybe(), tree.Name("none"):
             return None
-        case kinds.OrName(_, name), tree.Name(value) if value == name:
-            return value
+        case kinds.OrName(_, name), tree.Name(value):
+            return value if value == name else _wrong_type(kind, found, subject, problems)
         case kinds.Maybe(inner) | kinds.OrName(inner), _:
             return convert(inner, found, subject, problems)
         case kinds.Call(), tree.Name() | tree.Call():

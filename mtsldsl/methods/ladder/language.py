@@ -9,7 +9,7 @@ import attrs
 
 from mtsldsl.diagnostics.bounded import first_lines, shown
 from mtsldsl.language.holding import by_keys
-from mtsldsl.language.kinds import CallRule, Integer, Key, LayerName, Many, OrName, Real
+from mtsldsl.language.kinds import CallRule, Integer, Key, LayerName, Many, Maybe, OrName, Real
 from mtsldsl.language.schema import BlockSchema
 from mtsldsl.methods.evidence import Evidence, Finding, Words, told
 from mtsldsl.methods.ladder.rungs import Sizes, end_of_search, halvings, rungs
@@ -24,6 +24,9 @@ BALANCE = "relative"
 """By what every shape learns: losses in other units count alike, and a copy is chosen by what losses are relative to
 each other."""
 
+USUAL = (0.25, 0.35, 0.5, 0.75)
+"""The budgets where none are given."""
+
 _PART = Real(0, 1, open_minimum=True, open_maximum=True)
 
 BLOCK = BlockSchema(
@@ -32,13 +35,14 @@ BLOCK = BlockSchema(
     (
         Key(
             "budgets",
-            Many(Real(0, 1, open_minimum=True), 1),
+            Maybe(Many(Real(0, 1, open_minimum=True), 1)),
             "parameters that networks may have, as parts of those of a network for each task",
-            (0.25, 0.35, 0.5, 0.75),
+            None,
+            "those of 0.25, 0.35, 0.5 and 0.75 that are enough where all is shared",
         ),
         Key(
             "pick",
-            OrName(Real(0, 1, open_minimum=True), KNEE),
+            Maybe(OrName(Real(0, 1, open_minimum=True), KNEE)),
             "the budget whose network is the run's own; `knee`: where more parameters begin to gain little",
             None,
             "the middle one, of two the larger",
@@ -61,8 +65,8 @@ BLOCK = BlockSchema(
 class Settings(Record):
     """What the learner is made of."""
 
-    budgets: tuple[float, ...]
-    pick: float | str
+    budgets: tuple[float, ...] | None
+    pick: float | str | None
     rung: float
     warm: float
     hard: float
@@ -72,9 +76,19 @@ class Settings(Record):
         for fault in _faults(attrs.asdict(self)):
             raise ValueError(fault.cause)
 
+    def budgets_of(self, sizes: Sizes) -> tuple[float, ...]:
+        """Those that are given, or the usual ones that the smallest shape of a network fits."""
+        if self.budgets is not None:
+            return self.budgets
+        return tuple(budget for budget in USUAL if sizes.least <= sizes.allowed(budget))
+
+    def picked_of(self, budgets: Sequence[float]) -> float:
+        """The one that is picked; as long as the knee is not known, that in the middle, of two the larger."""
+        return self.pick if isinstance(self.pick, float) else budgets[len(budgets) // 2]
+
     def search(self, sizes: Sizes, epochs: int) -> tuple[tuple[int, ...], int]:
         """The epochs at whose end shapes of a network are dropped, and that at whose end all is chosen."""
-        most = max(len(sizes.edge(budget)) for budget in self.budgets)
+        most = max(len(sizes.edge(budget)) for budget in self.budgets_of(sizes))
         ends = rungs(most, self.rung, epochs)
         return ends, end_of_search(ends, self.hard, epochs)
 
@@ -101,16 +115,16 @@ def contradiction(ladder: Values, sharing: Sharing) -> str | None:
 
 
 def _faults(values: Values) -> Iterator[Fault]:
-    budgets = values.get("budgets", ())
+    budgets = values.get("budgets") or ()
     for place in range(1, len(budgets)):
         if budgets[place] <= budgets[place - 1]:
             cause = f"the budget {budgets[place]:g} comes after {budgets[place - 1]:g}"
             yield Fault("MTL202", cause, "list the budgets in rising order, each once", "budgets", place)
             break
-    pick = values.get("pick")
-    if budgets and pick is not None and pick not in (*budgets, KNEE):
+    pick, known = values.get("pick"), budgets or USUAL
+    if pick is not None and pick not in (*known, KNEE):
         cause = f"`pick` is {pick:g}, which is none of the budgets"
-        yield Fault("MTL202", cause, f"pick {shown([f'{each:g}' for each in budgets], ', ')} or `{KNEE}`", "pick")
+        yield Fault("MTL202", cause, f"pick {shown([f'{each:g}' for each in known], ', ')} or `{KNEE}`", "pick")
     warm, hard = values.get("warm"), values.get("hard")
     if warm is not None and hard is not None and warm >= hard:
         cause = f"a task has one copy after {hard:g} of the steps, and begins to choose after {warm:g}"
@@ -127,12 +141,6 @@ def faults(values: Values, surroundings: Surroundings) -> Iterator[Fault]:
     if surroundings.balance not in (None, BALANCE):
         cause = f"`structure ladder` trains by the logarithms of losses, and the balance is `{surroundings.balance}`"
         yield Fault("MTL505", cause, f"write `balance = {BALANCE}` in `train`", "budgets")
-
-
-def completed(values: Values, surroundings: Surroundings) -> Values:
-    """With a budget to pick."""
-    budgets = values["budgets"]
-    return values if values["pick"] is not None else {**values, "pick": budgets[len(budgets) // 2]}
 
 
 def sizes_of(reach: Reach) -> Sizes:
@@ -153,14 +161,15 @@ def hindrances(chosen: Settings, reach: Reach) -> Iterator[Fault]:
         )
         return
     sizes = sizes_of(reach)
-    if sizes.least > sizes.allowed(chosen.budgets[0]):
+    budgets = chosen.budgets_of(sizes) or USUAL[-1:]
+    wanted = chosen.pick if isinstance(chosen.pick, float) and chosen.pick not in budgets else budgets[0]
+    if sizes.least > sizes.allowed(wanted):
         least = ceil(1000 * sizes.least / sizes.single) / 1000
-        allowed = float(sizes.allowed(chosen.budgets[0]))
-        cause = f"the budget {chosen.budgets[0]:g} is {allowed:,.0f} parameters, and all shared there are "
-        remedy = f"give budgets of {least:g} or more" if least < 1 else "leave the block `structure` out"
+        cause = f"the budget {wanted:g} is {float(sizes.allowed(wanted)):,.0f} parameters, and all shared there are "
+        remedy = f"give budgets of {least:g} or more" if least <= 1 else "leave the block `structure` out"
         yield Fault("MTL202", f"{cause}{sizes.least:,}", remedy, "budgets")
         return
-    most = max(len(sizes.edge(budget)) for budget in chosen.budgets)
+    most = max(len(sizes.edge(budget)) for budget in budgets)
     steps = len(halvings(most))
     if reach.epochs < steps:
         cause = f"{most} shapes are halved {steps} times until one is left, each time after an epoch at least"
@@ -178,9 +187,9 @@ def doubts(situation: Situation) -> Iterator[Fault]:
         cause = f"what is chosen at epoch {situation.epochs} is never trained by itself: it is the last epoch"
         yield Fault("MTL932", cause, "let `hard` be less, or train for longer", "hard")
     elif chosen.rung * situation.epochs < 1:
-        cause = f"{chosen.rung:g} of {situation.epochs} epochs is less than one, after which shapes are compared"
+        cause = f"{chosen.rung:g} of {situation.epochs} epochs is less than one, after which shapes are first compared"
         remedy = f"train for {ceil(1 / chosen.rung)} epochs or more"
-        yield Fault("MTL955", f"{cause}: the search costs more than two trainings", remedy, "budgets")
+        yield Fault("MTL955", f"{cause}: the search may cost more than two trainings", remedy, "rung")
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
@@ -237,7 +246,6 @@ METHOD = Method(
         DecisionRule(LADDER, ("budget",), None, contradiction, "ladder(epoch=10, budget=0.5, layer=..., copies=3)"),
     ),
     faults=faults,
-    completed=completed,
     hindrances=hindrances,
     settings=lambda values: Settings(**values),
     doubts=doubts,

@@ -60,8 +60,7 @@ class Ladder(Learner):
         self.others = nn.ModuleList()
         self._own: tuple[str, ...] = ()
         self._left: dict[float, list[str]] = {}
-        budgets, pick = settings.budgets, settings.pick
-        self._pick = budgets[len(budgets) // 2] if pick == KNEE else float(pick)  # as long as the knee is not known
+        self._pick = 0.0
         self._ends: tuple[int, ...] = ()
         self._end = 0
 
@@ -71,7 +70,8 @@ class Ladder(Learner):
         self._sizes = sizes = sizes_of_spec(spec)
         self._ends, self._end = self.settings.search(sizes, spec.train.epochs)
         self._balance = balance_of(spec)
-        edges = {budget: sizes.edge(budget) for budget in self.settings.budgets}
+        edges = {budget: sizes.edge(budget) for budget in self.settings.budgets_of(sizes)}
+        self._pick = self.settings.picked_of(list(edges))
         self._left = {budget: [shape.name for shape in shapes] for budget, shapes in edges.items()}
         for shape in dict.fromkeys(shape for shapes in edges.values() for shape in shapes):
             self.candidates[shape.name] = Candidate(shape, Beginnings(spec, sizes), self.settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 
 import attrs
 import pytest
@@ -104,7 +105,7 @@ def test_each_rung_has_an_epoch_of_its_own(count: int, epochs: int) -> None:
     ends = rungs(count, 0.125, epochs)
     assume(ends)
     assert ends[0] >= 1
-    assert all(later > earlier for earlier, later in zip(ends, ends[1:], strict=False))
+    assert all(later > earlier for earlier, later in pairwise(ends))
     assert end_of_search(ends, 0.5, epochs) <= max(epochs, len(ends))
 
 
