@@ -12,10 +12,11 @@ from mtsldsl.language.holding import by_keys
 from mtsldsl.language.kinds import CallRule, Integer, Key, LayerName, Many, Maybe, OrName, Real
 from mtsldsl.language.schema import BlockSchema
 from mtsldsl.methods.evidence import Evidence, Finding, Words, told
-from mtsldsl.methods.ladder.rungs import Sizes, end_of_search, halvings, rungs
 from mtsldsl.methods.method import DecisionRule, Fault, Method, Reach, Situation, Surroundings, Values
 from mtsldsl.records import Record
 from mtsldsl.sharing import Partition, Sharing
+from mtsldsl.sharing.halving import end_of_search, halvings, rungs
+from mtsldsl.sharing.shape import Sizes
 
 KNEE = "knee"
 """Stands for the budget above which little is gained."""

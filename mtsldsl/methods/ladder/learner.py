@@ -16,14 +16,12 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from mtsldsl.editing import loads_source, rewritten
 from mtsldsl.ir import Decision, Spec
 from mtsldsl.ir.cost import cost_of
 from mtsldsl.ir.wiring import reading_tasks
 from mtsldsl.language import Constant
 from mtsldsl.methods.ladder.candidate import Beginnings, Candidate
 from mtsldsl.methods.ladder.language import KNEE, Chosen, Rung, Settings
-from mtsldsl.methods.ladder.rungs import Shape, Sizes, knee
 from mtsldsl.runtime.learning.balance.balance import LEAST
 from mtsldsl.runtime.learning.beside import Beside
 from mtsldsl.runtime.learning.evaluation import Evaluation, autocast
@@ -38,6 +36,8 @@ from mtsldsl.runtime.structure.learner import Carry, Learner, Prepared, Proposal
 from mtsldsl.runtime.structure.view import View
 from mtsldsl.sharing import Sharing
 from mtsldsl.sharing.component import LEARNER, NETWORK
+from mtsldsl.sharing.halving import knee
+from mtsldsl.sharing.shape import Shape, Sizes
 
 __all__ = ["Ladder", "Settings"]
 
@@ -90,7 +90,7 @@ class Ladder(Learner):
             "left": [[budget, names] for budget, names in self._left.items()],
             "chosen": {name: each.chosen for name, each in self._candidates().items() if each.chosen is not None},
             "own": list(self._own),
-            "others": [[list(each.names), each.spec.source.text] for each in self.beside()],
+            "others": [[list(each.names), _rows(each.spec.sharing), each.spec.source.text] for each in self.beside()],
         }
 
     def prepare_for(self, facts: Mapping[str, Any]) -> None:
@@ -102,10 +102,11 @@ class Ladder(Learner):
         for name, chosen in facts["chosen"].items():
             candidate = self._candidates()[name]
             if candidate.chosen is None:
-                candidate.choose(chosen)
+                candidate.take(chosen)
         device = next((each.device for each in self.parameters()), torch.device("cpu"))
-        for names, text in facts["others"]:
-            spec = loads_source(attrs.evolve(self._spec.source, text=text))
+        for names, rows, text in facts["others"]:
+            source = attrs.evolve(self._spec.source, text=text)
+            spec = attrs.evolve(self._with(self._spec.sharing.given(rows)), source=source)
             self.others.append(Beside(tuple(names), spec, place(build_model(spec), spec, device)))
         if not self.instead:
             self.candidates.clear()
@@ -275,7 +276,7 @@ class Ladder(Learner):
         for name in dict.fromkeys(names[0] for names in self._left.values()):
             if name != own:
                 sharing = self._candidates()[name].sharing()
-                spec = rewritten(view.spec, sharing, self._decisions(name, view))
+                spec = view.rewritten(sharing, self._decisions(name, view))
                 model = place(build_model(spec), spec, view.device)
                 prefix = f"{LEARNER}.others.{len(self.others)}.{NETWORK}."
                 found |= self._filled(name, spec, model, states, prefix)
@@ -299,6 +300,11 @@ class Ladder(Learner):
                 if state is not None:
                     found[f"{prefix}{copy.name}.{rest}"] = state
         return found
+
+
+def _rows(sharing: Sharing) -> dict[str, list[list[str]]]:
+    """Who shares what, as JSON has it."""
+    return {layer: [sorted(each) for each in sharing.partition(layer)] for layer in sharing.backbone.layers}
 
 
 def sizes_of_spec(spec: Spec) -> Sizes:

@@ -17,12 +17,12 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.methods.ladder.candidate import Beginnings, Candidate
 from mtsldsl.methods.ladder.language import Settings
 from mtsldsl.methods.ladder.learner import sizes_of_spec
-from mtsldsl.methods.ladder.rungs import Shape
 from mtsldsl.runtime.data import load_data
 from mtsldsl.runtime.learning.evaluation import evaluate
 from mtsldsl.runtime.run.code import Code
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.session import Session
+from mtsldsl.sharing.shape import Shape
 from tests.methods.each_learner import run, text, visits
 from tests.runtime.in_process import TASKS, events, of, trained
 

@@ -14,16 +14,8 @@ from mtsldsl import loads
 from mtsldsl.ir import Spec
 from mtsldsl.ir.cost import cost_of
 from mtsldsl.methods.ladder.learner import sizes_of_spec
-from mtsldsl.methods.ladder.rungs import (
-    ALL_SHARED,
-    Shape,
-    assigned,
-    cost,
-    end_of_search,
-    halvings,
-    knee,
-    rungs,
-)
+from mtsldsl.sharing.halving import cost, end_of_search, halvings, knee, rungs
+from mtsldsl.sharing.shape import ALL_SHARED, Shape, assigned
 from tests.laws import law
 
 WIDTHS = st.lists(st.sampled_from([None, 1, 2, 3, 5, 8]), min_size=1, max_size=5).filter(any)
