@@ -52,7 +52,11 @@ ALLOWED = {
     "language/optimization.py": {"singles"},  # which combinations `it_mtl` tries
     "codegen/bodies.py": {"branch"},  # of a residual operator
     "runtime/run/folder.py": {"ladder"},  # where the networks of budgets are kept
-    "methods/registry.py": {"allocation", "branch", "ladder"},  # the name of the method is that of its loss, or its decision, too
+    "methods/registry.py": {
+        "allocation",
+        "branch",
+        "ladder",
+    },  # the name of the method is that of its loss, or its decision, too
     "runtime/studies/affinity.py": {"gained", "look_ahead", "looks"},  # it asks what that method found
     "sharing/grouping.py": {"exact_tasks"},  # an algorithm that any method may use has it of its own
     "sharing/trees.py": {"beam", "dissimilarity"},  # the same

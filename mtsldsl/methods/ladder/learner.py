@@ -17,8 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from mtsldsl.ir import Decision, Spec
-from mtsldsl.ir.cost import cost_of
-from mtsldsl.ir.wiring import reading_tasks
+from mtsldsl.ir.cost import cost_of, sizes_of
 from mtsldsl.language import Constant
 from mtsldsl.methods.ladder.candidate import Beginnings, Candidate
 from mtsldsl.methods.ladder.language import KNEE, Chosen, Rung, Settings
@@ -37,7 +36,7 @@ from mtsldsl.runtime.structure.view import View
 from mtsldsl.sharing import Sharing
 from mtsldsl.sharing.component import LEARNER, NETWORK
 from mtsldsl.sharing.halving import knee
-from mtsldsl.sharing.shape import Shape, Sizes
+from mtsldsl.sharing.shape import Shape
 
 __all__ = ["Ladder", "Settings"]
 
@@ -67,7 +66,7 @@ class Ladder(Learner):
     def begin(self, spec: Spec) -> None:
         """All shapes that fit a budget; that of several budgets is one candidate."""
         self._spec = spec
-        self._sizes = sizes = sizes_of_spec(spec)
+        self._sizes = sizes = sizes_of(spec)
         self._ends, self._end = self.settings.search(sizes, spec.train.epochs)
         self._balance = balance_of(spec)
         edges = {budget: sizes.edge(budget) for budget in self.settings.budgets_of(sizes)}
@@ -305,14 +304,6 @@ class Ladder(Learner):
 def _rows(sharing: Sharing) -> dict[str, list[list[str]]]:
     """Who shares what, as JSON has it."""
     return {layer: [sorted(each) for each in sharing.partition(layer)] for layer in sharing.backbone.layers}
-
-
-def sizes_of_spec(spec: Spec) -> Sizes:
-    """What the shapes of its network cost."""
-    cost = cost_of(spec)
-    layers = {name: each.one.parameters for name, each in cost.layers.items()}
-    heads = sum(each.parameters for each in cost.heads.values())
-    return Sizes(layers, heads, spec.sharing.tasks, reading_tasks(spec))
 
 
 def _detached(losses: BatchLosses) -> BatchLosses:
