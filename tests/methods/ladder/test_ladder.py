@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +176,9 @@ def test_what_is_kept_of_each_budget_is_what_was_evaluated(tmp_path: Path, monke
         assert parameters == test["parameters"] == chosen[float(name)]["parameters"] <= float(name) * single
         assert f"budget={name}" in (folder.path / f"ladder/{name}.mtl").read_text()
         assert load(folder.path / f"ladder/{name}.mtl").sharing == spec.sharing
+    page = unescape(folder.report.read_text(encoding="utf-8"))
+    for name, test in tests.items():
+        assert re.search(rf">[^<]*{name}[^<]*</th><td class=\"number\">{test['parameters']:,}</td>", page)
     own = of(told, "test")[0]
     assert tests["0.7"]["own"]
     assert tests["0.7"]["metrics"] == own["metrics"]
@@ -279,6 +284,14 @@ def test_candidates_begin_with_the_weights_that_a_run_is_given() -> None:
     assert [weight(own, at, "both") for at in range(3)] == [{1.0}, {2.0}, {3.0}]
     assert [weight(competing, at, "both") for at in range(2)] == [{2.0}, {2.0}]
     assert weight(competing, 0, "last") != weight(competing, 1, "last")
+
+
+def test_a_step_that_is_not_finite_is_told_with_its_task(tmp_path: Path) -> None:
+    broken = (
+        with_ladder("budgets = [0.7, 1.0]").replace("adam(lr=0.05)", "sgd(lr=1e30)").replace("  clip      = 0.1\n", "")
+    )
+    with pytest.raises(MtlError, match=r"MTL803: in step \d of epoch 1 the loss of a[^$]*lower the learning rate"):
+        trained(tmp_path, broken)
 
 
 WIDE = f"""{TASKS}
