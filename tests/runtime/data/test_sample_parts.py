@@ -180,11 +180,8 @@ def test_more_than_there_are_to_train_on_are_an_error(tmp_path: Path) -> None:
 def test_inputs_of_a_table_are_fitted_to_the_samples_that_are_trained_on(tmp_path: Path) -> None:
     ages = np.random.default_rng(0).normal(size=50).round(3)
     (tmp_path / "a.csv").write_text("\n".join(["row,age", *(f"{age},{n}" for n, age in enumerate(ages))]))
-    found = load_data(
-        spec(
-            "table", (AGE,), (1,), input_name="row", path=str(tmp_path / "a.csv"), inputs=("row",), train_samples=12
-        )  # fmt: skip
-    )
+    options: dict[str, Constant] = {"path": str(tmp_path / "a.csv"), "inputs": ("row",), "train_samples": 12}
+    found = load_data(spec("table", (AGE,), (1,), input_name="row", **options))
     own = ages[found.train.fields["age"].flatten().int().numpy()]
     expected = (own - own.mean()) / own.std()
     assert len(own) == 12
