@@ -49,14 +49,8 @@ def command(
     from mtsldsl.runtime.run.event_json import plain
     from mtsldsl.runtime.run.event_lines import said_of_thresholds, short
     from mtsldsl.runtime.run.folder import RunFolder
-    from mtsldsl.runtime.run.selection import (
-        Selection,
-        best_so_far,
-        lacks_thresholds,
-        said_of_mean,
-        steps_of_mean,
-        thresholds_of,
-    )
+    from mtsldsl.runtime.run.kept_beside import epochs_kept, thresholds_kept
+    from mtsldsl.runtime.run.selection import lacks_thresholds, said_of_mean, steps_of_mean
     from mtsldsl.runtime.run.threads import use_threads
     from mtsldsl.runtime.run.user_module_record import warn_of_other_modules
 
@@ -68,10 +62,10 @@ def command(
     with original_spans(spec):
         data = load_data(spec, recorded_places(spec, folder.events), cache=not no_cache, workers=workers)
         warn_of_other_data(spec, data, folder.events)
-        tasks = None if of == MEAN else [of]
-        epochs = Selection(spec.train.keep, best_so_far(folder.events)).epochs(of)
+        tasks = [of] if of in spec.sharing.tasks else None
+        epochs = epochs_kept(folder, spec, of)
         chosen = [task for task in spec.tasks if tasks is None or task.name in tasks]
-        thresholds = thresholds_of(folder.events, epochs)
+        thresholds = thresholds_kept(folder, epochs, of)
         if unknown := [task.name for task in chosen if lacks_thresholds(task, thresholds)]:  # as with `--set`
             thresholds |= evaluate(model, spec, data.validation, place, unknown, thresholds=None).thresholds
         evaluation = evaluate(model, spec, getattr(data, split), place, tasks, thresholds=thresholds)
@@ -93,7 +87,8 @@ def command(
     from rich.console import Console
     from rich.table import Table
 
-    say(f"{run}, {split} split" + ("" if of == MEAN else f", weights of {of}'s own best epoch"))
+    whose = f", weights of {of}'s own best epoch" if tasks else f", the network `{of}`"
+    say(f"{run}, {split} split" + ("" if of == MEAN else whose))
     if steps:
         say(f"the weights are {said_of_mean(steps)}")
     table = Table("task", "epoch", "loss", "metrics", box=None)

@@ -143,6 +143,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL952": "a weight of zero",
         "MTL953": "an augmentation without effect",
         "MTL954": "a mirrored picture whose target is not",
+        "MTL955": "shapes that are compared before they have learned",
     },
 }
 """What the codes that begin alike are about: MTL0xx, MTL1xx and so on; then their codes in order."""

@@ -93,6 +93,9 @@ class Learner(Penalty):
         """Whether the network that it chooses begins with what the run began with, which is kept for that."""
         return False
 
+    def begins_with(self, spec: Spec, model: nn.Module) -> None:
+        """The network of the run begins with other weights than its seed gives."""
+
     def due(self, position: Position) -> bool:
         """Whether it decides now, at the end of an epoch."""
         return False
