@@ -111,6 +111,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL812": "too little memory",
         "MTL813": "a logger that is not there",
         "MTL814": "a schedule that the steps of a run are too few for",
+        "MTL815": "an input that is no picture to corrupt",
     },
     "warnings": {
         "MTL901": "a constant that nothing uses",

@@ -18,10 +18,11 @@ from mtsldsl.diagnostics import MtlError, suggestion
 from mtsldsl.diagnostics.own_code import Noted, own_object, said
 from mtsldsl.division import CALLED_ELSEWHERE, SPLITS, Shares
 from mtsldsl.runtime.data.demand import Part
+from mtsldsl.runtime.data.drawing_apart import drawing_apart
 from mtsldsl.runtime.data.expected_fields import expected_fields
 from mtsldsl.runtime.data.fields_read import readers
 from mtsldsl.runtime.data.left_out import remarks_on_left_out
-from mtsldsl.runtime.data.own_samples import OwnReader, Survey, Wanted, drawing_apart
+from mtsldsl.runtime.data.own_samples import OwnReader, Survey, Wanted
 from mtsldsl.runtime.data.parallel_reading import Processes, ReadAhead
 from mtsldsl.runtime.data.read_samples import ReadSamples
 from mtsldsl.runtime.data.sample_rows import SampleRows
