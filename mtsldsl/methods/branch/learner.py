@@ -13,9 +13,8 @@ import attrs
 import torch
 from torch import Tensor
 
-from mtsldsl.ir import Decision, Spec
-from mtsldsl.ir.body import Body
-from mtsldsl.ir.cost import body_cost
+from mtsldsl.ir import Decision
+from mtsldsl.ir.cost import copy_cost
 from mtsldsl.ir.wiring import Value, reading_tasks
 from mtsldsl.language import Constant
 from mtsldsl.methods.branch.language import FRESH, Compares, Settings, shared_whole
@@ -93,13 +92,6 @@ def _with_copies(view: View, sharing: Sharing) -> View:
     model = place(build_model(spec), spec, view.device)
     carry_state(view.spec, spec, view.model, model)
     return attrs.evolve(view, spec=spec, model=model)
-
-
-def copy_cost(spec: Spec, layer: str, tasks: Component) -> int:
-    """The parameters of a copy of a layer for some tasks, whose inputs have one size."""
-    body = spec.layer(layer).body_for(spec.data_of(min(tasks)).name)
-    assert isinstance(body, Body)  # a layer of alternatives is none for this method
-    return body_cost(body).parameters
 
 
 def _compared(view: View, settings: Settings, sides: Sequence[frozenset[str]]) -> Mapping[str, list[list[float]]]:
