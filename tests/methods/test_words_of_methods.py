@@ -37,7 +37,7 @@ GENERAL = {
     "every", "gradient", "group", "groups", "incomparable", "layer", "layers", "least", "lr", "meet", "merge", "on", "parameters", "part", "patience", "penalty",
     "phases", "places", "probability", "samples", "sets", "sgd", "split", "start", "step", "task", "tasks", "temperature",
     "threshold", "transfer", "uses", "value", "write",
-    "cka", "debiased", "kernel", "rsa", "similarity", "transference",
+    "cka", "debiased", "kernel", "readout", "rsa", "similarity", "stitched", "transference",
 }  # fmt: skip
 """Names among a method's that the rest of the package has for things of its own, or that every method may have: the
 epochs of a phase, the phases of a training, places of a text, `runtime.network.transfer`, `balance` of averages,

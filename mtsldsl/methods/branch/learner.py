@@ -19,7 +19,17 @@ from mtsldsl.ir.wiring import Value, reading_tasks
 from mtsldsl.language import Constant
 from mtsldsl.methods.branch.language import FRESH, Compares, Settings, shared_whole
 from mtsldsl.methods.evidence import in_four_digits
-from mtsldsl.methods.similarities import Chosen, Cka, Gradient, Incomparable, Rsa, Transference, reads_the_same
+from mtsldsl.methods.similarities import (
+    Chosen,
+    Cka,
+    Gradient,
+    Incomparable,
+    Readout,
+    Rsa,
+    Stitched,
+    Transference,
+    reads_the_same,
+)
 from mtsldsl.runtime.learning.step import Position
 from mtsldsl.runtime.network.built import build_model, place
 from mtsldsl.runtime.network.transfer import carry_state
@@ -30,7 +40,7 @@ from mtsldsl.runtime.structure.view import View
 from mtsldsl.sharing import Component, Sharing, Tree, choose_tree
 from mtsldsl.sharing.partition import Partition, in_order, parted
 
-__all__ = ["Branch", "Cka", "Gradient", "Rsa", "Settings", "Transference"]
+__all__ = ["Branch", "Cka", "Gradient", "Readout", "Rsa", "Settings", "Stitched", "Transference"]
 
 
 class Branch(Learner):

@@ -82,7 +82,7 @@ BLOCK = BlockSchema(
             Real(-1, 1),
             "mean similarity above which a group of tasks merges",
             None,
-            "0.8 with `cka` and `rsa`, else 0",
+            "0 with `gradient` and `transference`, else 0.8",
         ),
         Key("choose", Maybe(CHOICES), "what merges, if not the groups above the threshold", None, "these groups"),
         Key(

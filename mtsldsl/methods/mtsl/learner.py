@@ -20,7 +20,7 @@ from mtsldsl.methods.mtsl.amalgamation import AmalgamationJob, AmalgamationRepor
 from mtsldsl.methods.mtsl.budgeted import merges_to_budget
 from mtsldsl.methods.mtsl.language import Amalgamate, Budget, Settings, Similarity
 from mtsldsl.methods.mtsl.merges import Merge, proposed
-from mtsldsl.methods.similarities import Cka, Gradient, Incomparable, Rsa, Transference
+from mtsldsl.methods.similarities import Cka, Gradient, Incomparable, Readout, Rsa, Stitched, Transference
 from mtsldsl.records import Record
 from mtsldsl.runtime.data import batches, steps_per_epoch
 from mtsldsl.runtime.learning.learned import NamedParameters
@@ -35,7 +35,7 @@ from mtsldsl.runtime.structure.view import View
 from mtsldsl.sharing import Copy, unmerged
 from mtsldsl.sharing.grouping import GroupingDecision, decide_grouping
 
-__all__ = ["Amalgamate", "Budget", "Cka", "Gradient", "Mtsl", "Rsa", "Settings", "Transference"]
+__all__ = ["Amalgamate", "Budget", "Cka", "Gradient", "Mtsl", "Readout", "Rsa", "Settings", "Stitched", "Transference"]
 
 
 @attrs.frozen(eq=False, repr=False)
