@@ -138,6 +138,10 @@ class Method(Record):
     one_a_phase: tuple[OneAPhase, ...] = ()
     budget: str | None = None
     """The key that says how many parameters the network may have, as a part of those of single-task networks."""
+    budgeted: Callable[[float], str] = repr
+    """How such a part is written as the value of that key."""
+    beside_budget: tuple[str, ...] = ()
+    """Keys that may not stand beside it."""
     later: Values = attrs.field(factory=dict)
     """Keys that only later versions have, with their defaults: at these the hash of a spec stays what it was."""
     networks: bool = False
