@@ -80,6 +80,12 @@ BLOCK = BlockSchema(
             EXACT_TASKS,
         ),
         Key("align", Real(0), "weight of the loss that draws features together", None, "0.2 with `cka`, else 0"),
+        Key(
+            "teach",
+            Real(0),
+            "how much the network as it was before the first merge counts as a teacher from then on; 0 for not at all",
+            0.0,
+        ),
         Key("transfer", TRANSFERS, "how a merged component gets its weights", "average"),
     ),
     label="mtsl",
@@ -105,6 +111,7 @@ class Settings(Record):
     align: float
     transfer: Amalgamate | None = attrs.field(validator=optional(of_record(Amalgamate)))
     alone: str = ALONE[0]
+    teach: float = 0.0
 
     @property
     def score_alone(self) -> float:
@@ -196,6 +203,7 @@ def settings(values: Values) -> Settings:
         values["align"],
         Amalgamate(**given) if transfer.name == "amalgamate" else None,
         values["alone"],
+        values["teach"],
     )
 
 
@@ -272,7 +280,7 @@ METHOD = Method(
     phases="phases",
     one_a_phase=(OneAPhase("transfer", "amalgamate", "epochs"),),
     penalty_name="align",
-    later={"alone": ALONE[0]},
+    later={"alone": ALONE[0], "teach": 0.0},
     findings=(Similarity, Incomparable),
     words=Words(decided, undecided),
 )

@@ -385,6 +385,9 @@ class Session:
                 thresholds=test.thresholds or None,
             )
         )
+        if self._learner is not None and self._learner.teach and training.teachers is None:
+            text = "no phase has changed what tasks share, so nothing has taught: `teach` makes no difference"
+            self._warn(events.Warned(about="teachers", text=text))
         single = single_task(self.folder)
         for event in (*([single] if single else []), *answered.told(self.folder)):
             self.log.write(event)
