@@ -70,6 +70,7 @@ def _later(train: Train) -> dict[str, Any]:
         "warmup": train.warmup,
         "ema": train.ema,
         "stop": train.stop.name != "none" and _named(train.stop),
+        "teachers": train.taught_by and [train.teachers, train.teach],
         "init": train.init.name != "none" and _named_but(train.init, "since", None),
     }
     return {name: value for name, value in found.items() if value}

@@ -98,6 +98,12 @@ BLOCK = BlockSchema(
             EXACT_TASKS,
         ),
         Key("align", Real(0), "weight of the loss that draws features together", None, "0.2 with `cka`, else 0"),
+        Key(
+            "teach",
+            Real(0),
+            "how much the network as it was before the first merge counts as a teacher from then on; 0 for not at all",
+            0.0,
+        ),
         Key("transfer", TRANSFERS, "how a merged component gets its weights", "average"),
     ),
     label="mtsl",
@@ -132,6 +138,7 @@ class Settings(Record):
     transfer: Amalgamate | None = attrs.field(validator=optional(of_record(Amalgamate)))
     alone: str = ALONE[0]
     choose: Budget | None = attrs.field(default=None, validator=optional(of_record(Budget)))
+    teach: float = 0.0
 
     @property
     def score_alone(self) -> float:
@@ -240,6 +247,7 @@ def settings(values: Values) -> Settings:
         Amalgamate(**given) if transfer.name == "amalgamate" else None,
         values["alone"],
         None if budget is None else Budget(part),
+        values["teach"],
     )
 
 
@@ -349,7 +357,7 @@ METHOD = Method(
     budget="choose",
     budgeted=lambda part: f"budget({part!r})",
     beside_budget=tuple(_OF_GROUPING),
-    later={"alone": ALONE[0], "choose": None},
+    later={"alone": ALONE[0], "choose": None, "teach": 0.0},
     findings=(Similarity, BudgetSimilarity, Spending, Incomparable),
     words=Words(decided, undecided),
 )

@@ -33,6 +33,7 @@ from mtsldsl.runtime.learning.ranks import Ranks
 from mtsldsl.runtime.learning.reestimation import reestimate
 from mtsldsl.runtime.learning.step import Penalty, Position, Step
 from mtsldsl.runtime.learning.task_sets import LEAST, TaskSets
+from mtsldsl.runtime.learning.teachers import Teachers
 from mtsldsl.runtime.learning.warmup import warmed_up
 from mtsldsl.runtime.learning.watching import Watching
 from mtsldsl.runtime.learning.weighed import WeighedSteps
@@ -100,6 +101,8 @@ class Training:
     """By what gradients are multiplied in fp16; None in other precisions."""
     _instead: Tensor | None = None
     """The loss of the step in hand of the networks that the learner trains in the place of this one."""
+    teachers: Teachers | None = None
+    """Whose answers are learned beside the labels."""
     _parts: Parts | None = None
     """The batches of the step in hand, where a step has several, or several processes combine the tasks' gradients."""
     _forward_pass: ForwardPass = attrs.field(factory=ForwardPass)
@@ -215,6 +218,8 @@ class Training:
         """The outputs of one of the `sets`: those of the network's own forward pass, or where the learner has gates
         what the network's modules give with these. Several inputs come in the order of the spec. None where the learner
         trains networks of its own instead."""
+        if self.teachers is not None:
+            self.teachers.see(inputs, self._reading(tasks), self.ranks)
         if self.learner.instead:
             return {}
         inputs = tuple(map(self.ranks.part, inputs)) if isinstance(inputs, tuple) else self.ranks.part(inputs)
@@ -224,6 +229,11 @@ class Training:
             self.guard.begin(inputs, partial(run, each_module=True), drawn.gates)
         self._began = (inputs, random_state(self.device)) if self._observers() else None
         return run(each_module=self._watching.under_way)
+
+    def _reading(self, tasks: tuple[str, ...]) -> set[str]:
+        """Those that learn of the tasks that read the same batches as these."""
+        every = next(stream.tasks for stream in self.spec.streams if tasks[0] in stream.tasks)
+        return set(every) - self.done
 
     def _observers(self) -> list[Penalty | Balance]:
         """Who looks ahead in this step, which is in its last batch."""
@@ -272,18 +282,25 @@ class Training:
         if self._parts is not None:
             for task in self._learns(outputs):
                 self._parts.count(task, self.loss_functions[task.name], outputs[task.name])
+                soft = None if self.teachers is None else self.teachers.function_of(task)
+                if soft is not None:
+                    self._parts.count(task, soft, outputs[task.name], taught=True)
         return self._losses(outputs, batch)
 
     def _losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> BatchLosses:
-        """The same of any batch, such as that of an earlier step."""
-        tasks = self._learns(outputs)
+        """The same of other outputs for the batch in hand."""
         # Where the gradient of each is asked for alone, each has a graph of its own.
         together = not isinstance(self.balance, GradientBalance)
-        own = self.ranks.part_of(batch)
-        return self._scaled(BatchLosses.of(tasks, self.loss_functions, outputs, own, together=together))
+        return self._whole(self._learns(outputs), outputs, batch, together=together)
 
-    def _scaled(self, losses: BatchLosses) -> BatchLosses:
-        """The losses of the whole batch, with gradients that fit the precision."""
+    def _whole(
+        self, tasks: list[Task], outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor], *, together: bool = False
+    ) -> BatchLosses:
+        """The losses of these tasks of the whole batch, with gradients that fit the precision."""
+        own = self.ranks.part_of(batch)
+        losses = BatchLosses.of(tasks, self.loss_functions, outputs, own, together=together)
+        if self.teachers is not None:
+            losses = self.teachers.add_to(losses, tasks, outputs, together=together)
         whole = self.ranks.whole(losses)
         return whole if self.scale is None else self.scale.losses(whole)
 
@@ -393,8 +410,7 @@ class Training:
         waiting = self.norms.waiting([task.name for task in self._learns(outputs)], shared)
         if waiting:
             tasks = [task for task in self.trained if task.name in waiting]
-            losses = BatchLosses.of(tasks, self.loss_functions, outputs, self.ranks.part_of(batch))
-            self.norms.measure(waiting, self._scaled(losses), shared, self.ranks)
+            self.norms.measure(waiting, self._whole(tasks, outputs, batch), shared, self.ranks)
 
     def _probe(
         self, inputs: Inputs, random: Tensor, batch: Batch, outputs: Mapping[str, Tensor], losses: BatchLosses
