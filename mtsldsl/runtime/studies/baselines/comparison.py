@@ -101,8 +101,8 @@ class Line:
 
     def same_as(self, other: Line) -> tuple[int, ...]:
         """The seeds with which it is the very run of another row, one that ended."""
-        theirs = {each.seed: each.outcome.folder for each in other.ended}
-        return tuple(each.seed for each in self.ended if theirs.get(each.seed) == each.outcome.folder)
+        theirs = {each.seed: each.outcome.made_by for each in other.ended}
+        return tuple(each.seed for each in self.ended if theirs.get(each.seed) == each.outcome.made_by)
 
 
 @attrs.frozen(eq=False)

@@ -21,7 +21,7 @@ from mtsldsl.runtime.run.event_json import plain
 from mtsldsl.runtime.studies.baselines.comparison import Comparison
 from mtsldsl.runtime.studies.baselines.trial import Outcome, Trial, digests_of
 from mtsldsl.runtime.studies.baselines.trials import Tell, Trials
-from mtsldsl.runtime.studies.baselines.wanted_rows import EACH, Row, Wanted
+from mtsldsl.runtime.studies.baselines.wanted_rows import EACH, LEARNED, Row, Wanted
 from mtsldsl.syntax import write_text_atomically
 from mtsldsl.syntax.files import is_file
 
@@ -81,7 +81,8 @@ class Study:
             if learned.diverged:
                 return learned
             found = learned.sharing()
-        return Trial(row.name, seed, row.at(seed, found), self.device, self.threads)
+        name = LEARNED if row.several else row.name
+        return Trial(name, seed, row.at(seed, found), self.device, self.threads, row.network)
 
     def _floor(self) -> Floor:
         """Of the spec's test set, kept in the study's folder."""

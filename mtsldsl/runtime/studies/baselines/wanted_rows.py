@@ -15,7 +15,9 @@ from mtsldsl.editing.baseline import budgeted, static
 from mtsldsl.editing.bundle import self_contained
 from mtsldsl.editing.widened import NotWidenedError, widened
 from mtsldsl.ir import Spec
+from mtsldsl.ir.cost import sizes_of
 from mtsldsl.ir.library import sections_of
+from mtsldsl.methods.method import Budgets
 from mtsldsl.methods.registry import method
 from mtsldsl.seeds import seed_of
 from mtsldsl.sharing import Sharing
@@ -44,6 +46,13 @@ class Row:
     spec: Spec
     """Of the last two that of the network without what was found."""
     budget: float | None = None
+    several: bool = False
+    """Whether its learner gives a network for each of several budgets in one run, of which this is one."""
+
+    @property
+    def network(self) -> str | None:
+        """What that network is called in the run; None where the run has one."""
+        return repr(self.budget) if self.several else None
 
     @property
     def name(self) -> str:
@@ -99,7 +108,8 @@ class Wanted:
     @property
     def unbudgeted(self) -> bool:
         """Whether its learner has no budget that could be set."""
-        return self.chosen.structure is not None and method(self.chosen.structure.method).budget is None
+        known = None if self.chosen.structure is None else method(self.chosen.structure.method)
+        return known is not None and known.budget is None and known.budgets is None
 
 
 def hold_comparable(spec: Spec) -> None:
@@ -234,7 +244,11 @@ class _Rows:
                 reason = f"`structure {structure.method}` does not change what tasks share"
             self.left_out += [(kind, reason) for kind in wanted]
             return
-        key = method(structure.method).budget
+        known = method(structure.method)
+        if known.budgets is not None:
+            yield from self._of_one_run(known.budgets, wanted)
+            return
+        key = known.budget
         made = []
         for budget in self.budgets if key and self.budgets else (None,):
             source = self.chosen.source
@@ -247,4 +261,22 @@ class _Rows:
             yield Row((_named(LEARNED, budget),), "learned", spec, budget)
         for kind in wanted[1:]:
             for budget, _ in made:
+                yield Row((_named(kind, budget),), "scratch" if kind == SCRATCH else "random", self.static, budget)
+
+    def _of_one_run(self, known: Budgets, wanted: Sequence[str]) -> Iterator[Row]:
+        """Rows of a learner that gives a network for each budget in one run."""
+        spec = self.chosen
+        if self.budgets:
+            given = f"[{', '.join(map(repr, sorted(self.budgets)))}]"
+            try:
+                spec = loads_source(spec.source, {f"structure.{known.key}": given})
+            except MtlError as problem:
+                self.left_out += [(kind, problem.diagnostics[0].cause) for kind in wanted]
+                return
+        assert spec.structure is not None
+        budgets = known.of(spec.structure.settings, sizes_of(spec))
+        for budget in budgets:
+            yield Row((_named(LEARNED, budget),), "learned", spec, budget, several=True)
+        for kind in wanted[1:]:
+            for budget in budgets:
                 yield Row((_named(kind, budget),), "scratch" if kind == SCRATCH else "random", self.static, budget)
