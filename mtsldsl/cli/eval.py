@@ -149,7 +149,8 @@ def _evaluate(run: BestRun, split: str, *, cache: bool, workers: int, as_json: b
     from rich.console import Console
     from rich.table import Table
 
-    say(f"{run.path}, {split} split" + ("" if run.of == MEAN else f", weights of {run.of}'s own best epoch"))
+    whose = f", weights of {run.of}'s own best epoch" if run.of in spec.sharing.tasks else f", the network `{run.of}`"
+    say(f"{run.path}, {split} split" + ("" if run.of == MEAN else whose))
     if steps:
         say(f"the weights are {said_of_mean(steps)}")
     table = Table("task", "epoch", "loss", "metrics", box=None)

@@ -17,17 +17,18 @@ from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.network.source_file import original_spans
 from mtsldsl.runtime.objectives import Thresholds
 from mtsldsl.runtime.run.best import load_best
-from mtsldsl.runtime.run.checkpoint import MEAN
 from mtsldsl.runtime.run.data_record import recorded_places, warn_of_other_data
 from mtsldsl.runtime.run.folder import RunFolder
-from mtsldsl.runtime.run.selection import Selection, best_so_far, lacks_thresholds, steps_of_mean, thresholds_of
+from mtsldsl.runtime.run.kept_beside import epochs_kept, thresholds_kept
+from mtsldsl.runtime.run.selection import lacks_thresholds, steps_of_mean
 from mtsldsl.runtime.run.threads import use_threads
 from mtsldsl.runtime.run.user_module_record import warn_of_other_modules
 
 
 @attrs.frozen(eq=False)
 class BestRun:
-    """The spec and the network of a run with its best weights, or those of the task `of` alone, on a device."""
+    """The spec and the network of a run with its best weights, or those of the task `of` alone, or a network that was
+    trained beside the run's own, on a device."""
 
     path: Path
     folder: RunFolder
@@ -52,12 +53,13 @@ class BestRun:
     @property
     def tasks(self) -> tuple[str, ...]:
         """Those that are evaluated."""
-        return tuple(task.name for task in self.spec.tasks if self.of in (MEAN, task.name))
+        names = self.spec.sharing.tasks
+        return (self.of,) if self.of in names else names
 
     @property
     def epochs(self) -> dict[str, int]:
         """The epoch whose weights each task has."""
-        return Selection(self.spec.train.keep, best_so_far(self.folder.events)).epochs(self.of)
+        return epochs_kept(self.folder, self.spec, self.of)
 
     @property
     def averaged(self) -> int | None:
@@ -74,7 +76,7 @@ class BestRun:
     def thresholds(self, data: Splits[Any]) -> dict[str, Thresholds]:
         """Those of metrics that have some, as validation chose them; where the run did not measure one, as it is set
         now, they are chosen there first."""
-        found = thresholds_of(self.folder.events, self.epochs)
+        found = thresholds_kept(self.folder, self.epochs, self.of)
         chosen = [task for task in self.spec.tasks if task.name in self.tasks]
         if unknown := [task.name for task in chosen if lacks_thresholds(task, found)]:
             with self._computing():
@@ -87,7 +89,7 @@ class BestRun:
         self, samples: Samples | Mixed, thresholds: Mapping[str, Thresholds], spec: Spec | None = None
     ) -> Evaluation:
         """On some samples; by another spec where its tasks read other fields of these."""
-        tasks = None if self.of == MEAN else [self.of]
+        tasks = [self.of] if self.of in self.spec.sharing.tasks else None
         with self._computing():
             return evaluate(self.model, spec or self.spec, samples, self.device, tasks, thresholds=thresholds)
 
