@@ -37,7 +37,7 @@ def robustness_lines(found: Robustness, width: int | None) -> Iterator[str]:
     yield f"{found.split} split, seed {found.seed}, {severities}"
     for number, run in enumerate(found.runs, 1):
         samples = "1 sample" if run.samples == 1 else f"{run.samples:,} samples"
-        yield f"{f'{number}  ' if len(found.runs) > 1 else ''}{run.name}, {samples}"
+        yield f"{f'{number}  ' if len(found.runs) > 1 else ''}{', '.join((run.name, *run.whose, samples))}"
     yield ""
     yield from _table((*found.rows, CHANGE), list(_metrics(found)), width)
     yield ""

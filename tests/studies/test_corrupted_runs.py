@@ -322,6 +322,7 @@ def test_a_set_is_corrupted_once_for_all_runs_that_read_it(job: Job, monkeypatch
 def test_one_task_with_its_own_weights(job: Job) -> None:
     found = robustness([job.opened("narrow", of="level")], FEW)
     assert set(found.runs[0].clean.metrics) == {"level"}
+    assert (found.as_json()["runs"][0]["of"], found.runs[0].whose) == ("level", ("weights of level's own best epoch",))
     assert {tuple(each[1]) for each in numbers(found).values()} == {("level",)}
 
 

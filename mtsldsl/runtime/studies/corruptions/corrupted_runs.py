@@ -120,7 +120,10 @@ class _Entry:
 
     def row(self) -> RunRow:
         """What is known of it in the end."""
-        return RunRow(str(self.run.path), self.run.epochs, len(self.samples), self.counted, self.clean, self.corrupted)
+        run = self.run
+        return RunRow(
+            str(run.path), run.of, run.whose, run.epochs, len(self.samples), self.counted, self.clean, self.corrupted
+        )
 
     def notes(self, first: _Entry) -> Iterator[str]:
         """What a person should know of its numbers, beside those of the first run."""
