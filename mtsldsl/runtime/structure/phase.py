@@ -25,8 +25,10 @@ from mtsldsl.runtime.learning.learned import named_parameters, optimizer_of
 from mtsldsl.runtime.learning.reestimation import reestimate
 from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.network.built import build_model, place
+from mtsldsl.runtime.network.channels import Reordering
 from mtsldsl.runtime.network.execution import alike
 from mtsldsl.runtime.network.optimizer_state import ParameterState, carry_optimizer_state, set_parameter_state
+from mtsldsl.runtime.network.reordering import reorder, reorder_optimizer_state
 from mtsldsl.runtime.network.transfer import Members, carry_state, merged_parameters, origins
 from mtsldsl.runtime.structure.learner import Carry, Learner, Prepared, Proposal
 from mtsldsl.runtime.structure.view import View, Watcher
@@ -63,6 +65,7 @@ def structural_phase(training: Training, learner: Learner, data: Splits[Any], ru
     if learner.exact:
         _adopt_exactly(training, learner, proposal, view, data, run)
         return
+    _reorder(training, proposal.order)
     new_spec = rewritten(spec, proposal.sharing, proposal.decisions)
     new_model = place(build_model(new_spec), new_spec, training.device)
     made = origins(spec.sharing, new_spec.sharing)
@@ -125,6 +128,15 @@ def _adopt_exactly(
     run.structure_changed(new_spec, epoch, new_spec.history[len(spec.history) :], same=same)
     cost = new_spec.cost()
     run.say("phase", **record, parameters=cost.parameters, flops=cost.flops, same=same or None)
+
+
+def _reorder(training: Training, order: Reordering) -> None:
+    """Bring channels of the network into another order, with all that is kept of its weights."""
+    reorder(training.model, order)
+    if training.averaged is not None:
+        reorder(training.averaged.module, order)
+    parameters = dict(named_parameters(training.model, training.balance, training.learner))
+    reorder_optimizer_state(training.optimizer, parameters, order)
 
 
 def _prepared(training: Training, learner: Learner, carry: Carry, view: View) -> tuple[Prepared, AveragedModel | None]:

@@ -157,11 +157,11 @@ def test_at_the_frontier_alone_a_phase_may_not_come_as_far_and_says_so(more: str
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("transfer", ["average", "amalgamate(epochs=1)"])
+@pytest.mark.parametrize("transfer", ["average", "average\n  match = channels", "amalgamate(epochs=1)"])
 def test_a_run_keeps_its_budget_and_goes_on_to_the_same_bits(
     transfer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    phases = "[1, 2]" if transfer == "average" else "[1, 2, 3]"
+    phases = "[1, 2]" if transfer.startswith("average") else "[1, 2, 3]"
     block = f"phases = {phases}\n  choose = budget(0.6)\n  similarity = rsa(samples=40)\n  transfer = {transfer}"
     job = text("mtsl", epochs=4).replace(
         "phases = [1]\n  threshold = 0\n  align = 0.1\n  similarity = cka(samples=40)", block
