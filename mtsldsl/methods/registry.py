@@ -19,6 +19,7 @@ METHODS = {
     "split": "mtsldsl.methods.split",
     "branch": "mtsldsl.methods.branch",
     "ltb": "mtsldsl.methods.ltb",
+    "ladder": "mtsldsl.methods.ladder",
 }
 """The folder of each method, by the label of its `structure` block."""
 

@@ -108,6 +108,12 @@ BLOCK = BlockSchema(
             "whether the channels of copies are brought into one order before they merge",
             MATCHES[0],
         ),
+        Key(
+            "teach",
+            Real(0),
+            "how much the network as it was before the first merge counts as a teacher from then on; 0 for not at all",
+            0.0,
+        ),
         Key("transfer", TRANSFERS, "how a merged component gets its weights", "average"),
     ),
     label="mtsl",
@@ -143,6 +149,7 @@ class Settings(Record):
     alone: str = ALONE[0]
     match: str = MATCHES[0]
     choose: Budget | None = attrs.field(default=None, validator=optional(of_record(Budget)))
+    teach: float = 0.0
 
     @property
     def score_alone(self) -> float:
@@ -252,6 +259,7 @@ def settings(values: Values) -> Settings:
         values["alone"],
         values["match"],
         None if budget is None else Budget(part),
+        values["teach"],
     )
 
 
@@ -383,7 +391,7 @@ METHOD = Method(
     budget="choose",
     budgeted=lambda part: f"budget({part!r})",
     beside_budget=tuple(_OF_GROUPING),
-    later={"alone": ALONE[0], "choose": None, "match": MATCHES[0]},
+    later={"alone": ALONE[0], "choose": None, "match": MATCHES[0], "teach": 0.0},
     findings=(Similarity, BudgetSimilarity, Spending, Matching, Incomparable),
     words=Words(decided, undecided),
 )

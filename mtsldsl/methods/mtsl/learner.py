@@ -67,6 +67,11 @@ class Mtsl(Learner):
         super().__init__()
         self.settings = settings
 
+    @property
+    def teach(self) -> float:
+        """As the settings have it."""
+        return self.settings.teach
+
     def watching(self, spec: Spec, position: Position) -> tuple[Copy, ...]:
         """What may merge next, until the last phase, where the alignment loss has a weight."""
         if self.settings.align <= 0 or position.epoch >= self.settings.phases[-1]:

@@ -15,11 +15,13 @@ from mtsldsl.ir.wiring import Value
 from mtsldsl.runtime.data import Mixed, Samples, batches
 from mtsldsl.runtime.data.joined import joined
 from mtsldsl.runtime.data.mixed import streamed
+from mtsldsl.runtime.learning.evaluation import Evaluation
 from mtsldsl.runtime.learning.finite import UNREPEATED, Anomaly, find_anomaly, recorded
 from mtsldsl.runtime.learning.learned import OptimizerFactory
 from mtsldsl.runtime.learning.step import Position
 from mtsldsl.runtime.network.execution import Reduction, averaged, evaluating, features, run_layers
 from mtsldsl.runtime.network.inputs import Inputs, inputs_in
+from mtsldsl.runtime.network.optimizer_state import ParameterState
 from mtsldsl.runtime.network.places import located
 
 
@@ -31,6 +33,10 @@ class Watcher(Protocol):
 
     def advance(self) -> None:
         """One step is done."""
+
+
+def _without_validation(spec: Spec, model: nn.Module) -> Evaluation:
+    raise NotImplementedError("there is no validation set")
 
 
 @attrs.frozen(eq=False)
@@ -51,6 +57,10 @@ class View:
     say: Callable[..., None]
     """Write an event of the learner's own: `say(kind, ...)`, of a kind that is among the method's `findings`; the epoch
     is added."""
+    optimizer_state: Callable[[], Mapping[str, ParameterState]] = dict
+    """What the optimizer of the run has of each parameter, by name."""
+    evaluate: Callable[[Spec, nn.Module], Evaluation] = _without_validation
+    """What a network of a spec reaches on validation; what is decided by that is chosen on validation."""
 
     def features(self, wanted: Sequence[Value], count: int, reduced: Reduction = averaged) -> Mapping[Value, Tensor]:
         """The values of layers, `reduced` to (n, ...), by default pooled to (n, channels) float32, for up to `count`
