@@ -33,8 +33,8 @@ EVIDENCE = {
 """What each method calls its evidence of a phase."""
 
 GENERAL = {
-    "affinity", "allowed", "alone", "alternatives", "anneal", "at", "average", "budget", "choose", "constant", "cosine", "difference", "end", "epoch", "epochs",
-    "every", "gradient", "group", "groups", "incomparable", "layer", "layers", "least", "lr", "meet", "merge", "on", "parameters", "part", "patience", "penalty",
+    "affinity", "allowed", "alone", "alternatives", "anneal", "at", "average", "budget", "choose", "constant", "correlation", "cosine", "difference", "end", "epoch", "epochs",
+    "every", "gradient", "group", "groups", "incomparable", "layer", "layers", "least", "left", "lr", "match", "matched", "meet", "merge", "on", "parameters", "part", "patience", "penalty",
     "phases", "places", "probability", "samples", "sets", "sgd", "split", "start", "step", "task", "tasks", "teach", "temperature",
     "threshold", "transfer", "uses", "value", "write",
     "cka", "debiased", "kernel", "readout", "rsa", "similarity", "stitched", "transference",

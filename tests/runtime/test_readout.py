@@ -187,10 +187,10 @@ def test_rows_are_drawn_by_the_seed_whatever_the_batches(monkeypatch: pytest.Mon
     assert not torch.equal(found, every)
     other = TEXT.replace("batch = 5", "batch = 7")
     torch.testing.assert_close(matrix(model, Readout(samples=100), other), found, rtol=0, atol=1e-6)
-    places = module._places("body", 16, COUNT, 0)
+    places = module.places_of("body", 16, COUNT, 0)
     assert places.shape == (COUNT, 5)
     assert all(row == sorted(set(row)) for row in places.tolist())
-    assert not torch.equal(places, module._places("body", 16, COUNT, 1))
+    assert not torch.equal(places, module.places_of("body", 16, COUNT, 1))
 
 
 def test_a_task_without_a_label_is_known_by_the_other_direction() -> None:

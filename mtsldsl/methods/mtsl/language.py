@@ -8,11 +8,12 @@ from typing import Any
 import attrs
 from attrs.validators import optional
 
+from mtsldsl.diagnostics.bounded import shown
 from mtsldsl.language.constants import Named
 from mtsldsl.language.holding import by_keys, keys_in, of_kind, of_record
 from mtsldsl.language.kinds import Call, CallRule, Choice, Integer, Key, Many, Maybe, OneOrMany, Real
 from mtsldsl.language.schema import BlockSchema
-from mtsldsl.methods.evidence import Evidence, Finding, Words
+from mtsldsl.methods.evidence import Evidence, Finding, Words, told
 from mtsldsl.methods.method import Fault, Method, OneAPhase, Reach, Situation, Surroundings, Values
 from mtsldsl.methods.phases import faults_of_phases, untrained
 from mtsldsl.methods.shared_layers import beyond_reach, deciding_to_share, who_shares
@@ -38,6 +39,9 @@ ALIGN = 0.2
 
 ALONE = ("paper", "threshold")
 """What a task alone may score."""
+
+MATCHES = ("none", "channels")
+"""What is brought into one order before copies merge."""
 
 TRANSFERS = Call(
     (
@@ -99,6 +103,12 @@ BLOCK = BlockSchema(
         ),
         Key("align", Real(0), "weight of the loss that draws features together", None, "0.2 with `cka`, else 0"),
         Key(
+            "match",
+            Choice(MATCHES),
+            "whether the channels of copies are brought into one order before they merge",
+            MATCHES[0],
+        ),
+        Key(
             "teach",
             Real(0),
             "how much the network as it was before the first merge counts as a teacher from then on; 0 for not at all",
@@ -137,6 +147,7 @@ class Settings(Record):
     align: float
     transfer: Amalgamate | None = attrs.field(validator=optional(of_record(Amalgamate)))
     alone: str = ALONE[0]
+    match: str = MATCHES[0]
     choose: Budget | None = attrs.field(default=None, validator=optional(of_record(Budget)))
     teach: float = 0.0
 
@@ -246,6 +257,7 @@ def settings(values: Values) -> Settings:
         values["align"],
         Amalgamate(**given) if transfer.name == "amalgamate" else None,
         values["alone"],
+        values["match"],
         None if budget is None else Budget(part),
         values["teach"],
     )
@@ -330,6 +342,28 @@ class Spending(Finding):
         return [found if self.parameters <= self.allowed else f"{found}, and nothing else may merge now"]
 
 
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Matching(Finding):
+    """How many sets of channels of a copy that merges were brought into another's order and how many left, and the mean
+    correlation of channels with those that they are averaged with, `correlation` before and after."""
+
+    kind = "matching"
+    layer: str
+    tasks: Sequence[str]
+    matched: int
+    left: int
+    correlation: Sequence[float]
+
+    def lines(self) -> list[str]:
+        """The sets and the correlations."""
+        named, (before, after) = shown(self.tasks, " + "), self.correlation
+        left = f", {self.left} left in theirs" if self.left else ""
+        if not self.matched:
+            return [f"{self.layer}: the channels of {named} cannot be brought into another order"]
+        what = f"{self.matched} {'set' if self.matched == 1 else 'sets'} of channels of {named} matched{left}"
+        return [f"{self.layer}: {what}; correlation with the others {told(before)}, now {told(after)}"]
+
+
 def decided(decisions: Sequence[str], evidence: Evidence) -> list[str]:
     """Who shares what from now on."""
     return who_shares(evidence.get("merges", ()), "merges")
@@ -357,7 +391,7 @@ METHOD = Method(
     budget="choose",
     budgeted=lambda part: f"budget({part!r})",
     beside_budget=tuple(_OF_GROUPING),
-    later={"alone": ALONE[0], "choose": None, "teach": 0.0},
-    findings=(Similarity, BudgetSimilarity, Spending, Incomparable),
+    later={"alone": ALONE[0], "choose": None, "match": MATCHES[0], "teach": 0.0},
+    findings=(Similarity, BudgetSimilarity, Spending, Matching, Incomparable),
     words=Words(decided, undecided),
 )

@@ -18,17 +18,19 @@ from mtsldsl.ir.wiring import Value, reading_tasks
 from mtsldsl.language import Shape
 from mtsldsl.methods.mtsl.amalgamation import AmalgamationJob, AmalgamationReport, amalgamate
 from mtsldsl.methods.mtsl.budgeted import merges_to_budget
-from mtsldsl.methods.mtsl.language import Amalgamate, Budget, Settings, Similarity
+from mtsldsl.methods.mtsl.language import MATCHES, Amalgamate, Budget, Matching, Settings, Similarity
 from mtsldsl.methods.mtsl.merges import Merge, proposed
 from mtsldsl.methods.similarities import Cka, Gradient, Incomparable, Readout, Rsa, Stitched, Transference
 from mtsldsl.records import Record
 from mtsldsl.runtime.data import batches, steps_per_epoch
 from mtsldsl.runtime.learning.learned import NamedParameters
 from mtsldsl.runtime.learning.step import Position, Step
+from mtsldsl.runtime.network.channels import Reordering
 from mtsldsl.runtime.network.execution import evaluating, layer_inputs
 from mtsldsl.runtime.network.inputs import inputs_in
 from mtsldsl.runtime.network.places import located, title
 from mtsldsl.runtime.structure.learner import Carry, Learner, Prepared, Proposal
+from mtsldsl.runtime.structure.matching import matched
 from mtsldsl.runtime.structure.similarities import comparable_tasks, similarity_matrices
 from mtsldsl.runtime.structure.similarities.cka import alignment_loss
 from mtsldsl.runtime.structure.view import View
@@ -98,20 +100,23 @@ class Mtsl(Learner):
         """Merge the groups of tasks that are more similar than the threshold, at every place where tasks may merge; or
         what costs the least for what it saves, until the phase's share of the way to the budget is gone."""
         if self.settings.choose is not None:
-            return proposed(view.spec, view.decided, *merges_to_budget(view, self.settings, self.settings.choose.part))
-        comparisons = compare(view, self.settings)
-        for comparison in comparisons:
-            view.say(
-                Similarity.kind,
-                layer=comparison.layer,
-                tasks=comparison.tasks,
-                similarity=comparison.similarity,
-                threshold=self.settings.threshold,
-                grouping=attrs.asdict(comparison.grouping),
-            )
-        return proposed(
-            view.spec, view.decided, [merge for each in comparisons for merge in each.merges], len(comparisons)
-        )
+            merges, places = merges_to_budget(view, self.settings, self.settings.choose.part)
+        else:
+            comparisons = compare(view, self.settings)
+            for comparison in comparisons:
+                view.say(
+                    Similarity.kind,
+                    layer=comparison.layer,
+                    tasks=comparison.tasks,
+                    similarity=comparison.similarity,
+                    threshold=self.settings.threshold,
+                    grouping=attrs.asdict(comparison.grouping),
+                )
+            merges, places = [merge for each in comparisons for merge in each.merges], len(comparisons)
+        proposal = proposed(view.spec, view.decided, merges, places)
+        if self.settings.match == MATCHES[0] or not merges:
+            return proposal
+        return attrs.evolve(proposal, order=_matched(view, merges, self.settings.similarity.samples))
 
     def prepare(self, carry: Carry, view: View) -> Prepared:
         """Train the new components to stand for their members, where the settings ask for it."""
@@ -141,6 +146,25 @@ def compare(view: View, settings: Settings) -> list[Comparison]:
         )
         comparisons.append(Comparison(layer, tasks, rows, grouping))
     return comparisons
+
+
+def _matched(view: View, merges: Sequence[Merge], samples: int) -> Reordering:
+    """The order of channels in which copies are averaged."""
+    sharing = view.spec.sharing
+    groups = [
+        (merge.layer, [each for each in sharing.partition(merge.layer) if each <= merge.tasks]) for merge in merges
+    ]
+    order, told = matched(view, groups, samples)
+    for each in told:
+        view.say(
+            Matching.kind,
+            layer=each.layer,
+            tasks=sorted(each.tasks),
+            matched=each.sets,
+            left=each.fixed,
+            correlation=(each.before, each.after),
+        )
+    return order
 
 
 def _amalgamated(carry: Carry, view: View, transfer: Amalgamate, epochs: int) -> Prepared:

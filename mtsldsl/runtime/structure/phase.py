@@ -28,8 +28,10 @@ from mtsldsl.runtime.learning.renewal import learned_by, renew_optimizer
 from mtsldsl.runtime.learning.teachers import Teachers
 from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.network.built import build_model, place
+from mtsldsl.runtime.network.channels import Reordering
 from mtsldsl.runtime.network.execution import alike
 from mtsldsl.runtime.network.optimizer_state import ParameterState, parameter_state
+from mtsldsl.runtime.network.reordering import reorder, reorder_optimizer_state
 from mtsldsl.runtime.network.transfer import Members, carry_state, merged_parameters, origins
 from mtsldsl.runtime.network.weights_digest import digest_of_weights
 from mtsldsl.runtime.structure.learner import Carry, Learner, Prepared, Proposal
@@ -70,6 +72,7 @@ def structural_phase(training: Training, learner: Learner, data: Splits[Any], ru
     if learner.exact:
         _adopt_exactly(training, learner, proposal, view, data, run)
         return
+    _reorder(training, proposal.order)
     new_spec = rewritten(spec, proposal.sharing, proposal.decisions)
     new_model = place(build_model(new_spec), new_spec, training.device)
     made = origins(spec.sharing, new_spec.sharing)
@@ -157,6 +160,14 @@ def _let_teach(training: Training, learner: Learner, spec: Spec, network: nn.Mod
         tasks=teachers.tasks,
         teach=learner.teach,
     )
+
+
+def _reorder(training: Training, order: Reordering) -> None:
+    """Bring channels of the network into another order, with all that is kept of its weights."""
+    reorder(training.model, order)
+    if training.averaged is not None:
+        reorder(training.averaged.module, order)
+    reorder_optimizer_state(training.optimizer, dict(learned_by(training)), order)
 
 
 def _prepared(training: Training, learner: Learner, carry: Carry, view: View) -> tuple[Prepared, AveragedModel | None]:

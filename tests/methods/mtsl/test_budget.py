@@ -23,7 +23,7 @@ from mtsldsl.runtime.similarity import cka_matrix, rsa_matrix
 from mtsldsl.runtime.structure.learner import Proposal
 from tests.methods.each_learner import run, text, visits
 from tests.runtime.in_process import events, of
-from tests.runtime.test_similarity_of_losses import randomised, samples, viewed
+from tests.runtime.test_similarity_of_losses import randomised, samples, two_sources, viewed
 
 NETWORK = """\
 mtl 1
@@ -62,6 +62,8 @@ structure mtsl {
   BUDGET
 }
 """
+
+TEXT_OF_A_BLOCK = NETWORK.replace("[1, 2, 3]", "[1]").replace("BUDGET", "choose = budget(0.45)")
 
 
 def spec_of(similarity: str = "rsa", budget: str = "choose = budget(0.5)", more: str = "") -> Spec:
@@ -156,12 +158,30 @@ def test_at_the_frontier_alone_a_phase_may_not_come_as_far_and_says_so(more: str
     assert told["parameters"] > told["allowed"] == told["budget"]
 
 
+@pytest.mark.parametrize("similarity", ["readout", "stitched"])
+def test_tasks_with_samples_of_their_own_merge_where_they_can_be_compared(similarity: str) -> None:
+    """`two` reads other samples: its copies are read out like those of others, and never stitched."""
+    spec, _, _, view = two_sources()
+    apart = attrs.evolve(spec, sharing=spec.sharing.apart())
+    block = loads(TEXT_OF_A_BLOCK.replace("SIMILARITY", similarity)).structure
+    assert block is not None
+    said: list[str] = []
+    view = attrs.evolve(view, spec=apart, model=randomised(apart), say=lambda kind, **_: said.append(kind))
+    proposal = Mtsl(block.settings).decide(view)
+    together = {tasks for layer in apart.backbone.layers for tasks in proposal.sharing.partition(layer)}
+    assert frozenset({"kind", "one"}) in together or similarity == "readout"
+    assert any("two" in tasks and len(tasks) > 1 for tasks in together) == (similarity == "readout")
+    assert ("incomparable" in said) == (similarity == "stitched")
+    after = attrs.evolve(apart, sharing=proposal.sharing).cost().parameters
+    assert after < apart.cost().parameters
+
+
 @pytest.mark.soak
-@pytest.mark.parametrize("transfer", ["average", "amalgamate(epochs=1)"])
+@pytest.mark.parametrize("transfer", ["average", "average\n  match = channels", "amalgamate(epochs=1)"])
 def test_a_run_keeps_its_budget_and_goes_on_to_the_same_bits(
     transfer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    phases = "[1, 2]" if transfer == "average" else "[1, 2, 3]"
+    phases = "[1, 2]" if transfer.startswith("average") else "[1, 2, 3]"
     block = f"phases = {phases}\n  choose = budget(0.6)\n  similarity = rsa(samples=40)\n  transfer = {transfer}"
     job = text("mtsl", epochs=4).replace(
         "phases = [1]\n  threshold = 0\n  align = 0.1\n  similarity = cka(samples=40)", block

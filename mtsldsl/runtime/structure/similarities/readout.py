@@ -72,12 +72,16 @@ class _Drawn:
         rows = rows_in(activation)
         key = value.layer, rows.shape[1], samples
         if key not in self._known:
-            self._known[key] = _places(*key, self.seed)
-        places = self._known[key][first : first + len(rows)].to(rows.device)
-        return rows.gather(1, places[:, :, None].expand(-1, -1, rows.shape[2])).float()
+            self._known[key] = places_of(*key, self.seed)
+        return drawn_rows(rows, self._known[key][first : first + len(rows)]).float()
 
 
-def _places(layer: str, most: int, samples: int, seed: int) -> Tensor:
+def drawn_rows(rows: Tensor, places: Tensor) -> Tensor:
+    """The rows (samples, rows, channels) of the places (samples, count), as memory of their own."""
+    return rows.gather(1, places.to(rows.device)[:, :, None].expand(-1, -1, rows.shape[2]))
+
+
+def places_of(layer: str, most: int, samples: int, seed: int) -> Tensor:
     """For each sample as many of its places, in rising order, as make no more than `ROWS` rows, at least one."""
     count = min(most, max(1, ROWS // samples))
     if count == most:
