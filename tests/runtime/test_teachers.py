@@ -318,6 +318,18 @@ OTHERS = {
 }
 
 
+def test_other_classes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    two = job(TAUGHT).replace("values(2)\n  head   = linear(2)\n  loss   = mse", "classes(2)\n  head   = linear(2)")
+    assert "classes(2)" in two
+    teacher(
+        tmp_path,
+        two.replace(TAUGHT, "").replace("classes(2)\n  head   = linear(2)", "classes(3)\n  head   = linear(3)"),
+    )
+    with pytest.raises(MtlError, match="cannot teach `a`: the number of its classes is 3 there, and 2 here"):
+        TeachingRun.said_by(loads(two), CPU)
+
+
 @pytest.mark.parametrize("said", OTHERS)
 def test_a_network_that_answers_otherwise_is_refused(
     said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
