@@ -136,20 +136,23 @@ class LearnerPlan(Record):
     knobs: tuple[Knob, ...]
     module: str
     names: tuple[str, ...]
+    networks: bool = False
 
 
 def learner_plan(structure: Structure | None) -> LearnerPlan:
     """The learner of a method with its settings; of no structure the one that learns nothing."""
     if structure is None:
         return LearnerPlan("Learner()", (), "mtsldsl.runtime.structure.learner", ("Learner",))
-    name = method(structure.method).learner
+    known = method(structure.method)
+    name = known.learner
     names = sorted({name, *_classes(structure.settings)})
     settings = Knob(
         "STRUCTURE",
-        _made(structure.settings, method(structure.method).later),
+        _made(structure.settings, known.later),
         "how it is learned which tasks share what",
     )
-    return LearnerPlan(f"{name}(STRUCTURE)", (settings,), f"{METHODS[structure.method]}.learner", tuple(names))
+    module = f"{METHODS[structure.method]}.learner"
+    return LearnerPlan(f"{name}(STRUCTURE)", (settings,), module, tuple(names), known.networks)
 
 
 def _made(value: object, later: Mapping[str, Constant] = MappingProxyType({})) -> str:

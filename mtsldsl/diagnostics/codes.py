@@ -113,6 +113,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL812": "too little memory",
         "MTL813": "a logger that is not there",
         "MTL814": "a schedule that the steps of a run are too few for",
+        "MTL815": "an input that is no picture to corrupt",
     },
     "warnings": {
         "MTL901": "a constant that nothing uses",
@@ -145,6 +146,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL952": "a weight of zero",
         "MTL953": "an augmentation without effect",
         "MTL954": "a mirrored picture whose target is not",
+        "MTL955": "shapes that are compared before they have learned",
         "MTL958": "a weight of teachers that are not there",
     },
 }

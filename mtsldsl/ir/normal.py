@@ -87,7 +87,7 @@ _LATER_OPTIONS = {
 def _is_later(kind: str, name: str, value: Constant) -> bool:
     if name == "on_error":
         return value == "raise" and kind in ("arrays", "table")
-    return value is None and name in _LATER_OPTIONS.get(kind, ())
+    return value is None and (name == "train_samples" or name in _LATER_OPTIONS.get(kind, ()))
 
 
 def _named_but(named: Named, argument: str, default: Constant) -> list[Any]:

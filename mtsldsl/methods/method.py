@@ -30,6 +30,8 @@ class Surroundings(Record):
     """The optimizer's learning rate."""
     grouped: bool = False
     """Whether the tasks are in groups in which some help."""
+    balance: str | None = None
+    """The name of the balance of the training."""
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -66,6 +68,12 @@ class Reach(Record):
     sides: Sequence[frozenset[str]]
     single: int
     least: int
+    parameters: Mapping[str, int]
+    """Of one copy of each layer, in their order, for the samples of the first data block."""
+    read_by: Mapping[str, frozenset[str]]
+    """The tasks whose heads read each layer, directly or through other layers."""
+    epochs: int
+    """Those of the training."""
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -130,8 +138,14 @@ class Method(Record):
     one_a_phase: tuple[OneAPhase, ...] = ()
     budget: str | None = None
     """The key that says how many parameters the network may have, as a part of those of single-task networks."""
+    budgeted: Callable[[float], str] = repr
+    """How such a part is written as the value of that key."""
+    beside_budget: tuple[str, ...] = ()
+    """Keys that may not stand beside it."""
     later: Values = attrs.field(factory=dict)
     """Keys that only later versions have, with their defaults: at these the hash of a spec stays what it was."""
+    networks: bool = False
+    """Whether its learner trains networks beside the run's own: then the gradient of each is clipped by itself."""
     penalty_name: str = PENALTY
     """What its learner's own loss is called among those of the tasks."""
     findings: tuple[type[Finding], ...] = ()

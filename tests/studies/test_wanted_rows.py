@@ -106,13 +106,26 @@ def test_teachers_that_there_cannot_be_are_refused(settings: dict[str, str], say
 
 def test_a_learner_says_which_key_is_its_budget() -> None:
     """Of methods that have a `budget` in parameters; that of allocation is a part of the alternatives."""
-    assert {each.name: each.budget for each in methods() if each.budget} == {"branch": "budget", "split": "budget"}
+    assert {each.name: each.budget for each in methods() if each.budget} == {
+        "mtsl": "choose", "branch": "budget", "split": "budget",
+    }  # fmt: skip
     for each in methods():
         assert each.budget is None or each.budget in {key.name for key in each.block.keys or ()}
-    plain = SPEC.replace("branch {\n  at     = 1\n  budget = 0.7", "mtsl {\n  phases = [1]")
+    plain = SPEC.replace("branch {\n  at     = 1\n  budget = 0.7", "ltb {\n  choose = 1")
     found = wanted(plain, ["learned"], budgets=(0.5, 0.8))
     assert found.unbudgeted
     assert names(found) == ["each", "learned"]
+
+
+def test_a_threshold_makes_room_for_a_budget() -> None:
+    block = "mtsl {\n  phases = [1]\n  threshold = 0.9\n  alone = threshold"
+    found = wanted(SPEC.replace("branch {\n  at     = 1\n  budget = 0.7", block), ["learned"], budgets=(0.6, 0.8, 0.1))
+    assert names(found) == ["each", "learned:0.6", "learned:0.8"]
+    assert dict(found.left_out).keys() == {"learned:0.1"}
+    for budget in (0.6, 0.8):
+        structure = row(found, f"learned:{budget}").at(3).structure
+        assert structure is not None
+        assert structure.settings.choose.part == budget
 
 
 @pytest.mark.parametrize(

@@ -70,12 +70,12 @@ def lone_balances(reading: Reading) -> Iterator[Diagnostic]:
 
 
 def large_batches(reading: Reading) -> Iterator[Diagnostic]:
-    """MTL944: a batch of more images than are rendered for training; other data sets are not looked at."""
+    """MTL944: a batch of more samples than the text says there are to train on; data sets are not looked at."""
     for data in reading.spec.blocks:
         there, batch = data_kind(data.kind).training_samples(data.options), data.batch
         if there is not None and batch > there:
             cause = f"a batch is {batch} samples, and there are {there} to train on, so training will not begin"
-            remedy = "take a smaller `batch`, or render more `images`"
+            remedy = "take a smaller `batch`, or more samples to train on"
             yield warn("MTL944", cause, remedy, reading.place_of_data(data, "batch"))
 
 

@@ -10,12 +10,12 @@ from attrs.validators import optional
 
 from mtsldsl.language.constants import Named
 from mtsldsl.language.holding import by_keys, keys_in, of_kind, of_record
-from mtsldsl.language.kinds import Call, CallRule, Choice, Integer, Key, Many, OneOrMany, Real
+from mtsldsl.language.kinds import Call, CallRule, Choice, Integer, Key, Many, Maybe, OneOrMany, Real
 from mtsldsl.language.schema import BlockSchema
-from mtsldsl.methods.evidence import Evidence, Words
-from mtsldsl.methods.method import Fault, Method, OneAPhase, Situation, Surroundings, Values
+from mtsldsl.methods.evidence import Evidence, Finding, Words
+from mtsldsl.methods.method import Fault, Method, OneAPhase, Reach, Situation, Surroundings, Values
 from mtsldsl.methods.phases import faults_of_phases, untrained
-from mtsldsl.methods.shared_layers import deciding_to_share, who_shares
+from mtsldsl.methods.shared_layers import beyond_reach, deciding_to_share, who_shares
 from mtsldsl.methods.similarities import (
     CKA,
     RECORDS,
@@ -54,6 +54,23 @@ TRANSFERS = Call(
     "transfers",
 )
 
+CHOICES = Call(
+    (
+        CallRule(
+            "budget",
+            "the merges that cost the least for what they save, until the network is small enough",
+            (
+                Key(
+                    "part",
+                    Real(0, 1, open_minimum=True, open_maximum=True),
+                    "parameters that the network may have, as a share of those of a network for each task",
+                ),
+            ),
+        ),
+    ),
+    elsewhere={"threshold": "it is chosen by the key `threshold`"},
+)
+
 BLOCK = BlockSchema(
     "structure",
     "begins with a network for each task, and merges layers of tasks that have become similar",
@@ -65,8 +82,9 @@ BLOCK = BlockSchema(
             Real(-1, 1),
             "mean similarity above which a group of tasks merges",
             None,
-            "0.8 with `cka` and `rsa`, else 0",
+            "0 with `gradient` and `transference`, else 0.8",
         ),
+        Key("choose", Maybe(CHOICES), "what merges, if not the groups above the threshold", None, "these groups"),
         Key(
             "alone",
             Choice(ALONE),
@@ -100,9 +118,17 @@ class Amalgamate(Record):
     lr: float
 
 
+@attrs.frozen(eq=False, repr=False, field_transformer=by_keys(keys_in(CHOICES, "budget")))
+class Budget(Record):
+    """Copies merge until the network has this part of the parameters of single-task networks."""
+
+    part: float
+
+
 @attrs.frozen(eq=False, repr=False, field_transformer=by_keys(BLOCK.keys))
 class Settings(Record):
-    """What an MTSL learner is made of. `transfer` None: a merged component starts from the mean of its members."""
+    """What an MTSL learner is made of. `transfer` None: a merged component starts from the mean of its members. With
+    a budget in `choose` nothing is grouped, and what says how is not looked at."""
 
     phases: tuple[int, ...]
     similarity: Chosen = attrs.field(validator=of_record(*RECORDS.values()))
@@ -111,6 +137,7 @@ class Settings(Record):
     align: float
     transfer: Amalgamate | None = attrs.field(validator=optional(of_record(Amalgamate)))
     alone: str = ALONE[0]
+    choose: Budget | None = attrs.field(default=None, validator=optional(of_record(Budget)))
     teach: float = 0.0
 
     @property
@@ -139,6 +166,8 @@ def faults(values: Values, surroundings: Surroundings) -> Iterator[Fault]:
     drawn together by what they are not compared by."""
     if "similarity" in values:
         yield from _misaligned(values["similarity"].name, values.get("align"))
+    if values.get("choose") is not None:
+        yield from _idle_keys(values)
     if "phases" not in values:
         return
     epochs = values["transfer"].arguments.get("epochs") if "transfer" in values else None
@@ -170,6 +199,18 @@ def _misaligned(similarity: str, align: float | None) -> Iterator[Fault]:
         )
 
 
+_OF_GROUPING = {"threshold": None, "alone": ALONE[0], "exact_tasks": EXACT_TASKS}
+"""What is said of the grouping by a threshold, which a budget makes none of, and what stands for nothing said."""
+
+
+def _idle_keys(values: Values) -> Iterator[Fault]:
+    """Of keys that say something beside a budget, which does without."""
+    for key, unsaid in _OF_GROUPING.items():
+        if values.get(key, unsaid) != unsaid:
+            cause = f"`{key}` is for groups above a threshold, and `choose = budget` merges without one"
+            yield Fault("MTL202", cause, f"leave out `{key}`, or `choose`", key)
+
+
 def completed(values: Values, surroundings: Surroundings) -> Values:
     """The values with the threshold and the weight that go with the similarity, with learning rates, and with one
     number of epochs for each phase of `amalgamate`."""
@@ -195,6 +236,8 @@ def settings(values: Values) -> Settings:
     """The record of a sound block."""
     transfer: Named = values["transfer"]
     given: dict[str, Any] = dict(transfer.arguments)  # of the kinds that the schema holds them to
+    budget: Named | None = values["choose"]
+    part: Any = budget and budget.arguments["part"]
     return Settings(
         values["phases"],
         record_of(values["similarity"]),
@@ -203,8 +246,15 @@ def settings(values: Values) -> Settings:
         values["align"],
         Amalgamate(**given) if transfer.name == "amalgamate" else None,
         values["alone"],
+        None if budget is None else Budget(part),
         values["teach"],
     )
+
+
+def hindrances(chosen: Settings, reach: Reach) -> Iterator[Fault]:
+    """A budget that cannot be kept."""
+    if chosen.choose is not None:
+        yield from beyond_reach(chosen.choose.part, reach, "choose")
 
 
 def doubts(situation: Situation) -> Iterator[Fault]:
@@ -220,7 +270,8 @@ def doubts(situation: Situation) -> Iterator[Fault]:
         yield Fault("MTL931", cause, remedy, "phases")
     else:
         yield from untrained(chosen.phases, situation.epochs, "merges")
-    yield from _idle_thresholds(chosen)
+    if chosen.choose is None:
+        yield from _idle_thresholds(chosen)
     yield from too_many_samples(chosen.similarity, situation)
 
 
@@ -257,6 +308,28 @@ class Similarity(Compared):
         return f"{super().title()}, threshold {self.threshold}"
 
 
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class BudgetSimilarity(Compared):
+    """What was found at a layer on the way to a budget; tasks that share a copy of it have what that has."""
+
+    kind = "budget_similarity"
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Spending(Finding):
+    """How many `parameters` the network has after a phase, how many it `allowed`, and the `budget` of the run."""
+
+    kind = "spending"
+    parameters: int
+    allowed: int
+    budget: int
+
+    def lines(self) -> list[str]:
+        """What there is and what was allowed, and whether more would have had to merge."""
+        found = f"{self.parameters:,} parameters: the phase may leave {self.allowed:,}, the budget is {self.budget:,}"
+        return [found if self.parameters <= self.allowed else f"{found}, and nothing else may merge now"]
+
+
 def decided(decisions: Sequence[str], evidence: Evidence) -> list[str]:
     """Who shares what from now on."""
     return who_shares(evidence.get("merges", ()), "merges")
@@ -272,6 +345,7 @@ METHOD = Method(
     decisions=(MERGE,),
     faults=faults,
     completed=completed,
+    hindrances=hindrances,
     settings=settings,
     doubts=doubts,
     learner="Mtsl",
@@ -280,7 +354,10 @@ METHOD = Method(
     phases="phases",
     one_a_phase=(OneAPhase("transfer", "amalgamate", "epochs"),),
     penalty_name="align",
-    later={"alone": ALONE[0], "teach": 0.0},
-    findings=(Similarity, Incomparable),
+    budget="choose",
+    budgeted=lambda part: f"budget({part!r})",
+    beside_budget=tuple(_OF_GROUPING),
+    later={"alone": ALONE[0], "choose": None, "teach": 0.0},
+    findings=(Similarity, BudgetSimilarity, Spending, Incomparable),
     words=Words(decided, undecided),
 )

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
-from mtsldsl.runtime.learning.learned import named_parameters
 from mtsldsl.runtime.learning.loss_scale import LossScale
+from mtsldsl.runtime.learning.renewal import learned_by, renew_optimizer
 from mtsldsl.runtime.learning.saved import Saved
 from mtsldsl.runtime.learning.teachers import Teachers
 from mtsldsl.runtime.learning.training import Training
@@ -49,6 +49,10 @@ def saved(training: Training) -> dict[str, Saved]:
 def restore(training: Training, parts: Mapping[str, Saved]) -> None:
     """Go on where another training of the same spec was when it was `saved`; its weights are loaded already."""
     training.balance.load_state_dict(dict(parts["balance"].tensors))
+    began = _learned(training).keys()
+    training.learner.prepare_for(parts["learner"].facts)
+    if _learned(training).keys() != began:
+        renew_optimizer(training)
     training.learner.load_state_dict(dict(parts["learner"].tensors))
     training.learner.restore(parts["learner"].facts)
     training.beginning = parts["beginning"].tensors if "beginning" in parts else None
@@ -74,7 +78,7 @@ def restore(training: Training, parts: Mapping[str, Saved]) -> None:
 
 
 def _learned(training: Training) -> dict[str, nn.Parameter]:
-    return dict(named_parameters(training.model, training.balance, training.learner))
+    return dict(learned_by(training))
 
 
 def _progress(scheduler: LRScheduler | None) -> dict[str, Any]:

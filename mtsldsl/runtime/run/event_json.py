@@ -12,6 +12,8 @@ from mtsldsl.methods.evidence import Event
 from mtsldsl.methods.registry import findings
 from mtsldsl.runtime.run.events import (
     Begun,
+    Beside,
+    BesideTest,
     Best,
     Confusion,
     Constant,
@@ -49,6 +51,8 @@ KINDS: Mapping[str, type[Event]] = {
         Gradients,
         Validation,
         Best,
+        Beside,
+        BesideTest,
         Phase,
         LeftAlone,
         Stopped,

@@ -43,6 +43,8 @@ def describe_event(event: Event) -> list[str]:
             return [f"{event.task} learns no more after epoch {event.epoch}: {_without_better(event.patience)}"]
         case events.Test():
             return _test(event)
+        case events.BesideTest():
+            return _beside(event)
         case events.DryRun():
             return _dry_run(event)
         case events.End():
@@ -183,6 +185,12 @@ def _test(event: events.Test) -> list[str]:
         own = f"  (epoch {epochs[task]})" if one else ""
         lines.append(f"  {task:<{max(width, 12)}} {_numbers(metrics)}{own}")
     return [*lines, *(f"  {each}" for each in said_of_thresholds(event.thresholds))]
+
+
+def _beside(event: events.BesideTest) -> list[str]:
+    """One line for the network, as there are several."""
+    own = ", the run's own" if event.own else ""
+    return [f"  {', '.join(event.names)}{own}: {event.parameters:,} parameters  {_first_metrics(event.metrics)}"]
 
 
 def said_of_thresholds(thresholds: Thresholds | None) -> list[str]:

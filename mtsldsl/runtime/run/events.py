@@ -306,6 +306,37 @@ class Test(Event):
 
 
 @attrs.frozen(kw_only=True)
+class Beside(Event):
+    """What an epoch reached of a network that is trained beside the run's own. `best` has each set of tasks of which it
+    is the best epoch so far, with its score; the rest is as `validation` has it."""
+
+    kind = "beside"
+    epoch: int
+    names: Sequence[str]
+    losses: Mapping[str, Number]
+    metrics: Metrics
+    gain: Number
+    best: Sequence[tuple[Sequence[str], Number]]
+    thresholds: Mapping[str, Mapping[str, Sequence[float]]] | None = _left_out()
+
+
+@attrs.frozen(kw_only=True)
+class BesideTest(Event):
+    """What the kept weights of a network that was trained beside the run's own reach on the test set, or those of the
+    run's `own`, which has a name beside them too."""
+
+    kind = "beside_test"
+    names: Sequence[str]
+    own: bool = False
+    losses: Mapping[str, Number]
+    metrics: Metrics
+    epochs: Mapping[str, int]
+    parameters: int
+    flops: int
+    thresholds: Mapping[str, Mapping[str, Sequence[float]]] | None = _left_out()
+
+
+@attrs.frozen(kw_only=True)
 class SingleTask(Event):
     """What the same network reached on the same test set in the run of another `folder`, where it shares nothing."""
 

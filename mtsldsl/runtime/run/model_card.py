@@ -24,14 +24,14 @@ from mtsldsl.runtime.network.portable import BATCHES, FORMS, TOLERANCE
 from mtsldsl.runtime.network.served import Served
 from mtsldsl.runtime.objectives import higher_is_better
 from mtsldsl.runtime.run import events
-from mtsldsl.runtime.run.checkpoint import MEAN
 from mtsldsl.runtime.run.event_lines import label_lines, said_of_teachers, said_of_thresholds, short
 from mtsldsl.runtime.run.events import Number
 from mtsldsl.runtime.run.exported import Exported
 from mtsldsl.runtime.run.folder import RunFolder
+from mtsldsl.runtime.run.kept_beside import thresholds_kept
 from mtsldsl.runtime.run.kept_epoch import last
 from mtsldsl.runtime.run.record_file import read_events
-from mtsldsl.runtime.run.selection import said_of_mean, steps_of_mean, thresholds_of
+from mtsldsl.runtime.run.selection import said_of_mean, steps_of_mean
 from mtsldsl.runtime.run.teaching import cost_of_teachers
 
 OUTPUTS = {
@@ -86,8 +86,8 @@ def model_card(made: Exported, folder: RunFolder, drawing: str) -> str:
         several=len(network.read) > 1,
         outputs={name: _output(made, name) for name in network.tasks},
         results=results,
-        alone=made.of != MEAN,
-        thresholds=said_of_thresholds(thresholds_of(folder.events, made.epochs)),
+        alone=made.of in made.network.spec.sharing.tasks,
+        thresholds=said_of_thresholds(thresholds_kept(folder, made.epochs, made.of)),
         mean=said_of_mean(steps) if steps else None,
         tested=any(each.test is not None for each in results),
         labels=label_lines(start.data),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -51,12 +51,23 @@ from mtsldsl.runtime.run.folder import RunFolder, epoch_of, write_source
 from mtsldsl.runtime.run.found_in_steps import found_in_steps
 from mtsldsl.runtime.run.in_place import InPlace
 from mtsldsl.runtime.run.initial_weights import InitialWeights, begin_run
+from mtsldsl.runtime.run.kept_beside import KeptBeside
 from mtsldsl.runtime.run.loggers import Loggers, makers, recorded_loggers
 from mtsldsl.runtime.run.peak_memory import peak_memory_mb
 from mtsldsl.runtime.run.processes import own_device, require_even_shares, scratch_copy, scratch_folder
 from mtsldsl.runtime.run.record_file import EventLog, read_events, started
 from mtsldsl.runtime.run.requirements import require_for_run
-from mtsldsl.runtime.run.selection import OWN, Best, Selection, best_so_far, gains, last_merge, mean_of, thresholds_of
+from mtsldsl.runtime.run.selection import (
+    OWN,
+    Best,
+    Selection,
+    best_so_far,
+    gains,
+    last_merge,
+    mean_of,
+    thresholds_of,
+    voting,
+)
 from mtsldsl.runtime.run.single_task import single_task
 from mtsldsl.runtime.run.stopping import tasks_out_of_patience, undecided
 from mtsldsl.runtime.run.teaching import TeachingRun, cost_of_teachers, teaching_before
@@ -92,6 +103,8 @@ class Session:
     _started: float = attrs.field(factory=time.monotonic)
     _selection: Selection = attrs.field(init=False)
     _constant: Results = attrs.field(factory=dict)
+    _beside: KeptBeside | None = None
+    """Networks that are kept beside the run's own."""
     _logged: int = 0
     """The length of the event log when the checkpoint was written."""
     _partly: bool = False
@@ -177,6 +190,7 @@ class Session:
         data, described = read.data, read.described["train"]["labels"]
         self._partly = not all(map(events.whole, described.values()))
         self._constant = constant_metrics(self.spec.tasks, data.validation)
+        self._beside = KeptBeside(self.folder, data, self._constant)
         if self.checkpoint is None:
             file = str(self.in_place.path) if self.in_place else None
             place = str(self.folder.path)
@@ -235,6 +249,8 @@ class Session:
         if self.checkpoint is not None:
             restore_checkpoint(self.checkpoint, training)
             self.log.cut(self._logged)
+            if self._beside is not None:
+                self._beside.resume(training.epoch)
             if self._differences:
                 self.log.write(events.OtherData(differences=self._differences))
             self.log.write(events.Resume(epoch=training.epoch, loggers=self.loggers.names()))
@@ -242,6 +258,8 @@ class Session:
             told = () if self.teaching is None else self.teaching.told(self.spec)
             for event in (*begin_run(self.weights, training.spec, training.model, self.folder), *told):
                 self._warn(event) if isinstance(event, events.Warned) else self.log.write(event)
+            if self.weights is not None:
+                learner.begins_with(training.spec, training.model)
             if self.weights is not None and learner.begins_anew:
                 training.beginning = {name: value.cpu().clone() for name, value in training.model.state_dict().items()}
         return training
@@ -291,14 +309,13 @@ class Session:
         gained = gains(validation.metrics, self._constant)
         found = self._better(training, validation, gained)
         chosen = [task for name, best in found.items() if not name.startswith(OWN) for task in best.tasks]
-        voting = _voting(training.spec, gained)
         self.log.write(
             events.Validation(
                 epoch=training.epoch,
                 losses=validation.losses,
                 metrics=validation.metrics,
                 gains=gained,
-                gain=mean_of(gained[task] for task in voting),
+                gain=mean_of(gained[task] for task in voting(training.spec, gained)),
                 best=self._selection.marked(training.epoch),
                 since=self._since,
                 averaged=training.averaged_steps,
@@ -312,6 +329,8 @@ class Session:
             keep_own_weights(self.folder, training, [found[name].tasks[0] for name in own], source)
         for name, best in found.items():
             self.log.write(events.Best(epoch=best.epoch, own=name in own, tasks=best.tasks, score=best.score))
+        if self._beside is not None:
+            self._beside.end_epoch(training, self.log)
         if self._learner is not None:
             for stopped in tasks_out_of_patience(training, self._learner, self._selection):
                 self.log.write(stopped)
@@ -320,9 +339,8 @@ class Session:
     def _better(self, training: Training, validation: Evaluation, gained: Mapping[str, float]) -> dict[str, Best]:
         """What this epoch is the best of so far, by the names of `Selection.best`."""
         selection, epoch = self._selection, training.epoch
-        for tasks in selection.sets(training.spec, whole=training.present is not training.spec):
-            score = selection.score(_voting(training.spec, tasks), gained, validation.metrics)
-            selection.note("+".join(tasks), tasks, epoch, score, latest=selection.latest)
+        sets = selection.sets(training.spec, whole=training.present is not training.spec)
+        selection.note_sets(sets, training.spec, epoch, gained, validation.metrics)
         for task, gain in gained.items():
             selection.note(f"{OWN}{task}", (task,), epoch, gain)
         return {name: best for name, best in selection.best.items() if best.epoch == epoch}
@@ -372,19 +390,20 @@ class Session:
         thresholds = thresholds_of(self.folder.events, epochs)
         test = evaluate(model, spec, data.test, self.device, watch=answered.see, thresholds=thresholds)
         cost = spec.cost()
-        self.log.write(
-            events.Test(
-                losses=test.losses,
-                metrics=test.metrics,
-                columns=test.columns,
-                epochs=epochs,
-                keep=spec.train.kept,
-                chosen_by=self._selection.chosen_by(training.averaged_steps),
-                parameters=cost.parameters,
-                flops=cost.flops,
-                thresholds=test.thresholds or None,
-            )
+        own = events.Test(
+            losses=test.losses,
+            metrics=test.metrics,
+            columns=test.columns,
+            epochs=epochs,
+            keep=spec.train.kept,
+            chosen_by=self._selection.chosen_by(training.averaged_steps),
+            parameters=cost.parameters,
+            flops=cost.flops,
+            thresholds=test.thresholds or None,
         )
+        self.log.write(own)
+        if self._beside is not None:
+            self._beside.finish(training, own, self.log)
         if self._learner is not None and self._learner.teach and training.teachers is None:
             text = "no phase has changed what tasks share, so nothing has taught: `teach` makes no difference"
             self._warn(events.Warned(about="teachers", text=text))
@@ -415,12 +434,6 @@ def _present_source(training: Training) -> Source:
     present = training.present.served()
     same = present is training.spec
     return training.spec.source if same else rewritten(training.spec, present.sharing).source
-
-
-def _voting(spec: Spec, tasks: Iterable[str]) -> list[str]:
-    """The tasks that an epoch is judged by: those that are learned, or all where none is."""
-    tasks = list(tasks)
-    return [task for task in tasks if spec.task(task).weight] or tasks
 
 
 def _in_place(folder: RunFolder, spec: Spec) -> InPlace | None:

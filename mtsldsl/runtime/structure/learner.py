@@ -93,6 +93,9 @@ class Learner(Penalty):
         """Whether the network that it chooses begins with what the run began with, which is kept for that."""
         return False
 
+    def begins_with(self, spec: Spec, model: nn.Module) -> None:
+        """The network of the run begins with other weights than its seed gives."""
+
     @property
     def teach(self) -> float:
         """How much the network as it is before the first phase that changes what tasks share teaches from then on, to

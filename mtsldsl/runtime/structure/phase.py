@@ -19,16 +19,16 @@ from mtsldsl.editing.rewrite import decision_line
 from mtsldsl.ir import Decision, Spec
 from mtsldsl.ir.wiring import Value
 from mtsldsl.methods.method import NO_METHOD
-from mtsldsl.runtime.data import Mixed, Samples, Splits
+from mtsldsl.runtime.data import Splits
 from mtsldsl.runtime.learning.ema import average_of, carry_average, standing
 from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
-from mtsldsl.runtime.learning.learned import named_parameters, optimizer_of
 from mtsldsl.runtime.learning.reestimation import reestimate
+from mtsldsl.runtime.learning.renewal import learned_by, renew_optimizer
 from mtsldsl.runtime.learning.teachers import Teachers
 from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.network.built import build_model, place
 from mtsldsl.runtime.network.execution import alike
-from mtsldsl.runtime.network.optimizer_state import ParameterState, carry_optimizer_state, set_parameter_state
+from mtsldsl.runtime.network.optimizer_state import ParameterState, parameter_state
 from mtsldsl.runtime.network.transfer import Members, carry_state, merged_parameters, origins
 from mtsldsl.runtime.network.weights_digest import digest_of_weights
 from mtsldsl.runtime.structure.learner import Carry, Learner, Prepared, Proposal
@@ -56,9 +56,12 @@ def structural_phase(training: Training, learner: Learner, data: Splits[Any], ru
     before and just after, each with the statistics of batch normalisations estimated anew.
     """
     spec, model, epoch = training.spec, training.model, training.epoch
-    view = _view(training, data.train, run)
+    view = _view(training, data, run)
+    learned = len(list(learner.parameters()))
     proposal = learner.decide(view)
     training.phases += 1
+    if len(list(learner.parameters())) != learned:
+        renew_optimizer(training)
     method = spec.structure.method if spec.structure else NO_METHOD
     if not proposal.decisions and proposal.made is None:
         run.say("phase", epoch=epoch, method=method, evidence=proposal.evidence)
@@ -186,18 +189,23 @@ def _record(
     }
 
 
-def _view(training: Training, samples: Samples | Mixed, run: Run) -> View:
+def _view(training: Training, data: Splits[Any], run: Run) -> View:
     def say(kind: str, **fields: Any) -> None:
         run.say(kind, epoch=training.epoch, **fields)
+
+    def on_validation(spec: Spec, model: nn.Module) -> Evaluation:
+        return evaluate(model, spec, data.validation, training.device, thresholds=None)
 
     return View(
         spec=training.spec,
         model=training.model,
-        samples=samples,
+        samples=data.train,
         device=training.device,
         position=training.position,
         decided=training.earlier + training.epoch,
         make_optimizer=training.make_optimizer,
+        optimizer_state=lambda: parameter_state(training.optimizer, learned_by(training)),
+        evaluate=on_validation,
         watcher=run.watcher,
         say=say,
     )
@@ -230,18 +238,11 @@ def replace_network(
     component gets the mean of its members', or its own of `trained`; the schedule goes on where it was. `average` is
     the running mean of the evolved network."""
     new_model.train(training.model.training)
-    old_parameters = named_parameters(training.model, training.balance, training.learner)
+    old_parameters = learned_by(training)
     training.train_what(new_spec)
-    new_parameters = named_parameters(new_model, training.balance, training.learner)
-    optimizer = optimizer_of(training.make_optimizer, new_model, training.balance, training.learner)
-    scheduler = training.make_scheduler(optimizer)
-    if scheduler is not None and training.scheduler is not None:
-        scheduler.load_state_dict(training.scheduler.state_dict())
     members = origins(training.spec.sharing, new_spec.sharing) if made is None else made
     merged = merged_parameters(new_model, members)
-    carry_optimizer_state(training.optimizer, old_parameters, optimizer, new_parameters, merged)
-    set_parameter_state(optimizer, new_parameters, trained)
     training.spec, training.model, training.averaged, training.beginning = new_spec, new_model, average, None
-    training.optimizer, training.scheduler = optimizer, scheduler
+    renew_optimizer(training, old_parameters, merged, trained)
     training.forget_routes()
     training.balance.network_changed()

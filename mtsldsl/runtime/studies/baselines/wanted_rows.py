@@ -12,7 +12,7 @@ import numpy as np
 
 from mtsldsl.diagnostics import MtlError, Source
 from mtsldsl.editing import loads_source
-from mtsldsl.editing.baseline import static
+from mtsldsl.editing.baseline import budgeted, static
 from mtsldsl.editing.bundle import self_contained
 from mtsldsl.editing.widened import NotWidenedError, widened
 from mtsldsl.ir import Spec
@@ -274,9 +274,9 @@ class _Rows:
         key = method(structure.method).budget
         made = []
         for budget in self.budgets if key and self.budgets else (None,):
-            settings = {} if budget is None else {f"structure.{key}": repr(budget)}
+            source = self.chosen.source
             try:
-                made.append((budget, loads_source(self.chosen.source, settings)))
+                made.append((budget, loads_source(source if budget is None else budgeted(source, budget))))
             except MtlError as problem:
                 cause = problem.diagnostics[0].cause
                 self.left_out += [(_named(kind, budget), cause) for kind in wanted]
