@@ -118,7 +118,8 @@ def test_what_is_taught_has_the_tasks_alone_of_its_seed_as_teachers(tmp_path: Pa
     for name in ("each+teachers", "scratch+teachers"):
         assert rows[name]["teachers_cpu_seconds"] == rows["each"]["cpu_seconds"]
         for run, alone in zip(rows[name]["runs"], rows["each"]["runs"], strict=True):
-            events = [json.loads(line) for line in (tmp_path / run["folder"] / "1/events.jsonl").open()]
+            record = (tmp_path / run["folder"] / "1/events.jsonl").read_text(encoding="utf-8")
+            events = [json.loads(line) for line in record.splitlines()]
             (taught,) = [event for event in events if event["event"] == "taught"]
             assert taught["path"] == str(tmp_path / alone["folder"] / "1")
             assert taught["tasks"] == ["whole", "part", "sign"]
