@@ -38,7 +38,7 @@ GENERAL = {
     "phases", "places", "probability", "samples", "sets", "sgd", "split", "start", "step", "task", "tasks", "teach", "temperature",
     "threshold", "transfer", "uses", "value", "write",
     "cka", "debiased", "kernel", "readout", "rsa", "similarity", "stitched", "transference",
-    "budgets", "copies", "kept", "parameters", "picked", "score", "scores", "shape", "shapes",
+    "budgets", "copies", "kept", "picked", "score", "scores", "shape", "shapes",
 }  # fmt: skip
 """Names among a method's that the rest of the package has for things of its own, or that every method may have: the
 epochs of a phase, the phases of a training, places of a text, `runtime.network.transfer`, `balance` of averages,

@@ -15,6 +15,7 @@ from mtsldsl import load
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.editing import loads
 from mtsldsl.ir.normal import digest
+from mtsldsl.methods.registry import METHODS
 from mtsldsl.runtime.learning.loss_scale import LossScale
 from mtsldsl.runtime.learning.teachers import Teachers
 from mtsldsl.runtime.learning.training import Training
@@ -232,11 +233,8 @@ def test_none_teaches_is_bit_for_bit_the_run_without(tmp_path: Path, monkeypatch
     assert kept[0] == kept[1]
 
 
-LEARNERS = ["allocation", "transference", "split", "branch", "ltb", "mtsl"]
-
-
 @pytest.mark.parametrize(
-    "name", [name if name == "transference" else pytest.param(name, marks=pytest.mark.soak) for name in LEARNERS]
+    "name", [name if name == "transference" else pytest.param(name, marks=pytest.mark.soak) for name in METHODS]
 )
 def test_every_learner_is_taught_and_goes_on_to_the_same_bits(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -316,6 +314,18 @@ OTHERS = {
     "`seed` of its data is 4 there, and 0 here": ("batch = 8", "batch = 8\n  seed  = 4"),
     "`split` of its data is `part` there, and none here": ("batch = 8", 'batch = 8\n  split = "part"'),
 }
+
+
+def test_other_classes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    two = job(TAUGHT).replace("values(2)\n  head   = linear(2)\n  loss   = mse", "classes(2)\n  head   = linear(2)")
+    assert "classes(2)" in two
+    teacher(
+        tmp_path,
+        two.replace(TAUGHT, "").replace("classes(2)\n  head   = linear(2)", "classes(3)\n  head   = linear(3)"),
+    )
+    with pytest.raises(MtlError, match="cannot teach `a`: the number of its classes is 3 there, and 2 here"):
+        TeachingRun.said_by(loads(two), CPU)
 
 
 @pytest.mark.parametrize("said", OTHERS)

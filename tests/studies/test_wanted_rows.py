@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+import attrs
 import pytest
 
 from mtsldsl.diagnostics import MtlError, Source
@@ -94,6 +95,30 @@ def test_a_learner_that_gives_a_network_for_each_budget_has_one_run_and_a_row_fo
         assert each.spec.structure is not None
         assert each.spec.structure.settings.budgets == (0.7, 0.9)
     assert "the budget 0.1 is" in dict(wanted(LADDER, ["learned"], budgets=(0.1,)).left_out)["learned"]
+
+
+def test_static_shapes_and_structures_from_scratch_are_there_with_teachers_too() -> None:
+    found = Wanted.of(Source("small.mtl", SPEC), {"train.teach": "0.5"}, ["all", "scratch", "random"], taught=True)
+    assert names(found) == [
+        "each", "all", "learned", "scratch", "random", "each+teachers", "all+teachers", "scratch+teachers",
+    ]  # fmt: skip
+    shared = row(found, "all").spec.sharing
+    for name in ("each", "all", "scratch"):
+        taught, plain = row(found, f"{name}+teachers"), row(found, name)
+        assert (taught.untaught, taught.kind, taught.learned) == (name, plain.kind, plain.learned)
+        spec = taught.at(7, shared, Path("a study/each-seed-7"))
+        assert (spec.train.teachers, spec.train.teach) == ("a study/each-seed-7", 0.5)
+        assert attrs.evolve(spec, train=attrs.evolve(spec.train, teachers=None)) == plain.at(7, shared)
+    assert all(each.spec.train.teachers is None for each in found.rows)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [({"train.teachers": "runs/1"}, "names `teachers` itself"), ({"train.teach": "0"}, "teach = 0")],
+)
+def test_teachers_that_there_cannot_be_are_refused(settings: dict[str, str], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        Wanted.of(Source("small.mtl", SPEC), settings, KINDS, taught=True)
 
 
 def test_a_learner_says_which_key_is_its_budget() -> None:
