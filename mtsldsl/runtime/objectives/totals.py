@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import attrs
 import torch
@@ -40,12 +41,21 @@ class Joint:
     losses: Tensor
 
     @classmethod
-    def of(cls, tasks: tuple[str, ...], function: Loss, outputs: Sequence[Tensor], targets: Sequence[Tensor]) -> Joint:
-        """Of the outputs and targets of the tasks in a batch, which are alike in shape and type."""
+    def of(
+        cls,
+        tasks: tuple[str, ...],
+        function: Loss,
+        outputs: Sequence[Tensor],
+        targets: Sequence[Tensor],
+        joined: Tensor | None = None,
+    ) -> Joint:
+        """Of the outputs and targets of the tasks in a batch, which are alike in shape and type; the outputs may be
+        `joined` already, one below the other."""
         if len(tasks) == 1:
             sums = function.sums(outputs[0], targets[0])
         else:
-            sums = function.sums(torch.cat(tuple(outputs)), torch.cat(tuple(targets)), len(tasks))
+            joined = torch.cat(tuple(outputs)) if joined is None else joined
+            sums = function.sums(joined, torch.cat(tuple(targets)), len(tasks))
         return cls(tasks, function, sums, function.value(*sums))
 
     def values(self) -> Sequence[Tensor]:
@@ -73,8 +83,10 @@ class BatchLosses:
         batch: Mapping[str, Tensor],
         *,
         together: bool = False,
+        joined: Mapping[tuple[str, ...], Tensor] = MappingProxyType({}),
     ) -> BatchLosses:
-        """The losses of the tasks' outputs in a batch, a tensor per field.
+        """The losses of the tasks' outputs in a batch, a tensor per field. Outputs of some tasks may be `joined`
+        already, one below the other.
 
         With `together` those of tasks with equal targets and losses are computed at once where a sample has a row of
         numbers and no image of them; then the graph of one holds the outputs of the others, with a gradient of 0.
@@ -84,14 +96,14 @@ class BatchLosses:
         for task in tasks:
             name, function = task.name, functions[task.name]
             output, target = channels_first(task, outputs[name]), batch[task.field_name]
-            joined = together and function.together and output.dim() == 2
-            key = (function, output.shape, output.dtype, target.shape, target.dtype) if joined else name
+            at_once = together and function.together and output.dim() == 2
+            key = (function, output.shape, output.dtype, target.shape, target.dtype) if at_once else name
             sets.setdefault(key, []).append((name, output, target))
             order.append(name)
         joint = []
         for found in sets.values():
             names, predictions, targets = zip(*found, strict=True)
-            joint.append(Joint.of(names, functions[names[0]], predictions, targets))
+            joint.append(Joint.of(names, functions[names[0]], predictions, targets, joined.get(names)))
         values = {name: value for each in joint for name, value in zip(each.tasks, each.values(), strict=True)}
         return cls(joint, {name: values[name] for name in order})
 
@@ -136,13 +148,17 @@ class LossTotals:
     def add(self, losses: BatchLosses) -> None:
         """Add a batch."""
         self._tasks.update(dict.fromkeys(losses.values))
+        totals: list[Tensor] = []
+        parts: list[Tensor] = []
         for each in losses.joint:
             if each.tasks not in self._joint:
                 sums = tuple(part.detach().to(sum_dtype(part.device), copy=True) for part in each.sums)
                 self._joint[each.tasks] = attrs.evolve(each, sums=sums, losses=each.losses.detach())
             else:
-                for total, part in zip(self._joint[each.tasks].sums, each.sums, strict=True):
-                    total.add_(part)
+                totals += self._joint[each.tasks].sums
+                parts += each.sums
+        if totals:
+            torch._foreach_add_(totals, parts)
 
     def values(self) -> dict[str, float]:
         """The loss of every task over the set, NaN where it has no label. Waits for the device."""
