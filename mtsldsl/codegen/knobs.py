@@ -112,10 +112,13 @@ def rest_of_knobs(spec: Spec) -> str:
     weights = [f"{literal(task.weight)} of {task.name}" for task in spec.tasks if task.weight != most]
     weights.append(f"{literal(most)} of {'the others' if others else 'every task'}")
     stops = [f"patience({task.stop.arguments['epochs']}) of {task.name}" for task in spec.tasks if may_stop(task)]
+    teachers = ""
+    if spec.train.taught_by is not None:
+        teachers = f"; teachers = {literal(spec.train.taught_by)}; teach = {literal(spec.train.teach)}"
     stop = f"; stop = {', '.join(stops)}" if stops else ""
     return (
         f"Read from the spec where it is used: data, losses, metrics; balance = {called}; keep = {kept}; "
-        f"weight = {', '.join(weights)}{stop}. "
+        f"weight = {', '.join(weights)}{stop}{teachers}. "
         "Initial weights and phases have the same seed, evaluation the same precision."
     )
 

@@ -109,6 +109,13 @@ def body_cost(body: Body) -> Amount:
     return total
 
 
+def copy_cost(spec: Spec, layer: str, tasks: Component) -> int:
+    """The parameters of a copy of a layer for some tasks, whose inputs have one size."""
+    body = spec.layer(layer).body_for(spec.data_of(min(tasks)).name)
+    assert isinstance(body, Body)  # a layer of alternatives has no one copy
+    return body_cost(body).parameters
+
+
 def cost_of(spec: Spec, tasks: Collection[str] | None = None) -> Cost:
     """The cost of the network that a spec describes, with its sharing; for some tasks of what their outputs depend on,
     without copies that nothing reads, each copy by those of its tasks."""

@@ -146,6 +146,10 @@ class Method(Record):
     one_a_phase: tuple[OneAPhase, ...] = ()
     budget: str | None = None
     """The key that says how many parameters the network may have, as a part of those of single-task networks."""
+    budgeted: Callable[[float], str] = repr
+    """How such a part is written as the value of that key."""
+    beside_budget: tuple[str, ...] = ()
+    """Keys that may not stand beside it."""
     budgets: Budgets | None = None
     """Where it has several, each with a network of its own."""
     later: Values = attrs.field(factory=dict)

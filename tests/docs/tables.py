@@ -268,6 +268,7 @@ TABLES: Mapping[str, Callable[[Words], str]] = MappingProxyType(
         "augmentations": _calls(schema.AUGMENTATIONS),
         "similarities": _calls(similarities.SIMILARITIES),
         "transfers": _calls(mtsl.TRANSFERS),
+        "choices": _calls(mtsl.CHOICES),
         "temperatures": _calls(TEMPERATURES),
         "targets": _targets,
         "losses": _losses,

@@ -70,6 +70,7 @@ from mtsldsl.runtime.run.selection import (
 )
 from mtsldsl.runtime.run.single_task import single_task
 from mtsldsl.runtime.run.stopping import tasks_out_of_patience, undecided
+from mtsldsl.runtime.run.teaching import TeachingRun, cost_of_teachers, teaching_before
 from mtsldsl.runtime.run.user_module_record import warn_of_other_modules
 from mtsldsl.runtime.structure.learner import Learner
 from mtsldsl.runtime.structure.view import Watcher
@@ -88,6 +89,8 @@ class Session:
     in_place: InPlace | None = None
     weights: InitialWeights | None = None
     """Those that a new run begins with."""
+    teaching: TeachingRun | None = None
+    """Whose network teaches the tasks of this one."""
     cache: bool = True
     """Whether the samples may be those that were kept of an earlier run, and are kept for later ones."""
     command: str | None = None
@@ -128,6 +131,7 @@ class Session:
         check_own_modules(spec)
         require_for_run(spec)
         weights = InitialWeights.said_by(spec)
+        teaching = TeachingRun.said_by(spec, chosen)
         made = makers(loggers)
         spec = self_contained(spec)
         if ranks.rank:
@@ -135,7 +139,9 @@ class Session:
         folder = RunFolder.create(root, name.strip(".") or "spec")  # a name of dots would lead out of `root`
         spec = folder.with_path(spec)
         told = Loggers(folder.path, {} if ranks.rank else made)
-        session = cls(spec, folder, chosen, choose_display(display), told, weights=weights, ranks=ranks)
+        session = cls(
+            spec, folder, chosen, choose_display(display), told, weights=weights, teaching=teaching, ranks=ranks
+        )
         folder.write_spec(spec.source, "start")
         session.write_code(spec)
         return session
@@ -161,9 +167,10 @@ class Session:
             require_even_shares(spec, ranks.size)
             warn_of_other_modules(spec, folder.events)
             require_for_run(spec)
+            teaching = TeachingRun.said_by(spec, chosen, teaching_before(folder))
         made = makers(loggers or recorded_loggers(folder.events))
         told = Loggers(folder.path, {} if ranks.rank else made)
-        session = cls(spec, folder, chosen, choose_display(display), told, checkpoint, ranks=ranks)
+        session = cls(spec, folder, chosen, choose_display(display), told, checkpoint, teaching=teaching, ranks=ranks)
         epoch = epoch_of(checkpoint)
         session._logged = length_of_events(checkpoint)
         session._selection.best.update(best_so_far(folder.events, epoch))
@@ -176,14 +183,10 @@ class Session:
     def load_data(self) -> Splits[Any]:
         """The spec's data set, each split apart. Without its data, or labels to learn from, a new run leaves no folder
         behind."""
-        try:
+        with self._whole_or_nothing():
             read = Read.of(
                 self.spec, recorded_places(self.spec, self.folder.events), cache=self.cache, workers=self.workers
             )
-        except MtlError:
-            if self.checkpoint is None:
-                shutil.rmtree(self.folder.path)
-            raise
         data, described = read.data, read.described["train"]["labels"]
         self._partly = not all(map(events.whole, described.values()))
         self._constant = constant_metrics(self.spec.tasks, data.validation)
@@ -192,13 +195,25 @@ class Session:
             file = str(self.in_place.path) if self.in_place else None
             place = str(self.folder.path)
             start = read.start(self.spec, self.device, self.ranks, folder=place, in_place=file)
+            with self._whole_or_nothing():
+                doubts = [] if self.teaching is None else list(self.teaching.hold_data(self.spec, start.read or {}))
             self.log.write(attrs.evolve(start, loggers=self.loggers.names(), command=self.command))
-            for warning in read.warnings(self.spec, self.device):
+            for warning in (*read.warnings(self.spec, self.device), *doubts):
                 self._warn(warning)
             self.log.write(events.Constant(split="validation", metrics=self._constant))
         else:
             self._differences = warn_of_other_data(self.spec, data, self.folder.events)
         return data
+
+    @contextmanager
+    def _whole_or_nothing(self) -> Iterator[None]:
+        """What cannot begin leaves no folder behind."""
+        try:
+            yield
+        except MtlError:
+            if self.checkpoint is None:
+                shutil.rmtree(self.folder.path)
+            raise
 
     def _tell(self, event: Event) -> None:
         """Show an event that is recorded, and tell the loggers."""
@@ -229,6 +244,8 @@ class Session:
         training = Training.start(
             self.spec, model_class, learner, make_optimizer, make_scheduler, self.device, self.ranks
         )
+        if self.teaching is not None:
+            training.teachers = self.teaching.teachers(self.spec)
         if self.checkpoint is not None:
             restore_checkpoint(self.checkpoint, training)
             self.log.cut(self._logged)
@@ -238,7 +255,8 @@ class Session:
                 self.log.write(events.OtherData(differences=self._differences))
             self.log.write(events.Resume(epoch=training.epoch, loggers=self.loggers.names()))
         else:
-            for event in begin_run(self.weights, training.spec, training.model, self.folder):
+            told = () if self.teaching is None else self.teaching.told(self.spec)
+            for event in (*begin_run(self.weights, training.spec, training.model, self.folder), *told):
                 self._warn(event) if isinstance(event, events.Warned) else self.log.write(event)
             if self.weights is not None:
                 learner.begins_with(training.spec, training.model)
@@ -259,7 +277,9 @@ class Session:
             yield losses
         found, penalty = losses.means(), losses.penalty()
         means = {task.name: found[task.name] for task in training.trained if task.name in found}
-        training.end_epoch(means)
+        soft, teachers = losses.soft(), training.teachers
+        whole = means if teachers is None else teachers.whole(means, soft)
+        training.end_epoch(whole)
         seconds = losses.seconds()
         count = batches * training.spec.data.batch if samples is None else samples
         self.log.write(
@@ -273,13 +293,15 @@ class Session:
                 samples_per_second=round(count / seconds, 1) if seconds else None,
                 seconds=round(time.monotonic() - self._started, 1),
                 peak_memory_mb=peak_memory_mb(self.device),
+                soft={task: soft[task] for task in means if task in soft} if soft else None,
+                teachers_seconds=None if teachers is None else round(teachers.spent(), 4),
                 skipped_steps=None if training.scale is None else training.scale.skipped or None,
             )
         )
         for event in found_in_steps(training):
             self.log.write(event)
         begins = training.epoch == 1 or training.epoch - 1 == self._since
-        if begins and (scales := remark_on_scales(training.spec, means)) is not None:
+        if begins and (scales := remark_on_scales(training.spec, whole)) is not None:
             self._warn(events.Warned(about="losses", text=scales))
 
     def end_epoch(self, training: Training, validation: Evaluation) -> None:
@@ -382,12 +404,17 @@ class Session:
         self.log.write(own)
         if self._beside is not None:
             self._beside.finish(training, own, self.log)
+        if self._learner is not None and self._learner.teach and training.teachers is None:
+            text = "no phase has changed what tasks share, so nothing has taught: `teach` makes no difference"
+            self._warn(events.Warned(about="teachers", text=text))
         single = single_task(self.folder)
         for event in (*([single] if single else []), *answered.told(self.folder)):
             self.log.write(event)
         seconds = round(time.monotonic() - self._started, 1)
         memory = peak_memory_mb(self.device)
-        self.log.write(events.End(folder=str(self.folder.path), seconds=seconds, peak_memory_mb=memory))
+        taught = cost_of_teachers(self.folder.events)
+        end = events.End(folder=str(self.folder.path), seconds=seconds, peak_memory_mb=memory, teachers_seconds=taught)
+        self.log.write(end)
         write_report(self.folder)
         self._warn_of_file_left_alone(training.epoch)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Literal
 
 import attrs
@@ -11,12 +12,13 @@ import numpy as np
 
 from mtsldsl.diagnostics import MtlError, Source
 from mtsldsl.editing import loads_source
-from mtsldsl.editing.baseline import static
+from mtsldsl.editing.baseline import budgeted, static
 from mtsldsl.editing.bundle import self_contained
 from mtsldsl.editing.widened import NotWidenedError, widened
 from mtsldsl.ir import Spec
 from mtsldsl.ir.cost import sizes_of
 from mtsldsl.ir.library import sections_of
+from mtsldsl.language.written import quoted
 from mtsldsl.methods.method import Budgets
 from mtsldsl.methods.registry import method
 from mtsldsl.seeds import seed_of
@@ -29,6 +31,9 @@ LEARNED, SCRATCH, RANDOM = "learned", "scratch", "random"
 
 KINDS = (EACH, ALL, WIDENED, LAST, ENCODER, LEARNED, SCRATCH, RANDOM)
 """What may be asked for; of `last` a number of layers too, `last:2`."""
+
+TAUGHT = "+teachers"
+"""What the name of a row ends with that is taught."""
 
 BALANCE = "relative"
 """That of all rows, where the text says none."""
@@ -48,6 +53,8 @@ class Row:
     budget: float | None = None
     several: bool = False
     """Whether its learner gives a network for each of several budgets in one run, of which this is one."""
+    taught: bool = False
+    """Whether the single-task networks of the same seed teach it to the end."""
 
     @property
     def network(self) -> str | None:
@@ -64,10 +71,23 @@ class Row:
         """The name of the row whose structure it has."""
         return _named(LEARNED, self.budget)
 
-    def at(self, seed: int, found: Sharing | None = None) -> Spec:
+    @property
+    def untaught(self) -> str:
+        """The name of the row that is the same without teachers."""
+        return self.name.removesuffix(TAUGHT)
+
+    def with_teachers(self) -> Row:
+        """The row that is the same with teachers."""
+        return attrs.evolve(self, names=tuple(f"{name}{TAUGHT}" for name in self.names), taught=True)
+
+    def at(self, seed: int, found: Sharing | None = None, teachers: Path | None = None) -> Spec:
         """The spec of its run with a seed. `found` is the structure that was learned with that seed, which the rows
-        that are made of it need."""
-        spec = loads_source(self.spec.source, {"train.seed": str(seed)})
+        that are made of it need, and `teachers` the run of single-task networks, which those need that are taught."""
+        settings = {"train.seed": str(seed)}
+        if self.taught:
+            assert teachers is not None
+            settings["train.teachers"] = quoted(str(teachers))
+        spec = loads_source(self.spec.source, settings)
         if self.kind in ("static", "learned"):
             return spec
         assert found is not None
@@ -87,21 +107,31 @@ class Wanted:
 
     @classmethod
     def of(
-        cls, source: Source, overrides: Mapping[str, str], kinds: Sequence[str], budgets: Sequence[float] = ()
+        cls,
+        source: Source,
+        overrides: Mapping[str, str],
+        kinds: Sequence[str],
+        budgets: Sequence[float] = (),
+        *,
+        taught: bool = False,
     ) -> Wanted:
         """The rows of these kinds of a spec, at these budgets, which are parts of the parameters of single-task
         networks. Those that others are compared with are there in any case: `each`, and `learned` for what is made of
-        it.
+        it. With `taught` each static shape, and each structure from scratch, is there a second time, with teachers.
 
         Raises MtlError with what is wrong with the text, and MTL408 where a layer is made of alternatives; ValueError
-        for a kind that there is not.
+        for a kind that there is not, and where teachers are wanted of a spec that has some or counts them 0 times.
         """
         chosen = self_contained(loads_source(source, overrides))
         assumed = not _says_balance(chosen.source)
         if assumed:
             chosen = loads_source(chosen.source, {"train.balance": BALANCE})
         hold_comparable(chosen)
-        rows = _Rows(chosen, loads_source(static(chosen.source)), _hold_kinds(chosen, kinds), tuple(budgets))
+        if taught and chosen.train.teachers is not None:
+            raise ValueError("the spec names `teachers` itself, which all rows have then")
+        if taught and not chosen.train.teach:
+            raise ValueError("with `teach = 0` there is nothing that teachers add")
+        rows = _Rows(chosen, loads_source(static(chosen.source)), _hold_kinds(chosen, kinds), tuple(budgets), taught)
         made = tuple(rows.all())  # which takes note of what is left out
         return cls(chosen, made, tuple(rows.left_out), assumed, tuple(budgets))
 
@@ -184,10 +214,17 @@ class _Rows:
     static: Spec
     kinds: Sequence[str]
     budgets: Sequence[float]
+    taught: bool
     left_out: list[tuple[str, str]] = attrs.field(factory=list)
 
     def all(self) -> Iterator[Row]:
         """All of them, in the order of the table."""
+        rows = list(self._untaught())
+        yield from rows
+        if self.taught:
+            yield from (row.with_teachers() for row in rows if row.kind in ("static", "scratch"))
+
+    def _untaught(self) -> Iterator[Row]:
         yield from self._shapes()
         if WIDENED in self.kinds:
             yield from self._widened()
@@ -251,9 +288,9 @@ class _Rows:
         key = known.budget
         made = []
         for budget in self.budgets if key and self.budgets else (None,):
-            settings = {} if budget is None else {f"structure.{key}": repr(budget)}
+            source = self.chosen.source
             try:
-                made.append((budget, loads_source(self.chosen.source, settings)))
+                made.append((budget, loads_source(source if budget is None else budgeted(source, budget))))
             except MtlError as problem:
                 cause = problem.diagnostics[0].cause
                 self.left_out += [(_named(kind, budget), cause) for kind in wanted]
