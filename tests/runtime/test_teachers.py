@@ -97,11 +97,13 @@ def test_samples_without_a_label_are_taught(balance: str) -> None:
 
 
 def test_a_teacher_that_answers_the_same_pulls_nowhere() -> None:
-    made, batch = training("equal", PLAIN), samples(0)
+    # With gradients task by task no copies of layers are computed at once, so that the answers are equal to the bit: of
+    # a difference as small as rounding the absolute error has a gradient of 1.
+    made, batch = training("pcgrad", PLAIN), samples(0)
     twin = build_model(made.spec)
     made.teachers = Teachers.of(made.spec, twin, 1.0, made.spec)
     gradients(made, batch)
-    without = training("equal", PLAIN)
+    without = training("pcgrad", PLAIN)
     gradients(without, batch)
     wanted = gradients_of(without)
     assert all(torch.allclose(each, wanted[name], rtol=1e-5, atol=1e-7) for name, each in gradients_of(made).items())
