@@ -124,7 +124,6 @@ def _tell(name: str, place: int, count: int) -> None:
 def _evaluate(run: BestRun, split: str, *, cache: bool, workers: int, as_json: bool) -> None:
     """The metrics of one run on its data as it is."""
     from mtsldsl.runtime.learning.evaluation import by_column
-    from mtsldsl.runtime.run.checkpoint import MEAN
     from mtsldsl.runtime.run.event_json import plain
     from mtsldsl.runtime.run.event_lines import said_of_thresholds, short
     from mtsldsl.runtime.run.selection import said_of_mean
@@ -149,8 +148,7 @@ def _evaluate(run: BestRun, split: str, *, cache: bool, workers: int, as_json: b
     from rich.console import Console
     from rich.table import Table
 
-    whose = f", weights of {run.of}'s own best epoch" if run.of in spec.sharing.tasks else f", the network `{run.of}`"
-    say(f"{run.path}, {split} split" + ("" if run.of == MEAN else whose))
+    say(", ".join([str(run.path), f"{split} split", *run.whose]))
     if steps:
         say(f"the weights are {said_of_mean(steps)}")
     table = Table("task", "epoch", "loss", "metrics", box=None)

@@ -9,7 +9,7 @@ import attrs
 
 from mtsldsl.cli.consensus_lines import folds
 from mtsldsl.runtime.run.event_lines import short
-from mtsldsl.runtime.studies.corruptions.robustness import MEAN, Robustness
+from mtsldsl.runtime.studies.corruptions.robustness import Robustness
 
 CHANGE = "mean to clean, %"
 """The row that says how much better than clean the mean is, below 0 where it is worse."""
@@ -37,11 +37,11 @@ def robustness_lines(found: Robustness, width: int | None) -> Iterator[str]:
     yield f"{found.split} split, seed {found.seed}, {severities}"
     for number, run in enumerate(found.runs, 1):
         samples = "1 sample" if run.samples == 1 else f"{run.samples:,} samples"
-        yield f"{f'{number}  ' if len(found.runs) > 1 else ''}{run.name}, {samples}"
+        yield f"{f'{number}  ' if len(found.runs) > 1 else ''}{', '.join((run.name, *run.whose, samples))}"
     yield ""
     yield from _table((*found.rows, CHANGE), list(_metrics(found)), width)
     yield ""
-    yield from _table((*found.corruptions, MEAN), list(_gains(found)), width)
+    yield from _table(found.rows, list(_gains(found)), width)
     if found.notes:
         yield ""
         yield from found.notes
@@ -58,12 +58,11 @@ def _metrics(found: Robustness) -> Iterator[_Column]:
 
 
 def _gains(found: Robustness) -> Iterator[_Column]:
-    rows = (*found.corruptions, MEAN)
     for number, run in enumerate(found.runs, 1):
-        own = [_percent(found.against_clean(run, row)) for row in rows]
+        own = [_percent(found.against_clean(run, row)) for row in found.rows]
         yield _Column(_head(found, "Δm %", "to clean", number), tuple(own))
     for number, run in enumerate(found.runs[1:], 2):
-        beside = [_percent(found.against_first(run, row)) for row in rows]
+        beside = [_percent(found.against_first(run, row)) for row in found.rows]
         yield _Column(_head(found, "Δm %", "to run 1", number), tuple(beside))
 
 

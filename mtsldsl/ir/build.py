@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import attrs
 
 from mtsldsl.diagnostics import Diagnostic, Span
-from mtsldsl.ir.cost import cost_of
+from mtsldsl.ir.cost import cost_of, sizes_of
 from mtsldsl.ir.data_blocks import (
     Blocks,
     check_fits,
@@ -174,9 +174,8 @@ def _check_reach(spec: Spec, structure: Structure, section: tree.Section, proble
         unread = [each for each in spec.sharing.partition(layer) if each.isdisjoint(read_by[layer])]
         rows[layer] = [*unread, *(rest for side in together if (rest := side.difference(*unread)))]
     shared = spec.sharing.given(rows)
-    single, least = (cost_of(attrs.evolve(spec, sharing=each)) for each in (spec.sharing.apart(), shared))
-    parameters = {layer: cost.one.parameters for layer, cost in single.layers.items()}
-    reach = Reach(spec.sharing, sides, single.parameters, least.parameters, parameters, read_by, spec.train.epochs)
+    single, least = (cost_of(attrs.evolve(spec, sharing=each)).parameters for each in (spec.sharing.apart(), shared))
+    reach = Reach(spec.sharing, sides, single, least, sizes_of(spec), spec.train.epochs)
     for fault in hindrances(structure.settings, reach):
         entries = (each for each in section.items if isinstance(each, tree.Entry) and each.key.text == fault.key)
         place = next((each.value.span for each in entries), section.span)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import attrs
 
 from mtsldsl.ir.body import Body, bodies_of
-from mtsldsl.ir.wiring import Call, bodies, copies_of, gates_of, needed, needed_layers, wired
+from mtsldsl.ir.wiring import Call, bodies, copies_of, gates_of, needed, needed_layers, reading_tasks, wired
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.records import Record
 from mtsldsl.sharing import Copy
 from mtsldsl.sharing.component import owner
 from mtsldsl.sharing.partition import Component
+from mtsldsl.sharing.shape import Sizes
 
 if TYPE_CHECKING:
     from mtsldsl.ir.model import Spec
@@ -161,6 +162,14 @@ def cost_of(spec: Spec, tasks: Collection[str] | None = None) -> Cost:
     return Cost(
         MappingProxyType(layers), MappingProxyType(heads), MappingProxyType(alone), total, MappingProxyType(helpers)
     )
+
+
+def sizes_of(spec: Spec) -> Sizes:
+    """What a network of each shape of sharing costs."""
+    cost = cost_of(spec)
+    layers = {name: each.one.parameters for name, each in cost.layers.items()}
+    heads = sum(each.parameters for each in cost.heads.values())
+    return Sizes(layers, heads, spec.sharing.tasks, reading_tasks(spec))
 
 
 def settled(spec: Spec) -> frozenset[str]:

@@ -12,6 +12,7 @@ from mtsldsl.language.schema import BlockSchema
 from mtsldsl.methods.evidence import PENALTY, Finding, Words
 from mtsldsl.records import Record
 from mtsldsl.sharing import Sharing
+from mtsldsl.sharing.shape import Sizes
 
 Values: TypeAlias = Mapping[str, Any]
 """The values of a block by key, as its schema has them: constants, names with arguments, tuples of such."""
@@ -68,10 +69,8 @@ class Reach(Record):
     sides: Sequence[frozenset[str]]
     single: int
     least: int
-    parameters: Mapping[str, int]
-    """Of one copy of each layer, in their order, for the samples of the first data block."""
-    read_by: Mapping[str, frozenset[str]]
-    """The tasks whose heads read each layer, directly or through other layers."""
+    sizes: Sizes
+    """What shapes of sharing cost; of tasks with several data blocks for the samples of the first."""
     epochs: int
     """Those of the training."""
 
@@ -83,6 +82,15 @@ class OneAPhase(Record):
     key: str
     call: str
     argument: str
+
+
+@attrs.frozen(eq=False, repr=False)
+class Budgets(Record):
+    """The key of a method of which one run gives a network for each of several budgets, each under its own name, and
+    which budgets these are by the settings, in a network of these sizes."""
+
+    key: str
+    of: Callable[[Any, Sizes], tuple[float, ...]]
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -142,6 +150,8 @@ class Method(Record):
     """How such a part is written as the value of that key."""
     beside_budget: tuple[str, ...] = ()
     """Keys that may not stand beside it."""
+    budgets: Budgets | None = None
+    """Where it has several, each with a network of its own."""
     later: Values = attrs.field(factory=dict)
     """Keys that only later versions have, with their defaults: at these the hash of a spec stays what it was."""
     networks: bool = False

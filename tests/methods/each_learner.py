@@ -24,7 +24,7 @@ BLOCKS = {
     "split": "phases = [AT]\n  every = 1\n  patience = 1\n  threshold = 0.9",
     "branch": "at = AT\n  similarity = rsa(samples=40)\n  budget = 0.85",
     "ltb": "choose = AT\n  lr = 0.5",
-    "ladder": "budgets = [0.85]",
+    "ladder": "budgets = [0.6]",
 }
 """What stands in its block `structure`: it decides at the end of the epoch AT."""
 

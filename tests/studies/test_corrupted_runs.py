@@ -165,8 +165,9 @@ data arrays {{
   batch = 8
 }}
 task bright {{
-  target = binary(1)
-  head   = conv2d(1, 1)
+  target  = binary(1)
+  head    = conv2d(1, 1)
+  metrics = [f1, f1_best]
 }}
 task level {{
   target  = values(1, scale=standard)
@@ -277,11 +278,14 @@ def test_a_run_is_evaluated_on_the_corrupted_pictures_with_labels_and_what_is_gi
     job: Job, both: Robustness
 ) -> None:
     run = job.opened("narrow")
-    test = load_data(run.spec).test
+    data = load_data(run.spec)
+    test, thresholds = data.test, run.thresholds(data)
     image = test.fields["image"].numpy()
     noisy = torch.from_numpy(corrupted(image, Corruption("shot_noise", 5, 3), range(len(test))))
-    expected = evaluate(run.model, run.spec, test.changed("image", lambda _: noisy), CPU)
+    expected = evaluate(run.model, run.spec, test.changed("image", lambda _: noisy), CPU, thresholds=thresholds)
     found = both.runs[0].corrupted["shot_noise", 5]
+    assert found.thresholds == both.runs[0].clean.thresholds == thresholds  # those of clean validation pictures
+    assert set(thresholds) == {"bright"}
     for task in ("bright", "level"):
         assert found.metrics[task] == expected.metrics[task]
         assert found.losses[task] == expected.losses[task]
@@ -318,6 +322,7 @@ def test_a_set_is_corrupted_once_for_all_runs_that_read_it(job: Job, monkeypatch
 def test_one_task_with_its_own_weights(job: Job) -> None:
     found = robustness([job.opened("narrow", of="level")], FEW)
     assert set(found.runs[0].clean.metrics) == {"level"}
+    assert (found.as_json()["runs"][0]["of"], found.runs[0].whose) == ("level", ("weights of level's own best epoch",))
     assert {tuple(each[1]) for each in numbers(found).values()} == {("level",)}
 
 
@@ -353,6 +358,57 @@ def test_sources_of_their_own_with_gray_pictures(tmp_path: Path, monkeypatch: py
         right = float((answers == torch.arange(16) % 2).float().mean())
         assert found.runs[0].corrupted["fog", 5].metrics[task]["accuracy"] == pytest.approx(right)
     assert any("is gray" in note for note in found.notes)
+
+
+ROOM_TASKS = {"segment": "classes(5)", "depth": "values(1)", "normal": "unit_vectors(3)", "edge": "binary(1)"}
+ROOMS = (
+    "mtl 1\ndata scenes {\n  input = image(3, 32, 32)\n  images = 48\n}\n"
+    + "".join(
+        f"task {name} {{\n  target = {target}\n  head = conv2d({re.sub('[^0-9]', '', target)}, 1)\n}}\n"
+        for name, target in ROOM_TASKS.items()
+    )
+    + "backbone {\n  stem = conv2d(4, 3) | relu\n}\ntrain {\n  epochs = 1\n}\n"
+)
+
+
+def test_rooms_keep_all_that_is_for_every_pixel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of networks that do not look at the picture nothing changes under any corruption."""
+    monkeypatch.chdir(tmp_path)
+    Path("rooms.mtl").write_text(ROOMS, encoding="utf-8")
+    Job(tmp_path).command("train", "rooms.mtl", "--device", "cpu", "--quiet")
+    run = BestRun.open(Path("runs/rooms/1"), "mean", {}, CPU, 1)
+    with torch.no_grad():
+        for name, parameter in run.model.named_parameters():
+            if name.endswith("weight") and parameter.dim() == 4:
+                parameter.zero_()
+    found = robustness([run], FEW).runs[0]
+    assert {task: set(values) for task, values in found.clean.metrics.items()}.keys() == {*ROOM_TASKS}
+    for each in found.corrupted.values():
+        assert each.metrics == found.clean.metrics
+        assert each.losses == found.clean.losses
+
+
+def test_inputs_beside_pictures_stay_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    image, meta = pictures(40, 3, 32, 32), np.arange(120, dtype=np.float32).reshape(40, 3)
+    np.savez("two.npz", image=image, meta=meta, size=meta[:, :1])
+    Path("two.mtl").write_text(
+        'mtl 1\ndata arrays {\n  path = "two.npz"\n  input = [image(3, 32, 32), meta(3)]\n  batch = 4\n}\n'
+        "task size {\n  target = values(1)\n  head = linear(1)\n  metrics = [rmse]\n}\n"
+        "backbone {\n  seen = adaptive_avg_pool2d(2) | flatten\n  both = seen | concat(meta) | linear(4)\n}\n"
+        "train {\n  epochs = 1\n}\n",
+        encoding="utf-8",
+    )
+    Job(tmp_path).command("train", "two.mtl", "--device", "cpu", "--quiet")
+    run = BestRun.open(Path("runs/two/1"), "mean", {}, CPU, 1)
+    found = robustness([run], FEW)
+    test = load_data(run.spec).test
+    noisy = torch.from_numpy(corrupted(test.fields["image"].numpy(), Corruption("fog", 2, 3), range(len(test))))
+    with torch.no_grad():
+        answers = run.model.eval()(noisy.float() / 255, test.fields["meta"].float())["size"]
+    error = float((answers - test.fields["size"].float()).square().mean().sqrt())
+    assert found.runs[0].corrupted["fog", 2].metrics["size"]["rmse"] == pytest.approx(error, rel=1e-5)
+    assert "`meta`: no pictures, and left as they are" in found.notes
 
 
 def test_ctrl_c_ends_it_and_its_processes(job: Job) -> None:

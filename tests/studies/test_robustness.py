@@ -63,7 +63,9 @@ def measured(rmse: float, miou: float, mse: float) -> Evaluation:
 
 def run(name: str, clean: Evaluation, *corrupted: Evaluation) -> RunRow:
     keys = [(corruption, severity) for corruption in ("fog", "snow") for severity in (2, 4)]
-    return RunRow(name, {"depth": 3}, 1200, ("depth", "segment"), clean, dict(zip(keys, corrupted, strict=True)))
+    return RunRow(
+        name, "mean", (), {"depth": 3}, 1200, ("depth", "segment"), clean, dict(zip(keys, corrupted, strict=True))
+    )
 
 
 def study(*runs: RunRow) -> Robustness:
@@ -97,7 +99,7 @@ def test_delta_m_is_against_the_same_runs_clean_pictures_and_against_the_same_ro
 
 def test_a_run_that_lacks_a_task_of_the_first_has_no_delta_m_against_it() -> None:
     lone = RunRow(
-        "runs/c/1", {}, 5, ("depth",), Evaluation({}, {"depth": {"rmse": 1.0}}),
+        "runs/c/1", "mean", (), {}, 5, ("depth",), Evaluation({}, {"depth": {"rmse": 1.0}}),
         {key: Evaluation({}, {"depth": {"rmse": 2.0}}) for key in FIRST.corrupted},
     )  # fmt: skip
     assert study(FIRST, lone).against_first(lone, "fog") is None
@@ -106,7 +108,7 @@ def test_a_run_that_lacks_a_task_of_the_first_has_no_delta_m_against_it() -> Non
 
 
 def test_where_no_task_counts_or_the_clean_metric_is_0_there_is_no_delta_m() -> None:
-    back = RunRow("x", {}, 5, (), FIRST.clean, FIRST.corrupted)
+    back = RunRow("x", "mean", (), {}, 5, (), FIRST.clean, FIRST.corrupted)
     assert study(back).against_clean(back, "fog") is None
     nothing = run("x", measured(2.0, 0.0, 0.1), *[measured(2.0, 0.1, 0.1)] * 4)
     assert study(nothing).against_clean(nothing, "fog") is None

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from mtsldsl.ir import Spec
 from mtsldsl.ir.wiring import Call, Value, copies, upstream, wired
 from mtsldsl.methods.ladder.language import Settings
-from mtsldsl.methods.ladder.rungs import Shape, Sizes, assigned
 from mtsldsl.runtime.learning.balance import Balance
 from mtsldsl.runtime.learning.step import Step
 from mtsldsl.runtime.network.built import build_model, initialise, place
@@ -21,6 +20,7 @@ from mtsldsl.runtime.objectives import BatchLosses
 from mtsldsl.seeds import torch_seed_of
 from mtsldsl.sharing import Copy, Sharing
 from mtsldsl.sharing.component import HEADS, NETWORK
+from mtsldsl.sharing.shape import Shape, Sizes, assigned
 
 DECAY = 0.98
 """Of the running mean of the losses by which copies are chosen: it is of about the last fifty steps."""
@@ -230,9 +230,9 @@ class Candidate(nn.Module):
     def harden(self) -> None:
         """Let each task have the copy that is the best for it, and forget the rest."""
         if self.chosen is None:
-            self.choose(self._best())
+            self.take(self._best())
 
-    def choose(self, chosen: Mapping[str, int]) -> None:
+    def take(self, chosen: Mapping[str, int]) -> None:
         """The same, with these copies."""
         self.chosen = dict(chosen)
         self.loss, self.seen = self.loss.new_zeros(0, 0), self.seen.new_zeros(0, 0)

@@ -12,10 +12,11 @@ from mtsldsl.language.holding import by_keys
 from mtsldsl.language.kinds import CallRule, Integer, Key, LayerName, Many, Maybe, OrName, Real
 from mtsldsl.language.schema import BlockSchema
 from mtsldsl.methods.evidence import Evidence, Finding, Words, told
-from mtsldsl.methods.ladder.rungs import Sizes, end_of_search, halvings, rungs
-from mtsldsl.methods.method import DecisionRule, Fault, Method, Reach, Situation, Surroundings, Values
+from mtsldsl.methods.method import Budgets, DecisionRule, Fault, Method, Reach, Situation, Surroundings, Values
 from mtsldsl.records import Record
 from mtsldsl.sharing import Partition, Sharing
+from mtsldsl.sharing.halving import end_of_search, halvings, rungs
+from mtsldsl.sharing.shape import Sizes
 
 KNEE = "knee"
 """Stands for the budget above which little is gained."""
@@ -143,13 +144,6 @@ def faults(values: Values, surroundings: Surroundings) -> Iterator[Fault]:
         yield Fault("MTL505", cause, f"write `balance = {BALANCE}` in `train`", "budgets")
 
 
-def sizes_of(reach: Reach) -> Sizes:
-    """What the shapes of a network cost."""
-    tasks = reach.sharing.tasks
-    heads = reach.single - len(tasks) * sum(reach.parameters.values())
-    return Sizes(reach.parameters, heads, tasks, reach.read_by)
-
-
 def hindrances(chosen: Settings, reach: Reach) -> Iterator[Fault]:
     """Several sources, budgets that nothing fits, and fewer epochs than it takes to halve the shapes until one is
     left."""
@@ -160,7 +154,7 @@ def hindrances(chosen: Settings, reach: Reach) -> Iterator[Fault]:
             "MTL505", cause, "leave the block `structure` out, or let all tasks read the same samples", "budgets"
         )
         return
-    sizes = sizes_of(reach)
+    sizes = reach.sizes
     budgets = chosen.budgets_of(sizes) or USUAL[-1:]
     wanted = chosen.pick if isinstance(chosen.pick, float) and chosen.pick not in budgets else budgets[0]
     if sizes.least > sizes.allowed(wanted):
@@ -252,6 +246,7 @@ METHOD = Method(
     learner="Ladder",
     paper="its halving after Jamieson, Talwalkar: Non-stochastic Best Arm Identification and Hyperparameter "
     "Optimization, AISTATS 2016, arXiv 1502.07943",
+    budgets=Budgets("budgets", Settings.budgets_of),
     networks=True,
     findings=(Rung, Chosen),
     words=Words(undecided=undecided),

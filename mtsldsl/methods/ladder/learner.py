@@ -16,14 +16,11 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from mtsldsl.editing import loads_source, rewritten
 from mtsldsl.ir import Decision, Spec
-from mtsldsl.ir.cost import cost_of
-from mtsldsl.ir.wiring import reading_tasks
+from mtsldsl.ir.cost import cost_of, sizes_of
 from mtsldsl.language import Constant
 from mtsldsl.methods.ladder.candidate import Beginnings, Candidate
 from mtsldsl.methods.ladder.language import KNEE, Chosen, Rung, Settings
-from mtsldsl.methods.ladder.rungs import Shape, Sizes, knee
 from mtsldsl.runtime.learning.balance.balance import LEAST
 from mtsldsl.runtime.learning.beside import Beside
 from mtsldsl.runtime.learning.evaluation import Evaluation, autocast
@@ -38,6 +35,8 @@ from mtsldsl.runtime.structure.learner import Carry, Learner, Prepared, Proposal
 from mtsldsl.runtime.structure.view import View
 from mtsldsl.sharing import Sharing
 from mtsldsl.sharing.component import LEARNER, NETWORK
+from mtsldsl.sharing.halving import knee
+from mtsldsl.sharing.shape import Shape
 
 __all__ = ["Ladder", "Settings"]
 
@@ -67,7 +66,7 @@ class Ladder(Learner):
     def begin(self, spec: Spec) -> None:
         """All shapes that fit a budget; that of several budgets is one candidate."""
         self._spec = spec
-        self._sizes = sizes = sizes_of_spec(spec)
+        self._sizes = sizes = sizes_of(spec)
         self._ends, self._end = self.settings.search(sizes, spec.train.epochs)
         self._balance = balance_of(spec)
         edges = {budget: sizes.edge(budget) for budget in self.settings.budgets_of(sizes)}
@@ -90,7 +89,7 @@ class Ladder(Learner):
             "left": [[budget, names] for budget, names in self._left.items()],
             "chosen": {name: each.chosen for name, each in self._candidates().items() if each.chosen is not None},
             "own": list(self._own),
-            "others": [[list(each.names), each.spec.source.text] for each in self.beside()],
+            "others": [[list(each.names), _rows(each.spec.sharing), each.spec.source.text] for each in self.beside()],
         }
 
     def prepare_for(self, facts: Mapping[str, Any]) -> None:
@@ -102,10 +101,11 @@ class Ladder(Learner):
         for name, chosen in facts["chosen"].items():
             candidate = self._candidates()[name]
             if candidate.chosen is None:
-                candidate.choose(chosen)
+                candidate.take(chosen)
         device = next((each.device for each in self.parameters()), torch.device("cpu"))
-        for names, text in facts["others"]:
-            spec = loads_source(attrs.evolve(self._spec.source, text=text))
+        for names, rows, text in facts["others"]:
+            source = attrs.evolve(self._spec.source, text=text)
+            spec = attrs.evolve(self._with(self._spec.sharing.given(rows)), source=source)
             self.others.append(Beside(tuple(names), spec, place(build_model(spec), spec, device)))
         if not self.instead:
             self.candidates.clear()
@@ -275,7 +275,7 @@ class Ladder(Learner):
         for name in dict.fromkeys(names[0] for names in self._left.values()):
             if name != own:
                 sharing = self._candidates()[name].sharing()
-                spec = rewritten(view.spec, sharing, self._decisions(name, view))
+                spec = view.rewritten(sharing, self._decisions(name, view))
                 model = place(build_model(spec), spec, view.device)
                 prefix = f"{LEARNER}.others.{len(self.others)}.{NETWORK}."
                 found |= self._filled(name, spec, model, states, prefix)
@@ -301,12 +301,9 @@ class Ladder(Learner):
         return found
 
 
-def sizes_of_spec(spec: Spec) -> Sizes:
-    """What the shapes of its network cost."""
-    cost = cost_of(spec)
-    layers = {name: each.one.parameters for name, each in cost.layers.items()}
-    heads = sum(each.parameters for each in cost.heads.values())
-    return Sizes(layers, heads, spec.sharing.tasks, reading_tasks(spec))
+def _rows(sharing: Sharing) -> dict[str, list[list[str]]]:
+    """Who shares what, as JSON has it."""
+    return {layer: [sorted(each) for each in sharing.partition(layer)] for layer in sharing.backbone.layers}
 
 
 def _detached(losses: BatchLosses) -> BatchLosses:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TypeAlias, TypeVar
 
 import attrs
@@ -157,7 +158,7 @@ def _anomaly(
     return UNREPEATED
 
 
-def autocast(precision: str, device: torch.device) -> torch.autocast:
+def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
     """The context of a precision: half of the bits where it is one of those, else nothing changed."""
     narrow = NARROW.get(precision)
-    return torch.autocast(device.type, dtype=narrow or torch.bfloat16, enabled=narrow is not None)
+    return nullcontext() if narrow is None else torch.autocast(device.type, dtype=narrow)

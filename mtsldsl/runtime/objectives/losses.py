@@ -46,7 +46,7 @@ def total_of(entries: Tensor, tasks: int) -> Tensor:
 
 def _count(valid: Tensor, tasks: int) -> Tensor:
     """The number of entries that count, or one for each of several tasks."""
-    return valid.count_nonzero() if tasks == 1 else valid.reshape(tasks, -1).count_nonzero(1)
+    return valid.count_nonzero() if tasks == 1 else valid.reshape(tasks, -1).sum(1)
 
 
 def sum_dtype(device: torch.device) -> torch.dtype:

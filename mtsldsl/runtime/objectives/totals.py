@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TypeVar
 
 import attrs
@@ -63,12 +64,15 @@ class Joint:
         outputs: Sequence[Tensor],
         targets: Sequence[Tensor],
         teach: float | None = None,
+        joined: Tensor | None = None,
     ) -> Joint:
-        """Of the outputs and targets of the tasks in a batch, which are alike in shape and type."""
+        """Of the outputs and targets of the tasks in a batch, which are alike in shape and type; the outputs may be
+        `joined` already, one below the other."""
         if len(tasks) == 1:
             sums = function.sums(outputs[0], targets[0])
         else:
-            sums = function.sums(torch.cat(tuple(outputs)), torch.cat(tuple(targets)), len(tasks))
+            joined = torch.cat(tuple(outputs)) if joined is None else joined
+            sums = function.sums(joined, torch.cat(tuple(targets)), len(tasks))
         return cls(tasks, function, sums, function.value(*sums), teach)
 
     def counted(self) -> Iterator[tuple[str, Tensor]]:
@@ -98,15 +102,17 @@ class BatchLosses:
         batch: Mapping[str, Tensor],
         *,
         together: bool = False,
+        joined: Mapping[tuple[str, ...], Tensor] = MappingProxyType({}),
     ) -> BatchLosses:
-        """The losses of the tasks' outputs in a batch, a tensor per field.
+        """The losses of the tasks' outputs in a batch, a tensor per field. Outputs of some tasks may be `joined`
+        already, one below the other.
 
         With `together` those of tasks with equal targets and losses are computed at once where a sample has a row of
         numbers and no image of them; then the graph of one holds the outputs of the others, with a gradient of 0.
         """
         tasks = list(tasks)
         pairs = {task.name: (channels_first(task, outputs[task.name]), batch[task.field_name]) for task in tasks}
-        return cls.made(list(_joint(functions, pairs, together=together)), pairs)
+        return cls.made(list(_joint(functions, pairs, together=together, joined=joined)), pairs)
 
     @classmethod
     def made(cls, joint: Sequence[Joint], order: Iterable[str]) -> BatchLosses:
@@ -149,17 +155,19 @@ def _joint(
     teach: float | None = None,
     *,
     together: bool = False,
+    joined: Mapping[tuple[str, ...], Tensor] = MappingProxyType({}),
 ) -> Iterator[Joint]:
     """The losses of outputs against what they should be, by task, those that are computed at once together."""
     sets: dict[Hashable, list[str]] = {}
     for name, (output, target) in pairs.items():
         function = functions[name]
-        joined = together and function.together and output.dim() == 2
-        key = (function, output.shape, output.dtype, target.shape, target.dtype) if joined else name
+        at_once = together and function.together and output.dim() == 2
+        key = (function, output.shape, output.dtype, target.shape, target.dtype) if at_once else name
         sets.setdefault(key, []).append(name)
     for names in sets.values():
         outputs, targets = zip(*(pairs[name] for name in names), strict=True)
-        yield Joint.of(tuple(names), functions[names[0]], outputs, targets, teach)
+        every = tuple(names)
+        yield Joint.of(every, functions[names[0]], outputs, targets, teach, joined.get(every))
 
 
 @attrs.frozen(eq=False)
@@ -192,14 +200,18 @@ class LossTotals:
     def add(self, losses: BatchLosses) -> None:
         """Add a batch."""
         self._tasks.update(dict.fromkeys(losses.values))
+        totals: list[Tensor] = []
+        parts: list[Tensor] = []
         for each in losses.joint:
             key = (each.teach, each.tasks)
             if key not in self._joint:
                 sums = tuple(part.detach().to(sum_dtype(part.device), copy=True) for part in each.sums)
                 self._joint[key] = attrs.evolve(each, sums=sums, losses=each.losses.detach())
             else:
-                for total, part in zip(self._joint[key].sums, each.sums, strict=True):
-                    total.add_(part)
+                totals += self._joint[key].sums
+                parts += each.sums
+        if totals:
+            torch._foreach_add_(totals, parts)
 
     def values(self) -> dict[str, float]:
         """The loss of every task over the set, of its labels, NaN where it has none. Waits for the device."""

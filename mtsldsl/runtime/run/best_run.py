@@ -17,6 +17,7 @@ from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.network.source_file import original_spans
 from mtsldsl.runtime.objectives import Thresholds
 from mtsldsl.runtime.run.best import load_best
+from mtsldsl.runtime.run.checkpoint import MEAN
 from mtsldsl.runtime.run.data_record import recorded_places, warn_of_other_data
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.kept_beside import epochs_kept, thresholds_kept
@@ -55,6 +56,14 @@ class BestRun:
         """Those that are evaluated."""
         names = self.spec.sharing.tasks
         return (self.of,) if self.of in names else names
+
+    @property
+    def whose(self) -> tuple[str, ...]:
+        """What a person is told of the weights where they are not those that the run is known by."""
+        if self.of == MEAN:
+            return ()
+        own = self.of in self.spec.sharing.tasks
+        return (f"weights of {self.of}'s own best epoch" if own else f"the network `{self.of}`",)
 
     @property
     def epochs(self) -> dict[str, int]:

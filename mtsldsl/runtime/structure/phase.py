@@ -6,6 +6,7 @@ Nothing here edits a live network: the text of the evolved spec is what the new 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -216,6 +217,7 @@ def _view(training: Training, data: Splits[Any], run: Run) -> View:
         decided=training.earlier + training.epoch,
         make_optimizer=training.make_optimizer,
         optimizer_state=lambda: parameter_state(training.optimizer, learned_by(training)),
+        rewritten=partial(rewritten, training.spec),
         evaluate=on_validation,
         watcher=run.watcher,
         say=say,

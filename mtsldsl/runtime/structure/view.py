@@ -10,7 +10,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from mtsldsl.ir import Spec
+from mtsldsl.ir import Decision, Spec
 from mtsldsl.ir.wiring import Value
 from mtsldsl.runtime.data import Mixed, Samples, batches
 from mtsldsl.runtime.data.joined import joined
@@ -23,6 +23,7 @@ from mtsldsl.runtime.network.execution import Reduction, averaged, evaluating, f
 from mtsldsl.runtime.network.inputs import Inputs, inputs_in
 from mtsldsl.runtime.network.optimizer_state import ParameterState
 from mtsldsl.runtime.network.places import located
+from mtsldsl.sharing import Sharing
 
 
 class Watcher(Protocol):
@@ -33,6 +34,10 @@ class Watcher(Protocol):
 
     def advance(self) -> None:
         """One step is done."""
+
+
+def _without_text(sharing: Sharing, decisions: Sequence[Decision]) -> Spec:
+    raise NotImplementedError("there is no text to rewrite")
 
 
 def _without_validation(spec: Spec, model: nn.Module) -> Evaluation:
@@ -59,6 +64,8 @@ class View:
     is added."""
     optimizer_state: Callable[[], Mapping[str, ParameterState]] = dict
     """What the optimizer of the run has of each parameter, by name."""
+    rewritten: Callable[[Sharing, Sequence[Decision]], Spec] = _without_text
+    """The spec with another sharing, and more lines of `history`, as its text says them."""
     evaluate: Callable[[Spec, nn.Module], Evaluation] = _without_validation
     """What a network of a spec reaches on validation; what is decided by that is chosen on validation."""
 

@@ -14,15 +14,15 @@ from torch import Tensor
 
 from mtsldsl import load, load_run, loads
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.ir.cost import sizes_of
 from mtsldsl.methods.ladder.candidate import Beginnings, Candidate
 from mtsldsl.methods.ladder.language import Settings
-from mtsldsl.methods.ladder.learner import sizes_of_spec
-from mtsldsl.methods.ladder.rungs import Shape
 from mtsldsl.runtime.data import load_data
 from mtsldsl.runtime.learning.evaluation import evaluate
 from mtsldsl.runtime.run.code import Code
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.session import Session
+from mtsldsl.sharing.shape import Shape
 from tests.methods.each_learner import run, text, visits
 from tests.runtime.in_process import TASKS, events, of, trained
 
@@ -101,7 +101,7 @@ def competing() -> Candidate:
     assert spec.structure is not None
     settings = spec.structure.settings
     assert isinstance(settings, Settings)
-    return Candidate(Shape(2, 2), Beginnings(spec, sizes_of_spec(spec)), settings)
+    return Candidate(Shape(2, 2), Beginnings(spec, sizes_of(spec)), settings)
 
 
 def test_shares_are_what_numpy_makes_of_the_losses() -> None:
@@ -152,7 +152,7 @@ def finished(folder: Path, content: str) -> RunFolder:
 
 def test_what_is_kept_of_each_budget_is_what_was_evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    content = THREE.replace("budgets = [0.85]", "budgets = [0.5, 0.7, 0.9]\n  pick = 0.7").replace(
+    content = THREE.replace("budgets = [0.6]", "budgets = [0.5, 0.7, 0.9]\n  pick = 0.7").replace(
         "epochs     = 2", "epochs     = 4"
     )
     folder = finished(tmp_path, content)
@@ -188,7 +188,7 @@ def bytes_of(folder: RunFolder) -> dict[str, bytes]:
 def test_a_run_that_was_ended_after_each_epoch_keeps_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    content = THREE.replace("budgets = [0.85]", "budgets = [0.5, 0.9]\n  pick = knee").replace(
+    content = THREE.replace("budgets = [0.6]", "budgets = [0.5, 0.9]\n  pick = knee").replace(
         "epochs     = 2", "epochs     = 4"
     )
     found, told = [], []
@@ -240,7 +240,7 @@ def test_the_usual_budgets_are_those_that_are_enough_and_the_one_in_the_middle_i
         assert spec.structure is not None
         chosen = spec.structure.settings
         assert isinstance(chosen, Settings)
-        budgets = chosen.budgets_of(sizes_of_spec(spec))
+        budgets = chosen.budgets_of(sizes_of(spec))
         return budgets, chosen.picked_of(budgets)
 
     assert found("") == ((0.75,), 0.75)  # all shared there are 57 % of the parameters

@@ -12,18 +12,9 @@ from hypothesis import strategies as st
 
 from mtsldsl import loads
 from mtsldsl.ir import Spec
-from mtsldsl.ir.cost import cost_of
-from mtsldsl.methods.ladder.learner import sizes_of_spec
-from mtsldsl.methods.ladder.rungs import (
-    ALL_SHARED,
-    Shape,
-    assigned,
-    cost,
-    end_of_search,
-    halvings,
-    knee,
-    rungs,
-)
+from mtsldsl.ir.cost import cost_of, sizes_of
+from mtsldsl.sharing.halving import cost, end_of_search, halvings, knee, rungs
+from mtsldsl.sharing.shape import ALL_SHARED, Shape, assigned
 from tests.laws import law
 
 WIDTHS = st.lists(st.sampled_from([None, 1, 2, 3, 5, 8]), min_size=1, max_size=5).filter(any)
@@ -50,7 +41,7 @@ def test_the_edge_is_what_brute_force_finds_with_the_cost_of_each_network(
     widths: list[int | None], tasks: int, early: bool, budget: float
 ) -> None:
     spec = network(widths, tasks, early)
-    sizes = sizes_of_spec(spec)
+    sizes = sizes_of(spec)
 
     def parameters(shape: Shape) -> int:
         chosen = {task: min(place, shape.copies - 1) for place, task in enumerate(sizes.readers(shape.since))}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -97,6 +98,10 @@ class Balance(nn.Module):
         `extra` is a loss that belongs to no task, such as the alignment loss; its plain gradient is added.
         `parameters` are the network's; only the gradient methods read them, and wait for `labelled`.
         """
+        if self.constant:  # nothing need be added up, as the derivatives are known
+            terms = [(loss, self.weights[task]) for task, loss in losses.items()]
+            _backward(terms if extra is None else [*terms, (extra, 1.0)])
+            return
         total = self.combine(losses, labelled)
         if self.asked:
             self.weighed = _derivatives(total, losses, labelled)
@@ -128,6 +133,19 @@ class Balance(nn.Module):
 
     def end_epoch(self, mean_losses: Mapping[str, float]) -> None:
         """Take note of an epoch's mean loss per task, NaN without a label; only `dwa` uses it."""
+
+
+def _backward(terms: Sequence[tuple[Tensor, float]]) -> None:
+    """Add the gradient of losses, each times its factor, to the `.grad` of what they depend on. RuntimeError where they
+    depend on nothing that has one."""
+    known = [(loss, factor) for loss, factor in terms if loss.requires_grad] or terms
+    constants = [_constant(factor, loss.dtype, loss.device) for loss, factor in known]
+    torch.autograd.backward([loss for loss, _ in known], constants)
+
+
+@cache
+def _constant(value: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.full((), value, dtype=dtype, device=device)
 
 
 def laid_out(gradient: Tensor, parameter: nn.Parameter) -> Tensor:

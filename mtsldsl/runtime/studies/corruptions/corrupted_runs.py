@@ -16,6 +16,7 @@ from mtsldsl.runtime.data.mixed import streamed
 from mtsldsl.runtime.data.parallel_reading import Processes
 from mtsldsl.runtime.data.picture_inputs import Pictures, PictureSets, pictures_in, with_pictures
 from mtsldsl.runtime.learning.evaluation import Evaluation
+from mtsldsl.runtime.network.source_file import original_spans
 from mtsldsl.runtime.objectives import Thresholds
 from mtsldsl.runtime.run.best_run import BestRun
 from mtsldsl.runtime.studies.corruptions.robustness import Robustness, RunRow
@@ -37,8 +38,9 @@ def robustness(
     evaluating a run does.
     """
     for run in runs:
-        for stream in _read_by(run):
-            pictures_in(stream.data)
+        with original_spans(run.spec):
+            for stream in _read_by(run):
+                pictures_in(stream.data)
     require(CORRUPTIONS, "robustness")
     sets, processes = PictureSets(), Processes(workers, f"the {wanted.split} samples", None)
     entries = [_Entry.of(run, wanted.split, sets, cache=cache, workers=workers) for run in runs]
@@ -118,7 +120,10 @@ class _Entry:
 
     def row(self) -> RunRow:
         """What is known of it in the end."""
-        return RunRow(str(self.run.path), self.run.epochs, len(self.samples), self.counted, self.clean, self.corrupted)
+        run = self.run
+        return RunRow(
+            str(run.path), run.of, run.whose, run.epochs, len(self.samples), self.counted, self.clean, self.corrupted
+        )
 
     def notes(self, first: _Entry) -> Iterator[str]:
         """What a person should know of its numbers, beside those of the first run."""

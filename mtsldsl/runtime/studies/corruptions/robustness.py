@@ -23,10 +23,12 @@ CLEAN, MEAN = "clean", "mean"
 
 @attrs.frozen(eq=False)
 class RunRow:
-    """A run: what it reaches on clean pictures, and by corruption and severity. `counted` are the tasks that Delta-m is
-    a mean of."""
+    """A run: what its weights `of`, and `whose` they are in words, reach on clean pictures, and by corruption and
+    severity. `counted` are the tasks that Delta-m is a mean of."""
 
     name: str
+    of: str
+    whose: tuple[str, ...]
     epochs: Mapping[str, int]
     samples: int
     counted: tuple[str, ...]
@@ -101,6 +103,7 @@ class Robustness:
     def _run_as_json(self, run: RunRow) -> dict[str, Any]:
         return {
             "run": run.name,
+            "of": run.of,
             "epochs": run.epochs,
             "samples": run.samples,
             "counted": run.counted,
