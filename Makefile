@@ -59,11 +59,11 @@ test-lowest: $(PYTHONS:%=.venv-lowest/%/.ready)  ## the tests with each of PYTHO
 	rm -rf .venv-libraries
 	$(PYTHON) -m venv .venv-libraries
 	.venv-libraries/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch==2.13.0
-	.venv-libraries/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --requirement tests/libraries.txt --editable '.[dev]'
+	.venv-libraries/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --requirement tests/libraries.txt --editable '.[dev,robustness]'
 	@touch $@
 
-test-libraries: .venv-libraries/.ready  ## the tests of what is only read, and is no dependency: data sets and networks of Hugging Face
-	.venv-libraries/bin/pytest -n 0 --quiet -m "soak or not soak" tests/runtime/data/test_hugging_face.py tests/runtime/pretrained
+test-libraries: .venv-libraries/.ready  ## the tests of large libraries: corrupted pictures, and data sets and networks of Hugging Face, which are only read
+	.venv-libraries/bin/pytest -n 0 --quiet -m "soak or not soak" tests/runtime/data/test_hugging_face.py tests/runtime/pretrained tests/studies/test_corrupted_runs.py
 
 soak: .venv/.dev  ## what takes many minutes: the memory of every operator, commands on huge networks, all examples of slow laws
 	$(BIN)/pytest -n 0 --quiet --hypothesis-profile=soak -m soak

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import attrs
 import numpy as np
 from numpy.typing import NDArray
+
+from mtsldsl.diagnostics import MtlError
 
 SPLITS = ("train", "validation", "test")
 
@@ -13,6 +16,17 @@ CALLED_ELSEWHERE = {
     "testing": "test",
 }
 """What other tools call the splits."""
+
+
+@attrs.frozen
+class Shares:
+    """How samples are divided where nothing says it of each: the part of all for the test, the part of the others for
+    validation, and how many of what is left are trained on, None for all; drawn by the seed."""
+
+    validation: float
+    test: float
+    train_samples: int | None
+    seed: int
 
 
 def divided(
@@ -28,6 +42,22 @@ def divided(
     if strata is not None:
         order = _evenly(order, strata, held)
     return np.sort(order[held:]), np.sort(order[:held])
+
+
+def trained_on(
+    count: int, wanted: int | None, seed: int, whole: str, strata: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
+    """The numbers of those of so many training samples that are used, in order: all, or as many as are wanted. Without
+    `strata` those of a smaller number are among those of a larger one; with them each class has its share, as in
+    `divided`. Raises MTL804 where `whole` has fewer.
+    """
+    if wanted is None:
+        return np.arange(count)
+    if wanted > count:
+        cause = f"{whole} has {count} samples to train on, fewer than `train_samples = {wanted}`"
+        raise MtlError.of("MTL804", cause, f"write at most {count}, or leave `train_samples` out")
+    order = np.random.default_rng((seed, count)).permutation(count)
+    return np.sort((order if strata is None else _evenly(order, strata, wanted))[:wanted])
 
 
 def _evenly(order: NDArray[np.int64], strata: NDArray[np.int64], held: int) -> NDArray[np.int64]:

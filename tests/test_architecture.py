@@ -45,7 +45,8 @@ STREETS: dict[str, set[str]] = {
         "runtime.network", "runtime.learning", "runtime.structure", "tables", "pages",
     },
     "runtime.studies": {
-        *SPECS, "methods", "syntax", "ir", "editing", "runtime.data", "runtime.objectives", "runtime.network", "runtime.run",
+        *SPECS, "methods", "syntax", "ir", "editing", "runtime.data", "runtime.objectives", "runtime.network",
+        "runtime.learning", "runtime.run",
     },
     "learners": {
         *SPECS, "methods", "ir", "runtime.data", "runtime.objectives", "runtime.network", "runtime.learning",

@@ -70,6 +70,11 @@ def _budgets(given: str | None) -> tuple[float, ...]:
     metavar="PART,...",
     help="Parameters for `widened` and the learner, as parts of those of single-task networks, such as 0.35,0.5.",
 )
+@click.option(
+    "--teachers",
+    is_flag=True,
+    help="Also each static shape, and each structure from scratch, with the row `each` of its seed as teachers.",
+)
 @click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, metavar="N", help="Runs at a time.")
 @overrides
 @device
@@ -94,6 +99,7 @@ def command(
     rows: str,
     seeds: str,
     budgets: str | None,
+    teachers: bool,
     jobs: int,
     overrides: dict[str, str],
     device: str,
@@ -114,7 +120,8 @@ def command(
     wanted_seeds, wanted_budgets = _seeds(seeds), _budgets(budgets)
     source = read_source(spec)
     try:
-        wanted = Wanted.of(source, overrides, [kind.strip() for kind in rows.split(",")], wanted_budgets)
+        kinds = [kind.strip() for kind in rows.split(",")]
+        wanted = Wanted.of(source, overrides, kinds, wanted_budgets, taught=teachers)
     except ValueError as problem:
         raise click.UsageError(str(problem)) from None
     if len(wanted.chosen.tasks) == 1:

@@ -53,7 +53,7 @@ def _table(found: Consensus, width: int | None) -> Iterator[str]:
         rows.setdefault(" + ".join(pair.tasks), []).append(pair)
     labels = max(map(len, ("tasks", *rows)))
     start = 0
-    for stop in _folds(found.layers, labels, width):
+    for stop in folds(found.layers, labels, width):
         if start:
             yield ""
         layers = found.layers[start:stop]
@@ -63,15 +63,15 @@ def _table(found: Consensus, width: int | None) -> Iterator[str]:
         start = stop
 
 
-def _folds(layers: Sequence[str], labels: int, width: int | None) -> Iterator[int]:
-    """Where each part of the table ends: it has one column at least."""
+def folds(columns: Sequence[str], labels: int, width: int | None) -> Iterator[int]:
+    """Where each part of a table ends whose columns are as wide as these, behind labels: it has one column at least."""
     used = labels
-    for index, layer in enumerate(layers):
-        if width is not None and used > labels and used + len(layer) + 2 > width:
+    for index, column in enumerate(columns):
+        if width is not None and used > labels and used + len(column) + 2 > width:
             yield index
             used = labels
-        used += len(layer) + 2
-    yield len(layers)
+        used += len(column) + 2
+    yield len(columns)
 
 
 def _row(label: str, labels: int, layers: Sequence[str], cells: Sequence[str]) -> str:

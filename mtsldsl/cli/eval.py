@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from signal import SIGINT
+from typing import TYPE_CHECKING
 
 import click
 
 from mtsldsl.cli.options import device, no_cache, of, overrides, threads, workers
 from mtsldsl.cli.output import say
 
+if TYPE_CHECKING:
+    from mtsldsl.runtime.run.best_run import BestRun
+    from mtsldsl.runtime.studies.corruptions.wanted_corruptions import Wanted
+
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--split", type=click.Choice(["train", "validation", "test"]), default="test", show_default=True)
+@click.option(
+    "--corruptions",
+    is_flag=False,
+    flag_value="all",
+    metavar="[NAME,...]",
+    help="Evaluate on corrupted pictures too: all 15 common corruptions, or these; stands behind the runs.",
+)
+@click.option(
+    "--severity", metavar="N", help="Severities of --corruptions, such as 3, or 1,3,5.  [default: 1..5, each of them]"
+)
+@click.option("--seed", type=click.IntRange(0), help="What --corruptions draw their noise by.  [default: 0]")
 @of
 @overrides
 @device
@@ -22,8 +41,11 @@ from mtsldsl.cli.output import say
 @workers
 @click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
 def command(
-    run: Path,
+    runs: tuple[Path, ...],
     split: str,
+    corruptions: str | None,
+    severity: str | None,
+    seed: int | None,
     of: str,
     overrides: dict[str, str],
     device: str,
@@ -34,52 +56,85 @@ def command(
 ) -> None:
     """Compute the losses and metrics of the best weights of RUN (a run folder) on one split of its data.
 
-    --set takes what does not change the network, such as data.path=moved.npz.
+    With --corruptions also on its pictures corrupted, of several runs side by side. --set takes what does not change
+    the network, such as data.path=moved.npz.
     """
+    wanted = _wanted(runs, split, corruptions, severity, seed)
     from mtsldsl.diagnostics.libraries import METRICS, TENSORS, require
 
     require(TENSORS + METRICS)
-    from mtsldsl.runtime.data import load_data
-    from mtsldsl.runtime.learning.evaluation import by_column, evaluate
-    from mtsldsl.runtime.network.source_file import original_spans
-    from mtsldsl.runtime.run.best import load_best
-    from mtsldsl.runtime.run.checkpoint import MEAN
-    from mtsldsl.runtime.run.data_record import recorded_places, warn_of_other_data
+    from mtsldsl.runtime.run.best_run import BestRun
     from mtsldsl.runtime.run.device import choose_device
-    from mtsldsl.runtime.run.event_json import plain
-    from mtsldsl.runtime.run.event_lines import said_of_thresholds, short
-    from mtsldsl.runtime.run.folder import RunFolder
-    from mtsldsl.runtime.run.selection import (
-        Selection,
-        best_so_far,
-        lacks_thresholds,
-        said_of_mean,
-        steps_of_mean,
-        thresholds_of,
-    )
-    from mtsldsl.runtime.run.threads import use_threads
-    from mtsldsl.runtime.run.user_module_record import warn_of_other_modules
 
     place = choose_device(device)
-    folder = RunFolder.open(run)
-    spec, model = load_best(folder, place, of, overrides)
-    use_threads(threads, spec, place, folder.events)
-    warn_of_other_modules(spec, folder.events)
-    with original_spans(spec):
-        data = load_data(spec, recorded_places(spec, folder.events), cache=not no_cache, workers=workers)
-        warn_of_other_data(spec, data, folder.events)
-        tasks = None if of == MEAN else [of]
-        epochs = Selection(spec.train.keep, best_so_far(folder.events)).epochs(of)
-        chosen = [task for task in spec.tasks if tasks is None or task.name in tasks]
-        thresholds = thresholds_of(folder.events, epochs)
-        if unknown := [task.name for task in chosen if lacks_thresholds(task, thresholds)]:  # as with `--set`
-            thresholds |= evaluate(model, spec, data.validation, place, unknown, thresholds=None).thresholds
-        evaluation = evaluate(model, spec, getattr(data, split), place, tasks, thresholds=thresholds)
-    steps = steps_of_mean(folder.events, set(epochs.values()))
+    opened = [BestRun.open(run, of, overrides, place, threads) for run in runs]
+    if wanted is None:
+        _evaluate(opened[0], split, cache=not no_cache, workers=workers, as_json=as_json)
+    else:
+        _corrupt(opened, wanted, cache=not no_cache, workers=workers, as_json=as_json)
+
+
+def _wanted(
+    runs: Sequence[Path], split: str, corruptions: str | None, severity: str | None, seed: int | None
+) -> Wanted | None:
+    """What is to be corrupted, and how; None where nothing is. Raises click's UsageError for words that say neither."""
+    from mtsldsl.runtime.studies.corruptions.wanted_corruptions import (
+        SEVERITIES,
+        Wanted,
+        wanted_corruptions,
+        wanted_severities,
+    )
+
+    if corruptions is None:
+        given = [name for name, value in (("--severity", severity), ("--seed", seed)) if value is not None]
+        if given:
+            raise click.UsageError(f"{given[0]} is for --corruptions")
+        if len(runs) > 1:
+            raise click.UsageError("several runs are evaluated side by side with --corruptions; else give one")
+        return None
+    try:
+        severities = SEVERITIES if severity is None else wanted_severities(severity)
+        return Wanted(split, wanted_corruptions(corruptions), severities, seed or 0)
+    except ValueError as problem:
+        raise click.UsageError(str(problem)) from None
+
+
+def _corrupt(runs: Sequence[BestRun], wanted: Wanted, *, cache: bool, workers: int, as_json: bool) -> None:
+    from mtsldsl.runtime.studies.corruptions.corrupted_runs import robustness
+
+    try:
+        found = robustness(runs, wanted, cache=cache, workers=workers, tell=_tell)
+    except KeyboardInterrupt:
+        say("stopped", err=True)
+        sys.exit(128 + SIGINT)
+    if as_json:
+        click.echo(json.dumps(found.as_json()))
+        return
+    from mtsldsl.cli.consensus_lines import width_of_output
+    from mtsldsl.cli.robustness_lines import robustness_lines
+
+    for line in robustness_lines(found, width_of_output()):
+        say(line)
+
+
+def _tell(name: str, place: int, count: int) -> None:
+    say(f"{place} of {count}: {name}", err=True)
+
+
+def _evaluate(run: BestRun, split: str, *, cache: bool, workers: int, as_json: bool) -> None:
+    """The metrics of one run on its data as it is."""
+    from mtsldsl.runtime.learning.evaluation import by_column
+    from mtsldsl.runtime.run.event_json import plain
+    from mtsldsl.runtime.run.event_lines import said_of_thresholds, short
+    from mtsldsl.runtime.run.selection import said_of_mean
+
+    data = run.data(cache=cache, workers=workers)
+    evaluation = run.evaluated(getattr(data, split), run.thresholds(data))
+    spec, epochs, steps = run.spec, run.epochs, run.averaged
     if as_json:
         found = {
             "split": split,
-            "of": of,
+            "of": run.of,
             "epochs": epochs,
             "losses": evaluation.losses,
             "metrics": evaluation.metrics,
@@ -93,7 +148,7 @@ def command(
     from rich.console import Console
     from rich.table import Table
 
-    say(f"{run}, {split} split" + ("" if of == MEAN else f", weights of {of}'s own best epoch"))
+    say(", ".join([str(run.path), f"{split} split", *run.whose]))
     if steps:
         say(f"the weights are {said_of_mean(steps)}")
     table = Table("task", "epoch", "loss", "metrics", box=None)

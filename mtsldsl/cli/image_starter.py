@@ -19,6 +19,7 @@ from mtsldsl.cli.starter_text import (
     plain,
     require_learned,
     share_missing,
+    shares_of,
     target_of,
     task_name,
     training_block,
@@ -100,8 +101,8 @@ def spec_of_folder(spec: Path, data: Path, targets: Sequence[str], excluded: Seq
         reasons = shown(left_out, "; ") or "it has neither folders of classes, nor a table, nor folders of labels"
         remedy = "put pictures of one class into one folder, or a table beside them whose rows name them"
         raise MtlError.of("MTL602", f"`{data}` has nothing to learn ({reasons})", remedy)
-    parts = {key: _OPTIONS[key] for key in ("group", "stratify", "validation", "test", "seed")}
-    training = len(parted_rows(found.table, split=split, **parts)["train"])
+    rows = parted_rows(found.table, shares_of(_OPTIONS), split=split, group=None, stratify=None)
+    training = len(rows["train"])
     given = next(name for name in ("image", "picture", "pixels") if name not in {goal.field for goal in goals})
     heads = _heads(data, found)
     size, fit = _size(heads)

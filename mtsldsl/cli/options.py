@@ -110,13 +110,16 @@ def threads(function: F) -> F:
 def of(function: F) -> F:
     """`--of`, of a command that takes weights of a run: its best ones, or those of a task's own best epoch."""
     return click.option(
-        "--of", default="mean", metavar="TASK", help="Take this task alone, with the weights of its own best epoch."
+        "--of",
+        default="mean",
+        metavar="NAME",
+        help="Take this task alone, with the weights of its own best epoch; or the network of this budget of a ladder.",
     )(function)
 
 
 def tasks_asked_for(of: str, tasks: tuple[str, ...]) -> tuple[str, ...]:
     """Those of `--task`; that of `--of` where it names one. Raises click's UsageError where the two do not agree."""
-    if of == "mean":
+    if of == "mean" or not of.isidentifier():  # a budget, whose network has all tasks
         return tasks
     if set(tasks) - {of}:
         raise click.UsageError("--of takes the weights of one task: leave --task out")

@@ -8,10 +8,12 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import attrs
 import click
 
 from mtsldsl.datasets.registry import data_kind
 from mtsldsl.diagnostics.bounded import cut
+from mtsldsl.division import Shares
 from mtsldsl.language.naming import refusal
 from mtsldsl.methods.registry import run_names
 from mtsldsl.tables.table_columns import Learnable
@@ -36,6 +38,11 @@ def require_learned(targets: Collection[str], excluded: Collection[str]) -> None
 def options_of(kind: str) -> Mapping[str, Any]:
     """What the keys of a data block of that kind are where it does not say."""
     return {key.name: key.default for key in data_kind(kind).block.keys or ()}
+
+
+def shares_of(options: Mapping[str, Any]) -> Shares:
+    """How the samples of such a block are divided."""
+    return Shares(**{field.name: options[field.name] for field in attrs.fields(Shares)})
 
 
 def header(spec: Path, learns_from: str, about: str) -> Iterator[str]:

@@ -19,6 +19,7 @@ from mtsldsl.cli.starter_text import (
     plain,
     require_learned,
     share_missing,
+    shares_of,
     target_of,
     task_name,
     training_block,
@@ -68,8 +69,7 @@ def spec_of_table(spec: Path, data: Path, targets: Sequence[str], excluded: Sequ
     if not targets:
         raise click.UsageError(_choice(table, excluded))
     goals = _goals(table, tuple(dict.fromkeys(targets)))
-    parts = {key: _OPTIONS[key] for key in ("split", "group", "stratify", "validation", "test", "seed")}
-    training = parted_rows(table, **parts)["train"]
+    training = parted_rows(table, shares_of(_OPTIONS), split=None, group=None, stratify=None)["train"]
     others = [name for name in table.columns if name not in targets]
     found = {name: "excluded" if name in excluded else as_input(table, name, training) for name in others}
     if all(isinstance(each, str) for each in found.values()):

@@ -112,10 +112,13 @@ def rest_of_knobs(spec: Spec) -> str:
     weights = [f"{literal(task.weight)} of {task.name}" for task in spec.tasks if task.weight != most]
     weights.append(f"{literal(most)} of {'the others' if others else 'every task'}")
     stops = [f"patience({task.stop.arguments['epochs']}) of {task.name}" for task in spec.tasks if may_stop(task)]
+    teachers = ""
+    if spec.train.taught_by is not None:
+        teachers = f"; teachers = {literal(spec.train.taught_by)}; teach = {literal(spec.train.teach)}"
     stop = f"; stop = {', '.join(stops)}" if stops else ""
     return (
         f"Read from the spec where it is used: data, losses, metrics; balance = {called}; keep = {kept}; "
-        f"weight = {', '.join(weights)}{stop}. "
+        f"weight = {', '.join(weights)}{stop}{teachers}. "
         "Initial weights and phases have the same seed, evaluation the same precision."
     )
 
@@ -133,20 +136,23 @@ class LearnerPlan(Record):
     knobs: tuple[Knob, ...]
     module: str
     names: tuple[str, ...]
+    networks: bool = False
 
 
 def learner_plan(structure: Structure | None) -> LearnerPlan:
     """The learner of a method with its settings; of no structure the one that learns nothing."""
     if structure is None:
         return LearnerPlan("Learner()", (), "mtsldsl.runtime.structure.learner", ("Learner",))
-    name = method(structure.method).learner
+    known = method(structure.method)
+    name = known.learner
     names = sorted({name, *_classes(structure.settings)})
     settings = Knob(
         "STRUCTURE",
-        _made(structure.settings, method(structure.method).later),
+        _made(structure.settings, known.later),
         "how it is learned which tasks share what",
     )
-    return LearnerPlan(f"{name}(STRUCTURE)", (settings,), f"{METHODS[structure.method]}.learner", tuple(names))
+    module = f"{METHODS[structure.method]}.learner"
+    return LearnerPlan(f"{name}(STRUCTURE)", (settings,), module, tuple(names), known.networks)
 
 
 def _made(value: object, later: Mapping[str, Constant] = MappingProxyType({})) -> str:

@@ -94,6 +94,8 @@ _TRAIN = (
     "keep",
     "stop",
     "init",
+    "teachers",
+    "teach",
 )
 _TASK = ("data", "target", "loss", "metrics", "weight", "stop")
 

@@ -8,7 +8,7 @@ from typing import TypeAlias, TypeVar
 import attrs
 
 from mtsldsl.language.constants import Constant
-from mtsldsl.language.kinds import Choice, Integer, Key, Many, Real
+from mtsldsl.language.kinds import Choice, Integer, Key, Many, Maybe, Real
 from mtsldsl.language.schema import AUGMENTATIONS, BlockSchema
 from mtsldsl.language.targets import TARGETS
 from mtsldsl.records import Record
@@ -24,6 +24,9 @@ AUGMENT = Key("augment", Many(AUGMENTATIONS), "what is done to training samples,
 TEST = Key("test", _PART, "part of all samples kept for the test", 0.2)
 SEED = Key("seed", Integer(0), "seed of the split", 0)
 VALIDATION = Key("validation", _PART, "part of the training samples kept apart to choose the best epoch", 0.1)
+TRAIN_SAMPLES = Key(
+    "train_samples", Maybe(Integer(1)), "training samples that are used, drawn by the seed", None, "all of them"
+)
 ON_ERROR = Key(
     "on_error",
     Choice(("raise", "skip")),
@@ -37,6 +40,11 @@ COMMON = ("input", "batch", "augment")
 def made(record: type[T], options: Options) -> T:
     """The record of a kind's settings from its options, which it holds to the keys."""
     return record(**options)
+
+
+def _said_to_be_used(options: Options) -> int | None:
+    wanted = options.get(TRAIN_SAMPLES.name)
+    return wanted if isinstance(wanted, int) else None
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -83,7 +91,7 @@ class DataKind(Record):
     """How many classes a field has, None where that takes a look at the data: what `classes(auto)` stands for."""
     counted: tuple[str, ...] = ()
     """The fields of which it says so, where their names are known beforehand."""
-    training_samples: Callable[[Options], int | None] = lambda _: None
+    training_samples: Callable[[Options], int | None] = _said_to_be_used
     """How many there are to train on, None where that takes a look at the data."""
 
     @property

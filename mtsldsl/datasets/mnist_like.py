@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import attrs
 
-from mtsldsl.datasets.kind import AUGMENT, BATCH, SEED, VALIDATION, DataKind, Field, Options, made
+from mtsldsl.datasets.kind import AUGMENT, BATCH, SEED, TRAIN_SAMPLES, VALIDATION, DataKind, Field, Options, made
 from mtsldsl.language.holding import by_keys
 from mtsldsl.language.kinds import Input, Integer, Key, Text
 from mtsldsl.language.schema import BlockSchema
@@ -39,6 +39,7 @@ _KEYS = (
     _ROOT,
     Key("rotate", Integer(0, 270, 90), "by how many degrees the images are turned, counter-clockwise", 0),
     VALIDATION,
+    TRAIN_SAMPLES,
     SEED,
     BATCH,
     AUGMENT,
@@ -62,6 +63,7 @@ class Settings(Record):
     root: str
     rotate: int
     validation: float
+    train_samples: int | None
     seed: int
 
 

@@ -87,6 +87,8 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL605": "rows or files that do not go with one image each",
         "MTL606": "a data set of one's own that cannot be used",
         "MTL607": "a sample that cannot be used",
+        "MTL609": "a network that cannot teach",
+        "MTL610": "other teachers than a run began with",
     },
     "files": {
         "MTL701": "a file that mtsldsl did not write",
@@ -111,6 +113,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL812": "too little memory",
         "MTL813": "a logger that is not there",
         "MTL814": "a schedule that the steps of a run are too few for",
+        "MTL815": "an input that is no picture to corrupt",
     },
     "warnings": {
         "MTL901": "a constant that nothing uses",
@@ -143,6 +146,8 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL952": "a weight of zero",
         "MTL953": "an augmentation without effect",
         "MTL954": "a mirrored picture whose target is not",
+        "MTL955": "shapes that are compared before they have learned",
+        "MTL958": "a weight of teachers that are not there",
     },
 }
 """What the codes that begin alike are about: MTL0xx, MTL1xx and so on; then their codes in order."""

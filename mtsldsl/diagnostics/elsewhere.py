@@ -35,6 +35,8 @@ _OTHER_NAMES = {
     "scheduler": "lr_scheduler lr_schedule",
     "seed": "random_seed random_state",
     "similarity": "similarity_metric similarity_measure",
+    "teach": "distillation_weight kd_weight",
+    "teachers": "teacher teacher_path teacher_model",
     "test": "test_split test_size",
     "threshold": "similarity_threshold",
     "validation": "val validation_split val_split valid_split validation_size val_size",

@@ -15,6 +15,7 @@ TENSORS = ("torch", "safetensors.torch")
 METRICS = ("torchmetrics.classification",)
 CURVES = ("matplotlib.figure", "matplotlib.backends.backend_svg")
 ONNX = ("onnxscript", "onnxruntime")
+CORRUPTIONS = ("imagecorruptions",)
 
 _RAISED_BY_BROKEN_LIBRARIES = (
     ImportError,  # a part that is missing, or one that another version had

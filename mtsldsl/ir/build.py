@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import attrs
 
 from mtsldsl.diagnostics import Diagnostic, Span
-from mtsldsl.ir.cost import cost_of
+from mtsldsl.ir.cost import cost_of, sizes_of
 from mtsldsl.ir.data_blocks import (
     Blocks,
     check_fits,
@@ -115,6 +115,8 @@ def build(file: tree.File, mistakes: Iterable[Diagnostic] = (), library: Library
         history = read_history(single.get("history"), network.backbone(), names, problems)
         if not isinstance(structure, Broken) and structure is not None:
             _check_method(structure, network, sharing, problems)
+            if not isinstance(train, Broken):
+                _check_teachers(structure, train, problems)
     for section in sections.further:
         _check_further(section, network, known, definitions, problems)
     if len(sound) == len(names) and problems.lost.isdisjoint((Sort.TASK, Sort.DATA)):
@@ -173,7 +175,8 @@ def _check_reach(spec: Spec, structure: Structure, section: tree.Section, proble
         rows[layer] = [*unread, *(rest for side in together if (rest := side.difference(*unread)))]
     shared = spec.sharing.given(rows)
     single, least = (cost_of(attrs.evolve(spec, sharing=each)).parameters for each in (spec.sharing.apart(), shared))
-    for fault in hindrances(structure.settings, Reach(spec.sharing, sides, single, least)):
+    reach = Reach(spec.sharing, sides, single, least, sizes_of(spec), spec.train.epochs)
+    for fault in hindrances(structure.settings, reach):
         entries = (each for each in section.items if isinstance(each, tree.Entry) and each.key.text == fault.key)
         place = next((each.value.span for each in entries), section.span)
         problems.add(fault.code, fault.cause, fault.remedy, place)
@@ -272,6 +275,13 @@ def _check_weights(weights: Named, layers: Sequence[str], problems: Problems) ->
     lost = [name for name in ends if problems.may_be_lost(name, layers, Sort.LAYER)]
     if not lost and (misfit := misfit_of_weights(weights, layers)):
         problems.add("MTL206", *misfit, weights.span)
+
+
+def _check_teachers(structure: Structure, train: Train, problems: Problems) -> None:
+    """Report a run that would be taught twice."""
+    if train.taught_by is not None and structure.values.get("teach"):
+        cause = f"`teach` of `{structure.method}` lets the run's own network teach, and `teachers` another one"
+        problems.add("MTL202", cause, "leave one of them out", structure.span)
 
 
 def _check_size(layers: Sequence[str], tasks: Sequence[_Described], problems: Problems) -> None:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import attrs
 
 from mtsldsl.ir.body import Body, bodies_of
-from mtsldsl.ir.wiring import Call, bodies, copies_of, gates_of, needed, needed_layers, wired
+from mtsldsl.ir.wiring import Call, bodies, copies_of, gates_of, needed, needed_layers, reading_tasks, wired
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.records import Record
 from mtsldsl.sharing import Copy
 from mtsldsl.sharing.component import owner
 from mtsldsl.sharing.partition import Component
+from mtsldsl.sharing.shape import Sizes
 
 if TYPE_CHECKING:
     from mtsldsl.ir.model import Spec
@@ -108,6 +109,13 @@ def body_cost(body: Body) -> Amount:
     return total
 
 
+def copy_cost(spec: Spec, layer: str, tasks: Component) -> int:
+    """The parameters of a copy of a layer for some tasks, whose inputs have one size."""
+    body = spec.layer(layer).body_for(spec.data_of(min(tasks)).name)
+    assert isinstance(body, Body)  # a layer of alternatives has no one copy
+    return body_cost(body).parameters
+
+
 def cost_of(spec: Spec, tasks: Collection[str] | None = None) -> Cost:
     """The cost of the network that a spec describes, with its sharing; for some tasks of what their outputs depend on,
     without copies that nothing reads, each copy by those of its tasks."""
@@ -154,6 +162,14 @@ def cost_of(spec: Spec, tasks: Collection[str] | None = None) -> Cost:
     return Cost(
         MappingProxyType(layers), MappingProxyType(heads), MappingProxyType(alone), total, MappingProxyType(helpers)
     )
+
+
+def sizes_of(spec: Spec) -> Sizes:
+    """What a network of each shape of sharing costs."""
+    cost = cost_of(spec)
+    layers = {name: each.one.parameters for name, each in cost.layers.items()}
+    heads = sum(each.parameters for each in cost.heads.values())
+    return Sizes(layers, heads, spec.sharing.tasks, reading_tasks(spec))
 
 
 def settled(spec: Spec) -> frozenset[str]:

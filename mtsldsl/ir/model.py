@@ -149,6 +149,8 @@ class Train(Record):
     stop: Named = attrs.field(factory=lambda: Named("none"))
     ema: float | None = None
     init: Named = attrs.field(factory=lambda: Named("none"))
+    teachers: str | None = None
+    teach: float = 1.0
 
     def __attrs_post_init__(self) -> None:
         if nesterov_without_momentum(self.optimizer):
@@ -165,6 +167,11 @@ class Train(Record):
     def kept(self) -> str:
         """What `keep` says, in short."""
         return self.keep if isinstance(self.keep, str) else f"{self.keep.name}({self.average!r})"
+
+    @property
+    def taught_by(self) -> str | None:
+        """The folder of the run whose network teaches; None where none does."""
+        return self.teachers if self.teach else None
 
     @property
     def rate_by_steps(self) -> bool:

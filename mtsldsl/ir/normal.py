@@ -70,6 +70,7 @@ def _later(train: Train) -> dict[str, Any]:
         "warmup": train.warmup,
         "ema": train.ema,
         "stop": train.stop.name != "none" and _named(train.stop),
+        "teachers": train.taught_by and [train.teachers, train.teach],
         "init": train.init.name != "none" and _named_but(train.init, "since", None),
     }
     return {name: value for name, value in found.items() if value}
@@ -86,7 +87,7 @@ _LATER_OPTIONS = {
 def _is_later(kind: str, name: str, value: Constant) -> bool:
     if name == "on_error":
         return value == "raise" and kind in ("arrays", "table")
-    return value is None and name in _LATER_OPTIONS.get(kind, ())
+    return value is None and (name == "train_samples" or name in _LATER_OPTIONS.get(kind, ()))
 
 
 def _named_but(named: Named, argument: str, default: Constant) -> list[Any]:

@@ -35,7 +35,7 @@ def by_block(spec: Spec) -> Iterator[tuple[str, dict[str, str]]]:
     train["keep"] = _kept(spec)
     if not several and len(spec.streams) == 1:
         del train["sampling"]
-    yield "train", _all_said(train, ())
+    yield "train", _all_said(train, TRAIN.keys or ())
     yield "tuning", _all_said(spec.tuning, ())
     if spec.structure is not None:
         chosen = method(spec.structure.method)

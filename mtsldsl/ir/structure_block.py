@@ -40,7 +40,8 @@ def read_structure(
     block = read_block(section, chosen.block, definitions.scope, problems)
     lr = None if isinstance(train, Broken) else train.optimizer.arguments["lr"]
     epochs = None if isinstance(train, Broken) else train.epochs
-    surroundings = Surroundings(epochs, cast("float | None", lr), grouped)
+    balance = None if isinstance(train, Broken) else train.balance.name
+    surroundings = Surroundings(epochs, cast("float | None", lr), grouped, balance)
     sound = {key: value for key, value in block.values.items() if value is not BROKEN}
     faulty = False
     for fault in chosen.faults(sound, surroundings):

@@ -45,6 +45,8 @@ def read_train(section: tree.Section, tasks: Tasks, definitions: Definitions, pr
         stop=values["stop"],
         ema=values["ema"],
         init=values["init"],
+        teachers=values["teachers"],
+        teach=values["teach"],
     )
 
 

@@ -66,7 +66,9 @@ def _converted(kind: Kind, found: Bound, subject: str, problems: Problems) -> An
             return convert(inner, found, subject, problems)
         case kinds.Maybe(), tree.Name("none"):
             return None
-        case kinds.Maybe(inner), _:
+        case kinds.OrName(_, name), tree.Name(value):
+            return value if value == name else _wrong_type(kind, found, subject, problems)
+        case kinds.Maybe(inner) | kinds.OrName(inner), _:
             return convert(inner, found, subject, problems)
         case kinds.Call(), tree.Name() | tree.Call():
             return _call(kind, found, subject, problems)

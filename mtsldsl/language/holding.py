@@ -27,6 +27,7 @@ from mtsldsl.language.kinds import (
     Many,
     Maybe,
     OneOrMany,
+    OrName,
     Real,
     Required,
     Tasks,
@@ -60,6 +61,8 @@ def hold(kind: Kind, value: object, subject: str) -> None:
             return hold(Many(item, length=length) if isinstance(value, tuple) else item, value, subject)
         case Maybe(inner), _:
             return None if value is None else hold(inner, value, subject)
+        case OrName(inner, name), _:
+            return None if value == name else hold(inner, value, subject)
         case Told(inner), _:  # by now it is told
             return hold(inner, value, subject)
         case _ if _is_one(kind, value):

@@ -102,6 +102,14 @@ class Maybe(Record):
 
 
 @attrs.frozen(eq=False, repr=False)
+class OrName(Record):
+    """A value, or one name that stands for something else."""
+
+    kind: Kind
+    name: str
+
+
+@attrs.frozen(eq=False, repr=False)
 class Told(Record):
     """A value, or the name `auto`: then the data set knows it."""
 
@@ -169,6 +177,7 @@ Kind: TypeAlias = (
     | Many
     | OneOrMany
     | Maybe
+    | OrName
     | Told
     | Input
     | Call
@@ -265,6 +274,8 @@ def describe(kind: Kind) -> str:
             return f"{describe(item)}, or a list of {f'{length} ' if length else ''}such"
         case Maybe(inner):
             return f"{describe(inner)}, or `none`"
+        case OrName(inner, name):
+            return f"{describe(inner)}, or `{name}`"
         case Told(inner):
             return f"{describe(inner)}, or `auto`"
         case Input(several):

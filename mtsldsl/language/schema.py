@@ -18,6 +18,7 @@ from mtsldsl.language.kinds import (
     OneOrMany,
     Pipe,
     Real,
+    Text,
 )
 from mtsldsl.language.optimization import BALANCES, OPTIMIZERS, SAMPLINGS, SCHEDULERS, STOPS
 from mtsldsl.language.targets import TARGETS, ObjectiveRule
@@ -132,6 +133,8 @@ TRAIN = BlockSchema(
         ),
         Key("stop", STOPS, "when the run ends", "none"),
         Key("init", WEIGHTS, "weights that the network begins with", "none"),
+        Key("teachers", Maybe(Text()), "the folder of a run whose network teaches to the end", None, "`none`"),
+        Key("teach", Real(0), "how much the answers of `teachers` count beside the labels; 0 for not at all", 1.0),
     ),
     required=True,
 )

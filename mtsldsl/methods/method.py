@@ -12,6 +12,7 @@ from mtsldsl.language.schema import BlockSchema
 from mtsldsl.methods.evidence import PENALTY, Finding, Words
 from mtsldsl.records import Record
 from mtsldsl.sharing import Sharing
+from mtsldsl.sharing.shape import Sizes
 
 Values: TypeAlias = Mapping[str, Any]
 """The values of a block by key, as its schema has them: constants, names with arguments, tuples of such."""
@@ -30,6 +31,8 @@ class Surroundings(Record):
     """The optimizer's learning rate."""
     grouped: bool = False
     """Whether the tasks are in groups in which some help."""
+    balance: str | None = None
+    """The name of the balance of the training."""
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -66,6 +69,10 @@ class Reach(Record):
     sides: Sequence[frozenset[str]]
     single: int
     least: int
+    sizes: Sizes
+    """What shapes of sharing cost; of tasks with several data blocks for the samples of the first."""
+    epochs: int
+    """Those of the training."""
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -75,6 +82,15 @@ class OneAPhase(Record):
     key: str
     call: str
     argument: str
+
+
+@attrs.frozen(eq=False, repr=False)
+class Budgets(Record):
+    """The key of a method of which one run gives a network for each of several budgets, each under its own name, and
+    which budgets these are by the settings, in a network of these sizes."""
+
+    key: str
+    of: Callable[[Any, Sizes], tuple[float, ...]]
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -130,8 +146,16 @@ class Method(Record):
     one_a_phase: tuple[OneAPhase, ...] = ()
     budget: str | None = None
     """The key that says how many parameters the network may have, as a part of those of single-task networks."""
+    budgeted: Callable[[float], str] = repr
+    """How such a part is written as the value of that key."""
+    beside_budget: tuple[str, ...] = ()
+    """Keys that may not stand beside it."""
+    budgets: Budgets | None = None
+    """Where it has several, each with a network of its own."""
     later: Values = attrs.field(factory=dict)
     """Keys that only later versions have, with their defaults: at these the hash of a spec stays what it was."""
+    networks: bool = False
+    """Whether its learner trains networks beside the run's own: then the gradient of each is clipped by itself."""
     penalty_name: str = PENALTY
     """What its learner's own loss is called among those of the tasks."""
     findings: tuple[type[Finding], ...] = ()

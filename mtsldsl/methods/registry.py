@@ -8,6 +8,7 @@ from functools import cache
 from importlib import import_module
 from typing import TypeVar
 
+from mtsldsl.language.kinds import REQUIRED
 from mtsldsl.methods.evidence import PENALTY, Finding, Words
 from mtsldsl.methods.method import DecisionRule, Method
 
@@ -18,6 +19,7 @@ METHODS = {
     "split": "mtsldsl.methods.split",
     "branch": "mtsldsl.methods.branch",
     "ltb": "mtsldsl.methods.ltb",
+    "ladder": "mtsldsl.methods.ladder",
 }
 """The folder of each method, by the label of its `structure` block."""
 
@@ -35,9 +37,15 @@ def methods() -> Iterator[Method]:
 
 
 def method_with(keys: Iterable[str]) -> Method:
-    """The method whose block has the most of these keys."""
+    """The method whose block has the most of these keys; of several the one that requires the fewest others."""
     given = set(keys)
-    return max(methods(), key=lambda each: sum(key.name in given for key in each.block.keys or ()))
+
+    def fits(each: Method) -> tuple[int, int]:
+        own = each.block.keys or ()
+        missing = sum(key.default is REQUIRED and key.name not in given for key in own)
+        return sum(key.name in given for key in own), -missing
+
+    return max(methods(), key=fits)
 
 
 @cache

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from math import ceil
 from typing import Any
 
 from mtsldsl.diagnostics.bounded import first_lines, shown
 from mtsldsl.language.kinds import CallRule, Integer, Key, LayerName, Real, Tasks
 from mtsldsl.methods.evidence import told
-from mtsldsl.methods.method import DecisionRule, Values
+from mtsldsl.methods.method import DecisionRule, Fault, Reach, Values
 from mtsldsl.sharing import Sharing
 
 
@@ -29,6 +30,17 @@ def deciding_to_share(name: str, summary: str, epoch: str, similarity: str, verb
 
     example = f"{name}(epoch=3, layer=..., tasks=a + b, similarity=0.9)"
     return DecisionRule(CallRule(name, summary, keys), ("layer", "tasks"), "similarity", contradiction, example)
+
+
+def beyond_reach(part: float, reach: Reach, key: str) -> Iterator[Fault]:
+    """A budget, as a part of the parameters of single-task networks, below what the network has with all layers
+    shared."""
+    allowed = part * reach.single
+    if reach.least > allowed:
+        least = ceil(1000 * reach.least / reach.single) / 1000
+        cause = f"the budget is {allowed:,.0f} parameters, and with every layer shared there are {reach.least:,}"
+        remedy = f"give a `budget` of {least:g} or more" if least < 1 else "leave the block `structure` out"
+        yield Fault("MTL202", cause, remedy, key)
 
 
 def who_shares(decided: Iterable[Mapping[str, Any]], noun: str) -> list[str]:

@@ -47,7 +47,19 @@ TRANSFERENCE = CallRule(
     (_SAMPLES, Key("lr", Real(0, open_minimum=True), "learning rate of that step", None, "the optimizer's")),
 )
 
-SIMILARITIES = Call((CKA, RSA, GRADIENT, TRANSFERENCE), "similarities")
+READOUT = CallRule(
+    "readout",
+    "variance of one copy's features, in place, that a linear read-out of the other's explains, mean of both ways",
+    (_SAMPLES,),
+)
+
+STITCHED = CallRule(
+    "stitched",
+    "a task's loss over that with its features read out of the other's (Bansal et al., 2021), mean of both ways",
+    (_SAMPLES,),
+)
+
+SIMILARITIES = Call((CKA, RSA, GRADIENT, TRANSFERENCE, READOUT, STITCHED), "similarities")
 
 
 @attrs.frozen(eq=False, repr=False, field_transformer=by_keys(CKA.keys))
@@ -108,7 +120,31 @@ class Transference(Record):
     apart: ClassVar[bool] = False
 
 
-Chosen: TypeAlias = Cka | Rsa | Gradient | Transference
+@attrs.frozen(eq=False, repr=False, field_transformer=by_keys(READOUT.keys))
+class Readout(Record):
+    """Linear read-out of features over so many training samples."""
+
+    samples: int
+
+    usual: ClassVar[float] = 0.8
+    lowest: ClassVar[float | None] = 0.0
+    highest: ClassVar[float] = 1.0
+    apart: ClassVar[bool] = False
+
+
+@attrs.frozen(eq=False, repr=False, field_transformer=by_keys(STITCHED.keys))
+class Stitched(Record):
+    """The losses of stitched networks over so many training samples."""
+
+    samples: int
+
+    usual: ClassVar[float] = 0.8
+    lowest: ClassVar[float | None] = 0.0
+    highest: ClassVar[float] = 1.0
+    apart: ClassVar[bool] = True
+
+
+Chosen: TypeAlias = Cka | Rsa | Gradient | Transference | Readout | Stitched
 """The record of a similarity with its arguments."""
 
 RECORDS: dict[str, type[Chosen]] = {
@@ -116,6 +152,8 @@ RECORDS: dict[str, type[Chosen]] = {
     RSA.name: Rsa,
     GRADIENT.name: Gradient,
     TRANSFERENCE.name: Transference,
+    READOUT.name: Readout,
+    STITCHED.name: Stitched,
 }
 """By the name in a spec; the module that computes it has that name too."""
 

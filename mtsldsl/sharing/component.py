@@ -32,8 +32,18 @@ def helping_task(name: str) -> str:
     return name.partition("(")[0]
 
 
+NETWORK = "network"
+"""What a network is called that a learner of sharing trains, among what it learns."""
+
+LEARNER = "learner"
+"""What a learner of sharing is called among what a run learns."""
+
+
 def owner(name: str) -> str:
-    """The layer that a parameter of a network belongs to by its name, or the task whose head has it."""
+    """The layer that a parameter of a network belongs to by its name, or the task whose head has it; of a network that
+    a learner trains too."""
+    if name.startswith(f"{LEARNER}."):
+        name = name.partition(f".{NETWORK}.")[2] or name
     layer, _, rest = name.partition(".")
     return helping_task(rest.partition(".")[0]) if layer == HEADS else layer
 

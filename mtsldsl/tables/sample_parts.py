@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import attrs
 import numpy as np
 from numpy.typing import NDArray
 
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.division import CALLED_ELSEWHERE, SPLITS, divided
+from mtsldsl.division import CALLED_ELSEWHERE, SPLITS, Shares, divided, trained_on
 
 Rows: TypeAlias = NDArray[np.int64]
 
@@ -77,37 +77,37 @@ def parted(
     whole: str,
     count: int,
     marks: Marks,
+    shares: Shares,
     *,
-    validation: float,
-    test: float,
-    seed: int,
     given: Mapping[str, Rows] | None = None,
     broken: Collection[int] = (),
 ) -> dict[str, Rows]:
     """The numbers of the samples of each split, in their order. `whole` is what holds them, such as a file.
 
     The parts are `given`, or `split` says them, or seeded parts are taken as of other data: of the samples, or of the
-    groups. What is not said of validation is a seeded part of the training samples.
+    groups. What is not said of validation is a seeded part of the training samples, and
+    of what is left as many are drawn as are trained on.
     Of samples that are `broken` the marks say nothing, so that they are in no part; where there is no mark they count
     as any others. Raises MTL602 for words that say no split, no group or no class, and for a group in two splits;
-    MTL804 where a split has no sample.
+    MTL804 where a split has no sample, or training too few.
     """
     assert marks.group is None or marks.stratify is None  # which `ir` reports
     if broken and any((marks.split, marks.group, marks.stratify)):
         told = np.setdiff1d(np.arange(count), list(broken))
         own = given and {part: np.searchsorted(told, np.intersect1d(rows, told)) for part, rows in given.items()}
-        sizes: dict[str, Any] = {"validation": validation, "test": test, "seed": seed}
-        found = parted(whole, len(told), marks.only(told), **sizes, given=own)
+        found = parted(whole, len(told), marks.only(told), shares, given=own)
         return {part: told[rows] for part, rows in found.items()}
     groups = np.arange(count) if marks.group is None else _groups(marks.group)
     strata = None if marks.stratify is None else _strata(marks.stratify)
     found = dict(given) if given is not None else {} if marks.split is None else _said(marks.split)
     if not found:
-        found["train"], found["test"] = _divided(np.arange(count), groups, strata, test, seed)
+        found["train"], found["test"] = _divided(np.arange(count), groups, strata, shares.test, shares.seed)
     elif marks.group is not None:
         _require_whole(marks.group, groups, found)
     if "validation" not in found:
-        found["train"], found["validation"] = _divided(found["train"], groups, strata, validation, seed + 1)
+        found["train"], found["validation"] = _divided(
+            found["train"], groups, strata, shares.validation, shares.seed + 1
+        )
     elif marks.stratify is not None and (given is not None or marks.split is not None):
         cause = f"{whole} says of every sample which part it is in, and nothing is left to `stratify`"
         raise MtlError.of("MTL602", cause, "leave `stratify` out")
@@ -117,7 +117,9 @@ def parted(
             many = len(np.unique(groups))
             cause = f"{holder} has {many} {what if many == 1 else f'{what}s'}, and none is left for {part}"
             raise MtlError.of("MTL804", cause, "add samples to it")
-    return found
+    train = found["train"]
+    of_classes = None if strata is None else strata[train]
+    return {**found, "train": train[trained_on(len(train), shares.train_samples, shares.seed, whole, of_classes)]}
 
 
 def _groups(mark: Mark) -> Rows:

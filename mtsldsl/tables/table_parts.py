@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
+from mtsldsl.division import Shares
 from mtsldsl.tables.sample_parts import Mark, Marks, Rows, parted
 from mtsldsl.tables.table_cells import Table, is_missing, number_of
 
 
 def parted_rows(
-    table: Table,
-    *,
-    split: str | None,
-    group: str | None,
-    stratify: str | None,
-    validation: float,
-    test: float,
-    seed: int,
+    table: Table, shares: Shares, *, split: str | None, group: str | None, stratify: str | None
 ) -> dict[str, Rows]:
     """The numbers of the rows of each split, in the order of the file. `split`, `group` and `stratify` name columns.
 
@@ -28,8 +21,7 @@ def parted_rows(
         None if group is None else _mark(table, group),
         None if stratify is None else _classes(table, stratify),
     )
-    sizes: dict[str, Any] = {"validation": validation, "test": test, "seed": seed}
-    return parted(f"`{table.path}`", len(table), marks, **sizes, broken=table.broken)
+    return parted(f"`{table.path}`", len(table), marks, shares, broken=table.broken)
 
 
 def _mark(table: Table, name: str) -> Mark:

@@ -44,6 +44,20 @@ def test_both_ways_to_make_a_phase_find_the_same(tmp_path: Path, capsys: pytest.
 
 
 @pytest.mark.soak
+def test_copies_that_are_equal_merge_at_no_cost_matched_or_not() -> None:
+    with loaded("matching") as script:
+        spec = script.with_sharing_of(script.load_static(Path("specs/planted.mtl"), {"data.samples": "200"}), "each")
+        model, data, layers = script.build_model(spec), script.load_data(spec), spec.backbone.layers
+        for match in (False, True):
+            assert script.rise(spec, model, data, layers, match=match) == pytest.approx(1, abs=1e-5)
+        with torch.no_grad():
+            for name, tensor in model.state_dict().items():
+                if ".a2." in name:
+                    tensor.mul_(-1)
+        assert abs(script.rise(spec, model, data, layers, match=False) - 1) > 1e-3
+
+
+@pytest.mark.soak
 def test_both_ways_to_make_an_epoch_find_the_same(tmp_path: Path) -> None:
     with loaded("epoch") as script:
         epochs = script.make_epochs(tmp_path, script.SIZES | TINY)

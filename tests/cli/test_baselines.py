@@ -108,6 +108,26 @@ def test_a_study_that_was_stopped_and_killed_comes_to_the_same(tmp_path: Path) -
 
 
 @pytest.mark.soak
+def test_what_is_taught_has_the_tasks_alone_of_its_seed_as_teachers(tmp_path: Path) -> None:
+    write_job(tmp_path)
+    words = ("--rows", "each,scratch", "--seeds", "3", "--teachers", "--json", "-o", "study")
+    status, said, warned = ended(study(*words, cwd=tmp_path))
+    assert status == 0, warned
+    rows = {row["name"]: row for row in json.loads(said)["rows"]}
+    assert [*rows] == ["each", "learned", "scratch", "each+teachers", "scratch+teachers"]
+    for name in ("each+teachers", "scratch+teachers"):
+        assert rows[name]["teachers_cpu_seconds"] == rows["each"]["cpu_seconds"]
+        for run, alone in zip(rows[name]["runs"], rows["each"]["runs"], strict=True):
+            record = (tmp_path / run["folder"] / "1/events.jsonl").read_text(encoding="utf-8")
+            events = [json.loads(line) for line in record.splitlines()]
+            (taught,) = [event for event in events if event["event"] == "taught"]
+            assert taught["path"] == str(tmp_path / alone["folder"] / "1")
+            assert taught["tasks"] == ["whole", "part", "sign"]
+            assert run["seed"] == alone["seed"]
+    assert rows["scratch+teachers"]["runs"][0]["metrics"] != rows["scratch"]["runs"][0]["metrics"]
+
+
+@pytest.mark.soak
 def test_a_run_of_a_study_is_one_of_train(tmp_path: Path) -> None:
     write_job(tmp_path)
     status, _, warned = ended(study("--rows", "all", "--seeds", "3", "-o", "study", cwd=tmp_path))

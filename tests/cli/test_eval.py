@@ -215,6 +215,15 @@ def test_a_tasks_own_weights_give_its_output_alone(job: Job) -> None:
     assert said == ""
 
 
+def test_without_the_library_of_corruptions_an_error_names_the_extra(trained: tuple[Job, dict[str, Any]]) -> None:
+    missing = "import sys\nsys.modules['imagecorruptions'] = None\nfrom mtsldsl.cli import main\nmain(sys.argv[1:])\n"
+    words = ("eval", "runs/mine/1", "--device", "cpu", "--corruptions", "fog")
+    done = prepared.run("-c", missing, *words, cwd=trained[0].folder)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "error MTL808: `imagecorruptions` cannot be imported" in done.stderr
+    assert "pip install 'mtsldsl[robustness]'" in done.stderr
+
+
 def test_best_weights_of_a_name_that_is_no_task_are_refused(trained: tuple[Job, dict[str, Any]]) -> None:
     with pytest.raises(MtlError, match=r"MTL107(.|\n)*did you mean `level`") as caught:
         mtsldsl.load_run(trained[0].run, "levl")

@@ -131,6 +131,12 @@ def _stopped_run(_: int) -> None:
     (folder / "spec.mtl").write_bytes(SPEC.read_bytes())
 
 
+def _stopped_teachers(_: int) -> None:
+    folder = Path("runs/each/1")
+    folder.mkdir(parents=True)
+    (folder / "spec.mtl").write_bytes(SPEC.read_bytes())
+
+
 def _other_weights(number: int) -> None:
     if number == 1:
         from safetensors.numpy import save_file
@@ -184,6 +190,7 @@ PREPARED: dict[str, Callable[[int], None]] = {
     "MTL603": _rooms,
     "MTL604": _pictures,
     "MTL605": _pictures,
+    "MTL609": _stopped_teachers,
     "MTL606": _own_photos,
     "MTL607": _own_photos,
     "MTL701": _own_model,
@@ -215,5 +222,28 @@ def _within_64_gb() -> str:
     return done.stderr
 
 
-MEANWHILE: dict[str, Callable[[], str]] = {"MTL704": _saved_meanwhile, "MTL812": _within_64_gb}
+def _other_teachers() -> str:
+    """What a run says that goes on, after the one that teaches it was trained anew."""
+    import torch
+
+    from mtsldsl.editing import loads
+    from mtsldsl.runtime.run.events import Taught
+    from mtsldsl.runtime.run.teaching import TeachingRun
+    from tests.finished_run import finished_run
+
+    spec = loads(SPEC.read_text(encoding="utf-8"), name="spec.mtl", overrides={"train.teachers": "runs/each/1"})
+    folder = finished_run(Path("runs/each/1"), spec)
+    before = Taught(text="", path=str(folder.path), sha256="0" * 64, tasks=["depth"], teach=1.0)
+    try:
+        TeachingRun.said_by(spec, torch.device("cpu"), before)
+    except MtlError as error:
+        return f"{error}\n"
+    raise AssertionError("other weights went on to teach")
+
+
+MEANWHILE: dict[str, Callable[[], str]] = {
+    "MTL610": _other_teachers,
+    "MTL704": _saved_meanwhile,
+    "MTL812": _within_64_gb,
+}
 """Codes of what happens while a command runs, or where there is little: its own functions, called in their order."""

@@ -33,6 +33,7 @@ from mtsldsl.language.tuning import TUNINGS
 from mtsldsl.methods import similarities
 from mtsldsl.methods.allocation import language as allocation
 from mtsldsl.methods.branch import language as branch
+from mtsldsl.methods.ladder import language as ladder
 from mtsldsl.methods.ltb import language as ltb
 from mtsldsl.methods.mtsl import language as mtsl
 from mtsldsl.methods.registry import methods, run_names
@@ -249,12 +250,14 @@ TABLES: Mapping[str, Callable[[Words], str]] = MappingProxyType(
         "block structure transference": _block(transference.BLOCK),
         "block structure split": _block(split.BLOCK),
         "block structure ltb": _block(ltb.BLOCK),
+        "block structure ladder": _block(ladder.BLOCK),
         "decision merge": lambda _: _keys(mtsl.MERGE.call.keys),
         "decision branch": lambda _: _keys(branch.BRANCH.call.keys),
         "decision allocate": lambda _: _keys(allocation.ALLOCATE.keys),
         "decision group": lambda _: _keys(transference.GROUP.keys),
         "decision split": lambda _: _keys(split.SPLIT.keys),
         "decision meet": lambda _: _keys(ltb.MEET.keys),
+        "decision ladder": lambda _: _keys(ladder.LADDER.keys),
         "optimizers": _calls(schema.OPTIMIZERS),
         "schedulers": _calls(schema.SCHEDULERS),
         "balances": _calls(schema.BALANCES),
@@ -265,6 +268,7 @@ TABLES: Mapping[str, Callable[[Words], str]] = MappingProxyType(
         "augmentations": _calls(schema.AUGMENTATIONS),
         "similarities": _calls(similarities.SIMILARITIES),
         "transfers": _calls(mtsl.TRANSFERS),
+        "choices": _calls(mtsl.CHOICES),
         "temperatures": _calls(TEMPERATURES),
         "targets": _targets,
         "losses": _losses,

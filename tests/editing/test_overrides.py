@@ -280,7 +280,7 @@ def test_what_a_remedy_proposes_can_be_set(path: str) -> None:
 
 def test_the_settings_are_listed_briefly() -> None:
     assert remedy_for("train.qqqqq") == (
-        "`train` has: accumulate, balance, clip, ema, epochs, init, keep, optimizer, precision, sampling, scheduler, seed, stop, warmup"
+        "`train` has: accumulate, balance, clip, ema, epochs, init, keep, optimizer, precision, sampling, scheduler, seed, stop, teach, teachers, warmup"
     )
     assert remedy_for("zzz") == (
         "name a key of a block: `backbone`, `data`, `sharing`, `structure`, `task.[edge, rim]`, `task.depth`, "

@@ -20,6 +20,7 @@ from mtsldsl.language.kinds import REQUIRED, Choice, Chosen, Flag, Integer, Key,
 from mtsldsl.language.naming import STAGES
 from mtsldsl.language.operator import Arguments, Context, Misfit, Operator
 from mtsldsl.language.operators import OPERATORS
+from tests.laws import law
 
 BATCH = 2
 IMAGE: Shape = (3, 24, 32)
@@ -52,6 +53,8 @@ RANKS = {  # of the first value
     "embedding": (1,),
 }
 ANY_RANK = (1, 2, 3)
+RECURRENT = ("gru", "lstm")
+"""Torch deduces their shapes step by step, which takes long."""
 TABLE = [name for name, operator in OPERATORS.items() if not operator.own and name in STAGES]
 
 TORCH: dict[str, Any] = {
@@ -283,10 +286,21 @@ def completes(operator: Operator, arguments: Arguments) -> bool:
     return constants and set(arguments) == {rule.name for rule in operator.rules}
 
 
-@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize("name", [name for name in TABLE if name not in RECURRENT])
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_shape_parameters_and_flops_are_those_of_torch(name: str, data: st.DataObject) -> None:
+    require_what_torch_says(name, data)
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+@law(24)
+@given(data=st.data())
+def test_shape_parameters_and_flops_of_recurrent_layers_are_those_of_torch(name: str, data: st.DataObject) -> None:
+    require_what_torch_says(name, data)
+
+
+def require_what_torch_says(name: str, data: st.DataObject) -> None:
     operator, arguments, inputs, shape = data.draw(applications(name))
     assert completes(operator, arguments)
     # A processor computes most of them sooner than torch deduces their shapes; what it computes these by has no count.
@@ -300,7 +314,7 @@ def test_shape_parameters_and_flops_are_those_of_torch(name: str, data: st.DataO
     assert counter.get_total_flops() == BATCH * operator.flops(arguments, inputs, shape)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@law(60)
 @given(pipeline=pipelines())
 def test_a_pipeline_costs_what_torch_says_of_the_whole(pipeline: list[Application]) -> None:
     assume(pipeline)
@@ -623,7 +637,7 @@ def test_a_convolution_along_tokens_is_the_sum_over_its_window() -> None:
     torch.testing.assert_close(run("avg_pool1d", tokens, kernel_size=2)[:, 1], tokens[:, 2:4].mean(1))
 
 
-@pytest.mark.parametrize("name", ["gru", "lstm"])
+@pytest.mark.parametrize("name", RECURRENT)
 @pytest.mark.parametrize("layers", [1, 2])
 def test_the_last_state_of_each_direction_is_that_after_all_tokens(name: str, layers: int) -> None:
     operator, inputs = OPERATORS[name], ((7, 5),)
@@ -637,7 +651,7 @@ def test_the_last_state_of_each_direction_is_that_after_all_tokens(name: str, la
     torch.testing.assert_close(found["last"][:, 4:], found["all"][:, 0, 4:])
 
 
-@pytest.mark.parametrize("name", ["gru", "lstm"])
+@pytest.mark.parametrize("name", RECURRENT)
 def test_a_recurrent_network_keeps_its_precision_where_others_compute_in_bf16(name: str) -> None:
     operator, inputs = OPERATORS[name], ((7, 5),)
     arguments = complete(name, *inputs, hidden_size=4, output="last")

@@ -24,6 +24,7 @@ from mtsldsl.language.kinds import (
     Many,
     Maybe,
     OneOrMany,
+    OrName,
     Real,
     Tasks,
     Text,
@@ -55,6 +56,8 @@ def right(kind: Kind) -> list[Any]:
             return [*right(item), *right(Many(item, length=length))]
         case Maybe(inner):
             return [None, *right(inner)]
+        case OrName(inner, name):
+            return [name, *right(inner)]
         case Told(inner):
             return right(inner)
         case Call(rules):
@@ -96,6 +99,8 @@ def wrong(kind: Kind) -> list[Any]:
             return [*single, *inside(item, (right(item)[0],) * (length or 1))]
         case Maybe(inner):
             return [each for each in wrong(inner) if each is not None]
+        case OrName(inner):
+            return wrong(inner)
         case Told(inner):
             return wrong(inner)
         case Call(rules):

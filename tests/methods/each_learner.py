@@ -24,6 +24,7 @@ BLOCKS = {
     "split": "phases = [AT]\n  every = 1\n  patience = 1\n  threshold = 0.9",
     "branch": "at = AT\n  similarity = rsa(samples=40)\n  budget = 0.85",
     "ltb": "choose = AT\n  lr = 0.5",
+    "ladder": "budgets = [0.6]",
 }
 """What stands in its block `structure`: it decides at the end of the epoch AT."""
 
@@ -90,7 +91,13 @@ def text(method: str, at: int = 1, epochs: int = 2) -> str:
     """The spec of a learner that decides at the end of an epoch of so many."""
     assert BLOCKS.keys() == METHODS.keys()
     last = "parallel(unit=linear(8) | tanh, copies=3)" if method == "allocation" else "linear(8) | tanh"
-    found = TEXT.replace("LAST", last).replace("METHOD", method).replace("BLOCK", BLOCKS[method])
+    balance = "  balance    = relative\n" if method == "ladder" else ""
+    found = (
+        TEXT.replace("  keep       = last\n", f"{balance}  keep       = last\n")
+        .replace("LAST", last)
+        .replace("METHOD", method)
+        .replace("BLOCK", BLOCKS[method])
+    )
     found = found.replace("AT\n", f"{at}\n").replace("AT]", f"{at}]").replace("EPOCHS", str(epochs))
     return f"{found}\nsharing {{\n  seen..last = all\n}}\n" if method in TOGETHER else found
 

@@ -31,7 +31,7 @@ def nothing_is_decided_of_what_is_not_read(name: str, told: list[dict[str, Any]]
     spec = load(folder.spec)
     if name == "allocation":
         assert spec.sharing.uses("last", "early") == ()
-    elif name != "transference":  # whose groups are networks of their own
+    elif name not in ("transference", "ladder"):  # groups are networks of their own; shapes have whole rows
         assert frozenset(["early"]) in set(spec.sharing.partition("last"))
     if name not in TOGETHER:
         named = [each.fields.get("tasks", ()) for each in spec.history if each.fields.get("layer") == "last"]
@@ -75,8 +75,9 @@ def test_a_run_of_a_learner_keeps_what_all_runs_promise(
 PLAIN = " | batch_norm"
 """What makes a batch more than the sum of its samples."""
 
-LOOKING = ("mtsl", "transference", "split")
-"""Those that look at the batches of a step for themselves: at their features, or at the last alone."""
+LOOKING = ("mtsl", "transference", "split", "ladder")
+"""Those that look at the batches of a step for themselves: at their features, at the last alone, or at the logarithms
+of their losses."""
 
 
 def told_of(folder: RunFolder) -> list[dict[str, Any]]:
@@ -168,7 +169,7 @@ def test_a_step_of_several_batches_is_that_of_a_large_one(
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("name", ["allocation", "split", "ltb"])
+@pytest.mark.parametrize("name", ["allocation", "split", "ltb", "ladder"])
 def test_two_processes_decide_and_learn_what_one_does(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

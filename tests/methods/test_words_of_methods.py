@@ -33,23 +33,31 @@ EVIDENCE = {
 """What each method calls its evidence of a phase."""
 
 GENERAL = {
-    "affinity", "alone", "alternatives", "anneal", "at", "average", "budget", "constant", "cosine", "difference", "end", "epoch", "epochs",
-    "every", "gradient", "group", "groups", "incomparable", "layer", "layers", "least", "lr", "meet", "merge", "on", "patience", "penalty",
-    "phases", "places", "probability", "samples", "sets", "sgd", "split", "start", "step", "task", "tasks", "temperature",
+    "affinity", "allowed", "alone", "alternatives", "anneal", "at", "average", "budget", "choose", "constant", "correlation", "cosine", "difference", "end", "epoch", "epochs",
+    "every", "gradient", "group", "groups", "incomparable", "layer", "layers", "least", "left", "lr", "match", "matched", "meet", "merge", "on", "parameters", "part", "patience", "penalty",
+    "phases", "places", "probability", "samples", "sets", "sgd", "split", "start", "step", "task", "tasks", "teach", "temperature",
     "threshold", "transfer", "uses", "value", "write",
-    "cka", "debiased", "kernel", "rsa", "similarity", "transference",
+    "cka", "debiased", "kernel", "readout", "rsa", "similarity", "stitched", "transference",
+    "budgets", "copies", "kept", "picked", "score", "scores", "shape", "shapes",
 }  # fmt: skip
 """Names among a method's that the rest of the package has for things of its own, or that every method may have: the
 epochs of a phase, the phases of a training, places of a text, `runtime.network.transfer`, `balance` of averages,
 alternatives of a layer and who uses them, thresholds of any kind, the temperature of `dwa`, the best constant answer,
 the loss and the schedule `cosine`, splits of data, `Sharing.meet`, groups of tasks and their affinities, the probability
-of an augmentation, steps and gradients, budgets, the patience of `stop`; and the similarities, which every method may offer."""
+of an augmentation, steps and gradients, budgets, the patience of `stop`, parts,
+what is allowed, how much teachers count; the similarities, which every method may offer;
+and shapes of tensors, parameters and copies of a network, scores of an epoch and of classes, what is kept or picked."""
 
 ALLOWED = {
     "cli/new.py": {"allocation"},  # the name of a starter
     "language/optimization.py": {"singles"},  # which combinations `it_mtl` tries
     "codegen/bodies.py": {"branch"},  # of a residual operator
-    "methods/registry.py": {"allocation", "branch"},  # the name of the method is that of its loss, or its decision, too
+    "runtime/run/folder.py": {"ladder"},  # where the networks of budgets are kept
+    "methods/registry.py": {
+        "allocation",
+        "branch",
+        "ladder",
+    },  # the name of the method is that of its loss, or its decision, too
     "runtime/studies/affinity.py": {"gained", "look_ahead", "looks"},  # it asks what that method found
     "sharing/grouping.py": {"exact_tasks"},  # an algorithm that any method may use has it of its own
     "sharing/trees.py": {"beam", "dissimilarity"},  # the same

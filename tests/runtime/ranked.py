@@ -18,6 +18,7 @@ from mtsldsl.runtime.learning.step import Penalty, Position
 from mtsldsl.runtime.learning.training import Training
 from tests.runtime.started import CPU
 from tests.runtime.test_accumulate import AVAILABLE, TEXT, Drawing, cut, one_by_one, samples, steps, training
+from tests.runtime.test_teachers import taught
 
 NORMAL = TEXT.replace("linear(8) | tanh", "linear(8) | batch_norm | tanh", 1)
 
@@ -77,6 +78,11 @@ def main(folder: Path, rank: int) -> None:
         found[balance] = made.model.state_dict(), made.balance.state_dict(), made.weighed.steps
     for balance in ("equal", "relative", "pcgrad"):
         found[f"{balance} 2"] = trained(balance, ranks, 2).model.state_dict()
+    for balance in ("equal", "pcgrad"):
+        made = taught(balance)
+        made.ranks = ranks
+        one_by_one(made, [samples(0)])
+        found[f"{balance} and teachers"] = made.model.state_dict()
     made = training("equal")
     made.ranks = ranks
     made.learner = looking = Looking()

@@ -13,6 +13,7 @@ from mtsldsl.runtime.learning.ranks import Ranks
 from tests import prepared
 from tests.runtime.ranked import MEANS, NORMAL, Looking, trained
 from tests.runtime.test_accumulate import AVAILABLE, Drawing, one_by_one, samples, training
+from tests.runtime.test_teachers import taught
 
 ROOT = Path(__file__).parents[2]
 
@@ -112,6 +113,15 @@ def test_a_loss_of_the_learner_counts_as_the_mean_over_the_processes(balance: st
     made.learner = Drawing()
     one_by_one(made, [samples(0)])
     one, other = (flat(each[f"{balance} and a penalty"]) for each in found)
+    assert torch.equal(one, other)
+    assert torch.allclose(one, flat(made.model.state_dict()), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("balance", ["equal", "pcgrad"])
+def test_teachers_answer_each_for_its_part_of_a_batch(balance: str, found: list[dict[str, Any]]) -> None:
+    made = taught(balance)
+    one_by_one(made, [samples(0)])
+    one, other = (flat(each[f"{balance} and teachers"]) for each in found)
     assert torch.equal(one, other)
     assert torch.allclose(one, flat(made.model.state_dict()), rtol=1e-5, atol=1e-6)
 

@@ -48,6 +48,11 @@ sharing {
 }
 """
 
+LADDER = SPEC.replace("branch {\n  at     = 1\n  budget = 0.7", "ladder {\n  budgets = [0.6, 0.8]").replace(
+    "epochs    = 2", "epochs    = 4\n  balance   = relative"
+)
+"""The same with a learner that gives two networks in one run."""
+
 
 def write_job(folder: Path, text: str = SPEC) -> Path:
     """The spec and its data in a folder; the path of the spec."""

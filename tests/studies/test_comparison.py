@@ -23,7 +23,7 @@ from tests.studies.study_specs import SPEC
 
 EXPECTED = Path(__file__).parent / "expected"
 CONSTANT = {"whole": {"rmse": 2.5}, "part": {"rmse": 2.0}, "sign": {"accuracy": 0.5}}
-ROWS = {row.name: row for row in Wanted.of(Source("small.mtl", SPEC), {}, KINDS).rows}
+ROWS = {row.name: row for row in Wanted.of(Source("small.mtl", SPEC), {}, KINDS, taught=True).rows}
 SIZES = {"each": 296, "all": 112, "encoder": 184, "widened": 177, "learned": 190, "scratch": 190, "random": 190}
 
 
@@ -35,7 +35,7 @@ def ended(name: str, seed: int, gain: float, size: int | None = None, accuracy: 
         "part": {"rmse": alone * (1 - gain / 100)},
         "sign": {"accuracy": accuracy * (1 + gain / 100)},
     }
-    size = SIZES[name] if size is None else size
+    size = SIZES[name.removesuffix("+teachers")] if size is None else size
     return Outcome(Path(f"study/{name}-{seed}"), "", metrics, size, 2 * size, 10 + size / 100)
 
 
@@ -65,6 +65,13 @@ def line(found: Comparison, name: str) -> Line:
     return known
 
 
+TAUGHT = {
+    "each+teachers": [1, 2, 1, 2],
+    "encoder+teachers": [3, 4, 3.5, 3.5],
+    "scratch+teachers": [8, 11, 9, 10],
+}
+"""Beside USUAL: each is as large as without, and better by 1.5, 2 and 3.5 points."""
+
 USUAL = {
     "each": [0, 0, 0, 0],
     "all": [-9, -8, -10, -9],
@@ -74,6 +81,32 @@ USUAL = {
     "scratch": [4, 8, 5, 7],
     "random": [5, 7, 6, 6],
 }
+
+
+def test_what_is_taught_is_compared_with_what_is_taught_and_with_itself_without() -> None:
+    found = study({**USUAL, **TAUGHT})
+    plain = study(USUAL)
+    assert [verdict for verdict in verdicts(found) if not verdict.startswith("scratch+")] == verdicts(plain)
+    taught = line(found, "scratch+teachers")
+    against = found.against(taught)
+    assert {name: each.other for name, each in against.items()} == {
+        "best": "encoder+teachers",
+        "picked": "encoder+teachers",
+        "untaught": "scratch",
+    }
+    assert against["untaught"].difference.mean == pytest.approx(3.5)
+    assert against["best"].difference.mean == pytest.approx(6.0)
+    (verdict,) = [each for each in verdicts(found) if each.startswith("scratch+")]
+    assert "better than the same without teachers: +3.50 points" in verdict
+    # What teaches is paid for too: 10 + 296 / 100 seconds beside 10 + 190 / 100.
+    (row,) = [each for each in table_lines(found) if each.startswith("| scratch+teachers")]
+    assert " 11.9 + 13.0 |" in row
+    assert sum("those of `each`" in each for each in note_lines(found)) == 1
+    assert not any("those of `each`" in each for each in note_lines(plain))
+    said = {each["name"]: each["teachers_cpu_seconds"] for each in found.as_json()["rows"]}
+    assert said["scratch+teachers"] == pytest.approx(12.96)
+    assert said["scratch"] is None
+    assert size_chart(found) != size_chart(plain)
 
 
 def test_gains_are_over_the_tasks_alone_with_the_same_seed() -> None:

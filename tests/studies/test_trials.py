@@ -13,9 +13,10 @@ import pytest
 
 from mtsldsl.editing import load, loads
 from mtsldsl.runtime.studies.baselines.trial import Trial, outcome
+from mtsldsl.runtime.studies.baselines.trial import train as make
 from mtsldsl.runtime.studies.baselines.trials import FailedTrialError, Trials
 from tests import prepared
-from tests.studies.study_specs import write_job
+from tests.studies.study_specs import LADDER, write_job
 
 TRAIN = """\
 import os, pathlib, signal
@@ -133,3 +134,26 @@ def test_a_process_ends_with_the_one_that_started_it(tmp_path: Path) -> None:
         assert process.stdin is not None
         process.stdin.close()
         assert process.wait() == 1
+
+
+@pytest.mark.soak
+def test_the_networks_of_one_run_are_outcomes_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what each shares, and its own size; the run is made once."""
+    monkeypatch.chdir(tmp_path)
+    spec = load(write_job(tmp_path, LADDER))
+    smaller, larger = (Trial("learned", 0, spec, "cpu", 1, name) for name in ("0.6", "0.8"))
+    assert smaller.key == larger.key
+    folder = tmp_path / "study"
+    make(folder, spec, "cpu", 1)
+    own, one, other = (outcome(folder, name) for name in (None, "0.6", "0.8"))
+    assert own is not None
+    assert one is not None
+    assert other is not None
+    single = attrs.evolve(spec, sharing=spec.sharing.apart()).cost().parameters
+    for each, budget in ((one, 0.6), (other, 0.8)):
+        found = attrs.evolve(spec, sharing=each.sharing()).cost().parameters
+        assert found == each.parameters <= budget * single
+        assert each.data == own.data
+    assert own.metrics == other.metrics  # the one that is picked
+    assert one.metrics != other.metrics
+    assert one.made_by != other.made_by

@@ -7,15 +7,17 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+import attrs
 import pytest
 
 from mtsldsl.diagnostics import MtlError, Source
 from mtsldsl.editing import load, loads
+from mtsldsl.ir.normal import digest
 from mtsldsl.methods.registry import methods
 from mtsldsl.runtime.studies.baselines.study import Study
 from mtsldsl.runtime.studies.baselines.wanted_rows import KINDS, Row, Wanted, at_random, picked
 from mtsldsl.syntax import read_source
-from tests.studies.study_specs import SPEC
+from tests.studies.study_specs import LADDER, SPEC
 
 
 def wanted(text: str = SPEC, kinds: Sequence[str] = KINDS, budgets: Sequence[float] = (), **settings: str) -> Wanted:
@@ -79,15 +81,69 @@ def test_the_budgets_are_those_of_the_learner_and_of_what_is_widened() -> None:
     assert "with every layer shared there are" in dict(found.left_out)["learned:0.1"]
 
 
+def test_a_learner_that_gives_a_network_for_each_budget_has_one_run_and_a_row_for_each() -> None:
+    found = wanted(LADDER, ["learned", "scratch", "random"])
+    learned = [each for each in found.rows if each.kind == "learned"]
+    assert [(each.name, each.network) for each in learned] == [("learned:0.6", "0.6"), ("learned:0.8", "0.8")]
+    assert len({digest(each.at(3)) for each in learned}) == 1
+    assert [each.learned for each in found.rows if each.kind == "random"] == ["learned:0.6", "learned:0.8"]
+    assert not found.unbudgeted
+    others = wanted(LADDER, ["learned"], budgets=(0.9, 0.7))
+    learned = [each for each in others.rows if each.kind == "learned"]
+    assert [each.name for each in learned] == ["learned:0.7", "learned:0.9"]
+    for each in learned:
+        assert each.spec.structure is not None
+        assert each.spec.structure.settings.budgets == (0.7, 0.9)
+    assert "the budget 0.1 is" in dict(wanted(LADDER, ["learned"], budgets=(0.1,)).left_out)["learned"]
+
+
+def test_static_shapes_and_structures_from_scratch_are_there_with_teachers_too() -> None:
+    found = Wanted.of(Source("small.mtl", SPEC), {"train.teach": "0.5"}, ["all", "scratch", "random"], taught=True)
+    assert names(found) == [
+        "each", "all", "learned", "scratch", "random", "each+teachers", "all+teachers", "scratch+teachers",
+    ]  # fmt: skip
+    shared = row(found, "all").spec.sharing
+    for name in ("each", "all", "scratch"):
+        taught, plain = row(found, f"{name}+teachers"), row(found, name)
+        assert (taught.untaught, taught.kind, taught.learned) == (name, plain.kind, plain.learned)
+        spec = taught.at(7, shared, Path("a study/each-seed-7"))
+        assert (spec.train.teachers, spec.train.teach) == ("a study/each-seed-7", 0.5)
+        assert attrs.evolve(spec, train=attrs.evolve(spec.train, teachers=None)) == plain.at(7, shared)
+    assert all(each.spec.train.teachers is None for each in found.rows)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [({"train.teachers": "runs/1"}, "names `teachers` itself"), ({"train.teach": "0"}, "teach = 0")],
+)
+def test_teachers_that_there_cannot_be_are_refused(settings: dict[str, str], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        Wanted.of(Source("small.mtl", SPEC), settings, KINDS, taught=True)
+
+
 def test_a_learner_says_which_key_is_its_budget() -> None:
     """Of methods that have a `budget` in parameters; that of allocation is a part of the alternatives."""
-    assert {each.name: each.budget for each in methods() if each.budget} == {"branch": "budget", "split": "budget"}
+    assert {each.name: each.budget for each in methods() if each.budget} == {
+        "mtsl": "choose", "branch": "budget", "split": "budget",
+    }  # fmt: skip
+    assert {each.name: each.budgets.key for each in methods() if each.budgets} == {"ladder": "budgets"}
     for each in methods():
         assert each.budget is None or each.budget in {key.name for key in each.block.keys or ()}
-    plain = SPEC.replace("branch {\n  at     = 1\n  budget = 0.7", "mtsl {\n  phases = [1]")
+    plain = SPEC.replace("branch {\n  at     = 1\n  budget = 0.7", "ltb {\n  choose = 1")
     found = wanted(plain, ["learned"], budgets=(0.5, 0.8))
     assert found.unbudgeted
     assert names(found) == ["each", "learned"]
+
+
+def test_a_threshold_makes_room_for_a_budget() -> None:
+    block = "mtsl {\n  phases = [1]\n  threshold = 0.9\n  alone = threshold"
+    found = wanted(SPEC.replace("branch {\n  at     = 1\n  budget = 0.7", block), ["learned"], budgets=(0.6, 0.8, 0.1))
+    assert names(found) == ["each", "learned:0.6", "learned:0.8"]
+    assert dict(found.left_out).keys() == {"learned:0.1"}
+    for budget in (0.6, 0.8):
+        structure = row(found, f"learned:{budget}").at(3).structure
+        assert structure is not None
+        assert structure.settings.choose.part == budget
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mtsldsl.datasets.arrays.language import Settings
 from mtsldsl.diagnostics import MtlError, suggestion
-from mtsldsl.division import SPLITS
+from mtsldsl.division import SPLITS, Shares
 from mtsldsl.runtime.data.npz_files import UNREADABLE, Arrays
 from mtsldsl.tables.sample_parts import Mark, Marks, Rows, parted, word_of_entry
 
@@ -35,11 +34,14 @@ def parted_samples(path: Path, file: Arrays, counts: Mapping[str, int], chosen: 
             raise MtlError.of("MTL602", cause, "leave `split` out, or name the arrays without a split")
         names = SPLITS if len(counts) == len(SPLITS) else ("train", "test")
         given = dict(zip(names, every, strict=True))
-    sizes: dict[str, Any] = {"validation": chosen.validation, "test": chosen.test, "seed": chosen.seed}
-    found = parted(f"`{path}`", int(ends[-1]), marks, **sizes, given=given)
+    shares = Shares(chosen.validation, chosen.test, chosen.train_samples, chosen.seed)
+    found = parted(f"`{path}`", int(ends[-1]), marks, shares, given=given)
     if given is None:
         return found
-    return {} if "validation" in given else {split: found[split] for split in ("train", "validation")}
+    own = [split for split in given if split != "train" or shares.train_samples is None]
+    if "validation" not in given:
+        own = ["test"]
+    return {split: rows for split, rows in found.items() if split not in own}
 
 
 def _mark(path: Path, file: Arrays, counts: Mapping[str, int], name: str | None) -> Mark | None:

@@ -14,7 +14,7 @@ from mtsldsl.datasets.kind import made
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.diagnostics.bounded import named
 from mtsldsl.diagnostics.counted import counted
-from mtsldsl.division import SPLITS
+from mtsldsl.division import SPLITS, Shares
 from mtsldsl.folders.file_patterns import Pattern
 from mtsldsl.folders.folder_table import beside, folder_table, with_labels
 from mtsldsl.runtime.data.array_remarks import Extent, one_sided, unmeasured
@@ -51,8 +51,8 @@ def load(spec: Part, place: Path, cache: bool) -> Splits[Samples]:
         raise MtlError.of("MTL602", cause, f"write `input = {spec.data.input}(3, 64, 64)`", spec.data.span)
     skip = chosen.on_error == "skip"
     found = folder_table(place, chosen.images, chosen.table, chosen.file, chosen.split, skip=skip)
-    parts = {key: getattr(chosen, key) for key in ("split", "group", "stratify", "validation", "test", "seed")}
-    rows = parted_rows(found.table, **parts)
+    shares = Shares(chosen.validation, chosen.test, chosen.train_samples, chosen.seed)
+    rows = parted_rows(found.table, shares, split=chosen.split, group=chosen.group, stratify=chosen.stratify)
     broken = dict(found.table.broken)
     columns: dict[str, ColumnField] = {}
     targets: dict[str, Beside] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from mtsldsl.datasets.kind import AUGMENT, BATCH, SCENE_FIELDS, SEED, UNLABELLED, VALIDATION, DataKind
+from mtsldsl.datasets.kind import AUGMENT, BATCH, SCENE_FIELDS, SEED, TRAIN_SAMPLES, UNLABELLED, VALIDATION, DataKind
 from mtsldsl.language.holding import by_keys
 from mtsldsl.language.kinds import Input, Key, Text
 from mtsldsl.language.schema import BlockSchema
@@ -22,6 +22,7 @@ BLOCK = BlockSchema(
         Key("input", Input(), "the input's name and the sizes of one sample", ("image", 3, 288, 384)),
         Key("root", Text(), "folder or file of the data set"),
         VALIDATION,
+        TRAIN_SAMPLES,
         SEED,
         BATCH,
         AUGMENT,
@@ -36,6 +37,7 @@ class Settings(Record):
 
     root: str
     validation: float
+    train_samples: int | None
     seed: int
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mtsldsl.datasets.kind import UNLABELLED, made
@@ -26,7 +28,7 @@ from mtsldsl.datasets.nyuv2.recordings import (
     recording_of,
 )
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.division import divided
+from mtsldsl.division import divided, trained_on
 from mtsldsl.runtime.data.boundaries import boundaries
 from mtsldsl.runtime.data.demand import Demand
 from mtsldsl.runtime.data.dense import image_size, samples_of, wanted_fields
@@ -45,15 +47,24 @@ def load(spec: Demand, place: Path, cache: bool) -> Splits[Samples]:
     source = source_of(place)
 
     def decoded() -> dict[str, dict[str, Tensor]]:
-        return nyuv2(source, size, channels, validation=chosen.validation, seed=chosen.seed)
+        return nyuv2(source, size, channels, **sizes)
 
-    facts = ("nyuv2", size, channels, chosen.validation, chosen.seed)
+    sizes: dict[str, Any] = {"validation": chosen.validation, "seed": chosen.seed}
+    if chosen.train_samples is not None:
+        sizes["train_samples"] = chosen.train_samples
+    facts = ("nyuv2", size, channels, *sizes.values())
     loaded = kept_splits(facts, decoded, lambda: files_of(source)) if cache else decoded()
     return samples_of(spec, fields, loaded)
 
 
 def nyuv2(
-    place: Path, size: tuple[int, int], fields: Mapping[str, int], *, validation: float = 0.1, seed: int = 0
+    place: Path,
+    size: tuple[int, int],
+    fields: Mapping[str, int],
+    *,
+    validation: float = 0.1,
+    seed: int = 0,
+    train_samples: int | None = None,
 ) -> dict[str, dict[str, Tensor]]:
     """Split (`train`, `validation`, `test`) to field to tensor, resized to `size` (height, width).
 
@@ -68,7 +79,8 @@ def nyuv2(
             known = " or ".join(map(str, recording.classes))
             cause = f"`{place}` has {known} classes, not {fields['label']}"
             raise MtlError.of("MTL603", cause, f"write target = classes({recording.classes[0]}, ignore={UNLABELLED})")
-        train, kept = _kept_apart(recording.train, validation, seed)
+        rest, kept = (_those(recording.train, numbers) for numbers in divided(len(recording.train), validation, seed))
+        train = _those(rest, trained_on(len(rest), train_samples, seed, f"`{place}`"))
         splits = {"train": train, "validation": kept, "test": recording.test}
         return {name: _load(recording, keys, size, fields) for name, keys in splits.items()}
 
@@ -106,9 +118,8 @@ def files_of(source: Path) -> dict[str, Path]:
     return files_below(source) if source.is_dir() else {source.name: source}
 
 
-def _kept_apart(keys: tuple[str, ...], part: float, seed: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    rest, held = divided(len(keys), part, seed)
-    return tuple(keys[index] for index in rest), tuple(keys[index] for index in held)
+def _those(keys: tuple[str, ...], numbers: NDArray[np.int64]) -> tuple[str, ...]:
+    return tuple(keys[number] for number in numbers)
 
 
 def _load(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from mtsldsl.datasets.kind import AUGMENT, BATCH, ON_ERROR, SEED, TEST, VALIDATION, DataKind
+from mtsldsl.datasets.kind import AUGMENT, BATCH, ON_ERROR, SEED, TEST, TRAIN_SAMPLES, VALIDATION, DataKind
 from mtsldsl.language.holding import by_keys
 from mtsldsl.language.kinds import Input, Key, Many, Maybe, Text
 from mtsldsl.language.schema import BlockSchema
@@ -23,6 +23,7 @@ BLOCK = BlockSchema(
         Key("stratify", Maybe(Text()), "the key of whose classes each part has its share", None, "none"),
         VALIDATION,
         TEST,
+        TRAIN_SAMPLES,
         SEED,
         BATCH,
         AUGMENT,
@@ -43,6 +44,7 @@ class Settings(Record):
     stratify: str | None
     validation: float
     test: float
+    train_samples: int | None
     seed: int
 
 

@@ -16,12 +16,13 @@ from mtsldsl.datasets.kind import made
 from mtsldsl.datasets.python.language import Settings
 from mtsldsl.diagnostics import MtlError, suggestion
 from mtsldsl.diagnostics.own_code import Noted, own_object, said
-from mtsldsl.division import CALLED_ELSEWHERE, SPLITS
+from mtsldsl.division import CALLED_ELSEWHERE, SPLITS, Shares
 from mtsldsl.runtime.data.demand import Part
+from mtsldsl.runtime.data.drawing_apart import drawing_apart
 from mtsldsl.runtime.data.expected_fields import expected_fields
 from mtsldsl.runtime.data.fields_read import readers
 from mtsldsl.runtime.data.left_out import remarks_on_left_out
-from mtsldsl.runtime.data.own_samples import OwnReader, Survey, Wanted, drawing_apart
+from mtsldsl.runtime.data.own_samples import OwnReader, Survey, Wanted
 from mtsldsl.runtime.data.parallel_reading import Processes, ReadAhead
 from mtsldsl.runtime.data.read_samples import ReadSamples
 from mtsldsl.runtime.data.sample_rows import SampleRows
@@ -95,9 +96,9 @@ def _parts(
         raise MtlError.of("MTL602", cause, "leave `split` out, or give one data set")
     ends = np.cumsum([0, *map(len, samples.values())])
     every = {split: np.arange(*each) for split, each in zip(samples, pairwise(ends), strict=True)}
-    sizes: dict[str, Any] = {"validation": chosen.validation, "test": chosen.test, "seed": chosen.seed}
+    shares = Shares(chosen.validation, chosen.test, chosen.train_samples, chosen.seed)
     found = parted(
-        f"`{chosen.factory}`", int(ends[-1]), marks, **sizes, given=None if "" in samples else every, broken=broken
+        f"`{chosen.factory}`", int(ends[-1]), marks, shares, given=None if "" in samples else every, broken=broken
     )
     for split in SPLITS:
         source = "" if "" in samples else split if split in samples else "train"

@@ -14,7 +14,7 @@ from mtsldsl.datasets.table.language import Settings
 from mtsldsl.diagnostics import MtlError, suggestion
 from mtsldsl.diagnostics.bounded import named, shown
 from mtsldsl.diagnostics.counted import counted
-from mtsldsl.division import SPLITS
+from mtsldsl.division import SPLITS, Shares
 from mtsldsl.ir.model import Data
 from mtsldsl.ir.task_record import Target
 from mtsldsl.ir.wording import inputs_shown
@@ -48,12 +48,10 @@ def load(spec: Demand, place: Path, _: bool) -> Splits[Samples]:
     _require_columns(spec, chosen, table)
     rows = parted_rows(
         table,
+        Shares(chosen.validation, chosen.test, chosen.train_samples, chosen.seed),
         split=chosen.split,
         group=chosen.group,
         stratify=chosen.stratify,
-        validation=chosen.validation,
-        test=chosen.test,
-        seed=chosen.seed,
     )
     looked_up = {name: _column_of(name, chosen.inputs) for name in spec.data.ids}
     columns, unfit = None, dict(table.broken)

@@ -14,6 +14,7 @@ from mtsldsl.language.beginnings import fillable
 from mtsldsl.language.constants import Named
 from mtsldsl.language.operators.arguments import number
 from mtsldsl.language.optimization import goes_by_steps, misfit_of_schedule, misfit_of_stop
+from mtsldsl.syntax import tree
 
 _ADAPTIVE_RATE, _PLAIN_RATE = 0.1, 1.0
 """Learning rates above these are unusual: of optimizers that scale each step by the gradient's size, and of others."""
@@ -69,12 +70,12 @@ def lone_balances(reading: Reading) -> Iterator[Diagnostic]:
 
 
 def large_batches(reading: Reading) -> Iterator[Diagnostic]:
-    """MTL944: a batch of more images than are rendered for training; other data sets are not looked at."""
+    """MTL944: a batch of more samples than the text says there are to train on; data sets are not looked at."""
     for data in reading.spec.blocks:
         there, batch = data_kind(data.kind).training_samples(data.options), data.batch
         if there is not None and batch > there:
             cause = f"a batch is {batch} samples, and there are {there} to train on, so training will not begin"
-            remedy = "take a smaller `batch`, or render more `images`"
+            remedy = "take a smaller `batch`, or more samples to train on"
             yield warn("MTL944", cause, remedy, reading.place_of_data(data, "batch"))
 
 
@@ -94,6 +95,20 @@ def frozen_chances(reading: Reading) -> Iterator[Diagnostic]:
         what, is_so = (names[0], "is") if len(names) == 1 else (f"{names[0]} to {names[-1]}", "are")
         cause = f"{what} {is_so} frozen, and nothing in the spec says with which weights, so that chance does"
         yield warn("MTL945", cause, "write `init = start(...)` in `train`, or begin the run with `--weights`", span)
+
+
+def missing_teachers(reading: Reading) -> Iterator[Diagnostic]:
+    """MTL958: how much teachers count, where there are none."""
+    train = reading.spec.train
+    place = reading.place("train", "teach")
+    said = any(
+        isinstance(item, tree.Entry) and item.key.text == "teach"
+        for section in reading.sections("train")
+        for item in section.items
+    )
+    if said and train.teach and train.teachers is None:
+        cause = "`teach` says how much teachers count, and there are no `teachers`"
+        yield warn("MTL958", cause, 'name them, as in `teachers = "runs/each/1"`, or leave `teach` out', place)
 
 
 def equal_metrics(reading: Reading) -> Iterator[Diagnostic]:
@@ -179,5 +194,6 @@ TRAINING: tuple[Check, ...] = (
     idle_augmentations,
     targets_not_mirrored,
     frozen_chances,
+    missing_teachers,
 )
 """All checks of this module."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import ceil
 
 import attrs
 
@@ -13,7 +12,7 @@ from mtsldsl.language.schema import BlockSchema
 from mtsldsl.methods.evidence import Evidence, Words
 from mtsldsl.methods.method import Fault, Method, Reach, Situation, Surroundings, Values
 from mtsldsl.methods.phases import faults_of_phases
-from mtsldsl.methods.shared_layers import deciding_to_share, who_shares
+from mtsldsl.methods.shared_layers import beyond_reach, deciding_to_share, who_shares
 from mtsldsl.methods.similarities import (
     RECORDS,
     SIMILARITIES,
@@ -85,7 +84,7 @@ def faults(values: Values, surroundings: Surroundings) -> Iterator[Fault]:
 def hindrances(chosen: Settings, reach: Reach) -> Iterator[Fault]:
     """A budget below what the network has with all layers shared, tasks that share layers already and cannot be
     compared, and tasks that share nothing to be compared in."""
-    allowed, tasks = chosen.budget * reach.single, reach.sharing.tasks
+    tasks = reach.sharing.tasks
     if reads_the_same(chosen.similarity):
         yield from _apart(chosen.similarity, reach)
     sources = reach.sharing.sources
@@ -102,11 +101,7 @@ def hindrances(chosen: Settings, reach: Reach) -> Iterator[Fault]:
                 remedy = f"let tasks with {others} share nothing, or leave the block `structure` out"
                 yield Fault("MTL505", cause, remedy, "similarity")
                 return
-    if reach.least > allowed:
-        least = ceil(1000 * reach.least / reach.single) / 1000
-        cause = f"the budget is {allowed:,.0f} parameters, and with every layer shared there are {reach.least:,}"
-        remedy = f"give a `budget` of {least:g} or more" if least < 1 else "leave the block `structure` out"
-        yield Fault("MTL202", cause, remedy, "budget")
+    yield from beyond_reach(chosen.budget, reach, "budget")
 
 
 def _apart(similarity: Chosen, reach: Reach) -> Iterator[Fault]:

@@ -13,14 +13,23 @@ import attrs
 import torch
 from torch import Tensor
 
-from mtsldsl.ir import Decision, Spec
-from mtsldsl.ir.body import Body
-from mtsldsl.ir.cost import body_cost
+from mtsldsl.ir import Decision
+from mtsldsl.ir.cost import copy_cost
 from mtsldsl.ir.wiring import Value, reading_tasks
 from mtsldsl.language import Constant
 from mtsldsl.methods.branch.language import FRESH, Compares, Settings, shared_whole
 from mtsldsl.methods.evidence import in_four_digits
-from mtsldsl.methods.similarities import Chosen, Cka, Gradient, Incomparable, Rsa, Transference, reads_the_same
+from mtsldsl.methods.similarities import (
+    Chosen,
+    Cka,
+    Gradient,
+    Incomparable,
+    Readout,
+    Rsa,
+    Stitched,
+    Transference,
+    reads_the_same,
+)
 from mtsldsl.runtime.learning.step import Position
 from mtsldsl.runtime.network.built import build_model, place
 from mtsldsl.runtime.network.transfer import carry_state
@@ -31,7 +40,7 @@ from mtsldsl.runtime.structure.view import View
 from mtsldsl.sharing import Component, Sharing, Tree, choose_tree
 from mtsldsl.sharing.partition import Partition, in_order, parted
 
-__all__ = ["Branch", "Cka", "Gradient", "Rsa", "Settings", "Transference"]
+__all__ = ["Branch", "Cka", "Gradient", "Readout", "Rsa", "Settings", "Stitched", "Transference"]
 
 
 class Branch(Learner):
@@ -93,13 +102,6 @@ def _with_copies(view: View, sharing: Sharing) -> View:
     model = place(build_model(spec), spec, view.device)
     carry_state(view.spec, spec, view.model, model)
     return attrs.evolve(view, spec=spec, model=model)
-
-
-def copy_cost(spec: Spec, layer: str, tasks: Component) -> int:
-    """The parameters of a copy of a layer for some tasks, whose inputs have one size."""
-    body = spec.layer(layer).body_for(spec.data_of(min(tasks)).name)
-    assert isinstance(body, Body)  # a layer of alternatives is none for this method
-    return body_cost(body).parameters
 
 
 def _compared(view: View, settings: Settings, sides: Sequence[frozenset[str]]) -> Mapping[str, list[list[float]]]:

@@ -8,14 +8,15 @@ from typing import Any
 import attrs
 from attrs.validators import optional
 
+from mtsldsl.diagnostics.bounded import shown
 from mtsldsl.language.constants import Named
 from mtsldsl.language.holding import by_keys, keys_in, of_kind, of_record
-from mtsldsl.language.kinds import Call, CallRule, Choice, Integer, Key, Many, OneOrMany, Real
+from mtsldsl.language.kinds import Call, CallRule, Choice, Integer, Key, Many, Maybe, OneOrMany, Real
 from mtsldsl.language.schema import BlockSchema
-from mtsldsl.methods.evidence import Evidence, Words
-from mtsldsl.methods.method import Fault, Method, OneAPhase, Situation, Surroundings, Values
+from mtsldsl.methods.evidence import Evidence, Finding, Words, told
+from mtsldsl.methods.method import Fault, Method, OneAPhase, Reach, Situation, Surroundings, Values
 from mtsldsl.methods.phases import faults_of_phases, untrained
-from mtsldsl.methods.shared_layers import deciding_to_share, who_shares
+from mtsldsl.methods.shared_layers import beyond_reach, deciding_to_share, who_shares
 from mtsldsl.methods.similarities import (
     CKA,
     RECORDS,
@@ -39,6 +40,9 @@ ALIGN = 0.2
 ALONE = ("paper", "threshold")
 """What a task alone may score."""
 
+MATCHES = ("none", "channels")
+"""What is brought into one order before copies merge."""
+
 TRANSFERS = Call(
     (
         CallRule("average", "a merged component starts from the mean of its members' weights"),
@@ -54,6 +58,23 @@ TRANSFERS = Call(
     "transfers",
 )
 
+CHOICES = Call(
+    (
+        CallRule(
+            "budget",
+            "the merges that cost the least for what they save, until the network is small enough",
+            (
+                Key(
+                    "part",
+                    Real(0, 1, open_minimum=True, open_maximum=True),
+                    "parameters that the network may have, as a share of those of a network for each task",
+                ),
+            ),
+        ),
+    ),
+    elsewhere={"threshold": "it is chosen by the key `threshold`"},
+)
+
 BLOCK = BlockSchema(
     "structure",
     "begins with a network for each task, and merges layers of tasks that have become similar",
@@ -65,8 +86,9 @@ BLOCK = BlockSchema(
             Real(-1, 1),
             "mean similarity above which a group of tasks merges",
             None,
-            "0.8 with `cka` and `rsa`, else 0",
+            "0 with `gradient` and `transference`, else 0.8",
         ),
+        Key("choose", Maybe(CHOICES), "what merges, if not the groups above the threshold", None, "these groups"),
         Key(
             "alone",
             Choice(ALONE),
@@ -80,6 +102,18 @@ BLOCK = BlockSchema(
             EXACT_TASKS,
         ),
         Key("align", Real(0), "weight of the loss that draws features together", None, "0.2 with `cka`, else 0"),
+        Key(
+            "match",
+            Choice(MATCHES),
+            "whether the channels of copies are brought into one order before they merge",
+            MATCHES[0],
+        ),
+        Key(
+            "teach",
+            Real(0),
+            "how much the network as it was before the first merge counts as a teacher from then on; 0 for not at all",
+            0.0,
+        ),
         Key("transfer", TRANSFERS, "how a merged component gets its weights", "average"),
     ),
     label="mtsl",
@@ -94,9 +128,17 @@ class Amalgamate(Record):
     lr: float
 
 
+@attrs.frozen(eq=False, repr=False, field_transformer=by_keys(keys_in(CHOICES, "budget")))
+class Budget(Record):
+    """Copies merge until the network has this part of the parameters of single-task networks."""
+
+    part: float
+
+
 @attrs.frozen(eq=False, repr=False, field_transformer=by_keys(BLOCK.keys))
 class Settings(Record):
-    """What an MTSL learner is made of. `transfer` None: a merged component starts from the mean of its members."""
+    """What an MTSL learner is made of. `transfer` None: a merged component starts from the mean of its members. With
+    a budget in `choose` nothing is grouped, and what says how is not looked at."""
 
     phases: tuple[int, ...]
     similarity: Chosen = attrs.field(validator=of_record(*RECORDS.values()))
@@ -105,6 +147,9 @@ class Settings(Record):
     align: float
     transfer: Amalgamate | None = attrs.field(validator=optional(of_record(Amalgamate)))
     alone: str = ALONE[0]
+    match: str = MATCHES[0]
+    choose: Budget | None = attrs.field(default=None, validator=optional(of_record(Budget)))
+    teach: float = 0.0
 
     @property
     def score_alone(self) -> float:
@@ -132,6 +177,8 @@ def faults(values: Values, surroundings: Surroundings) -> Iterator[Fault]:
     drawn together by what they are not compared by."""
     if "similarity" in values:
         yield from _misaligned(values["similarity"].name, values.get("align"))
+    if values.get("choose") is not None:
+        yield from _idle_keys(values)
     if "phases" not in values:
         return
     epochs = values["transfer"].arguments.get("epochs") if "transfer" in values else None
@@ -163,6 +210,18 @@ def _misaligned(similarity: str, align: float | None) -> Iterator[Fault]:
         )
 
 
+_OF_GROUPING = {"threshold": None, "alone": ALONE[0], "exact_tasks": EXACT_TASKS}
+"""What is said of the grouping by a threshold, which a budget makes none of, and what stands for nothing said."""
+
+
+def _idle_keys(values: Values) -> Iterator[Fault]:
+    """Of keys that say something beside a budget, which does without."""
+    for key, unsaid in _OF_GROUPING.items():
+        if values.get(key, unsaid) != unsaid:
+            cause = f"`{key}` is for groups above a threshold, and `choose = budget` merges without one"
+            yield Fault("MTL202", cause, f"leave out `{key}`, or `choose`", key)
+
+
 def completed(values: Values, surroundings: Surroundings) -> Values:
     """The values with the threshold and the weight that go with the similarity, with learning rates, and with one
     number of epochs for each phase of `amalgamate`."""
@@ -188,6 +247,8 @@ def settings(values: Values) -> Settings:
     """The record of a sound block."""
     transfer: Named = values["transfer"]
     given: dict[str, Any] = dict(transfer.arguments)  # of the kinds that the schema holds them to
+    budget: Named | None = values["choose"]
+    part: Any = budget and budget.arguments["part"]
     return Settings(
         values["phases"],
         record_of(values["similarity"]),
@@ -196,7 +257,16 @@ def settings(values: Values) -> Settings:
         values["align"],
         Amalgamate(**given) if transfer.name == "amalgamate" else None,
         values["alone"],
+        values["match"],
+        None if budget is None else Budget(part),
+        values["teach"],
     )
+
+
+def hindrances(chosen: Settings, reach: Reach) -> Iterator[Fault]:
+    """A budget that cannot be kept."""
+    if chosen.choose is not None:
+        yield from beyond_reach(chosen.choose.part, reach, "choose")
 
 
 def doubts(situation: Situation) -> Iterator[Fault]:
@@ -212,7 +282,8 @@ def doubts(situation: Situation) -> Iterator[Fault]:
         yield Fault("MTL931", cause, remedy, "phases")
     else:
         yield from untrained(chosen.phases, situation.epochs, "merges")
-    yield from _idle_thresholds(chosen)
+    if chosen.choose is None:
+        yield from _idle_thresholds(chosen)
     yield from too_many_samples(chosen.similarity, situation)
 
 
@@ -249,6 +320,50 @@ class Similarity(Compared):
         return f"{super().title()}, threshold {self.threshold}"
 
 
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class BudgetSimilarity(Compared):
+    """What was found at a layer on the way to a budget; tasks that share a copy of it have what that has."""
+
+    kind = "budget_similarity"
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Spending(Finding):
+    """How many `parameters` the network has after a phase, how many it `allowed`, and the `budget` of the run."""
+
+    kind = "spending"
+    parameters: int
+    allowed: int
+    budget: int
+
+    def lines(self) -> list[str]:
+        """What there is and what was allowed, and whether more would have had to merge."""
+        found = f"{self.parameters:,} parameters: the phase may leave {self.allowed:,}, the budget is {self.budget:,}"
+        return [found if self.parameters <= self.allowed else f"{found}, and nothing else may merge now"]
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Matching(Finding):
+    """How many sets of channels of a copy that merges were brought into another's order and how many left, and the mean
+    correlation of channels with those that they are averaged with, `correlation` before and after."""
+
+    kind = "matching"
+    layer: str
+    tasks: Sequence[str]
+    matched: int
+    left: int
+    correlation: Sequence[float]
+
+    def lines(self) -> list[str]:
+        """The sets and the correlations."""
+        named, (before, after) = shown(self.tasks, " + "), self.correlation
+        left = f", {self.left} left in theirs" if self.left else ""
+        if not self.matched:
+            return [f"{self.layer}: the channels of {named} cannot be brought into another order"]
+        what = f"{self.matched} {'set' if self.matched == 1 else 'sets'} of channels of {named} matched{left}"
+        return [f"{self.layer}: {what}; correlation with the others {told(before)}, now {told(after)}"]
+
+
 def decided(decisions: Sequence[str], evidence: Evidence) -> list[str]:
     """Who shares what from now on."""
     return who_shares(evidence.get("merges", ()), "merges")
@@ -264,6 +379,7 @@ METHOD = Method(
     decisions=(MERGE,),
     faults=faults,
     completed=completed,
+    hindrances=hindrances,
     settings=settings,
     doubts=doubts,
     learner="Mtsl",
@@ -272,7 +388,10 @@ METHOD = Method(
     phases="phases",
     one_a_phase=(OneAPhase("transfer", "amalgamate", "epochs"),),
     penalty_name="align",
-    later={"alone": ALONE[0]},
-    findings=(Similarity, Incomparable),
+    budget="choose",
+    budgeted=lambda part: f"budget({part!r})",
+    beside_budget=tuple(_OF_GROUPING),
+    later={"alone": ALONE[0], "choose": None, "match": MATCHES[0], "teach": 0.0},
+    findings=(Similarity, BudgetSimilarity, Spending, Matching, Incomparable),
     words=Words(decided, undecided),
 )

@@ -15,36 +15,29 @@ from torch.optim import Optimizer
 
 from mtsldsl.ir import Decision, Spec
 from mtsldsl.ir.wiring import Value, reading_tasks
-from mtsldsl.language import Constant, Shape
-from mtsldsl.methods.evidence import in_four_digits
+from mtsldsl.language import Shape
 from mtsldsl.methods.mtsl.amalgamation import AmalgamationJob, AmalgamationReport, amalgamate
-from mtsldsl.methods.mtsl.language import Amalgamate, Settings, Similarity
-from mtsldsl.methods.similarities import Cka, Gradient, Incomparable, Rsa, Transference
+from mtsldsl.methods.mtsl.budgeted import merges_to_budget
+from mtsldsl.methods.mtsl.language import MATCHES, Amalgamate, Budget, Matching, Settings, Similarity
+from mtsldsl.methods.mtsl.merges import Merge, proposed
+from mtsldsl.methods.similarities import Cka, Gradient, Incomparable, Readout, Rsa, Stitched, Transference
 from mtsldsl.records import Record
 from mtsldsl.runtime.data import batches, steps_per_epoch
 from mtsldsl.runtime.learning.learned import NamedParameters
 from mtsldsl.runtime.learning.step import Position, Step
+from mtsldsl.runtime.network.channels import Reordering
 from mtsldsl.runtime.network.execution import evaluating, layer_inputs
 from mtsldsl.runtime.network.inputs import inputs_in
 from mtsldsl.runtime.network.places import located, title
 from mtsldsl.runtime.structure.learner import Carry, Learner, Prepared, Proposal
+from mtsldsl.runtime.structure.matching import matched
 from mtsldsl.runtime.structure.similarities import comparable_tasks, similarity_matrices
 from mtsldsl.runtime.structure.similarities.cka import alignment_loss
 from mtsldsl.runtime.structure.view import View
 from mtsldsl.sharing import Copy, unmerged
 from mtsldsl.sharing.grouping import GroupingDecision, decide_grouping
-from mtsldsl.sharing.partition import in_order
 
-__all__ = ["Amalgamate", "Cka", "Gradient", "Mtsl", "Rsa", "Settings", "Transference"]
-
-
-@attrs.frozen(eq=False, repr=False)
-class Merge(Record):
-    """Tasks that are going to share a layer, and how similar their copies of it are on average."""
-
-    layer: str
-    tasks: frozenset[str]
-    similarity: float
+__all__ = ["Amalgamate", "Budget", "Cka", "Gradient", "Mtsl", "Readout", "Rsa", "Settings", "Stitched", "Transference"]
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -74,6 +67,11 @@ class Mtsl(Learner):
         super().__init__()
         self.settings = settings
 
+    @property
+    def teach(self) -> float:
+        """As the settings have it."""
+        return self.settings.teach
+
     def watching(self, spec: Spec, position: Position) -> tuple[Copy, ...]:
         """What may merge next, until the last phase, where the alignment loss has a weight."""
         if self.settings.align <= 0 or position.epoch >= self.settings.phases[-1]:
@@ -99,20 +97,26 @@ class Mtsl(Learner):
         return position.epoch in self.settings.phases
 
     def decide(self, view: View) -> Proposal:
-        """Merge the groups of tasks that are more similar than the threshold, at every place where tasks may merge."""
-        comparisons = compare(view, self.settings)
-        for comparison in comparisons:
-            view.say(
-                Similarity.kind,
-                layer=comparison.layer,
-                tasks=comparison.tasks,
-                similarity=comparison.similarity,
-                threshold=self.settings.threshold,
-                grouping=attrs.asdict(comparison.grouping),
-            )
-        return proposed(
-            view.spec, view.decided, [merge for each in comparisons for merge in each.merges], len(comparisons)
-        )
+        """Merge the groups of tasks that are more similar than the threshold, at every place where tasks may merge; or
+        what costs the least for what it saves, until the phase's share of the way to the budget is gone."""
+        if self.settings.choose is not None:
+            merges, places = merges_to_budget(view, self.settings, self.settings.choose.part)
+        else:
+            comparisons = compare(view, self.settings)
+            for comparison in comparisons:
+                view.say(
+                    Similarity.kind,
+                    layer=comparison.layer,
+                    tasks=comparison.tasks,
+                    similarity=comparison.similarity,
+                    threshold=self.settings.threshold,
+                    grouping=attrs.asdict(comparison.grouping),
+                )
+            merges, places = [merge for each in comparisons for merge in each.merges], len(comparisons)
+        proposal = proposed(view.spec, view.decided, merges, places)
+        if self.settings.match == MATCHES[0] or not merges:
+            return proposal
+        return attrs.evolve(proposal, order=_matched(view, merges, self.settings.similarity.samples))
 
     def prepare(self, carry: Carry, view: View) -> Prepared:
         """Train the new components to stand for their members, where the settings ask for it."""
@@ -144,22 +148,23 @@ def compare(view: View, settings: Settings) -> list[Comparison]:
     return comparisons
 
 
-def proposed(spec: Spec, epoch: int, merges: Sequence[Merge], places: int) -> Proposal:
-    """The merges, as the sharing that they lead to and a line of `history` for each."""
-    sharing = spec.sharing
-    for merge in merges:
-        sharing = sharing.merge(merge.layer, merge.tasks)
-    decisions = []
-    for merge in merges:
-        tasks = in_order(merge.tasks, sharing.tasks)
-        fields: dict[str, Constant] = {
-            "layer": merge.layer,
-            "tasks": tasks,
-            "similarity": in_four_digits(merge.similarity),
-        }
-        decisions.append(Decision("merge", epoch, fields))
-    listed = [{"layer": each.layer, "tasks": sorted(each.tasks), "similarity": each.similarity} for each in merges]
-    return Proposal(sharing, tuple(decisions), {"places": places, "merges": listed})
+def _matched(view: View, merges: Sequence[Merge], samples: int) -> Reordering:
+    """The order of channels in which copies are averaged."""
+    sharing = view.spec.sharing
+    groups = [
+        (merge.layer, [each for each in sharing.partition(merge.layer) if each <= merge.tasks]) for merge in merges
+    ]
+    order, told = matched(view, groups, samples)
+    for each in told:
+        view.say(
+            Matching.kind,
+            layer=each.layer,
+            tasks=sorted(each.tasks),
+            matched=each.sets,
+            left=each.fixed,
+            correlation=(each.before, each.after),
+        )
+    return order
 
 
 def _amalgamated(carry: Carry, view: View, transfer: Amalgamate, epochs: int) -> Prepared:
@@ -186,7 +191,7 @@ def _amalgamated_alike(
     data, samples = spec.data_of(tasks[0]), view.inputs(tasks)
     jobs = []
     for copy in made:
-        former = (Copy(copy.layer, frozenset([task])) for task in sorted(copy.component))
+        former = sorted(carry.made[copy], key=lambda member: sorted(member.component))
         members = tuple(old_model.get_submodule(each.name) for each in former)
         fusion, part = new_model.get_submodule(copy.name), spec.layer(copy.layer)
         channels = _channels(part.body.shape)

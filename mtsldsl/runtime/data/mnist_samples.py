@@ -12,7 +12,7 @@ from mtsldsl.datasets.kind import made
 from mtsldsl.datasets.mnist_like import CANVAS, CLASSES, SHIFT, SIDE, PairSettings, Settings
 from mtsldsl.datasets.registry import data_kind
 from mtsldsl.diagnostics import MtlError
-from mtsldsl.division import divided
+from mtsldsl.division import divided, trained_on
 from mtsldsl.ir.task_record import Task
 from mtsldsl.runtime.data.demand import Demand
 from mtsldsl.runtime.data.fields_read import field_of_task
@@ -28,7 +28,7 @@ def turned_images(spec: Demand, place: Path) -> dict[str, Splits[Samples]]:
     """
     size, chosen = gray_size(spec), made(Settings, spec.data.options)
     require_ten_classes(spec)
-    items = items_of(spec, place, chosen.validation, chosen.seed)
+    items = items_of(spec, place, chosen.validation, chosen.seed, chosen.train_samples)
     turned = {split: Items(_turned(each.images, chosen.rotate, size), each.classes) for split, each in items.items()}
     return {task.name: _splits(spec, task, turned) for task in spec.tasks}
 
@@ -40,11 +40,14 @@ def require_ten_classes(spec: Demand) -> None:
         raise MtlError(faults)
 
 
-def items_of(spec: Demand, place: Path, validation: float, seed: int) -> dict[str, Items]:
+def items_of(
+    spec: Demand, place: Path, validation: float, seed: int, train_samples: int | None = None
+) -> dict[str, Items]:
     """The items of each split (`train`, `validation`, `test`), in the order of the files."""
     train, test = mnist_items(place, data_kind(spec.data.kind).remedy)
     rest, held = divided(len(train.images), validation, seed)
-    return {"train": train.take(rest), "validation": train.take(held), "test": test}
+    used = rest[trained_on(len(rest), train_samples, seed, f"`{place}`")]
+    return {"train": train.take(used), "validation": train.take(held), "test": test}
 
 
 def _turned(images: NDArray[np.uint8], degrees: int, size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -7,10 +7,8 @@ item's number alone, so that it is the same in whatever order and by however man
 from __future__ import annotations
 
 import math
-import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from statistics import median
 from traceback import extract_tb
 from typing import Any, TypeAlias
@@ -28,6 +26,7 @@ from mtsldsl.runtime.data.array_columns import Array
 from mtsldsl.runtime.data.array_fields import of_one_sample
 from mtsldsl.runtime.data.array_labels import MISSING
 from mtsldsl.runtime.data.array_shapes import Expected, of_one_length
+from mtsldsl.runtime.data.drawing_apart import draw_from, drawing_apart
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.parallel_reading import Asked, Processes
 from mtsldsl.runtime.data.read_samples import FIRST, LOOKED_AT, SMALL, Rows
@@ -204,7 +203,7 @@ class OwnReader:
         return found
 
     def _item(self, row: int, key: tuple[int, int]) -> Mapping[Any, Any]:
-        _draw_from(torch_seed_of("item", *key, row))
+        draw_from(torch_seed_of("item", *key, row))
         try:
             item = self.dataset[row]
         except (Exception, SystemExit) as error:  # whatever a person's code raises is said of the item
@@ -292,21 +291,3 @@ def _pixels(name: str, picture: Image.Image, channels: int) -> Array:
         mode = _MODES.get(channels)
         remedy = f'give what is to be seen, such as `picture.convert("{mode}")`' if mode else "give an array"
         raise MtlError.of("MTL602", error.diagnostics[0].cause, remedy) from error
-
-
-@contextmanager
-def drawing_apart() -> Iterator[None]:
-    """What is drawn inside, from the random numbers of Python, numpy or torch on the host, changes nothing outside."""
-    own, numpys, torchs = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    try:
-        yield
-    finally:
-        random.setstate(own)
-        np.random.set_state(numpys)
-        torch.set_rng_state(torchs)
-
-
-def _draw_from(seed: int) -> None:
-    random.seed(seed)
-    np.random.seed(seed & 0xFFFF_FFFF)
-    torch.default_generator.manual_seed(seed)  # `torch.manual_seed` would seed devices too

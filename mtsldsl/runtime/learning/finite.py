@@ -120,7 +120,8 @@ def anomaly_of_loss(spec: Spec, loss: str, repeated: bool = False) -> Anomaly:
     else:
         span, title = task.loss.span or task.span, f"loss of task {loss}"
     cause = f"the outputs of all layers and heads are, so it is {described(spec, span, title)}"
-    remedy = "lower the learning rate, or look at that task's targets"
+    taught = "" if spec.train.taught_by is None else " and at what its teachers answer"
+    remedy = f"lower the learning rate, or look at that task's targets{taught}"
     if repeated:
         cause = f"run once more, {cause}, or a module that does not compute the same each time"
     return Anomaly(cause, remedy, span)

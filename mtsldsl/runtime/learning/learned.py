@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from mtsldsl.ir import Spec
 from mtsldsl.runtime.learning.balance import Balance, make_balance
 from mtsldsl.runtime.learning.step import Penalty
-from mtsldsl.sharing.component import owner
+from mtsldsl.sharing.component import LEARNER, owner
 
 NamedParameters: TypeAlias = Iterable[tuple[str, nn.Parameter]]
 OptimizerFactory: TypeAlias = Callable[[NamedParameters], Optimizer]
@@ -22,7 +22,7 @@ def named_parameters(model: nn.Module, balance: Balance, learner: Penalty) -> li
     return [
         *model.named_parameters(),
         *((f"balance.{name}", value) for name, value in balance.named_parameters()),
-        *((f"learner.{name}", value) for name, value in learner.named_parameters()),
+        *((f"{LEARNER}.{name}", value) for name, value in learner.named_parameters()),
     ]
 
 

@@ -21,7 +21,7 @@ Batch: TypeAlias = Mapping[str, Tensor]
 
 Share: TypeAlias = tuple[str, int]
 """A task and which of the sums of its loss, counted from 0 over the entries of all of them; 0 is the loss itself where
-that is linear."""
+that is linear, and the last what teachers add to one that is not."""
 
 Served: TypeAlias = tuple[str, ...] | None
 """The tasks that read a batch; None where all do."""
@@ -43,9 +43,10 @@ class Parts:
     batches: Sequence[tuple[Served, Batch]]
     place: int = 0
     """Of the batch in hand."""
-    _counts: dict[str, Tensor] = attrs.field(factory=dict)
-    _made: dict[str, tuple[Loss, Sums]] = attrs.field(factory=dict)
-    """The loss of each task with its sums so far."""
+    _counts: dict[tuple[str, bool], Tensor] = attrs.field(factory=dict)
+    """By the task, and whether it is of teachers' answers."""
+    _made: dict[tuple[str, float | None], tuple[Loss, Sums]] = attrs.field(factory=dict)
+    """The loss of each task with its sums so far; that which teachers add by how many times it counts."""
     _rows: dict[nn.Parameter, dict[Share, Tensor]] = attrs.field(factory=dict)
 
     @property
@@ -64,14 +65,16 @@ class Parts:
         return self.place >= len(self.batches)
 
     @torch.no_grad()
-    def count(self, task: Task, function: Loss, output: Tensor) -> None:
-        """Count what the loss of a task averages over in all batches, by an output for one of them."""
-        if task.name in self._counts or len(self.batches) == 1:
+    def count(self, task: Task, function: Loss, output: Tensor, *, taught: bool = False) -> None:
+        """Count what the loss of a task averages over in all batches, by an output for one of them; with `taught` that
+        of teachers' answers, which are there for all."""
+        if (task.name, taught) in self._counts or len(self.batches) == 1:
             return
         targets = [batch[task.field_name] for served, batch in self.batches if served is None or task.name in served]
         shape = channels_first(task, output).shape[1:]
-        counted = [function.sums(output.new_zeros(len(each), *shape), each)[-1] for each in targets]
-        self._counts[task.name] = torch.stack(counted).sum(0)
+        zeros = [output.new_zeros(len(each), *shape) for each in targets]
+        pairs = zip(zeros, zeros if taught else targets, strict=True)
+        self._counts[task.name, taught] = torch.stack([function.sums(*pair)[-1] for pair in pairs]).sum(0)
 
     def backward(
         self, losses: BatchLosses, extra: Tensor | None, balance: Balance, learned: Sequence[nn.Parameter]
@@ -97,21 +100,23 @@ class Parts:
         for each in losses.joint:
             for task in each.tasks:
                 sums = tuple(part.detach() for part in each.sums_of(task))
-                known = self._made.get(task, (each.function, None))[1]
+                known = self._made.get((task, each.teach), (each.function, None))[1]
                 added = sums if known is None else tuple(map(torch.add, known, sums))
-                self._made[task] = each.function, added
+                self._made[task, each.teach] = each.function, added
 
     def _shares(self, losses: BatchLosses) -> dict[Share, Tensor]:
         """What the batch in hand adds to the loss of each task; to what is summed, of a loss that is not linear."""
         if len(self.batches) == 1:
             return {(task, 0): value for task, value in losses.values.items()}
         found: dict[str, Sequence[Tensor]] = {}
+        bent = {task for each in losses.joint if not each.function.linear for task in each.tasks}
         for each in losses.joint:
             if each.function.linear:
-                counts = [self._counts[task] for task in each.tasks]
+                counts = [self._counts[task, each.teach is not None] for task in each.tasks]
                 count = counts[0] if len(counts) == 1 else torch.stack(counts)
-                values = attrs.evolve(each, losses=each.function.value(*each.sums[:-1], count)).values()
-                found |= {task: (value,) for task, value in zip(each.tasks, values, strict=True)}
+                for task, value in attrs.evolve(each, losses=each.function.value(*each.sums[:-1], count)).counted():
+                    known = found.get(task, ())
+                    found[task] = (*known, value) if task in bent or not known else (known[0] + value,)
             else:
                 found |= {task: _entries(each.sums_of(task)[:-1]) for task in each.tasks}
         return {(task, place): part for task in losses.values for place, part in enumerate(found[task])}
@@ -123,18 +128,20 @@ class Parts:
             return
         if ranks.several:
             self._add_up(ranks, [self._rows[each] for each in learned if each in self._rows])
-        values = {}
+        values: dict[str, Tensor] = {}
+        labelled: dict[str, Tensor] = {}
         slopes: dict[Share, Tensor] = {}
-        for task, (function, (*totals, count)) in self._made.items():
+        for (task, teach), (function, (*totals, count)) in self._made.items():
             chained = not function.linear and len(self.batches) > 1
             totals = [total.clone().requires_grad_(chained) for total in totals]
             value = function.value(*totals, count)
-            values[task] = value.detach()
             if chained:
                 found = torch.autograd.grad(value, totals)
                 slopes |= {(task, place): slope for place, slope in enumerate(_entries(found))}
+            value, counts = value.detach(), count.sum() > 0
+            values[task] = value if teach is None else values[task] + teach * value
+            labelled[task] = counts if teach is None else labelled[task] | counts
         rows = {parameter: _by_task(self._rows[parameter], slopes) for parameter in learned if parameter in self._rows}
-        labelled = {task: sums[-1].sum() > 0 for task, (_, sums) in self._made.items()}
         balance.backward_of(values, rows, learned, labelled)
 
     def _add_up(self, ranks: Ranks, rows: Sequence[dict[Share, Tensor]]) -> None:

@@ -10,9 +10,10 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
-from mtsldsl.runtime.learning.learned import named_parameters
 from mtsldsl.runtime.learning.loss_scale import LossScale
+from mtsldsl.runtime.learning.renewal import learned_by, renew_optimizer
 from mtsldsl.runtime.learning.saved import Saved
+from mtsldsl.runtime.learning.teachers import Teachers
 from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.network.optimizer_state import load_named_state, named_optimizer_state
 
@@ -27,11 +28,15 @@ def saved(training: Training) -> dict[str, Saved]:
     average = {}
     if training.averaged is not None and training.network is not training.model:  # a mean of no step is none
         average["average"] = Saved(training.averaged.state_dict())
+    teachers = {}
+    if training.teachers is not None and training.teachers.of_run:
+        teachers["teachers"] = training.teachers.saved()
     beginning = {} if training.beginning is None else {"beginning": Saved(training.beginning)}
     return {
         "weights": Saved(training.model.state_dict()),
         **average,
         **beginning,
+        **teachers,
         "optimizer": Saved.of(named_optimizer_state(training.optimizer, _learned(training))),
         "scheduler": Saved(facts=_progress(training.scheduler)),
         "balance": Saved(training.balance.state_dict()),
@@ -44,11 +49,17 @@ def saved(training: Training) -> dict[str, Saved]:
 def restore(training: Training, parts: Mapping[str, Saved]) -> None:
     """Go on where another training of the same spec was when it was `saved`; its weights are loaded already."""
     training.balance.load_state_dict(dict(parts["balance"].tensors))
+    began = _learned(training).keys()
+    training.learner.prepare_for(parts["learner"].facts)
+    if _learned(training).keys() != began:
+        renew_optimizer(training)
     training.learner.load_state_dict(dict(parts["learner"].tensors))
     training.learner.restore(parts["learner"].facts)
     training.beginning = parts["beginning"].tensors if "beginning" in parts else None
     if training.averaged is not None and "average" in parts:
         training.averaged.load_state_dict(dict(parts["average"].tensors))
+    if "teachers" in parts:
+        training.teachers = Teachers.restored(parts["teachers"], training.spec, training.device)
     load_named_state(training.optimizer, _learned(training), parts["optimizer"].state())
     if training.scheduler is not None:
         training.scheduler.load_state_dict({**training.scheduler.state_dict(), **parts["scheduler"].facts})
@@ -67,7 +78,7 @@ def restore(training: Training, parts: Mapping[str, Saved]) -> None:
 
 
 def _learned(training: Training) -> dict[str, nn.Parameter]:
-    return dict(named_parameters(training.model, training.balance, training.learner))
+    return dict(learned_by(training))
 
 
 def _progress(scheduler: LRScheduler | None) -> dict[str, Any]:

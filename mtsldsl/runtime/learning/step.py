@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
@@ -10,10 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from mtsldsl.ir import Spec
+from mtsldsl.runtime.objectives import BatchLosses
 from mtsldsl.seeds import torch_seed_of
 from mtsldsl.sharing import Copy, Sharing
 
 if TYPE_CHECKING:
+    from mtsldsl.runtime.learning.beside import Beside
     from mtsldsl.runtime.learning.probe import Probe
     from mtsldsl.runtime.network.choosing import Choices
     from mtsldsl.runtime.network.transfer import Members
@@ -40,6 +42,10 @@ def keyed_generator(position: Position, *purpose: str) -> torch.Generator:
     return torch.Generator().manual_seed(torch_seed_of(position.seed, position.step, *purpose))
 
 
+def _unmeasured(outputs: Mapping[str, Tensor]) -> BatchLosses:
+    return BatchLosses((), {})
+
+
 @attrs.frozen(eq=False)
 class Step:
     """A training step, when its losses are known and no gradient is. `watched` has the outputs (n, ...) of the copies
@@ -55,15 +61,23 @@ class Step:
     watched: Mapping[Copy, Tensor]
     progress: float = 0.0
     """The part of the run that is done, from 0 to 1."""
+    measured: Callable[[Mapping[str, Tensor]], BatchLosses] = _unmeasured
+    """The losses that other outputs of tasks have for this batch, of all processes."""
 
 
 class Penalty(nn.Module):
     """A loss that belongs to no task, such as one that draws copies of a layer together. This one has none.
 
     `choosing` says that copies of layers choose what they read, for as long as it does: then `choices` are asked.
+    `instead` says that networks of its own are trained in the place of the run's, for as long as it does: a step then
+    is one of `learn`, and what is evaluated and kept is `leading`.
     """
 
     choosing: bool = False
+    instead: bool = False
+    of_part: bool = False
+    """Whether the gradient of its loss is that of this process's part of a batch, so that those of all add up to it;
+    else all have the same."""
 
     def begin(self, spec: Spec) -> None:
         """The run of this spec begins, or goes on with it: what it learns is made here."""
@@ -108,9 +122,34 @@ class Penalty(nn.Module):
         """The loss, a scalar; None where there is none in this step."""
         return None
 
+    def learn(self, step: Step) -> tuple[BatchLosses, Tensor]:
+        """A step of its networks: the losses to be told of, without a gradient, and the loss whose gradient is all that
+        there is to learn from."""
+        raise NotImplementedError
+
+    def leading(self, spec: Spec) -> nn.Module:
+        """The best of its networks so far, as one of this spec, whose sharing is `present`."""
+        raise NotImplementedError
+
+    def beside(self) -> Sequence[Beside]:
+        """The networks that it trains beside the run's own, which are kept too."""
+        return ()
+
+    @property
+    def own_names(self) -> tuple[str, ...]:
+        """What the run's own network is called among them."""
+        return ()
+
+    def apart(self) -> Sequence[nn.Module]:
+        """What it learns, as networks that have nothing in common."""
+        return (self,)
+
     def facts(self) -> Mapping[str, Any]:
         """What it knows beside its tensors, as plain data."""
         return {}
+
+    def prepare_for(self, facts: Mapping[str, Any]) -> None:
+        """Have what `facts` are of, such as networks that are left, before its tensors are loaded."""
 
     def restore(self, facts: Mapping[str, Any]) -> None:
         """Know again what `facts` gave."""

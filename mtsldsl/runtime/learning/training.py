@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from itertools import chain, islice
@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel
 
+from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir import Spec, Task
 from mtsldsl.runtime.data import Mixed, Samples
 from mtsldsl.runtime.learning.balance import Balance, GradientBalance
@@ -32,6 +33,7 @@ from mtsldsl.runtime.learning.ranks import Ranks
 from mtsldsl.runtime.learning.reestimation import reestimate
 from mtsldsl.runtime.learning.step import Penalty, Position, Step
 from mtsldsl.runtime.learning.task_sets import LEAST, TaskSets
+from mtsldsl.runtime.learning.teachers import Teachers
 from mtsldsl.runtime.learning.warmup import warmed_up
 from mtsldsl.runtime.learning.watching import Watching
 from mtsldsl.runtime.learning.weighed import WeighedSteps
@@ -98,6 +100,10 @@ class Training:
     norms: GradientNorms = attrs.field(factory=GradientNorms)
     scale: LossScale | None = None
     """By what gradients are multiplied in fp16; None in other precisions."""
+    _instead: Tensor | None = None
+    """The loss of the step in hand of the networks that the learner trains in the place of this one."""
+    teachers: Teachers | None = None
+    """Whose answers are learned beside the labels."""
     _parts: Parts | None = None
     """The batches of the step in hand, where a step has several, or several processes combine the tasks' gradients."""
     _forward_pass: ForwardPass = attrs.field(factory=ForwardPass)
@@ -163,7 +169,8 @@ class Training:
         """The same, those of tasks that have stopped as well."""
         if served is not None:
             return (served,)
-        if self._watching.under_way or self.learner.choosing or self.balance.joint or self._apart().work < self.least:
+        together = self._watching.under_way or self.learner.choosing or self.learner.instead or self.balance.joint
+        if together or self._apart().work < self.least:
             return (tuple(task.name for task in self.spec.tasks),)
         return tuple(self._apart().parameters)
 
@@ -210,7 +217,12 @@ class Training:
 
     def forward(self, inputs: Inputs, tasks: tuple[str, ...]) -> Mapping[str, Tensor]:
         """The outputs of one of the `sets`: those of the network's own forward pass, or where the learner has gates
-        what the network's modules give with these. Several inputs come in the order of the spec."""
+        what the network's modules give with these. Several inputs come in the order of the spec. None where the learner
+        trains networks of its own instead."""
+        if self.teachers is not None:
+            self.teachers.see(inputs, self._reading(tasks), self.ranks)
+        if self.learner.instead:
+            return {}
         inputs = tuple(map(self.ranks.part, inputs)) if isinstance(inputs, tuple) else self.ranks.part(inputs)
         drawn = Drawn.of(self.learner, tasks, self.position)
         run = partial(self._forward_pass.outputs, self.model, self.spec, self._usable, inputs, tasks, drawn)
@@ -226,6 +238,11 @@ class Training:
         if apart or self.device.type != "cpu" or self.spec.train.precision != "fp32":
             return frozenset()
         return frozenset(self.spec.trained_with(tasks)) - self.done
+
+    def _reading(self, tasks: tuple[str, ...]) -> set[str]:
+        """Those that learn of the tasks that read the same batches as these."""
+        every = next(stream.tasks for stream in self.spec.streams if tasks[0] in stream.tasks)
+        return set(every) - self.done
 
     def _observers(self) -> list[Penalty | Balance]:
         """Who looks ahead in this step, which is in its last batch."""
@@ -268,23 +285,34 @@ class Training:
         return self._found
 
     def losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> BatchLosses:
-        """The loss of every task that has an output and learns, and of every helper, each a scalar."""
+        """The loss of every task that has an output and learns, and of every helper, each a scalar; those of the
+        network that leads, where the learner trains its own instead."""
+        if self.learner.instead:
+            found, self._instead = self.learner.learn(self._step({}, batch, {}))
+            return found
         if self._parts is not None:
             for task in self._learns(outputs):
                 self._parts.count(task, self.loss_functions[task.name], outputs[task.name])
+                soft = None if self.teachers is None else self.teachers.function_of(task)
+                if soft is not None:
+                    self._parts.count(task, soft, outputs[task.name], taught=True)
         return self._losses(outputs, batch)
 
     def _losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> BatchLosses:
-        """The same of any batch, such as that of an earlier step."""
-        tasks = self._learns(outputs)
+        """The same of other outputs for the batch in hand."""
         # Where the gradient of each is asked for alone, each has a graph of its own.
         together = not isinstance(self.balance, GradientBalance)
+        return self._whole(self._learns(outputs), outputs, batch, together=together)
+
+    def _whole(
+        self, tasks: list[Task], outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor], *, together: bool = False
+    ) -> BatchLosses:
+        """The losses of these tasks of the whole batch, with gradients that fit the precision."""
         own = self.ranks.part_of(batch)
         joined = outputs.joined if isinstance(outputs, Outputs) else {}
-        return self._scaled(BatchLosses.of(tasks, self.loss_functions, outputs, own, together=together, joined=joined))
-
-    def _scaled(self, losses: BatchLosses) -> BatchLosses:
-        """The losses of the whole batch, with gradients that fit the precision."""
+        losses = BatchLosses.of(tasks, self.loss_functions, outputs, own, together=together, joined=joined)
+        if self.teachers is not None:
+            losses = self.teachers.add_to(losses, tasks, outputs, together=together)
         whole = self.ranks.whole(losses)
         return whole if self.scale is None else self.scale.losses(whole)
 
@@ -311,8 +339,13 @@ class Training:
 
     def average(self) -> None:
         """Add the network after a step to the mean, where that step is part of it."""
-        if self.averaged is not None and counts(self.spec, self.steps, self.spec.train.epochs * self.epoch_steps):
+        if self.learner.instead:
+            return
+        steps = self.spec.train.epochs * self.epoch_steps
+        if self.averaged is not None and counts(self.spec, self.steps, steps):
             update(self.averaged, self.model)
+        for each in self.learner.beside():
+            each.average(self.steps, steps)
 
     @property
     def averaged_steps(self) -> int | None:
@@ -323,6 +356,8 @@ class Training:
 
     def reestimate(self, samples: Samples | Mixed) -> None:
         """Give the mean, once it has a step, statistics of batch normalisation of its own, of samples for training."""
+        for each in self.learner.beside():
+            each.reestimate(samples, self.device)
         if self.network is self.model:
             return
         present, model = self.presented()
@@ -333,6 +368,8 @@ class Training:
     def presented(self) -> tuple[Spec, nn.Module]:
         """That spec, and a network that has all of it under its names: mostly the `network` itself."""
         present = self.present
+        if self.learner.instead:
+            return present, self.learner.leading(present)
         members = self.learner.stand_ins(present.sharing)
         if not members:
             return present, self.network
@@ -347,8 +384,9 @@ class Training:
     def penalty(self, batch: Mapping[str, Tensor], outputs: Mapping[str, Tensor], losses: BatchLosses) -> Tensor | None:
         """The loss of the learner itself, such as one that draws copies of a layer together; where a step has several
         batches, the part of their mean."""
-        own, watched = self.ranks.part_of(batch), self._watching.taken()
-        step = Step(self.position, own, outputs, losses.values, watched, self.progress)
+        if self.learner.instead:
+            return self._enlarged(self._instead)
+        step = self._step(outputs, batch, losses.values)
         if self._began is not None:
             with warmed_up(self.optimizer, self.steps + 1, self.spec.train.warmup):
                 probe = self._probe(*self._began, batch, outputs, losses)
@@ -357,10 +395,22 @@ class Training:
                         observer.observe(probe)
             self._began = None
         self._measure_norms(batch, outputs)
-        found = self.learner.penalty(step)
-        if found is not None and self.scale is not None:
-            found = self.scale.penalty(found)
-        return found if found is None or self._parts is None else found / len(self._parts.batches)
+        return self._enlarged(self.learner.penalty(step))
+
+    def _step(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor], losses: Mapping[str, Tensor]) -> Step:
+        """The step in hand, or one of its batches, as the learner sees it."""
+
+        def measured(others: Mapping[str, Tensor]) -> BatchLosses:
+            return self._losses(others, batch)
+
+        watched, own = self._watching.taken(), self.ranks.part_of(batch)
+        return Step(self.position, own, outputs, losses, watched, self.progress, measured)
+
+    def _enlarged(self, penalty: Tensor | None) -> Tensor | None:
+        """A loss of the learner with a gradient that fits the precision, and its part of the batches of the step."""
+        if penalty is not None and self.scale is not None:
+            penalty = self.scale.penalty(penalty)
+        return penalty if penalty is None or self._parts is None else penalty / len(self._parts.batches)
 
     def _measure_norms(self, batch: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> None:
         """Measure the tasks' gradients on shared weights, in the epochs that have their turn, and in the first with
@@ -372,8 +422,7 @@ class Training:
         waiting = self.norms.waiting([task.name for task in self._learns(outputs)], shared)
         if waiting:
             tasks = [task for task in self.trained if task.name in waiting]
-            losses = BatchLosses.of(tasks, self.loss_functions, outputs, self.ranks.part_of(batch))
-            self.norms.measure(waiting, self._scaled(losses), shared, self.ranks)
+            self.norms.measure(waiting, self._whole(tasks, outputs, batch), shared, self.ranks)
 
     def _probe(
         self, inputs: Inputs, random: Tensor, batch: Batch, outputs: Mapping[str, Tensor], losses: BatchLosses
@@ -401,16 +450,31 @@ class Training:
     def require_finite(self, losses: BatchLosses, penalty: Tensor | None) -> None:
         """Look at the losses of a step, or of one of its batches, before their gradients are taken. Raises MtlError
         MTL803 where `guarded` finds some that are not finite."""
+        if self.learner.instead and penalty is not None and not penalty.isfinite():
+            raise self._anomaly(losses)
         if self.guard is not None:
             named = losses.values if penalty is None else {**losses.values, self.spec.penalty_name: penalty}
             self.guard.check(named)
 
+    def _anomaly(self, losses: BatchLosses) -> MtlError:
+        """What is wrong with a step of networks that the learner trains, of which one has losses that are not
+        finite."""
+        wrong = [name for name, loss in losses.values.items() if not loss.isfinite()]
+        what = f"in step {self.batches + 1} of epoch {self.epoch + 1} the loss of "
+        what += ", ".join(wrong) if wrong else "one of the networks that `structure` trains"
+        remedy = "lower the learning rate, or look at what the layers compute with `structure none`"
+        span = None if self.spec.structure is None else self.spec.structure.span
+        return MtlError.of("MTL803", f"{what} is not a finite number", remedy, span)
+
     def backward(self, losses: BatchLosses, penalty: Tensor | None) -> None:
         """The gradients of a step, or of one of its `sets`: the balance weighs the losses, or combines the tasks'
         gradients."""
-        if penalty is not None and self.ranks.several:
+        if penalty is not None and self.ranks.several and not self.learner.of_part:
             penalty = penalty / self.ranks.size
-        if self._parts is not None:
+        if self.learner.instead:
+            if penalty is not None and penalty.requires_grad:
+                penalty.backward()  # type: ignore[no-untyped-call]
+        elif self._parts is not None:
             self._parts.backward(losses, penalty, self.balance, list(self.parameters()))
         else:
             with self._told():
@@ -427,6 +491,12 @@ class Training:
     def parameters(self) -> Iterator[nn.Parameter]:
         """Those of the network and of the learner, looked for as they are asked for: most steps need none."""
         return chain(self.model.parameters(), self.learner.parameters())
+
+    def apart(self) -> Iterator[Sequence[nn.Parameter]]:
+        """The parameters of each network that is trained, by itself."""
+        yield tuple(self.model.parameters())
+        for module in self.learner.apart():
+            yield tuple(module.parameters())
 
     @contextmanager
     def guarded(self, hint: str = "", every: int | None = None) -> Iterator[None]:
@@ -455,6 +525,8 @@ class Training:
 
     def end_epoch(self, mean_losses: Mapping[str, float]) -> None:
         """Count the epoch, advance the schedule and the balance."""
+        if self.learner.of_part:
+            self.ranks.even(self.learner)
         self.ranks.even(self.model, self.balance, self.learner)
         if self.averaged is not None:
             self.ranks.even(self.averaged)

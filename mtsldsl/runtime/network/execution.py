@@ -7,8 +7,9 @@ the network's own `forward`.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TypeAlias
 
 import attrs
 import torch
@@ -217,6 +218,15 @@ def pooled(activation: Tensor) -> Tensor:
     raise ValueError(f"an activation is (n, c, h, w), (n, length, c) or (n, c), not {tuple(activation.shape)}")
 
 
+Reduction: TypeAlias = Callable[[Value, Tensor, int, int], Tensor]
+"""What is kept of an activation of a value: given it, the number of its first sample, and that of all samples."""
+
+
+def averaged(_: Value, activation: Tensor, first: int, samples: int) -> Tensor:
+    """Its mean over space or tokens."""
+    return pooled(activation)
+
+
 @contextmanager
 def evaluating(*modules: nn.Module) -> Iterator[None]:
     """Evaluation mode without gradients; afterwards every part of the modules has the mode that it had."""
@@ -232,9 +242,14 @@ def evaluating(*modules: nn.Module) -> Iterator[None]:
 
 
 def features(
-    model: nn.Module, spec: Spec, batches: Iterable[Inputs], wanted: Iterable[Value], samples: int
+    model: nn.Module,
+    spec: Spec,
+    batches: Iterable[Inputs],
+    wanted: Iterable[Value],
+    samples: int,
+    reduced: Reduction = averaged,
 ) -> dict[Value, Tensor]:
-    """The pooled values (samples, channels) float32 of layers, from one pass over batches of inputs.
+    """The values of layers, by default pooled to (samples, channels) float32, from one pass over batches of inputs.
 
     In evaluation mode and without gradients; only what is wanted is run, and no batch is taken after so many `samples`.
     There are fewer rows where there are fewer samples. Raises MtlError MTL804 where there is none.
@@ -250,7 +265,7 @@ def features(
         for batch in batches:
             inputs = tuple(each[: samples - seen].to(device) for each in each_of(batch))
             for value, output in run_calls(model, calls, as_values(spec, inputs), keep).items():
-                parts[value].append(pooled(output))
+                parts[value].append(reduced(value, output, seen, samples))
             seen += len(inputs[0])
             if seen >= samples:
                 break

@@ -6,7 +6,7 @@ from mtsldsl.language.targets import metric_key
 from mtsldsl.runtime.objectives.by_target import make_loss
 from mtsldsl.runtime.objectives.losses import Loss
 from mtsldsl.runtime.objectives.metric_set import MetricSet, Thresholds, higher_is_better
-from mtsldsl.runtime.objectives.totals import BatchLosses, LossTotals, task_losses
+from mtsldsl.runtime.objectives.totals import BatchLosses, LossTotals, task_losses, taught_losses
 
 __all__ = [
     "BatchLosses",
@@ -18,4 +18,5 @@ __all__ = [
     "make_loss",
     "metric_key",
     "task_losses",
+    "taught_losses",
 ]

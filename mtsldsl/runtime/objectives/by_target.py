@@ -15,16 +15,19 @@ from mtsldsl.ir.task_record import Target, Task
 from mtsldsl.language.constants import Named
 from mtsldsl.runtime.data.array_fields import directions
 from mtsldsl.runtime.data.masks import as_float
-from mtsldsl.runtime.objectives import answers, losses, metrics, scores
+from mtsldsl.runtime.objectives import answers, losses, metrics, scores, soft_losses
 from mtsldsl.runtime.objectives.answers import Values
 from mtsldsl.runtime.objectives.losses import Loss
 from mtsldsl.runtime.objectives.metrics import Builder, Pairs, mean
+from mtsldsl.runtime.objectives.soft_losses import SoftLoss
 
 
 @attrs.frozen
 class Objectives:
     """Losses and metrics by name, what a batch is made ready with for the metrics, the constants that may be the best
-    answer, and what an output of the head says, `predicted`, with the `scores` of each answer that there could be."""
+    answer, and what an output of the head says, `predicted`, with the `scores` of each answer that there could be, and
+    the loss against the answers of a teacher, `soft`; None where a teacher has nothing to say, as all of the target is
+    known."""
 
     losses: Mapping[str, Callable[[Target, Named], Loss]]
     pairs: Callable[[Task, Tensor, Tensor], Pairs]
@@ -32,6 +35,7 @@ class Objectives:
     answers: Callable[[Task, Sequence[Values]], Iterator[Tensor]]
     predicted: Callable[[Tensor], Tensor]
     scores: Callable[[Tensor], Tensor] | None = None
+    soft: SoftLoss | None = None
 
 
 OBJECTIVES: Mapping[str, Objectives] = {
@@ -56,6 +60,7 @@ OBJECTIVES: Mapping[str, Objectives] = {
         answers.commonest_class,
         lambda output: output.argmax(dim=1),
         scores=lambda output: as_float(output).softmax(dim=1),
+        soft=soft_losses.cross_entropy,
     ),
     "values": Objectives(
         {
@@ -79,6 +84,7 @@ OBJECTIVES: Mapping[str, Objectives] = {
         },
         answers.centres,
         as_float,
+        soft=soft_losses.absolute,
     ),
     "unit_vectors": Objectives(
         {"cosine": losses.cosine, "l1": losses.unit_l1},
@@ -90,6 +96,7 @@ OBJECTIVES: Mapping[str, Objectives] = {
         },
         answers.directions,
         lambda output: directions(as_float(output)),
+        soft=soft_losses.cosine,
     ),
     "binary": Objectives(
         {
@@ -110,6 +117,7 @@ OBJECTIVES: Mapping[str, Objectives] = {
         },
         answers.share_of_yes,
         lambda output: as_float(output).sigmoid(),
+        soft=soft_losses.bce,
     ),
     "reconstruct": Objectives(
         {"mse": losses.squared, "l1": losses.absolute},
@@ -129,6 +137,12 @@ metric with its arguments and a device."""
 def make_loss(target: Target, loss: Named) -> Loss:
     """The loss of that name for that kind of target."""
     return OBJECTIVES[target.kind].losses[loss.name](target, loss)
+
+
+def make_soft_loss(target: Target, loss: Named) -> Loss | None:
+    """The loss against a teacher's answers of a task with that loss, None where teachers have nothing to say."""
+    made = OBJECTIVES[target.kind].soft
+    return None if made is None else made(loss)
 
 
 def answers_of(task: Task, output: Tensor, *, scores: bool = False) -> dict[str, Tensor]:

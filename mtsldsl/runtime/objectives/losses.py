@@ -39,7 +39,7 @@ def _mean(total: Tensor, count: Tensor) -> Tensor:
     return total / count.clamp(min=1)
 
 
-def _total(entries: Tensor, tasks: int) -> Tensor:
+def total_of(entries: Tensor, tasks: int) -> Tensor:
     """The sum of the entries, or one for each of several tasks."""
     return entries.sum() if tasks == 1 else entries.reshape(tasks, -1).sum(1)
 
@@ -89,7 +89,7 @@ def cross_entropy(target: Target, loss: Named) -> Loss:
         losses = F.cross_entropy(
             prediction, labels, ignore_index=IGNORED, reduction=reduction, label_smoothing=smoothing
         )
-        return _total(losses, tasks), _count(valid, tasks)
+        return total_of(losses, tasks), _count(valid, tasks)
 
     return Loss(sums)
 
@@ -135,7 +135,7 @@ def focal(target: Target, loss: Named) -> Loss:
     def sums(prediction: Tensor, target_: Tensor, tasks: int = 1) -> Sums:
         labels, valid = labels_of(target, target_, IGNORED)
         entropies = F.cross_entropy(as_float(prediction), labels, ignore_index=IGNORED, reduction="none")
-        return _total(_focused(entropies, gamma) * entropies, tasks), _count(valid, tasks)
+        return total_of(_focused(entropies, gamma) * entropies, tasks), _count(valid, tasks)
 
     return Loss(sums)
 
@@ -189,7 +189,7 @@ def absolute(target: Target, _: Named) -> Loss:
 
     def sums(prediction: Tensor, target_: Tensor, tasks: int = 1) -> Sums:
         prediction, wanted, valid = _wanted(target, prediction, target_)
-        return _total(F.l1_loss(prediction, wanted, reduction="none"), tasks), _count(valid, tasks)
+        return total_of(F.l1_loss(prediction, wanted, reduction="none"), tasks), _count(valid, tasks)
 
     return Loss(sums)
 
@@ -199,7 +199,7 @@ def squared(target: Target, _: Named) -> Loss:
 
     def sums(prediction: Tensor, target_: Tensor, tasks: int = 1) -> Sums:
         prediction, wanted, valid = _wanted(target, prediction, target_)
-        return _total(F.mse_loss(prediction, wanted, reduction="none"), tasks), _count(valid, tasks)
+        return total_of(F.mse_loss(prediction, wanted, reduction="none"), tasks), _count(valid, tasks)
 
     return Loss(sums)
 
@@ -211,7 +211,7 @@ def huber(target: Target, loss: Named) -> Loss:
 
     def sums(prediction: Tensor, target_: Tensor, tasks: int = 1) -> Sums:
         prediction, wanted, valid = _wanted(target, prediction, target_)
-        return _total(F.huber_loss(prediction, wanted, reduction="none", delta=delta), tasks), _count(valid, tasks)
+        return total_of(F.huber_loss(prediction, wanted, reduction="none", delta=delta), tasks), _count(valid, tasks)
 
     return Loss(sums)
 
@@ -228,7 +228,7 @@ def scale_invariant_log(target: Target, loss: Named) -> Loss:
         prediction, target_ = aligned(prediction, target_)
         valid = valid_entries(target, target_)
         apart = only(valid, _logarithm(prediction) - _logarithm(only(valid, target_)))
-        return _total(apart.square(), tasks), _total(apart, tasks), _count(valid, tasks)
+        return total_of(apart.square(), tasks), total_of(apart, tasks), _count(valid, tasks)
 
     def value(squares: Tensor, total: Tensor, count: Tensor) -> Tensor:
         return _mean(squares, count) - focus * _mean(total, count).square()
@@ -252,15 +252,15 @@ def root_mean_squared(target: Target, loss: Named) -> Loss:
     return Loss(squared(target, loss).sums, value, linear=False)
 
 
-def _stretch(vectors: Tensor) -> Tensor:
+def stretch_of(vectors: Tensor) -> Tensor:
     """What vectors `(n, c[, h, w])` are to be multiplied with for length 1, `(n, 1[, h, w])`; finite for the zero
     vector, and so is its gradient."""
     return (vectors.square().sum(dim=1, keepdim=True) + SHORTEST**2).rsqrt()
 
 
-def _stretched(values: Tensor, vectors: Tensor) -> Tensor:
+def stretched(values: Tensor, vectors: Tensor) -> Tensor:
     """The values over the lengths of the vectors; over SHORTEST more in the gradient alone, which that bounds."""
-    stretch, square = _stretch(vectors), vectors.detach().square().sum(dim=1, keepdim=True)
+    stretch, square = stretch_of(vectors), vectors.detach().square().sum(dim=1, keepdim=True)
     exact = torch.where(square > 0, square.rsqrt(), 0.0)
     return values * stretch + values.detach() * (exact - stretch.detach())
 
@@ -278,8 +278,8 @@ def cosine(target: Target, _: Named) -> Loss:
 
     def sums(prediction: Tensor, target_: Tensor, tasks: int = 1) -> Sums:
         prediction, wanted, valid = _directions(target, prediction, target_)
-        along = (prediction * wanted).sum(dim=1, keepdim=True) * _stretch(wanted)
-        return _total(only(valid, 1 - _stretched(along, prediction)), tasks), _count(valid, tasks)
+        along = (prediction * wanted).sum(dim=1, keepdim=True) * stretch_of(wanted)
+        return total_of(only(valid, 1 - stretched(along, prediction)), tasks), _count(valid, tasks)
 
     return Loss(sums)
 
@@ -289,8 +289,8 @@ def unit_l1(target: Target, _: Named) -> Loss:
 
     def sums(prediction: Tensor, target_: Tensor, tasks: int = 1) -> Sums:
         prediction, wanted, valid = _directions(target, prediction, target_)
-        error = (_stretched(prediction, prediction) - wanted).abs().mean(dim=1, keepdim=True)
-        return _total(only(valid, error), tasks), _count(valid, tasks)
+        error = (stretched(prediction, prediction) - wanted).abs().mean(dim=1, keepdim=True)
+        return total_of(only(valid, error), tasks), _count(valid, tasks)
 
     return Loss(sums)
 
@@ -301,8 +301,8 @@ def bce(target: Target, _: Named) -> Loss:
     def sums(prediction: Tensor, target_: Tensor, tasks: int = 1) -> Sums:
         prediction, truth = aligned(prediction, target_)
         valid = valid_entries(target, truth)
-        entropies = _entropies(prediction, only(valid, truth), valid.to(prediction.dtype))
-        return _total(entropies, tasks), _count(valid, tasks)
+        entropies = entropies_of(prediction, only(valid, truth), valid.to(prediction.dtype))
+        return total_of(entropies, tasks), _count(valid, tasks)
 
     return Loss(sums)
 
@@ -317,7 +317,7 @@ def balanced_bce(target: Target, loss: Named) -> Loss:
         truth = only(valid, truth)
         # (1 - w) (1 - t) + w t
         weights = only(valid, (1 - weight) + (2 * weight - 1) * truth)
-        return _total(_entropies(prediction, truth, weights), tasks), _count(valid, tasks)
+        return total_of(entropies_of(prediction, truth, weights), tasks), _count(valid, tasks)
 
     return Loss(sums)
 
@@ -332,8 +332,8 @@ def binary_focal(target: Target, loss: Named) -> Loss:
         valid = valid_entries(target, truth)
         truth = only(valid, truth)
         weights = only(valid, (1 - alpha) + (2 * alpha - 1) * truth)
-        entropies = _entropies(prediction, truth, valid.to(prediction.dtype))
-        return _total(weights * _focused(entropies, gamma) * entropies, tasks), _count(valid, tasks)
+        entropies = entropies_of(prediction, truth, valid.to(prediction.dtype))
+        return total_of(weights * _focused(entropies, gamma) * entropies, tasks), _count(valid, tasks)
 
     return Loss(sums)
 
@@ -379,6 +379,6 @@ def _overlap(hits: Tensor, found: Tensor, truth: Tensor, counted: Tensor, smooth
     return only(counted, apart).sum() / counted.sum().clamp(min=1)
 
 
-def _entropies(logits: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
+def entropies_of(logits: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
     """The weighted binary cross entropies."""
     return F.binary_cross_entropy_with_logits(logits, truth, weights, reduction="none")

@@ -14,13 +14,15 @@ from mtsldsl.runtime.network.built import build_model, place
 from mtsldsl.runtime.network.source_file import original_spans
 from mtsldsl.runtime.run.checkpoint import MEAN, WEIGHTS, load_weights
 from mtsldsl.runtime.run.folder import RunFolder
+from mtsldsl.runtime.run.kept_beside import names_beside
 
 
 def load_run(path: str | Path, of: str = MEAN) -> tuple[Spec, nn.Module]:
     """The spec and the network of a run folder with its best weights, on the CPU and in evaluation mode.
 
     The network's forward maps an input `(n, ...)` to `{task: output}`. With a task's name, `of` takes the weights of
-    that task's own best epoch, and the network gives its output alone.
+    that task's own best epoch, and the network gives its output alone; with the name of a network that was trained
+    beside the run's own, such as a budget of `structure ladder`, it is that one.
 
     Raises:
         MtlError: MTL801 for a folder that is no run or has no finished epoch, MTL107 where `of` is no task of it,
@@ -40,18 +42,21 @@ def load_best(
     path, own = folder.best / f"{MEAN}.mtl", folder.own_best / f"{of}.mtl"
     if not path.is_file():
         raise MtlError.of("MTL801", f"`{folder.path}` has no finished epoch yet", "let the run end its first epoch")
+    beside = names_beside(folder)
+    if of in beside:
+        path, own = folder.beside / f"{of}.mtl", path
     spec = folder.read_spec(path)
     tasks = [task.name for task in spec.tasks]
-    if of not in (MEAN, *tasks):
-        raise MtlError.of("MTL107", f"`{folder.path}` has no task `{of}`", suggestion(of, tasks, "tasks"))
-    alone = of != MEAN and own.is_file()  # the network of that epoch is another one
+    if of not in (MEAN, *tasks, *beside):
+        raise MtlError.of("MTL107", f"`{folder.path}` has no task `{of}`", suggestion(of, [*tasks, *beside], "tasks"))
+    alone = of in tasks and own.is_file()  # the network of that epoch is another one
     if alone:
         path, spec = own, folder.read_spec(own)
     with original_spans(spec):
         model = place(build_model(spec), spec, device)
     if not alone:
-        load_weights(folder.best / f"{MEAN}.{WEIGHTS}", model)
-    if of != MEAN:
+        load_weights(path.with_name(f"{path.stem}.{WEIGHTS}"), model)
+    if of in tasks:
         load_weights(folder.own_best / f"{of}.{WEIGHTS}", model, whole=False)
         model.register_forward_hook(_giving_only(of))
     if settings:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from mtsldsl.diagnostics import MtlError, Source
 from mtsldsl.diagnostics.counted import counted
+from mtsldsl.ir import Spec
 from mtsldsl.ir.wiring import copies
 from mtsldsl.runtime.learning.saved import Saved
 from mtsldsl.runtime.learning.state import restore, saved
@@ -36,13 +37,19 @@ def keep_weights(folder: RunFolder, training: Training, tasks: Collection[str], 
 
     What other tasks depend on stays as it was: they share nothing with these, and have an epoch of their own.
     """
+    if tasks:
+        keep_network(folder.best / MEAN, *training.presented(), tasks, source)
+
+
+def keep_network(place: Path, spec: Spec, model: nn.Module, tasks: Collection[str], source: Source) -> None:
+    """The same of any network: its weights and its text, whose names begin with that of the place."""
     if not tasks:
         return
-    path, kept = folder.best / f"{MEAN}.{WEIGHTS}", _read_by(training, tasks)
-    if len(tasks) < len(training.spec.tasks):
+    path, kept = place.with_name(f"{place.name}.{WEIGHTS}"), _read_by(spec, model, tasks)
+    if len(tasks) < len(spec.tasks):
         kept = load_file(path) | {name: _stored(value) for name, value in kept.items()}
     save_tensors(path, kept)
-    write_source(folder.best / f"{MEAN}.mtl", source)
+    write_source(place.with_name(f"{place.name}.mtl"), source)
 
 
 def keep_own_weights(folder: RunFolder, training: Training, tasks: Collection[str], source: Source) -> None:
@@ -57,7 +64,7 @@ def keep_own_weights(folder: RunFolder, training: Training, tasks: Collection[st
     for found in alike.values():
         folder.own_best.mkdir(exist_ok=True)
         first, *others = (folder.own_best / f"{task}.{WEIGHTS}" for task in found)
-        save_tensors(first, _read_by(training, found))
+        save_tensors(first, _read_by(*training.presented(), found))
         for other in others:
             temporary = _partial(other)
             shutil.copyfile(first, temporary)
@@ -67,9 +74,8 @@ def keep_own_weights(folder: RunFolder, training: Training, tasks: Collection[st
             write_source(folder.own_best / f"{task}.mtl", source)
 
 
-def _read_by(training: Training, tasks: Collection[str]) -> dict[str, Tensor]:
+def _read_by(spec: Spec, model: nn.Module, tasks: Collection[str]) -> dict[str, Tensor]:
     """The tensors that the predictions of `tasks` depend on, by name."""
-    spec, model = training.presented()
     prefixes = [f"{copy.name}." for copy in copies(spec) if not copy.component.isdisjoint(tasks)]
     return {name: value for name, value in model.state_dict().items() if name.startswith(tuple(prefixes))}
 

@@ -103,9 +103,11 @@ def recorded_places(spec: Spec, events: Path) -> dict[str, Path]:
 def noted(events: Path, spec: Spec, data: Data) -> Mapping[str, Any] | None:
     """What was noted of a data block at the start of the run."""
     start = started(events)
-    if start is None or start.read is None:
-        return None
-    read: Mapping[str, Any] = start.read
+    return None if start is None or start.read is None else noted_in(start.read, spec, data)
+
+
+def noted_in(read: Mapping[str, Any], spec: Spec, data: Data) -> Mapping[str, Any] | None:
+    """What is noted of a data block in such a record."""
     known: Mapping[str, Any] | None = read.get("blocks", {}).get(data.name) if spec.more_data else read
     return known if known and "sha256" in known else None
 

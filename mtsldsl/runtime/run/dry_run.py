@@ -35,6 +35,7 @@ from mtsldsl.runtime.run.initial_weights import InitialWeights, begin_run
 from mtsldsl.runtime.run.memory import within_memory
 from mtsldsl.runtime.run.peak_memory import peak_memory_mb
 from mtsldsl.runtime.run.requirements import require_for_run
+from mtsldsl.runtime.run.teaching import TeachingRun
 from mtsldsl.runtime.run.threads import use_threads
 from mtsldsl.runtime.structure.learner import Learner
 
@@ -82,6 +83,7 @@ class DryRun:
     device: torch.device
     display: Display
     weights: InitialWeights | None = None
+    teaching: TeachingRun | None = None
     cache: bool = True
     workers: int = 0
     _data: Splits[Any] | None = None
@@ -92,7 +94,8 @@ class DryRun:
         chosen = choose_device(device)
         check_own_modules(spec)
         require_for_run(spec)
-        return cls(self_contained(spec), chosen, choose_display(display), InitialWeights.said_by(spec))
+        weights, teaching = InitialWeights.said_by(spec), TeachingRun.said_by(spec, chosen)
+        return cls(self_contained(spec), chosen, choose_display(display), weights, teaching)
 
     def run(self, threads: int | None = None) -> None:
         """Make the first steps of the spec's own `train.py`, and tell what they took. Raises MtlError as a run does."""
@@ -104,8 +107,10 @@ class DryRun:
     def load_data(self) -> Splits[Any]:
         """The spec's data set, as a run reads it."""
         read = Read.of(self.spec, cache=self.cache, workers=self.workers)
-        self.display.event(read.start(self.spec, self.device, Ranks(), folder=None))
-        for warning in read.warnings(self.spec, self.device):
+        start = read.start(self.spec, self.device, Ranks(), folder=None)
+        doubts = [] if self.teaching is None else list(self.teaching.hold_data(self.spec, start.read or {}))
+        self.display.event(start)
+        for warning in (*read.warnings(self.spec, self.device), *doubts):
             _warn(warning)
         self._data = read.data
         return read.data
@@ -119,7 +124,10 @@ class DryRun:
     ) -> Training:
         """The training that a run begins with."""
         training = Training.start(self.spec, model_class, learner, make_optimizer, make_scheduler, self.device)
-        for event in begin_run(self.weights, self.spec, training.model):
+        told = () if self.teaching is None else self.teaching.told(self.spec)
+        if self.teaching is not None:
+            training.teachers = self.teaching.teachers(self.spec)
+        for event in (*begin_run(self.weights, self.spec, training.model), *told):
             _warn(event) if isinstance(event, events.Warned) else self.display.event(event)
         return training
 

@@ -45,6 +45,11 @@ class EpochLosses:
         """Each task's loss over all that counted in the epoch, NaN without any; waits for the device."""
         return self._totals.values()
 
+    def soft(self) -> dict[str, float]:
+        """Each task's loss against its teacher's answers over all of the epoch, of those that have one; waits for the
+        device."""
+        return self._totals.soft()
+
     def labels(self, spec: Spec) -> dict[str, int]:
         """How many entries of each task that learned counted in the epoch; waits for the device."""
         counts = self._totals.counts()

@@ -25,7 +25,7 @@ def describe_event(event: Event) -> list[str]:
                 f"{task} {name} {short(value)}" for task, each in event.metrics.items() for name, value in each.items()
             ]
             return [f"best constant answer on {event.split}: {shown(every, '  ')}"]
-        case events.Begun():
+        case events.Begun() | events.Taught():
             return [event.text]
         case events.Epoch():
             return _epoch(event)
@@ -43,11 +43,13 @@ def describe_event(event: Event) -> list[str]:
             return [f"{event.task} learns no more after epoch {event.epoch}: {_without_better(event.patience)}"]
         case events.Test():
             return _test(event)
+        case events.BesideTest():
+            return _beside(event)
         case events.DryRun():
             return _dry_run(event)
         case events.End():
             memory = "" if event.peak_memory_mb is None else f", with at most {event.peak_memory_mb:,.0f} MB of memory"
-            return [f"done in {event.seconds:.0f} s{memory}: {event.folder}"]
+            return [f"done in {event.seconds:.0f} s{memory}: {event.folder}", *_cost_of_teachers(event)]
     return []
 
 
@@ -89,7 +91,19 @@ def short(value: float | None) -> str:
 
 def _epoch(event: events.Epoch) -> list[str]:
     pace = f"lr {short(event.lr)}  {event.epoch_seconds:.1f} s  {short(event.samples_per_second)} samples/s"
-    return [f"epoch {event.epoch:>3}  loss: {_losses(event)}  {pace}"]
+    soft = "" if event.soft is None else f"  taught: {_numbers(event.soft)}"
+    return [f"epoch {event.epoch:>3}  loss: {_losses(event)}{soft}  {pace}"]
+
+
+def _cost_of_teachers(event: events.End) -> list[str]:
+    """What they took, where there were any."""
+    seconds = event.teachers_seconds
+    return [] if seconds is None else [f"the teachers took {said_of_teachers(seconds)}"]
+
+
+def said_of_teachers(seconds: float) -> str:
+    """Their cost in words."""
+    return f"{short(seconds)} CPU seconds, for their answers and the losses against them"
 
 
 def _losses(event: events.Epoch | events.DryRun) -> str:
@@ -171,6 +185,12 @@ def _test(event: events.Test) -> list[str]:
         own = f"  (epoch {epochs[task]})" if one else ""
         lines.append(f"  {task:<{max(width, 12)}} {_numbers(metrics)}{own}")
     return [*lines, *(f"  {each}" for each in said_of_thresholds(event.thresholds))]
+
+
+def _beside(event: events.BesideTest) -> list[str]:
+    """One line for the network, as there are several."""
+    own = ", the run's own" if event.own else ""
+    return [f"  {', '.join(event.names)}{own}: {event.parameters:,} parameters  {_first_metrics(event.metrics)}"]
 
 
 def said_of_thresholds(thresholds: Thresholds | None) -> list[str]:

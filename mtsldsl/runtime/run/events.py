@@ -112,8 +112,25 @@ class Begun(Event):
 
 
 @attrs.frozen(kw_only=True)
+class Taught(Event):
+    """A network teaches these tasks from now on, to the end of the run: its answers count `teach` times beside the
+    labels. It is that of the run in the folder `path`, or where that is left out the run's own, as it was at the end of
+    `epoch`, which is 0 for the other; `sha256` is the digest of its weights."""
+
+    kind = "taught"
+    text: str
+    path: str | None = _left_out()
+    epoch: int = 0
+    sha256: str
+    tasks: Sequence[str]
+    teach: float
+
+
+@attrs.frozen(kw_only=True)
 class Epoch(Event):
-    """A pass over the training set; among its `losses` the learner's own, called `penalty`, is a mean over steps."""
+    """A pass over the training set; among its `losses`, which are those of the labels, the learner's own, called
+    `penalty`, is a mean over steps. `soft` has the losses against the answers of teachers, each before it is multiplied
+    by `teach`, and `teachers_seconds` the processor time that those took."""
 
     kind = "epoch"
     epoch: int
@@ -129,6 +146,8 @@ class Epoch(Event):
     peak_memory_mb: float | None = None
     """The most memory that the process (with several: the first) has held at once so far, in 10^6 bytes: on CUDA what
     torch allocated of the device's, elsewhere resident memory."""
+    soft: Mapping[str, Number] | None = _left_out()
+    teachers_seconds: float | None = _left_out()
     skipped_steps: int | None = _left_out()
     """How many steps were not made, as a gradient was too large for fp16; left out where all were made."""
 
@@ -287,6 +306,37 @@ class Test(Event):
 
 
 @attrs.frozen(kw_only=True)
+class Beside(Event):
+    """What an epoch reached of a network that is trained beside the run's own. `best` has each set of tasks of which it
+    is the best epoch so far, with its score; the rest is as `validation` has it."""
+
+    kind = "beside"
+    epoch: int
+    names: Sequence[str]
+    losses: Mapping[str, Number]
+    metrics: Metrics
+    gain: Number
+    best: Sequence[tuple[Sequence[str], Number]]
+    thresholds: Mapping[str, Mapping[str, Sequence[float]]] | None = _left_out()
+
+
+@attrs.frozen(kw_only=True)
+class BesideTest(Event):
+    """What the kept weights of a network that was trained beside the run's own reach on the test set, or those of the
+    run's `own`, which has a name beside them too."""
+
+    kind = "beside_test"
+    names: Sequence[str]
+    own: bool = False
+    losses: Mapping[str, Number]
+    metrics: Metrics
+    epochs: Mapping[str, int]
+    parameters: int
+    flops: int
+    thresholds: Mapping[str, Mapping[str, Sequence[float]]] | None = _left_out()
+
+
+@attrs.frozen(kw_only=True)
 class SingleTask(Event):
     """What the same network reached on the same test set in the run of another `folder`, where it shares nothing."""
 
@@ -332,6 +382,8 @@ class End(Event):
     seconds: float
     peak_memory_mb: float | None = None
     """As the epochs have it, after the test."""
+    teachers_seconds: float | None = _left_out()
+    """The processor time that teachers took in all epochs; left out where there were none."""
 
 
 @attrs.frozen(kw_only=True)

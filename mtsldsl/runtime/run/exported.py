@@ -22,8 +22,8 @@ from mtsldsl.runtime.objectives.token_answers import in_units
 from mtsldsl.runtime.run.best import load_best
 from mtsldsl.runtime.run.checkpoint import MEAN
 from mtsldsl.runtime.run.folder import RunFolder
+from mtsldsl.runtime.run.kept_beside import epochs_kept
 from mtsldsl.runtime.run.recorded import Recorded
-from mtsldsl.runtime.run.selection import Selection, best_so_far
 from mtsldsl.runtime.run.user_module_record import warn_of_other_modules
 from mtsldsl.syntax import write_bytes_atomically, write_text_atomically
 
@@ -45,7 +45,7 @@ class Exported:
     names: Mapping[str, Sequence[str]]
     """Of tasks whose classes have names these, in their order."""
     of: str = MEAN
-    """The task of whose own best epoch the weights are."""
+    """The task of whose own best epoch the weights are, or the name of a network beside the run's own."""
 
     @property
     def only(self) -> Sequence[str] | None:
@@ -77,7 +77,7 @@ def export(
     spec, model = load_best(folder, torch.device("cpu"), of)
     chosen = _chosen(spec, form, tasks, of)
     model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # torch's stubs lack the keyword
-    best = Selection(spec.train.keep, best_so_far(folder.events)).epochs(of)
+    best = epochs_kept(folder, spec, of)
     if not best.keys() >= set(chosen):
         cause = f"the record of `{folder.path}` does not say of which epoch its weights are"
         raise MtlError.of("MTL801", cause, "copy the run folder once more from where it is whole")
@@ -117,14 +117,15 @@ def _columns(spec: Spec, tasks: Sequence[str]) -> dict[str, Sequence[str]]:
 def _chosen(spec: Spec, form: str, tasks: Sequence[str], of: str) -> list[str]:
     """The tasks that the file is for, in the order of the spec."""
     known = [task.name for task in spec.tasks]
+    alone = of if of in known else None
     for task in tasks:
         if task not in known:
             raise MtlError.of("MTL107", f"the run has no task `{task}`", suggestion(task, known, "tasks"))
-    chosen = [task for task in known if (not tasks or task in tasks) and of in (MEAN, task)]
+    chosen = [task for task in known if (not tasks or task in tasks) and alone in (None, task)]
     if form == "safetensors":
-        if tasks or of != MEAN:
+        if tasks or alone:
             cause = "safetensors has the weights of the whole network, which `build_model` makes of its spec"
-            raise MtlError.of("MTL811", cause, f"leave out `--{'task' if of == MEAN else 'of'}`, or take `--to pt2`")
+            raise MtlError.of("MTL811", cause, f"leave out `--{'of' if alone else 'task'}`, or take `--to pt2`")
         return known
     blocks = list(dict.fromkeys(spec.data_of(task).name for task in chosen))
     if len(blocks) > 1:

@@ -103,6 +103,11 @@ class RunFolder:
         return self.best / "tasks"
 
     @property
+    def beside(self) -> Path:
+        """Weights and spec of each network that was trained beside the run's own; not there where there is none."""
+        return self.path / "ladder"
+
+    @property
     def report(self) -> Path:
         """The report for people."""
         return self.path / "report.html"

@@ -6,7 +6,6 @@ import json
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
-from hashlib import sha256
 from pathlib import Path
 
 import attrs
@@ -24,6 +23,7 @@ from mtsldsl.language.beginnings import RANGE, fillable
 from mtsldsl.runtime.network.initial_state import begin_with
 from mtsldsl.runtime.network.portable import ABOUT
 from mtsldsl.runtime.network.pretrained.filling import fill
+from mtsldsl.runtime.network.weights_digest import digest_of_weights
 from mtsldsl.runtime.run.best import load_best
 from mtsldsl.runtime.run.events import Begun, Warned
 from mtsldsl.runtime.run.folder import RunFolder
@@ -93,11 +93,7 @@ class InitialWeights(ABC):
 
     def digest(self) -> str:
         """The SHA-256 of the weights by their names, in hexadecimal."""
-        found = sha256()
-        for name, value in sorted(self.state.items()):
-            found.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-            found.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-        return found.hexdigest()
+        return digest_of_weights(self.state)
 
     @abstractmethod
     def fill(self, spec: Spec, model: nn.Module) -> tuple[str, Collection[str]]:

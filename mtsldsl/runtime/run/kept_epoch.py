@@ -8,7 +8,7 @@ from typing import TypeVar
 from mtsldsl.diagnostics.bounded import shown
 from mtsldsl.methods.evidence import Event
 from mtsldsl.runtime.run import events
-from mtsldsl.runtime.run.event_lines import short
+from mtsldsl.runtime.run.event_lines import said_of_teachers, short
 
 Kind = TypeVar("Kind", bound=Event)
 
@@ -27,6 +27,8 @@ def first_facts(recorded: Sequence[Event]) -> Iterator[tuple[str, str]]:
     if isinstance(end, events.End):
         memory = "" if end.peak_memory_mb is None else f", with at most {end.peak_memory_mb:,.0f} MB of memory"
         yield "Time", f"{_time(recorded, end)}{memory}"
+        if end.teachers_seconds is not None:
+            yield "Teachers", f"took {said_of_teachers(end.teachers_seconds)}"
     if isinstance(start, events.Start) and start.command:
         yield "Command", start.command
 

@@ -34,10 +34,11 @@ class Measurement:
 def measurements(event: Mapping[str, Any]) -> list[Measurement]:
     """The numbers of an event as `events.jsonl` has it; none of an event that holds no curve's point.
 
-    Of `start` and `phase` the network's size, of `epoch` the losses, the labels, the learning rate, the pace and the
-    memory, of `balance` the mean weight of each task, of `gradients` the norm of each task's gradient on shared weights
-    and its share there, of `validation` losses, metrics and gains (in percent of the best constant answer), of `test`
-    losses and metrics, at the epoch of the weights that were kept.
+    Of `start` and `phase` the network's size, of `epoch` the losses, those against teachers' answers, the labels, the
+    learning rate, the pace, the memory and what teachers cost, of `balance` the mean weight of each task, of
+    `gradients` the norm of each task's gradient on shared weights and its share there, of `validation` losses, metrics
+    and gains (in percent of the best constant answer), of `test` losses and metrics, at the epoch of the weights that
+    were kept.
     """
     read = from_json(event)
     return [] if read is None else list(measured(read))
@@ -54,6 +55,8 @@ def measured(event: Event) -> Iterator[Measurement]:
             for task, loss in event.losses.items():
                 own = task != event.penalty
                 yield Measurement(event.epoch, "train", task if own else "", "loss" if own else task, loss)
+            for task, loss in (event.soft or {}).items():
+                yield Measurement(event.epoch, "train", task, "soft_loss", loss)
             for task, count in (event.labels or {}).items():
                 yield Measurement(event.epoch, "train", task, "labels", count)
             yield from _of_run(
@@ -63,6 +66,7 @@ def measured(event: Event) -> Iterator[Measurement]:
                 seconds=event.seconds,
                 samples_per_second=event.samples_per_second,
                 peak_memory_mb=event.peak_memory_mb,
+                teachers_seconds=event.teachers_seconds,
             )
         case events.Weighed():
             for task, weight in event.means().items():

@@ -24,13 +24,15 @@ from mtsldsl.runtime.network.portable import BATCHES, FORMS, TOLERANCE
 from mtsldsl.runtime.network.served import Served
 from mtsldsl.runtime.objectives import higher_is_better
 from mtsldsl.runtime.run import events
-from mtsldsl.runtime.run.checkpoint import MEAN
-from mtsldsl.runtime.run.event_lines import label_lines, said_of_thresholds, short
+from mtsldsl.runtime.run.event_lines import label_lines, said_of_teachers, said_of_thresholds, short
 from mtsldsl.runtime.run.events import Number
 from mtsldsl.runtime.run.exported import Exported
 from mtsldsl.runtime.run.folder import RunFolder
+from mtsldsl.runtime.run.kept_beside import thresholds_kept
+from mtsldsl.runtime.run.kept_epoch import last
 from mtsldsl.runtime.run.record_file import read_events
-from mtsldsl.runtime.run.selection import said_of_mean, steps_of_mean, thresholds_of
+from mtsldsl.runtime.run.selection import said_of_mean, steps_of_mean
+from mtsldsl.runtime.run.teaching import cost_of_teachers
 
 OUTPUTS = {
     "classes": "logits of the classes, along the first dimension of a sample",
@@ -84,8 +86,8 @@ def model_card(made: Exported, folder: RunFolder, drawing: str) -> str:
         several=len(network.read) > 1,
         outputs={name: _output(made, name) for name in network.tasks},
         results=results,
-        alone=made.of != MEAN,
-        thresholds=said_of_thresholds(thresholds_of(folder.events, made.epochs)),
+        alone=made.of in made.network.spec.sharing.tasks,
+        thresholds=said_of_thresholds(thresholds_kept(folder, made.epochs, made.of)),
         mean=said_of_mean(steps) if steps else None,
         tested=any(each.test is not None for each in results),
         labels=label_lines(start.data),
@@ -94,7 +96,9 @@ def model_card(made: Exported, folder: RunFolder, drawing: str) -> str:
         parameters=parameters,
         flops=flops,
         start=start,
-        begun=next((event for event in recorded if isinstance(event, events.Begun)), None),
+        begun=last(recorded, events.Begun),
+        taught=last(recorded, events.Taught),
+        teachers=said_of_teachers(cost) if (cost := cost_of_teachers(folder.events)) is not None else None,
         tolerance=TOLERANCE,
         batches=BATCHES,
         versions={"mtsldsl": __version__, "torch": torch.__version__, "Python": platform.python_version()},

@@ -138,6 +138,9 @@ def repeated(recorded: Sequence[Event]) -> Iterator[tuple[str, str]]:
     begun = last(recorded, events.Begun)
     if begun is not None:
         yield "first weights", f"{begun.text}; their SHA-256 is {begun.sha256}"
+    taught = last(recorded, events.Taught)
+    if taught is not None:
+        yield "teachers", f"{taught.text}; the SHA-256 of their weights is {taught.sha256}"
     for module in start.modules or ():
         yield f"module {module['target']}, SHA-256 of its file", str(module["sha256"])
 

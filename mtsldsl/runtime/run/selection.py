@@ -22,8 +22,8 @@ from mtsldsl.language.targets import F1_BEST, metric_key
 from mtsldsl.runtime.objectives import higher_is_better
 from mtsldsl.runtime.objectives.relative_gain import Results, relative_gain
 from mtsldsl.runtime.run.checkpoint import MEAN
+from mtsldsl.runtime.run.events import Beside, Phase, Thresholds, Validation, epoch_of
 from mtsldsl.runtime.run.events import Best as BestEpoch
-from mtsldsl.runtime.run.events import Phase, Thresholds, Validation, epoch_of
 from mtsldsl.runtime.run.record_file import read_events
 
 
@@ -130,6 +130,14 @@ class Selection:
         if known is None or latest or math.isnan(known.score) or score > known.score:
             self.best[name] = Best(tasks, epoch, score)
 
+    def note_sets(
+        self, sets: Iterable[tuple[str, ...]], spec: Spec, epoch: int, gained: Mapping[str, float], metrics: Results
+    ) -> None:
+        """Note an epoch for each of some sets of tasks."""
+        for tasks in sets:
+            score = self.score(voting(spec, tasks), gained, metrics)
+            self.note("+".join(tasks), tasks, epoch, score, latest=self.latest)
+
     def epochs(self, of: str = MEAN) -> dict[str, int]:
         """The epoch whose weights each task has in the network that is kept; the task `of`, in its own best one."""
         kept = {name: best for name, best in self.best.items() if name.startswith(OWN) == (of != MEAN)}
@@ -148,6 +156,12 @@ class Selection:
         return value if higher_is_better(key) else -value
 
 
+def voting(spec: Spec, tasks: Iterable[str]) -> list[str]:
+    """The tasks that an epoch is judged by: those that are learned, or all where none is."""
+    tasks = list(tasks)
+    return [task for task in tasks if spec.task(task).weight] or tasks
+
+
 def said_of_mean(steps: int | None) -> str:
     """What a person is told of weights that are a mean over so many steps, or that were to be one."""
     if steps is None:
@@ -161,12 +175,16 @@ def steps_of_mean(events: Path, epochs: Collection[int]) -> int | None:
     return max((steps for steps in found if steps), default=None)
 
 
-def thresholds_of(events: Path, epochs: Mapping[str, int]) -> dict[str, Mapping[str, Sequence[float]]]:
+def thresholds_of(
+    events: Path, epochs: Mapping[str, int], beside: str | None = None
+) -> dict[str, Mapping[str, Sequence[float]]]:
     """The thresholds that validation chose for the weights of each task's epoch, by the events of a run; nothing of
-    tasks without any."""
+    tasks without any. Those of the run's own network, or of one `beside` it by its name."""
     found: dict[str, Mapping[str, Sequence[float]]] = {}
     for event in read_events(events):
-        if isinstance(event, Validation) and event.thresholds:
+        own = isinstance(event, Validation) and beside is None
+        other = isinstance(event, Beside) and beside in event.names
+        if (own or other) and isinstance(event, Validation | Beside) and event.thresholds:
             found |= {task: each for task, each in event.thresholds.items() if epochs.get(task) == event.epoch}
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -51,14 +51,26 @@ from mtsldsl.runtime.run.folder import RunFolder, epoch_of, write_source
 from mtsldsl.runtime.run.found_in_steps import found_in_steps
 from mtsldsl.runtime.run.in_place import InPlace
 from mtsldsl.runtime.run.initial_weights import InitialWeights, begin_run
+from mtsldsl.runtime.run.kept_beside import KeptBeside
 from mtsldsl.runtime.run.loggers import Loggers, makers, recorded_loggers
 from mtsldsl.runtime.run.peak_memory import peak_memory_mb
 from mtsldsl.runtime.run.processes import own_device, require_even_shares, scratch_copy, scratch_folder
 from mtsldsl.runtime.run.record_file import EventLog, read_events, started
 from mtsldsl.runtime.run.requirements import require_for_run
-from mtsldsl.runtime.run.selection import OWN, Best, Selection, best_so_far, gains, last_merge, mean_of, thresholds_of
+from mtsldsl.runtime.run.selection import (
+    OWN,
+    Best,
+    Selection,
+    best_so_far,
+    gains,
+    last_merge,
+    mean_of,
+    thresholds_of,
+    voting,
+)
 from mtsldsl.runtime.run.single_task import single_task
 from mtsldsl.runtime.run.stopping import tasks_out_of_patience, undecided
+from mtsldsl.runtime.run.teaching import TeachingRun, cost_of_teachers, teaching_before
 from mtsldsl.runtime.run.user_module_record import warn_of_other_modules
 from mtsldsl.runtime.structure.learner import Learner
 from mtsldsl.runtime.structure.view import Watcher
@@ -77,6 +89,8 @@ class Session:
     in_place: InPlace | None = None
     weights: InitialWeights | None = None
     """Those that a new run begins with."""
+    teaching: TeachingRun | None = None
+    """Whose network teaches the tasks of this one."""
     cache: bool = True
     """Whether the samples may be those that were kept of an earlier run, and are kept for later ones."""
     command: str | None = None
@@ -89,6 +103,8 @@ class Session:
     _started: float = attrs.field(factory=time.monotonic)
     _selection: Selection = attrs.field(init=False)
     _constant: Results = attrs.field(factory=dict)
+    _beside: KeptBeside | None = None
+    """Networks that are kept beside the run's own."""
     _logged: int = 0
     """The length of the event log when the checkpoint was written."""
     _partly: bool = False
@@ -115,6 +131,7 @@ class Session:
         check_own_modules(spec)
         require_for_run(spec)
         weights = InitialWeights.said_by(spec)
+        teaching = TeachingRun.said_by(spec, chosen)
         made = makers(loggers)
         spec = self_contained(spec)
         if ranks.rank:
@@ -122,7 +139,9 @@ class Session:
         folder = RunFolder.create(root, name.strip(".") or "spec")  # a name of dots would lead out of `root`
         spec = folder.with_path(spec)
         told = Loggers(folder.path, {} if ranks.rank else made)
-        session = cls(spec, folder, chosen, choose_display(display), told, weights=weights, ranks=ranks)
+        session = cls(
+            spec, folder, chosen, choose_display(display), told, weights=weights, teaching=teaching, ranks=ranks
+        )
         folder.write_spec(spec.source, "start")
         session.write_code(spec)
         return session
@@ -148,9 +167,10 @@ class Session:
             require_even_shares(spec, ranks.size)
             warn_of_other_modules(spec, folder.events)
             require_for_run(spec)
+            teaching = TeachingRun.said_by(spec, chosen, teaching_before(folder))
         made = makers(loggers or recorded_loggers(folder.events))
         told = Loggers(folder.path, {} if ranks.rank else made)
-        session = cls(spec, folder, chosen, choose_display(display), told, checkpoint, ranks=ranks)
+        session = cls(spec, folder, chosen, choose_display(display), told, checkpoint, teaching=teaching, ranks=ranks)
         epoch = epoch_of(checkpoint)
         session._logged = length_of_events(checkpoint)
         session._selection.best.update(best_so_far(folder.events, epoch))
@@ -163,28 +183,37 @@ class Session:
     def load_data(self) -> Splits[Any]:
         """The spec's data set, each split apart. Without its data, or labels to learn from, a new run leaves no folder
         behind."""
-        try:
+        with self._whole_or_nothing():
             read = Read.of(
                 self.spec, recorded_places(self.spec, self.folder.events), cache=self.cache, workers=self.workers
             )
-        except MtlError:
-            if self.checkpoint is None:
-                shutil.rmtree(self.folder.path)
-            raise
         data, described = read.data, read.described["train"]["labels"]
         self._partly = not all(map(events.whole, described.values()))
         self._constant = constant_metrics(self.spec.tasks, data.validation)
+        self._beside = KeptBeside(self.folder, data, self._constant)
         if self.checkpoint is None:
             file = str(self.in_place.path) if self.in_place else None
             place = str(self.folder.path)
             start = read.start(self.spec, self.device, self.ranks, folder=place, in_place=file)
+            with self._whole_or_nothing():
+                doubts = [] if self.teaching is None else list(self.teaching.hold_data(self.spec, start.read or {}))
             self.log.write(attrs.evolve(start, loggers=self.loggers.names(), command=self.command))
-            for warning in read.warnings(self.spec, self.device):
+            for warning in (*read.warnings(self.spec, self.device), *doubts):
                 self._warn(warning)
             self.log.write(events.Constant(split="validation", metrics=self._constant))
         else:
             self._differences = warn_of_other_data(self.spec, data, self.folder.events)
         return data
+
+    @contextmanager
+    def _whole_or_nothing(self) -> Iterator[None]:
+        """What cannot begin leaves no folder behind."""
+        try:
+            yield
+        except MtlError:
+            if self.checkpoint is None:
+                shutil.rmtree(self.folder.path)
+            raise
 
     def _tell(self, event: Event) -> None:
         """Show an event that is recorded, and tell the loggers."""
@@ -215,15 +244,22 @@ class Session:
         training = Training.start(
             self.spec, model_class, learner, make_optimizer, make_scheduler, self.device, self.ranks
         )
+        if self.teaching is not None:
+            training.teachers = self.teaching.teachers(self.spec)
         if self.checkpoint is not None:
             restore_checkpoint(self.checkpoint, training)
             self.log.cut(self._logged)
+            if self._beside is not None:
+                self._beside.resume(training.epoch)
             if self._differences:
                 self.log.write(events.OtherData(differences=self._differences))
             self.log.write(events.Resume(epoch=training.epoch, loggers=self.loggers.names()))
         else:
-            for event in begin_run(self.weights, training.spec, training.model, self.folder):
+            told = () if self.teaching is None else self.teaching.told(self.spec)
+            for event in (*begin_run(self.weights, training.spec, training.model, self.folder), *told):
                 self._warn(event) if isinstance(event, events.Warned) else self.log.write(event)
+            if self.weights is not None:
+                learner.begins_with(training.spec, training.model)
             if self.weights is not None and learner.begins_anew:
                 training.beginning = {name: value.cpu().clone() for name, value in training.model.state_dict().items()}
         return training
@@ -241,7 +277,9 @@ class Session:
             yield losses
         found, penalty = losses.means(), losses.penalty()
         means = {task.name: found[task.name] for task in training.trained if task.name in found}
-        training.end_epoch(means)
+        soft, teachers = losses.soft(), training.teachers
+        whole = means if teachers is None else teachers.whole(means, soft)
+        training.end_epoch(whole)
         seconds = losses.seconds()
         count = batches * training.spec.data.batch if samples is None else samples
         self.log.write(
@@ -255,13 +293,15 @@ class Session:
                 samples_per_second=round(count / seconds, 1) if seconds else None,
                 seconds=round(time.monotonic() - self._started, 1),
                 peak_memory_mb=peak_memory_mb(self.device),
+                soft={task: soft[task] for task in means if task in soft} if soft else None,
+                teachers_seconds=None if teachers is None else round(teachers.spent(), 4),
                 skipped_steps=None if training.scale is None else training.scale.skipped or None,
             )
         )
         for event in found_in_steps(training):
             self.log.write(event)
         begins = training.epoch == 1 or training.epoch - 1 == self._since
-        if begins and (scales := remark_on_scales(training.spec, means)) is not None:
+        if begins and (scales := remark_on_scales(training.spec, whole)) is not None:
             self._warn(events.Warned(about="losses", text=scales))
 
     def end_epoch(self, training: Training, validation: Evaluation) -> None:
@@ -269,14 +309,13 @@ class Session:
         gained = gains(validation.metrics, self._constant)
         found = self._better(training, validation, gained)
         chosen = [task for name, best in found.items() if not name.startswith(OWN) for task in best.tasks]
-        voting = _voting(training.spec, gained)
         self.log.write(
             events.Validation(
                 epoch=training.epoch,
                 losses=validation.losses,
                 metrics=validation.metrics,
                 gains=gained,
-                gain=mean_of(gained[task] for task in voting),
+                gain=mean_of(gained[task] for task in voting(training.spec, gained)),
                 best=self._selection.marked(training.epoch),
                 since=self._since,
                 averaged=training.averaged_steps,
@@ -290,6 +329,8 @@ class Session:
             keep_own_weights(self.folder, training, [found[name].tasks[0] for name in own], source)
         for name, best in found.items():
             self.log.write(events.Best(epoch=best.epoch, own=name in own, tasks=best.tasks, score=best.score))
+        if self._beside is not None:
+            self._beside.end_epoch(training, self.log)
         if self._learner is not None:
             for stopped in tasks_out_of_patience(training, self._learner, self._selection):
                 self.log.write(stopped)
@@ -298,9 +339,8 @@ class Session:
     def _better(self, training: Training, validation: Evaluation, gained: Mapping[str, float]) -> dict[str, Best]:
         """What this epoch is the best of so far, by the names of `Selection.best`."""
         selection, epoch = self._selection, training.epoch
-        for tasks in selection.sets(training.spec, whole=training.present is not training.spec):
-            score = selection.score(_voting(training.spec, tasks), gained, validation.metrics)
-            selection.note("+".join(tasks), tasks, epoch, score, latest=selection.latest)
+        sets = selection.sets(training.spec, whole=training.present is not training.spec)
+        selection.note_sets(sets, training.spec, epoch, gained, validation.metrics)
         for task, gain in gained.items():
             selection.note(f"{OWN}{task}", (task,), epoch, gain)
         return {name: best for name, best in selection.best.items() if best.epoch == epoch}
@@ -350,25 +390,31 @@ class Session:
         thresholds = thresholds_of(self.folder.events, epochs)
         test = evaluate(model, spec, data.test, self.device, watch=answered.see, thresholds=thresholds)
         cost = spec.cost()
-        self.log.write(
-            events.Test(
-                losses=test.losses,
-                metrics=test.metrics,
-                columns=test.columns,
-                epochs=epochs,
-                keep=spec.train.kept,
-                chosen_by=self._selection.chosen_by(training.averaged_steps),
-                parameters=cost.parameters,
-                flops=cost.flops,
-                thresholds=test.thresholds or None,
-            )
+        own = events.Test(
+            losses=test.losses,
+            metrics=test.metrics,
+            columns=test.columns,
+            epochs=epochs,
+            keep=spec.train.kept,
+            chosen_by=self._selection.chosen_by(training.averaged_steps),
+            parameters=cost.parameters,
+            flops=cost.flops,
+            thresholds=test.thresholds or None,
         )
+        self.log.write(own)
+        if self._beside is not None:
+            self._beside.finish(training, own, self.log)
+        if self._learner is not None and self._learner.teach and training.teachers is None:
+            text = "no phase has changed what tasks share, so nothing has taught: `teach` makes no difference"
+            self._warn(events.Warned(about="teachers", text=text))
         single = single_task(self.folder)
         for event in (*([single] if single else []), *answered.told(self.folder)):
             self.log.write(event)
         seconds = round(time.monotonic() - self._started, 1)
         memory = peak_memory_mb(self.device)
-        self.log.write(events.End(folder=str(self.folder.path), seconds=seconds, peak_memory_mb=memory))
+        taught = cost_of_teachers(self.folder.events)
+        end = events.End(folder=str(self.folder.path), seconds=seconds, peak_memory_mb=memory, teachers_seconds=taught)
+        self.log.write(end)
         write_report(self.folder)
         self._warn_of_file_left_alone(training.epoch)
 
@@ -388,12 +434,6 @@ def _present_source(training: Training) -> Source:
     present = training.present.served()
     same = present is training.spec
     return training.spec.source if same else rewritten(training.spec, present.sharing).source
-
-
-def _voting(spec: Spec, tasks: Iterable[str]) -> list[str]:
-    """The tasks that an epoch is judged by: those that are learned, or all where none is."""
-    tasks = list(tasks)
-    return [task for task in tasks if spec.task(task).weight] or tasks
 
 
 def _in_place(folder: RunFolder, spec: Spec) -> InPlace | None:

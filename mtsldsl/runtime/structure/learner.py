@@ -12,6 +12,7 @@ from mtsldsl.ir import Decision, Spec
 from mtsldsl.runtime.learning.evaluation import Evaluation
 from mtsldsl.runtime.learning.step import Penalty, Position
 from mtsldsl.runtime.network.built import build_model, initialise
+from mtsldsl.runtime.network.channels import Reordering
 from mtsldsl.runtime.network.optimizer_state import ParameterState
 from mtsldsl.runtime.network.transfer import Members, carry_state
 from mtsldsl.sharing import Sharing
@@ -29,6 +30,8 @@ class Proposal:
     sharing: Sharing
     decisions: tuple[Decision, ...]
     evidence: Mapping[str, Any] = attrs.field(factory=dict)
+    order: Reordering = attrs.field(factory=dict, eq=False)
+    """The order that channels of the network get before anything is carried over; its outputs stay what they are."""
     made: Members | None = None
     """For the copies of the sharing those that they come from, where their tasks do not say that: then the network
     changes without decisions too."""
@@ -92,6 +95,15 @@ class Learner(Penalty):
     def begins_anew(self) -> bool:
         """Whether the network that it chooses begins with what the run began with, which is kept for that."""
         return False
+
+    def begins_with(self, spec: Spec, model: nn.Module) -> None:
+        """The network of the run begins with other weights than its seed gives."""
+
+    @property
+    def teach(self) -> float:
+        """How much the network as it is before the first phase that changes what tasks share teaches from then on, to
+        the end: its answers count so many times beside the labels. 0: it does not."""
+        return 0.0
 
     def due(self, position: Position) -> bool:
         """Whether it decides now, at the end of an epoch."""

@@ -6,6 +6,7 @@ Nothing here edits a live network: the text of the evolved spec is what the new 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -13,21 +14,26 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import AveragedModel
 
+from mtsldsl.diagnostics.bounded import named
 from mtsldsl.editing import rewritten
 from mtsldsl.editing.rewrite import decision_line
 from mtsldsl.ir import Decision, Spec
 from mtsldsl.ir.wiring import Value
 from mtsldsl.methods.method import NO_METHOD
-from mtsldsl.runtime.data import Mixed, Samples, Splits
+from mtsldsl.runtime.data import Splits
 from mtsldsl.runtime.learning.ema import average_of, carry_average, standing
 from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
-from mtsldsl.runtime.learning.learned import named_parameters, optimizer_of
 from mtsldsl.runtime.learning.reestimation import reestimate
+from mtsldsl.runtime.learning.renewal import learned_by, renew_optimizer
+from mtsldsl.runtime.learning.teachers import Teachers
 from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.network.built import build_model, place
+from mtsldsl.runtime.network.channels import Reordering
 from mtsldsl.runtime.network.execution import alike
-from mtsldsl.runtime.network.optimizer_state import ParameterState, carry_optimizer_state, set_parameter_state
+from mtsldsl.runtime.network.optimizer_state import ParameterState, parameter_state
+from mtsldsl.runtime.network.reordering import reorder, reorder_optimizer_state
 from mtsldsl.runtime.network.transfer import Members, carry_state, merged_parameters, origins
+from mtsldsl.runtime.network.weights_digest import digest_of_weights
 from mtsldsl.runtime.structure.learner import Carry, Learner, Prepared, Proposal
 from mtsldsl.runtime.structure.view import View, Watcher
 
@@ -53,9 +59,12 @@ def structural_phase(training: Training, learner: Learner, data: Splits[Any], ru
     before and just after, each with the statistics of batch normalisations estimated anew.
     """
     spec, model, epoch = training.spec, training.model, training.epoch
-    view = _view(training, data.train, run)
+    view = _view(training, data, run)
+    learned = len(list(learner.parameters()))
     proposal = learner.decide(view)
     training.phases += 1
+    if len(list(learner.parameters())) != learned:
+        renew_optimizer(training)
     method = spec.structure.method if spec.structure else NO_METHOD
     if not proposal.decisions and proposal.made is None:
         run.say("phase", epoch=epoch, method=method, evidence=proposal.evidence)
@@ -63,6 +72,7 @@ def structural_phase(training: Training, learner: Learner, data: Splits[Any], ru
     if learner.exact:
         _adopt_exactly(training, learner, proposal, view, data, run)
         return
+    _reorder(training, proposal.order)
     new_spec = rewritten(spec, proposal.sharing, proposal.decisions)
     new_model = place(build_model(new_spec), new_spec, training.device)
     made = origins(spec.sharing, new_spec.sharing)
@@ -94,6 +104,7 @@ def structural_phase(training: Training, learner: Learner, data: Splits[Any], ru
     run.structure_changed(new_spec, epoch, new_spec.history[len(spec.history) :])
     cost = new_spec.cost()
     run.say("phase", **found, parameters=cost.parameters, flops=cost.flops)
+    _let_teach(training, learner, spec, network, run)
 
 
 def _adopt_exactly(
@@ -115,6 +126,7 @@ def _adopt_exactly(
         after = evaluate(new_network, new_spec, data.validation, training.device, thresholds=None)
     evidence = {**proposal.evidence, **prepared.evidence}
     record = _record(training, proposal, evidence, found, after, accepted=True)
+    network = training.network
     replace_network(training, new_spec, new_model, prepared.optimizer_state, made, average)
     if prepared.anew:
         for parameter in new_model.parameters():
@@ -125,6 +137,37 @@ def _adopt_exactly(
     run.structure_changed(new_spec, epoch, new_spec.history[len(spec.history) :], same=same)
     cost = new_spec.cost()
     run.say("phase", **record, parameters=cost.parameters, flops=cost.flops, same=same or None)
+    _let_teach(training, learner, spec, network, run)
+
+
+def _let_teach(training: Training, learner: Learner, spec: Spec, network: nn.Module, run: Run) -> None:
+    """Let the network of `spec` that has just been replaced teach to the end, where the learner wants that and nothing
+    teaches yet."""
+    if not learner.teach or training.teachers is not None:
+        return
+    teachers = Teachers.of(spec, network, learner.teach, training.spec, of_run=True)
+    training.teachers = teachers
+    shared = [layer for layer in spec.backbone.layers if any(len(each) > 1 for each in spec.sharing.values(layer))]
+    which = f", whose tasks share {named(shared)}" if shared else ", which is one for each task"
+    if len(shared) == len(spec.backbone.layers):
+        which = ", whose tasks share all layers"
+    text = f"the network as it was after epoch {training.epoch}{which}, teaches {named(teachers.tasks)} to the end"
+    run.say(
+        "taught",
+        text=f"{text}, teach {learner.teach:g}",
+        epoch=training.epoch,
+        sha256=digest_of_weights(network.state_dict()),
+        tasks=teachers.tasks,
+        teach=learner.teach,
+    )
+
+
+def _reorder(training: Training, order: Reordering) -> None:
+    """Bring channels of the network into another order, with all that is kept of its weights."""
+    reorder(training.model, order)
+    if training.averaged is not None:
+        reorder(training.averaged.module, order)
+    reorder_optimizer_state(training.optimizer, dict(learned_by(training)), order)
 
 
 def _prepared(training: Training, learner: Learner, carry: Carry, view: View) -> tuple[Prepared, AveragedModel | None]:
@@ -158,18 +201,24 @@ def _record(
     }
 
 
-def _view(training: Training, samples: Samples | Mixed, run: Run) -> View:
+def _view(training: Training, data: Splits[Any], run: Run) -> View:
     def say(kind: str, **fields: Any) -> None:
         run.say(kind, epoch=training.epoch, **fields)
+
+    def on_validation(spec: Spec, model: nn.Module) -> Evaluation:
+        return evaluate(model, spec, data.validation, training.device, thresholds=None)
 
     return View(
         spec=training.spec,
         model=training.model,
-        samples=samples,
+        samples=data.train,
         device=training.device,
         position=training.position,
         decided=training.earlier + training.epoch,
         make_optimizer=training.make_optimizer,
+        optimizer_state=lambda: parameter_state(training.optimizer, learned_by(training)),
+        rewritten=partial(rewritten, training.spec),
+        evaluate=on_validation,
         watcher=run.watcher,
         say=say,
     )
@@ -202,18 +251,11 @@ def replace_network(
     component gets the mean of its members', or its own of `trained`; the schedule goes on where it was. `average` is
     the running mean of the evolved network."""
     new_model.train(training.model.training)
-    old_parameters = named_parameters(training.model, training.balance, training.learner)
+    old_parameters = learned_by(training)
     training.train_what(new_spec)
-    new_parameters = named_parameters(new_model, training.balance, training.learner)
-    optimizer = optimizer_of(training.make_optimizer, new_model, training.balance, training.learner)
-    scheduler = training.make_scheduler(optimizer)
-    if scheduler is not None and training.scheduler is not None:
-        scheduler.load_state_dict(training.scheduler.state_dict())
     members = origins(training.spec.sharing, new_spec.sharing) if made is None else made
     merged = merged_parameters(new_model, members)
-    carry_optimizer_state(training.optimizer, old_parameters, optimizer, new_parameters, merged)
-    set_parameter_state(optimizer, new_parameters, trained)
     training.spec, training.model, training.averaged, training.beginning = new_spec, new_model, average, None
-    training.optimizer, training.scheduler = optimizer, scheduler
+    renew_optimizer(training, old_parameters, merged, trained)
     training.forget_routes()
     training.balance.network_changed()

@@ -13,8 +13,9 @@ from torch import nn
 from mtsldsl.editing import loads
 from mtsldsl.editing.rewrite import rewritten
 from mtsldsl.ir import Spec
+from mtsldsl.ir.cost import copy_cost
 from mtsldsl.ir.wiring import Value
-from mtsldsl.methods.branch.learner import Branch, Settings, copy_cost
+from mtsldsl.methods.branch.learner import Branch, Settings
 from mtsldsl.methods.similarities import Cka, Rsa
 from mtsldsl.runtime.data import FieldKind, Mixed, Samples
 from mtsldsl.runtime.network.built import build_model

@@ -73,7 +73,14 @@ def settings_of(similarity: str, *more: str) -> Settings:
 
 @pytest.mark.parametrize(
     ("similarity", "threshold", "align"),
-    [("cka", 0.8, 0.2), ("rsa", 0.8, 0.0), ("gradient", 0.0, 0.0), ("transference", 0.0, 0.0)],
+    [
+        ("cka", 0.8, 0.2),
+        ("rsa", 0.8, 0.0),
+        ("readout", 0.8, 0.0),
+        ("stitched", 0.8, 0.0),
+        ("gradient", 0.0, 0.0),
+        ("transference", 0.0, 0.0),
+    ],
 )
 def test_threshold_and_align_go_with_the_similarity(similarity: str, threshold: float, align: float) -> None:
     found = settings_of(similarity)
@@ -105,6 +112,9 @@ def test_features_are_drawn_together_by_what_compares_them_or_not_at_all(similar
         ("cka", 0, None),
         ("rsa", -1, "every similarity is above -1"),
         ("rsa", 0.3, None),
+        ("readout", 0, "every similarity is above 0"),
+        ("stitched", 1, "no similarity is above 1"),
+        ("stitched", 0.5, None),
         ("gradient", 1, "no similarity is above 1"),
         ("gradient", 0, None),
         ("transference", 0.8, "no one step lowers the loss of another task by 80%"),
@@ -145,7 +155,11 @@ def found_in(run: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(
     "similarity",
-    [pytest.param("rsa(samples=24)", marks=pytest.mark.soak), "gradient(samples=24)", "transference(samples=24)"],
+    [
+        *(pytest.param(f"{name}(samples=24)", marks=pytest.mark.soak) for name in ("rsa", "readout", "stitched")),
+        "gradient(samples=24)",
+        "transference(samples=24)",
+    ],
 )
 def test_a_run_merges_by_it_tells_it_and_goes_on_after_a_kill_to_the_same_bytes(
     similarity: str, tmp_path: Path
@@ -160,7 +174,7 @@ def test_a_run_merges_by_it_tells_it_and_goes_on_after_a_kill_to_the_same_bytes(
         pairs = [rows[i][j] for i in range(3) for j in range(i)]
         assert decision.fields["similarity"] == float(f"{sum(pairs) / 3:.4g}") != 0
     assert "similarities at stem" in (run / "report.html").read_text(encoding="utf-8")
-    if similarity.startswith("transference"):
+    if similarity.startswith(("transference", "stitched")):
         again = trained(tmp_path / "again", similarity, killed=True)
         for name in ("spec.mtl", "best/mean.weights.safetensors", "checkpoints/epoch-004/weights.safetensors"):
             assert (again / name).read_bytes() == (run / name).read_bytes(), name

@@ -39,7 +39,7 @@ DEPTH = task("depth", Target("values", 1, None, "positive"), "depth/*.png", size
 MASK = task("mask", Target("binary", 1), "mask/*.png", size=SIZE)
 OPTIONS: dict[str, Constant] = {
     "images": "image/*.png", "table": None, "file": None, "resize": "none", "crop": "none", "unit": 1.0, "split": None,
-    "group": None, "validation": 0.1, "test": 0.2, "seed": 0, "on_error": "raise",
+    "group": None, "validation": 0.1, "test": 0.2, "train_samples": None, "seed": 0, "on_error": "raise",
 }  # fmt: skip
 
 
@@ -266,6 +266,9 @@ def test_every_part_has_its_share_of_each_class(tmp_path: Path) -> None:
     assert int(train.max() - train.min()) == 1
     assert int(validation.max() - validation.min()) == 1
     assert test.tolist() == [4, 4, 4]
+    few = loaded(pets(tmp_path, 60), KIND, images="{kind}/*.png", stratify="kind", train_samples=9)
+    assert torch.bincount(few.train.fields["kind"].long()).tolist() == [3, 3, 3]
+    assert (len(few.validation), len(few.test)) == (5, 12)
 
 
 # Sizes ----------------------------------------------------------------------------------------------------------------

@@ -88,6 +88,21 @@ def test_validation_is_a_seeded_part_of_training_and_the_test_set_stays(tmp_path
     assert not same(splits, loaded(place, kind=kind, validation=0.25, seed=4)["digit"])
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_fewer_training_images_are_some_of_them_and_the_others_stay(tmp_path: Path, kind: str) -> None:
+    place = write_npz(tmp_path / "a.npz")
+    whole, few = (
+        [
+            samples.fields["image"][:, 0, 0, 0].tolist()
+            for _, samples in loaded(place, kind=kind, train_samples=wanted)["digit"].named()
+        ]
+        for wanted in (None, 20)
+    )
+    assert len(few[0]) == 20
+    assert set(few[0]) < set(whole[0])
+    assert few[1:] == whole[1:]
+
+
 def test_all_layouts_are_the_same(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     places = [

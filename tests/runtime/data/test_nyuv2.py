@@ -86,6 +86,18 @@ def test_the_validation_set_depends_on_the_seed_alone(tmp_path: Path) -> None:
     assert not torch.equal(first["image"], other["image"])
 
 
+def test_fewer_training_images_are_some_of_them_and_the_others_stay(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path, image_files())
+    whole, few = (nyuv2(folder, SIZE, {"image": 3}, train_samples=wanted) for wanted in (None, 7))
+    images = [{image.numpy().tobytes() for image in each["train"]["image"]} for each in (whole, few)]
+    assert [len(each) for each in images] == [18, 7]
+    assert images[1] < images[0]
+    assert torch.equal(whole["validation"]["image"], few["validation"]["image"])
+    assert torch.equal(whole["test"]["image"], few["test"]["image"])
+    with pytest.raises(MtlError, match="has 18 samples to train on, fewer than `train_samples = 19`"):
+        nyuv2(folder, SIZE, {"image": 3}, train_samples=19)
+
+
 def test_depth_is_in_metres_and_a_quarter_of_the_pixels_is_the_nearest_of_each_four(tmp_path: Path) -> None:
     loaded = nyuv2(write_folder(tmp_path, image_files()), (12, 16), {"depth": 1, "label": 40})["test"]
     assert loaded["depth"].shape == (3, 1, 12, 16)

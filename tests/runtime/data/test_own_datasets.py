@@ -233,11 +233,12 @@ def test_a_key_of_the_samples_says_the_part_the_group_or_the_class(workers: int)
 
 
 def test_parts_are_those_of_arrays_that_say_the_same() -> None:
-    own = numbers(loaded("visits", 'stratify = "rare"\n test = 0.4'))
+    more = 'stratify = "rare"\n test = 0.4\n train_samples = 12'
+    own = numbers(loaded("visits", more))
     image = np.arange(40, dtype=np.uint8)[:, None, None, None] * np.ones((1, 1, 4, 6), np.uint8)
     rare = np.array(["yes", "no"])[(np.arange(40) % 4 > 0).astype(int)]
     np.savez("same.npz", image=image, kind=np.arange(40) % 3, price=np.arange(40.0), rare=rare)
-    text = SPEC.format(name="visits", more='stratify = "rare"\n test = 0.4').replace("python", "arrays")
+    text = SPEC.format(name="visits", more=more).replace("python", "arrays")
     assert own == numbers(load_data(loads(text.replace('factory = "own_photos:visits"', 'path = "same.npz"'))))
 
 

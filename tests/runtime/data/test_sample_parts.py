@@ -14,7 +14,7 @@ from sklearn.model_selection import StratifiedShuffleSplit
 
 from mtsldsl import loads
 from mtsldsl.diagnostics import MtlError, Source
-from mtsldsl.division import divided
+from mtsldsl.division import Shares, divided, trained_on
 from mtsldsl.editing.checking import check
 from mtsldsl.ir.normal import digest, normal_form
 from mtsldsl.ir.task_record import Target
@@ -124,6 +124,77 @@ def test_classes_of_a_table_and_of_arrays_are_divided_alike_and_missing_ones_are
     assert [each.fields["age"].flatten().int().tolist() for _, each in table.named()] == found
 
 
+# As many as are trained on --------------------------------------------------------------------------------------------
+
+
+@given(count=st.integers(1, 60), seed=st.integers(0, 99), data=st.data())
+def test_fewer_training_samples_are_some_of_more(count: int, seed: int, data: st.DataObject) -> None:
+    more = data.draw(st.integers(1, count))
+    fewer = data.draw(st.integers(1, more))
+    one, other = (trained_on(count, wanted, seed, "`a`").tolist() for wanted in (fewer, more))
+    assert (len(one), len(other)) == (fewer, more)
+    assert set(one) <= set(other) <= set(range(count))
+    assert (one, other) == (sorted(one), sorted(other))
+    assert trained_on(count, None, seed, "`a`").tolist() == list(range(count))
+
+
+def test_which_samples_are_trained_on_is_drawn_with_equal_chances() -> None:
+    drawn = np.stack([np.bincount(trained_on(10, 3, seed, "`a`"), minlength=10) for seed in range(2000)])
+    shares = drawn.mean(0)
+    assert abs(shares - 0.3).max() < 5 * (0.3 * 0.7 / 2000) ** 0.5
+
+
+def test_fewer_training_samples_leave_validation_and_test_as_they_are(tmp_path: Path) -> None:
+    more: dict[str, dict[str, Constant]] = {
+        "": {},
+        "split": {"split": "part"},
+        "group": {"group": "person"},
+        "stratify": {"stratify": "kind"},
+    }
+    part = np.array(["train", "test", "validation", "train", "train"] * 12)
+    arrays = {**numbered(60), "part": part, "person": np.arange(60) // 3, "kind": np.arange(60) % 3 == 0}
+    for name, options in more.items():
+        whole = parts(tmp_path / "a.npz", {**options, "validation": 0.2}, **arrays)
+        few = parts(tmp_path / "a.npz", {**options, "validation": 0.2, "train_samples": 15}, **arrays)
+        assert few[1:] == whole[1:], name
+        assert len(few[0]) == 15
+        assert set(few[0]) < set(whole[0])
+        if name == "stratify":
+            assert Counter(row % 3 == 0 for row in few[0]) == {False: 10, True: 5}
+
+
+def test_parts_that_are_given_have_fewer_training_samples_too(tmp_path: Path) -> None:
+    arrays = {**numbered(40, "train/"), **numbered(8, "test/", 40), **numbered(5, "validation/", 48)}
+    found = parts(tmp_path / "a.npz", {"train_samples": 10}, **arrays)
+    assert [len(each) for each in found] == [10, 5, 8]
+    assert set(found[0]) < set(range(40))
+
+
+def test_more_than_there_are_to_train_on_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(MtlError) as caught:
+        parts(tmp_path / "a.npz", {"train_samples": 44}, **numbered(60))
+    assert "has 43 samples to train on, fewer than `train_samples = 44`" in str(caught.value)
+    assert "write at most 43, or leave `train_samples` out" in str(caught.value)
+
+
+def test_inputs_of_a_table_are_fitted_to_the_samples_that_are_trained_on(tmp_path: Path) -> None:
+    ages = np.random.default_rng(0).normal(size=50).round(3)
+    (tmp_path / "a.csv").write_text("\n".join(["row,age", *(f"{age},{n}" for n, age in enumerate(ages))]))
+    options: dict[str, Constant] = {"path": str(tmp_path / "a.csv"), "inputs": ("row",), "train_samples": 12}
+    found = load_data(spec("table", (AGE,), (1,), input_name="row", **options))
+    own = ages[found.train.fields["age"].flatten().int().numpy()]
+    expected = (own - own.mean()) / own.std()
+    assert len(own) == 12
+    assert np.allclose(found.train.fields["row"].flatten().numpy(), expected, atol=1e-5)
+
+
+def test_all_samples_to_train_on_leave_the_hash_as_it_was() -> None:
+    spec_of_all = loads(TEXT.format(kind="arrays", more=""))
+    assert '"train_samples"' not in str(normal_form(spec_of_all)).replace("'", '"')
+    assert digest(spec_of_all) == digest(loads(TEXT.format(kind="arrays", more="train_samples = none")))
+    assert digest(spec_of_all) != digest(loads(TEXT.format(kind="arrays", more="train_samples = 8")))
+
+
 # By what is said ------------------------------------------------------------------------------------------------------
 
 
@@ -143,7 +214,7 @@ def test_no_group_of_arrays_is_in_two_parts(people: list[int], seed: int) -> Non
     assume(len(set(people)) > 3)
     words = [str(each) for each in people]
     mark = Mark("`person`", words, str, lambda rows, what, remedy: MtlError.of("MTL602", what, remedy))
-    found = parted("`a`", len(people), Marks(group=mark), validation=0.1, test=0.2, seed=seed)
+    found = parted("`a`", len(people), Marks(group=mark), Shares(0.1, 0.2, None, seed))
     assert sorted(row for rows in found.values() for row in rows.tolist()) == list(range(len(people)))
     persons = [{people[row] for row in rows} for rows in found.values()]
     assert all(persons)

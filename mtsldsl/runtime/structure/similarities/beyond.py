@@ -90,8 +90,9 @@ class Seen:
     ways: Sequence[Beyond]
 
 
-def seen(view: View, values: Iterable[Value], samples: int) -> Iterator[list[Seen]]:
-    """Up to so many training samples of each source, in batches: at each turn one of every source that has any left.
+def seen(view: View, values: Iterable[Value], samples: int, *, second_half: bool = False) -> Iterator[list[Seen]]:
+    """Up to so many training samples of each source, or the second half of these, in batches: at each turn one of every
+    source that has any left.
 
     To be gone through in evaluation mode; what is known has no gradients.
     """
@@ -102,7 +103,7 @@ def seen(view: View, values: Iterable[Value], samples: int) -> Iterator[list[See
         own = [way for way in ways if way.value.tasks.issubset(stream.tasks)]
         wanted = [read for way in own for read in (*way.reads, *way.beside)]
         of_source[stream.tasks] = own, Route.of(view.model, upstream(calls, wanted), wanted)
-    for turn in view.labelled(samples):
+    for turn in view.labelled(samples, second_half=second_half):
         found = []
         for tasks, batch in turn:
             own, route = of_source[tasks]

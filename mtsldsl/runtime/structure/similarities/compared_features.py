@@ -23,12 +23,7 @@ def in_double_precision(features: Sequence[Tensor]) -> list[Tensor]:
         raise ValueError("there are no features to compare")
     if any(feature.ndim != 2 or len(feature) != len(features[0]) for feature in features):
         raise ValueError(f"features must all be (n, d) of the same n, not {[tuple(f.shape) for f in features]}")
-    if len(features[0]) < LEAST_SAMPLES:
-        raise MtlError.of(
-            "MTL804",
-            f"the similarity of features cannot be estimated from {len(features[0])} samples",
-            f"use {LEAST_SAMPLES} samples or more; some hundreds give a steady estimate",
-        )
+    require_enough(len(features[0]))
     device = features[0].device if features[0].device.type != "mps" else torch.device("cpu")  # mps has no float64
     blocks = [feature.to(device).double() for feature in features]
     sizes = torch.stack([(block - block[:1]).square().sum() for block in blocks])
@@ -39,3 +34,13 @@ def in_double_precision(features: Sequence[Tensor]) -> list[Tensor]:
             "lower the learning rate, or look at the losses of the epochs before",
         )
     return blocks
+
+
+def require_enough(samples: int) -> None:
+    """Raise MtlError MTL804 where there are too few samples."""
+    if samples < LEAST_SAMPLES:
+        raise MtlError.of(
+            "MTL804",
+            f"the similarity of features cannot be estimated from {samples} samples",
+            f"use {LEAST_SAMPLES} samples or more; some hundreds give a steady estimate",
+        )

@@ -15,13 +15,16 @@ from mtsldsl.runtime.objectives.relative_gain import Results
 from mtsldsl.runtime.run.event_json import plain
 from mtsldsl.runtime.studies.baselines.paired import LEVEL, Paired
 from mtsldsl.runtime.studies.baselines.trial import Outcome
-from mtsldsl.runtime.studies.baselines.wanted_rows import EACH, ENCODER, RANDOM, SCRATCH, WIDENED, Row
+from mtsldsl.runtime.studies.baselines.wanted_rows import EACH, ENCODER, RANDOM, SCRATCH, TAUGHT, WIDENED, Row
 from mtsldsl.runtime.studies.gain import Gain, delta_m
 
 FORMAT_VERSION = 1
 
 LEAST_SKILL = 0.02
 """Below this part of the way from the best constant answer to a perfect one, a metric is no evidence of anything."""
+
+UNTAUGHT = "untaught"
+"""The same row without teachers, with which one that has some is compared."""
 
 BEST, PICKED = "best", "picked"
 """The static shapes that a row is compared with: that of at most its size which gains the most, and that of at most its
@@ -101,8 +104,8 @@ class Line:
 
     def same_as(self, other: Line) -> tuple[int, ...]:
         """The seeds with which it is the very run of another row, one that ended."""
-        theirs = {each.seed: each.outcome.folder for each in other.ended}
-        return tuple(each.seed for each in self.ended if theirs.get(each.seed) == each.outcome.folder)
+        theirs = {each.seed: each.outcome.made_by for each in other.ended}
+        return tuple(each.seed for each in self.ended if theirs.get(each.seed) == each.outcome.made_by)
 
 
 @attrs.frozen(eq=False)
@@ -129,12 +132,16 @@ class Comparison:
         return next((line for line in self.lines if name in line.row.names), None)
 
     def against(self, line: Line) -> dict[str, Against]:
-        """What a row is compared with: `best` and `picked` static shapes, and for what was learned the same structure
-        from scratch, and with its tasks at random; those of them that the study has."""
+        """What a row is compared with: `best` and `picked` static shapes, for what was learned the same structure from
+        scratch, and with its tasks at random, and for what is taught the same without teachers; those of them that the
+        study has. Static shapes have the same teachers as the row, or none either."""
         others = {BEST: self._best(line), PICKED: self._picked(line)}
+        if line.row.taught:
+            others[UNTAUGHT] = self.line(line.row.untaught)
         if line.row.kind == "learned":
             for kind in (SCRATCH, RANDOM):
-                others[kind] = next((each for each in self._of_kind(kind) if each.row.learned == line.name), None)
+                made = (each for each in self._of_kind(kind) if not each.row.taught)
+                others[kind] = next((each for each in made if each.row.learned == line.name), None)
         found: dict[str, Against] = {}
         for name, other in others.items():
             difference = None if other is None else line.over(other)
@@ -147,11 +154,8 @@ class Comparison:
 
     def _static(self, line: Line) -> list[Line]:
         """The static shapes that are at most as large, and that it can be compared with; itself left out."""
-        return [
-            each
-            for each in self._of_kind("static")
-            if each is not line and each.ended and each.size <= line.size and line.over(each) is not None
-        ]
+        alike = (each for each in self._of_kind("static") if each is not line and each.row.taught == line.row.taught)
+        return [each for each in alike if each.ended and each.size <= line.size and line.over(each) is not None]
 
     def _best(self, line: Line) -> Line | None:
         """The one against which it gains the least."""
@@ -162,11 +166,16 @@ class Comparison:
     def _picked(self, line: Line) -> Line | None:
         """The shape that a person would pick, where that is small enough; else of those with fewer own layers the
         largest that is."""
-        encoder = self.line(ENCODER)
+        encoder = self.line(f"{ENCODER}{TAUGHT}" if line.row.taught else ENCODER)
         if encoder is None or encoder is line:
             return None
         shapes = [each for each in self._static(line) if not each.name.startswith(WIDENED)]
         return max((each for each in shapes if each.size <= encoder.size), key=lambda each: each.size, default=None)
+
+    def seconds_of_teachers(self, line: Line) -> float | None:
+        """The mean CPU seconds of a run of what teaches a row; None where nothing does, or they are not known."""
+        alone = self.line(EACH)
+        return alone.cpu_seconds() if line.row.taught and alone is not None else None
 
     def unclear(self, line: Line) -> list[tuple[str, str]]:
         """The metrics of a row, with their tasks, that are hardly better than those of the best constant answer."""
@@ -204,6 +213,8 @@ class Comparison:
                 for name, against in self.against(line).items()
             },
             "cpu_seconds": line.cpu_seconds(),
+            "taught": line.row.taught,
+            "teachers_cpu_seconds": self.seconds_of_teachers(line),
             "runs": [
                 {
                     "seed": each.seed,

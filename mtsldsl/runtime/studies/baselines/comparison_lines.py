@@ -53,6 +53,8 @@ def note_lines(comparison: Comparison) -> Iterator[str]:
             if same:
                 when = "" if len(same) == len(line.entries) else f" with {_seeds(same)}"
                 yield f"{line.name} is the very network of {other.name}{when}"
+    if any(line.row.taught for line in comparison.lines):
+        yield "CPU s of what is taught are its own + those of `each`, which teaches it with the same seed"
     if any(map(comparison.unclear, comparison.lines)):
         yield f"{UNCLEAR} hardly better than the best constant answer: no evidence"
 
@@ -81,10 +83,14 @@ def _row(line: Line, comparison: Comparison) -> list[str]:
         name,
         _range([f"{each:,}" for each in (min(sizes), max(sizes))]),
         _range([operations(each) for each in (min(flops), max(flops))]),
-        "?" if seconds is None else f"{seconds:,.1f}",
+        _seconds(seconds) + (f" + {_seconds(comparison.seconds_of_teachers(line))}" if line.row.taught else ""),
         _with_error(line.gain),
         *compared,
     ]
+
+
+def _seconds(known: float | None) -> str:
+    return "?" if known is None else f"{known:,.1f}"
 
 
 def _metrics(line: Line, comparison: Comparison, metrics: Sequence[tuple[str, str]]) -> list[str]:

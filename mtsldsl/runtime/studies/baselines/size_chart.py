@@ -13,6 +13,7 @@ _WIDTH, _HEIGHT, _DOTS = 7.0, 4.5, 150
 """Inches, and dots in one."""
 
 _LADDER, _WIDER, _LEARNED = "static shapes", "all shared, widened", "learned"
+_TAUGHT = ", with teachers"
 _LABELS = {SCRATCH: "its structure from scratch", RANDOM: "its shape, tasks at random"}
 
 
@@ -42,7 +43,7 @@ def size_chart(comparison: Comparison) -> bytes:
                 marker=MARKERS[place],
                 markersize=5,
                 capsize=3,
-                linestyle="-" if label == _LADDER else "none",
+                linestyle="-" if label.removesuffix(_TAUGHT) == _LADDER else "none",
             )
         for point, names in _names(comparison).items():
             axes.annotate(", ".join(names), point, xytext=(4, 4), textcoords="offset points", fontsize=7)
@@ -71,6 +72,10 @@ def _size(line: Line) -> float:
 
 
 def _group(line: Line) -> str:
+    return f"{_untaught_group(line)}{_TAUGHT if line.row.taught else ''}"
+
+
+def _untaught_group(line: Line) -> str:
     if line.row.kind == "static":
         return _WIDER if line.name.startswith(WIDENED) else _LADDER
     return _LABELS.get(line.row.kind, _LEARNED)

@@ -21,7 +21,7 @@ from mtsldsl.runtime.run.event_json import plain
 from mtsldsl.runtime.studies.baselines.comparison import Comparison
 from mtsldsl.runtime.studies.baselines.trial import Outcome, Trial, digests_of
 from mtsldsl.runtime.studies.baselines.trials import Tell, Trials
-from mtsldsl.runtime.studies.baselines.wanted_rows import EACH, Row, Wanted
+from mtsldsl.runtime.studies.baselines.wanted_rows import EACH, LEARNED, Row, Wanted
 from mtsldsl.syntax import write_text_atomically
 from mtsldsl.syntax.files import is_file
 
@@ -62,8 +62,9 @@ class Study:
         counted, floor = self.counted, self._floor()
         trials = Trials(self.folder, self.jobs, tell)
         made: dict[Row, dict[int, Outcome]] = {row: {} for row in self.wanted.rows}
-        for kinds in (("static", "learned"), ("scratch", "random")):  # these are made of what was learned
-            rows = [row for row in self.wanted.rows if row.kind in kinds]
+        first = [row for row in self.wanted.rows if row.kind in ("static", "learned") and not row.taught]
+        later = [row for row in self.wanted.rows if row not in first]  # made of what was learned, or taught by it
+        for rows in (first, later):
             orders = {(row, seed): self._order(row, seed, made) for seed in self.seeds for row in rows}
             ended = iter(trials.outcomes([each for each in orders.values() if isinstance(each, Trial)]))
             for (row, seed), order in orders.items():
@@ -74,14 +75,21 @@ class Study:
         return Comparison.of(made, floor.metrics, counted)
 
     def _order(self, row: Row, seed: int, made: Mapping[Row, Mapping[int, Outcome]]) -> Trial | Outcome:
-        """The run to be made; of a structure whose learning diverged nothing can be made, and that is the outcome."""
-        found = None
+        """The run to be made; of a structure whose learning diverged, or with teachers that did, nothing can be made,
+        and that is the outcome."""
+        found = teachers = None
+        if row.taught:
+            alone = next(runs[seed] for other, runs in made.items() if EACH in other.names)
+            if alone.diverged:
+                return alone
+            teachers = alone.folder
         if row.kind in ("scratch", "random"):
             learned = next(runs[seed] for other, runs in made.items() if other.name == row.learned)
             if learned.diverged:
                 return learned
             found = learned.sharing()
-        return Trial(row.name, seed, row.at(seed, found), self.device, self.threads)
+        name = LEARNED if row.several else row.name
+        return Trial(name, seed, row.at(seed, found, teachers), self.device, self.threads, row.network)
 
     def _floor(self) -> Floor:
         """Of the spec's test set, kept in the study's folder."""

@@ -28,6 +28,7 @@ from mtsldsl.runtime.objectives.relative_gain import Results
 from mtsldsl.runtime.run import events
 from mtsldsl.runtime.run.display import QuietDisplay
 from mtsldsl.runtime.run.folder import RunFolder
+from mtsldsl.runtime.run.kept_beside import tested
 from mtsldsl.runtime.run.kept_epoch import last
 from mtsldsl.runtime.run.newest import newest_run
 from mtsldsl.runtime.run.record_file import read_events
@@ -51,16 +52,22 @@ class Trial:
     spec: Spec
     device: str
     threads: int
+    network: str | None = None
+    """Of a run that gives several networks the one that is meant."""
 
     def folder(self, study: Path) -> Path:
         """Where it is: called after its row, or the first one that it was made for, and told by what it means, the
         device, the threads and the versions that it is made with."""
+        there = next(study.glob(f"*-{self.key}"), None) if study.is_dir() else None
+        return there or study / f"{self.row.replace(':', '-')}-seed-{self.seed}-{self.key}"
+
+    @property
+    def key(self) -> str:
+        """What it is told by."""
         import torch
 
         facts = f"{digest(self.spec)} {self.device} {self.threads} {__version__} {torch.__version__}"
-        key = sha256(facts.encode()).hexdigest()[:12]
-        there = next(study.glob(f"*-{key}"), None) if study.is_dir() else None
-        return there or study / f"{self.row.replace(':', '-')}-seed-{self.seed}-{key}"
+        return sha256(facts.encode()).hexdigest()[:12]
 
     def order(self, folder: Path) -> None:
         """Write down what a process has to know that is to make it there."""
@@ -86,29 +93,40 @@ class Outcome:
     the epochs that it is made of. None where a part was made by `mtsldsl train --resume`, which does not measure it."""
     data: object = None
     """The digests of what it read."""
+    network: str | None = None
+    """Of a run that gives several networks the one that this is of, by the first of its names."""
+
+    @property
+    def made_by(self) -> tuple[Path, str | None]:
+        """The run, and which of its networks it is of."""
+        return self.folder, self.network
 
     def sharing(self) -> Sharing:
         """What its network shared in the end, with what helped in training."""
         run = RunFolder.open(self.folder)
+        if self.network is not None:
+            return run.read_spec(run.beside / f"{self.network}.mtl").sharing
         evolved, kept = (run.read_spec(path).sharing for path in (run.spec, run.best / "mean.mtl"))
         return evolved if evolved.served() == kept else kept
 
 
-def outcome(folder: Path) -> Outcome | None:
-    """That of the run in a trial's folder; None where it has not ended. Raises MtlError MTL801 where its record is
-    damaged."""
+def outcome(folder: Path, network: str | None = None) -> Outcome | None:
+    """That of the run in a trial's folder, or of a network that it has given beside its own; None where it has not
+    ended. Raises MtlError MTL801 where its record is damaged."""
     if is_file(folder / _DIVERGED):
         return Outcome(folder, (folder / _DIVERGED).read_text(encoding="utf-8"))
     recorded = list(read_events(newest_run(folder) / "events.jsonl"))
     start, test = last(recorded, events.Start), last(recorded, events.Test)
     if start is None or test is None or last(recorded, events.End) is None:
         return None
+    meant = test if network is None else tested(RunFolder.open(folder), network)
     metrics = {
         task: {key: math.nan if value is None else value for key, value in found.items()}
-        for task, found in test.metrics.items()
+        for task, found in meant.metrics.items()
     }
-    seconds = _Clock.read(folder).get("end")
-    return Outcome(folder, "", metrics, test.parameters, test.flops, seconds, digests_of(start.read or {}))
+    seconds, read = _Clock.read(folder).get("end"), digests_of(start.read or {})
+    name = meant.names[0] if isinstance(meant, events.BesideTest) else None
+    return Outcome(folder, "", metrics, meant.parameters, meant.flops, seconds, read, name)
 
 
 def digests_of(read: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,7 +45,8 @@ class Trials:
         Raises MtlError MTL801 where a record is damaged, FailedTrialError for the first that ends otherwise than a run
         does; then, and at a KeyboardInterrupt, the others are stopped as by Ctrl-C.
         """
-        folders = [trial.folder(self.study) for trial in wanted]
+        places: dict[str, Path] = {}
+        folders = [places.setdefault(trial.key, trial.folder(self.study)) for trial in wanted]
         made = dict(zip(reversed(folders), reversed(wanted), strict=True))  # the first ones of those that are the same
         missing = {folder: made[folder] for folder in dict.fromkeys(folders) if outcome(folder) is None}
         self._ended, self._missing = 0, len(missing)
@@ -58,8 +59,9 @@ class Trials:
                 self._stop()
                 pool.shutdown(cancel_futures=True)
                 raise
-        found = {folder: outcome(folder) for folder in dict.fromkeys(folders)}
-        return [_there(found[folder], folder) for folder in folders]
+        asked = [(folder, trial.network) for folder, trial in zip(folders, wanted, strict=True)]
+        found = {each: outcome(*each) for each in dict.fromkeys(asked)}
+        return [_there(found[each], each[0]) for each in asked]
 
     def _make(self, trial: Trial, folder: Path) -> None:
         trial.order(folder)

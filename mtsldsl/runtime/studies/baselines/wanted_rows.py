@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Literal
 
 import attrs
@@ -11,11 +12,14 @@ import numpy as np
 
 from mtsldsl.diagnostics import MtlError, Source
 from mtsldsl.editing import loads_source
-from mtsldsl.editing.baseline import static
+from mtsldsl.editing.baseline import budgeted, static
 from mtsldsl.editing.bundle import self_contained
 from mtsldsl.editing.widened import NotWidenedError, widened
 from mtsldsl.ir import Spec
+from mtsldsl.ir.cost import sizes_of
 from mtsldsl.ir.library import sections_of
+from mtsldsl.language.written import quoted
+from mtsldsl.methods.method import Budgets
 from mtsldsl.methods.registry import method
 from mtsldsl.seeds import seed_of
 from mtsldsl.sharing import Sharing
@@ -27,6 +31,9 @@ LEARNED, SCRATCH, RANDOM = "learned", "scratch", "random"
 
 KINDS = (EACH, ALL, WIDENED, LAST, ENCODER, LEARNED, SCRATCH, RANDOM)
 """What may be asked for; of `last` a number of layers too, `last:2`."""
+
+TAUGHT = "+teachers"
+"""What the name of a row ends with that is taught."""
 
 BALANCE = "relative"
 """That of all rows, where the text says none."""
@@ -44,6 +51,15 @@ class Row:
     spec: Spec
     """Of the last two that of the network without what was found."""
     budget: float | None = None
+    several: bool = False
+    """Whether its learner gives a network for each of several budgets in one run, of which this is one."""
+    taught: bool = False
+    """Whether the single-task networks of the same seed teach it to the end."""
+
+    @property
+    def network(self) -> str | None:
+        """What that network is called in the run; None where the run has one."""
+        return repr(self.budget) if self.several else None
 
     @property
     def name(self) -> str:
@@ -55,10 +71,23 @@ class Row:
         """The name of the row whose structure it has."""
         return _named(LEARNED, self.budget)
 
-    def at(self, seed: int, found: Sharing | None = None) -> Spec:
+    @property
+    def untaught(self) -> str:
+        """The name of the row that is the same without teachers."""
+        return self.name.removesuffix(TAUGHT)
+
+    def with_teachers(self) -> Row:
+        """The row that is the same with teachers."""
+        return attrs.evolve(self, names=tuple(f"{name}{TAUGHT}" for name in self.names), taught=True)
+
+    def at(self, seed: int, found: Sharing | None = None, teachers: Path | None = None) -> Spec:
         """The spec of its run with a seed. `found` is the structure that was learned with that seed, which the rows
-        that are made of it need."""
-        spec = loads_source(self.spec.source, {"train.seed": str(seed)})
+        that are made of it need, and `teachers` the run of single-task networks, which those need that are taught."""
+        settings = {"train.seed": str(seed)}
+        if self.taught:
+            assert teachers is not None
+            settings["train.teachers"] = quoted(str(teachers))
+        spec = loads_source(self.spec.source, settings)
         if self.kind in ("static", "learned"):
             return spec
         assert found is not None
@@ -78,28 +107,39 @@ class Wanted:
 
     @classmethod
     def of(
-        cls, source: Source, overrides: Mapping[str, str], kinds: Sequence[str], budgets: Sequence[float] = ()
+        cls,
+        source: Source,
+        overrides: Mapping[str, str],
+        kinds: Sequence[str],
+        budgets: Sequence[float] = (),
+        *,
+        taught: bool = False,
     ) -> Wanted:
         """The rows of these kinds of a spec, at these budgets, which are parts of the parameters of single-task
         networks. Those that others are compared with are there in any case: `each`, and `learned` for what is made of
-        it.
+        it. With `taught` each static shape, and each structure from scratch, is there a second time, with teachers.
 
         Raises MtlError with what is wrong with the text, and MTL408 where a layer is made of alternatives; ValueError
-        for a kind that there is not.
+        for a kind that there is not, and where teachers are wanted of a spec that has some or counts them 0 times.
         """
         chosen = self_contained(loads_source(source, overrides))
         assumed = not _says_balance(chosen.source)
         if assumed:
             chosen = loads_source(chosen.source, {"train.balance": BALANCE})
         hold_comparable(chosen)
-        rows = _Rows(chosen, loads_source(static(chosen.source)), _hold_kinds(chosen, kinds), tuple(budgets))
+        if taught and chosen.train.teachers is not None:
+            raise ValueError("the spec names `teachers` itself, which all rows have then")
+        if taught and not chosen.train.teach:
+            raise ValueError("with `teach = 0` there is nothing that teachers add")
+        rows = _Rows(chosen, loads_source(static(chosen.source)), _hold_kinds(chosen, kinds), tuple(budgets), taught)
         made = tuple(rows.all())  # which takes note of what is left out
         return cls(chosen, made, tuple(rows.left_out), assumed, tuple(budgets))
 
     @property
     def unbudgeted(self) -> bool:
         """Whether its learner has no budget that could be set."""
-        return self.chosen.structure is not None and method(self.chosen.structure.method).budget is None
+        known = None if self.chosen.structure is None else method(self.chosen.structure.method)
+        return known is not None and known.budget is None and known.budgets is None
 
 
 def hold_comparable(spec: Spec) -> None:
@@ -174,10 +214,17 @@ class _Rows:
     static: Spec
     kinds: Sequence[str]
     budgets: Sequence[float]
+    taught: bool
     left_out: list[tuple[str, str]] = attrs.field(factory=list)
 
     def all(self) -> Iterator[Row]:
         """All of them, in the order of the table."""
+        rows = list(self._untaught())
+        yield from rows
+        if self.taught:
+            yield from (row.with_teachers() for row in rows if row.kind in ("static", "scratch"))
+
+    def _untaught(self) -> Iterator[Row]:
         yield from self._shapes()
         if WIDENED in self.kinds:
             yield from self._widened()
@@ -234,12 +281,16 @@ class _Rows:
                 reason = f"`structure {structure.method}` does not change what tasks share"
             self.left_out += [(kind, reason) for kind in wanted]
             return
-        key = method(structure.method).budget
+        known = method(structure.method)
+        if known.budgets is not None:
+            yield from self._of_one_run(known.budgets, wanted)
+            return
+        key = known.budget
         made = []
         for budget in self.budgets if key and self.budgets else (None,):
-            settings = {} if budget is None else {f"structure.{key}": repr(budget)}
+            source = self.chosen.source
             try:
-                made.append((budget, loads_source(self.chosen.source, settings)))
+                made.append((budget, loads_source(source if budget is None else budgeted(source, budget))))
             except MtlError as problem:
                 cause = problem.diagnostics[0].cause
                 self.left_out += [(_named(kind, budget), cause) for kind in wanted]
@@ -247,4 +298,22 @@ class _Rows:
             yield Row((_named(LEARNED, budget),), "learned", spec, budget)
         for kind in wanted[1:]:
             for budget, _ in made:
+                yield Row((_named(kind, budget),), "scratch" if kind == SCRATCH else "random", self.static, budget)
+
+    def _of_one_run(self, known: Budgets, wanted: Sequence[str]) -> Iterator[Row]:
+        """Rows of a learner that gives a network for each budget in one run."""
+        spec = self.chosen
+        if self.budgets:
+            given = f"[{', '.join(map(repr, sorted(self.budgets)))}]"
+            try:
+                spec = loads_source(spec.source, {f"structure.{known.key}": given})
+            except MtlError as problem:
+                self.left_out += [(kind, problem.diagnostics[0].cause) for kind in wanted]
+                return
+        assert spec.structure is not None
+        budgets = known.of(spec.structure.settings, sizes_of(spec))
+        for budget in budgets:
+            yield Row((_named(LEARNED, budget),), "learned", spec, budget, several=True)
+        for kind in wanted[1:]:
+            for budget in budgets:
                 yield Row((_named(kind, budget),), "scratch" if kind == SCRATCH else "random", self.static, budget)

@@ -1,0 +1,253 @@
+"""A ladder of budgets in the language: its block, what is wrong or doubtful in it, the decision that it writes down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import ceil
+
+import attrs
+
+from mtsldsl.diagnostics.bounded import first_lines, shown
+from mtsldsl.language.holding import by_keys
+from mtsldsl.language.kinds import CallRule, Integer, Key, LayerName, Many, Maybe, OrName, Real
+from mtsldsl.language.schema import BlockSchema
+from mtsldsl.methods.evidence import Evidence, Finding, Words, told
+from mtsldsl.methods.method import Budgets, DecisionRule, Fault, Method, Reach, Situation, Surroundings, Values
+from mtsldsl.records import Record
+from mtsldsl.sharing import Partition, Sharing
+from mtsldsl.sharing.halving import end_of_search, halvings, rungs
+from mtsldsl.sharing.shape import Sizes
+
+KNEE = "knee"
+"""Stands for the budget above which little is gained."""
+
+BALANCE = "relative"
+"""By what every shape learns: losses in other units count alike, and a copy is chosen by what losses are relative to
+each other."""
+
+USUAL = (0.25, 0.35, 0.5, 0.75)
+"""The budgets where none are given."""
+
+_PART = Real(0, 1, open_minimum=True, open_maximum=True)
+
+BLOCK = BlockSchema(
+    "structure",
+    "trains the shapes of sharing that fit each of some budgets side by side, and keeps the best at each",
+    (
+        Key(
+            "budgets",
+            Maybe(Many(Real(0, 1, open_minimum=True), 1)),
+            "parameters that networks may have, as parts of those of a network for each task",
+            None,
+            "those of 0.25, 0.35, 0.5 and 0.75 that are enough where all is shared",
+        ),
+        Key(
+            "pick",
+            Maybe(OrName(Real(0, 1, open_minimum=True), KNEE)),
+            "the budget whose network is the run's own; `knee`: where more parameters begin to gain little",
+            None,
+            "the middle one, of two the larger",
+        ),
+        Key("rung", _PART, "the part of the epochs after which the first half of the shapes is dropped", 0.125),
+        Key("warm", _PART, "the part of the steps in which a task learns with all copies alike", 0.15),
+        Key("hard", _PART, "the part of the steps after which it has one", 0.5),
+        Key(
+            "temperature",
+            Many(Real(0, open_minimum=True), length=2),
+            "that of its choice between these, which falls evenly",
+            (0.1, 0.002),
+        ),
+    ),
+    label="ladder",
+)
+
+
+@attrs.frozen(eq=False, repr=False, field_transformer=by_keys(BLOCK.keys))
+class Settings(Record):
+    """What the learner is made of."""
+
+    budgets: tuple[float, ...] | None
+    pick: float | str | None
+    rung: float
+    warm: float
+    hard: float
+    temperature: tuple[float, float]
+
+    def __attrs_post_init__(self) -> None:
+        for fault in _faults(attrs.asdict(self)):
+            raise ValueError(fault.cause)
+
+    def budgets_of(self, sizes: Sizes) -> tuple[float, ...]:
+        """Those that are given, or the usual ones that the smallest shape of a network fits."""
+        if self.budgets is not None:
+            return self.budgets
+        return tuple(budget for budget in USUAL if sizes.least <= sizes.allowed(budget))
+
+    def picked_of(self, budgets: Sequence[float]) -> float:
+        """The one that is picked; as long as the knee is not known, that in the middle, of two the larger."""
+        return self.pick if isinstance(self.pick, float) else budgets[len(budgets) // 2]
+
+    def search(self, sizes: Sizes, epochs: int) -> tuple[tuple[int, ...], int]:
+        """The epochs at whose end shapes of a network are dropped, and that at whose end all is chosen."""
+        most = max(len(sizes.edge(budget)) for budget in self.budgets_of(sizes))
+        ends = rungs(most, self.rung, epochs)
+        return ends, end_of_search(ends, self.hard, epochs)
+
+
+LADDER = CallRule(
+    "ladder",
+    "the shape that was the best within a budget",
+    (
+        Key("epoch", Integer(0), "epoch at whose end it was chosen"),
+        Key("budget", Real(0, 1, open_minimum=True), "the budget"),
+        Key("layer", LayerName(), "the first layer of which there may be several copies"),
+        Key("copies", Integer(1), "how many there are of it, and of all after it"),
+    ),
+)
+
+
+def contradiction(ladder: Values, sharing: Sharing) -> str | None:
+    """Where the sharing has another number of copies."""
+    layer, copies = ladder["layer"], ladder["copies"]
+    row = sharing[layer]
+    if not isinstance(row, Partition) or len(row) == copies:
+        return None
+    return f"the history has chosen {copies} of `{layer}`, and the sharing has {len(row)}"
+
+
+def _faults(values: Values) -> Iterator[Fault]:
+    budgets = values.get("budgets") or ()
+    for place in range(1, len(budgets)):
+        if budgets[place] <= budgets[place - 1]:
+            cause = f"the budget {budgets[place]:g} comes after {budgets[place - 1]:g}"
+            yield Fault("MTL202", cause, "list the budgets in rising order, each once", "budgets", place)
+            break
+    pick, known = values.get("pick"), budgets or USUAL
+    if pick is not None and pick not in (*known, KNEE):
+        cause = f"`pick` is {pick:g}, which is none of the budgets"
+        yield Fault("MTL202", cause, f"pick {shown([f'{each:g}' for each in known], ', ')} or `{KNEE}`", "pick")
+    warm, hard = values.get("warm"), values.get("hard")
+    if warm is not None and hard is not None and warm >= hard:
+        cause = f"a task has one copy after {hard:g} of the steps, and begins to choose after {warm:g}"
+        yield Fault("MTL202", cause, "let `hard` be more than `warm`", "hard")
+    start, end = values.get("temperature", (1, 1))
+    if end > start:
+        cause = f"the temperature begins at {start:g}, below its end, {end:g}"
+        yield Fault("MTL202", cause, "give the higher one first: `[0.1, 0.002]`", "temperature")
+
+
+def faults(values: Values, surroundings: Surroundings) -> Iterator[Fault]:
+    """Values that do not go together, and a balance that is another one."""
+    yield from _faults(values)
+    if surroundings.balance not in (None, BALANCE):
+        cause = f"`structure ladder` trains by the logarithms of losses, and the balance is `{surroundings.balance}`"
+        yield Fault("MTL505", cause, f"write `balance = {BALANCE}` in `train`", "budgets")
+
+
+def hindrances(chosen: Settings, reach: Reach) -> Iterator[Fault]:
+    """Several sources, budgets that nothing fits, and fewer epochs than it takes to halve the shapes until one is
+    left."""
+    sources = len(reach.sharing.sources)
+    if sources > 1:
+        cause = f"`structure ladder` trains every shape on the same samples, and the tasks read {sources} sources"
+        yield Fault(
+            "MTL505", cause, "leave the block `structure` out, or let all tasks read the same samples", "budgets"
+        )
+        return
+    sizes = reach.sizes
+    budgets = chosen.budgets_of(sizes) or USUAL[-1:]
+    wanted = chosen.pick if isinstance(chosen.pick, float) and chosen.pick not in budgets else budgets[0]
+    if sizes.least > sizes.allowed(wanted):
+        least = ceil(1000 * sizes.least / sizes.single) / 1000
+        cause = f"the budget {wanted:g} is {float(sizes.allowed(wanted)):,.0f} parameters, and all shared there are "
+        remedy = f"give budgets of {least:g} or more" if least <= 1 else "leave the block `structure` out"
+        yield Fault("MTL202", f"{cause}{sizes.least:,}", remedy, "budgets")
+        return
+    most = max(len(sizes.edge(budget)) for budget in budgets)
+    steps = len(halvings(most))
+    if reach.epochs < steps:
+        cause = f"{most} shapes are halved {steps} times until one is left, each time after an epoch at least"
+        yield Fault("MTL501", f"{cause}, and there are {reach.epochs} epochs", f"train for {steps} or more", "budgets")
+
+
+def doubts(situation: Situation) -> Iterator[Fault]:
+    """A single task, a network that is chosen at the end, and a rung before which few steps are made."""
+    chosen: Settings = situation.settings
+    if len(situation.sharing.tasks) == 1:
+        cause = "there is a single task, so there are no two that could share"
+        yield Fault("MTL931", cause, "leave `structure` out", "budgets")
+        return
+    if end_of_search((), chosen.hard, situation.epochs) >= situation.epochs:
+        cause = f"what is chosen at epoch {situation.epochs} is never trained by itself: it is the last epoch"
+        yield Fault("MTL932", cause, "let `hard` be less, or train for longer", "hard")
+    elif chosen.rung * situation.epochs < 1:
+        cause = f"{chosen.rung:g} of {situation.epochs} epochs is less than one, after which shapes are first compared"
+        remedy = f"train for {ceil(1 / chosen.rung)} epochs or more"
+        yield Fault("MTL955", f"{cause}: the search may cost more than two trainings", remedy, "rung")
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Rung(Finding):
+    """The shapes within a budget that have trained side by side, from the best to the worst: the parameters of each,
+    and its mean over tasks of the logarithm of the loss on validation. The first `kept` of them go on."""
+
+    kind = "rung"
+    budget: float
+    shapes: Sequence[str]
+    parameters: Sequence[int]
+    scores: Sequence[float | None]
+    kept: int
+
+    def lines(self) -> list[str]:
+        """Each shape."""
+        found = [f"budget {self.budget:g}: {self.kept} of {len(self.shapes)} shapes go on, by the mean log loss"]
+        rows = zip(self.shapes, self.parameters, self.scores, strict=True)
+        for place, (shape, parameters, score) in enumerate(rows):
+            said = "no label" if score is None else told(score)
+            found.append(f"  {said}  {shape}, {parameters:,} parameters{'' if place < self.kept else ': dropped'}")
+        return first_lines(found, "lines")
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Chosen(Finding):
+    """The shape that is chosen within a budget, the sets of tasks that have a copy in common, its parameters, and its
+    mean over tasks of the logarithm of the loss on validation; `picked` where it is the run's own network."""
+
+    kind = "rung_chosen"
+    budget: float
+    shape: str
+    sets: Sequence[Sequence[str]]
+    parameters: int
+    score: float | None
+    picked: bool
+
+    def lines(self) -> list[str]:
+        """The shape, and who is with whom."""
+        said = "no label" if self.score is None else told(self.score)
+        own = " (picked)" if self.picked else ""
+        sets = "" if len(self.sets) == 1 else f": {shown([shown(each, ' + ') for each in self.sets], ', ')}"
+        return [f"budget {self.budget:g}{own}: {self.shape}, {self.parameters:,} parameters, {said}{sets}"]
+
+
+def undecided(evidence: Evidence) -> str:
+    """Why nothing is decided."""
+    return "of the shapes within each budget the better half goes on"
+
+
+METHOD = Method(
+    block=BLOCK,
+    decisions=(
+        DecisionRule(LADDER, ("budget",), None, contradiction, "ladder(epoch=10, budget=0.5, layer=..., copies=3)"),
+    ),
+    faults=faults,
+    hindrances=hindrances,
+    settings=lambda values: Settings(**values),
+    doubts=doubts,
+    learner="Ladder",
+    paper="its halving after Jamieson, Talwalkar: Non-stochastic Best Arm Identification and Hyperparameter "
+    "Optimization, AISTATS 2016, arXiv 1502.07943",
+    budgets=Budgets("budgets", Settings.budgets_of),
+    networks=True,
+    findings=(Rung, Chosen),
+    words=Words(undecided=undecided),
+)

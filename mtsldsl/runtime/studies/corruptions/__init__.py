@@ -1,0 +1,1 @@
+"""How much worse runs are on corrupted pictures, side by side."""

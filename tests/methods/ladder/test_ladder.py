@@ -1,0 +1,252 @@
+"""The learner of shapes: each candidate learns as it would alone, and what is found is written down and kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from mtsldsl import load, load_run, loads
+from mtsldsl.diagnostics import MtlError
+from mtsldsl.ir.cost import sizes_of
+from mtsldsl.methods.ladder.candidate import Beginnings, Candidate
+from mtsldsl.methods.ladder.language import Settings
+from mtsldsl.runtime.data import load_data
+from mtsldsl.runtime.learning.evaluation import evaluate
+from mtsldsl.runtime.run.code import Code
+from mtsldsl.runtime.run.folder import RunFolder
+from mtsldsl.runtime.run.session import Session
+from mtsldsl.sharing.shape import Shape
+from tests.methods.each_learner import run, text, visits
+from tests.runtime.in_process import TASKS, events, of, trained
+
+PLAIN = f"""{TASKS}
+backbone {{
+  l1 = linear(6) | batch_norm | tanh
+}}
+
+train {{
+  epochs    = 4
+  balance   = relative
+  clip      = 0.1
+  optimizer = adam(lr=0.05)
+  scheduler = multistep([1, 3])
+  keep      = last
+}}
+"""
+
+
+def with_ladder(settings: str, plain: str = PLAIN) -> str:
+    return f"{plain}\nstructure ladder {{\n  {settings}\n}}\n"
+
+
+def weights(path: Path) -> dict[str, Tensor]:
+    return load_file(path)
+
+
+def last_weights(folder: Path) -> dict[str, Tensor]:
+    return weights(folder / "runs/job/1/checkpoints/epoch-004/weights.safetensors")
+
+
+def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def test_each_candidate_learns_what_it_would_alone(tmp_path: Path) -> None:
+    """All shared and all apart side by side, with gradients that are clipped: as in plain runs."""
+    place = {name: tmp_path / name for name in ("ladder", "all", "each")}
+    for each in place.values():
+        each.mkdir()
+    found = trained(place["ladder"], with_ladder("budgets = [0.7, 1.0]\n  pick = 0.7"))
+    trained(place["all"], f"{PLAIN}\nsharing {{\n  l1 = all\n}}\n")
+    trained(place["each"], PLAIN)
+    evolved = load(place["ladder"] / "runs/job/1/spec.mtl")
+    assert [set(each) for each in evolved.sharing.partition("l1")] == [{"a", "b"}]
+    assert "ladder(epoch=2, budget=0.7, layer=l1, copies=1)" in evolved.source.text
+    assert same(last_weights(place["ladder"]), last_weights(place["all"]))
+    kept = weights(place["ladder"] / "runs/job/1/ladder/1.0.weights.safetensors")
+    torch.testing.assert_close(kept, last_weights(place["each"]), rtol=1e-5, atol=1e-6)  # tasks are added up in turn
+    beside = load(place["ladder"] / "runs/job/1/ladder/1.0.mtl")
+    assert beside.sharing == load(place["each"] / "runs/job/1/spec.mtl").sharing
+    assert "ladder(epoch=2, budget=1.0, layer=l1, copies=2)" in beside.source.text
+    # What the run tells of itself meanwhile is of the network that it takes up, and so are the losses.
+    plain = trained_losses(place["all"])
+    assert trained_losses(place["ladder"]) == plain
+    told = [(event["epoch"], event["names"], event["losses"]) for event in of(found, "beside")]
+    apart = {event["epoch"]: event["losses"] for event in of(events(place["each"] / "runs/job/1"), "validation")}
+    assert [each[:2] for each in told] == [(epoch, ["1.0"]) for epoch in (2, 3, 4)]
+    for epoch, _, losses in told:
+        assert losses == pytest.approx(apart[epoch], rel=1e-5)
+
+
+def trained_losses(folder: Path) -> list[Any]:
+    told = events(folder / "runs/job/1")
+    return [
+        [{task: event["losses"][task] for task in ("a", "b")} for event in of(told, kind)]
+        for kind in ("epoch", "validation")
+    ]
+
+
+THREE = text("ladder").replace("ema        = 0.5", "ema        = 0.9")
+
+
+def competing() -> Candidate:
+    spec = loads(THREE)
+    assert spec.structure is not None
+    settings = spec.structure.settings
+    assert isinstance(settings, Settings)
+    return Candidate(Shape(2, 2), Beginnings(spec, sizes_of(spec)), settings)
+
+
+def test_shares_are_what_numpy_makes_of_the_losses() -> None:
+    candidate = competing()
+    losses = np.array([[0.5, 0.4], [0.9, 1.2], [2.0, 2.1]])
+    candidate.loss.copy_(torch.from_numpy(losses))
+    relative = losses / losses.mean(1, keepdims=True)
+    for progress in (0.0, 0.1499):
+        np.testing.assert_allclose(candidate.shares(progress).numpy(), np.full((3, 2), 0.5))
+    for progress in (0.15, 0.3, 0.499):
+        temperature = 0.1 + (0.002 - 0.1) * (progress - 0.15) / (0.5 - 0.15)
+        powers = np.exp(-(relative - relative.min(1, keepdims=True)) / temperature)
+        wanted = powers / powers.sum(1, keepdims=True)
+        np.testing.assert_allclose(candidate.shares(progress).numpy(), wanted, rtol=1e-4, atol=1e-7)
+    np.testing.assert_array_equal(candidate.shares(0.5).numpy(), [[0, 1], [1, 0], [1, 0]])
+
+
+def test_a_copy_that_no_task_prefers_has_the_one_that_loses_the_least_by_it() -> None:
+    candidate = competing()
+    candidate.loss.copy_(torch.tensor([[0.5, 0.6], [0.9, 1.2], [2.0, 2.1]]))
+    shares = candidate.shares(0.499)
+    assert shares.argmax(1).tolist() == [0, 0, 1]
+    assert shares.max(1).values.min() > 0.99
+    assert [set(each) for each in candidate.sharing().partition("both")] == [{"a", "b"}, {"early"}]
+
+
+def test_copies_that_compete_begin_with_weights_of_their_own_and_the_first_as_any_network() -> None:
+    candidate = competing()
+    first, second = (candidate.network(at).state_dict() for at in range(2))
+    plain = Beginnings(candidate._spec, candidate._sizes)
+    united = plain.model(0, plain.united().sharing, "a").state_dict()
+    assert all(torch.equal(value, united[name]) for name, value in first.items())
+    assert {name.partition(".")[0] for name in first} == {"seen", "wide", "both", "last", "heads"}
+    assert {name.partition(".")[0] for name in second} == {"both", "last", "heads"}
+    drawn = [name for name in second if name.endswith("weight") and "norm" not in name]
+    assert drawn
+    assert not any(torch.equal(second[name], first[name]) for name in drawn)
+
+
+def finished(folder: Path, content: str) -> RunFolder:
+    visits(folder)
+    (folder / "job.mtl").write_text(content, encoding="utf-8")
+    session = Session.create(load(folder / "job.mtl"), "job", folder / "runs", "cpu", "quiet")
+    Code.of(session.spec).run().main(session)
+    session.close()
+    return session.folder
+
+
+def test_what_is_kept_of_each_budget_is_what_was_evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    content = THREE.replace("budgets = [0.6]", "budgets = [0.5, 0.7, 0.9]\n  pick = 0.7").replace(
+        "epochs     = 2", "epochs     = 4"
+    )
+    folder = finished(tmp_path, content)
+    told = events(folder.path)
+    tests = {name: event for event in of(told, "beside_test") for name in event["names"]}
+    assert tests.keys() == {"0.5", "0.7", "0.9"}
+    chosen = {event["budget"]: event for event in of(told, "rung_chosen")}
+    assert [budget for budget, event in chosen.items() if event["picked"]] == [0.7]
+    single = attrs.evolve(load(folder.spec), sharing=load(folder.spec).sharing.apart()).cost().parameters
+    for name, test in tests.items():
+        spec, model = load_run(folder.path, of=name)
+        data = load_data(spec)
+        found = evaluate(model, spec, data.test, torch.device("cpu"))
+        assert found.losses == test["losses"]
+        assert found.metrics == test["metrics"]
+        parameters = sum(each.numel() for each in model.parameters())
+        assert parameters == test["parameters"] == chosen[float(name)]["parameters"] <= float(name) * single
+        assert f"budget={name}" in (folder.path / f"ladder/{name}.mtl").read_text()
+        assert load(folder.path / f"ladder/{name}.mtl").sharing == spec.sharing
+    own = of(told, "test")[0]
+    assert tests["0.7"]["own"]
+    assert tests["0.7"]["metrics"] == own["metrics"]
+    assert {name: each["own"] for name, each in tests.items()} == {"0.5": False, "0.7": True, "0.9": False}
+
+
+def bytes_of(folder: RunFolder) -> dict[str, bytes]:
+    """Of all that a run keeps."""
+    places = (*folder.beside.iterdir(), *folder.best.iterdir(), folder.spec)
+    return {path.name: path.read_bytes() for path in places if path.is_file()}
+
+
+@pytest.mark.soak
+def test_a_run_that_was_ended_after_each_epoch_keeps_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = THREE.replace("budgets = [0.6]", "budgets = [0.5, 0.9]\n  pick = knee").replace(
+        "epochs     = 2", "epochs     = 4"
+    )
+    found, told = [], []
+    for ends in ((), (1, 2, 3)):
+        place = tmp_path / str(len(ends))
+        place.mkdir()
+        monkeypatch.chdir(place)
+        visits(place)
+        folder = run(place, content, ends)
+        found.append(bytes_of(folder))
+        told.append(
+            [event for event in events(folder.path) if event["event"] in ("rung", "rung_chosen", "beside", "best")]
+        )
+    assert found[0] == found[1]
+    assert told[0] == told[1]
+    assert {"0.5.mtl", "0.9.mtl"} & found[0].keys()
+
+
+WRONG = [
+    ("budgets = [0.5, 0.35]", "MTL202", "the budget 0.35 comes after 0.5"),
+    ("budgets = [0.1, 0.8]", "MTL202", "give budgets of 0.5"),
+    ("budgets = [0.7, 0.8]\n  pick = 0.5", "MTL202", "pick 0.7, 0.8 or `knee`"),
+    ("budgets = [0.8]\n  warm = 0.5", "MTL202", "let `hard` be more than `warm`"),
+    ("budgets = [0.8]\n  temperature = [0.1, 0.2]", "MTL202", "give the higher one first"),
+    ("budgets = [0.8]\n  pick = elbow", "MTL107", "or `knee`"),
+]
+
+
+@pytest.mark.parametrize(("settings", "code", "said"), WRONG)
+def test_what_cannot_be_is_refused_with_its_remedy(settings: str, code: str, said: str) -> None:
+    with pytest.raises(MtlError) as raised:
+        loads(with_ladder(settings))
+    assert [each.code for each in raised.value.diagnostics] == [code]
+    assert said in str(raised.value)
+
+
+def test_another_balance_and_too_few_epochs_are_refused() -> None:
+    with pytest.raises(MtlError, match=r"MTL505[^$]*write `balance = relative`"):
+        loads(with_ladder("budgets = [0.8]").replace("= relative", "= equal"))
+    layers = "\n".join(f"  l{place} = linear(6)" for place in range(2, 6))
+    deep = PLAIN.replace("| tanh\n", f"| tanh\n{layers}\n")
+    with pytest.raises(MtlError, match=r"MTL501[^$]*train for 2 or more"):
+        loads(with_ladder("budgets = [1.0]", deep).replace("= 4", "= 1").replace("multistep([1, 3])", "none"))
+
+
+def test_the_usual_budgets_are_those_that_are_enough_and_the_one_in_the_middle_is_picked() -> None:
+    def found(settings: str) -> tuple[tuple[float, ...], float]:
+        spec = loads(with_ladder(settings))
+        assert spec.structure is not None
+        chosen = spec.structure.settings
+        assert isinstance(chosen, Settings)
+        budgets = chosen.budgets_of(sizes_of(spec))
+        return budgets, chosen.picked_of(budgets)
+
+    assert found("") == ((0.75,), 0.75)  # all shared there are 57 % of the parameters
+    assert found("budgets = [0.6, 0.7, 0.8]") == ((0.6, 0.7, 0.8), 0.7)
+    assert found("budgets = [0.7, 0.8]") == ((0.7, 0.8), 0.8)
+    assert found("budgets = [0.7, 0.8]\n  pick = 0.7") == ((0.7, 0.8), 0.7)
+    assert found("budgets = [0.7, 0.8]\n  pick = knee") == ((0.7, 0.8), 0.8)  # as long as it is not known
+    with pytest.raises(MtlError, match=r"MTL202[^$]*the budget 0.5 is"):
+        loads(with_ladder("pick = 0.5"))

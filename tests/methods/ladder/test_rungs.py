@@ -1,0 +1,138 @@
+"""Which shapes fit a budget, what they cost, and how long it takes until one is left."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import pairwise
+
+import attrs
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from mtsldsl import loads
+from mtsldsl.ir import Spec
+from mtsldsl.ir.cost import cost_of, sizes_of
+from mtsldsl.sharing.halving import cost, end_of_search, halvings, knee, rungs
+from mtsldsl.sharing.shape import ALL_SHARED, Shape, assigned
+from tests.laws import law
+
+WIDTHS = st.lists(st.sampled_from([None, 1, 2, 3, 5, 8]), min_size=1, max_size=5).filter(any)
+"""Of the layers of a network; None is one without weights."""
+
+
+def network(widths: list[int | None], tasks: int, early: bool) -> Spec:
+    """One of linear layers, whose last task may read the first layer alone."""
+    layers = [f"  l{place} = {'tanh' if width is None else f'linear({width})'}" for place, width in enumerate(widths)]
+    heads = ["linear(1)"] * (tasks - 1) + ["l0 | linear(1)" if early else "linear(1)"]
+    blocks = [f"task t{place} {{\n  target = values(1)\n  head = {head}\n}}" for place, head in enumerate(heads)]
+    return loads(
+        'mtl 1\ndata arrays {\n  path = "x.npz"\n  input = row(3)\n}\n'
+        + "\n".join(blocks)
+        + "\nbackbone {\n"
+        + "\n".join(layers)
+        + "\n}\ntrain {\n  epochs = 8\n  balance = relative\n}\n"
+    )
+
+
+@law(60)
+@given(WIDTHS, st.integers(1, 5), st.booleans(), st.sampled_from([0.2, 0.35, 0.5, 0.75, 1.0]))
+def test_the_edge_is_what_brute_force_finds_with_the_cost_of_each_network(
+    widths: list[int | None], tasks: int, early: bool, budget: float
+) -> None:
+    spec = network(widths, tasks, early)
+    sizes = sizes_of(spec)
+
+    def parameters(shape: Shape) -> int:
+        chosen = {task: min(place, shape.copies - 1) for place, task in enumerate(sizes.readers(shape.since))}
+        sharing = sizes.sharing(shape, chosen, spec.sharing)
+        found = cost_of(attrs.evolve(spec, sharing=sharing)).parameters
+        assert found == sizes.of(shape)
+        return found
+
+    single = cost_of(attrs.evolve(spec, sharing=spec.sharing.apart())).parameters
+    assert sizes.single == single
+    most = Fraction(str(budget)) * single
+    wanted = []
+    for since, width in enumerate(widths):
+        readers = tasks if since == 0 else tasks - early
+        fitting = [n for n in range(1, readers + 1) if width and parameters(Shape(since, n)) <= most]
+        if fitting:
+            wanted.append(Shape(since, max(fitting)) if max(fitting) > 1 else ALL_SHARED)
+    if not wanted and parameters(ALL_SHARED) <= most:  # no layer with weights has a reader
+        wanted.append(ALL_SHARED)
+    assert list(sizes.edge(budget)) == list(dict.fromkeys(wanted))
+    assert len(sizes.edge(budget)) <= len(widths)
+
+
+@given(st.integers(1, 300), st.sampled_from([0.05, 0.125, 0.3]))
+def test_the_search_costs_at_most_two_trainings(count: int, first: float) -> None:
+    """Counted step by step, with so many epochs that nothing is rounded away."""
+    epochs = 100_000
+    ends = rungs(count, first, epochs)
+    assert len(ends) == len(halvings(count))
+    assert ends == tuple(sorted(set(ends)))
+    spent, left, before = 0, count, 0
+    for end, after in zip(ends, halvings(count), strict=True):
+        spent += left * (end - before)
+        left, before = after, end
+    assert left == 1
+    spent += epochs - before
+    assert spent <= 2 * epochs
+    assert ends == () or ends[0] <= first * epochs
+    assert ends == () or end_of_search(ends, 0.5, epochs) == epochs // 2
+
+
+def test_up_to_seven_shapes_have_their_first_rung_after_an_eighth() -> None:
+    assert rungs(7, 0.125, 40) == (5, 10)
+    assert cost(7, Fraction(1, 8)) == 2
+    assert rungs(8, 0.125, 48) == (4, 8, 16)
+    assert rungs(1, 0.125, 40) == ()
+    assert cost(1, Fraction(1, 8)) == 1
+
+
+@given(st.integers(1, 40), st.integers(1, 60))
+def test_each_rung_has_an_epoch_of_its_own(count: int, epochs: int) -> None:
+    ends = rungs(count, 0.125, epochs)
+    assume(ends)
+    assert ends[0] >= 1
+    assert all(later > earlier for earlier, later in pairwise(ends))
+    assert end_of_search(ends, 0.5, epochs) <= max(epochs, len(ends))
+
+
+LOSSES = st.integers(1, 4).flatmap(
+    lambda copies: st.lists(st.lists(st.floats(0.1, 2), min_size=copies, max_size=copies), min_size=1, max_size=6)
+)
+
+
+@given(LOSSES)
+def test_every_copy_is_taken_where_there_are_as_many_tasks(losses: list[list[float]]) -> None:
+    chosen, copies = assigned(losses), len(losses[0])
+    least = [row.index(min(row)) for row in losses]
+    if len(losses) < copies or set(least) == set(range(copies)):
+        assert chosen == least
+    else:
+        assert set(chosen) == set(range(copies))
+        moved = sum(one != other for one, other in zip(chosen, least, strict=True))
+        assert moved >= copies - len(set(least))
+
+
+def test_the_task_that_loses_the_least_by_it_moves() -> None:
+    assert assigned([[0.9, 1.1], [0.7, 1.3], [0.98, 1.02]]) == [0, 0, 1]
+    assert assigned([[1.0, 1.0], [1.0, 1.0]]) == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "scores", "place"),
+    [
+        ([10, 20, 30, 40], [1.0, 0.2, 0.1, 0.0], 1),
+        ([10, 20, 30, 40], [1.0, 0.9, 0.1, 0.0], 2),
+        ([10, 20], [1.0, 0.0], 0),
+        ([10, 20], [0.0, 1.0], 0),
+        ([10, 20, 20], [1.0, 0.0, 0.0], 0),
+        ([10], [1.0], 0),
+        ([10, 20, 30], [0.5, 0.5, 0.5], 0),
+    ],
+)
+def test_the_knee_is_where_more_begins_to_gain_little(sizes: list[int], scores: list[float], place: int) -> None:
+    assert knee(sizes, scores) == place
