@@ -72,7 +72,7 @@ def in_rows(activation: Array) -> Array:
 
 
 @given(st.integers(0, 2**31), st.integers(8, 40), st.integers(1, 5), st.integers(1, 5))
-@settings(max_examples=25)
+@settings(max_examples=10)
 def test_readout_is_that_of_ridge_regression(seed: int, count: int, width: int, other: int) -> None:
     chance = np.random.default_rng(seed)
     x = chance.normal(size=(count, width)) + 100
@@ -83,7 +83,7 @@ def test_readout_is_that_of_ridge_regression(seed: int, count: int, width: int, 
 
 
 @given(st.integers(0, 2**31), st.floats(1e-3, 1e3), st.integers(2, 5))
-@settings(max_examples=25)
+@settings(max_examples=10)
 def test_readout_does_not_depend_on_rotation_scale_and_shift(seed: int, scale: float, width: int) -> None:
     chance = np.random.default_rng(seed)
     x, y = chance.normal(size=(30, width)), chance.normal(size=(30, 3))

@@ -63,7 +63,7 @@ def merged(problem: Any, **more: Any) -> Any:
 
 
 @given(problems(), st.booleans())
-@settings(max_examples=30)
+@settings(max_examples=15)
 def test_every_merge_is_the_cheapest_at_the_frontier_until_the_budget_is_kept(problem: Any, moving: bool) -> None:
     start, vectors, costs, part = problem
     found = merged(problem, moving=moving)
@@ -86,7 +86,7 @@ def test_every_merge_is_the_cheapest_at_the_frontier_until_the_budget_is_kept(pr
 
 
 @given(problems(), st.data())
-@settings(max_examples=15)
+@settings(max_examples=8)
 def test_the_order_of_the_tasks_decides_nothing(problem: Any, data: Any) -> None:
     start, *rest = problem
     other = start.reordered(data.draw(st.permutations(start.tasks)))
@@ -94,7 +94,7 @@ def test_the_order_of_the_tasks_decides_nothing(problem: Any, data: Any) -> None
 
 
 @given(problems())
-@settings(max_examples=15)
+@settings(max_examples=8)
 def test_sides_and_what_nobody_reads_stay_apart(problem: Any) -> None:
     start, vectors, costs, _ = problem
     assume(len(start.tasks) > 2)

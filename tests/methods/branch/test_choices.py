@@ -16,7 +16,7 @@ from mtsldsl.ir import Spec
 from mtsldsl.ir.cost import copy_cost
 from mtsldsl.ir.wiring import Value
 from mtsldsl.methods.branch.learner import Branch, Settings
-from mtsldsl.methods.similarities import Cka, Rsa
+from mtsldsl.methods.similarities import Cka, Readout, Rsa, Stitched
 from mtsldsl.runtime.data import FieldKind, Mixed, Samples
 from mtsldsl.runtime.network.built import build_model
 from mtsldsl.runtime.network.transfer import carry_state, origins
@@ -96,6 +96,16 @@ def test_the_tree_is_the_best_for_the_features_of_every_layer(similarity: Any, m
     assert proposal.sharing == tree.sharing != spec.sharing
     assert proposal.evidence["dissimilarity"] == tree.dissimilarity
     assert attrs.evolve(spec, sharing=tree.sharing).cost().parameters == tree.cost + heads <= 0.6 * cost.parameters
+
+
+@pytest.mark.parametrize("similarity", [Readout(samples=100), Stitched(samples=100)], ids=lambda c: type(c).__name__)
+def test_a_tree_may_be_chosen_by_what_is_read_out(similarity: Any) -> None:
+    spec = loads(TEXT)
+    proposal, said = decided(spec, randomised(spec), samples(), attrs.evolve(SETTINGS, similarity=similarity))
+    assert attrs.evolve(spec, sharing=proposal.sharing).cost().parameters <= 0.6 * spec.cost().parameters
+    rows = [row for _, fields in said for row in fields["similarity"]]
+    assert all(0 <= value <= 1 for row in rows for value in row)
+    assert len(said) == 3
 
 
 def test_what_is_shared_stays_shared_and_no_more_is_decided_than_is_needed() -> None:
