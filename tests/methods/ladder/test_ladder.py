@@ -154,6 +154,7 @@ def finished(folder: Path, content: str) -> RunFolder:
     return session.folder
 
 
+@pytest.mark.soak
 def test_what_is_kept_of_each_budget_is_what_was_evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     content = THREE.replace("budgets = [0.6]", "budgets = [0.5, 0.7, 0.9]\n  pick = 0.7").replace(
