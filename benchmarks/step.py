@@ -12,7 +12,7 @@ their first losses are equal to 1e-5.
   most 1.02 of its time.
 - Between merges, where stem and first block serve all tasks, and after most merges: the same; at most 1.02.
 - The generated model before merges against what one writes first: a loop over the tasks' networks in PyTorch's default
-  layout, the sum of the same losses, one backward, Adam as it is by default; at most 0.90.
+  layout, the sum of the same losses, one backward, Adam as it is by default; at most 0.90, of rows 0.75.
 
 Prints a table and exits with 1 where a target is missed.
 """
@@ -177,6 +177,7 @@ class Comparison:
 
 BY_HAND = 1.02
 PLAIN = 0.90
+PLAIN_ROWS = 0.75
 
 COMPARISONS = (
     Comparison("before merges, against an equal one by hand", "separate, ours", "separate, by hand", BY_HAND),
@@ -188,7 +189,7 @@ COMPARISONS = (
         for count in ROW_TASKS
         for against, way, target in (
             ("against an equal one by hand", "by hand", BY_HAND),
-            ("against a plain loop", "plain loop", PLAIN),
+            ("against a plain loop", "plain loop", PLAIN_ROWS),
         )
     ),
 )

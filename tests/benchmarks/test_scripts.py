@@ -179,3 +179,14 @@ def test_epochs_with_any_number_of_workers_have_the_same_losses(
         assert script.report({0: [1.0], 1: [1.1]}) == 1
         assert "MISSED" in capsys.readouterr().out
     sys.modules.pop("photos_of_benchmark")
+
+
+def test_maps_at_once_and_each_by_itself_have_the_same_gradients() -> None:
+    with loaded("rows_at_once") as script:
+        together, *pair = script.ways(3, 5, 4, 16)
+        assert together.pays(16)
+        at_once, one_by_one = (way() for way in pair)
+        assert len(at_once) == len(one_by_one) == 6
+        for one, other in zip(at_once, one_by_one, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+        assert all(ratio > 0 for ratio in script.measure(pair, rounds=2, seconds=0))

@@ -10,7 +10,7 @@ import torch
 
 from tests.benchmarks.loading import loaded
 
-TINY = {"width": 4, "size": 16, "images": 4, "rows": 4}
+TINY = {"width": 4, "size": 16, "images": 4, "rows": 16}
 
 
 @pytest.fixture(scope="module")

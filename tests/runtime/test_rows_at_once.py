@@ -202,10 +202,10 @@ def test_after_a_merge_fewer_are_computed_at_once_and_the_losses_of_alike_tasks_
 @pytest.mark.parametrize(
     ("features", "width", "samples", "expected"),
     [
-        (128, 128, LEAST, True),
-        (128, 129, LEAST, False),
-        (OF_A_MATRIX // 32, 32, OF_A_BATCH * 32 // OF_A_MATRIX, True),
-        (OF_A_MATRIX // 32, 32, OF_A_BATCH * 32 // OF_A_MATRIX + 1, False),
+        (128, OF_A_MATRIX // 128, LEAST, True),
+        (128, OF_A_MATRIX // 128 + 1, LEAST, False),
+        (300, 32, OF_A_BATCH // 300, True),
+        (300, 32, OF_A_BATCH // 300 + 1, False),
         (32, 32, LEAST - 1, False),
     ],
 )

@@ -391,6 +391,15 @@ def _written(folder: Path, written: str) -> Path:
     return path
 
 
+def test_a_network_that_learned_from_more_samples_may_teach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those for validation and the test are the same."""
+    monkeypatch.chdir(tmp_path)
+    teacher(tmp_path)
+    found = TeachingRun.said_by(loads(job(TAUGHT), overrides={"data.train_samples": "40"}), CPU)
+    assert found is not None
+    assert found.tasks == ("a", "b")
+
+
 def test_a_run_that_has_not_ended_does_not_teach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     finished_run(tmp_path / "runs/each/1", loads(job()), ended=False)

@@ -482,11 +482,9 @@ class Training:
         self.evaluated = None
 
     def _told(self) -> AbstractContextManager[None]:
-        return (
-            nullcontext()
-            if self.balance.constant
-            else self.weighed.asking(self.balance, self.batches, self.epoch_steps)
-        )
+        if self.balance.constant:
+            return nullcontext()
+        return self.weighed.asking(self.balance, self.batches, self.epoch_steps)
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """Those of the network and of the learner, looked for as they are asked for: most steps need none."""

@@ -82,7 +82,7 @@ NARROW, SMALL = 4, 32_000
 is no faster (docs/results.md)."""
 
 
-OF_A_MATRIX, OF_A_BATCH, LEAST = 128 * 128, 2**16, 16
+OF_A_MATRIX, OF_A_BATCH, LEAST = 16_384, 30_000, 16
 """Of rows: up to so many numbers in each matrix, and so many that each module reads or gives of a batch, and from so
 many samples on they are computed at once (docs/results.md)."""
 

@@ -146,7 +146,11 @@ class BatchLosses:
     def labelled(self) -> Mapping[str, Tensor]:
         """Whether the batch has anything for a task that counts, a label or a teacher's answer: booleans on the device,
         which are not waited for, each computed when it is asked for."""
-        return _Labelled({name: [each for each in self.joint if name in each.tasks] for name in self.values})
+        parts: dict[str, list[Joint]] = {name: [] for name in self.values}
+        for each in self.joint:
+            for name in each.tasks:
+                parts[name].append(each)
+        return _Labelled(parts)
 
 
 def _joint(

@@ -144,10 +144,10 @@ def _validation(event: events.Validation) -> list[str]:
         mark += "" if len(best) == len(event.metrics) else f": {shown(best, ', ')}"
     if event.averaged is not None:
         mark += f"  mean of {counted(event.averaged, 'step')}"
-    return [f"           validation: {_first_metrics(event.metrics)}  gain {_percent(event.gain)}{mark}"]
+    return [f"           validation: {first_metrics(event.metrics)}  gain {_percent(event.gain)}{mark}"]
 
 
-def _first_metrics(metrics: Metrics) -> str:
+def first_metrics(metrics: Metrics) -> str:
     """The first metric of every task, which stands for it."""
     first = {task: next(iter(values.items()), ("", None)) for task, values in metrics.items()}
     return shown([f"{task} {name} {short(value)}" for task, (name, value) in first.items()], "  ")
@@ -190,7 +190,7 @@ def _test(event: events.Test) -> list[str]:
 def _beside(event: events.BesideTest) -> list[str]:
     """One line for the network, as there are several."""
     own = ", the run's own" if event.own else ""
-    return [f"  {', '.join(event.names)}{own}: {event.parameters:,} parameters  {_first_metrics(event.metrics)}"]
+    return [f"  {', '.join(event.names)}{own}: {event.parameters:,} parameters  {first_metrics(event.metrics)}"]
 
 
 def said_of_thresholds(thresholds: Thresholds | None) -> list[str]:

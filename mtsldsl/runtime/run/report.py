@@ -17,7 +17,7 @@ from mtsldsl.pages.saving import Saving
 from mtsldsl.runtime.run import events
 from mtsldsl.runtime.run.checkpoint import MEAN
 from mtsldsl.runtime.run.drawing import matrix_map
-from mtsldsl.runtime.run.event_lines import short
+from mtsldsl.runtime.run.event_lines import first_metrics, short
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.kept_epoch import first_facts, last
 from mtsldsl.runtime.run.record_file import read_events
@@ -53,6 +53,7 @@ def write_report(folder: RunFolder) -> Path:
         results=results(recorded),
         by_column=results_by_column(recorded, spec),
         single=last(recorded, events.SingleTask),
+        beside=[_beside(event) for event in recorded if isinstance(event, events.BesideTest)],
         constant=last(recorded, events.Constant),
         confusions=confusions(recorded),
         samples=samples(recorded, folder),
@@ -69,6 +70,16 @@ def write_report(folder: RunFolder) -> Path:
     )
     write_text_atomically(folder.report, text)
     return folder.report
+
+
+def _beside(event: events.BesideTest) -> dict[str, Any]:
+    """A network of several in one run, with the first metric of each task."""
+    return {
+        "names": event.names,
+        "own": event.own,
+        "parameters": event.parameters,
+        "said": first_metrics(event.metrics),
+    }
 
 
 def _words(phase: events.Phase) -> list[str]:

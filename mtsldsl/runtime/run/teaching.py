@@ -26,7 +26,12 @@ from mtsldsl.runtime.run.kept_epoch import last
 from mtsldsl.runtime.run.record_file import read_events
 from mtsldsl.syntax.files import is_folder
 
-_SAME = "train the teachers on the same data, with the same `data` block but for its `batch` and `augment`"
+_SAME = (
+    "train the teachers on the same data, with the same `data` block but for its `batch`, `augment` and `train_samples`"
+)
+
+_FREE = ("on_error", "train_samples")
+"""Settings of data that change no sample, and none of those for validation and the test."""
 
 
 @attrs.frozen(eq=False)
@@ -121,8 +126,8 @@ class TeachingRun:
                         raise MtlError.of("MTL609", cause, _SAME, student.train.span)
                 if _differ(before["sha256"], now["sha256"]):
                     text = (
-                        f"the network of {self.folder.path} learned from other samples than {where} has: some for "
-                        "validation or test may be among them"
+                        f"the network of {self.folder.path} learned from other samples than {where} has: unless "
+                        "`train_samples` alone makes the difference, some for validation or test may be among them"
                     )
                     yield events.Warned(about="teachers", text=text)
 
@@ -171,9 +176,8 @@ def _asked(spec: Spec, own: Spec, task: Task, taught: Task) -> Iterator[tuple[st
         yield f"the number of ids of `{name}`", data.ids.get(name), other.ids.get(name), _SAME
     options, others = settings_of_data(data), settings_of_data(other)
     for name in dict.fromkeys((*options, *others)):
-        if name == "on_error":
-            continue
-        yield f"`{name}` of its data", options.get(name), others.get(name), _SAME
+        if name not in _FREE:
+            yield f"`{name}` of its data", options.get(name), others.get(name), _SAME
 
 
 def _said(value: object) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
-from mtsldsl import load, load_run, loads
+from mtsldsl import build_model, load, load_run, loads
 from mtsldsl.diagnostics import MtlError
+from mtsldsl.editing import rewritten
 from mtsldsl.ir.cost import sizes_of
 from mtsldsl.methods.ladder.candidate import Beginnings, Candidate
 from mtsldsl.methods.ladder.language import Settings
@@ -172,6 +176,9 @@ def test_what_is_kept_of_each_budget_is_what_was_evaluated(tmp_path: Path, monke
         assert parameters == test["parameters"] == chosen[float(name)]["parameters"] <= float(name) * single
         assert f"budget={name}" in (folder.path / f"ladder/{name}.mtl").read_text()
         assert load(folder.path / f"ladder/{name}.mtl").sharing == spec.sharing
+    page = unescape(folder.report.read_text(encoding="utf-8"))
+    for name, test in tests.items():
+        assert re.search(rf">[^<]*{name}[^<]*</th><td class=\"number\">{test['parameters']:,}</td>", page)
     own = of(told, "test")[0]
     assert tests["0.7"]["own"]
     assert tests["0.7"]["metrics"] == own["metrics"]
@@ -250,3 +257,84 @@ def test_the_usual_budgets_are_those_that_are_enough_and_the_one_in_the_middle_i
     assert found("budgets = [0.7, 0.8]\n  pick = knee") == ((0.7, 0.8), 0.8)  # as long as it is not known
     with pytest.raises(MtlError, match=r"MTL202[^$]*the budget 0.5 is"):
         loads(with_ladder("pick = 0.5"))
+
+
+def test_candidates_begin_with_the_weights_that_a_run_is_given() -> None:
+    """What all tasks share with the mean of what theirs have, a task's own copy with its own; what was not given is
+    drawn for each copy."""
+    spec = loads(THREE)
+    sizes, chosen = sizes_of(spec), spec.structure
+    assert chosen is not None
+    settings = chosen.settings
+    assert isinstance(settings, Settings)
+    given = build_model(spec)
+    with torch.no_grad():
+        for at, task in enumerate(spec.sharing.tasks):
+            for layer in ("wide", "both"):
+                given.get_submodule(f"{layer}.{task}").linear1.weight.fill_(at + 1.0)
+    beginnings = Beginnings(spec, sizes, given)
+    shared, own, competing = (Candidate(Shape(2, copies), beginnings, settings) for copies in (1, 3, 2))
+
+    def weight(candidate: Candidate, at: int, layer: str) -> set[float]:
+        found = candidate.network(at).get_submodule(f"{layer}.a+b+early").linear1.weight
+        return set(found.unique().tolist())
+
+    assert weight(shared, 0, "wide") == weight(shared, 0, "both") == {2.0}
+    assert weight(own, 0, "wide") == {2.0}
+    assert [weight(own, at, "both") for at in range(3)] == [{1.0}, {2.0}, {3.0}]
+    assert [weight(competing, at, "both") for at in range(2)] == [{2.0}, {2.0}]
+    assert weight(competing, 0, "last") != weight(competing, 1, "last")
+
+
+def test_a_step_that_is_not_finite_is_told_with_its_task(tmp_path: Path) -> None:
+    broken = (
+        with_ladder("budgets = [0.7, 1.0]").replace("adam(lr=0.05)", "sgd(lr=1e30)").replace("  clip      = 0.1\n", "")
+    )
+    with pytest.raises(MtlError, match=r"MTL803: in step \d of epoch 1 the loss of a[^$]*lower the learning rate"):
+        trained(tmp_path, broken)
+
+
+WIDE = f"""{TASKS}
+task c {{
+  target = values(1)
+  field  = b
+  head   = linear(1)
+  loss   = mse
+}}
+
+backbone {{
+  l1 = linear(64) | tanh
+  l2 = linear(64) | tanh
+  l3 = linear(64) | tanh
+  l4 = linear(64) | tanh
+}}
+
+train {{
+  epochs  = 8
+  balance = relative
+  keep    = last
+}}
+"""
+
+
+@pytest.mark.soak
+def test_the_search_takes_at_most_what_two_static_networks_take(tmp_path: Path) -> None:
+    """In floating-point operations of whole runs, beside the dearest of its shapes."""
+    spec = loads(with_ladder("budgets = [0.75]", WIDE))
+    sizes = sizes_of(spec)
+    shapes = sizes.edge(0.75)
+    assert len(shapes) == 4
+    taken = {}
+    for shape in (None, *shapes):
+        place = tmp_path / (shape.name if shape else "ladder")
+        place.mkdir()
+        content = with_ladder("budgets = [0.75]", WIDE)
+        if shape is not None:
+            chosen = {task: min(at, shape.copies - 1) for at, task in enumerate(spec.sharing.tasks)}
+            lines = rewritten(loads(WIDE), sizes.sharing(shape, chosen, spec.sharing))
+            content = lines.source.text
+        with FlopCounterMode(display=False) as counter:
+            trained(place, content)
+        taken[shape] = counter.get_total_flops()
+    searched = taken.pop(None)
+    assert min(taken.values()) < searched <= 2 * max(taken.values())
