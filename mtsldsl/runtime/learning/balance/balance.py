@@ -98,7 +98,7 @@ class Balance(nn.Module):
         `extra` is a loss that belongs to no task, such as the alignment loss; its plain gradient is added.
         `parameters` are the network's; only the gradient methods read them, and wait for `labelled`.
         """
-        if self.constant:  # nothing need be added up, as the derivatives are known
+        if self.constant and not self.asked:  # nothing need be added up, as the derivatives are known
             terms = [(loss, self.weights[task]) for task, loss in losses.items()]
             _backward(terms if extra is None else [*terms, (extra, 1.0)])
             return
