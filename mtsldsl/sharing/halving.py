@@ -29,16 +29,26 @@ def cost(count: int, first: Fraction) -> Fraction:
     return spent + 1 - ends
 
 
-def rungs(count: int, first: float, epochs: int) -> tuple[int, ...]:
+LATEST = Fraction(1, 2)
+"""The latest that a first halving is: what is left goes on for as long as it has learned."""
+
+
+def latest(count: int) -> Fraction:
+    """The part of the epochs after which so many shapes are halved for the first time, where that is to be as late as
+    it can be without costing more than two whole trainings of a shape."""
+    if count < 2:
+        return LATEST
+    return min(LATEST, 1 / (cost(count, Fraction(1)) - 1))  # the cost is linear in it, and 1 without any
+
+
+def rungs(count: int, first: Fraction, epochs: int) -> tuple[int, ...]:
     """The epochs at whose end the worse half of so many shapes is dropped.
 
-    The first is at the part `first` of all epochs, or earlier where that would cost more than two whole trainings of a
-    shape; each further one after twice as many. Rounded down, but to different epochs.
+    The first is at the part `first` of all epochs, or earlier where that would be later than the `latest`; each further
+    one after twice as many. Rounded down, but to different epochs.
     """
     steps = len(halvings(count))
-    part = Fraction(repr(first))
-    if steps:
-        part = min(part, 1 / (cost(count, Fraction(1)) - 1))  # the cost is linear in it, and 1 without any
+    part = min(first, latest(count))
     found = accumulate((part * 2**place * epochs for place in range(steps)), max, initial=Fraction(0))
     ends: list[int] = []
     for end in list(found)[1:]:
@@ -46,9 +56,9 @@ def rungs(count: int, first: float, epochs: int) -> tuple[int, ...]:
     return tuple(ends)
 
 
-def end_of_search(ends: Sequence[int], hard: float, epochs: int) -> int:
+def end_of_search(ends: Sequence[int], hard: Fraction, epochs: int) -> int:
     """The epoch at whose end all is chosen."""
-    return max(*ends, ceil(Fraction(repr(hard)) * epochs), 1)
+    return max(*ends, ceil(hard * epochs), 1)
 
 
 def knee(sizes: Sequence[int], scores: Sequence[float]) -> int:

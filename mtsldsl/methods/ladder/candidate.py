@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mtsldsl.ir import Spec
 from mtsldsl.ir.wiring import Call, Value, copies, upstream, wired
-from mtsldsl.methods.ladder.language import Settings
+from mtsldsl.methods.ladder.language import Schedule
 from mtsldsl.runtime.learning.balance import Balance
 from mtsldsl.runtime.learning.step import Step
 from mtsldsl.runtime.network.built import build_model, initialise, place
@@ -82,9 +82,9 @@ class Candidate(nn.Module):
     its copy, what no task has chosen is there no more.
     """
 
-    def __init__(self, shape: Shape, beginnings: Beginnings, settings: Settings) -> None:
+    def __init__(self, shape: Shape, beginnings: Beginnings, schedule: Schedule) -> None:
         super().__init__()
-        self.shape, self._settings = shape, settings
+        self.shape, self._schedule = shape, schedule
         self._spec, self._sizes = beginnings.spec, beginnings.sizes
         sizes = self._sizes
         self._trunk = frozenset(list(sizes.layers)[: shape.since])
@@ -203,15 +203,15 @@ class Candidate(nn.Module):
     def shares(self, progress: float) -> Tensor:
         """By how much each task learns at each copy, (tasks, copies); `progress` is the part of the run that is
         done."""
-        chosen = self._settings
-        if progress < chosen.warm:
+        warm, hard = float(self._schedule.warm), float(self._schedule.hard)
+        if progress < warm:
             return torch.full_like(self.loss, 1 / self.shape.copies)
         relative = self._relative()
         best = torch.tensor(assigned(relative.tolist()), device=relative.device)[:, None]
-        if progress >= chosen.hard:
+        if progress >= hard:
             return torch.zeros_like(relative).scatter(1, best, 1.0)
-        done = (progress - chosen.warm) / (chosen.hard - chosen.warm)
-        start, end = chosen.temperature
+        done = (progress - warm) / (hard - warm)
+        start, end = self._schedule.temperature
         least, first = relative.min(1, keepdim=True)
         # A task that goes where its loss is not the least does so as surely as if it were.
         relative = relative.scatter(1, first, relative.gather(1, best)).scatter(1, best, least)

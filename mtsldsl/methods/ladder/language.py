@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from math import ceil
 
 import attrs
@@ -15,7 +16,7 @@ from mtsldsl.methods.evidence import Evidence, Finding, Words, told
 from mtsldsl.methods.method import Budgets, DecisionRule, Fault, Method, Reach, Situation, Surroundings, Values
 from mtsldsl.records import Record
 from mtsldsl.sharing import Partition, Sharing
-from mtsldsl.sharing.halving import end_of_search, halvings, rungs
+from mtsldsl.sharing.halving import end_of_search, halvings, latest, rungs
 from mtsldsl.sharing.shape import Sizes
 
 KNEE = "knee"
@@ -48,9 +49,21 @@ BLOCK = BlockSchema(
             None,
             "the middle one, of two the larger",
         ),
-        Key("rung", _PART, "the part of the epochs after which the first half of the shapes is dropped", 0.125),
-        Key("warm", _PART, "the part of the steps in which a task learns with all copies alike", 0.15),
-        Key("hard", _PART, "the part of the steps after which it has one", 0.5),
+        Key(
+            "rung",
+            Maybe(_PART),
+            "the part of the epochs after which the first half of the shapes is dropped",
+            None,
+            "as late as a budget costs two trainings, half of them at most",
+        ),
+        Key(
+            "warm",
+            Maybe(_PART),
+            "the part of the steps in which a task learns with all copies alike",
+            None,
+            "three tenths of `hard`",
+        ),
+        Key("hard", Maybe(_PART), "the part of the steps after which it has one", None, "`rung`"),
         Key(
             "temperature",
             Many(Real(0, open_minimum=True), length=2),
@@ -62,15 +75,39 @@ BLOCK = BlockSchema(
 )
 
 
+WARM = Fraction(3, 10)
+"""The part of the steps before tasks have their copies in which they learn with all alike, where none is given."""
+
+
+def _exact(part: float) -> Fraction:
+    return Fraction(repr(part))
+
+
+@attrs.frozen(eq=False, repr=False)
+class Schedule(Record):
+    """When so many shapes of a budget are halved, and tasks choose between copies: parts of a run."""
+
+    shapes: int
+    rung: Fraction
+    warm: Fraction
+    hard: Fraction
+    temperature: tuple[float, float]
+
+    def search(self, epochs: int) -> tuple[tuple[int, ...], int]:
+        """The epochs at whose end shapes are dropped, and that at whose end all is chosen."""
+        ends = rungs(self.shapes, self.rung, epochs)
+        return ends, end_of_search(ends, self.hard, epochs)
+
+
 @attrs.frozen(eq=False, repr=False, field_transformer=by_keys(BLOCK.keys))
 class Settings(Record):
     """What the learner is made of."""
 
     budgets: tuple[float, ...] | None
     pick: float | str | None
-    rung: float
-    warm: float
-    hard: float
+    rung: float | None
+    warm: float | None
+    hard: float | None
     temperature: tuple[float, float]
 
     def __attrs_post_init__(self) -> None:
@@ -87,11 +124,18 @@ class Settings(Record):
         """The one that is picked; as long as the knee is not known, that in the middle, of two the larger."""
         return self.pick if isinstance(self.pick, float) else budgets[len(budgets) // 2]
 
-    def search(self, sizes: Sizes, epochs: int) -> tuple[tuple[int, ...], int]:
-        """The epochs at whose end shapes of a network are dropped, and that at whose end all is chosen."""
-        most = max(len(sizes.edge(budget)) for budget in self.budgets_of(sizes))
-        ends = rungs(most, self.rung, epochs)
-        return ends, end_of_search(ends, self.hard, epochs)
+    def schedule_of(self, sizes: Sizes) -> Schedule:
+        """That of a network."""
+        return self.schedule(max(len(sizes.edge(budget)) for budget in self.budgets_of(sizes)))
+
+    def schedule(self, most: int) -> Schedule:
+        """That of so many shapes within a budget. A shape is not compared before its tasks have their copies, where
+        nothing else is said."""
+        rung = latest(most) if self.rung is None else _exact(self.rung)
+        hard = rung if self.hard is None else _exact(self.hard)
+        warm = WARM * hard if self.warm is None else _exact(self.warm)
+        start, end = self.temperature
+        return Schedule(most, rung, warm, hard, (start, end))
 
 
 LADDER = CallRule(
@@ -126,10 +170,6 @@ def _faults(values: Values) -> Iterator[Fault]:
     if pick is not None and pick not in (*known, KNEE):
         cause = f"`pick` is {pick:g}, which is none of the budgets"
         yield Fault("MTL202", cause, f"pick {shown([f'{each:g}' for each in known], ', ')} or `{KNEE}`", "pick")
-    warm, hard = values.get("warm"), values.get("hard")
-    if warm is not None and hard is not None and warm >= hard:
-        cause = f"a task has one copy after {hard:g} of the steps, and begins to choose after {warm:g}"
-        yield Fault("MTL202", cause, "let `hard` be more than `warm`", "hard")
     start, end = values.get("temperature", (1, 1))
     if end > start:
         cause = f"the temperature begins at {start:g}, below its end, {end:g}"
@@ -163,7 +203,13 @@ def hindrances(chosen: Settings, reach: Reach) -> Iterator[Fault]:
         remedy = f"give budgets of {least:g} or more" if least <= 1 else "leave the block `structure` out"
         yield Fault("MTL202", f"{cause}{sizes.least:,}", remedy, "budgets")
         return
-    most = max(len(sizes.edge(budget)) for budget in budgets)
+    schedule = chosen.schedule_of(sizes)
+    if schedule.warm >= schedule.hard:
+        cause = f"a task has one copy after {float(schedule.hard):g} of the steps, and begins to choose after "
+        remedy = "let `hard` be more than `warm`"
+        yield Fault("MTL202", f"{cause}{float(schedule.warm):g}", remedy, "warm" if chosen.hard is None else "hard")
+        return
+    most = schedule.shapes
     steps = len(halvings(most))
     if reach.epochs < steps:
         cause = f"{most} shapes are halved {steps} times until one is left, each time after an epoch at least"
@@ -177,12 +223,14 @@ def doubts(situation: Situation) -> Iterator[Fault]:
         cause = "there is a single task, so there are no two that could share"
         yield Fault("MTL931", cause, "leave `structure` out", "budgets")
         return
-    if end_of_search((), chosen.hard, situation.epochs) >= situation.epochs:
+    schedule = chosen.schedule(len(situation.sharing.components))  # there may be fewer shapes, and later rungs
+    if end_of_search((), schedule.hard, situation.epochs) >= situation.epochs:
         cause = f"what is chosen at epoch {situation.epochs} is never trained by itself: it is the last epoch"
         yield Fault("MTL932", cause, "let `hard` be less, or train for longer", "hard")
-    elif chosen.rung * situation.epochs < 1:
-        cause = f"{chosen.rung:g} of {situation.epochs} epochs is less than one, after which shapes are first compared"
-        remedy = f"train for {ceil(1 / chosen.rung)} epochs or more"
+    elif schedule.rung * situation.epochs < 1:
+        part = f"{float(schedule.rung):.3g} of {situation.epochs} epochs"
+        cause = f"{part} is less than one, after which shapes are first compared"
+        remedy = f"train for {ceil(1 / schedule.rung)} epochs or more"
         yield Fault("MTL955", f"{cause}: the search may cost more than two trainings", remedy, "rung")
 
 

@@ -67,19 +67,20 @@ class Ladder(Learner):
         """All shapes that fit a budget; that of several budgets is one candidate."""
         self._spec = spec
         self._sizes = sizes = sizes_of(spec)
-        self._ends, self._end = self.settings.search(sizes, spec.train.epochs)
+        self._schedule = self.settings.schedule_of(sizes)
+        self._ends, self._end = self._schedule.search(spec.train.epochs)
         self._balance = balance_of(spec)
         edges = {budget: sizes.edge(budget) for budget in self.settings.budgets_of(sizes)}
         self._pick = self.settings.picked_of(list(edges))
         self._left = {budget: [shape.name for shape in shapes] for budget, shapes in edges.items()}
         for shape in dict.fromkeys(shape for shapes in edges.values() for shape in shapes):
-            self.candidates[shape.name] = Candidate(shape, Beginnings(spec, sizes), self.settings)
+            self.candidates[shape.name] = Candidate(shape, Beginnings(spec, sizes), self._schedule)
         self.instead = True
 
     def begins_with(self, spec: Spec, model: nn.Module) -> None:
         """All candidates begin with them too."""
         for candidate in self._candidates().values():
-            filled = Candidate(candidate.shape, Beginnings(spec, self._sizes, model), self.settings)
+            filled = Candidate(candidate.shape, Beginnings(spec, self._sizes, model), self._schedule)
             candidate.load_state_dict(filled.state_dict())
 
     def facts(self) -> Mapping[str, Any]:

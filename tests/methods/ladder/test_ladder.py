@@ -105,7 +105,8 @@ def competing() -> Candidate:
     assert spec.structure is not None
     settings = spec.structure.settings
     assert isinstance(settings, Settings)
-    return Candidate(Shape(2, 2), Beginnings(spec, sizes_of(spec)), settings)
+    schedule = attrs.evolve(settings, warm=0.15, hard=0.5).schedule(3)
+    return Candidate(Shape(2, 2), Beginnings(spec, sizes_of(spec)), schedule)
 
 
 def test_shares_are_what_numpy_makes_of_the_losses() -> None:
@@ -274,7 +275,7 @@ def test_candidates_begin_with_the_weights_that_a_run_is_given() -> None:
             for layer in ("wide", "both"):
                 given.get_submodule(f"{layer}.{task}").linear1.weight.fill_(at + 1.0)
     beginnings = Beginnings(spec, sizes, given)
-    shared, own, competing = (Candidate(Shape(2, copies), beginnings, settings) for copies in (1, 3, 2))
+    shared, own, competing = (Candidate(Shape(2, copies), beginnings, settings.schedule(3)) for copies in (1, 3, 2))
 
     def weight(candidate: Candidate, at: int, layer: str) -> set[float]:
         found = candidate.network(at).get_submodule(f"{layer}.a+b+early").linear1.weight

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mtsldsl import loads
 from mtsldsl.ir import Spec
 from mtsldsl.ir.cost import cost_of, sizes_of
-from mtsldsl.sharing.halving import cost, end_of_search, halvings, knee, rungs
+from mtsldsl.sharing.halving import LATEST, cost, end_of_search, halvings, knee, latest, rungs
 from mtsldsl.sharing.shape import ALL_SHARED, Shape, assigned
 from tests.laws import law
 
@@ -65,8 +65,8 @@ def test_the_edge_is_what_brute_force_finds_with_the_cost_of_each_network(
     assert len(sizes.edge(budget)) <= len(widths)
 
 
-@given(st.integers(1, 300), st.sampled_from([0.05, 0.125, 0.3]))
-def test_the_search_costs_at_most_two_trainings(count: int, first: float) -> None:
+@given(st.integers(1, 300), st.sampled_from([Fraction(1, 20), Fraction(1, 8), Fraction(3, 10), LATEST]))
+def test_the_search_costs_at_most_two_trainings(count: int, first: Fraction) -> None:
     """Counted step by step, with so many epochs that nothing is rounded away."""
     epochs = 100_000
     ends = rungs(count, first, epochs)
@@ -80,24 +80,29 @@ def test_the_search_costs_at_most_two_trainings(count: int, first: float) -> Non
     spent += epochs - before
     assert spent <= 2 * epochs
     assert ends == () or ends[0] <= first * epochs
-    assert ends == () or end_of_search(ends, 0.5, epochs) == epochs // 2
+    assert ends == () or end_of_search(ends, LATEST, epochs) == epochs // 2
 
 
-def test_up_to_seven_shapes_have_their_first_rung_after_an_eighth() -> None:
-    assert rungs(7, 0.125, 40) == (5, 10)
-    assert cost(7, Fraction(1, 8)) == 2
-    assert rungs(8, 0.125, 48) == (4, 8, 16)
-    assert rungs(1, 0.125, 40) == ()
+def test_the_first_rung_is_as_late_as_two_trainings_allow() -> None:
+    assert [latest(count) for count in (1, 2, 3, 4, 5, 6, 7, 8)] == [
+        LATEST, LATEST, LATEST, Fraction(1, 4), Fraction(1, 5), Fraction(1, 7), Fraction(1, 8), Fraction(1, 12),
+    ]  # fmt: skip
+    for count in range(2, 100):
+        assert cost(count, latest(count)) == 2 or (latest(count) == LATEST and cost(count, LATEST) < 2)
+    assert rungs(7, LATEST, 40) == (5, 10)
+    assert rungs(7, Fraction(1, 20), 40) == (2, 4)
+    assert rungs(8, LATEST, 48) == (4, 8, 16)
+    assert rungs(1, LATEST, 40) == ()
     assert cost(1, Fraction(1, 8)) == 1
 
 
 @given(st.integers(1, 40), st.integers(1, 60))
 def test_each_rung_has_an_epoch_of_its_own(count: int, epochs: int) -> None:
-    ends = rungs(count, 0.125, epochs)
+    ends = rungs(count, LATEST, epochs)
     assume(ends)
     assert ends[0] >= 1
     assert all(later > earlier for earlier, later in pairwise(ends))
-    assert end_of_search(ends, 0.5, epochs) <= max(epochs, len(ends))
+    assert end_of_search(ends, LATEST, epochs) <= max(epochs, len(ends))
 
 
 LOSSES = st.integers(1, 4).flatmap(
