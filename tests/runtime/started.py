@@ -6,7 +6,8 @@ import torch
 
 from mtsldsl.ir import Spec
 from mtsldsl.runtime.learning.learned import OptimizerFactory
-from mtsldsl.runtime.learning.training import SchedulerFactory, Training
+from mtsldsl.runtime.learning.trained import SchedulerFactory
+from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.network.built import model_class
 from mtsldsl.runtime.objectives import BatchLosses
 from mtsldsl.runtime.structure.learner import Learner

@@ -20,7 +20,8 @@ from mtsldsl.runtime.data import load_data
 from mtsldsl.runtime.learning.ema import average_of, update
 from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.learning.learned import OptimizerFactory
-from mtsldsl.runtime.learning.training import SchedulerFactory, Training
+from mtsldsl.runtime.learning.trained import SchedulerFactory
+from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.network.averaging import mean
 from mtsldsl.runtime.run.code import Code
 from mtsldsl.runtime.structure.learner import Carry, Learner, Prepared

@@ -21,7 +21,8 @@ from mtsldsl.runtime.data import Mixed, Samples, Splits, steps_per_epoch
 from mtsldsl.runtime.data.mixed import streamed
 from mtsldsl.runtime.learning.learned import OptimizerFactory
 from mtsldsl.runtime.learning.ranks import Ranks
-from mtsldsl.runtime.learning.training import SchedulerFactory, Training
+from mtsldsl.runtime.learning.trained import SchedulerFactory
+from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.network.user_modules import check_own_modules
 from mtsldsl.runtime.objectives import BatchLosses
 from mtsldsl.runtime.run import events

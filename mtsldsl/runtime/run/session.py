@@ -24,7 +24,8 @@ from mtsldsl.runtime.learning.evaluation import Evaluation, evaluate
 from mtsldsl.runtime.learning.learned import OptimizerFactory
 from mtsldsl.runtime.learning.loss_scales import remark_on_scales
 from mtsldsl.runtime.learning.ranks import Ranks
-from mtsldsl.runtime.learning.training import SchedulerFactory, Training
+from mtsldsl.runtime.learning.trained import SchedulerFactory
+from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.learning.warmup import warmth
 from mtsldsl.runtime.network.source_file import original_spans
 from mtsldsl.runtime.network.user_modules import check_own_modules
