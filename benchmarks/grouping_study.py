@@ -1,4 +1,5 @@
-"""Is it worth measuring which tasks to train together? The runs behind docs/results.md, each a process of its own.
+"""Is it worth measuring which tasks to train together? The runs behind
+docs/results/grouping.md, each a process of its own.
 
     python benchmarks/grouping_study.py --data data/nyuv2 --jobs 2 --seeds 0 1 2
 

@@ -1,4 +1,5 @@
-"""Which balance for two tasks in one picture? The runs behind docs/results.md, each a process of its own.
+"""Which balance for two tasks in one picture? The runs behind
+docs/results/multifashion_balances.md, each a process of its own.
 
     python benchmarks/multifashion.py --data data/fashion_mnist --jobs 2 --seeds 0 1 2
 

@@ -1,4 +1,5 @@
-"""Is a learned structure worth its cost? The runs behind docs/results.md, each a process of the command line.
+"""Is a learned structure worth its cost? The runs behind
+docs/results/nyuv2_48x64.md, each a process of the command line.
 
     python benchmarks/nyuv2_small.py --data data/nyuv2 --jobs 2 --seeds 0 1 2
 

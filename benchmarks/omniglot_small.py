@@ -1,4 +1,5 @@
-"""Is a learned allocation worth its cost? The runs behind docs/results.md, each a process of the command line.
+"""Is a learned allocation worth its cost? The runs behind
+docs/results/omniglot_allocation.md, each a process of the command line.
 
     python benchmarks/omniglot_small.py --data data/omniglot --jobs 2 --seeds 0 1 2
 
@@ -140,7 +141,7 @@ def _read(run: Path) -> Result:
 
 
 def table(found: dict[tuple[str, int], Result], rows: Sequence[str], seeds: Sequence[int]) -> Iterator[str]:
-    """The rows of the table, as docs/results.md has them."""
+    """The rows of the table, as docs/results/omniglot_allocation.md has them."""
     mean = {row: [100 * fmean(found[row, seed].errors.values()) for seed in seeds] for row in rows}
     yield "| | test error, % | less than all for all | less than alone | parameters | MFLOP a picture | minutes |"
     yield "|---|---|---|---|---|---|---|"

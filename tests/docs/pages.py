@@ -15,7 +15,9 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 README = ROOT / "README.md"
 LANGUAGE = DOCS / "language.md"
-PAGES = tuple(path for path in (README, *sorted(DOCS.glob("*.md"))) if path.is_file())
+PAGES = tuple(
+    path for path in (README, *sorted(DOCS.glob("*.md")), *sorted((DOCS / "results").glob("*.md"))) if path.is_file()
+)
 
 _FENCE = re.compile(
     r"^(?P<indent> *)(?P<fence>`{3,})(?P<info>[^`\n]*)\n(?P<text>.*?)^(?P=indent)(?P=fence) *$", re.M | re.S

@@ -79,12 +79,12 @@ EACH_CHANNEL = frozenset({F.relu, F.leaky_relu, F.gelu, F.silu, torch.sigmoid, t
 
 NARROW, SMALL = 4, 32_000
 """Channels of each module, and values that it gives of a batch: up to either they are computed at once. Above both that
-is no faster (docs/results.md)."""
+is no faster (docs/results/speed.md)."""
 
 
 OF_A_MATRIX, OF_A_BATCH, LEAST = 16_384, 30_000, 16
 """Of rows: up to so many numbers in each matrix, and so many that each module reads or gives of a batch, and from so
-many samples on they are computed at once (docs/results.md)."""
+many samples on they are computed at once (docs/results/speed.md)."""
 
 
 @attrs.frozen(eq=False)
