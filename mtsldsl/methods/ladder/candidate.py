@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import attrs
 import torch
@@ -103,7 +103,7 @@ class Candidate(nn.Module):
         self.register_buffer("loss", torch.zeros(competing))
         self.register_buffer("seen", torch.zeros(competing, dtype=torch.bool))
         self.seen: Tensor
-        self._routes: list[Route] | None = None
+        self._routes: dict[tuple[str, ...], list[Route]] = {}
         self._shown: tuple[Sharing, nn.Module] | None = None
 
     def _beginning(self, at: int, beginnings: Beginnings) -> nn.Module:
@@ -125,15 +125,20 @@ class Candidate(nn.Module):
         """The copies at which a task has its head."""
         return [at for at in range(self.shape.copies) if self._tasks_of(at)]
 
-    def _calls_of(self, at: int) -> tuple[Call, ...]:
-        """What is computed at a copy, without the trunk."""
-        heads = map(Value.of_head, self._tasks_of(at))
-        return tuple(call for call in upstream(self._calls, heads) if call.layer not in self._trunk)
+    def _heads(self, at: int, tasks: Collection[str]) -> list[Value]:
+        """The outputs of those of the tasks that have a head at a copy."""
+        return [Value.of_head(task) for task in self._tasks_of(at) if task in tasks]
 
-    def _trunk_calls(self) -> tuple[tuple[Call, ...], list[Value]]:
-        """What is computed in the trunk, and what of it is read outside."""
-        reads = dict.fromkeys(read for at in self._places() for call in self._calls_of(at) for read in call.reads)
-        kept = [value for value in reads if value.layer in self._trunk]
+    def _calls_of(self, at: int, tasks: Collection[str]) -> tuple[Call, ...]:
+        """What is computed at a copy for tasks, without the trunk."""
+        return tuple(call for call in upstream(self._calls, self._heads(at, tasks)) if call.layer not in self._trunk)
+
+    def _trunk_calls(self, tasks: Collection[str]) -> tuple[tuple[Call, ...], list[Value]]:
+        """What is computed in the trunk for tasks, and what of it is read outside."""
+        calls = (call for at in self._places() for call in self._calls_of(at, tasks))
+        kept = [
+            read for read in dict.fromkeys(read for call in calls for read in call.reads) if read.layer in self._trunk
+        ]
         return upstream(self._calls, kept), kept
 
     def _modules_of(self, at: int) -> list[str]:
@@ -154,16 +159,15 @@ class Candidate(nn.Module):
         found: nn.Module = self.parts[at][NETWORK]  # type: ignore[index]
         return found
 
-    def outputs(self, known: Mapping[Value, Tensor]) -> list[dict[str, Tensor]]:
-        """The outputs of each copy, by task, for the inputs."""
-        if self._routes is None:
-            trunk, kept = self._trunk_calls()
-            routes = [Route.of(self.network(0), trunk, kept)]
-            for at in self._places():
-                heads = [Value.of_head(task) for task in self._tasks_of(at)]
-                routes.append(Route.of(self.network(at), self._calls_of(at), heads))
-            self._routes = routes
-        first, *rest = self._routes
+    def outputs(self, known: Mapping[Value, Tensor], tasks: tuple[str, ...]) -> list[dict[str, Tensor]]:
+        """The outputs of each copy, by task, for the inputs that these tasks read."""
+        if tasks not in self._routes:
+            trunk, kept = self._trunk_calls(tasks)
+            own = (
+                Route.of(self.network(at), self._calls_of(at, tasks), self._heads(at, tasks)) for at in self._places()
+            )
+            self._routes[tasks] = [Route.of(self.network(0), trunk, kept), *own]
+        first, *rest = self._routes[tasks]
         values = {**known, **first.run(known)}
         return [{min(value.tasks): output for value, output in route.run(values).items()} for route in rest]
 
@@ -185,7 +189,7 @@ class Candidate(nn.Module):
                 terms.append(shares[self.readers.index(task), at] * term if task in self.readers else term)
         self._note(measured)
         best = self._best() if told else {}
-        shown = {task: outputs[best.get(task, 0)][task].detach() for task in self._sizes.tasks} if told else {}
+        shown = {task: outputs[best.get(task, 0)][task].detach() for task in step.tasks} if told else {}
         return torch.stack(terms).sum(), step.measured(shown) if told else None
 
     @torch.no_grad()
@@ -236,7 +240,7 @@ class Candidate(nn.Module):
         """The same, with these copies."""
         self.chosen = dict(chosen)
         self.loss, self.seen = self.loss.new_zeros(0, 0), self.seen.new_zeros(0, 0)
-        self._routes = None
+        self._routes = {}
         for at in range(self.shape.copies):
             self.parts[at] = nn.ModuleDict({NETWORK: _only(self.network(at), self._modules_of(at))})
 

@@ -185,14 +185,12 @@ def faults(values: Values, surroundings: Surroundings) -> Iterator[Fault]:
 
 
 def hindrances(chosen: Settings, reach: Reach) -> Iterator[Fault]:
-    """Several sources, budgets that nothing fits, and fewer epochs than it takes to halve the shapes until one is
-    left."""
-    sources = len(reach.sharing.sources)
-    if sources > 1:
-        cause = f"`structure ladder` trains every shape on the same samples, and the tasks read {sources} sources"
-        yield Fault(
-            "MTL505", cause, "leave the block `structure` out, or let all tasks read the same samples", "budgets"
-        )
+    """Inputs of several sizes, budgets that nothing fits, and fewer epochs than it takes to halve the shapes until one
+    is left."""
+    if len(reach.sides) > 1:
+        cause = "`structure ladder` tries networks in which all tasks share a layer, and the tasks read inputs of "
+        remedy = "leave the block `structure` out, or give all data blocks inputs of one size"
+        yield Fault("MTL505", f"{cause}{len(reach.sides)} sizes", remedy, "budgets")
         return
     sizes = reach.sizes
     budgets = chosen.budgets_of(sizes) or USUAL[-1:]

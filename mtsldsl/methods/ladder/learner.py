@@ -141,7 +141,7 @@ class Ladder(Learner):
         found, values = [], []
         for name, candidate in self._candidates().items():
             with autocast(self._spec.train.precision, each_of(inputs)[0].device):
-                outputs = candidate.outputs(known)
+                outputs = candidate.outputs(known, step.tasks)
             loss, losses = candidate.learn(outputs, step, self._balance, told=name == leader)
             found += gradients_of(loss, candidate)
             values.append(loss.detach())

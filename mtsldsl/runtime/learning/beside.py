@@ -38,7 +38,8 @@ class Beside(nn.Module):
         """What the network makes of the batch of a step."""
         inputs = inputs_in(step.batch, self.spec.data)
         with autocast(self.spec.train.precision, each_of(inputs)[0].device):
-            outputs = self.network(*each_of(inputs))
+            whole = len(step.tasks) == len(self.spec.tasks)
+            outputs = self.network(*each_of(inputs)) if whole else self.network(*each_of(inputs), step.tasks)
         return step.measured(outputs)
 
     def average(self, step: int, steps: int) -> None:

@@ -49,6 +49,8 @@ class Training(Trained):
     _shared: tuple[nn.Module, Mapping[str, Weights]] | None = None
     weighed: WeighedSteps = attrs.field(factory=WeighedSteps)
     norms: GradientNorms = attrs.field(factory=GradientNorms)
+    _tasks: tuple[str, ...] = ()
+    """Those of the set in hand."""
     _instead: Tensor | None = None
     """The loss of the step in hand of the networks that the learner trains in the place of this one."""
     _parts: Parts | None = None
@@ -120,6 +122,7 @@ class Training(Trained):
         """The outputs of one of the `sets`: those of the network's own forward pass, or where the learner has gates
         what the network's modules give with these. Several inputs come in the order of the spec. None where the learner
         trains networks of its own instead."""
+        self._tasks = tasks
         if self.teachers is not None:
             self.teachers.see(inputs, self._reading(tasks), self.ranks)
         if self.learner.instead:
@@ -238,7 +241,7 @@ class Training(Trained):
             return self._losses(others, batch)
 
         watched, own = self._watching.taken(), self.ranks.part_of(batch)
-        return Step(self.position, own, outputs, losses, watched, self.progress, measured)
+        return Step(self.position, own, outputs, losses, watched, self._tasks, self.progress, measured)
 
     def _enlarged(self, penalty: Tensor | None) -> Tensor | None:
         """A loss of the learner with a gradient that fits the precision, and its part of the batches of the step."""

@@ -89,6 +89,57 @@ def test_each_candidate_learns_what_it_would_alone(tmp_path: Path) -> None:
         assert losses == pytest.approx(apart[epoch], rel=1e-5)
 
 
+APART = """mtl 1
+
+data arrays {
+  path  = "apart.npz"
+  apart = true
+  input = row(4)
+  batch = 8
+}
+
+task [x, y, z] {
+  target = values(1)
+  head   = linear(1)
+}
+
+backbone {
+  l1 = linear(6) | tanh
+}
+
+train {
+  epochs    = 4
+  balance   = relative
+  optimizer = adam(lr=0.05)
+  keep      = last
+}
+"""
+
+
+def test_tasks_with_samples_of_their_own_learn_each_shape_from_their_own(tmp_path: Path) -> None:
+    place = {name: tmp_path / name for name in ("ladder", "all", "each")}
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for task, count in (("x", 40), ("y", 60), ("z", 50)):
+        arrays |= {f"{task}/row": rng.normal(size=(count, 4)), f"{task}/target": rng.normal(size=count)}
+    for each in place.values():
+        each.mkdir()
+        np.savez(each / "apart.npz", **arrays)
+    told = trained(place["ladder"], with_ladder("budgets = [0.5, 0.75, 1.0]\n  pick = 0.5", APART))
+    trained(place["all"], f"{APART}\nsharing {{\n  l1 = all\n}}\n")
+    trained(place["each"], APART)
+    assert {event["budget"]: event["parameters"] for event in of(told, "rung_chosen")} == {0.5: 51, 0.75: 81, 1.0: 111}
+    assert same(last_weights(place["ladder"]), last_weights(place["all"]))
+    kept = place["ladder"] / "runs/job/1/ladder"
+    torch.testing.assert_close(weights(kept / "1.0.weights.safetensors"), last_weights(place["each"]))
+    # Copies that compete learn from the batches of all tasks, each with its own head there.
+    between = weights(kept / "0.75.weights.safetensors")
+    assert len([name for name in between if name.startswith("l1") and name.endswith("weight")]) == 2
+    told_of = [event["losses"] for event in of(told, "beside") if event["names"] == ["0.75"]]
+    assert all(np.isfinite(list(losses.values())).all() for losses in told_of)
+    assert told_of[0] != told_of[-1]
+
+
 def trained_losses(folder: Path) -> list[Any]:
     told = events(folder / "runs/job/1")
     return [
