@@ -50,7 +50,7 @@ JOBS = (
     Job("planted", ("--budgets", "0.3,0.4,0.6", "--teachers"), quick=True),
     Job("nyuv2_200", (*LADDER, "--teachers"), "nyuv2", quick=True),
     Job("nyuv2_715", LADDER, "nyuv2"),
-    Job("omniglot", ("--budgets", "0.55,0.65,0.8"), "omniglot"),
+    Job("omniglot", LADDER, "omniglot"),
 )
 
 
