@@ -104,15 +104,13 @@ def _checked(path: Path, overrides: dict[str, str], *, fix: bool, pedantic: bool
 
 
 def _read(path: Path) -> Source:
-    from mtsldsl.syntax.files import decode_source, read_source
+    from mtsldsl.syntax.files import read_source, read_standard_input
 
     if path != STANDARD_INPUT:
         return read_source(path)
-    import sys
-
     import attrs
 
-    source = decode_source("<stdin>", sys.stdin.buffer.read())
+    source = read_standard_input("<stdin>")
     return attrs.evolve(source, path=str(Path.cwd() / "stdin.mtl"))
 
 

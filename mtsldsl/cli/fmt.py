@@ -58,12 +58,12 @@ def _format(path: Path, input_name: str, check: bool, diff: bool) -> bool:
     """Whether a file was not in the one style; it is rewritten unless `check` or `diff` is set."""
     import attrs
 
-    from mtsldsl.syntax.files import decode_source, encoded, read_source
+    from mtsldsl.syntax.files import encoded, read_source, read_standard_input
     from mtsldsl.syntax.format import format_text
     from mtsldsl.syntax.writing import write_text_atomically
 
     from_input = path == STANDARD_INPUT
-    source = decode_source(input_name, sys.stdin.buffer.read()) if from_input else read_source(path)
+    source = read_standard_input(input_name) if from_input else read_source(path)
     after = format_text(source)
     changed = after != source.text
     if diff:

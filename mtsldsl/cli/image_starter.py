@@ -102,9 +102,9 @@ def spec_of_folder(spec: Path, data: Path, targets: Sequence[str], excluded: Seq
         remedy = "put pictures of one class into one folder, or a table beside them whose rows name them"
         raise MtlError.of("MTL602", f"`{data}` has nothing to learn ({reasons})", remedy)
     rows = parted_rows(found.table, shares_of(_OPTIONS), split=split, group=None, stratify=None)
-    training = len(rows["train"])
     given = next(name for name in ("image", "picture", "pixels") if name not in {goal.field for goal in goals})
     heads = _heads(data, found)
+    training = sum(found.images[row].path not in heads.broken for row in rows["train"])
     size, fit = _size(heads)
     lines = [
         *header(spec, f"{counted(len(found.images), 'picture')} of a folder", _ABOUT),

@@ -5,26 +5,32 @@ from __future__ import annotations
 import codecs
 import os
 import stat
+import sys
 from pathlib import Path
+from typing import BinaryIO
 
 import attrs
 
 from mtsldsl.diagnostics import MtlError, Source, Span
+
+LARGEST = 8 * 2**20
+"""Bytes; no specification has as many, and what is read from a pipe may never end."""
 
 
 def read_source(path: str | os.PathLike[str]) -> Source:
     """The text of a file, named as the path was given.
 
     Raises:
-        MtlError: MTL703 where the file cannot be read, or is none but a named pipe or a device, whose reading may never
-            end; MTL005 where it is not UTF-8.
+        MtlError: MTL703 where the file cannot be read, is larger than any specification, or is none but a named pipe or
+            a device, whose reading may never end; MTL005 where it is not UTF-8.
     """
     name = os.fspath(path)
     try:
         mode = os.stat(path).st_mode  # noqa: PTH116  # Path.stat says less of names that no file can have
         if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode) and not _is_open_pipe(path, mode):
             raise MtlError.of("MTL703", f"{name} is no file", "give the path of a file")
-        data = Path(path).read_bytes()
+        with Path(path).open("rb") as stream:
+            data = _whole(stream, name)
     except FileNotFoundError:
         raise MtlError.of("MTL703", f"there is no file {name}", "check the path") from None
     except IsADirectoryError:
@@ -33,6 +39,19 @@ def read_source(path: str | os.PathLike[str]) -> Source:
         reason = error.strerror or error if isinstance(error, OSError) else error
         raise MtlError.of("MTL703", f"{name} cannot be read: {reason}", "check the path and its permissions") from None
     return attrs.evolve(decode_source(name, data), path=name)
+
+
+def read_standard_input(name: str) -> Source:
+    """The text of the standard input under a name. Raises MtlError as `read_source` does."""
+    return decode_source(name, _whole(sys.stdin.buffer, name))
+
+
+def _whole(stream: BinaryIO, name: str) -> bytes:
+    data = stream.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        cause = f"{name} holds more than {LARGEST // 2**20} MiB, which no specification does"
+        raise MtlError.of("MTL703", cause, "give the path of a specification")
+    return data
 
 
 def _is_open_pipe(path: str | os.PathLike[str], mode: int) -> bool:

@@ -112,6 +112,25 @@ def test_a_run_is_evaluated_from_another_folder_and_as_a_copy(
         assert original.eval(run=run, cwd=tmp_path) == (printed, "")
 
 
+def test_a_record_that_is_not_whole_is_told_of(job: Job) -> None:
+    """Of one that lacks what came after the first weights, and of one that is shorter than when a checkpoint was
+    written."""
+    record = job.run / "events.jsonl"
+    lines = record.read_text(encoding="utf-8").splitlines(keepends=True)
+    first = next(number for number, line in enumerate(lines) if json.loads(line)["event"] == "best")
+    record.write_text("".join(lines[:first]), encoding="utf-8")
+    done = job.command("eval", str(job.run))
+    assert done.returncode == 1
+    assert "MTL801" in done.stderr
+    assert "has no finished epoch yet" in done.stderr
+    before = {path: path.read_bytes() for path in job.run.rglob("*") if path.is_file()}
+    done = job.command("train", "--resume", str(job.run), "--quiet")
+    assert done.returncode == 1
+    assert "MTL801" in done.stderr
+    assert "and its run had written" in done.stderr
+    assert {path: path.read_bytes() for path in job.run.rglob("*") if path.is_file()} == before
+
+
 def test_a_file_that_was_replaced_is_told_of_with_what_differs(trained: tuple[Job, dict[str, Any]], job: Job) -> None:
     save(job.folder / "job" / "mine.npz", **{"test/level": np.full((12, 1, 8, 8), 2, np.float32)})
     printed, said = job.eval()

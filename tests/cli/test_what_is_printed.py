@@ -123,6 +123,25 @@ def test_what_is_no_file_is_refused_and_not_read(command: tuple[str, ...], speci
     assert "is no file" in done.stderr
 
 
+@pytest.mark.parametrize("command", [("check", "-"), ("check", "/dev/stdin"), ("fmt", "--check", "-")])
+def test_of_what_never_ends_no_more_is_read_than_a_specification_has(command: tuple[str, ...], tmp_path: Path) -> None:
+    """In as much memory as a command needs."""
+    words = " ".join(command)
+    program = f"ulimit -v 2000000; yes | {sys.executable} -m mtsldsl {words}"
+    done = subprocess.run(["bash", "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode in (1, 2), done.stdout
+    assert "MTL703" in done.stderr, done.stderr
+    assert "holds more than 8 MiB, which no specification does" in done.stderr
+
+
+def test_a_file_that_is_larger_than_any_specification_is_not_read(here: Path) -> None:
+    with (here / "a.mtl").open("wb") as stream:
+        stream.truncate(100 * 2**30)
+    done = run("check", "a.mtl")
+    assert done.exit_code == 1
+    assert "a.mtl holds more than 8 MiB, which no specification does" in done.stderr
+
+
 def test_what_a_shell_puts_in_the_place_of_a_command_is_read(tmp_path: Path) -> None:
     shutil.copy(SPEC, tmp_path / "a.mtl")
     program = f"{sys.executable} -m mtsldsl diff a.mtl <(cat a.mtl)"

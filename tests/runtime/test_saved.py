@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -17,8 +19,9 @@ from mtsldsl.editing import load
 from mtsldsl.runtime.data import load_data
 from mtsldsl.runtime.learning.saved import Saved
 from mtsldsl.runtime.learning.training import Training
-from mtsldsl.runtime.run.checkpoint import length_of_events, restore_checkpoint, save_checkpoint
+from mtsldsl.runtime.run.checkpoint import length_of_events, load_weights, restore_checkpoint, save_checkpoint
 from mtsldsl.runtime.run.folder import RunFolder
+from mtsldsl.runtime.run.record_file import read_events
 from tests.runtime.started import started, step
 
 NAMES = st.text("abc.+_", min_size=1, max_size=4)
@@ -151,6 +154,57 @@ def test_a_damaged_checkpoint_is_refused_by_name(name: str, harm: str, sound: Pa
     (found,) = caught.value.diagnostics
     assert found.code == "MTL805"
     assert name in found.cause
+
+
+SOUND = {"version": 2, "events": 0, "parts": [], "facts": {}}
+WRONG: list[object] = [
+    [], 3, {}, {"version": 2}, {**SOUND, "events": -5}, {**SOUND, "events": "0"}, {**SOUND, "parts": [3]},
+    {**SOUND, "parts": ["../other"]}, {**SOUND, "facts": []}, {**SOUND, "facts": {"loop": []}},
+]  # fmt: skip
+"""What no run writes into `state.json`."""
+
+
+@pytest.mark.parametrize("state", WRONG)
+def test_a_state_that_no_run_writes_is_refused_though_its_digest_is_right(
+    state: object, sound: Path, tmp_path: Path
+) -> None:
+    checkpoint = tmp_path / "epoch-001"
+    shutil.copytree(sound, checkpoint)
+    (checkpoint / "state.json").write_text(json.dumps(state), encoding="utf-8")
+    digests = json.loads((checkpoint / "digests.json").read_text(encoding="utf-8"))
+    digests["state.json"] = sha256((checkpoint / "state.json").read_bytes()).hexdigest()
+    (checkpoint / "digests.json").write_text(json.dumps(digests), encoding="utf-8")
+    with pytest.raises(MtlError, match=r"MTL805[^$]*state.json does not say what a run writes there"):
+        length_of_events(checkpoint)
+
+
+@pytest.mark.parametrize("digests", [[], 3, None, {"/dev/zero": "0"}, {"../other": "0"}])
+def test_digests_that_no_run_writes_are_refused_and_nothing_elsewhere_is_read(
+    digests: object, sound: Path, tmp_path: Path
+) -> None:
+    checkpoint = tmp_path / "epoch-001"
+    shutil.copytree(sound, checkpoint)
+    (checkpoint / "digests.json").write_text(json.dumps(digests), encoding="utf-8")
+    with pytest.raises(MtlError, match=r"MTL805[^$]*has no digests of its files"):
+        length_of_events(checkpoint)
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "state.json", "digests.json"])
+def test_a_pipe_in_a_checkpoint_is_not_waited_for(name: str, sound: Path, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "epoch-001"
+    shutil.copytree(sound, checkpoint)
+    (checkpoint / name).unlink()
+    os.mkfifo(checkpoint / name)
+    with pytest.raises(MtlError, match="MTL805"):
+        length_of_events(checkpoint)
+
+
+def test_a_pipe_in_the_place_of_weights_or_of_a_record_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(MtlError, match=r"MTL805[^$]*it is no file"):
+        load_weights(tmp_path / "pipe", torch.nn.Linear(1, 1))
+    with pytest.raises(MtlError, match=r"MTL801[^$]*is no file"):
+        list(read_events(tmp_path / "pipe"))
 
 
 def test_a_checkpoint_of_version_0_1_is_refused_and_its_pickle_never_read(tmp_path: Path) -> None:

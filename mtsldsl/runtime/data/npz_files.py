@@ -61,7 +61,7 @@ class NpyFolder:
     @classmethod
     def of(cls, path: Path) -> NpyFolder:
         """The folder at `path`."""
-        found = sorted(each.relative_to(path) for each in path.rglob("*.npy"))
+        found = sorted(each.relative_to(path) for each in path.rglob("*.npy") if each.is_file())
         return cls(path, [each.with_suffix("").as_posix() for each in found])
 
     def __getitem__(self, name: str) -> Array:

@@ -108,6 +108,8 @@ def load_weights(path: Path, model: nn.Module, *, whole: bool = True) -> None:
     Raises MtlError MTL805 where names or shapes do not fit.
     """
     try:
+        if path.exists() and not is_file(path):
+            raise OSError("it is no file")
         state = load_file(str(path))
     except (OSError, SafetensorError) as problem:
         raise MtlError.of("MTL805", f"`{path}` cannot be read: {problem}", "name a weights file of a run") from problem
@@ -177,15 +179,29 @@ def _state(checkpoint: Path) -> dict[str, Any]:
         raise _of_another_version(checkpoint)
     try:
         digests = json.loads((checkpoint / DIGESTS).read_text(encoding="utf-8"))
-        damaged = [name for name, digest in digests.items() if _digest(checkpoint / name) != digest]
-    except (OSError, ValueError) as problem:
+        if not isinstance(digests, dict) or any(Path(name).name != name for name in digests):
+            raise _damaged(checkpoint, f"{DIGESTS} has no digests of its files")
+        missing = [name for name in digests if not is_file(checkpoint / name)]
+        damaged = missing or [name for name, digest in digests.items() if _digest(checkpoint / name) != digest]
+        if damaged or STATE not in digests:
+            raise _damaged(checkpoint, f"{', '.join(damaged) or STATE} is not what was written")
+        state = json.loads((checkpoint / STATE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as problem:
         raise _damaged(checkpoint, str(problem)) from problem
-    if damaged or STATE not in digests:
-        raise _damaged(checkpoint, f"{', '.join(damaged) or STATE} is not what was written")
-    state: dict[str, Any] = json.loads((checkpoint / STATE).read_text(encoding="utf-8"))
-    if state["version"] != VERSION:
+    if isinstance(state, dict) and state.get("version", VERSION) != VERSION:
         raise _of_another_version(checkpoint)
-    return state
+    if not _is_state(state):
+        raise _damaged(checkpoint, f"{STATE} does not say what a run writes there")
+    return {**state}
+
+
+def _is_state(state: Any) -> bool:
+    """Whether this is what `save_checkpoint` writes, as far as its kinds of values go."""
+    kinds = {"version": int, "events": int, "parts": list, "facts": dict}
+    if not isinstance(state, dict) or not all(isinstance(state.get(key), kind) for key, kind in kinds.items()):
+        return False
+    parts = all(isinstance(name, str) and Path(name).name == name for name in state["parts"])
+    return parts and state["events"] >= 0 and all(isinstance(each, dict) for each in state["facts"].values())
 
 
 def _of_another_version(checkpoint: Path) -> MtlError:

@@ -121,7 +121,10 @@ def names_beside(folder: RunFolder) -> list[str]:
 def epochs_kept(folder: RunFolder, spec: Spec, of: str = MEAN) -> dict[str, int]:
     """The epoch whose weights each task has in what `load_best` gives."""
     if of not in names_beside(folder):
-        return Selection(spec.train.keep, best_so_far(folder.events)).epochs(of)
+        found = Selection(spec.train.keep, best_so_far(folder.events)).epochs(of)
+        if not found:
+            raise MtlError.of("MTL801", f"`{folder.path}` has no finished epoch yet", "let the run end its first epoch")
+        return found
     return dict(tested(folder, of).epochs)
 
 

@@ -44,14 +44,23 @@ class EventLog:
         if self.length() > length:
             os.truncate(self.path, length)
 
+    def require(self, length: int) -> None:
+        """Hold that there are as many bytes. Raises MtlError MTL801 where there are fewer: part of the record is
+        gone."""
+        if self.length() < length:
+            cause = f"`{self.path}` has {self.length():,} bytes, and its run had written {length:,}"
+            raise MtlError.of("MTL801", cause, "copy the run folder once more from where it is whole")
+
 
 def read_record(path: Path) -> Iterator[dict[str, Any]]:
     """What each line of a file of events holds, oldest first; a last line that was cut off by a kill is left out.
 
-    Raises MtlError MTL801 at a line that is none.
+    Raises MtlError MTL801 at a line that is none, and where the path is not that of a file.
     """
     if not path.exists():
         return
+    if not path.is_file():
+        raise MtlError.of("MTL801", f"`{path}` is no file", "copy the run folder once more from where it is whole")
     with path.open("rb") as stream:
         for number, line in enumerate(stream, 1):
             if line.endswith(b"\n"):

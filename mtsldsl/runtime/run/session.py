@@ -174,6 +174,7 @@ class Session:
         session = cls(spec, folder, chosen, choose_display(display), told, checkpoint, teaching=teaching, ranks=ranks)
         epoch = epoch_of(checkpoint)
         session._logged = length_of_events(checkpoint)
+        session.log.require(session._logged)
         session._selection.best.update(best_so_far(folder.events, epoch))
         session._since = last_merge(folder.events, epoch)
         write_source(folder.spec, spec.source)

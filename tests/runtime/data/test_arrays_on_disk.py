@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,14 @@ def load_on_disk(folder: Path, count: int) -> Samples:
     samples = load_data(spec("arrays", (age,), (2, 4, 6), path=str(path))).train
     assert isinstance(samples, Samples)
     return samples
+
+
+def test_a_pipe_among_the_arrays_is_none_and_not_waited_for(tmp_path: Path) -> None:
+    np.save(tmp_path / "row.npy", np.zeros((20, 2), np.float32))
+    os.mkfifo(tmp_path / "kind.npy")
+    tasks = (task("kind", Target("classes", 3), dense=False),)
+    with pytest.raises(MtlError, match=r"has no array `kind`"):
+        load_data(spec("arrays", tasks, (2,), input_name="row", path=str(tmp_path)))
 
 
 def test_each_field_may_have_samples_of_its_own(tmp_path: Path) -> None:
