@@ -165,11 +165,14 @@ def cost_of(spec: Spec, tasks: Collection[str] | None = None) -> Cost:
 
 
 def sizes_of(spec: Spec) -> Sizes:
-    """What a network of each shape of sharing costs."""
+    """What a network of each shape of sharing costs. A task of weight 0 is none that copies could be for, unless all
+    are."""
     cost = cost_of(spec)
+    learning = {task.name for task in spec.tasks if task.weight} or set(spec.sharing.tasks)
+    read_by = {layer: tasks & learning for layer, tasks in reading_tasks(spec).items()}
     layers = {name: each.one.parameters for name, each in cost.layers.items()}
     heads = sum(each.parameters for each in cost.heads.values())
-    return Sizes(layers, heads, spec.sharing.tasks, reading_tasks(spec))
+    return Sizes(layers, heads, spec.sharing.tasks, read_by)
 
 
 def settled(spec: Spec) -> frozenset[str]:

@@ -86,10 +86,11 @@ class OneAPhase(Record):
 
 @attrs.frozen(eq=False, repr=False)
 class Budgets(Record):
-    """The key of a method of which one run gives a network for each of several budgets, each under its own name, and
-    which budgets these are by the settings, in a network of these sizes."""
+    """The key of a method of which one run gives a network for each of several budgets, each under its own name, that
+    which names the run's own, and which budgets these are by the settings, in a network of these sizes."""
 
     key: str
+    pick: str
     of: Callable[[Any, Sizes], tuple[float, ...]]
 
 

@@ -56,7 +56,7 @@ READOUT = CallRule(
 STITCHED = CallRule(
     "stitched",
     "a task's loss over that with its features read out of the other's (Bansal et al., 2021), mean of both ways",
-    (_SAMPLES,),
+    (Key("samples", Integer(8), "training samples, half of them for the read-out", 800),),
 )
 
 SIMILARITIES = Call((CKA, RSA, GRADIENT, TRANSFERENCE, READOUT, STITCHED), "similarities")

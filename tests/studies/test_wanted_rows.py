@@ -94,7 +94,14 @@ def test_a_learner_that_gives_a_network_for_each_budget_has_one_run_and_a_row_fo
     for each in learned:
         assert each.spec.structure is not None
         assert each.spec.structure.settings.budgets == (0.7, 0.9)
-    assert "the budget 0.1 is" in dict(wanted(LADDER, ["learned"], budgets=(0.1,)).left_out)["learned"]
+    assert "the budget 0.1 is" in dict(wanted(LADDER, ["learned"], budgets=(0.1,)).left_out)["learned:0.1"]
+    some = wanted(LADDER, ["learned"], budgets=(0.1, 0.7))
+    assert [each.name for each in some.rows if each.kind == "learned"] == ["learned:0.7"]
+    assert set(dict(some.left_out)) == {"learned:0.1"}
+    picked = wanted(
+        LADDER.replace("structure ladder {", "structure ladder {\n  pick = 0.6"), ["learned"], budgets=(0.9,)
+    )
+    assert [each.name for each in picked.rows if each.kind == "learned"] == ["learned:0.9"]
 
 
 def test_static_shapes_and_structures_from_scratch_are_there_with_teachers_too() -> None:

@@ -292,7 +292,7 @@ METHOD = Method(
     learner="Ladder",
     paper="its halving after Jamieson, Talwalkar: Non-stochastic Best Arm Identification and Hyperparameter "
     "Optimization, AISTATS 2016, arXiv 1502.07943",
-    budgets=Budgets("budgets", Settings.budgets_of),
+    budgets=Budgets("budgets", "pick", Settings.budgets_of),
     networks=True,
     findings=(Rung, Chosen),
     words=Words(undecided=undecided),

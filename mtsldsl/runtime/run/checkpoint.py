@@ -66,9 +66,7 @@ def keep_own_weights(folder: RunFolder, training: Training, tasks: Collection[st
         first, *others = (folder.own_best / f"{task}.{WEIGHTS}" for task in found)
         save_tensors(first, _read_by(*training.presented(), found))
         for other in others:
-            temporary = _partial(other)
-            shutil.copyfile(first, temporary)
-            temporary.replace(other)
+            copy_whole(first, other)
     if training.present is not training.spec:  # another epoch's network is another one
         for task in tasks:
             write_source(folder.own_best / f"{task}.mtl", source)
@@ -92,6 +90,13 @@ def save_tensors(path: Path, state: Mapping[str, Tensor]) -> None:
         cause = f"{path} cannot be written: {problem}"
         raise MtlError.of("MTL703", cause, "check the folder, its permissions and the space on the disk") from None
     temporary.replace(path)
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """Put a copy of a file in the place of another at once."""
+    temporary = _partial(target)
+    shutil.copyfile(source, temporary)
+    temporary.replace(target)
 
 
 def _partial(path: Path) -> Path:

@@ -5,7 +5,6 @@ They are kept by the rules of the run's own network, each by itself: `<method>/<
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,7 +19,7 @@ from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.network.built import build_model, place
 from mtsldsl.runtime.objectives.relative_gain import Results
 from mtsldsl.runtime.run import events
-from mtsldsl.runtime.run.checkpoint import MEAN, WEIGHTS, keep_network, load_weights
+from mtsldsl.runtime.run.checkpoint import MEAN, WEIGHTS, copy_whole, keep_network, load_weights
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.record_file import EventLog, read_events
 from mtsldsl.runtime.run.selection import Best, Selection, best_so_far, gains, mean_of, thresholds_of, voting
@@ -67,6 +66,11 @@ class KeptBeside:
             )
             self._keep(each, [task for one in best for task in one.tasks])
 
+    def improving(self, epoch: int, patience: int) -> bool:
+        """Whether one of them was better within so many epochs; where the last is kept, that is not looked at."""
+        looked_at = (each for each in self._selections.values() if not each.latest)
+        return any(each.epochs_since_better(epoch) < patience for each in looked_at)
+
     def _keep(self, each: Beside, tasks: Sequence[str]) -> None:
         self.folder.beside.mkdir(exist_ok=True)
         for name in each.names:
@@ -79,8 +83,8 @@ class KeptBeside:
             return
         self.folder.beside.mkdir(exist_ok=True)
         for name in learner.own_names:
-            for ending in (".mtl", f".{WEIGHTS}"):
-                shutil.copyfile(self.folder.best / f"{MEAN}{ending}", self.folder.beside / f"{name}{ending}")
+            for ending in (f".{WEIGHTS}", ".mtl"):
+                copy_whole(self.folder.best / f"{MEAN}{ending}", self.folder.beside / f"{name}{ending}")
         log.write(
             events.BesideTest(
                 names=learner.own_names,

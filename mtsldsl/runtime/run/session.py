@@ -352,6 +352,8 @@ class Session:
         be decided any more of who shares what."""
         if undecided(training, learner) or self._selection.epochs_since_better(training.epoch) < patience:
             return False
+        if self._beside is not None and self._beside.improving(training.epoch, patience):
+            return False
         self._stopped = events.Stopped(epoch=training.epoch, patience=patience)
         return True
 

@@ -30,6 +30,11 @@ _SAME = (
     "train the teachers on the same data, with the same `data` block but for its `batch`, `augment` and `train_samples`"
 )
 
+_FITTED = (
+    "train the teachers on the same training samples: what is made of them, as by `scale`, follows from "
+    "`train_samples` too"
+)
+
 _FREE = ("on_error", "train_samples")
 """Settings of data that change no sample, and none of those for validation and the test."""
 
@@ -71,7 +76,14 @@ class TeachingRun:
         if last(list(read_events(folder.events)), events.End) is None:
             cause = f"the run `{folder.path}` has not ended, and its network may still become another one"
             raise MtlError.of("MTL609", cause, f"let it end, with `mtsldsl train --resume {folder.path}`")
-        own, model = load_best(folder, device)
+        try:
+            own, model = load_best(folder, device)
+        except MtlError as error:  # what is said of its spec stands at no place of this one
+            whose = f"the spec of the run `{folder.path}`: "
+            raise MtlError(
+                attrs.evolve(each, span=None, cause=f"{whose if each.span else ''}{each.cause}")
+                for each in error.diagnostics
+            ) from error
         known = {task.name for task in own.tasks}
         tasks = tuple(task for task in taught_losses(spec.tasks) if task in known)
         if not tasks:
@@ -123,7 +135,7 @@ class TeachingRun:
                             f"the network of `{self.folder.path}` learned with other means, deviations or names of "
                             f"classes than those of the training samples of {where}"
                         )
-                        raise MtlError.of("MTL609", cause, _SAME, student.train.span)
+                        raise MtlError.of("MTL609", cause, _FITTED, student.train.span)
                 if _differ(before["sha256"], now["sha256"]):
                     text = (
                         f"the network of {self.folder.path} learned from other samples than {where} has: unless "

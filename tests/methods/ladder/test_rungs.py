@@ -141,3 +141,29 @@ def test_the_task_that_loses_the_least_by_it_moves() -> None:
 )
 def test_the_knee_is_where_more_begins_to_gain_little(sizes: list[int], scores: list[float], place: int) -> None:
     assert knee(sizes, scores) == place
+
+
+def test_no_copy_is_for_a_task_of_weight_0_unless_all_are() -> None:
+    text = """mtl 1
+data planted {
+  samples = 100
+}
+task [a1, b1, c1] {
+  target = values(4)
+  head   = linear(4)
+}
+task c2 {
+  target = values(4)
+  head   = linear(4)
+  weight = 0
+}
+backbone {
+  stem = linear(8) | relu
+}
+train {
+  epochs = 1
+}
+"""
+    assert sizes_of(loads(text)).readers(0) == ("a1", "b1", "c1")
+    none = text.replace("head   = linear(4)\n}", "head   = linear(4)\n  weight = 0\n}")
+    assert sizes_of(loads(none)).readers(0) == ("a1", "b1", "c1", "c2")

@@ -300,13 +300,33 @@ class _Rows:
             for budget, _ in made:
                 yield Row((_named(kind, budget),), "scratch" if kind == SCRATCH else "random", self.static, budget)
 
+    def _that_fit(self, wanted: Sequence[str]) -> list[float]:
+        """The budgets, in rising order, that are enough for what is all shared."""
+        sizes = sizes_of(self.chosen)
+        fitting = []
+        for budget in sorted(self.budgets):
+            allowed = sizes.allowed(budget)
+            if sizes.least <= allowed:
+                fitting.append(budget)
+                continue
+            cause = f"the budget {budget:g} is {float(allowed):,.0f} parameters, and all shared there are "
+            self.left_out += [(_named(kind, budget), f"{cause}{sizes.least:,}") for kind in wanted]
+        return fitting
+
     def _of_one_run(self, known: Budgets, wanted: Sequence[str]) -> Iterator[Row]:
         """Rows of a learner that gives a network for each budget in one run."""
         spec = self.chosen
         if self.budgets:
-            given = f"[{', '.join(map(repr, sorted(self.budgets)))}]"
+            fitting = self._that_fit(wanted)
+            if not fitting:
+                return
+            assert spec.structure is not None
+            given = {f"structure.{known.key}": f"[{', '.join(map(repr, fitting))}]"}
+            pick = spec.structure.values[known.pick]
+            if isinstance(pick, float) and pick not in fitting:
+                given[f"structure.{known.pick}"] = "none"
             try:
-                spec = loads_source(spec.source, {f"structure.{known.key}": given})
+                spec = loads_source(spec.source, given)
             except MtlError as problem:
                 self.left_out += [(kind, problem.diagnostics[0].cause) for kind in wanted]
                 return
