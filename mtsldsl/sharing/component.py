@@ -48,6 +48,11 @@ def owner(name: str) -> str:
     return helping_task(rest.partition(".")[0]) if layer == HEADS else layer
 
 
+def module_name(layer: str, key: str) -> str:
+    """The name in the network of the copy of a layer, or of `heads`, that has this name among the layer's copies."""
+    return f"{layer}.{key}"
+
+
 @attrs.frozen(eq=False, repr=False)
 class Copy(Record):
     """A copy of a layer with weights of its own, for the tasks that share it, or an alternative of it, for the tasks
@@ -87,4 +92,4 @@ class Copy(Record):
     def name(self) -> str:
         """Its name in the network, under which its modules and tensors stand: `enc1.depth+normal`, `mix1.conv3`,
         `mix1.gate(depth)`, `heads.depth`."""
-        return f"{self.layer}.{self.key}"
+        return module_name(self.layer, self.key)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from mtsldsl.ir import Spec
 from mtsldsl.runtime.network.transfer import average_state
 from mtsldsl.sharing import Copy
-from mtsldsl.sharing.component import HEADS, owner
+from mtsldsl.sharing.component import HEADS, module_name, owner
 
 
 @attrs.frozen
@@ -58,7 +58,7 @@ def _formers(spec: Spec, model: nn.Module, before: Spec) -> Iterator[tuple[str, 
     """Each part of the network by its name, and the names of those that it takes its weights from."""
     for layer in spec.backbone.layers:
         if spec.backbone.alternatives(layer) or layer not in before.backbone or before.backbone.alternatives(layer):
-            names = [f"{layer}.{name}" for name, _ in model.get_submodule(layer).named_children()]
+            names = [module_name(layer, name) for name, _ in model.get_submodule(layer).named_children()]
             yield from ((name, [name]) for name in names)
             continue
         there = before.sharing.partition(layer)
@@ -66,7 +66,8 @@ def _formers(spec: Spec, model: nn.Module, before: Spec) -> Iterator[tuple[str, 
             formers = [each for each in there if each & component] or there
             yield Copy(layer, component).name, [Copy(layer, each).name for each in formers]
     for task, _ in model.get_submodule(HEADS).named_children():
-        yield f"{HEADS}.{task}", [f"{HEADS}.{task}"]
+        head = module_name(HEADS, task)
+        yield head, [head]
 
 
 def _below(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:

@@ -27,7 +27,7 @@ from mtsldsl.runtime.network.weights_digest import digest_of_weights
 from mtsldsl.runtime.run.best import load_best
 from mtsldsl.runtime.run.events import Begun, Warned
 from mtsldsl.runtime.run.folder import RunFolder
-from mtsldsl.sharing.component import HEADS, owner
+from mtsldsl.sharing.component import HEADS, module_name, owner
 from mtsldsl.syntax.files import is_folder
 
 _SEVERAL = {"is": "are", "has": "have", "begins": "begin"}
@@ -171,7 +171,7 @@ def _remark_on_frozen(spec: Spec, filled: Collection[str]) -> str | None:
             drawn[name] = None
     if not drawn:
         return None
-    said = named([name if name in spec.backbone else f"{HEADS}.{name}" for name in drawn])
+    said = named([name if name in spec.backbone else module_name(HEADS, name) for name in drawn])
     is_so = "is" if len(drawn) == 1 else "are"
     return f"{said} {is_so} frozen with the weights that the seed drew, as nothing has filled them (see MTL945)"
 
