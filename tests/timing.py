@@ -16,7 +16,7 @@ Measure: TypeAlias = Callable[[], float]
 GROWTH = 2.5
 """How much longer twice as much may take: 2 is in proportion, 4 is quadratic."""
 
-TRIES = 3
+TRIES = 6
 
 SOON = 0.01
 """Seconds below which once says little."""
@@ -44,7 +44,7 @@ def clocked(act: Callable[[], object]) -> Measure:
 
 
 def held_within(share: float, measured: Measure, reference: Measure) -> None:
-    """Assert that something takes at most `share` times as long as its reference, the best of three tries of each."""
+    """Assert that something takes at most `share` times as long as its reference, the best of six tries of each."""
     ours: list[float] = []
     theirs: list[float] = []
     for _ in range(TRIES):

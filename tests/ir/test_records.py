@@ -16,14 +16,14 @@ from mtsldsl.datasets.registry import DATASETS, data_kind
 from mtsldsl.editing import loads
 from mtsldsl.ir import Data, Decision, Structure, Target
 from mtsldsl.language import Named
-from mtsldsl.language.holding import named
+from mtsldsl.language.holding import keys_in, named
 from mtsldsl.language.kinds import EPOCHS, Call, Identifier, Integer, Key, Many, Maybe, Real
 from mtsldsl.language.naming import GENERATED_NAMES, LONGEST_NAME, MODULE_NAMES, STAGES, WORDS
 from mtsldsl.language.optimization import nesterov_without_momentum
 from mtsldsl.language.schema import LOSSES, METRICS, OPTIMIZERS, SCHEDULER, SCHEDULERS, TRAIN
 from mtsldsl.language.targets import TARGETS
 from mtsldsl.methods.allocation import language as allocation
-from mtsldsl.methods.mtsl.language import BLOCK, Amalgamate, Settings
+from mtsldsl.methods.mtsl.language import BLOCK, CHOICES, Amalgamate, Budget, Settings
 from mtsldsl.methods.registry import decision_rules, run_names
 from mtsldsl.methods.similarities import SIMILARITIES, completed_similarity, record_of
 from tests.ir.specs import text
@@ -130,8 +130,10 @@ SETTINGS_FIELDS: dict[str, tuple[Any, Made]] = {
     **{
         f"settings.{key.name}": (key.kind, evolving(SETTINGS, key.name))
         for key in BLOCK.keys or ()
-        if not isinstance(key.kind, Call)
+        if not isinstance(key.kind, Call) and key.kind != Maybe(CHOICES)
     },
+    "settings.choose": (Maybe(Call(())), evolving(SETTINGS, "choose")),
+    "budget.part": (keys_in(CHOICES, "budget")[0].kind, Budget),
     "settings.similarity": (Call(()), evolving(SETTINGS, "similarity")),
     **{
         f"allocating.{key.name}": (key.kind, evolving(ALLOCATING, key.name))

@@ -75,6 +75,7 @@ def test_a_record_has_the_place_the_size_and_a_digest_of_each_field_that_was_rea
         **nothing,
         "validation": 0.1,
         "test": 0.2,
+        "train_samples": None,
         "seed": 0,
     }
     by_hand = sha256()

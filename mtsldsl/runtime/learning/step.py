@@ -59,12 +59,12 @@ class Step:
     outputs: Mapping[str, Tensor]
     losses: Mapping[str, Tensor]
     watched: Mapping[Copy, Tensor]
-    tasks: tuple[str, ...] = ()
-    """Those that read the batch, of the set that is computed."""
     progress: float = 0.0
     """The part of the run that is done, from 0 to 1."""
     measured: Callable[[Mapping[str, Tensor]], BatchLosses] = _unmeasured
     """The losses that other outputs of tasks have for this batch, of all processes."""
+    tasks: tuple[str, ...] = ()
+    """Those that read the batch, of the set that is computed."""
 
 
 class Penalty(nn.Module):

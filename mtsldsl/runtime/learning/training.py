@@ -241,7 +241,7 @@ class Training(Trained):
             return self._losses(others, batch)
 
         watched, own = self._watching.taken(), self.ranks.part_of(batch)
-        return Step(self.position, own, outputs, losses, watched, self._tasks, self.progress, measured)
+        return Step(self.position, own, outputs, losses, watched, self.progress, measured, self._tasks)
 
     def _enlarged(self, penalty: Tensor | None) -> Tensor | None:
         """A loss of the learner with a gradient that fits the precision, and its part of the batches of the step."""
