@@ -90,7 +90,7 @@ class Budgets(Record):
     which names the run's own, and which budgets these are by the settings, in a network of these sizes."""
 
     key: str
-    pick: str
+    own: str
     of: Callable[[Any, Sizes], tuple[float, ...]]
 
 

@@ -60,7 +60,7 @@ def process(*command: str, cwd: Path = ROOT, **variables: str) -> subprocess.Com
 
 def threads(spec: str, *, given: str = "", events: str = "", device: str = "cpu", **variables: str) -> list[int]:
     """The threads that torch computes with by itself, and then for each of the numbers given, or none."""
-    words = ("-c", COUNTED, given, spec, events or os.devnull, device)
+    words = ("-c", COUNTED, given, spec, events or "none.jsonl", device)
     nothing_said = dict.fromkeys(SETTINGS, "")  # torch has one thread there
     from_nothing = variables or device != "cpu"
     done = process(*words, **variables) if from_nothing else prepared.run(*words, cwd=ROOT, **nothing_said)

@@ -322,9 +322,9 @@ class _Rows:
                 return
             assert spec.structure is not None
             given = {f"structure.{known.key}": f"[{', '.join(map(repr, fitting))}]"}
-            pick = spec.structure.values[known.pick]
-            if isinstance(pick, float) and pick not in fitting:
-                given[f"structure.{known.pick}"] = "none"
+            own = spec.structure.values[known.own]
+            if isinstance(own, float) and own not in fitting:
+                given[f"structure.{known.own}"] = "none"
             try:
                 spec = loads_source(spec.source, given)
             except MtlError as problem:
