@@ -16,26 +16,11 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 from tests import prepared
 from tests.cli.test_train import KILLED, disturbed
+from tests.scenes import rooms
 
-SPEC = """\
-mtl 1
-
-data scenes {
-  input  = image(3, 16, 16)
-  images = 40
-  batch  = 4
-}
-
-task depth {
-  target = values(1)
-  head   = conv2d(1, 1) | resize_as(image)
-}
-
-task edge {
-  target = binary(1)
-  head   = conv2d(1, 1) | resize_as(image)
-}
-
+SPEC = (
+    rooms(40, 4)
+    + """
 backbone {
   stem = conv2d(6, 3, stride=2) | batch_norm | relu
 }
@@ -50,6 +35,7 @@ structure mtsl {
   threshold = 0.1
 }
 """
+)
 TIMED = {"seconds", "epoch_seconds", "samples_per_second", "peak_memory_mb"}
 TRAIN = ("train", "job.mtl", "--quiet", "--device", "cpu")
 BOTH = ("--log", "csv", "--log", "tensorboard")

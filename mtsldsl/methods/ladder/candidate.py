@@ -156,8 +156,7 @@ class Candidate(nn.Module):
 
     def network(self, at: int) -> nn.Module:
         """The modules of a copy."""
-        found: nn.Module = self.parts[at][NETWORK]  # type: ignore[index]
-        return found
+        return self.parts.get_submodule(f"{at}.{NETWORK}")
 
     def outputs(self, known: Mapping[Value, Tensor], tasks: tuple[str, ...]) -> list[dict[str, Tensor]]:
         """The outputs of each copy, by task, for the inputs that these tasks read."""

@@ -10,6 +10,11 @@ import attrs
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.editing import load, rewritten
 from mtsldsl.ir import Decision, Spec
+from mtsldsl.runtime.run.display import warn
+from mtsldsl.runtime.run.event_lines import warning_lines
+from mtsldsl.runtime.run.events import LeftAlone, Start
+from mtsldsl.runtime.run.folder import RunFolder
+from mtsldsl.runtime.run.record_file import read_events
 from mtsldsl.sharing import Sharing
 from mtsldsl.syntax import ChangedMeanwhileError, write_text_atomically
 
@@ -33,6 +38,27 @@ class InPlace:
     """Absolute, for a run may go on in another folder."""
     known: Sharing
     reason: str | None = None
+
+    @classmethod
+    def of_run(cls, folder: RunFolder, spec: Spec) -> InPlace | None:
+        """That which a run keeps up to date, by its record; `spec` is the one that it goes on from."""
+        path, reason = None, None
+        for event in read_events(folder.events):
+            if isinstance(event, Start):
+                path = event.in_place
+            elif isinstance(event, LeftAlone):
+                reason = event.reason
+        return cls(Path(path), spec.sharing, reason) if path else None
+
+    def left_alone(self, folder: RunFolder, epoch: int) -> LeftAlone:
+        """The event of that, with where the evolved spec is."""
+        return LeftAlone(epoch=epoch, file=str(self.path), reason=str(self.reason), evolved=str(folder.spec))
+
+    def warn(self, folder: RunFolder, epoch: int) -> None:
+        """Tell a person where it is left alone."""
+        if self.reason is not None:
+            for line in warning_lines(self.left_alone(folder, epoch)):
+                warn(line)
 
     def update(self, evolved: Spec, decisions: Sequence[Decision]) -> bool:
         """Bring the file to the sharing of `evolved`; false where it is left alone."""

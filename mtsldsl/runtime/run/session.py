@@ -56,7 +56,7 @@ from mtsldsl.runtime.run.kept_beside import KeptBeside
 from mtsldsl.runtime.run.loggers import Loggers, makers, recorded_loggers
 from mtsldsl.runtime.run.peak_memory import peak_memory_mb
 from mtsldsl.runtime.run.processes import own_device, require_even_shares, scratch_copy, scratch_folder
-from mtsldsl.runtime.run.record_file import EventLog, read_events, started
+from mtsldsl.runtime.run.record_file import EventLog, started
 from mtsldsl.runtime.run.requirements import require_for_run
 from mtsldsl.runtime.run.selection import (
     OWN,
@@ -179,7 +179,7 @@ class Session:
         session._since = last_merge(folder.events, epoch)
         write_source(folder.spec, spec.source)
         session.write_code(spec)
-        session.in_place = _in_place(folder, spec) if ranks.rank == 0 else None
+        session.in_place = InPlace.of_run(folder, spec) if ranks.rank == 0 else None
         return session
 
     def load_data(self) -> Splits[Any]:
@@ -379,8 +379,8 @@ class Session:
             self._since = epoch
         own = self.in_place
         if own is not None and own.reason is None and not own.update(spec, decisions):
-            self.log.write(self._left_alone(own, epoch))
-            self._warn_of_file_left_alone(epoch)
+            self.log.write(own.left_alone(self.folder, epoch))
+            own.warn(self.folder, epoch)
 
     def finish(self, training: Training, data: Splits[Any]) -> None:
         """Report the test set once, for the epoch that validation chose, and write the report."""
@@ -420,17 +420,8 @@ class Session:
         end = events.End(folder=str(self.folder.path), seconds=seconds, peak_memory_mb=memory, teachers_seconds=taught)
         self.log.write(end)
         write_report(self.folder)
-        self._warn_of_file_left_alone(training.epoch)
-
-    def _left_alone(self, own: InPlace, epoch: int) -> events.LeftAlone:
-        path, evolved = str(own.path), str(self.folder.spec)
-        return events.LeftAlone(epoch=epoch, file=path, reason=str(own.reason), evolved=evolved)
-
-    def _warn_of_file_left_alone(self, epoch: int) -> None:
-        own = self.in_place
-        if own is not None and own.reason is not None:
-            for line in warning_lines(self._left_alone(own, epoch)):
-                warn(line)
+        if self.in_place is not None:
+            self.in_place.warn(self.folder, training.epoch)
 
 
 def _present_source(training: Training) -> Source:
@@ -438,14 +429,3 @@ def _present_source(training: Training) -> Source:
     present = training.present.served()
     same = present is training.spec
     return training.spec.source if same else rewritten(training.spec, present.sharing).source
-
-
-def _in_place(folder: RunFolder, spec: Spec) -> InPlace | None:
-    """The person's file that a run keeps up to date, by its record; `spec` is the one that it goes on from."""
-    path, reason = None, None
-    for event in read_events(folder.events):
-        if isinstance(event, events.Start):
-            path = event.in_place
-        elif isinstance(event, events.LeftAlone):
-            reason = event.reason
-    return InPlace(Path(path), spec.sharing, reason) if path else None

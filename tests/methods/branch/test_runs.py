@@ -19,31 +19,12 @@ from mtsldsl.methods.branch.learner import _by_own
 from tests import prepared
 from tests.cli.test_train import KILLED, disturbed
 from tests.ir.data_blocks import TWO
+from tests.scenes import SEGMENT, rooms
 
-TEXT = """\
-mtl 1
-
-data scenes {
-  input  = image(3, 16, 16)
-  images = 60
-  batch  = 8
-}
-
-task depth {
-  target = values(1)
-  head   = conv2d(1, 1) | resize_as(image)
-}
-
-task edge {
-  target = binary(1)
-  head   = conv2d(1, 1) | resize_as(image)
-}
-
-task segment {
-  target = classes(5)
-  head   = conv2d(5, 1) | resize_as(image)
-}
-
+TEXT = (
+    rooms(60)
+    + SEGMENT
+    + """
 backbone {
   stem = conv2d(6, 3, stride=2) | batch_norm | relu
   body = conv2d(6, 3) | batch_norm | relu
@@ -60,6 +41,7 @@ structure branch {
   budget     = 0.6
 }
 """
+)
 
 SHARED = TEXT.replace("rsa(samples=24)", "gradient(samples=24)") + "\nsharing {\n  stem..body = all\n  last = all\n}\n"
 

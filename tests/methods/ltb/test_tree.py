@@ -26,26 +26,11 @@ from tests import prepared
 from tests.cli.test_train import KILLED, disturbed
 from tests.methods.split.test_runs import PAIRS, Quiet, pairs
 from tests.runtime.started import CPU, step
+from tests.scenes import rooms
 
-TEXT = """\
-mtl 1
-
-data scenes {
-  input  = image(3, 16, 16)
-  images = 48
-  batch  = 8
-}
-
-task depth {
-  target = values(1)
-  head   = conv2d(1, 1) | resize_as(image)
-}
-
-task edge {
-  target = binary(1)
-  head   = conv2d(1, 1) | resize_as(image)
-}
-
+TEXT = (
+    rooms(48)
+    + """
 task segment {
   target = classes(5)
   head   = concat(enc) | conv2d(5, 1) | resize_as(image)
@@ -66,6 +51,7 @@ structure ltb {
   retrain = false
 }
 """
+)
 LAYERS = ("stem", "enc", "last")
 
 

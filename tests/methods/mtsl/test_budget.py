@@ -75,7 +75,10 @@ def proposed(spec: Spec, epoch: int) -> tuple[Proposal, list[tuple[str, dict[str
     said: list[tuple[str, dict[str, Any]]] = []
     view = viewed(spec, randomised(spec), samples())
     assert spec.structure is not None
-    say = lambda kind, **fields: said.append((kind, fields))  # noqa: E731
+
+    def say(kind: str, **fields: Any) -> None:
+        said.append((kind, fields))
+
     view = attrs.evolve(view, say=say, position=Position(epoch=epoch))
     return Mtsl(spec.structure.settings).decide(view), said
 

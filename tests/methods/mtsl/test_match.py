@@ -22,26 +22,11 @@ from mtsldsl.runtime.structure.phase import structural_phase
 from tests.runtime.started import started
 from tests.runtime.test_phase import Record
 from tests.runtime.test_similarity_of_losses import viewed
+from tests.scenes import rooms
 
-TEXT = """\
-mtl 1
-
-data scenes {
-  input  = image(3, 16, 16)
-  images = 40
-  batch  = 8
-}
-
-task depth {
-  target = values(1)
-  head   = conv2d(1, 1) | resize_as(image)
-}
-
-task edge {
-  target = binary(1)
-  head   = conv2d(1, 1) | resize_as(image)
-}
-
+TEXT = (
+    rooms(40)
+    + """
 backbone {
   stem = conv2d(6, 3, stride=2) | batch_norm | relu
   deep = conv2d(5, 3) | batch_norm | relu | depthwise(3) | conv2d(6, 3) | batch_norm | add(stem) | relu
@@ -61,6 +46,7 @@ structure mtsl {
   match      = channels
 }
 """
+)
 
 
 def twins(spec: Spec) -> Training:

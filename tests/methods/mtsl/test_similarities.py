@@ -17,31 +17,12 @@ from mtsldsl.methods.mtsl.language import Settings
 from mtsldsl.methods.similarities import SIMILARITIES
 from tests import prepared
 from tests.cli.test_train import KILLED, disturbed
+from tests.scenes import SEGMENT, rooms
 
-TEXT = """\
-mtl 1
-
-data scenes {
-  input  = image(3, 16, 16)
-  images = 60
-  batch  = 8
-}
-
-task depth {
-  target = values(1)
-  head   = conv2d(1, 1) | resize_as(image)
-}
-
-task edge {
-  target = binary(1)
-  head   = conv2d(1, 1) | resize_as(image)
-}
-
-task segment {
-  target = classes(5)
-  head   = conv2d(5, 1) | resize_as(image)
-}
-
+TEXT = (
+    rooms(60)
+    + SEGMENT
+    + """
 backbone {
   stem = conv2d(6, 3, stride=2) | batch_norm | relu
   last = conv2d(6, 3) | relu
@@ -56,6 +37,7 @@ structure mtsl {
   similarity = cka
 }
 """
+)
 NAMES = [rule.name for rule in SIMILARITIES.rules]
 
 

@@ -29,31 +29,12 @@ from mtsldsl.sharing import Copy
 from tests import prepared
 from tests.cli.test_train import KILLED, disturbed
 from tests.runtime.started import CPU, step
+from tests.scenes import SEGMENT, rooms
 
-TEXT = """\
-mtl 1
-
-data scenes {
-  input  = image(3, 16, 16)
-  images = 48
-  batch  = 8
-}
-
-task depth {
-  target = values(1)
-  head   = conv2d(1, 1) | resize_as(image)
-}
-
-task edge {
-  target = binary(1)
-  head   = conv2d(1, 1) | resize_as(image)
-}
-
-task segment {
-  target = classes(5)
-  head   = conv2d(5, 1) | resize_as(image)
-}
-
+TEXT = (
+    rooms(48)
+    + SEGMENT
+    + """
 backbone {
   stem = conv2d(6, 3, stride=2) | batch_norm | relu
   pool = max_pool2d(2)
@@ -77,6 +58,7 @@ sharing {
   last = depth + edge, segment
 }
 """
+)
 
 
 class Quiet:
