@@ -98,6 +98,8 @@ class Session:
     """By which a new run was started."""
     workers: int = 0
     """Processes that read samples beside this one."""
+    report: bool = True
+    """Whether a page is written in the end; `mtsldsl report` writes it at any time."""
     ranks: Ranks = attrs.field(factory=Ranks)
     """This process among those that train together; the first alone has the run folder that a person sees."""
     log: EventLog = attrs.field(init=False)
@@ -419,7 +421,8 @@ class Session:
         taught = cost_of_teachers(self.folder.events)
         end = events.End(folder=str(self.folder.path), seconds=seconds, peak_memory_mb=memory, teachers_seconds=taught)
         self.log.write(end)
-        write_report(self.folder)
+        if self.report:
+            write_report(self.folder)
         if self.in_place is not None:
             self.in_place.warn(self.folder, training.epoch)
 

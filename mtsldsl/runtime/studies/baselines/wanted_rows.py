@@ -79,7 +79,8 @@ class Row:
 
     def at(self, seed: int, found: Sharing | None = None, teachers: Path | None = None) -> Spec:
         """The spec of its run with a seed. `found` is the structure that the other row has with that seed, which
-        the rows that are made of it need, and `teachers` the run of single-task networks, which those need that are taught."""
+        the rows that are made of it need, and `teachers` the run of single-task networks, which those need that are
+        taught."""
         settings = {"train.seed": str(seed)}
         if self.taught:
             assert teachers is not None
