@@ -142,7 +142,7 @@ def train(folder: Path, spec: Spec, device: str, threads: int) -> None:
                 shutil.rmtree(begun.path)  # it was stopped before it had made an epoch
             session = Session.create(spec, folder.name, folder.parent, device, "quiet")
         session.display = _Clock(folder)
-        session.report = False
+        session.page = False
         try:
             launch(session, threads)
         except MtlError as problem:
