@@ -94,19 +94,19 @@ def test_each_candidate_learns_what_it_would_alone(tmp_path: Path) -> None:
     trained(place["each"], PLAIN)
     evolved = load(place["ladder"] / "runs/job/1/spec.mtl")
     assert [set(each) for each in evolved.sharing.partition("l1")] == [{"a", "b"}]
-    assert "ladder(epoch=2, budget=0.7, layer=l1, copies=1)" in evolved.source.text
+    assert "ladder(epoch=1, budget=0.7, layer=l1, copies=1)" in evolved.source.text
     assert same(last_weights(place["ladder"]), last_weights(place["all"]))
     kept = weights(place["ladder"] / "runs/job/1/ladder/1.0.weights.safetensors")
     torch.testing.assert_close(kept, last_weights(place["each"]), rtol=1e-5, atol=1e-6)  # tasks are added up in turn
     beside = load(place["ladder"] / "runs/job/1/ladder/1.0.mtl")
     assert beside.sharing == load(place["each"] / "runs/job/1/spec.mtl").sharing
-    assert "ladder(epoch=2, budget=1.0, layer=l1, copies=2)" in beside.source.text
+    assert "ladder(epoch=1, budget=1.0, layer=l1, copies=2)" in beside.source.text
     # What the run tells of itself meanwhile is of the network that it takes up, and so are the losses.
     plain = trained_losses(place["all"])
     assert trained_losses(place["ladder"]) == plain
     told = [(event["epoch"], event["names"], event["losses"]) for event in of(found, "beside")]
     apart = {event["epoch"]: event["losses"] for event in of(events(place["each"] / "runs/job/1"), "validation")}
-    assert [each[:2] for each in told] == [(epoch, ["1.0"]) for epoch in (2, 3, 4)]
+    assert [each[:2] for each in told] == [(epoch, ["1.0"]) for epoch in (1, 2, 3, 4)]
     for epoch, _, losses in told:
         assert losses == pytest.approx(apart[epoch], rel=1e-5)
 
