@@ -27,6 +27,7 @@ from mtsldsl.language.constants import Named, Shape
 from mtsldsl.language.holding import named
 from mtsldsl.language.kinds import Call, Identifier, Many
 from mtsldsl.language.naming import refusal
+from mtsldsl.language.operators.shapes import times
 from mtsldsl.language.schema import LOSSES, METRICS, TARGET, TASK, BlockSchema
 from mtsldsl.language.targets import AUTO, TARGETS, ObjectiveRule, TargetRule, reserved_answer
 from mtsldsl.methods.registry import run_names
@@ -197,10 +198,6 @@ def _resolved(named: Named, rule: TargetRule, data: Data, field: str, problems: 
     return Target(rule.kind, size, ignore, valid, scale)
 
 
-def _times(shape: Shape) -> str:
-    return " x ".join(map(str, shape))
-
-
 def _check_head(
     name: str,
     target: Target,
@@ -220,14 +217,14 @@ def _check_head(
         wanted = (shape[0], target.channels) if len(shape) == 2 else (target.channels, *shape[1:])
     if shape == wanted:
         return True
-    cause = f"the head of `{name}` gives {_times(shape)}, where its target needs {_times(wanted)}"
+    cause = f"the head of `{name}` gives {times(shape)}, where its target needs {times(wanted)}"
     problems.add("MTL303", cause, _head_remedy(shape, wanted, data.input), span)
     return False
 
 
 def _head_remedy(shape: Shape, wanted: Shape, image: str) -> str:
     if len(shape) != len(wanted):
-        return f"end it with {('features', 'tokens', 'an image')[len(wanted) - 1]} of {_times(wanted)}"
+        return f"end it with {('features', 'tokens', 'an image')[len(wanted) - 1]} of {times(wanted)}"
     if len(shape) == 2:
         return (
             f"end it with `linear({wanted[1]})`, or where a sample has one answer with `mean_tokens | "

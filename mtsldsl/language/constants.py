@@ -20,9 +20,18 @@ Constant: TypeAlias = Scalar | tuple["Constant", ...] | None
 """A resolved value of an argument."""
 
 
+def is_shape(value: object) -> bool:
+    """Whether it is a shape: one to three sizes, whole numbers of at least 1."""
+    return (
+        isinstance(value, tuple)
+        and 1 <= len(value) <= 3
+        and all(isinstance(size, int) and not isinstance(size, bool) and size >= 1 for size in value)
+    )
+
+
 def frozen(arguments: Mapping[str, Constant]) -> Mapping[str, Constant]:
-    """The arguments as a mapping that nobody changes."""
-    return MappingProxyType(dict(arguments))
+    """The arguments as a mapping that nobody changes; what is no mapping as it is, which the record refuses."""
+    return MappingProxyType(dict(arguments)) if isinstance(arguments, Mapping) else arguments
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -32,3 +41,11 @@ class Named(Record):
     name: str
     arguments: Mapping[str, Constant] = attrs.field(factory=dict, converter=frozen)
     span: Span | None = attrs.field(default=None, eq=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise ValueError(f"name cannot be {self.name!r}: give a name")
+        if not isinstance(self.arguments, Mapping):
+            raise ValueError(f"arguments of {self.name} cannot be {self.arguments!r}: give them by name")
+        if not isinstance(self.span, Span | None):
+            raise ValueError(f"span of {self.name} cannot be {self.span!r}: give a Span")

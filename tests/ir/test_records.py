@@ -14,7 +14,8 @@ import pytest
 from mtsldsl.datasets.kind import COMMON
 from mtsldsl.datasets.registry import DATASETS, data_kind
 from mtsldsl.editing import loads
-from mtsldsl.ir import Data, Decision, Structure, Target
+from mtsldsl.ir import Body, Data, Decision, Step, Structure, Target
+from mtsldsl.ir.body import Parallel
 from mtsldsl.language import Named
 from mtsldsl.language.holding import keys_in, named
 from mtsldsl.language.kinds import EPOCHS, Call, Identifier, Integer, Key, Many, Maybe, Real
@@ -219,7 +220,42 @@ def test_a_task_is_not_called_as_the_record_of_a_run_calls_something_else(name: 
     NAMED["layer"](name)
 
 
+STEM = SPEC.layers[0].body
+assert isinstance(STEM, Body)
+CONV, NORM, *_ = STEM.steps
+
+
+def body_with(*steps: Step) -> Body:
+    return attrs.evolve(STEM, steps=(*steps, *STEM.steps[len(steps) :]))
+
+
+def parallel_of(**alternatives: Body) -> Parallel:
+    return Parallel(alternatives)
+
+
 WRONG: dict[str, Callable[[], Any]] = {
+    "operator": lambda: attrs.evolve(CONV, operator="conv3d"),
+    "argument that the operator has not": lambda: body_with(
+        attrs.evolve(CONV, arguments={**CONV.arguments, "luck": 1})
+    ),
+    "argument left out": lambda: body_with(attrs.evolve(CONV, arguments={"out_channels": 8})),
+    "whole number that is none": lambda: body_with(attrs.evolve(CONV, arguments={**CONV.arguments, "groups": True})),
+    "number that is no whole one": lambda: body_with(attrs.evolve(CONV, arguments={**CONV.arguments, "groups": 1.0})),
+    "groups that do not divide the channels": lambda: body_with(
+        attrs.evolve(CONV, arguments={**CONV.arguments, "groups": 5})
+    ),
+    "another shape than the operator gives": lambda: body_with(attrs.evolve(CONV, shape=(8, 32, 32))),
+    "step that reads a later one": lambda: body_with(CONV, attrs.evolve(NORM, inputs=(2,))),
+    "step that reads what the body does not": lambda: body_with(attrs.evolve(CONV, inputs=("enc1",))),
+    "two values for one": lambda: body_with(attrs.evolve(CONV, inputs=("image", "image"))),
+    "step that reads a truth value": lambda: attrs.evolve(NORM, inputs=(False,)),
+    "body without a shape of an input": lambda: attrs.evolve(STEM, input_shapes=()),
+    "body with an output that there is not": lambda: attrs.evolve(STEM, output=7),
+    "body of another shape": lambda: attrs.evolve(STEM, shape=(8, 1, 1)),
+    "alternatives of two shapes": lambda: parallel_of(
+        a=STEM, b=attrs.evolve(STEM, steps=(), output="image", shape=(3, 32, 32))
+    ),
+    "no alternatives": parallel_of,
     "data set": lambda: attrs.evolve(SPEC.data, kind="imagenet"),
     "no data set": lambda: attrs.evolve(SPEC.data, kind=""),
     "option that the data set has not": lambda: attrs.evolve(SPEC.data, options={**SPEC.data.options, "root": "x"}),

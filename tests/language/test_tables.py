@@ -143,7 +143,7 @@ def weighed(chosen: Named) -> None:
     import_module(f"{balance.__name__}.{chosen.name}").make({"a": 1.0, "b": 1.0}, chosen)
 
 
-HEAD = Body((), (), (), "image", ())
+HEAD = Body(("image",), ((3, 8, 8),), (), "image", (3, 8, 8))
 TARGETS_OF = {kind: Target(kind, 3) for kind in TARGETS}
 READERS = [
     *(

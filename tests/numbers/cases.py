@@ -21,7 +21,6 @@ from tests.records import TRAIN, data_of, loss_of, metric_of
 Array = NDArray[np.float64]
 
 SAMPLES = 20
-HEAD = Body((), (), (), "image", ())
 
 
 @attrs.frozen
@@ -119,10 +118,11 @@ def metrics_of(case: Case) -> tuple[Named, ...]:
 
 
 def task_of(case: Case, loss: Named | None = None, name: str = "it") -> Task:
+    shape = (case.target.channels, *case.space)
     return Task(
         name,
         case.target,
-        HEAD,
+        Body(("number",), (shape,), (), "number", shape),
         loss or loss_of(case.target),
         metrics_of(case),
         field=name,

@@ -16,7 +16,7 @@ from tests.records import TRAIN, data_of, task_of
 
 def task(name: str, target: Target, field: str | None = None, dense: bool = True, size: Shape = (64, 64)) -> Task:
     shape = (target.channels, *size) if dense else (target.channels,)
-    head = Body(inputs=(), input_shapes=(), steps=(), output="stem", shape=shape)
+    head = Body(inputs=("stem",), input_shapes=(shape,), steps=(), output="stem", shape=shape)
     return task_of(name, target, head, field=field)
 
 
