@@ -10,7 +10,7 @@ import attrs
 
 from mtsldsl.diagnostics import Span
 from mtsldsl.language.application import given_shape
-from mtsldsl.language.constants import Constant, Shape, frozen, is_shape
+from mtsldsl.language.constants import Constant, Shape, are_arguments, frozen, is_shape
 from mtsldsl.language.holding import are_names, by_name, of_kind, of_records
 from mtsldsl.language.kinds import Choice
 from mtsldsl.language.operator import Misfit
@@ -39,8 +39,8 @@ class Step(Record):
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.operator, str) or self.operator not in OPERATORS:
             raise ValueError(f"operator cannot be {self.operator!r}, which is none of the language")
-        if not isinstance(self.arguments, Mapping):
-            raise ValueError(f"arguments of {self.operator} cannot be {self.arguments!r}: give them by name")
+        if not are_arguments(self.arguments):
+            raise ValueError(f"arguments of {self.operator} cannot be {self.arguments!r}: give constants by name")
         if not isinstance(self.inputs, tuple) or not all(map(_is_reference, self.inputs)):
             raise ValueError(f"inputs of {self.operator} cannot be {self.inputs!r}: give numbers of steps, or names")
         if not is_shape(self.shape):

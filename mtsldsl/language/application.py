@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from math import prod
 
-from mtsldsl.language.constants import Constant, Shape
+from mtsldsl.language.constants import Constant, Shape, is_constant
 from mtsldsl.language.holding import hold_all
 from mtsldsl.language.operator import Arguments, Misfit, Operator
 from mtsldsl.language.operators import OPERATORS
@@ -77,7 +77,7 @@ def _hold_arguments(operator: Operator, arguments: Arguments) -> None:
         rest = {name: value for name, value in rest.items() if name not in options_of(arguments)}
         rest.setdefault("taps", None)
         for name, value in options_of(arguments).items():
-            if misfit_of_option(name) is not None or not _is_constant(value):
+            if misfit_of_option(name) is not None or not is_constant(value):
                 raise ValueError(f"{operator.name} cannot pass on {name}={value!r}")
         if isinstance(target := rest.get("target"), str) and (misfit := misfit_of(target)):
             raise ValueError(f"the target of {operator.name}, {target!r}, {misfit}")
@@ -86,7 +86,3 @@ def _hold_arguments(operator: Operator, arguments: Arguments) -> None:
     unsaid = {key.name for key in operator.rules if key.default is None and rest.get(key.name, "") is None}
     said = {name: value for name, value in rest.items() if name not in unsaid}
     hold_all((key for key in operator.rules if key.name not in unsaid), said, operator.name)
-
-
-def _is_constant(value: object) -> bool:
-    return all(map(_is_constant, value)) if isinstance(value, tuple) else type(value) in _PLAIN

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import attrs
 
+from mtsldsl.diagnostics import Span
 from mtsldsl.language.constants import Named, is_shape
 from mtsldsl.language.kinds import (
     AVERAGE,
@@ -177,6 +178,10 @@ def _only_where(fits: Callable[[object], bool], wanted: str) -> Validator:
             raise ValueError(f"{attribute.name} cannot be {value!r}: give {wanted}")
 
     return validate
+
+
+PLACE = of_record(Span, type(None))
+"""Holds a field to the place of something in a text, None where it stands in none."""
 
 
 def by_keys(keys: Iterable[Key] | None) -> Callable[[type, Fields], Fields]:

@@ -294,9 +294,10 @@ def test_every_operator_is_compiled_into_a_network_that_runs(name: str, data: st
     operator, arguments, inputs, shape = data.draw(operators.applications(name))
     assume(set(inputs) == {inputs[0]})
     step = Step(name, arguments, ("image",) * len(inputs), shape)
-    target = Target("values", shape[0])
+    target = Target("values", shape[1 if len(shape) == 2 else 0])
+    ids = {"image": arguments["num_embeddings"]} if operator.looks_up else {}
     network = Spec(
-        data=data_of("arrays", "image", inputs[0], 2),
+        data=attrs.evolve(data_of("arrays", "image", inputs[0], 2), ids=ids),
         tasks=(task_of("it", target, Body(("stem",), (shape,), (), "stem", shape)),),
         layers=(Layer("stem", Body(("image",), inputs[:1], (step,), 0, shape)),),
         train=TRAIN,
