@@ -41,13 +41,16 @@ def spec(
     batch: int = 2,
     **options: Constant,
 ) -> Spec:
+    data = data_of(kind, input_name, shape, batch, **options)
+    names = tuple(each.name for each in tasks)
+    sources = [[name] for name in names] if data.apart else None
     return Spec(
-        data=data_of(kind, input_name, shape, batch, **options),
+        data=data,
         tasks=tuple(attrs.evolve(each, head=_head(kind, each, input_name, shape)) for each in tasks),
         layers=(Layer("stem", Body((input_name,), (shape,), (), input_name, shape)),),
         train=TRAIN,
         structure=None,
-        sharing=Sharing.each(Backbone(("stem",), {"stem": ()}), tuple(each.name for each in tasks)),
+        sharing=Sharing.each(Backbone(("stem",), {"stem": ()}), names, sources),
         history=(),
         source=Source(name, ""),
     )
