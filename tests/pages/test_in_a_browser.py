@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from mtsldsl.runtime.run.report import write_report
+from mtsldsl.runtime.run.report import run_page
 from tests.cli.differing import AFTER, BEFORE, diff
 from tests.runtime.test_answered import DENSE, answered, rooms, spec_of, told
 from tests.runtime.test_report import run
@@ -53,10 +53,11 @@ onload = () => {
 
 
 def test_pages_are_drawn_whole_on_a_phone_and_on_a_desk(tmp_path: Path) -> None:
-    many = write_report(run(3, tmp_path))
+    many, pictured = tmp_path / "many.html", tmp_path / "pictured.html"
+    many.write_text(run_page(run(3, tmp_path)), encoding="utf-8")
     seen = answered(spec_of(DENSE, "image(3, 24, 32)"))
     seen.see(*rooms(24, 32))
-    pictured = write_report(told(seen, tmp_path)[0])
+    pictured.write_text(run_page(told(seen, tmp_path)[0]), encoding="utf-8")
     for name, text in (("a", BEFORE), ("b", AFTER)):
         (tmp_path / f"{name}.mtl").write_text(text, encoding="utf-8")
     both = tmp_path / "both.html"

@@ -7,14 +7,18 @@ from statistics import fmean
 
 from mtsldsl.runtime.run.drawing import COLOURS, MARKERS
 from mtsldsl.runtime.studies.baselines.comparison import Comparison, Line
-from mtsldsl.runtime.studies.baselines.wanted_rows import RANDOM, SCRATCH, WIDENED
+from mtsldsl.runtime.studies.baselines.wanted_rows import GIVEN, RANDOM, SCRATCH, WIDENED
 
 _WIDTH, _HEIGHT, _DOTS = 7.0, 4.5, 150
 """Inches, and dots in one."""
 
 _LADDER, _WIDER, _LEARNED = "static shapes", "all shared, widened", "learned"
 _TAUGHT = ", with teachers"
-_LABELS = {SCRATCH: "its structure from scratch", RANDOM: "its shape, tasks at random"}
+_LABELS = {
+    GIVEN: "as the spec shares",
+    SCRATCH: "its structure from scratch",
+    RANDOM: "its shape, tasks at random",
+}
 
 
 def size_chart(comparison: Comparison) -> bytes:
