@@ -10,7 +10,7 @@ from torch import nn
 
 from mtsldsl.ir import Spec
 from mtsldsl.runtime.network.built import build_model
-from mtsldsl.runtime.run import events
+from mtsldsl.runtime.run import events, final_events
 from mtsldsl.runtime.run.checkpoint import MEAN, WEIGHTS, save_tensors
 from mtsldsl.runtime.run.event_json import plain
 from mtsldsl.runtime.run.folder import RunFolder, write_source
@@ -37,5 +37,5 @@ def finished_run(
     )  # fmt: skip
     log.write(start)
     if ended:
-        log.write(events.End(folder=str(path), seconds=0.0))
+        log.write(final_events.End(folder=str(path), seconds=0.0))
     return folder

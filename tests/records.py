@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mtsldsl.datasets.kind import COMMON
 from mtsldsl.datasets.registry import data_kind
-from mtsldsl.ir import Body, Data, Target, Task, Train
+from mtsldsl.ir import Body, Data, Step, Target, Task, Train
 from mtsldsl.language import Constant, Named, Shape
 from mtsldsl.language.holding import completed, named
 from mtsldsl.language.schema import BALANCES, LOSSES, METRICS, OPTIMIZERS
@@ -18,6 +18,12 @@ def data_of(kind: str, name: str, shape: Shape, batch: int, **options: Constant)
     keys = [key for key in known.block.keys or () if key.name not in COMMON]
     nowhere = {known.place: "nowhere"} if known.place else {}
     return Data(kind, name, shape, batch, options=completed(keys, nowhere | options))
+
+
+def gives(shape: Shape, **reads: Shape) -> Body:
+    """A head that gives a shape, whatever it reads, by a module that nobody makes."""
+    arguments = {"target": "nowhere:Module", "out": shape, "parameters": None, "flops": None}
+    return Body(tuple(reads), tuple(reads.values()), (Step("module", arguments, tuple(reads), shape),), 0, shape)
 
 
 def loss_of(target: Target, name: str | None = None, **arguments: Constant) -> Named:

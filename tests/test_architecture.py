@@ -252,6 +252,16 @@ def test_no_two_modules_have_one_name_without_need() -> None:
     assert twice == set()
 
 
+LONGEST = 400
+"""Lines of a module, which is one idea."""
+
+
+def test_a_module_has_the_length_of_one_idea() -> None:
+    lengths = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in MODULES.items()}
+    assert {name: length for name, length in lengths.items() if length > LONGEST} == {}
+    assert max(lengths.values()) > LONGEST / 2
+
+
 HEAVY = {"torch", "torchmetrics", "torchjd", "safetensors"}
 
 

@@ -14,9 +14,6 @@ def compile_spec(spec: Spec) -> dict[str, str]:
     """The generated package of `spec` by file name: `__init__.py`, `model.py`, `train.py` and `manifest.json`.
 
     Equal specs from files of the same name give equal texts, byte for byte, on any machine.
-
-    Raises:
-        MtlError: MTL109 where a module of the person's own cannot be imported or made as the spec says.
     """
     from mtsldsl.codegen.plan import plan_spec
     from mtsldsl.codegen.rendering import render_files

@@ -14,7 +14,7 @@ from mtsldsl.codegen.line_breaks import WIDTH
 from mtsldsl.codegen.own_modules import OwnClass
 from mtsldsl.ir.body import Body
 from mtsldsl.ir.cost import body_cost
-from mtsldsl.ir.data_blocks import fits
+from mtsldsl.ir.fitting import fits
 from mtsldsl.ir.model import Spec
 from mtsldsl.ir.wiring import bodies, copies
 from mtsldsl.language.naming import OUTPUTS

@@ -5,19 +5,17 @@ from __future__ import annotations
 import builtins
 from collections.abc import Iterator, Mapping
 from itertools import groupby
-from keyword import iskeyword
 
 import attrs
 
 from mtsldsl.codegen.identifiers import CLASSES_TAKEN, TAKEN
-from mtsldsl.diagnostics import Diagnostic
 from mtsldsl.ir.body import Body, Step
 from mtsldsl.ir.model import Spec
 from mtsldsl.language.constants import Constant
 from mtsldsl.language.literals import literal
 from mtsldsl.language.operator import Arguments
 from mtsldsl.language.operators import OPERATORS
-from mtsldsl.language.operators.own import misfit_of, options_of, target_parts
+from mtsldsl.language.operators.own import options_of, target_parts
 from mtsldsl.records import Record
 
 
@@ -83,14 +81,3 @@ def own_call(arguments: Arguments, classes: Mapping[str, OwnClass]) -> str:
 def _value(value: Constant) -> str:
     """A list as a list, as it is written in the spec."""
     return f"[{', '.join(map(_value, value))}]" if isinstance(value, tuple) else literal(value)
-
-
-def own_problems(spec: Spec) -> Iterator[Diagnostic]:
-    """What no import or call can be written for, which a spec made in Python may have."""
-    for step in own_steps(spec):
-        target = str(step.arguments["target"])
-        names = [name for name in options_of(step.arguments) if not name.isidentifier() or iskeyword(name)]
-        if misfit_of(target) is not None:
-            yield Diagnostic("MTL109", f"`{target}` {misfit_of(target)}", "write `package.file:Class`", step.span)
-        for name in names:
-            yield Diagnostic("MTL109", f"`{name}` cannot be the name of an argument", "rename it", step.span)

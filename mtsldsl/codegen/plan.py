@@ -25,8 +25,7 @@ from mtsldsl.codegen.knobs import (
     train_imports,
 )
 from mtsldsl.codegen.line_breaks import WIDTH
-from mtsldsl.codegen.own_modules import import_lines, own_classes, own_problems
-from mtsldsl.diagnostics import MtlError
+from mtsldsl.codegen.own_modules import import_lines, own_classes
 from mtsldsl.diagnostics.counted import counted
 from mtsldsl.ir.model import Spec
 from mtsldsl.ir.normal import digest
@@ -127,14 +126,7 @@ class Plan(Record):
 
 
 def plan_spec(spec: Spec) -> Plan:
-    """Decide how the code for `spec` reads.
-
-    Raises:
-        MtlError: MTL109 where a module of the person's own cannot be imported or made as the spec says.
-    """
-    found = tuple(own_problems(spec))
-    if found:
-        raise MtlError(found)
+    """Decide how the code for `spec` reads."""
     own = own_classes(spec, DEFINED)
     optimizer, scheduler = optimizer_plan(spec.train.optimizer, spec.rates), scheduler_plan(spec.train.scheduler)
     learner = learner_plan(spec.structure)

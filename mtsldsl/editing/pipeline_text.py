@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property
 from math import ceil, inf, prod
@@ -14,6 +14,7 @@ from mtsldsl.ir.settings import said
 from mtsldsl.ir.wording import inputs_shown
 from mtsldsl.language.constants import Constant, Shape
 from mtsldsl.language.naming import PARALLEL, RESIDUAL
+from mtsldsl.language.operator import Arguments
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.language.operators.arguments import integer
 from mtsldsl.language.operators.own import OWN, RESERVED, TAP, Outputs, taps_of
@@ -23,11 +24,19 @@ _DIGITS = 17
 """Of the digits behind the point those that a number of the language has."""
 
 
-def layer_text(body: Body | Parallel, by_size: Sequence[tuple[Shape, Body | Parallel]] = ()) -> str:
+def _own_arguments(step: Step) -> Arguments:
+    return step.arguments
+
+
+def layer_text(
+    body: Body | Parallel,
+    by_size: Sequence[tuple[Shape, Body | Parallel]] = (),
+    arguments: Callable[[Step], Arguments] = _own_arguments,
+) -> str:
     """What a layer or a head is. With what it is for images of several sizes, `resize` and `residual` are said so that
-    they still depend on these: a part of the image, and no shortcut."""
+    they still depend on these: a part of the image, and no shortcut. `arguments` gives what is said of a step."""
     found = [
-        _Text(each, tuple((shape, bodies_of(other)[name]) for shape, other in by_size)).whole()
+        _Text(each, tuple((shape, bodies_of(other)[name]) for shape, other in by_size), arguments).whole()
         for name, each in bodies_of(body).items()
     ]
     if not isinstance(body, Parallel):
@@ -40,6 +49,7 @@ def layer_text(body: Body | Parallel, by_size: Sequence[tuple[Shape, Body | Para
 class _Text(Record):
     body: Body
     by_size: Sequence[tuple[Shape, Body]]
+    arguments: Callable[[Step], Arguments]
 
     @cached_property
     def read(self) -> frozenset[Reference]:
@@ -128,7 +138,7 @@ class _Text(Record):
         return f"{layer}.{starts[integer(step.arguments, 'start')]}"
 
     def _arguments(self, step: Step, place: int) -> list[str]:
-        given = dict(step.arguments)
+        given = dict(self.arguments(step))
         if step.operator == "resize" and self.by_size:
             given |= {"size": self._part(place), "width": None}
         if step.operator == OWN:

@@ -10,10 +10,11 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.editing.bundle import self_contained
 from mtsldsl.editing.load import loads_source
 from mtsldsl.editing.pipeline_text import layer_text
-from mtsldsl.ir.body import Body, Parallel, Step
+from mtsldsl.ir.body import Step
 from mtsldsl.ir.library import sections_of
 from mtsldsl.ir.model import Layer, Spec
 from mtsldsl.ir.network import image_of
+from mtsldsl.language.operator import Arguments
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.language.operators.arguments import integer
 from mtsldsl.language.operators.own import OWN
@@ -84,19 +85,16 @@ class Widths:
 
     def _layer(self, layer: Layer, largest: int) -> str:
         blocks = self.spec.blocks if layer.variants else ()
-        by_size = [(image_of(data), self._wider(layer.body_for(data.name), largest)) for data in blocks]
-        return layer_text(self._wider(layer.body, largest), by_size)
+        by_size = [(image_of(data), layer.body_for(data.name)) for data in blocks]
+        return layer_text(layer.body, by_size, lambda step: self._wider(step, largest))
 
-    def _wider(self, body: Body | Parallel, largest: int) -> Body:
-        assert isinstance(body, Body)
-        return attrs.evolve(body, steps=tuple(self._wider_step(step, largest) for step in body.steps))
-
-    def _wider_step(self, step: Step, largest: int) -> Step:
+    def _wider(self, step: Step, largest: int) -> Arguments:
+        """The arguments of a step at another width."""
         width = _width(step)
         if not width:
-            return step
+            return step.arguments
         wider = max(1, (2 * width * largest + self.base) // (2 * self.base))
-        return attrs.evolve(step, arguments={**step.arguments, OPERATORS[step.operator].width: wider})
+        return {**step.arguments, OPERATORS[step.operator].width: wider}
 
     def widest(self, budget: int) -> Spec:
         """That of the most parameters within the budget. Raises NotWidenedError where there is none."""

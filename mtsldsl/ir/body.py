@@ -9,8 +9,18 @@ from typing import TypeAlias
 import attrs
 
 from mtsldsl.diagnostics import Span
-from mtsldsl.language.constants import Constant, Shape, frozen
+from mtsldsl.language.application import given_shape
+from mtsldsl.language.constants import Constant, Shape, are_arguments, frozen, is_shape
+from mtsldsl.language.holding import are_names, by_name, of_kind, of_records
+from mtsldsl.language.kinds import Choice
+from mtsldsl.language.operator import Misfit
+from mtsldsl.language.operators import OPERATORS
+from mtsldsl.language.operators.own import Outputs
+from mtsldsl.language.operators.shapes import times
 from mtsldsl.records import Record
+
+MEAN, MIXTURE = "mean", "mixture"
+"""How a layer joins what its alternatives give."""
 
 Reference: TypeAlias = int | str
 """Where a step reads: the index of an earlier step of the same body, or the name of a layer or of the input."""
@@ -26,6 +36,22 @@ class Step(Record):
     shape: Shape
     span: Span | None = attrs.field(default=None, eq=False, repr=False)
 
+    def __attrs_post_init__(self) -> None:
+        if not isinstance(self.operator, str) or self.operator not in OPERATORS:
+            raise ValueError(f"operator cannot be {self.operator!r}, which is none of the language")
+        if not are_arguments(self.arguments):
+            raise ValueError(f"arguments of {self.operator} cannot be {self.arguments!r}: give constants by name")
+        if not isinstance(self.inputs, tuple) or not all(map(_is_reference, self.inputs)):
+            raise ValueError(f"inputs of {self.operator} cannot be {self.inputs!r}: give numbers of steps, or names")
+        if not is_shape(self.shape):
+            raise ValueError(f"shape of {self.operator} cannot be {self.shape!r}: give one to three sizes")
+        if not isinstance(self.span, Span | None):
+            raise ValueError(f"span of {self.operator} cannot be {self.span!r}: give a Span")
+
+
+def _is_reference(value: object) -> bool:
+    return isinstance(value, int | str) and not isinstance(value, bool)
+
 
 @attrs.frozen(eq=False, repr=False)
 class Body(Record):
@@ -34,9 +60,35 @@ class Body(Record):
 
     inputs: tuple[str, ...]
     input_shapes: tuple[Shape, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[Step, ...] = attrs.field(validator=of_records(Step))
     output: Reference
     shape: Shape
+
+    def __attrs_post_init__(self) -> None:
+        if not are_names(self.inputs):
+            raise ValueError(f"inputs cannot be {self.inputs!r}: give names, each once")
+        shapes = self.input_shapes
+        if not isinstance(shapes, tuple) or not all(map(is_shape, shapes)) or len(shapes) != len(self.inputs):
+            raise ValueError(f"input_shapes cannot be {shapes!r}: give a shape for each of the inputs")
+        known: dict[Reference, Shape] = dict(zip(self.inputs, shapes, strict=True))
+        for place, step in enumerate(self.steps):
+            what = f"step {place}, `{step.operator}`"
+            unknown = [source for source in step.inputs if source not in known]
+            if unknown:
+                raise ValueError(f"{what} reads {unknown[0]!r}, which is no input of the body and no step before it")
+            try:
+                shape = given_shape(step.operator, step.arguments, tuple(known[source] for source in step.inputs))
+            except Misfit as misfit:
+                raise ValueError(f"{what}: {misfit.cause}; {misfit.remedy}") from misfit
+            except ValueError as wrong:
+                raise ValueError(f"{what}: {wrong}") from wrong
+            if shape != step.shape:
+                raise ValueError(f"{what} gives {times(shape)}, not {times(step.shape)}")
+            known[place] = step.shape
+        if not _is_reference(self.output) or self.output not in known:
+            raise ValueError(f"output cannot be {self.output!r}: give the number of a step, or one of the inputs")
+        if self.shape != known[self.output] or not is_shape(self.shape):
+            raise ValueError(f"shape cannot be {self.shape!r}: the output has {times(known[self.output])}")
 
     def steps_with_shapes(self) -> Iterator[tuple[Step, tuple[Shape, ...]]]:
         """Each step with the shapes of what it reads."""
@@ -44,10 +96,6 @@ class Body(Record):
         for place, step in enumerate(self.steps):
             yield step, tuple(known[source] for source in step.inputs)
             known[place] = step.shape
-
-
-MEAN, MIXTURE = "mean", "mixture"
-"""How a layer joins what its alternatives give."""
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -58,12 +106,16 @@ class Parallel(Record):
     whose shares a gate of the task's own computes from what the layer reads.
     """
 
-    alternatives: Mapping[str, Body] = attrs.field(hash=False)
-    gate: str = MEAN
+    alternatives: Mapping[str, Body] = attrs.field(hash=False, validator=by_name(Body))
+    gate: str = attrs.field(default=MEAN, validator=of_kind(Choice((MEAN, MIXTURE))))
 
     def __attrs_post_init__(self) -> None:
-        if len({(body.inputs, body.shape) for body in self.alternatives.values()}) != 1:
-            raise ValueError("a layer needs alternatives that read the same and give one shape")
+        if not self.alternatives:
+            raise ValueError("a layer of alternatives needs one")
+        if misfit := misfit_of_alternatives(self.alternatives):
+            raise ValueError(f"{misfit.cause}; {misfit.remedy}")
+        if len({(body.inputs, body.input_shapes) for body in self.alternatives.values()}) != 1:
+            raise ValueError("the alternatives of a layer are given the same inputs")
 
     @property
     def _one(self) -> Body:
@@ -83,6 +135,31 @@ class Parallel(Record):
     def shape(self) -> Shape:
         """That of what every alternative gives."""
         return self._one.shape
+
+
+@attrs.frozen(eq=False, repr=False)
+class AlternativeMisfit(Record):
+    """Why an alternative cannot be one of its layer, and what would make it one."""
+
+    name: str
+    code: str
+    cause: str
+    remedy: str
+
+
+def misfit_of_alternatives(bodies: Mapping[str, Body]) -> AlternativeMisfit | None:
+    """The first alternative of a layer that has several outputs, or another shape than the first; None where there is
+    none."""
+    first, one = next(iter(bodies.items()))
+    for name, body in bodies.items():
+        if isinstance(body.shape, Outputs):
+            cause = f"the alternative `{name}` has {len(body.shape.taps)} outputs"
+            remedy = "make it a layer of its own, and name one of them here"
+            return AlternativeMisfit(name, "MTL313", cause, remedy)
+        if body.shape != one.shape:
+            cause = f"the alternative `{name}` gives {times(body.shape)}, and `{first}` gives {times(one.shape)}"
+            return AlternativeMisfit(name, "MTL302", cause, "make all alternatives give one shape")
+    return None
 
 
 def gate_of(layer: Parallel, uses: int) -> Body:

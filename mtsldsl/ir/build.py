@@ -8,26 +8,20 @@ import attrs
 
 from mtsldsl.diagnostics import Diagnostic, Span
 from mtsldsl.ir.cost import cost_of, sizes_of
-from mtsldsl.ir.data_blocks import (
-    Blocks,
-    check_fits,
-    check_inputs_read,
-    check_read,
-    read_blocks,
-    sources_of,
-    with_variants,
-)
+from mtsldsl.ir.data_blocks import Blocks, check_inputs_read, check_read, read_blocks, with_variants
 from mtsldsl.ir.definitions import Definitions, check_name, claim, read_definitions
+from mtsldsl.ir.fitting import unfit_layers
 from mtsldsl.ir.header import check_header
-from mtsldsl.ir.ids import Reader, check_ids, readers, with_ids
+from mtsldsl.ir.ids import Reader, misfits_of_ids, readers, with_ids
 from mtsldsl.ir.imports import read_imports
 from mtsldsl.ir.keep import Tasks
 from mtsldsl.ir.library import Library
-from mtsldsl.ir.model import Decision, Layer, Spec, Structure, Train
+from mtsldsl.ir.model import Decision, Layer, Spec, Structure, Train, streams_of
 from mtsldsl.ir.network import Network, Networks, read_network
 from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort
 from mtsldsl.ir.sections import check_count, read_sections
 from mtsldsl.ir.sharing_block import names_help, read_sharing
+from mtsldsl.ir.spec_rules import misfit_of_size, misfit_of_teachers, misfits_of_method, sources_of
 from mtsldsl.ir.structure_block import read_history, read_structure
 from mtsldsl.ir.task_fields import check_fields
 from mtsldsl.ir.task_record import Task
@@ -37,19 +31,12 @@ from mtsldsl.ir.tuning_block import read_tuning
 from mtsldsl.ir.wiring import reading_tasks
 from mtsldsl.language.beginnings import RANGE, misfit_of_weights
 from mtsldsl.language.constants import Named
-from mtsldsl.language.naming import PARALLEL
 from mtsldsl.language.optimization import misfit_of_balance
 from mtsldsl.methods.method import Reach
-from mtsldsl.methods.registry import method, methods
+from mtsldsl.methods.registry import method
 from mtsldsl.records import Record
 from mtsldsl.sharing import Sharing, linked
 from mtsldsl.syntax import tree
-
-MOST_TASKS = 200
-"""Tasks of one network."""
-
-MOST_COPIES = 20_000
-"""Layers times tasks of one network."""
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -110,20 +97,24 @@ def build(file: tree.File, mistakes: Iterable[Diagnostic] = (), library: Library
             problems,
             partial="sharing" in further,
             unsure=network.unsure,
-            sources=sources_of(blocks.sound, sound, names) if names else None,
+            sources=sources_of(streams_of(blocks.sound, sound) if blocks.sound else (), names) if names else None,
         )
         history = read_history(single.get("history"), network.backbone(), names, problems)
         if not isinstance(structure, Broken) and structure is not None:
-            _check_method(structure, network, sharing, problems)
-            if not isinstance(train, Broken):
-                _check_teachers(structure, train, problems)
+            said = None if isinstance(sharing, Broken) else sharing
+            routed = list(network.alternatives)
+            for unfit in misfits_of_method(structure, routed, network.backbone(), said, network.unsure):
+                problems.add("MTL505", *unfit, structure.span)
+            if not isinstance(train, Broken) and (twice := misfit_of_teachers(structure, train)):
+                problems.add("MTL202", *twice, structure.span)
     for section in sections.further:
         _check_further(section, network, known, definitions, problems)
     if len(sound) == len(names) and problems.lost.isdisjoint((Sort.TASK, Sort.DATA)):
         check_read(sections.data, sound, blocks, problems)
         check_inputs_read(sections.data, list(network.bodies.values()), sound, blocks, problems)
         for data in blocks.sound[:1]:
-            check_ids(data, _readers(network, sound), problems)
+            for cause, remedy, span in misfits_of_ids(data, _readers(network, sound)):
+                problems.add("MTL312", cause, remedy, span)
         if not isinstance(train, Broken) and (misfit := misfit_of_balance(train.balance, len(names))):
             problems.add("MTL202", *misfit, train.balance.span)
     if not isinstance(train, Broken):
@@ -225,7 +216,8 @@ def _check_fits(
     """Report what tasks share that cannot serve the inputs of all of them."""
     if not isinstance(sharing, Broken) and len(tasks) == len(sharing.tasks):
         of_task = {task.name: data for task in tasks for data in blocks.sound if task.data == data.name}
-        check_fits(layers, sharing, of_task, problems)
+        for layer, cause, remedy in unfit_layers(layers, sharing, of_task):
+            problems.add("MTL310", cause, remedy, layer.span)
 
 
 def _check_further(
@@ -248,27 +240,6 @@ def _check_further(
             read_history(section, network.backbone(), tasks.names, problems)
 
 
-def _check_method(structure: Structure, network: Network, sharing: Sharing | Broken, problems: Problems) -> None:
-    """Report a method that decides, but not on layers of alternatives, where there are some, or on nothing else where
-    there are none; or where each group of tasks is a network of its own."""
-    layers, known = list(network.alternatives), method(structure.method)
-    decides = known.decides(structure.settings)
-    if not isinstance(sharing, Broken) and sharing.helpers and not known.groups:
-        cause = f"`structure {structure.method}` changes what tasks share, and each group is a network of its own"
-        remedy = "leave the block `structure` out, or in `sharing` what is in parentheses"
-        problems.add("MTL505", cause, remedy, structure.span)
-    means = [name for name in layers if not network.backbone().mixes(name)]
-    if layers and decides and not known.alternatives:
-        cause = f"`structure {structure.method}` is about copies of layers, and `{layers[0]}` is made of alternatives"
-        others = " or ".join(f"`structure {each.name}`" for each in methods() if each.alternatives and means)
-        remedy = f"leave the block `structure` out{f', write {others}' if others else ''}"
-        problems.add("MTL505", cause, f"{remedy}, or make the layer of one pipeline", structure.span)
-    if known.alternatives and not means and not network.unsure:
-        cause = f"`structure {structure.method}` chooses among alternatives, and no layer is a mean of some"
-        remedy = f"make a layer of alternatives: `mix = {PARALLEL}(conv3=conv2d(16, 3), skip=identity)`"
-        problems.add("MTL505", cause, remedy, structure.span)
-
-
 def _check_weights(weights: Named, layers: Sequence[str], problems: Problems) -> None:
     """Report arguments of the weights that have no sense, and a layer of their range which there is not."""
     ends = [name for name in map(weights.arguments.get, RANGE) if isinstance(name, str) and name not in layers]
@@ -277,26 +248,12 @@ def _check_weights(weights: Named, layers: Sequence[str], problems: Problems) ->
         problems.add("MTL206", *misfit, weights.span)
 
 
-def _check_teachers(structure: Structure, train: Train, problems: Problems) -> None:
-    """Report a run that would be taught twice."""
-    if train.taught_by is not None and structure.values.get("teach"):
-        cause = f"`teach` of `{structure.method}` lets the run's own network teach, and `teachers` another one"
-        problems.add("MTL202", cause, "leave one of them out", structure.span)
-
-
 def _check_size(layers: Sequence[str], tasks: Sequence[_Described], problems: Problems) -> None:
     """Report more tasks, and more copies of layers, than any machine would train, before they are made."""
     count = sum(len(described.names) for described in tasks)
-    copies = len(layers) * count
-    if count > MOST_TASKS:
-        cause, remedy = f"the network has {count:,} tasks", f"keep to {MOST_TASKS}: leave tasks out"
-    elif copies > MOST_COPIES:
-        cause = f"{count:,} tasks with {len(layers):,} layers each are {copies:,} copies of layers"
-        remedy = f"keep to {MOST_COPIES:,} copies: put more into a layer, or leave tasks out"
-    else:
-        return
-    problems.exhausted = True
-    problems.add("MTL111", cause, remedy, tasks[-1].section.kind.span)
+    if misfit := misfit_of_size(len(layers), count):
+        problems.exhausted = True
+        problems.add("MTL111", *misfit, tasks[-1].section.kind.span)
 
 
 def _named_tasks(sections: Sequence[tree.Section], places: dict[str, Span], problems: Problems) -> list[_Described]:

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
 from mtsldsl.diagnostics import Span, suggestion
 from mtsldsl.ir.blocks import title
-from mtsldsl.ir.body import Body, Parallel, bodies_of
+from mtsldsl.ir.body import Body, Parallel
 from mtsldsl.ir.definitions import Definitions
-from mtsldsl.ir.model import Data, Layer, Spec, Stream, streams_of
+from mtsldsl.ir.model import Data, Layer, Spec
 from mtsldsl.ir.network import read_data, read_inputs, written_inputs
 from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort
+from mtsldsl.ir.spec_rules import unread_blocks, unread_inputs
 from mtsldsl.ir.task_record import Task
 from mtsldsl.ir.wiring import bodies
-from mtsldsl.language.operators import OPERATORS
 from mtsldsl.records import Record
-from mtsldsl.sharing import Sharing
-from mtsldsl.sharing.cover import Use
-from mtsldsl.sharing.partition import Partition, canonical
-from mtsldsl.sharing.row import tasks_of
 from mtsldsl.syntax import tree
 
 
@@ -134,12 +130,10 @@ def data_of_task(
 
 def check_read(sections: Sequence[tree.Section], tasks: Sequence[Task], blocks: Blocks, problems: Problems) -> None:
     """Report the data blocks, where there are several, that no task reads; all tasks are known."""
-    read = {task.data for task in tasks}
-    for section in sections if blocks.several else ():
-        name = block_name(section)
-        if name.text not in read and not isinstance(blocks.by_name.get(name.text, BROKEN), Broken):
-            remedy = f"leave it out, or give a task the line `data = {name.text}`"
-            problems.add("MTL310", f"no task reads `data {name.text}`", remedy, name.span)
+    places = {name.text: name.span for name in map(block_name, sections)}
+    sound = [data.name for data in blocks.sound if blocks.several]
+    for name, (cause, remedy) in unread_blocks(sound, tasks):
+        problems.add("MTL310", cause, remedy, places[name])
 
 
 def check_inputs_read(
@@ -153,25 +147,8 @@ def check_inputs_read(
     sound = [layer for layer in layers if not isinstance(layer, Broken)]
     if len(blocks.inputs) == 1 or len(sound) < len(layers):
         return
-    read = {name for body in (*sound, *(task.head for task in tasks)) for name in body.inputs}
-    for name in blocks.inputs:
-        if name not in read:
-            remedy = f"name it where it is to be read, as in `wide = {name} | linear(32)`, or leave it out here"
-            cause = f"no layer and no head reads the input `{name}`"
-            problems.add("MTL311", cause, remedy, _input_span(sections[0], name))
-
-
-def sources_of(blocks: Sequence[Data], tasks: Sequence[Task], names: Sequence[str]) -> Partition:
-    """The tasks that batches serve together; those of tasks that are not known are all in one."""
-    streams: Iterable[Stream] = streams_of(blocks, tasks) if blocks else ()
-    known = [frozenset(stream.tasks) & frozenset(names) for stream in streams]
-    rest = frozenset(names).difference(*known)
-    if rest and known:  # a task that is broken: with the first of them
-        known[0] |= rest
-    elif rest:
-        known = [rest]
-    rank = {task: place for place, task in enumerate(names)}
-    return canonical(filter(None, known), rank)
+    for name, (cause, remedy) in unread_inputs(blocks.inputs, sound, tasks):
+        problems.add("MTL311", cause, remedy, _input_span(sections[0], name))
 
 
 def with_variants(layers: Sequence[Layer], others: Mapping[str, Sequence[Layer]]) -> tuple[Layer, ...]:
@@ -181,48 +158,6 @@ def with_variants(layers: Sequence[Layer], others: Mapping[str, Sequence[Layer]]
         variants = {name: other[place].body for name, other in others.items() if other[place].body != layer.body}
         found.append(attrs.evolve(layer, variants=variants) if variants else layer)
     return tuple(found)
-
-
-def check_fits(layers: Sequence[Layer], sharing: Sharing, of_task: Mapping[str, Data], problems: Problems) -> None:
-    """Report copies of layers that tasks with inputs of other sizes share, where their weights cannot serve both."""
-    for layer in layers:
-        if not layer.variants:
-            continue
-        row = sharing[layer.name]
-        for component in row:
-            alternative = component.alternative if isinstance(component, Use) else None
-            tasks = [task for task in sharing.tasks if task in tasks_of(component)]
-            first = of_task[tasks[0]]
-            for task in tasks[1:]:
-                wrong = _misfit(layer, alternative, first, of_task[task])
-                if wrong is not None:
-                    names = f"for `data {of_task[task].name}` and for `data {first.name}`"
-                    cause = f"`{tasks[0]}` and `{task}` cannot share `{layer.name}`: {wrong} {names}"
-                    remedy = f"part them at `{layer.name}`, or pool before it to one size: `adaptive_avg_pool2d(1)`"
-                    problems.add("MTL310", cause, remedy, layer.span)
-                    break
-
-
-def _misfit(layer: Layer, alternative: str | None, first: Data, other: Data) -> str | None:
-    """What of a layer has other weights for the samples of another block, in words; None where it fits."""
-    one, two = (bodies_of(layer.body_for(data.name))[alternative] for data in (first, other))
-    for step, its_module, its_other in zip(one.steps, _modules(one), _modules(two), strict=True):
-        if its_module != its_other:
-            return f"`{step.operator}` would be `{its_other}` and `{its_module}`"
-    return None
-
-
-def _modules(body: Body) -> Iterator[str]:
-    """What the modules of a body are made by, one for each step."""
-    for step, shapes in body.steps_with_shapes():
-        operator = OPERATORS[step.operator]
-        yield operator.module(step.arguments, shapes) if operator.module else repr(sorted(step.arguments.items()))
-
-
-def fits(first: Body | Parallel, other: Body | Parallel) -> bool:
-    """Whether one class of modules serves both, the same layer for inputs of two sizes."""
-    pairs = zip(bodies_of(first).values(), bodies_of(other).values(), strict=True)
-    return all(list(_modules(one)) == list(_modules(two)) for one, two in pairs)
 
 
 def with_mixed_statistics(spec: Spec) -> Iterator[tuple[str, frozenset[str]]]:

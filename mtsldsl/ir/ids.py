@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import attrs
 
 from mtsldsl.diagnostics import Span
 from mtsldsl.ir.body import Body, Parallel, bodies_of
-from mtsldsl.ir.model import Data
-from mtsldsl.ir.problems import Problems
-from mtsldsl.ir.task_record import Task
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.language.operators.arguments import integer
 from mtsldsl.records import Record
+
+if TYPE_CHECKING:
+    from mtsldsl.ir.model import Data
+    from mtsldsl.ir.task_record import Task
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -50,8 +52,9 @@ def with_ids(data: Data, found: Sequence[Reader]) -> Data:
     return attrs.evolve(data, ids={name: count for name, (count, _) in known.items()}, ids_from=places)
 
 
-def check_ids(data: Data, found: Sequence[Reader], problems: Problems) -> None:
-    """Report an `embedding` of what is no input, and all else that reads ids, which stand for names."""
+def misfits_of_ids(data: Data, found: Sequence[Reader]) -> Iterator[tuple[str, str, Span | None]]:
+    """An `embedding` of what is no input, and all else that reads ids, which stand for names: why not, the remedy, and
+    the place."""
     ids: set[str] = set()
     for each in found:
         for name, _, span in _looked_up(each.body):
@@ -60,28 +63,28 @@ def check_ids(data: Data, found: Sequence[Reader], problems: Problems) -> None:
             else:
                 cause = "`embedding` looks up ids, and what comes in are numbers that a layer has computed"
                 remedy = "start the pipeline with an input of ids: `words | embedding(1000, 64)`"
-                problems.add("MTL312", cause, remedy, span or each.span)
+                yield cause, remedy, span or each.span
     for each in found:
         for name in each.body.inputs:
             if name in ids:
-                _check_reader(each, name, problems)
+                yield from _misfits_of_reader(each, name)
         if each.task is not None and each.task.target.kind == "reconstruct" and each.task.field in ids:
             cause = f"`{each.task.name}` reconstructs `{each.task.field}`, which holds ids: `embedding` reads it"
-            problems.add("MTL312", cause, "learn them as `classes`, from an array of their own", each.task.span)
+            yield cause, "learn them as `classes`, from an array of their own", each.task.span
 
 
-def _check_reader(reader: Reader, name: str, problems: Problems) -> None:
+def _misfits_of_reader(reader: Reader, name: str) -> Iterator[tuple[str, str, Span | None]]:
     cause = f"`{name}` holds ids, as `embedding` reads it"
     if reader.alternative:
         remedy = f"look them up in a layer of its own, such as `looked = {name} | embedding(...)`, and read that"
-        problems.add("MTL312", f"{cause}, and {reader.name} is made of alternatives", remedy, reader.span)
+        yield f"{cause}, and {reader.name} is made of alternatives", remedy, reader.span
         return
     others = [step for step in reader.body.steps if name in step.inputs and not OPERATORS[step.operator].looks_up]
     if others or reader.body.output == name:
         what = f"`{others[0].operator}`" if others else reader.name
         remedy = "compute with what `embedding` gives, or give the numbers as an input of their own"
         span = (others[0].span if others else None) or reader.span
-        problems.add("MTL312", f"{cause}, and {what} computes with them as numbers", remedy, span)
+        yield f"{cause}, and {what} computes with them as numbers", remedy, span
 
 
 def _looked_up(body: Body) -> Iterator[tuple[str, int, Span | None]]:

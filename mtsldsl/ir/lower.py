@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import prod
 
 import attrs
 
@@ -11,16 +10,15 @@ from mtsldsl.diagnostics import Span
 from mtsldsl.ir.body import Body, Reference, Step
 from mtsldsl.ir.expand import Apply, Stage, Start
 from mtsldsl.ir.problems import BROKEN, Broken, Problems, line_of
+from mtsldsl.language.application import check_read, given_shape
 from mtsldsl.language.constants import Constant, Shape
 from mtsldsl.language.kinds import OneOrMany
 from mtsldsl.language.naming import RESIDUAL
 from mtsldsl.language.operator import Arguments, Context, Misfit, Operator
 from mtsldsl.language.operators import OPERATORS
-from mtsldsl.language.operators.own import TAP, Outputs, options_of
+from mtsldsl.language.operators.own import TAP, options_of
+from mtsldsl.language.operators.shapes import times
 from mtsldsl.records import Record
-
-MOST_NUMBERS = 2**36
-"""Numbers that an operator may give for one sample, and parameters that it may have: a quarter of a terabyte."""
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -103,25 +101,17 @@ class _Body:
         """Append one step."""
         operator = OPERATORS[stage.operator]
         shapes = tuple(value.shape for value in inputs)
-        taps = next((shape.taps for shape in shapes if isinstance(shape, Outputs)), {})
-        if taps and operator.name != TAP:
-            cause = f"`{stage.operator}` reads a layer with {len(taps)} outputs, and does not say which"
-            names = " or ".join(f"`layer.{name}`" for name in taps)
-            raise Unfit("MTL313", cause, f"name one with its layer, as {names}", stage)
         try:
-            arguments = operator.complete(stage.arguments, Context(shapes, self.image, following))
-            shape = operator.shape(arguments, shapes)
+            check_read(operator.name, shapes)
+            completed = operator.complete(stage.arguments, Context(shapes, self.image, following))
+            arguments = _canonical(operator, completed)
+            shape = given_shape(operator.name, arguments, shapes)
         except Misfit as misfit:
             code = "MTL313" if operator.name == TAP else "MTL302" if operator.arity is None else "MTL301"
-            raise Unfit(code, misfit.cause, misfit.remedy, stage) from misfit
-        count = max(prod(shape), 0 if operator.own else operator.parameters(arguments, shapes, shape))
-        if count > MOST_NUMBERS:
-            many = f"2^{count.bit_length() - 1} or more"
-            cause = f"`{stage.operator}` gives or learns more numbers than a machine holds, {many}"
-            raise Unfit("MTL111", cause, f"keep to {MOST_NUMBERS:,} for one operator and one sample", stage)
+            raise Unfit(misfit.code or code, misfit.cause, misfit.remedy, stage) from misfit
         self.use(inputs)
         references = tuple(value.reference for value in inputs)
-        self.steps.append(Step(stage.operator, _canonical(operator, arguments), references, shape, stage.span))
+        self.steps.append(Step(stage.operator, arguments, references, shape, stage.span))
         return Value(len(self.steps) - 1, shape)
 
     def residual(self, stage: Apply, piped: Value) -> Value:
@@ -132,7 +122,7 @@ class _Body:
             if shortcut.shape != main.shape:
                 raise Unfit(
                     "MTL302",
-                    f"`residual` adds {_times(shortcut.shape)} of its shortcut to {_times(main.shape)}",
+                    f"`residual` adds {times(shortcut.shape)} of its shortcut to {times(main.shape)}",
                     "make both give the same shape",
                     stage,
                 )
@@ -146,7 +136,7 @@ class _Body:
         if stride is None:
             raise Unfit(
                 "MTL302",
-                f"`residual` cannot add {_times(piped.shape)} to the {_times(wanted)} of its pipeline",
+                f"`residual` cannot add {times(piped.shape)} to the {times(wanted)} of its pipeline",
                 "give it `shortcut=...`, a pipeline that makes the same shape",
                 stage,
             )
@@ -169,10 +159,6 @@ def _canonical(operator: Operator, arguments: Arguments) -> dict[str, Constant]:
             value = value[0]
         canonical[rule.name] = value
     return {**canonical, **options_of(arguments)} if operator.own else canonical
-
-
-def _times(shape: Shape) -> str:
-    return " x ".join(map(str, shape))
 
 
 def _stride(given: Shape, wanted: Shape) -> int | tuple[int, int] | None:

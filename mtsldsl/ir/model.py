@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
@@ -20,23 +19,21 @@ from mtsldsl.datasets.registry import DATASETS, data_kind
 from mtsldsl.diagnostics import Source, Span
 from mtsldsl.ir.body import Body, Parallel, bodies_of
 from mtsldsl.ir.cost import Cost, cost_of, settled
+from mtsldsl.ir.data_rules import misfits_of_data
+from mtsldsl.ir.library import Library
 from mtsldsl.ir.task_record import Task, hold_name
-from mtsldsl.language.beginnings import misfit_of_weights
-from mtsldsl.language.constants import Constant, Named, Shape, frozen
-from mtsldsl.language.holding import by_keys, hold, hold_all, of_kind
-from mtsldsl.language.kinds import EPOCHS, Choice, Input, Maybe
+from mtsldsl.ir.whole_spec import hold_together
+from mtsldsl.language.constants import Constant, Named, Shape, frozen, unchanging
+from mtsldsl.language.holding import PLACE, by_keys, by_name, hold, hold_all, of_kind, of_record, of_records
+from mtsldsl.language.kinds import EPOCHS, Choice, Identifier, Input, Integer, Maybe
 from mtsldsl.language.operators.arguments import number
-from mtsldsl.language.optimization import goes_by_steps, misfit_of_balance, nesterov_without_momentum
+from mtsldsl.language.optimization import goes_by_steps, nesterov_without_momentum
 from mtsldsl.language.schema import SCHEDULER, TRAIN
-from mtsldsl.language.targets import metric_key
-from mtsldsl.language.tuning import FROZEN, RATE, TUNINGS
+from mtsldsl.language.tuning import FROZEN, RATE
 from mtsldsl.methods.evidence import PENALTY
 from mtsldsl.methods.registry import METHODS, decision_rules, method
 from mtsldsl.records import Record
 from mtsldsl.sharing import Backbone, Sharing
-
-if TYPE_CHECKING:
-    from mtsldsl.ir.library import Library
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -45,12 +42,15 @@ class Layer(Record):
     blocks, for inputs of other sizes than the first block's."""
 
     name: str
-    body: Body | Parallel
-    span: Span | None = attrs.field(default=None, eq=False, repr=False)
-    variants: Mapping[str, Body | Parallel] = attrs.field(factory=dict, hash=False)
+    body: Body | Parallel = attrs.field(validator=of_record(Body, Parallel))
+    span: Span | None = attrs.field(default=None, eq=False, repr=False, validator=PLACE)
+    variants: Mapping[str, Body | Parallel] = attrs.field(factory=dict, hash=False, validator=by_name(Body, Parallel))
 
     def __attrs_post_init__(self) -> None:
         hold_name(self.name)
+        for data, body in self.variants.items():
+            if body.inputs != self.body.inputs or bodies_of(body).keys() != bodies_of(self.body).keys():
+                raise ValueError(f"`{self.name}` is another layer for `data {data}`: only sizes may differ")
         for alternative in self.alternatives:
             hold_name(alternative)
 
@@ -70,7 +70,7 @@ class Layer(Record):
 
 
 def _unchanging(named: Mapping[str, Named]) -> Mapping[str, Named]:
-    return MappingProxyType(dict(named))
+    return unchanging(named)
 
 
 @attrs.frozen(eq=False, repr=False, field_transformer=by_keys((BATCH, AUGMENT)))
@@ -85,26 +85,38 @@ class Data(Record):
     shape: Shape
     batch: int
     augment: tuple[Named, ...] = ()
-    options: Mapping[str, Constant] = attrs.field(factory=dict, converter=frozen, hash=False)
-    span: Span | None = attrs.field(default=None, eq=False, repr=False)
-    label: str | None = None
+    options: Mapping[str, Constant] = attrs.field(
+        factory=dict, converter=frozen, hash=False, validator=of_record(Mapping)
+    )
+    span: Span | None = attrs.field(default=None, eq=False, repr=False, validator=PLACE)
+    label: str | None = attrs.field(default=None, validator=of_kind(Maybe(Identifier())))
     more_inputs: tuple[tuple[str, Shape], ...] = ()
-    ids: Mapping[str, int] = attrs.field(factory=dict, converter=frozen, eq=False, hash=False)
+    ids: Mapping[str, int] = attrs.field(factory=dict, converter=frozen, eq=False, hash=False, validator=by_name(int))
     """The inputs that are ids, as `embedding` reads them, and how many ids there may be: 0 to one less than that."""
-    ids_from: Mapping[str, Span] = attrs.field(factory=dict, eq=False, hash=False, repr=False)
+    ids_from: Mapping[str, Span] = attrs.field(factory=dict, eq=False, hash=False, repr=False, validator=by_name(Span))
     """The place of the `embedding` that says so of each, where it has one."""
 
     def __attrs_post_init__(self) -> None:
         hold(Choice(tuple(DATASETS)), self.kind, "data")
-        for name, shape in self.inputs.items():
-            hold_name(name)
-            hold(Input(), (name, *shape), "input")
+        if not isinstance(self.more_inputs, tuple):
+            raise ValueError(f"more_inputs cannot be {self.more_inputs!r}: give a tuple of names with shapes")
+        for given in ((self.input, self.shape), *self.more_inputs):
+            match given:
+                case (name, tuple(shape)):
+                    hold_name(name)
+                    hold(Input(), (name, *shape), "input")
+                case _:
+                    raise ValueError(f"an input cannot be {given!r}: give a name with a shape")
         if len(self.inputs) <= len(self.more_inputs):
             raise ValueError("two inputs have one name")
-        if not self.ids.keys() <= self.inputs.keys():
-            raise ValueError("ids are those of an input")
+        for ids, count in self.ids.items():
+            if ids not in self.inputs:
+                raise ValueError(f"{ids} is no input, and its ids are said")
+            hold(Integer(1), count, f"ids of {ids}")
         keys = data_kind(self.kind).block.keys or ()
         hold_all((key for key in keys if key.name not in COMMON), self.options, self.kind)
+        for misfit in misfits_of_data(self.kind, self.inputs, self.augment, self.options):
+            raise ValueError(f"{misfit.cause}; {misfit.remedy}")
 
     @property
     def name(self) -> str:
@@ -141,7 +153,7 @@ class Train(Record):
     precision: str
     seed: int
     keep: str | Named = EPOCHS[0]
-    span: Span | None = attrs.field(default=None, eq=False, repr=False)
+    span: Span | None = attrs.field(default=None, eq=False, repr=False, validator=PLACE)
     sampling: Named = attrs.field(factory=lambda: Named("proportional"))
     accumulate: int = 1
     clip: float | None = None
@@ -185,9 +197,9 @@ class Structure(Record):
     of, which only that method looks into."""
 
     method: str = attrs.field(validator=of_kind(Choice(tuple(METHODS))))
-    values: Mapping[str, Any] = attrs.field(converter=frozen, hash=False)
+    values: Mapping[str, Any] = attrs.field(converter=frozen, hash=False, validator=of_record(Mapping))
     settings: Any = attrs.field(init=False, eq=False, repr=False)
-    span: Span | None = attrs.field(default=None, eq=False, repr=False)
+    span: Span | None = attrs.field(default=None, eq=False, repr=False, validator=PLACE)
 
     def __attrs_post_init__(self) -> None:
         chosen = method(self.method)
@@ -201,8 +213,8 @@ class Decision(Record):
 
     kind: str
     epoch: int
-    fields: Mapping[str, Constant] = attrs.field(converter=frozen, hash=False)
-    span: Span | None = attrs.field(default=None, eq=False, repr=False)
+    fields: Mapping[str, Constant] = attrs.field(converter=frozen, hash=False, validator=of_record(Mapping))
+    span: Span | None = attrs.field(default=None, eq=False, repr=False, validator=PLACE)
 
     def __attrs_post_init__(self) -> None:
         rules = decision_rules()
@@ -241,38 +253,22 @@ class Spec(Record):
 
     `data` is its first data block, and `more_data` has the further ones, if there are several."""
 
-    data: Data
-    tasks: tuple[Task, ...]
-    layers: tuple[Layer, ...]
-    train: Train = attrs.field()
-    structure: Structure | None
-    sharing: Sharing
-    history: tuple[Decision, ...]
-    source: Source = attrs.field(eq=False, repr=False)
-    library: Library | None = attrs.field(default=None, eq=False, repr=False)
+    data: Data = attrs.field(validator=of_record(Data))
+    tasks: tuple[Task, ...] = attrs.field(validator=of_records(Task))
+    layers: tuple[Layer, ...] = attrs.field(validator=of_records(Layer))
+    train: Train = attrs.field(validator=of_record(Train))
+    structure: Structure | None = attrs.field(validator=of_record(Structure, type(None)))
+    sharing: Sharing = attrs.field(validator=of_record(Sharing))
+    history: tuple[Decision, ...] = attrs.field(validator=of_records(Decision))
+    source: Source = attrs.field(eq=False, repr=False, validator=of_record(Source))
+    library: Library | None = attrs.field(default=None, eq=False, repr=False, validator=of_record(Library, type(None)))
     """What its imports brought."""
-    more_data: tuple[Data, ...] = ()
-    tuning: Mapping[str, Named] = attrs.field(factory=dict, converter=_unchanging, hash=False)
+    more_data: tuple[Data, ...] = attrs.field(default=(), validator=of_records(Data))
+    tuning: Mapping[str, Named] = attrs.field(factory=dict, converter=_unchanging, hash=False, validator=by_name(Named))
     """How layers, and the heads of tasks, by their names, learn otherwise than the rest."""
 
-    @train.validator
-    def _fits(self, _: attrs.Attribute[Train], train: Train) -> None:
-        """Holds what is kept to the metrics of the tasks, and the balance to their number."""
-        known = {f"{task.name}.{metric_key(metric)}" for task in self.tasks for metric in task.metrics}
-        if isinstance(train.keep, str) and train.keep not in (*EPOCHS, *known):
-            raise ValueError(f"keep cannot be {train.keep!r}, which is no metric of a task")
-        if misfit := misfit_of_balance(train.balance, len(self.tasks)):
-            raise ValueError(misfit[0])
-        if misfit := misfit_of_weights(train.init, self.backbone.layers):
-            raise ValueError(misfit[0])
-
-    @tuning.validator
-    def _known(self, _: attrs.Attribute[Mapping[str, Named]], tuning: Mapping[str, Named]) -> None:
-        """Holds the names to the layers and tasks."""
-        for name, value in tuning.items():
-            if name not in self.backbone and name not in self.sharing.tasks:
-                raise ValueError(f"tuning has {name!r}, which is no layer and no task")
-            hold(TUNINGS, value, f"tuning of {name}")
+    def __attrs_post_init__(self) -> None:
+        hold_together(self)
 
     @property
     def backbone(self) -> Backbone:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from keyword import iskeyword
 from typing import Any
 
 from mtsldsl.diagnostics import Span
@@ -12,7 +11,7 @@ from mtsldsl.ir.scope import Bound, Scope, resolve
 from mtsldsl.ir.values import convert, match_arguments
 from mtsldsl.language.constants import Constant
 from mtsldsl.language.kinds import Chosen
-from mtsldsl.language.operators.own import OWN_MODULE, RESERVED, misfit_of
+from mtsldsl.language.operators.own import OWN_MODULE, RESERVED, misfit_of, misfit_of_option
 from mtsldsl.syntax import tree
 
 MOST_VALUES = 1000
@@ -50,17 +49,21 @@ def read_own(
         bound = Bound(argument.value, scope, argument.value.span)
         settings[name] = convert(kinds[name], bound, f"`{name}` of `module`", problems)
     if "target" in given and isinstance(settings["target"], str):
-        _check_target(settings["target"], given["target"].value.span, problems)
+        settings["target"] = _sound_target(settings["target"], given["target"].value.span, problems)
     if not sound or isinstance(passed, Broken) or BROKEN in settings.values():
         return BROKEN, bare[1:]
     return {**settings, **passed}, bare[1:]
 
 
-def _check_target(target: str, span: Span, problems: Problems) -> None:
+def _sound_target(target: str, span: Span, problems: Problems) -> str:
+    """The target; where it can be none, which is reported, one that stands for it."""
     misfit = misfit_of(target)
-    if misfit is not None:
-        remedy = "write where Python finds the class, such as `package.file:Class`"
-        problems.add("MTL202", f"the target of `module`, `{target}`, {misfit}", remedy, span)
+    if misfit is None:
+        return target
+    example = "package.file:Class"
+    remedy = f"write where Python finds the class, such as `{example}`"
+    problems.add("MTL202", f"the target of `module`, `{target}`, {misfit}", remedy, span)
+    return example
 
 
 def _options(arguments: Sequence[tree.Argument], scope: Scope, problems: Problems) -> dict[str, Constant] | Broken:
@@ -70,8 +73,8 @@ def _options(arguments: Sequence[tree.Argument], scope: Scope, problems: Problem
     for argument in arguments:
         assert argument.name is not None
         name, span = argument.name.text, argument.name.span
-        if iskeyword(name) or name.startswith("__"):
-            problems.add("MTL109", f"`{name}` cannot be the name of an argument in Python", "rename it there", span)
+        if misfit := misfit_of_option(name):
+            problems.add("MTL109", misfit, "rename it there", span)
             return BROKEN
         if name in options:
             problems.add("MTL205", f"`module` is given `{name}` twice", "leave one of them out", span)

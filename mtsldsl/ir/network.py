@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
@@ -10,9 +10,11 @@ from mtsldsl.datasets.kind import COMMON
 from mtsldsl.datasets.registry import DATASETS, data_kind
 from mtsldsl.diagnostics import Span
 from mtsldsl.ir.blocks import BlockValues, entries_of, is_plain, read_block
-from mtsldsl.ir.body import MIXTURE, Body, Parallel
+from mtsldsl.ir.body import Body, Parallel
+from mtsldsl.ir.data_rules import misfits_of_data
 from mtsldsl.ir.definitions import Definitions, check_name, check_unused, claim, walk
 from mtsldsl.ir.expand import Apply, Expander, Stage
+from mtsldsl.ir.graph import graph
 from mtsldsl.ir.library import Library
 from mtsldsl.ir.lower import lower
 from mtsldsl.ir.model import Data, Layer
@@ -21,7 +23,7 @@ from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort
 from mtsldsl.ir.scope import Bound, Scope
 from mtsldsl.language.constants import Shape
 from mtsldsl.language.naming import OUTPUTS, STAGES, refusal
-from mtsldsl.language.operators.own import FUNCTION, TAP, misfit_of
+from mtsldsl.language.operators.own import TAP
 from mtsldsl.sharing import Backbone
 from mtsldsl.syntax import tree
 
@@ -72,21 +74,14 @@ def read_data(
     _check_inputs(section, inputs, block, places, problems)
     values = block.standing()
     options = {key: value for key, value in values.items() if key not in COMMON}
-    if options.get("group") is not None and isinstance(options.get("stratify"), str):
-        cause = "`group` keeps samples together, and `stratify` divides those of each class: both cannot be held"
-        remedy = "leave one of them out, or let `split` name what says the part of each sample"
-        problems.add("MTL202", cause, remedy, block.place("stratify"))
-    if options.get("file") is not None and "table" in options and options["table"] is None:
-        cause = "`file` names a column, and there is no `table` that has it"
-        problems.add(
-            "MTL202", cause, "add `table`, the .csv or .parquet file, or leave `file` out", block.place("file")
-        )
-    code = data_kind(label).code
-    if code is not None and isinstance(target := options.get(code), str) and (misfit := misfit_of(target, FUNCTION)):
-        remedy = f"write `{FUNCTION}`, where Python finds the function, such as `own_data:photos`"
-        problems.add("MTL202", f"`{code}`, `{target}`, {misfit}", remedy, block.place(code))
+    augment = () if isinstance(block["augment"], Broken) else block["augment"]
+    misfits = list(misfits_of_data(label, inputs, augment, options))
+    for misfit in misfits:
+        span = misfit.augmentation.span if misfit.augmentation else block.place(misfit.key)
+        problems.add("MTL202", misfit.cause, misfit.remedy, span)
     named = all(refusal(name, generated=True) is None for name in inputs)
-    made = Data if label in DATASETS and named and BROKEN not in options.values() else Supposed
+    sound = named and not misfits and BROKEN not in options.values()
+    made = Data if label in DATASETS and sound else Supposed
     own = section.labels[1].text if len(section.labels) > 1 else None
     batch, augment = values["batch"], values["augment"]
     (name, shape), *more = inputs.items()
@@ -100,7 +95,7 @@ def _check_inputs(
     places: dict[str, Span],
     problems: Problems,
 ) -> None:
-    kind, span = section.labels[0].text, block.place("input")
+    span = block.place("input")
     written = block.entries.get("input")
     calls = [] if written is None else [each for each in written_inputs(written.value) if isinstance(each, tree.Call)]
     for call in calls:
@@ -109,19 +104,6 @@ def _check_inputs(
     if not calls:
         for name in inputs:
             places.setdefault(name, span)
-    name, shape = next(iter(inputs.items()))
-    if data_kind(kind).dense and (len(shape) != 3 or shape[0] != 3):
-        problems.add(
-            "MTL202",
-            f"the images of `{kind}` have 3 channels, height and width, not {' x '.join(map(str, shape))}",
-            f"give `{name}(3, height, width)`",
-            span,
-        )
-    if all(len(shape) != 3 for shape in inputs.values()):
-        has = f"the input has {len(shape)}" if len(inputs) == 1 else "no input has all"
-        for augmentation in () if isinstance(block["augment"], Broken) else block["augment"]:
-            cause = f"`{augmentation.name}` needs images, and {has} of their 3 sizes"
-            problems.add("MTL202", cause, "leave it out", augmentation.span)
 
 
 @attrs.define(eq=False, repr=False)
@@ -290,22 +272,6 @@ class _Supposed(Mapping[str, "Shape | Broken"]):
 
     def __len__(self) -> int:
         return len(self.shapes)
-
-
-def graph(
-    bodies: Mapping[str, Body | Parallel | Broken],
-    named: Mapping[str, Iterable[str]] = {},
-    alternatives: Mapping[str, Iterable[str]] = {},
-) -> Backbone:
-    """The layers and what each of them reads; of broken ones what they have in `named`."""
-    reads: dict[str, Iterable[str]] = {
-        name: named.get(name, ())
-        if isinstance(body, Broken)
-        else [source for source in body.inputs if source in bodies]
-        for name, body in bodies.items()
-    }
-    mixtures = (name for name, body in bodies.items() if isinstance(body, Parallel) and body.gate == MIXTURE)
-    return Backbone(bodies, reads, alternatives, mixtures)
 
 
 def read_network(

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from mtsldsl.ir.body import MEAN, MIXTURE, Body, Parallel
+from mtsldsl.ir.body import MEAN, MIXTURE, Body, Parallel, misfit_of_alternatives
 from mtsldsl.ir.definitions import check_name
 from mtsldsl.ir.problems import BROKEN, Broken, Problems
 from mtsldsl.ir.scope import Bound, Scope
 from mtsldsl.ir.values import convert
 from mtsldsl.language import kinds
 from mtsldsl.language.naming import PARALLEL
-from mtsldsl.language.operators.own import Outputs
 from mtsldsl.syntax import tree
 
 if TYPE_CHECKING:
@@ -108,20 +107,11 @@ def read_parallel(
     inputs: dict[str, Shape] = {}
     for each in bodies.values():
         inputs |= dict(zip(each.inputs, each.input_shapes, strict=True))
-    first, one = next(iter(bodies.items()))
-    for name, each in bodies.items():
-        if isinstance(each.shape, Outputs):
-            cause = f"the alternative `{name}` has {len(each.shape.taps)} outputs"
-            return problems.add("MTL313", cause, "make it a layer of its own, and name one of them here", call.span)
-        if each.shape != one.shape:
-            cause = f"the alternative `{name}` gives {_times(each.shape)}, and `{first}` gives {_times(one.shape)}"
-            span = next((part.span for part in call.arguments if part.value is values[name]), call.span)
-            return problems.add("MTL302", cause, "make all alternatives give one shape", span)
+    if misfit := misfit_of_alternatives(bodies):
+        place = next((part.span for part in call.arguments if part.value is values[misfit.name]), call.span)
+        span = call.span if misfit.code == "MTL313" else place
+        return problems.add(misfit.code, misfit.cause, misfit.remedy, span)
     names, shapes = tuple(inputs), tuple(inputs.values())
     return Parallel(
         {name: attrs.evolve(each, inputs=names, input_shapes=shapes) for name, each in bodies.items()}, gate
     )
-
-
-def _times(shape: Shape) -> str:
-    return " x ".join(map(str, shape))

@@ -7,15 +7,16 @@ from typing import Any, cast
 
 import attrs
 
-from mtsldsl.diagnostics import Span, proposal, suggestion
+from mtsldsl.diagnostics import Span, proposal
 from mtsldsl.ir.blocks import BlockValues, read_block
 from mtsldsl.ir.definitions import Definitions
 from mtsldsl.ir.model import Decision, Structure, Train
 from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort
 from mtsldsl.ir.scope import EMPTY
+from mtsldsl.ir.spec_rules import strangers, surroundings_of
 from mtsldsl.ir.values import call_arguments
-from mtsldsl.language.kinds import Alternatives, CallRule, LayerName, Tasks
-from mtsldsl.methods.method import NO_METHOD, Surroundings
+from mtsldsl.language.kinds import CallRule
+from mtsldsl.methods.method import NO_METHOD
 from mtsldsl.methods.registry import METHODS, decision_rules, method, method_with
 from mtsldsl.sharing import Backbone
 from mtsldsl.syntax import tree
@@ -38,10 +39,7 @@ def read_structure(
         read_block(attrs.evolve(section, whole=False), chosen.block, definitions.scope, problems)
         return None
     block = read_block(section, chosen.block, definitions.scope, problems)
-    lr = None if isinstance(train, Broken) else train.optimizer.arguments["lr"]
-    epochs = None if isinstance(train, Broken) else train.epochs
-    balance = None if isinstance(train, Broken) else train.balance.name
-    surroundings = Surroundings(epochs, cast("float | None", lr), grouped, balance)
+    surroundings = surroundings_of(None if isinstance(train, Broken) else train, grouped=grouped)
     sound = {key: value for key, value in block.values.items() if value is not BROKEN}
     faulty = False
     for fault in chosen.faults(sound, surroundings):
@@ -97,22 +95,6 @@ def _check_names(
     rule: CallRule, values: Any, item: tree.Call, backbone: Backbone, tasks: Sequence[str], problems: Problems
 ) -> None:
     """Report layers, alternatives and tasks of a decision that there are not."""
-    layers, layer = backbone.layers, ""
-    for key in rule.keys:
-        named = values[key.name]
-        layer = named if isinstance(key.kind, LayerName) and named in backbone else layer
-        if isinstance(key.kind, Alternatives) and layer:
-            known = backbone.alternatives(layer)
-            for each in named:
-                if each not in known and not problems.may_be_lost(each, known, Sort.LAYER):
-                    cause = f"the decision is about `{each}`, which is no alternative of `{layer}`"
-                    problems.add("MTL504", cause, suggestion(each, known, "alternatives"), item.span)
-        if isinstance(key.kind, LayerName) and named not in layers:
-            if not problems.may_be_lost(named, layers, Sort.LAYER):
-                remedy = suggestion(named, layers, "layers")
-                problems.add("MTL504", f"the decision is about `{named}`, which is no layer", remedy, item.span)
-        elif isinstance(key.kind, Tasks):
-            for task in named:
-                if task not in tasks and not problems.may_be_lost(task, tasks, Sort.TASK):
-                    remedy = suggestion(task, tasks, "tasks")
-                    problems.add("MTL504", f"the decision is about `{task}`, which is no task", remedy, item.span)
+    for each in strangers(rule, values, backbone, tasks):
+        if not problems.may_be_lost(each.name, each.known, Sort.TASK if each.nouns == "tasks" else Sort.LAYER):
+            problems.add("MTL504", each.cause, each.remedy, item.span)

@@ -9,8 +9,8 @@ from mtsldsl.diagnostics import Span, suggestion
 from mtsldsl.ir.blocks import BlockValues
 from mtsldsl.ir.model import Data
 from mtsldsl.ir.problems import BROKEN, Broken, Problems
+from mtsldsl.ir.spec_rules import fields_misread
 from mtsldsl.ir.task_record import Target, Task
-from mtsldsl.language.constants import Shape
 from mtsldsl.language.targets import TARGETS
 
 
@@ -35,11 +35,6 @@ def _given_field(block: BlockValues) -> str | tuple[str, ...] | None:
         return None
     names: tuple[str, ...] = given if isinstance(given, tuple) else (given,)
     return names[0] if len(names) == 1 else names
-
-
-def shape_read_again(data: Data, field: str | tuple[str, ...] | Broken) -> Shape:
-    """The shape of the input that is reconstructed: the first one where `field` is none."""
-    return data.inputs.get(field, data.shape) if isinstance(field, str) else data.shape
 
 
 def field_read(
@@ -119,23 +114,5 @@ def _columns(
 
 def check_fields(tasks: Sequence[Task], data: Data, problems: Problems) -> None:
     """Report fields of a data block that two of its tasks read differently, and one that has the name of the input."""
-    readers: dict[str, Task] = {}
-    for task in tasks:
-        if task.target.kind == "reconstruct":
-            continue
-        field = task.field_name
-        first = readers.setdefault(field, task)
-        if first.target != task.target:
-            problems.add(
-                "MTL307",
-                f"`{task.name}` reads the field `{field}` otherwise than `{first.name}` does",
-                "give both the same target, or a field each",
-                task.span,
-            )
-        if field in data.inputs:
-            problems.add(
-                "MTL307",
-                f"`{task.name}` reads the field `{field}`, which is the input's name too",
-                "give the input another name",
-                task.span,
-            )
+    for task, (cause, remedy) in fields_misread(tasks, data):
+        problems.add("MTL307", cause, remedy, task.span)

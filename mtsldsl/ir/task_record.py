@@ -5,13 +5,14 @@ from __future__ import annotations
 import attrs
 
 from mtsldsl.diagnostics import Span
+from mtsldsl.diagnostics.counted import counted
 from mtsldsl.ir.body import Body
 from mtsldsl.language.constants import Named
-from mtsldsl.language.holding import by_keys, hold, hold_all, of_kind
+from mtsldsl.language.holding import PLACE, by_keys, hold, hold_all, of_kind, of_record
 from mtsldsl.language.kinds import Choice, Identifier, Integer, Many, Maybe, OneOrMany
 from mtsldsl.language.naming import refusal
 from mtsldsl.language.schema import LOSSES, METRICS, STOP, WEIGHT
-from mtsldsl.language.targets import TARGETS, metric_key, reserved_answer
+from mtsldsl.language.targets import TARGETS, ObjectiveRule, metric_key, reserved_answer
 from mtsldsl.language.written import spelled
 from mtsldsl.methods.registry import run_names
 from mtsldsl.records import Record
@@ -56,6 +57,32 @@ class Target(Record):
             raise ValueError(f"{self.kind} cannot ignore {self.ignore}")
 
 
+def misfit_of_objective(rule: ObjectiveRule | None, valid: str, *, dense: bool) -> str | None:
+    """Why a loss or metric does not fit the answers of a task, None where it does."""
+    if rule is None:
+        return None
+    if rule.dense_only and not dense:
+        return "needs an output for each pixel"
+    if rule.sample_only and dense:
+        return "needs one answer for the whole sample: it keeps the scores of all classes"
+    if rule.positive_only and valid != "positive":
+        return "takes logarithms, so that only values above 0 may count"
+    return None
+
+
+def misfit_of_loss(target: Target, loss: Named) -> tuple[str, str, str] | None:
+    """Why a loss does not fit the values, or the number of classes, of its target, None where it does: the code of the
+    report, why not, and the remedy."""
+    reason = misfit_of_objective(TARGETS[target.kind].loss(loss.name), target.valid, dense=True)
+    if reason is not None:
+        return "MTL305", f"`{loss.name}` {reason}", f"write `{target.kind}({target.channels}, valid=positive)`"
+    weight = loss.arguments.get("weight", ())
+    if isinstance(weight, tuple) and weight and len(weight) != target.channels:
+        cause = f"`weight` has {counted(len(weight), 'number')}, and there are {target.channels} classes"
+        return "MTL202", cause, "give one for each class, in their order"
+    return None
+
+
 @attrs.frozen(eq=False, repr=False, field_transformer=by_keys((WEIGHT, STOP)))
 class Task(Record):
     """One task: its target, head, loss and metrics. `field` names the data set's array, or several columns of a table,
@@ -63,24 +90,31 @@ class Task(Record):
     several."""
 
     name: str
-    target: Target
-    head: Body
+    target: Target = attrs.field(validator=of_record(Target))
+    head: Body = attrs.field(validator=of_record(Body))
     loss: Named
     metrics: tuple[Named, ...]
     weight: float = 1.0
     field: str | tuple[str, ...] | None = attrs.field(default=None, validator=of_kind(Maybe(OneOrMany(Identifier()))))
-    span: Span | None = attrs.field(default=None, eq=False, repr=False)
-    data: str | None = None
-    helping: Component = frozenset()
+    span: Span | None = attrs.field(default=None, eq=False, repr=False, validator=PLACE)
+    data: str | None = attrs.field(default=None, validator=of_kind(Maybe(Identifier())))
+    helping: Component = attrs.field(default=frozenset(), validator=of_record(frozenset))
     """Whom it helps, where it stands for the head that a task has in a group which does not serve it."""
     stop: Named = attrs.field(factory=lambda: Named("none"))
 
     def __attrs_post_init__(self) -> None:
-        hold_name(helping_task(self.name) if self.helping else self.name, recorded=True)
+        helped = self.helping and isinstance(self.name, str)
+        hold_name(helping_task(self.name) if helped else self.name, recorded=True)
         hold(LOSSES[self.target.kind], self.loss, "loss")
         hold(Many(METRICS[self.target.kind], 1), self.metrics, "metrics")
         if len(set(map(metric_key, self.metrics))) < len(self.metrics):
             raise ValueError("a metric is given twice")
+        if misfit := misfit_of_loss(self.target, self.loss):
+            raise ValueError(f"{misfit[1]}; {misfit[2]}")
+        for metric in self.metrics:
+            rule, dense = TARGETS[self.target.kind].metric(metric.name), len(self.head.shape) == 3
+            if reason := misfit_of_objective(rule, self.target.valid, dense=dense):
+                raise ValueError(f"`{metric.name}` {reason}")
         if isinstance(self.field, tuple):
             by_column = TARGETS[self.target.kind].by_column and len({*self.columns}) == self.target.channels
             if not by_column or len(self.columns) != self.target.channels or len(self.columns) < 2:

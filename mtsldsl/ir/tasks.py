@@ -9,7 +9,6 @@ import attrs
 
 from mtsldsl.datasets.registry import data_kind
 from mtsldsl.diagnostics import Span, proposal, suggestion
-from mtsldsl.diagnostics.counted import counted
 from mtsldsl.diagnostics.names import meant_by, misspelt
 from mtsldsl.ir.blocks import BlockValues, entries_of, read_block
 from mtsldsl.ir.body import Body
@@ -20,15 +19,17 @@ from mtsldsl.ir.model import Data
 from mtsldsl.ir.network import Network, Networks
 from mtsldsl.ir.problems import BROKEN, Broken, Problems
 from mtsldsl.ir.scope import Bound, resolve
-from mtsldsl.ir.task_fields import field_of, field_read, name_of_field, shape_read_again
-from mtsldsl.ir.task_record import Target, Task
+from mtsldsl.ir.spec_rules import shape_read_again, wanted_shape
+from mtsldsl.ir.task_fields import field_of, field_read, name_of_field
+from mtsldsl.ir.task_record import Target, Task, misfit_of_loss, misfit_of_objective
 from mtsldsl.ir.values import convert
 from mtsldsl.language.constants import Named, Shape
 from mtsldsl.language.holding import named
 from mtsldsl.language.kinds import Call, Identifier, Many
 from mtsldsl.language.naming import refusal
+from mtsldsl.language.operators.shapes import times
 from mtsldsl.language.schema import LOSSES, METRICS, TARGET, TASK, BlockSchema
-from mtsldsl.language.targets import AUTO, TARGETS, ObjectiveRule, TargetRule, reserved_answer
+from mtsldsl.language.targets import AUTO, TARGETS, TargetRule, reserved_answer
 from mtsldsl.methods.registry import run_names
 from mtsldsl.syntax import tree
 
@@ -107,7 +108,9 @@ def _read_task(
     shape = (
         head.shape if fits and not isinstance(head, Broken) else _NOT_KNOWN if isinstance(data, Broken) else data.shape
     )
-    metrics = _metrics(rule, "finite" if isinstance(target, Broken) else target.valid, shape, block, problems)
+    valid = "finite" if isinstance(target, Broken) else target.valid
+    metrics = _metrics(rule, valid, shape, block, problems)
+    fits &= all(misfit_of_objective(rule.metric(each.name), valid, dense=len(shape) == 3) is None for each in metrics)
     if isinstance(data, Broken) or isinstance(head, Broken) or isinstance(target, Broken) or isinstance(field, Broken):
         return BROKEN
     loss = block["loss"]
@@ -197,10 +200,6 @@ def _resolved(named: Named, rule: TargetRule, data: Data, field: str, problems: 
     return Target(rule.kind, size, ignore, valid, scale)
 
 
-def _times(shape: Shape) -> str:
-    return " x ".join(map(str, shape))
-
-
 def _check_head(
     name: str,
     target: Target,
@@ -212,22 +211,17 @@ def _check_head(
 ) -> bool:
     """Whether the head's output is what the target needs."""
     shape = head.shape
-    if target.kind == "reconstruct":
-        wanted: Shape = shape_read_again(data, field)
-    elif data_kind(data.kind).dense:
-        wanted = (target.channels, *data.shape[1:])
-    else:
-        wanted = (shape[0], target.channels) if len(shape) == 2 else (target.channels, *shape[1:])
+    wanted = wanted_shape(target, shape, data, field)
     if shape == wanted:
         return True
-    cause = f"the head of `{name}` gives {_times(shape)}, where its target needs {_times(wanted)}"
+    cause = f"the head of `{name}` gives {times(shape)}, where its target needs {times(wanted)}"
     problems.add("MTL303", cause, _head_remedy(shape, wanted, data.input), span)
     return False
 
 
 def _head_remedy(shape: Shape, wanted: Shape, image: str) -> str:
     if len(shape) != len(wanted):
-        return f"end it with {('features', 'tokens', 'an image')[len(wanted) - 1]} of {_times(wanted)}"
+        return f"end it with {('features', 'tokens', 'an image')[len(wanted) - 1]} of {times(wanted)}"
     if len(shape) == 2:
         return (
             f"end it with `linear({wanted[1]})`, or where a sample has one answer with `mean_tokens | "
@@ -251,26 +245,22 @@ def _metrics(rule: TargetRule, valid: str, shape: Shape, block: BlockValues, pro
         return tuple(named(METRICS[rule.kind], name) for name in rule.defaults(valid, dense=dense))
     chosen = _check_metrics(block, problems)
     for metric in chosen:
-        reason = _misfit(rule.metric(metric.name), valid, dense=dense)
+        reason = misfit_of_objective(rule.metric(metric.name), valid, dense=dense)
         if reason is not None:
-            others = [f"`{other.name}`" for other in rule.metrics if _misfit(other, valid, dense=dense) is None]
+            others = [
+                f"`{other.name}`" for other in rule.metrics if misfit_of_objective(other, valid, dense=dense) is None
+            ]
             problems.add("MTL306", f"`{metric.name}` {reason}", f"use one of {', '.join(others)}", metric.span)
     return tuple(chosen)
 
 
 def _check_loss(target: Target, given: Named, problems: Problems) -> bool:
     """Whether a loss fits the values, or the number of classes, of its target."""
-    reason = _misfit(TARGETS[target.kind].loss(given.name), target.valid, dense=True)
-    if reason is not None:
-        remedy = f"write `{target.kind}({target.channels}, valid=positive)`"
-        problems.add("MTL305", f"`{given.name}` {reason}", remedy, given.span)
-        return False
-    weight = given.arguments.get("weight", ())
-    if isinstance(weight, tuple) and weight and len(weight) != target.channels:
-        cause = f"`weight` has {counted(len(weight), 'number')}, and there are {target.channels} classes"
-        problems.add("MTL202", cause, "give one for each class, in their order", given.span)
-        return False
-    return True
+    misfit = misfit_of_loss(target, given)
+    if misfit is None:
+        return True
+    problems.add(*misfit, given.span)
+    return False
 
 
 def _check_metrics(block: BlockValues, problems: Problems) -> list[Named]:
@@ -283,16 +273,3 @@ def _check_metrics(block: BlockValues, problems: Problems) -> list[Named]:
         else:
             seen.append(metric)
     return seen
-
-
-def _misfit(rule: ObjectiveRule | None, valid: str, *, dense: bool) -> str | None:
-    """Why a loss or metric does not fit the answers of a task, None where it does."""
-    if rule is None:
-        return None
-    if rule.dense_only and not dense:
-        return "needs an output for each pixel"
-    if rule.sample_only and dense:
-        return "needs one answer for the whole sample: it keeps the scores of all classes"
-    if rule.positive_only and valid != "positive":
-        return "takes logarithms, so that only values above 0 may count"
-    return None

@@ -10,10 +10,11 @@ from mtsldsl.ir.definitions import Definitions
 from mtsldsl.ir.problems import BROKEN, Problems, Sort
 from mtsldsl.ir.scope import Bound
 from mtsldsl.ir.sharing_block import covered
+from mtsldsl.ir.spec_rules import misfit_of_tuning
 from mtsldsl.ir.values import convert
 from mtsldsl.language.constants import Named
 from mtsldsl.language.operators.arguments import number
-from mtsldsl.language.tuning import OTHERS, RATE, TUNINGS
+from mtsldsl.language.tuning import RATE, TUNINGS
 from mtsldsl.sharing import Backbone
 from mtsldsl.syntax import tree
 
@@ -40,9 +41,8 @@ def read_tuning(
         if value is BROKEN or (value.name == RATE and number(value.arguments, "factor") == 1):
             continue
         for name in names:
-            if value.name == RATE and name in OTHERS:
-                cause = f"`{name}` has no rate of its own: parameters of that name are no layer's alone"
-                problems.add("MTL109", cause, "give the layer another name", item.key.span)
+            if misfit := misfit_of_tuning(name, value):
+                problems.add("MTL109", *misfit, item.key.span)
             found[name] = value
     return {name: found[name] for name in (*backbone.layers, *tasks) if name in found}
 

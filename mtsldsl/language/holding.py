@@ -7,7 +7,8 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from mtsldsl.language.constants import Named
+from mtsldsl.diagnostics import Span
+from mtsldsl.language.constants import Named, is_shape
 from mtsldsl.language.kinds import (
     AVERAGE,
     EPOCHS,
@@ -109,13 +110,13 @@ def _is_one(kind: Kind, value: object) -> bool:
         case Choice(names):
             return value in names
         case Tasks():
-            return _are_names(value) and value != ()
+            return are_names(value) and value != ()
         case Alternatives():
-            return _are_names(value)
+            return are_names(value)
         case Input(several):
             match value:
-                case (str(), *sizes) if 1 <= len(sizes) <= 3:
-                    return all(_is_one(Integer(1), size) for size in sizes)
+                case (str(), *sizes):
+                    return is_shape(tuple(sizes))
                 case (tuple(), *_) if several:
                     return all(_is_one(Input(), each) for each in value)
             return False
@@ -124,7 +125,7 @@ def _is_one(kind: Kind, value: object) -> bool:
     return False
 
 
-def _are_names(value: object) -> bool:
+def are_names(value: object) -> bool:
     """Whether it holds names, each once."""
     return isinstance(value, tuple) and all(isinstance(each, str) for each in value) and len({*value}) == len(value)
 
@@ -145,13 +146,42 @@ def of_kind(kind: Kind) -> Validator:
 
 def of_record(*records: type) -> Validator:
     """Holds a field to the records of a class, or of one of several."""
+    return _only_where(lambda value: isinstance(value, records), f"a {_either(records)}")
 
+
+def of_records(*records: type) -> Validator:
+    """Holds a field to tuples of the records of a class, or of one of several."""
+    return _only_where(
+        lambda value: isinstance(value, tuple) and all(isinstance(each, records) for each in value),
+        f"a tuple, each a {_either(records)}",
+    )
+
+
+def by_name(*records: type) -> Validator:
+    """Holds a field to mappings of names to the records of a class, or of one of several."""
+
+    def fits(value: object) -> bool:
+        if not isinstance(value, Mapping):
+            return False
+        return all(isinstance(name, str) and isinstance(each, records) for name, each in value.items())
+
+    return _only_where(fits, f"a mapping of names, each to a {_either(records)}")
+
+
+def _either(records: Iterable[type]) -> str:
+    return " or a ".join(record.__name__ for record in records)
+
+
+def _only_where(fits: Callable[[object], bool], wanted: str) -> Validator:
     def validate(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
-        if not isinstance(value, records):
-            names = " or a ".join(record.__name__ for record in records)
-            raise ValueError(f"{attribute.name} cannot be {value!r}: give a {names}")
+        if not fits(value):
+            raise ValueError(f"{attribute.name} cannot be {value!r}: give {wanted}")
 
     return validate
+
+
+PLACE = of_record(Span, type(None))
+"""Holds a field to the place of something in a text, None where it stands in none."""
 
 
 def by_keys(keys: Iterable[Key] | None) -> Callable[[type, Fields], Fields]:

@@ -19,12 +19,14 @@ Given: TypeAlias = Mapping[str, Constant | Chosen]
 
 
 class Misfit(Exception):  # noqa: N818 - it never reaches a user: who calls makes a diagnostic of it
-    """An operator that does not fit its inputs or arguments: why, and what would."""
+    """An operator that does not fit its inputs or arguments: why, and what would; with a code where it is not that of
+    all of its kind."""
 
-    def __init__(self, cause: str, remedy: str) -> None:
+    def __init__(self, cause: str, remedy: str, code: str | None = None) -> None:
         super().__init__(cause)
         self.cause = cause
         self.remedy = remedy
+        self.code = code
 
 
 @attrs.frozen(eq=False, repr=False)

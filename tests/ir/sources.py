@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import mtsldsl
 from mtsldsl.ir import Data, Spec
-from mtsldsl.ir.data_blocks import fits
+from mtsldsl.ir.fitting import fits
 from mtsldsl.ir.wiring import copies_of, gates_of
 from mtsldsl.sharing import Cover, Sharing, format_row
 from tests.sharing.strategies import sharings_by_source

@@ -5,6 +5,7 @@ What a key takes is drawn from the tables of the language, so that a new entry t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,7 +15,8 @@ import pytest
 from mtsldsl.datasets.kind import COMMON
 from mtsldsl.datasets.registry import DATASETS, data_kind
 from mtsldsl.editing import loads
-from mtsldsl.ir import Data, Decision, Structure, Target
+from mtsldsl.ir import Body, Data, Decision, Step, Structure, Target
+from mtsldsl.ir.body import Parallel
 from mtsldsl.language import Named
 from mtsldsl.language.holding import keys_in, named
 from mtsldsl.language.kinds import EPOCHS, Call, Identifier, Integer, Key, Many, Maybe, Real
@@ -26,6 +28,7 @@ from mtsldsl.methods.allocation import language as allocation
 from mtsldsl.methods.mtsl.language import BLOCK, CHOICES, Amalgamate, Budget, Settings
 from mtsldsl.methods.registry import decision_rules, run_names
 from mtsldsl.methods.similarities import SIMILARITIES, completed_similarity, record_of
+from mtsldsl.sharing import Sharing
 from tests.ir.specs import text
 from tests.language.values import right, wrong
 from tests.records import loss_of, task_of
@@ -67,9 +70,14 @@ def target_of(kind: str, name: str) -> Made:
     return lambda value: Target(**(given | {name: value}))
 
 
+def right_option(kind: str, key: Key) -> list[Any]:
+    """Values that an option of a kind of data set may have: of the one that names a person's code, a function."""
+    return ["own_data:photos"] if key.name == data_kind(kind).code else right(key.kind)
+
+
 def data_of(kind: str) -> Data:
     known = data_kind(kind)
-    options = {key.name: right(key.kind)[0] for key in known.block.keys or () if key.name not in COMMON}
+    options = {key.name: right_option(kind, key)[0] for key in known.block.keys or () if key.name not in COMMON}
     return Data(kind, "image", (3, 8, 8), 4, options=options)
 
 
@@ -167,11 +175,28 @@ def test_a_record_refuses_what_no_text_can_say(name: str) -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_a_record_takes_all_that_a_text_can_say(name: str) -> None:
     kind, made = ALL[name]
-    for value in right(kind):
+    for value in [*TOGETHER.get(name, right)(kind)]:
         if one_a_phase(value) and not (
             isinstance(value, Named) and (nesterov_without_momentum(value) or rising(value))
         ):
             made(value)
+
+
+def for_three_classes(kind: Any) -> list[Any]:
+    return [each for each in right(kind) if len(each.arguments.get("weight") or (1, 1, 1)) == 3]
+
+
+def for_pixels(kind: Any) -> list[Any]:
+    return [each for each in right(kind) if each[0].name not in ("auroc", "average_precision", "top_k")]
+
+
+TOGETHER: dict[str, Callable[[Any], list[Any]]] = {
+    "python.factory": lambda kind: ["own_data:photos"],
+    "folder.file": lambda kind: [None],
+    "classes.loss": for_three_classes,
+    "classes.metrics": for_pixels,
+}
+"""What a field takes that must go with others."""
 
 
 def one_a_phase(value: Any) -> bool:
@@ -219,11 +244,50 @@ def test_a_task_is_not_called_as_the_record_of_a_run_calls_something_else(name: 
     NAMED["layer"](name)
 
 
+STEM = SPEC.layers[0].body
+assert isinstance(STEM, Body)
+CONV, NORM, *_ = STEM.steps
+
+
+def body_with(*steps: Step) -> Body:
+    return attrs.evolve(STEM, steps=(*steps, *STEM.steps[len(steps) :]))
+
+
+def parallel_of(**alternatives: Body) -> Parallel:
+    return Parallel(alternatives)
+
+
 WRONG: dict[str, Callable[[], Any]] = {
+    "operator": lambda: attrs.evolve(CONV, operator="conv3d"),
+    "argument that the operator has not": lambda: body_with(
+        attrs.evolve(CONV, arguments={**CONV.arguments, "luck": 1})
+    ),
+    "argument left out": lambda: body_with(attrs.evolve(CONV, arguments={"out_channels": 8})),
+    "whole number that is none": lambda: body_with(attrs.evolve(CONV, arguments={**CONV.arguments, "groups": True})),
+    "number that is no whole one": lambda: body_with(attrs.evolve(CONV, arguments={**CONV.arguments, "groups": 1.0})),
+    "groups that do not divide the channels": lambda: body_with(
+        attrs.evolve(CONV, arguments={**CONV.arguments, "groups": 5})
+    ),
+    "another shape than the operator gives": lambda: body_with(attrs.evolve(CONV, shape=(8, 32, 32))),
+    "step that reads a later one": lambda: body_with(CONV, attrs.evolve(NORM, inputs=(2,))),
+    "step that reads what the body does not": lambda: body_with(attrs.evolve(CONV, inputs=("enc1",))),
+    "two values for one": lambda: body_with(attrs.evolve(CONV, inputs=("image", "image"))),
+    "step that reads a truth value": lambda: attrs.evolve(NORM, inputs=(False,)),
+    "body without a shape of an input": lambda: attrs.evolve(STEM, input_shapes=()),
+    "body with an output that there is not": lambda: attrs.evolve(STEM, output=7),
+    "body of another shape": lambda: attrs.evolve(STEM, shape=(8, 1, 1)),
+    "alternatives of two shapes": lambda: parallel_of(
+        a=STEM, b=attrs.evolve(STEM, steps=(), output="image", shape=(3, 32, 32))
+    ),
+    "no alternatives": parallel_of,
     "data set": lambda: attrs.evolve(SPEC.data, kind="imagenet"),
     "no data set": lambda: attrs.evolve(SPEC.data, kind=""),
     "option that the data set has not": lambda: attrs.evolve(SPEC.data, options={**SPEC.data.options, "root": "x"}),
     "options left out": lambda: attrs.evolve(SPEC.data, options={}),
+    "gray images of a data set of coloured ones": lambda: attrs.evolve(SPEC.data, shape=(1, 32, 32)),
+    "a file column without its table": lambda: attrs.evolve(
+        data_of("folder"), options={**data_of("folder").options, "file": "name"}
+    ),
     "size of 0": lambda: attrs.evolve(SPEC.data, shape=(3, 0, 8)),
     "half a size": lambda: attrs.evolve(SPEC.data, shape=(3, 1.5, 8)),
     "no size": lambda: attrs.evolve(SPEC.data, shape=()),
@@ -265,6 +329,86 @@ AVERAGE = Named("average", {"part": 0.1})
 
 def keeping(keep: str | Named) -> Any:
     return attrs.evolve(SPEC, train=attrs.evolve(SPEC.train, keep=keep))
+
+
+def of_spec(**changes: Any) -> Callable[[], Any]:
+    return lambda: attrs.evolve(SPEC, **changes)
+
+
+def first_task(**changes: Any) -> tuple[Any, ...]:
+    return (attrs.evolve(SPEC.tasks[0], **changes), *SPEC.tasks[1:])
+
+
+def head_as(task: str) -> Body:
+    return SPEC.task(task).head
+
+
+SHARING, TRAIN_OF_SPEC = SPEC.sharing, SPEC.train
+OTHER_DATA = attrs.evolve(SPEC.data, label="other")
+APART: dict[str, tuple[str, Callable[[], Any]]] = {
+    "no tasks": ("the sharing is of the tasks", of_spec(tasks=())),
+    "no layers": ("the sharing is of other layers", of_spec(layers=())),
+    "a task less": ("the sharing is of the tasks", of_spec(tasks=SPEC.tasks[1:])),
+    "tasks in another order": ("the sharing is of the tasks", of_spec(tasks=SPEC.tasks[::-1])),
+    "two tasks of one name": ("`segment` names two", of_spec(tasks=(SPEC.tasks[0], *SPEC.tasks))),
+    "two layers of one name": ("`stem` names two", of_spec(layers=(SPEC.layers[0], *SPEC.layers))),
+    "a layer with the name of a task": ("`depth` names two", of_spec(tasks=first_task(name="depth"))),
+    "layers in another order": ("which is no layer before it", of_spec(layers=SPEC.layers[::-1])),
+    "two data blocks of one name": ("two data blocks are called `scenes`", of_spec(more_data=(SPEC.data,))),
+    "two data blocks and tasks that say neither": ("which there is not", of_spec(more_data=(OTHER_DATA,))),
+    "one data block that is not read": (
+        "no task reads `data other`",
+        lambda: attrs.evolve(
+            SPEC, more_data=(OTHER_DATA,), tasks=tuple(attrs.evolve(task, data="scenes") for task in SPEC.tasks)
+        ),
+    ),
+    "inputs of two names": (
+        "the inputs of `data other` are not those",
+        of_spec(more_data=(attrs.evolve(OTHER_DATA, input="picture"),)),
+    ),
+    "a task that names the only data": ("says which data it reads", of_spec(tasks=first_task(data="scenes"))),
+    "sources that the data has not": (
+        "the sharing has not the sources",
+        of_spec(sharing=Sharing.each(SPEC.backbone, SHARING.tasks, [["segment"], ["depth", "edge", "normal"]])),
+    ),
+    "an image of another size": ("the layer `stem` reads `image` as 3 x 32 x 32", of_spec(
+        data=attrs.evolve(SPEC.data, shape=(3, 16, 16)))),
+    "a head of another target": ("the head of `segment` gives 1 x 32 x 32", of_spec(tasks=first_task(head=head_as("depth")))),
+    "a field that two read otherwise": ("reads the field `label` otherwise", of_spec(
+        tasks=(SPEC.tasks[0], attrs.evolve(SPEC.task("depth"), field="label"), *SPEC.tasks[2:]))),
+    "a field that is the input": ("which is the input's name too", of_spec(tasks=first_task(field="image"))),
+    "ids that nothing looks up": ("the ids of `data scenes`", of_spec(data=attrs.evolve(SPEC.data, ids={"image": 7}))),
+    "a phase after the last epoch": ("phase", of_spec(train=attrs.evolve(TRAIN_OF_SPEC, epochs=2))),
+    "alternatives that there are not": ("chooses among alternatives", of_spec(structure=ALLOCATION)),
+    "two teachers": (
+        "lets the run's own network teach",
+        lambda: attrs.evolve(
+            SPEC,
+            train=attrs.evolve(TRAIN_OF_SPEC, teachers="runs/a/1"),
+            structure=attrs.evolve(STRUCTURE, values={**STRUCTURE.values, "teach": 1.0}),
+        ),
+    ),
+    "a decision about no layer": ("`enc9`, which is no layer", of_spec(
+        history=(Decision("merge", 1, {**MERGE.fields, "layer": "enc9", "tasks": ("segment", "depth")}),))),
+    "a decision about no task": ("`a`, which is no task", of_spec(
+        history=(Decision("merge", 1, {**MERGE.fields, "layer": "stem", "tasks": ("a", "depth")}),))),
+    "a rate of what is no layer": ("tuning has 'enc9'", of_spec(tuning={"enc9": Named("frozen")})),
+    "more tasks than there may be": (
+        "the network has 201 tasks",
+        lambda: attrs.evolve(
+            SPEC,
+            tasks=(many := tuple(attrs.evolve(SPEC.tasks[0], name=f"t{place}") for place in range(201))),
+            sharing=Sharing.each(SPEC.backbone, [task.name for task in many]),
+        ),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", APART)
+def test_a_spec_refuses_parts_that_do_not_go_together_and_says_which(name: str) -> None:
+    said, made = APART[name]
+    with pytest.raises(ValueError, match=re.escape(said)):
+        made()
 
 
 @pytest.mark.parametrize("made", WRONG.values(), ids=WRONG)

@@ -362,8 +362,8 @@ def test_a_misfit_is_what_torch_refuses(name: str, data: st.DataObject) -> None:
     except Misfit:
         fits = False
     try:
-        evaluate(operator, arguments, build(operator, arguments, (first,)), (torch.rand(1, *first),))
-        runs = True
+        given = evaluate(operator, arguments, build(operator, arguments, (first,)), (torch.rand(1, *first),))
+        runs = given.numel() > 0  # conv_transpose2d may give nothing without a word
     except (RuntimeError, ValueError, AssertionError):
         runs = False
     assert fits == runs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,6 +15,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from torchjd.aggregation import _aligned_mtl as aligned
 
 from mtsldsl import datasets, methods
 from mtsldsl.datasets.kind import COMMON
@@ -23,16 +25,26 @@ from mtsldsl.ir import Body, Layer, Spec, Step, Target
 from mtsldsl.language import Named, schema
 from mtsldsl.language.holding import keys_of
 from mtsldsl.language.kinds import AVERAGE, EPOCHS, KEPT, REQUIRED, Call, CallRule, Choice, Key
-from mtsldsl.language.optimization import TORCH_OPTIMIZERS, TORCH_SCHEDULERS, nesterov_without_momentum
+from mtsldsl.language.optimization import (
+    SAMPLINGS,
+    SCHEDULERS,
+    STOPS,
+    TORCH_OPTIMIZERS,
+    TORCH_SCHEDULERS,
+    nesterov_without_momentum,
+)
 from mtsldsl.language.targets import TARGETS
-from mtsldsl.methods.mtsl.language import TRANSFERS, Amalgamate, Settings
+from mtsldsl.language.tuning import TUNINGS
+from mtsldsl.methods.mtsl.language import CHOICES, TRANSFERS, Amalgamate, Settings
 from mtsldsl.methods.registry import METHODS, decision_rules, method
 from mtsldsl.methods.similarities import CKA, RECORDS, SIMILARITIES
+from mtsldsl.methods.temperature import TEMPERATURES
 from mtsldsl.runtime.data import augment
 from mtsldsl.runtime.data.masks import valid_entries
 from mtsldsl.runtime.learning import balance
 from mtsldsl.runtime.learning.balance import SOLVERS
-from mtsldsl.runtime.learning.evaluation import autocast
+from mtsldsl.runtime.learning.evaluation import NARROW, autocast
+from mtsldsl.runtime.network import pretrained
 from mtsldsl.runtime.network.built import build_model
 from mtsldsl.runtime.objectives.by_target import OBJECTIVES
 from mtsldsl.runtime.run.selection import Selection
@@ -40,6 +52,7 @@ from mtsldsl.runtime.structure import similarities
 from mtsldsl.runtime.structure.learner import Learner
 from mtsldsl.runtime.structure.similarities import cka
 from mtsldsl.sharing import Backbone, Sharing
+from mtsldsl.sharing.overlapping import Singles
 from tests.language import test_operators as operators
 from tests.language.values import right_calls
 from tests.records import TRAIN, data_of, task_of
@@ -80,6 +93,58 @@ def choices(rule: CallRule, name: str) -> set[str]:
     return set(kind.names)
 
 
+def records_of(record: type, field: str) -> set[str]:
+    """The records that a field of settings may be."""
+    return {each.__name__.lower() for each in typing.get_args(typing.get_type_hints(record)[field])} - {"nonetype"}
+
+
+def mentioned(said: Iterable[str], *modules: str, otherwise: str | None = None) -> set[str]:
+    """Those of the names that modules have in their texts, or as a constant that they import; and what is done where it
+    is none of these."""
+    words: set[str] = {otherwise} if otherwise else set()
+    for name in modules:
+        module = import_module(name)
+        nodes = ast.walk(ast.parse(inspect.getsource(module)))
+        words |= {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+        for value in vars(module).values():
+            words |= {each for each in (value if isinstance(value, tuple) else (value,)) if isinstance(each, str)}
+    return set(said) & words
+
+
+def all_choices(kind: Any) -> Iterator[frozenset[str]]:
+    """The names of every choice that is made in a value of a kind."""
+    if isinstance(kind, Choice):
+        yield frozenset(kind.names)
+    if isinstance(kind, Call):
+        if kind.rules:
+            yield frozenset(names(kind))
+        for rule in kind.rules:
+            for key in (*rule.keys, *([rule.rest] if rule.rest else [])):
+                yield from all_choices(key.kind)
+    for inner in (getattr(kind, "item", None), getattr(kind, "kind", None)):
+        if inner is not None:
+            yield from all_choices(inner)
+
+
+def choices_of_the_language() -> Iterator[tuple[str, frozenset[str]]]:
+    """Every choice that a key, or an argument in its value or of a decision, gives, with where it is made. Those of
+    operators are computed one by one in `test_operators`; which losses and metrics go with a target is a table of
+    tables."""
+    blocks = [block for several in schema.BLOCKS.values() for block in several]
+    blocks += [data_kind(name).block for name in DATASETS] + [method(name).block for name in METHODS]
+    kinds = [(f"{block.kind} {key.name}", key.kind) for block in blocks for key in block.keys or ()]
+    objectives = [rule for call in (*schema.LOSSES.values(), *schema.METRICS.values()) for rule in call.rules]
+    rules = [*objectives, *(rule.call for rule in decision_rules().values())]
+    kinds += [(f"{rule.name} {key.name}", key.kind) for rule in rules for key in rule.keys]
+    kinds.append(("tuning", TUNINGS))
+    for where, kind in kinds:
+        for each in all_choices(kind):
+            yield where, each
+
+
+RUNTIME = "mtsldsl.runtime"
+LOADERS = [f"{DATASETS[name]}.load" for name in ("arrays", "folder", "python")]
+
 INSIDE = {"__init__", "balance", "gradient", "gramian", "preference", "remembering", "scalarizer"}
 """What balances are made of."""
 
@@ -94,11 +159,50 @@ TABLES = {
     "balances with solvers": (names(schema.BALANCES) & set(SOLVERS), set(SOLVERS)),
     "optimizers": (names(schema.OPTIMIZERS), set(TORCH_OPTIMIZERS)),
     "schedulers": (names(schema.SCHEDULER), set(TORCH_SCHEDULERS)),
+    "schedules": (names(SCHEDULERS), {*TORCH_SCHEDULERS, "none"}),
     "augmentations": (names(schema.AUGMENTATIONS), set(augment.AUGMENTATIONS)),
     "similarities": (names(SIMILARITIES), files(similarities) - {"__init__", "beyond", "compared_features"}),
     "records of similarities": (names(SIMILARITIES), set(RECORDS)),
     "kernels": (choices(CKA, "kernel"), set(typing.get_args(cka.Kernel))),
     "transfers": (names(TRANSFERS), transfers()),
+    "what merges": (names(CHOICES), records_of(Settings, "choose")),
+    "stops": (names(STOPS), mentioned(names(STOPS), f"{RUNTIME}.run.stopping", otherwise="none")),
+    "samplings": (names(SAMPLINGS), mentioned(names(SAMPLINGS), f"{RUNTIME}.data.mixed")),
+    "tunings": (names(TUNINGS), mentioned(names(TUNINGS), "mtsldsl.ir.model")),
+    "temperatures": (
+        names(TEMPERATURES),
+        mentioned(names(TEMPERATURES), "mtsldsl.methods.temperature", otherwise="constant"),
+    ),
+    **{
+        kind: (set(said), mentioned(said, *modules, otherwise=otherwise))
+        for kind, said, modules, otherwise in [
+            ("what counts of values", ("finite", "positive"), [f"{RUNTIME}.data.masks"], "finite"),
+            ("scales", ("none", "standard"), [f"{RUNTIME}.data.scaling"], "none"),
+            ("steps of schedules", ("epoch", "step"), ["mtsldsl.language.optimization"], "epoch"),
+            ("balances of a balance", ("mgda", "pcgrad", "imtl_g"), [f"{balance.__name__}.cr_mogm"], None),
+            ("candidates", ("all", "singles"), [f"{balance.__name__}.it_mtl"], "singles"),
+            ("weights", ("none", "start"), [f"{RUNTIME}.run.initial_weights"], "start"),
+            ("errors", ("raise", "skip"), LOADERS, "raise"),
+            ("resizes", ("none", "stretch", "cover"), ["mtsldsl.folders.picture_fit"], "cover"),
+            ("crops", ("none", "center"), ["mtsldsl.folders.picture_fit"], "none"),
+            ("thresholds of groups", ("paper", "threshold"), ["mtsldsl.methods.mtsl.language"], "threshold"),
+            ("matches", ("none", "channels"), ["mtsldsl.methods.mtsl.learner"], None),
+            (
+                "steps to look along",
+                ("sgd", "optimizer", "gradient"),
+                ["mtsldsl.methods.transference.learner"],
+                "gradient",
+            ),
+            ("transfers of branch", ("fresh", "average"), ["mtsldsl.methods.branch.learner"], "average"),
+        ]
+    },
+    "precisions": (set(schema.PRECISIONS), {"fp32", *NARROW}),
+    "maps": (
+        {"torchvision", "timm", "transformers"},
+        {name.removesuffix("_names") for name in files(pretrained) if name.endswith("_names")},
+    ),
+    "singles": ({"never", "allowed"}, set(typing.get_args(Singles))),
+    "scales of gradients": ({"min", "median", "rmse"}, set(typing.get_args(aligned.SUPPORTED_SCALE_MODE))),
     "data kinds": (set(DATASETS), files(datasets, "load.py")),
     "methods": (set(METHODS), files(methods, "learner.py")),
 }
@@ -109,6 +213,13 @@ def test_every_name_of_the_language_is_one_of_the_runtime_and_the_other_way_roun
     said, done = TABLES[kind]
     assert said
     assert said == done
+
+
+def test_every_choice_of_the_language_is_in_a_table_here() -> None:
+    known = {frozenset(said) for said, _ in TABLES.values()}
+    made = list(choices_of_the_language())
+    assert len({each for _, each in made}) > 25
+    assert [(where, sorted(each)) for where, each in made if each not in known] == []
 
 
 class Noted(Mapping[str, Any]):
@@ -143,7 +254,7 @@ def weighed(chosen: Named) -> None:
     import_module(f"{balance.__name__}.{chosen.name}").make({"a": 1.0, "b": 1.0}, chosen)
 
 
-HEAD = Body((), (), (), "image", ())
+HEAD = Body(("image",), ((3, 8, 8),), (), "image", (3, 8, 8))
 TARGETS_OF = {kind: Target(kind, 3) for kind in TARGETS}
 READERS = [
     *(
@@ -294,9 +405,10 @@ def test_every_operator_is_compiled_into_a_network_that_runs(name: str, data: st
     operator, arguments, inputs, shape = data.draw(operators.applications(name))
     assume(set(inputs) == {inputs[0]})
     step = Step(name, arguments, ("image",) * len(inputs), shape)
-    target = Target("values", shape[0])
+    target = Target("values", shape[1 if len(shape) == 2 else 0])
+    ids = {"image": arguments["num_embeddings"]} if operator.looks_up else {}
     network = Spec(
-        data=data_of("arrays", "image", inputs[0], 2),
+        data=attrs.evolve(data_of("arrays", "image", inputs[0], 2), ids=ids),
         tasks=(task_of("it", target, Body(("stem",), (shape,), (), "stem", shape)),),
         layers=(Layer("stem", Body(("image",), inputs[:1], (step,), 0, shape)),),
         train=TRAIN,

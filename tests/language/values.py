@@ -7,6 +7,7 @@ from math import inf, nan
 from typing import Any
 
 from mtsldsl.language import Named
+from mtsldsl.language.constants import is_constant
 from mtsldsl.language.holding import keys_of
 from mtsldsl.language.kinds import (
     AVERAGE,
@@ -131,10 +132,11 @@ def right_calls(rule: CallRule) -> Iterator[Named]:
 
 
 def wrong_calls(rule: CallRule) -> Iterator[Named]:
-    """The name without one of its arguments, with one that it has not, and with a wrong value of each."""
+    """The name without one of its arguments, with one that it has not, and with a wrong value of each that is a value
+    of the language at all."""
     whole = {key.name: right(key.kind)[0] for key in keys_of(rule)}
     yield Named(rule.name, whole | {"worst": 1})
     for key in keys_of(rule):
         yield Named(rule.name, {name: value for name, value in whole.items() if name != key.name})
-        for value in wrong(key.kind):
+        for value in filter(is_constant, wrong(key.kind)):
             yield Named(rule.name, whole | {key.name: value})

@@ -11,17 +11,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mtsldsl.diagnostics import Source
-from mtsldsl.ir import Body, Spec, Target, Task
+from mtsldsl.ir import Spec, Target, Task
 from mtsldsl.language import Named
 from mtsldsl.language.targets import TARGETS, ObjectiveRule
 from mtsldsl.runtime.data import FieldKind, Samples
 from mtsldsl.sharing import Backbone, Sharing
-from tests.records import TRAIN, data_of, loss_of, metric_of
+from tests.records import TRAIN, data_of, gives, loss_of, metric_of
 
 Array = NDArray[np.float64]
 
 SAMPLES = 20
-HEAD = Body((), (), (), "image", ())
 
 
 @attrs.frozen
@@ -118,22 +117,31 @@ def metrics_of(case: Case) -> tuple[Named, ...]:
     return tuple(metric_of(case.target, rule.name) for rule in rules if fits(case, rule))
 
 
+def field_of(name: str, case: Case) -> str:
+    """Where the samples have the truth of a task: what is reconstructed is an input, which has a name of its own."""
+    return f"{name}_again" if case.target.kind == "reconstruct" else name
+
+
 def task_of(case: Case, loss: Named | None = None, name: str = "it") -> Task:
+    shape = (case.target.channels, *case.space)
+    again = field_of(name, case)
+    read_again = {again: shape} if again != name else {}
     return Task(
         name,
         case.target,
-        HEAD,
+        gives(shape, number=(1,), **read_again),
         loss or loss_of(case.target),
         metrics_of(case),
-        field=name,
+        field=again,
     )
 
 
 def spec_of(tasks: tuple[Task, ...], batch: int = 7) -> Spec:
-    """A spec of those tasks whose input is a sample's number."""
+    """A spec of those tasks whose input is a sample's number, and what is to be reconstructed."""
     backbone = Backbone((), {})
+    read_again = tuple((task.field_name, task.head.shape) for task in tasks if task.target.kind == "reconstruct")
     return Spec(
-        data=data_of("arrays", "number", (1,), batch),
+        data=attrs.evolve(data_of("arrays", "number", (1,), batch), more_inputs=read_again),
         tasks=tasks,
         layers=(),
         train=TRAIN,
@@ -151,12 +159,12 @@ class Given(nn.Module):
         super().__init__()
         self.predictions = predictions
 
-    def forward(self, number: Tensor) -> dict[str, Tensor]:
+    def forward(self, number: Tensor, *read_again: Tensor) -> dict[str, Tensor]:
         rows = number[:, 0].long()
         return {task: prediction[rows] for task, prediction in self.predictions.items()}
 
 
 def samples_of(fields: Mapping[str, Tensor], cases: Mapping[str, Case]) -> Samples:
     number = torch.arange(SAMPLES).float().unsqueeze(1)
-    layout = {"number": FieldKind.PLAIN, **{name: case.kind for name, case in cases.items()}}
-    return Samples({"number": number, **fields}, layout)
+    layout = {"number": FieldKind.PLAIN, **{field_of(name, case): case.kind for name, case in cases.items()}}
+    return Samples({"number": number, **{field_of(name, cases[name]): each for name, each in fields.items()}}, layout)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import attrs
 import torch
 from torch import Tensor, nn
 
-from mtsldsl.diagnostics import Source
-from mtsldsl.ir import Body, Layer, Spec, Target
+from mtsldsl.editing import loads
+from mtsldsl.ir import Spec
 from mtsldsl.sharing import Backbone, Sharing, component_name
-from tests.records import TRAIN, data_of, task_of
 
 BACKBONE = Backbone(("a", "b", "c"), {"a": (), "b": ("a",), "c": ("b", "a")})
 IMAGE = (3, 8, 8)
-SHAPES = {"image": IMAGE, "a": (4, 8, 8), "b": (6, 4, 4), "c": (5, 4, 4)}
 INPUTS = {"a": ("image",), "b": ("a",), "c": ("b", "a")}
 
 
@@ -61,22 +60,37 @@ class HandBuilt(nn.Module):
         return {task: self.heads[task](outputs["c", self.sharing.component("c", task)]) for task in self.sharing.tasks}
 
 
+TEXT = """\
+mtl 1
+
+data arrays {{
+  path  = "nowhere"
+  input = image(3, 8, 8)
+  batch = 8
+}}
+
+task [{tasks}] {{
+  target = values(1)
+  head   = conv2d(1, 1)
+}}
+
+backbone {{
+  a = conv2d(4, 3) | batch_norm | relu
+  b = conv2d(6, 3, stride=2) | batch_norm | dropout(0.5) | relu
+  c = conv2d(6, 1) | concat(a | avg_pool2d(2)) | conv2d(5, 1) | relu
+}}
+
+train {{
+  epochs = 1
+}}
+"""
+
+
 def make_spec(tasks: Iterable[str], components: Mapping[str, Iterable[Iterable[str]]] | None = None) -> Spec:
     names = tuple(tasks)
-    sharing = Sharing.each(BACKBONE, names) if components is None else Sharing(BACKBONE, names, components)
-    empty = Body(("c",), (SHAPES["c"],), (), "c", SHAPES["c"])
-    return Spec(
-        data=data_of("arrays", "image", IMAGE, 8),
-        tasks=tuple(task_of(name, Target("values", 1), empty) for name in names),
-        layers=tuple(
-            Layer(name, Body(INPUTS[name], tuple(SHAPES[read] for read in INPUTS[name]), (), name, SHAPES[name]))
-            for name in BACKBONE.layers
-        ),
-        train=TRAIN,
-        structure=None,
-        sharing=sharing,
-        history=(),
-        source=Source("<hand built>", ""),
+    spec = loads(TEXT.format(tasks=", ".join(names)))
+    return attrs.evolve(
+        spec, sharing=Sharing.each(BACKBONE, names) if components is None else Sharing(BACKBONE, names, components)
     )
 
 

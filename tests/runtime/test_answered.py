@@ -23,7 +23,7 @@ from mtsldsl.ir import Spec
 from mtsldsl.runtime.data import Splits
 from mtsldsl.runtime.data.samples import Samples
 from mtsldsl.runtime.objectives.confusion import ConfusionCounts, has_confusion
-from mtsldsl.runtime.run import events
+from mtsldsl.runtime.run import final_events
 from mtsldsl.runtime.run.answered import MOST_CONFUSED, SAMPLES, SIDE, TASKS, WHOLE, Answered
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.record_file import EventLog
@@ -46,7 +46,7 @@ def answered(spec: Spec, fitted: Mapping[str, Any] | None = None) -> Answered:
     return Answered.of(spec, Splits(none, none, none, fitted={spec.data.name: fitted} if fitted else {}))
 
 
-def told(seen: Answered, root: Path) -> tuple[RunFolder, list[events.Confusion | events.Pictures]]:
+def told(seen: Answered, root: Path) -> tuple[RunFolder, list[final_events.Confusion | final_events.Pictures]]:
     folder = RunFolder.create(root, "run")
     folder.write_spec(seen.spec.source, "start")
     found = list(seen.told(folder))
@@ -109,7 +109,7 @@ def test_the_record_and_the_page_have_every_count_of_a_few_classes(tmp_path: Pat
     seen.see(*row_of(3, [(0, 0), (0, 0), (0, 2), (1, 1), (2, 1), (2, 1)]))
     seen.see(*row_of(3, [(2, 2), (-1, 0)]))
     folder, (event,) = told(seen, tmp_path)
-    assert isinstance(event, events.Confusion)
+    assert isinstance(event, final_events.Confusion)
     assert event.matrix == [[2, 0, 1], [0, 1, 0], [0, 2, 1]]
     assert (event.count, event.right, event.names) == (7, 4, ["ant", "bee", "<cow>"])
     assert event.most == [(2, 1, 2), (0, 2, 1)]
@@ -125,7 +125,7 @@ def test_many_classes_are_drawn_or_said_in_pairs(classes: int, tmp_path: Path) -
     seen = answered(spec_of({"a": (f"classes({classes})", f"linear({classes})")}, "row(4)"))
     seen.see(*row_of(classes, [(true, (true + 1) % classes) for true in range(classes)] * 2))
     folder, (event,) = told(seen, tmp_path)
-    assert isinstance(event, events.Confusion)
+    assert isinstance(event, final_events.Confusion)
     assert (event.matrix is None) == (classes > WHOLE)
     assert event.most == [(true, true + 1, 2) for true in range(MOST_CONFUSED)]
     page = run_page(folder)
@@ -169,7 +169,7 @@ def test_samples_are_kept_in_pictures(tmp_path: Path) -> None:
     seen.see(batch, outputs)
     seen.see(*rooms(6, 8))  # no more of this source
     folder, found = told(seen, tmp_path)
-    (event,) = [each for each in found if isinstance(each, events.Pictures)]
+    (event,) = [each for each in found if isinstance(each, final_events.Pictures)]
     assert [each["sample"] for each in event.pictures] == [n for n in range(SAMPLES) for _ in range(1 + 2 * 5 - 1)]
     first = {(each.get("task"), each["of"]): each for each in event.pictures if each["sample"] == 0}
 
@@ -205,7 +205,7 @@ def test_samples_are_kept_in_pictures(tmp_path: Path) -> None:
     ]
     assert len({alt for _, alt in pictures}) == len(pictures)
     again = list(seen.told(folder))
-    assert [each for each in again if isinstance(each, events.Pictures)] == [event]
+    assert [each for each in again if isinstance(each, final_events.Pictures)] == [event]
 
 
 def test_large_pictures_and_many_tasks_are_bounded(tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_large_pictures_and_many_tasks_are_bounded(tmp_path: Path) -> None:
     zeros = torch.zeros(4, 1, 300, 40)
     seen.see({"image": zeros.expand(-1, 3, -1, -1), **dict.fromkeys(many, zeros)}, dict.fromkeys(many, zeros))
     folder, (event,) = told(seen, tmp_path)
-    assert isinstance(event, events.Pictures)
+    assert isinstance(event, final_events.Pictures)
     assert len(event.pictures) == SAMPLES * (1 + 2 * TASKS)
     sizes = {Image.open(io.BytesIO((folder.path / each["file"]).read_bytes())).size for each in event.pictures}
     assert sizes == {(14, 100)}

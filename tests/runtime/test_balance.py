@@ -426,6 +426,23 @@ def test_the_order_of_the_tasks_does_not_matter(name: str, order: list[str], row
     assert one.isfinite().all()
 
 
+@pytest.mark.parametrize("name", AVAILABLE)
+def test_gradients_that_are_all_zero_give_a_step_of_zero(name: str) -> None:
+    zeros = {task: [0.0] * 4 for task in TASKS}
+    assert step(balance_of(name), zeros).tolist() == [0.0] * 4
+
+
+@pytest.mark.skipif(not installed("nash_mtl"), reason="its solver is not installed")
+def test_a_step_without_gradients_is_none_of_the_bargaining() -> None:
+    rows = [{"segment": [1.0, 0.2], "depth": [-1.0, 1.0], "normal": [0.5, scale]} for scale in (0.5, 9.0)]
+    zeros = {task: [0.0, 0.0] for task in TASKS}
+    one, other = balance_of("nash_mtl"), balance_of("nash_mtl")
+    without = [step(one, each) for each in rows]
+    between = [step(other, each) for each in (zeros, rows[0], zeros, rows[1])]
+    assert torch.equal(between[1], without[0])
+    assert torch.equal(between[3], without[1])
+
+
 class _EachParameter:
     """GradDrop on the parameters of two and three numbers, one after the other, as it draws."""
 

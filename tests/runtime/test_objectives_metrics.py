@@ -22,7 +22,7 @@ from tests.numbers import independent
 from tests.records import metric_of, task_of
 from tests.runtime.test_objectives_losses import IGNORE, TARGET_OF, example, rows
 
-HEAD = Body((), (), (), "image", ())
+HEAD = Body(("image",), ((3, 8, 8),), (), "image", (3, 8, 8))
 
 
 def metrics_of(kind: str, *metrics: Named, target: Target | None = None, loss: Named | None = None) -> MetricSet:

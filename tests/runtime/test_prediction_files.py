@@ -23,7 +23,7 @@ from mtsldsl.runtime.network.built import build_model
 from mtsldsl.runtime.objectives.by_target import answers_of
 from mtsldsl.runtime.run.prediction_folder import write_folder
 from mtsldsl.runtime.run.prediction_tables import write_csv, write_npz
-from tests.records import data_of, task_of
+from tests.records import data_of, gives, task_of
 from tests.runtime.data.factories import task
 
 SIZE = (3, 4)
@@ -53,8 +53,7 @@ def decoded(path: Path) -> NDArray[Any]:
 
 
 def of_tokens(name: str, target: Target) -> Task:
-    made = task(name, target)
-    return task_of(name, target, attrs.evolve(made.head, shape=(target.channels, 7)))
+    return task_of(name, target, gives((target.channels, 7), image=(3, 8, 8)))
 
 
 @pytest.mark.parametrize(("classes", "dtype"), [(2, "uint8"), (256, "uint8"), (257, "uint16"), (400, "uint16")])

@@ -17,7 +17,7 @@ from mtsldsl.runtime.learning.reestimation import reestimate
 from mtsldsl.runtime.network.built import build_model, place
 from mtsldsl.runtime.network.portable import Portable, as_file
 from mtsldsl.runtime.network.transfer import carry_state
-from mtsldsl.runtime.run import events
+from mtsldsl.runtime.run import events, final_events
 from mtsldsl.runtime.run.launch import launch
 from mtsldsl.runtime.run.record_file import read_events
 from mtsldsl.runtime.run.session import Session
@@ -150,7 +150,7 @@ def test_structure_is_learned_of_normalised_tokens(
         )
     session = Session.create(loads(text), "tokens", tmp_path / "runs", "cpu", "quiet")
     launch(session)
-    (tested,) = (event for event in read_events(session.folder.events) if isinstance(event, events.Test))
+    (tested,) = (event for event in read_events(session.folder.events) if isinstance(event, final_events.Test))
     assert all(math.isfinite(value) for task in tested.metrics.values() for value in task.values())
     assert any(isinstance(event, events.Phase) for event in read_events(session.folder.events))
 

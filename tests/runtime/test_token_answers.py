@@ -85,7 +85,8 @@ train {
 
 def task(kind: str, loss: str | None = None, metrics: tuple[str, ...] = ()) -> Task:
     target = TARGET_OF[kind]
-    head = Body((), (), (), "stem", (LENGTH, target.channels))
+    shape = (LENGTH, target.channels)
+    head = Body(("stem",), (shape,), (), "stem", shape)
     chosen = tuple(metric_of(target, name) for name in metrics)
     return task_of("it", target, head, loss_of(target, loss), chosen, field="it")
 

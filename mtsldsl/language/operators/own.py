@@ -55,6 +55,12 @@ def misfit_of(target: str, form: str = "package.file:Class") -> str | None:
     return None
 
 
+def misfit_of_option(name: str) -> str | None:
+    """Why nothing of that name can be passed on to a class; None where it can."""
+    wrong = not (name.isascii() and name.isidentifier()) or iskeyword(name) or name.startswith("__")
+    return f"`{name}` cannot be the name of an argument in Python" if wrong else None
+
+
 def options_of(arguments: Arguments) -> dict[str, Constant]:
     """The arguments that are passed on to the class."""
     return {name: value for name, value in arguments.items() if name not in RESERVED}

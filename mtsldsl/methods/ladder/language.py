@@ -63,7 +63,7 @@ BLOCK = BlockSchema(
             None,
             "three tenths of `hard`",
         ),
-        Key("hard", Maybe(_PART), "the part of the steps after which it has one", None, "`rung`"),
+        Key("hard", Maybe(_PART), "the part of the steps after which it has one", None, "half of `rung`"),
         Key(
             "temperature",
             Many(Real(0, open_minimum=True), length=2),
@@ -74,6 +74,9 @@ BLOCK = BlockSchema(
     label="ladder",
 )
 
+
+HARD = Fraction(1, 2)
+"""The part of the epochs before shapes are compared in which tasks choose between copies, where none is given."""
 
 WARM = Fraction(3, 10)
 """The part of the steps before tasks have their copies in which they learn with all alike, where none is given."""
@@ -131,8 +134,8 @@ class Settings(Record):
     def schedule(self, most: int) -> Schedule:
         """That of so many shapes within a budget. A shape is not compared before its tasks have their copies, where
         nothing else is said."""
-        rung = latest(most) if self.rung is None else _exact(self.rung)
-        hard = rung if self.hard is None else _exact(self.hard)
+        rung = latest(most) if self.rung is None else min(_exact(self.rung), latest(most))
+        hard = HARD * rung if self.hard is None else _exact(self.hard)
         warm = WARM * hard if self.warm is None else _exact(self.warm)
         start, end = self.temperature
         return Schedule(most, rung, warm, hard, (start, end))

@@ -33,8 +33,8 @@ def build_model(spec: Spec) -> nn.Module:
     was.
 
     Raises:
-        MtlError: MTL109, MTL806 and MTL807 where a module of the person's own cannot be imported, cannot be made, or is
-            not as declared, its output at its first forward pass.
+        MtlError: MTL806 and MTL807 where a module of the person's own cannot be imported, cannot be made, or is not as
+            declared, its output at its first forward pass.
     """
     check_own_modules(spec)
     return initialised(model_class(spec), spec)

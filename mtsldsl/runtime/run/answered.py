@@ -17,7 +17,7 @@ from mtsldsl.runtime.data.masks import valid_entries
 from mtsldsl.runtime.data.overview import class_names
 from mtsldsl.runtime.objectives.by_target import answers_of
 from mtsldsl.runtime.objectives.confusion import ConfusionCounts, has_confusion
-from mtsldsl.runtime.run import events
+from mtsldsl.runtime.run import final_events
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.picture_pixels import Ends, Numbers, Pixels, ends_of, pixels_of_input, pixels_of_target
 
@@ -80,7 +80,7 @@ class Answered:
             self.waiting.remove(stream)
             self._pictures += _pictures(self.spec, stream, batch, outputs)
 
-    def told(self, folder: RunFolder) -> Iterator[events.Confusion | events.Pictures]:
+    def told(self, folder: RunFolder) -> Iterator[final_events.Confusion | final_events.Pictures]:
         """The events that say so; the pictures are written into the run folder, in the place of those there."""
         for name, each in self.confusion.items():
             counts = np.array(each.counts(), dtype=np.int64)
@@ -89,15 +89,15 @@ class Answered:
         shutil.rmtree(folder.samples, ignore_errors=True)
         if self._pictures:
             folder.samples.mkdir()
-            yield events.Pictures(pictures=[_written(folder, *each) for each in enumerate(self._pictures)])
+            yield final_events.Pictures(pictures=[_written(folder, *each) for each in enumerate(self._pictures)])
 
 
-def _confusion(task: str, counts: np.ndarray[Any, np.dtype[np.int64]], names: Sequence[str]) -> events.Confusion:
+def _confusion(task: str, counts: np.ndarray[Any, np.dtype[np.int64]], names: Sequence[str]) -> final_events.Confusion:
     classes = len(counts)
     wrong = counts - np.diag(counts.diagonal())
     places = np.argsort(-wrong, axis=None, kind="stable")[:MOST_CONFUSED]
     pairs = [(*divmod(int(place), classes), int(wrong.flat[place])) for place in places]
-    return events.Confusion(
+    return final_events.Confusion(
         task=task,
         classes=classes,
         names=list(names) or None,

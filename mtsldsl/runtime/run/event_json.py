@@ -13,28 +13,23 @@ from mtsldsl.methods.registry import findings
 from mtsldsl.runtime.run.events import (
     Begun,
     Beside,
-    BesideTest,
     Best,
-    Confusion,
     Constant,
-    End,
     Epoch,
     Gradients,
     LeftAlone,
     OtherData,
     Phase,
-    Pictures,
     Resume,
-    SingleTask,
     Start,
     Stopped,
     TaskStopped,
     Taught,
-    Test,
     Validation,
     Warned,
     Weighed,
 )
+from mtsldsl.runtime.run.final_events import BesideTest, Confusion, End, Pictures, SingleTask, Test
 
 KINDS: Mapping[str, type[Event]] = {
     each.kind: each

@@ -11,7 +11,7 @@ from mtsldsl.diagnostics.counted import counted
 from mtsldsl.ir.cost import operations
 from mtsldsl.methods.evidence import Event, Finding, as_in_history
 from mtsldsl.methods.registry import words
-from mtsldsl.runtime.run import events
+from mtsldsl.runtime.run import events, final_events
 from mtsldsl.runtime.run.events import Metrics, Number, Thresholds
 
 
@@ -41,13 +41,13 @@ def describe_event(event: Event) -> list[str]:
             return [f"stopped after epoch {event.epoch}: {_without_better(event.patience)}"]
         case events.TaskStopped():
             return [f"{event.task} learns no more after epoch {event.epoch}: {_without_better(event.patience)}"]
-        case events.Test():
+        case final_events.Test():
             return _test(event)
-        case events.BesideTest():
+        case final_events.BesideTest():
             return _beside(event)
         case events.DryRun():
             return _dry_run(event)
-        case events.End():
+        case final_events.End():
             memory = "" if event.peak_memory_mb is None else f", with at most {event.peak_memory_mb:,.0f} MB of memory"
             return [f"done in {event.seconds:.0f} s{memory}: {event.folder}", *_cost_of_teachers(event)]
     return []
@@ -95,7 +95,7 @@ def _epoch(event: events.Epoch) -> list[str]:
     return [f"epoch {event.epoch:>3}  loss: {_losses(event)}{soft}  {pace}"]
 
 
-def _cost_of_teachers(event: events.End) -> list[str]:
+def _cost_of_teachers(event: final_events.End) -> list[str]:
     """What they took, where there were any."""
     seconds = event.teachers_seconds
     return [] if seconds is None else [f"the teachers took {said_of_teachers(seconds)}"]
@@ -175,7 +175,7 @@ def _validated(event: events.Phase) -> str:
     return f"validation loss as it was -> as proposed: {shown(losses, '  ')}"
 
 
-def _test(event: events.Test) -> list[str]:
+def _test(event: final_events.Test) -> list[str]:
     epochs = event.epochs
     one = set(epochs.values())
     which = f"weights of epoch {one.pop()}" if len(one) == 1 else "each task's own epoch"
@@ -187,7 +187,7 @@ def _test(event: events.Test) -> list[str]:
     return [*lines, *(f"  {each}" for each in said_of_thresholds(event.thresholds))]
 
 
-def _beside(event: events.BesideTest) -> list[str]:
+def _beside(event: final_events.BesideTest) -> list[str]:
     """One line for the network, as there are several."""
     own = ", the run's own" if event.own else ""
     return [f"  {', '.join(event.names)}{own}: {event.parameters:,} parameters  {first_metrics(event.metrics)}"]

@@ -1,8 +1,8 @@
 """Events: every decision and metric of a run, one JSON object a line, written as they happen and never changed.
 
 The file, `record_file.py`, is the record; whatever a person sees while the run goes on is drawn from the same events.
-Each kind is a class: those of every run are here, those of a learner in the `language.py` of its method. They are
-written and read by `event_json.py`.
+Each kind is a class: those of every run are here, and of its end in `final_events.py`, those of a learner in the
+`language.py` of its method. They are written and read by `event_json.py`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Thresholds: TypeAlias = Mapping[str, Mapping[str, Sequence[float]]]
 """By task, by the key of a metric that is taken at the best threshold, and by column of the target."""
 
 
-def _left_out() -> Any:
+def left_out() -> Any:
     """A field that is not written where it is None."""
     return attrs.field(default=None, metadata={"left out": True})
 
@@ -58,11 +58,11 @@ class Start(Event):
     modules: Sequence[Mapping[str, Any]] = ()
     data: Mapping[str, Any]
     read: Mapping[str, Any] | None = None
-    loggers: Sequence[str] | None = _left_out()
+    loggers: Sequence[str] | None = left_out()
     """Who is told of the run's events, by name; None: nobody."""
     version: str | None = None
     """Of mtsldsl."""
-    command: str | None = _left_out()
+    command: str | None = left_out()
     """What was typed, but for its defaults; None where no command was."""
 
 
@@ -98,7 +98,7 @@ class Resume(Event):
 
     kind = "resume"
     epoch: int
-    loggers: Sequence[str] | None = _left_out()
+    loggers: Sequence[str] | None = left_out()
     """As `start` has them."""
 
 
@@ -119,7 +119,7 @@ class Taught(Event):
 
     kind = "taught"
     text: str
-    path: str | None = _left_out()
+    path: str | None = left_out()
     epoch: int = 0
     sha256: str
     tasks: Sequence[str]
@@ -135,8 +135,8 @@ class Epoch(Event):
     kind = "epoch"
     epoch: int
     losses: Mapping[str, Number]
-    penalty: str | None = _left_out()
-    labels: Mapping[str, int] | None = _left_out()
+    penalty: str | None = left_out()
+    labels: Mapping[str, int] | None = left_out()
     """How many entries of each task counted in the epoch, as `start` counts them; None where no task lacks any in the
     training set."""
     lr: float
@@ -146,9 +146,9 @@ class Epoch(Event):
     peak_memory_mb: float | None = None
     """The most memory that the process (with several: the first) has held at once so far, in 10^6 bytes: on CUDA what
     torch allocated of the device's, elsewhere resident memory."""
-    soft: Mapping[str, Number] | None = _left_out()
-    teachers_seconds: float | None = _left_out()
-    skipped_steps: int | None = _left_out()
+    soft: Mapping[str, Number] | None = left_out()
+    teachers_seconds: float | None = left_out()
+    skipped_steps: int | None = left_out()
     """How many steps were not made, as a gradient was too large for fp16; left out where all were made."""
 
 
@@ -211,8 +211,8 @@ class Validation(Event):
     gain: Number
     best: Sequence[str]
     since: int | None = None
-    averaged: int | None = _left_out()
-    thresholds: Mapping[str, Mapping[str, Sequence[float]]] | None = _left_out()
+    averaged: int | None = left_out()
+    thresholds: Mapping[str, Mapping[str, Sequence[float]]] | None = left_out()
 
 
 @attrs.frozen(kw_only=True)
@@ -239,12 +239,12 @@ class Phase(Event):
     method: str = NO_METHOD
     evidence: Evidence = attrs.field(factory=dict, metadata={"spread": True})
     decisions: Sequence[str] = ()
-    before: Mapping[str, Any] | None = _left_out()
-    after: Mapping[str, Any] | None = _left_out()
-    accepted: bool | None = _left_out()
-    parameters: int | None = _left_out()
-    flops: int | None = _left_out()
-    same: bool | None = _left_out()
+    before: Mapping[str, Any] | None = left_out()
+    after: Mapping[str, Any] | None = left_out()
+    accepted: bool | None = left_out()
+    parameters: int | None = left_out()
+    flops: int | None = left_out()
+    same: bool | None = left_out()
     """Whether the network computes what it did before, so that the best epoch may be an earlier one."""
 
     @evidence.validator
@@ -290,22 +290,6 @@ class TaskStopped(Event):
 
 
 @attrs.frozen(kw_only=True)
-class Test(Event):
-    """What the kept weights reach on the test set, at the `thresholds` that validation chose for them."""
-
-    kind = "test"
-    losses: Mapping[str, Number]
-    metrics: Metrics
-    columns: Mapping[str, Mapping[str, Sequence[Number]]]
-    epochs: Mapping[str, int]
-    keep: str
-    chosen_by: str
-    parameters: int
-    flops: int
-    thresholds: Mapping[str, Mapping[str, Sequence[float]]] | None = _left_out()
-
-
-@attrs.frozen(kw_only=True)
 class Beside(Event):
     """What an epoch reached of a network that is trained beside the run's own. `best` has each set of tasks of which it
     is the best epoch so far, with its score; the rest is as `validation` has it."""
@@ -317,73 +301,7 @@ class Beside(Event):
     metrics: Metrics
     gain: Number
     best: Sequence[tuple[Sequence[str], Number]]
-    thresholds: Mapping[str, Mapping[str, Sequence[float]]] | None = _left_out()
-
-
-@attrs.frozen(kw_only=True)
-class BesideTest(Event):
-    """What the kept weights of a network that was trained beside the run's own reach on the test set, or those of the
-    run's `own`, which has a name beside them too."""
-
-    kind = "beside_test"
-    names: Sequence[str]
-    own: bool = False
-    losses: Mapping[str, Number]
-    metrics: Metrics
-    epochs: Mapping[str, int]
-    parameters: int
-    flops: int
-    thresholds: Mapping[str, Mapping[str, Sequence[float]]] | None = _left_out()
-
-
-@attrs.frozen(kw_only=True)
-class SingleTask(Event):
-    """What the same network reached on the same test set in the run of another `folder`, where it shares nothing."""
-
-    kind = "single_task"
-    folder: str
-    metrics: Metrics
-
-
-@attrs.frozen(kw_only=True)
-class Confusion(Event):
-    """Which classes of a task the kept weights answer for which, on the test set: of so many answers that count, how
-    many are right, and the pairs that are most often taken for each other, as (true, answered, how often)."""
-
-    kind = "confusion"
-    task: str
-    classes: int
-    names: Sequence[str] | None = None
-    """Of the classes in their order; None where the data has none."""
-    count: int
-    right: int
-    most: Sequence[Sequence[int]]
-    matrix: Sequence[Sequence[int]] | None = None
-    """A row for each class that is true, with how often each was answered; None of many classes."""
-
-
-@attrs.frozen(kw_only=True)
-class Pictures(Event):
-    """The first test samples, with what is to be learned of their places and what the kept weights answer. Each of
-    `pictures` has the number of the `sample` and its `source`, its `file` in the run folder, what it is `of` (`input`,
-    `target` or `prediction`), its `task` where it has one, and of values the ends `least` and `largest` of the
-    colours."""
-
-    kind = "pictures"
-    pictures: Sequence[Mapping[str, Any]]
-
-
-@attrs.frozen(kw_only=True)
-class End(Event):
-    """The run is done."""
-
-    kind = "end"
-    folder: str
-    seconds: float
-    peak_memory_mb: float | None = None
-    """As the epochs have it, after the test."""
-    teachers_seconds: float | None = _left_out()
-    """The processor time that teachers took in all epochs; left out where there were none."""
+    thresholds: Mapping[str, Mapping[str, Sequence[float]]] | None = left_out()
 
 
 @attrs.frozen(kw_only=True)
@@ -397,7 +315,7 @@ class DryRun(Event):
     kind = "dry_run"
     steps: int
     losses: Mapping[str, Number]
-    penalty: str | None = _left_out()
+    penalty: str | None = left_out()
     validation: Mapping[str, Number]
     step_seconds: float
     batch_seconds: float

@@ -18,7 +18,7 @@ from mtsldsl.runtime.learning.evaluation import evaluate
 from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.network.built import build_model, place
 from mtsldsl.runtime.objectives.relative_gain import Results
-from mtsldsl.runtime.run import events
+from mtsldsl.runtime.run import events, final_events
 from mtsldsl.runtime.run.checkpoint import MEAN, WEIGHTS, copy_whole, keep_network, load_weights
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.record_file import EventLog, read_events
@@ -76,7 +76,7 @@ class KeptBeside:
         for name in each.names:
             keep_network(self.folder.beside / name, each.spec, each.kept, tasks, each.spec.source)
 
-    def finish(self, training: Training, own: events.Test, log: EventLog) -> None:
+    def finish(self, training: Training, own: final_events.Test, log: EventLog) -> None:
         """Report the test set once for each, the run's `own` among them; that is kept under its names too."""
         learner = training.learner
         if not learner.own_names:
@@ -86,7 +86,7 @@ class KeptBeside:
             for ending in (f".{WEIGHTS}", ".mtl"):
                 copy_whole(self.folder.best / f"{MEAN}{ending}", self.folder.beside / f"{name}{ending}")
         log.write(
-            events.BesideTest(
+            final_events.BesideTest(
                 names=learner.own_names,
                 own=True,
                 losses=own.losses,
@@ -105,7 +105,7 @@ class KeptBeside:
             test = evaluate(model, spec, self.data.test, training.device, thresholds=thresholds)
             cost = spec.cost()
             log.write(
-                events.BesideTest(
+                final_events.BesideTest(
                     names=each.names,
                     losses=test.losses,
                     metrics=test.metrics,
@@ -139,9 +139,9 @@ def thresholds_kept(folder: RunFolder, epochs: Mapping[str, int], of: str = MEAN
     return dict(tested(folder, of).thresholds or {})
 
 
-def tested(folder: RunFolder, name: str) -> events.BesideTest:
+def tested(folder: RunFolder, name: str) -> final_events.BesideTest:
     """What a network of that name has reached on the test set. Raises MtlError MTL801 before the run ends."""
-    every = (each for each in read_events(folder.events) if isinstance(each, events.BesideTest))
+    every = (each for each in read_events(folder.events) if isinstance(each, final_events.BesideTest))
     found = next((each for each in every if name in each.names), None)
     if found is None:
         raise MtlError.of(

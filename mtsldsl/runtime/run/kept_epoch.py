@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from mtsldsl.diagnostics.bounded import shown
 from mtsldsl.methods.evidence import Event
-from mtsldsl.runtime.run import events
+from mtsldsl.runtime.run import events, final_events
 from mtsldsl.runtime.run.event_lines import said_of_teachers, short
 
 Kind = TypeVar("Kind", bound=Event)
@@ -20,11 +20,11 @@ def last(recorded: Sequence[Event], kind: type[Kind]) -> Kind | None:
 
 def first_facts(recorded: Sequence[Event]) -> Iterator[tuple[str, str]]:
     """The epoch that is kept, the time that the run took, and the command that began it, each with its name."""
-    start, test, end = (last(recorded, kind) for kind in (events.Start, events.Test, events.End))
+    start, test, end = (last(recorded, kind) for kind in (events.Start, final_events.Test, final_events.End))
     yield "Epoch kept", _kept(recorded)
-    if isinstance(test, events.Test):
+    if isinstance(test, final_events.Test):
         yield "Chosen by", test.chosen_by
-    if isinstance(end, events.End):
+    if isinstance(end, final_events.End):
         memory = "" if end.peak_memory_mb is None else f", with at most {end.peak_memory_mb:,.0f} MB of memory"
         yield "Time", f"{_time(recorded, end)}{memory}"
         if end.teachers_seconds is not None:
@@ -33,7 +33,7 @@ def first_facts(recorded: Sequence[Event]) -> Iterator[tuple[str, str]]:
         yield "Command", start.command
 
 
-def _time(recorded: Sequence[Event], end: events.End) -> str:
+def _time(recorded: Sequence[Event], end: final_events.End) -> str:
     """That of the whole run; of one that went on, which counts anew, that of its epochs."""
     if last(recorded, events.Resume) is None:
         return f"{short(end.seconds)} s in all"
@@ -42,7 +42,7 @@ def _time(recorded: Sequence[Event], end: events.End) -> str:
 
 
 def _kept(recorded: Sequence[Event]) -> str:
-    test, start = last(recorded, events.Test), last(recorded, events.Start)
+    test, start = last(recorded, final_events.Test), last(recorded, events.Start)
     if test is None:
         return "none yet: the run has not ended"
     epochs = sorted(set(test.epochs.values()))

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from mtsldsl.methods.evidence import Event
-from mtsldsl.runtime.run import events
+from mtsldsl.runtime.run import events, final_events
 from mtsldsl.runtime.run.event_json import from_json
 from mtsldsl.runtime.run.events import Number
 
@@ -83,7 +83,7 @@ def measured(event: Event) -> Iterator[Measurement]:
                     yield Measurement(event.epoch, "validation", task, name, value)
                 yield Measurement(event.epoch, "validation", task, "gain", event.gains.get(task))
             yield Measurement(event.epoch, "validation", "", "gain", event.gain)
-        case events.Test():
+        case final_events.Test():
             for task, loss in event.losses.items():
                 yield Measurement(event.epochs[task], "test", task, "loss", loss)
                 for name, value in event.metrics[task].items():

@@ -23,7 +23,7 @@ from mtsldsl.runtime.network.execution import evaluating
 from mtsldsl.runtime.network.portable import BATCHES, FORMS, TOLERANCE
 from mtsldsl.runtime.network.served import Served
 from mtsldsl.runtime.objectives import higher_is_better
-from mtsldsl.runtime.run import events
+from mtsldsl.runtime.run import events, final_events
 from mtsldsl.runtime.run.event_lines import label_lines, said_of_teachers, said_of_thresholds, short
 from mtsldsl.runtime.run.events import Number
 from mtsldsl.runtime.run.exported import Exported
@@ -140,7 +140,7 @@ def _cost(made: Exported) -> tuple[int, int]:
 def _results(made: Exported, recorded: Sequence[Event]) -> list[Result]:
     """For each task its loss and metrics, validated at the epoch of the weights, and of the test of just these."""
     validated = {event.epoch: event for event in recorded if isinstance(event, events.Validation)}
-    tests = [event for event in recorded if isinstance(event, events.Test)]
+    tests = [event for event in recorded if isinstance(event, final_events.Test)]
     found = []
     for name, epoch in made.epochs.items():
         task, on = made.network.spec.task(name), validated[epoch]

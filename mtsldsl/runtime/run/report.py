@@ -13,7 +13,7 @@ from mtsldsl.methods.evidence import Finding, Matrix, told
 from mtsldsl.methods.registry import words
 from mtsldsl.pages.page import page
 from mtsldsl.pages.saving import Saving
-from mtsldsl.runtime.run import events
+from mtsldsl.runtime.run import events, final_events
 from mtsldsl.runtime.run.checkpoint import MEAN
 from mtsldsl.runtime.run.drawing import matrix_map
 from mtsldsl.runtime.run.event_lines import first_metrics, short
@@ -41,7 +41,7 @@ def run_page(folder: RunFolder) -> str:
         {"told": told, "short": short, "operations": operations},
         few=FEW,
         start=last(recorded, events.Start),
-        test=last(recorded, events.Test),
+        test=last(recorded, final_events.Test),
         spec=spec,
         saving=Saving.of(spec),
         drawing=drawn(spec),
@@ -50,8 +50,8 @@ def run_page(folder: RunFolder) -> str:
         warnings=[event.text for event in recorded if isinstance(event, events.Warned)],
         results=results(recorded),
         by_column=results_by_column(recorded, spec),
-        single=last(recorded, events.SingleTask),
-        beside=[_beside(event) for event in recorded if isinstance(event, events.BesideTest)],
+        single=last(recorded, final_events.SingleTask),
+        beside=[_beside(event) for event in recorded if isinstance(event, final_events.BesideTest)],
         constant=last(recorded, events.Constant),
         confusions=confusions(recorded),
         samples=samples(recorded, folder),
@@ -68,7 +68,7 @@ def run_page(folder: RunFolder) -> str:
     )
 
 
-def _beside(event: events.BesideTest) -> dict[str, Any]:
+def _beside(event: final_events.BesideTest) -> dict[str, Any]:
     """A network of several in one run, with the first metric of each task."""
     return {
         "names": event.names,

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from mtsldsl.methods.evidence import Event
-from mtsldsl.runtime.run import events
+from mtsldsl.runtime.run import final_events
 from mtsldsl.runtime.run.drawing import matrix_map
 from mtsldsl.runtime.run.event_lines import short
 from mtsldsl.runtime.run.folder import RunFolder
@@ -51,10 +51,10 @@ class SampleShown:
 
 def confusions(recorded: Sequence[Event]) -> list[ConfusionShown]:
     """Those that a run recorded."""
-    return [_confusion(event) for event in recorded if isinstance(event, events.Confusion)]
+    return [_confusion(event) for event in recorded if isinstance(event, final_events.Confusion)]
 
 
-def _confusion(event: events.Confusion) -> ConfusionShown:
+def _confusion(event: final_events.Confusion) -> ConfusionShown:
     names = [str(name) for name in event.names or range(event.classes)]
     matrix = event.matrix or ()
     few = len(matrix) <= IN_NUMBERS
@@ -78,7 +78,7 @@ def samples(recorded: Sequence[Event], folder: RunFolder) -> list[SampleShown]:
     """The samples whose pictures a run kept, of those that are there still."""
     found: dict[str, list[PictureShown]] = {}
     for event in recorded:
-        if isinstance(event, events.Pictures):
+        if isinstance(event, final_events.Pictures):
             for each in event.pictures:
                 path = folder.path / each["file"]
                 if is_file(path):

@@ -13,7 +13,7 @@ from mtsldsl.methods.evidence import Event
 from mtsldsl.pages.sharing_drawing import Drawing, draw, order_of_tasks
 from mtsldsl.runtime.learning.evaluation import by_column
 from mtsldsl.runtime.objectives import higher_is_better
-from mtsldsl.runtime.run import events
+from mtsldsl.runtime.run import events, final_events
 from mtsldsl.runtime.run.event_lines import short
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.kept_epoch import last
@@ -47,8 +47,8 @@ class Result:
 
 def results(recorded: Sequence[Event]) -> list[Result]:
     """Those of the last test of a run."""
-    test, constant = last(recorded, events.Test), last(recorded, events.Constant)
-    single = last(recorded, events.SingleTask)
+    test, constant = last(recorded, final_events.Test), last(recorded, events.Constant)
+    single = last(recorded, final_events.SingleTask)
     if test is None:
         return []
     return [
@@ -78,7 +78,7 @@ class ByColumn:
 
 def results_by_column(recorded: Sequence[Event], spec: Spec) -> list[ByColumn]:
     """Those of the last test of a run, for the tasks that learn several columns."""
-    test = last(recorded, events.Test)
+    test = last(recorded, final_events.Test)
     if test is None or not test.columns:  # which older versions did not record
         return []
     return [

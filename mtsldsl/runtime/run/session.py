@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,7 @@ import torch
 from torch import nn
 
 from mtsldsl.codegen import compile_spec
-from mtsldsl.diagnostics import MtlError, Source
-from mtsldsl.editing import rewritten
+from mtsldsl.diagnostics import MtlError
 from mtsldsl.editing.bundle import self_contained
 from mtsldsl.ir import Decision, Spec
 from mtsldsl.methods.evidence import Event
@@ -29,15 +28,12 @@ from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.learning.warmup import warmth
 from mtsldsl.runtime.network.source_file import original_spans
 from mtsldsl.runtime.network.user_modules import check_own_modules
-from mtsldsl.runtime.objectives.constant import constant_metrics
-from mtsldsl.runtime.objectives.relative_gain import Results
-from mtsldsl.runtime.run import events
+from mtsldsl.runtime.run import events, final_events
 from mtsldsl.runtime.run.answered import Answered
 from mtsldsl.runtime.run.beginning import Read
 from mtsldsl.runtime.run.best import load_best
+from mtsldsl.runtime.run.best_epochs import BestEpochs
 from mtsldsl.runtime.run.checkpoint import (
-    keep_own_weights,
-    keep_weights,
     length_of_events,
     restore_checkpoint,
     save_checkpoint,
@@ -52,22 +48,13 @@ from mtsldsl.runtime.run.folder import RunFolder, epoch_of, write_source
 from mtsldsl.runtime.run.found_in_steps import found_in_steps
 from mtsldsl.runtime.run.in_place import InPlace
 from mtsldsl.runtime.run.initial_weights import InitialWeights, begin_run
-from mtsldsl.runtime.run.kept_beside import KeptBeside
 from mtsldsl.runtime.run.loggers import Loggers, makers, recorded_loggers
 from mtsldsl.runtime.run.peak_memory import peak_memory_mb
 from mtsldsl.runtime.run.processes import own_device, require_even_shares, scratch_copy, scratch_folder
 from mtsldsl.runtime.run.record_file import EventLog, started
 from mtsldsl.runtime.run.requirements import require_for_run
 from mtsldsl.runtime.run.selection import (
-    OWN,
-    Best,
-    Selection,
-    best_so_far,
-    gains,
-    last_merge,
-    mean_of,
     thresholds_of,
-    voting,
 )
 from mtsldsl.runtime.run.single_task import single_task
 from mtsldsl.runtime.run.stopping import tasks_out_of_patience, undecided
@@ -105,23 +92,18 @@ class Session:
     """This process among those that train together; the first alone has the run folder that a person sees."""
     log: EventLog = attrs.field(init=False)
     _started: float = attrs.field(factory=time.monotonic)
-    _selection: Selection = attrs.field(init=False)
-    _constant: Results = attrs.field(factory=dict)
-    _beside: KeptBeside | None = None
-    """Networks that are kept beside the run's own."""
+    _best: BestEpochs = attrs.field(init=False)
     _logged: int = 0
     """The length of the event log when the checkpoint was written."""
     _partly: bool = False
     """Whether a task has no label of some of the training set."""
     _differences: Sequence[str] = ()
     """Between the data of a run that goes on and what it was."""
-    _since: int | None = None
-    """The epoch at whose end tasks last merged: earlier ones are of another network."""
     _stopped: events.Stopped | None = None
     _learner: Learner | None = None
 
     def __attrs_post_init__(self) -> None:
-        self._selection = Selection(self.spec.train.keep)
+        self._best = BestEpochs.of(self.spec, self.folder)
         self.log = EventLog(self.folder.events, self._tell)
 
     @classmethod
@@ -175,11 +157,9 @@ class Session:
         made = makers(loggers or recorded_loggers(folder.events))
         told = Loggers(folder.path, {} if ranks.rank else made)
         session = cls(spec, folder, chosen, choose_display(display), told, checkpoint, teaching=teaching, ranks=ranks)
-        epoch = epoch_of(checkpoint)
         session._logged = length_of_events(checkpoint)
         session.log.require(session._logged)
-        session._selection.best.update(best_so_far(folder.events, epoch))
-        session._since = last_merge(folder.events, epoch)
+        session._best = BestEpochs.of(spec, folder, epoch_of(checkpoint))
         write_source(folder.spec, spec.source)
         session.write_code(spec)
         session.in_place = InPlace.of_run(folder, spec) if ranks.rank == 0 else None
@@ -194,8 +174,7 @@ class Session:
             )
         data, described = read.data, read.described["train"]["labels"]
         self._partly = not all(map(events.whole, described.values()))
-        self._constant = constant_metrics(self.spec.tasks, data.validation)
-        self._beside = KeptBeside(self.folder, data, self._constant)
+        constant = self._best.compare_with_constant(self.spec, data)
         if self.checkpoint is None:
             file = str(self.in_place.path) if self.in_place else None
             place = str(self.folder.path)
@@ -205,7 +184,7 @@ class Session:
             self.log.write(attrs.evolve(start, loggers=self.loggers.names(), command=self.command))
             for warning in (*read.warnings(self.spec, self.device), *doubts):
                 self._warn(warning)
-            self.log.write(events.Constant(split="validation", metrics=self._constant))
+            self.log.write(events.Constant(split="validation", metrics=constant))
         else:
             self._differences = warn_of_other_data(self.spec, data, self.folder.events)
         return data
@@ -254,8 +233,7 @@ class Session:
         if self.checkpoint is not None:
             restore_checkpoint(self.checkpoint, training)
             self.log.cut(self._logged)
-            if self._beside is not None:
-                self._beside.resume(training.epoch)
+            self._best.resume(training.epoch)
             if self._differences:
                 self.log.write(events.OtherData(differences=self._differences))
             self.log.write(events.Resume(epoch=training.epoch, loggers=self.loggers.names()))
@@ -305,57 +283,22 @@ class Session:
         )
         for event in found_in_steps(training):
             self.log.write(event)
-        begins = training.epoch == 1 or training.epoch - 1 == self._since
+        begins = training.epoch == 1 or training.epoch - 1 == self._best.since
         if begins and (scales := remark_on_scales(training.spec, whole)) is not None:
             self._warn(events.Warned(about="losses", text=scales))
 
     def end_epoch(self, training: Training, validation: Evaluation) -> None:
         """Log the validation, keep the best weights of the present structure, write the checkpoint."""
-        gained = gains(validation.metrics, self._constant)
-        found = self._better(training, validation, gained)
-        chosen = [task for name, best in found.items() if not name.startswith(OWN) for task in best.tasks]
-        self.log.write(
-            events.Validation(
-                epoch=training.epoch,
-                losses=validation.losses,
-                metrics=validation.metrics,
-                gains=gained,
-                gain=mean_of(gained[task] for task in voting(training.spec, gained)),
-                best=self._selection.marked(training.epoch),
-                since=self._since,
-                averaged=training.averaged_steps,
-                thresholds=validation.thresholds or None,
-            )
-        )
-        own = {name for name in found if name.startswith(OWN)}
-        if found:
-            source = _present_source(training)
-            keep_weights(self.folder, training, chosen, source)
-            keep_own_weights(self.folder, training, [found[name].tasks[0] for name in own], source)
-        for name, best in found.items():
-            self.log.write(events.Best(epoch=best.epoch, own=name in own, tasks=best.tasks, score=best.score))
-        if self._beside is not None:
-            self._beside.end_epoch(training, self.log)
+        self._best.end_epoch(training, validation, self.log)
         if self._learner is not None:
-            for stopped in tasks_out_of_patience(training, self._learner, self._selection):
+            for stopped in tasks_out_of_patience(training, self._learner, self._best.selection):
                 self.log.write(stopped)
         save_checkpoint(self.folder, training, self.log.length())
-
-    def _better(self, training: Training, validation: Evaluation, gained: Mapping[str, float]) -> dict[str, Best]:
-        """What this epoch is the best of so far, by the names of `Selection.best`."""
-        selection, epoch = self._selection, training.epoch
-        sets = selection.sets(training.spec, whole=training.present is not training.spec)
-        selection.note_sets(sets, training.spec, epoch, gained, validation.metrics)
-        for task, gain in gained.items():
-            selection.note(f"{OWN}{task}", (task,), epoch, gain)
-        return {name: best for name, best in selection.best.items() if best.epoch == epoch}
 
     def stops(self, training: Training, learner: Learner, patience: int) -> bool:
         """Whether the run ends before its last epoch: no set of tasks was better in as many epochs, and nothing is to
         be decided any more of who shares what."""
-        if undecided(training, learner) or self._selection.epochs_since_better(training.epoch) < patience:
-            return False
-        if self._beside is not None and self._beside.improving(training.epoch, patience):
+        if undecided(training, learner) or self._best.improving(training.epoch, patience):
             return False
         self._stopped = events.Stopped(epoch=training.epoch, patience=patience)
         return True
@@ -378,8 +321,7 @@ class Session:
         self.folder.write_spec(spec.source, f"epoch-{epoch:03d}")
         self.write_code(spec)
         if not same:
-            self._selection.best.clear()
-            self._since = epoch
+            self._best.begin_anew(epoch)
         own = self.in_place
         if own is not None and own.reason is None and not own.update(spec, decisions):
             self.log.write(own.left_alone(self.folder, epoch))
@@ -393,43 +335,37 @@ class Session:
             self.log.write(self._stopped)
         spec, model = load_best(self.folder, self.device)
         answered = Answered.of(spec, data)
-        epochs = self._selection.epochs()
+        epochs = self._best.selection.epochs()
         thresholds = thresholds_of(self.folder.events, epochs)
         test = evaluate(model, spec, data.test, self.device, watch=answered.see, thresholds=thresholds)
         cost = spec.cost()
-        own = events.Test(
+        own = final_events.Test(
             losses=test.losses,
             metrics=test.metrics,
             columns=test.columns,
             epochs=epochs,
             keep=spec.train.kept,
-            chosen_by=self._selection.chosen_by(training.averaged_steps),
+            chosen_by=self._best.selection.chosen_by(training.averaged_steps),
             parameters=cost.parameters,
             flops=cost.flops,
             thresholds=test.thresholds or None,
         )
         self.log.write(own)
-        if self._beside is not None:
-            self._beside.finish(training, own, self.log)
+        self._best.finish(training, own, self.log)
         if self._learner is not None and self._learner.teach and training.teachers is None:
             text = "no phase has changed what tasks share, so nothing has taught: `teach` makes no difference"
             self._warn(events.Warned(about="teachers", text=text))
         single = single_task(self.folder)
         for event in (*([single] if single else []), *answered.told(self.folder)):
             self.log.write(event)
-        seconds = round(time.monotonic() - self._started, 1)
-        memory = peak_memory_mb(self.device)
-        taught = cost_of_teachers(self.folder.events)
-        end = events.End(folder=str(self.folder.path), seconds=seconds, peak_memory_mb=memory, teachers_seconds=taught)
+        end = final_events.End(
+            folder=str(self.folder.path),
+            seconds=round(time.monotonic() - self._started, 1),
+            peak_memory_mb=peak_memory_mb(self.device),
+            teachers_seconds=cost_of_teachers(self.folder.events),
+        )
         self.log.write(end)
         if self.page:
             write_text_atomically(self.folder.report, run_page(self.folder))
         if self.in_place is not None:
             self.in_place.warn(self.folder, training.epoch)
-
-
-def _present_source(training: Training) -> Source:
-    """The text of the spec as it would be if the run ended here, without what helps in training alone."""
-    present = training.present.served()
-    same = present is training.spec
-    return training.spec.source if same else rewritten(training.spec, present.sharing).source

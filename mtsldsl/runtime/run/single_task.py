@@ -11,20 +11,20 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir import Spec
 from mtsldsl.ir.normal import digest
 from mtsldsl.methods.method import NO_METHOD
-from mtsldsl.runtime.run import events
+from mtsldsl.runtime.run import events, final_events
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.kept_epoch import last
 from mtsldsl.runtime.run.record_file import read_events, started
 
 
-def single_task(folder: RunFolder) -> events.SingleTask | None:
+def single_task(folder: RunFolder) -> final_events.SingleTask | None:
     """The test of the newest other run of the same folder of runs that has ended, and differs in nothing but that no
     task shares a layer and no structure is learned: the spec, the seed and the samples are the same."""
     own = started(folder.events)
     return None if own is None else next(_alike(folder, own), None)
 
 
-def _alike(folder: RunFolder, own: events.Start) -> Iterator[events.SingleTask]:
+def _alike(folder: RunFolder, own: events.Start) -> Iterator[final_events.SingleTask]:
     wanted = digest(_apart(folder.read_spec(folder.first_spec)))
     for other in _others(folder):
         with suppress(MtlError, OSError):  # of a run whose record or spec is damaged, nothing is known
@@ -34,9 +34,9 @@ def _alike(folder: RunFolder, own: events.Start) -> Iterator[events.SingleTask]:
             spec = other.read_spec(other.first_spec)
             if spec.sharing != spec.sharing.apart() or start.spec_sha256 == own.spec_sha256:
                 continue
-            test = last(list(read_events(other.events)), events.Test)
+            test = last(list(read_events(other.events)), final_events.Test)
             if test is not None and digest(_apart(spec)) == wanted:
-                yield events.SingleTask(folder=str(other.path), metrics=test.metrics)
+                yield final_events.SingleTask(folder=str(other.path), metrics=test.metrics)
 
 
 def _others(folder: RunFolder) -> Iterator[RunFolder]:

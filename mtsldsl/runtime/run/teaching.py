@@ -17,7 +17,7 @@ from mtsldsl.runtime.data.place import settings_of_data
 from mtsldsl.runtime.learning.teachers import Teachers
 from mtsldsl.runtime.network.weights_digest import digest_of_weights
 from mtsldsl.runtime.objectives import taught_losses
-from mtsldsl.runtime.run import events
+from mtsldsl.runtime.run import events, final_events
 from mtsldsl.runtime.run.best import load_best
 from mtsldsl.runtime.run.data_record import noted, noted_in
 from mtsldsl.runtime.run.event_json import plain
@@ -73,7 +73,7 @@ class TeachingRun:
     @classmethod
     def _open(cls, spec: Spec, path: Path, device: torch.device) -> TeachingRun:
         folder = RunFolder.open(path)
-        if last(list(read_events(folder.events)), events.End) is None:
+        if last(list(read_events(folder.events)), final_events.End) is None:
             cause = f"the run `{folder.path}` has not ended, and its network may still become another one"
             raise MtlError.of("MTL609", cause, f"let it end, with `mtsldsl train --resume {folder.path}`")
         try:

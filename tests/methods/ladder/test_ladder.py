@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from html import unescape
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -93,19 +94,19 @@ def test_each_candidate_learns_what_it_would_alone(tmp_path: Path) -> None:
     trained(place["each"], PLAIN)
     evolved = load(place["ladder"] / "runs/job/1/spec.mtl")
     assert [set(each) for each in evolved.sharing.partition("l1")] == [{"a", "b"}]
-    assert "ladder(epoch=2, budget=0.7, layer=l1, copies=1)" in evolved.source.text
+    assert "ladder(epoch=1, budget=0.7, layer=l1, copies=1)" in evolved.source.text
     assert same(last_weights(place["ladder"]), last_weights(place["all"]))
     kept = weights(place["ladder"] / "runs/job/1/ladder/1.0.weights.safetensors")
     torch.testing.assert_close(kept, last_weights(place["each"]), rtol=1e-5, atol=1e-6)  # tasks are added up in turn
     beside = load(place["ladder"] / "runs/job/1/ladder/1.0.mtl")
     assert beside.sharing == load(place["each"] / "runs/job/1/spec.mtl").sharing
-    assert "ladder(epoch=2, budget=1.0, layer=l1, copies=2)" in beside.source.text
+    assert "ladder(epoch=1, budget=1.0, layer=l1, copies=2)" in beside.source.text
     # What the run tells of itself meanwhile is of the network that it takes up, and so are the losses.
     plain = trained_losses(place["all"])
     assert trained_losses(place["ladder"]) == plain
     told = [(event["epoch"], event["names"], event["losses"]) for event in of(found, "beside")]
     apart = {event["epoch"]: event["losses"] for event in of(events(place["each"] / "runs/job/1"), "validation")}
-    assert [each[:2] for each in told] == [(epoch, ["1.0"]) for epoch in (2, 3, 4)]
+    assert [each[:2] for each in told] == [(epoch, ["1.0"]) for epoch in (1, 2, 3, 4)]
     for epoch, _, losses in told:
         assert losses == pytest.approx(apart[epoch], rel=1e-5)
 
@@ -389,6 +390,28 @@ train {{
   keep    = last
 }}
 """
+
+
+def test_of_six_shapes_three_go_on_then_two_and_at_half_the_better_one(tmp_path: Path) -> None:
+    """By the gains of each over the mean of those that are left, each from the best to the worst."""
+    deeper = WIDE.replace("linear(64)", "linear(5)").replace(
+        "  l4 =", "  l5 = linear(5) | tanh\n  l6 = linear(5) | tanh\n  l4 ="
+    )
+    content = with_ladder("budgets = [0.37, 0.75]\n  pick = 0.75", deeper.replace("epochs  = 8", "epochs  = 12"))
+    sizes = sizes_of(loads(content))
+    counts = {budget: len(sizes.edge(budget)) for budget in (0.37, 0.75)}
+    found = of(trained(tmp_path, content), "rung")
+    kept = {
+        budget: [(each["epoch"], len(each["shapes"]), each["kept"]) for each in found if each["budget"] == budget]
+        for budget in counts
+    }
+    assert counts == {0.37: 1, 0.75: 6}
+    assert kept == {0.37: [], 0.75: [(1, 6, 3), (2, 3, 2), (6, 2, 1)]}
+    for each in found:
+        assert each["gains"] == sorted(each["gains"], reverse=True)
+        assert sum(each["gains"]) == pytest.approx(0, abs=1e-9)
+    for one, other in pairwise(found):
+        assert set(other["shapes"]) == set(one["shapes"][: one["kept"]])
 
 
 @pytest.mark.soak

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import attrs
 import torch
 
+from mtsldsl.datasets.registry import data_kind
 from mtsldsl.diagnostics import Source
 from mtsldsl.ir.body import Body
-from mtsldsl.ir.model import Spec
+from mtsldsl.ir.model import Layer, Spec
 from mtsldsl.ir.task_record import Target, Task
 from mtsldsl.language.constants import Constant, Shape
 from mtsldsl.runtime.data import FieldKind, Samples
 from mtsldsl.sharing import Backbone, Sharing
-from tests.records import TRAIN, data_of, task_of
+from tests.records import TRAIN, data_of, gives, task_of
 
 
 def task(name: str, target: Target, field: str | None = None, dense: bool = True, size: Shape = (64, 64)) -> Task:
     shape = (target.channels, *size) if dense else (target.channels,)
-    head = Body(inputs=(), input_shapes=(), steps=(), output="stem", shape=shape)
-    return task_of(name, target, head, field=field)
+    return task_of(name, target, gives(shape, image=(3, *size)), field=field)
 
 
 def dense_tasks(classes: int, size: Shape = (64, 64), ignore: int | None = 255) -> tuple[Task, ...]:
@@ -40,16 +41,25 @@ def spec(
     batch: int = 2,
     **options: Constant,
 ) -> Spec:
+    data = data_of(kind, input_name, shape, batch, **options)
+    names = tuple(each.name for each in tasks)
+    sources = [[name] for name in names] if data.apart else None
     return Spec(
-        data=data_of(kind, input_name, shape, batch, **options),
-        tasks=tasks,
-        layers=(),
+        data=data,
+        tasks=tuple(attrs.evolve(each, head=_head(kind, each, input_name, shape)) for each in tasks),
+        layers=(Layer("stem", Body((input_name,), (shape,), (), input_name, shape)),),
         train=TRAIN,
         structure=None,
-        sharing=Sharing.each(Backbone(("stem",), {"stem": ()}), tuple(each.name for each in tasks)),
+        sharing=Sharing.each(Backbone(("stem",), {"stem": ()}), names, sources),
         history=(),
         source=Source(name, ""),
     )
+
+
+def _head(kind: str, task: Task, name: str, shape: Shape) -> Body:
+    """What gives an answer for every pixel of the input's own size where the kind has such, else of the task's."""
+    dense = data_kind(kind).dense or task.target.kind == "reconstruct"
+    return gives((task.target.channels, *shape[1:]) if dense else task.head.shape, **{name: shape})
 
 
 LAYOUT = {

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+import torch
 from torch import Tensor
 
 from mtsldsl.language.constants import Named
@@ -24,7 +25,11 @@ class NashBargaining(RememberingBalance):
             super().try_out()
 
     def factors(self, tasks: Sequence[str], rows: Rows, losses: Losses) -> Tensor:
-        """The solution."""
+        """The solution. Where all gradients are 0 there is nothing to bargain for: the game, by the size of their
+        products, is none, every weight gives the same step, and the last solution stays remembered."""
+        gradients = [gradient for row in rows.values() for gradient in row.values()]
+        if not any(bool(gradient.any()) for gradient in gradients):
+            return torch.ones(len(tasks), device=gradients[0].device)
         with _quiet():
             return super().factors(tasks, rows, losses)
 

@@ -20,7 +20,7 @@ from mtsldsl.ir import Spec
 from mtsldsl.ir.normal import digest
 from mtsldsl.methods.evidence import Event
 from mtsldsl.runtime.objectives.relative_gain import Results
-from mtsldsl.runtime.run import events
+from mtsldsl.runtime.run import events, final_events
 from mtsldsl.runtime.run.display import QuietDisplay
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.kept_beside import tested
@@ -104,8 +104,8 @@ def outcome(folder: Path, network: str | None = None) -> Outcome | None:
     if is_file(folder / _DIVERGED):
         return Outcome(folder, (folder / _DIVERGED).read_text(encoding="utf-8"))
     recorded = list(read_events(newest_run(folder) / "events.jsonl"))
-    start, test = last(recorded, events.Start), last(recorded, events.Test)
-    if start is None or test is None or last(recorded, events.End) is None:
+    start, test = last(recorded, events.Start), last(recorded, final_events.Test)
+    if start is None or test is None or last(recorded, final_events.End) is None:
         return None
     meant = test if network is None else tested(RunFolder.open(folder), network)
     metrics = {
@@ -113,7 +113,7 @@ def outcome(folder: Path, network: str | None = None) -> Outcome | None:
         for task, found in meant.metrics.items()
     }
     seconds, read = _Clock.read(folder).get("end"), digests_of(start.read or {})
-    name = meant.names[0] if isinstance(meant, events.BesideTest) else None
+    name = meant.names[0] if isinstance(meant, final_events.BesideTest) else None
     return Outcome(folder, "", metrics, meant.parameters, meant.flops, seconds, read, name)
 
 
@@ -178,7 +178,7 @@ class _Clock(QuietDisplay):
                 self._before, self._began = self._seconds.get(str(event.epoch)), _processor_seconds()
             case events.Validation():
                 self._note(str(event.epoch))
-            case events.End():
+            case final_events.End():
                 self._note("end")
 
     def _note(self, name: str) -> None:
