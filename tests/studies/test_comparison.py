@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
+from html import unescape
 from pathlib import Path
 from statistics import fmean
 
@@ -14,11 +16,13 @@ import pytest
 
 from mtsldsl.diagnostics import Source
 from mtsldsl.runtime.studies.baselines.comparison import Comparison, Line, skill
-from mtsldsl.runtime.studies.baselines.comparison_lines import note_lines, table_lines
+from mtsldsl.runtime.studies.baselines.comparison_lines import note_lines, table_cells, table_lines
 from mtsldsl.runtime.studies.baselines.size_chart import size_chart
+from mtsldsl.runtime.studies.baselines.study_page import study_page
 from mtsldsl.runtime.studies.baselines.trial import Outcome
 from mtsldsl.runtime.studies.baselines.verdicts import verdicts
 from mtsldsl.runtime.studies.baselines.wanted_rows import KINDS, Wanted
+from tests import page_rules
 from tests.studies.study_specs import SPEC
 
 EXPECTED = Path(__file__).parent / "expected"
@@ -288,3 +292,21 @@ def test_the_picture_is_a_png_and_the_same_of_the_same_numbers() -> None:
     one, other = (size_chart(study(each)) for each in (USUAL, {**USUAL, "all": [None] * 4}))
     assert one.startswith(b"\x89PNG")
     assert one == size_chart(study(USUAL)) != other
+
+
+def test_the_page_of_a_study_has_its_table_its_verdicts_and_the_picture_with_its_words() -> None:
+    gains = {**USUAL, **TAUGHT, "all": [None] * 4}
+    found = study(gains)
+    notes = list(note_lines(found))
+    text = study_page(found, "<i>a&b</i>.mtl", ["of <b>"], notes, "mtsldsl baselines '<i>'", "cpu")
+    page_rules.check(text)
+    assert "<i>" not in text
+    assert "<b>" not in text
+    rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in re.findall("(?s)<tr>(.*?)</tr>", unescape(text))]
+    assert rows == table_cells(found)
+    said = [unescape(each) for each in re.findall("<li>(.*?)</li>", text)]
+    assert said == [*verdicts(found), *notes]
+    (words,) = re.findall('<svg role="img" aria-label="([^"]*)"', text)
+    assert "; learned, scratch, random 190, +6.00; " in words
+    assert " all " not in words  # which has no gain
+    assert all(name in words for name in gains if name != "all")

@@ -13,16 +13,21 @@ UNCLEAR = "!"
 """Behind a metric that is hardly better than that of the best constant answer."""
 
 
-def table_lines(comparison: Comparison) -> list[str]:
-    """The table: a line for the best constant answer, and one for each row."""
+def table_cells(comparison: Comparison) -> list[list[str]]:
+    """The table: its head, a row for the best constant answer, and one for each row of the study."""
     metrics = [(task, key) for task, found in comparison.constant.items() for key in found]
     head = ["row", "parameters", "FLOPs", "CPU s", "Δm %", "over the best static", "over the picked static"]
     constant = [short(comparison.constant[task][key]) for task, key in metrics]
-    rows = [
+    return [
         [*head, *(f"{task} {key}" for task, key in metrics)],
         ["best constant", *[""] * 6, *constant],
         *([*_row(line, comparison), *_metrics(line, comparison, metrics)] for line in comparison.lines),
     ]
+
+
+def table_lines(comparison: Comparison) -> list[str]:
+    """The same as text."""
+    rows = table_cells(comparison)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rule = ["-" * width if place == 0 else "-" * (width - 1) + ":" for place, width in enumerate(widths)]
     return [
