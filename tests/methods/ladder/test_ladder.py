@@ -19,11 +19,14 @@ from mtsldsl import build_model, load, load_run, loads
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.editing import rewritten
 from mtsldsl.ir.cost import sizes_of
+from mtsldsl.methods.evidence import Event
 from mtsldsl.methods.ladder.candidate import Beginnings, Candidate
 from mtsldsl.methods.ladder.language import Settings
 from mtsldsl.runtime.data import load_data
 from mtsldsl.runtime.learning.evaluation import evaluate
 from mtsldsl.runtime.run.code import Code
+from mtsldsl.runtime.run.event_json import from_json
+from mtsldsl.runtime.run.event_lines import describe_event
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.session import Session
 from mtsldsl.sharing.shape import Shape
@@ -76,6 +79,13 @@ def test_each_candidate_learns_what_it_would_alone(tmp_path: Path) -> None:
     assert same(last_weights(place["ladder"]), last_weights(place["all"]))
     kept = weights(place["ladder"] / "runs/job/1/ladder/1.0.weights.safetensors")
     torch.testing.assert_close(kept, last_weights(place["each"]), rtol=1e-5, atol=1e-6)  # tasks are added up in turn
+    for name in ("1", "1.0", "1.", "1e0"):  # the budget, however it is written
+        _, model = load_run(place["ladder"] / "runs/job/1", of=name)
+        assert same(model.state_dict(), kept)
+    with pytest.raises(MtlError, match="no task `2`"):
+        load_run(place["ladder"] / "runs/job/1", of="2")
+    lines = [line for event in of(found, "rung_chosen") for line in describe_event(read(event))]
+    assert [line.partition(": ")[0] for line in lines] == ["  budget 0.7 (picked)", "  budget 1.0"]
     beside = load(place["ladder"] / "runs/job/1/ladder/1.0.mtl")
     assert beside.sharing == load(place["each"] / "runs/job/1/spec.mtl").sharing
     assert "ladder(epoch=2, budget=1.0, layer=l1, copies=2)" in beside.source.text
@@ -138,6 +148,12 @@ def test_tasks_with_samples_of_their_own_learn_each_shape_from_their_own(tmp_pat
     told_of = [event["losses"] for event in of(told, "beside") if event["names"] == ["0.75"]]
     assert all(np.isfinite(list(losses.values())).all() for losses in told_of)
     assert told_of[0] != told_of[-1]
+
+
+def read(event: dict[str, Any]) -> Event:
+    found = from_json(event)
+    assert found is not None
+    return found
 
 
 def trained_losses(folder: Path) -> list[Any]:
