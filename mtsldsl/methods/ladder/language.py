@@ -197,7 +197,8 @@ def hindrances(chosen: Settings, reach: Reach) -> Iterator[Fault]:
     wanted = chosen.pick if isinstance(chosen.pick, float) and chosen.pick not in budgets else budgets[0]
     if sizes.least > sizes.allowed(wanted):
         least = ceil(1000 * sizes.least / sizes.single) / 1000
-        cause = f"the budget {budget_name(wanted)} is {float(sizes.allowed(wanted)):,.0f} parameters, and all shared there are "
+        allowed = f"{float(sizes.allowed(wanted)):,.0f} parameters"
+        cause = f"the budget {budget_name(wanted)} is {allowed}, and all shared there are "
         remedy = f"give budgets of {budget_name(least)} or more" if least <= 1 else "leave the block `structure` out"
         yield Fault("MTL202", f"{cause}{sizes.least:,}", remedy, "budgets")
         return
@@ -246,7 +247,8 @@ class Rung(Finding):
 
     def lines(self) -> list[str]:
         """Each shape."""
-        found = [f"budget {budget_name(self.budget)}: {self.kept} of {len(self.shapes)} shapes go on, by the mean log loss"]
+        halved = f"{self.kept} of {len(self.shapes)} shapes go on, by the mean log loss"
+        found = [f"budget {budget_name(self.budget)}: {halved}"]
         rows = zip(self.shapes, self.parameters, self.scores, strict=True)
         for place, (shape, parameters, score) in enumerate(rows):
             said = "no label" if score is None else told(score)

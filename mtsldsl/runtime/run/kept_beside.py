@@ -25,7 +25,6 @@ from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.record_file import EventLog, read_events
 from mtsldsl.runtime.run.selection import Best, Selection, best_so_far, gains, mean_of, thresholds_of, voting
 
-
 _NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII)
 
 
