@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from html import unescape
 from pathlib import Path
@@ -15,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from mtsldsl import build_model, load, load_run, loads
+from mtsldsl import build_model, load, load_run, loads, measurements
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.editing import rewritten
 from mtsldsl.ir.cost import sizes_of
@@ -25,11 +26,13 @@ from mtsldsl.methods.ladder.language import Settings
 from mtsldsl.runtime.data import load_data
 from mtsldsl.runtime.learning.evaluation import evaluate
 from mtsldsl.runtime.run.code import Code
+from mtsldsl.runtime.run.csv_log import csv_table
 from mtsldsl.runtime.run.event_json import from_json
 from mtsldsl.runtime.run.event_lines import describe_event
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.session import Session
 from mtsldsl.sharing.shape import Shape
+from tests.cli.test_train_log import of_table, shown
 from tests.methods.each_learner import run, text, visits
 from tests.runtime.in_process import TASKS, events, of, trained
 
@@ -97,6 +100,14 @@ def test_each_candidate_learns_what_it_would_alone(tmp_path: Path) -> None:
     assert [each[:2] for each in told] == [(epoch, ["1.0"]) for epoch in (2, 3, 4)]
     for epoch, _, losses in told:
         assert losses == pytest.approx(apart[epoch], rel=1e-5)
+    # The loggers have it as a split of its own.
+    table = csv.DictReader(csv_table(place["ladder"] / "runs/job/1/events.jsonl").splitlines())
+    logged = {
+        (int(row["epoch"]), row["task"]): float(row["value"])
+        for row in table
+        if (row["split"], row["name"]) == ("validation/1.0", "loss")
+    }
+    assert logged == {(epoch, task): loss for epoch, _, losses in told for task, loss in losses.items()}
 
 
 APART = """mtl 1
@@ -148,6 +159,25 @@ def test_tasks_with_samples_of_their_own_learn_each_shape_from_their_own(tmp_pat
     told_of = [event["losses"] for event in of(told, "beside") if event["names"] == ["0.75"]]
     assert all(np.isfinite(list(losses.values())).all() for losses in told_of)
     assert told_of[0] != told_of[-1]
+
+
+def test_the_loggers_have_what_each_budget_reaches_on_the_test_set() -> None:
+    event = {
+        "event": "beside_test",
+        "names": ["0.5", "1.0"],
+        "own": True,
+        "losses": {"a": 0.5, "b": None},
+        "metrics": {"a": {"rmse": 0.7}, "b": {}},
+        "epochs": {"a": 3, "b": 2},
+        "parameters": 12,
+        "flops": 34,
+    }
+    for name in event["names"]:
+        found = [(each.epoch, each.tag, each.value) for each in measurements(event) if each.split == f"test/{name}"]
+        assert found == [
+            (3, "a/loss", 0.5), (3, "a/rmse", 0.7), (2, "b/loss", None), (3, "parameters", 12), (3, "flops", 34),
+        ]  # fmt: skip
+    assert len(measurements(event)) == 10
 
 
 def read(event: dict[str, Any]) -> Event:
@@ -213,10 +243,13 @@ def test_copies_that_compete_begin_with_weights_of_their_own_and_the_first_as_an
     assert not any(torch.equal(second[name], first[name]) for name in drawn)
 
 
+LOGGERS = ("csv", "tensorboard")
+
+
 def finished(folder: Path, content: str) -> RunFolder:
     visits(folder)
     (folder / "job.mtl").write_text(content, encoding="utf-8")
-    session = Session.create(load(folder / "job.mtl"), "job", folder / "runs", "cpu", "quiet")
+    session = Session.create(load(folder / "job.mtl"), "job", folder / "runs", "cpu", "quiet", LOGGERS)
     Code.of(session.spec).run().main(session)
     session.close()
     return session.folder
@@ -248,6 +281,16 @@ def test_what_is_kept_of_each_budget_is_what_was_evaluated(tmp_path: Path, monke
     page = unescape(folder.report.read_text(encoding="utf-8"))
     for name, test in tests.items():
         assert re.search(rf">[^<]*{name}[^<]*</th><td class=\"number\">{test['parameters']:,}</td>", page)
+    assert {split for split, _, _ in of_table(folder.path)} == {
+        *("train", "validation", "test"), *(f"test/{name}" for name in tests), "validation/0.5", "validation/0.9",
+    }  # fmt: skip
+    points, forgotten = shown(folder.path)
+    assert (points, forgotten) == (pytest.approx(of_table(folder.path), rel=1e-6), 0)
+    again = Session.resume(folder.path, "cpu", "quiet")  # it has ended: its test comes anew
+    Code.of(again.spec).run().main(again)
+    again.close()
+    assert shown(folder.path)[0] == pytest.approx(of_table(folder.path), rel=1e-6)
+    assert len(of(events(folder.path), "beside_test")) == len(tests)
     own = of(told, "test")[0]
     assert tests["0.7"]["own"]
     assert tests["0.7"]["metrics"] == own["metrics"]
