@@ -15,8 +15,8 @@ from mtsldsl.runtime.run.events import Number
 
 @attrs.frozen
 class Measurement:
-    """A number of an epoch, 0 before the first; of the split `train`, `validation` or `test`, or of a network beside the
-    run's own `validation/0.5` or `test/0.5` by its name; and of a task or (empty) of the run."""
+    """A number of an epoch, 0 before the first; of the split `train`, `validation` or `test`, of a network beside the
+    run's own `validation/0.5` or `test/0.5` by its name, and of a task or (empty) of the run."""
 
     epoch: int
     split: str
@@ -98,9 +98,7 @@ def measured(event: Event) -> Iterator[Measurement]:
                 yield Measurement(last, split, "", "flops", event.flops)
 
 
-def _reached(
-    epoch: int, split: str, task: str, loss: Number, metrics: Mapping[str, Number]
-) -> Iterator[Measurement]:
+def _reached(epoch: int, split: str, task: str, loss: Number, metrics: Mapping[str, Number]) -> Iterator[Measurement]:
     """The loss and the metrics of a task."""
     yield Measurement(epoch, split, task, "loss", loss)
     for name, value in metrics.items():
