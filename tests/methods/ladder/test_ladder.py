@@ -34,7 +34,7 @@ from mtsldsl.runtime.run.session import Session
 from mtsldsl.sharing.shape import Shape
 from tests.cli.test_train_log import of_table, shown
 from tests.methods.each_learner import run, text, visits
-from tests.runtime.in_process import TASKS, events, of, trained
+from tests.runtime.in_process import TASKS, events, of, rows, trained
 
 PLAIN = f"""{TASKS}
 backbone {{
@@ -108,6 +108,23 @@ def test_each_candidate_learns_what_it_would_alone(tmp_path: Path) -> None:
         if (row["split"], row["name"]) == ("validation/1.0", "loss")
     }
     assert logged == {(epoch, task): loss for epoch, _, losses in told for task, loss in losses.items()}
+
+
+@pytest.mark.soak
+def test_teachers_teach_each_candidate_as_they_would_alone(tmp_path: Path) -> None:
+    place = {name: tmp_path / name for name in ("each", "ladder", "all", "apart")}
+    for each in place.values():
+        each.mkdir()
+    rows(place["each"])
+    ended(place["each"], PLAIN)
+    taught = PLAIN.replace("keep      = last", f'keep      = last\n  teachers  = "{place["each"] / "runs/job/1"}"')
+    trained(place["ladder"], with_ladder("budgets = [0.7, 1.0]\n  pick = 0.7", taught))
+    trained(place["all"], f"{taught}\nsharing {{\n  l1 = all\n}}\n")
+    trained(place["apart"], taught)
+    assert same(last_weights(place["ladder"]), last_weights(place["all"]))
+    kept = weights(place["ladder"] / "runs/job/1/ladder/1.0.weights.safetensors")
+    torch.testing.assert_close(kept, last_weights(place["apart"]), rtol=1e-5, atol=1e-6)
+    assert not same(last_weights(place["apart"]), last_weights(place["each"]))
 
 
 APART = """mtl 1
@@ -248,6 +265,10 @@ LOGGERS = ("csv", "tensorboard")
 
 def finished(folder: Path, content: str) -> RunFolder:
     visits(folder)
+    return ended(folder, content)
+
+
+def ended(folder: Path, content: str) -> RunFolder:
     (folder / "job.mtl").write_text(content, encoding="utf-8")
     session = Session.create(load(folder / "job.mtl"), "job", folder / "runs", "cpu", "quiet", LOGGERS)
     Code.of(session.spec).run().main(session)
