@@ -130,6 +130,10 @@ def test_what_is_taught_has_the_tasks_alone_of_its_seed_as_teachers(tmp_path: Pa
             assert taught["tasks"] == ["whole", "part", "sign"]
             assert run["seed"] == alone["seed"]
     assert rows["scratch+teachers"]["runs"][0]["metrics"] != rows["scratch"]["runs"][0]["metrics"]
+    (tmp_path / "study").rename(tmp_path / "moved")
+    status, again, warned = ended(study(*words[:-1], "moved", cwd=tmp_path))
+    assert (status, warned) == (0, "")  # nothing is made again
+    assert without_time(json.loads(again)) == without_time(json.loads(said))
 
 
 @pytest.mark.soak

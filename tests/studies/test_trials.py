@@ -116,6 +116,37 @@ def test_a_run_is_told_by_what_it_means(tmp_path: Path) -> None:
     assert folder not in {each.folder(tmp_path) for each in others}
 
 
+def test_a_run_that_is_taught_is_told_by_what_teaches_it_and_not_by_where_that_lies(tmp_path: Path) -> None:
+    spec = load(write_job(tmp_path))
+    here, there = (attrs.evolve(spec, train=attrs.evolve(spec.train, teachers=path)) for path in ("a/each", "b/each"))
+    taught = Trial("all+teachers", 3, here, "cpu", 1, taught_by="0123456789ab")
+    same = attrs.evolve(taught, spec=there)
+    others = [attrs.evolve(taught, taught_by="ba9876543210"), attrs.evolve(taught, spec=spec, taught_by=None)]
+    assert taught.key == same.key
+    assert len({each.key for each in (taught, *others)}) == 3
+
+
+@pytest.mark.soak
+def test_a_run_that_was_killed_goes_on_where_it_was_moved_to_with_its_teachers(tmp_path: Path) -> None:
+    spec = write_job(tmp_path)
+    assert train(tmp_path, tmp_path / "study/each") == 0
+    text = spec.read_text(encoding="utf-8")
+    found = []
+    for place in ("straight", "killed"):
+        named = f'train {{\n  teachers = "{tmp_path / "study/each"}"'
+        spec.write_text(text.replace("train {", named), encoding="utf-8")
+        folder = tmp_path / "study" / place
+        when = "after the first checkpoint" if place == "killed" else ""
+        assert (train(tmp_path, folder, when) == 0) == (place == "straight")
+        if when:
+            (tmp_path / "study").rename(tmp_path / "moved")
+            folder = tmp_path / "moved" / place
+            spec.write_text(text.replace("train {", named.replace("/study/", "/moved/")), encoding="utf-8")
+            assert train(tmp_path, folder) == 0
+        found.append(kept(folder))
+    assert found[0] == found[1]
+
+
 @pytest.mark.soak
 def test_what_keeps_a_run_from_being_made_ends_the_study(tmp_path: Path) -> None:
     spec = load(write_job(tmp_path), {"data.path": "gone.npz"})

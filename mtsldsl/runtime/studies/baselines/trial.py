@@ -54,6 +54,8 @@ class Trial:
     threads: int
     network: str | None = None
     """Of a run that gives several networks the one that is meant."""
+    taught_by: str | None = None
+    """What the run that teaches it is told by; where that lies tells nothing apart."""
 
     def folder(self, study: Path) -> Path:
         """Where it is: called after its row, or the first one that it was made for, and told by what it means, the
@@ -66,7 +68,10 @@ class Trial:
         """What it is told by."""
         import torch
 
-        facts = f"{digest(self.spec)} {self.device} {self.threads} {__version__} {torch.__version__}"
+        spec = self.spec
+        if self.taught_by is not None:
+            spec = attrs.evolve(spec, train=attrs.evolve(spec.train, teachers=self.taught_by))
+        facts = f"{digest(spec)} {self.device} {self.threads} {__version__} {torch.__version__}"
         return sha256(facts.encode()).hexdigest()[:12]
 
     def order(self, folder: Path) -> None:
@@ -147,7 +152,7 @@ def train(folder: Path, spec: Spec, device: str, threads: int) -> None:
             return
         begun = RunFolder(newest_run(folder))
         if begun.latest_checkpoint() is not None:
-            session = Session.resume(begun.path, device, "quiet")
+            session = Session.resume(begun.path, device, "quiet", teachers=spec.train.teachers)
         else:
             if begun.path != folder:
                 shutil.rmtree(begun.path)  # it was stopped before it had made an epoch
