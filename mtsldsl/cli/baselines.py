@@ -206,7 +206,9 @@ def _head(study: Study, spec: Path) -> list[str]:
     balance = chosen.train.balance.name
     said = f"balance {balance}, as the spec says none" if study.wanted.assumed else f"balance {balance}"
     seeds = ", ".join(map(str, study.seeds))
+    stops = chosen.train.stop.name != "none" or any(task.stop.name != "none" for task in chosen.tasks)
+    epochs = f"{chosen.train.epochs} epochs{' at most' if stops else ''}"
     return [
-        f"{spec}: {chosen.train.epochs} epochs, {said}, seeds {seeds}, on {study.device}",
+        f"{spec}: {epochs}, {said}, seeds {seeds}, on {study.device}",
         f"Δm % over `each` of the same seed on the test set, of {', '.join(study.counted)}; ± standard error",
     ]

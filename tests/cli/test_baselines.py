@@ -113,6 +113,20 @@ def test_a_study_that_was_stopped_and_killed_comes_to_the_same(tmp_path: Path) -
 
 
 @pytest.mark.soak
+def test_a_study_says_which_rows_stopped_before_their_last_epoch(tmp_path: Path) -> None:
+    write_job(tmp_path, SPEC.replace("adam(lr=0.01)", "sgd(lr=1e-30)"))
+    words = ("--rows", "each,learned", "--seeds", "0", "--set", "train.epochs=9", "--set", "train.stop=patience(1)")
+    status, said, warned = ended(study(*words, "-o", "study", cwd=tmp_path))
+    assert status == 0, warned
+    head, *lines = said.splitlines()
+    assert head.startswith("small.mtl: 9 epochs at most, ")
+    assert "`stop` ended runs before 9 epochs: each 2, learned 2" in lines
+    for path in (tmp_path / "study").glob("*/1/events.jsonl"):
+        kinds = [json.loads(line)["event"] for line in path.read_text(encoding="utf-8").splitlines()]
+        assert (kinds.count("epoch"), kinds.count("stopped")) == (2, 1)
+
+
+@pytest.mark.soak
 def test_what_is_taught_has_the_tasks_alone_of_its_seed_as_teachers(tmp_path: Path) -> None:
     write_job(tmp_path)
     words = ("--rows", "each,scratch", "--seeds", "3", "--teachers", "--json", "-o", "study")

@@ -15,6 +15,7 @@ import attrs
 import pytest
 
 from mtsldsl.diagnostics import Source
+from mtsldsl.editing import loads_source
 from mtsldsl.runtime.studies.baselines.comparison import Comparison, Line, skill
 from mtsldsl.runtime.studies.baselines.comparison_lines import note_lines, table_cells, table_lines
 from mtsldsl.runtime.studies.baselines.size_chart import size_chart
@@ -240,6 +241,27 @@ def test_a_metric_at_its_floor_is_marked() -> None:
     assert found.unclear(found.lines[0]) == [("sign", "accuracy")]  # 0.5 on average
     assert table_lines(found)[-1].endswith(" 0.5! |")
     assert list(note_lines(found)) == ["! hardly better than the best constant answer: no evidence"]
+
+
+def test_rows_of_which_runs_stopped_before_their_last_epoch_are_told() -> None:
+    rows = {name: ROWS[name] for name in ("each", "all", "encoder")}
+    assert rows["each"].spec.train.epochs == 2
+    for keep, said in (("best", []), ("average(0.5)", ["average(0.5)"])):
+        kept = {
+            name: attrs.evolve(row, spec=loads_source(row.spec.source, {"train.keep": keep}))
+            for name, row in rows.items()
+        }
+        runs = {row: {seed: ended(name, seed, 0) for seed in range(3)} for name, row in kept.items()}
+        assert list(note_lines(Comparison.of(runs, CONSTANT, ("whole",)))) == []
+        for name, seed in (("all", 0), ("encoder", 0), ("encoder", 1), ("encoder", 2)):
+            runs[kept[name]][seed] = attrs.evolve(runs[kept[name]][seed], stopped=1)
+        found = Comparison.of(runs, CONSTANT, ("whole",))
+        first, *more = note_lines(found)
+        assert first == "`stop` ended runs before 2 epochs: all 1 to 2, encoder 1"
+        assert len(more) == len(said)
+        assert all(f"`keep = {each}`" in note for each, note in zip(said, more, strict=True))
+        stopped = {row["name"]: [run["stopped"] for run in row["runs"]] for row in found.as_json()["rows"]}
+        assert stopped == {"each": [None] * 3, "all": [1, None, None], "encoder": [1, 1, 1]}
 
 
 def test_where_all_diverged_that_is_the_table() -> None:

@@ -16,7 +16,7 @@ from mtsldsl.runtime.studies.baselines.trial import Trial, outcome
 from mtsldsl.runtime.studies.baselines.trial import train as make
 from mtsldsl.runtime.studies.baselines.trials import FailedTrialError, Trials
 from tests import prepared
-from tests.studies.study_specs import LADDER, write_job
+from tests.studies.study_specs import LADDER, SPEC, write_job
 
 TRAIN = """\
 import os, pathlib, signal
@@ -97,6 +97,30 @@ def test_a_run_that_diverges_has_an_outcome_too(tmp_path: Path) -> None:
     assert found is not None
     assert "MTL803" in found.diverged
     assert found.metrics == {}
+
+
+STOPPING = (
+    "epochs    = 2\n  optimizer = adam(lr=0.01)",
+    "epochs    = 9\n  stop      = patience(2)\n  optimizer = sgd(lr=1e-30)",
+)
+"""It learns nothing, and so its first epoch is the best."""
+
+
+@pytest.mark.parametrize("when", ["", pytest.param("after the first checkpoint", marks=pytest.mark.soak)])
+def test_a_run_that_stops_before_its_last_epoch_has_ended(when: str, tmp_path: Path) -> None:
+    """And at the same epoch where it was killed before."""
+    spec = load(write_job(tmp_path, SPEC.replace(*STOPPING)))
+    folder = tmp_path / "study" / "all"
+    if when:
+        assert train(tmp_path, folder, when) == -signal.SIGKILL
+        assert outcome(folder) is None
+    assert train(tmp_path, folder) == 0
+    found = outcome(folder)
+    assert found is not None
+    assert (spec.train.epochs, found.stopped) == (9, 3)
+    assert found.metrics.keys() == {task.name for task in spec.tasks}
+    assert clock(folder).keys() == {"1", "2", "3", "end"}
+    assert found.cpu_seconds == clock(folder)["end"] >= clock(folder)["3"]
 
 
 def test_a_run_is_told_by_what_it_means(tmp_path: Path) -> None:

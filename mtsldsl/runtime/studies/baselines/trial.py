@@ -100,6 +100,8 @@ class Outcome:
     """The digests of what it read."""
     network: str | None = None
     """Of a run that gives several networks the one that this is of, by the first of its names."""
+    stopped: int | None = None
+    """The epoch after which `stop` ended it; None where it made all of them."""
 
     @property
     def made_by(self) -> tuple[Path, str | None]:
@@ -131,7 +133,9 @@ def outcome(folder: Path, network: str | None = None) -> Outcome | None:
     }
     seconds, read = _Clock.read(folder).get("end"), digests_of(start.read or {})
     name = meant.names[0] if isinstance(meant, events.BesideTest) else None
-    return Outcome(folder, "", metrics, meant.parameters, meant.flops, seconds, read, name)
+    epoch = last(recorded, events.Epoch)
+    stopped = epoch.epoch if epoch is not None and epoch.epoch < start.epochs else None
+    return Outcome(folder, "", metrics, meant.parameters, meant.flops, seconds, read, name, stopped)
 
 
 def digests_of(read: Mapping[str, Any]) -> dict[str, Any]:
