@@ -24,13 +24,21 @@ FORMAT_VERSION = 1
     shell_complete=complete_files,
     help="Write the numbers as a table instead, as `train --log csv` does.",
 )
-def command(run: Path, as_json: bool, table: Path | None) -> None:
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="PAGE",
+    shell_complete=complete_files,
+    help="Write the page of the run instead, as `train` does at its end.",
+)
+def command(run: Path, as_json: bool, table: Path | None, html: Path | None) -> None:
     """Tell what happened in RUN, a run folder, from its record: epochs, phases and what they decided, warnings, where
     the run was resumed, what the test set gave, and how the balance weighed the tasks.
     """
-    if as_json and table is not None:
-        raise click.UsageError("--json prints the events and --csv writes a table: give one of them")
+    if as_json + (table is not None) + (html is not None) > 1:
+        raise click.UsageError("--json prints the events, --csv writes a table and --html a page: give one of them")
     refuse_another_kind("--csv", table, ".csv")
+    refuse_another_kind("--html", html, ".html")
     from mtsldsl.runtime.run.csv_log import csv_table
     from mtsldsl.runtime.run.event_json import plain
     from mtsldsl.runtime.run.folder import RunFolder
@@ -38,10 +46,16 @@ def command(run: Path, as_json: bool, table: Path | None) -> None:
     from mtsldsl.runtime.run.record_lines import record_lines
     from mtsldsl.syntax import write_text_atomically
 
-    record = RunFolder.open(run).events
+    folder = RunFolder.open(run)
+    record = folder.events
     lines = list(record_lines(record))  # so that a damaged record is no half of an answer
     if table is not None:
         write_text_atomically(table, csv_table(record))
+        return
+    if html is not None:
+        from mtsldsl.runtime.run.report import run_page
+
+        write_text_atomically(html, run_page(folder))
         return
     if as_json:
         found = {"format_version": FORMAT_VERSION, "events": [plain(content) for content in read_record(record)]}

@@ -156,6 +156,7 @@ def test_show_draws_a_picture_of_the_sharing() -> None:
         (["export", "runs/spec/1", "--to", "onnx", "-o", "spec.mtl"], "no .onnx file"),
         (["export", "runs/spec/1", "--to", "safetensors", "-o", "spec.mtl"], "no .safetensors file"),
         (["log", "runs/spec/1", "--csv", "spec.mtl"], "no .csv file"),
+        (["log", "runs/spec/1", "--html", "spec.mtl"], "no .html file"),
         (["show", "spec.mtl", "--svg", "spec.mtl"], "call it spec.svg"),
         (["data", "spec.mtl", "--sheet", "spec.mtl"], "call it spec.png"),
         (["predict", "runs/spec/1", "--input", "x.npz", "-o", "spec.mtl"], "does not say what to write"),

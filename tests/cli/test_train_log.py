@@ -181,6 +181,11 @@ def test_the_log_writes_the_table_of_a_run(trained: Path, tmp_path: Path) -> Non
     mtsldsl("log", str(trained / RUN), "--csv", "numbers.csv", "--json", cwd=tmp_path, status=2)
 
 
+def test_the_log_writes_the_page_of_a_run(trained: Path, tmp_path: Path) -> None:
+    mtsldsl("log", str(trained / RUN), "--html", "page.html", cwd=tmp_path)
+    assert (tmp_path / "page.html").read_bytes() == (trained / RUN / "report.html").read_bytes()
+
+
 def test_a_run_killed_and_resumed_has_the_same_table_and_no_step_twice(trained: Path, job: Path) -> None:
     """It is killed when the third epoch is logged, but not saved."""
     action = f"0\nwritten = lambda *_: {KILLED} if _[1].epoch == 3 else plain(*_)\n"

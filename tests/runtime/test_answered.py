@@ -27,7 +27,7 @@ from mtsldsl.runtime.run import events
 from mtsldsl.runtime.run.answered import MOST_CONFUSED, SAMPLES, SIDE, TASKS, WHOLE, Answered
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.record_file import EventLog
-from mtsldsl.runtime.run.report import write_report
+from mtsldsl.runtime.run.report import run_page
 
 
 def spec_of(tasks: Mapping[str, tuple[str, str]], shape: str) -> Spec:
@@ -113,7 +113,7 @@ def test_the_record_and_the_page_have_every_count_of_a_few_classes(tmp_path: Pat
     assert event.matrix == [[2, 0, 1], [0, 1, 0], [0, 2, 1]]
     assert (event.count, event.right, event.names) == (7, 4, ["ant", "bee", "<cow>"])
     assert event.most == [(2, 1, 2), (0, 2, 1)]
-    page = write_report(folder).read_text(encoding="utf-8")
+    page = run_page(folder)
     (table,) = findall(r'<tr><th scope="col">true</th>.*?</table>', page.replace("\n", " "))
     assert findall(r'<td class="number">(\d+)<', table) == ["2", "0", "1", "0", "1", "0", "0", "2", "1"]
     assert "a: 4 of 7 right" in page
@@ -128,7 +128,7 @@ def test_many_classes_are_drawn_or_said_in_pairs(classes: int, tmp_path: Path) -
     assert isinstance(event, events.Confusion)
     assert (event.matrix is None) == (classes > WHOLE)
     assert event.most == [(true, true + 1, 2) for true in range(MOST_CONFUSED)]
-    page = write_report(folder).read_text(encoding="utf-8")
+    page = run_page(folder)
     assert page.count('aria-label="Which classes of a are taken for which"') == (classes <= WHOLE)
     assert "0 as 1, 2 times; 1 as 2, 2 times" in page
     assert len(page) < 250_000
@@ -198,7 +198,7 @@ def test_samples_are_kept_in_pictures(tmp_path: Path) -> None:
     assert len(set(colour.values())) == len(colour) > 2
     assert all(tuple(pixels("part", "prediction")[place]) == colour[int(answer[place])] for place in np.ndindex(6, 8))
 
-    page = write_report(folder).read_text(encoding="utf-8")
+    page = run_page(folder)
     pictures = findall(r'<img src="data:image/png;base64,([^"]+)" alt="([^"]+)">', page)
     assert [b64decode(content) for content, _ in pictures] == [
         (folder.path / each["file"]).read_bytes() for each in event.pictures

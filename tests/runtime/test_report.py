@@ -20,7 +20,7 @@ from mtsldsl.runtime.run.event_json import from_json
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.kept_epoch import first_facts
 from mtsldsl.runtime.run.record_file import EventLog, read_events
-from mtsldsl.runtime.run.report import write_report
+from mtsldsl.runtime.run.report import run_page
 from tests import page_rules, prepared
 
 
@@ -88,7 +88,7 @@ def run(count: int, root: Path) -> RunFolder:
 @cache
 def page(count: int) -> str:
     with tempfile.TemporaryDirectory() as root:
-        return write_report(run(count, Path(root))).read_text(encoding="utf-8")
+        return run_page(run(count, Path(root)))
 
 
 def test_a_few_tasks_stand_in_numbers_and_each_loss_has_an_axis_of_its_own() -> None:
@@ -119,12 +119,12 @@ def write(folder: RunFolder, kind: str, /, **fields: object) -> None:
 
 def test_what_a_balance_weighed_is_a_curve_of_each_task(tmp_path: Path) -> None:
     folder = run(5, tmp_path)
-    before = write_report(folder).read_text(encoding="utf-8")
+    before = run_page(folder)
     assert "Weight of each task" not in before
     for epoch in (1, 2, 3):
         weights = {f"t{n:02d}": [1.0 / epoch, None] for n in range(5)}
         write(folder, "balance", epoch=epoch, steps=[1, 2], weights=weights)
-    text = write_report(folder).read_text(encoding="utf-8")
+    text = run_page(folder)
     assert "Weight of each task" in text
     assert text.count("<svg role") == before.count("<svg role") + 5
 
@@ -132,9 +132,9 @@ def test_what_a_balance_weighed_is_a_curve_of_each_task(tmp_path: Path) -> None:
 def test_the_weights_that_a_run_began_with_are_told_among_what_it_is_repeated_with(tmp_path: Path) -> None:
     folder = run(2, tmp_path)
     text = "5 of 5 layers begin with the ResNet of torchvision in resnet18.safetensors"
-    assert text not in write_report(folder).read_text(encoding="utf-8")
+    assert text not in run_page(folder)
     write(folder, "begun", text=text, sha256="5e0f")
-    _, _, told = write_report(folder).read_text(encoding="utf-8").partition("How to repeat it")
+    _, _, told = run_page(folder).partition("How to repeat it")
     assert f"{text}; their SHA-256 is 5e0f" in told
 
 
@@ -149,7 +149,7 @@ def test_the_shares_of_gradients_are_a_chart_and_a_table(tmp_path: Path) -> None
             weights={"t00": 1.0, "t01": 4.0, "t02": 1.0},
             together=[["t00", "t01", "t02"]],
         )
-    text = write_report(folder).read_text(encoding="utf-8")
+    text = run_page(folder)
     assert row_of(text, "Gradients on shared weights") == [
         ["task", "norm", "weight", "share"],
         ["t00", "2", "1", "50.0 %"],
@@ -193,7 +193,7 @@ def test_every_number_of_the_page_is_that_of_the_record(tmp_path: Path) -> None:
     write(folder, "single_task", folder="runs/many/7", metrics={task: {"rmse": 3.25} for task in numbers})
     write(folder, "warning", about="data", text="<something> is odd")
     write(folder, "end", folder="x", seconds=12.34, peak_memory_mb=1234.5)
-    text = write_report(folder).read_text(encoding="utf-8")
+    text = run_page(folder)
     assert row_of(text, "Results on the test set") == [
         ["task", "metric", "test", "single task", "constant", "epoch"],
         ["t00", "rmse &darr;", "0.1235", "3.25", "7.5", "2"],
@@ -225,7 +225,7 @@ def test_the_page_begins_with_the_sharing_its_saving_the_epoch_kept_and_the_comm
     first = json.loads(folder.events.read_text(encoding="utf-8").splitlines()[0])
     kind = first.pop("event")
     write(folder, kind, **{**first, "command": "mtsldsl train a.mtl --set x=1", "version": "9"})
-    body = write_report(folder).read_text(encoding="utf-8").partition("<body>")[2]
+    body = run_page(folder).partition("<body>")[2]
     places = [body.index(each) for each in ("% fewer", '<svg class="sharing"', "Epoch kept", "mtsldsl train a.mtl")]
     assert places == sorted(places)
     assert places[-1] < body.index("<h2>")
@@ -235,17 +235,17 @@ def test_the_page_begins_with_the_sharing_its_saving_the_epoch_kept_and_the_comm
 def test_the_page_is_well_made_and_needs_nothing_else(tmp_path: Path) -> None:
     folder = run(3, tmp_path)
     write(folder, "confusion", task="t00", classes=12, count=3, right=1, most=[[0, 1, 2]], matrix=[[1] * 12] * 12)
-    page_rules.check(write_report(folder).read_text(encoding="utf-8"))
+    page_rules.check(run_page(folder))
 
 
 def test_the_sharing_is_drawn_after_each_phase_that_changed_it(tmp_path: Path) -> None:
     folder = run(3, tmp_path)
-    assert "Sharing over time" not in write_report(folder).read_text(encoding="utf-8")
+    assert "Sharing over time" not in run_page(folder)
     for epoch, tasks in ((2, "t00 + t01, t02"), (11, "t00 + t01 + t02")):
         folder.write_spec(
             Source("many.mtl", spec_text(3).replace("stem = all", f"stem = {tasks}")), f"epoch-{epoch:03d}"
         )
-    text = write_report(folder).read_text(encoding="utf-8")
+    text = run_page(folder)
     drawings = re.findall(r'<svg class="sharing".*?</svg>', text, re.S)
     assert [re.findall('role="img" aria-label="([^"]*)"', each) for each in drawings] == [
         ["The sharing that is kept"],
@@ -259,9 +259,9 @@ def test_the_sharing_is_drawn_after_each_phase_that_changed_it(tmp_path: Path) -
 
 def test_the_spec_at_the_start_is_told_where_another_one_is_kept(tmp_path: Path) -> None:
     folder = run(2, tmp_path)
-    assert "started with" not in write_report(folder).read_text(encoding="utf-8")
+    assert "started with" not in run_page(folder)
     folder.write_spec(Source("many.mtl", spec_text(2).replace("= all", "= t00, t01")), "epoch-002")
-    _, _, told = write_report(folder).read_text(encoding="utf-8").partition("How to repeat it")
+    _, _, told = run_page(folder).partition("How to repeat it")
     assert list(map(unescape, re.findall("<pre>(.*?)</pre>", told, re.S))) == [spec_text(2)]
 
 
@@ -270,8 +270,8 @@ def test_a_page_of_many_tasks_is_written_without_a_warning(tmp_path: Path) -> No
     folder = run(24, tmp_path)  # pyplot would warn of more than 20 figures
     program = (
         "import warnings\nwarnings.simplefilter('error')\nfrom pathlib import Path\n"
-        "from mtsldsl.runtime.run.report import write_report\nfrom mtsldsl.runtime.run.folder import RunFolder\n"
-        f"write_report(RunFolder.open(Path({str(folder.path)!r})))\n"
+        "from mtsldsl.runtime.run.report import run_page\nfrom mtsldsl.runtime.run.folder import RunFolder\n"
+        f"run_page(RunFolder.open(Path({str(folder.path)!r})))\n"
     )
     done = prepared.run("-c", program)
     assert (done.returncode, done.stderr) == (0, "")

@@ -114,6 +114,27 @@ def test_what_is_taught_is_compared_with_what_is_taught_and_with_itself_without(
     assert size_chart(found) != size_chart(plain)
 
 
+def test_the_sharing_that_a_spec_gives_is_compared_with_its_tasks_at_random_and_with_what_was_learned() -> None:
+    text = SPEC.replace("narrow = all\n}", "narrow = whole + part, sign\n}")
+    rows = {row.name: row for row in Wanted.of(Source("small.mtl", text), {}, [*KINDS, "given"]).rows}
+    gains = {**USUAL, "given": [7, 8, 6, 7], "random:given": [2, 2, 1, 3]}
+    made = {
+        rows[name]: {seed: ended(name, seed, gain, SIZES.get(name, 190)) for seed, gain in enumerate(gains[name])}
+        for name in gains
+    }
+    found = Comparison.of(made, CONSTANT, ("whole", "part", "sign"))
+    given, learned = (found.against(line(found, name)) for name in ("given", "learned"))
+    assert {name: each.other for name, each in given.items()} == {
+        "best": "encoder", "picked": "encoder", "random": "random:given",
+    }  # fmt: skip
+    assert given["random"].difference.mean == pytest.approx(5.0)
+    assert learned["given"].difference.mean == pytest.approx(-1.0)
+    (own,) = [each for each in verdicts(found) if each.startswith("given")]
+    assert "better than its shape with the tasks at random: +5.00 points" in own
+    (other,) = [each for each in verdicts(found) if each.startswith("learned")]
+    assert "than the sharing that the spec gives: -1.00 points" in other
+
+
 def test_gains_are_over_the_tasks_alone_with_the_same_seed() -> None:
     found = study(USUAL)
     for name, gains in USUAL.items():

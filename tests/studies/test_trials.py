@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import attrs
@@ -179,16 +180,36 @@ def test_what_keeps_a_run_from_being_made_ends_the_study(tmp_path: Path) -> None
         trials.outcomes([Trial("all", 4, spec, "cpu", 1), Trial("each", 4, spec, "cpu", 1)])
 
 
+ENDLESS = """\
+import os, pathlib, threading
+from mtsldsl.editing import load
+from mtsldsl.runtime.studies.baselines.trial import Trial
+from mtsldsl.runtime.studies.baselines.trials import Trials
+
+study = pathlib.Path("study")
+spec = load("small.mtl", {"train.epochs": 100_000, "structure.at": 99_999})
+trials = Trials(study, 1, print)
+threading.Thread(target=trials.outcomes, args=[[Trial("all", 0, spec, "cpu", 1)]], daemon=True).start()
+while not trials._running:
+    pass
+(process,) = trials._running
+while not list(study.glob("*/1/events.jsonl")):
+    pass
+print(process.pid, flush=True)
+os._exit(3)
+"""
+
+
 @pytest.mark.soak
 def test_a_process_ends_with_the_one_that_started_it(tmp_path: Path) -> None:
-    spec = load(write_job(tmp_path), {"train.epochs": 100_000, "structure.at": 99_999})
-    trial = Trial("all", 0, spec, "cpu", 1)
-    trial.order(tmp_path / "run")
-    command = [sys.executable, "-m", "mtsldsl.runtime.studies.baselines.trial", "run"]
-    with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE) as process:
-        assert process.stdin is not None
-        process.stdin.close()
-        assert process.wait() == 1
+    write_job(tmp_path)
+    done = subprocess.run([sys.executable, "-c", ENDLESS], cwd=tmp_path, stdout=subprocess.PIPE, check=False)
+    assert done.returncode == 3
+    process = int(done.stdout)
+    deadline = time.monotonic() + 60
+    while Path(f"/proc/{process}").exists() and time.monotonic() < deadline:
+        pass
+    assert not Path(f"/proc/{process}").exists()
 
 
 @pytest.mark.soak

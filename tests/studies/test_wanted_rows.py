@@ -41,10 +41,25 @@ def row(found: Wanted, name: str) -> Row:
 def test_rows_that_are_one_sharing_are_one_row() -> None:
     found = usual()
     assert names(found) == [
-        "each = last:2", "all = last:0", "encoder = last:1", "widened", "learned", "scratch", "random",
+        "each = last:2", "all = last:0 = given", "encoder = last:1", "widened", "learned", "scratch", "random",
     ]  # fmt: skip
     assert found.left_out == ()
     assert names(wanted(kinds=["random", "last:1"])) == ["each", "last:1", "learned", "random"]
+
+
+def test_the_sharing_of_the_text_is_a_row_and_so_is_its_shape_with_the_tasks_at_random() -> None:
+    pairs = SPEC.replace("wide   = all\n  narrow = all", "wide   = all\n  narrow = whole + part, sign")
+    found = wanted(pairs, ["given", "learned"])
+    assert names(found) == ["each", "given", "random:given", "learned"]
+    given, other = row(found, "given"), row(found, "random:given")
+    assert given.at(3).sharing == loads(pairs).sharing
+    assert {len(other.at(seed, given.at(seed).sharing).sharing["narrow"]) for seed in range(9)} == {2}
+    assert len({other.at(seed, given.at(seed).sharing).sharing for seed in range(20)}) == 3
+    assert (other.structure_of, given.structure_of) == ("given", None)
+    assert names(wanted(kinds=["given"])) == ["each", "given"]
+    assert names(wanted(SPEC[: SPEC.index("sharing")], ["given"])) == ["each = given"]
+    taught = Wanted.of(Source("small.mtl", pairs), {}, ["given"], taught=True)
+    assert names(taught) == ["each", "given", "random:given", "each+teachers", "given+teachers"]
 
 
 def test_every_row_has_the_seed_the_balance_and_all_else_of_the_spec() -> None:
@@ -75,7 +90,7 @@ def test_the_budgets_are_those_of_the_learner_and_of_what_is_widened() -> None:
         structure = row(found, f"learned:{budget}").spec.structure
         assert structure is not None
         assert structure.settings.budget == budget
-        assert row(found, f"scratch:{budget}").learned == f"learned:{budget}"
+        assert row(found, f"scratch:{budget}").structure_of == f"learned:{budget}"
     assert dict(found.left_out).keys() == {"widened:0.1", "learned:0.1", "scratch:0.1"}
     assert "the budget is" in dict(found.left_out)["widened:0.1"]
     assert "with every layer shared there are" in dict(found.left_out)["learned:0.1"]
@@ -86,7 +101,7 @@ def test_a_learner_that_gives_a_network_for_each_budget_has_one_run_and_a_row_fo
     learned = [each for each in found.rows if each.kind == "learned"]
     assert [(each.name, each.network) for each in learned] == [("learned:0.6", "0.6"), ("learned:0.8", "0.8")]
     assert len({digest(each.at(3)) for each in learned}) == 1
-    assert [each.learned for each in found.rows if each.kind == "random"] == ["learned:0.6", "learned:0.8"]
+    assert [each.structure_of for each in found.rows if each.kind == "random"] == ["learned:0.6", "learned:0.8"]
     assert not found.unbudgeted
     others = wanted(LADDER, ["learned"], budgets=(0.9, 0.7))
     learned = [each for each in others.rows if each.kind == "learned"]
@@ -112,7 +127,7 @@ def test_static_shapes_and_structures_from_scratch_are_there_with_teachers_too()
     shared = row(found, "all").spec.sharing
     for name in ("each", "all", "scratch"):
         taught, plain = row(found, f"{name}+teachers"), row(found, name)
-        assert (taught.untaught, taught.kind, taught.learned) == (name, plain.kind, plain.learned)
+        assert (taught.untaught, taught.kind, taught.structure_of) == (name, plain.kind, plain.structure_of)
         spec = taught.at(7, shared, Path("a study/each-seed-7"))
         assert (spec.train.teachers, spec.train.teach) == ("a study/each-seed-7", 0.5)
         assert attrs.evolve(spec, train=attrs.evolve(spec.train, teachers=None)) == plain.at(7, shared)

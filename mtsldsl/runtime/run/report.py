@@ -6,7 +6,6 @@ spec, and what the run is repeated with.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from mtsldsl.ir.cost import operations
@@ -25,19 +24,18 @@ from mtsldsl.runtime.run.report_answers import confusions, samples
 from mtsldsl.runtime.run.report_charts import FEW, loss_charts, metric_charts, share_charts, weight_charts
 from mtsldsl.runtime.run.report_facts import drawn, first_text, repeated, results, results_by_column, stages
 from mtsldsl.sharing import format_components
-from mtsldsl.syntax import write_text_atomically
 from mtsldsl.syntax.files import is_file
 
 _EXTREMES = 3
 """Of more names, so many pairs are given of the largest numbers and of the least."""
 
 
-def write_report(folder: RunFolder) -> Path:
-    """Write the report of a run from its specs, its events and the pictures of its samples alone."""
+def run_page(folder: RunFolder) -> str:
+    """The page of a run, from its specs, its events and the pictures of its samples alone."""
     recorded = list(read_events(folder.events))
     best = folder.best / f"{MEAN}.mtl"
     spec = folder.read_spec(best if is_file(best) else folder.spec)
-    text = page(
+    return page(
         "mtsldsl.runtime.run",
         "report.html",
         {"told": told, "short": short, "operations": operations},
@@ -68,8 +66,6 @@ def write_report(folder: RunFolder) -> Path:
         repeated=list(repeated(recorded)),
         first_text=first_text(folder, spec),
     )
-    write_text_atomically(folder.report, text)
-    return folder.report
 
 
 def _beside(event: events.BesideTest) -> dict[str, Any]:

@@ -75,6 +75,7 @@ from mtsldsl.runtime.run.teaching import TeachingRun, cost_of_teachers, teaching
 from mtsldsl.runtime.run.user_module_record import warn_of_other_modules
 from mtsldsl.runtime.structure.learner import Learner
 from mtsldsl.runtime.structure.view import Watcher
+from mtsldsl.syntax import write_text_atomically
 
 
 @attrs.define
@@ -98,6 +99,8 @@ class Session:
     """By which a new run was started."""
     workers: int = 0
     """Processes that read samples beside this one."""
+    page: bool = True
+    """Whether a page is written in the end; `mtsldsl log --html` writes it at any time."""
     ranks: Ranks = attrs.field(factory=Ranks)
     """This process among those that train together; the first alone has the run folder that a person sees."""
     log: EventLog = attrs.field(init=False)
@@ -386,7 +389,7 @@ class Session:
 
     def finish(self, training: Training, data: Splits[Any]) -> None:
         """Report the test set once, for the epoch that validation chose, and write the report."""
-        from mtsldsl.runtime.run.report import write_report
+        from mtsldsl.runtime.run.report import run_page
 
         if self._stopped is not None:
             self.log.write(self._stopped)
@@ -421,7 +424,8 @@ class Session:
         taught = cost_of_teachers(self.folder.events)
         end = events.End(folder=str(self.folder.path), seconds=seconds, peak_memory_mb=memory, teachers_seconds=taught)
         self.log.write(end)
-        write_report(self.folder)
+        if self.page:
+            write_text_atomically(self.folder.report, run_page(self.folder))
         if self.in_place is not None:
             self.in_place.warn(self.folder, training.epoch)
 

@@ -15,7 +15,7 @@ from mtsldsl.runtime.objectives.relative_gain import Results
 from mtsldsl.runtime.run.event_json import plain
 from mtsldsl.runtime.studies.baselines.paired import LEVEL, Paired
 from mtsldsl.runtime.studies.baselines.trial import Outcome
-from mtsldsl.runtime.studies.baselines.wanted_rows import EACH, ENCODER, RANDOM, SCRATCH, TAUGHT, WIDENED, Row
+from mtsldsl.runtime.studies.baselines.wanted_rows import EACH, ENCODER, GIVEN, RANDOM, SCRATCH, TAUGHT, WIDENED, Row
 from mtsldsl.runtime.studies.gain import Gain, delta_m
 
 FORMAT_VERSION = 1
@@ -138,15 +138,17 @@ class Comparison:
 
     def against(self, line: Line) -> dict[str, Against]:
         """What a row is compared with: `best` and `picked` static shapes, for what was learned the same structure from
-        scratch, and with its tasks at random, and for what is taught the same without teachers; those of them that the
-        study has. Static shapes have the same teachers as the row, or none either."""
+        scratch, with its tasks at random, and what the spec gives, for that its tasks at random, and for what is taught
+        the same without teachers; those of them that the study has. Static shapes have the same teachers as the row, or
+        none either."""
         others = {BEST: self._best(line), PICKED: self._picked(line)}
         if line.row.taught:
             others[UNTAUGHT] = self.line(line.row.untaught)
+        for kind in (SCRATCH, RANDOM):
+            made = (each for each in self._of_kind(kind) if not each.row.taught)
+            others[kind] = next((each for each in made if each.row.structure_of == line.name), None)
         if line.row.kind == "learned":
-            for kind in (SCRATCH, RANDOM):
-                made = (each for each in self._of_kind(kind) if not each.row.taught)
-                others[kind] = next((each for each in made if each.row.learned == line.name), None)
+            others[GIVEN] = next((each for each in self._of_kind(GIVEN) if not each.row.taught), None)
         found: dict[str, Against] = {}
         for name, other in others.items():
             difference = None if other is None else line.over(other)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mtsldsl.runtime.run.drawing import COLOURS, MARKERS, on_page
 from mtsldsl.runtime.studies.baselines.comparison import Comparison, Line
-from mtsldsl.runtime.studies.baselines.wanted_rows import RANDOM, SCRATCH, WIDENED
+from mtsldsl.runtime.studies.baselines.wanted_rows import GIVEN, RANDOM, SCRATCH, WIDENED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,7 +20,11 @@ _STYLE: dict[Any, Any] = {"font.size": 9, "axes.spines.top": False, "axes.spines
 
 _LADDER, _WIDER, _LEARNED = "static shapes", "all shared, widened", "learned"
 _TAUGHT = ", with teachers"
-_LABELS = {SCRATCH: "its structure from scratch", RANDOM: "its shape, tasks at random"}
+_LABELS = {
+    GIVEN: "as the spec shares",
+    SCRATCH: "its structure from scratch",
+    RANDOM: "its shape, tasks at random",
+}
 
 
 def size_chart(comparison: Comparison) -> bytes:

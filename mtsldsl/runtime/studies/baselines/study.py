@@ -62,8 +62,8 @@ class Study:
         counted, floor = self.counted, self._floor()
         trials = Trials(self.folder, self.jobs, tell)
         made: dict[Row, dict[int, Outcome]] = {row: {} for row in self.wanted.rows}
-        first = [row for row in self.wanted.rows if row.kind in ("static", "learned") and not row.taught]
-        later = [row for row in self.wanted.rows if row not in first]  # made of what was learned, or taught by it
+        first = [row for row in self.wanted.rows if row.structure_of is None and not row.taught]
+        later = [row for row in self.wanted.rows if row not in first]  # made of what others have, or taught by them
         for rows in (first, later):
             orders = {(row, seed): self._order(row, seed, made) for seed in self.seeds for row in rows}
             ended = iter(trials.outcomes([each for each in orders.values() if isinstance(each, Trial)]))
@@ -75,7 +75,7 @@ class Study:
         return Comparison.of(made, floor.metrics, counted)
 
     def _order(self, row: Row, seed: int, made: Mapping[Row, Mapping[int, Outcome]]) -> Trial | Outcome:
-        """The run to be made; of a structure whose learning diverged, or with teachers that did, nothing can be made,
+        """The run to be made; of a structure whose run diverged, or with teachers that did, nothing can be made,
         and that is the outcome."""
         found = teachers = taught_by = None
         if row.taught:
@@ -85,11 +85,11 @@ class Study:
             order = self._order(each, seed, made)
             assert isinstance(order, Trial)
             teachers, taught_by = runs[seed].folder, order.key
-        if row.kind in ("scratch", "random"):
-            learned = next(runs[seed] for other, runs in made.items() if other.name == row.learned)
-            if learned.diverged:
-                return learned
-            found = learned.sharing()
+        if row.structure_of is not None:
+            other = next(runs[seed] for each, runs in made.items() if each.name == row.structure_of)
+            if other.diverged:
+                return other
+            found = other.sharing()
         name = LEARNED if row.several else row.name
         return Trial(name, seed, row.at(seed, found, teachers), self.device, self.threads, row.network, taught_by)
 

@@ -1,7 +1,4 @@
-"""One run of a study: a run like any other, in a folder that is told by what it means, and what it came to.
-
-As a module it is a process that makes one, and ends where the process that started it does.
-"""
+"""One run of a study: a run like any other, in a folder that is told by what it means, and what it came to."""
 
 from __future__ import annotations
 
@@ -9,8 +6,6 @@ import json
 import math
 import os
 import shutil
-import sys
-import threading
 import time
 from collections.abc import Mapping
 from hashlib import sha256
@@ -20,7 +15,7 @@ from typing import Any
 import attrs
 
 from mtsldsl import __version__
-from mtsldsl.diagnostics import MtlError, Source
+from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir import Spec
 from mtsldsl.ir.normal import digest
 from mtsldsl.methods.evidence import Event
@@ -40,7 +35,7 @@ from mtsldsl.syntax.writing import locked
 DIVERGED = "MTL803"
 """The code of a run that stopped because something was not a finite number."""
 
-_ORDER, _LOCK, _CLOCK, _DIVERGED = "order.json", "lock", "cpu_seconds.json", "diverged.txt"
+_LOCK, _CLOCK, _DIVERGED = "lock", "cpu_seconds.json", "diverged.txt"
 
 
 @attrs.frozen
@@ -74,14 +69,6 @@ class Trial:
         facts = f"{digest(spec)} {self.device} {self.threads} {__version__} {torch.__version__}"
         return sha256(facts.encode()).hexdigest()[:12]
 
-    def order(self, folder: Path) -> None:
-        """Write down what a process has to know that is to make it there."""
-        source = self.spec.source
-        said = {"name": source.name, "text": source.text, "bom": source.bom, "path": source.path}
-        order = {"source": said, "device": self.device, "threads": self.threads}
-        folder.mkdir(parents=True, exist_ok=True)
-        write_text_atomically(folder / _ORDER, json.dumps(order, indent=1) + "\n")
-
 
 @attrs.frozen(eq=False)
 class Outcome:
@@ -94,8 +81,9 @@ class Outcome:
     parameters: int = 0
     flops: int = 0
     cpu_seconds: float | None = None
-    """Processor time of the process that made it, and of those that it started, until its end; of one that went on, of
-    the epochs that it is made of. None where a part was made by `mtsldsl train --resume`, which does not measure it."""
+    """Processor time of the process that made it, and of those that it started, until its end, without what it takes to
+    start Python; of one that went on, of the epochs that it is made of. None where a part was made by `mtsldsl train
+    --resume`, which does not measure it."""
     data: object = None
     """The digests of what it read."""
     network: str | None = None
@@ -144,8 +132,9 @@ def digests_of(read: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def train(folder: Path, spec: Spec, device: str, threads: int) -> None:
-    """Make the run of a trial in its folder, or go on with it; nothing where it has ended, or another process ends it
-    meanwhile, which is waited for. Raises MtlError as a run does, but where it diverges: that is its outcome."""
+    """Make the run of a trial in its folder, without a page of it, or go on with it; nothing where it has ended, or
+    another process ends it meanwhile, which is waited for. Raises MtlError as a run does, but where it diverges: that
+    is its outcome."""
     from mtsldsl.runtime.run.launch import launch
     from mtsldsl.runtime.run.session import Session
 
@@ -162,6 +151,7 @@ def train(folder: Path, spec: Spec, device: str, threads: int) -> None:
                 shutil.rmtree(begun.path)  # it was stopped before it had made an epoch
             session = Session.create(spec, folder.name, folder.parent, device, "quiet")
         session.display = _Clock(folder)
+        session.page = False
         try:
             launch(session, threads)
         except MtlError as problem:
@@ -211,25 +201,3 @@ def _processor_seconds() -> float:
     """Of this process, and of those that it has started and that have ended."""
     times = os.times()
     return time.process_time() + times.children_user + times.children_system
-
-
-def _main() -> None:
-    """Make the run that was ordered for a folder; end where whoever holds the other end of the standard input does."""
-    threading.Thread(target=_end_with_the_other, daemon=True).start()
-    from mtsldsl.editing import loads_source
-
-    folder = Path(sys.argv[1])
-    order = json.loads((folder / _ORDER).read_text(encoding="utf-8"))
-    try:
-        train(folder, loads_source(Source(**order["source"])), order["device"], order["threads"])
-    except MtlError as problem:
-        sys.exit(str(problem))
-
-
-def _end_with_the_other() -> None:
-    sys.stdin.read()
-    os._exit(1)  # what it has written is whole, and it goes on from there
-
-
-if __name__ == "__main__":
-    _main()

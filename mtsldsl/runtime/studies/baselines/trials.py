@@ -1,21 +1,33 @@
-"""Many runs of a study, several at a time, each in a process of its own."""
+"""Many runs of a study, several at a time, each in a process of its own.
+
+Where the system can, these are forked from one that has loaded what takes longer than to train a small network.
+"""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
-import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from multiprocessing.process import BaseProcess, parent_process
 from pathlib import Path
 from signal import SIGINT
 from threading import Lock
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import attrs
 
-from mtsldsl.diagnostics import MtlError
-from mtsldsl.runtime.studies.baselines.trial import Outcome, Trial, outcome
+from mtsldsl.diagnostics import MtlError, Source
+from mtsldsl.runtime.run.threads import wait_passively
+from mtsldsl.runtime.studies.baselines.trial import Outcome, Trial, outcome, train
+
+LOADED = (__name__, "mtsldsl.runtime.run.launch", "mtsldsl.runtime.run.session", "torch._dynamo")
+"""What the process has loaded that all others are forked from. The last one is loaded by every optimizer of torch."""
+
+_STDERR = 2
 
 Tell: TypeAlias = Callable[[Trial, Outcome, int, int], None]
 """Is told of each run that has ended, the how manyth that is, and of how many that are to be made at once."""
@@ -32,7 +44,7 @@ class Trials:
     study: Path
     jobs: int
     tell: Tell
-    _running: set[subprocess.Popen[str]] = attrs.field(factory=set)
+    _running: set[BaseProcess] = attrs.field(factory=set)
     _stopped: bool = False
     _ended: int = 0
     _missing: int = 0
@@ -64,27 +76,23 @@ class Trials:
         return [_there(found[each], each[0]) for each in asked]
 
     def _make(self, trial: Trial, folder: Path) -> None:
-        trial.order(folder)
-        command = [sys.executable, "-m", "mtsldsl.runtime.studies.baselines.trial", str(folder)]
-        environment = {**os.environ, "OMP_NUM_THREADS": str(trial.threads)}
-        with self._lock:
-            if self._stopped:
-                return
-            process = subprocess.Popen(
-                command, env=environment, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
-            )
-            self._running.add(process)
-        assert process.stderr is not None
-        with process:  # which ends where its input does
-            said = process.stderr.read()
-            status = process.wait()
+        with tempfile.TemporaryDirectory() as there:
+            errors = Path(there, "stderr")
+            with self._lock:
+                if self._stopped:
+                    return
+                process = _process(trial, folder, errors)
+                self._running.add(process)
+            process.join()
+            said = errors.read_text(encoding="utf-8", errors="replace") if errors.exists() else ""
         with self._lock:
             self._running.discard(process)
             if self._stopped:
                 return
         found = outcome(folder)
-        if status or found is None:
-            raise FailedTrialError(f"{trial.row}, seed {trial.seed}: {said.strip() or f'exit status {status}'}")
+        if process.exitcode or found is None:
+            why = said.strip() or f"exit status {process.exitcode}"
+            raise FailedTrialError(f"{trial.row}, seed {trial.seed}: {why}")
         with self._lock:
             self._ended += 1
             self.tell(trial, found, self._ended, self._missing)
@@ -93,7 +101,47 @@ class Trials:
         with self._lock:
             self._stopped = True
             for process in self._running:
-                process.send_signal(SIGINT)
+                if process.pid is not None and process.is_alive():
+                    os.kill(process.pid, SIGINT)
+
+
+def _process(trial: Trial, folder: Path, errors: Path) -> BaseProcess:
+    """The process that makes the run of a trial, which has been started."""
+    source = trial.spec.source
+    said = {"name": source.name, "text": source.text, "bom": source.bom, "path": source.path}
+    process = _maker()(target=make, args=(folder, said, trial.device, trial.threads, errors))
+    process.start()
+    return process
+
+
+def _maker() -> type[BaseProcess]:
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn").Process
+    wait_passively()
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(LOADED))
+    return context.Process
+
+
+def make(folder: Path, source: dict[str, Any], device: str, threads: int, errors: Path) -> None:
+    """Make a run as a process of its own, which writes what it has to say into `errors`, and ends where the one that
+    has started it does."""
+    from mtsldsl.editing import loads_source
+
+    with errors.open("w", encoding="utf-8") as stream:
+        os.dup2(stream.fileno(), _STDERR)
+    threading.Thread(target=_end_with_the_other, daemon=True).start()
+    try:
+        train(folder, loads_source(Source(**source)), device, threads)
+    except MtlError as problem:
+        sys.exit(str(problem))
+
+
+def _end_with_the_other() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)  # what it has written is whole, and it goes on from there
 
 
 def _there(found: Outcome | None, folder: Path) -> Outcome:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from mtsldsl.runtime.studies.baselines.comparison import BEST, PICKED, UNTAUGHT, Against, Comparison, Line
 from mtsldsl.runtime.studies.baselines.paired import FEWEST, LEVEL, Paired
-from mtsldsl.runtime.studies.baselines.wanted_rows import ENCODER, RANDOM, SCRATCH
+from mtsldsl.runtime.studies.baselines.wanted_rows import ENCODER, GIVEN, RANDOM, SCRATCH
 
 _BOTH = "best and picked"
 """Where the two are one row."""
@@ -17,17 +17,19 @@ _OTHERS = {
     PICKED: "{}, of these what a person would pick",
     SCRATCH: "its structure trained from scratch",
     RANDOM: "its shape with the tasks at random",
+    GIVEN: "the sharing that the spec gives",
     UNTAUGHT: "the same without teachers",
 }
 
 
 def verdicts(comparison: Comparison) -> list[str]:
-    """A sentence for each row that was learned, and for each structure that was learned and is taught."""
+    """A sentence for each row that was learned, or that the spec gives, and for each structure that was learned and is
+    taught."""
     return [_verdict(line, comparison) for line in comparison.lines if _is_judged(line)]
 
 
 def _is_judged(line: Line) -> bool:
-    return line.row.kind == "learned" or (line.row.taught and line.row.kind == "scratch")
+    return line.row.kind in ("given", "learned") or (line.row.taught and line.row.kind == "scratch")
 
 
 def _verdict(line: Line, comparison: Comparison) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -28,9 +28,9 @@ from mtsldsl.sharing.shape import budget_name
 from mtsldsl.syntax import parse, tree
 
 EACH, ALL, ENCODER, LAST, WIDENED = "each", "all", "encoder", "last", "widened"
-LEARNED, SCRATCH, RANDOM = "learned", "scratch", "random"
+GIVEN, LEARNED, SCRATCH, RANDOM = "given", "learned", "scratch", "random"
 
-KINDS = (EACH, ALL, WIDENED, LAST, ENCODER, LEARNED, SCRATCH, RANDOM)
+KINDS = (EACH, ALL, WIDENED, LAST, ENCODER, GIVEN, LEARNED, SCRATCH, RANDOM)
 """What may be asked for; of `last` a number of layers too, `last:2`."""
 
 TAUGHT = "+teachers"
@@ -48,10 +48,12 @@ class Row:
     has the spec's own."""
 
     names: tuple[str, ...]
-    kind: Literal["static", "learned", "scratch", "random"]
+    kind: Literal["static", "given", "learned", "scratch", "random"]
     spec: Spec
-    """Of the last two that of the network without what was found."""
+    """Of the last two that of the network without the structure that they have."""
     budget: float | None = None
+    structure_of: str | None = None
+    """The name of the row whose structure it has, of those that are made of another one's."""
     several: bool = False
     """Whether its learner gives a network for each of several budgets in one run, of which this is one."""
     taught: bool = False
@@ -68,11 +70,6 @@ class Row:
         return self.names[0]
 
     @property
-    def learned(self) -> str:
-        """The name of the row whose structure it has."""
-        return _named(LEARNED, self.budget)
-
-    @property
     def untaught(self) -> str:
         """The name of the row that is the same without teachers."""
         return self.name.removesuffix(TAUGHT)
@@ -82,14 +79,15 @@ class Row:
         return attrs.evolve(self, names=tuple(f"{name}{TAUGHT}" for name in self.names), taught=True)
 
     def at(self, seed: int, found: Sharing | None = None, teachers: Path | None = None) -> Spec:
-        """The spec of its run with a seed. `found` is the structure that was learned with that seed, which the rows
-        that are made of it need, and `teachers` the run of single-task networks, which those need that are taught."""
+        """The spec of its run with a seed. `found` is the structure that the other row has with that seed, which
+        the rows that are made of it need, and `teachers` the run of single-task networks, which those need that are
+        taught."""
         settings = {"train.seed": str(seed)}
         if self.taught:
             assert teachers is not None
             settings["train.teachers"] = quoted(str(teachers))
         spec = loads_source(self.spec.source, settings)
-        if self.kind in ("static", "learned"):
+        if self.structure_of is None:
             return spec
         assert found is not None
         return spec.with_sharing(found if self.kind == SCRATCH else at_random(found, spec, seed))
@@ -223,12 +221,15 @@ class _Rows:
         rows = list(self._untaught())
         yield from rows
         if self.taught:
-            yield from (row.with_teachers() for row in rows if row.kind in ("static", "scratch"))
+            yield from (row.with_teachers() for row in rows if row.kind in ("static", "given", "scratch"))
 
     def _untaught(self) -> Iterator[Row]:
         yield from self._shapes()
         if WIDENED in self.kinds:
             yield from self._widened()
+        if GIVEN in self.kinds and not self._gives_a_usual_one():
+            yield Row((GIVEN,), "given", self.static)
+            yield Row((f"{RANDOM}:{GIVEN}",), "random", self.static, structure_of=GIVEN)
         if {LEARNED, SCRATCH, RANDOM} & set(self.kinds):
             yield from self._learned()
 
@@ -236,6 +237,8 @@ class _Rows:
         names: dict[Sharing, list[str]] = {}
         for name, own in self._own_layers():
             names.setdefault(own_last(self.static.sharing, own), []).append(name)
+        if GIVEN in self.kinds and self._gives_a_usual_one():
+            names.setdefault(self.static.sharing, []).append(GIVEN)
         for sharing, called in names.items():
             try:
                 yield Row(tuple(dict.fromkeys(called)), "static", self.static.with_sharing(sharing))
@@ -270,6 +273,12 @@ class _Rows:
             except MtlError as problem:
                 self.left_out.append((name, problem.diagnostics[0].cause))
 
+    def _gives_a_usual_one(self) -> bool:
+        """Whether the sharing of the text, that of single-task networks where it has none, is one with own last layers,
+        which the tasks in each other's places have too."""
+        given = self.static.sharing
+        return any(own_last(given, own) == given for own in range(len(self.static.layers) + 1))
+
     def _parameters(self, sharing: Sharing) -> int:
         return attrs.evolve(self.static, sharing=sharing).cost().parameters
 
@@ -298,8 +307,7 @@ class _Rows:
         for budget, spec in made:
             yield Row((_named(LEARNED, budget),), "learned", spec, budget)
         for kind in wanted[1:]:
-            for budget, _ in made:
-                yield Row((_named(kind, budget),), "scratch" if kind == SCRATCH else "random", self.static, budget)
+            yield from self._made_of_it(kind, (budget for budget, _ in made))
 
     def _that_fit(self, wanted: Sequence[str]) -> list[float]:
         """The budgets, in rising order, that are enough for what is all shared."""
@@ -336,5 +344,10 @@ class _Rows:
         for budget in budgets:
             yield Row((_named(LEARNED, budget),), "learned", spec, budget, several=True)
         for kind in wanted[1:]:
-            for budget in budgets:
-                yield Row((_named(kind, budget),), "scratch" if kind == SCRATCH else "random", self.static, budget)
+            yield from self._made_of_it(kind, budgets)
+
+    def _made_of_it(self, kind: str, budgets: Iterable[float | None]) -> Iterator[Row]:
+        """The rows that have the structures that were learned with these budgets."""
+        for budget in budgets:
+            made: Literal["scratch", "random"] = "scratch" if kind == SCRATCH else "random"
+            yield Row((_named(kind, budget),), made, self.static, budget, _named(LEARNED, budget))
