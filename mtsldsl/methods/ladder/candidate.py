@@ -84,7 +84,7 @@ class Candidate(nn.Module):
 
     def __init__(self, shape: Shape, beginnings: Beginnings, schedule: Schedule) -> None:
         super().__init__()
-        self.shape, self._schedule = shape, schedule
+        self.shape, self.schedule = shape, schedule
         self._spec, self._sizes = beginnings.spec, beginnings.sizes
         sizes = self._sizes
         self._trunk = frozenset(list(sizes.layers)[: shape.since])
@@ -206,7 +206,7 @@ class Candidate(nn.Module):
     def shares(self, progress: float) -> Tensor:
         """By how much each task learns at each copy, (tasks, copies); `progress` is the part of the run that is
         done."""
-        warm, hard = float(self._schedule.warm), float(self._schedule.hard)
+        warm, hard = float(self.schedule.warm), float(self.schedule.hard)
         if progress < warm:
             return torch.full_like(self.loss, 1 / self.shape.copies)
         relative = self._relative()
@@ -214,7 +214,7 @@ class Candidate(nn.Module):
         if progress >= hard:
             return torch.zeros_like(relative).scatter(1, best, 1.0)
         done = (progress - warm) / (hard - warm)
-        start, end = self._schedule.temperature
+        start, end = self.schedule.temperature
         least, first = relative.min(1, keepdim=True)
         # A task that goes where its loss is not the least does so as surely as if it were.
         relative = relative.scatter(1, first, relative.gather(1, best)).scatter(1, best, least)

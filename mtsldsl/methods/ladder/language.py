@@ -12,7 +12,7 @@ from mtsldsl.diagnostics.bounded import first_lines, shown
 from mtsldsl.language.holding import by_keys
 from mtsldsl.language.kinds import CallRule, Integer, Key, LayerName, Many, Maybe, OrName, Real
 from mtsldsl.language.schema import BlockSchema
-from mtsldsl.methods.evidence import Evidence, Finding, Words, told
+from mtsldsl.methods.evidence import Evidence, Finding, Words
 from mtsldsl.methods.method import Budgets, DecisionRule, Fault, Method, Reach, Situation, Surroundings, Values
 from mtsldsl.records import Record
 from mtsldsl.sharing import Partition, Sharing
@@ -54,7 +54,7 @@ BLOCK = BlockSchema(
             Maybe(_PART),
             "the part of the epochs after which the first half of the shapes is dropped",
             None,
-            "as late as a budget costs two trainings, half of them at most",
+            "as late as a budget costs two trainings with a last rung at half of them",
         ),
         Key(
             "warm",
@@ -125,7 +125,7 @@ class Settings(Record):
         return self.pick if isinstance(self.pick, float) else budgets[len(budgets) // 2]
 
     def schedule_of(self, sizes: Sizes) -> Schedule:
-        """That of a network."""
+        """That of the budget that the most shapes of a network are at the edge of."""
         return self.schedule(max(len(sizes.edge(budget)) for budget in self.budgets_of(sizes)))
 
     def schedule(self, most: int) -> Schedule:
@@ -236,22 +236,22 @@ def doubts(situation: Situation) -> Iterator[Fault]:
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class Rung(Finding):
     """The shapes within a budget that have trained side by side, from the best to the worst: the parameters of each,
-    and its mean over tasks of the logarithm of the loss on validation. The first `kept` of them go on."""
+    and its gain on validation over the mean of them, in percent. The first `kept` of them go on."""
 
     kind = "rung"
     budget: float
     shapes: Sequence[str]
     parameters: Sequence[int]
-    scores: Sequence[float | None]
+    gains: Sequence[float | None]
     kept: int
 
     def lines(self) -> list[str]:
         """Each shape."""
-        halved = f"{self.kept} of {len(self.shapes)} shapes go on, by the mean log loss"
+        halved = f"{self.kept} of {len(self.shapes)} shapes go on, by the gain over their mean"
         found = [f"budget {budget_name(self.budget)}: {halved}"]
-        rows = zip(self.shapes, self.parameters, self.scores, strict=True)
-        for place, (shape, parameters, score) in enumerate(rows):
-            said = "no label" if score is None else told(score)
+        rows = zip(self.shapes, self.parameters, self.gains, strict=True)
+        for place, (shape, parameters, gain) in enumerate(rows):
+            said = "no metric" if gain is None else f"{gain:+.2f} %"
             found.append(f"  {said}  {shape}, {parameters:,} parameters{'' if place < self.kept else ': dropped'}")
         return first_lines(found, "lines")
 
@@ -259,19 +259,20 @@ class Rung(Finding):
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class Chosen(Finding):
     """The shape that is chosen within a budget, the sets of tasks that have a copy in common, its parameters, and its
-    mean over tasks of the logarithm of the loss on validation; `picked` where it is the run's own network."""
+    gain on validation over the mean of those that are chosen, in percent; `picked` where it is the run's own network.
+    """
 
     kind = "rung_chosen"
     budget: float
     shape: str
     sets: Sequence[Sequence[str]]
     parameters: int
-    score: float | None
+    gain: float | None
     picked: bool
 
     def lines(self) -> list[str]:
         """The shape, and who is with whom."""
-        said = "no label" if self.score is None else told(self.score)
+        said = "no metric" if self.gain is None else f"{self.gain:+.2f} %"
         own = " (picked)" if self.picked else ""
         sets = "" if len(self.sets) == 1 else f": {shown([shown(each, ' + ') for each in self.sets], ', ')}"
         return [f"budget {budget_name(self.budget)}{own}: {self.shape}, {self.parameters:,} parameters, {said}{sets}"]

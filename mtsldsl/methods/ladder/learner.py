@@ -21,9 +21,8 @@ from mtsldsl.ir.cost import cost_of, sizes_of
 from mtsldsl.language import Constant
 from mtsldsl.methods.ladder.candidate import Beginnings, Candidate
 from mtsldsl.methods.ladder.language import KNEE, Chosen, Rung, Settings
-from mtsldsl.runtime.learning.balance.balance import LEAST
 from mtsldsl.runtime.learning.beside import Beside
-from mtsldsl.runtime.learning.evaluation import Evaluation, autocast
+from mtsldsl.runtime.learning.evaluation import autocast
 from mtsldsl.runtime.learning.known_gradients import gradients_of, with_gradients
 from mtsldsl.runtime.learning.learned import balance_of
 from mtsldsl.runtime.learning.step import Position, Step
@@ -31,11 +30,13 @@ from mtsldsl.runtime.network.built import build_model, place
 from mtsldsl.runtime.network.inputs import as_values, each_of, inputs_in
 from mtsldsl.runtime.network.optimizer_state import ParameterState
 from mtsldsl.runtime.objectives import BatchLosses
+from mtsldsl.runtime.objectives.metric_set import higher_is_better
+from mtsldsl.runtime.objectives.relative_gain import Results, relative_gain
 from mtsldsl.runtime.structure.learner import Carry, Learner, Prepared, Proposal
 from mtsldsl.runtime.structure.view import View
 from mtsldsl.sharing import Sharing
 from mtsldsl.sharing.component import LEARNER, NETWORK
-from mtsldsl.sharing.halving import knee
+from mtsldsl.sharing.halving import halvings, knee, looks
 from mtsldsl.sharing.shape import Shape, budget_name
 
 __all__ = ["Ladder", "Settings"]
@@ -46,7 +47,7 @@ class Ladder(Learner):
     one that is picked when the search is over; the best at the other budgets, `others`, go on beside it.
 
     `_left` has for each budget the names of the candidates that are left, from the best to the worst as far as they
-    were compared.
+    were compared; `_seen` of each of these what it reached on validation, by epoch.
     """
 
     exact = True
@@ -59,28 +60,34 @@ class Ladder(Learner):
         self.others = nn.ModuleList()
         self._own: tuple[str, ...] = ()
         self._left: dict[float, list[str]] = {}
+        self._seen: dict[str, dict[int, Results]] = {}
         self._pick = 0.0
-        self._ends: tuple[int, ...] = ()
+        self._ends: dict[float, tuple[int, ...]] = {}
         self._end = 0
 
     def begin(self, spec: Spec) -> None:
         """All shapes that fit a budget; that of several budgets is one candidate."""
         self._spec = spec
         self._sizes = sizes = sizes_of(spec)
-        self._schedule = self.settings.schedule_of(sizes)
-        self._ends, self._end = self._schedule.search(spec.train.epochs)
         self._balance = balance_of(spec)
         edges = {budget: sizes.edge(budget) for budget in self.settings.budgets_of(sizes)}
+        found = {
+            budget: self.settings.schedule(len(shapes)).search(spec.train.epochs) for budget, shapes in edges.items()
+        }
+        self._ends = {budget: ends for budget, (ends, _) in found.items()}
+        self._end = max(end for _, end in found.values())
         self._pick = self.settings.picked_of(list(edges))
         self._left = {budget: [shape.name for shape in shapes] for budget, shapes in edges.items()}
+        most = {shape: len(shapes) for shapes in sorted(edges.values(), key=len) for shape in shapes}
         for shape in dict.fromkeys(shape for shapes in edges.values() for shape in shapes):
-            self.candidates[shape.name] = Candidate(shape, Beginnings(spec, sizes), self._schedule)
+            # Copies of a shape of several budgets are chosen before the first of these compares it.
+            self.candidates[shape.name] = Candidate(shape, Beginnings(spec, sizes), self.settings.schedule(most[shape]))
         self.instead = True
 
     def begins_with(self, spec: Spec, model: nn.Module) -> None:
         """All candidates begin with them too."""
         for candidate in self._candidates().values():
-            filled = Candidate(candidate.shape, Beginnings(spec, self._sizes, model), self._schedule)
+            filled = Candidate(candidate.shape, Beginnings(spec, self._sizes, model), candidate.schedule)
             candidate.load_state_dict(filled.state_dict())
 
     def facts(self) -> Mapping[str, Any]:
@@ -88,6 +95,7 @@ class Ladder(Learner):
         return {
             "instead": self.instead,
             "left": [[budget, names] for budget, names in self._left.items()],
+            "seen": {name: list(map(list, by_epoch.items())) for name, by_epoch in self._seen.items()},
             "chosen": {name: each.chosen for name, each in self._candidates().items() if each.chosen is not None},
             "own": list(self._own),
             "others": [[list(each.names), _rows(each.spec.sharing), each.spec.source.text] for each in self.beside()],
@@ -97,6 +105,7 @@ class Ladder(Learner):
         """Have those candidates, or these networks."""
         self.instead = facts["instead"]
         self._left = {budget: list(names) for budget, names in facts["left"]}
+        self._seen = {name: dict(map(tuple, by_epoch)) for name, by_epoch in facts["seen"].items()}
         self._own = tuple(facts["own"])
         self._forget()
         for name, chosen in facts["chosen"].items():
@@ -176,67 +185,84 @@ class Ladder(Learner):
     # Between epochs.
 
     def due(self, position: Position) -> bool:
-        """After each rung, and at the end of the search."""
-        return self.instead and position.epoch in (*self._ends, self._end)
+        """In the epochs by which shapes are compared, and at the end of the search."""
+        epoch = position.epoch
+        return self.instead and (epoch == self._end or any(epoch in each for each in self._looks().values()))
+
+    def _looks(self) -> dict[float, set[int]]:
+        """The epochs in which the shapes of each budget are looked at, of those that have several left."""
+        left = {budget: len(names) for budget, names in self._left.items()}
+        return {
+            budget: {epoch for end in ends for epoch in looks(end)}
+            for budget, ends in self._ends.items()
+            if left[budget] > 1
+        }
 
     def decide(self, view: View) -> Proposal:
-        """Drop the worse half of the shapes of each budget; at the end of the search, when one is left of each, the
-        one that is picked."""
+        """Drop the worse half of the shapes of each budget at its rungs; at the end of the search, when one is left of
+        each, the one that is picked. Before a rung it only looks what they reach."""
         epoch = view.position.epoch
-        if epoch in self._ends:
-            self._halve(view)
+        for name in dict.fromkeys(
+            name for budget, epochs in self._looks().items() if epoch in epochs for name in self._left[budget]
+        ):
+            self._seen.setdefault(name, {})[epoch] = self._reached(view, name)
+        ended = [budget for budget, ends in self._ends.items() if epoch in ends]
+        for budget in ended:
+            self._halve(budget, view)
         if epoch != self._end:
-            return Proposal(view.spec.sharing, ())
+            return Proposal(view.spec.sharing, (), told=bool(ended))
         for candidate in self._candidates().values():
             candidate.harden()
         return self._picked(view)
 
-    def _halve(self, view: View) -> None:
-        scores: dict[str, float] = {}
-        for budget, names in self._left.items():
-            if len(names) == 1:
-                continue
-            for name in names:
-                if name not in scores:
-                    scores[name] = self._score(view, name)
-            ordered = sorted(names, key=lambda name: scores[name])
-            kept = len(ordered) // 2
-            shapes = [self._candidates()[name].shape for name in ordered]
-            view.say(
-                Rung.kind,
-                budget=budget,
-                shapes=[self._told(shape) for shape in shapes],
-                parameters=[self._sizes.of(shape) for shape in shapes],
-                scores=[_known(scores[name]) for name in ordered],
-                kept=kept,
-            )
-            self._left[budget] = ordered[:kept]
+    def _halve(self, budget: float, view: View) -> None:
+        names = self._left[budget]
+        epochs = looks(view.position.epoch)
+        gains = self._gains({name: [self._seen[name][epoch] for epoch in epochs] for name in names})
+        ordered = sorted(names, key=lambda name: -gains[name])
+        kept = halvings(len(names))[0]
+        shapes = [self._candidates()[name].shape for name in ordered]
+        view.say(
+            Rung.kind,
+            budget=budget,
+            shapes=[self._told(shape) for shape in shapes],
+            parameters=[self._sizes.of(shape) for shape in shapes],
+            gains=[_known(gains[name]) for name in ordered],
+            kept=kept,
+        )
+        self._left[budget] = ordered[:kept]
         self._forget()
+
+    def _gains(self, reached: Mapping[str, Sequence[Results]]) -> dict[str, float]:
+        return gains_over_mean(
+            reached, [task.name for task in self._spec.tasks if task.weight] or list(self._sizes.tasks)
+        )
 
     def _forget(self) -> None:
         """Drop the candidates that no budget has any more."""
         left = {name for names in self._left.values() for name in names}
         for name in [name for name in self.candidates if name not in left]:
             del self.candidates[name]
+        self._seen = {name: each for name, each in self._seen.items() if name in left}
 
     def _told(self, shape: Shape) -> str:
         return shape.told(list(self._sizes.layers))
 
-    def _score(self, view: View, name: str) -> float:
-        """How good a candidate is: the mean over tasks of the logarithm of the loss on validation."""
+    def _reached(self, view: View, name: str) -> Results:
+        """What a candidate reaches on validation."""
         candidate = self._candidates()[name]
         spec = self._with(candidate.sharing())
-        return _score(spec, view.evaluate(spec, candidate.shown(spec)))
+        return view.evaluate(spec, candidate.shown(spec)).metrics
 
     def _picked(self, view: View) -> Proposal:
         """The sharing that is picked, with its lines of `history`."""
         best = {budget: names[0] for budget, names in self._left.items()}
-        scores = {name: self._score(view, name) for name in dict.fromkeys(best.values())}
-        found = {name: self._with(self._candidates()[name].sharing()) for name in scores}
+        gains = self._gains({name: [self._reached(view, name)] for name in dict.fromkeys(best.values())})
+        found = {name: self._with(self._candidates()[name].sharing()) for name in gains}
         costs = {name: cost_of(spec).parameters for name, spec in found.items()}
         if self.settings.pick == KNEE:
             names = list(best.values())
-            self._pick = list(best)[knee([costs[name] for name in names], [scores[name] for name in names])]
+            self._pick = list(best)[knee([costs[name] for name in names], [gains[name] for name in names])]
         for budget, name in best.items():
             shape = self._candidates()[name].shape
             view.say(
@@ -245,7 +271,7 @@ class Ladder(Learner):
                 shape=self._told(shape),
                 sets=[sorted(each) for each in found[name].sharing.partition(self._layer(shape))],
                 parameters=costs[name],
-                score=_known(scores[name]),
+                gain=_known(gains[name]),
                 picked=budget == self._pick,
             )
         own = best[self._pick]
@@ -312,12 +338,28 @@ def _detached(losses: BatchLosses) -> BatchLosses:
     return losses.with_sums([tuple(part.detach() for part in each.sums) for each in losses.joint])
 
 
-def _score(spec: Spec, found: Evaluation) -> float:
-    """The mean over the tasks that are learned of the logarithm of the loss; infinite where none has a label."""
-    tasks = [task.name for task in spec.tasks if task.weight] or [task.name for task in spec.tasks]
-    known = [math.log(found.losses[task] + LEAST) for task in tasks if math.isfinite(found.losses.get(task, math.nan))]
-    return fmean(known) if known else math.inf
+def gains_over_mean(reached: Mapping[str, Sequence[Results]], tasks: Sequence[str]) -> dict[str, float]:
+    """The Delta-m of each network over the mean of all of them, in percent: the mean over tasks, and for each over its
+    metrics, of the relative gain. Of each there are the metrics of some epochs, which count by their mean. A metric
+    that is not finite for one of them, or has no relative gain, counts for none; NaN where none is left."""
+    means = {
+        name: {
+            (task, key): fmean(found[task][key] for found in results)
+            for task in tasks
+            for key in results[0].get(task, {})
+        }
+        for name, results in reached.items()
+    }
+    gains: dict[str, dict[str, list[float]]] = {name: {} for name in means}
+    for task, key in next(iter(means.values())):
+        middle = fmean(found[task, key] for found in means.values())
+        high = higher_is_better(key)
+        own = {name: relative_gain(found[task, key], middle, better_high=high) for name, found in means.items()}
+        if all(map(math.isfinite, own.values())):
+            for name, gain in own.items():
+                gains[name].setdefault(task, []).append(gain)
+    return {name: fmean(map(fmean, found.values())) if found else math.nan for name, found in gains.items()}
 
 
-def _known(score: float) -> float | None:
-    return score if math.isfinite(score) else None
+def _known(gain: float) -> float | None:
+    return gain if math.isfinite(gain) else None

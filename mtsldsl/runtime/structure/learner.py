@@ -35,6 +35,8 @@ class Proposal:
     made: Members | None = None
     """For the copies of the sharing those that they come from, where their tasks do not say that: then the network
     changes without decisions too."""
+    told: bool = True
+    """Whether the record has a phase of it where nothing changes; not of one in which the learner only looks."""
 
 
 @attrs.frozen(eq=False)

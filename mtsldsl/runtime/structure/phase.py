@@ -62,6 +62,8 @@ def structural_phase(training: Training, learner: Learner, data: Splits[Any], ru
     view = _view(training, data, run)
     learned = len(list(learner.parameters()))
     proposal = learner.decide(view)
+    if not proposal.told:
+        return
     training.phases += 1
     if len(list(learner.parameters())) != learned:
         renew_optimizer(training)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import re
 from html import unescape
 from pathlib import Path
@@ -23,6 +24,7 @@ from mtsldsl.ir.cost import sizes_of
 from mtsldsl.methods.evidence import Event
 from mtsldsl.methods.ladder.candidate import Beginnings, Candidate
 from mtsldsl.methods.ladder.language import Settings
+from mtsldsl.methods.ladder.learner import gains_over_mean
 from mtsldsl.runtime.data import load_data
 from mtsldsl.runtime.learning.evaluation import evaluate
 from mtsldsl.runtime.run.code import Code
@@ -66,6 +68,25 @@ def last_weights(folder: Path) -> dict[str, Tensor]:
 
 def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def test_shapes_are_compared_by_their_gain_over_the_mean_of_all() -> None:
+    reached = {
+        "a": [
+            {"depth": {"rmse": 1.0, "abs_rel": 0.2}, "segment": {"miou": 0.3}},
+            {"depth": {"rmse": 3.0, "abs_rel": 0.2}, "segment": {"miou": 0.5}},
+        ],
+        "b": [{"depth": {"rmse": 1.0, "abs_rel": 0.1}, "segment": {"miou": 0.8}}] * 2,
+    }
+    # Means over epochs: rmse 2 and 1, over them 1.5; abs_rel 0.2 and 0.1, over them 0.15; miou 0.4 and 0.8, over them 0.6.
+    depth, segment = -100 * (0.5 / 1.5 + 0.05 / 0.15) / 2, -100 * 0.2 / 0.6
+    found = gains_over_mean(reached, ["depth", "segment"])
+    assert found == pytest.approx({"a": (depth + segment) / 2, "b": -(depth + segment) / 2})
+    assert gains_over_mean(reached, ["segment"]) == pytest.approx({"a": segment, "b": -segment})
+    lost = {**reached, "c": [{"depth": {"rmse": math.nan, "abs_rel": 0.15}, "segment": {"miou": 0.6}}]}
+    assert gains_over_mean(lost, ["depth"]) == pytest.approx({"a": -100 / 3, "b": 100 / 3, "c": 0.0})
+    nothing = {name: [{"depth": {"rmse": math.nan}}] for name in "ab"}
+    assert all(map(math.isnan, gains_over_mean(nothing, ["depth"]).values()))
 
 
 def test_each_candidate_learns_what_it_would_alone(tmp_path: Path) -> None:

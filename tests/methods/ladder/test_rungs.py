@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mtsldsl import loads
 from mtsldsl.ir import Spec
 from mtsldsl.ir.cost import cost_of, sizes_of
-from mtsldsl.sharing.halving import LATEST, cost, end_of_search, halvings, knee, latest, rungs
+from mtsldsl.sharing.halving import LAST, cost, end_of_search, halvings, knee, latest, looks, rungs
 from mtsldsl.sharing.shape import ALL_SHARED, Shape, assigned
 from tests.laws import law
 
@@ -65,7 +65,7 @@ def test_the_edge_is_what_brute_force_finds_with_the_cost_of_each_network(
     assert len(sizes.edge(budget)) <= len(widths)
 
 
-@given(st.integers(1, 300), st.sampled_from([Fraction(1, 20), Fraction(1, 8), Fraction(3, 10), LATEST]))
+@given(st.integers(1, 300), st.sampled_from([Fraction(1, 20), Fraction(1, 8), Fraction(3, 10), LAST]))
 def test_the_search_costs_at_most_two_trainings(count: int, first: Fraction) -> None:
     """Counted step by step, with so many epochs that nothing is rounded away."""
     epochs = 100_000
@@ -80,29 +80,50 @@ def test_the_search_costs_at_most_two_trainings(count: int, first: Fraction) -> 
     spent += epochs - before
     assert spent <= 2 * epochs
     assert ends == () or ends[0] <= first * epochs
-    assert ends == () or end_of_search(ends, LATEST, epochs) == epochs // 2
+    assert ends == () or end_of_search(ends, LAST, epochs) == epochs // 2
 
 
 def test_the_first_rung_is_as_late_as_two_trainings_allow() -> None:
     assert [latest(count) for count in (1, 2, 3, 4, 5, 6, 7, 8)] == [
-        LATEST, LATEST, LATEST, Fraction(1, 4), Fraction(1, 5), Fraction(1, 7), Fraction(1, 8), Fraction(1, 12),
+        LAST, LAST, LAST, Fraction(1, 4), Fraction(1, 6), Fraction(1, 10), Fraction(1, 12), Fraction(1, 16),
     ]  # fmt: skip
-    for count in range(2, 100):
-        assert cost(count, latest(count)) == 2 or (latest(count) == LATEST and cost(count, LATEST) < 2)
-    assert rungs(7, LATEST, 40) == (5, 10)
-    assert rungs(7, Fraction(1, 20), 40) == (2, 4)
-    assert rungs(8, LATEST, 48) == (4, 8, 16)
-    assert rungs(1, LATEST, 40) == ()
+    for count in range(3, 100):
+        assert cost(count, latest(count)) == 2
+    assert cost(2, LAST) == Fraction(3, 2)
+    assert rungs(3, LAST, 40) == (20,)
+    assert rungs(7, LAST, 60) == (5, 10, 30)
+    assert rungs(7, Fraction(1, 20), 60) == (3, 6, 30)
+    assert rungs(8, LAST, 48) == (3, 6, 24)
+
+
+def test_the_better_half_goes_on_and_two_until_the_last_rung() -> None:
+    assert [halvings(count) for count in (1, 2, 3, 4, 5, 6, 12)] == [
+        (), (1,), (1,), (2, 1), (2, 1), (3, 2, 1), (6, 3, 2, 1),
+    ]  # fmt: skip
+
+
+@given(st.integers(1, 400))
+def test_shapes_are_looked_at_in_the_last_quarter_until_a_rung(end: int) -> None:
+    found = looks(end)
+    assert found[-1] == end
+    assert len(found) == max(1, end // 4)
+
+
+@given(st.integers(1, 40), st.integers(60, 600))
+def test_nothing_is_looked_at_for_two_rungs(count: int, epochs: int) -> None:
+    seen = [epoch for end in rungs(count, LAST, epochs) for epoch in looks(end)]
+    assert len(seen) == len(set(seen))
+    assert rungs(1, LAST, 40) == ()
     assert cost(1, Fraction(1, 8)) == 1
 
 
 @given(st.integers(1, 40), st.integers(1, 60))
 def test_each_rung_has_an_epoch_of_its_own(count: int, epochs: int) -> None:
-    ends = rungs(count, LATEST, epochs)
+    ends = rungs(count, LAST, epochs)
     assume(ends)
     assert ends[0] >= 1
     assert all(later > earlier for earlier, later in pairwise(ends))
-    assert end_of_search(ends, LATEST, epochs) <= max(epochs, len(ends))
+    assert end_of_search(ends, LAST, epochs) <= max(epochs, len(ends))
 
 
 LOSSES = st.integers(1, 4).flatmap(
@@ -142,19 +163,19 @@ def test_the_task_that_loses_the_least_by_it_moves() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sizes", "scores", "place"),
+    ("sizes", "gains", "place"),
     [
-        ([10, 20, 30, 40], [1.0, 0.2, 0.1, 0.0], 1),
-        ([10, 20, 30, 40], [1.0, 0.9, 0.1, 0.0], 2),
-        ([10, 20], [1.0, 0.0], 0),
+        ([10, 20, 30, 40], [-1.0, -0.2, -0.1, 0.0], 1),
+        ([10, 20, 30, 40], [-1.0, -0.9, -0.1, 0.0], 2),
         ([10, 20], [0.0, 1.0], 0),
-        ([10, 20, 20], [1.0, 0.0, 0.0], 0),
+        ([10, 20], [1.0, 0.0], 0),
+        ([10, 20, 20], [0.0, 1.0, 1.0], 0),
         ([10], [1.0], 0),
         ([10, 20, 30], [0.5, 0.5, 0.5], 0),
     ],
 )
-def test_the_knee_is_where_more_begins_to_gain_little(sizes: list[int], scores: list[float], place: int) -> None:
-    assert knee(sizes, scores) == place
+def test_the_knee_is_where_more_begins_to_gain_little(sizes: list[int], gains: list[float], place: int) -> None:
+    assert knee(sizes, gains) == place
 
 
 def test_no_copy_is_for_a_task_of_weight_0_unless_all_are() -> None:
