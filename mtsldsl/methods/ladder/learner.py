@@ -47,7 +47,8 @@ class Ladder(Learner):
     one that is picked when the search is over; the best at the other budgets, `others`, go on beside it.
 
     `_left` has for each budget the names of the candidates that are left, from the best to the worst as far as they
-    were compared; `_seen` of each of these what it reached on validation, by epoch.
+    were compared; `_seen` of each of these what it reached on validation, by epoch;
+    `_rungs` how many of a budget go on after which epochs.
     """
 
     exact = True
@@ -62,7 +63,7 @@ class Ladder(Learner):
         self._left: dict[float, list[str]] = {}
         self._seen: dict[str, dict[int, Results]] = {}
         self._pick = 0.0
-        self._ends: dict[float, tuple[int, ...]] = {}
+        self._rungs: dict[float, dict[int, int]] = {}
         self._end = 0
 
     def begin(self, spec: Spec) -> None:
@@ -71,11 +72,11 @@ class Ladder(Learner):
         self._sizes = sizes = sizes_of(spec)
         self._balance = balance_of(spec)
         edges = {budget: sizes.edge(budget) for budget in self.settings.budgets_of(sizes)}
-        found = {
-            budget: self.settings.schedule(len(shapes)).search(spec.train.epochs) for budget, shapes in edges.items()
-        }
-        self._ends = {budget: ends for budget, (ends, _) in found.items()}
-        self._end = max(end for _, end in found.values())
+        self._rungs, self._end = {}, 0
+        for budget, shapes in edges.items():
+            ends, end = self.settings.schedule(len(shapes)).search(spec.train.epochs)
+            self._rungs[budget] = dict(zip(ends, halvings(len(shapes)), strict=True))
+            self._end = max(self._end, end)
         self._pick = self.settings.picked_of(list(edges))
         self._left = {budget: [shape.name for shape in shapes] for budget, shapes in edges.items()}
         most = {shape: len(shapes) for shapes in sorted(edges.values(), key=len) for shape in shapes}
@@ -194,7 +195,7 @@ class Ladder(Learner):
         left = {budget: len(names) for budget, names in self._left.items()}
         return {
             budget: {epoch for end in ends for epoch in looks(end)}
-            for budget, ends in self._ends.items()
+            for budget, ends in self._rungs.items()
             if left[budget] > 1
         }
 
@@ -206,7 +207,7 @@ class Ladder(Learner):
             name for budget, epochs in self._looks().items() if epoch in epochs for name in self._left[budget]
         ):
             self._seen.setdefault(name, {})[epoch] = self._reached(view, name)
-        ended = [budget for budget, ends in self._ends.items() if epoch in ends]
+        ended = [budget for budget, rungs in self._rungs.items() if epoch in rungs]
         for budget in ended:
             self._halve(budget, view)
         if epoch != self._end:
@@ -220,7 +221,7 @@ class Ladder(Learner):
         epochs = looks(view.position.epoch)
         gains = self._gains({name: [self._seen[name][epoch] for epoch in epochs] for name in names})
         ordered = sorted(names, key=lambda name: -gains[name])
-        kept = halvings(len(names))[0]
+        kept = self._rungs[budget][view.position.epoch]
         shapes = [self._candidates()[name].shape for name in ordered]
         view.say(
             Rung.kind,

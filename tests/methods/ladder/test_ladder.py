@@ -6,6 +6,7 @@ import csv
 import math
 import re
 from html import unescape
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -469,6 +470,28 @@ train {{
   keep    = last
 }}
 """
+
+
+def test_of_six_shapes_three_go_on_then_two_and_at_half_the_better_one(tmp_path: Path) -> None:
+    """By the gains of each over the mean of those that are left, each from the best to the worst."""
+    deeper = WIDE.replace("linear(64)", "linear(5)").replace(
+        "  l4 =", "  l5 = linear(5) | tanh\n  l6 = linear(5) | tanh\n  l4 ="
+    )
+    content = with_ladder("budgets = [0.37, 0.75]\n  pick = 0.75", deeper.replace("epochs  = 8", "epochs  = 12"))
+    sizes = sizes_of(loads(content))
+    counts = {budget: len(sizes.edge(budget)) for budget in (0.37, 0.75)}
+    found = of(trained(tmp_path, content), "rung")
+    kept = {
+        budget: [(each["epoch"], len(each["shapes"]), each["kept"]) for each in found if each["budget"] == budget]
+        for budget in counts
+    }
+    assert counts == {0.37: 1, 0.75: 6}
+    assert kept == {0.37: [], 0.75: [(1, 6, 3), (2, 3, 2), (6, 2, 1)]}
+    for each in found:
+        assert each["gains"] == sorted(each["gains"], reverse=True)
+        assert sum(each["gains"]) == pytest.approx(0, abs=1e-9)
+    for one, other in pairwise(found):
+        assert set(other["shapes"]) == set(one["shapes"][: one["kept"]])
 
 
 @pytest.mark.soak
