@@ -46,7 +46,7 @@ STREETS: dict[str, set[str]] = {
     },
     "runtime.studies": {
         *SPECS, "methods", "syntax", "ir", "editing", "runtime.data", "runtime.objectives", "runtime.network",
-        "runtime.learning", "runtime.run",
+        "runtime.learning", "runtime.run", "pages",
     },
     "learners": {
         *SPECS, "methods", "ir", "runtime.data", "runtime.objectives", "runtime.network", "runtime.learning",

@@ -143,7 +143,7 @@ def command(
     except FailedTrialError as problem:
         say(f"{problem}\nonce that is mended, go on with `{again}`", err=True)
         sys.exit(1)
-    _show(study, comparison, spec, as_json=as_json)
+    _show(study, comparison, spec, again, as_json=as_json)
 
 
 def _tell(trial: Trial, outcome: Outcome, place: int, count: int) -> None:
@@ -152,15 +152,19 @@ def _tell(trial: Trial, outcome: Outcome, place: int, count: int) -> None:
     say(f"{place} of {count}: {trial.row}, seed {trial.seed}, {ended}", err=True)
 
 
-def _show(study: Study, comparison: Comparison, spec: Path, *, as_json: bool) -> None:
-    from mtsldsl.runtime.studies.baselines.comparison_lines import note_lines, table_lines
+def _show(study: Study, comparison: Comparison, spec: Path, again: str, *, as_json: bool) -> None:
+    from mtsldsl.runtime.studies.baselines.comparison_lines import table_lines
     from mtsldsl.runtime.studies.baselines.size_chart import size_chart
+    from mtsldsl.runtime.studies.baselines.study_page import study_page
     from mtsldsl.runtime.studies.baselines.verdicts import verdicts
+    from mtsldsl.syntax import write_text_atomically
     from mtsldsl.syntax.writing import write_bytes_atomically
 
-    picture = study.folder / "gain_by_size.png"
+    head, notes = _head(study, spec), _notes(study, comparison)
+    picture, report = study.folder / "gain_by_size.png", study.folder / "report.html"
     write_bytes_atomically(picture, size_chart(comparison))
-    head, left_out = _head(study, spec), study.wanted.left_out
+    where = f"{study.device}, threads {study.threads}"
+    write_text_atomically(report, study_page(comparison, spec.name, head, notes, again, where))
     if as_json:
         found = {
             "spec": str(spec),
@@ -171,21 +175,30 @@ def _show(study: Study, comparison: Comparison, spec: Path, *, as_json: bool) ->
             "device": study.device,
             "threads": study.threads,
             **comparison.as_json(),
-            "left_out": [{"row": name, "reason": reason} for name, reason in left_out],
+            "left_out": [{"row": name, "reason": reason} for name, reason in study.wanted.left_out],
             "verdicts": verdicts(comparison),
             "picture": str(picture),
+            "report": str(report),
         }
         click.echo(json.dumps(found, indent=2))
         return
-    for line in (*head, "", *table_lines(comparison), ""):
+    for line in (*head, "", *table_lines(comparison), "", *notes, *verdicts(comparison)):
         say(line)
-    for note in (*note_lines(comparison), *(f"{name} is left out: {reason}" for name, reason in left_out)):
-        say(note)
-    if study.wanted.budgets and study.wanted.unbudgeted:
-        say("the learner has no budget of parameters that could be set: it is trained once, as the spec has it")
-    for verdict in verdicts(comparison):
-        say(verdict)
     say(f"drawn: {shown(picture)}")
+    say(f"report: {shown(report)}")
+
+
+def _notes(study: Study, comparison: Comparison) -> list[str]:
+    from mtsldsl.runtime.studies.baselines.comparison_lines import note_lines
+
+    notes = [
+        *note_lines(comparison),
+        *(f"{name} is left out: {reason}" for name, reason in study.wanted.left_out),
+    ]
+    if study.wanted.budgets and study.wanted.unbudgeted:
+        once = "it is trained once, as the spec has it"
+        notes.append(f"the learner has no budget of parameters that could be set: {once}")
+    return notes
 
 
 def _head(study: Study, spec: Path) -> list[str]:
@@ -193,7 +206,9 @@ def _head(study: Study, spec: Path) -> list[str]:
     balance = chosen.train.balance.name
     said = f"balance {balance}, as the spec says none" if study.wanted.assumed else f"balance {balance}"
     seeds = ", ".join(map(str, study.seeds))
+    stops = chosen.train.stop.name != "none" or any(task.stop.name != "none" for task in chosen.tasks)
+    epochs = f"{chosen.train.epochs} epochs{' at most' if stops else ''}"
     return [
-        f"{spec}: {chosen.train.epochs} epochs, {said}, seeds {seeds}, on {study.device}",
+        f"{spec}: {epochs}, {said}, seeds {seeds}, on {study.device}",
         f"Δm % over `each` of the same seed on the test set, of {', '.join(study.counted)}; ± standard error",
     ]

@@ -10,7 +10,7 @@ import click
 
 from mtsldsl.cli.output import say
 
-KINDS = ("scenes", "images", "table", "allocation")
+KINDS = ("scenes", "images", "table", "allocation", "ladder")
 """What a new spec may start from; each has its text in `starters/`."""
 
 
@@ -56,8 +56,9 @@ def command(name: str, kind: str, data: Path | None, targets: tuple[str, ...], e
     """Write a commented spec that trains as it is.
 
     It is NAME.mtl, for tasks on rendered scenes, on your own images or on the rows of a table; with `allocation`, for
-    tasks on such rows that each learn what of the network they use. Beside all but the first comes NAME.npz, a small
-    example to be replaced. NAME may lie in a folder. No file is overwritten.
+    tasks on such rows that each learn what of the network they use, with `ladder`, for tasks on such rows of which one
+    run finds a network at each of some sizes. Beside all but the first comes NAME.npz, a small example to be replaced.
+    NAME may lie in a folder. No file is overwritten.
 
     With --data the spec is for that table or folder, and comments say what was found in it. The tasks of a table learn
     the columns given as --target from all others that can be an input. Those of a folder learn all that it has labels
@@ -77,7 +78,7 @@ def command(name: str, kind: str, data: Path | None, targets: tuple[str, ...], e
         files = {path: spec_of(path, data, targets, excluded).encode("utf-8")}
     else:
         files = {path: _text(path, kind).encode("utf-8")}
-        examples = {"images": _images, "table": _table, "allocation": _two_groups}
+        examples = {"images": _images, "table": _table, "allocation": _two_groups, "ladder": _two_groups}
         if kind in examples:
             files[path.with_suffix(".npz")] = _packed(examples[kind]())
     _write(files)

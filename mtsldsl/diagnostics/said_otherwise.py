@@ -80,6 +80,8 @@ _REMEDIES = (
         {
             "samples kernel debiased": "it is an argument: `similarity = cka(samples=...)`",
             "transfer_epochs transfer_lr": "it is an argument: `transfer = amalgamate(epochs=..., lr=...)`",
+            "teach teacher teachers": "the network of a run that has ended teaches: name it in `train`, as in "
+            '`teachers = "runs/each/1"`, and say there how much it counts, `teach = 1.0`',
         },
     ),
     (

@@ -12,6 +12,11 @@ from mtsldsl.sharing.partition import in_order
 from mtsldsl.sharing.sharing import Sharing
 
 
+def budget_name(budget: float) -> str:
+    """What a budget is called wherever it is named, as `1.0`: in files, rows, events and lines, as `history` has it."""
+    return repr(float(budget))
+
+
 @attrs.frozen(eq=False, repr=False)
 class Shape(Record):
     """The layers before the one at the place `since` are shared by all tasks, from there on there are so many copies of
@@ -65,7 +70,7 @@ class Sizes(Record):
 
     def allowed(self, budget: float) -> Fraction:
         """How many parameters a budget allows, a part of those of single-task networks."""
-        return Fraction(repr(budget)) * self.single
+        return Fraction(budget_name(budget)) * self.single
 
     def edge(self, budget: float) -> tuple[Shape, ...]:
         """The shapes on the edge of a budget: for each layer from which on there may be copies the most that fit.

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from mtsldsl.cli import main
+from tests import page_rules
 from tests.studies.study_specs import SPEC, write_job
 
 
@@ -65,7 +67,7 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     return process.returncode, said, warned
 
 
-def without_time(found: dict[str, Any], drop: Sequence[str] = ("cpu_seconds", "folder", "picture")) -> Any:
+def without_time(found: dict[str, Any], drop: Sequence[str] = ("cpu_seconds", "folder", "picture", "report")) -> Any:
     """What a study printed as JSON, without what another run of it has otherwise."""
     if isinstance(found, dict):
         return {name: without_time(value) for name, value in found.items() if name not in drop}
@@ -100,11 +102,28 @@ def test_a_study_that_was_stopped_and_killed_comes_to_the_same(tmp_path: Path) -
     assert len(kept[0]) == len({run["folder"] for row in one["rows"] for run in row["runs"]})
     for path in kept[0]:
         assert (tmp_path / "straight" / path).read_bytes() == (tmp_path / "cut" / path).read_bytes()
-    assert (tmp_path / "cut" / "gain_by_size.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / other["picture"]).read_bytes().startswith(b"\x89PNG")
+    page = (tmp_path / other["report"]).read_text(encoding="utf-8")
+    page_rules.check(page)
+    assert unescape(page).count(f"mtsldsl baselines small.mtl {' '.join(words)} --output cut") == 1
     status, table, warned = ended(study(*words, "-o", "cut", cwd=tmp_path))
     assert (status, warned) == (0, "")  # nothing is made again
     assert table.splitlines()[0] == "small.mtl: 4 epochs, balance relative, as the spec says none, seeds 0, 1, on cpu"
     assert sum(line.startswith("| ") for line in table.splitlines()) == 3 + len(one["rows"])
+
+
+@pytest.mark.soak
+def test_a_study_says_which_rows_stopped_before_their_last_epoch(tmp_path: Path) -> None:
+    write_job(tmp_path, SPEC.replace("adam(lr=0.01)", "sgd(lr=1e-30)"))
+    words = ("--rows", "each,learned", "--seeds", "0", "--set", "train.epochs=9", "--set", "train.stop=patience(1)")
+    status, said, warned = ended(study(*words, "-o", "study", cwd=tmp_path))
+    assert status == 0, warned
+    head, *lines = said.splitlines()
+    assert head.startswith("small.mtl: 9 epochs at most, ")
+    assert "`stop` ended runs before 9 epochs: each 2, learned 2" in lines
+    for path in (tmp_path / "study").glob("*/1/events.jsonl"):
+        kinds = [json.loads(line)["event"] for line in path.read_text(encoding="utf-8").splitlines()]
+        assert (kinds.count("epoch"), kinds.count("stopped")) == (2, 1)
 
 
 @pytest.mark.soak
@@ -125,6 +144,10 @@ def test_what_is_taught_has_the_tasks_alone_of_its_seed_as_teachers(tmp_path: Pa
             assert taught["tasks"] == ["whole", "part", "sign"]
             assert run["seed"] == alone["seed"]
     assert rows["scratch+teachers"]["runs"][0]["metrics"] != rows["scratch"]["runs"][0]["metrics"]
+    (tmp_path / "study").rename(tmp_path / "moved")
+    status, again, warned = ended(study(*words[:-1], "moved", cwd=tmp_path))
+    assert (status, warned) == (0, "")  # nothing is made again
+    assert without_time(json.loads(again)) == without_time(json.loads(said))
 
 
 @pytest.mark.soak

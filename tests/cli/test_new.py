@@ -22,10 +22,11 @@ SHORT = {
     "scenes": ["data.images=32", "data.input=image(3, 32, 32)", "structure.similarity=cka(samples=16)"],
     "images": [],
     "table": [],
-    "allocation": [],
+    "allocation": ["train.epochs=1"],
+    "ladder": ["train.epochs=2"],
 }
 FIRST_PHASE = ["train.epochs=1", "structure.phases=[1]"]
-BY_EPOCHS = [kind for kind in KINDS if kind != "allocation"]
+BY_EPOCHS = [kind for kind in KINDS if kind not in ("allocation", "ladder")]
 """Those whose structure changes at the epochs of a list alone."""
 
 
@@ -47,7 +48,7 @@ def test_what_it_writes_checks_and_trains_as_it_is(kind: str, tmp_path: Path) ->
     mtsldsl("new", "jobs/first", "--from", kind, cwd=tmp_path)
     mtsldsl("check", "jobs/first.mtl", cwd=tmp_path)
     mtsldsl("fmt", "--check", "jobs/first.mtl", cwd=tmp_path)
-    first = FIRST_PHASE if kind in BY_EPOCHS else FIRST_PHASE[:1]
+    first = FIRST_PHASE if kind in BY_EPOCHS else []
     settings = [part for setting in (*SHORT[kind], *first) for part in ("--set", setting)]
     printed = mtsldsl("train", "jobs/first.mtl", "--json", "--device", "cpu", *settings, cwd=tmp_path).stdout
     events = [json.loads(line) for line in printed.splitlines()]
@@ -81,6 +82,19 @@ def test_an_allocation_that_is_tried_for_two_epochs_is_written_at_the_end(tmp_pa
     assert done.stderr == "first.mtl: the phase at epoch 10 is left out: training ends at epoch 2\n"
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert [event["epoch"] for event in events if event["event"] == "phase"] == [2]
+
+
+@pytest.mark.soak
+def test_the_ladder_of_the_example_finds_which_tasks_follow_from_one_sum(tmp_path: Path) -> None:
+    """And what the first lines of the starter say of it is so."""
+    mtsldsl("new", "rungs", "--from", "ladder", cwd=tmp_path)
+    assert mtsldsl("check", "--pedantic", "rungs.mtl", cwd=tmp_path).stderr == ""
+    mtsldsl("train", "rungs.mtl", "--quiet", "--device", "cpu", cwd=tmp_path)
+    spec = load(tmp_path / "runs/rungs/1/spec.mtl")
+    assert {frozenset({"kind", "amount", "size"}), frozenset({"cost", "risk"})} == set(spec.sharing.partition("last"))
+    text = (tmp_path / "rungs.mtl").read_text(encoding="utf-8")
+    (words,) = re.findall("(?m)^#   mtsldsl (eval .*)$", text)
+    assert "the network `0.35`" in mtsldsl(*shlex.split(words), "--device", "cpu", cwd=tmp_path).stdout
 
 
 @pytest.mark.soak
@@ -146,7 +160,7 @@ def test_an_example_is_the_same_every_time(tmp_path: Path) -> None:
 
 
 def test_the_answers_of_the_examples_are_no_constants(tmp_path: Path) -> None:
-    for kind in ("images", "table", "allocation"):
+    for kind in ("images", "table", "allocation", "ladder"):
         mtsldsl("new", kind, "--from", kind, cwd=tmp_path)
         with np.load(tmp_path / f"{kind}.npz") as arrays:
             assert all(len(arrays[name]) == len(arrays[arrays.files[0]]) > 48 for name in arrays.files)

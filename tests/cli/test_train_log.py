@@ -88,7 +88,7 @@ def shown(run: Path) -> tuple[Points, int]:
     for path in sorted((run / "tensorboard").rglob("*")):
         if path.is_dir():
             continue
-        split = path.parent.name
+        split = path.parent.relative_to(run / "tensorboard").as_posix()
         for event in tensorboard_events(path):
             if event.session_log.status == SessionLog.START:
                 gone = [each for each in points if each[0] == split and each[2] >= event.step]

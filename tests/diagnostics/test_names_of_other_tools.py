@@ -149,6 +149,7 @@ TASK, EDGE, DATA, TRAINING, PHASES = "target  = classes(5)", "target  = binary(1
         (added("test_path = a", DATA), "`train/...`, `validation/...` and `test/...`"),
         (added("image = 64", DATA), "`input = image(3, 64, 64)`"),
         (added("transfer_lr = 0.1", PHASES), "`transfer = amalgamate(epochs=..., lr=...)`"),
+        (added('teachers = "runs/each"', PHASES), "name it in `train`"),
         (written("cross_entropy(class_weights=2)", "cross_entropy"), "`cross_entropy(weight=[...])`"),
         (written("focal_loss", "cross_entropy"), "write `focal`"),
         (written("loss    = smooth_l1", "loss    = l1"), "write `huber(delta=...)`"),
@@ -333,9 +334,9 @@ def test_every_name_that_the_tables_have_for_one_from_elsewhere_is_of_the_langua
 
 
 def names_in(place: str) -> Iterable[str]:
-    """What may stand in a place that has remedies."""
+    """What may stand in a place that has remedies; of blocks of several kinds in each of them."""
     if place in BLOCKS:
-        return [key.name for schema in BLOCKS[place] for key in schema.keys or ()]
+        return set.intersection(*({key.name for key in schema.keys or ()} for schema in BLOCKS[place]))
     if place == "blocks":
         return BLOCKS
     if place == "operators":

@@ -3,6 +3,7 @@ several batches, a running mean, a task that stops, a head that begins earlier, 
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from mtsldsl import build_model, load, load_run, loads
 from mtsldsl.cli import main
+from mtsldsl.diagnostics import MtlError
 from mtsldsl.methods.registry import METHODS, method
 from mtsldsl.runtime.data import load_data
 from mtsldsl.runtime.learning.evaluation import evaluate
@@ -70,6 +72,20 @@ def test_a_run_of_a_learner_keeps_what_all_runs_promise(
     merged = CliRunner().invoke(main, ["merge", "job.mtl", "job.mtl", str(folder.path)])
     assert merged.exit_code == 0, merged.output
     assert loads(merged.stdout).sharing == spec.sharing
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if method(name).block.key("teach") is None])
+def test_a_learner_without_a_teacher_of_its_own_says_where_teachers_are_named(name: str) -> None:
+    content = text(name)
+    with pytest.raises(MtlError) as raised:
+        loads(content.replace(f"structure {name} {{", f"structure {name} {{\n  teach = 1.0"))
+    (found,) = raised.value.diagnostics
+    assert found.code == "MTL104"
+    assert found.remedy is not None
+    written = re.findall("`(teach.*?)`", found.remedy)
+    assert len(written) == 2
+    spec = loads(content.replace("train {", "train {\n  " + "\n  ".join(written)))
+    assert (spec.train.teachers, spec.train.teach) == ("runs/each/1", 1.0)
 
 
 PLAIN = " | batch_norm"

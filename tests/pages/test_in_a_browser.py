@@ -16,9 +16,11 @@ from pathlib import Path
 import pytest
 
 from mtsldsl.runtime.run.report import run_page
+from mtsldsl.runtime.studies.baselines.study_page import study_page
 from tests.cli.differing import AFTER, BEFORE, diff
 from tests.runtime.test_answered import DENSE, answered, rooms, spec_of, told
 from tests.runtime.test_report import run
+from tests.studies.test_comparison import USUAL, study
 
 BROWSER = next((each for each in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if each), None)
 
@@ -62,7 +64,9 @@ def test_pages_are_drawn_whole_on_a_phone_and_on_a_desk(tmp_path: Path) -> None:
         (tmp_path / f"{name}.mtl").write_text(text, encoding="utf-8")
     both = tmp_path / "both.html"
     diff(tmp_path / "a.mtl", tmp_path / "b.mtl", "--html", both)
-    pages = [(page, width) for page in (many, pictured, both) for width in (PHONE, 1000)]
+    compared = tmp_path / "compared.html"
+    compared.write_text(study_page(study(USUAL), "small.mtl", ["2 epochs"], ["a note"], "mtsldsl", "cpu"), "utf-8")
+    pages = [(page, width) for page in (many, pictured, both, compared) for width in (PHONE, 1000)]
     frames = [f'<iframe src="{page.as_uri()}" width="{width}" height="800"></iframe>' for page, width in pages]
     measure = tmp_path / "measure.html"
     measure.write_text(MEASURE % "\n".join(frames), encoding="utf-8")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
+from html import unescape
 from pathlib import Path
 from statistics import fmean
 
@@ -13,12 +15,15 @@ import attrs
 import pytest
 
 from mtsldsl.diagnostics import Source
+from mtsldsl.editing import loads_source
 from mtsldsl.runtime.studies.baselines.comparison import Comparison, Line, skill
-from mtsldsl.runtime.studies.baselines.comparison_lines import note_lines, table_lines
+from mtsldsl.runtime.studies.baselines.comparison_lines import note_lines, table_cells, table_lines
 from mtsldsl.runtime.studies.baselines.size_chart import size_chart
+from mtsldsl.runtime.studies.baselines.study_page import study_page
 from mtsldsl.runtime.studies.baselines.trial import Outcome
 from mtsldsl.runtime.studies.baselines.verdicts import verdicts
 from mtsldsl.runtime.studies.baselines.wanted_rows import KINDS, Wanted
+from tests import page_rules
 from tests.studies.study_specs import SPEC
 
 EXPECTED = Path(__file__).parent / "expected"
@@ -259,6 +264,27 @@ def test_a_metric_at_its_floor_is_marked() -> None:
     assert list(note_lines(found)) == ["! hardly better than the best constant answer: no evidence"]
 
 
+def test_rows_of_which_runs_stopped_before_their_last_epoch_are_told() -> None:
+    rows = {name: ROWS[name] for name in ("each", "all", "encoder")}
+    assert rows["each"].spec.train.epochs == 2
+    for keep, said in (("best", []), ("average(0.5)", ["average(0.5)"])):
+        kept = {
+            name: attrs.evolve(row, spec=loads_source(row.spec.source, {"train.keep": keep}))
+            for name, row in rows.items()
+        }
+        runs = {row: {seed: ended(name, seed, 0) for seed in range(3)} for name, row in kept.items()}
+        assert list(note_lines(Comparison.of(runs, CONSTANT, ("whole",)))) == []
+        for name, seed in (("all", 0), ("encoder", 0), ("encoder", 1), ("encoder", 2)):
+            runs[kept[name]][seed] = attrs.evolve(runs[kept[name]][seed], stopped=1)
+        found = Comparison.of(runs, CONSTANT, ("whole",))
+        first, *more = note_lines(found)
+        assert first == "`stop` ended runs before 2 epochs: all 1 to 2, encoder 1"
+        assert len(more) == len(said)
+        assert all(f"`keep = {each}`" in note for each, note in zip(said, more, strict=True))
+        stopped = {row["name"]: [run["stopped"] for run in row["runs"]] for row in found.as_json()["rows"]}
+        assert stopped == {"each": [None] * 3, "all": [1, None, None], "encoder": [1, 1, 1]}
+
+
 def test_where_all_diverged_that_is_the_table() -> None:
     found = study({name: [None] * 3 for name in USUAL})
     assert [row.count(" diverged |") for row in table_lines(found)[3:]] == [6] * len(USUAL)
@@ -309,3 +335,21 @@ def test_the_picture_is_a_png_and_the_same_of_the_same_numbers() -> None:
     one, other = (size_chart(study(each)) for each in (USUAL, {**USUAL, "all": [None] * 4}))
     assert one.startswith(b"\x89PNG")
     assert one == size_chart(study(USUAL)) != other
+
+
+def test_the_page_of_a_study_has_its_table_its_verdicts_and_the_picture_with_its_words() -> None:
+    gains = {**USUAL, **TAUGHT, "all": [None] * 4}
+    found = study(gains)
+    notes = list(note_lines(found))
+    text = study_page(found, "<i>a&b</i>.mtl", ["of <b>"], notes, "mtsldsl baselines '<i>'", "cpu")
+    page_rules.check(text)
+    assert "<i>" not in text
+    assert "<b>" not in text
+    rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in re.findall("(?s)<tr>(.*?)</tr>", unescape(text))]
+    assert rows == table_cells(found)
+    said = [unescape(each) for each in re.findall("<li>(.*?)</li>", text)]
+    assert said == [*verdicts(found), *notes]
+    (words,) = re.findall('<svg role="img" aria-label="([^"]*)"', text)
+    assert "; learned, scratch, random 190, +6.00; " in words
+    assert " all " not in words  # which has no gain
+    assert all(name in words for name in gains if name != "all")

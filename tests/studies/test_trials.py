@@ -17,7 +17,7 @@ from mtsldsl.runtime.studies.baselines.trial import Trial, outcome
 from mtsldsl.runtime.studies.baselines.trial import train as make
 from mtsldsl.runtime.studies.baselines.trials import FailedTrialError, Trials
 from tests import prepared
-from tests.studies.study_specs import LADDER, write_job
+from tests.studies.study_specs import LADDER, SPEC, write_job
 
 TRAIN = """\
 import os, pathlib, signal
@@ -100,6 +100,30 @@ def test_a_run_that_diverges_has_an_outcome_too(tmp_path: Path) -> None:
     assert found.metrics == {}
 
 
+STOPPING = (
+    "epochs    = 2\n  optimizer = adam(lr=0.01)",
+    "epochs    = 9\n  stop      = patience(2)\n  optimizer = sgd(lr=1e-30)",
+)
+"""It learns nothing, and so its first epoch is the best."""
+
+
+@pytest.mark.parametrize("when", ["", pytest.param("after the first checkpoint", marks=pytest.mark.soak)])
+def test_a_run_that_stops_before_its_last_epoch_has_ended(when: str, tmp_path: Path) -> None:
+    """And at the same epoch where it was killed before."""
+    spec = load(write_job(tmp_path, SPEC.replace(*STOPPING)))
+    folder = tmp_path / "study" / "all"
+    if when:
+        assert train(tmp_path, folder, when) == -signal.SIGKILL
+        assert outcome(folder) is None
+    assert train(tmp_path, folder) == 0
+    found = outcome(folder)
+    assert found is not None
+    assert (spec.train.epochs, found.stopped) == (9, 3)
+    assert found.metrics.keys() == {task.name for task in spec.tasks}
+    assert clock(folder).keys() == {"1", "2", "3", "end"}
+    assert found.cpu_seconds == clock(folder)["end"] >= clock(folder)["3"]
+
+
 def test_a_run_is_told_by_what_it_means(tmp_path: Path) -> None:
     spec = load(write_job(tmp_path))
     trial = Trial("last:1", 3, spec, "cpu", 1)
@@ -115,6 +139,37 @@ def test_a_run_is_told_by_what_it_means(tmp_path: Path) -> None:
     folder.mkdir()
     assert {each.folder(tmp_path) for each in (trial, attrs.evolve(trial, row="each", spec=remarked))} == {folder}
     assert folder not in {each.folder(tmp_path) for each in others}
+
+
+def test_a_run_that_is_taught_is_told_by_what_teaches_it_and_not_by_where_that_lies(tmp_path: Path) -> None:
+    spec = load(write_job(tmp_path))
+    here, there = (attrs.evolve(spec, train=attrs.evolve(spec.train, teachers=path)) for path in ("a/each", "b/each"))
+    taught = Trial("all+teachers", 3, here, "cpu", 1, taught_by="0123456789ab")
+    same = attrs.evolve(taught, spec=there)
+    others = [attrs.evolve(taught, taught_by="ba9876543210"), attrs.evolve(taught, spec=spec, taught_by=None)]
+    assert taught.key == same.key
+    assert len({each.key for each in (taught, *others)}) == 3
+
+
+@pytest.mark.soak
+def test_a_run_that_was_killed_goes_on_where_it_was_moved_to_with_its_teachers(tmp_path: Path) -> None:
+    spec = write_job(tmp_path)
+    assert train(tmp_path, tmp_path / "study/each") == 0
+    text = spec.read_text(encoding="utf-8")
+    found = []
+    for place in ("straight", "killed"):
+        named = f'train {{\n  teachers = "{tmp_path / "study/each"}"'
+        spec.write_text(text.replace("train {", named), encoding="utf-8")
+        folder = tmp_path / "study" / place
+        when = "after the first checkpoint" if place == "killed" else ""
+        assert (train(tmp_path, folder, when) == 0) == (place == "straight")
+        if when:
+            (tmp_path / "study").rename(tmp_path / "moved")
+            folder = tmp_path / "moved" / place
+            spec.write_text(text.replace("train {", named.replace("/study/", "/moved/")), encoding="utf-8")
+            assert train(tmp_path, folder) == 0
+        found.append(kept(folder))
+    assert found[0] == found[1]
 
 
 @pytest.mark.soak

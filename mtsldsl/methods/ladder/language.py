@@ -17,7 +17,7 @@ from mtsldsl.methods.method import Budgets, DecisionRule, Fault, Method, Reach, 
 from mtsldsl.records import Record
 from mtsldsl.sharing import Partition, Sharing
 from mtsldsl.sharing.halving import end_of_search, halvings, latest, rungs
-from mtsldsl.sharing.shape import Sizes
+from mtsldsl.sharing.shape import Sizes, budget_name
 
 KNEE = "knee"
 """Stands for the budget above which little is gained."""
@@ -166,13 +166,13 @@ def _faults(values: Values) -> Iterator[Fault]:
     budgets = values.get("budgets") or ()
     for place in range(1, len(budgets)):
         if budgets[place] <= budgets[place - 1]:
-            cause = f"the budget {budgets[place]:g} comes after {budgets[place - 1]:g}"
+            cause = f"the budget {budget_name(budgets[place])} comes after {budget_name(budgets[place - 1])}"
             yield Fault("MTL202", cause, "list the budgets in rising order, each once", "budgets", place)
             break
     pick, known = values.get("pick"), budgets or USUAL
     if pick is not None and pick not in (*known, KNEE):
-        cause = f"`pick` is {pick:g}, which is none of the budgets"
-        yield Fault("MTL202", cause, f"pick {shown([f'{each:g}' for each in known], ', ')} or `{KNEE}`", "pick")
+        cause = f"`pick` is {budget_name(pick)}, which is none of the budgets"
+        yield Fault("MTL202", cause, f"pick {shown([*map(budget_name, known)], ', ')} or `{KNEE}`", "pick")
     start, end = values.get("temperature", (1, 1))
     if end > start:
         cause = f"the temperature begins at {start:g}, below its end, {end:g}"
@@ -200,8 +200,9 @@ def hindrances(chosen: Settings, reach: Reach) -> Iterator[Fault]:
     wanted = chosen.pick if isinstance(chosen.pick, float) and chosen.pick not in budgets else budgets[0]
     if sizes.least > sizes.allowed(wanted):
         least = ceil(1000 * sizes.least / sizes.single) / 1000
-        cause = f"the budget {wanted:g} is {float(sizes.allowed(wanted)):,.0f} parameters, and all shared there are "
-        remedy = f"give budgets of {least:g} or more" if least <= 1 else "leave the block `structure` out"
+        allowed = f"{float(sizes.allowed(wanted)):,.0f} parameters"
+        cause = f"the budget {budget_name(wanted)} is {allowed}, and all shared there are "
+        remedy = f"give budgets of {budget_name(least)} or more" if least <= 1 else "leave the block `structure` out"
         yield Fault("MTL202", f"{cause}{sizes.least:,}", remedy, "budgets")
         return
     schedule = chosen.schedule_of(sizes)
@@ -249,7 +250,8 @@ class Rung(Finding):
 
     def lines(self) -> list[str]:
         """Each shape."""
-        found = [f"budget {self.budget:g}: {self.kept} of {len(self.shapes)} shapes go on, by the gain over their mean"]
+        halved = f"{self.kept} of {len(self.shapes)} shapes go on, by the gain over their mean"
+        found = [f"budget {budget_name(self.budget)}: {halved}"]
         rows = zip(self.shapes, self.parameters, self.gains, strict=True)
         for place, (shape, parameters, gain) in enumerate(rows):
             said = "no metric" if gain is None else f"{gain:+.2f} %"
@@ -276,7 +278,7 @@ class Chosen(Finding):
         said = "no metric" if self.gain is None else f"{self.gain:+.2f} %"
         own = " (picked)" if self.picked else ""
         sets = "" if len(self.sets) == 1 else f": {shown([shown(each, ' + ') for each in self.sets], ', ')}"
-        return [f"budget {self.budget:g}{own}: {self.shape}, {self.parameters:,} parameters, {said}{sets}"]
+        return [f"budget {budget_name(self.budget)}{own}: {self.shape}, {self.parameters:,} parameters, {said}{sets}"]
 
 
 def undecided(evidence: Evidence) -> str:

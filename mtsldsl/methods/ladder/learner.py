@@ -37,7 +37,7 @@ from mtsldsl.runtime.structure.view import View
 from mtsldsl.sharing import Sharing
 from mtsldsl.sharing.component import LEARNER, NETWORK
 from mtsldsl.sharing.halving import halvings, knee, looks
-from mtsldsl.sharing.shape import Shape
+from mtsldsl.sharing.shape import Shape, budget_name
 
 __all__ = ["Ladder", "Settings"]
 
@@ -277,7 +277,7 @@ class Ladder(Learner):
 
     def _names(self, name: str) -> tuple[str, ...]:
         """The budgets at which a candidate is the best."""
-        return tuple(repr(budget) for budget, names in self._left.items() if names[0] == name)
+        return tuple(budget_name(budget) for budget, names in self._left.items() if names[0] == name)
 
     def _decisions(self, name: str, view: View) -> tuple[Decision, ...]:
         """A line for each budget at which a candidate is the best."""

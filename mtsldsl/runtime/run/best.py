@@ -14,7 +14,7 @@ from mtsldsl.runtime.network.built import build_model, place
 from mtsldsl.runtime.network.source_file import original_spans
 from mtsldsl.runtime.run.checkpoint import MEAN, WEIGHTS, load_weights
 from mtsldsl.runtime.run.folder import RunFolder
-from mtsldsl.runtime.run.kept_beside import names_beside
+from mtsldsl.runtime.run.kept_beside import called, names_beside
 
 
 def load_run(path: str | Path, of: str = MEAN) -> tuple[Spec, nn.Module]:
@@ -39,6 +39,7 @@ def load_best(
 
     Raises MtlError: MTL805 where they would make another network, besides what `load_run` and reading a spec do.
     """
+    of = called(folder, of)
     path, own = folder.best / f"{MEAN}.mtl", folder.own_best / f"{of}.mtl"
     if not path.is_file():
         raise MtlError.of("MTL801", f"`{folder.path}` has no finished epoch yet", "let the run end its first epoch")

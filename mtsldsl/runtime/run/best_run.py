@@ -20,7 +20,7 @@ from mtsldsl.runtime.run.best import load_best
 from mtsldsl.runtime.run.checkpoint import MEAN
 from mtsldsl.runtime.run.data_record import recorded_places, warn_of_other_data
 from mtsldsl.runtime.run.folder import RunFolder
-from mtsldsl.runtime.run.kept_beside import epochs_kept, thresholds_kept
+from mtsldsl.runtime.run.kept_beside import called, epochs_kept, thresholds_kept
 from mtsldsl.runtime.run.selection import lacks_thresholds, steps_of_mean
 from mtsldsl.runtime.run.threads import use_threads
 from mtsldsl.runtime.run.user_module_record import warn_of_other_modules
@@ -46,6 +46,7 @@ class BestRun:
     ) -> BestRun:
         """Raises MtlError as `load_best` does."""
         folder = RunFolder.open(path)
+        of = called(folder, of)
         spec, model = load_best(folder, device, of, settings)
         use_threads(threads, spec, device, folder.events)
         warn_of_other_modules(spec, folder.events)

@@ -90,7 +90,7 @@ def curves(series: Sequence[Series], changed: Sequence[int], width: int, height:
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
         axes.set_xlabel("epoch")
-        return _on_page(_svg(figure, repr((series, changed))), alt)
+        return on_page(figure, repr((series, changed)), alt)
 
 
 def matrix_map(names: Sequence[str], values: Sequence[Sequence[float]], alt: str = "") -> str:
@@ -113,7 +113,7 @@ def matrix_map(names: Sequence[str], values: Sequence[Sequence[float]], alt: str
         )
         axes.invert_yaxis()
         axes.xaxis.tick_top()
-        return _on_page(_svg(figure, repr((names, values))), alt)
+        return on_page(figure, repr((names, values)), alt)
 
 
 def heat_map(names: Sequence[str], values: Sequence[Sequence[float | None]], *, rows: str, columns: str) -> str:
@@ -154,10 +154,12 @@ def _svg(figure: Figure, content: str) -> str:
     return drawing[drawing.index("<svg") :]
 
 
-def _on_page(drawing: str, alt: str) -> str:
-    """A drawing among others on a page: what is white has the page's colour there and what is black that of its text,
-    and no name of a part is that of another drawing's."""
+def on_page(figure: Figure, content: str, alt: str) -> str:
+    """The figure as a drawing among others on a page: what is white has the page's colour there and what is black that
+    of its text, and no name of a part is that of another drawing's. `content` tells what is drawn from all else, `alt`
+    says it; no two drawings of a page have one."""
     salt = sha256(alt.encode()).hexdigest()[:8]
+    drawing = _svg(figure, content)
     referred = set(re.findall(r'(?:url\(|href=")#([^")]+)', drawing))
     drawing = re.sub(r' id="([^"]+)"', lambda found: found[0] if found[1] in referred else "", drawing)
     drawing = re.sub(r'( id="|url\(#|href="#)', lambda found: f"{found[1]}d{salt}-", drawing)

@@ -22,7 +22,7 @@ from mtsldsl.runtime.objectives.token_answers import in_units
 from mtsldsl.runtime.run.best import load_best
 from mtsldsl.runtime.run.checkpoint import MEAN
 from mtsldsl.runtime.run.folder import RunFolder
-from mtsldsl.runtime.run.kept_beside import epochs_kept
+from mtsldsl.runtime.run.kept_beside import called, epochs_kept
 from mtsldsl.runtime.run.recorded import Recorded
 from mtsldsl.runtime.run.user_module_record import warn_of_other_modules
 from mtsldsl.syntax import write_bytes_atomically, write_text_atomically
@@ -74,6 +74,7 @@ def export(
             missing, MTL801 where the record of the run does not say of which epoch the weights are, and what
             `load_best` raises.
     """
+    of = called(folder, of)
     spec, model = load_best(folder, torch.device("cpu"), of)
     chosen = _chosen(spec, form, tasks, of)
     model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # torch's stubs lack the keyword

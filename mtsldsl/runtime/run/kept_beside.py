@@ -5,6 +5,7 @@ They are kept by the rules of the run's own network, each by itself: `<method>/<
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,9 @@ from mtsldsl.runtime.run.checkpoint import MEAN, WEIGHTS, copy_whole, keep_netwo
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.record_file import EventLog, read_events
 from mtsldsl.runtime.run.selection import Best, Selection, best_so_far, gains, mean_of, thresholds_of, voting
+from mtsldsl.sharing.component import component_name
+
+_NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII)
 
 
 @attrs.define
@@ -41,7 +45,7 @@ class KeptBeside:
                 selection = self._selections.setdefault(event.names[0], Selection("best"))
                 for tasks, score in event.best:
                     score = float("nan") if score is None else score
-                    selection.best["+".join(tasks)] = Best(tuple(tasks), event.epoch, score)
+                    selection.best[component_name(tasks)] = Best(tuple(tasks), event.epoch, score)
 
     def end_epoch(self, training: Training, log: EventLog) -> None:
         """Log the validation of each, and keep its weights where they are the best so far."""
@@ -120,6 +124,15 @@ class KeptBeside:
 def names_beside(folder: RunFolder) -> list[str]:
     """What the networks beside a run's own are called, once they are kept."""
     return sorted(path.stem for path in folder.beside.glob("*.mtl"))
+
+
+def called(folder: RunFolder, of: str) -> str:
+    """The name of the network beside the run's own that is meant, as it is kept: a budget may be given as `1` or `.5`.
+    Any other name stays as it is."""
+    names = names_beside(folder)
+    if of in names or not _NUMBER.fullmatch(of):
+        return of
+    return next((name for name in names if _NUMBER.fullmatch(name) and float(name) == float(of)), of)
 
 
 def epochs_kept(folder: RunFolder, spec: Spec, of: str = MEAN) -> dict[str, int]:

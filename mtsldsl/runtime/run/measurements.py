@@ -15,8 +15,8 @@ from mtsldsl.runtime.run.events import Number
 
 @attrs.frozen
 class Measurement:
-    """A number of an epoch, 0 before the first; of the split `train`, `validation` or `test`, and of a task or (empty)
-    of the run."""
+    """A number of an epoch, 0 before the first; of the split `train`, `validation` or `test`, of a network beside the
+    run's own `validation/0.5` or `test/0.5` by its name, and of a task or (empty) of the run."""
 
     epoch: int
     split: str
@@ -38,7 +38,7 @@ def measurements(event: Mapping[str, Any]) -> list[Measurement]:
     learning rate, the pace, the memory and what teachers cost, of `balance` the mean weight of each task, of
     `gradients` the norm of each task's gradient on shared weights and its share there, of `validation` losses, metrics
     and gains (in percent of the best constant answer), of `test` losses and metrics, at the epoch of the weights that
-    were kept.
+    were kept; of `beside` and `beside_test` the same of another network, under each of its names.
     """
     read = from_json(event)
     return [] if read is None else list(measured(read))
@@ -78,16 +78,31 @@ def measured(event: Event) -> Iterator[Measurement]:
                 yield Measurement(event.epoch, "train", task, "gradient_share", share)
         case events.Validation():
             for task, loss in event.losses.items():
-                yield Measurement(event.epoch, "validation", task, "loss", loss)
-                for name, value in event.metrics[task].items():
-                    yield Measurement(event.epoch, "validation", task, name, value)
+                yield from _reached(event.epoch, "validation", task, loss, event.metrics[task])
                 yield Measurement(event.epoch, "validation", task, "gain", event.gains.get(task))
             yield Measurement(event.epoch, "validation", "", "gain", event.gain)
+        case events.Beside():
+            for split in (f"validation/{name}" for name in event.names):
+                for task, loss in event.losses.items():
+                    yield from _reached(event.epoch, split, task, loss, event.metrics[task])
+                yield Measurement(event.epoch, split, "", "gain", event.gain)
         case final_events.Test():
             for task, loss in event.losses.items():
-                yield Measurement(event.epochs[task], "test", task, "loss", loss)
-                for name, value in event.metrics[task].items():
-                    yield Measurement(event.epochs[task], "test", task, name, value)
+                yield from _reached(event.epochs[task], "test", task, loss, event.metrics[task])
+        case final_events.BesideTest():
+            last = max(event.epochs.values())
+            for split in (f"test/{name}" for name in event.names):
+                for task, loss in event.losses.items():
+                    yield from _reached(event.epochs[task], split, task, loss, event.metrics[task])
+                yield Measurement(last, split, "", "parameters", event.parameters)
+                yield Measurement(last, split, "", "flops", event.flops)
+
+
+def _reached(epoch: int, split: str, task: str, loss: Number, metrics: Mapping[str, Number]) -> Iterator[Measurement]:
+    """The loss and the metrics of a task."""
+    yield Measurement(epoch, split, task, "loss", loss)
+    for name, value in metrics.items():
+        yield Measurement(epoch, split, task, name, value)
 
 
 def _of_run(epoch: int, **numbers: Number) -> Iterator[Measurement]:

@@ -25,6 +25,7 @@ from mtsldsl.runtime.run.checkpoint import MEAN
 from mtsldsl.runtime.run.events import Beside, Phase, Thresholds, Validation, epoch_of
 from mtsldsl.runtime.run.events import Best as BestEpoch
 from mtsldsl.runtime.run.record_file import read_events
+from mtsldsl.sharing.component import component_name
 
 
 def gains(metrics: Results, constant: Results) -> dict[str, float]:
@@ -136,7 +137,7 @@ class Selection:
         """Note an epoch for each of some sets of tasks."""
         for tasks in sets:
             score = self.score(voting(spec, tasks), gained, metrics)
-            self.note("+".join(tasks), tasks, epoch, score, latest=self.latest)
+            self.note(component_name(tasks), tasks, epoch, score, latest=self.latest)
 
     def epochs(self, of: str = MEAN) -> dict[str, int]:
         """The epoch whose weights each task has in the network that is kept; the task `of`, in its own best one."""

@@ -133,9 +133,11 @@ class Session:
         return session
 
     @classmethod
-    def resume(cls, path: Path, device: str, display: str, loggers: Sequence[str] = ()) -> Session:
+    def resume(
+        cls, path: Path, device: str, display: str, loggers: Sequence[str] = (), teachers: str | None = None
+    ) -> Session:
         """A run that goes on from its newest checkpoint; events written after it are dropped once it does. Without
-        `loggers` it has those that it had."""
+        `loggers` it has those that it had. `teachers` is where the run that teaches it lies, if that was moved."""
         chosen = own_device(choose_device(device))
         ranks = Ranks.of_environment(chosen)
         folder = RunFolder.open(path)
@@ -153,7 +155,7 @@ class Session:
             require_even_shares(spec, ranks.size)
             warn_of_other_modules(spec, folder.events)
             require_for_run(spec)
-            teaching = TeachingRun.said_by(spec, chosen, teaching_before(folder))
+            teaching = TeachingRun.said_by(spec, chosen, teaching_before(folder), teachers)
         made = makers(loggers or recorded_loggers(folder.events))
         told = Loggers(folder.path, {} if ranks.rank else made)
         session = cls(spec, folder, chosen, choose_display(display), told, checkpoint, teaching=teaching, ranks=ranks)

@@ -49,9 +49,12 @@ class TeachingRun:
     tasks: tuple[str, ...]
 
     @classmethod
-    def said_by(cls, spec: Spec, device: torch.device, before: events.Taught | None = None) -> TeachingRun | None:
+    def said_by(
+        cls, spec: Spec, device: torch.device, before: events.Taught | None = None, moved: str | None = None
+    ) -> TeachingRun | None:
         """That which a spec names, looked for from the working folder and then from that of the spec's file; None where
-        it names none. A run that goes on gives what was told of it `before`: it is looked for there first.
+        it names none. A run that goes on gives what was told of it `before`: it is looked for there first. Where it
+        has `moved` since, that is its path in the place of the one that the spec names.
 
         Raises MtlError: MTL801 for a folder that is no run, MTL609 for a network that cannot teach the tasks,
         and MTL610 where the weights are others than before.
@@ -60,7 +63,7 @@ class TeachingRun:
         if given is None:
             return None
         try:
-            found = cls._open(spec, _located(spec, given, before), device)
+            found = cls._open(spec, _located(spec, moved or given, before), device)
         except MtlError as error:
             place = spec.train.span
             raise MtlError(attrs.evolve(each, span=each.span or place) for each in error.diagnostics) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 import re
 from html import unescape
@@ -17,21 +18,26 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from mtsldsl import build_model, load, load_run, loads
+from mtsldsl import build_model, load, load_run, loads, measurements
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.editing import rewritten
 from mtsldsl.ir.cost import sizes_of
+from mtsldsl.methods.evidence import Event
 from mtsldsl.methods.ladder.candidate import Beginnings, Candidate
 from mtsldsl.methods.ladder.language import Settings
 from mtsldsl.methods.ladder.learner import gains_over_mean
 from mtsldsl.runtime.data import load_data
 from mtsldsl.runtime.learning.evaluation import evaluate
 from mtsldsl.runtime.run.code import Code
+from mtsldsl.runtime.run.csv_log import csv_table
+from mtsldsl.runtime.run.event_json import from_json
+from mtsldsl.runtime.run.event_lines import describe_event
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.session import Session
 from mtsldsl.sharing.shape import Shape
+from tests.cli.test_train_log import of_table, shown
 from tests.methods.each_learner import run, text, visits
-from tests.runtime.in_process import TASKS, events, of, trained
+from tests.runtime.in_process import TASKS, events, of, rows, trained
 
 PLAIN = f"""{TASKS}
 backbone {{
@@ -98,6 +104,13 @@ def test_each_candidate_learns_what_it_would_alone(tmp_path: Path) -> None:
     assert same(last_weights(place["ladder"]), last_weights(place["all"]))
     kept = weights(place["ladder"] / "runs/job/1/ladder/1.0.weights.safetensors")
     torch.testing.assert_close(kept, last_weights(place["each"]), rtol=1e-5, atol=1e-6)  # tasks are added up in turn
+    for name in ("1", "1.0", "1.", "1e0"):  # the budget, however it is written
+        _, model = load_run(place["ladder"] / "runs/job/1", of=name)
+        assert same(model.state_dict(), kept)
+    with pytest.raises(MtlError, match="no task `2`"):
+        load_run(place["ladder"] / "runs/job/1", of="2")
+    lines = [line for event in of(found, "rung_chosen") for line in describe_event(read(event))]
+    assert [line.partition(": ")[0] for line in lines] == ["  budget 0.7 (picked)", "  budget 1.0"]
     beside = load(place["ladder"] / "runs/job/1/ladder/1.0.mtl")
     assert beside.sharing == load(place["each"] / "runs/job/1/spec.mtl").sharing
     assert "ladder(epoch=1, budget=1.0, layer=l1, copies=2)" in beside.source.text
@@ -109,6 +122,31 @@ def test_each_candidate_learns_what_it_would_alone(tmp_path: Path) -> None:
     assert [each[:2] for each in told] == [(epoch, ["1.0"]) for epoch in (1, 2, 3, 4)]
     for epoch, _, losses in told:
         assert losses == pytest.approx(apart[epoch], rel=1e-5)
+    # The loggers have it as a split of its own.
+    table = csv.DictReader(csv_table(place["ladder"] / "runs/job/1/events.jsonl").splitlines())
+    logged = {
+        (int(row["epoch"]), row["task"]): float(row["value"])
+        for row in table
+        if (row["split"], row["name"]) == ("validation/1.0", "loss")
+    }
+    assert logged == {(epoch, task): loss for epoch, _, losses in told for task, loss in losses.items()}
+
+
+@pytest.mark.soak
+def test_teachers_teach_each_candidate_as_they_would_alone(tmp_path: Path) -> None:
+    place = {name: tmp_path / name for name in ("each", "ladder", "all", "apart")}
+    for each in place.values():
+        each.mkdir()
+    rows(place["each"])
+    ended(place["each"], PLAIN)
+    taught = PLAIN.replace("keep      = last", f'keep      = last\n  teachers  = "{place["each"] / "runs/job/1"}"')
+    trained(place["ladder"], with_ladder("budgets = [0.7, 1.0]\n  pick = 0.7", taught))
+    trained(place["all"], f"{taught}\nsharing {{\n  l1 = all\n}}\n")
+    trained(place["apart"], taught)
+    assert same(last_weights(place["ladder"]), last_weights(place["all"]))
+    kept = weights(place["ladder"] / "runs/job/1/ladder/1.0.weights.safetensors")
+    torch.testing.assert_close(kept, last_weights(place["apart"]), rtol=1e-5, atol=1e-6)
+    assert not same(last_weights(place["apart"]), last_weights(place["each"]))
 
 
 APART = """mtl 1
@@ -160,6 +198,31 @@ def test_tasks_with_samples_of_their_own_learn_each_shape_from_their_own(tmp_pat
     told_of = [event["losses"] for event in of(told, "beside") if event["names"] == ["0.75"]]
     assert all(np.isfinite(list(losses.values())).all() for losses in told_of)
     assert told_of[0] != told_of[-1]
+
+
+def test_the_loggers_have_what_each_budget_reaches_on_the_test_set() -> None:
+    event = {
+        "event": "beside_test",
+        "names": ["0.5", "1.0"],
+        "own": True,
+        "losses": {"a": 0.5, "b": None},
+        "metrics": {"a": {"rmse": 0.7}, "b": {}},
+        "epochs": {"a": 3, "b": 2},
+        "parameters": 12,
+        "flops": 34,
+    }
+    for name in event["names"]:
+        found = [(each.epoch, each.tag, each.value) for each in measurements(event) if each.split == f"test/{name}"]
+        assert found == [
+            (3, "a/loss", 0.5), (3, "a/rmse", 0.7), (2, "b/loss", None), (3, "parameters", 12), (3, "flops", 34),
+        ]  # fmt: skip
+    assert len(measurements(event)) == 10
+
+
+def read(event: dict[str, Any]) -> Event:
+    found = from_json(event)
+    assert found is not None
+    return found
 
 
 def trained_losses(folder: Path) -> list[Any]:
@@ -219,10 +282,17 @@ def test_copies_that_compete_begin_with_weights_of_their_own_and_the_first_as_an
     assert not any(torch.equal(second[name], first[name]) for name in drawn)
 
 
+LOGGERS = ("csv", "tensorboard")
+
+
 def finished(folder: Path, content: str) -> RunFolder:
     visits(folder)
+    return ended(folder, content)
+
+
+def ended(folder: Path, content: str) -> RunFolder:
     (folder / "job.mtl").write_text(content, encoding="utf-8")
-    session = Session.create(load(folder / "job.mtl"), "job", folder / "runs", "cpu", "quiet")
+    session = Session.create(load(folder / "job.mtl"), "job", folder / "runs", "cpu", "quiet", LOGGERS)
     Code.of(session.spec).run().main(session)
     session.close()
     return session.folder
@@ -254,6 +324,16 @@ def test_what_is_kept_of_each_budget_is_what_was_evaluated(tmp_path: Path, monke
     page = unescape(folder.report.read_text(encoding="utf-8"))
     for name, test in tests.items():
         assert re.search(rf">[^<]*{name}[^<]*</th><td class=\"number\">{test['parameters']:,}</td>", page)
+    assert {split for split, _, _ in of_table(folder.path)} == {
+        *("train", "validation", "test"), *(f"test/{name}" for name in tests), "validation/0.5", "validation/0.9",
+    }  # fmt: skip
+    points, forgotten = shown(folder.path)
+    assert (points, forgotten) == (pytest.approx(of_table(folder.path), rel=1e-6), 0)
+    again = Session.resume(folder.path, "cpu", "quiet")  # it has ended: its test comes anew
+    Code.of(again.spec).run().main(again)
+    again.close()
+    assert shown(folder.path)[0] == pytest.approx(of_table(folder.path), rel=1e-6)
+    assert len(of(events(folder.path), "beside_test")) == len(tests)
     own = of(told, "test")[0]
     assert tests["0.7"]["own"]
     assert tests["0.7"]["metrics"] == own["metrics"]

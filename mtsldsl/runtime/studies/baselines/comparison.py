@@ -86,6 +86,11 @@ class Line:
         """The most parameters that its network had with some seed."""
         return max((each.outcome.parameters for each in self.ended), default=0)
 
+    @property
+    def epochs(self) -> list[int]:
+        """How many its runs made that ended."""
+        return [each.outcome.stopped or self.row.spec.train.epochs for each in self.ended]
+
     def mean(self, task: str, key: str) -> float:
         """That of a metric over the runs that ended; NaN where there are none."""
         found = [each.outcome.metrics[task][key] for each in self.ended]
@@ -222,6 +227,7 @@ class Comparison:
                     "seed": each.seed,
                     "folder": str(each.outcome.folder),
                     "diverged": each.outcome.diverged or None,
+                    "stopped": each.outcome.stopped,
                     "parameters": each.outcome.parameters,
                     "flops": each.outcome.flops,
                     "cpu_seconds": each.outcome.cpu_seconds,

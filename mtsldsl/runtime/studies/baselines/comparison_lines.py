@@ -13,16 +13,21 @@ UNCLEAR = "!"
 """Behind a metric that is hardly better than that of the best constant answer."""
 
 
-def table_lines(comparison: Comparison) -> list[str]:
-    """The table: a line for the best constant answer, and one for each row."""
+def table_cells(comparison: Comparison) -> list[list[str]]:
+    """The table: its head, a row for the best constant answer, and one for each row of the study."""
     metrics = [(task, key) for task, found in comparison.constant.items() for key in found]
     head = ["row", "parameters", "FLOPs", "CPU s", "Δm %", "over the best static", "over the picked static"]
     constant = [short(comparison.constant[task][key]) for task, key in metrics]
-    rows = [
+    return [
         [*head, *(f"{task} {key}" for task, key in metrics)],
         ["best constant", *[""] * 6, *constant],
         *([*_row(line, comparison), *_metrics(line, comparison, metrics)] for line in comparison.lines),
     ]
+
+
+def table_lines(comparison: Comparison) -> list[str]:
+    """The same as text."""
+    rows = table_cells(comparison)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rule = ["-" * width if place == 0 else "-" * (width - 1) + ":" for place, width in enumerate(widths)]
     return [
@@ -53,10 +58,23 @@ def note_lines(comparison: Comparison) -> Iterator[str]:
             if same:
                 when = "" if len(same) == len(line.entries) else f" with {_seeds(same)}"
                 yield f"{line.name} is the very network of {other.name}{when}"
+    yield from _stops(comparison)
     if any(line.row.taught for line in comparison.lines):
         yield "CPU s of what is taught are its own + those of `each`, which teaches it with the same seed"
     if any(map(comparison.unclear, comparison.lines)):
         yield f"{UNCLEAR} hardly better than the best constant answer: no evidence"
+
+
+def _stops(comparison: Comparison) -> Iterator[str]:
+    """Which rows have runs with fewer epochs than others."""
+    train = comparison.lines[0].row.spec.train
+    stopped = [line for line in comparison.lines if any(each < train.epochs for each in line.epochs)]
+    if not stopped:
+        return
+    said = (f"{line.name} {_range([str(min(line.epochs)), str(max(line.epochs))])}" for line in stopped)
+    yield f"`stop` ended runs before {train.epochs} epochs: {', '.join(said)}"
+    if train.average is not None:
+        yield f"by `keep = {train.kept}` these kept a mean of fewer steps than others, or none"
 
 
 def _seeds(numbers: Sequence[int]) -> str:

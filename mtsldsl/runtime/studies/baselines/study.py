@@ -77,19 +77,21 @@ class Study:
     def _order(self, row: Row, seed: int, made: Mapping[Row, Mapping[int, Outcome]]) -> Trial | Outcome:
         """The run to be made; of a structure whose run diverged, or with teachers that did, nothing can be made,
         and that is the outcome."""
-        found = teachers = None
+        found = teachers = taught_by = None
         if row.taught:
-            alone = next(runs[seed] for other, runs in made.items() if EACH in other.names)
-            if alone.diverged:
-                return alone
-            teachers = alone.folder
+            each, runs = next((other, runs) for other, runs in made.items() if EACH in other.names)
+            if runs[seed].diverged:
+                return runs[seed]
+            order = self._order(each, seed, made)
+            assert isinstance(order, Trial)
+            teachers, taught_by = runs[seed].folder, order.key
         if row.structure_of is not None:
             other = next(runs[seed] for each, runs in made.items() if each.name == row.structure_of)
             if other.diverged:
                 return other
             found = other.sharing()
         name = LEARNED if row.several else row.name
-        return Trial(name, seed, row.at(seed, found, teachers), self.device, self.threads, row.network)
+        return Trial(name, seed, row.at(seed, found, teachers), self.device, self.threads, row.network, taught_by)
 
     def _floor(self) -> Floor:
         """Of the spec's test set, kept in the study's folder."""

@@ -49,6 +49,8 @@ class Trial:
     threads: int
     network: str | None = None
     """Of a run that gives several networks the one that is meant."""
+    taught_by: str | None = None
+    """What the run that teaches it is told by; where that lies tells nothing apart."""
 
     def folder(self, study: Path) -> Path:
         """Where it is: called after its row, or the first one that it was made for, and told by what it means, the
@@ -61,7 +63,10 @@ class Trial:
         """What it is told by."""
         import torch
 
-        facts = f"{digest(self.spec)} {self.device} {self.threads} {__version__} {torch.__version__}"
+        spec = self.spec
+        if self.taught_by is not None:
+            spec = attrs.evolve(spec, train=attrs.evolve(spec.train, teachers=self.taught_by))
+        facts = f"{digest(spec)} {self.device} {self.threads} {__version__} {torch.__version__}"
         return sha256(facts.encode()).hexdigest()[:12]
 
 
@@ -83,6 +88,8 @@ class Outcome:
     """The digests of what it read."""
     network: str | None = None
     """Of a run that gives several networks the one that this is of, by the first of its names."""
+    stopped: int | None = None
+    """The epoch after which `stop` ended it; None where it made all of them."""
 
     @property
     def made_by(self) -> tuple[Path, str | None]:
@@ -114,7 +121,9 @@ def outcome(folder: Path, network: str | None = None) -> Outcome | None:
     }
     seconds, read = _Clock.read(folder).get("end"), digests_of(start.read or {})
     name = meant.names[0] if isinstance(meant, final_events.BesideTest) else None
-    return Outcome(folder, "", metrics, meant.parameters, meant.flops, seconds, read, name)
+    epoch = last(recorded, events.Epoch)
+    stopped = epoch.epoch if epoch is not None and epoch.epoch < start.epochs else None
+    return Outcome(folder, "", metrics, meant.parameters, meant.flops, seconds, read, name, stopped)
 
 
 def digests_of(read: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,7 +145,7 @@ def train(folder: Path, spec: Spec, device: str, threads: int) -> None:
             return
         begun = RunFolder(newest_run(folder))
         if begun.latest_checkpoint() is not None:
-            session = Session.resume(begun.path, device, "quiet")
+            session = Session.resume(begun.path, device, "quiet", teachers=spec.train.teachers)
         else:
             if begun.path != folder:
                 shutil.rmtree(begun.path)  # it was stopped before it had made an epoch

@@ -24,6 +24,7 @@ from mtsldsl.methods.registry import method
 from mtsldsl.seeds import seed_of
 from mtsldsl.sharing import Sharing
 from mtsldsl.sharing.own_layers import own_last, reassigned
+from mtsldsl.sharing.shape import budget_name
 from mtsldsl.syntax import parse, tree
 
 EACH, ALL, ENCODER, LAST, WIDENED = "each", "all", "encoder", "last", "widened"
@@ -61,7 +62,7 @@ class Row:
     @property
     def network(self) -> str | None:
         """What that network is called in the run; None where the run has one."""
-        return repr(self.budget) if self.several else None
+        return None if self.budget is None or not self.several else budget_name(self.budget)
 
     @property
     def name(self) -> str:
@@ -201,7 +202,7 @@ def _hold_kinds(spec: Spec, kinds: Sequence[str]) -> tuple[str, ...]:
 
 
 def _named(kind: str, budget: float | None) -> str:
-    return kind if budget is None else f"{kind}:{budget!r}"
+    return kind if budget is None else f"{kind}:{budget_name(budget)}"
 
 
 @attrs.define
@@ -317,7 +318,7 @@ class _Rows:
             if sizes.least <= allowed:
                 fitting.append(budget)
                 continue
-            cause = f"the budget {budget:g} is {float(allowed):,.0f} parameters, and all shared there are "
+            cause = f"the budget {budget_name(budget)} is {float(allowed):,.0f} parameters, and all shared there are "
             self.left_out += [(_named(kind, budget), f"{cause}{sizes.least:,}") for kind in wanted]
         return fitting
 
@@ -329,7 +330,7 @@ class _Rows:
             if not fitting:
                 return
             assert spec.structure is not None
-            given = {f"structure.{known.key}": f"[{', '.join(map(repr, fitting))}]"}
+            given = {f"structure.{known.key}": f"[{', '.join(map(budget_name, fitting))}]"}
             own = spec.structure.values[known.own]
             if isinstance(own, float) and own not in fitting:
                 given[f"structure.{known.own}"] = "none"
