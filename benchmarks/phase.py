@@ -44,7 +44,7 @@ from epoch import epoch_of_ours, order_and_flips
 from networks import load_weights
 
 import mtsldsl
-from mtsldsl.methods.mtsl.language import Similarity
+from mtsldsl.methods.merging_findings import Similarity
 from mtsldsl.methods.mtsl.learner import Amalgamate, Cka, Mtsl, Settings
 from mtsldsl.runtime.data import Splits
 from mtsldsl.runtime.learning.learned import NamedParameters

@@ -152,7 +152,8 @@ def learner_plan(structure: Structure | None) -> LearnerPlan:
         "how it is learned which tasks share what",
     )
     module = f"{METHODS[structure.method]}.learner"
-    return LearnerPlan(f"{name}(STRUCTURE)", (settings,), module, tuple(names), known.networks)
+    networks = known.networks(structure.settings)
+    return LearnerPlan(f"{name}(STRUCTURE)", (settings,), module, tuple(names), networks)
 
 
 def _made(value: object, later: Mapping[str, Constant] = MappingProxyType({})) -> str:

@@ -148,6 +148,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL954": "a mirrored picture whose target is not",
         "MTL955": "shapes that are compared before they have learned",
         "MTL958": "a weight of teachers that are not there",
+        "MTL959": "tasks that are drawn together, and a threshold that is not",
     },
 }
 """What the codes that begin alike are about: MTL0xx, MTL1xx and so on; then their codes in order."""

@@ -105,7 +105,8 @@ def block_text(heading: str, lines: Iterable[str]) -> str:
 def decision_line(decision: Decision, tasks: Sequence[str]) -> str:
     """The decision as a line of `history`; its tasks stay in the order that they have."""
     epoch, *rest = decision_rules()[decision.kind].call.keys
-    written = [f"{key.name}={_written(key.kind, decision.fields[key.name], tasks)}" for key in rest]
+    said = [key for key in rest if key.name in decision.fields]
+    written = [f"{key.name}={_written(key.kind, decision.fields[key.name], tasks)}" for key in said]
     return f"{decision.kind}({', '.join([f'{epoch.name}={decision.epoch}', *written])})"
 
 

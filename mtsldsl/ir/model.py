@@ -221,7 +221,7 @@ class Decision(Record):
         hold(Choice(tuple(rules)), self.kind, "decision")
         epoch, *rest = rules[self.kind].call.keys
         hold(epoch.kind, self.epoch, f"epoch of {self.kind}")
-        hold_all(rest, self.fields, self.kind)
+        hold_all([key for key in rest if key.default is not None or key.name in self.fields], self.fields, self.kind)
 
 
 @attrs.frozen(eq=False, repr=False)

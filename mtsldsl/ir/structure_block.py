@@ -73,7 +73,7 @@ def read_history(
             continue
         _check_names(rule, values, item, backbone, tasks, problems)
         epoch, *rest = rule.keys
-        fields = {key.name: values[key.name] for key in rest}
+        fields = {key.name: values[key.name] for key in rest if values[key.name] is not None}
         decisions.append(Decision(rule.name, cast(int, values[epoch.name]), fields, span=item.span))
     return tuple(decisions)
 

@@ -155,8 +155,9 @@ class Method(Record):
     """Where it has several, each with a network of its own."""
     later: Values = attrs.field(factory=dict)
     """Keys that only later versions have, with their defaults: at these the hash of a spec stays what it was."""
-    networks: bool = False
-    """Whether its learner trains networks beside the run's own: then the gradient of each is clipped by itself."""
+    networks: Callable[[Any], bool] = lambda settings: False
+    """Whether its learner trains networks beside the run's own, with these settings: then the gradient of each is
+    clipped by itself."""
     penalty_name: str = PENALTY
     """What its learner's own loss is called among those of the tasks."""
     findings: tuple[type[Finding], ...] = ()

@@ -13,14 +13,15 @@ from mtsldsl.methods.method import DecisionRule, Fault, Reach, Values
 from mtsldsl.sharing import Sharing
 
 
-def deciding_to_share(name: str, summary: str, epoch: str, similarity: str, verb: str) -> DecisionRule:
+def deciding_to_share(name: str, summary: str, epoch: str, similarity: str, verb: str, *more: Key) -> DecisionRule:
     """The rule of such a line of `history`, in the words of its method: what it says, its epoch, its similarity, and
-    what the history does to the layer."""
+    what the history does to the layer; with `more` that may be said, and is left out where it is not."""
     keys = (
         Key("epoch", Integer(0), epoch),
         Key("layer", LayerName(), "the layer"),
         Key("tasks", Tasks(), "the tasks"),
         Key("similarity", Real(), similarity),
+        *more,
     )
 
     def contradiction(decision: Values, sharing: Sharing) -> str | None:

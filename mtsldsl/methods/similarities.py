@@ -174,6 +174,12 @@ def reads_the_same(chosen: Chosen) -> bool:
     return isinstance(chosen, Gradient | Transference)
 
 
+def of_features(similarity: str) -> bool:
+    """Whether one of that name compares what copies make of the same samples and nothing else, so that copies of two
+    networks can be compared too."""
+    return similarity in (CKA.name, RSA.name, READOUT.name)
+
+
 def comparable(chosen: Chosen, tasks: frozenset[str], sources: Partition) -> Sequence[frozenset[str]]:
     """Those of tasks with inputs of one shape that can be compared: where the similarity needs it, tasks of one source,
     so that each sample is for all."""

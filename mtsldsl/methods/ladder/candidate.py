@@ -13,11 +13,10 @@ from mtsldsl.ir.wiring import Call, Value, copies, upstream, wired
 from mtsldsl.methods.ladder.language import Schedule
 from mtsldsl.runtime.learning.balance import Balance
 from mtsldsl.runtime.learning.step import Step
-from mtsldsl.runtime.network.built import build_model, initialise, place
+from mtsldsl.runtime.network.built import build_model, place
 from mtsldsl.runtime.network.execution import Route
-from mtsldsl.runtime.network.transfer import carry_state
+from mtsldsl.runtime.network.other_seed import begun_by, given_to
 from mtsldsl.runtime.objectives import BatchLosses
-from mtsldsl.seeds import torch_seed_of
 from mtsldsl.sharing import Copy, Sharing
 from mtsldsl.sharing.component import HEADS, NETWORK
 from mtsldsl.sharing.shape import Shape, Sizes, assigned
@@ -47,29 +46,18 @@ class Beginnings:
         """One network for all tasks, with the initial weights of copy `number` of those that compete. Where the run
         begins with others than its seed gives, a layer has those of the copy that the task has in a `sharing`: the mean
         of what its tasks have."""
-        united = self.united()
-        model = build_model(united)
-        first = {name: value.clone() for name, value in model.state_dict().items()}
-        if number:
-            initialise(model, united, torch_seed_of(self.spec.train.seed, "copy", number), but=self.spec.frozen)
-        if self.given is not None:
-            model.load_state_dict(self._filled(self.given, first, sharing, task), strict=False)
-        return place(model, united, torch.device("cpu"))
+        purpose = ("copy", number) if number else ()
+        return begun_by(self.united(), *purpose, given=self._given(sharing, task))
 
-    def _filled(
-        self, given: nn.Module, first: Mapping[str, Tensor], sharing: Sharing, task: str
-    ) -> Mapping[str, Tensor]:
-        """The weights of those copies that are not what the seed gives, `first`."""
-        source = self.of(sharing)
-        filled = build_model(source)
-        carry_state(self.spec, source, given, filled)
+    def _given(self, sharing: Sharing, task: str) -> dict[str, Tensor]:
+        """The weights that are not what the seed gives, by their names in one network for all tasks."""
         found: dict[str, Tensor] = {}
+        if self.given is None:
+            return found
+        states = given_to(self.spec, self.given, self.of(sharing))
         for copy in copies(self.united()):
             own = copy if copy.layer == HEADS else Copy(copy.layer, sharing.component(copy.layer, task))
-            state = filled.get_submodule(own.name).state_dict()
-            state = {f"{copy.name}.{name}": value for name, value in state.items()}
-            if not all(torch.equal(value, first[name]) for name, value in state.items()):
-                found |= state
+            found |= {f"{copy.name}.{name}": value for name, value in states.get(own, {}).items()}
         return found
 
 

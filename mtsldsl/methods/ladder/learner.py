@@ -23,7 +23,7 @@ from mtsldsl.methods.ladder.candidate import Beginnings, Candidate
 from mtsldsl.methods.ladder.language import KNEE, Chosen, Rung, Settings
 from mtsldsl.runtime.learning.beside import Beside
 from mtsldsl.runtime.learning.evaluation import autocast
-from mtsldsl.runtime.learning.known_gradients import gradients_of, with_gradients
+from mtsldsl.runtime.learning.known_gradients import gradients_of, losses_with_gradients, with_gradients
 from mtsldsl.runtime.learning.learned import balance_of
 from mtsldsl.runtime.learning.step import Position, Step
 from mtsldsl.runtime.network.built import build_model, place
@@ -161,13 +161,7 @@ class Ladder(Learner):
 
     def penalty(self, step: Step) -> Tensor | None:
         """The loss of the networks of the other budgets."""
-        values, found = [], []
-        for each in self.beside():
-            losses = each.losses(step)
-            loss = self._balance.combine(losses.values, losses.labelled())
-            found += gradients_of(loss, each.network)
-            values.append(loss.detach())
-        return with_gradients(torch.stack(values).sum(), found) if values else None
+        return losses_with_gradients([each.learned(step, self._balance) for each in self.beside()])
 
     # What it would be if the run ended here.
 

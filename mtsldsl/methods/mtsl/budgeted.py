@@ -10,7 +10,8 @@ import attrs
 
 from mtsldsl.ir.cost import copy_cost
 from mtsldsl.ir.wiring import Value, reading_tasks
-from mtsldsl.methods.mtsl.language import BudgetSimilarity, Settings, Spending
+from mtsldsl.methods.merging_findings import BudgetSimilarity, Spending
+from mtsldsl.methods.mtsl.language import Settings
 from mtsldsl.methods.mtsl.merges import Merge
 from mtsldsl.methods.similarities import Incomparable, reads_the_same
 from mtsldsl.runtime.structure.similarities import comparable_tasks, similarity_matrices

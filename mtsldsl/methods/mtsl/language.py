@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import attrs
 from attrs.validators import optional
 
-from mtsldsl.diagnostics.bounded import shown
 from mtsldsl.language.constants import Named
 from mtsldsl.language.holding import by_keys, keys_in, of_kind, of_record
-from mtsldsl.language.kinds import Call, CallRule, Choice, Integer, Key, Many, Maybe, OneOrMany, Real
+from mtsldsl.language.kinds import Call, CallRule, Choice, Integer, Key, Many, Maybe, OneOrMany, OrName, Real
 from mtsldsl.language.schema import BlockSchema
-from mtsldsl.methods.evidence import Evidence, Finding, Words, told
+from mtsldsl.methods.evidence import Evidence, Words
+from mtsldsl.methods.merging_findings import BudgetSimilarity, Matching, Similarity, Spending
 from mtsldsl.methods.method import Fault, Method, OneAPhase, Reach, Situation, Surroundings, Values
 from mtsldsl.methods.phases import faults_of_phases, untrained
 from mtsldsl.methods.shared_layers import beyond_reach, deciding_to_share, who_shares
@@ -22,11 +22,11 @@ from mtsldsl.methods.similarities import (
     RECORDS,
     SIMILARITIES,
     Chosen,
-    Compared,
     Incomparable,
     Transference,
     completed_similarity,
     name_of,
+    of_features,
     record_of,
     too_many_samples,
 )
@@ -36,6 +36,9 @@ from mtsldsl.sharing.exact import EXACT_TASKS, LEAST_EXACT_TASKS, MOST_EXACT_TAS
 
 ALIGN = 0.2
 """The weight of the loss that draws features together, where none is given."""
+
+AUTO = "auto"
+"""Stands for the threshold that the network of another seed sets at each layer."""
 
 ALONE = ("paper", "threshold")
 """What a task alone may score."""
@@ -83,8 +86,8 @@ BLOCK = BlockSchema(
         Key("similarity", SIMILARITIES, "similarity of two tasks' copies of a layer", "cka"),
         Key(
             "threshold",
-            Real(-1, 1),
-            "mean similarity above which a group of tasks merges",
+            OrName(Real(-1, 1), AUTO),
+            "mean similarity above which a group of tasks merges; `auto`: that of networks of another seed",
             None,
             "0 with `gradient` and `transference`, else 0.8",
         ),
@@ -101,7 +104,13 @@ BLOCK = BlockSchema(
             "up to so many tasks the grouping is proven to be the best",
             EXACT_TASKS,
         ),
-        Key("align", Real(0), "weight of the loss that draws features together", None, "0.2 with `cka`, else 0"),
+        Key(
+            "align",
+            Real(0),
+            "weight of the loss that draws features together",
+            None,
+            "0.2 with `cka`, else 0, as with `threshold = auto`",
+        ),
         Key(
             "match",
             Choice(MATCHES),
@@ -142,7 +151,7 @@ class Settings(Record):
 
     phases: tuple[int, ...]
     similarity: Chosen = attrs.field(validator=of_record(*RECORDS.values()))
-    threshold: float
+    threshold: float | str
     exact_tasks: int
     align: float
     transfer: Amalgamate | None = attrs.field(validator=optional(of_record(Amalgamate)))
@@ -152,14 +161,18 @@ class Settings(Record):
     teach: float = 0.0
 
     @property
-    def score_alone(self) -> float:
-        """The score of a task that stays alone."""
-        return 0.0 if self.alone == ALONE[0] else self.threshold
+    def by_twin(self) -> bool:
+        """Whether the threshold is what networks of another seed reach."""
+        return self.threshold == AUTO and self.choose is None
+
+    def score_alone(self, threshold: float) -> float:
+        """The score of a task that stays alone, at a threshold."""
+        return 0.0 if self.alone == ALONE[0] else threshold
 
     def __attrs_post_init__(self) -> None:
         for fault in _faults(self.phases, None, self.transfer.epochs if self.transfer else None):
             raise ValueError(fault.cause)
-        for fault in _misaligned(name_of(self.similarity), self.align):
+        for fault in _unlike(name_of(self.similarity), self.align, self.threshold):
             raise ValueError(fault.cause)
 
 
@@ -169,14 +182,15 @@ MERGE = deciding_to_share(
     "epoch at whose end they merged",
     "their mean similarity",
     "merges",
+    Key("threshold", Maybe(Real()), "the threshold there, where nobody has given it", None, "not said"),
 )
 
 
 def faults(values: Values, surroundings: Surroundings) -> Iterator[Fault]:
-    """Phases out of order or after the last epoch, epochs of `amalgamate` that are not one for each phase, and features
-    drawn together by what they are not compared by."""
+    """Phases out of order or after the last epoch, epochs of `amalgamate` that are not one for each phase, features
+    drawn together by what they are not compared by, and a threshold from networks that cannot be compared."""
     if "similarity" in values:
-        yield from _misaligned(values["similarity"].name, values.get("align"))
+        yield from _unlike(values["similarity"].name, values.get("align"), values.get("threshold"))
     if values.get("choose") is not None:
         yield from _idle_keys(values)
     if "phases" not in values:
@@ -199,8 +213,9 @@ def _faults(phases: tuple[int, ...], last: int | None, amalgamation: tuple[int, 
         )
 
 
-def _misaligned(similarity: str, align: float | None) -> Iterator[Fault]:
-    """Of a weight of the loss that draws features together: it is made of `cka`."""
+def _unlike(similarity: str, align: float | None, threshold: float | str | None) -> Iterator[Fault]:
+    """Of a weight of the loss that draws features together: it is made of `cka`; and of `threshold = auto`, which
+    compares the copies of two networks."""
     if align and similarity != CKA.name:
         yield Fault(
             "MTL202",
@@ -208,6 +223,12 @@ def _misaligned(similarity: str, align: float | None) -> Iterator[Fault]:
             f"leave `align` out, or compare by `{CKA.name}`",
             "align",
         )
+    if threshold == AUTO and not of_features(similarity):
+        cause = (
+            f"`threshold = {AUTO}` compares copies of two networks, and `{similarity}` asks for what one makes of its"
+        )
+        remedy = f"compare by `cka`, `rsa` or `readout`, or give a number, such as {RECORDS[similarity].usual:g}"
+        yield Fault("MTL202", f"{cause} losses", remedy, "threshold")
 
 
 _OF_GROUPING = {"threshold": None, "alone": ALONE[0], "exact_tasks": EXACT_TASKS}
@@ -230,7 +251,7 @@ def completed(values: Values, surroundings: Surroundings) -> Values:
     if values["threshold"] is None:
         values["threshold"] = RECORDS[similarity.name].usual
     if values["align"] is None:
-        values["align"] = ALIGN if similarity.name == CKA.name else 0.0
+        values["align"] = ALIGN if similarity.name == CKA.name and values["threshold"] != AUTO else 0.0
     transfer: Named = values["transfer"]
     if transfer.name != "amalgamate":
         return values
@@ -284,6 +305,10 @@ def doubts(situation: Situation) -> Iterator[Fault]:
         yield from untrained(chosen.phases, situation.epochs, "merges")
     if chosen.choose is None:
         yield from _idle_thresholds(chosen)
+    if chosen.by_twin and chosen.align:
+        cause = "`align` draws tasks' copies together, and no copy to that of the network of another seed"
+        remedy = f"leave `align` out, which is 0 with `threshold = {AUTO}`"
+        yield Fault("MTL959", f"{cause}: tasks pass for more alike than they can be", remedy, "align")
     yield from too_many_samples(chosen.similarity, situation)
 
 
@@ -294,6 +319,8 @@ _LARGE_STEP = 0.5
 def _idle_thresholds(chosen: Settings) -> Iterator[Fault]:
     """A threshold that is above or below whatever the data may say."""
     similarity, threshold = chosen.similarity, chosen.threshold
+    if isinstance(threshold, str):
+        return
     lowest, usual = similarity.lowest, f"such as {similarity.usual:g}"
     between = f"below {similarity.highest:g}" if lowest is None else f"between {lowest:g} and {similarity.highest:g}"
     if threshold >= similarity.highest:
@@ -305,63 +332,6 @@ def _idle_thresholds(chosen: Settings) -> Iterator[Fault]:
     elif isinstance(similarity, Transference) and threshold >= _LARGE_STEP:
         cause = f"no one step lowers the loss of another task by {threshold:.0%}, so nothing will ever merge"
         yield Fault("MTL933", cause, f"take a threshold near 0, {usual}", "threshold")
-
-
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class Similarity(Compared):
-    """What was found where tasks may merge at a layer, and how they are grouped."""
-
-    kind = "similarity"
-    threshold: float
-    grouping: Mapping[str, Any]
-
-    def title(self) -> str:
-        """With the threshold."""
-        return f"{super().title()}, threshold {self.threshold}"
-
-
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class BudgetSimilarity(Compared):
-    """What was found at a layer on the way to a budget; tasks that share a copy of it have what that has."""
-
-    kind = "budget_similarity"
-
-
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class Spending(Finding):
-    """How many `parameters` the network has after a phase, how many it `allowed`, and the `budget` of the run."""
-
-    kind = "spending"
-    parameters: int
-    allowed: int
-    budget: int
-
-    def lines(self) -> list[str]:
-        """What there is and what was allowed, and whether more would have had to merge."""
-        found = f"{self.parameters:,} parameters: the phase may leave {self.allowed:,}, the budget is {self.budget:,}"
-        return [found if self.parameters <= self.allowed else f"{found}, and nothing else may merge now"]
-
-
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class Matching(Finding):
-    """How many sets of channels of a copy that merges were brought into another's order and how many left, and the mean
-    correlation of channels with those that they are averaged with, `correlation` before and after."""
-
-    kind = "matching"
-    layer: str
-    tasks: Sequence[str]
-    matched: int
-    left: int
-    correlation: Sequence[float]
-
-    def lines(self) -> list[str]:
-        """The sets and the correlations."""
-        named, (before, after) = shown(self.tasks, " + "), self.correlation
-        left = f", {self.left} left in theirs" if self.left else ""
-        if not self.matched:
-            return [f"{self.layer}: the channels of {named} cannot be brought into another order"]
-        what = f"{self.matched} {'set' if self.matched == 1 else 'sets'} of channels of {named} matched{left}"
-        return [f"{self.layer}: {what}; correlation with the others {told(before)}, now {told(after)}"]
 
 
 def decided(decisions: Sequence[str], evidence: Evidence) -> list[str]:
@@ -388,6 +358,7 @@ METHOD = Method(
     phases="phases",
     one_a_phase=(OneAPhase("transfer", "amalgamate", "epochs"),),
     penalty_name="align",
+    networks=lambda chosen: chosen.by_twin,
     budget="choose",
     budgeted=lambda part: f"budget({part!r})",
     beside_budget=tuple(_OF_GROUPING),

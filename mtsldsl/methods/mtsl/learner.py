@@ -6,32 +6,37 @@ Removal, ICML 2023, arXiv 2305.00441.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean
+from typing import Any
 
 import attrs
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mtsldsl.ir import Decision, Spec
 from mtsldsl.ir.wiring import Value, reading_tasks
 from mtsldsl.language import Shape
+from mtsldsl.methods.merging_findings import Matching, Similarity
 from mtsldsl.methods.mtsl.amalgamation import AmalgamationJob, AmalgamationReport, amalgamate
 from mtsldsl.methods.mtsl.budgeted import merges_to_budget
-from mtsldsl.methods.mtsl.language import MATCHES, Amalgamate, Budget, Matching, Settings, Similarity
+from mtsldsl.methods.mtsl.language import MATCHES, Amalgamate, Budget, Settings
 from mtsldsl.methods.mtsl.merges import Merge, proposed
 from mtsldsl.methods.similarities import Cka, Gradient, Incomparable, Readout, Rsa, Stitched, Transference
 from mtsldsl.records import Record
 from mtsldsl.runtime.data import batches, steps_per_epoch
+from mtsldsl.runtime.learning.beside import Twin
 from mtsldsl.runtime.learning.learned import NamedParameters
 from mtsldsl.runtime.learning.step import Position, Step
 from mtsldsl.runtime.network.channels import Reordering
 from mtsldsl.runtime.network.execution import evaluating, layer_inputs
 from mtsldsl.runtime.network.inputs import inputs_in
+from mtsldsl.runtime.network.other_seed import begun_by, given_to
 from mtsldsl.runtime.network.places import located, title
 from mtsldsl.runtime.structure.learner import Carry, Learner, Prepared, Proposal
 from mtsldsl.runtime.structure.matching import matched
-from mtsldsl.runtime.structure.similarities import comparable_tasks, similarity_matrices
+from mtsldsl.runtime.structure.similarities import ceilings, comparable_tasks, similarity_matrices
 from mtsldsl.runtime.structure.similarities.cka import alignment_loss
 from mtsldsl.runtime.structure.view import View
 from mtsldsl.sharing import Copy, unmerged
@@ -47,25 +52,59 @@ class Comparison(Record):
     layer: str
     tasks: tuple[str, ...]
     similarity: tuple[tuple[float, ...], ...]
+    threshold: float
     grouping: GroupingDecision
+    ceilings: tuple[float, ...] | None = None
+    """How similar each task's copy is to that of the twin, where the threshold is the mean of these."""
 
     @property
     def merges(self) -> list[Merge]:
         """The accepted groups."""
-        found = []
+        found, own = [], None if self.ceilings is None else self.threshold
         for group in self.grouping.accepted:
             pairs = [self.similarity[i][j] for i in group for j in group if i < j]
             tasks = frozenset(self.tasks[index] for index in group)
-            found.append(Merge(self.layer, tasks, sum(pairs) / len(pairs)))
+            found.append(Merge(self.layer, tasks, sum(pairs) / len(pairs), own))
         return found
 
 
 class Mtsl(Learner):
-    """Merges what has become similar, at the end of the epochs `settings.phases`."""
+    """Merges what has become similar, at the end of the epochs `settings.phases`.
+
+    `twin` is a network for each task that begins with weights of another seed, where the threshold comes from it: until
+    the last phase, or until nothing is left that could merge.
+    """
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self.settings = settings
+        self.twin: Twin | None = None
+
+    def begin(self, spec: Spec) -> None:
+        """The twin begins too."""
+        if self.settings.by_twin and unmerged(spec.sharing):
+            single = attrs.evolve(spec, sharing=spec.sharing.apart())
+            self.twin = Twin(single, begun_by(single, "twin"))
+
+    def begins_with(self, spec: Spec, model: nn.Module) -> None:
+        """So does the twin, where that is not what the seed gives."""
+        if self.twin is not None:
+            given = given_to(spec, model, self.twin.spec)
+            for copy, state in given.items():
+                self.twin.network.get_submodule(copy.name).load_state_dict(state)
+
+    def facts(self) -> Mapping[str, Any]:
+        """Whether there is a twin."""
+        return {"twin": self.twin is not None} if self.settings.by_twin else {}
+
+    def prepare_for(self, facts: Mapping[str, Any]) -> None:
+        """Have none where it was dropped."""
+        if not facts.get("twin"):
+            self.twin = None
+
+    def twins(self) -> Sequence[Twin]:
+        """The one, as long as it is there."""
+        return () if self.twin is None else (self.twin,)
 
     @property
     def teach(self) -> float:
@@ -102,18 +141,22 @@ class Mtsl(Learner):
         if self.settings.choose is not None:
             merges, places = merges_to_budget(view, self.settings, self.settings.choose.part)
         else:
-            comparisons = compare(view, self.settings)
+            comparisons = compare(view, self.settings, self.twin)
             for comparison in comparisons:
+                said = {} if comparison.ceilings is None else {"ceilings": comparison.ceilings}
                 view.say(
                     Similarity.kind,
                     layer=comparison.layer,
                     tasks=comparison.tasks,
                     similarity=comparison.similarity,
-                    threshold=self.settings.threshold,
+                    threshold=comparison.threshold,
                     grouping=attrs.asdict(comparison.grouping),
+                    **said,
                 )
             merges, places = [merge for each in comparisons for merge in each.merges], len(comparisons)
         proposal = proposed(view.spec, view.decided, merges, places)
+        if view.position.epoch >= self.settings.phases[-1] or not unmerged(proposal.sharing):
+            self.twin = None
         if self.settings.match == MATCHES[0] or not merges:
             return proposal
         return attrs.evolve(proposal, order=_matched(view, merges, self.settings.similarity.samples))
@@ -126,9 +169,10 @@ class Mtsl(Learner):
         return _amalgamated(carry, view, transfer, transfer.epochs[self.settings.phases.index(view.position.epoch)])
 
 
-def compare(view: View, settings: Settings) -> list[Comparison]:
-    """Similarity and grouping at every place where tasks may merge next, from one pass over training samples. A copy
-    that its task does not read has learned nothing, and is left as it is."""
+def compare(view: View, settings: Settings, twin: Twin | None = None) -> list[Comparison]:
+    """Similarity and grouping at every place where tasks may merge next, from one pass over training samples; with a
+    twin, from one more over the same of either network, for the threshold there. A copy that its task does not read has
+    learned nothing, and is left as it is."""
     read_by = reading_tasks(view.spec)
     places: list[tuple[str, tuple[str, ...]]] = []
     for layer, together in unmerged(view.spec.sharing):
@@ -138,13 +182,19 @@ def compare(view: View, settings: Settings) -> list[Comparison]:
             view.say(Incomparable.kind, layer=layer, tasks=[sorted(side) for side in sides], **what)
         places += [(layer, tuple(sorted(side))) for side in sides if len(side) > 1]
     values = [[Value(layer, frozenset([task])) for task in tasks] for layer, tasks in places]
+    matrices = similarity_matrices(view, settings.similarity, values)
+    alike: Sequence[Sequence[float] | None] = [None] * len(places)
+    if twin is not None:
+        beside = attrs.evolve(view, spec=twin.spec, model=twin.network)
+        alike = ceilings(view, beside, settings.similarity, values)
     comparisons = []
-    for (layer, tasks), matrix in zip(places, similarity_matrices(view, settings.similarity, values), strict=True):
+    for (layer, tasks), matrix, own in zip(places, matrices, alike, strict=True):
         rows = tuple(tuple(row) for row in matrix.tolist())
-        grouping = decide_grouping(
-            rows, settings.threshold, exact_tasks=settings.exact_tasks, alone=settings.score_alone
-        )
-        comparisons.append(Comparison(layer, tasks, rows, grouping))
+        threshold = settings.threshold if own is None else fmean(own)
+        assert not isinstance(threshold, str)
+        alone = settings.score_alone(threshold)
+        grouping = decide_grouping(rows, threshold, exact_tasks=settings.exact_tasks, alone=alone)
+        comparisons.append(Comparison(layer, tasks, rows, threshold, grouping, None if own is None else tuple(own)))
     return comparisons
 
 

@@ -16,11 +16,13 @@ from mtsldsl.sharing.partition import in_order
 
 @attrs.frozen(eq=False, repr=False)
 class Merge(Record):
-    """Tasks that are going to share a layer, and how similar their copies of it are on average."""
+    """Tasks that are going to share a layer, and how similar their copies of it are on average; the threshold there,
+    where nobody has given it."""
 
     layer: str
     tasks: frozenset[str]
     similarity: float
+    threshold: float | None = None
 
 
 def proposed(spec: Spec, epoch: int, merges: Sequence[Merge], places: int) -> Proposal:
@@ -36,6 +38,8 @@ def proposed(spec: Spec, epoch: int, merges: Sequence[Merge], places: int) -> Pr
             "tasks": tasks,
             "similarity": in_four_digits(merge.similarity),
         }
+        if merge.threshold is not None:
+            fields["threshold"] = in_four_digits(merge.threshold)
         decisions.append(Decision("merge", epoch, fields))
     listed = [{"layer": each.layer, "tasks": sorted(each.tasks), "similarity": each.similarity} for each in merges]
     return Proposal(sharing, tuple(decisions), {"places": places, "merges": listed})

@@ -14,6 +14,9 @@ from mtsldsl.runtime.learning.step import Gates
 from mtsldsl.runtime.network.inputs import Inputs, each_of
 from mtsldsl.runtime.network.places import describe, described, part_of, parts
 
+TWIN = "the twin"
+"""What the loss of a network is called that is compared with the run's own; no task can have that name."""
+
 
 @attrs.frozen
 class Anomaly:
@@ -114,6 +117,10 @@ def _of_weights(model: nn.Module, spec: Spec, computed: Collection[str]) -> Anom
 
 def anomaly_of_loss(spec: Spec, loss: str, repeated: bool = False) -> Anomaly:
     """A loss that is not finite though the outputs are, those of the same computation or of a repeated one."""
+    if loss == TWIN:
+        cause = "that network is trained beside the run's own, of whose outputs none says why"
+        remedy = "lower the learning rate, or give `threshold` a number in `structure`"
+        return Anomaly(cause, remedy, None if spec.structure is None else spec.structure.span)
     task = next((task for task in spec.trained if task.name == loss), None)
     if task is None:
         span, title = spec.structure.span if spec.structure else None, f"the loss `{loss}` of the structure"

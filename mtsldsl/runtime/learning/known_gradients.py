@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
+
+Learned: TypeAlias = tuple[Tensor, Sequence[tuple[nn.Parameter, Tensor]]]
+"""A scalar loss without what it was computed from, and its gradients by parameters."""
 
 
 class _Known(torch.autograd.Function):
@@ -36,3 +39,11 @@ def with_gradients(value: Tensor, known: Sequence[tuple[nn.Parameter, Tensor]]) 
         return value
     found: Tensor = _Known.apply(value.detach(), [each for _, each in known], *(each for each, _ in known))  # type: ignore[no-untyped-call]
     return found
+
+
+def losses_with_gradients(known: Sequence[Learned]) -> Tensor | None:
+    """The sum of the losses of networks that have nothing in common, each with its gradients; None without any."""
+    if not known:
+        return None
+    found = [each for _, gradients in known for each in gradients]
+    return with_gradients(torch.stack([loss for loss, _ in known]).sum(), found)

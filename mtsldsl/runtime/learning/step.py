@@ -15,7 +15,7 @@ from mtsldsl.seeds import torch_seed_of
 from mtsldsl.sharing import Copy, Sharing
 
 if TYPE_CHECKING:
-    from mtsldsl.runtime.learning.beside import Beside
+    from mtsldsl.runtime.learning.beside import Beside, Twin
     from mtsldsl.runtime.learning.probe import Probe
     from mtsldsl.runtime.network.choosing import Choices
     from mtsldsl.runtime.network.transfer import Members
@@ -140,6 +140,10 @@ class Penalty(nn.Module):
     @property
     def own_names(self) -> tuple[str, ...]:
         """What the run's own network is called among them."""
+        return ()
+
+    def twins(self) -> Sequence[Twin]:
+        """Networks that learn from the same batches, which are compared with the run's own and never kept."""
         return ()
 
     def apart(self) -> Sequence[nn.Module]:

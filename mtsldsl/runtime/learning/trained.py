@@ -212,6 +212,8 @@ class Trained:
         """Count the epoch, advance the schedule and the balance."""
         if self.learner.of_part:
             self.ranks.even(self.learner)
+        for each in self.learner.twins():
+            self.ranks.even(each)
         self.ranks.even(self.model, self.balance, self.learner)
         if self.averaged is not None:
             self.ranks.even(self.averaged)

@@ -15,9 +15,11 @@ from torch import Tensor, nn
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir import Spec, Task
 from mtsldsl.runtime.learning.balance import Balance, GradientBalance
+from mtsldsl.runtime.learning.finite import TWIN
 from mtsldsl.runtime.learning.forward_pass import Drawn, ForwardPass
 from mtsldsl.runtime.learning.gradient_norms import GradientNorms, measured_every
 from mtsldsl.runtime.learning.guard import Guard, asked_every
+from mtsldsl.runtime.learning.known_gradients import losses_with_gradients
 from mtsldsl.runtime.learning.loss_scale import NarrowOverflowError
 from mtsldsl.runtime.learning.parts import Batch, Parts
 from mtsldsl.runtime.learning.probe import Probe, Weights, losses_that_count, shared_weights
@@ -53,6 +55,8 @@ class Training(Trained):
     """Those of the set in hand."""
     _instead: Tensor | None = None
     """The loss of the step in hand of the networks that the learner trains in the place of this one."""
+    _of_twins: Tensor | None = None
+    """The loss of the step in hand of the networks that are twins of this one."""
     _parts: Parts | None = None
     """The batches of the step in hand, where a step has several, or several processes combine the tasks' gradients."""
     _forward_pass: ForwardPass = attrs.field(factory=ForwardPass)
@@ -196,20 +200,28 @@ class Training(Trained):
                     self._parts.count(task, soft, outputs[task.name], taught=True)
         return self._losses(outputs, batch)
 
-    def _losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> BatchLosses:
+    def _losses(
+        self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor], *, taught_by_run: bool = True
+    ) -> BatchLosses:
         """The same of other outputs for the batch in hand."""
         # Where the gradient of each is asked for alone, each has a graph of its own.
         together = not isinstance(self.balance, GradientBalance)
-        return self._whole(self._learns(outputs), outputs, batch, together=together)
+        return self._whole(self._learns(outputs), outputs, batch, together=together, taught_by_run=taught_by_run)
 
     def _whole(
-        self, tasks: list[Task], outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor], *, together: bool = False
+        self,
+        tasks: list[Task],
+        outputs: Mapping[str, Tensor],
+        batch: Mapping[str, Tensor],
+        *,
+        together: bool = False,
+        taught_by_run: bool = True,
     ) -> BatchLosses:
         """The losses of these tasks of the whole batch, with gradients that fit the precision."""
         own = self.ranks.part_of(batch)
         joined = outputs.joined if isinstance(outputs, Outputs) else {}
         losses = BatchLosses.of(tasks, self.loss_functions, outputs, own, together=together, joined=joined)
-        if self.teachers is not None:
+        if self.teachers is not None and (taught_by_run or not self.teachers.of_run):
             losses = self.teachers.add_to(losses, tasks, outputs, together=together)
         whole = self.ranks.whole(losses)
         return whole if self.scale is None else self.scale.losses(whole)
@@ -232,13 +244,24 @@ class Training(Trained):
                         observer.observe(probe)
             self._began = None
         self._measure_norms(batch, outputs)
+        if twins := self.learner.twins():
+            alone = self._step({}, batch, {}, taught_by_run=False)
+            self._of_twins = self._enlarged(losses_with_gradients([each.taught(alone) for each in twins]))
         return self._enlarged(self.learner.penalty(step))
 
-    def _step(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor], losses: Mapping[str, Tensor]) -> Step:
-        """The step in hand, or one of its batches, as the learner sees it."""
+    def _step(
+        self,
+        outputs: Mapping[str, Tensor],
+        batch: Mapping[str, Tensor],
+        losses: Mapping[str, Tensor],
+        *,
+        taught_by_run: bool = True,
+    ) -> Step:
+        """The step in hand, or one of its batches, as the learner sees it; for networks that learn nothing of what the
+        run's own was without the answers of that."""
 
         def measured(others: Mapping[str, Tensor]) -> BatchLosses:
-            return self._losses(others, batch)
+            return self._losses(others, batch, taught_by_run=taught_by_run)
 
         watched, own = self._watching.taken(), self.ranks.part_of(batch)
         return Step(self.position, own, outputs, losses, watched, self.progress, measured, self._tasks)
@@ -290,8 +313,9 @@ class Training(Trained):
         if self.learner.instead and penalty is not None and not penalty.isfinite():
             raise self._anomaly(losses)
         if self.guard is not None:
-            named = losses.values if penalty is None else {**losses.values, self.spec.penalty_name: penalty}
-            self.guard.check(named)
+            extra = {self.spec.penalty_name: penalty, TWIN: self._of_twins}
+            known = {name: loss for name, loss in extra.items() if loss is not None}
+            self.guard.check({**losses.values, **known})
 
     def _anomaly(self, losses: BatchLosses) -> MtlError:
         """What is wrong with a step of networks that the learner trains, of which one has losses that are not
@@ -316,6 +340,10 @@ class Training(Trained):
         else:
             with self._told():
                 self.balance.backward(losses.values, penalty, self.parameters(), losses.labelled())
+        if self._of_twins is not None:
+            if self._of_twins.requires_grad:
+                self._of_twins.backward()  # type: ignore[no-untyped-call]
+            self._of_twins = None
         self.evaluated = None
 
     def _told(self) -> AbstractContextManager[None]:

@@ -16,16 +16,16 @@ shows as a 0 on the diagonal of `cka_matrix`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 import attrs
 import torch
 from torch import Tensor
 
+from mtsldsl.ir.wiring import Value
 from mtsldsl.methods.similarities import Cka
 from mtsldsl.runtime.network.execution import pooled
-from mtsldsl.runtime.structure.similarities import Place
 from mtsldsl.runtime.structure.similarities.compared_features import LEAST_SAMPLES, in_double_precision
 from mtsldsl.runtime.structure.view import View
 
@@ -48,13 +48,14 @@ class _Sums:
     diagonals: Tensor
 
 
-def matrices(view: View, chosen: Cka, places: Sequence[Place]) -> list[Tensor]:
-    """Of the features of the copies, averaged over space or tokens."""
-    found = view.features([value for place in places for value in place], chosen.samples)
-    return [
-        cka_matrix([found[value] for value in place], kernel=chosen.kernel, debiased=chosen.debiased).cpu()
-        for place in places
-    ]
+def seen(view: View, chosen: Cka, values: Sequence[Value]) -> Mapping[Value, Tensor]:
+    """The features of copies, averaged over space or tokens."""
+    return view.features(values, chosen.samples)
+
+
+def matrix(chosen: Cka, features: Sequence[Tensor]) -> Tensor:
+    """Of features that were seen."""
+    return cka_matrix(features, kernel=chosen.kernel, debiased=chosen.debiased)
 
 
 def cka(x: Any, y: Any, kernel: Kernel = "linear", debiased: bool = True) -> float:

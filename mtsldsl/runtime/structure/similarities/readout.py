@@ -26,7 +26,6 @@ from torch import Tensor
 
 from mtsldsl.ir.wiring import Value
 from mtsldsl.methods.similarities import Readout
-from mtsldsl.runtime.structure.similarities import Place
 from mtsldsl.runtime.structure.similarities.compared_features import in_double_precision, require_enough
 from mtsldsl.runtime.structure.view import View
 from mtsldsl.seeds import torch_seed_of
@@ -38,10 +37,14 @@ RIDGE = 1e-3
 """Of the mean variance of the features that are read: enough where channels are alike, little where they are not."""
 
 
-def matrices(view: View, chosen: Readout, places: Sequence[Place]) -> list[Tensor]:
-    """Of what the copies give, pixel by pixel or token by token."""
-    rows = rows_of(view, [value for place in places for value in place], chosen.samples)
-    return [readout_matrix([rows[value].all for value in place], rows[place[0]].fitted).cpu() for place in places]
+def seen(view: View, chosen: Readout, values: Sequence[Value]) -> Mapping[Value, Rows]:
+    """What copies give, pixel by pixel or token by token."""
+    return rows_of(view, values, chosen.samples)
+
+
+def matrix(_: Readout, features: Sequence[Rows]) -> Tensor:
+    """Of rows that were seen."""
+    return readout_matrix([each.all for each in features], features[0].fitted)
 
 
 @attrs.frozen(eq=False)

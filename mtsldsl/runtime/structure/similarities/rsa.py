@@ -14,14 +14,14 @@ RSA is defined as 0, with itself too, so that it is never a reason to share, and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from mtsldsl.ir.wiring import Value
 from mtsldsl.methods.similarities import Rsa
-from mtsldsl.runtime.structure.similarities import Place
 from mtsldsl.runtime.structure.similarities.compared_features import in_double_precision
 from mtsldsl.runtime.structure.view import View
 
@@ -29,10 +29,14 @@ _DECIMALS = 12
 """Of a correlation: what rounding leaves behind these does not part equal ones."""
 
 
-def matrices(view: View, chosen: Rsa, places: Sequence[Place]) -> list[Tensor]:
-    """Of the features of the copies, averaged over space or tokens."""
-    found = view.features([value for place in places for value in place], chosen.samples)
-    return [rsa_matrix([found[value] for value in place]).cpu() for place in places]
+def seen(view: View, chosen: Rsa, values: Sequence[Value]) -> Mapping[Value, Tensor]:
+    """The features of copies, averaged over space or tokens."""
+    return view.features(values, chosen.samples)
+
+
+def matrix(_: Rsa, features: Sequence[Tensor]) -> Tensor:
+    """Of features that were seen."""
+    return rsa_matrix(features)
 
 
 def rsa(x: Any, y: Any) -> float:
