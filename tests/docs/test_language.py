@@ -59,7 +59,12 @@ def test_a_part_reads_in_its_frame_as_the_page_says(example: Example) -> None:
     assert example.expected in found, found[0]
 
 
-@pytest.mark.parametrize("page", PYTHON, ids=lambda page: page.name)
+def in_soak(page: Path) -> pytest.MarkDecorator | tuple[()]:
+    """Of the three pages that go from data of one's own to a file for other programs the shortest is always run."""
+    return pytest.mark.soak if page.name in ("job_images.md", "job_tokens.md") else ()
+
+
+@pytest.mark.parametrize("page", [pytest.param(page, id=page.name, marks=in_soak(page)) for page in PYTHON])
 def test_the_python_of_a_page_runs_from_top_to_bottom(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
