@@ -23,8 +23,16 @@ from mtsldsl.runtime.run import events, final_events
 from mtsldsl.runtime.run.checkpoint import MEAN, WEIGHTS, copy_whole, keep_network, load_weights
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.record_file import EventLog, read_events
-from mtsldsl.runtime.run.selection import Best, Selection, best_so_far, gains, mean_of, thresholds_of, voting
-from mtsldsl.sharing.component import component_name
+from mtsldsl.runtime.run.selection import (
+    Best,
+    Selection,
+    best_so_far,
+    gains,
+    mean_of,
+    name_of_set,
+    thresholds_of,
+    voting,
+)
 
 _NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII)
 
@@ -45,7 +53,7 @@ class KeptBeside:
                 selection = self._selections.setdefault(event.names[0], Selection("best"))
                 for tasks, score in event.best:
                     score = float("nan") if score is None else score
-                    selection.best[component_name(tasks)] = Best(tuple(tasks), event.epoch, score)
+                    selection.best[name_of_set(tasks)] = Best(tuple(tasks), event.epoch, score)
 
     def end_epoch(self, training: Training, log: EventLog) -> None:
         """Log the validation of each, and keep its weights where they are the best so far."""

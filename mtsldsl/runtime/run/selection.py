@@ -25,7 +25,6 @@ from mtsldsl.runtime.run.checkpoint import MEAN
 from mtsldsl.runtime.run.events import Beside, Phase, Thresholds, Validation, epoch_of
 from mtsldsl.runtime.run.events import Best as BestEpoch
 from mtsldsl.runtime.run.record_file import read_events
-from mtsldsl.sharing.component import component_name
 
 
 def gains(metrics: Results, constant: Results) -> dict[str, float]:
@@ -63,6 +62,11 @@ OWN = "own "
 """Begins the name of what a single task keeps."""
 
 
+def name_of_set(tasks: Iterable[str]) -> str:
+    """What the weights are called that a set of tasks keeps: by these, in the order of the spec."""
+    return "+".join(tasks)
+
+
 @attrs.frozen
 class Best:
     """The best epoch of some tasks, and its score."""
@@ -83,7 +87,7 @@ class Selection:
 
     keep: str | Named
     best: dict[str, Best] = attrs.field(factory=dict)
-    """By the name of the weights that are kept: the tasks of a set joined by `+`, or OWN and a task's name."""
+    """By the name of the weights that are kept: `name_of_set`, or OWN and a task's name."""
 
     def sets(self, spec: Spec, *, whole: bool = False) -> tuple[tuple[str, ...], ...]:
         """The sets of tasks that each keep an epoch: those that are a network of their own, but all where one metric
@@ -137,7 +141,7 @@ class Selection:
         """Note an epoch for each of some sets of tasks."""
         for tasks in sets:
             score = self.score(voting(spec, tasks), gained, metrics)
-            self.note(component_name(tasks), tasks, epoch, score, latest=self.latest)
+            self.note(name_of_set(tasks), tasks, epoch, score, latest=self.latest)
 
     def epochs(self, of: str = MEAN) -> dict[str, int]:
         """The epoch whose weights each task has in the network that is kept; the task `of`, in its own best one."""
@@ -207,7 +211,7 @@ def best_so_far(events: Path, epoch: float = math.inf) -> dict[str, Best]:
         elif isinstance(event, BestEpoch):
             tasks = tuple(event.tasks)
             score = math.nan if event.score is None else event.score
-            best[f"{OWN if event.own else ''}{'+'.join(tasks)}"] = Best(tasks, event.epoch, score)
+            best[f"{OWN if event.own else ''}{name_of_set(tasks)}"] = Best(tasks, event.epoch, score)
     return best
 
 
