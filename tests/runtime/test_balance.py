@@ -433,6 +433,15 @@ def test_gradients_that_are_all_zero_give_a_step_of_zero(name: str) -> None:
 
 
 @pytest.mark.skipif(not installed("nash_mtl"), reason="its solver is not installed")
+@pytest.mark.parametrize("broken", [math.nan, math.inf])
+@pytest.mark.parametrize("name", AVAILABLE)
+def test_gradients_that_are_not_finite_are_no_step_that_looks_right(name: str, broken: float) -> None:
+    """Nor an error of what weighs them: the losses of the next step tell where it comes from."""
+    rows = {"segment": [1.0, 2.0, 1.0], "depth": [1.0, broken, -1.0], "normal": [0.5, 1.0, 2.0]}
+    found = step(balance_of(name), rows)
+    assert not found.isfinite().all()
+
+
 def test_a_step_without_gradients_is_none_of_the_bargaining() -> None:
     rows = [{"segment": [1.0, 0.2], "depth": [-1.0, 1.0], "normal": [0.5, scale]} for scale in (0.5, 9.0)]
     zeros = {task: [0.0, 0.0] for task in TASKS}

@@ -16,6 +16,10 @@ Term: TypeAlias = tuple[nn.Parameter, Tensor]
 """A parameter, and what is added to its gradient, a tensor that nothing else holds."""
 
 
+class NotFiniteError(Exception):
+    """Gradients that are not finite numbers, of which nothing can be made."""
+
+
 class GradientBalance(Balance):
     """Methods that settle conflicts between the tasks' gradients on the parameters that several tasks use.
 
@@ -79,16 +83,18 @@ class GradientBalance(Balance):
         """Add to `.grad` what the gradients come to, of the weighted losses; the `parameters` are all, in order. Where
         some are not finite it is their plain sum, which tells, and nothing is learned of them."""
         if self.may_overflow and not finite(gradient for row in rows.values() for gradient in row.values()):
-            for parameter, row in rows.items():
-                _add([(parameter, torch.stack(list(row.values())).sum(0))])
+            _add(_plain(rows))
             return
         shared = {parameter: row for parameter, row in rows.items() if len(row) > 1}
         _add([(parameter, each.clone()) for parameter, row in rows.items() if len(row) == 1 for each in row.values()])
         self.weighed = {}
         for tasks in linked_in_order(map(frozenset, shared.values()), self.tasks):
             of_group = {parameter: row for parameter, row in shared.items() if row.keys() <= set(tasks)}
-            for terms in self.balanced(tasks, of_group, losses):
-                _add(terms)
+            try:
+                for terms in self.balanced(tasks, of_group, losses):
+                    _add(terms)
+            except NotFiniteError:
+                _add(_plain(of_group))
         if self.asked:
             linked_tasks = {task for row in shared.values() for task in row}
             factors = {task: torch.ones(()) for task in losses if task not in linked_tasks}  # their plain gradients
@@ -96,7 +102,8 @@ class GradientBalance(Balance):
 
     def balanced(self, tasks: Sequence[str], rows: Rows, losses: Losses) -> Iterator[Sequence[Term]]:
         """The terms that the gradients of the shared parameters of linked tasks, sorted by name, are the sums of: some
-        of them, each of another parameter, then some more. The losses are those of the tasks times their weights."""
+        of them, each of another parameter, then some more. The losses are those of the tasks times their weights.
+        Raises NotFiniteError before the first of them."""
         factors = dict(zip(tasks, self.factors(tasks, rows, losses), strict=True))
         self.weighed = {**self.weighed, **factors}
         for task, factor in factors.items():
@@ -107,6 +114,11 @@ class GradientBalance(Balance):
     def factors(self, tasks: Sequence[str], rows: Rows, losses: Losses) -> Tensor:
         """What the gradient of each of these tasks counts, `(tasks,)`."""
         raise NotImplementedError
+
+
+def _plain(rows: Rows) -> list[Term]:
+    """The plain sums of gradients."""
+    return [(parameter, torch.stack(list(row.values())).sum(0)) for parameter, row in rows.items()]
 
 
 def _times(weight: float, tensor: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mtsldsl.runtime.learning.balance.balance import Losses, Row, Rows
-from mtsldsl.runtime.learning.balance.gradient import GradientBalance
+from mtsldsl.runtime.learning.balance.gradient import GradientBalance, NotFiniteError
 from mtsldsl.runtime.objectives.losses import sum_dtype
 
 if TYPE_CHECKING:
@@ -46,16 +46,23 @@ def gramian(tasks: Sequence[str], rows: Sequence[Row], *, exact: bool = False) -
     """Inner products `(tasks, tasks)` of the tasks' gradients over all rows; a gradient that is missing is zero.
 
     In float32, and then of gradients that are all scaled alike where their squares are no numbers of it, for weights
-    that depend on the gradients' ratios alone; or `exact`, in float64 where the device has it.
+    that depend on the gradients' ratios alone; or `exact`, in float64 where the device has it. Raises NotFiniteError
+    where a gradient has numbers that are not finite.
     """
     if exact:
-        return _products(tasks, rows, sum_dtype(next(iter(rows[0].values())).device))
+        products = _products(tasks, rows, sum_dtype(next(iter(rows[0].values())).device))
+        if not bool(products.isfinite().all()):
+            raise NotFiniteError
+        return products
     found = _products(tasks, rows, torch.float32)
     longest = found.diagonal().max()
     if _SQUARES[0] < float(longest) < _SQUARES[1]:
         return found
-    largest = max(float(gradient.abs().max()) for row in rows for gradient in row.values())
-    if not 0 < largest < math.inf:
+    each = [float(gradient.abs().max()) for row in rows for gradient in row.values()]
+    if not all(map(math.isfinite, each)):
+        raise NotFiniteError
+    largest = max(each)
+    if not largest:
         return found
     scaled = [{task: gradient / largest for task, gradient in row.items()} for row in rows]
     return _products(tasks, scaled, torch.float32)
