@@ -31,7 +31,7 @@ from mtsldsl.runtime.network.inputs import as_values, each_of, inputs_in
 from mtsldsl.runtime.network.optimizer_state import ParameterState
 from mtsldsl.runtime.objectives import BatchLosses
 from mtsldsl.runtime.objectives.metric_set import higher_is_better
-from mtsldsl.runtime.objectives.relative_gain import Results, relative_gain
+from mtsldsl.runtime.objectives.relative_gain import Results
 from mtsldsl.runtime.structure.learner import Carry, Learner, Prepared, Proposal
 from mtsldsl.runtime.structure.view import View
 from mtsldsl.sharing import Sharing
@@ -333,10 +333,16 @@ def _detached(losses: BatchLosses) -> BatchLosses:
     return losses.with_sums([tuple(part.detach() for part in each.sums) for each in losses.joint])
 
 
+LEAST_MEAN = 0.1
+"""A metric of which 1 is the best that there is may be near 0, as `r2` of a task that has learned nothing yet: a tenth
+of the way is what the smallest differences are measured by."""
+
+
 def gains_over_mean(reached: Mapping[str, Sequence[Results]], tasks: Sequence[str]) -> dict[str, float]:
     """The Delta-m of each network over the mean of all of them, in percent: the mean over tasks, and for each over its
-    metrics, of the relative gain. Of each there are the metrics of some epochs, which count by their mean. A metric
-    that is not finite for one of them, or has no relative gain, counts for none; NaN where none is left."""
+    metrics, of the relative gain, over `LEAST_MEAN` at least where more is better. Of each there are the metrics of
+    some epochs, which count by their mean. One that is not finite for a network counts for none; NaN where none is
+    left."""
     means = {
         name: {
             (task, key): fmean(found[task][key] for found in results)
@@ -348,11 +354,13 @@ def gains_over_mean(reached: Mapping[str, Sequence[Results]], tasks: Sequence[st
     gains: dict[str, dict[str, list[float]]] = {name: {} for name in means}
     for task, key in next(iter(means.values())):
         middle = fmean(found[task, key] for found in means.values())
+        if not math.isfinite(middle):
+            continue
         high = higher_is_better(key)
-        own = {name: relative_gain(found[task, key], middle, better_high=high) for name, found in means.items()}
-        if all(map(math.isfinite, own.values())):
-            for name, gain in own.items():
-                gains[name].setdefault(task, []).append(gain)
+        scale = max(abs(middle), LEAST_MEAN) if high else abs(middle)
+        for name, found in means.items():
+            gain = 100 * (found[task, key] - middle) / scale if scale else 0.0
+            gains[name].setdefault(task, []).append(gain if high else -gain)
     return {name: fmean(map(fmean, found.values())) if found else math.nan for name, found in gains.items()}
 
 

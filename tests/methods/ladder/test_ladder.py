@@ -86,6 +86,8 @@ def test_shapes_are_compared_by_their_gain_over_the_mean_of_all() -> None:
     assert gains_over_mean(reached, ["segment"]) == pytest.approx({"a": segment, "b": -segment})
     lost = {**reached, "c": [{"depth": {"rmse": math.nan, "abs_rel": 0.15}, "segment": {"miou": 0.6}}]}
     assert gains_over_mean(lost, ["depth"]) == pytest.approx({"a": -100 / 3, "b": 100 / 3, "c": 0.0})
+    flat = {name: [{"price": {"r2": value, "rmse": 2.0}}] for name, value in {"a": -2e-5, "b": -1.1e-4}.items()}
+    assert gains_over_mean(flat, ["price"]) == pytest.approx({"a": 0.0225, "b": -0.0225})  # 4.5e-5 over 0.1; and 0
     nothing = {name: [{"depth": {"rmse": math.nan}}] for name in "ab"}
     assert all(map(math.isnan, gains_over_mean(nothing, ["depth"]).values()))
 
