@@ -195,7 +195,8 @@ def _method(spec: Spec) -> Iterator[Misfit]:
     if structure is not None:
         layers = [layer.name for layer in spec.layers if layer.alternatives]
         yield from misfits_of_method(structure, layers, spec.backbone, spec.sharing)
-        surroundings = surroundings_of(spec.train, grouped=bool(spec.sharing.helpers))
+        # What holds of tasks in groups may: a spec of groups is looked at with other sharings too.
+        surroundings = surroundings_of(spec.train, grouped=True)
         known = method(structure.method)
         for fault in known.faults(_said(structure.values, known, surroundings), surroundings):
             yield fault.cause, fault.remedy

@@ -45,7 +45,7 @@ def test_what_a_task_alone_scores_is_said_in_the_code_and_changes_no_hash_where_
     assert ["alone=" in code for code in codes] == [False, False, True]
     assert 'alone="threshold"' in codes[2]
     assert other.structure is not None
-    assert other.structure.settings.score_alone == other.structure.settings.threshold == 0.9
+    assert other.structure.settings.score_alone(0.9) == 0.9 == other.structure.settings.threshold
 
 
 def test_the_value_of_a_phase_counts_tasks_alone_as_the_spec_says() -> None:

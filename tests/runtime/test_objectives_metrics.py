@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir.body import Body
-from mtsldsl.ir.task_record import Target
+from mtsldsl.ir.task_record import Target, misfit_of_objective
 from mtsldsl.language.constants import Named
 from mtsldsl.language.targets import TARGETS
 from mtsldsl.runtime.objectives import MetricSet, higher_is_better, metric_key
@@ -22,13 +22,23 @@ from tests.numbers import independent
 from tests.records import metric_of, task_of
 from tests.runtime.test_objectives_losses import IGNORE, TARGET_OF, example, rows
 
-HEAD = Body(("image",), ((3, 8, 8),), (), "image", (3, 8, 8))
+DENSE = Body(("image",), ((3, 8, 8),), (), "image", (3, 8, 8))
+ROW = Body(("row",), ((3,),), (), "row", (3,))
 
 
-def metrics_of(kind: str, *metrics: Named, target: Target | None = None, loss: Named | None = None) -> MetricSet:
+def fitting(kind: str, *, dense: bool) -> list[str]:
+    """The metrics that answers for each pixel may have, or for a sample."""
+    valid = TARGET_OF[kind].valid
+    return [each.name for each in TARGETS[kind].metrics if misfit_of_objective(each, valid, dense=dense) is None]
+
+
+def metrics_of(
+    kind: str, *metrics: Named, target: Target | None = None, loss: Named | None = None, dense: bool = True
+) -> MetricSet:
+    """By default all that fit."""
     of = target or TARGET_OF[kind]
-    chosen = metrics or tuple(metric_of(of, metric.name) for metric in TARGETS[kind].metrics)
-    return MetricSet(task_of("it", of, HEAD, loss, chosen), thresholds=None)
+    chosen = metrics or tuple(metric_of(of, name) for name in fitting(kind, dense=dense))
+    return MetricSet(task_of("it", of, DENSE if dense else ROW, loss, chosen), thresholds=None)
 
 
 def metric(kind: str, name: str, **arguments: float) -> Named:
@@ -42,9 +52,10 @@ def measured(metrics: MetricSet, *batches: tuple[Tensor, Tensor]) -> dict[str, f
     return metrics.compute()
 
 
-def expected(kind: str, prediction: Tensor, target: Tensor) -> dict[str, float]:
+def expected(kind: str, prediction: Tensor, target: Tensor, *, dense: bool) -> dict[str, float]:
     found = independent.metrics(kind, *rows(kind, prediction, target))
-    return {name: float(np.mean(values)) for name, values in found.items()}
+    keys = [metric_key(metric(kind, name)) for name in fitting(kind, dense=dense)]
+    return {key: float(np.mean(found[key])) for key in keys}
 
 
 def assert_same(kind: str, one: Mapping[str, float], other: Mapping[str, float]) -> None:
@@ -63,8 +74,9 @@ def test_the_metrics_are_those_of_the_table() -> None:
 @pytest.mark.parametrize("kind", TARGETS)
 def test_metrics_have_the_values_of_their_definitions(kind: str, shape: tuple[int, ...]) -> None:
     prediction, target = example(kind, shape)
-    values = measured(metrics_of(kind), (prediction, target))
-    wanted = expected(kind, prediction, target)
+    dense = len(shape) == 3
+    values = measured(metrics_of(kind, dense=dense), (prediction, target))
+    wanted = expected(kind, prediction, target, dense=dense)
     if kind == "unit_vectors":
         assert values.pop("median_angle") == pytest.approx(wanted.pop("median_angle"), abs=0.011)
     assert_same(kind, values, wanted)
