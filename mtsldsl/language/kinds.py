@@ -238,7 +238,14 @@ def within(kind: Integer | Real, value: float) -> bool:
     below = low is not None and (value < low or (open_low and value == low))
     above = high is not None and (value > high or (open_high and value == high))
     between = isinstance(kind, Integer) and value % kind.step != 0
-    return isfinite(value) and not (below or above or between)
+    return _is_finite(value) and not (below or above or between)
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return isfinite(value)
+    except OverflowError:  # an integer beyond all numbers that a text can have
+        return False
 
 
 def _bounds(kind: Integer | Real) -> str:

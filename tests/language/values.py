@@ -80,11 +80,11 @@ def wrong(kind: Kind) -> list[Any]:
         case Integer(low, high, step):
             beyond = [*([] if low is None else [low - 1]), *([] if high is None else [high + 1])]
             beyond += [right(kind)[0] + 1] if step > 1 else []
-            return [1.5, True, "1", None, nan, inf, NONSENSE, *beyond]
+            return [1.5, True, "1", None, nan, inf, 10**400, NONSENSE, *beyond]
         case Real(low, high, open_low, open_high):
             beyond = [*([] if low is None else [low - 1]), *([] if high is None else [high + 1])]
             beyond += [*([low] if open_low else []), *([high] if open_high else [])]
-            return [True, "1", None, nan, inf, -inf, NONSENSE, *beyond]
+            return [True, "1", None, nan, inf, -inf, 10**400, NONSENSE, *beyond]
         case Flag():
             return [0, 1, "true", None, NONSENSE]
         case Text() | Identifier() | LayerName():
