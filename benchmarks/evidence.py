@@ -21,6 +21,8 @@ from pathlib import Path
 
 import attrs
 
+from mtsldsl.runtime.studies.baselines.wanted_rows import KINDS
+
 HERE = Path(__file__).parent / "evidence"
 
 
@@ -46,11 +48,8 @@ class Job:
 LADDER = ("--budgets", "0.35,0.5,0.75")
 """Those of the learner in the specs, so that `widened` has a network of each size."""
 
-ALL_ROWS = "each,all,widened,last,encoder,given,learned,scratch,random"
-"""With what is planted."""
-
 JOBS = (
-    Job("planted", ("--rows", ALL_ROWS, "--budgets", "0.3,0.4,0.6", "--teachers"), quick=True),
+    Job("planted", ("--rows", ",".join(KINDS), "--budgets", "0.3,0.4,0.6", "--teachers"), quick=True),
     Job("nyuv2_200", (*LADDER, "--teachers"), "nyuv2", quick=True),
     Job("nyuv2_715", LADDER, "nyuv2"),
     Job("omniglot", LADDER, "omniglot"),

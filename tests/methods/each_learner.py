@@ -6,12 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 
 from mtsldsl import load
 from mtsldsl.methods.registry import METHODS
 from mtsldsl.runtime.learning.evaluation import Evaluation
+from mtsldsl.runtime.learning.loss_scale import LossScale
 from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.run.code import Code
 from mtsldsl.runtime.run.folder import RunFolder
@@ -143,3 +146,16 @@ def run(folder: Path, text: str, ends: Sequence[int] = (), ended: Callable[[], o
             session = Ending.resume(session.folder.path, "cpu", "quiet")
     session.close()
     return session.folder
+
+
+def enlarged_or_not(folder: Path, monkeypatch: pytest.MonkeyPatch, made: Callable[[Path], Any]) -> list[Any]:
+    """What is made in a folder with gradients as they are, and in another one with gradients enlarged as for fp16."""
+    found = []
+    for scale in (None, LossScale(2.0**12)):
+        place = folder / str(scale)
+        place.mkdir()
+        monkeypatch.chdir(place)
+        monkeypatch.setattr(LossScale, "of", lambda _, scale=scale: scale)
+        visits(place)
+        found.append(made(place))
+    return found

@@ -21,9 +21,8 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.methods.registry import METHODS, method
 from mtsldsl.runtime.data import load_data
 from mtsldsl.runtime.learning.evaluation import evaluate
-from mtsldsl.runtime.learning.loss_scale import LossScale
 from mtsldsl.runtime.run.folder import RunFolder
-from tests.methods.each_learner import TOGETHER, run, text, visits
+from tests.methods.each_learner import TOGETHER, enlarged_or_not, run, text, visits
 from tests.runtime.in_process import events, of
 
 
@@ -135,14 +134,7 @@ def test_gradients_enlarged_for_fp16_change_no_bit_in_fp32(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`ltb` gives copies that it does not choose no gradient at all."""
-    found = []
-    for scale in (None, LossScale(2.0**12)):
-        place = tmp_path / str(scale)
-        place.mkdir()
-        monkeypatch.chdir(place)
-        monkeypatch.setattr(LossScale, "of", lambda _, scale=scale: scale)
-        visits(place)
-        found.append(run(place, text(name)))
+    found = enlarged_or_not(tmp_path, monkeypatch, lambda place: run(place, text(name)))
     one, other = found
     assert load(one.spec).source.text == load(other.spec).source.text
     assert told_of(one) == told_of(other)

@@ -95,3 +95,22 @@ def rates_seen() -> Iterator[list[float]]:
         yield seen
     finally:
         handle.remove()
+
+
+def clipped(*layers: str) -> str:
+    """A spec of these layers whose gradients are clipped, and whose rates fall."""
+    lines = "\n".join(f"  {layer}" for layer in layers)
+    return f"""{TASKS}
+backbone {{
+{lines}
+}}
+
+train {{
+  epochs    = 4
+  balance   = relative
+  clip      = 0.1
+  optimizer = adam(lr=0.05)
+  scheduler = multistep([1, 3])
+  keep      = last
+}}
+"""

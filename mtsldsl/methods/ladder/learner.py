@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from statistics import fmean
 from typing import Any
 
 import attrs
@@ -20,6 +19,7 @@ from mtsldsl.ir import Decision, Spec
 from mtsldsl.ir.cost import cost_of, sizes_of
 from mtsldsl.language import Constant
 from mtsldsl.methods.ladder.candidate import Beginnings, Candidate
+from mtsldsl.methods.ladder.gains import gains_over_mean
 from mtsldsl.methods.ladder.language import KNEE, Chosen, Rung, Settings
 from mtsldsl.runtime.learning.beside import Beside
 from mtsldsl.runtime.learning.evaluation import autocast
@@ -30,7 +30,6 @@ from mtsldsl.runtime.network.built import build_model, place
 from mtsldsl.runtime.network.inputs import as_values, each_of, inputs_in
 from mtsldsl.runtime.network.optimizer_state import ParameterState
 from mtsldsl.runtime.objectives import BatchLosses
-from mtsldsl.runtime.objectives.metric_set import higher_is_better
 from mtsldsl.runtime.objectives.relative_gain import Results
 from mtsldsl.runtime.structure.learner import Carry, Learner, Prepared, Proposal
 from mtsldsl.runtime.structure.view import View
@@ -331,37 +330,6 @@ def _rows(sharing: Sharing) -> dict[str, list[list[str]]]:
 def _detached(losses: BatchLosses) -> BatchLosses:
     """The same without what they were computed from."""
     return losses.with_sums([tuple(part.detach() for part in each.sums) for each in losses.joint])
-
-
-LEAST_MEAN = 0.1
-"""A metric of which 1 is the best that there is may be near 0, as `r2` of a task that has learned nothing yet: a tenth
-of the way is what the smallest differences are measured by."""
-
-
-def gains_over_mean(reached: Mapping[str, Sequence[Results]], tasks: Sequence[str]) -> dict[str, float]:
-    """The Delta-m of each network over the mean of all of them, in percent: the mean over tasks, and for each over its
-    metrics, of the relative gain, over `LEAST_MEAN` at least where more is better. Of each there are the metrics of
-    some epochs, which count by their mean. One that is not finite for a network counts for none; NaN where none is
-    left."""
-    means = {
-        name: {
-            (task, key): fmean(found[task][key] for found in results)
-            for task in tasks
-            for key in results[0].get(task, {})
-        }
-        for name, results in reached.items()
-    }
-    gains: dict[str, dict[str, list[float]]] = {name: {} for name in means}
-    for task, key in next(iter(means.values())):
-        middle = fmean(found[task, key] for found in means.values())
-        if not math.isfinite(middle):
-            continue
-        high = higher_is_better(key)
-        scale = max(abs(middle), LEAST_MEAN) if high else abs(middle)
-        for name, found in means.items():
-            gain = 100 * (found[task, key] - middle) / scale if scale else 0.0
-            gains[name].setdefault(task, []).append(gain if high else -gain)
-    return {name: fmean(map(fmean, found.values())) if found else math.nan for name, found in gains.items()}
 
 
 def _known(gain: float) -> float | None:

@@ -333,17 +333,14 @@ class Training(Trained):
         if penalty is not None and self.ranks.several and not self.learner.of_part:
             penalty = penalty / self.ranks.size
         if self.learner.instead:
-            if penalty is not None and penalty.requires_grad:
-                penalty.backward()  # type: ignore[no-untyped-call]
+            _differentiate(penalty)
         elif self._parts is not None:
             self._parts.backward(losses, penalty, self.balance, list(self.parameters()))
         else:
             with self._told():
                 self.balance.backward(losses.values, penalty, self.parameters(), losses.labelled())
-        if self._of_twins is not None:
-            if self._of_twins.requires_grad:
-                self._of_twins.backward()  # type: ignore[no-untyped-call]
-            self._of_twins = None
+        _differentiate(self._of_twins)
+        self._of_twins = None
         self.evaluated = None
 
     def _told(self) -> AbstractContextManager[None]:
@@ -366,3 +363,9 @@ class Training(Trained):
                 yield
         finally:
             self.guard = None
+
+
+def _differentiate(loss: Tensor | None) -> None:
+    """Add its gradients to `.grad`, where there is something that it was computed from."""
+    if loss is not None and loss.requires_grad:
+        loss.backward()  # type: ignore[no-untyped-call]

@@ -24,8 +24,8 @@ from mtsldsl.editing import rewritten
 from mtsldsl.ir.cost import sizes_of
 from mtsldsl.methods.evidence import Event
 from mtsldsl.methods.ladder.candidate import Beginnings, Candidate
+from mtsldsl.methods.ladder.gains import gains_over_mean
 from mtsldsl.methods.ladder.language import Settings
-from mtsldsl.methods.ladder.learner import gains_over_mean
 from mtsldsl.runtime.data import load_data
 from mtsldsl.runtime.learning.evaluation import evaluate
 from mtsldsl.runtime.run.code import Code
@@ -37,22 +37,9 @@ from mtsldsl.runtime.run.session import Session
 from mtsldsl.sharing.shape import Shape
 from tests.cli.test_train_log import of_table, shown
 from tests.methods.each_learner import run, text, visits
-from tests.runtime.in_process import TASKS, events, of, rows, trained
+from tests.runtime.in_process import TASKS, clipped, events, of, rows, trained
 
-PLAIN = f"""{TASKS}
-backbone {{
-  l1 = linear(6) | batch_norm | tanh
-}}
-
-train {{
-  epochs    = 4
-  balance   = relative
-  clip      = 0.1
-  optimizer = adam(lr=0.05)
-  scheduler = multistep([1, 3])
-  keep      = last
-}}
-"""
+PLAIN = clipped("l1 = linear(6) | batch_norm | tanh")
 
 
 def with_ladder(settings: str, plain: str = PLAIN) -> str:

@@ -27,7 +27,6 @@ from mtsldsl.runtime.learning.balance import Balance
 from mtsldsl.runtime.learning.balance.relative import Relative
 from mtsldsl.runtime.learning.balance.uncertainty import Uncertainty
 from mtsldsl.runtime.learning.beside import Twin
-from mtsldsl.runtime.learning.loss_scale import LossScale
 from mtsldsl.runtime.learning.step import Position, Step
 from mtsldsl.runtime.network.other_seed import begun_by
 from mtsldsl.runtime.run.folder import RunFolder
@@ -38,10 +37,10 @@ from mtsldsl.runtime.structure.view import View
 from mtsldsl.sharing.grouping import group_tasks
 from tests import prepared
 from tests.cli.test_train import KILLED, disturbed
-from tests.methods.each_learner import EndedError, run, text, visits
+from tests.methods.each_learner import EndedError, enlarged_or_not, run, text, visits
 from tests.methods.mtsl.test_budget import spec_of
 from tests.methods.mtsl.test_similarities import text_of
-from tests.runtime.in_process import TASKS, events, of, rows, trained
+from tests.runtime.in_process import clipped, events, of, rows, trained
 from tests.runtime.test_similarity_of_losses import COUNT, randomised, samples, viewed
 
 AUTO = "threshold = auto"
@@ -271,21 +270,7 @@ def test_the_word_is_a_setting_like_any_and_changes_no_spec_that_does_not_say_it
     assert ["training.apart()" in compile_spec(each)["train.py"] for each in clipped] == [False, True]
 
 
-ROWS = f"""{TASKS}
-backbone {{
-  l1 = linear(6) | batch_norm | tanh
-  l2 = linear(4) | tanh
-}}
-
-train {{
-  epochs    = 4
-  balance   = relative
-  clip      = 0.1
-  optimizer = adam(lr=0.05)
-  scheduler = multistep([1, 3])
-  keep      = last
-}}
-"""
+ROWS = clipped("l1 = linear(6) | batch_norm | tanh", "l2 = linear(4) | tanh")
 BLOCK = "\nstructure mtsl {\n  phases    = [3]\n  align     = 0\n  threshold = auto\n}\n"
 
 
@@ -319,14 +304,7 @@ def test_a_twin_whose_loss_is_not_finite_is_named(tmp_path: Path, monkeypatch: p
 def test_gradients_enlarged_for_fp16_change_no_bit_of_a_twin_in_fp32(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = []
-    for scale in (None, LossScale(2.0**12)):
-        place = tmp_path / str(scale)
-        place.mkdir()
-        monkeypatch.chdir(place)
-        monkeypatch.setattr(LossScale, "of", lambda _, scale=scale: scale)
-        visits(place)
-        found.append(left(place, with_threshold("auto"), 1))
+    found = enlarged_or_not(tmp_path, monkeypatch, lambda place: left(place, with_threshold("auto"), 1))
     for part in ("weights", "learner"):
         one, other = (tensors(each, 1, part) for each in found)
         assert one
