@@ -87,6 +87,8 @@ class Body(Record):
             known[place] = step.shape
         if not _is_reference(self.output) or self.output not in known:
             raise ValueError(f"output cannot be {self.output!r}: give the number of a step, or one of the inputs")
+        if self.steps and self.output != len(self.steps) - 1:
+            raise ValueError(f"output cannot be {self.output!r}: it is the last step, {len(self.steps) - 1}")
         if self.shape != known[self.output] or not is_shape(self.shape):
             raise ValueError(f"shape cannot be {self.shape!r}: the output has {times(known[self.output])}")
 

@@ -50,6 +50,8 @@ def _converted(kind: Kind, found: Bound, subject: str, problems: Problems) -> An
             return value
         case kinds.Identifier() | kinds.LayerName(), tree.Name(value) if "." in value:
             return _wrong_type(kind, found, subject, problems)
+        case kinds.Identifier() | kinds.LayerName(), tree.String(""):
+            return problems.add("MTL202", f"{subject} is an empty name", f"give {describe(kind)}", found.span)
         case kinds.Identifier() | kinds.LayerName(), tree.Name(value) | tree.String(value):
             return value
         case kinds.Choice(names), tree.Name(value):

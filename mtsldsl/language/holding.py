@@ -105,8 +105,10 @@ def _is_one(kind: Kind, value: object) -> bool:
             return isinstance(value, int | float) and not isinstance(value, bool) and within(kind, value)
         case Flag():
             return isinstance(value, bool)
-        case Text() | Identifier() | LayerName():
+        case Text():
             return isinstance(value, str)
+        case Identifier() | LayerName():
+            return isinstance(value, str) and value != ""
         case Choice(names):
             return value in names
         case Tasks():

@@ -247,6 +247,8 @@ def test_best_weights_of_a_name_that_is_no_task_are_refused(trained: tuple[Job, 
     with pytest.raises(MtlError, match=r"MTL107(.|\n)*did you mean `level`") as caught:
         mtsldsl.load_run(trained[0].run, "levl")
     assert len(caught.value.diagnostics) == 1
+    with pytest.raises(MtlError, match=r"MTL107: `.*` has no network `0\.5`, but its own alone"):
+        mtsldsl.load_run(trained[0].run, "0.5")
 
 
 def test_a_folder_that_is_no_run_and_a_run_without_an_epoch_are_refused(job: Job, tmp_path: Path) -> None:

@@ -275,6 +275,7 @@ WRONG: dict[str, Callable[[], Any]] = {
     "step that reads a truth value": lambda: attrs.evolve(NORM, inputs=(False,)),
     "body without a shape of an input": lambda: attrs.evolve(STEM, input_shapes=()),
     "body with an output that there is not": lambda: attrs.evolve(STEM, output=7),
+    "body that ends before its last step": lambda: attrs.evolve(STEM, output=0),
     "body of another shape": lambda: attrs.evolve(STEM, shape=(8, 1, 1)),
     "alternatives of two shapes": lambda: parallel_of(
         a=STEM, b=attrs.evolve(STEM, steps=(), output="image", shape=(3, 32, 32))
@@ -282,6 +283,10 @@ WRONG: dict[str, Callable[[], Any]] = {
     "no alternatives": parallel_of,
     "data set": lambda: attrs.evolve(SPEC.data, kind="imagenet"),
     "no data set": lambda: attrs.evolve(SPEC.data, kind=""),
+    "data block with an empty name": lambda: attrs.evolve(SPEC.data, label=""),
+    "task that reads a field with an empty name": lambda: attrs.evolve(SPEC.tasks[0], field=""),
+    "task that reads a column with an empty name": lambda: attrs.evolve(SPEC.tasks[0], field=("a", "")),
+    "task that reads a data block with an empty name": lambda: attrs.evolve(SPEC.tasks[0], data=""),
     "option that the data set has not": lambda: attrs.evolve(SPEC.data, options={**SPEC.data.options, "root": "x"}),
     "options left out": lambda: attrs.evolve(SPEC.data, options={}),
     "gray images of a data set of coloured ones": lambda: attrs.evolve(SPEC.data, shape=(1, 32, 32)),

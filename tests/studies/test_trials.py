@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from multiprocessing import forkserver
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -178,6 +182,28 @@ def test_what_keeps_a_run_from_being_made_ends_the_study(tmp_path: Path) -> None
     trials = Trials(tmp_path / "study", 1, lambda *told: None)
     with pytest.raises(FailedTrialError, match=r"(?s)^all, seed 4: .*MTL601.*gone\.npz"):
         trials.outcomes([Trial("all", 4, spec, "cpu", 1), Trial("each", 4, spec, "cpu", 1)])
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("forker", [False, True])
+def test_a_process_that_is_killed_from_outside_is_said_to_be(tmp_path: Path, *, forker: bool) -> None:
+    spec = load(write_job(tmp_path), {"train.epochs": 100_000, "structure.at": 99_999})
+    trials = Trials(tmp_path / "study", 1, lambda *told: None)
+
+    def kill() -> None:
+        while not list(tmp_path.glob("study/*/1/events.jsonl")):
+            pass
+        (process,) = trials._running
+        known: Any = vars(forkserver)["_forkserver"]
+        wanted = known._forkserver_pid if forker else process.pid
+        os.kill(wanted, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    said = "the process that it was forked from has been ended" if forker else "its process was ended by SIGKILL"
+    with pytest.raises(FailedTrialError, match=f"^all, seed 4: {said}$"):
+        trials.outcomes([Trial("all", 4, spec, "cpu", 1)])
+    killer.join()
 
 
 ENDLESS = """\

@@ -49,7 +49,7 @@ def load_best(
     spec = folder.read_spec(path)
     tasks = [task.name for task in spec.tasks]
     if of not in (MEAN, *tasks, *beside):
-        raise MtlError.of("MTL107", f"`{folder.path}` has no task `{of}`", suggestion(of, [*tasks, *beside], "tasks"))
+        raise _unknown(of, tasks, beside, folder)
     alone = of in tasks and own.is_file()  # the network of that epoch is another one
     if alone:
         path, spec = own, folder.read_spec(own)
@@ -65,6 +65,16 @@ def load_best(
         _require_same_network(spec, changed, folder)
         spec = changed
     return spec, model
+
+
+def _unknown(of: str, tasks: list[str], beside: list[str], folder: RunFolder) -> MtlError:
+    if of.isidentifier():
+        cause, remedy = f"`{folder.path}` has no task `{of}`", suggestion(of, [*tasks, *beside], "tasks")
+    elif beside:
+        cause, remedy = f"`{folder.path}` has no network `{of}`", suggestion(of, beside, "networks beside its own")
+    else:
+        cause, remedy = f"`{folder.path}` has no network `{of}`, but its own alone", "leave `--of` out, or name a task"
+    return MtlError.of("MTL107", cause, remedy)
 
 
 def _giving_only(task: str) -> Callable[[nn.Module, tuple[Tensor, ...], Mapping[str, Tensor]], dict[str, Tensor]]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from multiprocessing.process import BaseProcess, parent_process
 from pathlib import Path
-from signal import SIGINT
+from signal import SIGINT, Signals
 from threading import Lock
 from typing import Any, TypeAlias
 
@@ -28,6 +28,9 @@ LOADED = (__name__, "mtsldsl.runtime.run.launch", "mtsldsl.runtime.run.session",
 """What the process has loaded that all others are forked from. The last one is loaded by every optimizer of torch."""
 
 _STDERR = 2
+
+_FORKER_GONE = 255
+"""What multiprocessing says of a process where the one that would know is gone."""
 
 Tell: TypeAlias = Callable[[Trial, Outcome, int, int], None]
 """Is told of each run that has ended, the how manyth that is, and of how many that are to be made at once."""
@@ -91,7 +94,7 @@ class Trials:
                 return
         found = outcome(folder)
         if process.exitcode or found is None:
-            why = said.strip() or f"exit status {process.exitcode}"
+            why = said.strip() or _ending(process.exitcode)
             raise FailedTrialError(f"{trial.row}, seed {trial.seed}: {why}")
         with self._lock:
             self._ended += 1
@@ -103,6 +106,15 @@ class Trials:
             for process in self._running:
                 if process.pid is not None and process.is_alive():
                     os.kill(process.pid, SIGINT)
+
+
+def _ending(status: int | None) -> str:
+    """What is known of a process that said nothing at its end."""
+    if status is not None and status < 0:
+        return f"its process was ended by {Signals(-status).name}"
+    if status == _FORKER_GONE:
+        return "the process that it was forked from has been ended"
+    return f"its process ended with status {status}"
 
 
 def _process(trial: Trial, folder: Path, errors: Path) -> BaseProcess:
