@@ -3,9 +3,9 @@ knee."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from math import ceil
+from math import ceil, isfinite
 
 LAST = Fraction(1, 2)
 """When the last two of more are compared, and the latest that any are: what is left goes on for as long as it has
@@ -66,9 +66,25 @@ def looks(end: int) -> range:
     return range(end + 1 - max(1, end // 4), end + 1)
 
 
+def chosen_after(hard: Fraction, epochs: int) -> int:
+    """The epoch at whose end that part of the steps has been made."""
+    return max(ceil(hard * epochs), 1)
+
+
 def end_of_search(ends: Sequence[int], hard: Fraction, epochs: int) -> int:
     """The epoch at whose end all is chosen."""
-    return max(*ends, ceil(hard * epochs), 1)
+    return max((*ends, chosen_after(hard, epochs)))
+
+
+def best_within(own: Sequence[str], gains: Mapping[str, float]) -> list[str]:
+    """What each of some budgets, from the smallest to the largest, takes: its `own` best, or that of a smaller budget,
+    which fits it too, where it gains no less. What gains no number gains the least."""
+    found: list[str] = []
+    for name in own:
+        gain = gains[name]
+        better = not found or (isfinite(gain) and not gain <= gains[found[-1]])
+        found.append(name if better else found[-1])
+    return found
 
 
 def knee(sizes: Sequence[int], gains: Sequence[float]) -> int:

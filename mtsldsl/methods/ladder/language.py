@@ -16,7 +16,7 @@ from mtsldsl.methods.evidence import Evidence, Finding, Words
 from mtsldsl.methods.method import Budgets, DecisionRule, Fault, Method, Reach, Situation, Surroundings, Values
 from mtsldsl.records import Record
 from mtsldsl.sharing import Partition, Sharing
-from mtsldsl.sharing.halving import end_of_search, halvings, latest, rungs
+from mtsldsl.sharing.halving import chosen_after, end_of_search, halvings, latest, rungs
 from mtsldsl.sharing.shape import Sizes, budget_name
 
 KNEE = "knee"
@@ -95,6 +95,10 @@ class Schedule(Record):
     warm: Fraction
     hard: Fraction
     temperature: tuple[float, float]
+
+    def chosen_after(self, epochs: int) -> int:
+        """The epoch at whose end each task has one copy."""
+        return chosen_after(self.hard, epochs)
 
     def search(self, epochs: int) -> tuple[tuple[int, ...], int]:
         """The epochs at whose end shapes are dropped, and that at whose end all is chosen."""

@@ -35,7 +35,7 @@ from mtsldsl.runtime.structure.learner import Carry, Learner, Prepared, Proposal
 from mtsldsl.runtime.structure.view import View
 from mtsldsl.sharing import Sharing
 from mtsldsl.sharing.component import LEARNER, NETWORK
-from mtsldsl.sharing.halving import halvings, knee, looks
+from mtsldsl.sharing.halving import best_within, halvings, knee, looks
 from mtsldsl.sharing.shape import Shape, budget_name
 
 __all__ = ["Ladder", "Settings"]
@@ -179,9 +179,23 @@ class Ladder(Learner):
     # Between epochs.
 
     def due(self, position: Position) -> bool:
-        """In the epochs by which shapes are compared, and at the end of the search."""
+        """When tasks have their copies, in the epochs by which shapes are compared, and at the end of the search."""
         epoch = position.epoch
-        return self.instead and (epoch == self._end or any(epoch in each for each in self._looks().values()))
+        return self.instead and bool(self._looked_at(epoch) or self._hardening(epoch))
+
+    def _hardening(self, epoch: int) -> list[Candidate]:
+        """The candidates whose tasks choose until this epoch."""
+        epochs = self._spec.train.epochs
+        undecided = (each for each in self._candidates().values() if each.chosen is None)
+        return [each for each in undecided if epoch >= each.schedule.chosen_after(epochs)]
+
+    def _looked_at(self, epoch: int) -> list[str]:
+        """The candidates that are: before a rung of theirs, and before the end of the search where several are left."""
+        budgets = [budget for budget, epochs in self._looks().items() if epoch in epochs]
+        several = len({name for names in self._left.values() for name in names}) > 1
+        if epoch == self._end or (several and epoch in looks(self._end)):
+            budgets = list(self._left)
+        return list(dict.fromkeys(name for budget in budgets for name in self._left[budget]))
 
     def _looks(self) -> dict[float, set[int]]:
         """The epochs in which the shapes of each budget are looked at, of those that have several left."""
@@ -193,20 +207,19 @@ class Ladder(Learner):
         }
 
     def decide(self, view: View) -> Proposal:
-        """Drop the worse half of the shapes of each budget at its rungs; at the end of the search, when one is left of
-        each, the one that is picked. Before a rung it only looks what they reach."""
+        """Drop the heads of copies that tasks have not chosen, and the worse half of the shapes of each budget at its
+        rungs; at the end of the search, when one is left of each, the one that is picked. Before a rung it only looks
+        what they reach."""
         epoch = view.position.epoch
-        for name in dict.fromkeys(
-            name for budget, epochs in self._looks().items() if epoch in epochs for name in self._left[budget]
-        ):
+        for candidate in self._hardening(epoch):
+            candidate.harden()
+        for name in self._looked_at(epoch):
             self._seen.setdefault(name, {})[epoch] = self._reached(view, name)
         ended = [budget for budget, rungs in self._rungs.items() if epoch in rungs]
         for budget in ended:
             self._halve(budget, view)
         if epoch != self._end:
             return Proposal(view.spec.sharing, (), told=bool(ended))
-        for candidate in self._candidates().values():
-            candidate.harden()
         return self._picked(view)
 
     def _halve(self, budget: float, view: View) -> None:
@@ -250,9 +263,17 @@ class Ladder(Learner):
 
     def _picked(self, view: View) -> Proposal:
         """The sharing that is picked, with its lines of `history`."""
-        best = {budget: names[0] for budget, names in self._left.items()}
-        gains = self._gains({name: [self._reached(view, name)] for name in dict.fromkeys(best.values())})
-        found = {name: self._with(self._candidates()[name].sharing()) for name in gains}
+        gains = self._gains(
+            {
+                name: [self._seen[name][epoch] for epoch in looks(self._end) if epoch in self._seen[name]]
+                for names in self._left.values()
+                for name in names
+            }
+        )
+        best = dict(zip(self._left, best_within([names[0] for names in self._left.values()], gains), strict=True))
+        self._left = {budget: [name] for budget, name in best.items()}
+        self._forget()
+        found = {name: self._with(self._candidates()[name].sharing()) for name in dict.fromkeys(best.values())}
         costs = {name: cost_of(spec).parameters for name, spec in found.items()}
         if self.settings.pick == KNEE:
             names = list(best.values())

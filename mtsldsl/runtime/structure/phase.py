@@ -62,11 +62,11 @@ def structural_phase(training: Training, learner: Learner, data: Splits[Any], ru
     view = _view(training, data, run)
     learned = len(list(learner.parameters()))
     proposal = learner.decide(view)
+    if len(list(learner.parameters())) != learned:
+        renew_optimizer(training)
     if not proposal.told:
         return
     training.phases += 1
-    if len(list(learner.parameters())) != learned:
-        renew_optimizer(training)
     method = spec.structure.method if spec.structure else NO_METHOD
     if not proposal.decisions and proposal.made is None:
         run.say("phase", epoch=epoch, method=method, evidence=proposal.evidence)

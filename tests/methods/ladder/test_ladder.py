@@ -168,21 +168,23 @@ train {
 
 
 def test_tasks_with_samples_of_their_own_learn_each_shape_from_their_own(tmp_path: Path) -> None:
-    place = {name: tmp_path / name for name in ("ladder", "all", "each")}
+    place = {name: tmp_path / name for name in ("ladder", "whole", "all", "each")}
     rng = np.random.default_rng(0)
     arrays = {}
     for task, count in (("x", 40), ("y", 60), ("z", 50)):
-        arrays |= {f"{task}/row": rng.normal(size=(count, 4)), f"{task}/target": rng.normal(size=count)}
+        rows, of_task = rng.normal(size=(count, 4)), rng.normal(size=4)
+        arrays |= {f"{task}/row": rows, f"{task}/target": np.tanh(rows @ of_task)}
     for each in place.values():
         each.mkdir()
         np.savez(each / "apart.npz", **arrays)
-    told = trained(place["ladder"], with_ladder("budgets = [0.5, 0.75, 1.0]\n  pick = 0.5", APART))
+    told = trained(place["ladder"], with_ladder("budgets = [0.5, 0.75]\n  pick = 0.5", APART))
+    trained(place["whole"], with_ladder("budgets = [1.0]", APART))
     trained(place["all"], f"{APART}\nsharing {{\n  l1 = all\n}}\n")
     trained(place["each"], APART)
-    assert {event["budget"]: event["parameters"] for event in of(told, "rung_chosen")} == {0.5: 51, 0.75: 81, 1.0: 111}
+    assert {event["budget"]: event["parameters"] for event in of(told, "rung_chosen")} == {0.5: 51, 0.75: 81}
     assert same(last_weights(place["ladder"]), last_weights(place["all"]))
     kept = place["ladder"] / "runs/job/1/ladder"
-    torch.testing.assert_close(weights(kept / "1.0.weights.safetensors"), last_weights(place["each"]))
+    torch.testing.assert_close(last_weights(place["whole"]), last_weights(place["each"]))
     # Copies that compete learn from the batches of all tasks, each with its own head there.
     between = weights(kept / "0.75.weights.safetensors")
     assert len([name for name in between if name.startswith("l1") and name.endswith("weight")]) == 2
@@ -225,6 +227,7 @@ def trained_losses(folder: Path) -> list[Any]:
 
 
 THREE = text("ladder").replace("ema        = 0.5", "ema        = 0.9")
+QUICKER = THREE.replace("epochs     = 2", "epochs     = 4").replace("lr=0.02", "lr=0.1")
 
 
 def competing() -> Candidate:
@@ -289,12 +292,42 @@ def ended(folder: Path, content: str) -> RunFolder:
     return session.folder
 
 
+def test_once_tasks_have_chosen_copies_have_no_other_heads_and_no_task_moves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the number of weights that a static network of that sharing has."""
+    learn, seen = Candidate.learn, list[tuple[float, Candidate, dict[str, int] | None, int]]()
+
+    def noted(self: Candidate, outputs: Any, step: Any, balance: Any, *, told: bool) -> Any:
+        seen.append((step.progress, self, self.chosen, sum(each.numel() for each in self.parameters())))
+        return learn(self, outputs, step, balance, told=told)
+
+    monkeypatch.setattr(Candidate, "learn", noted)
+    content = THREE.replace("epochs     = 2", "epochs     = 8").replace("[0.6]", "[0.6, 0.9]\n  hard = 0.25")
+    folder = finished(tmp_path, content)
+    spec = loads(content)
+    left = {candidate for progress, candidate, _, _ in seen if progress >= 0.25}
+    competing = {candidate for _, candidate, chosen, _ in seen if chosen is None} & left
+    assert competing
+    for candidate in competing:
+        shape = candidate.shape
+        steps = [(progress, chosen, count) for progress, each, chosen, count in seen if each is candidate]
+        assert {chosen is None for progress, chosen, _ in steps if progress < 0.25} == {True}
+        after = [(chosen, count) for progress, chosen, count in steps if progress >= 0.25]
+        assert all(each == after[0] for each in after)
+        chosen, count = after[0]
+        assert chosen is not None
+        sharing = sizes_of(spec).sharing(shape, chosen, spec.sharing)
+        alone = build_model(rewritten(spec, sharing))
+        assert count == sum(each.numel() for each in alone.parameters()) < steps[0][2]
+    told = [event for event in events(folder.path) if event["event"] == "rung_chosen"]
+    assert [event["budget"] for event in told] == [0.6, 0.9]
+
+
 @pytest.mark.soak
 def test_what_is_kept_of_each_budget_is_what_was_evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    content = THREE.replace("budgets = [0.6]", "budgets = [0.5, 0.7, 0.9]\n  pick = 0.7").replace(
-        "epochs     = 2", "epochs     = 4"
-    )
+    content = QUICKER.replace("budgets = [0.6]", "budgets = [0.5, 0.7, 0.9]\n  pick = 0.7")
     folder = finished(tmp_path, content)
     told = events(folder.path)
     tests = {name: event for event in of(told, "beside_test") for name in event["names"]}
@@ -316,7 +349,7 @@ def test_what_is_kept_of_each_budget_is_what_was_evaluated(tmp_path: Path, monke
     for name, test in tests.items():
         assert re.search(rf">[^<]*{name}[^<]*</th><td class=\"number\">{test['parameters']:,}</td>", page)
     assert {split for split, _, _ in of_table(folder.path)} == {
-        *("train", "validation", "test"), *(f"test/{name}" for name in tests), "validation/0.5", "validation/0.9",
+        *("train", "validation", "test"), *(f"test/{name}" for name in tests), "validation/0.5",
     }  # fmt: skip
     points, forgotten = shown(folder.path)
     assert (points, forgotten) == (pytest.approx(of_table(folder.path), rel=1e-6), 0)
@@ -324,11 +357,12 @@ def test_what_is_kept_of_each_budget_is_what_was_evaluated(tmp_path: Path, monke
     Code.of(again.spec).run().main(again)
     again.close()
     assert shown(folder.path)[0] == pytest.approx(of_table(folder.path), rel=1e-6)
-    assert len(of(events(folder.path), "beside_test")) == len(tests)
+    assert [event["names"] for event in of(events(folder.path), "beside_test")] == [["0.7", "0.9"], ["0.5"]]
     own = of(told, "test")[0]
     assert tests["0.7"]["own"]
     assert tests["0.7"]["metrics"] == own["metrics"]
-    assert {name: each["own"] for name, each in tests.items()} == {"0.5": False, "0.7": True, "0.9": False}
+    assert {name: each["own"] for name, each in tests.items()} == {"0.5": False, "0.7": True, "0.9": True}
+    assert chosen[0.9]["gain"] == chosen[0.7]["gain"] > chosen[0.5]["gain"]  # it takes that of the smaller budget
 
 
 def bytes_of(folder: RunFolder) -> dict[str, bytes]:
@@ -341,9 +375,7 @@ def bytes_of(folder: RunFolder) -> dict[str, bytes]:
 def test_a_run_that_was_ended_after_each_epoch_keeps_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    content = THREE.replace("budgets = [0.6]", "budgets = [0.5, 0.9]\n  pick = knee").replace(
-        "epochs     = 2", "epochs     = 4"
-    )
+    content = QUICKER.replace("budgets = [0.6]", "budgets = [0.5, 0.9]\n  pick = knee")
     found, told = [], []
     for ends in ((), (1, 2, 3)):
         place = tmp_path / str(len(ends))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mtsldsl import loads
 from mtsldsl.ir import Spec
 from mtsldsl.ir.cost import cost_of, sizes_of
-from mtsldsl.sharing.halving import LAST, cost, end_of_search, halvings, knee, latest, looks, rungs
+from mtsldsl.sharing.halving import LAST, best_within, cost, end_of_search, halvings, knee, latest, looks, rungs
 from mtsldsl.sharing.shape import ALL_SHARED, Shape, assigned
 from tests.laws import law
 
@@ -160,6 +160,22 @@ def test_every_copy_is_taken_where_there_are_as_many_tasks(losses: list[list[flo
 def test_the_task_that_loses_the_least_by_it_moves() -> None:
     assert assigned([[0.9, 1.1], [0.7, 1.3], [0.98, 1.02]]) == [0, 0, 1]
     assert assigned([[1.0, 1.0], [1.0, 1.0]]) == [1, 0]
+
+
+@given(st.lists(st.sampled_from([-2.0, -1.0, 0.0, 0.5, 3.0]), min_size=1, max_size=6))
+def test_a_budget_takes_the_best_that_fits_it_and_of_equal_ones_the_smallest(gains: list[float]) -> None:
+    names = [str(place) for place in range(len(gains))]
+    taken = best_within(names, dict(zip(names, gains, strict=True)))
+    for place, name in enumerate(taken):
+        fitting = gains[: place + 1]
+        assert name == str(fitting.index(max(fitting)))
+
+
+def test_a_budget_takes_nothing_that_is_no_number_but_where_nothing_is() -> None:
+    nan = float("nan")
+    assert best_within(["a", "b", "c"], {"a": nan, "b": -9.0, "c": nan}) == ["a", "b", "b"]
+    assert best_within(["a", "b"], {"a": nan, "b": nan}) == ["a", "a"]
+    assert best_within(["a", "a", "b"], {"a": 1.0, "b": 1.0}) == ["a", "a", "a"]
 
 
 @pytest.mark.parametrize(
