@@ -34,7 +34,8 @@ def begin_with(
     none of its tasks was there; a head that of the task of that name, and an alternative or a gate that of its own.
     What has other tensors there, or is not there, stays as it is.
     """
-    taken, anew, filled = [], {}, {}
+    taken, anew = [], {}
+    filled: dict[str, Tensor] = {}
     own = model.state_dict()
     for name, formers in _formers(spec, model, before):
         wanted = _below(own, name)

@@ -18,7 +18,7 @@ from mtsldsl.codegen.bodies import module_names
 from mtsldsl.codegen.own_modules import own_steps
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.diagnostics.counted import counted
-from mtsldsl.diagnostics.own_code import Noted, file_of, own_object, said
+from mtsldsl.diagnostics.own_code import Noted, own_object, said
 from mtsldsl.diagnostics.printable import printable
 from mtsldsl.ir.body import Body, Step
 from mtsldsl.ir.model import Spec
@@ -51,12 +51,9 @@ def check_own_modules(spec: Spec) -> None:
             _check_call(step, module)
 
 
-def files_of_own_modules(spec: Spec) -> dict[str, str | None]:
-    """For every target the file that holds its class; None where it has none. They are imported already."""
-    files = {}
-    for step in own_steps(spec):
-        files[str(step.arguments["target"])] = file_of(_imported(spec, step))
-    return files
+def modules_of_own_classes(spec: Spec) -> dict[str, str]:
+    """For every target the module that its class is of. They are imported already."""
+    return {str(step.arguments["target"]): _imported(spec, step).__module__ for step in own_steps(spec)}
 
 
 def _imported(spec: Spec, step: Step) -> type[nn.Module]:
