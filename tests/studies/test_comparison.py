@@ -157,6 +157,40 @@ def test_a_row_is_compared_with_shapes_of_at_most_its_size() -> None:
     assert found.against(line(found, "all")) == {}  # nothing is as small
 
 
+AT_BUDGET = {row.name: row for row in Wanted.of(Source("small.mtl", SPEC), {}, KINDS, (0.65,)).rows}
+"""A budget of 192.4 parameters, of 296."""
+
+
+def within_budget(gains: Mapping[str, Sequence[float]], sizes: Mapping[str, int]) -> Comparison:
+    """Of rows at that budget, by their gains at each seed; `sizes` of those that have others than usual."""
+    runs = {
+        row: {
+            seed: ended(name, seed, gain, sizes.get(name, SIZES.get(name.partition(":")[0])))
+            for seed, gain in enumerate(gains[name])
+        }
+        for name, row in AT_BUDGET.items()
+        if name in gains
+    }
+    return Comparison.of(runs, CONSTANT, ("whole", "part", "sign"))
+
+
+def test_a_row_with_a_budget_is_compared_with_all_that_fits_it() -> None:
+    gains = {name: USUAL[name] for name in ("each", "all", "encoder")}
+    gains |= {"learned:0.65": USUAL["learned"], "scratch:0.65": USUAL["scratch"], "widened:0.65": [9.0, 9, 10, 9]}
+    found = within_budget(gains, {"widened:0.65": 192})  # and the learned network has 190
+    for name in ("learned:0.65", "scratch:0.65"):
+        assert found.against(line(found, name))["best"].other == "widened:0.65"
+    assert (
+        "worse than widened:0.65, of the static shapes of at most its budget the best: -3.25 points"
+        in (verdicts(found)[0])
+    )
+    larger = within_budget(gains, {"widened:0.65": 193})
+    assert larger.against(line(larger, "learned:0.65"))["best"].other == "encoder"
+    above = within_budget(gains, {"widened:0.65": 194, "learned:0.65": 194})
+    assert above.against(line(above, "learned:0.65"))["best"].other == "widened:0.65"
+    assert "of at most its size the best" in verdicts(above)[0]
+
+
 def test_a_person_who_may_have_no_more_picks_what_still_fits() -> None:
     runs = {
         ROWS[name]: {seed: ended(name, seed, 0, 150 if name == "learned" else None) for seed in range(3)}

@@ -1,10 +1,11 @@
 """The rows of a study side by side: what each reached, what it gains over the tasks alone, and over static shapes of at
-most its size."""
+most its budget or size."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from statistics import fmean
 from typing import Any
 
@@ -17,6 +18,7 @@ from mtsldsl.runtime.studies.baselines.paired import LEVEL, Paired
 from mtsldsl.runtime.studies.baselines.trial import Outcome
 from mtsldsl.runtime.studies.baselines.wanted_rows import EACH, ENCODER, GIVEN, RANDOM, SCRATCH, TAUGHT, WIDENED, Row
 from mtsldsl.runtime.studies.gain import Gain, delta_m
+from mtsldsl.sharing.shape import budget_name
 
 FORMAT_VERSION = 1
 
@@ -27,8 +29,8 @@ UNTAUGHT = "untaught"
 """The same row without teachers, with which one that has some is compared."""
 
 BEST, PICKED = "best", "picked"
-"""The static shapes that a row is compared with: that of at most its size which gains the most, and that of at most its
-size which a person would pick."""
+"""The static shapes that a row is compared with, within its `allowance`: that which gains the most, and that which a
+person would pick."""
 
 
 @attrs.frozen(eq=False)
@@ -159,10 +161,19 @@ class Comparison:
     def _of_kind(self, kind: str) -> list[Line]:
         return [line for line in self.lines if line.row.kind == kind]
 
+    def allowance(self, line: Line) -> Fraction:
+        """The most parameters of a static shape that a row is compared with: its budget, or its own size where that is
+        larger or it has no budget. What is found within a budget is held against all that fits the same budget."""
+        alone = self.line(EACH)
+        if line.row.budget is None or alone is None:
+            return Fraction(line.size)
+        return max(Fraction(line.size), Fraction(budget_name(line.row.budget)) * alone.size)
+
     def _static(self, line: Line) -> list[Line]:
-        """The static shapes that are at most as large, and that it can be compared with; itself left out."""
+        """The static shapes within its allowance that it can be compared with; itself left out."""
+        most = self.allowance(line)
         alike = (each for each in self._of_kind("static") if each is not line and each.row.taught == line.row.taught)
-        return [each for each in alike if each.ended and each.size <= line.size and line.over(each) is not None]
+        return [each for each in alike if each.ended and each.size <= most and line.over(each) is not None]
 
     def _best(self, line: Line) -> Line | None:
         """The one against which it gains the least."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
@@ -44,8 +45,8 @@ BALANCE = "relative"
 class Row:
     """A row of the table. `names` are all that it is called: the static shapes that are one sharing are one row.
 
-    A `static` one has its spec, at whatever seed; those of a learner have the `budget` that it is given, None where it
-    has the spec's own."""
+    A `static` one has its spec, at whatever seed. `budget` is that of what is widened to one, and of the rows of a
+    learner that is given one; None where it has the spec's own."""
 
     names: tuple[str, ...]
     kind: Literal["static", "given", "learned", "scratch", "random"]
@@ -263,11 +264,12 @@ class _Rows:
         """All shared, as wide as the budgets are; without one, as large as what a person would pick."""
         sharing = self.static.sharing
         single = self._parameters(sharing.apart())
-        sizes: dict[str, int] = {_named(WIDENED, each): int(each * single) for each in self.budgets}
-        sizes = sizes or {WIDENED: self._parameters(own_last(sharing, picked(self.static)))}
-        for name, size in sizes.items():
+        sizes: dict[float | None, int] = {each: int(Fraction(budget_name(each)) * single) for each in self.budgets}
+        sizes = sizes or {None: self._parameters(own_last(sharing, picked(self.static)))}
+        for budget, size in sizes.items():
+            name = _named(WIDENED, budget)
             try:
-                yield Row((name,), "static", widened(self.static.with_sharing(sharing.united()), size))
+                yield Row((name,), "static", widened(self.static.with_sharing(sharing.united()), size), budget)
             except NotWidenedError as problem:
                 self.left_out.append((name, f"all shared is not widened: {problem}"))
             except MtlError as problem:
