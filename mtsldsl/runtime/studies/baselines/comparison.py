@@ -18,7 +18,8 @@ from mtsldsl.runtime.studies.baselines.paired import LEVEL, Paired
 from mtsldsl.runtime.studies.baselines.trial import Outcome
 from mtsldsl.runtime.studies.baselines.wanted_rows import EACH, ENCODER, GIVEN, RANDOM, SCRATCH, TAUGHT, WIDENED, Row
 from mtsldsl.runtime.studies.gain import Gain, delta_m
-from mtsldsl.sharing.shape import budget_name
+from mtsldsl.sharing.own_layers import own_last
+from mtsldsl.sharing.shape import part_of
 
 FORMAT_VERSION = 1
 
@@ -167,7 +168,7 @@ class Comparison:
         alone = self.line(EACH)
         if line.row.budget is None or alone is None:
             return Fraction(line.size)
-        return max(Fraction(line.size), Fraction(budget_name(line.row.budget)) * alone.size)
+        return max(Fraction(line.size), part_of(line.row.budget, alone.size))
 
     def _static(self, line: Line) -> list[Line]:
         """The static shapes within its allowance that it can be compared with; itself left out."""
@@ -182,12 +183,14 @@ class Comparison:
         return min(known, key=lambda pair: pair[1])[0] if known else None
 
     def _picked(self, line: Line) -> Line | None:
-        """The shape that a person would pick, where that is small enough; else of those with fewer own layers the
-        largest that is."""
+        """The shape that a person would pick: for a budget that with the most own last layers within it, elsewhere
+        `encoder`, where that is small enough, else of those with fewer own layers the largest that is."""
+        shapes = [each for each in self._static(line) if not each.name.startswith(WIDENED)]
+        if line.row.budget is not None:
+            return next((each for each in shapes if _has_own(each.row, line.row.pick)), None)
         encoder = self.line(f"{ENCODER}{TAUGHT}" if line.row.taught else ENCODER)
         if encoder is None or encoder is line:
             return None
-        shapes = [each for each in self._static(line) if not each.name.startswith(WIDENED)]
         return max((each for each in shapes if each.size <= encoder.size), key=lambda each: each.size, default=None)
 
     def seconds_of_teachers(self, line: Line) -> float | None:
@@ -259,6 +262,12 @@ def skill(value: float, constant: float, *, better_high: bool) -> float:
     if math.isnan(value) or math.isnan(constant):
         return math.nan
     return 0.0 if constant == perfect else (value - constant) / (perfect - constant)
+
+
+def _has_own(row: Row, count: int | None) -> bool:
+    """Whether all layers of a static shape are shared but so many last ones."""
+    sharing = row.spec.sharing
+    return count is not None and sharing == own_last(sharing, count)
 
 
 def _gain(found: Outcome, alone: Outcome, counted: Sequence[str]) -> Gain | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from mtsldsl.runtime.studies.baselines.comparison import BEST, PICKED, UNTAUGHT, Against, Comparison, Line
 from mtsldsl.runtime.studies.baselines.paired import FEWEST, LEVEL, Paired
-from mtsldsl.runtime.studies.baselines.wanted_rows import ENCODER, GIVEN, RANDOM, SCRATCH
+from mtsldsl.runtime.studies.baselines.wanted_rows import ENCODER, GIVEN, LAST, RANDOM, SCRATCH
 
 _BOTH = "best and picked"
 """Where the two are one row."""
@@ -87,5 +87,9 @@ def _missing(line: Line, against: dict[str, Against], comparison: Comparison) ->
         return
     if BEST not in against:
         yield f"no static shape of at most its {_bound(line, comparison)} is in the table"
-    else:
+    elif line.row.budget is None:
         yield f"what a person would pick {'is larger' if comparison.line(ENCODER) else 'is not in the table'}"
+    elif line.row.pick is None:
+        yield "the budget is too small for what a person would pick"
+    else:
+        yield f"what a person would pick, {LAST}:{line.row.pick}, is not in the table, or not with the same seeds"
