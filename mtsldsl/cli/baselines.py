@@ -220,4 +220,5 @@ def _head(study: Study, spec: Path) -> list[str]:
     return [
         f"{spec}: {epochs}, {said}, seeds {seeds}, on {study.device}",
         f"Δm % over `each` of the same seed on the {study.split} set, of {', '.join(study.counted)}; ± standard error",
+        "static shapes: those of at most the row's budget, or of its size where that is larger or there is no budget",
     ]

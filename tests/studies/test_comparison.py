@@ -157,6 +157,72 @@ def test_a_row_is_compared_with_shapes_of_at_most_its_size() -> None:
     assert found.against(line(found, "all")) == {}  # nothing is as small
 
 
+AT_BUDGET = {row.name: row for row in Wanted.of(Source("small.mtl", SPEC), {}, KINDS, (0.65,)).rows}
+"""A budget of 192.4 parameters, of 296."""
+
+
+def within_budget(gains: Mapping[str, Sequence[float]], sizes: Mapping[str, int]) -> Comparison:
+    """Of rows at that budget, by their gains at each seed; `sizes` of those that have others than usual."""
+    runs = {
+        row: {
+            seed: ended(name, seed, gain, sizes.get(name, SIZES.get(name.partition(":")[0])))
+            for seed, gain in enumerate(gains[name])
+        }
+        for name, row in AT_BUDGET.items()
+        if name in gains
+    }
+    return Comparison.of(runs, CONSTANT, ("whole", "part", "sign"))
+
+
+def test_a_row_with_a_budget_is_compared_with_all_that_fits_it() -> None:
+    gains = {name: USUAL[name] for name in ("each", "all", "encoder")}
+    gains |= {"learned:0.65": USUAL["learned"], "scratch:0.65": USUAL["scratch"], "widened:0.65": [9.0, 9, 10, 9]}
+    found = within_budget(gains, {"widened:0.65": 192})  # and the learned network has 190
+    for name in ("learned:0.65", "scratch:0.65"):
+        assert found.against(line(found, name))["best"].other == "widened:0.65"
+    assert (
+        "worse than widened:0.65, of the static shapes of at most its budget the best: -3.25 points"
+        in (verdicts(found)[0])
+    )
+    larger = within_budget(gains, {"widened:0.65": 193})
+    assert larger.against(line(larger, "learned:0.65"))["best"].other == "encoder"
+    above = within_budget(gains, {"widened:0.65": 194, "learned:0.65": 194})
+    assert above.against(line(above, "learned:0.65"))["best"].other == "widened:0.65"
+    assert "of at most its size the best" in verdicts(above)[0]
+
+
+DEEPER = SPEC.replace(
+    "  narrow = linear(4) | relu\n", "  narrow = linear(4) | relu\n  end    = linear(3) | relu\n"
+).replace("  narrow = all\n", "  narrow = all\n  end    = all\n")
+"""Of three layers, 337 parameters alone, and 123, 153 and 225 with none, one and two own last ones; without a budget a
+person picks one."""
+
+
+@pytest.mark.parametrize(
+    ("budgets", "kinds", "picked"),
+    [
+        ((), ["encoder", "last"], "encoder"),
+        ((0.7,), ["encoder", "last"], "last:2"),
+        ((0.7,), ["encoder", "last:2"], "last:2"),
+        ((0.7,), ["all", "encoder"], None),
+        ((0.4,), ["encoder", "last"], "last:0"),
+    ],
+)
+def test_within_a_budget_a_person_picks_as_many_own_last_layers_as_fit(
+    budgets: Sequence[float], kinds: Sequence[str], picked: str | None
+) -> None:
+    rows = Wanted.of(Source("small.mtl", DEEPER), {}, ["widened", "learned", *kinds], budgets).rows
+    runs = {row: {seed: ended(row.name, seed, seed, row.spec.cost().parameters) for seed in range(3)} for row in rows}
+    learned = next(row for row in rows if row.kind == "learned")
+    found = Comparison.of({**runs, learned: {s: ended("learned", s, 1, 180) for s in range(3)}}, CONSTANT, ("whole",))
+    against = found.against(line(found, learned.name))
+    assert ("picked" in against) == (picked is not None)
+    if picked is not None:
+        assert picked in line(found, against["picked"].other).row.names
+    said = "what a person would pick, last:2, is not in the table"
+    assert any(said in verdict for verdict in verdicts(found)) == (picked is None)
+
+
 def test_a_person_who_may_have_no_more_picks_what_still_fits() -> None:
     runs = {
         ROWS[name]: {seed: ended(name, seed, 0, 150 if name == "learned" else None) for seed in range(3)}

@@ -91,6 +91,10 @@ def test_the_budgets_are_those_of_the_learner_and_of_what_is_widened() -> None:
         assert structure is not None
         assert structure.settings.budget == budget
         assert row(found, f"scratch:{budget}").structure_of == f"learned:{budget}"
+        assert (
+            row(found, f"widened:{budget}").pick == row(found, f"scratch:{budget}").pick == (0 if budget < 0.62 else 1)
+        )
+    assert (row(found, "each").pick, row(wanted(kinds=["widened"], budgets=(1,)), "widened:1.0").pick) == (None, 2)
     assert dict(found.left_out).keys() == {"widened:0.1", "learned:0.1", "scratch:0.1"}
     assert "the budget is" in dict(found.left_out)["widened:0.1"]
     assert "with every layer shared there are" in dict(found.left_out)["learned:0.1"]

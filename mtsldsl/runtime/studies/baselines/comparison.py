@@ -1,10 +1,11 @@
 """The rows of a study side by side: what each reached, what it gains over the tasks alone, and over static shapes of at
-most its size."""
+most its budget or size."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from statistics import fmean
 from typing import Any
 
@@ -17,6 +18,8 @@ from mtsldsl.runtime.studies.baselines.paired import LEVEL, Paired
 from mtsldsl.runtime.studies.baselines.trial import Outcome
 from mtsldsl.runtime.studies.baselines.wanted_rows import EACH, ENCODER, GIVEN, RANDOM, SCRATCH, TAUGHT, WIDENED, Row
 from mtsldsl.runtime.studies.gain import Gain, delta_m
+from mtsldsl.sharing.own_layers import own_last
+from mtsldsl.sharing.shape import part_of
 
 FORMAT_VERSION = 1
 
@@ -27,8 +30,8 @@ UNTAUGHT = "untaught"
 """The same row without teachers, with which one that has some is compared."""
 
 BEST, PICKED = "best", "picked"
-"""The static shapes that a row is compared with: that of at most its size which gains the most, and that of at most its
-size which a person would pick."""
+"""The static shapes that a row is compared with, within its `allowance`: that which gains the most, and that which a
+person would pick."""
 
 
 @attrs.frozen(eq=False)
@@ -159,10 +162,19 @@ class Comparison:
     def _of_kind(self, kind: str) -> list[Line]:
         return [line for line in self.lines if line.row.kind == kind]
 
+    def allowance(self, line: Line) -> Fraction:
+        """The most parameters of a static shape that a row is compared with: its budget, or its own size where that is
+        larger or it has no budget. What is found within a budget is held against all that fits the same budget."""
+        alone = self.line(EACH)
+        if line.row.budget is None or alone is None:
+            return Fraction(line.size)
+        return max(Fraction(line.size), part_of(line.row.budget, alone.size))
+
     def _static(self, line: Line) -> list[Line]:
-        """The static shapes that are at most as large, and that it can be compared with; itself left out."""
+        """The static shapes within its allowance that it can be compared with; itself left out."""
+        most = self.allowance(line)
         alike = (each for each in self._of_kind("static") if each is not line and each.row.taught == line.row.taught)
-        return [each for each in alike if each.ended and each.size <= line.size and line.over(each) is not None]
+        return [each for each in alike if each.ended and each.size <= most and line.over(each) is not None]
 
     def _best(self, line: Line) -> Line | None:
         """The one against which it gains the least."""
@@ -171,12 +183,14 @@ class Comparison:
         return min(known, key=lambda pair: pair[1])[0] if known else None
 
     def _picked(self, line: Line) -> Line | None:
-        """The shape that a person would pick, where that is small enough; else of those with fewer own layers the
-        largest that is."""
+        """The shape that a person would pick: for a budget that with the most own last layers within it, elsewhere
+        `encoder`, where that is small enough, else of those with fewer own layers the largest that is."""
+        shapes = [each for each in self._static(line) if not each.name.startswith(WIDENED)]
+        if line.row.budget is not None:
+            return next((each for each in shapes if _has_own(each.row, line.row.pick)), None)
         encoder = self.line(f"{ENCODER}{TAUGHT}" if line.row.taught else ENCODER)
         if encoder is None or encoder is line:
             return None
-        shapes = [each for each in self._static(line) if not each.name.startswith(WIDENED)]
         return max((each for each in shapes if each.size <= encoder.size), key=lambda each: each.size, default=None)
 
     def seconds_of_teachers(self, line: Line) -> float | None:
@@ -248,6 +262,12 @@ def skill(value: float, constant: float, *, better_high: bool) -> float:
     if math.isnan(value) or math.isnan(constant):
         return math.nan
     return 0.0 if constant == perfect else (value - constant) / (perfect - constant)
+
+
+def _has_own(row: Row, count: int | None) -> bool:
+    """Whether all layers of a static shape are shared but so many last ones."""
+    sharing = row.spec.sharing
+    return count is not None and sharing == own_last(sharing, count)
 
 
 def _gain(found: Outcome, alone: Outcome, counted: Sequence[str]) -> Gain | None:

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 from mtsldsl.runtime.studies.baselines.comparison import BEST, PICKED, UNTAUGHT, Against, Comparison, Line
 from mtsldsl.runtime.studies.baselines.paired import FEWEST, LEVEL, Paired
-from mtsldsl.runtime.studies.baselines.wanted_rows import ENCODER, GIVEN, RANDOM, SCRATCH
+from mtsldsl.runtime.studies.baselines.wanted_rows import ENCODER, GIVEN, LAST, RANDOM, SCRATCH
 
 _BOTH = "best and picked"
 """Where the two are one row."""
 
 _OTHERS = {
-    _BOTH: "{}, of the static shapes of at most its size the best, and what a person would pick",
-    BEST: "{}, of the static shapes of at most its size the best",
+    _BOTH: "{}, of the static shapes of at most its {} the best, and what a person would pick",
+    BEST: "{}, of the static shapes of at most its {} the best",
     PICKED: "{}, of these what a person would pick",
     SCRATCH: "its structure trained from scratch",
     RANDOM: "its shape with the tasks at random",
@@ -45,7 +45,7 @@ def _verdict(line: Line, comparison: Comparison) -> str:
         against = {_BOTH: against.pop(BEST), **against}
         del against[PICKED]
     said = [_clause(name, against[name], line, comparison) for name in _OTHERS if name in against]
-    said += _missing(against, comparison)
+    said += _missing(line, against, comparison)
     unclear = comparison.unclear(line)
     if unclear:
         said.append(
@@ -57,7 +57,7 @@ def _verdict(line: Line, comparison: Comparison) -> str:
 def _clause(name: str, against: Against, line: Line, comparison: Comparison) -> str:
     other = comparison.line(against.other)
     assert other is not None
-    known = _OTHERS[name].format(against.other)
+    known = _OTHERS[name].format(against.other, _bound(line, comparison))
     difference = against.difference
     if difference.count < FEWEST:
         return f"nothing is claimed against {known}: {difference.count} of {len(line.entries)} seeds have both"
@@ -77,10 +77,19 @@ def _interval(found: Paired) -> str:
     )
 
 
-def _missing(against: dict[str, Against], comparison: Comparison) -> Iterator[str]:
+def _bound(line: Line, comparison: Comparison) -> str:
+    """What the static shapes are at most that it is compared with."""
+    return "budget" if comparison.allowance(line) > line.size else "size"
+
+
+def _missing(line: Line, against: dict[str, Against], comparison: Comparison) -> Iterator[str]:
     if _BOTH in against or PICKED in against:
         return
     if BEST not in against:
-        yield "no static shape of at most its size is in the table"
-    else:
+        yield f"no static shape of at most its {_bound(line, comparison)} is in the table"
+    elif line.row.budget is None:
         yield f"what a person would pick {'is larger' if comparison.line(ENCODER) else 'is not in the table'}"
+    elif line.row.pick is None:
+        yield "the budget is too small for what a person would pick"
+    else:
+        yield f"what a person would pick, {LAST}:{line.row.pick}, is not in the table, or not with the same seeds"
