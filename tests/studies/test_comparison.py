@@ -24,7 +24,7 @@ from mtsldsl.runtime.studies.baselines.trial import Outcome
 from mtsldsl.runtime.studies.baselines.verdicts import verdicts
 from mtsldsl.runtime.studies.baselines.wanted_rows import KINDS, Wanted
 from tests import page_rules
-from tests.studies.study_specs import SPEC
+from tests.studies.study_specs import LADDER, SPEC
 
 EXPECTED = Path(__file__).parent / "expected"
 CONSTANT = {"whole": {"rmse": 2.5}, "part": {"rmse": 2.0}, "sign": {"accuracy": 0.5}}
@@ -221,6 +221,58 @@ def test_within_a_budget_a_person_picks_as_many_own_last_layers_as_fit(
         assert picked in line(found, against["picked"].other).row.names
     said = "what a person would pick, last:2, is not in the table"
     assert any(said in verdict for verdict in verdicts(found)) == (picked is None)
+
+
+@pytest.mark.parametrize(
+    ("learned", "best", "picked"),
+    [
+        ([6.0, 6.1, 5.9, 6.0], "shown, +0.00 points", "shown, +5.00 points"),
+        ([5.3, 5.2, 5.3, 5.2], "shown not to be, -0.75 points", "shown, +4.25 points"),
+        ([5.5, 6.5, 7.5, 1.5], "not shown, -0.75 points", "not shown, +4.25 points"),
+        ([1.9, 1.8, 1.9, 1.8], "shown not to be, -4.15 points", "shown not to be, +0.85 points"),
+    ],
+)
+def test_of_each_budget_the_goal_is_shown_or_not_or_shown_not_to_be(
+    learned: list[float], best: str, picked: str
+) -> None:
+    gains: dict[str, Sequence[float]] = {"each": [0] * 4, "all": [0] * 4, "encoder": [1] * 4, "widened:0.65": [6] * 4}
+    said = verdicts(within_budget({**gains, "learned:0.65": learned}, {}))
+    assert len(said) == 2
+    name, _, clauses = said[1].partition(", the goal: ")
+    within, over, cost = clauses.split("; ")
+    assert name == "learned:0.65"
+    assert within.startswith(f"within 0.5 points of the best static shape, widened:0.65: {best} (95 % interval ")
+    assert over.startswith(f"at least 1 point over what a person would pick, encoder: {picked} (95 % interval ")
+    # 11.9 seconds beside the mean of 11.12, 11.84 and 11.77.
+    assert cost.startswith("at most 2 trainings of a static network of at most this budget: shown, 1.03 in the median")
+
+
+def test_the_cost_of_a_budget_is_its_part_of_the_run_in_trainings_of_what_is_as_small() -> None:
+    rows = {row.name: row for row in Wanted.of(Source("small.mtl", LADDER), {}, ["all", "encoder", "learned"]).rows}
+    sizes = {"each": 296, "all": 112, "encoder": 184, "learned:0.6": 170, "learned:0.8": 190}
+
+    def runs(name: str, seconds: Sequence[float | None]) -> dict[int, Outcome]:
+        found = {seed: ended(name, seed, seed, sizes[name]) for seed in range(len(seconds))}
+        folder = "learned" if name.startswith("learned") else name  # one run has all budgets
+        return {
+            seed: attrs.evolve(run, cpu_seconds=seconds[seed], folder=Path(f"study/{folder}-{seed}"))
+            for seed, run in found.items()
+        }
+
+    def costs(seconds: Sequence[float | None]) -> list[str]:
+        known = {"each": [9.0] * 4, "all": [1.0, 2, 1, 1], "encoder": [3.0, 4, 3, 3]}
+        made = {row: runs(name, known.get(name, seconds)) for name, row in rows.items()}
+        found = Comparison.of(made, CONSTANT, ("whole",))
+        return [each.split("; ")[-1] for each in verdicts(found) if ", the goal: " in each]
+
+    small, large = costs([3, 9, 3, 4])
+    wanted = "at most 2 trainings of a static network of at most this budget: "
+    assert small.startswith(
+        f"{wanted}not shown, 1.75 in the median (95 % interval of the mean "
+    )  # 3, 9, 3, 4 / 2, by `all`
+    assert large.startswith(f"{wanted}shown, 0.88 in the median (95 % interval of the mean ")  # by 2, 3, 2, 2
+    assert costs([9, 18, 9, 9])[0].startswith(f"{wanted}shown not to be, 4.50 in the median")
+    assert costs([None] * 4)[0] == f"{wanted}not shown, as the CPU seconds are not known."
 
 
 def test_a_person_who_may_have_no_more_picks_what_still_fits() -> None:

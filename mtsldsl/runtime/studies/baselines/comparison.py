@@ -170,7 +170,7 @@ class Comparison:
             return Fraction(line.size)
         return max(Fraction(line.size), part_of(line.row.budget, alone.size))
 
-    def _static(self, line: Line) -> list[Line]:
+    def rivals(self, line: Line) -> list[Line]:
         """The static shapes within its allowance that it can be compared with; itself left out."""
         most = self.allowance(line)
         alike = (each for each in self._of_kind("static") if each is not line and each.row.taught == line.row.taught)
@@ -178,14 +178,14 @@ class Comparison:
 
     def _best(self, line: Line) -> Line | None:
         """The one against which it gains the least."""
-        found = [(each, line.over(each)) for each in self._static(line)]
+        found = [(each, line.over(each)) for each in self.rivals(line)]
         known = [(each, over.mean) for each, over in found if over is not None]
         return min(known, key=lambda pair: pair[1])[0] if known else None
 
     def _picked(self, line: Line) -> Line | None:
         """The shape that a person would pick: for a budget that with the most own last layers within it, elsewhere
         `encoder`, where that is small enough, else of those with fewer own layers the largest that is."""
-        shapes = [each for each in self._static(line) if not each.name.startswith(WIDENED)]
+        shapes = [each for each in self.rivals(line) if not each.name.startswith(WIDENED)]
         if line.row.budget is not None:
             return next((each for each in shapes if _has_own(each.row, line.row.pick)), None)
         encoder = self.line(f"{ENCODER}{TAUGHT}" if line.row.taught else ENCODER)

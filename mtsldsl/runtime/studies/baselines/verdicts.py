@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mtsldsl.runtime.studies.baselines.comparison import BEST, PICKED, UNTAUGHT, Against, Comparison, Line
-from mtsldsl.runtime.studies.baselines.paired import FEWEST, LEVEL, Paired
+from mtsldsl.runtime.studies.baselines.goals import goals
+from mtsldsl.runtime.studies.baselines.paired import FEWEST
 from mtsldsl.runtime.studies.baselines.wanted_rows import ENCODER, GIVEN, LAST, RANDOM, SCRATCH
 
 _BOTH = "best and picked"
@@ -24,8 +25,8 @@ _OTHERS = {
 
 def verdicts(comparison: Comparison) -> list[str]:
     """A sentence for each row that was learned, or that the spec gives, and for each structure that was learned and is
-    taught."""
-    return [_verdict(line, comparison) for line in comparison.lines if _is_judged(line)]
+    taught; and for each learned row with a budget one of what it is for."""
+    return [*(_verdict(line, comparison) for line in comparison.lines if _is_judged(line)), *goals(comparison)]
 
 
 def _is_judged(line: Line) -> bool:
@@ -64,17 +65,10 @@ def _clause(name: str, against: Against, line: Line, comparison: Comparison) -> 
     if len(line.same_as(other)) == len(line.entries):
         return f"the very run of {known}"
     if difference.above:
-        return f"better than {known}: {_interval(difference)}"
+        return f"better than {known}: {difference.told()}"
     if difference.below:
-        return f"worse than {known}: {_interval(difference)}"
-    return f"not shown to be better than {known}: {_interval(difference)}"
-
-
-def _interval(found: Paired) -> str:
-    return (
-        f"{found.mean:+.2f} points ({100 * LEVEL:.0f} % interval {found.low:+.2f} to {found.high:+.2f}, "
-        f"{found.count} seeds)"
-    )
+        return f"worse than {known}: {difference.told()}"
+    return f"not shown to be better than {known}: {difference.told()}"
 
 
 def _bound(line: Line, comparison: Comparison) -> str:
