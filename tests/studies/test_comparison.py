@@ -382,6 +382,83 @@ def test_a_metric_at_its_floor_is_marked() -> None:
     assert list(note_lines(found)) == ["! hardly better than the best constant answer: no evidence"]
 
 
+def with_r2(gains: Mapping[str, Sequence[float]], r2: Mapping[str, float]) -> Comparison:
+    """Of these gains in `whole`, and an r2 in `sign` that is the same for all seeds."""
+    runs = {
+        ROWS[name]: {
+            seed: attrs.evolve(
+                run := ended(name, seed, gain), metrics={"whole": run.metrics["whole"], "sign": {"r2": r2[name]}}
+            )
+            for seed, gain in enumerate(gains[name])
+        }
+        for name in r2
+    }
+    return Comparison.of(runs, {"whole": {"rmse": 2.5}, "sign": {"r2": 0.0}}, ("whole", "sign"))
+
+
+@pytest.mark.parametrize(
+    ("r2", "gains", "says", "whole"),
+    [
+        # The tasks alone are at the floor: any other row gains hundreds of percent over next to nothing.
+        ((0.007, 0.025, 0.032), [5, 7, 6, 6], "better than encoder, {}: +4.50 points", "each (with it +52.25 points"),
+        ((0.007, 0.025, 0.032), [1, 2, 1, 3], "not shown to be better than encoder, {}: +0.25", "each (with it +50.12"),
+        ((0.007, 0.025, 0.900), [-5, -3, -4, -4], "worse than encoder, {}: -5.50", "each (with it +6247.25"),
+        # What it is compared with is.
+        (
+            (0.500, 0.001, 0.500),
+            [1, 2, 1, 3],
+            "not shown to be better than encoder, {}: +0.25",
+            "encoder (with it +50.02",
+        ),
+        # It is itself: without that metric it gains, and yet it has lost.
+        (
+            (0.500, 0.500, 0.001),
+            [5, 7, 6, 6],
+            "not shown to be better than encoder, {}: +4.50",
+            "learned (with it -47.65",
+        ),
+    ],
+)
+def test_no_gain_is_claimed_of_a_metric_at_its_floor(
+    r2: tuple[float, float, float], gains: Sequence[float], says: str, whole: str
+) -> None:
+    names = ("each", "encoder", "learned")
+    found = with_r2({**USUAL, "learned": gains}, dict(zip(names, r2, strict=True)))
+    says = says.format("of the static shapes of at most its size the best, and what a person would pick")
+    (verdict,) = verdicts(found)
+    assert verdict.startswith(f"learned: {says}")
+    assert f" without sign r2, which is hardly better than the best constant answer in {whole}" in verdict
+    (row,) = [each for each in found.as_json()["rows"] if each["name"] == "learned"]
+    assert row["against"]["best"]["shown"] == says.startswith("better")
+    assert row["against"]["best"]["left_out"] == ["sign.r2"]
+    assert row["delta_m"]["shown"] == (gains[0] > 0 and r2[2] > 0.01)
+    # The table has the whole Delta-m, with a mark.
+    cells = next(cells for cells in table_cells(found) if cells[0] == "learned")
+    assert cells[4].startswith(f"{fmean(line(found, 'learned').gains.values()):+.2f} ± ")
+    assert cells[4].endswith("!") == ("encoder" not in whole)
+    assert re.fullmatch(r"[+-]\d+\.\d\d ± \d+\.\d\d! \(encoder\)", cells[5])
+    assert any(note.startswith("Δm with ! has such a metric in it") for note in note_lines(found))
+
+
+def test_the_best_static_shape_is_none_by_what_it_gains_over_next_to_nothing() -> None:
+    gains = {**USUAL, "all": [5.0, 5, 5, 5]}
+    r2 = {"each": 0.007, "all": 0.021, "encoder": 0.03, "learned": 0.03}
+    found = with_r2(gains, r2)
+    assert line(found, "encoder").gains[0] > line(found, "all").gains[0]
+    assert found.against(line(found, "learned"))["best"].other == "all"
+    # But what a shape has lost itself is no reason to take it for the best.
+    lost = with_r2(gains, {**r2, "each": 0.5, "all": 0.001, "encoder": 0.5, "learned": 0.5})
+    assert lost.against(line(lost, "learned"))["best"].other == "encoder"
+
+
+def test_where_all_metrics_are_at_their_floor_nothing_is_judged() -> None:
+    found = study(USUAL)
+    floor = attrs.evolve(found, constant={"whole": {"rmse": 1.0}, "part": {"rmse": 1.0}, "sign": {"accuracy": 0.9}})
+    against = floor.against(line(floor, "learned"))["best"]
+    assert (against.judged, against.better, against.worse) == (None, False, False)
+    assert "nothing is left without whole rmse, part rmse, sign accuracy, which are hardly" in verdicts(floor)[0]
+
+
 def test_rows_of_which_runs_stopped_before_their_last_epoch_are_told() -> None:
     rows = {name: ROWS[name] for name in ("each", "all", "encoder")}
     assert rows["each"].spec.train.epochs == 2

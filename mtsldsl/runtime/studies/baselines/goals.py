@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from statistics import fmean, median
 
-from mtsldsl.runtime.studies.baselines.comparison import BEST, PICKED, Comparison, Line
+from mtsldsl.runtime.studies.baselines.comparison import BEST, PICKED, Against, Comparison, Line
 from mtsldsl.runtime.studies.baselines.paired import FEWEST, LEVEL, Paired
 
 WITHIN = 0.5
@@ -45,9 +45,18 @@ def _gains(line: Line, comparison: Comparison) -> Iterator[str]:
         if kind not in against:
             yield f"{wanted}: not shown, as there is none to compare with"
             continue
-        found = against[kind].difference
-        said = word(found.low, found.high, least) if found.count >= FEWEST else "not shown"
-        yield f"{wanted}, {against[kind].other}: {said}, {found.told()}"
+        found = against[kind]
+        yield f"{wanted}, {found.other}: {_shown(found, least)}, {found.told()}"
+
+
+def _shown(found: Against, least: float) -> str:
+    """Of a difference as it is judged; where the row alone has lost a metric, it holds with that too."""
+    judged = found.judged
+    if judged is None or judged.count < FEWEST:
+        return "not shown"
+    said = word(judged.low, judged.high, least)
+    whole = word(found.difference.low, found.difference.high, least)
+    return "not shown" if said == "shown" != whole and found.lost else said
 
 
 def _cost(line: Line, comparison: Comparison) -> str:

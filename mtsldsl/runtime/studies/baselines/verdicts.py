@@ -64,11 +64,8 @@ def _clause(name: str, against: Against, line: Line, comparison: Comparison) -> 
         return f"nothing is claimed against {known}: {difference.count} of {len(line.entries)} seeds have both"
     if len(line.same_as(other)) == len(line.entries):
         return f"the very run of {known}"
-    if difference.above:
-        return f"better than {known}: {difference.told()}"
-    if difference.below:
-        return f"worse than {known}: {difference.told()}"
-    return f"not shown to be better than {known}: {difference.told()}"
+    said = "better" if against.better else "worse" if against.worse else "not shown to be better"
+    return f"{said} than {known}: {against.told()}"
 
 
 def _bound(line: Line, comparison: Comparison) -> str:
