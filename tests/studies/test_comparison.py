@@ -114,6 +114,40 @@ def test_what_is_taught_is_compared_with_what_is_taught_and_with_itself_without(
     assert size_chart(found) != size_chart(plain)
 
 
+MERGING = "mtsl {\n  phases = [1]\n  choose = budget(0.65)\n  teach = 1.0"
+
+
+def test_what_teaches_itself_is_compared_with_what_is_taught_too() -> None:
+    text = SPEC.replace("branch {\n  at     = 1\n  budget = 0.7", MERGING)
+    for taught in (True, False):
+        found = Wanted.of(Source("small.mtl", text), {}, ["encoder", "learned"], (0.65,), taught=taught)
+        gains = {**USUAL, **TAUGHT, "learned:0.65": [3.0, 4, 3, 4]}
+        runs = {
+            row: {
+                seed: ended(row.name, seed, gain, 190 if row.budget else None)
+                for seed, gain in enumerate(gains[row.name])
+            }
+            for row in found.rows
+        }
+        compared = Comparison.of(runs, CONSTANT, ("whole", "part", "sign"))
+        assert [row.name for row in found.rows if row.teaches_itself] == ["learned:0.65"]
+        against = {name: each.other for name, each in compared.against(line(compared, "learned:0.65")).items()}
+        usual = {"best": "encoder", "picked": "encoder"}
+        more = {"best_taught": "encoder+teachers", "picked_taught": "encoder+teachers"} if taught else {}
+        assert against == {**usual, **more}
+        verdict, goal = verdicts(compared)
+        assert "better than encoder, of the static shapes of at most its budget the best" in verdict
+        with_teachers = (
+            "not shown to be better than encoder+teachers, of those with teachers the best, and what a person"
+        )
+        assert (with_teachers in verdict) == taught
+        assert ("it teaches itself, and no static shape that it is compared with is taught" in verdict) != taught
+        assert (", encoder+teachers: " in goal) == taught
+        assert "taught by itself to the end: learned:0.65" in note_lines(compared)
+        (row,) = [each for each in compared.as_json()["rows"] if each["name"] == "learned:0.65"]
+        assert row["taught"]
+
+
 def test_the_sharing_that_a_spec_gives_is_compared_with_its_tasks_at_random_and_with_what_was_learned() -> None:
     text = SPEC.replace("narrow = all\n}", "narrow = whole + part, sign\n}")
     rows = {row.name: row for row in Wanted.of(Source("small.mtl", text), {}, [*KINDS, "given"]).rows}

@@ -33,6 +33,9 @@ BEST, PICKED = "best", "picked"
 """The static shapes that a row is compared with, within its `allowance`: that which gains the most, and that which a
 person would pick."""
 
+BEST_TAUGHT, PICKED_TAUGHT = "best_taught", "picked_taught"
+"""The same of those that are taught, with which a learner that teaches itself is compared too."""
+
 
 @attrs.frozen(eq=False)
 class Entry:
@@ -177,8 +180,11 @@ class Comparison:
         """What a row is compared with: `best` and `picked` static shapes, for what was learned the same structure from
         scratch, with its tasks at random, and what the spec gives, for that its tasks at random, and for what is taught
         the same without teachers; those of them that the study has. Static shapes have the same teachers as the row, or
-        none either."""
-        others = {BEST: self._best(line), PICKED: self._picked(line)}
+        none either; what teaches itself is compared with both."""
+        taught = line.row.taught
+        others = {BEST: self._best(line, taught), PICKED: self._picked(line, taught)}
+        if line.row.teaches_itself:
+            others |= {BEST_TAUGHT: self._best(line, True), PICKED_TAUGHT: self._picked(line, True)}
         if line.row.taught:
             others[UNTAUGHT] = self.line(line.row.untaught)
         for kind in (SCRATCH, RANDOM):
@@ -231,27 +237,28 @@ class Comparison:
             return Fraction(line.size)
         return max(Fraction(line.size), part_of(line.row.budget, self.alone.size))
 
-    def rivals(self, line: Line) -> list[Line]:
-        """The static shapes within its allowance that it can be compared with; itself left out."""
+    def rivals(self, line: Line, taught: bool) -> list[Line]:
+        """The static shapes within its allowance, with teachers or without, that a row can be compared with; itself
+        left out."""
         most = self.allowance(line)
-        alike = (each for each in self._of_kind("static") if each is not line and each.row.taught == line.row.taught)
+        alike = (each for each in self._of_kind("static") if each is not line and each.row.taught == taught)
         return [each for each in alike if each.ended and each.size <= most and line.over(each) is not None]
 
-    def _best(self, line: Line) -> Line | None:
+    def _best(self, line: Line, taught: bool) -> Line | None:
         """The one against which it gains the least, without the metrics in which the tasks alone are no evidence: over
         next to nothing any gain is large."""
         left_out = self._at_floor(self.alone)
-        found = [(each, self._without(left_out, line, each) or line.over(each)) for each in self.rivals(line)]
+        found = [(each, self._without(left_out, line, each) or line.over(each)) for each in self.rivals(line, taught)]
         known = [(each, over.mean) for each, over in found if over is not None]
         return min(known, key=lambda pair: pair[1])[0] if known else None
 
-    def _picked(self, line: Line) -> Line | None:
+    def _picked(self, line: Line, taught: bool) -> Line | None:
         """The shape that a person would pick: for a budget that with the most own last layers within it, elsewhere
         `encoder`, where that is small enough, else of those with fewer own layers the largest that is."""
-        shapes = [each for each in self.rivals(line) if not each.name.startswith(WIDENED)]
+        shapes = [each for each in self.rivals(line, taught) if not each.name.startswith(WIDENED)]
         if line.row.budget is not None:
             return next((each for each in shapes if _has_own(each.row, line.row.pick)), None)
-        encoder = self.line(f"{ENCODER}{TAUGHT}" if line.row.taught else ENCODER)
+        encoder = self.line(f"{ENCODER}{TAUGHT}" if taught else ENCODER)
         if encoder is None or encoder is line:
             return None
         return max((each for each in shapes if each.size <= encoder.size), key=lambda each: each.size, default=None)
@@ -296,7 +303,7 @@ class Comparison:
                 for name, against in self.against(line).items()
             },
             "cpu_seconds": line.cpu_seconds(),
-            "taught": line.row.taught,
+            "taught": line.row.taught or line.row.teaches_itself,
             "teachers_cpu_seconds": self.seconds_of_teachers(line),
             "runs": [
                 {

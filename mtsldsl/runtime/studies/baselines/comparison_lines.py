@@ -62,6 +62,9 @@ def note_lines(comparison: Comparison) -> Iterator[str]:
     yield from _stops(comparison)
     if any(line.row.taught for line in comparison.lines):
         yield "CPU s of what is taught are its own + those of `each`, which teaches it with the same seed"
+    itself = [line.name for line in comparison.lines if line.row.teaches_itself]
+    if itself:
+        yield f"taught by itself to the end: {', '.join(itself)}"
     if any(map(comparison.unclear, comparison.lines)):
         yield f"{UNCLEAR} hardly better than the best constant answer: no evidence"
     if any(_mark(comparison.compared(line, comparison.alone)) for line in comparison.lines):

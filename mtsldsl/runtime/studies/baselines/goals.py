@@ -6,7 +6,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from statistics import fmean, median
 
-from mtsldsl.runtime.studies.baselines.comparison import BEST, PICKED, Against, Comparison, Line
+from mtsldsl.runtime.studies.baselines.comparison import (
+    BEST,
+    BEST_TAUGHT,
+    PICKED,
+    PICKED_TAUGHT,
+    Against,
+    Comparison,
+    Line,
+)
 from mtsldsl.runtime.studies.baselines.paired import FEWEST, LEVEL, Paired
 
 WITHIN = 0.5
@@ -38,9 +46,10 @@ def word(low: float | None, high: float | None, least: float) -> str:
 
 def _gains(line: Line, comparison: Comparison) -> Iterator[str]:
     against = comparison.against(line)
+    best, picked = (BEST_TAUGHT, PICKED_TAUGHT) if BEST_TAUGHT in against else (BEST, PICKED)
     for kind, wanted, least in (
-        (BEST, f"within {WITHIN:g} points of the best static shape", -WITHIN),
-        (PICKED, f"at least {OVER:g} point over what a person would pick", OVER),
+        (best, f"within {WITHIN:g} points of the best static shape", -WITHIN),
+        (picked, f"at least {OVER:g} point over what a person would pick", OVER),
     ):
         if kind not in against:
             yield f"{wanted}: not shown, as there is none to compare with"
@@ -75,7 +84,9 @@ def _cost(line: Line, comparison: Comparison) -> str:
 def trainings(line: Line, comparison: Comparison) -> list[float]:
     """What its run costs for each of the budgets that it gives a network of, in trainings of a static network: the mean
     of those that the row is compared with, of the same seed. Of the seeds of which all CPU seconds are known."""
-    static = [{run.seed: run.outcome.cpu_seconds for run in each.ended} for each in comparison.rivals(line)]
+    static = [
+        {run.seed: run.outcome.cpu_seconds for run in each.ended} for each in comparison.rivals(line, line.row.taught)
+    ]
     found = []
     for run in line.ended:
         seconds = [each.get(run.seed) for each in static]

@@ -78,6 +78,12 @@ class Row:
         """The name of the row that is the same without teachers."""
         return self.name.removesuffix(TAUGHT)
 
+    @property
+    def teaches_itself(self) -> bool:
+        """Whether its learner has a teacher of its own."""
+        structure = self.spec.structure
+        return structure is not None and method(structure.method).teaches(structure.settings)
+
     def with_teachers(self) -> Row:
         """The row that is the same with teachers."""
         return attrs.evolve(self, names=tuple(f"{name}{TAUGHT}" for name in self.names), taught=True)
