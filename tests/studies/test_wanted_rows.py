@@ -107,6 +107,10 @@ def test_a_learner_that_gives_a_network_for_each_budget_has_one_run_and_a_row_fo
     assert len({digest(each.at(3)) for each in learned}) == 1
     assert [each.structure_of for each in found.rows if each.kind == "random"] == ["learned:0.6", "learned:0.8"]
     assert not found.unbudgeted
+    control = wanted(LADDER, ["widened", "learned"])
+    assert names(control) == ["each", "widened:0.6", "widened:0.8", "learned:0.6", "learned:0.8"]
+    given = wanted(LADDER, ["widened", "learned"], budgets=(0.7,))
+    assert names(given) == ["each", "widened:0.7", "learned:0.7"]
     others = wanted(LADDER, ["learned"], budgets=(0.9, 0.7))
     learned = [each for each in others.rows if each.kind == "learned"]
     assert [each.name for each in learned] == ["learned:0.7", "learned:0.9"]

@@ -78,6 +78,12 @@ class Row:
         """The name of the row that is the same without teachers."""
         return self.name.removesuffix(TAUGHT)
 
+    @property
+    def teaches_itself(self) -> bool:
+        """Whether its learner has a teacher of its own."""
+        structure = self.spec.structure
+        return structure is not None and method(structure.method).teaches(structure.settings)
+
     def with_teachers(self) -> Row:
         """The row that is the same with teachers."""
         return attrs.evolve(self, names=tuple(f"{name}{TAUGHT}" for name in self.names), taught=True)
@@ -277,9 +283,11 @@ class _Rows:
                 yield f"{LAST}:{own}", own
 
     def _widened(self) -> Iterator[Row]:
-        """All shared, as wide as the budgets are; without one, as large as what a person would pick."""
+        """All shared, as wide as the budgets are, those of a learner that has several where none are given; without
+        one, as large as what a person would pick."""
         sharing = self.static.sharing
-        sizes: dict[float | None, int] = {each: int(self._allowed(each)) for each in self.budgets}
+        budgets = self.budgets or self._budgets_of_one_run(self.chosen)
+        sizes: dict[float | None, int] = {each: int(self._allowed(each)) for each in budgets}
         sizes = sizes or {None: _parameters(self.static, own_last(sharing, picked(self.static)))}
         for budget, size in sizes.items():
             name = _named(WIDENED, budget)
@@ -343,6 +351,13 @@ class _Rows:
             self.left_out += [(_named(kind, budget), f"{cause}{sizes.least:,}") for kind in wanted]
         return fitting
 
+    def _budgets_of_one_run(self, spec: Spec) -> tuple[float, ...]:
+        """Those of which a run of its learner gives a network each."""
+        known = None if spec.structure is None else method(spec.structure.method).budgets
+        if spec.structure is None or known is None:
+            return ()
+        return known.of(spec.structure.settings, sizes_of(spec))
+
     def _of_one_run(self, known: Budgets, wanted: Sequence[str]) -> Iterator[Row]:
         """Rows of a learner that gives a network for each budget in one run."""
         spec = self.chosen
@@ -360,8 +375,7 @@ class _Rows:
             except MtlError as problem:
                 self.left_out += [(kind, problem.diagnostics[0].cause) for kind in wanted]
                 return
-        assert spec.structure is not None
-        budgets = known.of(spec.structure.settings, sizes_of(spec))
+        budgets = self._budgets_of_one_run(spec)
         for budget in budgets:
             yield Row((_named(LEARNED, budget),), "learned", spec, budget, several=True)
         for kind in wanted[1:]:
