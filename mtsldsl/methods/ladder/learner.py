@@ -28,6 +28,7 @@ from mtsldsl.runtime.learning.learned import balance_of
 from mtsldsl.runtime.learning.step import Position, Step
 from mtsldsl.runtime.network.built import build_model, place
 from mtsldsl.runtime.network.inputs import as_values, each_of, inputs_in
+from mtsldsl.runtime.network.module_state import give_state
 from mtsldsl.runtime.network.optimizer_state import ParameterState
 from mtsldsl.runtime.objectives import BatchLosses
 from mtsldsl.runtime.objectives.relative_gain import Results
@@ -88,7 +89,7 @@ class Ladder(Learner):
         """All candidates begin with them too."""
         for candidate in self._candidates().values():
             filled = Candidate(candidate.shape, Beginnings(spec, self._sizes, model), candidate.schedule)
-            candidate.load_state_dict(filled.state_dict())
+            give_state(candidate, filled.state_dict())
 
     def facts(self) -> Mapping[str, Any]:
         """Which candidates are left, and who has which copy; or who shares what in the networks that are kept."""
