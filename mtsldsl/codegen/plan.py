@@ -34,7 +34,7 @@ from mtsldsl.language.literals import literal
 from mtsldsl.language.naming import OUTPUTS
 from mtsldsl.records import Record
 from mtsldsl.sharing import HEADS, Copy, format_tasks
-from mtsldsl.sharing.component import owner
+from mtsldsl.sharing.component import component_expression, owner
 from mtsldsl.sharing.partition import in_order
 
 GENERATOR = 5
@@ -252,7 +252,7 @@ def _constants(
         place = next((place for place, (name, _) in enumerate(constants) if name == "TASKS"), None)
         if place is None:
             place, constants = 0, (("TASKS", tuple_of(order)), *constants)
-        constants = (*constants[: place + 1], (ALL, '"+".join(sorted(TASKS))'), *constants[place + 1 :])
+        constants = (*constants[: place + 1], (ALL, component_expression("TASKS")), *constants[place + 1 :])
     return constants
 
 
