@@ -120,8 +120,6 @@ class Plan(Record):
     train_imports: tuple[str, ...]
     tasks_stop: bool
     """Whether tasks may learn no more before the run ends."""
-    networks: bool
-    """Whether the learner trains networks beside the run's own."""
     generator: int = GENERATOR
 
 
@@ -178,7 +176,6 @@ def plan_spec(spec: Spec) -> Plan:
         knobs=(*optimizer.knobs, *scheduler.knobs, *learner.knobs),
         rest_of_knobs=tuple(wrapped(rest_of_knobs(spec), WIDTH - 2)),
         tasks_stop=any(map(may_stop, spec.tasks)),
-        networks=learner.networks,
         train_imports=train_imports(
             learner,
             mixed=len(spec.streams) > 1,
