@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mtsldsl.cli.options import complete_files, device, overrides, say_what_is_left_out
-from mtsldsl.cli.output import say, shown
+from mtsldsl.cli.output import say, say_lines
 from mtsldsl.cli.typed_command import typed
 from mtsldsl.runtime.run.threads import MOST
 
@@ -149,7 +149,7 @@ def command(
         say(f"stopped; go on with `{again}`", err=True)
         sys.exit(128 + SIGINT)
     except FailedTrialError as problem:
-        say(f"{problem}\nonce that is mended, go on with `{again}`", err=True)
+        say_lines(f"{problem}\nonce that is mended, go on with `{again}`", err=True)
         sys.exit(1)
     _show(study, comparison, spec, again, as_json=as_json)
 
@@ -193,8 +193,8 @@ def _show(study: Study, comparison: Comparison, spec: Path, again: str, *, as_js
         return
     for line in (*head, "", *table_lines(comparison), "", *notes, *verdicts(comparison)):
         say(line)
-    say(f"drawn: {shown(picture)}")
-    say(f"report: {shown(report)}")
+    say(f"drawn: {picture}")
+    say(f"report: {report}")
 
 
 def _notes(study: Study, comparison: Comparison) -> list[str]:
