@@ -158,6 +158,8 @@ class Method(Record):
     networks: Callable[[Any], bool] = lambda settings: False
     """Whether its learner trains networks beside the run's own, with these settings: then the gradient of each is
     clipped by itself."""
+    teaches: Callable[[Any], bool] = lambda settings: False
+    """Whether what it had before its phases teaches the network to the end, with these settings."""
     penalty_name: str = PENALTY
     """What its learner's own loss is called among those of the tasks."""
     findings: tuple[type[Finding], ...] = ()

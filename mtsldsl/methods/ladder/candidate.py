@@ -130,8 +130,8 @@ class Candidate(nn.Module):
         ]
         return upstream(self._calls, kept), kept
 
-    def _modules_of(self, at: int) -> list[str]:
-        """The names of the modules of a copy: the layers, whether or not a head reads them, and the heads; at the first
+    def _modules_of(self, at: int) -> list[Copy]:
+        """The modules of a copy: the layers, whether or not a head reads them, and the heads; at the first
         one the trunk too."""
         copied = self.chosen is None or at in self.chosen.values()
         found = []
@@ -140,7 +140,7 @@ class Candidate(nn.Module):
                 there = copy.key in self._tasks_of(at)
             else:
                 there = at == 0 if copy.layer in self._trunk else copied
-            found += [copy.name] if there else []
+            found += [copy] if there else []
         return found
 
     def network(self, at: int) -> nn.Module:
@@ -260,12 +260,11 @@ class Candidate(nn.Module):
         return self._shown[1]
 
 
-def _only(model: nn.Module, names: Sequence[str]) -> nn.Module:
+def _only(model: nn.Module, parts: Sequence[Copy]) -> nn.Module:
     """Modules of a network, under the names and in the order that they have there."""
     containers: dict[str, dict[str, nn.Module]] = {}
-    for name in names:
-        container, _, key = name.partition(".")
-        containers.setdefault(container, {})[key] = model.get_submodule(name)
+    for copy in parts:
+        containers.setdefault(copy.layer, {})[copy.key] = model.get_submodule(copy.name)
     found = nn.Module()
     for container, modules in containers.items():
         setattr(found, container, nn.ModuleDict(modules))

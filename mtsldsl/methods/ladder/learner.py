@@ -19,7 +19,7 @@ from mtsldsl.ir import Decision, Spec
 from mtsldsl.ir.cost import cost_of, sizes_of
 from mtsldsl.language import Constant
 from mtsldsl.methods.ladder.candidate import Beginnings, Candidate
-from mtsldsl.methods.ladder.gains import gains_over_mean
+from mtsldsl.methods.ladder.gains import gains_over_mean, judging
 from mtsldsl.methods.ladder.language import KNEE, Chosen, Rung, Settings
 from mtsldsl.runtime.learning.beside import Beside
 from mtsldsl.runtime.learning.evaluation import autocast
@@ -242,9 +242,7 @@ class Ladder(Learner):
         self._forget()
 
     def _gains(self, reached: Mapping[str, Sequence[Results]]) -> dict[str, float]:
-        return gains_over_mean(
-            reached, [task.name for task in self._spec.tasks if task.weight] or list(self._sizes.tasks)
-        )
+        return gains_over_mean(reached, judging(self._spec))
 
     def _forget(self) -> None:
         """Drop the candidates that no budget has any more."""
