@@ -158,6 +158,8 @@ class Method(Record):
     networks: Callable[[Any], bool] = lambda settings: False
     """Whether its learner trains networks beside the run's own, with these settings: then the gradient of each is
     clipped by itself."""
+    beside_lower_rate: str = ""
+    """What helps where the loss of such a network is not finite, as a lower learning rate does."""
     penalty_name: str = PENALTY
     """What its learner's own loss is called among those of the tasks."""
     findings: tuple[type[Finding], ...] = ()
