@@ -160,6 +160,8 @@ class Method(Record):
     clipped by itself."""
     beside_lower_rate: str = ""
     """What helps where the loss of such a network is not finite, as a lower learning rate does."""
+    teaches: Callable[[Any], bool] = lambda settings: False
+    """Whether what it had before its phases teaches the network to the end, with these settings."""
     penalty_name: str = PENALTY
     """What its learner's own loss is called among those of the tasks."""
     findings: tuple[type[Finding], ...] = ()

@@ -17,6 +17,11 @@ def budget_name(budget: float) -> str:
     return repr(float(budget))
 
 
+def part_of(budget: float, parameters: int) -> Fraction:
+    """How many of these parameters a budget allows, which is a part of them."""
+    return Fraction(budget_name(budget)) * parameters
+
+
 @attrs.frozen(eq=False, repr=False)
 class Shape(Record):
     """The layers before the one at the place `since` are shared by all tasks, from there on there are so many copies of
@@ -70,7 +75,7 @@ class Sizes(Record):
 
     def allowed(self, budget: float) -> Fraction:
         """How many parameters a budget allows, a part of those of single-task networks."""
-        return Fraction(budget_name(budget)) * self.single
+        return part_of(budget, self.single)
 
     def edge(self, budget: float) -> tuple[Shape, ...]:
         """The shapes on the edge of a budget: for each layer from which on there may be copies the most that fit.

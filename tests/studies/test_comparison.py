@@ -24,7 +24,7 @@ from mtsldsl.runtime.studies.baselines.trial import Outcome
 from mtsldsl.runtime.studies.baselines.verdicts import verdicts
 from mtsldsl.runtime.studies.baselines.wanted_rows import KINDS, Wanted
 from tests import page_rules
-from tests.studies.study_specs import SPEC
+from tests.studies.study_specs import LADDER, SPEC
 
 EXPECTED = Path(__file__).parent / "expected"
 CONSTANT = {"whole": {"rmse": 2.5}, "part": {"rmse": 2.0}, "sign": {"accuracy": 0.5}}
@@ -114,6 +114,40 @@ def test_what_is_taught_is_compared_with_what_is_taught_and_with_itself_without(
     assert size_chart(found) != size_chart(plain)
 
 
+MERGING = "mtsl {\n  phases = [1]\n  choose = budget(0.65)\n  teach = 1.0"
+
+
+def test_what_teaches_itself_is_compared_with_what_is_taught_too() -> None:
+    text = SPEC.replace("branch {\n  at     = 1\n  budget = 0.7", MERGING)
+    for taught in (True, False):
+        found = Wanted.of(Source("small.mtl", text), {}, ["encoder", "learned"], (0.65,), taught=taught)
+        gains = {**USUAL, **TAUGHT, "learned:0.65": [3.0, 4, 3, 4]}
+        runs = {
+            row: {
+                seed: ended(row.name, seed, gain, 190 if row.budget else None)
+                for seed, gain in enumerate(gains[row.name])
+            }
+            for row in found.rows
+        }
+        compared = Comparison.of(runs, CONSTANT, ("whole", "part", "sign"))
+        assert [row.name for row in found.rows if row.teaches_itself] == ["learned:0.65"]
+        against = {name: each.other for name, each in compared.against(line(compared, "learned:0.65")).items()}
+        usual = {"best": "encoder", "picked": "encoder"}
+        more = {"best_taught": "encoder+teachers", "picked_taught": "encoder+teachers"} if taught else {}
+        assert against == {**usual, **more}
+        verdict, goal = verdicts(compared)
+        assert "better than encoder, of the static shapes of at most its budget the best" in verdict
+        with_teachers = (
+            "not shown to be better than encoder+teachers, of those with teachers the best, and what a person"
+        )
+        assert (with_teachers in verdict) == taught
+        assert ("it teaches itself, and no static shape that it is compared with is taught" in verdict) != taught
+        assert (", encoder+teachers: " in goal) == taught
+        assert "taught by itself to the end: learned:0.65" in note_lines(compared)
+        (row,) = [each for each in compared.as_json()["rows"] if each["name"] == "learned:0.65"]
+        assert row["taught"]
+
+
 def test_the_sharing_that_a_spec_gives_is_compared_with_its_tasks_at_random_and_with_what_was_learned() -> None:
     text = SPEC.replace("narrow = all\n}", "narrow = whole + part, sign\n}")
     rows = {row.name: row for row in Wanted.of(Source("small.mtl", text), {}, [*KINDS, "given"]).rows}
@@ -155,6 +189,124 @@ def test_a_row_is_compared_with_shapes_of_at_most_its_size() -> None:
     assert found.against(line(found, "encoder"))["best"].other == "widened"
     assert study(small).against(line(study(small), "learned"))["best"].other == "all"
     assert found.against(line(found, "all")) == {}  # nothing is as small
+
+
+AT_BUDGET = {row.name: row for row in Wanted.of(Source("small.mtl", SPEC), {}, KINDS, (0.65,)).rows}
+"""A budget of 192.4 parameters, of 296."""
+
+
+def within_budget(gains: Mapping[str, Sequence[float]], sizes: Mapping[str, int]) -> Comparison:
+    """Of rows at that budget, by their gains at each seed; `sizes` of those that have others than usual."""
+    runs = {
+        row: {
+            seed: ended(name, seed, gain, sizes.get(name, SIZES.get(name.partition(":")[0])))
+            for seed, gain in enumerate(gains[name])
+        }
+        for name, row in AT_BUDGET.items()
+        if name in gains
+    }
+    return Comparison.of(runs, CONSTANT, ("whole", "part", "sign"))
+
+
+def test_a_row_with_a_budget_is_compared_with_all_that_fits_it() -> None:
+    gains = {name: USUAL[name] for name in ("each", "all", "encoder")}
+    gains |= {"learned:0.65": USUAL["learned"], "scratch:0.65": USUAL["scratch"], "widened:0.65": [9.0, 9, 10, 9]}
+    found = within_budget(gains, {"widened:0.65": 192})  # and the learned network has 190
+    for name in ("learned:0.65", "scratch:0.65"):
+        assert found.against(line(found, name))["best"].other == "widened:0.65"
+    assert (
+        "worse than widened:0.65, of the static shapes of at most its budget the best: -3.25 points"
+        in (verdicts(found)[0])
+    )
+    larger = within_budget(gains, {"widened:0.65": 193})
+    assert larger.against(line(larger, "learned:0.65"))["best"].other == "encoder"
+    above = within_budget(gains, {"widened:0.65": 194, "learned:0.65": 194})
+    assert above.against(line(above, "learned:0.65"))["best"].other == "widened:0.65"
+    assert "of at most its size the best" in verdicts(above)[0]
+
+
+DEEPER = SPEC.replace(
+    "  narrow = linear(4) | relu\n", "  narrow = linear(4) | relu\n  end    = linear(3) | relu\n"
+).replace("  narrow = all\n", "  narrow = all\n  end    = all\n")
+"""Of three layers, 337 parameters alone, and 123, 153 and 225 with none, one and two own last ones; without a budget a
+person picks one."""
+
+
+@pytest.mark.parametrize(
+    ("budgets", "kinds", "picked"),
+    [
+        ((), ["encoder", "last"], "encoder"),
+        ((0.7,), ["encoder", "last"], "last:2"),
+        ((0.7,), ["encoder", "last:2"], "last:2"),
+        ((0.7,), ["all", "encoder"], None),
+        ((0.4,), ["encoder", "last"], "last:0"),
+    ],
+)
+def test_within_a_budget_a_person_picks_as_many_own_last_layers_as_fit(
+    budgets: Sequence[float], kinds: Sequence[str], picked: str | None
+) -> None:
+    rows = Wanted.of(Source("small.mtl", DEEPER), {}, ["widened", "learned", *kinds], budgets).rows
+    runs = {row: {seed: ended(row.name, seed, seed, row.spec.cost().parameters) for seed in range(3)} for row in rows}
+    learned = next(row for row in rows if row.kind == "learned")
+    found = Comparison.of({**runs, learned: {s: ended("learned", s, 1, 180) for s in range(3)}}, CONSTANT, ("whole",))
+    against = found.against(line(found, learned.name))
+    assert ("picked" in against) == (picked is not None)
+    if picked is not None:
+        assert picked in line(found, against["picked"].other).row.names
+    said = "what a person would pick, last:2, is not in the table"
+    assert any(said in verdict for verdict in verdicts(found)) == (picked is None)
+
+
+@pytest.mark.parametrize(
+    ("learned", "best", "picked"),
+    [
+        ([6.0, 6.1, 5.9, 6.0], "shown, +0.00 points", "shown, +5.00 points"),
+        ([5.3, 5.2, 5.3, 5.2], "shown not to be, -0.75 points", "shown, +4.25 points"),
+        ([5.5, 6.5, 7.5, 1.5], "not shown, -0.75 points", "not shown, +4.25 points"),
+        ([1.9, 1.8, 1.9, 1.8], "shown not to be, -4.15 points", "shown not to be, +0.85 points"),
+    ],
+)
+def test_of_each_budget_the_goal_is_shown_or_not_or_shown_not_to_be(
+    learned: list[float], best: str, picked: str
+) -> None:
+    gains: dict[str, Sequence[float]] = {"each": [0] * 4, "all": [0] * 4, "encoder": [1] * 4, "widened:0.65": [6] * 4}
+    said = verdicts(within_budget({**gains, "learned:0.65": learned}, {}))
+    assert len(said) == 2
+    name, _, clauses = said[1].partition(", the goal: ")
+    within, over, cost = clauses.split("; ")
+    assert name == "learned:0.65"
+    assert within.startswith(f"within 0.5 points of the best static shape, widened:0.65: {best} (95 % interval ")
+    assert over.startswith(f"at least 1 point over what a person would pick, encoder: {picked} (95 % interval ")
+    # 11.9 seconds beside the mean of 11.12, 11.84 and 11.77.
+    assert cost.startswith("at most 2 trainings of a static network of at most this budget: shown, 1.03 in the median")
+
+
+def test_the_cost_of_a_budget_is_its_part_of_the_run_in_trainings_of_what_is_as_small() -> None:
+    rows = {row.name: row for row in Wanted.of(Source("small.mtl", LADDER), {}, ["all", "encoder", "learned"]).rows}
+    sizes = {"each": 296, "all": 112, "encoder": 184, "learned:0.6": 170, "learned:0.8": 190}
+
+    def runs(name: str, seconds: Sequence[float | None]) -> dict[int, Outcome]:
+        found = {seed: ended(name, seed, seed, sizes[name]) for seed in range(len(seconds))}
+        folder = "learned" if name.startswith("learned") else name  # one run has all budgets
+        return {
+            seed: attrs.evolve(run, cpu_seconds=seconds[seed], folder=Path(f"study/{folder}-{seed}"))
+            for seed, run in found.items()
+        }
+
+    def costs(seconds: Sequence[float | None]) -> list[str]:
+        known = {"each": [9.0] * 4, "all": [1.0, 2, 1, 1], "encoder": [3.0, 4, 3, 3]}
+        made = {row: runs(name, known.get(name, seconds)) for name, row in rows.items()}
+        found = Comparison.of(made, CONSTANT, ("whole",))
+        return [each.split("; ")[-1] for each in verdicts(found) if ", the goal: " in each]
+
+    small, large = costs([3, 9, 3, 4])
+    wanted = "at most 2 trainings of a static network of at most this budget: "
+    assert small.startswith(
+        f"{wanted}not shown, 1.75 in the median (95 % interval of the mean "
+    )  # 3, 9, 3, 4 / 2, by `all`
+    assert large.startswith(f"{wanted}shown, 0.88 in the median (95 % interval of the mean ")  # by 2, 3, 2, 2
+    assert costs([9, 18, 9, 9])[0].startswith(f"{wanted}shown not to be, 4.50 in the median")
+    assert costs([None] * 4)[0] == f"{wanted}not shown, as the CPU seconds are not known."
 
 
 def test_a_person_who_may_have_no_more_picks_what_still_fits() -> None:
@@ -262,6 +414,83 @@ def test_a_metric_at_its_floor_is_marked() -> None:
     assert found.unclear(found.lines[0]) == [("sign", "accuracy")]  # 0.5 on average
     assert table_lines(found)[-1].endswith(" 0.5! |")
     assert list(note_lines(found)) == ["! hardly better than the best constant answer: no evidence"]
+
+
+def with_r2(gains: Mapping[str, Sequence[float]], r2: Mapping[str, float]) -> Comparison:
+    """Of these gains in `whole`, and an r2 in `sign` that is the same for all seeds."""
+    runs = {
+        ROWS[name]: {
+            seed: attrs.evolve(
+                run := ended(name, seed, gain), metrics={"whole": run.metrics["whole"], "sign": {"r2": r2[name]}}
+            )
+            for seed, gain in enumerate(gains[name])
+        }
+        for name in r2
+    }
+    return Comparison.of(runs, {"whole": {"rmse": 2.5}, "sign": {"r2": 0.0}}, ("whole", "sign"))
+
+
+@pytest.mark.parametrize(
+    ("r2", "gains", "says", "whole"),
+    [
+        # The tasks alone are at the floor: any other row gains hundreds of percent over next to nothing.
+        ((0.007, 0.025, 0.032), [5, 7, 6, 6], "better than encoder, {}: +4.50 points", "each (with it +52.25 points"),
+        ((0.007, 0.025, 0.032), [1, 2, 1, 3], "not shown to be better than encoder, {}: +0.25", "each (with it +50.12"),
+        ((0.007, 0.025, 0.900), [-5, -3, -4, -4], "worse than encoder, {}: -5.50", "each (with it +6247.25"),
+        # What it is compared with is.
+        (
+            (0.500, 0.001, 0.500),
+            [1, 2, 1, 3],
+            "not shown to be better than encoder, {}: +0.25",
+            "encoder (with it +50.02",
+        ),
+        # It is itself: without that metric it gains, and yet it has lost.
+        (
+            (0.500, 0.500, 0.001),
+            [5, 7, 6, 6],
+            "not shown to be better than encoder, {}: +4.50",
+            "learned (with it -47.65",
+        ),
+    ],
+)
+def test_no_gain_is_claimed_of_a_metric_at_its_floor(
+    r2: tuple[float, float, float], gains: Sequence[float], says: str, whole: str
+) -> None:
+    names = ("each", "encoder", "learned")
+    found = with_r2({**USUAL, "learned": gains}, dict(zip(names, r2, strict=True)))
+    says = says.format("of the static shapes of at most its size the best, and what a person would pick")
+    (verdict,) = verdicts(found)
+    assert verdict.startswith(f"learned: {says}")
+    assert f" without sign r2, which is hardly better than the best constant answer in {whole}" in verdict
+    (row,) = [each for each in found.as_json()["rows"] if each["name"] == "learned"]
+    assert row["against"]["best"]["shown"] == says.startswith("better")
+    assert row["against"]["best"]["left_out"] == ["sign.r2"]
+    assert row["delta_m"]["shown"] == (gains[0] > 0 and r2[2] > 0.01)
+    # The table has the whole Delta-m, with a mark.
+    cells = next(cells for cells in table_cells(found) if cells[0] == "learned")
+    assert cells[4].startswith(f"{fmean(line(found, 'learned').gains.values()):+.2f} ± ")
+    assert cells[4].endswith("!") == ("encoder" not in whole)
+    assert re.fullmatch(r"[+-]\d+\.\d\d ± \d+\.\d\d! \(encoder\)", cells[5])
+    assert any(note.startswith("Δm with ! has such a metric in it") for note in note_lines(found))
+
+
+def test_the_best_static_shape_is_none_by_what_it_gains_over_next_to_nothing() -> None:
+    gains = {**USUAL, "all": [5.0, 5, 5, 5]}
+    r2 = {"each": 0.007, "all": 0.021, "encoder": 0.03, "learned": 0.03}
+    found = with_r2(gains, r2)
+    assert line(found, "encoder").gains[0] > line(found, "all").gains[0]
+    assert found.against(line(found, "learned"))["best"].other == "all"
+    # But what a shape has lost itself is no reason to take it for the best.
+    lost = with_r2(gains, {**r2, "each": 0.5, "all": 0.001, "encoder": 0.5, "learned": 0.5})
+    assert lost.against(line(lost, "learned"))["best"].other == "encoder"
+
+
+def test_where_all_metrics_are_at_their_floor_nothing_is_judged() -> None:
+    found = study(USUAL)
+    floor = attrs.evolve(found, constant={"whole": {"rmse": 1.0}, "part": {"rmse": 1.0}, "sign": {"accuracy": 0.9}})
+    against = floor.against(line(floor, "learned"))["best"]
+    assert (against.judged, against.better, against.worse) == (None, False, False)
+    assert "nothing is left without whole rmse, part rmse, sign accuracy, which are hardly" in verdicts(floor)[0]
 
 
 def test_rows_of_which_runs_stopped_before_their_last_epoch_are_told() -> None:

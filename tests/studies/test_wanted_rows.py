@@ -91,6 +91,10 @@ def test_the_budgets_are_those_of_the_learner_and_of_what_is_widened() -> None:
         assert structure is not None
         assert structure.settings.budget == budget
         assert row(found, f"scratch:{budget}").structure_of == f"learned:{budget}"
+        assert (
+            row(found, f"widened:{budget}").pick == row(found, f"scratch:{budget}").pick == (0 if budget < 0.62 else 1)
+        )
+    assert (row(found, "each").pick, row(wanted(kinds=["widened"], budgets=(1,)), "widened:1.0").pick) == (None, 2)
     assert dict(found.left_out).keys() == {"widened:0.1", "learned:0.1", "scratch:0.1"}
     assert "the budget is" in dict(found.left_out)["widened:0.1"]
     assert "with every layer shared there are" in dict(found.left_out)["learned:0.1"]
@@ -103,6 +107,10 @@ def test_a_learner_that_gives_a_network_for_each_budget_has_one_run_and_a_row_fo
     assert len({digest(each.at(3)) for each in learned}) == 1
     assert [each.structure_of for each in found.rows if each.kind == "random"] == ["learned:0.6", "learned:0.8"]
     assert not found.unbudgeted
+    control = wanted(LADDER, ["widened", "learned"])
+    assert names(control) == ["each", "widened:0.6", "widened:0.8", "learned:0.6", "learned:0.8"]
+    given = wanted(LADDER, ["widened", "learned"], budgets=(0.7,))
+    assert names(given) == ["each", "widened:0.7", "learned:0.7"]
     others = wanted(LADDER, ["learned"], budgets=(0.9, 0.7))
     learned = [each for each in others.rows if each.kind == "learned"]
     assert [each.name for each in learned] == ["learned:0.7", "learned:0.9"]

@@ -15,6 +15,7 @@ from mtsldsl.runtime.learning.balance import Balance
 from mtsldsl.runtime.learning.step import Step
 from mtsldsl.runtime.network.built import build_model, place
 from mtsldsl.runtime.network.execution import Route
+from mtsldsl.runtime.network.module_state import give_state
 from mtsldsl.runtime.network.other_seed import begun_by, given_to
 from mtsldsl.runtime.objectives import BatchLosses
 from mtsldsl.sharing import Copy, Sharing
@@ -249,7 +250,7 @@ class Candidate(nn.Module):
     def fill(self, spec: Spec, model: nn.Module) -> None:
         """Give a network of that `sharing` the weights."""
         for copy, name in self.origins(spec):
-            model.get_submodule(copy.name).load_state_dict(self.get_submodule(name).state_dict())
+            give_state(model.get_submodule(copy.name), self.get_submodule(name).state_dict())
 
     def shown(self, spec: Spec) -> nn.Module:
         """As a network of that `sharing`."""

@@ -75,7 +75,9 @@ CHOICES = Call(
             ),
         ),
     ),
-    elsewhere={"threshold": "it is chosen by the key `threshold`"},
+    elsewhere={
+        "threshold": "is a key of its own, `threshold = 0.8`, by which merges are chosen where `choose` is left out"
+    },
 )
 
 BLOCK = BlockSchema(
@@ -363,6 +365,7 @@ METHOD = Method(
     budget="choose",
     budgeted=lambda part: f"budget({part!r})",
     beside_budget=tuple(_OF_GROUPING),
+    teaches=lambda settings: settings.teach > 0,
     later={"alone": ALONE[0], "choose": None, "match": MATCHES[0], "teach": 0.0},
     findings=(Similarity, BudgetSimilarity, Spending, Matching, Incomparable),
     words=Words(decided, undecided),

@@ -1,10 +1,11 @@
 """The rows of a study side by side: what each reached, what it gains over the tasks alone, and over static shapes of at
-most its size."""
+most its budget or size."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from statistics import fmean
 from typing import Any
 
@@ -17,6 +18,8 @@ from mtsldsl.runtime.studies.baselines.paired import LEVEL, Paired
 from mtsldsl.runtime.studies.baselines.trial import Outcome
 from mtsldsl.runtime.studies.baselines.wanted_rows import EACH, ENCODER, GIVEN, RANDOM, SCRATCH, TAUGHT, WIDENED, Row
 from mtsldsl.runtime.studies.gain import Gain, delta_m
+from mtsldsl.sharing.own_layers import own_last
+from mtsldsl.sharing.shape import part_of
 
 FORMAT_VERSION = 1
 
@@ -27,8 +30,11 @@ UNTAUGHT = "untaught"
 """The same row without teachers, with which one that has some is compared."""
 
 BEST, PICKED = "best", "picked"
-"""The static shapes that a row is compared with: that of at most its size which gains the most, and that of at most its
-size which a person would pick."""
+"""The static shapes that a row is compared with, within its `allowance`: that which gains the most, and that which a
+person would pick."""
+
+BEST_TAUGHT, PICKED_TAUGHT = "best_taught", "picked_taught"
+"""The same of those that are taught, with which a learner that teaches itself is compared too."""
 
 
 @attrs.frozen(eq=False)
@@ -43,10 +49,39 @@ class Entry:
 
 @attrs.frozen(eq=False)
 class Against:
-    """How much more a row gains than another, over the seeds that both have."""
+    """How much more a row gains than another, over the seeds that both have: by all metrics, and as it is judged."""
 
     other: str
     difference: Paired
+    judged: Paired | None
+    """By the metrics that are evidence; None where there are none."""
+    left_out: tuple[tuple[str, str], ...] = ()
+    """The metrics, with their tasks, that are not: one of the two rows, or the tasks alone, is hardly better in them
+    than the best constant answer."""
+    where: tuple[str, ...] = ()
+    """Which of these rows are."""
+    lost: bool = False
+    """Whether the row alone is, in some metric: what it loses there still counts."""
+
+    @property
+    def better(self) -> bool:
+        """Whether a gain is shown."""
+        return self.judged is not None and self.judged.above and (self.difference.above or not self.lost)
+
+    @property
+    def worse(self) -> bool:
+        """Whether a loss is."""
+        return self.judged is not None and self.judged.below
+
+    def told(self) -> str:
+        """The difference as it is judged, and what it is with the metrics that are left out."""
+        if not self.left_out:
+            return self.difference.told()
+        names = ", ".join(f"{task} {key}" for task, key in self.left_out)
+        are, them = ("is", "it") if len(self.left_out) == 1 else ("are", "them")
+        judged = "nothing is left" if self.judged is None else self.judged.told()
+        why = f"which {are} hardly better than the best constant answer in {', '.join(self.where)}"
+        return f"{judged} without {names}, {why} (with {them} {self.difference.mean:+.2f} points)"
 
 
 @attrs.frozen(eq=False)
@@ -136,12 +171,20 @@ class Comparison:
         """The row of that name, by whatever name it has."""
         return next((line for line in self.lines if name in line.row.names), None)
 
+    @property
+    def alone(self) -> Line:
+        """The tasks alone, which all are compared with."""
+        return next(line for line in self.lines if EACH in line.row.names)
+
     def against(self, line: Line) -> dict[str, Against]:
         """What a row is compared with: `best` and `picked` static shapes, for what was learned the same structure from
         scratch, with its tasks at random, and what the spec gives, for that its tasks at random, and for what is taught
         the same without teachers; those of them that the study has. Static shapes have the same teachers as the row, or
-        none either."""
-        others = {BEST: self._best(line), PICKED: self._picked(line)}
+        none either; what teaches itself is compared with both."""
+        taught = line.row.taught
+        others = {BEST: self._best(line, taught), PICKED: self._picked(line, taught)}
+        if line.row.teaches_itself:
+            others |= {BEST_TAUGHT: self._best(line, True), PICKED_TAUGHT: self._picked(line, True)}
         if line.row.taught:
             others[UNTAUGHT] = self.line(line.row.untaught)
         for kind in (SCRATCH, RANDOM):
@@ -151,38 +194,78 @@ class Comparison:
             others[GIVEN] = next((each for each in self._of_kind(GIVEN) if not each.row.taught), None)
         found: dict[str, Against] = {}
         for name, other in others.items():
-            difference = None if other is None else line.over(other)
-            if other is not None and difference is not None:
-                found[name] = Against(other.name, difference)
+            compared = None if other is None else self.compared(line, other)
+            if compared is not None:
+                found[name] = compared
         return found
+
+    def compared(self, line: Line, other: Line) -> Against | None:
+        """A row with another one; None where no seed has both. What is judged are the metrics in which both, and the
+        tasks alone, are better than the best constant answer; of all seeds the same ones."""
+        difference, alone = line.over(other), self.alone
+        if difference is None:
+            return None
+        hardly = {each.name: self._at_floor(each) for each in (line, other, alone)}
+        left_out = list(dict.fromkeys(metric for found in hardly.values() for metric in found))
+        if not left_out:
+            return Against(other.name, difference, difference)
+        where = tuple(name for name, found in hardly.items() if found)
+        lost = any(each not in hardly[other.name] + hardly[alone.name] for each in hardly[line.name])
+        return Against(other.name, difference, self._without(left_out, line, other), tuple(left_out), where, lost)
+
+    def _at_floor(self, line: Line) -> list[tuple[str, str]]:
+        """The metrics of a row that Delta-m counts and that are no evidence."""
+        return [(task, key) for task, key in self.unclear(line) if task in self.counted]
+
+    def _without(self, left_out: Sequence[tuple[str, str]], line: Line, other: Line) -> Paired | None:
+        """How much more a row gains than another without some metrics; None where none are left."""
+        first = {entry.seed: entry.outcome for entry in self.alone.entries}
+        mine, theirs = (
+            {entry.seed: _gain(entry.outcome, first[entry.seed], self.counted, left_out) for entry in each.entries}
+            for each in (line, other)
+        )
+        pairs = [(found, theirs.get(seed)) for seed, found in mine.items()]
+        return Paired.of([one.mean - two.mean for one, two in pairs if one is not None and two is not None])
 
     def _of_kind(self, kind: str) -> list[Line]:
         return [line for line in self.lines if line.row.kind == kind]
 
-    def _static(self, line: Line) -> list[Line]:
-        """The static shapes that are at most as large, and that it can be compared with; itself left out."""
-        alike = (each for each in self._of_kind("static") if each is not line and each.row.taught == line.row.taught)
-        return [each for each in alike if each.ended and each.size <= line.size and line.over(each) is not None]
+    def allowance(self, line: Line) -> Fraction:
+        """The most parameters of a static shape that a row is compared with: its budget, or its own size where that is
+        larger or it has no budget. What is found within a budget is held against all that fits the same budget."""
+        if line.row.budget is None:
+            return Fraction(line.size)
+        return max(Fraction(line.size), part_of(line.row.budget, self.alone.size))
 
-    def _best(self, line: Line) -> Line | None:
-        """The one against which it gains the least."""
-        found = [(each, line.over(each)) for each in self._static(line)]
+    def rivals(self, line: Line, taught: bool) -> list[Line]:
+        """The static shapes within its allowance, with teachers or without, that a row can be compared with; itself
+        left out."""
+        most = self.allowance(line)
+        alike = (each for each in self._of_kind("static") if each is not line and each.row.taught == taught)
+        return [each for each in alike if each.ended and each.size <= most and line.over(each) is not None]
+
+    def _best(self, line: Line, taught: bool) -> Line | None:
+        """The one against which it gains the least, without the metrics in which the tasks alone are no evidence: over
+        next to nothing any gain is large."""
+        left_out = self._at_floor(self.alone)
+        found = [(each, self._without(left_out, line, each) or line.over(each)) for each in self.rivals(line, taught)]
         known = [(each, over.mean) for each, over in found if over is not None]
         return min(known, key=lambda pair: pair[1])[0] if known else None
 
-    def _picked(self, line: Line) -> Line | None:
-        """The shape that a person would pick, where that is small enough; else of those with fewer own layers the
-        largest that is."""
-        encoder = self.line(f"{ENCODER}{TAUGHT}" if line.row.taught else ENCODER)
+    def _picked(self, line: Line, taught: bool) -> Line | None:
+        """The shape that a person would pick: for a budget that with the most own last layers within it, elsewhere
+        `encoder`, where that is small enough, else of those with fewer own layers the largest that is."""
+        shapes = [each for each in self.rivals(line, taught) if not each.name.startswith(WIDENED)]
+        if line.row.budget is not None:
+            return next((each for each in shapes if _has_own(each.row, line.row.pick)), None)
+        encoder = self.line(f"{ENCODER}{TAUGHT}" if taught else ENCODER)
         if encoder is None or encoder is line:
             return None
-        shapes = [each for each in self._static(line) if not each.name.startswith(WIDENED)]
         return max((each for each in shapes if each.size <= encoder.size), key=lambda each: each.size, default=None)
 
     def seconds_of_teachers(self, line: Line) -> float | None:
         """The mean CPU seconds of a run of what teaches a row; None where nothing does, or they are not known."""
-        alone = self.line(EACH)
-        return alone.cpu_seconds() if line.row.taught and alone is not None else None
+        return self.alone.cpu_seconds() if line.row.taught else None
 
     def unclear(self, line: Line) -> list[tuple[str, str]]:
         """The metrics of a row, with their tasks, that are hardly better than those of the best constant answer."""
@@ -214,13 +297,13 @@ class Comparison:
             "budget": line.row.budget,
             "metrics": {task: {key: line.mean(task, key) for key in found} for task, found in self.constant.items()},
             "unclear": [f"{task}.{key}" for task, key in self.unclear(line)],
-            "delta_m": _as_json(line.gain),
+            "delta_m": _as_json(line.gain, self.compared(line, self.alone)),
             "against": {
-                name: {"row": against.other, **(_as_json(against.difference) or {})}
+                name: {"row": against.other, **(_as_json(against.difference, against) or {})}
                 for name, against in self.against(line).items()
             },
             "cpu_seconds": line.cpu_seconds(),
-            "taught": line.row.taught,
+            "taught": line.row.taught or line.row.teaches_itself,
             "teachers_cpu_seconds": self.seconds_of_teachers(line),
             "runs": [
                 {
@@ -250,12 +333,36 @@ def skill(value: float, constant: float, *, better_high: bool) -> float:
     return 0.0 if constant == perfect else (value - constant) / (perfect - constant)
 
 
-def _gain(found: Outcome, alone: Outcome, counted: Sequence[str]) -> Gain | None:
+def _has_own(row: Row, count: int | None) -> bool:
+    """Whether all layers of a static shape are shared but so many last ones."""
+    sharing = row.spec.sharing
+    return count is not None and sharing == own_last(sharing, count)
+
+
+def _gain(
+    found: Outcome, alone: Outcome, counted: Sequence[str], left_out: Sequence[tuple[str, str]] = ()
+) -> Gain | None:
+    """Over the tasks alone, without some metrics; None where there is none to speak of."""
     if found.diverged or alone.diverged:
         return None
-    gain = delta_m(found.metrics, {task: alone.metrics[task] for task in counted})
+    wanted = {
+        task: {key: value for key, value in alone.metrics[task].items() if (task, key) not in left_out}
+        for task in counted
+    }
+    wanted = {task: values for task, values in wanted.items() if values or not left_out}
+    if not wanted:
+        return None
+    gain = delta_m(found.metrics, wanted)
     return gain if math.isfinite(gain.mean) else None
 
 
-def _as_json(paired: Paired | None) -> dict[str, Any] | None:
-    return None if paired is None else {**attrs.asdict(paired), "shown": paired.above}
+def _as_json(paired: Paired | None, against: Against | None) -> dict[str, Any] | None:
+    """A mean, and what is shown of it."""
+    if paired is None or against is None:
+        return None
+    return {
+        **attrs.asdict(paired),
+        "shown": against.better,
+        "left_out": [f"{task}.{key}" for task, key in against.left_out],
+        "judged": None if against.judged is None else attrs.asdict(against.judged),
+    }

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 
 from mtsldsl.ir.cost import operations
 from mtsldsl.runtime.run.event_lines import short
-from mtsldsl.runtime.studies.baselines.comparison import BEST, PICKED, Comparison, Line
+from mtsldsl.runtime.studies.baselines.comparison import BEST, PICKED, Against, Comparison, Line
 from mtsldsl.runtime.studies.baselines.paired import Paired
 
 UNCLEAR = "!"
-"""Behind a metric that is hardly better than that of the best constant answer."""
+"""Behind a metric that is hardly better than that of the best constant answer, and a difference with such a metric in
+it."""
 
 
 def table_cells(comparison: Comparison) -> list[list[str]]:
@@ -61,8 +62,13 @@ def note_lines(comparison: Comparison) -> Iterator[str]:
     yield from _stops(comparison)
     if any(line.row.taught for line in comparison.lines):
         yield "CPU s of what is taught are its own + those of `each`, which teaches it with the same seed"
+    itself = [line.name for line in comparison.lines if line.row.teaches_itself]
+    if itself:
+        yield f"taught by itself to the end: {', '.join(itself)}"
     if any(map(comparison.unclear, comparison.lines)):
         yield f"{UNCLEAR} hardly better than the best constant answer: no evidence"
+    if any(_mark(comparison.compared(line, comparison.alone)) for line in comparison.lines):
+        yield f"Δm with {UNCLEAR} has such a metric in it, of the row or of what it is over; verdicts leave it out"
 
 
 def _stops(comparison: Comparison) -> Iterator[str]:
@@ -94,7 +100,9 @@ def _row(line: Line, comparison: Comparison) -> list[str]:
     against = comparison.against(line)
     seconds = line.cpu_seconds()
     compared = (
-        f"{_with_error(against[kind].difference)} ({against[kind].other})" if kind in against else ""
+        f"{_with_error(against[kind].difference)}{_mark(against[kind])} ({against[kind].other})"
+        if kind in against
+        else ""
         for kind in (BEST, PICKED)
     )
     return [
@@ -102,9 +110,13 @@ def _row(line: Line, comparison: Comparison) -> list[str]:
         _range([f"{each:,}" for each in (min(sizes), max(sizes))]),
         _range([operations(each) for each in (min(flops), max(flops))]),
         _seconds(seconds) + (f" + {_seconds(comparison.seconds_of_teachers(line))}" if line.row.taught else ""),
-        _with_error(line.gain),
+        f"{_with_error(line.gain)}{_mark(comparison.compared(line, comparison.alone))}",
         *compared,
     ]
+
+
+def _mark(against: Against | None) -> str:
+    return UNCLEAR if against is not None and against.left_out else ""
 
 
 def _seconds(known: float | None) -> str:

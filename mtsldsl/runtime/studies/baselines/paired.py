@@ -49,6 +49,18 @@ class Paired:
         """Whether they show that it is below."""
         return self.count >= FEWEST and self.high is not None and self.high < 0
 
+    def told(self) -> str:
+        """A difference in points, and how sure it is, where that is known."""
+        count = f"{self.count} seed{'' if self.count == 1 else 's'}"
+        if self.low is None or self.high is None:
+            return f"{_signed(self.mean)} points ({count})"
+        reach = f"{100 * LEVEL:.0f} % interval {_signed(self.low)} to {_signed(self.high)}"
+        return f"{_signed(self.mean)} points ({reach}, {count})"
+
+
+def _signed(number: float) -> str:
+    return f"{round(number, 2) + 0.0:+.2f}"  # which has no -0.00
+
 
 @cache
 def student_t(level: float, freedom: int) -> float:

@@ -19,7 +19,7 @@ _WIDTH, _HEIGHT, _DOTS = 7.0, 4.5, 150
 _STYLE: dict[Any, Any] = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
 
 _LADDER, _WIDER, _LEARNED = "static shapes", "all shared, widened", "learned"
-_TAUGHT = ", with teachers"
+_TAUGHT, _BY_ITSELF = ", with teachers", ", taught by itself"
 _LABELS = {
     GIVEN: "as the spec shares",
     SCRATCH: "its structure from scratch",
@@ -97,7 +97,8 @@ def _size(line: Line) -> float:
 
 
 def _group(line: Line) -> str:
-    return f"{_untaught_group(line)}{_TAUGHT if line.row.taught else ''}"
+    taught = _TAUGHT if line.row.taught else _BY_ITSELF if line.row.teaches_itself else ""
+    return f"{_untaught_group(line)}{taught}"
 
 
 def _untaught_group(line: Line) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
@@ -24,7 +25,7 @@ from mtsldsl.methods.registry import method
 from mtsldsl.seeds import seed_of
 from mtsldsl.sharing import Sharing
 from mtsldsl.sharing.own_layers import own_last, reassigned
-from mtsldsl.sharing.shape import budget_name
+from mtsldsl.sharing.shape import budget_name, part_of
 from mtsldsl.syntax import parse, tree
 
 EACH, ALL, ENCODER, LAST, WIDENED = "each", "all", "encoder", "last", "widened"
@@ -44,8 +45,8 @@ BALANCE = "relative"
 class Row:
     """A row of the table. `names` are all that it is called: the static shapes that are one sharing are one row.
 
-    A `static` one has its spec, at whatever seed; those of a learner have the `budget` that it is given, None where it
-    has the spec's own."""
+    A `static` one has its spec, at whatever seed. `budget` is that of what is widened to one, and of the rows of a
+    learner that is given one; None where it has the spec's own."""
 
     names: tuple[str, ...]
     kind: Literal["static", "given", "learned", "scratch", "random"]
@@ -58,6 +59,9 @@ class Row:
     """Whether its learner gives a network for each of several budgets in one run, of which this is one."""
     taught: bool = False
     """Whether the single-task networks of the same seed teach it to the end."""
+    pick: int | None = None
+    """How many last layers a person would make own ones who may have as many parameters as the budget; None where there
+    is no budget, or it is too small for all shared."""
 
     @property
     def network(self) -> str | None:
@@ -73,6 +77,12 @@ class Row:
     def untaught(self) -> str:
         """The name of the row that is the same without teachers."""
         return self.name.removesuffix(TAUGHT)
+
+    @property
+    def teaches_itself(self) -> bool:
+        """Whether its learner has a teacher of its own."""
+        structure = self.spec.structure
+        return structure is not None and method(structure.method).teaches(structure.settings)
 
     def with_teachers(self) -> Row:
         """The row that is the same with teachers."""
@@ -171,6 +181,13 @@ def picked(spec: Spec) -> int:
     return len(spec.layers) - 1 - max(place for place, size in sizes.items() if size == smallest)
 
 
+def most_own(spec: Spec, allowed: Fraction) -> int | None:
+    """How many of the last layers each task can have as its own in a network of so many parameters; None where all
+    shared has more."""
+    counts = range(len(spec.layers), -1, -1)
+    return next((own for own in counts if _parameters(spec, own_last(spec.sharing, own)) <= allowed), None)
+
+
 def at_random(found: Sharing, spec: Spec, seed: int) -> Sharing:
     """The shape of a sharing with its tasks at random in each other's places, all orders alike; tasks of one data block
     among themselves."""
@@ -180,6 +197,10 @@ def at_random(found: Sharing, spec: Spec, seed: int) -> Sharing:
         tasks = [task.name for task in spec.tasks if spec.data_of(task.name).name == data.name]
         takes |= {task: tasks[place] for task, place in zip(tasks, chance.permutation(len(tasks)), strict=True)}
     return reassigned(found, takes)
+
+
+def _parameters(spec: Spec, sharing: Sharing) -> int:
+    return attrs.evolve(spec, sharing=sharing).cost().parameters
 
 
 def _says_balance(source: Source) -> bool:
@@ -219,6 +240,8 @@ class _Rows:
     def all(self) -> Iterator[Row]:
         """All of them, in the order of the table."""
         rows = list(self._untaught())
+        picks = {row.budget: self._pick(row.budget) for row in rows}
+        rows = [attrs.evolve(row, pick=picks[row.budget]) for row in rows]
         yield from rows
         if self.taught:
             yield from (row.with_teachers() for row in rows if row.kind in ("static", "given", "scratch"))
@@ -260,27 +283,33 @@ class _Rows:
                 yield f"{LAST}:{own}", own
 
     def _widened(self) -> Iterator[Row]:
-        """All shared, as wide as the budgets are; without one, as large as what a person would pick."""
+        """All shared, as wide as the budgets are, those of a learner that has several where none are given; without
+        one, as large as what a person would pick."""
         sharing = self.static.sharing
-        single = self._parameters(sharing.apart())
-        sizes: dict[str, int] = {_named(WIDENED, each): int(each * single) for each in self.budgets}
-        sizes = sizes or {WIDENED: self._parameters(own_last(sharing, picked(self.static)))}
-        for name, size in sizes.items():
+        budgets = self.budgets or self._budgets_of_one_run(self.chosen)
+        sizes: dict[float | None, int] = {each: int(self._allowed(each)) for each in budgets}
+        sizes = sizes or {None: _parameters(self.static, own_last(sharing, picked(self.static)))}
+        for budget, size in sizes.items():
+            name = _named(WIDENED, budget)
             try:
-                yield Row((name,), "static", widened(self.static.with_sharing(sharing.united()), size))
+                yield Row((name,), "static", widened(self.static.with_sharing(sharing.united()), size), budget)
             except NotWidenedError as problem:
                 self.left_out.append((name, f"all shared is not widened: {problem}"))
             except MtlError as problem:
                 self.left_out.append((name, problem.diagnostics[0].cause))
+
+    def _allowed(self, budget: float) -> Fraction:
+        """The parameters that a budget allows."""
+        return part_of(budget, _parameters(self.static, self.static.sharing.apart()))
+
+    def _pick(self, budget: float | None) -> int | None:
+        return None if budget is None else most_own(self.static, self._allowed(budget))
 
     def _gives_a_usual_one(self) -> bool:
         """Whether the sharing of the text, that of single-task networks where it has none, is one with own last layers,
         which the tasks in each other's places have too."""
         given = self.static.sharing
         return any(own_last(given, own) == given for own in range(len(self.static.layers) + 1))
-
-    def _parameters(self, sharing: Sharing) -> int:
-        return attrs.evolve(self.static, sharing=sharing).cost().parameters
 
     def _learned(self) -> Iterator[Row]:
         wanted = [kind for kind in (LEARNED, SCRATCH, RANDOM) if kind in self.kinds or kind == LEARNED]
@@ -322,6 +351,13 @@ class _Rows:
             self.left_out += [(_named(kind, budget), f"{cause}{sizes.least:,}") for kind in wanted]
         return fitting
 
+    def _budgets_of_one_run(self, spec: Spec) -> tuple[float, ...]:
+        """Those of which a run of its learner gives a network each."""
+        known = None if spec.structure is None else method(spec.structure.method).budgets
+        if spec.structure is None or known is None:
+            return ()
+        return known.of(spec.structure.settings, sizes_of(spec))
+
     def _of_one_run(self, known: Budgets, wanted: Sequence[str]) -> Iterator[Row]:
         """Rows of a learner that gives a network for each budget in one run."""
         spec = self.chosen
@@ -339,8 +375,7 @@ class _Rows:
             except MtlError as problem:
                 self.left_out += [(kind, problem.diagnostics[0].cause) for kind in wanted]
                 return
-        assert spec.structure is not None
-        budgets = known.of(spec.structure.settings, sizes_of(spec))
+        budgets = self._budgets_of_one_run(spec)
         for budget in budgets:
             yield Row((_named(LEARNED, budget),), "learned", spec, budget, several=True)
         for kind in wanted[1:]:
