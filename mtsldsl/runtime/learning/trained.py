@@ -204,7 +204,7 @@ class Trained:
             nn.utils.clip_grad_norm_(self.parameters(), most)
             return
         for module in (self.model, *self.learner.apart()):
-            nn.utils.clip_grad_norm_(module.parameters(), most)
+            nn.utils.clip_grad_norm_(tuple(module.parameters()), most)  # which may be none
 
     def train_what(self, spec: Spec) -> None:
         """Have the losses of all that a spec trains, and a balance that begins anew, where it trains something else."""
