@@ -3,8 +3,8 @@
     python benchmarks/same_results.py main~5 main
 
 lays out both commits in folders of their own, runs the jobs below with each on one thread, and compares what the runs
-leave: the evolved spec, every tensor of the best weights and of the last checkpoint, and the events without their times
-and places. Prints what differs, and exits with 1 where something does.
+leave: the evolved spec, every tensor of the best weights, every tensor and fact of the last checkpoint, and the events
+without their times and places. Prints what differs, and exits with 1 where something does.
 """
 
 from __future__ import annotations
@@ -160,9 +160,13 @@ def kept(run: Path) -> Kept:
     """What a run left that is to be the same."""
     found: Kept = {"spec.mtl": (run / "spec.mtl").read_text(encoding="utf-8")}
     last = max((run / "checkpoints").iterdir(), key=lambda path: int(path.name.removeprefix("epoch-")))
-    for weights in (*sorted((run / "best").rglob("*.safetensors")), last / "weights.safetensors"):
-        place = weights.relative_to(run).as_posix()
-        found |= {f"{place}: {name}": _bits(tensor) for name, tensor in load_file(weights).items()}
+    for tensors in (*sorted((run / "best").rglob("*.safetensors")), *sorted(last.glob("*.safetensors"))):
+        place = tensors.relative_to(run).as_posix()
+        found |= {f"{place}: {name}": _bits(tensor) for name, tensor in load_file(tensors).items()}
+    state = json.loads((last / "state.json").read_text(encoding="utf-8"))
+    del state["events"]  # how long their text is, with times and places
+    facts = {**state.pop("facts"), **state}
+    found |= {f"{last.name}/state.json: {name}": _lasting(value) for name, value in facts.items()}
     for number, line in enumerate((run / "events.jsonl").read_text(encoding="utf-8").splitlines()):
         event = json.loads(line)
         found |= {f"event {number}, {event['event']}: {key}": value for key, value in _lasting(event).items()}

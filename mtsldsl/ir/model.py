@@ -31,6 +31,7 @@ from mtsldsl.language.optimization import goes_by_steps, nesterov_without_moment
 from mtsldsl.language.schema import SCHEDULER, TRAIN
 from mtsldsl.language.tuning import FROZEN, RATE
 from mtsldsl.methods.evidence import PENALTY
+from mtsldsl.methods.method import Method
 from mtsldsl.methods.registry import METHODS, decision_rules, method
 from mtsldsl.records import Record
 from mtsldsl.sharing import Backbone, Sharing
@@ -206,6 +207,11 @@ class Structure(Record):
         hold_all(chosen.block.keys or (), self.values, self.method)
         object.__setattr__(self, "settings", chosen.settings(self.values))
 
+    @property
+    def known(self) -> Method:
+        """What its method says of itself."""
+        return method(self.method)
+
 
 @attrs.frozen(eq=False, repr=False)
 class Decision(Record):
@@ -302,7 +308,7 @@ class Spec(Record):
     @property
     def penalty_name(self) -> str:
         """What the learner's own loss is called among those of the tasks."""
-        return method(self.structure.method).penalty_name if self.structure else PENALTY
+        return self.structure.known.penalty_name if self.structure else PENALTY
 
     @property
     def helpers(self) -> tuple[Task, ...]:

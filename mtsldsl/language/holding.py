@@ -119,7 +119,7 @@ def _is_one(kind: Kind, value: object) -> bool:
         case Input(several):
             match value:
                 case (str(), *sizes):
-                    return is_shape(tuple(sizes)) and all(within(Integer(1), size) for size in sizes)
+                    return is_shape(tuple(sizes)) and all(_is_one(Integer(1), size) for size in sizes)
                 case (tuple(), *_) if several:
                     return all(_is_one(Input(), each) for each in value)
             return False

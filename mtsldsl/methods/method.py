@@ -158,6 +158,8 @@ class Method(Record):
     networks: Callable[[Any], bool] = lambda settings: False
     """Whether its learner trains networks beside the run's own, with these settings: then the gradient of each is
     clipped by itself."""
+    beside_lower_rate: str = ""
+    """What helps where the loss of such a network is not finite, as a lower learning rate does."""
     teaches: Callable[[Any], bool] = lambda settings: False
     """Whether what it had before its phases teaches the network to the end, with these settings."""
     penalty_name: str = PENALTY

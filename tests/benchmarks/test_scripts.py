@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -159,13 +160,22 @@ def test_a_run_is_the_same_as_its_copy_until_a_bit_is_another(tmp_path: Path) ->
         run = session.folder.path
         copy = shutil.copytree(run, tmp_path / "copy")
         assert list(script.differences(script.kept(run), script.kept(copy))) == []
-        weights = copy / "best" / "mean.weights.safetensors"
-        tensors = load_file(weights)
-        name = next(iter(tensors))
-        tensors[name].reshape(-1).view(np.uint8)[0] ^= 1
-        save_file(tensors, weights)
-        found = list(script.differences(script.kept(run), script.kept(copy)))
-        assert found == [f"best/{weights.name}: {name} differs"]
+        expected = []
+        last = "checkpoints/epoch-001"
+        for place in ("best/mean.weights.safetensors", f"{last}/optimizer.safetensors", f"{last}/weights.safetensors"):
+            tensors = load_file(copy / place)
+            name = next(iter(tensors))
+            tensors[name].reshape(-1).view(np.uint8)[0] ^= 1
+            save_file(tensors, copy / place)
+            expected.append(f"{place}: {name} differs")
+        state = copy / last / "state.json"
+        content = json.loads(state.read_text(encoding="utf-8"))
+        part = next(iter(content["facts"]))
+        content["facts"][part]["another"] = 1
+        content["events"] += 1
+        state.write_text(json.dumps(content), encoding="utf-8")
+        expected.append(f"epoch-001/state.json: {part} differs")
+        assert list(script.differences(script.kept(run), script.kept(copy))) == expected
 
 
 def test_epochs_with_any_number_of_workers_have_the_same_losses(

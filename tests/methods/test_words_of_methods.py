@@ -193,3 +193,44 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     log.write(Phase(epoch=1, method="mtsl", evidence={"places": 0, "merges": []}))
     assert list(read_events(log.path)) == heard
     assert describe_event(heard[0]) == ["structural phase after epoch 1: no tasks are left that could merge"]
+
+
+def reads_of_settings(text: str) -> list[str]:
+    """What is done with the settings of a method but handing them over whole."""
+    tree = ast.parse(text)
+    handed = {id(each) for node in ast.walk(tree) if isinstance(node, ast.Call) for each in node.args}
+    handed -= {id(node.args[0]) for node in ast.walk(tree) if isinstance(node, ast.Call) and asks_for_a_field(node)}
+    return [
+        ast.unparse(node)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr == "settings" and id(node) not in handed
+    ]
+
+
+def asks_for_a_field(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Name) and call.func.id == "getattr"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("f(structure.settings)", 0),
+        ("x = structure.settings.phases", 1),
+        ("getattr(structure.settings, name)", 1),
+        ("settings = structure.settings", 1),
+    ],
+)
+def test_reads_of_settings_are_found(text: str, found: int) -> None:
+    assert len(reads_of_settings(text)) == found
+
+
+def test_nobody_else_reads_a_field_of_the_settings() -> None:
+    """The rest of the package makes them and hands them over; a method's own folder looks into them."""
+    found = {}
+    for path in PACKAGE.rglob("*.py"):
+        place = path.relative_to(PACKAGE).as_posix()
+        text = path.read_text(encoding="utf-8")
+        if not place.startswith("methods/") and ".settings" in text and (reads := reads_of_settings(text)):
+            found[place] = reads
+    assert found.pop("ir/model.py") == ["chosen.settings"], "which makes them"
+    assert found == {}

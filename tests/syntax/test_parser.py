@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import Any
+from typing import Any, get_args
 
 import attrs
 import pytest
@@ -13,6 +13,8 @@ from mtsldsl.diagnostics import MtlError, Source, Span
 from mtsldsl.syntax import parse, tree
 from tests.laws import law
 from tests.syntax.trees import files
+
+VALUES = tuple({*get_args(tree.Value)} - {tree.Name})
 
 
 def read(text: str) -> tree.File:
@@ -62,16 +64,18 @@ def test_a_text_reads_as_the_tree_that_it_was_printed_from(pair: tuple[tuple[Any
 @given(files())
 def test_every_span_covers_exactly_its_node(pair: tuple[tuple[Any, ...], str]) -> None:
     _, text = pair
-    found = nodes(read(text).statements)
-    assume(found)
-    for node in found:
-        if isinstance(node, tree.Name):
-            assert node.span.text == node.text
-        elif isinstance(node, tree.Value.__args__):  # type: ignore[attr-defined]
-            covered = f"a {{ b = {node.span.text}\n}}"
-            again = read(covered).statements[0].items[0].value  # type: ignore[union-attr]
-            assert again == node
-            assert again.span.text == node.span.text
+    statements = read(text).statements
+    found = nodes(statements)
+    names = [node for node in found if isinstance(node, tree.Name)]
+    values = [node for node in found if isinstance(node, VALUES)]
+    assume(values)
+    assert [node.span.text for node in names] == [node.text for node in names]
+    for node in values:
+        again = read(f"a {{ b = {node.span.text}\n}}").statements[0].items[0].value  # type: ignore[union-attr]
+        assert again == node
+        assert again.span.text == node.span.text
+    for statement in statements:
+        assert read(statement.span.text).statements == (statement,)
 
 
 def nodes(value: Any) -> list[Any]:

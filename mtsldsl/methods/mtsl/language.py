@@ -361,6 +361,7 @@ METHOD = Method(
     one_a_phase=(OneAPhase("transfer", "amalgamate", "epochs"),),
     penalty_name="align",
     networks=lambda chosen: chosen.by_twin,
+    beside_lower_rate="give `threshold` a number in `structure`",
     budget="choose",
     budgeted=lambda part: f"budget({part!r})",
     beside_budget=tuple(_OF_GROUPING),

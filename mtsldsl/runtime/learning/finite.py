@@ -119,8 +119,10 @@ def anomaly_of_loss(spec: Spec, loss: str, repeated: bool = False) -> Anomaly:
     """A loss that is not finite though the outputs are, those of the same computation or of a repeated one."""
     if loss == TWIN:
         cause = "that network is trained beside the run's own, of whose outputs none says why"
-        remedy = "lower the learning rate, or give `threshold` a number in `structure`"
-        return Anomaly(cause, remedy, None if spec.structure is None else spec.structure.span)
+        if spec.structure is None:
+            return Anomaly(cause, "lower the learning rate", None)
+        other = spec.structure.known.beside_lower_rate
+        return Anomaly(cause, f"lower the learning rate{f', or {other}' if other else ''}", spec.structure.span)
     task = next((task for task in spec.trained if task.name == loss), None)
     if task is None:
         span, title = spec.structure.span if spec.structure else None, f"the loss `{loss}` of the structure"

@@ -14,7 +14,6 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel
 
 from mtsldsl.ir import Spec, Task
-from mtsldsl.methods.registry import method
 from mtsldsl.runtime.data import Mixed, Samples
 from mtsldsl.runtime.learning.balance import Balance
 from mtsldsl.runtime.learning.ema import average_of, counts, standing, update
@@ -201,11 +200,11 @@ class Trained:
         """Make the gradient of a step so long at most, in the Euclidean norm: that of all that is trained together; of
         networks that the learner trains beside this one, each by itself."""
         structure = self.spec.structure
-        if structure is None or not method(structure.method).networks(structure.settings):
+        if structure is None or not structure.known.networks(structure.settings):
             nn.utils.clip_grad_norm_(self.parameters(), most)
             return
         for module in (self.model, *self.learner.apart()):
-            nn.utils.clip_grad_norm_(module.parameters(), most)
+            nn.utils.clip_grad_norm_(tuple(module.parameters()), most)  # which may be none
 
     def train_what(self, spec: Spec) -> None:
         """Have the losses of all that a spec trains, and a balance that begins anew, where it trains something else."""
