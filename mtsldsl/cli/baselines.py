@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mtsldsl.cli.options import complete_files, device, overrides, say_what_is_left_out
-from mtsldsl.cli.output import say, shown
+from mtsldsl.cli.output import say, say_lines
 from mtsldsl.cli.typed_command import typed
 from mtsldsl.runtime.run.threads import MOST
 
@@ -86,6 +86,13 @@ def _budgets(given: str | None) -> tuple[float, ...]:
     metavar="N",
     help="Threads of each run.",
 )
+@click.option(
+    "--split",
+    type=click.Choice(["test", "validation"]),
+    default="test",
+    show_default=True,
+    help="The samples that rows are compared on; `validation` as long as options are chosen.",
+)
 @click.option("--with-reconstruct", is_flag=True, help="Let tasks that are to `reconstruct` their input count in Δm.")
 @click.option(
     "-o",
@@ -104,6 +111,7 @@ def command(
     overrides: dict[str, str],
     device: str,
     threads: int,
+    split: str,
     with_reconstruct: bool,
     output: Path | None,
     as_json: bool,
@@ -133,7 +141,7 @@ def command(
     from mtsldsl.runtime.studies.baselines.trials import FailedTrialError
 
     folder = output or Path("runs") / "baselines" / (spec.stem.strip(".") or "spec")
-    study = Study(wanted, wanted_seeds, folder, str(choose_device(device)), threads, jobs, with_reconstruct)
+    study = Study(wanted, wanted_seeds, folder, str(choose_device(device)), threads, jobs, with_reconstruct, split)
     again = typed(click.get_current_context())
     try:
         comparison = study.run(_tell)
@@ -141,7 +149,7 @@ def command(
         say(f"stopped; go on with `{again}`", err=True)
         sys.exit(128 + SIGINT)
     except FailedTrialError as problem:
-        say(f"{problem}\nonce that is mended, go on with `{again}`", err=True)
+        say_lines(f"{problem}\nonce that is mended, go on with `{again}`", err=True)
         sys.exit(1)
     _show(study, comparison, spec, again, as_json=as_json)
 
@@ -161,7 +169,7 @@ def _show(study: Study, comparison: Comparison, spec: Path, again: str, *, as_js
     from mtsldsl.syntax.writing import write_bytes_atomically
 
     head, notes = _head(study, spec), _notes(study, comparison)
-    picture, report = study.folder / "gain_by_size.png", study.folder / "report.html"
+    picture, report = (study.folder / each for each in study.pages)
     write_bytes_atomically(picture, size_chart(comparison))
     where = f"{study.device}, threads {study.threads}"
     write_text_atomically(report, study_page(comparison, spec.name, head, notes, again, where))
@@ -174,6 +182,7 @@ def _show(study: Study, comparison: Comparison, spec: Path, again: str, *, as_js
             "budgets": list(study.wanted.budgets),
             "device": study.device,
             "threads": study.threads,
+            "split": study.split,
             **comparison.as_json(),
             "left_out": [{"row": name, "reason": reason} for name, reason in study.wanted.left_out],
             "verdicts": verdicts(comparison),
@@ -184,8 +193,8 @@ def _show(study: Study, comparison: Comparison, spec: Path, again: str, *, as_js
         return
     for line in (*head, "", *table_lines(comparison), "", *notes, *verdicts(comparison)):
         say(line)
-    say(f"drawn: {shown(picture)}")
-    say(f"report: {shown(report)}")
+    say(f"drawn: {picture}")
+    say(f"report: {report}")
 
 
 def _notes(study: Study, comparison: Comparison) -> list[str]:
@@ -210,6 +219,6 @@ def _head(study: Study, spec: Path) -> list[str]:
     epochs = f"{chosen.train.epochs} epochs{' at most' if stops else ''}"
     return [
         f"{spec}: {epochs}, {said}, seeds {seeds}, on {study.device}",
-        f"Δm % over `each` of the same seed on the test set, of {', '.join(study.counted)}; ± standard error",
+        f"Δm % over `each` of the same seed on the {study.split} set, of {', '.join(study.counted)}; ± standard error",
         "static shapes: those of at most the row's budget, or of its size where that is larger or there is no budget",
     ]

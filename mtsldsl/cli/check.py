@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from mtsldsl.cli.options import overrides, refuse_settings, say_what_is_left_out
-from mtsldsl.cli.output import say, shown
+from mtsldsl.cli.output import say, say_lines, shown
 from mtsldsl.cli.project_settings import project_settings
 from mtsldsl.cli.spec_files import STANDARD_INPUT, spec_files
 from mtsldsl.diagnostics.counted import counted
@@ -121,7 +121,7 @@ def _print(name: str, mended: Mended, *, quiet: bool) -> None:
     for each in mended.fixed:
         if each.fix:
             made = ", ".join(f"`{edit.span.text}` is now `{edit.text}`" for edit in each.fix.edits)
-            say(f"{each.span}: fixed {each.code}: {made}")
+            say_lines(f"{shown(each.span)}: fixed {each.code}: {made}")
     if mended.report.diagnostics:
         click.echo(render_all(mended.report.diagnostics), err=True)
     spec = mended.report.spec
@@ -135,7 +135,7 @@ def _print(name: str, mended: Mended, *, quiet: bool) -> None:
     if quiet:
         return
     if mended.report.library is not None and not mended.report.diagnostics:
-        say(f"{shown(name)}: a library to import: {_listed(mended.report.library)}")
+        say(f"{name}: a library to import: {_listed(mended.report.library)}")
     if spec is not None:
         from mtsldsl.ir.cost import operations
 

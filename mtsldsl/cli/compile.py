@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from mtsldsl.cli.options import overrides, say_what_is_left_out, spec_argument
-from mtsldsl.cli.output import say, shown
+from mtsldsl.cli.output import say, say_lines
 
 
 @click.command()
@@ -37,14 +37,14 @@ def command(spec: Path, overrides: dict[str, str], output: Path | None, check: b
     if not check:
         changed = write_files(files, folder)
         remember_compiled(spec, folder.parent)
-        say(f"{shown(folder)}: {', '.join(changed) if changed else 'nothing to change'}")
+        say(f"{folder}: {', '.join(changed) if changed else 'nothing to change'}")
         return
     difference = compare(files, folder)
     if difference:
-        say(difference.removesuffix("\n"), err=True)
-        say(f"{shown(folder)} is not up to date; repair it with: {_command(spec, overrides, output)}", err=True)
+        say_lines(difference.removesuffix("\n"), err=True)
+        say(f"{folder} is not up to date; repair it with: {_command(spec, overrides, output)}", err=True)
         raise SystemExit(1)
-    say(f"{shown(folder)}: up to date")
+    say(f"{folder}: up to date")
 
 
 def _name(spec: Path) -> str:

@@ -10,7 +10,7 @@ import click
 
 from mtsldsl.cli import options
 from mtsldsl.cli.options import complete_files
-from mtsldsl.cli.output import say, shown
+from mtsldsl.cli.output import say
 from mtsldsl.cli.spec_output import is_printed, spec_output
 from mtsldsl.diagnostics.counted import counted
 
@@ -176,7 +176,7 @@ def _consensus(specs: tuple[str, ...], as_json: bool, output: Path | None) -> bo
         write_sound_spec(agreed, output, specs[0])
         differ = differing(agreed.sharing, found)
         less = f"; the answers of most are no sharing, {differ} of {len(found.pairs)} differ" if differ else ""
-        where = "" if is_printed(output) else f"written: {shown(output)}, "
+        where = "" if is_printed(output) else f"written: {output}, "
         say(f"{where}{found.names[0]} with the sharing that most runs agree on{less}", err=True)
     if as_json:
         click.echo(json.dumps(found.as_json(), indent=2))

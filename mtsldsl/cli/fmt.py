@@ -70,12 +70,12 @@ def _format(path: Path, input_name: str, check: bool, diff: bool) -> bool:
         _show("".join(_difference(source, after)))
     elif check:
         if changed:
-            say(shown(source.name))
+            say(source.name)
     elif from_input:
         click.echo(encoded(attrs.evolve(source, text=after)), nl=False)
     elif changed:
         write_text_atomically(path, after, source.bom, expected=source)
-        say(f"{shown(path)}: formatted")
+        say(f"{path}: formatted")
     return changed
 
 

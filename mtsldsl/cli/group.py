@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mtsldsl.cli.options import complete_files
-from mtsldsl.cli.output import say, shown
+from mtsldsl.cli.output import say
 from mtsldsl.cli.spec_output import is_printed, spec_output, write_sound_spec
 from mtsldsl.diagnostics.counted import counted
 
@@ -75,4 +75,4 @@ def _tell(answer: Grouped, found: Measured, output: Path | None) -> None:
     if not answer.evidence["exact"]:
         say("  the best that were found: for so many tasks none are proven to be the best", err=True)
     if not is_printed(output):
-        say(f"written: {shown(output)}", err=True)
+        say(f"written: {output}", err=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mtsldsl.cli.options import complete_files
-from mtsldsl.cli.output import say, shown
+from mtsldsl.cli.output import say
 from mtsldsl.cli.spec_output import spec_output, write_spec
 
 if TYPE_CHECKING:
@@ -66,13 +66,13 @@ def command(
         source, conflicts = _merged_lines(base, ours, theirs, markers)
         write_spec(source, output, path or ours)
         click.echo(str(error), err=True)
-        say(f"{shown(path or ours)}: merged line by line instead, as git does; look at it", err=True)
+        say(f"{path or ours}: merged line by line instead, as git does; look at it", err=True)
         raise SystemExit(1 if conflicts else 0) from None
     write_spec(merged.source, output, path or ours)
     for note in merged.notes:
-        say(f"{shown(path or ours)}: {note}", err=True)
+        say(f"{path or ours}: {note}", err=True)
     for conflict in merged.conflicts:
-        say(f"{shown(path or ours)}: conflict at {conflict}", err=True)
+        say(f"{path or ours}: conflict at {conflict}", err=True)
     raise SystemExit(1 if merged.conflicts else 0)
 
 

@@ -11,7 +11,13 @@ if TYPE_CHECKING:
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Print lines that may hold names of files and values: what is no plain text in them becomes `?`."""
+    """Print one line that may hold names of files and values: what is no plain text in it becomes `?`, ends of lines
+    too."""
+    click.echo(shown(text), err=err)
+
+
+def say_lines(text: str, *, err: bool = False) -> None:
+    """Print a text of several lines, each as `say` does; a name in it is `shown` before."""
     click.echo(lines_shown(text), err=err)
 
 

@@ -90,7 +90,6 @@ def command(
     from mtsldsl.runtime.run.prediction_tables import write_csv, write_npz
     from mtsldsl.runtime.run.recorded import Recorded
     from mtsldsl.runtime.run.threads import use_threads
-    from mtsldsl.runtime.run.user_module_record import warn_of_other_modules
 
     processor = choose_device(device)
     folder = RunFolder.open(run)
@@ -98,7 +97,6 @@ def command(
     data, chosen = _chosen(spec, run, tasks, block)
     _require_room(place, chosen)
     use_threads(threads, spec, processor, folder.events)
-    warn_of_other_modules(spec, folder.events)
     known = Recorded.of(spec, data, folder.events)
     inputs = new_inputs(
         given, data, array=array, resize=resize, trained=known.extents, columns=known.inputs, workers=workers

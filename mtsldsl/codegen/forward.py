@@ -15,6 +15,7 @@ from mtsldsl.ir.model import Spec
 from mtsldsl.ir.wiring import Call, Value, inputs_of, inputs_read, needed, needed_layers, together, wired
 from mtsldsl.records import Record
 from mtsldsl.sharing import HEADS
+from mtsldsl.sharing.component import gate_name
 from mtsldsl.sharing.partition import in_order
 
 AVERAGED = "averaged"
@@ -42,8 +43,8 @@ def averaged(
 _SAID = " A task with a gate gets their sum instead, each times the share that the gate gives it."
 
 _WEIGHED = """\
-        if f"gate({value})" in copies:
-            shares = copies[f"gate({value})"](tensors[0]).softmax(1)
+        if f"{gate}" in copies:
+            shares = copies[f"{gate}"](tensors[0]).softmax(1)
             weights = shares.reshape(len(shares), -1, *[1] * len(shape)).unbind(1)
             terms = [weight * term for weight, term in zip(weights, terms, strict=True)]
             values[value] = sum(terms[1:], start=terms[0])
@@ -53,7 +54,8 @@ _WEIGHED = """\
 
 def averaged_definition(*, mixtures: bool) -> str:
     """The text of the function that means are taken by; with `mixtures` also sums that tasks weigh."""
-    return _AVERAGED.format(said=_SAID if mixtures else "", weighed=_WEIGHED if mixtures else "")
+    weighed = _WEIGHED.format(gate=gate_name("{value}")) if mixtures else ""
+    return _AVERAGED.format(said=_SAID if mixtures else "", weighed=weighed)
 
 
 @attrs.frozen(eq=False, repr=False)

@@ -136,7 +136,6 @@ class LearnerPlan(Record):
     knobs: tuple[Knob, ...]
     module: str
     names: tuple[str, ...]
-    networks: bool = False
 
 
 def learner_plan(structure: Structure | None) -> LearnerPlan:
@@ -152,8 +151,7 @@ def learner_plan(structure: Structure | None) -> LearnerPlan:
         "how it is learned which tasks share what",
     )
     module = f"{METHODS[structure.method]}.learner"
-    networks = known.networks(structure.settings)
-    return LearnerPlan(f"{name}(STRUCTURE)", (settings,), module, tuple(names), networks)
+    return LearnerPlan(f"{name}(STRUCTURE)", (settings,), module, tuple(names))
 
 
 def _made(value: object, later: Mapping[str, Constant] = MappingProxyType({})) -> str:

@@ -13,6 +13,7 @@ from mtsldsl.ir.model import Spec
 from mtsldsl.ir.wiring import Call, copies_of, needed
 from mtsldsl.records import Record
 from mtsldsl.sharing import HEADS
+from mtsldsl.sharing.component import gate_name
 
 MEAN_OF = "mean_of"
 """The function of the generated module that means for one task are taken by."""
@@ -139,7 +140,8 @@ class OneTask:
         else:
             rows = ", ".join(f'"{task}": {tuple_of(keys[task])}' for task in tasks)
             names = f"{self._table(line.layer, 'dict[str, tuple[str, ...]]', rows)}[task]"
-        gate = ', gate=f"gate({task})"' if line.mixes else ""
+        key = gate_name("{task}")
+        gate = f', gate=f"{key}"' if line.mixes else ""
         shape = f"({', '.join(map(str, line.shape))}{',' if len(line.shape) == 1 else ''})"
         return f"{MEAN_OF}(self.{line.layer}, {names}, {shape}, {reads}{gate})"
 

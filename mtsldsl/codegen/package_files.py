@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mtsldsl.codegen.rendering import HEADER, MANIFEST
 from mtsldsl.diagnostics import Diagnostic, MtlError
+from mtsldsl.diagnostics.printable import printable
 from mtsldsl.syntax import write_text_atomically
 
 LAST = ".last-compiled"
@@ -57,7 +58,7 @@ def compare(files: Mapping[str, str], folder: Path) -> str:
     parts = []
     for name, text in sorted(wanted.items()):
         present = _read(folder / name) or ""
-        shown = (folder / name).as_posix()
+        shown = printable((folder / name).as_posix())
         lines = unified_diff(
             present.splitlines(keepends=True), text.splitlines(keepends=True), f"{shown} (now)", f"{shown} (compiled)"
         )

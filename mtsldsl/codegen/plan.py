@@ -34,7 +34,7 @@ from mtsldsl.language.literals import literal
 from mtsldsl.language.naming import OUTPUTS
 from mtsldsl.records import Record
 from mtsldsl.sharing import HEADS, Copy, format_tasks
-from mtsldsl.sharing.component import owner
+from mtsldsl.sharing.component import component_expression, owner
 from mtsldsl.sharing.partition import in_order
 
 GENERATOR = 5
@@ -120,8 +120,6 @@ class Plan(Record):
     train_imports: tuple[str, ...]
     tasks_stop: bool
     """Whether tasks may learn no more before the run ends."""
-    networks: bool
-    """Whether the learner trains networks beside the run's own."""
     generator: int = GENERATOR
 
 
@@ -178,7 +176,6 @@ def plan_spec(spec: Spec) -> Plan:
         knobs=(*optimizer.knobs, *scheduler.knobs, *learner.knobs),
         rest_of_knobs=tuple(wrapped(rest_of_knobs(spec), WIDTH - 2)),
         tasks_stop=any(map(may_stop, spec.tasks)),
-        networks=learner.networks,
         train_imports=train_imports(
             learner,
             mixed=len(spec.streams) > 1,
@@ -252,7 +249,7 @@ def _constants(
         place = next((place for place, (name, _) in enumerate(constants) if name == "TASKS"), None)
         if place is None:
             place, constants = 0, (("TASKS", tuple_of(order)), *constants)
-        constants = (*constants[: place + 1], (ALL, '"+".join(sorted(TASKS))'), *constants[place + 1 :])
+        constants = (*constants[: place + 1], (ALL, component_expression("TASKS")), *constants[place + 1 :])
     return constants
 
 

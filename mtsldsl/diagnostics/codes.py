@@ -114,6 +114,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL813": "a logger that is not there",
         "MTL814": "a schedule that the steps of a run are too few for",
         "MTL815": "an input that is no picture to corrupt",
+        "MTL816": "a module of one's own whose state cannot be kept",
     },
     "warnings": {
         "MTL901": "a constant that nothing uses",

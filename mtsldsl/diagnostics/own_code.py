@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 
 from mtsldsl.diagnostics.diagnostic import MtlError
 from mtsldsl.diagnostics.names import nearest
+from mtsldsl.diagnostics.own_import import own_imports
 from mtsldsl.diagnostics.source import Span
 
 
@@ -27,19 +29,21 @@ class Noted:
 
 
 def own_object(target: str, spec_file: str, span: Span | None, *, noun: str, word: str, code: str) -> object:
-    """What a target names. The working folder and the folder of the spec are searched last, in this order.
+    """What a target names, found as `own_imports` finds it.
 
     `noun` says what it should be, such as `class`, and `word` what the spec calls it. What else than ImportError the
     person's code raises keeps its traceback, with a note that names the line.
     Raises MtlError of that `code` where there is no such module, or nothing of that name in it.
     """
-    _search(Path.cwd(), Path(spec_file).parent.resolve())
     module, _, name = target.partition(":")
+    left_out: Sequence[Path] = ()
     try:
-        with Noted(span, f"{word} {target}"):
+        with Noted(span, f"{word} {target}"), own_imports(spec_file) as left_out:
             found = getattr(import_module(module), name, None)
     except ImportError as error:
         remedy = f"see that `import {module}` works in Python, in this folder or in that of the spec"
+        if left_out:
+            remedy += f"; {left_out[0]} is in a run folder, and is not searched"
         raise MtlError.of(code, f"`{target}` cannot be imported: {said(error)}", remedy, span) from error
     if found is None:
         match = nearest(name, vars(sys.modules[module]))
@@ -55,18 +59,6 @@ def file_of(found: object) -> str | None:
     return getattr(sys.modules.get(str(getattr(found, "__module__", ""))), "__file__", None)
 
 
-def file_of_target(target: str) -> str | None:
-    """The file of the module that a target names, which is imported already; None where it has none."""
-    return getattr(sys.modules.get(target.partition(":")[0]), "__file__", None)
-
-
 def said(error: BaseException) -> str:
     """An error in words."""
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-
-
-def _search(*folders: Path) -> None:
-    """Let Python look into these folders too."""
-    for folder in folders:
-        if str(folder) not in sys.path and not (folder == Path.cwd() and "" in sys.path):
-            sys.path.append(str(folder))

@@ -24,8 +24,8 @@ from mtsldsl.ir.library import Library
 from mtsldsl.ir.task_record import Task, hold_name
 from mtsldsl.ir.whole_spec import hold_together
 from mtsldsl.language.constants import Constant, Named, Shape, frozen, unchanging
-from mtsldsl.language.holding import PLACE, by_keys, by_name, hold, hold_all, of_kind, of_record, of_records
-from mtsldsl.language.kinds import EPOCHS, Choice, Identifier, Input, Integer, Maybe
+from mtsldsl.language.holding import LABEL, PLACE, by_keys, by_name, hold, hold_all, of_kind, of_record, of_records
+from mtsldsl.language.kinds import EPOCHS, Choice, Input, Integer, Maybe
 from mtsldsl.language.operators.arguments import number
 from mtsldsl.language.optimization import goes_by_steps, nesterov_without_momentum
 from mtsldsl.language.schema import SCHEDULER, TRAIN
@@ -89,7 +89,7 @@ class Data(Record):
         factory=dict, converter=frozen, hash=False, validator=of_record(Mapping)
     )
     span: Span | None = attrs.field(default=None, eq=False, repr=False, validator=PLACE)
-    label: str | None = attrs.field(default=None, validator=of_kind(Maybe(Identifier())))
+    label: str | None = attrs.field(default=None, validator=LABEL)
     more_inputs: tuple[tuple[str, Shape], ...] = ()
     ids: Mapping[str, int] = attrs.field(factory=dict, converter=frozen, eq=False, hash=False, validator=by_name(int))
     """The inputs that are ids, as `embedding` reads them, and how many ids there may be: 0 to one less than that."""

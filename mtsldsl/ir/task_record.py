@@ -8,7 +8,7 @@ from mtsldsl.diagnostics import Span
 from mtsldsl.diagnostics.counted import counted
 from mtsldsl.ir.body import Body
 from mtsldsl.language.constants import Named
-from mtsldsl.language.holding import PLACE, by_keys, hold, hold_all, of_kind, of_record
+from mtsldsl.language.holding import LABEL, PLACE, by_keys, hold, hold_all, of_kind, of_record
 from mtsldsl.language.kinds import Choice, Identifier, Integer, Many, Maybe, OneOrMany
 from mtsldsl.language.naming import refusal
 from mtsldsl.language.schema import LOSSES, METRICS, STOP, WEIGHT
@@ -97,7 +97,7 @@ class Task(Record):
     weight: float = 1.0
     field: str | tuple[str, ...] | None = attrs.field(default=None, validator=of_kind(Maybe(OneOrMany(Identifier()))))
     span: Span | None = attrs.field(default=None, eq=False, repr=False, validator=PLACE)
-    data: str | None = attrs.field(default=None, validator=of_kind(Maybe(Identifier())))
+    data: str | None = attrs.field(default=None, validator=LABEL)
     helping: Component = attrs.field(default=frozenset(), validator=of_record(frozenset))
     """Whom it helps, where it stands for the head that a task has in a group which does not serve it."""
     stop: Named = attrs.field(factory=lambda: Named("none"))

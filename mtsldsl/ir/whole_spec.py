@@ -84,8 +84,15 @@ def _blocks(spec: Spec) -> Iterator[Misfit]:
             yield f"`{task.name}` reads `data {task.data}`, which there is not", f"name one of {', '.join(known)}"
         if not spec.more_data and task.data is not None:
             yield f"`{task.name}` says which data it reads, and there is one data block", "give None"
+        if task.helping:
+            yield f"`{task.name}` helps other tasks, and stands among the tasks", "leave it to a sharing in groups"
     if spec.more_data:
         yield from (misfit for _, misfit in unread_blocks(known, spec.tasks))
+    for layer in spec.layers:
+        for name in layer.variants:
+            if name not in known or known[name] is spec.data:
+                cause = f"`{layer.name}` is another layer for `data {name}`, which is no further data block"
+                yield cause, f"name one of {', '.join(list(known)[1:])}" if spec.more_data else "give no variants"
 
 
 def _network(spec: Spec) -> Iterator[Misfit]:

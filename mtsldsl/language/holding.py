@@ -38,6 +38,7 @@ from mtsldsl.language.kinds import (
     within,
 )
 from mtsldsl.language.targets import metric_rule
+from mtsldsl.language.written import can_be_quoted, is_word
 
 Validator: TypeAlias = Callable[[Any, "attrs.Attribute[Any]", Any], None]
 Fields: TypeAlias = list["attrs.Attribute[Any]"]
@@ -106,9 +107,9 @@ def _is_one(kind: Kind, value: object) -> bool:
         case Flag():
             return isinstance(value, bool)
         case Text():
-            return isinstance(value, str)
+            return isinstance(value, str) and can_be_quoted(value)
         case Identifier() | LayerName():
-            return isinstance(value, str) and value != ""
+            return isinstance(value, str) and value != "" and can_be_quoted(value)
         case Choice(names):
             return value in names
         case Tasks():
@@ -118,7 +119,7 @@ def _is_one(kind: Kind, value: object) -> bool:
         case Input(several):
             match value:
                 case (str(), *sizes):
-                    return is_shape(tuple(sizes))
+                    return is_shape(tuple(sizes)) and all(within(Integer(1), size) for size in sizes)
                 case (tuple(), *_) if several:
                     return all(_is_one(Input(), each) for each in value)
             return False
@@ -181,6 +182,12 @@ def _only_where(fits: Callable[[object], bool], wanted: str) -> Validator:
 
     return validate
 
+
+LABEL = _only_where(
+    lambda value: value is None or (isinstance(value, str) and is_word(value)),
+    "letters, digits and `_`, no digit first",
+)
+"""Holds a field to what a block may be called, None where it has no name of its own."""
 
 PLACE = of_record(Span, type(None))
 """Holds a field to the place of something in a text, None where it stands in none."""

@@ -5,7 +5,18 @@ from __future__ import annotations
 import re
 
 _NAME = re.compile(r"[A-Za-z]\w*", re.ASCII)
+_WORD = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def is_word(text: str) -> bool:
+    """Whether it stands as it is where a text gives a name, such as the label of a block."""
+    return _WORD.fullmatch(text) is not None
+
+
+def can_be_quoted(text: str) -> bool:
+    """Whether a text can say it in quotes: all but halves of characters, which no file in UTF-8 has."""
+    return not any("\ud800" <= each <= "\udfff" for each in text)
 
 
 def quoted(text: str) -> str:

@@ -16,10 +16,23 @@ HEADS = "heads"
 GATE = "gate"
 """What the gate of a task is called, with the task in parentheses."""
 
+JOINT = "+"
+"""Between the tasks of a copy."""
+
 
 def component_name(tasks: Iterable[str]) -> str:
     """What the copy that serves these tasks is called among those of its layer: `depth+normal`."""
-    return "+".join(sorted(tasks))
+    return JOINT.join(sorted(tasks))
+
+
+def component_expression(tasks: str) -> str:
+    """The same as Python, for the tasks that an expression gives."""
+    return f'"{JOINT}".join(sorted({tasks}))'
+
+
+def gate_name(task: str) -> str:
+    """What the gate of a task is called among the copies of the layer whose alternatives it weighs: `gate(depth)`."""
+    return f"{GATE}({task})"
 
 
 def helper_name(task: str, served: Iterable[str]) -> str:
@@ -76,7 +89,7 @@ class Copy(Record):
         Raises ValueError where the name has no part for the tasks.
         """
         layer, tasks, *_ = name.split(".")
-        return cls.head(tasks) if layer == HEADS else cls(layer, frozenset(tasks.split("+")))
+        return cls.head(tasks) if layer == HEADS else cls(layer, frozenset(tasks.split(JOINT)))
 
     def holds(self, name: str) -> bool:
         """Whether a module or tensor of that name in the network belongs to it."""
@@ -86,7 +99,7 @@ class Copy(Record):
     def key(self) -> str:
         """Its name among the copies of its layer."""
         tasks = component_name(self.component)
-        return f"{GATE}({tasks})" if self.gate else self.alternative or tasks
+        return gate_name(tasks) if self.gate else self.alternative or tasks
 
     @property
     def name(self) -> str:

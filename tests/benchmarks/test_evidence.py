@@ -23,8 +23,7 @@ def test_every_spec_is_a_job_and_every_job_a_sound_spec() -> None:
             spec = load(path)
             assert spec.train.balance.name == "relative"
             assert spec.structure is not None
-            given = job.options[job.options.index("--budgets") + 1]
-            assert [float(each) for each in given.split(",")] == list(spec.structure.settings.budgets)
+            assert [float(each) for each in job.budgets.split(",")] == list(spec.structure.settings.budgets)
 
 
 def test_the_commands_are_ones_of_mtsldsl() -> None:
@@ -37,4 +36,7 @@ def test_the_commands_are_ones_of_mtsldsl() -> None:
                 assert words[:2] == ["mtsldsl", "baselines"]
                 context = command.make_context("baselines", words[2:])
                 assert context.params["seeds"] == ("0..2" if quick else "0..7")
+                assert context.params["budgets"] == (job.quick if quick else job.budgets)
+                assert not job.rows or context.params["rows"] == ",".join(job.rows)
+                assert context.params["teachers"] == (job.teachers and not quick)
                 assert Path(context.params["spec"]).resolve().is_file()

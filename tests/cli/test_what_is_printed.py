@@ -46,6 +46,7 @@ NAMES = {
 COMMANDS = {
     "check": ("check",),
     "check with problems": ("check", "--set", "train.epoch=1"),
+    "check without phases": ("check", "--set", "train.epochs=1"),
     "check pedantic": ("check", "--pedantic"),
     "check json": ("check", "--output-format", "json"),
     "check sarif": ("check", "--output-format", "sarif"),
@@ -74,6 +75,11 @@ def harmless(printed: str) -> bool:
     return all(letter.isprintable() or letter in "\n\t" for letter in printed)
 
 
+def broken(printed: str) -> bool:
+    """Whether a line begins in the midst of a name, where that has a line's end."""
+    return any(line.strip().startswith("lines") for line in printed.split("\n"))
+
+
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
 def test_the_name_of_a_file_is_printed_without_what_steers_a_terminal(
@@ -87,6 +93,21 @@ def test_the_name_of_a_file_is_printed_without_what_steers_a_terminal(
     assert isinstance(done.exception, SystemExit | None), done.exception
     assert done.exit_code in (0, 1), done.stderr
     assert harmless(done.stdout + done.stderr), (done.stdout, done.stderr)
+    assert not broken(done.stdout + done.stderr), (done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_so_it_is_where_a_problem_is_ignored_or_mended(name: str, here: Path) -> None:
+    text = ARRAYS.format(path="plain.npz").replace("| relu", "| rellu")
+    (here / name).write_text(text.replace("rellu", "rellu  # mtl: ignore MTL107"), encoding="utf-8")
+    ignored = run("check", name)
+    assert "1 problem ignored" in ignored.stderr
+    (here / name).write_text(text, encoding="utf-8")
+    mended = run("check", "--fix", name)
+    assert "fixed MTL107" in mended.stdout
+    for done in (ignored, mended):
+        assert harmless(done.stdout + done.stderr)
+        assert not broken(done.stdout + done.stderr)
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
@@ -96,6 +117,7 @@ def test_so_it_is_where_there_is_no_such_file(name: str, here: Path) -> None:
         assert done.exit_code in (1, 2), done.stdout
         assert "MTL703" in done.stderr
         assert harmless(done.stdout + done.stderr)
+        assert not broken(done.stdout + done.stderr)
 
 
 def test_diff_prints_a_value_without_what_steers_a_terminal(here: Path) -> None:

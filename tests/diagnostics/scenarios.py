@@ -25,6 +25,11 @@ import torch
 class Half(torch.nn.Module):
     def forward(self, image):
         return image[..., ::2, ::2]
+
+
+class Noted(torch.nn.Module):
+    def get_extra_state(self):
+        return {"seen": 0}
 """
 
 
@@ -201,6 +206,7 @@ PREPARED: dict[str, Callable[[int], None]] = {
     "MTL805": _other_weights,
     "MTL806": _own_layers,
     "MTL807": _own_layers,
+    "MTL816": _own_layers,
     "MTL808": _torchvision_for_another_torch,
 }
 """What is done before each command of an example, which is given its number."""

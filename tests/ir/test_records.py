@@ -14,8 +14,9 @@ import pytest
 
 from mtsldsl.datasets.kind import COMMON
 from mtsldsl.datasets.registry import DATASETS, data_kind
+from mtsldsl.diagnostics import MtlError
 from mtsldsl.editing import loads
-from mtsldsl.ir import Body, Data, Decision, Step, Structure, Target
+from mtsldsl.ir import Body, Data, Decision, Layer, Step, Structure, Target
 from mtsldsl.ir.body import Parallel
 from mtsldsl.language import Named
 from mtsldsl.language.holding import keys_in, named
@@ -24,13 +25,15 @@ from mtsldsl.language.naming import GENERATED_NAMES, LONGEST_NAME, MODULE_NAMES,
 from mtsldsl.language.optimization import nesterov_without_momentum
 from mtsldsl.language.schema import LOSSES, METRICS, OPTIMIZERS, SCHEDULER, SCHEDULERS, TRAIN
 from mtsldsl.language.targets import TARGETS
+from mtsldsl.language.written import quoted
 from mtsldsl.methods.allocation import language as allocation
 from mtsldsl.methods.mtsl.language import BLOCK, CHOICES, Amalgamate, Budget, Settings
-from mtsldsl.methods.registry import decision_rules, run_names
+from mtsldsl.methods.registry import METHODS, decision_rules, method, run_names
 from mtsldsl.methods.similarities import SIMILARITIES, completed_similarity, record_of
 from mtsldsl.sharing import Sharing
 from tests.ir.specs import text
-from tests.language.values import right, wrong
+from tests.language.values import QUOTED, right, wrong
+from tests.methods import each_learner
 from tests.records import loss_of, task_of
 
 SPEC = loads(text("structure mtsl { phases = [3] }"))
@@ -86,6 +89,13 @@ def decision_of(kind: str) -> Decision:
     return Decision(kind, right(epoch.kind)[0], {key.name: right(key.kind)[0] for key in rest})
 
 
+def structure_of(name: str) -> Structure:
+    """A block of a method, with values that go with any of each key where they can."""
+    found = {"mtsl": UNALIGNED, "allocation": ALLOCATION}.get(name) or loads(each_learner.text(name)).structure
+    assert found is not None
+    return found
+
+
 def train_kind(key: Key) -> Any:
     return Maybe(SCHEDULER) if key.name == "scheduler" else key.kind
 
@@ -118,10 +128,10 @@ FIELDS: dict[str, tuple[Any, Made]] = {
         for key in rule.call.keys[1:]
     },
     **{f"{kind}.epoch": (Integer(0), evolving(decision_of(kind), "epoch")) for kind in decision_rules()},
-    **{f"mtsl.{key.name}": (key.kind, within(UNALIGNED, "values", key.name)) for key in BLOCK.keys or ()},
     **{
-        f"allocation.{key.name}": (key.kind, within(ALLOCATION, "values", key.name))
-        for key in allocation.BLOCK.keys or ()
+        f"{name}.{key.name}": (key.kind, within(structure_of(name), "values", key.name))
+        for name in METHODS
+        for key in method(name).block.keys or ()
     },
 }
 """What a field takes, and what makes a record with a value of it."""
@@ -193,6 +203,7 @@ def for_pixels(kind: Any) -> list[Any]:
 TOGETHER: dict[str, Callable[[Any], list[Any]]] = {
     "python.factory": lambda kind: ["own_data:photos"],
     "folder.file": lambda kind: [None],
+    "ladder.pick": lambda kind: [0.6, *(each for each in right(kind) if not isinstance(each, float))],
     "classes.loss": for_three_classes,
     "classes.metrics": for_pixels,
 }
@@ -219,6 +230,50 @@ def test_every_field_of_a_record_is_held() -> None:
     assert {("settings", each.name) for each in attrs.fields(Settings) if each.name != "transfer"} <= held
     assert {("allocating", each.name) for each in attrs.fields(allocation.Settings)} <= held
     assert {("anneal", each.name) for each in attrs.fields(allocation.Anneal)} <= held
+
+
+def fields_of(record: Any) -> list[str]:
+    return [each.name for each in attrs.fields(type(record)) if each.init]
+
+
+def test_no_field_of_a_record_takes_what_is_no_value_at_all() -> None:
+    first = SPEC.tasks[0]
+    records = (SPEC, SPEC.data, SPEC.layers[0], first, first.target, SPEC.train, STRUCTURE, MERGE, STEM, CONV)
+    taken = [
+        f"{type(record).__name__}.{name}"
+        for record in records
+        for name in fields_of(record)
+        if not refused(evolving(record, name), object())
+    ]
+    assert taken == []
+
+
+NO_LABEL = ("", "a b", "a.b", "é", "1st", 'x } task "evil" {', "two\nlines", "x\n", "\x1b[2J", "\ud800", 3, *QUOTED)
+
+
+@pytest.mark.parametrize("made", [evolving(SPEC.data, "label"), evolving(SPEC.tasks[0], "data")], ids=["data", "task"])
+def test_a_data_block_is_called_as_a_text_can_call_it(made: Made) -> None:
+    assert [name for name in NO_LABEL if not refused(made, name)] == []
+    for name in ("_x", "all", "class", "x" * (LONGEST_NAME + 1), "B2", None):
+        made(name)
+
+
+@pytest.mark.parametrize(("most", "fits"), [(10**20 - 1, True), (10**20, False)])
+def test_a_whole_number_is_as_long_as_one_of_a_text(most: int, fits: bool) -> None:
+    said = text("").replace("epochs = 4", f"epochs = {most}")
+    assert str(most) in said
+    assert refused(evolving(SPEC.train, "epochs"), most) is not fits
+    if fits:
+        assert loads(said).train.epochs == most
+    else:
+        with pytest.raises(MtlError, match="MTL008"):
+            loads(said)
+
+
+@pytest.mark.parametrize("name", QUOTED)
+def test_what_is_said_in_quotes_is_the_same_in_a_text(name: str) -> None:
+    said = text("").replace("train {", f"train {{\n  teachers = {quoted(name)}")
+    assert loads(said).train.teachers == attrs.evolve(SPEC.train, teachers=name).teachers == name
 
 
 RESERVED = sorted(
@@ -348,6 +403,19 @@ def head_as(task: str) -> Body:
     return SPEC.task(task).head
 
 
+def varied(data: str) -> tuple[Layer, ...]:
+    """The layers, the first with what it is for a data block."""
+    first, *others = SPEC.layers
+    return (attrs.evolve(first, variants={data: first.body}), *others)
+
+
+def of_two_blocks(layers: tuple[Layer, ...]) -> Any:
+    """A spec of these layers with two data blocks, each of which is read."""
+    first, *others = (attrs.evolve(task, data="scenes") for task in SPEC.tasks)
+    tasks = (attrs.evolve(first, data="other"), *others)
+    return attrs.evolve(SPEC, layers=layers, more_data=(OTHER_DATA,), tasks=tasks)
+
+
 SHARING, TRAIN_OF_SPEC = SPEC.sharing, SPEC.train
 OTHER_DATA = attrs.evolve(SPEC.data, label="other")
 APART: dict[str, tuple[str, Callable[[], Any]]] = {
@@ -359,6 +427,14 @@ APART: dict[str, tuple[str, Callable[[], Any]]] = {
     "two layers of one name": ("`stem` names two", of_spec(layers=(SPEC.layers[0], *SPEC.layers))),
     "a layer with the name of a task": ("`depth` names two", of_spec(tasks=first_task(name="depth"))),
     "layers in another order": ("which is no layer before it", of_spec(layers=SPEC.layers[::-1])),
+    "a task that stands for one that helps": (
+        "helps other tasks, and stands among the tasks", of_spec(tasks=first_task(helping=frozenset({"depth"})))),
+    "a variant of a layer where there is one data block": (
+        "`stem` is another layer for `data other`", of_spec(layers=varied("other"))),
+    "a variant of a layer for a data block that there is not": (
+        "`stem` is another layer for `data third`", lambda: of_two_blocks(varied("third"))),
+    "a variant of a layer for the first data block": (
+        "`stem` is another layer for `data scenes`", lambda: of_two_blocks(varied("scenes"))),
     "two data blocks of one name": ("two data blocks are called `scenes`", of_spec(more_data=(SPEC.data,))),
     "two data blocks and tasks that say neither": ("which there is not", of_spec(more_data=(OTHER_DATA,))),
     "one data block that is not read": (

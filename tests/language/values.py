@@ -34,6 +34,9 @@ from mtsldsl.language.kinds import (
 
 NONSENSE = object()
 
+QUOTED = ("a b", 'x } task "evil" {', "two\nlines", "\0\x1b[2J", "é\u2028")
+"""What can be said in quotes, though it is no word."""
+
 
 def right(kind: Kind) -> list[Any]:
     """Values of the kind, those at its bounds among them."""
@@ -48,7 +51,7 @@ def right(kind: Kind) -> list[Any]:
         case Flag():
             return [True, False]
         case Text() | Identifier() | LayerName():
-            return ["name"]
+            return ["name", *(QUOTED if isinstance(kind, Text | Identifier) else ())]
         case Choice(names):
             return list(names)
         case Many(item, minimum, length):
@@ -80,15 +83,15 @@ def wrong(kind: Kind) -> list[Any]:
         case Integer(low, high, step):
             beyond = [*([] if low is None else [low - 1]), *([] if high is None else [high + 1])]
             beyond += [right(kind)[0] + 1] if step > 1 else []
-            return [1.5, True, "1", None, nan, inf, 10**400, NONSENSE, *beyond]
+            return [1.5, True, "1", None, nan, inf, 10**20, 10**400, NONSENSE, *beyond]
         case Real(low, high, open_low, open_high):
             beyond = [*([] if low is None else [low - 1]), *([] if high is None else [high + 1])]
             beyond += [*([low] if open_low else []), *([high] if open_high else [])]
-            return [True, "1", None, nan, inf, -inf, 10**400, NONSENSE, *beyond]
+            return [True, "1", None, nan, inf, -inf, 10**20, 10**400, NONSENSE, *beyond]
         case Flag():
             return [0, 1, "true", None, NONSENSE]
         case Text() | Identifier() | LayerName():
-            return [1, None, ("name",), NONSENSE]
+            return [1, None, ("name",), "\ud800", NONSENSE]
         case Choice():
             return ["worst", "", 0, None, NONSENSE]
         case Many(item, minimum, length):
@@ -107,7 +110,16 @@ def wrong(kind: Kind) -> list[Any]:
         case Call(rules):
             return ["worst", None, Named("worst"), NONSENSE, *(each for rule in rules for each in wrong_calls(rule))]
         case Input():
-            return [("image",), ("image", 0), ("image", 1, 2, 3, 4), ("image", 1.5), (3, 3), "image", NONSENSE]
+            return [
+                ("image",),
+                ("image", 0),
+                ("image", 10**20),
+                ("image", 1, 2, 3, 4),
+                ("image", 1.5),
+                (3, 3),
+                "image",
+                NONSENSE,
+            ]
         case Tasks():
             return [(), "a", (1,), ["a"], NONSENSE]
         case Alternatives():

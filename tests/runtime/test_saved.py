@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -39,12 +39,35 @@ def plain(tree: object) -> object:
     return ("tensor", tree.tolist()) if isinstance(tree, Tensor) else tree
 
 
-@given(TREES)
+def slashed(tree: dict[str, object]) -> dict[str, object]:
+    """The tree with `/` in the keys of its mappings."""
+    return {
+        key.replace("_", "/") if isinstance(value, dict) else key: slashed(value) if isinstance(value, dict) else value
+        for key, value in tree.items()
+    }
+
+
+def told_apart(tree: dict[str, object], path: str = "") -> list[str]:
+    """Where each mapping of a tree would be with `/` between the keys."""
+    inner = [(f"{path}{key}/", value) for key, value in tree.items() if isinstance(value, dict)]
+    return [path, *(each for place, value in inner for each in told_apart(value, place))]
+
+
+@given(TREES | TREES.map(slashed))
 def test_nested_state_comes_back_from_tensors_and_json(tree: dict[str, object]) -> None:
+    assume(len(set(told_apart(tree))) == len(told_apart(tree)))
     saved = Saved.of(tree)
     assert all(isinstance(value, Tensor) for value in saved.tensors.values())
     again = Saved(saved.tensors, json.loads(json.dumps(saved.facts)))
     assert plain(again.state()) == plain(tree)
+
+
+@pytest.mark.parametrize(
+    "tree", [{"a/b": torch.zeros(1)}, {"a": {"b": {}}, "a/b": {}}, {"a": {"/b": torch.zeros(1)}}], ids=str
+)
+def test_what_could_not_be_told_apart_again_is_never_saved(tree: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"called a?/b"):
+        Saved.of(tree)
 
 
 SPEC = Path(__file__).parents[2] / "specs" / "scenes.mtl"

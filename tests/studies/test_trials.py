@@ -15,8 +15,12 @@ from typing import Any
 
 import attrs
 import pytest
+import torch
 
+from mtsldsl import load_run
 from mtsldsl.editing import load, loads
+from mtsldsl.runtime.data import load_data
+from mtsldsl.runtime.learning.evaluation import evaluate
 from mtsldsl.runtime.studies.baselines.trial import Trial, outcome
 from mtsldsl.runtime.studies.baselines.trial import train as make
 from mtsldsl.runtime.studies.baselines.trials import FailedTrialError, Trials
@@ -256,6 +260,15 @@ def test_the_networks_of_one_run_are_outcomes_of_their_own(tmp_path: Path, monke
         found = attrs.evolve(spec, sharing=each.sharing()).cost().parameters
         assert found == each.parameters <= budget * single
         assert each.data == own.data
+    for network, name in ((own, "mean"), (one, "0.6"), (other, "0.8")):
+        kept, model = load_run(folder, name)
+        for split in ("test", "validation"):
+            found = outcome(folder, None if name == "mean" else name, split)
+            assert found is not None
+            assert (found.metrics == network.metrics) == (split == "test")
+            measured = evaluate(model, kept, getattr(load_data(kept), split), torch.device("cpu"), thresholds=None)
+            for task, values in measured.metrics.items():
+                assert found.metrics[task] == pytest.approx(values, rel=1e-6)
     assert own.metrics == other.metrics  # the one that is picked
     assert one.metrics != other.metrics
     assert one.made_by != other.made_by

@@ -3,7 +3,7 @@
 from jinja2.runtime import LoopContext, Macro, Markup, Namespace, TemplateNotFound, TemplateReference, TemplateRuntimeError, Undefined, escape, identity, internalcode, markup_join, missing, str_join
 
 JINJA2 = '3.1.6'
-TEMPLATE = '8770e4e99dcabb0e0adea1940dce3f122a22cee8e345eed6c7eb43db65d74841'
+TEMPLATE = 'c095da61f07356360e6aa624545634faba2a5b6185f44e8491df0f84518f7d71'
 name = 'train'
 
 def root(context, missing=missing):
@@ -217,18 +217,9 @@ def root(context, missing=missing):
         yield '                if training.step_is_whole:  # all its batches have been seen\n'
     if (not t_5(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'clip'))):
         pass
-        if environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'networks'):
-            pass
-            yield '                '
-            yield str((undefined(name='deeper') if l_0_deeper is missing else l_0_deeper))
-            yield 'for parameters in training.apart():  # each network by itself\n                    '
-            yield str((undefined(name='deeper') if l_0_deeper is missing else l_0_deeper))
-            yield 'torch.nn.utils.clip_grad_norm_(parameters, CLIP)\n'
-        else:
-            pass
-            yield '                '
-            yield str((undefined(name='deeper') if l_0_deeper is missing else l_0_deeper))
-            yield 'torch.nn.utils.clip_grad_norm_(training.parameters(), CLIP)\n'
+        yield '                '
+        yield str((undefined(name='deeper') if l_0_deeper is missing else l_0_deeper))
+        yield 'training.clip(CLIP)\n'
     if environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'warmup'):
         pass
         yield '                '
@@ -265,4 +256,4 @@ def root(context, missing=missing):
     yield '\n        # Structural phase: what the learner decides is written into the spec, which the network is made of anew.\n        if learner.due(training.position):\n            structural_phase(training, learner, data, session)\n\n        session.end_epoch(training, training.evaluate(data.validation))\n\n    session.finish(training, data)\n\n\nif __name__ == "__main__":  # compares this text and that of model.py with the spec, then runs this `main`\n    run_alone(SOURCE, __file__)\n'
 
 blocks = {}
-debug_info = '1=45&2=47&4=60&6=62&19=64&20=67&26=71&27=73&28=75&29=78&30=82&32=87&34=91&35=94&37=96&38=99&40=101&41=104&43=106&44=109&46=111&47=114&49=116&50=119&52=122&53=124&54=126&55=129&57=134&59=136&60=139&62=145&63=149&69=153&72=155&77=161&79=164&85=166&86=168&93=175&94=182&98=185&107=195&116=197&125=205&133=207&134=210&137=213&138=215&139=218&140=220&142=225&145=227&146=230&147=232&149=237&151=239&152=242&153=244&154=247&156=249&157=252&159=255&160=257'
+debug_info = '1=45&2=47&4=60&6=62&19=64&20=67&26=71&27=73&28=75&29=78&30=82&32=87&34=91&35=94&37=96&38=99&40=101&41=104&43=106&44=109&46=111&47=114&49=116&50=119&52=122&53=124&54=126&55=129&57=134&59=136&60=139&62=145&63=149&69=153&72=155&77=161&79=164&85=166&86=168&93=175&94=182&98=185&107=195&116=197&125=205&133=207&134=210&137=213&138=216&140=218&141=221&142=223&144=228&146=230&147=233&148=235&149=238&151=240&152=243&154=246&155=248'

@@ -15,6 +15,7 @@ from mtsldsl.runtime.learning.balance import Balance
 from mtsldsl.runtime.learning.step import Step
 from mtsldsl.runtime.network.built import build_model, place
 from mtsldsl.runtime.network.execution import Route
+from mtsldsl.runtime.network.module_state import give_state
 from mtsldsl.runtime.network.other_seed import begun_by, given_to
 from mtsldsl.runtime.objectives import BatchLosses
 from mtsldsl.sharing import Copy, Sharing
@@ -129,8 +130,8 @@ class Candidate(nn.Module):
         ]
         return upstream(self._calls, kept), kept
 
-    def _modules_of(self, at: int) -> list[str]:
-        """The names of the modules of a copy: the layers, whether or not a head reads them, and the heads; at the first
+    def _modules_of(self, at: int) -> list[Copy]:
+        """The modules of a copy: the layers, whether or not a head reads them, and the heads; at the first
         one the trunk too."""
         copied = self.chosen is None or at in self.chosen.values()
         found = []
@@ -139,7 +140,7 @@ class Candidate(nn.Module):
                 there = copy.key in self._tasks_of(at)
             else:
                 there = at == 0 if copy.layer in self._trunk else copied
-            found += [copy.name] if there else []
+            found += [copy] if there else []
         return found
 
     def network(self, at: int) -> nn.Module:
@@ -249,7 +250,7 @@ class Candidate(nn.Module):
     def fill(self, spec: Spec, model: nn.Module) -> None:
         """Give a network of that `sharing` the weights."""
         for copy, name in self.origins(spec):
-            model.get_submodule(copy.name).load_state_dict(self.get_submodule(name).state_dict())
+            give_state(model.get_submodule(copy.name), self.get_submodule(name).state_dict())
 
     def shown(self, spec: Spec) -> nn.Module:
         """As a network of that `sharing`."""
@@ -259,12 +260,11 @@ class Candidate(nn.Module):
         return self._shown[1]
 
 
-def _only(model: nn.Module, names: Sequence[str]) -> nn.Module:
+def _only(model: nn.Module, parts: Sequence[Copy]) -> nn.Module:
     """Modules of a network, under the names and in the order that they have there."""
     containers: dict[str, dict[str, nn.Module]] = {}
-    for name in names:
-        container, _, key = name.partition(".")
-        containers.setdefault(container, {})[key] = model.get_submodule(name)
+    for copy in parts:
+        containers.setdefault(copy.layer, {})[copy.key] = model.get_submodule(copy.name)
     found = nn.Module()
     for container, modules in containers.items():
         setattr(found, container, nn.ModuleDict(modules))

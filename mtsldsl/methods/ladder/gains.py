@@ -6,12 +6,21 @@ import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
+from mtsldsl.ir import Spec
 from mtsldsl.runtime.objectives.metric_set import higher_is_better
 from mtsldsl.runtime.objectives.relative_gain import Results
 
 LEAST_MEAN = 0.1
 """A metric of which 1 is the best that there is may be near 0, as `r2` of a task that has learned nothing yet: a tenth
 of the way is what the smallest differences are measured by."""
+
+
+def judging(spec: Spec) -> list[str]:
+    """The tasks by which shapes are compared: as in a study none that reconstructs an input, whose error in a network
+    of its own is so small that any other is many times as large, and none that is not learned; but where there are no
+    others."""
+    tasks = [task.name for task in spec.tasks if task.weight]
+    return [name for name in tasks if spec.task(name).target.kind != "reconstruct"] or tasks or list(spec.sharing.tasks)
 
 
 def gains_over_mean(reached: Mapping[str, Sequence[Results]], tasks: Sequence[str]) -> dict[str, float]:

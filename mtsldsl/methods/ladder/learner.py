@@ -19,7 +19,7 @@ from mtsldsl.ir import Decision, Spec
 from mtsldsl.ir.cost import cost_of, sizes_of
 from mtsldsl.language import Constant
 from mtsldsl.methods.ladder.candidate import Beginnings, Candidate
-from mtsldsl.methods.ladder.gains import gains_over_mean
+from mtsldsl.methods.ladder.gains import gains_over_mean, judging
 from mtsldsl.methods.ladder.language import KNEE, Chosen, Rung, Settings
 from mtsldsl.runtime.learning.beside import Beside
 from mtsldsl.runtime.learning.evaluation import autocast
@@ -28,6 +28,7 @@ from mtsldsl.runtime.learning.learned import balance_of
 from mtsldsl.runtime.learning.step import Position, Step
 from mtsldsl.runtime.network.built import build_model, place
 from mtsldsl.runtime.network.inputs import as_values, each_of, inputs_in
+from mtsldsl.runtime.network.module_state import give_state
 from mtsldsl.runtime.network.optimizer_state import ParameterState
 from mtsldsl.runtime.objectives import BatchLosses
 from mtsldsl.runtime.objectives.relative_gain import Results
@@ -88,7 +89,7 @@ class Ladder(Learner):
         """All candidates begin with them too."""
         for candidate in self._candidates().values():
             filled = Candidate(candidate.shape, Beginnings(spec, self._sizes, model), candidate.schedule)
-            candidate.load_state_dict(filled.state_dict())
+            give_state(candidate, filled.state_dict())
 
     def facts(self) -> Mapping[str, Any]:
         """Which candidates are left, and who has which copy; or who shares what in the networks that are kept."""
@@ -241,9 +242,7 @@ class Ladder(Learner):
         self._forget()
 
     def _gains(self, reached: Mapping[str, Sequence[Results]]) -> dict[str, float]:
-        return gains_over_mean(
-            reached, [task.name for task in self._spec.tasks if task.weight] or list(self._sizes.tasks)
-        )
+        return gains_over_mean(reached, judging(self._spec))
 
     def _forget(self) -> None:
         """Drop the candidates that no budget has any more."""

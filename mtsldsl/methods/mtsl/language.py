@@ -75,7 +75,9 @@ CHOICES = Call(
             ),
         ),
     ),
-    elsewhere={"threshold": "it is chosen by the key `threshold`"},
+    elsewhere={
+        "threshold": "is a key of its own, `threshold = 0.8`, by which merges are chosen where `choose` is left out"
+    },
 )
 
 BLOCK = BlockSchema(

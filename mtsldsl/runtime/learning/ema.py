@@ -18,6 +18,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mtsldsl.ir import Spec
+from mtsldsl.runtime.network.module_state import give_extra_states, give_state
 from mtsldsl.runtime.network.transfer import Members, carry_state
 
 
@@ -52,6 +53,7 @@ def update(average: AveragedModel, model: nn.Module) -> None:
     for mean, newest in zip(average.module.buffers(), model.buffers(), strict=True):
         if not mean.is_floating_point():
             mean.copy_(newest)
+    give_extra_states(average.module, model)
 
 
 @torch.no_grad()
@@ -62,9 +64,8 @@ def carry_average(
     members' means, as weights are carried. `new` comes as the mean of `new_model` before a learner prepared that: each
     tensor that it has changed since, such as those of copies that were trained, begins anew with what it is: as if it
     had been that after every step so far."""
-    before, after, means = new.module.state_dict(), new_model.state_dict(), new.module.state_dict()
+    before, after = new.module.state_dict(), new_model.state_dict()
     anew = {name: value for name, value in after.items() if not torch.equal(value, before[name])}
     carry_state(old_spec, new_spec, old.module, new.module, made)
-    for name, value in anew.items():
-        means[name].copy_(value)
+    give_state(new.module, anew, whole=False)
     new.n_averaged.copy_(old.n_averaged)

@@ -23,6 +23,7 @@ from mtsldsl.runtime.data import Mixed, Samples, batches
 from mtsldsl.runtime.data.mixed import streamed
 from mtsldsl.runtime.learning.evaluation import autocast
 from mtsldsl.runtime.network.execution import alike, evaluating, run_calls
+from mtsldsl.runtime.network.module_state import give_state
 from mtsldsl.runtime.network.places import located
 from mtsldsl.runtime.objectives.losses import sum_dtype
 
@@ -163,7 +164,7 @@ def reestimate(networks: Sequence[tuple[Spec, nn.Module]], samples: Samples | Mi
         statistics.keep()
     for each in later:
         for name in (copy.name for call in wired(each.spec) if call.value in each.known for copy in call.copies):
-            each.model.get_submodule(name).load_state_dict(model.get_submodule(name).state_dict())
+            give_state(each.model.get_submodule(name), model.get_submodule(name).state_dict())
 
 
 def _fixed(spec: Spec, samples: Samples | Mixed, device: torch.device) -> Iterator[dict[Value, Tensor]]:

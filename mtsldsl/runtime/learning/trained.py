@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from typing import Self, TypeAlias
 
@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel
 
 from mtsldsl.ir import Spec, Task
+from mtsldsl.methods.registry import method
 from mtsldsl.runtime.data import Mixed, Samples
 from mtsldsl.runtime.learning.balance import Balance
 from mtsldsl.runtime.learning.ema import average_of, counts, standing, update
@@ -196,11 +197,15 @@ class Trained:
         """Those of the network and of the learner, looked for as they are asked for: most steps need none."""
         return chain(self.model.parameters(), self.learner.parameters())
 
-    def apart(self) -> Iterator[Sequence[nn.Parameter]]:
-        """The parameters of each network that is trained, by itself."""
-        yield tuple(self.model.parameters())
-        for module in self.learner.apart():
-            yield tuple(module.parameters())
+    def clip(self, most: float) -> None:
+        """Make the gradient of a step so long at most, in the Euclidean norm: that of all that is trained together; of
+        networks that the learner trains beside this one, each by itself."""
+        structure = self.spec.structure
+        if structure is None or not method(structure.method).networks(structure.settings):
+            nn.utils.clip_grad_norm_(self.parameters(), most)
+            return
+        for module in (self.model, *self.learner.apart()):
+            nn.utils.clip_grad_norm_(module.parameters(), most)
 
     def train_what(self, spec: Spec) -> None:
         """Have the losses of all that a spec trains, and a balance that begins anew, where it trains something else."""

@@ -20,6 +20,7 @@ from mtsldsl.codegen.plan import source_name
 from mtsldsl.ir.model import Spec
 from mtsldsl.ir.wiring import copies
 from mtsldsl.language.naming import OUTPUTS
+from mtsldsl.runtime.network.module_state import give_state
 from mtsldsl.runtime.network.user_modules import check_own_modules, watch_own_modules
 from mtsldsl.seeds import torch_seed_of
 from mtsldsl.sharing import HEADS, Copy
@@ -103,7 +104,7 @@ def initialise(model: nn.Module, spec: Spec, seed: int, but: Collection[str] = (
                     torch.default_generator.manual_seed(torch_seed_of(seed, name))
                     given = (outputs[name],) if OUTPUTS in signature(kind).parameters else ()
                     states[kind] = kind(*given).state_dict()
-            copy.load_state_dict(states[kind])
+            give_state(copy, states[kind])
 
 
 def _parts(model: nn.Module, spec: Spec) -> Iterator[tuple[str, list[nn.Module]]]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mtsldsl.ir import Spec
+from mtsldsl.runtime.network.module_state import give_state
 from mtsldsl.runtime.network.transfer import average_state
 from mtsldsl.sharing import Copy
 from mtsldsl.sharing.component import HEADS, module_name, owner
@@ -34,6 +35,7 @@ def begin_with(
     What has other tensors there, or is not there, stays as it is.
     """
     taken, anew = [], {}
+    filled: dict[str, Tensor] = {}
     own = model.state_dict()
     for name, formers in _formers(spec, model, before):
         wanted = _below(own, name)
@@ -48,9 +50,8 @@ def begin_with(
             anew[name] = "has other sizes there"
         else:
             taken.append(name)
-            with torch.no_grad():
-                for part, value in average_state(found).items():
-                    wanted[part].copy_(value)
+            filled |= {f"{name}.{part}": value for part, value in average_state(found).items()}
+    give_state(model, filled, whole=False)
     return Beginning(taken, anew)
 
 

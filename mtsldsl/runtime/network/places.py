@@ -13,6 +13,7 @@ from mtsldsl.ir import Layer, Spec, Task
 from mtsldsl.ir.wiring import copies
 from mtsldsl.runtime.network.source_file import original_span, original_spans
 from mtsldsl.sharing import HEADS, Copy, format_tasks
+from mtsldsl.sharing.component import owner
 
 FAILURES = (RuntimeError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, AssertionError)
 """What torch and a person's own modules raise."""
@@ -60,7 +61,7 @@ def part_of(spec: Spec, name: str) -> Layer | Task:
 
 def _copy_holding(spec: Spec, name: str) -> Copy:
     """The copy by its name in the network, also one that the spec does not have yet."""
-    layer = name.partition(".")[0]
+    layer = owner(name)
     if layer in spec.backbone and spec.backbone.alternatives(layer):
         return next(copy for copy in copies(spec) if copy.holds(name))
     return Copy.holding(name)

@@ -29,6 +29,7 @@ from mtsldsl.ir import Data, Spec
 from mtsldsl.ir.wiring import inputs_read, needed, wired
 from mtsldsl.runtime.network.built import build_model
 from mtsldsl.runtime.network.execution import evaluating
+from mtsldsl.runtime.network.module_state import stored
 from mtsldsl.runtime.network.served import AS_THEY_ARE, InUnits, Served
 
 if TYPE_CHECKING:
@@ -269,8 +270,7 @@ def _of_onnx(network: Portable, data: bytes) -> Answers:
 
 
 def _safetensors(network: Portable) -> bytes:
-    state = {name: value.detach().contiguous() for name, value in network.model.state_dict().items()}
-    return save(state, {ABOUT: network.about})
+    return save(stored(network.model.state_dict()), {ABOUT: network.about})
 
 
 def _of_safetensors(network: Portable, data: bytes) -> Answers:

@@ -35,10 +35,9 @@ class Served(nn.Module):
         heads = {task: Value.of_head(task) for task in tasks}
         calls = upstream(wired(spec), heads.values())
         for copy in dict.fromkeys(copy for call in calls for copy in call.modules):
-            layer, _, name = copy.name.partition(".")
-            if layer not in self._modules:
-                self.add_module(layer, nn.ModuleDict())
-            self.get_submodule(layer).add_module(name, model.get_submodule(copy.name))
+            if copy.layer not in self._modules:
+                self.add_module(copy.layer, nn.ModuleDict())
+            self.get_submodule(copy.layer).add_module(copy.key, model.get_submodule(copy.name))
         route = Route.of(model, calls, heads.values())
         self.inputs = inputs_read(spec, calls)
 

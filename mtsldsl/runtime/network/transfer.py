@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.ir import Spec
 from mtsldsl.runtime.network.averaging import mean, widened
+from mtsldsl.runtime.network.module_state import give_state
 from mtsldsl.sharing import Copy, Sharing
 
 State: TypeAlias = Mapping[str, Tensor]
@@ -103,9 +104,7 @@ def carry_state(
                 f"the evolved network's `{name}` {problem}",
                 "the two specs must differ in their sharing alone",
             )
-    with torch.no_grad():
-        for name, target in new_state.items():
-            target.copy_(carried[name])
+    give_state(new_model, {name: carried[name] for name in new_state})
 
 
 @torch.no_grad()

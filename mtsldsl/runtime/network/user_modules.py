@@ -18,13 +18,15 @@ from mtsldsl.codegen.bodies import module_names
 from mtsldsl.codegen.own_modules import own_steps
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.diagnostics.counted import counted
-from mtsldsl.diagnostics.own_code import Noted, file_of, own_object, said
+from mtsldsl.diagnostics.own_code import Noted, own_object, said
+from mtsldsl.diagnostics.printable import printable
 from mtsldsl.ir.body import Body, Step
 from mtsldsl.ir.model import Spec
 from mtsldsl.ir.wiring import bodies
 from mtsldsl.language.constants import Constant, Shape
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.language.operators.own import options_of, taps_of
+from mtsldsl.runtime.network.module_state import is_extra, refused_by_files, stored
 
 
 def check_own_modules(spec: Spec) -> None:
@@ -35,7 +37,8 @@ def check_own_modules(spec: Spec) -> None:
 
     Raises:
         MtlError: MTL806 where one cannot be imported, is no `torch.nn.Module` or cannot be made; MTL807 where it learns
-            another number of parameters than the spec declares, or takes another number of values.
+            another number of parameters than the spec declares, or takes another number of values; MTL816 where
+            something of its state cannot be stored, or is not taken back.
     """
     seen = []
     for step in own_steps(spec):
@@ -44,15 +47,13 @@ def check_own_modules(spec: Spec) -> None:
             seen.append(known)
             module = _made(step, _imported(spec, step))
             _check_parameters(step, module)
+            _check_state(step, module)
             _check_call(step, module)
 
 
-def files_of_own_modules(spec: Spec) -> dict[str, str | None]:
-    """For every target the file that holds its class; None where it has none. They are imported already."""
-    files = {}
-    for step in own_steps(spec):
-        files[str(step.arguments["target"])] = file_of(_imported(spec, step))
-    return files
+def modules_of_own_classes(spec: Spec) -> dict[str, str]:
+    """For every target the module that its class is of. They are imported already."""
+    return {str(step.arguments["target"]): _imported(spec, step).__module__ for step in own_steps(spec)}
 
 
 def _imported(spec: Spec, step: Step) -> type[nn.Module]:
@@ -98,6 +99,28 @@ def _check_parameters(step: Step, module: nn.Module) -> None:
             f"write `parameters={learned}`",
             step.span,
         )
+
+
+def _check_state(step: Step, module: nn.Module) -> None:
+    """Hold that a checkpoint can have all that is in the module's state, and that the module takes it back."""
+    target, state = step.arguments["target"], module.state_dict()
+    for name, value in state.items():
+        reason = refused_by_files(name, value)
+        if reason is not None:
+            shown = printable(name)
+            cause = f"`{shown}` of the state of `{target}` cannot be stored: {reason}"
+            remedy = (
+                "let `get_extra_state` give a tensor"
+                if is_extra(name)
+                else "keep it in a plain tensor of a usual type, or leave it out with `persistent=False`"
+            )
+            raise MtlError.of("MTL816", cause, remedy, step.span)
+    try:
+        module.load_state_dict(stored(state))
+    except RuntimeError as error:
+        cause = f"`{target}` does not take back its own state: {' '.join(str(error).split())}"
+        remedy = "let `set_extra_state` take what `get_extra_state` gives, and give each buffer memory of its own"
+        raise MtlError.of("MTL816", cause, remedy, step.span) from error
 
 
 def _check_call(step: Step, module: nn.Module) -> None:

@@ -15,6 +15,7 @@ from mtsldsl.runtime.network.source_file import original_spans
 from mtsldsl.runtime.run.checkpoint import MEAN, WEIGHTS, load_weights
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.kept_beside import called, names_beside
+from mtsldsl.runtime.run.user_module_record import warn_of_other_modules
 
 
 def load_run(path: str | Path, of: str = MEAN) -> tuple[Spec, nn.Module]:
@@ -35,10 +36,19 @@ def load_run(path: str | Path, of: str = MEAN) -> tuple[Spec, nn.Module]:
 def load_best(
     folder: RunFolder, device: torch.device, of: str = MEAN, settings: Mapping[str, str] = {}
 ) -> tuple[Spec, nn.Module]:
-    """The same on a device, and with settings for the spec, such as `{"data.path": "other.npz"}`.
+    """The same on a device, and with settings for the spec, such as `{"data.path": "other.npz"}`. A person is told of
+    modules of their own that have changed before one runs.
 
     Raises MtlError: MTL805 where they would make another network, besides what `load_run` and reading a spec do.
     """
+    warn_of_other_modules(folder.events)
+    return load_kept(folder, device, of, settings)
+
+
+def load_kept(
+    folder: RunFolder, device: torch.device, of: str = MEAN, settings: Mapping[str, str] = {}
+) -> tuple[Spec, nn.Module]:
+    """The same for the run itself, in which these modules run already."""
     of = called(folder, of)
     path, own = folder.best / f"{MEAN}.mtl", folder.own_best / f"{of}.mtl"
     if not path.is_file():

@@ -18,12 +18,11 @@ from mtsldsl.runtime.network.source_file import original_spans
 from mtsldsl.runtime.objectives import Thresholds
 from mtsldsl.runtime.run.best import load_best
 from mtsldsl.runtime.run.checkpoint import MEAN
-from mtsldsl.runtime.run.data_record import recorded_places, warn_of_other_data
+from mtsldsl.runtime.run.data_record import recorded_places, warn_of_other_code, warn_of_other_data
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.kept_beside import called, epochs_kept, thresholds_kept
 from mtsldsl.runtime.run.selection import lacks_thresholds, steps_of_mean
 from mtsldsl.runtime.run.threads import use_threads
-from mtsldsl.runtime.run.user_module_record import warn_of_other_modules
 
 
 @attrs.frozen(eq=False)
@@ -49,7 +48,6 @@ class BestRun:
         of = called(folder, of)
         spec, model = load_best(folder, device, of, settings)
         use_threads(threads, spec, device, folder.events)
-        warn_of_other_modules(spec, folder.events)
         return cls(path, folder, spec, model, of, device, torch.get_num_threads())
 
     @property
@@ -79,6 +77,7 @@ class BestRun:
     def data(self, *, cache: bool, workers: int) -> Splits[Any]:
         """What it was trained on; where that is other data now, a person is told."""
         with self._computing():
+            warn_of_other_code(self.spec, self.folder.events)
             found = load_data(self.spec, recorded_places(self.spec, self.folder.events), cache=cache, workers=workers)
             warn_of_other_data(self.spec, found, self.folder.events)
             return found

@@ -20,6 +20,7 @@ from mtsldsl.ir.wiring import copies
 from mtsldsl.runtime.learning.saved import Saved
 from mtsldsl.runtime.learning.state import restore, saved
 from mtsldsl.runtime.learning.training import Training
+from mtsldsl.runtime.network.module_state import stored
 from mtsldsl.runtime.run.folder import RunFolder, write_source
 from mtsldsl.sharing import Copy
 from mtsldsl.sharing.component import HEADS
@@ -47,7 +48,7 @@ def keep_network(place: Path, spec: Spec, model: nn.Module, tasks: Collection[st
         return
     path, kept = place.with_name(f"{place.name}.{WEIGHTS}"), _read_by(spec, model, tasks)
     if len(tasks) < len(spec.tasks):
-        kept = load_file(path) | {name: _stored(value) for name, value in kept.items()}
+        kept = load_file(path) | kept
     save_tensors(path, kept)
     write_source(place.with_name(f"{place.name}.mtl"), source)
 
@@ -85,7 +86,7 @@ def save_tensors(path: Path, state: Mapping[str, Tensor]) -> None:
     """
     temporary = _partial(path)
     try:
-        save_file({name: _stored(value) for name, value in state.items()}, str(temporary))
+        save_file(stored(state), str(temporary))
     except SafetensorError as problem:
         cause = f"{path} cannot be written: {problem}"
         raise MtlError.of("MTL703", cause, "check the folder, its permissions and the space on the disk") from None
@@ -101,10 +102,6 @@ def copy_whole(source: Path, target: Path) -> None:
 
 def _partial(path: Path) -> Path:
     return path.with_name(f".{path.name}.partial")
-
-
-def _stored(value: Tensor) -> Tensor:
-    return value.detach().to("cpu").contiguous()
 
 
 def load_weights(path: Path, model: nn.Module, *, whole: bool = True) -> None:

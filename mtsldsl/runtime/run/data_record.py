@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from mtsldsl.diagnostics.bounded import shown
-from mtsldsl.diagnostics.own_code import file_of_target
+from mtsldsl.diagnostics.own_import import record_of_module
 from mtsldsl.ir import Data, Spec
 from mtsldsl.runtime.data import Samples, Splits
 from mtsldsl.runtime.data.mixed import read_by
@@ -27,7 +27,7 @@ from mtsldsl.runtime.run.event_json import plain
 from mtsldsl.runtime.run.event_lines import warning_lines
 from mtsldsl.runtime.run.events import OtherData
 from mtsldsl.runtime.run.record_file import started
-from mtsldsl.runtime.run.user_module_record import record_of_file
+from mtsldsl.runtime.run.user_module_record import changed_file
 
 
 def record_of_data(spec: Spec, splits: Splits[Any]) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def _record(spec: Spec, data: Data, splits: Splits[Any]) -> dict[str, Any]:
 def _code(data: Data) -> dict[str, str | None] | None:
     """Of the code that has been imported to make the samples; None where there is none."""
     target = code_of_data(data)
-    return None if target is None else {"target": target, **record_of_file(file_of_target(target))}
+    return None if target is None else {"target": target, **record_of_module(target.partition(":")[0])}
 
 
 _AT_ONCE = 64
@@ -139,7 +139,7 @@ def _differences(spec: Spec, data: Data, splits: Splits[Any], events: Path) -> l
     sizes = (now["bytes"], before["bytes"])
     grown = "" if None in sizes or sizes[0] == sizes[1] else " ({:,} bytes, and was {:,})".format(*sizes)
     return [
-        *([f"`{code['target']}` is not what it was: {code['file']} has changed"] if code and other else []),
+        *([_of_other_code(code["target"], code["file"])] if code and other else []),
         *([f"{what} has other values of {shown(fields, ', ')}{grown}"] if fields else []),
         *([f"{what} gives other {_WHAT_IS_FITTED} than those that the network learned with"] if refitted else []),
     ]
@@ -150,12 +150,30 @@ def _absent(settings: Mapping[str, Any]) -> dict[str, None]:
     return dict.fromkeys(name for name in _PARTING if name in settings)
 
 
+def _of_other_code(target: object, file: object) -> str:
+    return f"`{target}` is not what it was: {file} has changed"
+
+
+def warn_of_other_code(spec: Spec, events: Path) -> None:
+    """Tell a person of the code that makes the samples where it is another, before it runs."""
+    for data in spec.blocks:
+        before = (noted(events, spec, data) or {}).get("code")
+        file = None if before is None else changed_file(before, spec.source.name)
+        if before is not None and file is not None:
+            _warn([_of_other_code(before["target"], file)])
+
+
 def warn_of_other_data(spec: Spec, splits: Splits[Any], events: Path) -> list[str]:
-    """Tell a person of these differences, and give them back."""
+    """Tell a person of these differences, but for the code, of which `warn_of_other_code` has told; give all back."""
     found = differences(spec, splits, events)
+    told = [_of_other_code(code["target"], code["file"]) for data in spec.blocks if (code := _code(data))]
+    _warn([line for line in found if line not in told])
+    return found
+
+
+def _warn(found: Sequence[str]) -> None:
     for line in warning_lines(OtherData(differences=found)):
         warn(line)
-    return found
 
 
 def _digests(parts: Sequence[tuple[str, Samples]], extents: Mapping[str, list[float]]) -> dict[str, str]:

@@ -24,7 +24,6 @@ from mtsldsl.runtime.run.checkpoint import MEAN
 from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.run.kept_beside import called, epochs_kept
 from mtsldsl.runtime.run.recorded import Recorded
-from mtsldsl.runtime.run.user_module_record import warn_of_other_modules
 from mtsldsl.syntax import write_bytes_atomically, write_text_atomically
 
 
@@ -100,7 +99,6 @@ def export(
     }
     units = {task: in_units(spec.task(task), scale) for task, scale in scales.items()}
     network = Portable(spec, model, chosen, json.dumps(about), units)
-    warn_of_other_modules(spec, folder.events)
     with original_spans(spec):
         data, difference = as_file(network, form)
     if output is None:

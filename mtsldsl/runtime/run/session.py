@@ -31,14 +31,14 @@ from mtsldsl.runtime.network.user_modules import check_own_modules
 from mtsldsl.runtime.run import events, final_events
 from mtsldsl.runtime.run.answered import Answered
 from mtsldsl.runtime.run.beginning import Read
-from mtsldsl.runtime.run.best import load_best
+from mtsldsl.runtime.run.best import load_kept
 from mtsldsl.runtime.run.best_epochs import BestEpochs
 from mtsldsl.runtime.run.checkpoint import (
     length_of_events,
     restore_checkpoint,
     save_checkpoint,
 )
-from mtsldsl.runtime.run.data_record import recorded_places, warn_of_other_data
+from mtsldsl.runtime.run.data_record import recorded_places, warn_of_other_code, warn_of_other_data
 from mtsldsl.runtime.run.device import choose_device
 from mtsldsl.runtime.run.display import Display, choose_display, warn
 from mtsldsl.runtime.run.epoch import EpochLosses, under_way
@@ -153,7 +153,8 @@ class Session:
         spec = folder.with_path(folder.read_spec(checkpoint / "spec.mtl"))
         with original_spans(spec):
             require_even_shares(spec, ranks.size)
-            warn_of_other_modules(spec, folder.events)
+            warn_of_other_modules(folder.events)
+            check_own_modules(spec)
             require_for_run(spec)
             teaching = TeachingRun.said_by(spec, chosen, teaching_before(folder), teachers)
         made = makers(loggers or recorded_loggers(folder.events))
@@ -170,6 +171,8 @@ class Session:
     def load_data(self) -> Splits[Any]:
         """The spec's data set, each split apart. Without its data, or labels to learn from, a new run leaves no folder
         behind."""
+        if self.checkpoint is not None:
+            warn_of_other_code(self.spec, self.folder.events)
         with self._whole_or_nothing():
             read = Read.of(
                 self.spec, recorded_places(self.spec, self.folder.events), cache=self.cache, workers=self.workers
@@ -335,7 +338,7 @@ class Session:
 
         if self._stopped is not None:
             self.log.write(self._stopped)
-        spec, model = load_best(self.folder, self.device)
+        spec, model = load_kept(self.folder, self.device)
         answered = Answered.of(spec, data)
         epochs = self._best.selection.epochs()
         thresholds = thresholds_of(self.folder.events, epochs)

@@ -2,34 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import Any
 
+from mtsldsl.diagnostics.own_import import record_of_module
 from mtsldsl.ir import Spec
-from mtsldsl.runtime.network.user_modules import check_own_modules, files_of_own_modules
+from mtsldsl.runtime.network.user_modules import modules_of_own_classes
 from mtsldsl.runtime.run.display import warn
 from mtsldsl.runtime.run.record_file import started
+from mtsldsl.syntax.files import is_file
 
 
 def record_of_own_modules(spec: Spec) -> list[dict[str, str | None]]:
     """For every module its target, the file that holds its class, and the digest of that file."""
-    return [{"target": target, **record_of_file(file)} for target, file in files_of_own_modules(spec).items()]
+    return [{"target": target, **record_of_module(name)} for target, name in modules_of_own_classes(spec).items()]
 
 
-def record_of_file(file: str | None) -> dict[str, str | None]:
-    """A file of code and its digest."""
-    return {"file": file, "sha256": None if file is None else sha256(Path(file).read_bytes()).hexdigest()}
-
-
-def warn_of_other_modules(spec: Spec, events: Path) -> None:
-    """Tell a person of the modules whose file is not what it was when the run started. Those are imported here.
-
-    Raises MtlError as `check_own_modules` does.
-    """
+def warn_of_other_modules(events: Path) -> None:
+    """Tell a person of the modules whose file is not what it was when the run started, before any of them runs."""
     start = started(events)
-    before = {each["target"]: each for each in (start.modules if start else ())}
-    check_own_modules(spec)
-    for now in record_of_own_modules(spec):
-        known = before.get(now["target"])
-        if known is not None and known["sha256"] != now["sha256"]:
-            warn(f"`{now['target']}` is not what it was when the run started: {now['file']} has changed since")
+    if start is None:
+        return
+    for before in start.modules:
+        file = changed_file(before, start.spec)
+        if file is not None:
+            warn(f"`{before['target']}` is not what it was when the run started: {file} has changed since")
+
+
+def changed_file(before: Mapping[str, Any], spec_file: str) -> str | None:
+    """The file of a module in a record, of a spec in that file, where it is another than it was; nothing is run to find
+    it. None where it is the same, or is not there."""
+    name, file = _recorded_name(before), before["file"]
+    if name is not None:
+        now = record_of_module(name, spec_file)
+    elif file is not None and is_file(Path(file)):
+        now = {"file": file, "sha256": sha256(Path(file).read_bytes()).hexdigest()}
+    else:
+        return None
+    return now["file"] if now["file"] is not None and now["sha256"] != before["sha256"] else None
+
+
+def _recorded_name(before: Mapping[str, Any]) -> str | None:
+    """The module that was in the file of a record: that of the target, or another of its package, where the class is
+    from. None where it was in another package."""
+    module = str(before["target"]).partition(":")[0]
+    if before["file"] is None:
+        return module
+    path, package = PurePath(before["file"]), module.partition(".")[0]
+    parts = [*path.parts[:-1], path.name.partition(".")[0]]
+    if package not in parts:
+        return None
+    own = parts[len(parts) - 1 - parts[::-1].index(package) :]
+    return ".".join(own[:-1] if own[-1] == "__init__" else own)

@@ -24,7 +24,7 @@ from mtsldsl.editing import rewritten
 from mtsldsl.ir.cost import sizes_of
 from mtsldsl.methods.evidence import Event
 from mtsldsl.methods.ladder.candidate import Beginnings, Candidate
-from mtsldsl.methods.ladder.gains import gains_over_mean
+from mtsldsl.methods.ladder.gains import gains_over_mean, judging
 from mtsldsl.methods.ladder.language import Settings
 from mtsldsl.runtime.data import load_data
 from mtsldsl.runtime.learning.evaluation import evaluate
@@ -77,6 +77,24 @@ def test_shapes_are_compared_by_their_gain_over_the_mean_of_all() -> None:
     assert gains_over_mean(flat, ["price"]) == pytest.approx({"a": 0.0225, "b": -0.0225})  # 4.5e-5 over 0.1; and 0
     nothing = {name: [{"depth": {"rmse": math.nan}}] for name in "ab"}
     assert all(map(math.isnan, gains_over_mean(nothing, ["depth"]).values()))
+
+
+def test_shapes_are_judged_by_tasks_that_learn_labels_unless_there_are_none() -> None:
+    kinds = {"a": "values(1)", "b": "reconstruct", "c": "values(1)"}
+    head = {name: "linear(4)" if kind == "reconstruct" else "linear(1)" for name, kind in kinds.items()}
+
+    def told(**weights: float) -> list[str]:
+        tasks = "\n".join(
+            f"task {name} {{\n  target = {kinds[name]}\n  head = {head[name]}\n  weight = {weight}\n}}"
+            for name, weight in weights.items()
+        )
+        data = 'data arrays {\n  path = "x.npz"\n  input = row(4)\n}\n'
+        return judging(loads(f"mtl 1\n{data}{tasks}\nbackbone {{\n  l1 = linear(3)\n}}\ntrain {{\n  epochs = 1\n}}\n"))
+
+    assert told(a=1.0, b=1.0, c=1.0) == ["a", "c"]
+    assert told(a=0.0, b=1.0, c=1.0) == ["c"]
+    assert told(a=0.0, b=1.0) == ["b"]
+    assert told(b=1.0) == ["b"]
 
 
 def test_each_candidate_learns_what_it_would_alone(tmp_path: Path) -> None:

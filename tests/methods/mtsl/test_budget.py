@@ -100,7 +100,7 @@ def test_a_budget_that_cannot_be_kept_and_a_call_of_the_threshold_are_refused() 
     assert spec_of(budget=f"choose = budget({part + 0.001:.4f})").structure is not None
     for budget, cause in (
         (f"budget({part - 0.001:.4f})", "with every layer shared there are"),
-        ("threshold(0.8)", "it is chosen by the key `threshold`"),
+        ("threshold(0.8)", "cannot be `threshold`, which is a key of its own, `threshold = 0.8`, by which merges"),
     ):
         with pytest.raises(MtlError) as raised:
             spec_of(budget=f"choose = {budget}")

@@ -266,8 +266,6 @@ def test_the_word_is_a_setting_like_any_and_changes_no_spec_that_does_not_say_it
     changed = {each["key"]: (each["from"], each["to"]) for each in compare(said, word).as_json()["keys"]}
     # Where the threshold is given, features are drawn together.
     assert changed == {"structure.threshold": (0.8, "auto"), "structure.align": (0.2, 0.0)}
-    clipped = [loads(each.source.text.replace("epochs = 5", "epochs = 5\n  clip = 1.0")) for each in (said, word)]
-    assert ["training.apart()" in compile_spec(each)["train.py"] for each in clipped] == [False, True]
 
 
 ROWS = clipped("l1 = linear(6) | batch_norm | tanh", "l2 = linear(4) | tanh")

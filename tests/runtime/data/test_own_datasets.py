@@ -26,7 +26,7 @@ from mtsldsl.runtime.data.array_shapes import Expected
 from mtsldsl.runtime.data.own_samples import OwnReader, Wanted
 from mtsldsl.runtime.data.read_samples import FIRST, ReadSamples
 from mtsldsl.runtime.objectives.constant import constant_metrics
-from mtsldsl.runtime.run.data_record import differences, record_of_data
+from mtsldsl.runtime.run.data_record import differences, record_of_data, warn_of_other_code, warn_of_other_data
 from tests import prepared
 
 SPEC = """\
@@ -517,7 +517,9 @@ def test_a_picture_of_which_a_part_would_be_lost_is_refused_as_that_of_a_file(
     assert remedy in str(found.remedy)
 
 
-def test_the_record_has_the_code_that_made_the_samples_and_says_when_it_changes() -> None:
+def test_the_record_has_the_code_that_made_the_samples_and_says_when_it_changes(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     splits, job = loaded("photos"), spec("photos")
     record = record_of_data(job, splits)
     assert record["code"]["target"] == "own_photos:photos"
@@ -527,8 +529,15 @@ def test_the_record_has_the_code_that_made_the_samples_and_says_when_it_changes(
     Path("events.jsonl").write_text(json.dumps({"event": "start", "read": record}) + "\n", encoding="utf-8")
     assert differences(job, splits, Path("events.jsonl")) == []
     Path("own_photos.py").write_text(CODE + "# more\n", encoding="utf-8")
-    (said,) = differences(job, splits, Path("events.jsonl"))
+    assert differences(job, splits, Path("events.jsonl")) == []  # what made them is the code as it was
+    del sys.modules["own_photos"]
+    warn_of_other_code(job, Path("events.jsonl"))
+    assert "own_photos" not in sys.modules
+    assert capfd.readouterr().err.count("`own_photos:photos` is not what it was") == 1
+    splits = loaded("photos")
+    (said,) = warn_of_other_data(job, splits, Path("events.jsonl"))
     assert "`own_photos:photos` is not what it was" in said
+    assert capfd.readouterr().err == ""
 
 
 def test_a_run_is_the_same_by_any_number_of_processes_and_after_a_resumption() -> None:

@@ -19,7 +19,7 @@ from mtsldsl.runtime.objectives.relative_gain import Results
 from mtsldsl.runtime.run.data_record import record_of_data
 from mtsldsl.runtime.run.event_json import plain
 from mtsldsl.runtime.studies.baselines.comparison import Comparison
-from mtsldsl.runtime.studies.baselines.trial import Outcome, Trial, digests_of
+from mtsldsl.runtime.studies.baselines.trial import TEST, Outcome, Trial, digests_of
 from mtsldsl.runtime.studies.baselines.trials import Tell, Trials
 from mtsldsl.runtime.studies.baselines.wanted_rows import EACH, LEARNED, Row, Wanted
 from mtsldsl.syntax import write_text_atomically
@@ -28,7 +28,7 @@ from mtsldsl.syntax.files import is_file
 
 @attrs.frozen
 class Floor:
-    """What the best constant answer reaches on a test set, and the digests of the data that it is a part of."""
+    """What the best constant answer reaches on a set, and the digests of the data that it is a part of."""
 
     read: Mapping[str, Any]
     metrics: Results
@@ -46,6 +46,14 @@ class Study:
     jobs: int = 1
     with_reconstruct: bool = False
     """Whether what is to be the input again counts in Delta-m."""
+    split: str = TEST
+    """The set that rows are compared on: `test`, or `validation` as long as options are chosen."""
+
+    @property
+    def pages(self) -> tuple[str, str]:
+        """What the picture and the page are called in its folder."""
+        of = "" if self.split == TEST else f"-{self.split}"
+        return f"gain_by_size{of}.png", f"report{of}.html"
 
     @property
     def counted(self) -> tuple[str, ...]:
@@ -60,7 +68,7 @@ class Study:
         """Make what is missing, telling of each run that ends, and compare all. Raises as `Trials.outcomes` does,
         MtlError as `load_data` does where the data is not there, and MTL801 where the runs did not read the same."""
         counted, floor = self.counted, self._floor()
-        trials = Trials(self.folder, self.jobs, tell)
+        trials = Trials(self.folder, self.jobs, tell, self.split)
         made: dict[Row, dict[int, Outcome]] = {row: {} for row in self.wanted.rows}
         first = [row for row in self.wanted.rows if row.structure_of is None and not row.taught]
         later = [row for row in self.wanted.rows if row not in first]  # made of what others have, or taught by them
@@ -94,13 +102,15 @@ class Study:
         return Trial(name, seed, row.at(seed, found, teachers), self.device, self.threads, row.network, taught_by)
 
     def _floor(self) -> Floor:
-        """Of the spec's test set, kept in the study's folder."""
+        """Of the set that rows are compared on, kept in the study's folder."""
         spec = next(row.spec for row in self.wanted.rows if EACH in row.names)
-        path = self.folder / f"constant-{digest(spec)[:12]}.json"
+        of = "" if self.split == TEST else f"{self.split}-"
+        path = self.folder / f"constant-{of}{digest(spec)[:12]}.json"
         if not is_file(path):
             with original_spans(spec):
                 data = load_data(spec)
-            found = Floor(digests_of(record_of_data(spec, data)), constant_metrics(spec.tasks, data.test))
+            samples = data.test if self.split == TEST else data.validation
+            found = Floor(digests_of(record_of_data(spec, data)), constant_metrics(spec.tasks, samples))
             self.folder.mkdir(parents=True, exist_ok=True)
             write_text_atomically(path, json.dumps(plain(attrs.asdict(found))) + "\n")
         kept = json.loads(path.read_text(encoding="utf-8"))

@@ -7,7 +7,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,9 @@ from mtsldsl.syntax.writing import locked
 
 DIVERGED = "MTL803"
 """The code of a run that stopped because something was not a finite number."""
+
+TEST, VALIDATION = "test", "validation"
+"""The sets that rows may be compared on."""
 
 _LOCK, _CLOCK, _DIVERGED = "lock", "cpu_seconds.json", "diverged.txt"
 
@@ -105,9 +108,9 @@ class Outcome:
         return evolved if evolved.served() == kept else kept
 
 
-def outcome(folder: Path, network: str | None = None) -> Outcome | None:
-    """That of the run in a trial's folder, or of a network that it has given beside its own; None where it has not
-    ended. Raises MtlError MTL801 where its record is damaged."""
+def outcome(folder: Path, network: str | None = None, split: str = TEST) -> Outcome | None:
+    """That of the run in a trial's folder, or of a network that it has given beside its own, on the `test` set or on
+    that for `validation`; None where it has not ended. Raises MtlError MTL801 where its record is damaged."""
     if is_file(folder / _DIVERGED):
         return Outcome(folder, (folder / _DIVERGED).read_text(encoding="utf-8"))
     recorded = list(read_events(newest_run(folder) / "events.jsonl"))
@@ -117,13 +120,25 @@ def outcome(folder: Path, network: str | None = None) -> Outcome | None:
     meant = test if network is None else tested(RunFolder.open(folder), network)
     metrics = {
         task: {key: math.nan if value is None else value for key, value in found.items()}
-        for task, found in meant.metrics.items()
+        for task, found in (meant.metrics if split == TEST else _validated(recorded, meant)).items()
     }
     seconds, read = _Clock.read(folder).get("end"), digests_of(start.read or {})
     name = meant.names[0] if isinstance(meant, final_events.BesideTest) else None
     epoch = last(recorded, events.Epoch)
     stopped = epoch.epoch if epoch is not None and epoch.epoch < start.epochs else None
     return Outcome(folder, "", metrics, meant.parameters, meant.flops, seconds, read, name, stopped)
+
+
+def _validated(recorded: Sequence[Event], meant: final_events.Test | final_events.BesideTest) -> events.Metrics:
+    """What the network of a test reached on validation, each task in the epoch whose weights it has."""
+    beside = None if isinstance(meant, final_events.Test) or meant.own else meant.names
+    by_epoch = {
+        each.epoch: each.metrics
+        for each in recorded
+        if (isinstance(each, events.Validation) and beside is None)
+        or (isinstance(each, events.Beside) and beside is not None and set(each.names) & set(beside))
+    }
+    return {task: by_epoch[epoch][task] for task, epoch in meant.epochs.items()}
 
 
 def digests_of(read: Mapping[str, Any]) -> dict[str, Any]:

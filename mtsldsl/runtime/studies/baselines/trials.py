@@ -22,7 +22,7 @@ import attrs
 
 from mtsldsl.diagnostics import MtlError, Source
 from mtsldsl.runtime.run.threads import wait_passively
-from mtsldsl.runtime.studies.baselines.trial import Outcome, Trial, outcome, train
+from mtsldsl.runtime.studies.baselines.trial import TEST, Outcome, Trial, outcome, train
 
 LOADED = (__name__, "mtsldsl.runtime.run.launch", "mtsldsl.runtime.run.session", "torch._dynamo")
 """What the process has loaded that all others are forked from. The last one is loaded by every optimizer of torch."""
@@ -47,6 +47,7 @@ class Trials:
     study: Path
     jobs: int
     tell: Tell
+    split: str = TEST
     _running: set[BaseProcess] = attrs.field(factory=set)
     _stopped: bool = False
     _ended: int = 0
@@ -75,7 +76,7 @@ class Trials:
                 pool.shutdown(cancel_futures=True)
                 raise
         asked = [(folder, trial.network) for folder, trial in zip(folders, wanted, strict=True)]
-        found = {each: outcome(*each) for each in dict.fromkeys(asked)}
+        found = {each: outcome(*each, self.split) for each in dict.fromkeys(asked)}
         return [_there(found[each], each[0]) for each in asked]
 
     def _make(self, trial: Trial, folder: Path) -> None:
