@@ -78,8 +78,9 @@ def _located(name: str, spec_file: str) -> str | None:
 
 
 def _found(name: str, path: Sequence[str] | None) -> ModuleSpec | None:
+    finders = (each for each in sys.meta_path if hasattr(each, "find_spec"))  # some of old have none
     try:
-        return next((spec for each in sys.meta_path if (spec := each.find_spec(name, path)) is not None), None)
+        return next((spec for each in finders if (spec := each.find_spec(name, path)) is not None), None)
     except ImportError:  # which importing it raises too
         return None
 

@@ -191,4 +191,10 @@ def test_a_class_of_another_file_of_its_package_is_compared_by_that_file(
     code.write_text(OWN + "# more\n")
     assert changed_file(before, "job.mtl") == str(code)
     assert changed_file({**before, "file": str(package / "gone.py")}, "job.mtl") is None
+    elsewhere = tmp_path / "blocks_of_others.py"  # where a class of another package is from
+    elsewhere.write_text(OWN)
+    assert changed_file({**before, "file": str(elsewhere)}, "job.mtl") is None
+    elsewhere.write_text(EVIL)
+    assert changed_file({**before, "file": str(elsewhere)}, "job.mtl") == str(elsewhere)
+    assert changed_file({"target": 3, "file": ["person"]}, "job.mtl") is None  # which no run writes
     assert not mark.exists()

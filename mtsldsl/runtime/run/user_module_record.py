@@ -33,24 +33,24 @@ def warn_of_other_modules(events: Path) -> None:
 
 def changed_file(before: Mapping[str, Any], spec_file: str) -> str | None:
     """The file of a module in a record, of a spec in that file, where it is another than it was; nothing is run to find
-    it. None where it is the same, or is not there."""
-    name, file = _recorded_name(before), before["file"]
+    it. None where it is the same, or is not there, or had no file."""
+    target, file, digest = (before.get(key) for key in ("target", "file", "sha256"))
+    if not isinstance(target, str) or not isinstance(file, str):
+        return None
+    name = _module_in(file, target)
     if name is not None:
         now = record_of_module(name, spec_file)
-    elif file is not None and is_file(Path(file)):
+    elif is_file(Path(file)):
         now = {"file": file, "sha256": sha256(Path(file).read_bytes()).hexdigest()}
     else:
         return None
-    return now["file"] if now["file"] is not None and now["sha256"] != before["sha256"] else None
+    return None if now["file"] is None or now["sha256"] == digest else now["file"]
 
 
-def _recorded_name(before: Mapping[str, Any]) -> str | None:
-    """The module that was in the file of a record: that of the target, or another of its package, where the class is
-    from. None where it was in another package."""
-    module = str(before["target"]).partition(":")[0]
-    if before["file"] is None:
-        return module
-    path, package = PurePath(before["file"]), module.partition(".")[0]
+def _module_in(file: str, target: str) -> str | None:
+    """The module that was in a recorded file: that of the target, or another of its package, where the class is from.
+    None where it was in another package."""
+    path, package = PurePath(file), target.partition(":")[0].partition(".")[0]
     parts = [*path.parts[:-1], path.name.partition(".")[0]]
     if package not in parts:
         return None
