@@ -83,7 +83,13 @@ def test_the_folder_of_a_specs_runs_is_its_newest() -> None:
     assert newest != mtsldsl("show", "runs/spec/9").stdout
     assert mtsldsl("diff", "spec.mtl", "runs/spec").stdout == mtsldsl("diff", "spec.mtl", "runs/spec/10").stdout
     assert "is not a run folder" not in mtsldsl("log", "runs/spec").stderr
-    assert "is not a run folder" in mtsldsl("log", "runs").stderr
+    assert mtsldsl("show", "runs").stdout == newest  # which holds the runs of one spec alone
+    other = Path("runs/other/1")
+    other.mkdir(parents=True)
+    (other / "spec.mtl").write_text(BODY, encoding="utf-8")
+    said = mtsldsl("log", "runs").stderr
+    assert "is not a run folder" in said
+    assert f"name one of the folders with runs in it: `{Path('runs/other')}`, `{Path('runs/spec')}`" in said
 
 
 def test_a_run_is_compiled_as_its_evolved_spec_is(monkeypatch: pytest.MonkeyPatch) -> None:

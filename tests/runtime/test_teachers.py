@@ -300,6 +300,22 @@ def test_the_folder_is_looked_for_beside_the_spec(tmp_path: Path, monkeypatch: p
         TeachingRun.said_by(loads(job(), overrides={"train.teachers": "elsewhere/1"}), CPU)
 
 
+def test_the_one_folder_of_runs_in_a_folder_is_meant_and_of_several_one_is_to_be_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = {seed: finished_run(tmp_path / f"runs/each/shapes/{seed}", loads(job())) for seed in (2, 10)}
+    (tmp_path / "runs/each/notes").mkdir()
+    spec = loads(job(), overrides={"train.teachers": '"runs/each"'})
+    found = TeachingRun.said_by(spec, CPU)
+    assert found is not None
+    assert found.folder.path.resolve() == made[10].path
+    finished_run(tmp_path / "runs/each/others/1", loads(job()))
+    with pytest.raises(MtlError, match="MTL801: `runs/each` is not a run folder") as told:
+        TeachingRun.said_by(spec, CPU)
+    assert "name one of the folders with runs in it: `runs/each/others`, `runs/each/shapes`" in str(told.value)
+
+
 OTHERS = {
     "the number of its channels is 3 there, and 2 here": (
         "values(2)\n  head   = linear(2)",

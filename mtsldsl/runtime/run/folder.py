@@ -12,7 +12,7 @@ import attrs
 from mtsldsl.diagnostics import MtlError, Source
 from mtsldsl.editing import loads_source
 from mtsldsl.ir import Spec
-from mtsldsl.runtime.run.newest import newest_run
+from mtsldsl.runtime.run.newest import newest_run, what_to_name
 from mtsldsl.runtime.run.record_file import origin
 from mtsldsl.syntax import read_source, write_text_atomically
 from mtsldsl.syntax.files import is_file
@@ -59,12 +59,10 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
-        """An existing run, of the folder of a spec's runs the last. Raises MtlError MTL801 where the folder is none."""
+        """An existing run, as `newest_run` finds it. Raises MtlError MTL801 where the folder is none."""
         path = newest_run(path)
         if not is_file(path / "spec.mtl"):
-            raise MtlError.of(
-                "MTL801", f"`{path}` is not a run folder: it has no spec.mtl", "name a folder such as runs/nyuv2/1"
-            )
+            raise MtlError.of("MTL801", f"`{path}` is not a run folder: it has no spec.mtl", what_to_name(path))
         return cls(path)
 
     @property
