@@ -39,6 +39,7 @@ PASSING = frozenset(
         "python",
         "path",
         "given",
+        "command",
         "file",
     )
 )

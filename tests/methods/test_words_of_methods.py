@@ -38,7 +38,7 @@ GENERAL = {
     "phases", "places", "probability", "samples", "sets", "sgd", "split", "start", "step", "task", "tasks", "teach", "temperature",
     "threshold", "transfer", "uses", "value", "write",
     "cka", "debiased", "kernel", "readout", "rsa", "similarity", "stitched", "transference",
-    "budgets", "copies", "gain", "gains", "kept", "picked", "shape", "shapes",
+    "budgets", "copies", "gain", "gains", "kept", "pick", "picked", "shape", "shapes",
 }  # fmt: skip
 """Names among a method's that the rest of the package has for things of its own, or that every method may have: the
 epochs of a phase, the phases of a training, places of a text, `runtime.network.transfer`, `balance` of averages,
@@ -46,7 +46,7 @@ alternatives of a layer and who uses them, thresholds of any kind, the temperatu
 the loss and the schedule `cosine`, splits of data, `Sharing.meet`, groups of tasks and their affinities, the probability
 of an augmentation, steps and gradients, budgets, the patience of `stop`, parts,
 what is allowed, how much teachers count; the similarities, which every method may offer;
-and shapes of tensors, parameters and copies of a network, gains over anything, what is kept or picked."""
+and shapes of tensors, parameters and copies of a network, gains over anything, what is kept or picked, by a person too."""
 
 ALLOWED = {
     "cli/new.py": {"allocation", "ladder"},  # the names of starters

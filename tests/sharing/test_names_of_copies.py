@@ -25,7 +25,9 @@ SPELLED = {
 """Who else has `+` between names, and of what."""
 DOTTED = {
     "codegen/classes.py": "modules inside of a body",
+    "runtime/network/module_state.py": "what stands last in the name of a tensor",
     "runtime/run/loggers.py": "modules of Python",
+    "runtime/run/user_module_record.py": "modules of Python, and their files",
     "runtime/run/selection.py": "metrics of tasks",
     "runtime/run/beginning.py": "metrics of tasks",
     "runtime/learning/balance/remembering.py": "what sets of tasks remember",
