@@ -238,12 +238,13 @@ def within(kind: Integer | Real, value: float) -> bool:
     below = low is not None and (value < low or (open_low and value == low))
     above = high is not None and (value > high or (open_high and value == high))
     between = isinstance(kind, Integer) and value % kind.step != 0
-    return _is_finite(value) and not (below or above or between or _is_too_long(value))
+    long = isinstance(kind, Integer) and _is_too_long(value)
+    return _is_finite(value) and not (below or above or between or long)
 
 
 def _is_too_long(value: float) -> bool:
-    """Whether it is a whole number of more than the 20 digits, or 19 behind `-`, that a text can have."""
-    return isinstance(value, int) and not -(10**19) < value < 10**20
+    """Whether it has more than the 20 digits, or 19 behind `-`, that a whole number of a text can have."""
+    return not -(10**19) < value < 10**20
 
 
 def _is_finite(value: float) -> bool:

@@ -103,6 +103,8 @@ def _check_parameters(step: Step, module: nn.Module) -> None:
 
 def _check_state(step: Step, module: nn.Module) -> None:
     """Hold that a checkpoint can have all that is in the module's state, and that the module takes it back."""
+    if torch.empty(0).is_meta:  # a network that is built without numbers is none that is stored
+        return
     target, state = step.arguments["target"], module.state_dict()
     for name, value in state.items():
         reason = refused_by_files(name, value)
