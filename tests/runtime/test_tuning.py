@@ -174,6 +174,7 @@ def test_a_factor_of_one_says_nothing() -> None:
     assert digest(one) != digest(loads(PLAIN + "\ntuning {\n  stem = rate(0.5)\n}\n")) != digest(loads(TEXT))
 
 
+@pytest.mark.soak
 def test_a_run_that_is_killed_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     text = (
         (TEXT + MERGING)

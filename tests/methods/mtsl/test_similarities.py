@@ -138,8 +138,10 @@ def found_in(run: Path) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     "similarity",
     [
-        *(pytest.param(f"{name}(samples=24)", marks=pytest.mark.soak) for name in ("rsa", "readout", "stitched")),
-        "gradient(samples=24)",
+        *(
+            pytest.param(f"{name}(samples=24)", marks=pytest.mark.soak)
+            for name in ("rsa", "readout", "stitched", "gradient")
+        ),
         "transference(samples=24)",
     ],
 )

@@ -540,6 +540,7 @@ def test_the_record_has_the_code_that_made_the_samples_and_says_when_it_changes(
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.soak
 def test_a_run_is_the_same_by_any_number_of_processes_and_after_a_resumption() -> None:
     Path("job.mtl").write_text(SPEC.format(name="noisy", more=""), encoding="utf-8")
     command = ["-m", "mtsldsl", "train", "--quiet", "--device", "cpu", "--threads", "1"]
