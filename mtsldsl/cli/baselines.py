@@ -14,6 +14,7 @@ import click
 from mtsldsl.cli.options import complete_files, device, overrides, say_what_is_left_out
 from mtsldsl.cli.output import say, say_lines
 from mtsldsl.cli.typed_command import typed
+from mtsldsl.division import SPLITS
 from mtsldsl.runtime.run.threads import MOST
 
 if TYPE_CHECKING:
@@ -88,8 +89,8 @@ def _budgets(given: str | None) -> tuple[float, ...]:
 )
 @click.option(
     "--split",
-    type=click.Choice(["test", "validation"]),
-    default="test",
+    type=click.Choice([*SPLITS[:0:-1]]),
+    default=SPLITS[-1],
     show_default=True,
     help="The samples that rows are compared on; `validation` as long as options are chosen.",
 )

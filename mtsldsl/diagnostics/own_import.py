@@ -57,10 +57,14 @@ def record_of_module(name: str, spec_file: str | None = None) -> dict[str, str |
         file, loader = _located(name, spec_file), None
     else:
         file, loader = getattr(module, "__file__", None), getattr(getattr(module, "__spec__", None), "loader", None)
-    digest = loader.sha256 if isinstance(loader, _Text) else None
-    if digest is None and file is not None:
-        digest = sha256(Path(file).read_bytes()).hexdigest()
-    return {"file": file, "sha256": digest}
+    if isinstance(loader, _Text) and loader.sha256 is not None:
+        return {"file": file, "sha256": loader.sha256}
+    return record_of_file(file)
+
+
+def record_of_file(file: str | None) -> dict[str, str | None]:
+    """A file of code and the SHA-256 of it; None of both where there is none."""
+    return {"file": file, "sha256": None if file is None else sha256(Path(file).read_bytes()).hexdigest()}
 
 
 def _located(name: str, spec_file: str) -> str | None:

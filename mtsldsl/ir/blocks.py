@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,13 +14,9 @@ from mtsldsl.ir.scope import Bound, Scope
 from mtsldsl.ir.values import convert, default_of
 from mtsldsl.language.kinds import Key, Required, describe
 from mtsldsl.language.schema import BlockSchema
+from mtsldsl.language.written import is_word
 from mtsldsl.records import Record
 from mtsldsl.syntax import tree
-
-
-def is_plain(key: str) -> bool:
-    """Whether the language has such keys; another one is reported where the text is read."""
-    return re.fullmatch(r"[A-Za-z_]\w*", key, re.ASCII) is not None
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -95,7 +90,7 @@ def read_block(section: tree.Section, schema: BlockSchema, scope: Scope, problem
         if name not in keys:
             remedy = suggestion(name, keys, "keys", section.kind.text)
             meant.setdefault(meant_by(remedy) or nearest(name, keys) or "", entry)
-            if is_plain(name):
+            if is_word(name):  # another one is reported where the text is read
                 problems.add("MTL104", f"`{title(section)}` has no key `{name}`", remedy, entry.key.span)
         elif name in entries:
             line = entries[name].span.line

@@ -9,7 +9,7 @@ import attrs
 from mtsldsl.datasets.kind import COMMON
 from mtsldsl.datasets.registry import DATASETS, data_kind
 from mtsldsl.diagnostics import Span
-from mtsldsl.ir.blocks import BlockValues, entries_of, is_plain, read_block
+from mtsldsl.ir.blocks import BlockValues, entries_of, read_block
 from mtsldsl.ir.body import Body, Parallel
 from mtsldsl.ir.data_rules import misfits_of_data
 from mtsldsl.ir.definitions import Definitions, check_name, check_unused, claim, walk
@@ -24,6 +24,7 @@ from mtsldsl.ir.scope import Bound, Scope
 from mtsldsl.language.constants import Shape
 from mtsldsl.language.naming import OUTPUTS, STAGES, refusal
 from mtsldsl.language.operators.own import TAP
+from mtsldsl.language.written import is_word
 from mtsldsl.sharing import Backbone
 from mtsldsl.syntax import tree
 
@@ -324,7 +325,7 @@ def _layers(section: tree.Section | None, places: dict[str, Span], problems: Pro
         free = claim(entry.key, "a layer", places, problems)
         if free:
             layers.append(entry)
-        if not free or not is_plain(entry.key.text):
+        if not free or not is_word(entry.key.text):
             problems.lost.add(Sort.LAYER)
     if not section.items and section.whole:
         problems.add(

@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TypeAlias, TypeVar
 
 from mtsldsl.diagnostics import Span, suggestion
-from mtsldsl.ir.blocks import is_plain
 from mtsldsl.ir.problems import BROKEN, Broken, Problems, Sort
 from mtsldsl.language.naming import PARALLEL
+from mtsldsl.language.written import is_word
 from mtsldsl.sharing import Backbone, Sharing
 from mtsldsl.sharing.cover import Cover
 from mtsldsl.sharing.errors import SharingError
@@ -110,7 +110,7 @@ def _layers(
 ) -> Sequence[str]:
     """The layers that a line is about; unknown and repeated ones are reported."""
     names = [entry.key, *([entry.last] if entry.last else [])]
-    for name in filter(lambda name: is_plain(name.text), names):
+    for name in filter(lambda name: is_word(name.text), names):
         if name.text not in backbone and not problems.may_be_lost(name.text, backbone.layers, Sort.LAYER):
             remedy = suggestion(name.text, backbone.layers, "layers")
             problems.add("MTL401", f"there is no layer `{name.text}`", remedy, name.span)

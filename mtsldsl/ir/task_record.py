@@ -13,7 +13,7 @@ from mtsldsl.language.kinds import Choice, Identifier, Integer, Many, Maybe, One
 from mtsldsl.language.naming import refusal
 from mtsldsl.language.schema import LOSSES, METRICS, STOP, WEIGHT
 from mtsldsl.language.targets import TARGETS, ObjectiveRule, metric_key, reserved_answer
-from mtsldsl.language.written import spelled
+from mtsldsl.language.written import is_word, spelled
 from mtsldsl.methods.registry import run_names
 from mtsldsl.records import Record
 from mtsldsl.sharing import Component
@@ -22,7 +22,7 @@ from mtsldsl.sharing.component import helping_task
 
 def hold_name(name: object, *, recorded: bool = False) -> None:
     """Raise ValueError where nothing can have the name; those of tasks are `recorded` in runs."""
-    if not (isinstance(name, str) and name.isascii() and name.isidentifier()):
+    if not (isinstance(name, str) and is_word(name)):
         raise ValueError(f"{name!r} is no name")
     reason = refusal(name, generated=True, taken=run_names() if recorded else ())
     if reason is not None:

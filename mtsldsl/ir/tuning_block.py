@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mtsldsl.diagnostics import suggestion
-from mtsldsl.ir.blocks import is_plain
 from mtsldsl.ir.definitions import Definitions
 from mtsldsl.ir.problems import BROKEN, Problems, Sort
 from mtsldsl.ir.scope import Bound
@@ -15,6 +14,7 @@ from mtsldsl.ir.values import convert
 from mtsldsl.language.constants import Named
 from mtsldsl.language.operators.arguments import number
 from mtsldsl.language.tuning import RATE, TUNINGS
+from mtsldsl.language.written import is_word
 from mtsldsl.sharing import Backbone
 from mtsldsl.syntax import tree
 
@@ -56,7 +56,7 @@ def _names(
     known = backbone.layers if entry.last else (*backbone.layers, *tasks)
     sorts = (Sort.LAYER,) if entry.last else (Sort.LAYER, Sort.TASK)
     for end in ends:
-        if not is_plain(end.text) or end.text in known:
+        if not is_word(end.text) or end.text in known:
             continue
         if end.text in tasks:
             cause = f"`{end.text}` is a task, and a range goes over layers"

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 
 _NAME = re.compile(r"[A-Za-z]\w*", re.ASCII)
-_WORD = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def is_word(text: str) -> bool:
-    """Whether it stands as it is where a text gives a name, such as the label of a block."""
-    return _WORD.fullmatch(text) is not None
+    """Whether it stands as it is where a text gives a name, such as a key or the label of a block."""
+    return text.isascii() and text.isidentifier()
 
 
 def can_be_quoted(text: str) -> bool:

@@ -68,7 +68,7 @@ class Slashed(nn.Module):
             self.register_parameter(name, nn.Parameter(torch.rand(6)))
 
     def forward(self, row: Tensor) -> Tensor:
-        return row * sum(self._parameters.values())  # type: ignore[arg-type]
+        return row * torch.stack([*self.parameters()]).sum(0)
 
 
 class Noted(nn.Module):

@@ -71,7 +71,11 @@ def test_every_span_covers_exactly_its_node(pair: tuple[tuple[Any, ...], str]) -
     assume(values)
     assert [node.span.text for node in names] == [node.text for node in names]
     for node in values:
-        again = read(f"a {{ b = {node.span.text}\n}}").statements[0].items[0].value  # type: ignore[union-attr]
+        (block,) = read(f"a {{ b = {node.span.text}\n}}").statements
+        assert isinstance(block, tree.Section)
+        (entry,) = block.items
+        assert isinstance(entry, tree.Entry)
+        again = entry.value
         assert again == node
         assert again.span.text == node.span.text
     for statement in statements:

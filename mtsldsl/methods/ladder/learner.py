@@ -262,14 +262,10 @@ class Ladder(Learner):
 
     def _picked(self, view: View) -> Proposal:
         """The sharing that is picked, with its lines of `history`."""
-        gains = self._gains(
-            {
-                name: [self._seen[name][epoch] for epoch in looks(self._end) if epoch in self._seen[name]]
-                for names in self._left.values()
-                for name in names
-            }
-        )
-        best = dict(zip(self._left, best_within([names[0] for names in self._left.values()], gains), strict=True))
+        left = [names[0] for names in self._left.values()]
+        epochs = {name: [epoch for epoch in looks(self._end) if epoch in self._seen[name]] for name in left}
+        gains = self._gains({name: [self._seen[name][epoch] for epoch in each] for name, each in epochs.items()})
+        best = dict(zip(self._left, best_within(left, gains), strict=True))
         self._left = {budget: [name] for budget, name in best.items()}
         self._forget()
         found = {name: self._with(self._candidates()[name].sharing()) for name in dict.fromkeys(best.values())}

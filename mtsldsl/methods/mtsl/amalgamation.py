@@ -139,7 +139,7 @@ def amalgamate(
                 ]
                 loss = torch.stack(terms)
                 optimizer.zero_grad(set_to_none=True)
-                loss.sum().backward()  # type: ignore[no-untyped-call]
+                torch.autograd.backward(loss.sum())
                 optimizer.step()
                 sums += loss.detach()
                 if done % asked == 0:

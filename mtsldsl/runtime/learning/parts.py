@@ -96,7 +96,7 @@ class Parts:
                     row = self._rows.setdefault(parameter, {})
                     row[share] = row[share] + gradient if share in row else gradient
         if extra is not None:
-            extra.backward()  # type: ignore[no-untyped-call]
+            torch.autograd.backward(extra)
         for each in losses.joint:
             for task in each.tasks:
                 sums = tuple(part.detach() for part in each.sums_of(task))

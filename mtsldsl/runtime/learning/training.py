@@ -368,4 +368,4 @@ class Training(Trained):
 def _differentiate(loss: Tensor | None) -> None:
     """Add its gradients to `.grad`, where there is something that it was computed from."""
     if loss is not None and loss.requires_grad:
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)

@@ -8,7 +8,7 @@ gain over the best constant answer, in percent.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
@@ -19,6 +19,7 @@ from mtsldsl.ir import Spec, Task
 from mtsldsl.ir.wiring import together, wired
 from mtsldsl.language.constants import Named
 from mtsldsl.language.targets import F1_BEST, metric_key
+from mtsldsl.methods.evidence import Event
 from mtsldsl.runtime.objectives import higher_is_better
 from mtsldsl.runtime.objectives.relative_gain import Results, relative_gain
 from mtsldsl.runtime.run.checkpoint import MEAN
@@ -180,16 +181,22 @@ def steps_of_mean(events: Path, epochs: Collection[int]) -> int | None:
     return max((steps for steps in found if steps), default=None)
 
 
+def validations(recorded: Iterable[Event], beside: str | None = None) -> Iterator[Validation | Beside]:
+    """What each epoch reached on validation, by the events of a run: of its own network, or of one `beside` it by its
+    name."""
+    for event in recorded:
+        if (isinstance(event, Validation) and beside is None) or (isinstance(event, Beside) and beside in event.names):
+            yield event
+
+
 def thresholds_of(
     events: Path, epochs: Mapping[str, int], beside: str | None = None
 ) -> dict[str, Mapping[str, Sequence[float]]]:
     """The thresholds that validation chose for the weights of each task's epoch, by the events of a run; nothing of
     tasks without any. Those of the run's own network, or of one `beside` it by its name."""
     found: dict[str, Mapping[str, Sequence[float]]] = {}
-    for event in read_events(events):
-        own = isinstance(event, Validation) and beside is None
-        other = isinstance(event, Beside) and beside in event.names
-        if (own or other) and isinstance(event, Validation | Beside) and event.thresholds:
+    for event in validations(read_events(events), beside):
+        if event.thresholds:
             found |= {task: each for task, each in event.thresholds.items() if epochs.get(task) == event.epoch}
     return found
 

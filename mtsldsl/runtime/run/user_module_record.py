@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from hashlib import sha256
 from pathlib import Path, PurePath
 from typing import Any
 
-from mtsldsl.diagnostics.own_import import record_of_module
+from mtsldsl.diagnostics.own_import import record_of_file, record_of_module
 from mtsldsl.ir import Spec
 from mtsldsl.runtime.network.user_modules import modules_of_own_classes
 from mtsldsl.runtime.run.display import warn
@@ -41,7 +40,7 @@ def changed_file(before: Mapping[str, Any], spec_file: str) -> str | None:
     if name is not None:
         now = record_of_module(name, spec_file)
     elif is_file(Path(file)):
-        now = {"file": file, "sha256": sha256(Path(file).read_bytes()).hexdigest()}
+        now = record_of_file(file)
     else:
         return None
     return None if now["file"] is None or now["sha256"] == digest else now["file"]

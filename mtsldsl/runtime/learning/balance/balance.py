@@ -105,7 +105,7 @@ class Balance(nn.Module):
         total = self.combine(losses, labelled)
         if self.asked:
             self.weighed = _derivatives(total, losses, labelled)
-        (total if extra is None else total + extra).backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(total if extra is None else total + extra)
 
     def backward_of(
         self, losses: Losses, rows: OwnRows, parameters: Iterable[nn.Parameter], labelled: Labelled = NO_TASK
@@ -116,7 +116,7 @@ class Balance(nn.Module):
         total = self.combine(values, labelled)
         if self.asked:
             self.weighed = _derivatives(total, values, labelled)
-        total.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(total)
         for parameter, row in rows.items():
             for task, gradient in row.items():
                 factor = values[task].grad

@@ -51,7 +51,7 @@ class GradientBalance(Balance):
             for task, loss in counted.items()
         }
         if extra is not None:
-            extra.backward()  # type: ignore[no-untyped-call]
+            torch.autograd.backward(extra)
         rows = {
             parameter: {task: gradient for task in counted if (gradient := gradients[task][place]) is not None}
             for place, parameter in enumerate(trained)

@@ -27,6 +27,7 @@ from mtsldsl.runtime.run.kept_beside import tested
 from mtsldsl.runtime.run.kept_epoch import last
 from mtsldsl.runtime.run.newest import newest_run
 from mtsldsl.runtime.run.record_file import read_events
+from mtsldsl.runtime.run.selection import validations
 from mtsldsl.sharing import Sharing
 from mtsldsl.syntax import write_text_atomically
 from mtsldsl.syntax.files import is_file
@@ -35,8 +36,8 @@ from mtsldsl.syntax.writing import locked
 DIVERGED = "MTL803"
 """The code of a run that stopped because something was not a finite number."""
 
-TEST, VALIDATION = "test", "validation"
-"""The sets that rows may be compared on."""
+TEST = "test"
+"""The set that rows are compared on where nothing else is said."""
 
 _LOCK, _CLOCK, _DIVERGED = "lock", "cpu_seconds.json", "diverged.txt"
 
@@ -131,13 +132,8 @@ def outcome(folder: Path, network: str | None = None, split: str = TEST) -> Outc
 
 def _validated(recorded: Sequence[Event], meant: final_events.Test | final_events.BesideTest) -> events.Metrics:
     """What the network of a test reached on validation, each task in the epoch whose weights it has."""
-    beside = None if isinstance(meant, final_events.Test) or meant.own else meant.names
-    by_epoch = {
-        each.epoch: each.metrics
-        for each in recorded
-        if (isinstance(each, events.Validation) and beside is None)
-        or (isinstance(each, events.Beside) and beside is not None and set(each.names) & set(beside))
-    }
+    beside = None if isinstance(meant, final_events.Test) or meant.own else meant.names[0]
+    by_epoch = {each.epoch: each.metrics for each in validations(recorded, beside)}
     return {task: by_epoch[epoch][task] for task, epoch in meant.epochs.items()}
 
 
