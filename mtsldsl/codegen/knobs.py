@@ -15,7 +15,7 @@ from mtsldsl.language.constants import Constant, Named
 from mtsldsl.language.kinds import Call, Key
 from mtsldsl.language.literals import literal
 from mtsldsl.language.optimization import OPTIMIZERS, SCHEDULERS, TORCH_OPTIMIZERS, TORCH_SCHEDULERS, goes_by_steps
-from mtsldsl.methods.registry import METHODS, method
+from mtsldsl.methods.registry import METHODS
 from mtsldsl.records import Record
 
 
@@ -142,7 +142,7 @@ def learner_plan(structure: Structure | None) -> LearnerPlan:
     """The learner of a method with its settings; of no structure the one that learns nothing."""
     if structure is None:
         return LearnerPlan("Learner()", (), "mtsldsl.runtime.structure.learner", ("Learner",))
-    known = method(structure.method)
+    known = structure.known
     name = known.learner
     names = sorted({name, *_classes(structure.settings)})
     settings = Knob(

@@ -33,7 +33,6 @@ from mtsldsl.language.beginnings import RANGE, misfit_of_weights
 from mtsldsl.language.constants import Named
 from mtsldsl.language.optimization import misfit_of_balance
 from mtsldsl.methods.method import Reach
-from mtsldsl.methods.registry import method
 from mtsldsl.records import Record
 from mtsldsl.sharing import Sharing, linked
 from mtsldsl.syntax import tree
@@ -154,7 +153,7 @@ def _check_learning(spec: Spec, section: tree.Section, problems: Problems) -> No
 
 def _check_reach(spec: Spec, structure: Structure, section: tree.Section, problems: Problems) -> None:
     """Report what the method cannot reach from the network as it is."""
-    hindrances = method(structure.method).hindrances
+    hindrances = structure.known.hindrances
     if hindrances is None or any(map(spec.backbone.alternatives, spec.backbone.layers)):
         return
     sides = spec.with_alike_inputs(task.name for task in spec.tasks)

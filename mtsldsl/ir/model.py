@@ -203,7 +203,7 @@ class Structure(Record):
     span: Span | None = attrs.field(default=None, eq=False, repr=False, validator=PLACE)
 
     def __attrs_post_init__(self) -> None:
-        chosen = method(self.method)
+        chosen = self.known
         hold_all(chosen.block.keys or (), self.values, self.method)
         object.__setattr__(self, "settings", chosen.settings(self.values))
 

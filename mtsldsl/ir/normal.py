@@ -13,7 +13,6 @@ from mtsldsl.ir.body import MEAN, Body, Parallel
 from mtsldsl.ir.model import Data, Spec, Structure, Train
 from mtsldsl.ir.task_record import Target
 from mtsldsl.language.constants import Constant, Named
-from mtsldsl.methods.registry import method
 from mtsldsl.sharing import Cover, Groups, Row
 
 NORMAL_FORM = 2
@@ -57,7 +56,7 @@ def normal_form(spec: Spec) -> dict[str, Any]:
 
 
 def _structure(structure: Structure) -> dict[str, Any]:
-    later = method(structure.method).later
+    later = structure.known.later
     values = {name: each for name, each in structure.values.items() if name not in later or each != later[name]}
     return {"method": structure.method, **_plain(values)}
 

@@ -14,7 +14,6 @@ from mtsldsl.language.kinds import Key, Kind, Many, Maybe, Text
 from mtsldsl.language.schema import AUGMENTATIONS, TRAIN
 from mtsldsl.language.targets import metric_key
 from mtsldsl.language.written import quoted as in_quotes
-from mtsldsl.methods.registry import method
 
 
 def settings(spec: Spec) -> dict[str, str]:
@@ -38,7 +37,7 @@ def by_block(spec: Spec) -> Iterator[tuple[str, dict[str, str]]]:
     yield "train", _all_said(train, TRAIN.keys or ())
     yield "tuning", _all_said(spec.tuning, ())
     if spec.structure is not None:
-        chosen = method(spec.structure.method)
+        chosen = spec.structure.known
         values = dict(spec.structure.values)
         if chosen.phases_for is not None and values[chosen.phases_for] is None:  # then it has no phases
             del values[str(chosen.phases)]

@@ -15,7 +15,7 @@ from mtsldsl.language.kinds import Alternatives, CallRule, LayerName, Tasks
 from mtsldsl.language.naming import PARALLEL
 from mtsldsl.language.tuning import OTHERS, RATE
 from mtsldsl.methods.method import Surroundings
-from mtsldsl.methods.registry import method, methods
+from mtsldsl.methods.registry import methods
 from mtsldsl.records import Record
 from mtsldsl.sharing import Backbone, Sharing
 from mtsldsl.sharing.partition import Partition, canonical
@@ -165,7 +165,7 @@ def misfits_of_method(
     """A method that decides, but not on layers of alternatives, where there are some, or on nothing else where there
     are none; or where each group of tasks is a network of its own. `layers` are those of alternatives, and of those
     that are `unsure` nobody knows it."""
-    known = method(structure.method)
+    known = structure.known
     decides = known.decides(structure.settings)
     if sharing is not None and sharing.helpers and not known.groups:
         cause = f"`structure {structure.method}` changes what tasks share, and each group is a network of its own"

@@ -31,7 +31,7 @@ from mtsldsl.language.operators.shapes import times
 from mtsldsl.language.optimization import misfit_of_balance
 from mtsldsl.language.targets import metric_key
 from mtsldsl.language.tuning import TUNINGS
-from mtsldsl.methods.registry import decision_rules, method
+from mtsldsl.methods.registry import decision_rules
 
 if TYPE_CHECKING:
     from mtsldsl.ir.body import Body
@@ -204,7 +204,7 @@ def _method(spec: Spec) -> Iterator[Misfit]:
         yield from misfits_of_method(structure, layers, spec.backbone, spec.sharing)
         # What holds of tasks in groups may: a spec of groups is looked at with other sharings too.
         surroundings = surroundings_of(spec.train, grouped=True)
-        known = method(structure.method)
+        known = structure.known
         for fault in known.faults(_said(structure.values, known, surroundings), surroundings):
             yield fault.cause, fault.remedy
         if misfit := misfit_of_teachers(structure, spec.train):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from mtsldsl.diagnostics import Diagnostic
 from mtsldsl.ir.pedantic.reading import Check, Reading, warn
 from mtsldsl.methods.method import Situation
-from mtsldsl.methods.registry import decision_rules, method
+from mtsldsl.methods.registry import decision_rules
 from mtsldsl.syntax import tree
 
 
@@ -40,7 +40,7 @@ def doubtful_structure(reading: Reading) -> Iterator[Diagnostic]:
         reading.training_images,
         lambda key, argument: _written(reading, key, argument),
     )
-    for doubt in method(spec.structure.method).doubts(situation):
+    for doubt in spec.structure.known.doubts(situation):
         if doubt.item is None:
             span = reading.place("structure", doubt.key)
         else:

@@ -21,7 +21,6 @@ from mtsldsl.ir.cost import sizes_of
 from mtsldsl.ir.library import sections_of
 from mtsldsl.language.written import quoted
 from mtsldsl.methods.method import Budgets
-from mtsldsl.methods.registry import method
 from mtsldsl.seeds import seed_of
 from mtsldsl.sharing import Sharing
 from mtsldsl.sharing.own_layers import own_last, reassigned
@@ -82,7 +81,7 @@ class Row:
     def teaches_itself(self) -> bool:
         """Whether its learner has a teacher of its own."""
         structure = self.spec.structure
-        return structure is not None and method(structure.method).teaches(structure.settings)
+        return structure is not None and structure.known.teaches(structure.settings)
 
     def with_teachers(self) -> Row:
         """The row that is the same with teachers."""
@@ -147,7 +146,7 @@ class Wanted:
     @property
     def unbudgeted(self) -> bool:
         """Whether its learner has no budget that could be set."""
-        known = None if self.chosen.structure is None else method(self.chosen.structure.method)
+        known = None if self.chosen.structure is None else self.chosen.structure.known
         return known is not None and known.budget is None and known.budgets is None
 
 
@@ -314,13 +313,13 @@ class _Rows:
     def _learned(self) -> Iterator[Row]:
         wanted = [kind for kind in (LEARNED, SCRATCH, RANDOM) if kind in self.kinds or kind == LEARNED]
         structure = self.chosen.structure
-        if structure is None or not method(structure.method).decides(structure.settings):
+        if structure is None or not structure.known.decides(structure.settings):
             reason = "the spec has no `structure` to learn"
             if structure is not None:
                 reason = f"`structure {structure.method}` does not change what tasks share"
             self.left_out += [(kind, reason) for kind in wanted]
             return
-        known = method(structure.method)
+        known = structure.known
         if known.budgets is not None:
             yield from self._of_one_run(known.budgets, wanted)
             return
@@ -353,7 +352,7 @@ class _Rows:
 
     def _budgets_of_one_run(self, spec: Spec) -> tuple[float, ...]:
         """Those of which a run of its learner gives a network each."""
-        known = None if spec.structure is None else method(spec.structure.method).budgets
+        known = None if spec.structure is None else spec.structure.known.budgets
         if spec.structure is None or known is None:
             return ()
         return known.of(spec.structure.settings, sizes_of(spec))
