@@ -20,20 +20,21 @@ def copied(place: Path) -> Path:
     return place
 
 
-def add(package: Path, toy: Path, table: str) -> None:
-    """Put the toy into the copy: its folder, and its line in the table of the registry."""
+def add(package: Path, toy: Path, table: str, entry: str = "{}") -> None:
+    """Put the toy into the copy: its folder, and its line in the table of the registry, with the `entry` of its folder."""
     kind = toy.parent.name
     shutil.copytree(toy, package / "mtsldsl" / kind / toy.name, ignore=shutil.ignore_patterns("__pycache__"))
     registry = package / "mtsldsl" / kind / "registry.py"
     text = registry.read_text(encoding="utf-8")
-    longer = re.sub(rf"^{table} = {{", rf"\g<0>{line(toy)}, ", text, flags=re.MULTILINE)
+    longer = re.sub(rf"^{table} = {{", rf"\g<0>{line(toy, entry)}, ", text, flags=re.MULTILINE)
     assert longer != text
     registry.write_text(longer, encoding="utf-8")
 
 
-def line(toy: Path) -> str:
+def line(toy: Path, entry: str = "{}") -> str:
     """The line of a registry."""
-    return f'"{toy.name}": "mtsldsl.{toy.parent.name}.{toy.name}"'
+    folder = f'"mtsldsl.{toy.parent.name}.{toy.name}"'
+    return f'"{toy.name}": {entry.format(folder)}'
 
 
 def mtsldsl(package: Path, *arguments: str, cwd: Path, status: int = 0) -> str:

@@ -150,7 +150,7 @@ def learner_plan(structure: Structure | None) -> LearnerPlan:
         _made(structure.settings, known.later),
         "how it is learned which tasks share what",
     )
-    module = f"{METHODS[structure.method]}.learner"
+    module = f"{METHODS[structure.method].folder}.learner"
     return LearnerPlan(f"{name}(STRUCTURE)", (settings,), module, tuple(names))
 
 

@@ -308,7 +308,7 @@ class Spec(Record):
     @property
     def penalty_name(self) -> str:
         """What the learner's own loss is called among those of the tasks."""
-        return self.structure.known.penalty_name if self.structure else PENALTY
+        return METHODS[self.structure.method].penalty if self.structure else PENALTY
 
     @property
     def helpers(self) -> tuple[Task, ...]:

@@ -9,7 +9,7 @@ import attrs
 
 from mtsldsl.language.kinds import CallRule
 from mtsldsl.language.schema import BlockSchema
-from mtsldsl.methods.evidence import PENALTY, Finding, Words
+from mtsldsl.methods.evidence import Finding, Words
 from mtsldsl.records import Record
 from mtsldsl.sharing import Sharing
 from mtsldsl.sharing.shape import Sizes
@@ -162,8 +162,6 @@ class Method(Record):
     """What helps where the loss of such a network is not finite, as a lower learning rate does."""
     teaches: Callable[[Any], bool] = lambda settings: False
     """Whether what it had before its phases teaches the network to the end, with these settings."""
-    penalty_name: str = PENALTY
-    """What its learner's own loss is called among those of the tasks."""
     findings: tuple[type[Finding], ...] = ()
     """The events that its learner writes."""
     words: Words = attrs.field(factory=Words)

@@ -8,26 +8,39 @@ from functools import cache
 from importlib import import_module
 from typing import TypeVar
 
+import attrs
+
 from mtsldsl.language.kinds import REQUIRED
 from mtsldsl.methods.evidence import PENALTY, Finding, Words
 from mtsldsl.methods.method import DecisionRule, Method
+from mtsldsl.records import Record
+
+
+@attrs.frozen(eq=False, repr=False)
+class Entry(Record):
+    """Where a method is, and what stands here so that a name can be held against it without importing the method."""
+
+    folder: str
+    penalty: str = PENALTY
+    """What its learner's own loss is called among those of the tasks."""
+
 
 METHODS = {
-    "mtsl": "mtsldsl.methods.mtsl",
-    "allocation": "mtsldsl.methods.allocation",
-    "transference": "mtsldsl.methods.transference",
-    "split": "mtsldsl.methods.split",
-    "branch": "mtsldsl.methods.branch",
-    "ltb": "mtsldsl.methods.ltb",
-    "ladder": "mtsldsl.methods.ladder",
+    "mtsl": Entry("mtsldsl.methods.mtsl", penalty="align"),
+    "allocation": Entry("mtsldsl.methods.allocation", penalty="allocation"),
+    "transference": Entry("mtsldsl.methods.transference"),
+    "split": Entry("mtsldsl.methods.split"),
+    "branch": Entry("mtsldsl.methods.branch"),
+    "ltb": Entry("mtsldsl.methods.ltb"),
+    "ladder": Entry("mtsldsl.methods.ladder"),
 }
-"""The folder of each method, by the label of its `structure` block."""
+"""Each of them, by the label of its `structure` block."""
 
 
 @cache
 def method(name: str) -> Method:
     """What the method of that name says of itself."""
-    found: Method = import_module(f"{METHODS[name]}.language").METHOD
+    found: Method = import_module(f"{METHODS[name].folder}.language").METHOD
     return found
 
 
@@ -67,7 +80,7 @@ ALL_TASKS = "mean"
 @cache
 def run_names() -> frozenset[str]:
     """What a run's record calls things beside the tasks: learners' own losses, and all tasks together."""
-    return frozenset(each.penalty_name for each in methods()) | {PENALTY, ALL_TASKS}
+    return frozenset(entry.penalty for entry in METHODS.values()) | {PENALTY, ALL_TASKS}
 
 
 def words(name: str) -> Words:

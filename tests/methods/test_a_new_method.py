@@ -51,8 +51,8 @@ structure chance {
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = copied(tmp_path_factory.mktemp("package"))
-    for toy in (TOY, SMALLEST):
-        add(place, toy, "METHODS")
+    add(place, TOY, "METHODS", 'Entry({}, penalty="regret")')
+    add(place, SMALLEST, "METHODS", "Entry({})")
     return place
 
 
@@ -144,7 +144,7 @@ def test_one_that_says_no_more_than_it_must_and_has_no_list_of_epochs(package: P
 
 def test_the_folder_in_the_words_of_contributing_is_this_one() -> None:
     words = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    assert line(TOY).replace("chance", "<name>") in words
+    assert line(TOY, "Entry({})").replace("chance", "<name>") in words
     for name in ("language.py", "learner.py"):
         assert name in words
         assert (TOY / name).is_file()

@@ -55,10 +55,11 @@ ALLOWED = {
     "runtime/run/folder.py": {"ladder"},  # where the networks of budgets are kept
     "methods/merging_findings.py": {"budget_similarity", "ceilings", "grouping", "matching", "spending"},  # of mtsl
     "methods/registry.py": {
+        "align",
         "allocation",
         "branch",
         "ladder",
-    },  # the name of the method is that of its loss, or its decision, too
+    },  # what a run's record calls the loss of a learner; the name of the method is that of its decision, too
     "runtime/studies/affinity.py": {"gained", "look_ahead", "looks"},  # it asks what that method found
     "sharing/grouping.py": {"exact_tasks"},  # an algorithm that any method may use has it of its own
     "sharing/trees.py": {"beam", "dissimilarity"},  # the same
@@ -80,7 +81,9 @@ def own_names(each: Method) -> set[str]:
         rule.call.name for rule in each.decisions
     }
     names |= {field.name for found in each.findings for field in attrs.fields(found)}
-    return names | {found.kind for found in each.findings} | EVIDENCE.get(each.name, set()) | {each.penalty_name}
+    return (
+        names | {found.kind for found in each.findings} | EVIDENCE.get(each.name, set()) | {METHODS[each.name].penalty}
+    )
 
 
 @cache

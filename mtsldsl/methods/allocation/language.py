@@ -160,7 +160,6 @@ METHOD = Method(
     "Allocation, 2019, arXiv 1910.04915",
     alternatives=True,
     phases="write",
-    penalty_name="allocation",
     findings=(Allocation,),
     words=Words(undecided=undecided),
 )

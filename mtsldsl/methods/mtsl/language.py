@@ -359,7 +359,6 @@ METHOD = Method(
     "Creation and Removal, ICML 2023, arXiv 2305.00441",
     phases="phases",
     one_a_phase=(OneAPhase("transfer", "amalgamate", "epochs"),),
-    penalty_name="align",
     networks=lambda chosen: chosen.by_twin,
     beside_lower_rate="give `threshold` a number in `structure`",
     budget="choose",

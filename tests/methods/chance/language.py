@@ -97,7 +97,6 @@ METHOD = Method(
     doubts=doubts,
     learner="Chance",
     phases="epochs",
-    penalty_name="regret",
     findings=(Draw,),
     words=Words(undecided=undecided),
 )
