@@ -377,7 +377,7 @@ def test_every_method_has_a_block_a_learner_and_decisions_of_its_own(name: str) 
     known = method(name)
     assert known.name == name
     assert known.phases is None or known.phases in {key.name for key in known.block.keys or ()}
-    assert issubclass(getattr(import_module(f"{METHODS[name]}.learner"), known.learner), Learner)
+    assert issubclass(getattr(import_module(f"{METHODS[name].folder}.learner"), known.learner), Learner)
     assert all(decision_rules()[rule.call.name] is rule for rule in known.decisions)
     for rule in known.decisions:
         keys = {key.name for key in rule.call.keys}

@@ -12,6 +12,8 @@ from mtsldsl.editing import load
 from mtsldsl.ir import Decision, Spec
 from mtsldsl.runtime.data import load_data
 from mtsldsl.runtime.learning.evaluation import Evaluation
+from mtsldsl.runtime.network.channels import Reordering, channels_of, reordering
+from mtsldsl.runtime.network.reordering import one_after_the_other
 from mtsldsl.runtime.run.display import QuietDisplay
 from mtsldsl.runtime.structure.learner import Learner, Proposal
 from mtsldsl.runtime.structure.phase import structural_phase
@@ -23,15 +25,21 @@ SPEC = Path(__file__).parents[2] / "specs" / "scenes.mtl"
 
 
 class Hesitant(Learner):
-    """Proposes to share the stem, and takes it or not."""
+    """Proposes to share the stem, with the channels of the network in another order, and takes it or not."""
 
     def __init__(self, takes: bool) -> None:
         super().__init__()
         self.takes = takes
 
     def decide(self, view: View) -> Proposal:
-        tasks = view.spec.sharing.tasks
-        return Proposal(view.spec.sharing.merge("stem", tasks), (merge(1, "stem", tasks, 0.9),))
+        tasks, state = view.spec.sharing.tasks, view.model.state_dict()
+        order: Reordering = {}
+        for channels in channels_of(view.spec, state):
+            if not channels.fixed:
+                rolled = reordering(channels, torch.arange(channels.size).roll(1), state)
+                order = one_after_the_other(order, rolled)
+        assert order
+        return Proposal(view.spec.sharing.merge("stem", tasks), (merge(1, "stem", tasks, 0.9),), order=order)
 
     def accept(self, before: Evaluation, after: Evaluation) -> bool:
         return self.takes

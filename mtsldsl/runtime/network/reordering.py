@@ -37,6 +37,11 @@ def reordered(tensor: Tensor, dims: Mapping[int, Tensor]) -> Tensor:
     return tensor
 
 
+def inverse(order: Reordering) -> Reordering:
+    """What takes a reordering back."""
+    return {name: {dim: places.argsort() for dim, places in dims.items()} for name, dims in order.items()}
+
+
 def one_after_the_other(first: Reordering, then: Reordering) -> Reordering:
     """What two reorderings come to."""
     found = {name: dict(dims) for name, dims in first.items()}

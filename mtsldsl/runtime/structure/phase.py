@@ -1,6 +1,7 @@
 """A structural phase, the same for every learner: decide, rewrite the spec, compile it, carry over, compare, adopt.
 
-Nothing here edits a live network: the text of the evolved spec is what the new network is made of.
+Nothing here edits a live network but the order of its channels, with which it computes the same: the text of the
+evolved spec is what the new network is made of.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from mtsldsl.runtime.network.built import build_model, place
 from mtsldsl.runtime.network.channels import Reordering
 from mtsldsl.runtime.network.execution import alike
 from mtsldsl.runtime.network.optimizer_state import ParameterState, parameter_state
-from mtsldsl.runtime.network.reordering import reorder, reorder_optimizer_state
+from mtsldsl.runtime.network.reordering import inverse, reorder, reorder_optimizer_state
 from mtsldsl.runtime.network.transfer import Members, carry_state, merged_parameters, origins
 from mtsldsl.runtime.network.weights_digest import digest_of_weights
 from mtsldsl.runtime.structure.learner import Carry, Learner, Prepared, Proposal
@@ -98,6 +99,7 @@ def structural_phase(training: Training, learner: Learner, data: Splits[Any], ru
     if not accepted:
         for old, statistics in estimated:
             old.load_state_dict(statistics, strict=False)
+        _reorder(training, inverse(proposal.order))
         run.say("phase", **found)
         return
     replace_network(training, new_spec, new_model, prepared.optimizer_state, average=average)
