@@ -137,12 +137,10 @@ def _print(name: str, mended: Mended, *, quiet: bool) -> None:
     if mended.report.library is not None and not mended.report.diagnostics:
         say(f"{name}: a library to import: {_listed(mended.report.library)}")
     if spec is not None:
-        from mtsldsl.ir.cost import operations
-
         cost = spec.cost()
         say(
             f"{name}: {counted(len(spec.tasks), 'task')}, {counted(len(spec.layers), 'layer')}, "
-            f"{counted(cost.parameters, 'parameter')}, {operations(cost.flops)} a sample"
+            f"{cost.total.told(' a sample')}"
         )
 
 

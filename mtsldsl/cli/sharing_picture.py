@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mtsldsl.cli.output import shown
-from mtsldsl.ir.cost import operations
 from mtsldsl.pages.page import page
 from mtsldsl.pages.sharing_drawing import CHARACTER, draw, order_of_tasks
 
@@ -21,7 +20,7 @@ def picture(spec: Spec) -> str:
     it; equal specs of one name give equal pictures."""
     drawing = draw(spec, spec.backbone.layers, order_of_tasks(spec), {})
     cost = spec.cost()
-    title = f"{shown(spec.source.name)}: {cost.parameters:,} parameters, {operations(cost.flops)} a sample"
+    title = f"{shown(spec.source.name)}: {cost.total.told(' a sample')}"
     return page(
         "mtsldsl.cli",
         "sharing.svg",

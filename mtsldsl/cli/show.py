@@ -137,7 +137,7 @@ def _sharing_tree(spec: Spec, cost: Cost, tasks: Collection[str] | None = None) 
     from rich.tree import Tree
 
     name = escape(shown(spec.source.name))
-    title = f"[bold]{name}[/bold]  {cost.parameters:,} parameters, {operations(cost.flops)} a sample"
+    title = f"[bold]{name}[/bold]  {cost.total.told(' a sample')}"
     if cost.helpers and tasks is None:
         trained = cost.training
         title += f"; {trained.parameters:,} and {operations(trained.flops)} in training, with the heads that help"
@@ -170,12 +170,12 @@ def _grow(
         if copies[layer][one] == tasks:
             named = "" if by_tasks else f"  {cost.layers[layer].copies} alternatives"
             if not by_tasks or tasks in by_tasks:
-                tree.add(f"{layer}{named}  [dim]{_amount(by_tasks.get(tasks, cost.layers[layer].total))}[/dim]")
+                tree.add(f"{layer}{named}  [dim]{by_tasks.get(tasks, cost.layers[layer].total).told()}[/dim]")
             continue
         parts = list(_parts(copies, layers[position:], tasks))
         if len(parts) == 1:
             components = sets.canonical({copies[layer][task] for task in tasks} & by_tasks.keys(), order)
-            amount = _amount(sum((by_tasks[each] for each in components), start=Amount()))
+            amount = sum((by_tasks[each] for each in components), start=Amount()).told()
             tree.add(f"{layer}  [cyan]{format_partition(components, list(order))}[/cyan]  [dim]{amount}[/dim]")
             continue
         for part in sorted(parts, key=lambda part: min(map(order.__getitem__, part))):
@@ -185,16 +185,10 @@ def _grow(
         return
     for task in sorted(tasks, key=order.__getitem__):
         head = cost.heads[task]
-        tree.add(f"[green]{task}[/green] head  [dim]{_amount(head)}[/dim]")
+        tree.add(f"[green]{task}[/green] head  [dim]{head.told()}[/dim]")
     for helper in helpers.get(tasks, ()):
         head = cost.helpers[helper.name]
-        tree.add(f"({helper.task}) helps in training  [dim]{_amount(head)}[/dim]")
-
-
-def _amount(amount: Amount) -> str:
-    """Parameters and FLOPs; of a module of the person's own they are those that the spec declares."""
-    declared = ", as far as declared" if amount.declared else ""
-    return f"{amount.parameters:,} parameters, {operations(amount.flops)}{declared}"
+        tree.add(f"({helper.task}) helps in training  [dim]{head.told()}[/dim]")
 
 
 def _parts(copies: _Copies, layers: Sequence[str], tasks: Component) -> Iterator[Component]:

@@ -25,7 +25,7 @@ from mtsldsl.codegen.knobs import (
     train_imports,
 )
 from mtsldsl.codegen.line_breaks import WIDTH
-from mtsldsl.codegen.own_modules import import_lines, own_classes
+from mtsldsl.codegen.own_modules import import_lines, own_classes, own_steps
 from mtsldsl.diagnostics.counted import counted
 from mtsldsl.ir.model import Spec
 from mtsldsl.ir.normal import digest
@@ -306,7 +306,8 @@ def _describe(spec: Spec, classes: Classes) -> tuple[str, ...]:
         f"{name} {' or '.join(dict.fromkeys(shape_text(data.inputs[name]) for data in spec.blocks))}"
         for name in spec.data.inputs
     )
-    begin = f"{given} -> the outputs of {tasks}; {count(total)}."
+    declared = " as far as declared" if next(own_steps(spec), None) else ""
+    begin = f"{given} -> the outputs of {tasks}; {count(total)}{declared}."
     lines = [*(wrapped(begin, WIDTH - 7) if len(spec.data.inputs) > 1 else [begin]), ""]
     for table in (rows, bottom):
         lines += [line for row in table for line in _row(row, first, second)]

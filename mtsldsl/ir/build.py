@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import attrs
 
 from mtsldsl.diagnostics import Diagnostic, Span
-from mtsldsl.ir.cost import cost_of, sizes_of
+from mtsldsl.ir.cost import cost_of, sizes_of, uncounted
 from mtsldsl.ir.data_blocks import Blocks, check_inputs_read, check_read, read_blocks, with_variants
 from mtsldsl.ir.definitions import Definitions, check_name, claim, read_definitions
 from mtsldsl.ir.fitting import unfit_layers
@@ -133,6 +133,7 @@ def build(file: tree.File, mistakes: Iterable[Diagnostic] = (), library: Library
         _check_learning(spec, single["tuning"], problems)
         problems.check()
     if structure is not None:
+        _check_counted(spec, structure, problems)
         _check_reach(spec, structure, single["structure"], problems)
         problems.check()
     return spec
@@ -149,6 +150,15 @@ def _check_learning(spec: Spec, section: tree.Section, problems: Problems) -> No
     if spec.settled.issuperset(each.name for each in spec.trained):
         cause = "nothing is left to learn: all layers and heads that have weights are frozen"
         problems.add("MTL506", cause, "leave out a line of `tuning`, such as that of a head", section.kind.span)
+
+
+def _check_counted(spec: Spec, structure: Structure, problems: Problems) -> None:
+    """Report what a method that decides by numbers of parameters would count as none."""
+    if structure.known.counts(structure.settings):
+        for step in uncounted(spec):
+            cause = f"`structure {structure.method}` counts parameters here, and `{step.arguments['target']}` does not "
+            remedy = "say it, `parameters=1234`, which a run compares with the class; 0 where it learns nothing"
+            problems.add("MTL505", f"{cause}say how many it learns", remedy, step.span or structure.span)
 
 
 def _check_reach(spec: Spec, structure: Structure, section: tree.Section, problems: Problems) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from mtsldsl.ir.body import Body, bodies_of
+from mtsldsl.diagnostics.counted import counted
+from mtsldsl.ir.body import Body, Step, bodies_of
 from mtsldsl.ir.wiring import Call, bodies, copies_of, gates_of, needed, needed_layers, reading_tasks, wired
 from mtsldsl.language.operators import OPERATORS
 from mtsldsl.records import Record
@@ -36,6 +37,11 @@ class Amount(Record):
     parameters: int = 0
     flops: int = 0
     declared: bool = False
+
+    def told(self, per: str = "") -> str:
+        """In words; `per` is what the operations are those of, such as ` a sample`."""
+        declared = ", as far as declared" if self.declared else ""
+        return f"{counted(self.parameters, 'parameter')}, {operations(self.flops)}{per}{declared}"
 
     def __add__(self, other: Amount) -> Amount:
         return Amount(self.parameters + other.parameters, self.flops + other.flops, self.declared or other.declared)
@@ -173,6 +179,14 @@ def sizes_of(spec: Spec) -> Sizes:
     layers = {name: each.one.parameters for name, each in cost.layers.items()}
     heads = sum(each.parameters for each in cost.heads.values())
     return Sizes(layers, heads, spec.sharing.tasks, read_by)
+
+
+def uncounted(spec: Spec) -> list[Step]:
+    """The modules of the person's own that do not say how many parameters they learn, one of each class: a cost counts
+    them as 0."""
+    steps = (step for body in bodies(spec).values() for step in body.steps if OPERATORS[step.operator].own)
+    unsaid = {step.arguments["target"]: step for step in steps if step.arguments["parameters"] is None}
+    return list(unsaid.values())
 
 
 def settled(spec: Spec) -> frozenset[str]:

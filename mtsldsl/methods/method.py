@@ -155,6 +155,8 @@ class Method(Record):
     """Where it has several, each with a network of its own."""
     later: Values = attrs.field(factory=dict)
     """Keys that only later versions have, with their defaults: at these the hash of a spec stays what it was."""
+    counts: Callable[[Any], bool] = lambda settings: False
+    """Whether it decides by numbers of parameters, with these settings."""
     networks: Callable[[Any], bool] = lambda settings: False
     """Whether its learner trains networks beside the run's own, with these settings: then the gradient of each is
     clipped by itself."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import math
 
+import attrs
 import numpy as np
 import pytest
 import torch
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
+from mtsldsl.language.constants import Named
 from mtsldsl.runtime.objectives import higher_is_better
 from mtsldsl.runtime.objectives.constant import constant_metrics
 from mtsldsl.runtime.run.selection import gains
@@ -117,6 +119,20 @@ def test_for_answers_it_is_always_yes_for_f1_and_their_share_for_cross_entropy()
     assert found["average_precision"] == pytest.approx(share)
     assert found["bce"] == pytest.approx(-(share * np.log(share) + (1 - share) * np.log(1 - share)), rel=1e-5)
     assert found["accuracy"] == pytest.approx(max(share, 1 - share))
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.target.kind in ("classes", "binary")], ids=lambda case: case.name
+)
+def test_who_is_as_sure_as_labels_are_often_right_has_no_error_of_calibration_and_nothing_is_gained_over_it(
+    case: Case, seed: int
+) -> None:
+    _, field = example(case, seed)
+    task = attrs.evolve(task_of(case), metrics=(Named("calibration_error", {"n_bins": 15}),))
+    found = constant_metrics([task], samples_of({"it": field}, {"it": case}))
+    assert set(found["it"].values()) == {0.0}
+    assert math.isnan(gains({"it": dict.fromkeys(found["it"], 0.1)}, found)["it"])
 
 
 def scattered(kind: str) -> np.ndarray:

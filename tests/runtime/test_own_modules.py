@@ -19,8 +19,9 @@ from mtsldsl.codegen import model_source
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.editing import loads
 from mtsldsl.ir import Spec
+from mtsldsl.methods.registry import methods
 from mtsldsl.runtime.network.built import build_model
-from mtsldsl.runtime.run.events import Start
+from mtsldsl.runtime.run.events import Start, Warned
 from mtsldsl.runtime.run.record_file import read_events
 from mtsldsl.runtime.run.session import Session
 from mtsldsl.sharing import Sharing
@@ -261,6 +262,74 @@ def test_a_run_records_the_files_of_its_modules_and_warns_when_they_are_others(
             assert ("`person.blocks:Scale` is not what it was" in said) == bool(change)
 
 
+def test_a_run_says_how_many_parameters_a_module_has_that_the_spec_does_not_count(folder: Path) -> None:
+    random = np.random.default_rng(0)
+    image = random.standard_normal((40, 3, 8, 8)).astype(np.float32)
+    np.savez(folder / "x.npz", image=image, depth=image[:, :1])
+    path = folder / "person.mtl"
+    for given, told in (("", True), (", parameters=20", False)):
+        path.write_text(SPEC.format(module=f'module("person.blocks:Mixed", out=[4, 8, 8]{given})'))
+        done = CliRunner().invoke(
+            main, ["train", "person.mtl", "--device", "cpu", "--runs", f"runs{told}", "--quiet"], catch_exceptions=False
+        )
+        assert done.exit_code == 0, done.output
+        events = read_events(Path(f"runs{told}/person/1/events.jsonl"))
+        said = [each.text for each in events if isinstance(each, Warned) and each.about == "modules"]
+        wanted = (
+            "`person.blocks:Mixed` learns 20 parameters, which the spec does not say: numbers of parameters are told"
+        )
+        assert said == ([f"{wanted} without them. Write `parameters=20`"] if told else [])
+
+
+TWO = """\
+task edge {{
+  target = binary(1)
+  head   = conv2d(1, 1)
+}}
+
+backbone {{
+  last = conv2d(4, 3)
+"""
+COUNTING = {
+    "mtsl": "phases = [1]\n  choose = budget(0.9)",
+    "split": "phases = [1]\n  every = 1\n  patience = 1\n  threshold = 0.9\n  budget = 0.9",
+    "branch": "at = 1\n  similarity = rsa(samples=40)\n  budget = 0.9",
+    "ladder": "budgets = [0.9]",
+}
+NOT_COUNTING = {
+    "mtsl": "phases = [1]",
+    "split": "phases = [1]\n  every = 1\n  patience = 1\n  threshold = 0.9",
+    "transference": "every = 2",
+}
+
+
+def of_two(method: str, block: str, declared: str = "") -> Spec:
+    module = f'module("person.blocks:Mixed", out=[4, 8, 8]{declared})'
+    text = SPEC.replace("backbone {{\n", TWO).replace("epochs = 1", "epochs = 4\n  balance = relative")
+    return loads(text.format(module=module) + f"\nstructure {method} {{\n  {block}\n}}\n")
+
+
+def test_every_method_with_a_budget_is_tried() -> None:
+    assert COUNTING.keys() == {each.name for each in methods() if each.budget or each.budgets}
+
+
+@pytest.mark.parametrize("method", COUNTING)
+def test_what_is_decided_by_numbers_of_parameters_counts_every_module(method: str) -> None:
+    with pytest.raises(MtlError) as caught:
+        of_two(method, COUNTING[method])
+    (found,) = caught.value.diagnostics
+    assert found.code == "MTL505"
+    assert "`person.blocks:Mixed` does not say how many it learns" in found.cause
+    assert found.span is not None
+    assert found.span.line == 20
+    assert of_two(method, COUNTING[method], ", parameters=20").structure
+
+
+@pytest.mark.parametrize("method", NOT_COUNTING)
+def test_what_is_decided_otherwise_may_leave_that_out(method: str) -> None:
+    assert of_two(method, NOT_COUNTING[method]).structure
+
+
 def test_the_output_is_looked_at_once(folder: Path) -> None:
     model = build_model(spec_with('module("person.blocks:Scale", out=[4, 8, 8])'))
     module = model.get_submodule("stem.depth.module1")
@@ -284,6 +353,11 @@ def test_show_marks_what_is_declared(folder: Path) -> None:
     lines = CliRunner().invoke(main, ["show", "person.mtl"], catch_exceptions=False).output.splitlines()
     assert [("declared" in line) for line in lines if " stem" in line or "head" in line] == [True, False]
     assert any("stem  1,112 parameters" in line for line in lines)
+    checked = CliRunner().invoke(main, ["check", "person.mtl"], catch_exceptions=False).output
+    assert all("1,117 parameters" in text and "as far as declared" in text for text in (lines[0], checked))
+    (folder / "plain.mtl").write_text(SPEC.format(module="identity"))
+    plain = CliRunner().invoke(main, ["check", "plain.mtl"], catch_exceptions=False).output
+    assert "declared" not in plain
 
 
 def test_the_generated_model_runs_by_itself_where_python_finds_the_modules(tmp_path: Path) -> None:

@@ -178,6 +178,7 @@ METHOD = Method(
     "Share, BMVC 2020, arXiv 1904.02920",
     phases="at",
     budget="budget",
+    counts=lambda settings: settings.budget is not None,
     findings=(Compares, Incomparable),
     words=Words(decided, undecided),
 )

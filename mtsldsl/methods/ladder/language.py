@@ -303,6 +303,7 @@ METHOD = Method(
     paper="its halving after Jamieson, Talwalkar: Non-stochastic Best Arm Identification and Hyperparameter "
     "Optimization, AISTATS 2016, arXiv 1502.07943",
     budgets=Budgets("budgets", "pick", Settings.budgets_of),
+    counts=lambda chosen: True,
     networks=lambda chosen: True,
     findings=(Rung, Chosen),
     words=Words(undecided=undecided),

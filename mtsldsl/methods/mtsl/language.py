@@ -362,6 +362,7 @@ METHOD = Method(
     networks=lambda chosen: chosen.by_twin,
     beside_lower_rate="give `threshold` a number in `structure`",
     budget="choose",
+    counts=lambda settings: settings.choose is not None,
     budgeted=lambda part: f"budget({part!r})",
     beside_budget=tuple(_OF_GROUPING),
     teaches=lambda settings: settings.teach > 0,

@@ -160,6 +160,7 @@ METHOD = Method(
     "Applications in Person Attribute Classification, CVPR 2017, arXiv 1611.05377",
     phases="phases",
     budget="budget",
+    counts=lambda settings: settings.budget is not None,
     findings=(Disagreement,),
     words=Words(undecided=undecided),
 )

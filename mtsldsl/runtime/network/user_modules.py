@@ -21,6 +21,7 @@ from mtsldsl.diagnostics.counted import counted
 from mtsldsl.diagnostics.own_code import Noted, own_object, said
 from mtsldsl.diagnostics.printable import printable
 from mtsldsl.ir.body import Body, Step
+from mtsldsl.ir.cost import uncounted
 from mtsldsl.ir.model import Spec
 from mtsldsl.ir.wiring import bodies
 from mtsldsl.language.constants import Constant, Shape
@@ -49,6 +50,15 @@ def check_own_modules(spec: Spec) -> None:
             _check_parameters(step, module)
             _check_state(step, module)
             _check_call(step, module)
+
+
+def remarks_on_sizes(spec: Spec) -> Iterator[str]:
+    """What a person should know of modules that learn parameters of which the spec says nothing."""
+    for step in uncounted(spec):
+        learned = _learned(_made(step, _imported(spec, step)))
+        if learned:
+            cause = f"`{step.arguments['target']}` learns {counted(learned, 'parameter')}, which the spec does not say"
+            yield f"{cause}: numbers of parameters are told without them. Write `parameters={learned}`"
 
 
 def modules_of_own_classes(spec: Spec) -> dict[str, str]:
@@ -91,7 +101,7 @@ def _check_parameters(step: Step, module: nn.Module) -> None:
         cause = f"`{late[0]}` of `{target}` has no shape before the first forward pass, and cannot be trained so"
         remedy = "use modules that are told their sizes, such as `Conv2d` in place of `LazyConv2d`"
         raise MtlError.of("MTL806", cause, remedy, step.span)
-    learned = sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
+    learned = _learned(module)
     if declared is not None and declared != learned:
         raise MtlError.of(
             "MTL807",
@@ -99,6 +109,10 @@ def _check_parameters(step: Step, module: nn.Module) -> None:
             f"write `parameters={learned}`",
             step.span,
         )
+
+
+def _learned(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
 
 
 def _check_state(step: Step, module: nn.Module) -> None:

@@ -19,6 +19,9 @@ from mtsldsl.runtime.objectives.metric_set import MetricSet
 _ROUNDED = 1e-5
 """By how much directions that are the same may differ in a coordinate: they are kept in float32, or half of that."""
 
+_ZERO = ("r2", "calibration_error")
+"""How the names begin of metrics of which the best constant answer has 0."""
+
 BATCH = 256
 """Samples that are measured at a time."""
 
@@ -45,9 +48,10 @@ def _best(task: Task, samples: Samples) -> dict[str, float]:
             better = value > known if metrics.higher_is_better(name) else value < known
             if better or math.isnan(known):
                 best[name] = value
-    # By definition the mean has an r2 of 0, and what is right everywhere no error; by computation almost that.
+    # By definition the mean has an r2 of 0, what is as sure as labels are often right no error of calibration, and what
+    # is right everywhere no error; by computation almost that.
     right = _all_alike(task, columns)
-    nothing = {name for name in best if name == "r2" or (right and not metrics.higher_is_better(name))}
+    nothing = {name for name in best if name.startswith(_ZERO) or (right and not metrics.higher_is_better(name))}
     return {name: 0.0 if name in nothing and not math.isnan(value) else value for name, value in best.items()}
 
 

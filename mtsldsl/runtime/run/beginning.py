@@ -23,6 +23,7 @@ from mtsldsl.runtime.learning.precision import remark_on
 from mtsldsl.runtime.learning.ranks import Ranks
 from mtsldsl.runtime.learning.schedule import remarks_on_schedule, require_room_for_schedule
 from mtsldsl.runtime.network.source_file import original_spans
+from mtsldsl.runtime.network.user_modules import remarks_on_sizes
 from mtsldsl.runtime.run import events
 from mtsldsl.runtime.run.data_record import record_of_data
 from mtsldsl.runtime.run.user_module_record import record_of_own_modules
@@ -88,6 +89,8 @@ class Read:
             yield events.Warned(about="precision", text=slow)
         for remark in remarks_on_schedule(spec, self.data.train):
             yield events.Warned(about="schedule", text=remark)
+        for remark in remarks_on_sizes(spec):
+            yield events.Warned(about="modules", text=remark)
         for remark in (*self.data.remarks, *self.remarks, *remarks_on_statistics(spec)):
             yield events.Warned(about="data", text=remark)
 
