@@ -43,6 +43,7 @@ def own_object(target: str, spec_file: str, span: Span | None, *, noun: str, wor
     except ImportError as error:
         remedy = f"see that `import {module}` works in Python, in this folder or in that of the spec"
         if left_out:
+            remedy = f"see that `import {module}` works in Python, in this folder, or name its folder in PYTHONPATH"
             remedy += f"; {left_out[0]} is in a run folder, and is not searched"
         raise MtlError.of(code, f"`{target}` cannot be imported: {said(error)}", remedy, span) from error
     if found is None:

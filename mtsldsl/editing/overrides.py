@@ -28,8 +28,8 @@ from mtsldsl.records import Record
 from mtsldsl.syntax import parse, tree
 from mtsldsl.syntax.edit import TextEdit, apply_edits, insert_items
 
-Setting: TypeAlias = str | int | float | bool | Sequence["Setting"]
-"""A value: a string holds it in the language's own words, anything else is written in them."""
+Setting: TypeAlias = str | int | float | bool | Sequence["Setting"] | None
+"""A value: a string holds it in the language's own words, anything else is written in them, None as `none`."""
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -251,15 +251,17 @@ def _with_quotes(path: str, setting: Setting, kind: kinds.Kind) -> Setting:
 
 
 def written(setting: Setting) -> str:
-    """A Python value in the language's words."""
+    """A Python value in the language's words; a value of no kind that it has as Python shows it."""
     match setting:
+        case None:
+            return "none"
         case bool():
             return "true" if setting else "false"
         case str():
             return setting
-        case int() | float():
-            return repr(setting)
-    return f"[{', '.join(map(written, setting))}]"
+        case list() | tuple():
+            return f"[{', '.join(map(written, setting))}]"
+    return repr(setting)
 
 
 def _parsed(path: str, text: str) -> tree.Value | None:

@@ -58,9 +58,3 @@ def test_a_missed_target_is_marked_and_sets_the_exit_status(
     assert benchmark.report(times, compared) == status
     assert benchmark.report_memory({"a, ours": seconds, "a, by hand": 1.05}) == status
     assert capsys.readouterr().out.count("missed") == 2 * status
-
-
-@pytest.mark.soak
-def test_what_a_process_grows_by_is_told_for_both_ways(benchmark: Any) -> None:
-    for way in ("mgda, ours", "mgda, by hand"):
-        assert benchmark.grown(benchmark.row_case(count=2, rows=4), way, steps=1) >= 0

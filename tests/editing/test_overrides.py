@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -65,6 +66,18 @@ def test_python_values_are_written_in_the_words_of_the_language() -> None:
     spec = loads(WHOLE, overrides=overrides)
     assert spec.structure is not None
     assert (spec.structure.settings.phases, spec.train.epochs, spec.data.augment[0].arguments["p"]) == ((2, 3), 7, 1.0)
+
+
+def test_none_is_what_the_record_has_where_nothing_is_said() -> None:
+    assert loads(WHOLE, overrides={"train.clip": 0.5}).train.clip == 0.5
+    assert loads(WHOLE, overrides={"train.clip": None}).train.clip is None
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, object(), {1, 2}, b"7"])
+def test_a_python_value_of_no_kind_that_the_language_has_is_refused(value: Any) -> None:
+    with pytest.raises(MtlError) as caught:
+        loads(WHOLE, overrides={"train.epochs": value})
+    assert codes(caught.value) == ["MTL201"]
 
 
 ARRAYS = WHOLE.replace("data scenes {", 'data arrays {\n  path = "here.npz"')

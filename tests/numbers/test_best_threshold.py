@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 from torch import Tensor
@@ -87,14 +87,20 @@ def test_no_other_threshold_of_the_grid_is_better(entries: list[tuple[float, flo
     counts = labels >= 0
     likely, truth = logits.sigmoid()[counts], labels[counts] > 0.5
     (value,), (threshold,) = found.columns()["f1_best"], found.thresholds()["f1_best"]
-    if not len(likely):
-        assert math.isnan(value)
-        assert threshold == 0.5
-        return
+    assume(len(likely))
     yes = likely > torch.arange(STEPS).unsqueeze(1) / STEPS
     scores = 2 * (yes & truth).sum(1) / (yes.sum(1) + truth.sum()).clamp(min=1)
     assert value == pytest.approx(float(scores.max()))
     assert scores[round(threshold * STEPS)] == scores.max()
+
+
+@given(st.lists(st.floats(-30, 30, width=32), min_size=1, max_size=30))
+def test_where_no_label_counts_there_is_no_best_threshold(scores: list[float]) -> None:
+    logits = torch.tensor(scores).unsqueeze(1)
+    found = measured(logits, torch.full_like(logits, -1))
+    (value,), (threshold,) = found.columns()["f1_best"], found.thresholds()["f1_best"]
+    assert math.isnan(value)
+    assert threshold == 0.5
 
 
 def test_of_thresholds_that_are_equally_good_it_is_the_one_in_the_middle() -> None:

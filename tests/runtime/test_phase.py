@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from mtsldsl.editing import load
 from mtsldsl.ir import Decision, Spec
 from mtsldsl.runtime.data import load_data
+from mtsldsl.runtime.learning import trained
 from mtsldsl.runtime.learning.evaluation import Evaluation
 from mtsldsl.runtime.network.channels import Reordering, channels_of, reordering
 from mtsldsl.runtime.network.reordering import one_after_the_other
@@ -57,7 +59,7 @@ class Record:
     def say(self, kind: str, **fields: Any) -> None:
         self.said.append((kind, fields))
 
-    def structure_changed(self, spec: Spec, epoch: int, decisions: Sequence[Decision]) -> None:
+    def structure_changed(self, spec: Spec, epoch: int, decisions: Sequence[Decision], *, same: bool = False) -> None:
         self.changes += 1
 
 
@@ -89,3 +91,18 @@ def test_what_is_taken_is_another_network() -> None:
     assert record.changes == 1
     ((_, fields),) = record.said
     assert fields["parameters"] < load(SPEC).cost().parameters
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_what_a_phase_reached_on_validation_is_not_computed_again(exact: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = load(SPEC, {"data.input": "image(3, 16, 16)", "data.images": 32, "data.batch": 4})
+    training, data = started(spec, lambda named: torch.optim.Adam(named, lr=1e-3)), load_data(spec)
+    learner = Hesitant(True)
+    learner.exact = exact  # then what the one network reached is taken for the other
+    structural_phase(training, learner, data, Record())
+    calls: list[object] = []
+    monkeypatch.setattr(trained, "evaluate", lambda *given, **named: calls.append(given))
+    assert set(training.evaluate(data.validation).losses) == {task.name for task in spec.tasks}
+    assert not calls
+    training.evaluate(data.test)
+    assert len(calls) == 1
