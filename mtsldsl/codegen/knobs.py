@@ -115,9 +115,10 @@ def rest_of_knobs(spec: Spec) -> str:
     teachers = ""
     if spec.train.taught_by is not None:
         teachers = f"; teachers = {literal(spec.train.taught_by)}; teach = {literal(spec.train.teach)}"
+    ema = "" if spec.train.ema is None else f"; ema = {literal(spec.train.ema)}"
     stop = f"; stop = {', '.join(stops)}" if stops else ""
     return (
-        f"Read from the spec where it is used: data, losses, metrics; balance = {called}; keep = {kept}; "
+        f"Read from the spec where it is used: data, losses, metrics; balance = {called}; keep = {kept}{ema}; "
         f"weight = {', '.join(weights)}{stop}{teachers}. "
         "Initial weights and phases have the same seed, evaluation the same precision."
     )

@@ -3,7 +3,7 @@
 from jinja2.runtime import LoopContext, Macro, Markup, Namespace, TemplateNotFound, TemplateReference, TemplateRuntimeError, Undefined, escape, identity, internalcode, markup_join, missing, str_join
 
 JINJA2 = '3.1.6'
-TEMPLATE = 'c095da61f07356360e6aa624545634faba2a5b6185f44e8491df0f84518f7d71'
+TEMPLATE = '7606e90b3d731a88050b0b14a1d08b4438da9e50ee0a29c23a86dbfe6c66bcac'
 name = 'train'
 
 def root(context, missing=missing):
@@ -103,16 +103,6 @@ def root(context, missing=missing):
         yield 'WARMUP = '
         yield str(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'warmup'))
         yield '  # first steps, over which the learning rate rises\n'
-    if (not t_5(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'ema'))):
-        pass
-        yield 'EMA = '
-        yield str(t_3(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'ema')))
-        yield '  # decay of the running mean of the weights, which is evaluated and kept\n'
-    if (not t_5(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'average'))):
-        pass
-        yield 'AVERAGE = '
-        yield str(t_3(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'average')))
-        yield '  # last part of all steps; the mean of the weights after each is what is kept\n'
     if (environment.getattr(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'stop'), 'name') == 'patience'):
         pass
         yield 'PATIENCE = '
@@ -144,7 +134,7 @@ def root(context, missing=missing):
         yield str(environment.getattr(l_1_knob, 'name'))
         yield ' = '
         yield str(environment.getattr(l_1_knob, 'value'))
-        yield str((('  # ' + environment.getattr(l_1_knob, 'comment')) if environment.getattr(l_1_knob, 'comment') else cond_expr_undefined("the inline if-expression on line 60 in 'train' evaluated to false and no else section was defined.")))
+        yield str((('  # ' + environment.getattr(l_1_knob, 'comment')) if environment.getattr(l_1_knob, 'comment') else cond_expr_undefined("the inline if-expression on line 54 in 'train' evaluated to false and no else section was defined.")))
         yield '\n'
     l_1_knob = missing
     for l_1_line in environment.getattr((undefined(name='plan') if l_0_plan is missing else l_0_plan), 'rest_of_knobs'):
@@ -236,12 +226,12 @@ def root(context, missing=missing):
         pass
         yield '                '
         yield str((undefined(name='deeper') if l_0_deeper is missing else l_0_deeper))
-        yield 'training.average()  # with the decay EMA\n'
+        yield 'training.average()  # the running mean of the weights, with the decay `ema`\n'
     elif (not t_5(environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'average'))):
         pass
         yield '                '
         yield str((undefined(name='deeper') if l_0_deeper is missing else l_0_deeper))
-        yield 'training.average()  # over the last AVERAGE of all steps, from where that begins\n'
+        yield 'training.average()  # over the last part of all steps that `keep` names, from where that begins\n'
     if environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'rate_by_steps'):
         pass
         yield '                '
@@ -256,4 +246,4 @@ def root(context, missing=missing):
     yield '\n        # Structural phase: what the learner decides is written into the spec, which the network is made of anew.\n        if learner.due(training.position):\n            structural_phase(training, learner, data, session)\n\n        session.end_epoch(training, training.evaluate(data.validation))\n\n    session.finish(training, data)\n\n\nif __name__ == "__main__":  # compares this text and that of model.py with the spec, then runs this `main`\n    run_alone(SOURCE, __file__)\n'
 
 blocks = {}
-debug_info = '1=45&2=47&4=60&6=62&19=64&20=67&26=71&27=73&28=75&29=78&30=82&32=87&34=91&35=94&37=96&38=99&40=101&41=104&43=106&44=109&46=111&47=114&49=116&50=119&52=122&53=124&54=126&55=129&57=134&59=136&60=139&62=145&63=149&69=153&72=155&77=161&79=164&85=166&86=168&93=175&94=182&98=185&107=195&116=197&125=205&133=207&134=210&137=213&138=216&140=218&141=221&142=223&144=228&146=230&147=233&148=235&149=238&151=240&152=243&154=246&155=248'
+debug_info = '1=45&2=47&4=60&6=62&19=64&20=67&26=71&27=73&28=75&29=78&30=82&32=87&34=91&35=94&37=96&38=99&40=101&41=104&43=106&44=109&46=112&47=114&48=116&49=119&51=124&53=126&54=129&56=135&57=139&63=143&66=145&71=151&73=154&79=156&80=158&87=165&88=172&92=175&101=185&110=187&119=195&127=197&128=200&131=203&132=206&134=208&135=211&136=213&138=218&140=220&141=223&142=225&143=228&145=230&146=233&148=236&149=238'

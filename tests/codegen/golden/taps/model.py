@@ -89,7 +89,7 @@ class KindHead(nn.Module):
 
 
 class Model(nn.Module):
-    """image (3, 16, 16) -> the outputs of 2 tasks; 1,037 parameters.
+    """image (3, 16, 16) -> the outputs of 2 tasks; 1,037 parameters as far as declared.
 
     layer  parameters  copies and the tasks they serve
     net           408  depth + kind
