@@ -46,6 +46,9 @@ def own_object(target: str, spec_file: str, span: Span | None, *, noun: str, wor
             remedy = f"see that `import {module}` works in Python, in this folder, or name its folder in PYTHONPATH"
             remedy += f"; {left_out[0]} is in a run folder, and is not searched"
         raise MtlError.of(code, f"`{target}` cannot be imported: {said(error)}", remedy, span) from error
+    except SystemExit as error:
+        remedy = f"let `import {module}` go through: what a program does is to stand below `if __name__ == ...`"
+        raise MtlError.of(code, f"`{target}` cannot be imported: `{module}` ends the program", remedy, span) from error
     if found is None:
         match = nearest(name, vars(sys.modules[module]))
         place = getattr(sys.modules[module], "__file__", None) or "a part of Python itself"

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader, SourcelessFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 
@@ -102,7 +102,7 @@ class _Text(SourceFileLoader):
 
 
 class _Texts(MetaPathFinder):
-    """Finds what Python would, as texts. Raises ImportError where that is in a run folder."""
+    """Finds what Python would, as texts. Raises ImportError where that is in a run folder, or byte code alone."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -117,4 +117,6 @@ class _Texts(MetaPathFinder):
                 raise ImportError(f"{place} is in the run folder {run}, of which no module is run")
         if origin is not None and type(found.loader) is SourceFileLoader and not origin.startswith(_INSTALLED):
             found.loader = _Text(fullname, origin)
+        if origin is not None and isinstance(found.loader, SourcelessFileLoader) and not origin.startswith(_INSTALLED):
+            raise ImportError(f"{origin} is byte code without its text, which is not run")
         return found

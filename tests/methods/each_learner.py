@@ -92,7 +92,7 @@ structure METHOD {
 
 def text(method: str, at: int = 1, epochs: int = 2) -> str:
     """The spec of a learner that decides at the end of an epoch of so many."""
-    assert BLOCKS.keys() == METHODS.keys()
+    assert BLOCKS.keys() == METHODS.keys(), "each method has a line in BLOCKS"
     last = "parallel(unit=linear(8) | tanh, copies=3)" if method == "allocation" else "linear(8) | tanh"
     balance = "  balance    = relative\n" if method == "ladder" else ""
     found = (

@@ -79,6 +79,14 @@ def say_spec(run: Path, name: str) -> None:
     start, *others = (run / "events.jsonl").read_text(encoding="utf-8").splitlines()
     lines = [json.dumps({**json.loads(start), "spec": name}), *others]
     (run / "events.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    longer = len(lines[0]) - len(start)
+    for digests in run.glob("checkpoints/*/digests.json"):
+        state = digests.parent / "state.json"
+        content = json.loads(state.read_text(encoding="utf-8"))
+        state.write_text(json.dumps({**content, "events": content["events"] + longer}), encoding="utf-8")
+        known = json.loads(digests.read_text(encoding="utf-8"))
+        known["state.json"] = sha256(state.read_bytes()).hexdigest()
+        digests.write_text(json.dumps(known), encoding="utf-8")
 
 
 def plant(folder: Path, mark: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import py_compile
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -92,6 +93,53 @@ class Mixed(nn.Module):
     def forward(self, image):
         return self.conv(image)
 
+WHOLE = nn.Conv2d(4, 4, 1)
+
+class OfAll(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = WHOLE
+
+    def forward(self, image):
+        return self.conv(image)
+
+class Counted(nn.Module):
+    seen = torch.zeros(4, 1, 1)
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", Counted.seen)
+
+    def forward(self, image):
+        return image + self.mean
+
+class Grown(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("seen", torch.zeros(0))
+
+    def forward(self, image):
+        self.seen = torch.cat([self.seen, image.mean().view(1)])
+        return image
+
+class Joined(nn.Module):
+    def forward(self, image):
+        if not hasattr(self, "weight"):
+            self.weight = nn.Parameter(torch.ones(1))
+        return image * self.weight
+
+class Ends(nn.Module):
+    def __init__(self):
+        raise SystemExit(0)
+
+class Sized(nn.Module):
+    def __init__(self, out):
+        super().__init__()
+
+class Flat(nn.Module):
+    def forward(self, image):
+        return image[:1]
+
 class Several(nn.Module):
     def forward(self, image):
         return image, image
@@ -107,6 +155,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "person").mkdir()
     (tmp_path / "person" / "blocks.py").write_text(BLOCKS)
     (tmp_path / "person" / "broken.py").write_text('raise OSError("no such camera")\n')
+    (tmp_path / "person" / "ends.py").write_text("raise SystemExit(0)\n")
+    (tmp_path / "coded.py").write_text('from pathlib import Path\nPath("ran").touch()\n')
+    py_compile.compile(str(tmp_path / "coded.py"), str(tmp_path / "person" / "coded.pyc"), doraise=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
     yield tmp_path
@@ -163,6 +214,13 @@ def test_copies_of_a_module_start_equal_and_the_random_state_stays(folder: Path)
         ('module("person.blocks:Fuse", out=4)', "MTL807", "cannot be called with 1 value: missing a required argument"),
         ('module("person.blocks:Scale", relu, out=4)', "MTL807", "cannot be called with 2 values: too many positional"),
         ('module("person.blocks:Narrow", out=4)', "MTL807", "numbers of the type float16, where float32"),
+        ('module("person.blocks:OfAll", out=4)', "MTL816", "`conv.weight` of `person.blocks:OfAll` is one for all"),
+        ('module("person.blocks:Counted", out=4)', "MTL816", "`mean` of `person.blocks:Counted` is one for all"),
+        ('module("person.blocks:Grown", out=4)', "MTL816", "`seen` of the state of `person.blocks:Grown` comes, goes"),
+        ('module("person.blocks:Joined", out=4)', "MTL816", "`weight` of the state of `person.blocks:Joined` comes"),
+        ('module("person.blocks:Ends", out=4)', "MTL806", "cannot be made: it ends the program"),
+        ('module("person.ends:Any", out=4)', "MTL806", "`person.ends` ends the program"),
+        ('module("person.coded:Any", out=4)', "MTL806", "coded.pyc is byte code without its text, which is not run"),
     ],
 )
 def test_what_cannot_be_made_is_told_at_its_line(folder: Path, module: str, code: str, said: str) -> None:
@@ -170,6 +228,23 @@ def test_what_cannot_be_made_is_told_at_its_line(folder: Path, module: str, code
     assert (found, line) == (code, 14)
     assert said in cause
     assert not (folder / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("module", "remedy"),
+    [
+        ('module("person.blocks:Sized", out=[4, 8, 8])', "call the argument of the class something else than `out`"),
+        (
+            'module("person.blocks:Flat", out=[4, 8, 8])',
+            "the first dimension of what it returns is that of the samples",
+        ),
+        ('module("person.blocks:Halves", out=[4, 8, 8])', "declare `out=[4, 8, 4]`, or mend the class"),
+    ],
+)
+def test_the_remedy_is_one_that_helps(folder: Path, module: str, remedy: str) -> None:
+    with pytest.raises(MtlError) as caught:
+        build_model(spec_with(module))(torch.zeros(2, 3, 8, 8))
+    assert remedy in caught.value.diagnostics[0].remedy
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,11 @@ from mtsldsl.ir.model import Spec
 from mtsldsl.ir.wiring import bodies
 from mtsldsl.language.constants import Constant, Shape
 from mtsldsl.language.operators import OPERATORS
-from mtsldsl.language.operators.own import options_of, taps_of
+from mtsldsl.language.operators.own import OWN, options_of, taps_of
 from mtsldsl.runtime.network.module_state import is_extra, refused_by_files, stored
+
+_KEPT = tuple(key.name for key in OPERATORS[OWN].rules)
+"""Arguments that are the operator's, and no class's."""
 
 
 def check_own_modules(spec: Spec) -> None:
@@ -39,16 +42,18 @@ def check_own_modules(spec: Spec) -> None:
     Raises:
         MtlError: MTL806 where one cannot be imported, is no `torch.nn.Module` or cannot be made; MTL807 where it learns
             another number of parameters than the spec declares, or takes another number of values; MTL816 where
-            something of its state cannot be stored, or is not taken back.
+            something of its state cannot be stored, is not taken back, or is that of other instances too.
     """
     seen = []
     for step in own_steps(spec):
         known = (step.arguments["target"], options_of(step.arguments), step.arguments["parameters"], len(step.inputs))
         if known not in seen:
             seen.append(known)
-            module = _made(step, _imported(spec, step))
+            kind = _imported(spec, step)
+            module = _made(step, kind)
             _check_parameters(step, module)
             _check_state(step, module)
+            _check_apart(step, module, _made(step, kind))
             _check_call(step, module)
 
 
@@ -85,7 +90,14 @@ def _made(step: Step, made: Callable[..., nn.Module]) -> nn.Module:
             return made(**options)
     except (TypeError, ValueError) as error:
         cause = f"`{target}` cannot be made: {said(error)}"
-        raise MtlError.of("MTL806", cause, "see that the class takes these arguments", step.span) from error
+        kept = [name for name in _KEPT if f"'{name}'" in str(error)]
+        remedy = "see that the class takes these arguments"
+        if kept:
+            remedy = f"call the argument of the class something else than `{kept[0]}`, which `{OWN}` has for itself"
+        raise MtlError.of("MTL806", cause, remedy, step.span) from error
+    except SystemExit as error:
+        cause = f"`{target}` cannot be made: it ends the program"
+        raise MtlError.of("MTL806", cause, "raise an error where it cannot be made", step.span) from error
 
 
 def _plain(value: Constant) -> Any:
@@ -139,6 +151,20 @@ def _check_state(step: Step, module: nn.Module) -> None:
         raise MtlError.of("MTL816", cause, remedy, step.span) from error
 
 
+def _check_apart(step: Step, module: nn.Module, other: nn.Module) -> None:
+    """Hold that each instance has numbers of its own, as copies of a layer must that learn apart."""
+    places = {value.data_ptr() for value in _numbers(other).values()} - {0}  # where there are no numbers
+    for name, value in _numbers(module).items():
+        if value.data_ptr() in places:
+            cause = f"`{printable(name)}` of `{step.arguments['target']}` is one for all instances of the class"
+            remedy = "make it in `__init__`, so that each copy of the layer has its own"
+            raise MtlError.of("MTL816", cause, remedy, step.span)
+
+
+def _numbers(module: nn.Module) -> dict[str, Tensor]:
+    return {name: value for name, value in module.state_dict().items() if isinstance(value, Tensor)}
+
+
 def _check_call(step: Step, module: nn.Module) -> None:
     """Hold that `forward` takes as many values as the spec gives it."""
     count = len(step.inputs)
@@ -174,7 +200,7 @@ def _places(spec: Spec) -> Iterator[tuple[str, Body]]:
 
 
 def _watch(module: nn.Module, step: Step) -> None:
-    taps = taps_of(step.arguments)
+    taps, before = taps_of(step.arguments), _shapes(module)
 
     def look(module: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
         if taps:
@@ -182,9 +208,18 @@ def _watch(module: nn.Module, step: Step) -> None:
         else:
             _check_output(output, (len(inputs[0]), *step.shape), step)
             _check_type(output, inputs[0], step)
+        for name in sorted({name for name, _ in before.items() ^ _shapes(module).items()}):
+            target = step.arguments["target"]
+            cause = f"`{printable(name)}` of the state of `{target}` comes, goes or grows in `forward`"
+            remedy = "make all parameters and buffers in `__init__`, of the shapes that they stay with"
+            raise MtlError.of("MTL816", cause, remedy, step.span)
         handle.remove()
 
     handle = module.register_forward_hook(look)
+
+
+def _shapes(module: nn.Module) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in _numbers(module).items()}
 
 
 def _check_taps(output: Any, taps: Mapping[str, Shape], source: Tensor, step: Step) -> None:
@@ -220,7 +255,11 @@ def _check_output(output: object, wanted: Shape, step: Step, name: str = "") -> 
     batch = f"{wanted} with the batch"
     sizes = list(given or ())[1:]
     declared = f"{name}({', '.join(map(str, sizes))})" if name else f"out={sizes}"
-    remedy = "return one tensor" if given is None else f"declare `{declared}`, or mend the class"
+    remedy = f"declare `{declared}`, or mend the class"
+    if given is None:
+        remedy = "return one tensor"
+    elif given[:1] != wanted[:1] or not sizes:
+        remedy = "mend the class: the first dimension of what it returns is that of the samples it was given"
     raise MtlError.of("MTL807", f"`{target}` gives {said}, where the spec declares {batch}", remedy, step.span)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Collection, Mapping
 from hashlib import file_digest
@@ -131,6 +132,9 @@ def load_weights(path: Path, model: nn.Module, *, whole: bool = True) -> None:
     model.load_state_dict(state, strict=whole)
 
 
+_WRITTEN = re.compile(r"(\.(partial|outdated)-)?epoch-[0-9]+")
+"""What the folder of a checkpoint is called; what else lies beside it is a person's own."""
+
 STATE, DIGESTS = "state.json", "digests.json"
 
 VERSION = 2
@@ -160,7 +164,7 @@ def save_checkpoint(folder: RunFolder, training: Training, events: int) -> None:
     (temporary / DIGESTS).write_text(json.dumps(digests, indent=1) + "\n", encoding="utf-8")
     folder.replace_folder(temporary, final)
     for child in folder.checkpoints.iterdir():
-        if child != final:
+        if child != final and _WRITTEN.fullmatch(child.name) and not child.is_symlink() and child.is_dir():
             shutil.rmtree(child)
 
 

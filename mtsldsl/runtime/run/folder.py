@@ -12,6 +12,7 @@ import attrs
 from mtsldsl.diagnostics import MtlError, Source
 from mtsldsl.editing import loads_source
 from mtsldsl.ir import Spec
+from mtsldsl.ir.normal import digest
 from mtsldsl.runtime.run.newest import newest_run, what_to_name
 from mtsldsl.runtime.run.record_file import origin
 from mtsldsl.syntax import read_source, write_text_atomically
@@ -28,8 +29,13 @@ class RunFolder:
     def create(cls, root: Path, name: str) -> RunFolder:
         """A new folder `root/name/<n>` with the next free number; two processes never get the same one.
 
-        Raises MtlError MTL703 where no folder can be made there.
+        Raises MtlError MTL703 where no folder can be made there, or none that files of weights can be read from.
         """
+        try:
+            str(root / name).encode()
+        except UnicodeEncodeError:
+            cause = f"{root / name}: no run folder can be made with a name that is no UTF-8"
+            raise MtlError.of("MTL703", cause, "rename the spec or the folder of the runs") from None
         try:
             return cls._create(root / name)
         except OSError as error:
@@ -148,6 +154,16 @@ class RunFolder:
         called it: data beside it is found from there."""
         source = read_source(path)
         return loads_source(attrs.evolve(source, name=origin(self.events) or source.name), settings)
+
+    def require_own(self, spec: Spec, place: Path) -> None:
+        """Hold that a spec differs in its sharing and history alone from the one that the run was started with. Raises
+        MtlError MTL801 where it does not, as `place` is then of another run."""
+        first = self.read_spec(self.first_spec)
+        known = spec.sharing
+        alike = known.backbone == first.sharing.backbone and known.tasks == first.sharing.tasks
+        if not alike or digest(attrs.evolve(spec, sharing=first.sharing, history=first.history)) != digest(first):
+            cause = f"`{place}` is of another run: its spec differs from `{self.first_spec}` in more than the sharing"
+            raise MtlError.of("MTL801", cause, "copy the run folder once more from where it is whole")
 
     def with_path(self, spec: Spec) -> Spec:
         """The same spec, found in this run: where its text is, once the person's own file says something else."""

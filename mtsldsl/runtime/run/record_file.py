@@ -45,11 +45,20 @@ class EventLog:
             os.truncate(self.path, length)
 
     def require(self, length: int) -> None:
-        """Hold that there are as many bytes. Raises MtlError MTL801 where there are fewer: part of the record is
-        gone."""
+        """Hold that there are as many bytes, and a line ends there. Raises MtlError MTL801 where there are fewer, as
+        part of the record is gone, and where none does, as then it was another file that had so many."""
         if self.length() < length:
             cause = f"`{self.path}` has {self.length():,} bytes, and its run had written {length:,}"
             raise MtlError.of("MTL801", cause, "copy the run folder once more from where it is whole")
+        if length and _byte_before(self.path, length) != b"\n":
+            cause = f"no line of `{self.path}` ends after {length:,} bytes, which the checkpoint says it had"
+            raise MtlError.of("MTL801", cause, "copy the run folder once more from where it is whole")
+
+
+def _byte_before(path: Path, place: int) -> bytes:
+    with path.open("rb") as stream:
+        stream.seek(place - 1)
+        return stream.read(1)
 
 
 def read_record(path: Path) -> Iterator[dict[str, Any]]:

@@ -151,6 +151,7 @@ class Session:
         checkpoint = folder.latest_checkpoint()
         assert checkpoint is not None
         spec = folder.with_path(folder.read_spec(checkpoint / "spec.mtl"))
+        folder.require_own(spec, checkpoint)
         with original_spans(spec):
             require_even_shares(spec, ranks.size)
             warn_of_other_modules(folder.events)
