@@ -55,11 +55,9 @@ ALLOWED = {
     "runtime/run/folder.py": {"ladder"},  # where the networks of budgets are kept
     "methods/merging_findings.py": {"budget_similarity", "ceilings", "grouping", "matching", "spending"},  # of mtsl
     "methods/registry.py": {
+        *METHODS,
         "align",
-        "allocation",
-        "branch",
-        "ladder",
-    },  # what a run's record calls the loss of a learner; the name of the method is that of its decision, too
+    },  # which methods there are, and what the losses of their learners are called
     "runtime/studies/affinity.py": {"gained", "look_ahead", "looks"},  # it asks what that method found
     "sharing/grouping.py": {"exact_tasks"},  # an algorithm that any method may use has it of its own
     "sharing/trees.py": {"beam", "dissimilarity"},  # the same
@@ -80,7 +78,7 @@ def own_names(each: Method) -> set[str]:
     names |= {key.name for rule in each.decisions for key in rule.call.keys} | {
         rule.call.name for rule in each.decisions
     }
-    names |= {field.name for found in each.findings for field in attrs.fields(found)}
+    names |= {each.name} | {field.name for found in each.findings for field in attrs.fields(found)}
     return (
         names | {found.kind for found in each.findings} | EVIDENCE.get(each.name, set()) | {METHODS[each.name].penalty}
     )
