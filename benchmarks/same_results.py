@@ -3,7 +3,7 @@
     python benchmarks/same_results.py main~5 main
 
 lays out both commits in folders of their own, runs the jobs below with each on one thread, and compares what the runs
-leave: the evolved spec, every tensor of the best weights, every tensor and fact of the last checkpoint, and the events
+leave: every spec, every tensor of the best weights, every tensor and fact of the last checkpoint, and the events
 without their times and places. Prints what differs, and exits with 1 where something does.
 """
 
@@ -159,7 +159,8 @@ def _field(job: Job) -> str:
 
 def kept(run: Path) -> Kept:
     """What a run left that is to be the same."""
-    found: Kept = {"spec.mtl": (run / "spec.mtl").read_text(encoding="utf-8")}
+    specs = sorted(run.rglob("*.mtl"))  # the evolved one, those of each phase, of the best epochs and the checkpoint
+    found: Kept = {path.relative_to(run).as_posix(): path.read_text(encoding="utf-8") for path in specs}
     last = max((run / "checkpoints").iterdir(), key=lambda path: int(path.name.removeprefix("epoch-")))
     for tensors in (*sorted((run / "best").rglob("*.safetensors")), *sorted(last.glob("*.safetensors"))):
         place = tensors.relative_to(run).as_posix()
