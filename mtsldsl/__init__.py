@@ -7,7 +7,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mtsldsl.on_demand import on_demand
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,10 +69,4 @@ def load_run(path: str | Path, of: str = "mean") -> tuple[Spec, nn.Module]:
     return load_run(path, of)
 
 
-def __getattr__(name: str) -> Any:
-    # Each name is imported when it is first asked for, so that `import mtsldsl` stays quick.
-    if name in _HOMES:
-        from importlib import import_module
-
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = on_demand(__name__, _HOMES)

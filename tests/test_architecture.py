@@ -62,7 +62,7 @@ STREETS: dict[str, set[str]] = {
 """What each room may import. `learners` and `loaders` are what the registries of methods and data sets reach by name:
 all in their folders but `language.py`."""
 
-GROUND: dict[str, set[str]] = {"records": set(), "seeds": set(), "division": {"diagnostics"}}
+GROUND: dict[str, set[str]] = {"records": set(), "seeds": set(), "on_demand": set(), "division": {"diagnostics"}}
 """Single modules that every room may stand on, and what these stand on."""
 
 VERSION = "mtsldsl.__version__"

@@ -5,9 +5,10 @@ What a text is read without is imported when it is first asked for.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mtsldsl.editing.load import dumps, load, loads, loads_source
+from mtsldsl.on_demand import on_demand
 
 if TYPE_CHECKING:
     from mtsldsl.editing.overrides import overridden
@@ -17,10 +18,4 @@ __all__ = ["dumps", "load", "loads", "loads_source", "overridden", "rewritten"]
 
 _HOMES = {"overridden": "mtsldsl.editing.overrides", "rewritten": "mtsldsl.editing.rewrite"}
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        from importlib import import_module
-
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = on_demand(__name__, _HOMES)

@@ -12,7 +12,7 @@ from mtsldsl.ir.expand import Apply, Stage, Start
 from mtsldsl.ir.problems import BROKEN, Broken, Problems, line_of
 from mtsldsl.language.application import check_read, given_shape
 from mtsldsl.language.constants import Constant, Shape
-from mtsldsl.language.kinds import OneOrMany
+from mtsldsl.language.kinds import Chosen, OneOrMany, Required
 from mtsldsl.language.naming import RESIDUAL
 from mtsldsl.language.operator import Arguments, Context, Misfit, Operator
 from mtsldsl.language.operators import OPERATORS
@@ -140,11 +140,18 @@ class _Body:
                 "give it `shortcut=...`, a pipeline that makes the same shape",
                 stage,
             )
-        settings: dict[str, Constant] = {rule.name: rule.default for rule in OPERATORS["conv2d"].rules}  # type: ignore[misc]
+        settings = _defaults("conv2d")
         settings |= {"out_channels": wanted[0], "kernel_size": 1, "stride": stride, "padding": 0, "bias": False}
         projected = self.step(attrs.evolve(stage, operator="conv2d", arguments=settings), (piped,), "batch_norm")
-        norm: dict[str, Constant] = {rule.name: rule.default for rule in OPERATORS["batch_norm"].rules}  # type: ignore[misc]
-        return self.step(attrs.evolve(stage, operator="batch_norm", arguments=norm), (projected,), None)
+        norm = attrs.evolve(stage, operator="batch_norm", arguments=_defaults("batch_norm"))
+        return self.step(norm, (projected,), None)
+
+
+def _defaults(operator: str) -> dict[str, Constant]:
+    """The arguments of an operator as they are where none is given, but for those that must be."""
+    return {
+        rule.name: rule.default for rule in OPERATORS[operator].rules if not isinstance(rule.default, Required | Chosen)
+    }
 
 
 def _canonical(operator: Operator, arguments: Arguments) -> dict[str, Constant]:

@@ -6,8 +6,9 @@ Pure Python and light to import: what a specification is read without is importe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from mtsldsl.on_demand import on_demand
 from mtsldsl.sharing.backbone import Backbone
 from mtsldsl.sharing.component import HEADS, Copy, component_name
 from mtsldsl.sharing.cover import Cover, Use
@@ -90,10 +91,4 @@ _HOMES = {
     **dict.fromkeys(("Tree", "choose_tree"), "mtsldsl.sharing.trees"),
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        from importlib import import_module
-
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = on_demand(__name__, _HOMES)

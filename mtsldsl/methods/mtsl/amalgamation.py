@@ -42,7 +42,7 @@ class Gate(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(nn.Linear(channels, channels), nn.ReLU(), nn.Linear(channels, channels))
-        nn.init.constant_(self.layers[2].bias, _OPEN)  # type: ignore[arg-type]
+        nn.init.constant_(self.layers[2].bias, _OPEN)  # type: ignore[arg-type]  # a part of a Sequential
 
     def forward(self, summary: Tensor) -> Tensor:
         """The factors (n, channels) for a pooled output (n, channels)."""

@@ -138,4 +138,4 @@ class ReadSamples(Samples):
             yield {name: send(tensor, device) for name, tensor in found.items()}
 
     def _with(self, **changes: object) -> ReadSamples:
-        return attrs.evolve(self, fields=attrs.evolve(self.fields, **changes))  # type: ignore[arg-type]
+        return attrs.evolve(self, fields=attrs.evolve(self.fields, **changes))  # type: ignore[arg-type]  # of whichever kind

@@ -29,7 +29,7 @@ def average_of(model: nn.Module, spec: Spec) -> AveragedModel | None:
         return AveragedModel(model)
     if decay is None:
         return None
-    running = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    running = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]  # torch gives it no types
     return AveragedModel(model, multi_avg_fn=running, use_buffers=True)
 
 

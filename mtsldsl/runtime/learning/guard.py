@@ -77,7 +77,7 @@ class Guard:
             self.look()
         finally:
             if self.every > 1:
-                del optimizer.found_inf  # type: ignore[attr-defined]
+                del optimizer.found_inf  # type: ignore[attr-defined]  # as above
 
     def begin(self, inputs: Inputs, run: Callable[[], object], gates: Gates | None = None) -> None:
         """Take note of a forward pass in training mode that `run` makes of these inputs, with these gates."""

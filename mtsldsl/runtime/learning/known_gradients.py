@@ -37,7 +37,7 @@ def with_gradients(value: Tensor, known: Sequence[tuple[nn.Parameter, Tensor]]) 
     """The scalar as a loss whose gradients by these parameters are known."""
     if not known:
         return value
-    found: Tensor = _Known.apply(value.detach(), [each for _, each in known], *(each for each, _ in known))  # type: ignore[no-untyped-call]
+    found: Tensor = _Known.apply(value.detach(), [each for _, each in known], *(each for each, _ in known))  # type: ignore[no-untyped-call]  # torch gives it no types
     return found
 
 

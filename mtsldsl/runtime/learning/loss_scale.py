@@ -43,7 +43,7 @@ class _Enlarged(torch.autograd.Function):
 
 def enlarged(value: Tensor, factor: float) -> Tensor:
     """The value, whose gradient is `factor` times as large below it."""
-    found: Tensor = _Enlarged.apply(value, factor)  # type: ignore[no-untyped-call]
+    found: Tensor = _Enlarged.apply(value, factor)  # type: ignore[no-untyped-call]  # torch gives it no types
     return found
 
 
@@ -73,7 +73,7 @@ class LossScale:
     def over(self, parameters: Iterable[nn.Parameter]) -> Iterator[None]:
         """While open, gradients that come to these parameters are divided by the factor."""
         handles = [
-            each.register_hook(self._reduced)  # type: ignore[no-untyped-call]
+            each.register_hook(self._reduced)  # type: ignore[no-untyped-call]  # torch gives it no types
             for each in parameters
             if each.requires_grad
         ]

@@ -58,7 +58,7 @@ def _place(tasks: Collection[str], spec: Spec) -> int:
 def choose(row: Tensor, values: Sequence[Tensor]) -> Tensor:
     """The one of the values for which the row (values,) has a 1: their sum, each times its number, made of that one
     alone."""
-    chosen: Tensor = _Choose.apply(row, int(row.detach().argmax()), *values)  # type: ignore[no-untyped-call]
+    chosen: Tensor = _Choose.apply(row, int(row.detach().argmax()), *values)  # type: ignore[no-untyped-call]  # torch gives it no types
     return chosen
 
 
