@@ -47,7 +47,12 @@ _SHAPES = (
 _TASK = ("task", "  target", "  head", "  loss", "  metrics", "  weight", "  field")
 
 NEEDS = {
-    **dict.fromkeys(("MTL301", "MTL302", "MTL303", "MTL308"), (*_SHAPES, "  target")),
+    **dict.fromkeys(("MTL301", "MTL302", "MTL308"), (*_SHAPES, "  target")),
+    "MTL303": (
+        *_SHAPES,
+        "  target",
+        "data scenes",
+    ),  # whether there is an answer for each pixel is said by the kind of data
     **dict.fromkeys(("MTL305", "MTL306"), ("  target",)),
     **dict.fromkeys(("MTL402", "MTL403", "MTL404"), ("task",)),
     "MTL104": ("data scenes", "structure mtsl"),

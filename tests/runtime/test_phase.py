@@ -27,20 +27,20 @@ SPEC = Path(__file__).parents[2] / "specs" / "scenes.mtl"
 
 
 class Hesitant(Learner):
-    """Proposes to share the stem, with the channels of the network in another order, and takes it or not."""
+    """Proposes to share the stem, if it is to with the channels of the network in another order, and takes it or not."""
 
-    def __init__(self, takes: bool) -> None:
+    def __init__(self, takes: bool, *, reorders: bool = False) -> None:
         super().__init__()
-        self.takes = takes
+        self.takes, self.reorders = takes, reorders
 
     def decide(self, view: View) -> Proposal:
         tasks, state = view.spec.sharing.tasks, view.model.state_dict()
         order: Reordering = {}
         for channels in channels_of(view.spec, state):
-            if not channels.fixed:
+            if self.reorders and not channels.fixed:
                 rolled = reordering(channels, torch.arange(channels.size).roll(1), state)
                 order = one_after_the_other(order, rolled)
-        assert order
+        assert bool(order) == self.reorders
         return Proposal(view.spec.sharing.merge("stem", tasks), (merge(1, "stem", tasks, 0.9),), order=order)
 
     def accept(self, before: Evaluation, after: Evaluation) -> bool:
@@ -70,7 +70,7 @@ def phase(takes: bool) -> tuple[bool, bool, Record]:
     model, optimizer = training.model, training.optimizer
     state = {name: value.clone() for name, value in model.state_dict().items()}
     record = Record()
-    structural_phase(training, Hesitant(takes), load_data(spec), record)
+    structural_phase(training, Hesitant(takes, reorders=True), load_data(spec), record)
     former = training.model is model and training.optimizer is optimizer and training.spec is spec
     equal = all(torch.equal(value, model.state_dict()[name]) for name, value in state.items())
     return former, equal, record
