@@ -85,6 +85,12 @@ class DataKind(Record):
     """Whether a target may be several of its fields side by side, as they are columns of a table."""
     ink: bool = False
     """Whether its pictures are ink on paper, dark on white, which networks see as large numbers on 0."""
+    as_saved: bool = False
+    """Whether its pictures come as the numbers that a person has saved or made."""
+    opened: bool = False
+    """Whether its pictures are files of any size, which are opened, resized and cropped as its block says."""
+    later: Options = attrs.field(factory=dict)
+    """Keys that only later versions have, with their defaults: at these the hash of a spec stays what it was."""
     apart: Callable[[Options], bool] = lambda _: False
     """Whether each task has samples of its own, and so batches; else every sample has every field."""
     classes: Callable[[Options, str], int | None] = lambda options, field: None

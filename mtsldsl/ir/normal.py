@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from mtsldsl.datasets.registry import data_kind
 from mtsldsl.ir.body import MEAN, Body, Parallel
 from mtsldsl.ir.model import Data, Spec, Structure, Train
 from mtsldsl.ir.task_record import Target
@@ -75,18 +76,10 @@ def _later(train: Train) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value}
 
 
-_LATER_OPTIONS = {
-    "arrays": ("split", "group", "stratify"),
-    "table": ("stratify",),
-    "python": ("split", "group", "stratify"),
-}
-"""Keys of data blocks that only later versions have, by kind; without them the hash of a spec stays what it was."""
-
-
 def _is_later(kind: str, name: str, value: Constant) -> bool:
-    if name == "on_error":
-        return value == "raise" and kind in ("arrays", "table")
-    return value is None and (name == "train_samples" or name in _LATER_OPTIONS.get(kind, ()))
+    """Whether only later versions have a key of a data block, and it is at its default: then it is left out too."""
+    later = {"train_samples": None, **data_kind(kind).later}
+    return name in later and value == later[name]
 
 
 def _named_but(named: Named, argument: str, default: Constant) -> list[Any]:

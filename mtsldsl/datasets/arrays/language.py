@@ -52,5 +52,7 @@ KIND = DataKind(
     BLOCK,
     place="path",
     remedy="write it with numpy.savez, one array a field, or set `path` to where it is",
+    as_saved=True,
+    later={"split": None, "group": None, "stratify": None, "on_error": "raise"},
     apart=lambda options: bool(options["apart"]),
 )

@@ -61,5 +61,10 @@ class Settings(Record):
 
 
 KIND = DataKind(
-    BLOCK, place="path", remedy="set `path` to the folder in which the images are", workers=True, columns=True
+    BLOCK,
+    place="path",
+    remedy="set `path` to the folder in which the images are",
+    workers=True,
+    columns=True,
+    opened=True,
 )

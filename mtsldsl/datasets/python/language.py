@@ -48,4 +48,6 @@ class Settings(Record):
     seed: int
 
 
-KIND = DataKind(BLOCK, code="factory", workers=True)
+KIND = DataKind(
+    BLOCK, code="factory", workers=True, as_saved=True, later={"split": None, "group": None, "stratify": None}
+)

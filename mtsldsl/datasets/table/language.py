@@ -54,4 +54,10 @@ class Settings(Record):
     seed: int
 
 
-KIND = DataKind(BLOCK, place="path", remedy="set `path` to where the file is", columns=True)
+KIND = DataKind(
+    BLOCK,
+    place="path",
+    remedy="set `path` to where the file is",
+    columns=True,
+    later={"stratify": None, "on_error": "raise"},
+)

@@ -19,13 +19,14 @@ def picture_recipe(data: Data, name: str) -> str:
     colours = {1: "gray", 3: "red, green and blue", 4: "red, green, blue and alpha"}
     what = f"`{name}` is a picture, (channels, height, width)"
     order = f": {colours[channels]}" if channels in colours else ""
-    if data_kind(data.kind).ink:
+    kind = data_kind(data.kind)
+    if kind.ink:
         return f"{what}{order}, of ink on paper: 1 where there is ink, and 0 where there is none.\n"
     scaled = "whole numbers of 8 bits are divided by 255, those of 16 bits by 65535"
-    if data.kind in ("arrays", "python"):
+    if kind.as_saved:
         return f"{what}, as it was saved: {scaled}, and float is taken as it is.\n"
     text = f"{what}{order}; {scaled}.\n"
-    if data.kind == "folder" and channels in _MODES:
+    if kind.opened and channels in _MODES:
         text += f"\n```python\n{_python(data, name)}```\n"
     return text
 
