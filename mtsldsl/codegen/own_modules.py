@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import groupby
 
 import attrs
 
 from mtsldsl.codegen.identifiers import CLASSES_TAKEN, TAKEN
-from mtsldsl.ir.body import Body, Step
+from mtsldsl.ir.cost import own_steps
 from mtsldsl.ir.model import Spec
 from mtsldsl.language.constants import Constant
 from mtsldsl.language.literals import literal
 from mtsldsl.language.operator import Arguments
-from mtsldsl.language.operators import OPERATORS
 from mtsldsl.language.operators.own import options_of, target_parts
 from mtsldsl.records import Record
 
@@ -31,14 +30,6 @@ class OwnClass(Record):
     def imported(self) -> str:
         """What stands after `import`."""
         return self.name if self.alias == self.name else f"{self.name} as {self.alias}"
-
-
-def own_steps(spec: Spec) -> Iterator[Step]:
-    """The steps of all layers and heads that are modules of the person's own."""
-    bodies: list[Body] = [body for layer in spec.layers for body in layer.bodies.values()]
-    bodies += [task.head for task in spec.tasks]
-    for body in bodies:
-        yield from (step for step in body.steps if OPERATORS[step.operator].own)
 
 
 def own_classes(spec: Spec, taken: frozenset[str]) -> dict[str, OwnClass]:

@@ -25,8 +25,9 @@ from mtsldsl.codegen.knobs import (
     train_imports,
 )
 from mtsldsl.codegen.line_breaks import WIDTH
-from mtsldsl.codegen.own_modules import import_lines, own_classes, own_steps
+from mtsldsl.codegen.own_modules import import_lines, own_classes
 from mtsldsl.diagnostics.counted import counted
+from mtsldsl.ir.cost import own_steps
 from mtsldsl.ir.model import Spec
 from mtsldsl.ir.normal import digest
 from mtsldsl.ir.wiring import copies_of, gates_of

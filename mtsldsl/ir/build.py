@@ -155,10 +155,13 @@ def _check_learning(spec: Spec, section: tree.Section, problems: Problems) -> No
 def _check_counted(spec: Spec, structure: Structure, problems: Problems) -> None:
     """Report what a method that decides by numbers of parameters would count as none."""
     if structure.known.counts(structure.settings):
-        for step in uncounted(spec):
-            cause = f"`structure {structure.method}` counts parameters here, and `{step.arguments['target']}` does not "
+        places = dict.fromkeys((step.arguments["target"], step.span or structure.span) for step in uncounted(spec))
+        for target, span in places:
+            cause = (
+                f"`structure {structure.method}` counts parameters here, and `{target}` does not say how many it learns"
+            )
             remedy = "say it, `parameters=1234`, which a run compares with the class; 0 where it learns nothing"
-            problems.add("MTL505", f"{cause}say how many it learns", remedy, step.span or structure.span)
+            problems.add("MTL505", cause, remedy, span)
 
 
 def _check_reach(spec: Spec, structure: Structure, section: tree.Section, problems: Problems) -> None:

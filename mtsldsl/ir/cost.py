@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -181,12 +181,16 @@ def sizes_of(spec: Spec) -> Sizes:
     return Sizes(layers, heads, spec.sharing.tasks, read_by)
 
 
-def uncounted(spec: Spec) -> list[Step]:
-    """The modules of the person's own that do not say how many parameters they learn, one of each class: a cost counts
-    them as 0."""
-    steps = (step for body in bodies(spec).values() for step in body.steps if OPERATORS[step.operator].own)
-    unsaid = {step.arguments["target"]: step for step in steps if step.arguments["parameters"] is None}
-    return list(unsaid.values())
+def own_steps(spec: Spec) -> Iterator[Step]:
+    """The steps of all layers and heads that are modules of the person's own."""
+    found = [body for layer in spec.layers for body in layer.bodies.values()]
+    for body in (*found, *(task.head for task in spec.tasks)):
+        yield from (step for step in body.steps if OPERATORS[step.operator].own)
+
+
+def uncounted(spec: Spec) -> Iterator[Step]:
+    """Those that do not say how many parameters they learn: a cost counts them as 0."""
+    return (step for step in own_steps(spec) if step.arguments["parameters"] is None)
 
 
 def settled(spec: Spec) -> frozenset[str]:

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from mtsldsl.codegen import compile_spec
-from mtsldsl.codegen.own_modules import own_steps
+from mtsldsl.ir.cost import own_steps
 from tests.codegen.examples import GOLDEN, NAMES, example
 
 

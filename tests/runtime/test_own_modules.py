@@ -22,6 +22,7 @@ from mtsldsl.editing import loads
 from mtsldsl.ir import Spec
 from mtsldsl.methods.registry import methods
 from mtsldsl.runtime.network.built import build_model
+from mtsldsl.runtime.network.user_modules import remarks_on_sizes
 from mtsldsl.runtime.run.events import Start, Warned
 from mtsldsl.runtime.run.record_file import read_events
 from mtsldsl.runtime.run.session import Session
@@ -64,6 +65,14 @@ class Scale(nn.Module):
 
     def forward(self, image):
         return image * self.factor
+
+class Scaled(nn.Module):
+    def __init__(self, count):
+        super().__init__()
+        self.factors = nn.Parameter(torch.ones(count))
+
+    def forward(self, image):
+        return image * self.factors.sum()
 
 class Halves(nn.Module):
     def forward(self, image):
@@ -354,6 +363,16 @@ def test_a_run_says_how_many_parameters_a_module_has_that_the_spec_does_not_coun
             "`person.blocks:Mixed` learns 20 parameters, which the spec does not say: numbers of parameters are told"
         )
         assert said == ([f"{wanted} without them. Write `parameters=20`"] if told else [])
+
+
+def test_it_says_so_of_each_size_of_a_class_once(folder: Path) -> None:
+    module = 'module("person.blocks:Scaled", out=[4, 8, 8], count={count})'
+    stages = " | ".join(module.format(count=count) for count in (1, 3, 3))
+    told = list(remarks_on_sizes(spec_with(stages)))
+    assert [each.partition(",")[0] for each in told] == [
+        "`person.blocks:Scaled` learns 1 parameter",
+        "`person.blocks:Scaled` learns 3 parameters",
+    ]
 
 
 TWO = """\

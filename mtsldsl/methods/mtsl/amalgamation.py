@@ -41,8 +41,9 @@ class Gate(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(channels, channels), nn.ReLU(), nn.Linear(channels, channels))
-        nn.init.constant_(self.layers[2].bias, _OPEN)  # type: ignore[arg-type]  # a part of a Sequential
+        first, last = nn.Linear(channels, channels), nn.Linear(channels, channels)
+        nn.init.constant_(last.bias, _OPEN)
+        self.layers = nn.Sequential(first, nn.ReLU(), last)
 
     def forward(self, summary: Tensor) -> Tensor:
         """The factors (n, channels) for a pooled output (n, channels)."""

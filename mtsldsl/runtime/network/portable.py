@@ -21,11 +21,11 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from mtsldsl.codegen.own_modules import own_steps
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.diagnostics.libraries import ONNX, require
 from mtsldsl.editing import loads
 from mtsldsl.ir import Data, Spec
+from mtsldsl.ir.cost import own_steps
 from mtsldsl.ir.wiring import inputs_read, needed, wired
 from mtsldsl.runtime.network.built import build_model
 from mtsldsl.runtime.network.execution import evaluating

@@ -15,13 +15,12 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from mtsldsl.codegen.bodies import module_names
-from mtsldsl.codegen.own_modules import own_steps
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.diagnostics.counted import counted
 from mtsldsl.diagnostics.own_code import Noted, own_object, said
 from mtsldsl.diagnostics.printable import printable
 from mtsldsl.ir.body import Body, Step
-from mtsldsl.ir.cost import uncounted
+from mtsldsl.ir.cost import own_steps, uncounted
 from mtsldsl.ir.model import Spec
 from mtsldsl.ir.wiring import bodies
 from mtsldsl.language.constants import Constant, Shape
@@ -59,10 +58,10 @@ def check_own_modules(spec: Spec) -> None:
 
 def remarks_on_sizes(spec: Spec) -> Iterator[str]:
     """What a person should know of modules that learn parameters of which the spec says nothing."""
-    for step in uncounted(spec):
-        learned = _learned(_made(step, _imported(spec, step)))
+    sizes = ((step.arguments["target"], _learned(_made(step, _imported(spec, step)))) for step in uncounted(spec))
+    for target, learned in dict.fromkeys(sizes):  # one class may have several, by its arguments
         if learned:
-            cause = f"`{step.arguments['target']}` learns {counted(learned, 'parameter')}, which the spec does not say"
+            cause = f"`{target}` learns {counted(learned, 'parameter')}, which the spec does not say"
             yield f"{cause}: numbers of parameters are told without them. Write `parameters={learned}`"
 
 
