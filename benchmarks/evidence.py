@@ -32,8 +32,8 @@ class Job:
     """A spec, what of it is compared, and the folder of its data, where it reads some."""
 
     spec: str
-    budgets: str = "0.35,0.5,0.75"
-    """Those of the learner in the spec, so that `widened` has a network of each size."""
+    budgets: str | None = "0.35,0.5,0.75"
+    """Those of the learner in the spec, so that `widened` has a network of each size; None where it has none."""
     rows: tuple[str, ...] = ()
     teachers: bool = False
     data: str | None = None
@@ -44,7 +44,8 @@ class Job:
         """The command line without the interpreter."""
         found = ["mtsldsl", "baselines", os.path.relpath(HERE / f"{self.spec}.mtl")]
         found += ["--rows", ",".join(self.rows)] if self.rows else []
-        found += ["--budgets", str(self.quick) if chosen.quick else self.budgets]
+        budgets = self.quick if chosen.quick else self.budgets
+        found += ["--budgets", budgets] if budgets else []
         found += ["--teachers"] if self.teachers and not chosen.quick else []
         found += ["--seeds", chosen.seeds or ("0..2" if chosen.quick else "0..7"), "--jobs", str(chosen.jobs)]
         if self.data is not None:
@@ -57,6 +58,7 @@ JOBS = (
     Job("nyuv2_200", teachers=True, data="nyuv2", quick="0.35"),
     Job("nyuv2_715", data="nyuv2"),
     Job("omniglot", data="omniglot"),
+    Job("nyuv2_48x64", None, rows=("each", "all", "encoder", "last:1", "learned"), data="nyuv2"),
 )
 
 

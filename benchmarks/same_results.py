@@ -161,7 +161,8 @@ def kept(run: Path) -> Kept:
     """What a run left that is to be the same."""
     specs = sorted(run.rglob("*.mtl"))  # the evolved one, those of each phase, of the best epochs and the checkpoint
     found: Kept = {path.relative_to(run).as_posix(): path.read_text(encoding="utf-8") for path in specs}
-    last = max((run / "checkpoints").iterdir(), key=lambda path: int(path.name.removeprefix("epoch-")))
+    ends = [path for path in (run / "checkpoints").iterdir() if path.name.removeprefix("epoch-").isdecimal()]
+    last = max(ends, key=lambda path: int(path.name.removeprefix("epoch-")))
     for tensors in (*sorted((run / "best").rglob("*.safetensors")), *sorted(last.glob("*.safetensors"))):
         place = tensors.relative_to(run).as_posix()
         found |= {f"{place}: {name}": _bits(tensor) for name, tensor in load_file(tensors).items()}

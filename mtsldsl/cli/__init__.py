@@ -171,16 +171,14 @@ def _report(error: MtlError) -> None:
 def _as_report(error: OSError) -> MtlError:
     """A file, or the output, that does not take what is written, as a report; anything else is raised again."""
     from mtsldsl.diagnostics import MtlError
+    from mtsldsl.diagnostics.printable import let_go_of_output
 
     if error.errno not in _NOT_WRITABLE:  # with EPIPE, whoever read the output has seen enough: click ends quietly
         raise error
     if error.filename is not None:
         cause = f"{click.format_filename(os.fsdecode(error.filename))}: {error.strerror}"
         return MtlError.of("MTL703", cause, "check the folder, its permissions and the space on the disk")
-    if sys.stdout is not None:
-        nowhere = os.open(os.devnull, os.O_WRONLY)  # so that the end of the process does not try once more
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+    let_go_of_output()
     cause = f"the output, or a file, cannot be written: {error.strerror}"
     return MtlError.of("MTL703", cause, "check where it goes, and the space on the disk")
 

@@ -39,6 +39,14 @@ MOST_PROCESSES = 64
 @click.option(
     "--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where run folders go."
 )
+@click.option(
+    "--checkpoint-every",
+    type=click.FloatRange(0),
+    default=10.0,
+    show_default=True,
+    metavar="MINUTES",
+    help="Also write a checkpoint after so long within an epoch; 0: after every step.",
+)
 @click.option("--resume", metavar="RUN", type=click.Path(path_type=Path), help="Go on with this run folder.")
 @click.option("--structure", type=click.Choice(["spec", "none"]), default="spec", help="none: train a static network.")
 @click.option("--sharing", metavar="each|all|FILE", help="Start from this sharing; FILE is any spec with one.")
@@ -69,6 +77,7 @@ def command(
     workers: int,
     nproc: int,
     runs: Path,
+    checkpoint_every: float,
     resume: Path | None,
     structure: str,
     sharing: str | None,
@@ -108,6 +117,7 @@ def command(
             "--resume": resume,
             "--threads": threads,
             "--workers": workers,
+            "--checkpoint-every": checkpoint_every,
         }
         flags = {"--in-place": in_place, "--json": as_json, "--quiet": quiet, "--no-cache": no_cache}
         words = [*([str(spec)] if spec else []), "--nproc", "1"]  # whatever the environment says
@@ -120,11 +130,16 @@ def command(
     display = "json" if as_json else "quiet" if quiet else "auto"
     if resume:
         require(TENSORS)
-        from mtsldsl.runtime.run.launch import launch
+        from mtsldsl.runtime.run.launch import launch, said_of_ended
         from mtsldsl.runtime.run.session import Session
 
+        if (said := said_of_ended(resume)) is not None:
+            if not quiet:
+                say(said, err=as_json)
+            return
         session = Session.resume(resume, device, display, loggers)
         session.cache, session.workers = not no_cache, workers
+        session.checkpoint_every = 60 * checkpoint_every
         launch(session, threads)
         return
     if spec is None:
@@ -157,9 +172,10 @@ def command(
     from mtsldsl.runtime.run.session import Session
 
     session = Session.create(chosen, spec.stem, runs, device, display, loggers)
-    session.weights = begun or session.weights
+    session.weights, session.weights_from = begun or session.weights, weights
     session.in_place = own if session.ranks.rank == 0 else None
     session.cache, session.workers = not no_cache, workers
+    session.checkpoint_every = 60 * checkpoint_every
     session.command = typed(click.get_current_context()).replace("--nproc 1", f"--nproc {session.ranks.size}")
     launch(session, threads)
 

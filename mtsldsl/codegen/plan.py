@@ -38,7 +38,7 @@ from mtsldsl.sharing import HEADS, Copy, format_tasks
 from mtsldsl.sharing.component import component_expression, owner
 from mtsldsl.sharing.partition import in_order
 
-GENERATOR = 5
+GENERATOR = 6
 """Raised whenever the same spec gives other code."""
 
 

@@ -100,7 +100,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL707": "settings of a project that cannot be understood",
     },
     "runs": {
-        "MTL801": "a run that cannot be resumed",
+        "MTL801": "a run that cannot be read or resumed",
         "MTL802": "a device that is not there",
         "MTL803": "training that diverged",
         "MTL804": "too little data for the computation",
@@ -115,6 +115,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         "MTL814": "a schedule that the steps of a run are too few for",
         "MTL815": "an input that is no picture to corrupt",
         "MTL816": "a module of one's own whose state cannot be kept",
+        "MTL817": "a run folder in which another process trains",
     },
     "warnings": {
         "MTL901": "a constant that nothing uses",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import unicodedata
 
 
@@ -15,3 +17,11 @@ def printable(text: str) -> str:
 
 def _steers(character: str) -> bool:
     return character != "\t" and unicodedata.category(character)[0] in "CZ" and not character.isprintable()
+
+
+def let_go_of_output() -> None:
+    """Print nowhere from now on, so that the end of the process does not try what the output does not take again."""
+    if sys.stdout is not None:  # as it is where the caller closed it
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

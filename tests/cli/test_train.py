@@ -24,6 +24,7 @@ from mtsldsl.runtime.network.built import build_model
 from mtsldsl.runtime.network.optimizer_state import parameter_state
 from mtsldsl.runtime.network.transfer import carry_state
 from mtsldsl.runtime.run.checkpoint import restore_checkpoint
+from mtsldsl.runtime.run.folder import RunFolder
 from mtsldsl.runtime.structure.phase import replace_network
 from mtsldsl.sharing import Sharing, unmerged
 from mtsldsl.syntax import read_source
@@ -56,20 +57,28 @@ KILLED = "os.kill(os.getpid(), 9)"
 
 
 def disturbed(*arguments: str, action: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """A command in which the statement `action` runs whenever the checkpoint of `training.epoch` has been written."""
+    """A command in which the statement `action` runs whenever the checkpoint at the end of `training.epoch` has been written."""
     program = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
         "from mtsldsl.runtime.run import session\n"
         "written = session.save_checkpoint\n"
-        "def disturbed(folder, training, events):\n"
-        "    written(folder, training, events)\n"
-        f"    {action}\n"
+        "def disturbed(folder, training, *rest):\n"
+        "    place = written(folder, training, *rest)\n"
+        "    if not training.batches:\n"
+        f"        {action}\n"
+        "    return place\n"
         "session.save_checkpoint = disturbed\n"
         "from mtsldsl.cli import main\n"
         "main(sys.argv[1:])\n"
     )
     return prepared.run("-c", program, *arguments, cwd=cwd)
+
+
+def latest(run: Path) -> Path:
+    found = RunFolder(run).latest_checkpoint()
+    assert found is not None
+    return found
 
 
 @attrs.frozen
@@ -82,7 +91,7 @@ class Finished:
 
     @property
     def checkpoint(self) -> Path:
-        return next((self.folder / "checkpoints").iterdir())
+        return latest(self.folder)
 
 
 @pytest.fixture(scope="module")
@@ -206,15 +215,15 @@ def test_a_run_that_a_person_stops_says_how_it_goes_on(tmp_path: Path) -> None:
     folder = tmp_path / "scenes" / "1"
     assert done.returncode == 130
     assert done.stderr == f"stopped; go on after epoch 1 with `mtsldsl train --resume {folder}`\n"
-    assert len(list((folder / "checkpoints").iterdir())) == 1
+    assert latest(folder).name == "epoch-001"
 
 
 @pytest.mark.parametrize("script", ["generated/scenes/train.py", None])
 def test_a_run_that_is_stopped_before_anything_is_saved_says_so(tmp_path: Path, script: str | None) -> None:
     program = (
         "import os, runpy, signal, sys\n"
-        "from mtsldsl.runtime.run.session import Session\n"
-        f"Session.load_data = lambda session: {INTERRUPTED}\n"
+        "from mtsldsl.runtime.run.beginning import Read\n"
+        f"Read.of = lambda *_, **__: {INTERRUPTED}\n"
         "from mtsldsl.cli import main\n"
         + (
             f"sys.argv = sys.argv[1:]\nrunpy.run_path({script!r}, run_name='__main__')\n"
@@ -225,7 +234,8 @@ def test_a_run_that_is_stopped_before_anything_is_saved_says_so(tmp_path: Path, 
     given = [script, "--display", "quiet"] if script else ["train", "specs/scenes.mtl", "--quiet"]
     done = prepared.run("-c", program, *given, "--device", "cpu", "--runs", str(tmp_path), cwd=ROOT)
     assert done.returncode == 130, done.stderr
-    assert done.stderr == f"stopped before the first epoch was saved in {tmp_path / 'scenes' / '1'}: train anew\n"
+    again = f"mtsldsl train --resume {tmp_path / 'scenes' / '1'}"
+    assert done.stderr == f"stopped; go on from the start with `{again}`\n"
 
 
 def spoil(package: Path) -> None:
@@ -264,7 +274,7 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
         done = prepared.run(script, "--resume", str(folder), "--display", "quiet", "--device", "cpu", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
     assert (folder / "spec.mtl").read_bytes() == (run.folder / "spec.mtl").read_bytes()
-    checkpoint = next((folder / "checkpoints").iterdir())
+    checkpoint = latest(folder)
     resumed, straight = (load_file(path / "weights.safetensors") for path in (checkpoint, run.checkpoint))
     assert resumed.keys() == straight.keys()
     assert all(torch.equal(resumed[name], straight[name]) for name in straight)
@@ -280,6 +290,11 @@ def test_the_test_set_is_reported_once_however_often_a_finished_run_is_resumed(r
     mtsldsl("train", "--resume", str(folder), "--quiet", "--device", "cpu")
     events = [json.loads(line) for line in (folder / "events.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [event for event in events if event["event"] == "test"] == run.of("test")
+
+
+def left_in(run: Path) -> dict[Path, bytes]:
+    """All files, but for the one that says which process has the lock."""
+    return {path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path.name != ".lock"}
 
 
 def test_data_beside_the_spec_is_found_by_eval_and_resume_too(tmp_path: Path) -> None:
@@ -298,23 +313,28 @@ def test_data_beside_the_spec_is_found_by_eval_and_resume_too(tmp_path: Path) ->
     )
     mtsldsl("train", "job/mine.mtl", "--quiet", "--device", "cpu", cwd=tmp_path)
     mtsldsl("eval", "runs/mine/1", "--device", "cpu", cwd=tmp_path)
+    (tmp_path / "runs/mine/1/report.html").unlink()  # killed before it was written
     mtsldsl("train", "--resume", "runs/mine/1", "--quiet", "--device", "cpu", cwd=tmp_path)
 
     # without its data it goes on nowhere, and loses nothing
     run, data = tmp_path / "runs" / "mine" / "1", job / "mine.npz"
-    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    before = left_in(run)
     assert b'"event": "test"' in before[run / "events.jsonl"]
     data.rename(job / "away.npz")
+    (run / "report.html").unlink()  # killed before it was written
+    del before[run / "report.html"]
     done = prepared.run("-m", "mtsldsl", "train", "--resume", "runs/mine/1", "--device", "cpu", cwd=tmp_path)
     assert "MTL601" in done.stderr
-    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+    assert left_in(run) == before
 
-    (checkpoint,) = (run / "checkpoints").iterdir()
-    shutil.rmtree(checkpoint)
+    shutil.rmtree(run / "checkpoints")
+    (run / "checkpoints").mkdir()
     done = prepared.run("-m", "mtsldsl", "train", "--resume", "runs/mine/1", "--device", "cpu", cwd=tmp_path)
     assert "MTL801" in done.stderr
     assert "start anew with `mtsldsl train job/mine.mtl --device cpu --quiet`" in done.stderr
+    assert left_in(run) == {path: content for path, content in before.items() if "checkpoints" not in path.parts}
     (run / "events.jsonl").write_bytes(b"")  # killed before it said anything
+    (run / "request.json").unlink()
     done = prepared.run("-m", "mtsldsl", "train", "--resume", "runs/mine/1", "--device", "cpu", cwd=tmp_path)
     assert "mtsldsl train runs/mine/1/evolution/start.mtl" in done.stderr.replace(str(tmp_path) + "/", "")
 

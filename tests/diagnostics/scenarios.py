@@ -247,9 +247,40 @@ def _other_teachers() -> str:
     raise AssertionError("other weights went on to teach")
 
 
+def _held_elsewhere() -> str:
+    """What a run says that goes on while another process trains in its folder."""
+    from mtsldsl.runtime.run.run_lock import hold
+
+    folder = Path("runs/spec/1")
+    folder.mkdir(parents=True, exist_ok=True)
+    program = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from mtsldsl.runtime.run.run_lock import hold\n"
+        "held = hold(Path('runs/spec/1/.lock'), Path('runs/spec/1'))\n"
+        "os.ftruncate(held, 0)\n"
+        "os.pwrite(held, b'process 4711 on another machine', 0)\n"
+        "print('held', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        try:
+            hold(folder / ".lock", folder)
+        except MtlError as error:
+            return f"{error}\n"
+        finally:
+            other.communicate()
+    raise AssertionError("two processes train in one folder")
+
+
 MEANWHILE: dict[str, Callable[[], str]] = {
     "MTL610": _other_teachers,
     "MTL704": _saved_meanwhile,
     "MTL812": _within_64_gb,
+    "MTL817": _held_elsewhere,
 }
 """Codes of what happens while a command runs, or where there is little: its own functions, called in their order."""

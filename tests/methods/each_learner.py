@@ -130,18 +130,26 @@ class Ending(Unreported):
             raise EndedError
 
 
-def run(folder: Path, text: str, ends: Sequence[int] = (), ended: Callable[[], object] = lambda: None) -> RunFolder:
+def run(
+    folder: Path,
+    text: str,
+    ends: Sequence[int] = (),
+    ended: Callable[[], object] = lambda: None,
+    until: int | None = None,
+) -> RunFolder:
     """The run of a text over `visits.npz`, `runs/job/1`: ended after each of these epochs, and gone on with from there
-    as another process would, after what is then done."""
+    as another process would, after what is then done; at last ended `until` then, or by itself."""
     (folder / "job.mtl").write_text(text, encoding="utf-8")
     session = Ending.create(load(folder / "job.mtl"), "job", folder / "runs", "cpu", "quiet")
-    for end in (*ends, None):
+    for end in (*ends, until):
         assert isinstance(session, Ending)
         session.after = end
         try:
             Code.of(session.spec).run().main(session)
         except EndedError:
             session.close()
+            if end == until:
+                return session.folder
             ended()
             session = Ending.resume(session.folder.path, "cpu", "quiet")
     session.close()

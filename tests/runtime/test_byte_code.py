@@ -49,9 +49,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def job(finished: Path, tmp_path: Path) -> Path:
-    """A folder with a spec, what is generated from it, and a run that is finished."""
+    """A folder with a spec, what is generated from it, and a run that was killed before its report was written."""
     job = tmp_path / "job"
     shutil.copytree(finished, job)
+    (job / "runs/a/1/report.html").unlink()
     return job
 
 

@@ -3,7 +3,7 @@
 from jinja2.runtime import LoopContext, Macro, Markup, Namespace, TemplateNotFound, TemplateReference, TemplateRuntimeError, Undefined, escape, identity, internalcode, markup_join, missing, str_join
 
 JINJA2 = '3.1.6'
-TEMPLATE = '7606e90b3d731a88050b0b14a1d08b4438da9e50ee0a29c23a86dbfe6c66bcac'
+TEMPLATE = '1ce4c26770f3b184334740f32d094abb5c50ffb3a3bfd262f8e4794807da3354'
 name = 'train'
 
 def root(context, missing=missing):
@@ -179,16 +179,16 @@ def root(context, missing=missing):
         yield '        # Task learning: batches of every source of samples, each for the tasks that read it.\n        order = Schedule.of(data.train, BATCH_SIZE, SAMPLING, seed=SEED, epoch=training.epoch)\n        with session.epoch(training, len(order), order.samples) as epoch:\n'
         if (environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'accumulate') > 1):
             pass
-            yield '            for served, batch in training.in_steps(order.batches(AUGMENT, session.device), ACCUMULATE):\n'
+            yield '            for served, batch in training.in_steps(order.batches(AUGMENT, session.device, training.seen), ACCUMULATE):\n'
         else:
             pass
-            yield '            for served, batch in order.batches(AUGMENT, session.device):\n'
+            yield '            for served, batch in order.batches(AUGMENT, session.device, training.seen):\n'
         yield '                for tasks in training.sets(served):  # those that read the source of the batch\n'
     else:
         pass
         yield '        # Task learning: one pass over the training set.\n        with session.epoch(training, steps_per_epoch(data.train, BATCH_SIZE)) as epoch:\n            '
         yield str(('order = batches(' if (environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'accumulate') > 1) else 'for batch in batches('))
-        yield '\n                data.train,\n                BATCH_SIZE,\n                seed=SEED,\n                epoch=training.epoch,\n                shuffle=True,\n                augment=AUGMENT,\n                device=session.device,\n                drop_last=True,\n'
+        yield '\n                data.train,\n                BATCH_SIZE,\n                seed=SEED,\n                epoch=training.epoch,\n                shuffle=True,\n                augment=AUGMENT,\n                device=session.device,\n                drop_last=True,\n                first=training.seen,\n'
         if (environment.getattr(environment.getattr((undefined(name='spec') if l_0_spec is missing else l_0_spec), 'train'), 'accumulate') > 1):
             pass
             yield '            )\n            for batch in training.in_steps(order, ACCUMULATE):\n'
@@ -246,4 +246,4 @@ def root(context, missing=missing):
     yield '\n        # Structural phase: what the learner decides is written into the spec, which the network is made of anew.\n        if learner.due(training.position):\n            structural_phase(training, learner, data, session)\n\n        session.end_epoch(training, training.evaluate(data.validation))\n\n    session.finish(training, data)\n\n\nif __name__ == "__main__":  # compares this text and that of model.py with the spec, then runs this `main`\n    run_alone(SOURCE, __file__)\n'
 
 blocks = {}
-debug_info = '1=45&2=47&4=60&6=62&19=64&20=67&26=71&27=73&28=75&29=78&30=82&32=87&34=91&35=94&37=96&38=99&40=101&41=104&43=106&44=109&46=112&47=114&48=116&49=119&51=124&53=126&54=129&56=135&57=139&63=143&66=145&71=151&73=154&79=156&80=158&87=165&88=172&92=175&101=185&110=187&119=195&127=197&128=200&131=203&132=206&134=208&135=211&136=213&138=218&140=220&141=223&142=225&143=228&145=230&146=233&148=236&149=238'
+debug_info = '1=45&2=47&4=60&6=62&19=64&20=67&26=71&27=73&28=75&29=78&30=82&32=87&34=91&35=94&37=96&38=99&40=101&41=104&43=106&44=109&46=112&47=114&48=116&49=119&51=124&53=126&54=129&56=135&57=139&63=143&66=145&71=151&73=154&79=156&80=158&87=165&88=172&92=175&101=185&111=187&120=195&128=197&129=200&132=203&133=206&135=208&136=211&137=213&139=218&141=220&142=223&143=225&144=228&146=230&147=233&149=236&150=238'

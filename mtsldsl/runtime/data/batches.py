@@ -24,8 +24,10 @@ def batches(
     augment: Sequence[Named] = (),
     device: torch.device | str = "cpu",
     drop_last: bool = False,
+    first: int = 0,
 ) -> Iterator[dict[str, Tensor]]:
-    """The batches of one epoch: each a field's name to a tensor on `device`, in the types that `FieldKind` gives.
+    """The batches of one epoch, from the one with the number `first` on: each a field's name to a tensor on `device`,
+    in the types that `FieldKind` gives.
 
     Order and augmentation are functions of `seed`, `epoch` and the batch's number alone. Random numbers are drawn on
     the host, and copies to a CUDA device come from pinned memory without waiting for it. Images come in channels_last,
@@ -35,8 +37,8 @@ def batches(
     count = len(samples)
     order = torch.randperm(count, generator=generator(seed, epoch, 0)) if shuffle else torch.arange(count)
     steps = steps_per_epoch(samples, batch_size, drop_last=drop_last)
-    chosen = [order[number * batch_size : (number + 1) * batch_size] for number in range(steps)]
-    for number, compact in enumerate(samples.gathered(chosen, device, (seed, epoch))):
+    chosen = [order[number * batch_size : (number + 1) * batch_size] for number in range(first, steps)]
+    for number, compact in enumerate(samples.gathered(chosen, device, (seed, epoch)), first):
         batch = {name: widen(tensor, samples.layout[name]) for name, tensor in compact.items()}
         batch = augment_batch(batch, samples.layout, augment, generator(seed, epoch, number + 1))
         yield samples.scaled({name: _laid_out(tensor, samples.layout[name]) for name, tensor in batch.items()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 
@@ -109,21 +110,28 @@ class Schedule:
         return sum(self.batch[streams[place].data.name] for place in self.order)
 
     def batches(
-        self, augment: Mapping[str, Sequence[Named]], device: torch.device | str
+        self, augment: Mapping[str, Sequence[Named]], device: torch.device | str, first: int = 0
     ) -> Iterator[tuple[tuple[str, ...], dict[str, Tensor]]]:
-        """Each batch, as `batches` gives it, behind the tasks that it serves; `augment` is by data block."""
-        sources = [self._endless(stream, augment, device) for stream in self.mixed.streams]
-        for place in self.order:
+        """Each batch from the one with the number `first` on, as `batches` gives it, behind the tasks that it serves;
+        `augment` is by data block."""
+        given = Counter(self.order[:first])
+        sources = [
+            self._endless(stream, augment, device, given[place]) for place, stream in enumerate(self.mixed.streams)
+        ]
+        for place in self.order[first:]:
             yield self.mixed.streams[place].tasks, next(sources[place])
 
     def _endless(
-        self, stream: Stream, augment: Mapping[str, Sequence[Named]], device: torch.device | str
+        self, stream: Stream, augment: Mapping[str, Sequence[Named]], device: torch.device | str, given: int
     ) -> Iterator[dict[str, Tensor]]:
-        """The batches of a source, and those of its samples in another order when they end."""
+        """The batches of a source, and those of its samples in another order when they end, without the first that were
+        `given`."""
         block = stream.data.name
-        for again in count():
+        samples = self.mixed.parts[stream.name]
+        rounds, first = divmod(given, max(steps_per_epoch(samples, self.batch[block]), 1))
+        for again in count(rounds):
             yield from batches(
-                self.mixed.parts[stream.name],
+                samples,
                 self.batch[block],
                 seed=seed_of(self.seed, stream.name, again),
                 epoch=self.epoch,
@@ -131,4 +139,5 @@ class Schedule:
                 augment=augment[block],
                 device=device,
                 drop_last=True,
+                first=first if again == rounds else 0,
             )

@@ -42,7 +42,27 @@ def saved(training: Training) -> dict[str, Saved]:
         "balance": Saved(training.balance.state_dict()),
         "learner": Saved(training.learner.state_dict(), training.learner.facts()),
         "random": Saved(random),
-        "position": Saved(facts={**attrs.asdict(training.position), "earlier": training.earlier, **stopped, **scale}),
+        "position": Saved(
+            facts={
+                **attrs.asdict(training.position),
+                "earlier": training.earlier,
+                "rate": training.rate,
+                **stopped,
+                **scale,
+            }
+        ),
+        **_noted(training),
+    }
+
+
+def _noted(training: Training) -> dict[str, Saved]:
+    """What was noted in the steps of an epoch that is not over; nothing where it is."""
+    steps, norms = training.weighed.steps, training.norms
+    if not steps and not norms.norms:
+        return {}
+    weighed = {str(step): dict(each) for step, each in steps.items()}
+    return {
+        "noted": Saved.of({"weighed": weighed, "norms": dict(norms.norms), "together": list(map(list, norms.together))})
     }
 
 
@@ -68,11 +88,20 @@ def restore(training: Training, parts: Mapping[str, Saved]) -> None:
     if training.device.type == "cuda" and "cuda" in random:
         torch.cuda.set_rng_state(random["cuda"], training.device)
     at = parts["position"].facts
+    for name in ("epoch", "batch", "step", "phase", "earlier"):
+        if type(at[name]) is not int or at[name] < 0:
+            raise ValueError(f"`{name}` of the position is {at[name]!r}")
     training.epoch, training.batches, training.steps, training.phases = (
         at[name] for name in ("epoch", "batch", "step", "phase")
     )
     training.earlier = at["earlier"]
     training.stopped = frozenset(at.get("stopped", ()))
+    training.rate = at["rate"]
+    if "noted" in parts:
+        noted = parts["noted"].state()
+        training.weighed.steps.update({int(step): each for step, each in noted["weighed"].items()})
+        training.norms.norms.update(noted["norms"])
+        training.norms.together = tuple(map(tuple, noted["together"]))
     if "scale" in at:
         training.scale = LossScale(**at["scale"])
 

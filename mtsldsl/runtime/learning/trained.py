@@ -128,6 +128,16 @@ class Trained:
         return Position(self.epoch, self.batches, self.steps, self.phases, self.spec.train.seed)
 
     @property
+    def position_after(self) -> Position:
+        """Where it is at the end of the epoch in hand."""
+        return attrs.evolve(self.position, epoch=self.epoch + 1, batch=0)
+
+    @property
+    def seen(self) -> int:
+        """How many batches of the epoch in hand have been learned from: some, where a run goes on within one."""
+        return self.batches * self.spec.train.accumulate
+
+    @property
     def progress(self) -> float:
         """The part of the run that is done."""
         return (self.epoch + self.batches / max(self.epoch_steps, 1)) / self.spec.train.epochs

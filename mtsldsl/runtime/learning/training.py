@@ -32,7 +32,8 @@ from mtsldsl.runtime.learning.watching import Watching
 from mtsldsl.runtime.learning.weighed import WeighedSteps
 from mtsldsl.runtime.network.inputs import Inputs
 from mtsldsl.runtime.network.rows_at_once import Outputs
-from mtsldsl.runtime.objectives import BatchLosses
+from mtsldsl.runtime.objectives import BatchLosses, Loss
+from mtsldsl.sharing.component import helping_task
 
 AnyBatch = TypeVar("AnyBatch", Batch, tuple[tuple[str, ...], Batch])
 """A batch, or one behind the tasks that read it."""
@@ -199,6 +200,13 @@ class Training(Trained):
                 if soft is not None:
                     self._parts.count(task, soft, outputs[task.name], taught=True)
         return self._losses(outputs, batch)
+
+    def loss_of(self, task: str, *, taught: bool) -> Loss:
+        """The loss function of a task, or that against its teacher's answers."""
+        if not taught:
+            return self.loss_functions[task]
+        assert self.teachers is not None
+        return self.teachers.functions[helping_task(task)]
 
     def _losses(
         self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor], *, taught_by_run: bool = True

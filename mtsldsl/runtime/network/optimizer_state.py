@@ -6,6 +6,7 @@ whatever was added or removed around it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -65,8 +66,40 @@ def load_named_state(optimizer: Optimizer, parameters: NamedParameters, saved: M
         )
     for index, group in enumerate(optimizer.param_groups):
         options = {key: value for key, value in saved["groups"][str(index)].items() if key != "names"}
-        group.update({key: tuple(value) if isinstance(value, list) else value for key, value in options.items()})
+        options = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+        for key, value in options.items():
+            _hold_option(key, value, group.get(key))
+        group.update(options)
+    for name, state in saved["state"].items():
+        for key, value in state.items():
+            _hold_state(f"{name}/{key}", value, named[name])
     set_parameter_state(optimizer, named, saved["state"])
+
+
+def _hold_option(key: str, value: Any, usual: Any) -> None:
+    """Raise ValueError where an option of a group is of another kind than what an optimizer has there, or no number
+    that it can be."""
+    parts, others = (each if isinstance(each, tuple) else (each,) for each in (value, usual))
+    numbers = all(isinstance(each, (int, float)) and math.isfinite(each) and each >= 0 for each in parts)
+    if usual is not None and len(parts) == len(others) and isinstance(others[0], (int, float)):
+        alike = numbers and (isinstance(value, bool) == isinstance(usual, bool))
+    else:
+        alike = usual is None or type(value) is type(usual)
+    if not alike:
+        raise ValueError(f"the option `{key}` of the optimizer is {value!r}")
+
+
+def _hold_state(name: str, value: Any, parameter: nn.Parameter) -> None:
+    """Raise ValueError where the state of a parameter is of another kind than what an optimizer keeps."""
+    if isinstance(value, Tensor):
+        fits = value.ndim == 0 or (
+            value.ndim == parameter.ndim
+            and all(one in (1, other) for one, other in zip(value.shape, parameter.shape, strict=True))
+        )
+        if not (fits and value.is_floating_point() and bool(value.isfinite().all())):
+            raise ValueError(f"the state `{name}` of the optimizer is none that it has")
+    elif value is not None and not (isinstance(value, (int, float)) and math.isfinite(value)):
+        raise ValueError(f"the state `{name}` of the optimizer is {value!r}")
 
 
 def set_parameter_state(

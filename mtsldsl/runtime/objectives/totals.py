@@ -217,6 +217,21 @@ class LossTotals:
         if totals:
             torch._foreach_add_(totals, parts)
 
+    def parts(self) -> Iterator[tuple[float | None, tuple[str, ...], Sums]]:
+        """What it is made of: how often it counts where it is of teachers' answers, the tasks, and their sums."""
+        for (teach, tasks), each in self._joint.items():
+            yield teach, tasks, each.sums
+
+    def tasks(self) -> tuple[str, ...]:
+        """Those that it has losses of, in their order."""
+        return tuple(self._tasks)
+
+    def go_on(self, tasks: Iterable[str], parts: Iterable[tuple[float | None, tuple[str, ...], Sums, Loss]]) -> None:
+        """Have these tasks and parts, each with its function, before more are added."""
+        self._tasks.update(dict.fromkeys(tasks))
+        for teach, names, sums, function in parts:
+            self._joint[teach, names] = Joint(names, function, sums, function.value(*sums), teach)
+
     def values(self) -> dict[str, float]:
         """The loss of every task over the set, of its labels, NaN where it has none. Waits for the device."""
         return self._values(self._tasks)

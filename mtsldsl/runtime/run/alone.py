@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from mtsldsl.ir import Spec
 from mtsldsl.runtime.run.code import Code
 from mtsldsl.runtime.run.device import DEVICES
 from mtsldsl.runtime.run.display import DISPLAYS
-from mtsldsl.runtime.run.launch import launch
+from mtsldsl.runtime.run.launch import launch, said_of_ended
 from mtsldsl.runtime.run.session import Session
 from mtsldsl.runtime.run.threads import MOST
 from mtsldsl.syntax.files import is_file
@@ -30,6 +31,9 @@ def run_alone(source: str, script: str) -> None:
     options = _arguments(source)
     try:
         if options.resume:
+            if (said := said_of_ended(options.resume)) is not None:
+                print(printable(said))
+                return
             code = None
             session = Session.resume(options.resume, options.device, options.display, options.log)
         else:
@@ -38,6 +42,7 @@ def run_alone(source: str, script: str) -> None:
             code = _fresh(spec, Path(script), path)
             session = Session.create(spec, path.stem, options.runs, options.device, options.display, options.log)
         session.cache, session.workers = not options.no_cache, options.workers
+        session.checkpoint_every = 60 * options.checkpoint_every
         launch(session, options.threads, code)
     except MtlError as error:
         sys.exit(str(error))
@@ -58,6 +63,13 @@ def _arguments(source: str) -> argparse.Namespace:
     parser.add_argument(
         "--workers", type=partial(_count, least=0), default=0, metavar="N", help="read samples in N processes beside"
     )
+    parser.add_argument(
+        "--checkpoint-every",
+        type=_minutes,
+        default=10.0,
+        metavar="MINUTES",
+        help="also write a checkpoint after so long within an epoch; 0: after every step (default: 10)",
+    )
     parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with this run folder, by its own code")
     parser.add_argument("--display", choices=DISPLAYS, default="auto", help="what to show (default: auto)")
     parser.add_argument("--log", action="append", default=[], metavar="NAME", help="tell the logger of that name too")
@@ -68,6 +80,16 @@ def _count(text: str, least: int = 1) -> int:
     if text.isdecimal() and least <= int(text) <= MOST:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text} is no number from {least} to {MOST}")
+
+
+def _minutes(text: str) -> float:
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = -1.0
+    if 0 <= minutes < math.inf:
+        return minutes
+    raise argparse.ArgumentTypeError(f"{text} is no number of minutes")
 
 
 def _find(source: str, script: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Collection, Mapping
@@ -22,10 +23,12 @@ from mtsldsl.runtime.learning.saved import Saved
 from mtsldsl.runtime.learning.state import restore, saved
 from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.network.module_state import stored
-from mtsldsl.runtime.run.folder import RunFolder, write_source
+from mtsldsl.runtime.run.display import warn
+from mtsldsl.runtime.run.epoch import EpochLosses
+from mtsldsl.runtime.run.folder import RunFolder, place_of, write_source
 from mtsldsl.sharing import Copy
 from mtsldsl.sharing.component import HEADS
-from mtsldsl.syntax.files import is_file
+from mtsldsl.syntax.files import encoded, is_file
 
 WEIGHTS = "weights.safetensors"
 
@@ -132,40 +135,111 @@ def load_weights(path: Path, model: nn.Module, *, whole: bool = True) -> None:
     model.load_state_dict(state, strict=whole)
 
 
-_WRITTEN = re.compile(r"(\.(partial|outdated)-)?epoch-[0-9]+")
+_WRITTEN = re.compile(r"(\.(partial|outdated)-)?epoch-[0-9]+(-step-[0-9]+)?")
 """What the folder of a checkpoint is called; what else lies beside it is a person's own."""
 
 STATE, DIGESTS = "state.json", "digests.json"
+
+KEPT = "kept~"
+"""How the names of the files of a checkpoint begin that have the weights which were the best until then; the rest is
+where they are in the run, with `~` for `/`: a folder more takes as long as all these."""
+
+_OF_KEPT = re.compile(rf"[^.].*\.({re.escape(WEIGHTS)}|mtl)")
+"""What files of such weights, and of their specs, are called; others are a person's own."""
+
+UNDER_WAY = "epoch"
+"""The part of a checkpoint in the midst of an epoch that has the losses of its steps."""
 
 VERSION = 2
 """Of the layout of a checkpoint; version 1 had a pickled `state.pt`."""
 
 
-def save_checkpoint(folder: RunFolder, training: Training, events: int) -> None:
-    """Write `checkpoints/epoch-<n>` and then drop the older ones.
+def save_checkpoint(
+    folder: RunFolder, training: Training, events: int, before: Path | None = None, losses: EpochLosses | None = None
+) -> Path:
+    """Write a checkpoint of `checkpoints`, drop all but that and the one `before`, and give its path; `losses` are
+    those of the steps of an epoch that is not over.
 
     It holds the spec, the tensors of every part of the training that has some as `<part>.safetensors`, their facts and
-    the length in bytes of the event log as `state.json`, and the digests of these files.
+    the length in bytes of the event log as `state.json`, the digests of these files, and in `kept` the best weights so
+    far, as what they are at the next one may be written before that is.
     """
-    final = folder.checkpoints / f"epoch-{training.epoch:03d}"
+    final = folder.checkpoint_after(training.epoch, training.batches)
     temporary = folder.checkpoints / f".partial-{final.name}"
     if temporary.exists():
         shutil.rmtree(temporary)
     temporary.mkdir()
-    write_source(temporary / "spec.mtl", training.spec.source)
-    parts = saved(training)
+    (temporary / "spec.mtl").write_bytes(encoded(training.spec.source))
+    parts = saved(training) | ({} if losses is None else {UNDER_WAY: losses.saved()})
     for name, part in parts.items():
         if part.tensors:
             save_tensors(temporary / f"{name}.safetensors", part.tensors)
     facts = {name: part.facts for name, part in parts.items() if part.facts}
     state = {"version": VERSION, "events": events, "parts": list(parts), "facts": facts}
     (temporary / STATE).write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
-    digests = {path.name: _digest(path) for path in sorted(temporary.iterdir())}
-    (temporary / DIGESTS).write_text(json.dumps(digests, indent=1) + "\n", encoding="utf-8")
+    for path in _kept_in(folder):
+        _same_file(path, temporary / f"{KEPT}{path.relative_to(folder.path).as_posix().replace('/', '~')}")
+    digests = json.dumps(_digests(temporary, before), indent=1) + "\n"
+    (temporary / DIGESTS).write_text(digests, encoding="utf-8")
     folder.replace_folder(temporary, final)
     for child in folder.checkpoints.iterdir():
-        if child != final and _WRITTEN.fullmatch(child.name) and not child.is_symlink() and child.is_dir():
+        if child not in (final, before) and _WRITTEN.fullmatch(child.name) and _is_own_folder(child):
             shutil.rmtree(child)
+    return final
+
+
+def _kept_in(run: RunFolder) -> list[Path]:
+    """The files of weights that a run keeps as the best, and of their specs."""
+    found = (path for kept in (run.best, run.beside) if _is_own_folder(kept) for path in kept.rglob("*"))
+    return sorted(path for path in found if path.is_file() and _OF_KEPT.fullmatch(path.name))
+
+
+def _is_own_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _same_file(path: Path, other: Path) -> None:
+    """Have a file in another place too: files of weights are replaced, and never written into."""
+    try:
+        os.link(path, other, follow_symlinks=False)
+    except OSError:  # a file system without links
+        shutil.copyfile(path, other)
+
+
+def forget_kept(folder: RunFolder) -> None:
+    """Drop the weights that a run that begins again has kept so far."""
+    for path in _kept_in(folder):
+        path.unlink()
+
+
+def give_back_kept(checkpoint: Path, folder: RunFolder) -> None:
+    """Have those weights as the best that were so when the checkpoint was taken. Raises MtlError MTL805 where it has
+    other files among them."""
+    then = {folder.path / path.name.removeprefix(KEPT).replace("~", "/"): path for path in checkpoint.glob(f"{KEPT}*")}
+    own = (folder.best, folder.own_best, folder.beside)
+    if any(place.parent not in own or not _OF_KEPT.fullmatch(place.name) for place in then):
+        raise _damaged(checkpoint, f"files that begin with {KEPT} are others than a run has")
+    for path in _kept_in(folder):
+        if path not in then:
+            path.unlink()
+    for place, path in then.items():
+        if not (place.exists() and place.samefile(path)):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            copy_whole(path, place)
+
+
+def _digests(checkpoint: Path, before: Path | None) -> dict[str, str]:
+    """Those of its files, by name. What is the same file as in the one `before` is not read again."""
+    try:
+        known = {} if before is None else json.loads((before / DIGESTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        known = {}
+    found = {}
+    for path in sorted(checkpoint.iterdir()):
+        other = None if before is None or path.name not in known else before / path.name
+        same = other is not None and other.is_file() and path.samefile(other)
+        found[path.name] = known[path.name] if same else _digest(path)
+    return found
 
 
 def _digest(path: Path) -> str:
@@ -220,16 +294,55 @@ def _damaged(checkpoint: Path, reason: str) -> MtlError:
     return MtlError.of("MTL805", cause, "copy the run folder once more from where it is whole, or train anew")
 
 
-def restore_checkpoint(checkpoint: Path, training: Training) -> None:
-    """Bring a fresh `training` of the checkpoint's own spec to where the checkpoint was taken.
+def require_whole(checkpoint: Path) -> None:
+    """Raise MtlError MTL805 where a checkpoint is not as it was written."""
+    _state(checkpoint)
+
+
+def newest_whole(folder: RunFolder) -> Path | None:
+    """The latest checkpoint that is as it was written, None where a run has none yet; a person is told of those that
+    are not. Raises MtlError MTL805 of the latest where none is."""
+    damaged: list[MtlError] = []
+    for checkpoint in folder.latest_checkpoints():
+        try:
+            require_whole(checkpoint)
+        except MtlError as problem:
+            damaged.append(problem)
+            continue
+        for each in damaged:
+            warn(f"warning: {each.diagnostics[0].cause}; the run goes on from `{checkpoint.name}`")
+        return checkpoint
+    if damaged:
+        raise damaged[0]
+    return None
+
+
+def restore_checkpoint(checkpoint: Path, training: Training) -> Saved | None:
+    """Bring a fresh `training` of the checkpoint's own spec to where the checkpoint was taken; what it has of the steps
+    of an epoch that was not over.
 
     Raises MtlError MTL805 where the checkpoint is damaged, or of another network.
     """
     state = _state(checkpoint)
     load_weights(checkpoint / WEIGHTS, training.model)
-    parts = {}
-    for name in state["parts"]:
-        path = checkpoint / f"{name}.safetensors"
-        tensors = load_file(str(path)) if name != "weights" and is_file(path) else {}
-        parts[name] = Saved(tensors, state["facts"].get(name, {}))
-    restore(training, parts)
+    try:
+        parts = {}
+        for name in state["parts"]:
+            path = checkpoint / f"{name}.safetensors"
+            tensors = load_file(str(path)) if name != "weights" and is_file(path) else {}
+            parts[name] = Saved(tensors, state["facts"].get(name, {}))
+        under_way = parts.pop(UNDER_WAY, None)
+        restore(training, parts)
+    except _MISFITS as problem:
+        said = str(problem).strip().partition("\n")[0]
+        raise _damaged(checkpoint, f"what it says is not of this run: {type(problem).__name__}: {said}") from problem
+    if (training.epoch, training.batches) != place_of(checkpoint):
+        raise _damaged(checkpoint, f"it was taken after epoch {training.epoch}, step {training.batches}")
+    return under_way
+
+
+_MISFITS = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError),
+    SafetensorError,
+)
+"""What comes of values of other kinds, or of tensors of other shapes, than a run writes."""

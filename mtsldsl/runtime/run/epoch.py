@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import attrs
 from torch import Tensor
 
 from mtsldsl.ir import Spec
 from mtsldsl.ir.wiring import copies
+from mtsldsl.runtime.learning.saved import Saved
 from mtsldsl.runtime.learning.training import Training
 from mtsldsl.runtime.network.places import located
-from mtsldsl.runtime.objectives import BatchLosses, LossTotals
+from mtsldsl.runtime.objectives import BatchLosses, Loss, LossTotals
+from mtsldsl.runtime.objectives.losses import Sums
 from mtsldsl.runtime.run.display import Display
 
 
@@ -25,6 +27,8 @@ class EpochLosses:
     display: Display
     penalty_name: str
     steps: int = 0
+    between: Callable[[], None] | None = None
+    """Called between two steps, and after the last."""
     _totals: LossTotals = attrs.field(factory=LossTotals)
     _penalty: Tensor | None = None
     _began: float = attrs.field(factory=time.monotonic)
@@ -40,6 +44,34 @@ class EpochLosses:
         """Count a step that is made."""
         self.steps += 1
         self.display.advance()
+        if self.between is not None:
+            self.between()
+
+    def saved(self) -> Saved:
+        """What has been added up so far."""
+        tensors = {} if self._penalty is None else {PENALTY: self._penalty}
+        parts = list(self._totals.parts())
+        for place, (_, _, sums) in enumerate(parts):
+            tensors |= {f"{place}.{number}": each for number, each in enumerate(sums)}
+        kept = [{"teach": teach, "tasks": list(tasks), "sums": len(sums)} for teach, tasks, sums in parts]
+        facts = {"steps": self.steps, "tasks": list(self._totals.tasks()), "parts": kept, "seconds": self.seconds()}
+        return Saved(tensors, facts)
+
+    def go_on(self, saved: Saved, training: Training) -> None:
+        """Begin with what had been added up when that was saved; the display counts these steps too."""
+
+        def part(place: int, facts: Mapping[str, Any]) -> tuple[float | None, tuple[str, ...], Sums, Loss]:
+            names, teach = tuple(facts["tasks"]), facts["teach"]
+            sums = tuple(tensors[f"{place}.{number}"] for number in range(facts["sums"]))
+            return teach, names, sums, training.loss_of(names[0], taught=teach is not None)
+
+        tensors = {name: tensor.to(training.device) for name, tensor in saved.tensors.items()}
+        self._penalty = tensors.get(PENALTY)
+        self._totals.go_on(saved.facts["tasks"], [part(*each) for each in enumerate(saved.facts["parts"])])
+        self._began -= saved.facts["seconds"]
+        self.steps = saved.facts["steps"]
+        for _ in range(self.steps):
+            self.display.advance()
 
     def means(self) -> dict[str, float]:
         """Each task's loss over all that counted in the epoch, NaN without any; waits for the device."""
@@ -63,6 +95,9 @@ class EpochLosses:
         """Since the epoch began."""
         return time.monotonic() - self._began
 
+
+PENALTY = "penalty"
+"""The sum of the learner's own losses, among the tensors that are saved."""
 
 Losses = TypeVar("Losses", bound=EpochLosses)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from functools import cache
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import attrs
 
@@ -96,13 +98,49 @@ def from_json(content: Mapping[str, Any]) -> Event | None:
     """The event that such an object is, None of a kind that is not known.
 
     What else the object holds is evidence where the kind has such, and left out elsewhere; what it lacks is None:
-    another version may have written it.
+    another version may have written it. Raises ValueError where a value is of another type than the field, or an epoch
+    is missing or below 0.
     """
     made = class_of(content["event"])
     if made is None:
         return None
     fields = attrs.fields(made)
     rest = {name: value for name, value in content.items() if name not in {"event", *(each.name for each in fields)}}
-    given = {each.name: rest if "spread" in each.metadata else content.get(each.name) for each in fields}
+    given: dict[str, Any] = {
+        each.name: rest if "spread" in each.metadata else content.get(each.name) for each in fields
+    }
     optional = {each.name for each in fields if each.default is not attrs.NOTHING}
+    for name, hint in _types_of(made.kind).items():
+        value, of_epoch = given[name], name == "epoch" and name not in optional
+        if value is None and not of_epoch:
+            continue
+        if not _fits(value, hint) or (of_epoch and value < 0):
+            raise ValueError(f"`{name}` of `{made.kind}` cannot be {value!r}")
     return made(**{name: value for name, value in given.items() if value is not None or name not in optional})
+
+
+@cache
+def _types_of(kind: str) -> dict[str, Any]:
+    """The types of the fields of a kind that is known, by name."""
+    made = class_of(kind)
+    assert made is not None
+    hints = get_type_hints(made)
+    return {field.name: hints[field.name] for field in attrs.fields(made)}
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value of JSON may stand for one of a type."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True
+    if origin in (Union, UnionType):
+        return any(_fits(value, each) for each in arguments)
+    if origin is Mapping:
+        return isinstance(value, Mapping) and all(_fits(each, arguments[1]) for each in value.values())
+    if origin is Sequence:
+        return isinstance(value, list) and all(_fits(each, arguments[0]) for each in value)
+    if origin is tuple:
+        return isinstance(value, list) and len(value) == len(arguments) and all(map(_fits, value, arguments))
+    if isinstance(value, bool) or hint is bool:
+        return isinstance(value, bool) and hint is bool
+    return isinstance(value, (int, float) if hint is float else hint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from mtsldsl.ir import Spec
 from mtsldsl.ir.normal import digest
 from mtsldsl.runtime.run.newest import newest_run, what_to_name
 from mtsldsl.runtime.run.record_file import origin
+from mtsldsl.runtime.run.request import Request
 from mtsldsl.syntax import read_source, write_text_atomically
 from mtsldsl.syntax.files import is_file
 
@@ -71,6 +73,16 @@ class RunFolder:
             raise MtlError.of("MTL801", f"`{path}` is not a run folder: it has no spec.mtl", what_to_name(path))
         return cls(path)
 
+    def require_no_links(self) -> None:
+        """Hold that a run writes into its own folder alone. Raises MtlError MTL801 where something in it is a link to
+        another place."""
+        folders = (self.evolution, self.code, self.checkpoints, self.best, self.own_best, self.beside, self.samples)
+        files = (self.spec, self.events, self.request, self.report, self.metrics)
+        for path in (*folders, *files, self.tensorboard):
+            if path.is_symlink():
+                cause = f"`{path}` is a link, and a run writes into its own folder alone"
+                raise MtlError.of("MTL801", cause, "put what it leads to in its place")
+
     @property
     def spec(self) -> Path:
         """The evolving spec."""
@@ -92,8 +104,19 @@ class RunFolder:
         return self.path / "events.jsonl"
 
     @property
+    def request(self) -> Path:
+        """What the run was asked for beside its spec."""
+        return self.path / "request.json"
+
+    @property
+    def lock(self) -> Path:
+        """The file that the process which trains here holds a lock of."""
+        return self.path / ".lock"
+
+    @property
     def checkpoints(self) -> Path:
-        """`epoch-012/`: all that is needed to go on after that epoch."""
+        """`epoch-012/`: all that is needed to go on after that epoch; `epoch-012-step-00034/`: in the midst of the next
+        one."""
         return self.path / "checkpoints"
 
     @property
@@ -153,7 +176,9 @@ class RunFolder:
         """The spec of a file of this run, with settings such as `{"data.batch": "8"}`. It is called what the person
         called it: data beside it is found from there."""
         source = read_source(path)
-        return loads_source(attrs.evolve(source, name=origin(self.events) or source.name), settings)
+        asked = Request.read(self.request)
+        name = origin(self.events) or (asked.spec if asked else source.name)
+        return loads_source(attrs.evolve(source, name=name), settings)
 
     def require_own(self, spec: Spec, place: Path) -> None:
         """Hold that a spec differs in its sharing and history alone from the one that the run was started with. Raises
@@ -174,10 +199,18 @@ class RunFolder:
         for name, text in files.items():
             write_text_atomically(self.code / name, text)
 
+    def latest_checkpoints(self) -> list[Path]:
+        """The complete checkpoints, from the latest on; one that a kill left half written has another name."""
+        complete = [path for path in self.checkpoints.glob("*") if _CHECKPOINT.fullmatch(path.name)]
+        return sorted(complete, key=place_of, reverse=True)
+
     def latest_checkpoint(self) -> Path | None:
-        """The complete checkpoint of the latest epoch; one that a kill left half written has another name."""
-        complete = [path for path in self.checkpoints.glob(f"{_EPOCH}*") if _number(path).isdecimal()]
-        return max(complete, key=epoch_of, default=None)
+        """The latest of them."""
+        return next(iter(self.latest_checkpoints()), None)
+
+    def checkpoint_after(self, epoch: int, step: int) -> Path:
+        """Where that goes which is taken after so many epochs, and steps of the next one."""
+        return self.checkpoints / (f"epoch-{epoch:03d}" + (f"-step-{step:05d}" if step else ""))
 
     def replace_folder(self, temporary: Path, final: Path) -> None:
         """Move a finished folder into its place, in a way that a kill leaves either the old or the new one whole."""
@@ -191,16 +224,21 @@ class RunFolder:
         _sync(final.parent)
 
 
-_EPOCH = "epoch-"
+_CHECKPOINT = re.compile("epoch-([0-9]+)(?:-step-([0-9]+))?")
+
+
+def place_of(checkpoint: Path) -> tuple[int, int]:
+    """After how many epochs, and steps of the next one, a checkpoint was taken. Its name as text says nothing: 999
+    comes after 1000. Raises ValueError for what is none."""
+    found = _CHECKPOINT.fullmatch(checkpoint.name)
+    if found is None:
+        raise ValueError(f"{checkpoint.name} is no checkpoint")
+    return int(found[1]), int(found[2] or 0)
 
 
 def epoch_of(checkpoint: Path) -> int:
-    """The epoch after which a checkpoint was taken. Its name as text says nothing: 999 comes after 1000."""
-    return int(_number(checkpoint))
-
-
-def _number(checkpoint: Path) -> str:
-    return checkpoint.name.removeprefix(_EPOCH)
+    """The epoch after which a checkpoint was taken."""
+    return place_of(checkpoint)[0]
 
 
 def write_source(path: Path, source: Source) -> None:

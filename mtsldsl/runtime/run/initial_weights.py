@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -80,15 +79,10 @@ class InitialWeights(ABC):
             raise MtlError(attrs.evolve(each, span=each.span or said.span) for each in error.diagnostics) from error
         return ForeignWeights(path, state, str(library), str(prefix or ""), since, until)
 
-    def begin(self, spec: Spec, model: nn.Module, run: RunFolder | None = None) -> tuple[Begun, Collection[str]]:
-        """Let the network of a new run begin with them; what is told of it, and the copies that do, by their names. A
-        run that cannot leaves no folder behind; raises MtlError as `fill` does."""
-        try:
-            text, filled = self.fill(spec, model)
-        except MtlError:
-            if run is not None:
-                shutil.rmtree(run.path)
-            raise
+    def begin(self, spec: Spec, model: nn.Module) -> tuple[Begun, Collection[str]]:
+        """Let the network of a new run begin with them; what is told of it, and the copies that do, by their names.
+        Raises MtlError as `fill` does."""
+        text, filled = self.fill(spec, model)
         return Begun(text=text, sha256=self.digest()), filled
 
     def digest(self) -> str:
@@ -150,12 +144,10 @@ class ForeignWeights(InitialWeights):
         return f"{_begin(len(found.layers), count, 'layer')} with {which}{rest}", filled
 
 
-def begin_run(
-    weights: InitialWeights | None, spec: Spec, model: nn.Module, run: RunFolder | None = None
-) -> list[Begun | Warned]:
+def begin_run(weights: InitialWeights | None, spec: Spec, model: nn.Module) -> list[Begun | Warned]:
     """Let the network of a new run begin with weights, where there are any; what is told of it, and a warning where
     something is frozen as the seed drew it. Raises MtlError as `begin` does."""
-    begun, filled = (None, ()) if weights is None else weights.begin(spec, model, run)
+    begun, filled = (None, ()) if weights is None else weights.begin(spec, model)
     told: list[Begun | Warned] = [] if begun is None else [begun]
     if (remark := _remark_on_frozen(spec, filled)) is not None:
         told.append(Warned(about="tuning", text=remark))

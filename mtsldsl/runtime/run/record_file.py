@@ -14,7 +14,8 @@ from mtsldsl.diagnostics import MtlError
 from mtsldsl.methods.evidence import Event
 from mtsldsl.methods.method import NO_METHOD
 from mtsldsl.runtime.run.event_json import as_json, from_json
-from mtsldsl.runtime.run.events import Start
+from mtsldsl.runtime.run.events import Start, epoch_of
+from mtsldsl.runtime.run.final_events import End, Test
 
 Listener: TypeAlias = Callable[[Event], None]
 
@@ -100,7 +101,10 @@ def numbered_events(path: Path) -> Iterator[tuple[int, Event]]:
     """
     method = NO_METHOD
     for number, content in enumerate(read_record(path), 1):
-        event = from_json({"method": method, **content})
+        try:
+            event = from_json({"method": method, **content})
+        except (TypeError, ValueError) as problem:
+            raise damaged(path, number) from problem
         if isinstance(event, Start):
             method = event.method
         if event is not None:
@@ -115,6 +119,19 @@ def read_events(path: Path) -> Iterator[Event]:
 def started(path: Path) -> Start | None:
     """The event of a run's start; None before that is written."""
     return next((event for event in read_events(path) if isinstance(event, Start)), None)
+
+
+def has_ended(path: Path) -> bool:
+    """Whether the last event of a file is that of a run's end."""
+    last = None
+    for event in read_events(path):
+        last = event
+    return isinstance(last, End)
+
+
+def got_further(path: Path) -> bool:
+    """Whether a run has come further than the end of its first epoch, after which there is a checkpoint."""
+    return any(isinstance(event, (Test, End)) or epoch_of(event) > 1 for event in read_events(path))
 
 
 def origin(path: Path) -> str | None:

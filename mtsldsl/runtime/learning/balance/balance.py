@@ -131,6 +131,9 @@ class Balance(nn.Module):
     def network_changed(self) -> None:
         """Take note that the network has become another one, by a phase."""
 
+    def catch_up(self) -> None:
+        """Learn now what the next step would have it learn of those that are made; only `famo` waits for that."""
+
     def end_epoch(self, mean_losses: Mapping[str, float]) -> None:
         """Take note of an epoch's mean loss per task, NaN without a label; only `dwa` uses it."""
 

@@ -49,8 +49,12 @@ class FastAdaptive(Balance):
         self._look_back()
         self._last = attrs.evolve(probe, losses={task: loss.detach() for task, loss in probe.losses.items()})
 
-    def end_epoch(self, mean_losses: Mapping[str, float]) -> None:
+    def catch_up(self) -> None:
         """Learn from the last step."""
+        self._look_back()
+
+    def end_epoch(self, mean_losses: Mapping[str, float]) -> None:
+        """The same."""
         self._look_back()
 
     def combine(self, losses: Losses, labelled: Labelled = NO_TASK) -> Tensor:

@@ -163,6 +163,7 @@ def train(folder: Path, spec: Spec, device: str, threads: int) -> None:
             session = Session.create(spec, folder.name, folder.parent, device, "quiet")
         session.display = _Clock(folder)
         session.page = False
+        session.checkpoint_every = None  # the clock is read at the end of epochs
         try:
             launch(session, threads)
         except MtlError as problem:

@@ -1,0 +1,49 @@
+"""A run that is killed at any instant goes on to the same bits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mtsldsl.methods.registry import METHODS
+from tests.faults.kills import facts, instants, killed_and_resumed, whole_run
+from tests.methods.each_learner import text, visits
+
+SPECS = {name: text(name, at=2, epochs=3) for name in METHODS}
+
+
+def prepare(place: Path, spec: str) -> None:
+    place.mkdir()
+    visits(place)
+    (place / "job.mtl").write_text(spec, encoding="utf-8")
+
+
+def held(tmp_path: Path, spec: str, count: int, seed: int, *options: str) -> None:
+    prepare(tmp_path / "whole", spec)
+    words = ["job.mtl", *options, *(["--in-place"] if "structure mtsl" in spec else [])]
+    calls = whole_run(tmp_path / "whole", *words)
+    (run,) = (tmp_path / "whole" / "runs").glob("*/*")
+    expected = facts(run)
+    for at in instants(calls, count, seed):
+        place = tmp_path / str(at)
+        prepare(place, spec)
+        found = facts(killed_and_resumed(place, at, *words))
+        assert found.keys() == expected.keys(), at
+        for name, value in expected.items():
+            if name == "events":
+                for one, other in zip(value, found[name], strict=True):
+                    assert one == other, at
+            assert found[name] == value, (at, name)
+        assert (place / "job.mtl").read_bytes() == (tmp_path / "whole" / "job.mtl").read_bytes()
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_run_that_is_killed_at_any_instant_goes_on_to_the_same_bits(name: str, tmp_path: Path) -> None:
+    held(tmp_path, SPECS[name], 9 if name == "mtsl" else 4, 0)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_so_does_one_that_is_killed_within_an_epoch(name: str, tmp_path: Path) -> None:
+    """With a checkpoint after every step."""
+    held(tmp_path, SPECS[name], 2, 1, "--checkpoint-every", "0")
