@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
 
 from mtsldsl.methods.registry import METHODS
 from tests.faults.kills import facts, instants, killed_and_resumed, whole_run
+from tests.faults.test_within_an_epoch import AVAILABLE
 from tests.methods.each_learner import text, visits
 
 SPECS = {name: text(name, at=2, epochs=3) for name in METHODS}
@@ -28,7 +30,7 @@ def held(tmp_path: Path, spec: str, count: int, seed: int, *options: str) -> Non
     for at in instants(calls, count, seed):
         place = tmp_path / str(at)
         prepare(place, spec)
-        found = facts(killed_and_resumed(place, at, *words))
+        found = facts(killed_and_resumed(place, at, len(calls), *words))
         assert found.keys() == expected.keys(), at
         for name, value in expected.items():
             if name == "events":
@@ -47,3 +49,18 @@ def test_a_run_that_is_killed_at_any_instant_goes_on_to_the_same_bits(name: str,
 def test_so_does_one_that_is_killed_within_an_epoch(name: str, tmp_path: Path) -> None:
     """With a checkpoint after every step."""
     held(tmp_path, SPECS[name], 2, 1, "--checkpoint-every", "0")
+
+
+BALANCES_TO_KILL = [name for name in AVAILABLE if name != "equal"]
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("name", METHODS)
+def test_three_hundred_kills_of_every_learner(name: str, seed: int, tmp_path: Path) -> None:
+    """With a checkpoint after every step in every other one, and another balance each time."""
+    spec = SPECS[name]
+    if name != "ladder":
+        balance = random.Random(f"{name} {seed}").choice(BALANCES_TO_KILL)
+        spec = spec.replace("  keep       = last\n", f"  balance    = {balance}\n  keep       = last\n")
+    held(tmp_path, spec, 8, 100 + seed, *(["--checkpoint-every", "0"] if seed % 2 else []))
