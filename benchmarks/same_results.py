@@ -157,18 +157,25 @@ def _field(job: Job) -> str:
     return "image" if len(job.samples) == 3 else "row"
 
 
+KEPT = "kept~"
+"""How the names of the best weights begin that a checkpoint has too, as the same files."""
+
+
 def kept(run: Path) -> Kept:
     """What a run left that is to be the same."""
-    specs = sorted(run.rglob("*.mtl"))  # the evolved one, those of each phase, of the best epochs and the checkpoint
-    found: Kept = {path.relative_to(run).as_posix(): path.read_text(encoding="utf-8") for path in specs}
     ends = [path for path in (run / "checkpoints").iterdir() if path.name.removeprefix("epoch-").isdecimal()]
     last = max(ends, key=lambda path: int(path.name.removeprefix("epoch-")))
-    for tensors in (*sorted((run / "best").rglob("*.safetensors")), *sorted(last.glob("*.safetensors"))):
+    # the evolved one, those of each phase, of the best epochs and the last checkpoint
+    specs = sorted(path for path in run.rglob("*.mtl") if path.parent == last or path.parent.parent != last.parent)
+    specs = [path for path in specs if not path.name.startswith(KEPT)]
+    found: Kept = {path.relative_to(run).as_posix(): path.read_text(encoding="utf-8") for path in specs}
+    for tensors in (*sorted((run / "best").rglob("*.safetensors")), *sorted(last.glob("[!k]*.safetensors"))):
         place = tensors.relative_to(run).as_posix()
         found |= {f"{place}: {name}": _bits(tensor) for name, tensor in load_file(tensors).items()}
     state = json.loads((last / "state.json").read_text(encoding="utf-8"))
     del state["events"]  # how long their text is, with times and places
     facts = {**state.pop("facts"), **state}
+    facts["position"].pop("rate", None)  # that of the last step, which earlier versions did not write
     found |= {f"{last.name}/state.json: {name}": _lasting(value) for name, value in facts.items()}
     for number, line in enumerate((run / "events.jsonl").read_text(encoding="utf-8").splitlines()):
         event = json.loads(line)

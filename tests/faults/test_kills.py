@@ -45,7 +45,9 @@ def test_a_run_that_is_killed_at_any_instant_goes_on_to_the_same_bits(name: str,
     held(tmp_path, SPECS[name], 9 if name == "mtsl" else 4, 0)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize(
+    "name", [name if name in ("mtsl", "ladder") else pytest.param(name, marks=pytest.mark.soak) for name in METHODS]
+)
 def test_so_does_one_that_is_killed_within_an_epoch(name: str, tmp_path: Path) -> None:
     """With a checkpoint after every step."""
     held(tmp_path, SPECS[name], 2, 1, "--checkpoint-every", "0")

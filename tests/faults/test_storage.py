@@ -99,7 +99,7 @@ def test_a_place_that_is_gone_in_the_midst_of_a_run_is_a_report(name: str, tmp_p
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
 def test_an_output_that_takes_nothing_ends_the_run_where_it_can_go_on(tmp_path: Path, whole: Path) -> None:
-    for name, command in (("full", "> /dev/full"), ("read", "| head -1"), ("json", "--json | head -1")):
+    for name, command in (("full", "> /dev/full"), ("read", "--json | head -1")):
         job = prepare(tmp_path / name)
         words = f"'{sys.executable}' -m mtsldsl train job.mtl --device cpu {command}"
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}

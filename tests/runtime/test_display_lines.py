@@ -50,7 +50,7 @@ def similarity(tasks: list[str]) -> dict[str, Any]:
     low = np.minimum.outer(np.arange(count), np.arange(count))
     high = np.maximum.outer(np.arange(count), np.arange(count))
     matrix = 1 / (1 + low + high / 100)
-    return {"event": "similarity", "layer": "stem", "tasks": tasks, "similarity": matrix.tolist()}
+    return {"event": "similarity", "epoch": 1, "layer": "stem", "tasks": tasks, "similarity": matrix.tolist()}
 
 
 def phase(tasks: list[str]) -> dict[str, Any]:

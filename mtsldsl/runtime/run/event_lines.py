@@ -36,7 +36,8 @@ def describe_event(event: Event) -> list[str]:
         case events.Phase():
             return _phase(event)
         case events.Resume():
-            return [f"going on after epoch {event.epoch}"]
+            step = f"step {event.step} of epoch {event.epoch + 1}" if event.step else f"epoch {event.epoch}"
+            return [f"going on after {step}"]
         case events.Stopped():
             return [f"stopped after epoch {event.epoch}: {_without_better(event.patience)}"]
         case events.TaskStopped():

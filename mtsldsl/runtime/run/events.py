@@ -94,10 +94,11 @@ class OtherData(Event):
 
 @attrs.frozen(kw_only=True)
 class Resume(Event):
-    """A run goes on after this epoch."""
+    """A run goes on after this epoch, and after so many steps of the next one."""
 
     kind = "resume"
     epoch: int
+    step: int | None = left_out()
     loggers: Sequence[str] | None = left_out()
     """As `start` has them."""
 

@@ -121,7 +121,8 @@ class Session(OpenedRun):
             self._best.resume(training.epoch)
             if self._differences:
                 self.log.write(events.OtherData(differences=self._differences))
-            self.log.write(events.Resume(epoch=training.epoch, loggers=self.loggers.names()))
+            step = training.batches or None
+            self.log.write(events.Resume(epoch=training.epoch, step=step, loggers=self.loggers.names()))
         else:
             told = () if self.teaching is None else self.teaching.told(self.spec)
             with self._whole_or_nothing():
