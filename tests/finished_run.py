@@ -28,6 +28,7 @@ def finished_run(
     folder.write_spec(spec.source, "start")
     write_source(folder.best / f"{MEAN}.mtl", spec.source)
     save_tensors(folder.best / f"{MEAN}.{WEIGHTS}", (model or build_model(spec)).state_dict())
+    folder.events.touch()
     log = EventLog(folder.events, lambda _: None)
     names = [task.name for task in spec.tasks]
     start = events.Start(

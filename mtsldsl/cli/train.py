@@ -177,6 +177,8 @@ def command(
     session.cache, session.workers = not no_cache, workers
     session.checkpoint_every = 60 * checkpoint_every
     session.command = typed(click.get_current_context()).replace("--nproc 1", f"--nproc {session.ranks.size}")
+    session.threads = threads
+    session.write_request()
     launch(session, threads)
 
 

@@ -221,3 +221,85 @@ def test_a_run_that_begins_again_has_what_it_was_asked_for(tmp_path: Path, whole
     assert done.returncode == 1
     assert "error MTL801: `runs/job/1` has no checkpoint" in done.stderr
     assert left_in(run) == before
+
+
+def test_what_a_person_keeps_among_the_best_weights_stays_and_nothing_is_written_through_a_link(
+    tmp_path: Path, whole: Path
+) -> None:
+    job = prepare(tmp_path / "job")
+    assert mtsldsl(job, "train", "job.mtl", "--quiet", "--device", "cpu").returncode == 0
+    run, elsewhere = job / "runs/job/1", job / "elsewhere"
+    elsewhere.write_text("precious", encoding="utf-8")
+    (run / "report.html").unlink()
+    (run / "best" / "mine").mkdir()
+    mine = [run / "best" / name for name in ("mine.mtl", "epoch2.weights.safetensors", "mine/notes.mtl", "a~b.mtl")]
+    for path in mine:
+        path.write_text("mine", encoding="utf-8")
+    for name in ("mean.mtl", "mean.weights.safetensors"):
+        (run / "best" / name).unlink()
+        (run / "best" / f".{name}.partial").symlink_to(elsewhere)
+    done = mtsldsl(job, "train", "--resume", "runs/job/1", "--quiet", "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    assert all(path.read_text(encoding="utf-8") == "mine" for path in mine)
+    assert elsewhere.read_text(encoding="utf-8") == "precious"
+    for path in mine:
+        path.unlink()
+    assert facts(run) == facts(whole)
+
+
+@pytest.mark.parametrize(
+    "place", ["best/mean.weights.safetensors", "checkpoints/epoch-003/kept~best~mean.weights.safetensors"]
+)
+def test_best_weights_that_are_damaged_in_one_place_come_from_the_other(
+    place: str, tmp_path: Path, whole: Path
+) -> None:
+    job = prepare(tmp_path / "job")
+    assert mtsldsl(job, "train", "job.mtl", "--quiet", "--device", "cpu").returncode == 0
+    (job / "runs/job/1/report.html").unlink()
+    os.truncate(job / "runs/job/1" / place, 10)
+    assert "damaged" not in goes_on(job, whole) if place.startswith("best") else True
+    assert (job / "runs/job/1/best/mean.weights.safetensors").stat().st_size > 10
+
+
+@pytest.mark.parametrize(("gone", "said"), [("code", None), ("evolution", "MTL801"), ("request.json", None)])
+def test_what_is_gone_is_made_anew_or_named(gone: str, said: str | None, tmp_path: Path, whole: Path) -> None:
+    job = prepare(tmp_path / "job")
+    assert mtsldsl(job, "train", "job.mtl", "--quiet", "--device", "cpu").returncode == 0
+    run = job / "runs/job/1"
+    (run / "report.html").unlink()
+    shutil.rmtree(run / gone) if (run / gone).is_dir() else (run / gone).unlink()
+    if said is None:
+        goes_on(job, whole)
+        return
+    done = mtsldsl(job, "train", "--resume", "runs/job/1", "--quiet", "--device", "cpu")
+    assert done.returncode == 1
+    assert f"error {said}: `runs/job/1/evolution/start.mtl` is gone" in done.stderr
+
+
+def test_a_request_that_is_no_file_is_a_report(tmp_path: Path, whole: Path) -> None:
+    job = tmp_path / "job"
+    shutil.copytree(whole.parents[2], job)
+    run = job / "runs/job/1"
+    (run / "request.json").unlink()
+    os.mkfifo(run / "request.json")
+    (run / "events.jsonl").write_bytes(b"")
+    shutil.rmtree(run / "checkpoints")
+    done = mtsldsl(job, "train", "--resume", "runs/job/1", "--quiet", "--device", "cpu")
+    assert done.returncode == 1
+    assert "error MTL801: `runs/job/1/request.json` is not as a run writes it" in done.stderr
+
+
+def test_a_start_that_fails_leaves_no_folder(tmp_path: Path) -> None:
+    job = prepare(tmp_path / "job")
+    program = (
+        "import resource, signal, sys\n"
+        "sys.dont_write_bytecode = True\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "from mtsldsl.cli import main\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))\n"
+        "main(['train', 'job.mtl', '--quiet', '--device', 'cpu'])\n"
+    )
+    done = prepared.run("-c", program, cwd=job)
+    assert done.returncode == 1
+    assert "error MTL703" in done.stderr
+    assert not list((job / "runs" / "job").iterdir())

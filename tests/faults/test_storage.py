@@ -106,7 +106,7 @@ def test_an_output_that_takes_nothing_ends_the_run_where_it_can_go_on(tmp_path: 
         done = subprocess.run(
             ["bash", "-c", words], cwd=job, env=environment, capture_output=True, text=True, check=False
         )
-        assert "error MTL703: the output: " in done.stderr, name
+        assert "error MTL703: the output, or a file of runs/job/1: " in done.stderr, name
         assert "`mtsldsl train --resume runs/job/1`" in done.stderr, name
         assert "Traceback" not in done.stderr
         assert "Exception" not in done.stderr

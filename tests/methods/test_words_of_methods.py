@@ -190,6 +190,7 @@ def test_a_method_that_is_not_known_here_is_told_in_the_words_for_all(tmp_path: 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     heard: list[Event] = []
+    (tmp_path / "events.jsonl").touch()
     log = EventLog(tmp_path / "events.jsonl", heard.append)
     log.write(Phase(epoch=1, method="mtsl", evidence={"places": 0, "merges": []}))
     assert list(read_events(log.path)) == heard

@@ -50,6 +50,7 @@ def told(seen: Answered, root: Path) -> tuple[RunFolder, list[final_events.Confu
     folder = RunFolder.create(root, "run")
     folder.write_spec(seen.spec.source, "start")
     found = list(seen.told(folder))
+    folder.events.touch()
     log = EventLog(folder.events, lambda _: None)
     for event in found:
         log.write(event)

@@ -39,6 +39,7 @@ def run(count: int, root: Path) -> RunFolder:
     names = [task.name for task in spec.tasks]
     folder = RunFolder.create(root, "many")
     folder.write_spec(spec.source, "start")
+    folder.events.touch()
     log = EventLog(folder.events, lambda _: None)
 
     def write(kind: str, **fields: object) -> None:

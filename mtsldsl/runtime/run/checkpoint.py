@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from hashlib import file_digest
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,10 @@ def copy_whole(source: Path, target: Path) -> None:
 
 
 def _partial(path: Path) -> Path:
-    return path.with_name(f".{path.name}.partial")
+    """Where a file is written before it is moved into its place; what a kill has left there is gone."""
+    temporary = path.with_name(f".{path.name}.partial")
+    temporary.unlink(missing_ok=True)
+    return temporary
 
 
 def load_weights(path: Path, model: nn.Module, *, whole: bool = True) -> None:
@@ -144,7 +148,7 @@ KEPT = "kept~"
 """How the names of the files of a checkpoint begin that have the weights which were the best until then; the rest is
 where they are in the run, with `~` for `/`: a folder more takes as long as all these."""
 
-_OF_KEPT = re.compile(rf"[^.].*\.({re.escape(WEIGHTS)}|mtl)")
+_OF_KEPT = re.compile(rf"([^.].*?)\.({re.escape(WEIGHTS)}|mtl)")
 """What files of such weights, and of their specs, are called; others are a person's own."""
 
 UNDER_WAY = "epoch"
@@ -177,55 +181,74 @@ def save_checkpoint(
     facts = {name: part.facts for name, part in parts.items() if part.facts}
     state = {"version": VERSION, "events": events, "parts": list(parts), "facts": facts}
     (temporary / STATE).write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
-    for path in _kept_in(folder):
-        _same_file(path, temporary / f"{KEPT}{path.relative_to(folder.path).as_posix().replace('/', '~')}")
+    for path in _kept_in(folder, training.spec.sharing.tasks):
+        name = f"{KEPT}{path.relative_to(folder.path).as_posix().replace('/', '~')}"
+        _copy(path, temporary / name, None if before is None else before / name)
     digests = json.dumps(_digests(temporary, before), indent=1) + "\n"
     (temporary / DIGESTS).write_text(digests, encoding="utf-8")
     folder.replace_folder(temporary, final)
     for child in folder.checkpoints.iterdir():
-        if child not in (final, before) and _WRITTEN.fullmatch(child.name) and _is_own_folder(child):
+        ours = _WRITTEN.fullmatch(child.name) and (child.name.startswith(".") or is_file(child / DIGESTS))
+        if child not in (final, before) and ours and _is_own_folder(child):
             shutil.rmtree(child)
     return final
 
 
-def _kept_in(run: RunFolder) -> list[Path]:
-    """The files of weights that a run keeps as the best, and of their specs."""
-    found = (path for kept in (run.best, run.beside) if _is_own_folder(kept) for path in kept.rglob("*"))
-    return sorted(path for path in found if path.is_file() and _OF_KEPT.fullmatch(path.name))
+def _kept_in(run: RunFolder, tasks: Collection[str]) -> list[Path]:
+    """The files of weights that a run keeps as the best, and of their specs; what else lies there is a person's own."""
+    own = ((run.best, {MEAN}), (run.own_best, set(tasks)), (run.beside, None))
+    found = []
+    for kept, names in own:
+        for path in kept.iterdir() if _is_own_folder(kept) else ():
+            of_kept = _OF_KEPT.fullmatch(path.name)
+            if of_kept and (names is None or of_kept[1] in names) and path.is_file() and not path.is_symlink():
+                found.append(path)
+    return sorted(found)
 
 
 def _is_own_folder(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink()
 
 
-def _same_file(path: Path, other: Path) -> None:
-    """Have a file in another place too: files of weights are replaced, and never written into."""
-    try:
-        os.link(path, other, follow_symlinks=False)
-    except OSError:  # a file system without links
-        shutil.copyfile(path, other)
+def _copy(path: Path, place: Path, before: Path | None) -> None:
+    """Copy a file; where it was copied `before` and is still the same, have that in this place too, as files of weights
+    are replaced, and never written into. The copy does not suffer where the file does."""
+    now = path.stat()
+    if before is not None and before.is_file():
+        then = before.stat()
+        if (then.st_size, then.st_mtime_ns) == (now.st_size, now.st_mtime_ns):
+            with suppress(OSError):  # a file system without links
+                os.link(before, place, follow_symlinks=False)
+                return
+    shutil.copy2(path, place, follow_symlinks=False)
 
 
-def forget_kept(folder: RunFolder) -> None:
+def forget_kept(folder: RunFolder, tasks: Collection[str]) -> None:
     """Drop the weights that a run that begins again has kept so far."""
-    for path in _kept_in(folder):
+    for path in _kept_in(folder, tasks):
         path.unlink()
 
 
-def give_back_kept(checkpoint: Path, folder: RunFolder) -> None:
-    """Have those weights as the best that were so when the checkpoint was taken. Raises MtlError MTL805 where it has
-    other files among them."""
-    then = {folder.path / path.name.removeprefix(KEPT).replace("~", "/"): path for path in checkpoint.glob(f"{KEPT}*")}
-    own = (folder.best, folder.own_best, folder.beside)
-    if any(place.parent not in own or not _OF_KEPT.fullmatch(place.name) for place in then):
-        raise _damaged(checkpoint, f"files that begin with {KEPT} are others than a run has")
-    for path in _kept_in(folder):
+def give_back_kept(checkpoint: Path, folder: RunFolder, tasks: Collection[str]) -> None:
+    """Have those weights as the best that were so when the checkpoint was taken."""
+    digests = json.loads((checkpoint / DIGESTS).read_text(encoding="utf-8"))
+    then = {_place_of_kept(name, checkpoint): name for name in digests if name.startswith(KEPT)}
+    for path in _kept_in(folder, tasks):
         if path not in then:
             path.unlink()
-    for place, path in then.items():
-        if not (place.exists() and place.samefile(path)):
+    for place, name in then.items():
+        if not (is_file(place) and _digest(place) == digests[name]):
             place.parent.mkdir(parents=True, exist_ok=True)
-            copy_whole(path, place)
+            copy_whole(checkpoint / name, place)
+
+
+def _place_of_kept(name: str, checkpoint: Path) -> Path:
+    """Where a file of the best weights lies that a checkpoint has. Raises MtlError MTL805 for one that no run has."""
+    run = RunFolder(checkpoint.parents[1])
+    place = run.path / name.removeprefix(KEPT).replace("~", "/")
+    if place.parent not in (run.best, run.own_best, run.beside) or not _OF_KEPT.fullmatch(place.name):
+        raise _damaged(checkpoint, f"`{name}` is no file that a run has")
+    return place
 
 
 def _digests(checkpoint: Path, before: Path | None) -> dict[str, str]:
@@ -261,8 +284,7 @@ def _state(checkpoint: Path) -> dict[str, Any]:
         digests = json.loads((checkpoint / DIGESTS).read_text(encoding="utf-8"))
         if not isinstance(digests, dict) or any(Path(name).name != name for name in digests):
             raise _damaged(checkpoint, f"{DIGESTS} has no digests of its files")
-        missing = [name for name in digests if not is_file(checkpoint / name)]
-        damaged = missing or [name for name, digest in digests.items() if _digest(checkpoint / name) != digest]
+        damaged = [name for name in digests if not _is_whole(checkpoint, name, digests[name])]
         if damaged or STATE not in digests:
             raise _damaged(checkpoint, f"{', '.join(damaged) or STATE} is not what was written")
         state = json.loads((checkpoint / STATE).read_text(encoding="utf-8"))
@@ -273,6 +295,12 @@ def _state(checkpoint: Path) -> dict[str, Any]:
     if not _is_state(state):
         raise _damaged(checkpoint, f"{STATE} does not say what a run writes there")
     return {**state}
+
+
+def _is_whole(checkpoint: Path, name: str, digest: object) -> bool:
+    """Whether a file is what was written; weights that are kept as the best need be so in one of their two places."""
+    places = [checkpoint / name, *([_place_of_kept(name, checkpoint)] if name.startswith(KEPT) else [])]
+    return any(is_file(place) and _digest(place) == digest for place in places)
 
 
 def _is_state(state: Any) -> bool:

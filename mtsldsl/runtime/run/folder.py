@@ -60,8 +60,7 @@ class RunFolder:
             else:
                 break
         folder = cls(parent / str(number))
-        for place in (folder.evolution, folder.checkpoints, folder.best, folder.code):
-            place.mkdir()
+        folder.make_places()
         folder.events.touch()  # by which it is known as a run from now on
         return folder
 
@@ -72,6 +71,17 @@ class RunFolder:
         if not is_file(path / "spec.mtl"):
             raise MtlError.of("MTL801", f"`{path}` is not a run folder: it has no spec.mtl", what_to_name(path))
         return cls(path)
+
+    def make_places(self) -> None:
+        """Make what of the folders of a run is not there."""
+        for place in (self.evolution, self.checkpoints, self.best, self.code):
+            place.mkdir(exist_ok=True)
+
+    def require_first_spec(self) -> None:
+        """Hold that the spec is there that the run was started with. Raises MtlError MTL801 where it is not."""
+        if not is_file(self.first_spec):
+            cause = f"`{self.first_spec}` is gone, which says what the run was started with"
+            raise MtlError.of("MTL801", cause, "copy the run folder once more from where it is whole")
 
     def require_no_links(self) -> None:
         """Hold that a run writes into its own folder alone. Raises MtlError MTL801 where something in it is a link to

@@ -40,13 +40,13 @@ class InPlace:
     reason: str | None = None
 
     @classmethod
-    def of_run(cls, folder: RunFolder, spec: Spec) -> InPlace | None:
-        """That which a run keeps up to date, by its record; `spec` is the one that it goes on from."""
+    def of_run(cls, folder: RunFolder, spec: Spec, epoch: int) -> InPlace | None:
+        """That which a run keeps up to date, by its record until this epoch; `spec` is the one that it goes on from."""
         path, reason = None, None
         for event in read_events(folder.events):
             if isinstance(event, Start):
                 path = event.in_place
-            elif isinstance(event, LeftAlone):
+            elif isinstance(event, LeftAlone) and event.epoch <= epoch:
                 reason = event.reason
         return cls(Path(path), spec.sharing, reason) if path else None
 

@@ -17,7 +17,7 @@ from mtsldsl.runtime.run.code import Code
 from mtsldsl.runtime.run.folder import RunFolder, place_of
 from mtsldsl.runtime.run.last_words import LOST, watched_over
 from mtsldsl.runtime.run.memory import within_memory
-from mtsldsl.runtime.run.record_file import has_ended
+from mtsldsl.runtime.run.record_file import got_further, has_ended
 from mtsldsl.runtime.run.session import Session
 from mtsldsl.runtime.run.signals import EndedBySignal
 from mtsldsl.runtime.run.threads import use_threads
@@ -39,7 +39,8 @@ def launch(session: Session, threads: int | None = None, code: Code | None = Non
         problem = "is not what the run's spec compiles to"
         code = Code.read(session.folder.code / "train.py", session.spec, problem, remedy)
     module = code.run()
-    use_threads(threads, session.spec, session.device, session.folder.events)
+    session.threads = threads if threads is not None else session.threads
+    use_threads(session.threads, session.spec, session.device, session.folder.events)
     try:
         # whatever happens, the terminal gets its cursor back
         with closing(session), session.hearing(), within_memory(session.spec):
@@ -61,11 +62,13 @@ def launch(session: Session, threads: int | None = None, code: Code | None = Non
 
 def _not_taken(error: OSError, folder: RunFolder, ranks: Ranks) -> MtlError:
     """What a person reads where the system does not take what a run writes, or what it prints."""
-    said = error.strerror or type(error).__name__
+    said = error.strerror or str(error)
     remedy = f"mend that; then {_then(folder, ranks)}"
-    if error.filename is None:
+    where = f"the output, or a file of {folder.path}" if error.filename is None else os.fsdecode(error.filename)
+    try:
+        print(end="", flush=True)
+    except OSError:
         let_go_of_output()
-    where = "the output" if error.filename is None else os.fsdecode(error.filename)
     return MtlError.of("MTL703", f"{where}: {said}; the run has ended", remedy)
 
 
@@ -80,7 +83,7 @@ def _with_remedy(error: MtlError, folder: RunFolder, ranks: Ranks) -> MtlError:
 def _then(folder: RunFolder, ranks: Ranks) -> str:
     try:
         return printable(_going_on(folder, ranks))
-    except OSError:  # the folder cannot be read
+    except (OSError, MtlError):  # the folder cannot be read
         return "train anew"
 
 
@@ -100,7 +103,7 @@ def _stopped(what: str, folder: RunFolder, ranks: Ranks) -> str:
 def _going_on(folder: RunFolder, ranks: Ranks) -> str:
     """How a run goes on that has ended."""
     latest = folder.latest_checkpoint()
-    if latest is None and not is_file(folder.request):
+    if latest is None and (not is_file(folder.request) or got_further(folder.events)):
         return "train anew"
     command = f"mtsldsl train --resume {folder.path}" + (f" --nproc {ranks.size}" if ranks.several else "")
     epoch, step = (0, 0) if latest is None else place_of(latest)

@@ -61,6 +61,8 @@ class OpenedRun:
     """Whether the samples may be those that were kept of an earlier run, and are kept for later ones."""
     command: str | None = None
     """By which a new run was started."""
+    threads: int | None = None
+    """With how many it was asked to compute."""
     workers: int = 0
     """Processes that read samples beside this one."""
     ranks: Ranks = attrs.field(factory=Ranks)
@@ -110,8 +112,13 @@ class OpenedRun:
             new=True,
             lock=lock,
         )
-        folder.write_spec(spec.source, "start")
-        session.write_code(spec)
+        try:
+            session.write_request()
+            folder.write_spec(spec.source, "start")
+            session.write_code(spec)
+        except (OSError, MtlError):
+            shutil.rmtree(folder.path, ignore_errors=True)
+            raise
         return session
 
     @classmethod
@@ -129,10 +136,12 @@ class OpenedRun:
         ranks = Ranks.of_environment(chosen)
         folder = RunFolder.open(path)
         folder.require_no_links()
+        folder.require_first_spec()
         lock = hold(folder.lock, folder.path) if ranks.rank == 0 else None
         if ranks.rank:
             folder, display = RunFolder.open(scratch_copy(folder.path)), "quiet"
         ranks.wait()  # until all have a folder of their own
+        folder.make_places()
         checkpoint = newest_whole(folder)
         if checkpoint is None:
             return cls._again(folder, chosen, display, loggers, ranks, lock, teachers)
@@ -162,7 +171,7 @@ class OpenedRun:
         session._best = BestEpochs.of(spec, folder, epoch_of(checkpoint))
         write_source(folder.spec, spec.source)
         session.write_code(spec)
-        session.in_place = InPlace.of_run(folder, spec) if ranks.rank == 0 else None
+        session.in_place = InPlace.of_run(folder, spec, epoch_of(checkpoint)) if ranks.rank == 0 else None
         return session
 
     @classmethod
@@ -200,13 +209,14 @@ class OpenedRun:
             weights_from=None if asked.weights is None else Path(asked.weights),
             teaching=teaching,
             command=asked.command,
+            threads=asked.threads,
             ranks=ranks,
             lock=lock,
         )
         if asked.in_place is not None and ranks.rank == 0:
             session.in_place = InPlace(Path(asked.in_place), spec.sharing)
         session.log.cut(0)
-        forget_kept(folder)
+        forget_kept(folder, spec.sharing.tasks)
         write_source(folder.spec, spec.source)
         session.write_code(spec)
         return session
@@ -225,16 +235,18 @@ class OpenedRun:
                 shutil.rmtree(self.folder.path)
             raise
 
-    def _request(self) -> Request:
-        """What a new run is asked for."""
+    def write_request(self) -> None:
+        """Write down what a new run is asked for, as far as it is known."""
         own = self.in_place
-        return Request(
+        asked = Request(
             spec=self.spec.source.name,
             command=self.command,
+            threads=self.threads,
             weights=None if self.weights_from is None else str(self.weights_from.absolute()),
             in_place=str(own.path) if own else None,
             loggers=tuple(self.loggers.names() or ()),
         )
+        asked.write(self.folder.request)
 
     def _tell(self, event: Event) -> None:
         """Show an event that is recorded, and tell the loggers."""

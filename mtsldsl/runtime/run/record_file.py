@@ -30,7 +30,8 @@ class EventLog:
     def write(self, event: Event) -> None:
         """Record one event."""
         content = as_json(event)
-        with self.path.open("a", encoding="utf-8") as stream:
+        with self.path.open("r+", encoding="utf-8") as stream:  # which makes no other file where that is gone
+            stream.seek(0, os.SEEK_END)
             stream.write(json.dumps(content) + "\n")
         read = from_json(content)
         assert read is not None

@@ -10,6 +10,7 @@ import attrs
 
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.syntax import write_text_atomically
+from mtsldsl.syntax.files import is_file
 
 
 def _texts(value: Any) -> tuple[str, ...]:
@@ -30,6 +31,9 @@ class Request:
     command: str | None = attrs.field(default=None, validator=_MAYBE)
     weights: str | None = attrs.field(default=None, validator=_MAYBE)
     in_place: str | None = attrs.field(default=None, validator=_MAYBE)
+    threads: int | None = attrs.field(
+        default=None, validator=attrs.validators.optional(attrs.validators.instance_of(int))
+    )
     loggers: tuple[str, ...] = attrs.field(default=(), converter=_texts)
 
     def write(self, path: Path) -> None:
@@ -39,10 +43,12 @@ class Request:
     @classmethod
     def read(cls, path: Path) -> Request | None:
         """That of a file; None where there is none. Raises MtlError MTL801 where the file says something else."""
-        try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
-        except FileNotFoundError:
+        if not path.exists():
             return None
-        except (ValueError, TypeError, RecursionError, IsADirectoryError):
+        try:
+            if not is_file(path):
+                raise TypeError("it is no file")
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, TypeError, RecursionError):
             cause = f"`{path}` is not as a run writes it"
             raise MtlError.of("MTL801", cause, "copy the run folder once more from where it is whole") from None

@@ -78,7 +78,7 @@ class Session(OpenedRun):
         if self.checkpoint is not None:
             warn_of_other_code(self.spec, self.folder.events)
         else:
-            self._request().write(self.folder.request)
+            self.write_request()
         with self._whole_or_nothing():
             read = Read.of(
                 self.spec, recorded_places(self.spec, self.folder.events), cache=self.cache, workers=self.workers
@@ -116,7 +116,7 @@ class Session(OpenedRun):
             training.teachers = self.teaching.teachers(self.spec)
         if self.checkpoint is not None:
             self._unfinished = restore_checkpoint(self.checkpoint, training)
-            give_back_kept(self.checkpoint, self.folder)
+            give_back_kept(self.checkpoint, self.folder, self.spec.sharing.tasks)
             self.log.cut(self._logged)
             self._best.resume(training.epoch)
             if self._differences:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import attrs
 
@@ -31,6 +31,7 @@ class Signals:
     waits: bool = False
     """Whether it may wait."""
     _asked: int | None = None
+    _heard_of: tuple[int, ...] = ()
     _owner: int = attrs.field(factory=os.getpid)
 
     @contextmanager
@@ -41,13 +42,13 @@ class Signals:
             yield
             return
         before: dict[int, Any] = {number: signal.getsignal(number) for number in _ASKING}
-        heard = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
-        for number in heard:
+        self._heard_of = tuple(number for number, handler in before.items() if handler is not signal.SIG_IGN)
+        for number in self._heard_of:
             signal.signal(number, self._heard)
         try:
             yield
         finally:
-            for number in heard:
+            for number in self._heard_of:
                 signal.signal(number, before[number])
 
     @property
@@ -58,7 +59,7 @@ class Signals:
     def end_if_asked(self) -> None:
         """Raise EndedBySignal where one waits."""
         if self._asked is not None:
-            raise EndedBySignal(self._asked)
+            self._end(self._asked)
 
     def _heard(self, number: int, _: FrameType | None) -> None:
         if os.getpid() != self._owner:  # a process that reads samples is ended by the one that has started it
@@ -68,4 +69,11 @@ class Signals:
             return
         first, self._asked = self._asked is None, number
         if not (first and self.waits):
-            raise EndedBySignal(number)
+            self._end(number)
+
+    def _end(self, number: int) -> NoReturn:
+        """Raise it; whoever asks once more is not heard, as the process is about to end."""
+        for each in self._heard_of:
+            signal.signal(each, signal.SIG_IGN)
+        self._heard_of = ()
+        raise EndedBySignal(number)
