@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,17 +49,35 @@ _SAVE_AGAIN = "save it again, or take it out; `on_error = skip`, which most data
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Image.Image]:
+def opened(path: Path, remedy: str = _SAVE_AGAIN) -> Iterator[Image.Image]:
     """A picture whose pixels are not read yet. Raises MTL602 where it is none, or its pixels turn out to be broken."""
     with importing("PIL"):
         from PIL import Image
 
-    try:
-        with Image.open(path) as found:
+    with whole_picture(f"`{path}`", remedy):
+        if path.is_fifo() or path.is_char_device():
+            raise ValueError("its reading may never end")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # large photographs are no attack
+            head = Image.open(path)
+        with head as found:
             yield found
-    # SyntaxError and ValueError are what Pillow raises for some damaged files
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise MtlError.of("MTL602", f"`{path}` is no whole picture", _SAVE_AGAIN) from error
+
+
+@contextmanager
+def whole_picture(called: str, remedy: str) -> Iterator[None]:
+    """What Pillow raises inside of a picture that is broken is MTL602, with what it is called."""
+    with importing("PIL"):
+        from PIL import Image
+    try:
+        yield
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        cause = f"{called} is no whole picture, or says that it has more pixels than any: {error}"
+        raise MtlError.of("MTL602", cause, remedy) from error
+    # SyntaxError and others are what Pillow raises for some damaged files
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error) as error:
+        why = f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
+        raise MtlError.of("MTL602", f"{called} is no whole picture{why}", remedy) from error
 
 
 def size_of(found: Image.Image) -> tuple[int, int]:

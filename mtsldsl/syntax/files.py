@@ -90,6 +90,16 @@ def is_file(path: Path) -> bool:
     return os.path.isfile(path)  # noqa: PTH113
 
 
+def is_readable_kind(path: Path) -> bool:
+    """Whether a path is none of a pipe or a device, whose reading may never end; where there is nothing, reading it
+    reports that."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return True
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
+
+
 def is_folder(path: Path) -> bool:
     """Whether a path is that of a folder; no error where no folder can have that name."""
     return os.path.isdir(path)  # noqa: PTH112

@@ -31,6 +31,8 @@ def read_table(path: Path, *, skip: bool = False) -> Table:
     pyarrow."""
     if path.is_dir():
         raise MtlError.of("MTL602", f"`{path}` is a folder", "name the file in it that holds the table")
+    if path.is_fifo() or path.is_char_device():  # whose reading may never end
+        raise MtlError.of("MTL602", f"`{path}` is no file", "name the file that holds the table")
     return _parquet(path) if path.suffix.lower() == ".parquet" else _csv(path, skip)
 
 

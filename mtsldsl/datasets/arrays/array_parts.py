@@ -11,7 +11,7 @@ import numpy as np
 from mtsldsl.datasets.arrays.language import Settings
 from mtsldsl.diagnostics import MtlError, suggestion
 from mtsldsl.division import SPLITS, Shares
-from mtsldsl.runtime.data.npz_files import UNREADABLE, Arrays
+from mtsldsl.runtime.data.npz_files import UNREADABLE, Arrays, array_in, is_of_objects, why_unreadable
 from mtsldsl.tables.sample_parts import Mark, Marks, Rows, parted, word_of_entry
 
 
@@ -68,10 +68,12 @@ def _words(path: Path, file: Arrays, name: str, count: int) -> list[str]:
     if name not in file.files:
         raise MtlError.of("MTL603", f"`{path}` has no array `{name}`", suggestion(name, file.files, "arrays"))
     try:
-        array = np.asarray(file[name])
+        array = np.asarray(array_in(file, name))
     except UNREADABLE as error:
-        cause = f"`{name}` of `{path}` is an array of objects"
-        raise MtlError.of("MTL602", cause, "save names as text: `array.astype(str)`") from error
+        called, as_text = f"`{name}` of `{path}`", "save names as text: `array.astype(str)`"
+        if is_of_objects(error):
+            raise MtlError.of("MTL602", f"{called} is an array of objects", as_text) from error
+        raise MtlError.of("MTL602", f"{called} cannot be read{why_unreadable(error)}", "save it again") from error
     if array.size != count or array.shape[:1] != (count,):
         sizes = " x ".join(map(str, array.shape))
         cause = f"`{name}` of `{path}` is {sizes}, and there are {count} samples of which it is to say one thing each"

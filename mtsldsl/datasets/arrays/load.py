@@ -23,7 +23,7 @@ from mtsldsl.runtime.data.expected_fields import expected_fields
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.fields_read import field_of_task, of_target, readers, target_of
 from mtsldsl.runtime.data.left_out import remarks_on_left_out
-from mtsldsl.runtime.data.npz_files import UNREADABLE, Arrays, NpyFolder, no_numbers, opened_arrays
+from mtsldsl.runtime.data.npz_files import UNREADABLE, Arrays, NpyFolder, array_in, no_numbers, opened_arrays
 from mtsldsl.runtime.data.read_samples import ReadSamples
 from mtsldsl.runtime.data.sample_rows import SampleRows
 from mtsldsl.runtime.data.samples import Samples, Splits
@@ -151,7 +151,7 @@ def _read(
                 cause = f"`{path}` has no array `{prefix}{name}`"
                 raise MtlError.of("MTL603", cause, _instead(name, file.files, prefix, folder))
             try:
-                found[name] = np.asarray(file[prefix + name])  # of a file on disk nothing is read by that
+                found[name] = np.asarray(array_in(file, prefix + name))  # of a file on disk nothing is read by that
             except UNREADABLE as error:
                 called = f"`{prefix}{name}` of `{path}`"
                 (wrong,) = no_numbers(called, error, as_one_array(wanted)).diagnostics

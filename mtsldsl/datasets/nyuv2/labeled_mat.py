@@ -32,6 +32,9 @@ FORTY_TO_THIRTEEN = np.array([
 """The class among 13 (bed, books, ceiling, chair, floor, furniture, objects, picture, sofa, table, tv, wall, window) of
 each of the 40 (Couprie et al., 2013)."""
 
+_SIZES = {"images": (3, 640, 480), "labels": (640, 480), "depths": (640, 480)}
+"""Of an image, transposed."""
+
 _PARTS = {"image": "images", "label": "labels", "regions": "labels", "depth": "depths"}
 
 
@@ -54,21 +57,32 @@ def open_labeled_mat(path: Path) -> Iterator[Recording]:
     train, test = (_indices(path, splits, name) for name in ("trainNdxs", "testNdxs"))
     mapping: list[NDArray[np.uint8]] = []
 
+    again = f"get it again from {SOURCE}"
     try:
+        path.open("rb").close()  # which says more of what may not be read
         file = h5py.File(path, "r")
     except OSError as error:
-        raise MtlError.of("MTL602", f"`{path}` is no whole HDF5 file", f"get it again from {SOURCE}") from error
+        why = f": {error.strerror}" if error.strerror and "h5" not in str(error).lower() else ""
+        raise MtlError.of("MTL602", f"`{path}` is no whole HDF5 file{why}", again) from error
     with file:
         missing = sorted(set(_PARTS.values()) - set(file))
         if missing:
-            raise MtlError.of("MTL602", f"`{path}` lacks `{missing[0]}`", f"get it again from {SOURCE}")
+            raise MtlError.of("MTL602", f"`{path}` lacks `{missing[0]}`", again)
         count = len(file["images"])
+        for name, sizes in _SIZES.items():
+            if getattr(file[name], "shape", None) != (count, *sizes):
+                cause = f"`{name}` of `{path}` is no array {' x '.join(map(str, (count, *sizes)))}"
+                raise MtlError.of("MTL602", cause, again)
         if max(*train, *test) >= count:
             cause = f"`{SPLITS}` names image {max(*train, *test) + 1}, but `{path}` has {count}"
             raise MtlError.of("MTL602", cause, f"get both again, from {SOURCE} and {COMPANIONS}")
 
         def read(key: str, part: str, classes: int) -> Array:
-            stored: Array = file[_PARTS[part]][int(key)]
+            try:
+                stored: Array = file[_PARTS[part]][int(key)]
+            except (OSError, RuntimeError, ValueError, TypeError) as error:
+                cause = f"image {int(key) + 1} of `{_PARTS[part]}` of `{path}` cannot be read"
+                raise MtlError.of("MTL602", cause, again) from error
             if part == "image":
                 return np.ascontiguousarray(stored.transpose(2, 1, 0)[CROP])
             upright = np.ascontiguousarray(stored.T[CROP])
@@ -91,7 +105,11 @@ def _class_mapping(path: Path) -> NDArray[np.uint8]:
     arrays = _companion(path, MAPPING, "the 40 classes")
     if "mapClass" not in arrays:
         raise MtlError.of("MTL602", f"`{MAPPING}` has no `mapClass`", f"get it again from {COMPANIONS}")
-    classes = np.append(0, arrays["mapClass"].ravel()).astype(np.int64)
+    mapped = arrays["mapClass"].ravel()
+    if not np.isin(mapped, range(41)).all():
+        cause = f"`mapClass` of `{path.with_name(MAPPING)}` holds other numbers than 0 to 40"
+        raise MtlError.of("MTL602", cause, f"get it again from {COMPANIONS}")
+    classes = np.append(0, mapped).astype(np.int64)
     table = np.full(65536, UNLABELLED, dtype=np.uint8)
     table[: len(classes)] = np.where(classes > 0, classes - 1, UNLABELLED)
     return table
@@ -109,4 +127,8 @@ def _indices(path: Path, arrays: dict[str, NDArray[np.float64]], name: str) -> t
     if name not in arrays or not arrays[name].size:
         cause = f"`{path.with_name(SPLITS)}` has no `{name}`"
         raise MtlError.of("MTL602", cause, f"get it again from {COMPANIONS}")
-    return tuple(int(number) - 1 for number in np.sort(arrays[name].ravel()))
+    numbers = np.sort(arrays[name].ravel())
+    if not (np.isfinite(numbers) & (numbers >= 1) & (numbers == np.floor(numbers))).all():
+        cause = f"`{name}` of `{path.with_name(SPLITS)}` holds what is no number of an image, from 1 on"
+        raise MtlError.of("MTL602", cause, f"get it again from {COMPANIONS}")
+    return tuple(int(number) - 1 for number in numbers)

@@ -29,9 +29,11 @@ from mtsldsl.datasets.nyuv2.recordings import (
 )
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.division import divided, trained_on
+from mtsldsl.ir.task_record import Task
 from mtsldsl.runtime.data.boundaries import boundaries
 from mtsldsl.runtime.data.demand import Demand
 from mtsldsl.runtime.data.dense import image_size, samples_of, wanted_fields
+from mtsldsl.runtime.data.fields_read import readers, target_of
 from mtsldsl.runtime.data.geometry import normals_from_depth
 from mtsldsl.runtime.data.kept_splits import kept_splits
 from mtsldsl.runtime.data.pictures import nearest, resized_image
@@ -47,7 +49,7 @@ def load(spec: Demand, place: Path, cache: bool) -> Splits[Samples]:
     source = source_of(place)
 
     def decoded() -> dict[str, dict[str, Tensor]]:
-        return nyuv2(source, size, channels, **sizes)
+        return nyuv2(source, size, channels, tasks=readers(spec), **sizes)
 
     sizes: dict[str, Any] = {"validation": chosen.validation, "seed": chosen.seed}
     if chosen.train_samples is not None:
@@ -65,6 +67,7 @@ def nyuv2(
     validation: float = 0.1,
     seed: int = 0,
     train_samples: int | None = None,
+    tasks: Mapping[str, Task] = {},
 ) -> dict[str, dict[str, Tensor]]:
     """Split (`train`, `validation`, `test`) to field to tensor, resized to `size` (height, width).
 
@@ -72,7 +75,7 @@ def nyuv2(
     image uint8 `(n, 3, h, w)`, label uint8 `(n, h, w)`, 255 for none, depth float16 `(n, 1, h, w)` metres, normal
     float16 `(n, 3, h, w)`, edge bool `(n, 1, h, w)`: where the finest labels there are change. Images are interpolated
     (averaged where they shrink), all else takes the nearest pixel. Raises MTL602 for a layout that is not known, MTL603
-    for classes it does not have.
+    for classes it does not have. What is wrong with a field is said with the first of `tasks` that reads it.
     """
     with open_recording(place) as recording:
         if "label" in fields and fields["label"] not in recording.classes:
@@ -82,7 +85,7 @@ def nyuv2(
         rest, kept = (_those(recording.train, numbers) for numbers in divided(len(recording.train), validation, seed))
         train = _those(rest, trained_on(len(rest), train_samples, seed, f"`{place}`"))
         splits = {"train": train, "validation": kept, "test": recording.test}
-        return {name: _load(recording, keys, size, fields) for name, keys in splits.items()}
+        return {name: _load(recording, keys, size, fields, tasks) for name, keys in splits.items()}
 
 
 @contextmanager
@@ -123,7 +126,11 @@ def _those(keys: tuple[str, ...], numbers: NDArray[np.int64]) -> tuple[str, ...]
 
 
 def _load(
-    recording: Recording, keys: tuple[str, ...], size: tuple[int, int], fields: Mapping[str, int]
+    recording: Recording,
+    keys: tuple[str, ...],
+    size: tuple[int, int],
+    fields: Mapping[str, int],
+    tasks: Mapping[str, Task],
 ) -> dict[str, Tensor]:
     count = len(keys)
     shapes = {
@@ -136,7 +143,8 @@ def _load(
     loaded = {name: torch.empty(shapes[name][0], dtype=shapes[name][1]) for name in fields}
     for index, key in enumerate(keys):
         for name, tensor in loaded.items():
-            tensor[index] = _field(recording, key, name, size, fields[name])
+            with target_of(tasks.get(name)):
+                tensor[index] = _field(recording, key, name, size, fields[name])
     return loaded
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,11 +16,14 @@ from numpy.typing import NDArray
 from mtsldsl.datasets.kind import UNLABELLED
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.diagnostics.libraries import importing
+from mtsldsl.folders.picture_files import SIXTEEN_BITS, whole_picture
 from mtsldsl.records import Record
 from mtsldsl.runtime.data.geometry import Camera
+from mtsldsl.runtime.data.npz_files import UNREADABLE, why_unreadable
 
 Array = NDArray[np.generic]
 
+_AGAIN = "get the data set again"
 
 CAMERA = Camera(fx=518.858, fy=519.470, cx=325.582, cy=253.736)
 """Of the 480 x 640 images (Silberman et al., 2012, toolbox)."""
@@ -62,7 +66,11 @@ class Files(Record):
         """The bytes of one file. Raises MTL602 where it is missing."""
         if name not in self.names:
             raise MtlError.of("MTL602", f"`{self.place}` lacks {name}", "get a complete copy of the data set")
-        return self.content(name)
+        try:
+            return self.content(name)
+        except UNREADABLE as error:
+            cause = f"{name} of `{self.place}` cannot be read{why_unreadable(error)}"
+            raise MtlError.of("MTL602", cause, _AGAIN) from error
 
 
 @contextmanager
@@ -85,7 +93,7 @@ def open_files(place: Path) -> Iterator[Files]:
 
 def files_below(folder: Path) -> dict[str, Path]:
     """The files of a folder that may be the data set's, such as `train/image/0001.jpg`, by these names."""
-    return {path.relative_to(folder).as_posix(): path for path in folder.glob("*/*/*.*")}
+    return {path.relative_to(folder).as_posix(): path for path in folder.glob("*/*/*.*") if path.is_file()}
 
 
 def recording_of(files: Files) -> Recording:
@@ -108,8 +116,14 @@ def _images(files: Files) -> Recording:
         if part == "depth":
             steps = _picture(files, f"{key.replace('/', '/depth/')}.png", "L")
             return ((steps.astype(np.float32) + 0.5) / _STEPS_PER_METRE).astype(np.float32)
-        folder = "label" if part == "label" and classes == 13 else "label40"
-        return _picture(files, f"{key.replace('/', f'/{folder}/')}.png", "L")
+        folder, most = ("label", 13) if part == "label" and classes == 13 else ("label40", 40)
+        name = f"{key.replace('/', f'/{folder}/')}.png"
+        labels = _picture(files, name, "L")
+        wrong = labels[(labels >= most) & (labels != UNLABELLED)]
+        if wrong.size:
+            cause = f"{name} of `{files.place}` holds the label {wrong[0]}, and there are the classes 0 to {most - 1}"
+            raise MtlError.of("MTL602", cause, f"{_AGAIN}; a pixel without a class is {UNLABELLED}")
+        return labels
 
     return Recording(
         train=_keys(files, "train", "jpg"),
@@ -127,6 +141,13 @@ def _arrays(files: Files) -> Recording:
     def read(key: str, part: str, _: int) -> Array:
         name = f"{key.replace('/', f'/{_ARRAY_FOLDERS[part]}/')}.npy"
         values = _array(files, name)
+        three = part in ("image", "normal")
+        if not values.size or values.shape[2:] not in (((3,),) if three else ((), (1,))) or values.ndim < 2:
+            sizes = " x ".join(map(str, values.shape)) or "a single number"
+            cause = f"{name} of `{files.place}` is {sizes}, and not height x width{' x 3' if three else ''}"
+            raise MtlError.of("MTL602", cause, _AGAIN)
+        if np.abs(values[np.isfinite(values)]).max(initial=0) > _LARGEST:
+            raise _no_such_array(files, name, values, f"no number is above {_LARGEST:g}")
         if part == "image":
             if not (values.min() >= -_OVERSHOT and values.max() <= 1 + _OVERSHOT):  # nor is NaN
                 raise _no_such_array(files, name, values, "images have numbers from 0 to 1")
@@ -158,6 +179,8 @@ def _no_such_array(files: Files, name: str, values: NDArray[np.float64], wanted:
 
 
 _ARRAY_CLASSES = 13
+_LARGEST = float(np.finfo(np.float16).max)
+"""As which depths and normals are kept."""
 _OVERSHOT = 0.01
 """By how much pictures may be brighter than white, or darker than black, from being made smaller."""
 
@@ -182,20 +205,27 @@ def _keys(files: Files, split: str, ending: str) -> tuple[str, ...]:
 
 
 def _picture(files: Files, name: str, mode: str) -> NDArray[np.uint8]:
+    """One of gray numbers (`L`) has these and no colours: to make them of others, or of 16 bits, changes them."""
     with importing("PIL"):
-        from PIL import Image, UnidentifiedImageError
+        from PIL import Image
 
-    try:
-        with Image.open(io.BytesIO(files.read(name))) as picture:
+    called = f"{name} of `{files.place}`"
+    content = io.BytesIO(files.read(name))
+    with whole_picture(called, _AGAIN), warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)  # all are of 480 x 640 pixels, or fewer
+        with Image.open(content) as picture:
+            if picture.mode in SIXTEEN_BITS:
+                raise MtlError.of("MTL602", f"{called} has 16 bits, and all have 8 in this layout", _AGAIN)
+            if mode == "L" and picture.mode != "L":
+                cause = f"{called} is of the kind {picture.mode}, and holds no gray numbers of 8 bits"
+                raise MtlError.of("MTL602", cause, _AGAIN)
             return np.asarray(picture.convert(mode), dtype=np.uint8)
-    except UnidentifiedImageError as error:
-        raise MtlError.of("MTL602", f"{name} of `{files.place}` is no image", "get the data set again") from error
 
 
 def _array(files: Files, name: str) -> NDArray[np.float64]:
     content = io.BytesIO(files.read(name))
     try:
         return np.asarray(np.load(content, allow_pickle=False), dtype=np.float64)
-    except (ValueError, EOFError) as error:
-        cause = f"{name} of `{files.place}` is no array of numbers"
-        raise MtlError.of("MTL602", cause, "get the data set again") from error
+    except UNREADABLE as error:
+        cause = f"{name} of `{files.place}` is no array of numbers{why_unreadable(error)}"
+        raise MtlError.of("MTL602", cause, _AGAIN) from error

@@ -16,13 +16,16 @@ from numpy.typing import NDArray
 from mtsldsl.datasets.omniglot.language import CHARACTERS, KIND
 from mtsldsl.diagnostics import MtlError
 from mtsldsl.diagnostics.counted import counted
-from mtsldsl.diagnostics.libraries import importing
+from mtsldsl.folders.picture_files import SIXTEEN_BITS, opened, unfit
 from mtsldsl.runtime.data.npz_files import opened_npz, read_arrays
 
 SMALL, LARGE = "omniglot_28.npz", "omniglot_105_bits.npz"
 FOLDERS = ("images_background", "images_evaluation")
 DRAWERS = 20
 """Everybody drew every character once."""
+
+_MOST = 1000
+"""Characters, which no alphabet has."""
 
 _SIDE = 105
 """Pixels of a row of `bits`."""
@@ -59,7 +62,8 @@ def _of_file(path: Path, alphabets: Sequence[str]) -> Drawings:
     packed = -(-_SIDE * _SIDE // 8)
     columns = (alphabet, character, drawer)
     fits = rows.shape[1:] == (packed,) if pixels == "bits" else rows.ndim == 3
-    if rows.dtype != np.uint8 or not fits or any(column.shape != rows.shape[:1] for column in columns):
+    fits &= all(column.shape == rows.shape[:1] and column.dtype.kind in "iu" for column in columns)
+    if rows.dtype != np.uint8 or not fits or not ((character >= 0) & (character < _MOST)).all():
         raise MtlError.of("MTL602", f"`{path}` does not hold the arrays of Omniglot", KIND.remedy)
     found = {}
     for name in alphabets:
@@ -110,11 +114,7 @@ def _require_all(place: Path, alphabet: str, drawings: list[int]) -> None:
 
 def _picture(path: Path) -> Images:
     """A picture with black ink on white as ink = 255 on 0."""
-    with importing("PIL"):
-        from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as picture:
-            return 255 - np.asarray(picture.convert("L"), dtype=np.uint8)
-    except (UnidentifiedImageError, OSError) as error:
-        raise MtlError.of("MTL602", f"`{path}` is no whole picture", KIND.remedy) from error
+    with opened(path, KIND.remedy) as picture:
+        if picture.mode in SIXTEEN_BITS:
+            raise unfit(path, "has 16 bits, and all drawings have 1 or 8", KIND.remedy)
+        return 255 - np.asarray(picture.convert("L"), dtype=np.uint8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -17,7 +18,7 @@ from mtsldsl.runtime.data.demand import Part
 from mtsldsl.runtime.data.fields_read import field_of_task
 from mtsldsl.runtime.data.left_out import told_of_left_out
 from mtsldsl.runtime.data.mixed import Mixed
-from mtsldsl.runtime.data.place import located
+from mtsldsl.runtime.data.place import given_place, located
 from mtsldsl.runtime.data.samples import Samples, Splits
 from mtsldsl.runtime.data.scaling import standardised
 
@@ -88,6 +89,13 @@ def _load(
     except MtlError as error:
         # what reads files knows nothing of specs: the place is added here, once
         raise MtlError(attrs.evolve(each, span=each.span or data.span) for each in error.diagnostics) from error
+    except OSError as error:
+        file = str(given_place(data)) if error.filename is None else os.fsdecode(error.filename)
+        cause = f"`{file}` cannot be read: {error.strerror or error}"
+        raise MtlError.of("MTL602", cause, "check the path and its permissions", data.span) from error
+    except MemoryError as error:
+        cause = f"the data of `{given_place(data)}` needs more memory than there is" + (f": {error}" * bool(str(error)))
+        raise MtlError.of("MTL812", cause, "take fewer or smaller samples, or keep them on disk", data.span) from error
     if place is not None:
         places[data.name] = place
     if not data.apart:

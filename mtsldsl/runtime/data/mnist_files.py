@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import math
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import attrs
@@ -51,7 +52,8 @@ def mnist_items(place: Path, remedy: str) -> tuple[Items, Items]:
         cause = f"`{place}` has only {', '.join(path.name for path in there)} of the four files"
         raise MtlError.of("MTL602", cause, remedy)
     images, classes, test_images, test_classes = (_unpacked(path, remedy) for path in there)
-    return _items(place, images, classes, remedy), _items(place, test_images, test_classes, remedy)
+    titles = [f"`{path}`" for path in there]
+    return _items(titles[:2], images, classes, remedy), _items(titles[2:], test_images, test_classes, remedy)
 
 
 def _published(folder: Path, name: str) -> Path | None:
@@ -68,17 +70,22 @@ def _of_npz(place: Path, remedy: str) -> tuple[Items, Items]:
     with opened_npz(files[0], remedy) as file:
         names = ("x_train", "y_train", "x_test", "y_test")
         images, classes, test_images, test_classes = read_arrays(files[0], file, names, remedy)
-    return _items(files[0], images, classes, remedy), _items(files[0], test_images, test_classes, remedy)
+    titles = [f"`{name}` of `{files[0]}`" for name in names]
+    return _items(titles[:2], images, classes, remedy), _items(titles[2:], test_images, test_classes, remedy)
 
 
-def _items(place: Path, images: NDArray[np.generic], classes: NDArray[np.generic], remedy: str) -> Items:
-    fits = images.dtype == np.uint8 and images.shape[1:] == (SIDE, SIDE) and classes.shape == images.shape[:1]
-    if not fits or not np.issubdtype(classes.dtype, np.integer) or not np.isin(classes, range(CLASSES)).all():
-        cause = (
-            f"`{place}` holds images {_shown(images)} and classes {_shown(classes)}, "
-            f"not uint8 images of {SIDE} x {SIDE} with one class from 0 to {CLASSES - 1} each"
-        )
+def _items(titles: Sequence[str], images: NDArray[np.generic], classes: NDArray[np.generic], remedy: str) -> Items:
+    """What images and classes are called is said in `titles`."""
+    if images.dtype != np.uint8 or images.shape[1:] != (SIDE, SIDE):
+        cause = f"{titles[0]} holds {_shown(images)}, not uint8 images of {SIDE} x {SIDE}"
         raise MtlError.of("MTL602", cause, remedy)
+    if classes.shape != images.shape[:1] or not np.issubdtype(classes.dtype, np.integer):
+        cause = f"{titles[1]} holds {_shown(classes)}, not one whole number for each of {len(images)} images"
+        raise MtlError.of("MTL602", cause, remedy)
+    wrong = np.flatnonzero(~np.isin(classes, range(CLASSES)))
+    if wrong.size:
+        cause = f"row {wrong[0]} (from 0) of {titles[1]} holds the label {classes[wrong[0]]}, and the classes are 0 to "
+        raise MtlError.of("MTL602", f"{cause}{CLASSES - 1}", remedy)
     return Items(images.astype(np.uint8, copy=False), classes.astype(np.uint8))
 
 

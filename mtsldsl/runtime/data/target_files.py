@@ -20,7 +20,7 @@ from mtsldsl.runtime.data.array_labels import MISSING
 from mtsldsl.runtime.data.array_shapes import Expected
 from mtsldsl.runtime.data.fields import FieldKind
 from mtsldsl.runtime.data.fields_read import target_of
-from mtsldsl.runtime.data.npz_files import UNREADABLE
+from mtsldsl.runtime.data.npz_files import UNREADABLE, why_unreadable
 from mtsldsl.runtime.data.pictures import fitted_numbers
 
 _WHITE = 255
@@ -110,6 +110,10 @@ def _array(path: Path, called: str) -> NDArray[Any]:
     if path.suffix.lower() != ".npy":
         raise MtlError.of("MTL602", f"{called} is neither an .npy file nor a picture", remedy)
     try:
-        return np.asarray(np.load(path, allow_pickle=False))
+        found = np.load(path, allow_pickle=False)
+        if not isinstance(found, np.ndarray):
+            found.close()
+            raise ValueError("an archive")
     except UNREADABLE as error:
-        raise MtlError.of("MTL602", f"{called} is no array of numbers", remedy) from error
+        raise MtlError.of("MTL602", f"{called} is no array of numbers{why_unreadable(error)}", remedy) from error
+    return found

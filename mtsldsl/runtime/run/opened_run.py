@@ -230,7 +230,7 @@ class OpenedRun:
         """What cannot begin leaves no folder behind."""
         try:
             yield
-        except MtlError:
+        except Exception:  # also one of a person's own code, which is shown as it is
             if self.new:
                 shutil.rmtree(self.folder.path)
             raise

@@ -163,11 +163,11 @@ def test_what_the_data_set_has_not_is_an_error(tmp_path: Path, wrong: Task, shap
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"x_train": np.zeros((40, 784), np.uint8)}, r"images uint8 40 x 784 .*not uint8 images of 28 x 28"),
-        ({"x_train": np.zeros((40, 28, 28))}, r"images float64"),
-        ({"y_train": np.zeros(39, np.uint8)}, r"classes uint8 39"),
-        ({"y_test": np.full(6, 10, np.uint8)}, r"one class from 0 to 9"),
-        ({"y_test": np.full(6, 0.5)}, r"classes float64"),
+        ({"x_train": np.zeros((40, 784), np.uint8)}, r"`x_train` of .* uint8 40 x 784, not uint8 images of 28 x 28"),
+        ({"x_train": np.zeros((40, 28, 28))}, r"`x_train` of .* float64"),
+        ({"y_train": np.zeros(39, np.uint8)}, r"`y_train` of .* uint8 39"),
+        ({"y_test": np.full(6, 10, np.uint8)}, r"row 0 .*`y_test` of .* the label 10, and the classes are 0 to 9"),
+        ({"y_test": np.full(6, 0.5)}, r"`y_test` of .* float64"),
         ({"x_test": np.array([None])}, r"`x_test` of `.*` cannot be read"),
     ],
 )
