@@ -361,7 +361,7 @@ _of(
     labels_of_16_bits=(beside("parts/07.png", kinds.png(np.full((8, 8), 256, np.uint16))), (PARTS, "the target of `parts`", "label 256", "| task parts {")),
     a_cut_array=(lambda _, folder: cut(folder / "flow/07.npy"), (FLOW, "the target of `flow`", "| task flow {")),
     an_array_of_715_GiB=(beside("flow/07.npy", HUGE), (FLOW, "the target of `flow`", "715", "| task flow {")),
-    an_array_that_is_an_archive=(lambda _, folder: np.savez((folder / "flow/07.npy").open("wb"), x=np.zeros(3)), (FLOW, "the target of `flow`", "| task flow {")),
+    an_array_that_is_an_archive=(lambda _, folder: kinds.write_zip(folder / "flow/07.npy", {"x.npy": kinds.npy(np.zeros(3))}), (FLOW, "the target of `flow`", "| task flow {")),
     an_array_of_text=(beside("flow/07.npy", kinds.npy(np.full((2, 8, 8), "x"))), (FLOW, "the target of `flow`", "| task flow {")),
     a_large_number=(beside("flow/07.npy", kinds.npy(np.full((2, 8, 8), 1e60))), (FLOW, "the target of `flow`", "1e+60", "| task flow {")),
     an_unreadable_array=(lambda _, folder: unreadable(folder / "flow/07.npy"), (FLOW, "Permission denied", "the target of `flow`", "| task flow {")),
@@ -405,7 +405,7 @@ _of(
     no_image=(item("del item['image']"), (*ITEM, "image", AT_DATA)),
     a_process_that_ends=(item("raise SystemExit(0)"), (*ITEM, AT_DATA)),
     a_missing_module=(lambda _, path: path.unlink(), ("own", AT_DATA)),
-    an_unreadable_module=(lambda _, path: unreadable(path), ("own", "Permission denied", AT_DATA)),
+    an_unreadable_module=(lambda _, path: unreadable(path), ("Permission denied", AT_DATA)),
     a_folder_for_the_module=(lambda _, path: replaced(path, Path.mkdir), ("own", AT_DATA)),
     a_pipe_for_the_module=(lambda _, path: replaced(path, os.mkfifo), ("own", AT_DATA)),
 )
