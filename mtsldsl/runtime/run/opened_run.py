@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import Self
 
@@ -225,15 +225,15 @@ class OpenedRun:
         """Put what `mtsldsl compile` writes for `spec` into the run folder."""
         self.folder.write_code(compile_spec(spec))
 
-    @contextmanager
-    def _whole_or_nothing(self) -> Iterator[None]:
-        """What cannot begin leaves no folder behind."""
-        try:
-            yield
-        except Exception:  # also one of a person's own code, which is shown as it is
-            if self.new:
-                shutil.rmtree(self.folder.path)
-            raise
+    def _whole_or_nothing(self) -> ExitStack:
+        """What cannot begin in here leaves no folder behind; what is ended by a signal may begin again, and does."""
+        stack = ExitStack()
+        stack.push(self._leave_nothing)
+        return stack
+
+    def _leave_nothing(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self.new and kind is not None and issubclass(kind, Exception):  # also one of a person's own code
+            shutil.rmtree(self.folder.path)
 
     def write_request(self) -> None:
         """Write down what a new run is asked for, as far as it is known."""
