@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from mtsldsl.runtime.run.checkpoint import _unchanged
 from tests import prepared
 from tests.cli.test_train import left_in
 from tests.faults.kills import facts
@@ -303,3 +304,20 @@ def test_a_start_that_fails_leaves_no_folder(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "error MTL703" in done.stderr
     assert not list((job / "runs" / "job").iterdir())
+
+
+def test_best_weights_of_the_same_moment_are_told_apart(tmp_path: Path) -> None:
+    """As on a file system whose times are coarse."""
+    before, now = tmp_path / "epoch-001", tmp_path / "best.mtl"
+    before.mkdir()
+    (before / "state.json").write_text("{}", encoding="utf-8")
+    for path, content in ((now, "later"), (before / "kept", "first")):
+        path.write_text(content, encoding="utf-8")
+        os.utime(path, ns=(10**18, 10**18))
+    os.utime(before / "state.json", ns=(10**18 + 10**9, 10**18 + 10**9))
+    assert not _unchanged(now, before / "kept")
+    now.write_text("first", encoding="utf-8")
+    os.utime(now, ns=(10**18, 10**18))
+    assert _unchanged(now, before / "kept")
+    os.utime(now, ns=(10**18 + 1, 10**18 + 1))
+    assert not _unchanged(now, before / "kept")

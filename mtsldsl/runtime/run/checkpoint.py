@@ -213,14 +213,25 @@ def _is_own_folder(path: Path) -> bool:
 def _copy(path: Path, place: Path, before: Path | None) -> None:
     """Copy a file; where it was copied `before` and is still the same, have that in this place too, as files of weights
     are replaced, and never written into. The copy does not suffer where the file does."""
-    now = path.stat()
-    if before is not None and before.is_file():
-        then = before.stat()
-        if (then.st_size, then.st_mtime_ns) == (now.st_size, now.st_mtime_ns):
-            with suppress(OSError):  # a file system without links
-                os.link(before, place, follow_symlinks=False)
-                return
+    if before is not None and before.is_file() and _unchanged(path, before):
+        with suppress(OSError):  # a file system without links
+            os.link(before, place, follow_symlinks=False)
+            return
     shutil.copy2(path, place, follow_symlinks=False)
+
+
+_COARSEST = 2 * 10**9
+"""Nanoseconds between the times that a file system can tell apart, at most."""
+
+
+def _unchanged(path: Path, copy: Path) -> bool:
+    """Whether a file is what it was when it was copied. Its time says so where it was some time old by then; else what
+    came in the same moment could have it too."""
+    now, then = path.stat(), copy.stat()
+    if (then.st_size, then.st_mtime_ns) != (now.st_size, now.st_mtime_ns):
+        return False
+    copied = (copy.parent / STATE).stat().st_mtime_ns
+    return now.st_mtime_ns + _COARSEST < copied or _digest(path) == _digest(copy)
 
 
 def forget_kept(folder: RunFolder, tasks: Collection[str]) -> None:
