@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import select
 import signal
 from functools import partial
 from itertools import islice
@@ -108,3 +109,32 @@ def test_they_are_taken_where_a_batch_takes_long(seconds: float, batch: int, cou
     assert processes.count == count
     assert bool(list(processes.remark_on_none(2, batch))) == (count == 0)
     assert not list(processes.remark_on_none(0, batch))
+
+
+DIES = """
+import os, signal
+from mtsldsl.runtime.data.parallel_reading import Processes
+
+def much(_):
+    return os.getpid(), bytes(10_000_000)  # more than waits to be taken
+
+found = Processes(2, "`photos`", None).in_turn(much, range(100))
+print(*sorted({next(found)[0] for _ in range(4)}), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="this system does not tell when a process ends")
+def test_processes_end_with_the_one_that_has_started_them_however_that_ends() -> None:
+    done = prepared.run("-c", DIES)
+    assert done.returncode == -9
+    processes = [int(each) for each in done.stdout.split()]
+    assert processes
+    for process in processes:
+        try:
+            ending = os.pidfd_open(process)
+        except ProcessLookupError:
+            continue
+        ready, _, _ = select.select([ending], [], [], 60)
+        os.close(ending)
+        assert ready, "it goes on"
