@@ -113,7 +113,6 @@ class OpenedRun:
             lock=lock,
         )
         try:
-            session.write_request()
             folder.write_spec(spec.source, "start")
             session.write_code(spec)
         except (OSError, MtlError):
@@ -236,7 +235,7 @@ class OpenedRun:
             shutil.rmtree(self.folder.path)
 
     def write_request(self) -> None:
-        """Write down what a new run is asked for, as far as it is known."""
+        """Write down what a new run is asked for: once all of it is known, as a run begins again by it."""
         own = self.in_place
         asked = Request(
             spec=self.spec.source.name,
