@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import io
 import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -37,6 +39,11 @@ train {{
 TASK = "task {name} {{\n  target = {target}\n  head   = {head}{more}\n}}"
 
 
+def save(path: Path, arrays: Mapping[str, Any], write: Callable[..., None] = np.savez) -> None:
+    """Arrays by name as an archive."""
+    write(path, **arrays)
+
+
 def spec(place: Path, data: str, keys: str, *tasks: tuple[str, str, str, str], image: str = "image(3, 8, 8)") -> None:
     """`job.mtl`, with tasks of a name, a target, a head and further lines."""
     written = "\n\n".join(
@@ -65,7 +72,7 @@ LIGHT = ("light", "values(1)", f"{ANSWER}(1)", "")
 def arrays(place: Path, **changed: NDArray[np.generic]) -> Path:
     """`data.npz`."""
     spec(place, "arrays", 'path = "data.npz"', KIND, LIGHT)
-    np.savez_compressed(place / "data.npz", **{**rows(), **changed})  # type: ignore[arg-type]
+    save(place / "data.npz", {**rows(), **changed}, np.savez_compressed)
     return place / "data.npz"
 
 
@@ -85,7 +92,7 @@ def arrays_apart(place: Path, **changed: NDArray[np.generic]) -> Path:
     own = {f"{name}/target": every[name] for name in ("kind", "light")}
     own |= {f"{name}/image": every["image"] for name in ("kind", "light")}
     own |= {name.replace("__", "/"): array for name, array in changed.items()}
-    np.savez(place / "data.npz", **own)  # type: ignore[arg-type]
+    save(place / "data.npz", own)
     return place / "data.npz"
 
 
@@ -301,7 +308,7 @@ def packed_characters(place: Path, **changed: NDArray[np.generic]) -> Path:
         "drawer": (numbers % 20 + 1).astype(np.uint8),
         "alphabet_names": np.array([ALPHABET]),
     }
-    np.savez(place / "data/omniglot_28.npz", **{**arrays, **changed})  # type: ignore[arg-type]
+    save(place / "data/omniglot_28.npz", {**arrays, **changed})
     return place / "data/omniglot_28.npz"
 
 
@@ -314,7 +321,7 @@ def digits(place: Path, kind: str = "mnist", **changed: NDArray[np.generic]) -> 
     images = np.random.default_rng(0).integers(0, 256, (60, 28, 28), dtype=np.uint8)
     classes = (np.arange(60) % 10).astype(np.uint8)
     arrays = {"x_train": images[:40], "y_train": classes[:40], "x_test": images[40:], "y_test": classes[40:]}
-    np.savez(place / "data.npz", **{**arrays, **changed})  # type: ignore[arg-type]
+    save(place / "data.npz", {**arrays, **changed})
     return place / "data.npz"
 
 

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 
 from mtsldsl.runtime.run.folder import RunFolder
 from tests import prepared
+from tests.methods.each_learner import visits
 
 PROGRAM = """\
 import json, os, signal, sys
@@ -61,6 +62,14 @@ KINDS = (
     "learning/", "data/", "codegen/",
 )  # fmt: skip
 """What goes on is told by the file of the function that calls; the first of these that is in its name counts."""
+
+
+def prepared_job(place: Path, spec: str) -> Path:
+    """A new folder with a spec, `job.mtl`, and its data."""
+    place.mkdir()
+    visits(place)
+    (place / "job.mtl").write_text(spec, encoding="utf-8")
+    return place
 
 
 def train(place: Path, *words: str, at: int | None = 0) -> int:

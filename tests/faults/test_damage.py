@@ -55,7 +55,8 @@ def reports(folder: Path, command: tuple[str, ...], said: str) -> int:
     return done.exit_code
 
 
-def examined(stopped: Path, folder: Path, seed: int) -> None:
+def examined(stopped: Path, folder: Path, seed: int) -> bool:
+    """Damage a run, run a command on it; whether the run went on, and its weights were compared."""
     chance = random.Random(seed)
     place = folder / str(seed)
     shutil.copytree(stopped, place)
@@ -75,23 +76,19 @@ def examined(stopped: Path, folder: Path, seed: int) -> None:
         "out.safetensors",
         "out.safetensors.md",
     }
-    if (
-        status == 0
-        and command is RESUME
-        and " = " not in said
-        and " has " not in said
-        and " of checkpoints" not in said
-    ):
-        now, then = facts(place / "runs/job/1"), facts(place / "whole")
-        for name in ("checkpoints/epoch-003/weights.safetensors", "best/mean.weights.safetensors", "spec.mtl"):
-            assert now[name] == then[name], (said, name)
+    undone = not any(words in said for words in (" = ", " has ", " of checkpoints"))  # nothing that digests cannot tell
+    compared = status == 0 and command is RESUME and undone
+    now, then = (facts(place / each) for each in (("runs/job/1", "whole") if compared else ("whole", "whole")))
+    for name in ("checkpoints/epoch-003/weights.safetensors", "best/mean.weights.safetensors", "spec.mtl"):
+        assert now[name] == then[name], (said, name)
     shutil.rmtree(place)
+    return compared
 
 
 @pytest.mark.parametrize("part", range(4))
 def test_a_damaged_run_folder_is_a_report(part: int, stopped: Path, tmp_path: Path) -> None:
-    for seed in range(20 * part, 20 * part + 20):
-        examined(stopped, tmp_path, seed)
+    compared = [examined(stopped, tmp_path, seed) for seed in range(20 * part, 20 * part + 20)]
+    assert any(compared)
 
 
 @pytest.mark.soak

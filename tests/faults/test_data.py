@@ -12,6 +12,7 @@ import subprocess
 import zipfile
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +170,11 @@ def _of(kind: str, make: Callable[[Path], Any], **faults: tuple[Callable[[Path, 
     for name, (inject, says) in faults.items():
         called = f"{make.__name__}: {name.replace('_', ' ')}".replace("_", " ")
         assert called not in FAULTS
-        FAULTS[called] = Fault(lambda place, inject=inject: inject(place, make(place)), says, kind)  # type: ignore[misc]
+        FAULTS[called] = Fault(partial(_injected, make, inject), says, kind)
+
+
+def _injected(make: Callable[[Path], Any], inject: Callable[[Path, Path], Any], place: Path) -> None:
+    inject(place, make(place))
 
 
 ARRAY, TARGET = ("`image` of `data.npz`", AT_DATA), ("the target of `kind`", "`kind` of `data.npz`", "| task kind {")

@@ -15,8 +15,8 @@ import pytest
 from mtsldsl.runtime.run.checkpoint import _unchanged
 from tests import prepared
 from tests.cli.test_train import left_in
-from tests.faults.kills import facts
-from tests.methods.each_learner import text, visits
+from tests.faults.kills import facts, prepared_job
+from tests.methods.each_learner import text
 
 SPEC = text("mtsl", at=2, epochs=3)
 
@@ -62,20 +62,13 @@ PLACES = {
 """Where a run is asked to end, and where it goes on."""
 
 
-def prepare(place: Path) -> Path:
-    place.mkdir()
-    visits(place)
-    (place / "job.mtl").write_text(SPEC, encoding="utf-8")
-    return place
-
-
 def mtsldsl(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return prepared.run("-m", "mtsldsl", *words, cwd=place)
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = prepare(tmp_path_factory.mktemp("whole") / "job")
+    place = prepared_job(tmp_path_factory.mktemp("whole") / "job", SPEC)
     done = mtsldsl(place, "train", "job.mtl", "--quiet", "--device", "cpu")
     assert done.returncode == 0, done.stderr
     return place / "runs" / "job" / "1"
@@ -93,7 +86,7 @@ def goes_on(job: Path, whole: Path) -> str:
 def test_a_signal_ends_a_run_where_it_goes_on_to_the_same_bits(
     at: str, number: signal.Signals, tmp_path: Path, whole: Path
 ) -> None:
-    job = prepare(tmp_path / "job")
+    job = prepared_job(tmp_path / "job", SPEC)
     program = ASKED.replace("SIGNAL)", f"{int(number)})").replace("AT ==", f"{at!r} ==")
     done = prepared.run("-c", program, "train", "job.mtl", "--quiet", "--device", "cpu", cwd=job)
     assert done.returncode == 128 + number
@@ -104,7 +97,7 @@ def test_a_signal_ends_a_run_where_it_goes_on_to_the_same_bits(
 
 
 def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
-    job = prepare(tmp_path / "job")
+    job = prepared_job(tmp_path / "job", SPEC)
     program = ASKED.replace("SIGNAL)", "2)").replace("AT ==", "'step' ==").replace(" and not sent", "")
     done = prepared.run("-c", program, "train", "job.mtl", "--quiet", "--device", "cpu", cwd=job)
     assert done.returncode == 130
@@ -113,7 +106,7 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "gone"])
 def test_a_run_goes_on_from_the_checkpoint_before_one_that_is_damaged(damage: str, tmp_path: Path, whole: Path) -> None:
-    job = prepare(tmp_path / "job")
+    job = prepared_job(tmp_path / "job", SPEC)
     assert mtsldsl(job, "train", "job.mtl", "--quiet", "--device", "cpu").returncode == 0
     latest = job / "runs/job/1/checkpoints/epoch-003"
     weights = latest / "optimizer.safetensors"
@@ -143,7 +136,7 @@ def test_where_all_checkpoints_are_damaged_nothing_is_touched(tmp_path: Path, wh
 
 
 def test_two_processes_do_not_train_in_one_folder_and_a_dead_one_holds_nothing(tmp_path: Path, whole: Path) -> None:
-    job = prepare(tmp_path / "job")
+    job = prepared_job(tmp_path / "job", SPEC)
     waiting = (
         "import sys\n"
         "from mtsldsl.runtime.run import session\n"
@@ -190,7 +183,7 @@ def test_a_run_that_has_ended_says_so(whole: Path) -> None:
 
 def test_a_run_that_begins_again_has_what_it_was_asked_for(tmp_path: Path, whole: Path) -> None:
     """Weights, loggers and the person's file; and one that came further without a checkpoint loses nothing."""
-    job = prepare(tmp_path / "job")
+    job = prepared_job(tmp_path / "job", SPEC)
     words = ("job.mtl", "--weights", str(whole), "--in-place", "--log", "csv", "--quiet", "--device", "cpu")
     assert mtsldsl(job, "train", *words, "--runs", "straight").returncode == 0
     evolved = (job / "job.mtl").read_bytes()
@@ -227,7 +220,7 @@ def test_a_run_that_begins_again_has_what_it_was_asked_for(tmp_path: Path, whole
 def test_what_a_person_keeps_among_the_best_weights_stays_and_nothing_is_written_through_a_link(
     tmp_path: Path, whole: Path
 ) -> None:
-    job = prepare(tmp_path / "job")
+    job = prepared_job(tmp_path / "job", SPEC)
     assert mtsldsl(job, "train", "job.mtl", "--quiet", "--device", "cpu").returncode == 0
     run, elsewhere = job / "runs/job/1", job / "elsewhere"
     elsewhere.write_text("precious", encoding="utf-8")
@@ -254,17 +247,20 @@ def test_what_a_person_keeps_among_the_best_weights_stays_and_nothing_is_written
 def test_best_weights_that_are_damaged_in_one_place_come_from_the_other(
     place: str, tmp_path: Path, whole: Path
 ) -> None:
-    job = prepare(tmp_path / "job")
+    job = prepared_job(tmp_path / "job", SPEC)
     assert mtsldsl(job, "train", "job.mtl", "--quiet", "--device", "cpu").returncode == 0
     (job / "runs/job/1/report.html").unlink()
     os.truncate(job / "runs/job/1" / place, 10)
-    assert "damaged" not in goes_on(job, whole) if place.startswith("best") else True
-    assert (job / "runs/job/1/best/mean.weights.safetensors").stat().st_size > 10
+    done = mtsldsl(job, "train", "--resume", "runs/job/1", "--quiet", "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    assert "damaged" not in done.stderr
+    best, expected = (each / "best/mean.weights.safetensors" for each in (job / "runs/job/1", whole))
+    assert best.read_bytes() == expected.read_bytes()
 
 
 @pytest.mark.parametrize(("gone", "said"), [("code", None), ("evolution", "MTL801"), ("request.json", None)])
 def test_what_is_gone_is_made_anew_or_named(gone: str, said: str | None, tmp_path: Path, whole: Path) -> None:
-    job = prepare(tmp_path / "job")
+    job = prepared_job(tmp_path / "job", SPEC)
     assert mtsldsl(job, "train", "job.mtl", "--quiet", "--device", "cpu").returncode == 0
     run = job / "runs/job/1"
     (run / "report.html").unlink()
@@ -291,7 +287,7 @@ def test_a_request_that_is_no_file_is_a_report(tmp_path: Path, whole: Path) -> N
 
 
 def test_a_start_that_fails_leaves_no_folder(tmp_path: Path) -> None:
-    job = prepare(tmp_path / "job")
+    job = prepared_job(tmp_path / "job", SPEC)
     program = (
         "import resource, signal, sys\n"
         "sys.dont_write_bytecode = True\n"

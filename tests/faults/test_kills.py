@@ -8,28 +8,22 @@ from pathlib import Path
 import pytest
 
 from mtsldsl.methods.registry import METHODS
-from tests.faults.kills import facts, instants, killed_and_resumed, whole_run
+from tests.faults.kills import facts, instants, killed_and_resumed, prepared_job, whole_run
 from tests.faults.test_within_an_epoch import AVAILABLE
-from tests.methods.each_learner import text, visits
+from tests.methods.each_learner import text
 
 SPECS = {name: text(name, at=2, epochs=3) for name in METHODS}
 
 
-def prepare(place: Path, spec: str) -> None:
-    place.mkdir()
-    visits(place)
-    (place / "job.mtl").write_text(spec, encoding="utf-8")
-
-
 def held(tmp_path: Path, spec: str, count: int, seed: int, *options: str) -> None:
-    prepare(tmp_path / "whole", spec)
+    prepared_job(tmp_path / "whole", spec)
     words = ["job.mtl", *options, *(["--in-place"] if "structure mtsl" in spec else [])]
     calls = whole_run(tmp_path / "whole", *words)
     (run,) = (tmp_path / "whole" / "runs").glob("*/*")
     expected = facts(run)
     for at in instants(calls, count, seed):
         place = tmp_path / str(at)
-        prepare(place, spec)
+        prepared_job(place, spec)
         found = facts(killed_and_resumed(place, at, len(calls), *words))
         assert found.keys() == expected.keys(), at
         for name, value in expected.items():

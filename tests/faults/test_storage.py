@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests import prepared
-from tests.faults.kills import facts
-from tests.methods.each_learner import text, visits
+from tests.faults.kills import facts, prepared_job
+from tests.methods.each_learner import text
 
 SPEC = text("mtsl", at=2, epochs=4)
 
@@ -52,13 +52,6 @@ GONE: dict[str, tuple[str, str]] = {
 """What is done after the first epoch, and what the report names."""
 
 
-def prepare(place: Path) -> Path:
-    place.mkdir()
-    visits(place)
-    (place / "job.mtl").write_text(SPEC, encoding="utf-8")
-    return place
-
-
 def train(place: Path, fault: str, *words: str, at: int = 1) -> subprocess.CompletedProcess[str]:
     program = PROGRAM.replace("AT", str(at), 1).replace("FAULT", fault)
     return prepared.run("-c", program, "train", *words, "--device", "cpu", cwd=place)
@@ -66,7 +59,7 @@ def train(place: Path, fault: str, *words: str, at: int = 1) -> subprocess.Compl
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = prepare(tmp_path_factory.mktemp("whole") / "job")
+    place = prepared_job(tmp_path_factory.mktemp("whole") / "job", SPEC)
     assert train(place, "pass", "job.mtl", "--quiet").returncode == 0
     return place / "runs" / "job" / "1"
 
@@ -80,7 +73,7 @@ def goes_on(place: Path, whole: Path) -> None:
 @pytest.mark.parametrize("name", GONE)
 def test_a_place_that_is_gone_in_the_midst_of_a_run_is_a_report(name: str, tmp_path: Path, whole: Path) -> None:
     fault, place = GONE[name]
-    job = prepare(tmp_path / "job")
+    job = prepared_job(tmp_path / "job", SPEC)
     done = train(job, fault, "job.mtl", "--quiet")
     assert done.returncode == 1, done.stderr
     assert done.stderr.count("error MTL") == 1
@@ -100,7 +93,7 @@ def test_a_place_that_is_gone_in_the_midst_of_a_run_is_a_report(name: str, tmp_p
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
 def test_an_output_that_takes_nothing_ends_the_run_where_it_can_go_on(tmp_path: Path, whole: Path) -> None:
     for name, command in (("full", "> /dev/full"), ("read", "--json | head -1")):
-        job = prepare(tmp_path / name)
+        job = prepared_job(tmp_path / name, SPEC)
         words = f"'{sys.executable}' -m mtsldsl train job.mtl --device cpu {command}"
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         done = subprocess.run(
@@ -114,7 +107,7 @@ def test_an_output_that_takes_nothing_ends_the_run_where_it_can_go_on(tmp_path: 
 
 
 def test_a_folder_that_may_not_be_written_any_more_ends_the_run_where_it_can_go_on(tmp_path: Path, whole: Path) -> None:
-    job = prepare(tmp_path / "job")
+    job = prepared_job(tmp_path / "job", SPEC)
     seal = "[path.chmod(0o555 if path.is_dir() else 0o444) for path in (run, *run.rglob('*'))]; os.geteuid() or os.seteuid(65534)"
     done = train(job, seal, "job.mtl", "--quiet")
     assert done.returncode == 1, done.stderr
@@ -139,7 +132,7 @@ exit $status
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="this system has no name spaces")
 def test_a_full_disk_ends_the_run_where_it_can_go_on(tmp_path: Path, whole: Path) -> None:
     """A small one in memory."""
-    job = prepare(tmp_path / "job")
+    job = prepared_job(tmp_path / "job", SPEC)
     fill = "disk = os.statvfs('runs'); Path('runs/filling').write_bytes(b'x' * (disk.f_bavail * disk.f_bsize - 4096))"
     (job / "program.py").write_text(PROGRAM.replace("AT", "1", 1).replace("FAULT", fill), encoding="utf-8")
     (job / "runs").mkdir()

@@ -223,3 +223,15 @@ def test_the_state_of_single_parameters_can_be_set() -> None:
     after = parameter_state(optimizer, named)
     assert equal_states(after["a"], before["b"])
     assert equal_states(after["b"], before["b"])
+
+
+def test_squares_of_large_gradients_that_are_no_finite_numbers_are_loaded() -> None:
+    weight = nn.Parameter(torch.ones(2))
+    optimizer = torch.optim.Adam([weight])
+    weight.grad = torch.full((2,), 1e30)
+    optimizer.step()
+    saved = named_optimizer_state(optimizer, {"weight": weight})
+    assert saved["state"]["weight"]["exp_avg_sq"].isinf().all()
+    again = torch.optim.Adam([weight])
+    load_named_state(again, {"weight": weight}, saved)
+    assert again.state[weight]["exp_avg_sq"].isinf().all()

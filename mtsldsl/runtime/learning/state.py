@@ -96,7 +96,7 @@ def restore(training: Training, parts: Mapping[str, Saved]) -> None:
     )
     training.earlier = at["earlier"]
     training.stopped = frozenset(at.get("stopped", ()))
-    training.rate = at["rate"]
+    training.rate = at.get("rate", training.rate)  # which earlier versions did not write
     if "noted" in parts:
         noted = parts["noted"].state()
         training.weighed.steps.update({int(step): each for step, each in noted["weighed"].items()})

@@ -96,7 +96,7 @@ def _hold_state(name: str, value: Any, parameter: nn.Parameter) -> None:
             value.ndim == parameter.ndim
             and all(one in (1, other) for one, other in zip(value.shape, parameter.shape, strict=True))
         )
-        if not (fits and value.is_floating_point() and bool(value.isfinite().all())):
+        if not (fits and value.is_floating_point()):  # squares of large gradients may be no finite numbers
             raise ValueError(f"the state `{name}` of the optimizer is none that it has")
     elif value is not None and not (isinstance(value, (int, float)) and math.isfinite(value)):
         raise ValueError(f"the state `{name}` of the optimizer is {value!r}")
